@@ -1,0 +1,58 @@
+"""What txhixie is and needs. Settings of tools are in pyproject.toml."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+here = pathlib.Path(__file__).parent
+
+setup(
+    name="txhixie",
+    version="0.1.0",
+    description="WebSocket for Twisted, in every dialect that shipped",
+    long_description=(here / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    author="The txhixie developers",
+    license="MIT",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Internet :: WWW/HTTP",
+        "Typing :: Typed",
+    ],
+    # 3.11: enough of typing, and the exceptions that cost nothing until one is raised.
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["txhixie", "txhixie.*"]), "twisted.plugins"],
+    package_data={
+        "txhixie": ["py.typed", "pages/*.html"],
+        "twisted.plugins": ["txhixie_service.py"],
+    },
+    install_requires=[
+        # 25.5: the first whose twisted.web has the WebSocket module that our applications share
+        # their interface with.
+        "twisted>=25.5",
+        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (lifecycle.py).
+        "automat>=24.8",
+        # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
+        "pyopenssl>=21.0.0",
+        "service-identity>=18.1.0",
+        "idna>=2.4",
+    ],
+    extras_require={
+        "test": [
+            # 8: `pythonpath` and importlib mode together with strict configuration.
+            "pytest>=8",
+            # 1.14: the first that runs under pytest 8's fixtures and the asyncio reactor.
+            "pytest-twisted>=1.14",
+            # 6.100: `derandomize` and the settings profile we use; any later one.
+            "hypothesis>=6.100",
+            # Applications written for twisted.web.websocket are run under both.
+            "twisted[websocket]>=25.5",
+        ],
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,169 @@
+"""The client's side of a connection up to its conversation, and the factory of such connections."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.python.failure import Failure
+
+from .dialects import named
+from .errors import HixieError, LateAnswer, NotOpen
+from .factory import HixieFactory
+from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
+from .interfaces import WebSocketClientFactory, WebSocketProtocol
+from .limits import Limits
+from .opening import ClientOpening
+from .protocol import HixieProtocol
+from .wire.frame import Side
+from .wire.head import Head
+from .wire.url import parse_url
+
+
+class HixieClientProtocol(HixieProtocol):
+    """
+    One connection to somebody's server.
+
+    :ivar application: what was made for it.
+    """
+
+    side = Side.CLIENT
+    factory: HixieClientFactory
+    application: WebSocketProtocol
+
+    def connectionMade(self) -> None:
+        """Ask."""
+        super().connectionMade()
+        factory = self.factory
+        self.dialect = factory.dialect
+        self.offer = factory.offer
+        self._failure: HixieError | None = None
+        self._waiting: list[Deferred[WebSocketProtocol]] = []
+        handshake = self.dialect.handshake
+        if factory.lenient:
+            handshake = handshake.leniently()
+        secret = handshake.draw(factory.entropy)
+        self._opening = ClientOpening(handshake, self.offer, secret, factory.limits)
+        self.application = self._application = factory.applications.buildProtocol(factory.url)
+        self.application.negotiationStarted(self)
+        self._receive = self._receiveAnswer
+        self._write(self._opening.request())
+
+    def whenOpen(self) -> Deferred[WebSocketProtocol]:
+        """
+        :return: fires with the application once the conversation is open. Fails with
+            :class:`~txhixie.errors.Refused`, :class:`~txhixie.errors.BadAnswer`,
+            :class:`~txhixie.errors.LateAnswer`, or :class:`~txhixie.errors.NotOpen` when it was
+            given up first. Cancelling it ends the connection.
+        """
+        deferred: Deferred[WebSocketProtocol] = Deferred(self._cancelled)
+        if self._conversation is not None:
+            deferred.callback(self.application)
+        elif self._failure is not None or not self.connected:
+            deferred.errback(self._failure or NotOpen("the connection has ended"))
+        else:
+            self._waiting.append(deferred)
+        return deferred
+
+    def _cancelled(self, deferred: Deferred[WebSocketProtocol]) -> None:
+        self._waiting.remove(deferred)
+        self.abortConnection()
+
+    def _receiveAnswer(self, data: bytes) -> None:
+        try:
+            agreement = self._opening.receive(data)
+        except HixieError as error:
+            self._fail(error)
+            return
+        if agreement is not None:
+            rest = self._opening.rest
+            del self._opening
+            waiting, self._waiting = self._waiting, []
+            self._open(agreement, rest)
+            for deferred in waiting:
+                deferred.callback(self.application)
+
+    def _fail(self, error: HixieError) -> None:
+        """There will be no conversation: nothing that comes is of use."""
+        if self._failure is None:
+            self._failure = error
+        self._receive = self._ignore
+        self._drop(abort=True)
+
+    def _lateOpening(self) -> None:
+        self._fail(LateAnswer("answer to the handshake", self.factory.limits.open_timeout))
+
+    def _lostOpening(self, reason: Failure) -> None:
+        if self._failure is None:
+            try:
+                self._opening.end()
+            except HixieError as error:
+                self._failure = error
+        waiting, self._waiting = self._waiting, []
+        super()._lostOpening(reason)
+        for deferred in waiting:
+            deferred.errback(self._failure or NotOpen("the connection has ended"))
+
+
+class HixieClientFactory(HixieFactory):
+    """
+    Makes connections to one URL, in one dialect. Reaching the host is an endpoint's work.
+
+    :ivar url: where to, as given.
+    :ivar offer: what every connection asks for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        applications: WebSocketClientFactory,
+        *,
+        dialect: str = "hixie-76",
+        origin: str | None = None,
+        subprotocols: Iterable[str] = (),
+        headers: Pairs = (),
+        limits: Limits = Limits(),
+        binary: bool = False,
+        lenient: bool = False,
+        clock: IReactorTime | None = None,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
+        """
+        :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
+        :param applications: has ``buildProtocol(url)``.
+        :param dialect: the name of one.
+        :param origin: of the page on whose behalf we connect; by default the URL's own, which the
+            Hixie drafts require.
+        :param subprotocols: what to ask for, best first; the Hixie drafts have room for one.
+        :param headers: further fields of the request, name and value.
+        :param limits: sizes in bytes, times in seconds.
+        :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
+        :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
+        :param clock: measures the time limits; the reactor by default.
+        :param entropy: takes a number, answers that many random bytes.
+        :raises ValueError: for a bad URL, field or dialect.
+        """
+        super().__init__(limits, clock, binary)
+        self.url = url
+        self.applications = applications
+        self.dialect = named(dialect)
+        self.lenient = lenient
+        self.entropy = entropy
+        parsed = parse_url(url)
+        if origin is None:
+            origin = f"{'https' if parsed.secure else 'http'}://{parsed.authority}"
+        self.offer = Offer(
+            self.dialect.name,
+            parsed.resource,
+            parsed.authority,
+            origin,
+            parsed.secure,
+            tuple(subprotocols),
+            Head.of(b"", checked_pairs(headers)),
+        )
+
+    def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
+        """A connection's protocol; its ``whenOpen()`` says when it can be used."""
+        return HixieClientProtocol(self)

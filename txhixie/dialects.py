@@ -1,0 +1,211 @@
+"""THE TABLE: one row a dialect, and how a request shows which one it is.
+
+``handshake x framing x what it carries``. A new dialect is a row here and, if it is new in kind, a
+file in ``handshake/`` or ``wire/``. The order of the questions is the one every server in the field
+asks them in: version, draft, keys, and then the fixed lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from .errors import HandshakeError, MalformedHead, UnknownDialect
+from .handshake.hixie75 import Hixie75
+from .handshake.hixie76 import Hixie76
+from .handshake.offer import Handshake, Refusal
+from .limits import Limits
+from .wire.frame import Framing
+from .wire.head import Fields, Head
+from .wire.sentinel import SentinelFraming
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Shown by ``Sec-WebSocket-Version`` with this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Shown by ``Sec-WebSocket-Key1`` and ``-Key2``, with one of these ``Sec-WebSocket-Draft``."""
+
+    drafts: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Shown by the fixed lines alone, the origin in this field."""
+
+    origin_field: bytes
+
+
+Marker: TypeAlias = Version | Keys | Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """
+    One row.
+
+    :ivar name: what it is called everywhere.
+    :ivar marker: how a request shows that it is this one.
+    :ivar handshake: both halves of its opening.
+    :ivar framing: makes a connection's codec from our side, the limits, and whether binary may be
+        sent even where peers are known to lose it.
+    :ivar has_close: whether there is a closing frame; without one, the end of the connection is
+        the close.
+    :ivar has_codes: whether closes carry a code and a reason, so that failing can say why.
+    :ivar has_pings: whether there are pings and pongs.
+    :ivar replaces: bad UTF-8 becomes U+FFFD; otherwise it fails the connection.
+    """
+
+    name: str
+    marker: Marker
+    handshake: Handshake
+    framing: Callable[[str, Limits, bool], Framing]
+    has_close: bool = True
+    has_codes: bool = False
+    has_pings: bool = False
+    replaces: bool = True
+
+
+def _sentinel(closes: bool, has_binary: bool) -> Callable[[str, Limits, bool], Framing]:
+    def make(side: str, limits: Limits, binary: bool) -> Framing:
+        return SentinelFraming(
+            side, limits.message_size, closes=closes, has_binary=has_binary or binary
+        )
+
+    return make
+
+
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    Dialect(
+        "hixie-54",  # the slides of November 2009, whose binary frames are delivered
+        Lines(b"WebSocket-Origin"),
+        Hixie75("hixie-54", b"WebSocket-Origin"),
+        _sentinel(closes=False, has_binary=True),
+        has_close=False,
+    ),
+    Dialect(
+        "hixie-75",  # Chrome 4 and 5, Safari 5.0.0
+        Lines(b"Origin"),
+        Hixie75("hixie-75", b"Origin"),
+        _sentinel(closes=False, has_binary=False),
+        has_close=False,
+    ),
+    Dialect(
+        "hixie-76",  # Chrome 6 to 13, Safari 5.0.1 to 5.1, iOS 4.2 to 5.1, televisions
+        Keys((None, b"0")),
+        Hixie76("hixie-76"),
+        _sentinel(closes=True, has_binary=False),
+    ),
+)
+
+
+def named(name: str) -> Dialect:
+    """
+    :raises ValueError: for a name no row has; the text lists those there are.
+    """
+    for dialect in DIALECTS:
+        if dialect.name == name:
+            return dialect
+    known = ", ".join(dialect.name for dialect in DIALECTS)
+    raise ValueError(f"no dialect is called {name!r}; there are {known}")
+
+
+def recognise(head: Head, fields: Fields, spoken: Iterable[Dialect] = DIALECTS) -> Dialect | None:
+    """
+    The dialect a request is in; ``None`` for ordinary HTTP.
+
+    :param spoken: the rows this server is willing to speak.
+    :raises MalformedHead: for a request that is half a handshake, or two at once: whoever stands
+        between may have read the other one.
+    :raises UnknownDialect: for one that is whole and not spoken here.
+    """
+    line = head.request_line()
+    if line.method != b"GET" or line.version != (1, 1):
+        return None
+    if b"websocket" not in fields.tokens(b"upgrade"):
+        return None
+    _check_upgrade(fields)
+    has_keys = bool(fields.exact(b"sec-websocket-key1") or fields.exact(b"sec-websocket-key2"))
+    version = fields.only(b"sec-websocket-version")
+    if version is not None or fields.only(b"sec-websocket-key") is not None:
+        if has_keys:
+            raise MalformedHead("two dialects in one head")
+        return _by_version(version, fields, spoken)
+    _check_length(fields, also=b"8" if has_keys else b"0")
+    return _by_keys(fields, spoken) if has_keys else _by_lines(fields, spoken)
+
+
+def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
+    """The answer to a peer whose handshake cannot stand (for 426: RFC 6455 section 4.4)."""
+    if not isinstance(error, UnknownDialect):
+        return Refusal(error.status, f"{error}\n")
+    spoken = list(spoken)
+    pairs = [(b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade, close")]
+    if versions := _versions(spoken):
+        pairs.append((b"Sec-WebSocket-Version", b", ".join(versions)))
+    names = ", ".join(dialect.name for dialect in spoken)
+    return Refusal(error.status, f"{error}; spoken here: {names}\n", tuple(pairs))
+
+
+def _versions(spoken: Iterable[Dialect]) -> list[bytes]:
+    numbers = [row.marker.number for row in spoken if isinstance(row.marker, Version)]
+    return [str(number).encode("ascii") for number in sorted(numbers, reverse=True)]
+
+
+def _check_upgrade(fields: Fields) -> None:
+    if b"upgrade" not in fields.tokens(b"connection"):
+        raise MalformedHead("Upgrade without 'Connection: Upgrade': did a proxy drop it?")
+    fields.only(b"upgrade")
+    fields.only(b"host")
+    if not fields.exact(b"host"):
+        raise MalformedHead("no Host field")
+    if fields.exact(b"") or fields.exact(b"transfer-encoding"):
+        raise MalformedHead("a handshake has no body and no nameless field")
+
+
+def _check_length(fields: Fields, also: bytes) -> None:
+    """
+    No body, except that Netty, Perl's Protocol::WebSocket and proxies announce key3 as one.
+    """
+    if fields.only(b"content-length") not in (None, also):
+        raise MalformedHead("a Content-Length, where there is no such body")
+
+
+def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
+    _check_length(fields, also=b"0")
+    for row in spoken:
+        if isinstance(row.marker, Version) and version == str(row.marker.number).encode("ascii"):
+            return row
+    raise UnknownDialect("no such Sec-WebSocket-Version")
+
+
+def _by_keys(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
+    draft = fields.only(b"sec-websocket-draft")
+    known = [
+        row for row in DIALECTS if isinstance(row.marker, Keys) and draft in row.marker.drafts
+    ]
+    if not known:
+        raise MalformedHead("no such Sec-WebSocket-Draft")
+    for row in spoken:
+        if row in known:
+            return row
+    raise UnknownDialect(f"{known[0].name} is not spoken")
+
+
+def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
+    lines = [(row, row.marker.origin_field) for row in DIALECTS if isinstance(row.marker, Lines)]
+    said = [row for row, origin_field in lines if fields.exact(origin_field.lower())]
+    if len(said) > 1:
+        raise MalformedHead("two origins")
+    row = said[0] if said else named("hixie-75")
+    if row not in spoken:
+        raise UnknownDialect(f"{row.name} is not spoken")
+    return row
+
+

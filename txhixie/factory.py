@@ -1,0 +1,82 @@
+"""What the connections of one factory share: limits, clock, journal, and the way to end them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from .journal import Journal
+from .limits import Limits
+from .wire.frame import CloseCode
+
+if TYPE_CHECKING:
+    from .protocol import HixieProtocol
+
+
+class HixieFactory(Factory):
+    """
+    Either side's factory.
+
+    :ivar limits: what a connection may cost.
+    :ivar binary: whether binary is sent even in dialects whose peers are known to lose it.
+    :ivar journal: writes the log's lines.
+    :ivar connections: those that stand.
+    """
+
+    noisy = False
+    log = Logger()
+
+    def __init__(self, limits: Limits, clock: IReactorTime | None, binary: bool) -> None:
+        self.limits = limits
+        self.binary = binary
+        self.journal = Journal(self.log)
+        self.connections: set[HixieProtocol] = set()
+        self._clock = clock
+        self._waiting: list[Deferred[None]] = []
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The clock it was given, or else the reactor that runs."""
+        if self._clock is None:
+            from twisted.internet import reactor
+
+            self._clock = cast(IReactorTime, reactor)
+        return self._clock
+
+    def joined(self, connection: HixieProtocol) -> None:
+        """A connection stands."""
+        self.connections.add(connection)
+
+    def left(self, connection: HixieProtocol) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        self._tellIfNone()
+
+    def _tellIfNone(self) -> None:
+        if not self.connections:
+            waiting, self._waiting = self._waiting, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def closeAll(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> Deferred[None]:
+        """
+        Close every connection its dialect's way.
+
+        :return: fires with ``None`` when the last has ended; each ends within the limits'
+            ``close_timeout``, and ``drain_timeout`` more if it has much to send. It never fails.
+        """
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        for connection in tuple(self.connections):
+            connection.loseConnection(code, reason)
+        self._tellIfNone()
+        return done
+
+    def abortAll(self) -> None:
+        """End every connection at once."""
+        for connection in tuple(self.connections):
+            connection.abortConnection()

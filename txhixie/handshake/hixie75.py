@@ -1,0 +1,167 @@
+"""The handshake without keys: the slides of 2009, hixie-54 and hixie-75.
+
+It proves nothing: the answer repeats what the request said. Everything rests on the first three
+lines, which are fixed to the byte on both sides (draft-hixie-thewebsocketprotocol-75 sections 4.1
+and 5.2).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
+from ..wire.head import Fields, Head
+from .offer import (
+    Agreement,
+    Entropy,
+    Offer,
+    Pairs,
+    Secret,
+    answer_fields,
+    checked_pairs,
+    count_once,
+    match_exactly,
+    read_host,
+    read_visible,
+    read_whole_subprotocol,
+    whole_subprotocol,
+)
+
+_FIXED: Final[Pairs] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
+
+FIXED_LINES: Final = b"Upgrade: WebSocket\r\nConnection: Upgrade\r\n"
+"""The second and third line of a request, and of an answer."""
+
+_STATUS_LINE: Final = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n"
+_STATUS: Final = re.compile(rb"[^ ]* ([^ ]*) .*")
+
+
+class Hixie75:
+    """
+    Both halves, for a dialect whose request names its origin in ``origin_field``.
+
+    The one difference between the slides (``WebSocket-Origin``) and the drafts (``Origin``).
+    """
+
+    __slots__ = ("_dialect", "_origin_field")
+
+    def __init__(self, dialect: str, origin_field: bytes) -> None:
+        self._dialect = dialect
+        self._origin_field = origin_field
+
+    def leniently(self) -> Hixie75:
+        """The same: no server is known that is nearly right."""
+        return self
+
+    def draw(self, entropy: Entropy) -> Secret:
+        """No key, so nothing to draw."""
+        return ()
+
+    def write_offer(self, offer: Offer, secret: Secret) -> bytes:
+        """
+        The request, in the order hixie-75 gives it.
+
+        :raises CannotCarry: for more than one subprotocol: these drafts have room for one string.
+        """
+        pairs: Pairs = ((b"Host", offer.host.encode("ascii")),)
+        if offer.origin is not None:
+            pairs += ((self._origin_field, offer.origin.encode("ascii")),)
+        if offer.subprotocols:
+            pairs += ((b"WebSocket-Protocol", one_subprotocol(offer)),)
+        request_line = b"GET %b HTTP/1.1" % offer.target.encode("ascii")
+        return Head.of(request_line, _FIXED + pairs).extended(offer.head).raw
+
+    def read_offer(self, head: Head, fields: Fields, secure: bool) -> Offer:
+        """
+        :raises MalformedHead: when the fixed lines are not, or a field says two things.
+        """
+        line = head.request_line()
+        if not head.raw.startswith(FIXED_LINES, len(head.start_line) + 2):
+            raise MalformedHead(
+                "a request without keys has 'Upgrade: WebSocket' and 'Connection: Upgrade' as its "
+                "second and third line, to the letter"
+            )
+        return Offer(
+            self._dialect,
+            line.target,
+            read_host(fields),
+            read_visible(fields, self._origin_field.lower()),
+            secure,
+            read_whole_subprotocol(fields, b"websocket-protocol"),
+            head,
+        )
+
+    def offer_body(self) -> int:
+        """Nothing follows the head."""
+        return 0
+
+    def early_bytes(self) -> bool:
+        """These clients wait: bytes that follow the head are somebody else's request."""
+        return False
+
+    def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
+        """The answer: its fields in the one order hixie-75 allows, further ones at the end."""
+        pairs: Pairs = ((b"WebSocket-Location", offer.location.encode("ascii")),)
+        if offer.origin is not None:
+            pairs = ((b"WebSocket-Origin", offer.origin.encode("ascii")), *pairs)
+        if agreement.subprotocol is not None:
+            pairs += ((b"WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
+        return Head.of(_STATUS_LINE[:-2], _FIXED + pairs + checked_pairs(agreement.headers)).raw
+
+    def write_proof(self, offer: Offer, body: bytes) -> bytes:
+        """There is none."""
+        return b""
+
+    def agreement_body(self) -> int:
+        """Nothing follows the head."""
+        return 0
+
+    def check_proof(self, secret: Secret, body: bytes) -> None:
+        """Nothing is proved."""
+
+    def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
+        """
+        The client's checks of hixie-75 section 4.1, in its order.
+
+        :raises BadAnswer: ``status-line``, ``status``, ``prefix``, ``header-syntax``,
+            ``empty-name``, ``count:...``, ``origin-mismatch``, ``location-mismatch`` or
+            ``protocol-mismatch``.
+        :raises Refused: for a status that is not 101.
+        """
+        if not head.raw.startswith(_STATUS_LINE):
+            self._judge_status(head)
+        if not head.raw.startswith(FIXED_LINES, len(_STATUS_LINE)):
+            raise BadAnswer("prefix", "the second and third line are not the draft's")
+        fields = answer_fields(head)
+        origin, location = b"websocket-origin", b"websocket-location"
+        # A server that saw no Origin has none to repeat; the drafts' own clients always send one.
+        count_once(fields, *((origin,) if offer.origin is not None else ()), location)
+        if offer.subprotocols:
+            count_once(fields, b"websocket-protocol")
+        if offer.origin is not None:
+            match_exactly("origin-mismatch", fields, origin, offer.origin.lower())
+        match_exactly("location-mismatch", fields, location, offer.location)
+        if offer.subprotocols:
+            asked = offer.subprotocols[0]
+            match_exactly("protocol-mismatch", fields, b"websocket-protocol", asked)
+            return Agreement(asked, tuple(fields.pairs))
+        return Agreement(None, tuple(fields.pairs))
+
+    def _judge_status(self, head: Head) -> None:
+        match = _STATUS.fullmatch(head.start_line)
+        if match is None:
+            raise BadAnswer("status-line", "the first line is no status line")
+        if match[1].isdigit() and len(match[1]) == 3 and match[1] != b"101":
+            raise Refused(int(match[1]), tuple(answer_fields(head).pairs))
+        raise BadAnswer("status", "the first line is not the draft's, which is fixed")
+
+
+def one_subprotocol(offer: Offer) -> bytes:
+    """
+    :raises CannotCarry: when an offer has several subprotocols, for which there is no room.
+    """
+    value = offer.subprotocols[0]
+    if offer.subprotocols != whole_subprotocol(value):
+        raise CannotCarry(f"{offer.dialect} asks for one subprotocol at most")
+    return value.encode("ascii")

@@ -1,0 +1,281 @@
+"""What two sides say to each other before a conversation, free of any dialect's bytes.
+
+An Offer is what a client wants, an Agreement what a server grants, a Refusal that it does not. They
+can be built from a head of any dialect, from a request of ``twisted.web``, or by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final, Protocol, TypeAlias
+
+from ..errors import BadAnswer, MalformedHead
+from ..wire.head import Fields, Head
+
+Secret: TypeAlias = tuple[bytes, ...]
+"""What a client draws at random for one handshake, and must see answered: the drafts' keys."""
+
+Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+Entropy: TypeAlias = Callable[[int], bytes]
+"""``secrets.token_bytes``, or what a test puts in its place."""
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
+_NO_HEAD: Final = Head.of(b"")
+
+
+@dataclass(slots=True)
+class Offer:
+    """
+    A client's request for a conversation.
+
+    :ivar dialect: its name, as in :data:`txhixie.dialects.DIALECTS`.
+    :ivar target: the resource: path and query, ASCII, beginning with ``/``.
+    :ivar host: the ``Host`` field as sent: a name or address, and the port if it is not the usual.
+    :ivar origin: the page that asks, as it was sent; ``None`` if nobody said. Only browsers are
+        bound to tell the truth here.
+    :ivar secure: whether the client came by TLS, to us or to whoever stands before us.
+    :ivar subprotocols: what the client would speak, best first.
+    :ivar head: the request, whose other fields :meth:`headers` gives; for a client, the fields it
+        wants sent besides.
+    :ivar challenge: what the answer has to prove, in the dialect's own terms.
+    """
+
+    dialect: str
+    target: str
+    host: str
+    origin: str | None = None
+    secure: bool = False
+    subprotocols: tuple[str, ...] = ()
+    head: Head = field(default=_NO_HEAD, compare=False, repr=False)
+    challenge: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def authority(self) -> str:
+        """The host in lower case, without the port that its scheme implies."""
+        usual = ":443" if self.secure else ":80"
+        return self.host.lower().removesuffix(usual)
+
+    @property
+    def location(self) -> str:
+        """The resource's URL, as the drafts rebuild it (hixie-76 section 3.2)."""
+        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.target}"
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Every field of the request in its order: lower-case name and value (as ISO 8859-1)."""
+        pairs = self.head.fields().pairs
+        return tuple((name.decode("ascii"), text(value).strip()) for name, value in pairs)
+
+    def header(self, name: str) -> str | None:
+        """The value of a field, joined by commas if it came more than once; ``None`` if never."""
+        values = self.head.fields().values(name.lower().encode("ascii", "replace"))
+        return text(b", ".join(values)) if values else None
+
+
+@dataclass(slots=True)
+class Agreement:
+    """
+    What the server granted.
+
+    :ivar subprotocol: the one of the offer's that will be spoken, or ``None``.
+    :ivar headers: further fields of the answer, name and value (``Set-Cookie``, say).
+    """
+
+    subprotocol: str | None = None
+    headers: Pairs = ()
+
+
+@dataclass(slots=True)
+class Refusal:
+    """
+    A plain HTTP answer instead of an agreement.
+
+    :ivar status: the HTTP status, 200 to 599; never 101, which would be an agreement.
+    :ivar body: text for whoever reads the answer.
+    :ivar headers: further fields, name and value.
+    """
+
+    status: int
+    body: str = ""
+    headers: Pairs = ()
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"a refusal has a status from 200 to 599, not {self.status}")
+
+    def write(self) -> bytes:
+        """
+        The answer's bytes. The connection ends with it: what stood before us may already hold it
+        for a tunnel, so that nothing else must ever be read from it as HTTP (RFC 9112 section 9.6).
+        """
+        body = self.body.encode("utf-8")
+        own: dict[bytes, bytes] = {
+            b"Content-Type": b"text/plain; charset=utf-8",
+            b"Connection": b"close",
+            b"Content-Length": str(len(body)).encode("ascii"),
+        }
+        for name, _ in self.headers:
+            own.pop(next((key for key in own if key.lower() == name.lower()), b""), None)
+        line = f"HTTP/1.1 {self.status} {reason_phrase(self.status)}".encode("ascii")
+        return Head.of(line, (*checked_pairs(self.headers), *own.items())).raw + body
+
+
+class Handshake(Protocol):
+    """
+    One family's handshake, both halves, as pure verbs. It holds nothing of any connection.
+
+    What cannot be read raises a :class:`txhixie.errors.HandshakeError`.
+    """
+
+    def leniently(self) -> Handshake:
+        """The same for a client that takes answers which are known to be nearly right."""
+
+    def draw(self, entropy: Entropy) -> Secret:
+        """A client's secret for one handshake."""
+
+    def write_offer(self, offer: Offer, secret: Secret) -> bytes:
+        """The request, with whatever raw bytes follow its head."""
+
+    def read_offer(self, head: Head, fields: Fields, secure: bool) -> Offer:
+        """All that a request's head proves, the arithmetic of its keys included."""
+
+    def offer_body(self) -> int:
+        """How many raw bytes follow the head of a request."""
+
+    def early_bytes(self) -> bool:
+        """Whether a client may send frames before it is answered."""
+
+    def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
+        """The head of the answer."""
+
+    def write_proof(self, offer: Offer, body: bytes) -> bytes:
+        """What follows that head, once the request's raw bytes have come."""
+
+    def agreement_body(self) -> int:
+        """How many raw bytes follow the head of an agreement."""
+
+    def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
+        """
+        What the server granted, after every check the dialect asks of a client, in its order.
+
+        :raises BadAnswer: at the first check that fails.
+        :raises Refused: for a well-formed answer that is no agreement.
+        """
+
+    def check_proof(self, secret: Secret, body: bytes) -> None:
+        """
+        The raw bytes after that head.
+
+        :raises BadAnswer: ``challenge`` when they are not the answer to the secret.
+        """
+
+
+def text(value: bytes) -> str:
+    """A field's value as text: one byte, one character (RFC 9110 section 5.5)."""
+    return value.decode("latin-1")
+
+
+def reason_phrase(status: int) -> str:
+    """The registered phrase of a status, or a word for its class."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused" if status >= 400 else "Answer"
+
+
+def checked_pairs(pairs: Pairs) -> Pairs:
+    """
+    :raises ValueError: for a field that would end its line: our own caller's mistake, and the way
+        responses are split.
+    """
+    for name, value in pairs:
+        if not name or any(byte in b"\r\n\0:" for byte in name) or re.search(rb"[\r\n\0]", value):
+            raise ValueError(f"not a header field: {name!r}: {value!r}")
+    return pairs
+
+
+def read_host(fields: Fields) -> str:
+    """
+    The ``Host`` field, which is repeated in answers and compared with origins.
+
+    :raises MalformedHead: when it is missing, doubled or no host.
+    """
+    host = fields.only(b"host")
+    if host is None:
+        raise MalformedHead("no Host field")
+    if _HOST.fullmatch(text(host)) is None:
+        raise MalformedHead("the Host field is no host")
+    return host.decode("ascii")
+
+
+def read_visible(fields: Fields, name: bytes) -> str | None:
+    """
+    A field that is repeated in the answer: visible ASCII and blanks, or it splits responses.
+
+    :raises MalformedHead: for anything else, and when it came twice.
+    """
+    value = fields.only(name)
+    if value is None:
+        return None
+    if not value.isascii() or not text(value).isprintable():
+        raise MalformedHead(f"{name.decode('ascii')} holds more than visible ASCII")
+    return value.decode("ascii")
+
+
+def read_whole_subprotocol(fields: Fields, name: bytes) -> tuple[str, ...]:
+    """
+    The Hixie drafts' subprotocol: one string, which may hold a comma or a blank. It is compared
+    whole first, and only then as the list into which web-socket-js joins several.
+    """
+    value = read_visible(fields, name)
+    return () if not value else whole_subprotocol(value)
+
+
+def whole_subprotocol(value: str) -> tuple[str, ...]:
+    """One string of the drafts as the choices it offers."""
+    parts = [part.strip() for part in value.split(",")]
+    return (value,) if len(parts) < 2 else (value, *(part for part in parts if part))
+
+
+def count_once(fields: Fields, *names: bytes) -> None:
+    """
+    The drafts' clients count fields: each of these exactly once.
+
+    :raises BadAnswer: ``count:NAME`` for the first that is not.
+    """
+    for name in names:
+        if (count := len(fields.exact(name))) != 1:
+            shown = name.decode("ascii")
+            raise BadAnswer(f"count:{shown}", f"{shown} came {count} times")
+
+
+def match_exactly(check: str, fields: Fields, name: bytes, expected: str) -> None:
+    """
+    :raises BadAnswer: ``check`` when the field's value is another, to the byte.
+    """
+    received = text(fields.exact(name)[0])
+    if received != expected:
+        raise BadAnswer(check, f"expected {expected!r}, received {received!r}")
+
+
+def answer_fields(head: Head) -> Fields:
+    """
+    The fields of an answer.
+
+    :raises BadAnswer: ``header-syntax`` or ``empty-name``.
+    """
+    try:
+        fields = head.fields()
+    except MalformedHead as error:
+        raise BadAnswer("header-syntax", str(error)) from error
+    if fields.exact(b""):
+        raise BadAnswer("empty-name", "a field without a name")
+    return fields

@@ -1,0 +1,186 @@
+"""What an application meets: structural types, as in ``twisted.web.websocket``.
+
+An application written for Twisted's own module runs here unchanged. What that module lacks is in
+interfaces of its own, which an object satisfies or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.python.failure import Failure
+
+from .handshake.offer import Agreement, Offer, Pairs, Refusal
+from .lifecycle import Ended
+
+
+class WebSocketTransport(Protocol):
+    """
+    What an application sends with.
+
+    :ivar offer: what the client asked for, with its dialect and headers.
+    :ivar agreement: what was granted; ``None`` before the handshake is through.
+    :ivar full: whether more is waiting to be sent than the transport likes to hold.
+    """
+
+    offer: Offer
+    agreement: Agreement | None
+
+    @property
+    def full(self) -> bool: ...
+
+    def sendTextMessage(self, text: str) -> None:
+        """
+        Send a text message.
+
+        :raises txhixie.errors.NotOpen: before ``negotiationFinished`` and once the end has begun.
+        :raises UnicodeEncodeError: for a lone surrogate.
+        """
+
+    def sendBytesMessage(self, data: bytes) -> None:
+        """
+        Send a binary message.
+
+        :raises txhixie.errors.NotOpen: as for text.
+        :raises txhixie.errors.CannotCarry: in a dialect whose peers lose it: hixie-75 and 76,
+            unless this peer has sent binary itself.
+        """
+
+    def ping(self, payload: bytes = b"") -> None:
+        """
+        Ask for a sign of life, answered through ``pongReceived``.
+
+        :raises txhixie.errors.NotOpen: as for text.
+        :raises txhixie.errors.CannotCarry: in the Hixie dialects, which have none.
+        """
+
+    def loseConnection(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Close the dialect's way, after what was sent. Nothing is delivered any more.
+
+        :param code: told to the peer where the dialect has codes.
+        :param reason: at most 123 bytes of UTF-8 of it are sent.
+        """
+
+    def abortConnection(self) -> None:
+        """End at once; what was not sent yet is lost."""
+
+    def attachProducer(self, producer: IPushProducer) -> None:
+        """Have ``producer`` paused while more is waiting to be sent than the transport likes."""
+
+    def detachProducer(self) -> None:
+        """Forget the producer."""
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing after the message in hand, and read no more from the peer."""
+
+    def resumeProducing(self) -> None:
+        """Deliver again, first what was held back."""
+
+    def getPeer(self) -> IAddress:
+        """Where the other end is."""
+
+    def getHost(self) -> IAddress:
+        """Where this end is."""
+
+
+class WebSocketProtocol(Protocol):
+    """An application: what happens on one connection."""
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """
+        The application has been chosen (server) or the connection below stands (client). Nothing
+        can be sent yet.
+        """
+
+    def negotiationFinished(self) -> None:
+        """The conversation is open."""
+
+    def textMessageReceived(self, message: str) -> None:
+        """A text message has come, whole."""
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        """A binary message has come, whole."""
+
+    def pongReceived(self, payload: bytes) -> None:
+        """A ping was answered, or the peer says that it lives."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        It is over. Called once, last, if ``negotiationStarted`` was.
+
+        :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
+        """
+
+
+@dataclass(slots=True)
+class Accepted:
+    """
+    An application, and what else the answer to an offer says.
+
+    :ivar subprotocol: one of the offer's, or ``None``.
+    :ivar headers: further fields of the answer, as name and value.
+    """
+
+    application: WebSocketProtocol
+    subprotocol: str | None = None
+    headers: Pairs = ()
+
+
+Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"
+"""An application's answer to an offer; ``None`` is a 404."""
+
+
+class WebSocketServerFactory(Protocol):
+    """Chooses an application for each offer."""
+
+    def buildProtocol(
+        self, offer: Offer, /
+    ) -> Decision | Deferred[Decision] | Awaitable[Decision]:
+        """
+        Answer an offer, now or later. While it waits, nothing is read from the client; when the
+        client leaves or :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is
+        cancelled. What it raises becomes a 500 and one traceback in the log.
+        """
+
+
+class WebSocketClientFactory(Protocol):
+    """Makes an application for each connection to a URL."""
+
+    def buildProtocol(self, url: str, /) -> WebSocketProtocol:
+        """Make one."""
+
+
+class _Close(Exception):
+    """
+    A connection's end, with its story.
+
+    :ivar ended: the facts, an :class:`txhixie.lifecycle.Ended`.
+    """
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.reason or f"closed with {ended.code}")
+        self.ended = ended
+
+    @property
+    def code(self) -> int:
+        """The closing code; 1005 where the dialect has none, 1006 where nothing was said."""
+        return self.ended.code
+
+    @property
+    def reason(self) -> str:
+        """In words; empty where none were given."""
+        return self.ended.reason
+
+
+class CleanClose(_Close, ConnectionDone):
+    """It ended the dialect's way."""
+
+
+class AbruptClose(_Close, ConnectionLost):
+    """It ended otherwise: a broken rule, a peer that vanished, an abort."""

@@ -1,0 +1,93 @@
+"""What is logged of a connection: one line when it opens or is refused, one when it ends.
+
+Whatever a peer sent is escaped, and cut: a log is read by people and by programs that split it
+into lines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
+from .conversation import Conversation
+from .handshake.offer import Offer, Refusal
+from .lifecycle import Ended
+
+if TYPE_CHECKING:
+    from .protocol import HixieProtocol
+
+_MOST_SHOWN: Final = 200
+"""Characters of one field of a peer's that a line shows."""
+
+
+class Journal:
+    """The lines of one factory's connections."""
+
+    def __init__(self, log: Logger) -> None:
+        """:param log: where they go."""
+        self._log = log
+
+    def opened(self, protocol: HixieProtocol) -> None:
+        """A conversation has begun."""
+        offer = protocol.offer
+        self._log.info(
+            "{peer} opened {path} in {dialect}, origin {origin}{subprotocol}",
+            peer=shownAddress(protocol.getPeer()),
+            path=shown(offer.target),
+            dialect=offer.dialect,
+            origin=shown(offer.origin) if offer.origin is not None else "none",
+            subprotocol=_subprotocolOf(protocol),
+        )
+
+    def refused(self, peer: IAddress, refusal: Refusal, offer: Offer | None) -> None:
+        """A handshake was answered with something else than a conversation."""
+        self._log.info(
+            "{peer} refused with {status}: {why}{path}",
+            peer=shownAddress(peer),
+            status=refusal.status,
+            why=shown(refusal.body.strip() or "no reason given"),
+            path=f", for {shown(offer.target)}, origin {shown(offer.origin or 'none')}"
+            if offer is not None
+            else "",
+        )
+
+    def ended(
+        self, protocol: HixieProtocol, ended: Ended, conversation: Conversation | None
+    ) -> None:
+        """A connection has ended, whose application had been told of it."""
+        clock = protocol.factory.clock
+        self._log.info(
+            "{peer} ended with {code}{reason} by {who}, {received} received, {sent} sent, "
+            "{seconds:.1f} s",
+            peer=shownAddress(protocol.getPeer()),
+            code=ended.code,
+            reason=f" ({shown(ended.reason)})" if ended.reason else "",
+            who=ended.who,
+            received=conversation.received if conversation is not None else 0,
+            sent=conversation.sent if conversation is not None else 0,
+            seconds=clock.seconds() - protocol.began,
+        )
+
+
+def shown(value: str) -> str:
+    """A peer's words, safe to print: one line, ASCII, not for ever."""
+    escaped = value[:_MOST_SHOWN].encode("unicode_escape").decode("ascii")
+    return escaped + ("..." if len(value) > _MOST_SHOWN else "")
+
+
+def shownAddress(address: object) -> str:
+    """``host:port``, or the path of a UNIX socket, or what else the transport says."""
+    host, port = getattr(address, "host", None), getattr(address, "port", None)
+    if host is None:
+        name = getattr(address, "name", None)
+        return f"unix:{name.decode('utf-8', 'replace')}" if name else "unix"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _subprotocolOf(protocol: HixieProtocol) -> str:
+    agreement = protocol.agreement
+    if agreement is None or agreement.subprotocol is None:
+        return ""
+    return f", subprotocol {shown(agreement.subprotocol)}"

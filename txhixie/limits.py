@@ -1,0 +1,45 @@
+"""Every bound on what a peer may make us keep or wait for, each with its reason.
+
+Sizes are bytes, times are seconds. A limit is checked before anything is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one connection may cost.
+
+    :ivar head_size: bytes of a request's or an answer's head. Apache takes 8 KiB a line, nginx
+        8 KiB a line and 32 KiB in all, Node 16 KiB in all: browsers with many cookies are
+        served by 16 KiB.
+    :ivar head_fields: fields in a head. Apache's 100; a browser of today sends about 20, so that
+        more are somebody trying what counting costs.
+    :ivar message_size: bytes of one message, as sent by the peer and (where an extension
+        compresses) as inflated. 1 MiB is what most servers take by default, and a thousand
+        connections that fill it are 1 GiB and no more.
+    :ivar early_size: bytes kept while the application decides, in the dialects whose clients may
+        send before they are answered. One full read of Twisted's is 64 KiB.
+    :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
+    :ivar open_timeout: seconds for a peer's half of the handshake. Firefox 4 waited 20; a page
+        behind a satellite needs 3, and whoever holds a connection without a word is not one.
+    :ivar decide_timeout: seconds for our own application to answer an offer.
+    :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
+        byte was written. Three, since many hixie-76 peers (eventlet, gevent, faye, txWS) never
+        answer ``FF 00`` at all and each of their closes lasts this long.
+    :ivar drain_timeout: further seconds for a close while the peer is still reading what was sent
+        before it: a megabyte over a telephone line takes that long.
+    """
+
+    head_size: int = 16 * 1024
+    head_fields: int = 100
+    message_size: int = 1024 * 1024
+    early_size: int = 64 * 1024
+    refusal_size: int = 64 * 1024
+    open_timeout: float = 10.0
+    decide_timeout: float = 30.0
+    close_timeout: float = 3.0
+    drain_timeout: float = 60.0

@@ -1,0 +1,211 @@
+"""From the first byte to an agreement: who reads, who answers, and what comes after.
+
+An opening owns the bytes it has taken and gives back, as ``rest``, those that belong to whoever
+comes next. It writes nothing itself: what to write it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .dialects import Dialect, recognise
+from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
+from .handshake.offer import Agreement, Handshake, Offer, Secret
+from .limits import Limits
+from .wire.head import Head, HeadReader
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """
+    A request that is HTTP and not WebSocket.
+
+    :ivar data: every byte received so far, marked so that the connection ends with the answer:
+        a WebSocket request that came after it on the same connection would find nobody.
+    """
+
+    data: bytes
+
+
+class ServerOpening:
+    """
+    A server's half: a head, the application's decision, and raw bytes that prove it.
+
+    Feed it with :meth:`receive` until that answers an Offer; then either write what
+    :meth:`agree` answers, feed on until :meth:`proof` has something to write, and take
+    :attr:`rest`, or write a refusal.
+
+    :ivar dialect: known once there is an offer.
+    :ivar rest: bytes that came and were not the handshake's.
+    """
+
+    __slots__ = ("_limits", "_offer", "_reader", "_secure", "_spoken", "dialect", "rest")
+
+    dialect: Dialect
+
+    def __init__(self, spoken: Sequence[Dialect], limits: Limits, secure: bool) -> None:
+        """
+        :param spoken: the rows that may be recognised.
+        :param secure: whether clients come by TLS, here or to whoever stands before us.
+        """
+        self._spoken = spoken
+        self._limits = limits
+        self._secure = secure
+        self._reader = HeadReader(limits.head_size)
+        self._offer: Offer | None = None
+        self.rest = b""
+
+    def receive(self, data: bytes) -> Offer | Elsewhere | None:
+        """
+        Take bytes; answer what they ask for, once they do.
+
+        :raises HandshakeError: for what cannot be answered but by a refusal.
+        """
+        found = self._reader.read(data)
+        if found is None:
+            return None
+        head, self.rest = found
+        fields = head.fields(self._limits.head_fields)
+        dialect = recognise(head, fields, self._spoken)
+        if dialect is None:
+            return Elsewhere(last_request(head).raw + self.rest)
+        offer = dialect.handshake.read_offer(head, fields, self._secure)
+        self.dialect = dialect
+        self._offer = offer
+        self.keep(b"")
+        return offer
+
+    def keep(self, data: bytes) -> None:
+        """
+        Hold bytes that came before the answer went out.
+
+        :raises EarlyBytes: when the dialect lets none come, or more than the limit.
+        """
+        self.rest += data
+        handshake = self.dialect.handshake
+        most = handshake.offer_body()
+        if handshake.early_bytes():
+            most += self._limits.early_size
+        if len(self.rest) > most:
+            raise EarlyBytes("bytes came that have to wait for the answer")
+
+    def agree(self, agreement: Agreement) -> bytes:
+        """The head that says yes."""
+        assert self._offer is not None
+        return self.dialect.handshake.write_agreement(self._offer, agreement)
+
+    def proof(self) -> bytes | None:
+        """What follows that head; ``None`` while the bytes it is made of have not all come."""
+        assert self._offer is not None
+        size = self.dialect.handshake.offer_body()
+        if len(self.rest) < size:
+            return None
+        body, self.rest = self.rest[:size], self.rest[size:]
+        return self.dialect.handshake.write_proof(self._offer, body)
+
+
+class ClientOpening:
+    """
+    A client's half: an offer out, an answer in, every check of the dialect.
+
+    :ivar offer: what is asked for.
+    :ivar rest: bytes after the answer: the conversation's.
+    """
+
+    __slots__ = (
+        "_agreement",
+        "_handshake",
+        "_limits",
+        "_reader",
+        "_refused",
+        "_secret",
+        "offer",
+        "rest",
+    )
+
+    def __init__(
+        self, handshake: Handshake, offer: Offer, secret: Secret, limits: Limits
+    ) -> None:
+        self._handshake = handshake
+        self._secret = secret
+        self._limits = limits
+        self._reader: HeadReader | None = HeadReader(limits.head_size)
+        self._agreement = Agreement()
+        self._refused: Refused | None = None
+        self.offer = offer
+        self.rest = b""
+
+    def request(self) -> bytes:
+        """The bytes to write first."""
+        return self._handshake.write_offer(self.offer, self._secret)
+
+    def receive(self, data: bytes) -> Agreement | None:
+        """
+        Take bytes; answer what was agreed, once it is whole and every check has passed.
+
+        :raises BadAnswer: at the first check that fails.
+        :raises Refused: for a well-formed answer that is no agreement, once its body is here as
+            far as it will be kept.
+        """
+        if self._reader is not None:
+            try:
+                found = self._reader.read(data)
+            except MalformedHead as error:
+                raise BadAnswer("header-syntax", str(error)) from error
+            if found is None:
+                return None
+            self._reader = None
+            head, data = found
+            self._judge(head)
+        self.rest += data
+        if self._refused is not None:
+            if len(self.rest) >= self._body_size(self._refused):
+                self.end()
+            return None
+        return self._prove()
+
+    def end(self) -> None:
+        """
+        The connection is over.
+
+        :raises BadAnswer: ``eof``, unless the answer was a refusal.
+        :raises Refused: with as much of the body as came.
+        """
+        refused = self._refused
+        if refused is None:
+            raise BadAnswer("eof", "the connection ended inside the answer")
+        body = self.rest[: self._body_size(refused)]
+        raise Refused(refused.status, refused.headers, body)
+
+    def _judge(self, head: Head) -> None:
+        try:
+            self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
+        except Refused as refused:
+            self._refused = refused
+
+    def _prove(self) -> Agreement | None:
+        size = self._handshake.agreement_body()
+        if len(self.rest) < size:
+            return None
+        body, self.rest = self.rest[:size], self.rest[size:]
+        self._handshake.check_proof(self._secret, body)
+        return self._agreement
+
+    def _body_size(self, refused: Refused) -> int:
+        """How much of a refusal's body to wait for; without a length, all that fits."""
+        lengths = [value for name, value in refused.headers if name == b"content-length"]
+        most = self._limits.refusal_size
+        if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 10:
+            return min(most, int(lengths[0]))
+        return most
+
+
+def last_request(head: Head) -> Head:
+    """The same request with ``Connection: close`` in place of what it said of the connection."""
+    lines = [
+        line
+        for line in head.raw[:-4].split(b"\r\n")
+        if line.partition(b":")[0].lower() not in (b"connection", b"keep-alive")
+    ]
+    return Head(b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n")

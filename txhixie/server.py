@@ -1,0 +1,286 @@
+"""The server's side of a connection up to its conversation, and the factory of such connections.
+
+Three steps in a line, each a method that takes bytes: the head, the decision (whoever is served
+waits), and the raw bytes that prove the answer in the dialects that have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from inspect import iscoroutine
+from typing import Any, TypeAlias, cast
+
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from .dialects import DIALECTS, Dialect, named, refusal
+from .errors import EarlyBytes, HandshakeError
+from .factory import HixieFactory
+from .handshake.offer import Agreement, Offer, Pairs, Refusal
+from .interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
+from .limits import Limits
+from .opening import Elsewhere, ServerOpening
+from .policy import Policy
+from .protocol import HixieProtocol
+from .wire.frame import Side
+
+SubprotocolChoice: TypeAlias = "Sequence[str] | Callable[[Offer], str | None]"
+
+
+class HixieServerProtocol(HixieProtocol):
+    """One connection to a server."""
+
+    side = Side.SERVER
+    factory: HixieServerFactory
+
+    _decision: Deferred[Any] | None = None
+
+    def connectionMade(self) -> None:
+        """Wait for a head."""
+        factory = self.factory
+        secure = factory.secure
+        if secure is None:
+            secure = ISSLTransport.providedBy(self.transport)
+        self._opening = ServerOpening(factory.dialects, factory.limits, secure)
+        self._receive = self._receiveHead
+        super().connectionMade()
+
+    def _receiveHead(self, data: bytes) -> None:
+        try:
+            found = self._opening.receive(data)
+        except HandshakeError as error:
+            self._refuse(refusal(error, self.factory.dialects))
+            return
+        if isinstance(found, Offer):
+            self.offer = found
+            self.dialect = self._opening.dialect
+            self._decide(found)
+        elif isinstance(found, Elsewhere):
+            self._goElsewhere(found.data)
+
+    # The decision.
+
+    def _decide(self, offer: Offer) -> None:
+        refused = self.factory.policy.refuses(offer)
+        if refused is not None:
+            self._refuse(refused)
+            return
+        try:
+            answer = self.factory.applications.buildProtocol(offer)
+        except Exception:
+            self._failed(Failure())
+            return
+        if isinstance(answer, Deferred) or iscoroutine(answer):
+            self._awaitDecision(ensureDeferred(answer))
+        else:
+            self._answer(cast(Decision, answer))
+
+    def _awaitDecision(self, decision: Deferred[Decision]) -> None:
+        """Read nothing while it is open; cancel it when nobody waits for it any more."""
+        self._setDeadline(None)
+        self._receive = self._receiveEarly
+        self._decision = decision
+        self.transport.pauseProducing()
+        decision.addTimeout(self.factory.limits.decide_timeout, self.factory.clock)
+        decision.addCallbacks(self._decided, self._undecided)
+
+    def _receiveEarly(self, data: bytes) -> None:
+        """Bytes that the transport still had, or that a client must not have sent yet."""
+        try:
+            self._opening.keep(data)
+        except EarlyBytes as error:
+            self._refuse(refusal(error, self.factory.dialects))
+
+    def _decided(self, answer: Decision) -> None:
+        if self._decision is None:
+            return  # the client has left; what was cancelled was decided all the same
+        self._decision = None
+        self._setDeadline(self.factory.limits.open_timeout)
+        self.transport.resumeProducing()
+        self._answer(answer)
+
+    def _undecided(self, failure: Failure) -> None:
+        if self._decision is None:
+            return
+        self._decision = None
+        self.transport.resumeProducing()
+        if failure.check(TimeoutError):
+            self._refuse(Refusal(503, "the application did not answer in time\n"))
+        else:
+            self._failed(failure)
+
+    def _failed(self, failure: Failure) -> None:
+        """The application raised: ours to mend, so there is a traceback."""
+        self._log.failure("the application could not answer an offer", failure=failure)
+        self._refuse(Refusal(500, "the application failed\n"))
+
+    # The answer.
+
+    def _answer(self, answer: Decision) -> None:
+        try:
+            if answer is None:
+                self._refuse(Refusal(404, "nothing is served here\n"))
+            elif isinstance(answer, Refusal):
+                self._refuse(answer)
+            elif isinstance(answer, Accepted):
+                self._agree(answer)
+            else:
+                self._agree(Accepted(answer, self.factory.chooseSubprotocol(self.offer)))
+        except Exception:
+            self._failed(Failure())
+
+    def _agree(self, accepted: Accepted) -> None:
+        """
+        :raises ValueError: for a subprotocol the client did not offer, or a field that is none.
+        """
+        subprotocol = accepted.subprotocol
+        if subprotocol is not None and subprotocol not in self.offer.subprotocols:
+            raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
+        self.agreement = Agreement(subprotocol, accepted.headers)
+        head = self._opening.agree(self.agreement)
+        accepted.application.negotiationStarted(self)
+        self._application = accepted.application
+        if self._receive == self._ignore:
+            return  # the application has thought better of it
+        self._write(head)
+        self._receive = self._receiveProof
+        self._receiveProof(b"")
+
+    def _receiveProof(self, data: bytes) -> None:
+        """The head has gone out; what proves it needs bytes which proxies let through only now."""
+        try:
+            self._opening.keep(data)
+        except EarlyBytes:
+            self._leave()
+            return
+        proof = self._opening.proof()
+        if proof is None:
+            return
+        if proof:
+            self._write(proof)
+        opening = self._opening
+        del self._opening
+        assert self.agreement is not None
+        self._open(self.agreement, opening.rest)
+
+    def _refuse(self, answer: Refusal) -> None:
+        """Answer in plain HTTP, and let nothing more be asked on this connection."""
+        decision, self._decision = self._decision, None
+        if decision is not None:
+            decision.cancel()
+        self.factory.journal.refused(self.getPeer(), answer, getattr(self, "offer", None))
+        self._write(answer.write())
+        self._leave()
+
+    def _goElsewhere(self, data: bytes) -> None:
+        """Ordinary HTTP: the rest of the connection is another protocol's."""
+        elsewhere = self.factory.elsewhere
+        protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
+        if protocol is None:
+            self._refuse(Refusal(404, "only WebSocket is spoken here\n"))
+            return
+        self._setDeadline(None)
+        self._elsewhere = protocol
+        self.transport.unregisterProducer()
+        self._flush()
+        self._pending = None
+        self._receive = protocol.dataReceived
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(data)
+
+    # The end.
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Whoever is still deciding need not; whoever took over is told."""
+        decision, self._decision = self._decision, None
+        if decision is not None:
+            decision.cancel()
+        if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
+            elsewhere.connectionLost(reason)
+        super().connectionLost(reason)
+
+    def _lostOpening(self, reason: Failure) -> None:
+        if self._application is not None:
+            super()._lostOpening(reason)
+
+    def _lateOpening(self) -> None:
+        if self._receive == self._receiveHead:
+            self._refuse(Refusal(408, "the request did not come in time\n"))
+        else:
+            self._drop(abort=True)
+
+
+class HixieServerFactory(HixieFactory):
+    """
+    Serves applications, in every dialect, on whatever listens with it.
+
+    :ivar applications: chooses an application for each offer.
+    :ivar dialects: the rows that are spoken.
+    :ivar policy: who may come in.
+    :ivar secure: whether clients come by TLS that ends before us; ``None``: as the socket says.
+    :ivar elsewhere: who gets a request that is HTTP and not WebSocket.
+    """
+
+    def __init__(
+        self,
+        applications: WebSocketServerFactory,
+        *,
+        dialects: Iterable[str] | None = None,
+        origins: Iterable[str] | None = None,
+        hosts: Iterable[str] | None = None,
+        subprotocols: SubprotocolChoice = (),
+        limits: Limits = Limits(),
+        secure: bool | None = None,
+        binary: bool = False,
+        elsewhere: IProtocolFactory | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        :param applications: has ``buildProtocol(offer)``.
+        :param dialects: names of those to speak; all that there are by default.
+        :param origins: pages that may connect, see :class:`txhixie.policy.Policy`; by default those
+            of the same host, and whatever sends no Origin.
+        :param hosts: names this server is known under; any by default.
+        :param subprotocols: which one to answer where the application does not say (with
+            :class:`~txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
+            a callable, which gets the offer and answers one of its subprotocols or ``None``.
+        :param limits: sizes in bytes, times in seconds.
+        :param secure: say ``True`` where TLS ends before us.
+        :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
+        :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
+            started and stopped with this one. Without it: 404.
+        :param clock: measures the time limits; the reactor by default.
+        :raises ValueError: for a dialect there is not.
+        """
+        super().__init__(limits, clock, binary)
+        self.applications = applications
+        self.dialects: tuple[Dialect, ...] = (
+            DIALECTS if dialects is None else tuple(named(name) for name in dialects)
+        )
+        self.policy = Policy(origins, hosts)
+        self.secure = secure
+        self.elsewhere = elsewhere
+        self._subprotocols = subprotocols
+
+    def startFactory(self) -> None:
+        """A port listens."""
+        if self.elsewhere is not None:
+            self.elsewhere.doStart()
+
+    def stopFactory(self) -> None:
+        """The last port has stopped listening."""
+        if self.elsewhere is not None:
+            self.elsewhere.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
+        """A connection's protocol."""
+        return HixieServerProtocol(self)
+
+    def chooseSubprotocol(self, offer: Offer) -> str | None:
+        """The subprotocol to answer, if the application leaves it to us."""
+        choice = self._subprotocols
+        if callable(choice):
+            return choice(offer)
+        return next((name for name in choice if name in offer.subprotocols), None)

@@ -10,13 +10,13 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
 from .dialects import named
-from .errors import HixieError, LateAnswer, NotOpen
+from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, Refused
 from .factory import HixieFactory
 from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .opening import ClientOpening
-from .protocol import HixieProtocol
+from .protocol import HixieProtocol, ignore
 from .wire.frame import Side
 from .wire.head import Head
 from .wire.url import parse_url
@@ -46,10 +46,15 @@ class HixieClientProtocol(HixieProtocol):
             handshake = handshake.leniently()
         secret = handshake.draw(factory.entropy)
         self._opening = ClientOpening(handshake, self.offer, secret, factory.limits)
-        self.application = self._application = factory.applications.buildProtocol(factory.url)
-        self.application.negotiationStarted(self)
         self._receive = self._receiveAnswer
-        self._write(self._opening.request())
+        try:
+            self.application = self._application = factory.applications.buildProtocol(factory.url)
+            self.application.negotiationStarted(self)
+        except Exception:
+            self._applicationFailed()
+        if self._receive is ignore:
+            return  # the application has thought better of it
+        self._outflow.write(self._opening.request())
 
     def whenOpen(self) -> Deferred[WebSocketProtocol]:
         """
@@ -68,8 +73,9 @@ class HixieClientProtocol(HixieProtocol):
         return deferred
 
     def _cancelled(self, deferred: Deferred[WebSocketProtocol]) -> None:
-        self._waiting.remove(deferred)
-        self.abortConnection()
+        if deferred in self._waiting:
+            self._waiting.remove(deferred)
+            self.abortConnection()
 
     def _receiveAnswer(self, data: bytes) -> None:
         try:
@@ -80,31 +86,35 @@ class HixieClientProtocol(HixieProtocol):
         if agreement is not None:
             rest = self._opening.rest
             del self._opening
-            waiting, self._waiting = self._waiting, []
             self._open(agreement, rest)
-            for deferred in waiting:
-                deferred.callback(self.application)
+            while self._waiting:
+                self._waiting.pop(0).callback(self.application)
 
     def _fail(self, error: HixieError) -> None:
         """There will be no conversation: nothing that comes is of use."""
         if self._failure is None:
             self._failure = error
-        self._receive = self._ignore
-        self._drop(abort=True)
+        self._receive = ignore
+        self._outflow.abort()
 
     def _lateOpening(self) -> None:
-        self._fail(LateAnswer("answer to the handshake", self.factory.limits.open_timeout))
+        try:
+            self._opening.end()
+        except Refused as refused:
+            self._fail(refused)  # a no is a no, also if the end of its body does not come
+        except BadAnswer:
+            self._fail(LateAnswer("answer to the handshake", self.factory.limits.open_timeout))
 
     def _lostOpening(self, reason: Failure) -> None:
-        if self._failure is None:
+        if self._failure is None and not self._left:
             try:
                 self._opening.end()
             except HixieError as error:
                 self._failure = error
-        waiting, self._waiting = self._waiting, []
+        self._failure = self._failure or NotOpen("it was given up before it was open")
         super()._lostOpening(reason)
-        for deferred in waiting:
-            deferred.errback(self._failure or NotOpen("the connection has ended"))
+        while self._waiting:
+            self._waiting.pop(0).errback(self._failure)
 
 
 class HixieClientFactory(HixieFactory):
@@ -127,6 +137,7 @@ class HixieClientFactory(HixieFactory):
         limits: Limits = Limits(),
         binary: bool = False,
         lenient: bool = False,
+        logConnections: bool = False,
         clock: IReactorTime | None = None,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
@@ -141,11 +152,14 @@ class HixieClientFactory(HixieFactory):
         :param limits: sizes in bytes, times in seconds.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
+        :param logConnections: write an ``info`` line when a conversation opens and when it ends.
+            What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
         :param entropy: takes a number, answers that many random bytes.
-        :raises ValueError: for a bad URL, field or dialect.
+        :raises ValueError: for a bad URL, origin, subprotocol, field or dialect.
+        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
         """
-        super().__init__(limits, clock, binary)
+        super().__init__(limits, clock, binary, logConnections)
         self.url = url
         self.applications = applications
         self.dialect = named(dialect)
@@ -163,6 +177,12 @@ class HixieClientFactory(HixieFactory):
             tuple(subprotocols),
             Head.of(b"", checked_pairs(headers)),
         )
+        for value in (origin, *self.offer.subprotocols):
+            if not value.isascii() or not value.isprintable():
+                raise ValueError(f"not to be said in a request: {value!r}")
+        # Whoever makes a factory is to hear of what no request can say, not each connection.
+        handshake = self.dialect.handshake
+        handshake.write_offer(self.offer, handshake.draw(secrets.token_bytes))
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """A connection's protocol; its ``whenOpen()`` says when it can be used."""

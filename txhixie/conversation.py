@@ -1,7 +1,7 @@
 """Messages to frames and back, for one connection after its handshake, either side.
 
-It knows no socket and no clock: it writes to its Port, and whoever has a clock says when time is up.
-What the peer did wrong it answers itself, in the dialect's way; its caller sees messages only.
+It knows no socket and no clock: it writes to its Port, and whoever has a clock says when time is
+up. What the peer did wrong it answers itself, in the dialect's way; its caller sees messages only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from .errors import BadText, CannotCarry, FrameError, NotOpen, TooBig
 from .lifecycle import ENDINGS, Core, Ended, Ending
 from .limits import Limits
 from .port import Port
-from .wire.frame import Close, CloseCode, Framing, Opcode
+from .wire.frame import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    TEXT,
+    Close,
+    CloseCode,
+    Framing,
+    Opcode,
+    Side,
+)
 
 Event: TypeAlias = tuple[int, str | bytes]
 """What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)`` or
@@ -81,39 +91,46 @@ class Conversation:
         Whatever breaks a rule ends the conversation here; no error comes out. Once we have
         said that we close, messages are read over and only the peer's close is looked for.
         """
-        errors = "replace" if self._dialect.replaces else "strict"
         try:
             for opcode, payload, final, _, whole in self.framing.frames():
                 if self.ended is not None:
                     if not self._awaits_close:
                         return
-                    if opcode == Opcode.CLOSE:
+                    if opcode == CLOSE:
                         self._answer(payload)
-                elif not (final and whole) or self._opcode or opcode > Opcode.BINARY:
+                elif not (final and whole) or self._opcode or opcode > BINARY:
                     if (event := self._other(opcode, payload, final, whole)) is not None:
                         yield event
-                elif opcode == Opcode.TEXT:
+                elif opcode == TEXT:
                     self.received += 1
-                    yield opcode, payload.decode("utf-8", errors)
+                    try:
+                        text = payload.decode()
+                    except UnicodeDecodeError:
+                        text = self._mend(payload)
+                    yield opcode, text
                 else:
                     self.received += 1
                     yield opcode, payload
-        except UnicodeDecodeError:
-            self.fail(BadText("text that is not UTF-8"))
         except FrameError as error:
             self.fail(error)
 
+    def _mend(self, payload: bytes) -> str:
+        """Text that is not UTF-8: replaced by the rules of the Hixie drafts, or fatal."""
+        if self._dialect.replaces:
+            return payload.decode("utf-8", "replace")
+        raise BadText("text that is not UTF-8")
+
     def _other(self, opcode: int, payload: bytes, final: bool, whole: bool) -> Event | None:
         """What is not a message in one frame: pieces and fragments, and control frames."""
-        if opcode <= Opcode.BINARY:
+        if opcode <= BINARY:
             return self._gather(opcode, payload, final and whole)
-        if opcode == Opcode.CLOSE:
+        if opcode == CLOSE:
             self._answer(payload)
         return None
 
     def _gather(self, opcode: int, payload: bytes, last: bool) -> Event | None:
         """Keep a part of a message, or answer the message that it completes."""
-        if opcode != Opcode.CONTINUATION:
+        if opcode != CONTINUATION:
             self._opcode = opcode
             self._size = 0
             self._pieces = []
@@ -130,9 +147,12 @@ class Conversation:
         self._opcode = 0
         self._pieces = None
         self.received += 1
-        if opcode == Opcode.BINARY:
+        if opcode == BINARY:
             return opcode, message
-        return opcode, message.decode("utf-8", "replace" if self._dialect.replaces else "strict")
+        try:
+            return opcode, message.decode()
+        except UnicodeDecodeError:
+            return opcode, self._mend(message)
 
     def send_text(self, text: str) -> None:
         """
@@ -141,7 +161,7 @@ class Conversation:
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        self._port.write(self.framing.encode(Opcode.TEXT, text.encode()))
+        self._port.write(self.framing.encode(TEXT, text.encode()))
         self.sent += 1
 
     def send_bytes(self, data: bytes) -> None:
@@ -151,7 +171,7 @@ class Conversation:
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        self._port.write(self.framing.encode(Opcode.BINARY, data))
+        self._port.write(self.framing.encode(BINARY, data))
         self.sent += 1
 
     def ping(self, payload: bytes) -> None:
@@ -189,6 +209,13 @@ class Conversation:
         """Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1)."""
         self._fail(CloseCode.INTERNAL_ERROR, reason, "us")
 
+    def abort(self) -> None:
+        """The connection below is ended at once: nothing more is said, and nothing heard."""
+        if self.ended is None:
+            self.ended = Ended(CloseCode.ABNORMAL, "aborted", "us", False)
+        self.ended = self.ended._replace(clean=False)
+        self._awaits_close = False
+
     def _fail(self, code: int, reason: str, who: str) -> None:
         frame = b""
         if self.ended is None:
@@ -225,5 +252,6 @@ class Conversation:
 
     def _begin(self) -> Ending:
         if self._ending is None:
-            self._ending = ENDINGS[self._side](Core(self._port, self._limits.close_timeout))
+            waits = self._side == Side.CLIENT and self._dialect.has_codes
+            self._ending = ENDINGS[waits](Core(self._port, self._limits.close_timeout))
         return self._ending

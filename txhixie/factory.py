@@ -1,4 +1,4 @@
-"""What the connections of one factory share: limits, clock, journal, and the way to end them all."""
+"""What one factory's connections share: limits, clock, journal, and the way to end them all."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class HixieFactory(Factory):
     noisy = False
     log = Logger()
 
-    def __init__(self, limits: Limits, clock: IReactorTime | None, binary: bool) -> None:
+    def __init__(
+        self, limits: Limits, clock: IReactorTime | None, binary: bool, logConnections: bool
+    ) -> None:
         self.limits = limits
         self.binary = binary
-        self.journal = Journal(self.log)
+        self.journal = Journal(self.log, logConnections)
         self.connections: set[HixieProtocol] = set()
         self._clock = clock
         self._waiting: list[Deferred[None]] = []

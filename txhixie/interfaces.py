@@ -32,7 +32,8 @@ class WebSocketTransport(Protocol):
     agreement: Agreement | None
 
     @property
-    def full(self) -> bool: ...
+    def full(self) -> bool:
+        """Whether more is waiting to be sent than the transport likes to hold."""
 
     def sendTextMessage(self, text: str) -> None:
         """
@@ -139,9 +140,7 @@ Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"
 class WebSocketServerFactory(Protocol):
     """Chooses an application for each offer."""
 
-    def buildProtocol(
-        self, offer: Offer, /
-    ) -> Decision | Deferred[Decision] | Awaitable[Decision]:
+    def buildProtocol(self, offer: Offer, /) -> Decision | Deferred[Decision] | Awaitable[Decision]:
         """
         Answer an offer, now or later. While it waits, nothing is read from the client; when the
         client leaves or :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is

@@ -1,4 +1,5 @@
-"""What is logged of a connection: one line when it opens or is refused, one when it ends.
+"""What is logged of connections: one line when a peer is refused or breaks a rule, and, for whoever
+wants to read them all, one when a conversation opens and one when it ends.
 
 Whatever a peer sent is escaped, and cut: a log is read by people and by programs that split it
 into lines.
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from .conversation import Conversation
 from .handshake.offer import Offer, Refusal
 from .lifecycle import Ended
+from .wire.frame import CloseCode
 
 if TYPE_CHECKING:
     from .protocol import HixieProtocol
@@ -21,16 +23,31 @@ if TYPE_CHECKING:
 _MOST_SHOWN: Final = 200
 """Characters of one field of a peer's that a line shows."""
 
+_ORDINARY: Final = (
+    CloseCode.NORMAL,
+    CloseCode.GOING_AWAY,
+    CloseCode.NO_STATUS,
+    CloseCode.ABNORMAL,  # PhantomJS and many others just vanish
+)
+
 
 class Journal:
     """The lines of one factory's connections."""
 
-    def __init__(self, log: Logger) -> None:
-        """:param log: where they go."""
+    def __init__(self, log: Logger, everything: bool) -> None:
+        """
+        :param log: where they go.
+        :param everything: each opening and ending too. Two lines nobody prints are a third of what
+            a handshake costs, so that it has to be asked for.
+        """
         self._log = log
+        self._everything = everything
 
     def opened(self, protocol: HixieProtocol) -> None:
         """A conversation has begun."""
+        if not self._everything:
+            return
+        protocol.began = protocol.factory.clock.seconds()
         offer = protocol.offer
         self._log.info(
             "{peer} opened {path} in {dialect}, origin {origin}{subprotocol}",
@@ -57,17 +74,18 @@ class Journal:
         self, protocol: HixieProtocol, ended: Ended, conversation: Conversation | None
     ) -> None:
         """A connection has ended, whose application had been told of it."""
-        clock = protocol.factory.clock
+        if not self._everything and ended.code in _ORDINARY:
+            return
+        clock, began = protocol.factory.clock, protocol.began
         self._log.info(
-            "{peer} ended with {code}{reason} by {who}, {received} received, {sent} sent, "
-            "{seconds:.1f} s",
+            "{peer} ended with {code}{reason} by {who}, {received} received, {sent} sent{after}",
             peer=shownAddress(protocol.getPeer()),
             code=ended.code,
             reason=f" ({shown(ended.reason)})" if ended.reason else "",
             who=ended.who,
             received=conversation.received if conversation is not None else 0,
             sent=conversation.sent if conversation is not None else 0,
-            seconds=clock.seconds() - protocol.began,
+            after="" if began is None else f", {clock.seconds() - began:.1f} s",
         )
 
 

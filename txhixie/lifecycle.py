@@ -5,7 +5,8 @@ What is true in each state:
 ``Open``      nobody has said anything about ending.
 ``Closing``   we have said it; the peer may still be sending, and its close is awaited.
 ``Leaving``   both have said it, and the server is to end the connection first: we are a client and
-              wait (RFC 6455 section 7.1.1: so that it is the server which holds TIME_WAIT).
+              wait (RFC 6455 section 7.1.1: so that it is the server which holds TIME_WAIT). In
+              hixie-76 nobody waits: its servers wait for their clients to go.
 ``Ending``    nothing more will be written; the connection below is being ended, and the peer's
               last bytes are read and forgotten until it has gone or the clock says so.
 ``Gone``      the connection below has ended.
@@ -22,7 +23,6 @@ from typing import Final, NamedTuple, Protocol
 from automat import TypeMachineBuilder, pep614
 
 from .port import Port
-from .wire.frame import Side
 
 
 class Ended(NamedTuple):
@@ -81,12 +81,11 @@ class Core:
         self.port.deadline(self.patience)
 
 
-def make_machine(side: str) -> Callable[[Core], Ending]:
+def make_machine(waits: bool) -> Callable[[Core], Ending]:
     """
-    Build the machine of one side, to be called with a :class:`Core` for each conversation.
+    Build a machine, to be called with a :class:`Core` for each conversation.
 
-    The sides differ in one transition: when both have spoken, the server ends the connection and
-    the client waits until it has.
+    :param waits: when both have spoken, wait for the peer to end the connection.
     """
     builder = TypeMachineBuilder(Ending, Core)
     start = builder.state("Open")
@@ -94,7 +93,7 @@ def make_machine(side: str) -> Callable[[Core], Ending]:
     leaving = builder.state("Leaving")
     ending = builder.state("Ending")
     gone = builder.state("Gone")
-    agreed = leaving if side == Side.CLIENT else ending
+    agreed = leaving if waits else ending
 
     # Behaviour-less transitions:
     for state in (closing, leaving, ending, gone):
@@ -147,5 +146,5 @@ def make_machine(side: str) -> Callable[[Core], Ending]:
     return builder.build()
 
 
-ENDINGS: Final = {side: make_machine(side) for side in (Side.CLIENT, Side.SERVER)}
-"""The machine of each side: there is one, however many connections."""
+ENDINGS: Final = {waits: make_machine(waits) for waits in (False, True)}
+"""Both machines: there is one of each, however many connections."""

@@ -13,7 +13,7 @@ from .dialects import Dialect, recognise
 from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
-from .wire.head import Head, HeadReader
+from .wire.head import Head, HeadReader, read_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class ServerOpening:
         if found is None:
             return None
         head, self.rest = found
-        fields = head.fields(self._limits.head_fields)
-        dialect = recognise(head, fields, self._spoken)
+        request = read_request(head, self._limits.head_fields)
+        dialect = recognise(request, self._spoken)
         if dialect is None:
             return Elsewhere(last_request(head).raw + self.rest)
-        offer = dialect.handshake.read_offer(head, fields, self._secure)
+        offer = dialect.handshake.read_offer(request, self._secure)
         self.dialect = dialect
         self._offer = offer
         self.keep(b"")
@@ -102,7 +102,9 @@ class ServerOpening:
         if len(self.rest) < size:
             return None
         body, self.rest = self.rest[:size], self.rest[size:]
-        return self.dialect.handshake.write_proof(self._offer, body)
+        proof = self.dialect.handshake.write_proof(self._offer, body)
+        self._offer.challenge = b""  # proved: an idle connection need not keep it
+        return proof
 
 
 class ClientOpening:
@@ -124,9 +126,7 @@ class ClientOpening:
         "rest",
     )
 
-    def __init__(
-        self, handshake: Handshake, offer: Offer, secret: Secret, limits: Limits
-    ) -> None:
+    def __init__(self, handshake: Handshake, offer: Offer, secret: Secret, limits: Limits) -> None:
         self._handshake = handshake
         self._secret = secret
         self._limits = limits

@@ -56,6 +56,8 @@ def same_host(origin: str, host: str) -> bool:
     The scheme may differ, since TLS may end before us; a port that a scheme implies counts as none.
     ``null`` and ``file://`` name no host and are foreign.
     """
+    if origin == f"http://{host}":
+        return True
     scheme, separator, authority = origin.lower().partition("://")
     if not separator or not authority:
         return False

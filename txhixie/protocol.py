@@ -8,9 +8,10 @@ the conversation, or nobody. The sides differ in how they open, which is in ``se
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, ISSLTransport
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,16 +23,10 @@ from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .lifecycle import Ended
 from .outflow import Outflow
-from .port import Port
-from .wire.frame import CloseCode, Opcode
+from .wire.frame import BINARY, TEXT, CloseCode
 
 if TYPE_CHECKING:
     from .factory import HixieFactory
-
-_MOST_PENDING: Final = 64 * 1024
-"""Replies of one read leave in one write (1.3 times as many messages a second, and 2 to 3 times
-as many as with a send each); beyond this many bytes they leave at once, so that a transport that
-is full can say so before a peer's 64 KiB of tiny questions have all been answered at length."""
 
 
 class HixieProtocol(Protocol):
@@ -43,7 +38,8 @@ class HixieProtocol(Protocol):
     :ivar agreement: what was granted; ``None`` before.
     :ivar dialect: the row that is spoken; known with the offer.
     :ivar side: which end we are.
-    :ivar began: when the connection below was made, in seconds of the factory's clock.
+    :ivar began: when the conversation opened, in seconds of the factory's clock, if the journal
+        wants to know.
     """
 
     _log = Logger()
@@ -54,22 +50,18 @@ class HixieProtocol(Protocol):
     dialect: Dialect
     agreement: Agreement | None = None
     side: str
-    began: float
+    began: float | None = None
 
     _conversation: Conversation | None = None
-    _timer: IDelayedCall | None = None
-    _pending: list[bytes] | None = None
-    _pendingSize = 0
-    _paused = False
-    _delivering = False
-    _aborted = False
-    _extended = False
+    _left = False
+    _lost = False
 
     def __init__(self, factory: HixieFactory) -> None:
         self.factory = factory
-        self._receive: Callable[[bytes], None] = self._ignore
-        self._outflow = Outflow()
+        self._receive: Callable[[bytes], None] = ignore
         self._application: WebSocketProtocol | None = None
+        self._paused = False
+        self._delivering = False
 
     # What the transport says.
 
@@ -80,31 +72,31 @@ class HixieProtocol(Protocol):
         # time, waiting for acknowledgements. Only TCP has it.
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
-        transport.registerProducer(self._outflow, True)
-        self.began = self.factory.clock.seconds()
-        self.factory.joined(self)
-        self._setDeadline(self.factory.limits.open_timeout)
+        factory = self.factory
+        self._outflow = Outflow(self, transport)
+        self._outflow.deadline(factory.limits.open_timeout)
+        factory.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
-        self._pending = []
+        outflow = self._outflow
+        outflow.hold()
         try:
             self._receive(data)
         finally:
-            self._flush()
-            self._pending = None
+            outflow.release()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""
-        self._setDeadline(None)
+        self._lost = True
         self._outflow.stopProducing()
         try:
             if self._conversation is None:
                 self._lostOpening(reason)
             else:
-                self._lostConversation(self._conversation)
+                self._lostConversation(self._conversation, reason)
         finally:
-            self._receive = self._ignore
+            self._receive = ignore
             self._application = None
             self.factory.left(self)
 
@@ -112,7 +104,8 @@ class HixieProtocol(Protocol):
 
     def _lostOpening(self, reason: Failure) -> None:
         """The connection has ended before there was a conversation."""
-        self._tellLost(Ended(CloseCode.ABNORMAL, "ended inside the handshake", "peer", False))
+        who = "us" if self._left else "peer"
+        self._tellLost(Ended(CloseCode.ABNORMAL, "ended inside the handshake", who, False))
 
     def _lateOpening(self) -> None:
         """The deadline has passed before there was a conversation."""
@@ -120,15 +113,20 @@ class HixieProtocol(Protocol):
 
     def _open(self, agreement: Agreement, rest: bytes) -> None:
         """Both halves of the handshake are through; ``rest`` is the peer's first words."""
-        self._setDeadline(None)
+        self._outflow.deadline(None)
         self.agreement = agreement
-        port = Port(self._write, self._setDeadline, self._drop)
         self._conversation = Conversation(
-            self.dialect, self.side, self.factory.limits, port, self.factory.binary
+            self.dialect, self.side, self.factory.limits, self._outflow, self.factory.binary
         )
         self._receive = self._converse
         self.factory.journal.opened(self)
-        self._call(lambda application: application.negotiationFinished())
+        if self._paused:
+            self.transport.pauseProducing()
+        try:
+            if self._application is not None:
+                self._application.negotiationFinished()
+        except Exception:
+            self._applicationFailed()
         if rest:
             self._receive(rest)
 
@@ -148,9 +146,9 @@ class HixieProtocol(Protocol):
         self._delivering = True
         try:
             for kind, message in conversation.events():
-                if kind == Opcode.TEXT:
+                if kind == TEXT:
                     application.textMessageReceived(message)  # type: ignore[arg-type]
-                elif kind == Opcode.BINARY:
+                elif kind == BINARY:
                     application.bytesMessageReceived(message)  # type: ignore[arg-type]
                 else:
                     application.pongReceived(message)  # type: ignore[arg-type]
@@ -161,111 +159,59 @@ class HixieProtocol(Protocol):
         finally:
             self._delivering = False
 
-    def _call(self, method: Callable[[WebSocketProtocol], None]) -> None:
-        """Call the application once, whatever it does."""
-        if self._application is None:
-            return
-        try:
-            method(self._application)
-        except Exception:
-            self._applicationFailed()
-
     def _applicationFailed(self) -> None:
         """Its exception is ours to mend: one traceback, and the peer hears that we failed."""
         self._log.failure("the application of a WebSocket connection raised")
         if self._conversation is not None:
             self._conversation.fail_here("the application failed")
+            self._listen()
+        else:
+            self.abortConnection()
 
-    def _lostConversation(self, conversation: Conversation) -> None:
-        if self._paused and not self._aborted:
+    def _lostConversation(self, conversation: Conversation, reason: Failure) -> None:
+        if self._paused:
             self._paused = False
             self._deliver()
-        self._tellLost(conversation.lost())
+        wasOpen = conversation.ended is None
+        ended = conversation.lost()
+        if wasOpen and not isinstance(reason.value, ConnectionDone):
+            # Not even in a dialect without a closing frame is a reset a close.
+            ended = ended._replace(code=CloseCode.ABNORMAL, clean=False)
+        self._tellLost(ended)
 
     def _tellLost(self, ended: Ended) -> None:
         close = CleanClose(ended) if ended.clean else AbruptClose(ended)
         self.factory.journal.ended(self, ended, self._conversation)
-        self._call(lambda application: application.connectionLost(Failure(close)))
+        application, self._application = self._application, None
+        try:
+            if application is not None:
+                application.connectionLost(Failure(close))
+        except Exception:
+            self._log.failure("the application of a WebSocket connection raised at its end")
 
-    # What floor 2 asks of its Port.
+    # The end.
 
-    def _write(self, data: bytes) -> None:
-        pending = self._pending
-        if pending is None:
-            self.transport.write(data)
-            return
-        pending.append(data)
-        self._pendingSize += len(data)
-        if self._pendingSize > _MOST_PENDING:
-            self._flush()
-
-    def _flush(self) -> None:
-        pending = self._pending
-        if pending:
-            self.transport.write(b"".join(pending))
-            pending.clear()
-            self._pendingSize = 0
-
-    def _setDeadline(self, seconds: float | None) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-        if seconds is not None:
-            self._timer = self.factory.clock.callLater(seconds, self._expire)
-
-    def _expire(self) -> None:
-        """
-        Time is up, unless what we wait for lies in the socket: after a turn in which the reactor
-        was blocked, timers run before reads. A late clock is not a late peer.
-        """
-        self._timer = self.factory.clock.callLater(0, self._late)
-
-    def _late(self) -> None:
-        self._timer = None
-        if self._outflow.full and not self._extended:
-            # The peer is still reading what it was promised before the close.
-            self._extended = True
-            self._setDeadline(self.factory.limits.drain_timeout)
-        elif self._conversation is not None:
+    def late(self) -> None:
+        """The deadline that was set has passed."""
+        if self._conversation is not None:
             self._conversation.late()
-        elif self._receive == self._ignore:
-            self._drop(abort=True)
+        elif self._receive is ignore:
+            self._outflow.drop(abort=True)
         else:
             self._lateOpening()
 
-    def _drop(self, abort: bool = False) -> None:
-        """
-        End the connection below: at once, or after all that was written, leaving the peer time to
-        read it. A socket closed with bytes unread is reset, and what we wrote last is lost with it
-        (RFC 9112 section 9.6); so only our half is closed, and the other read and forgotten until
-        the peer has gone or the deadline comes.
-        """
-        self._flush()
-        transport = self.transport
-        if abort:
-            self._aborted = True
-            transport.abortConnection()
-            return
-        self._listen()
-        if self._outflow.full:
-            self._outflow.drained = self._drop
-            return
-        # Over TLS, loseConnection waits for ever for a producer to finish.
-        transport.unregisterProducer()
-        closeHalf = getattr(transport, "loseWriteConnection", None)
-        if closeHalf is None or ISSLTransport.providedBy(transport):
-            transport.loseConnection()
-        else:
-            closeHalf()
+    def _leave(self) -> None:
+        """End a connection that has no conversation, leaving the peer time to read."""
+        self._left = True
+        self._receive = ignore
+        self._outflow.deadline(self.factory.limits.close_timeout)
+        self._outflow.drop()
 
     def _listen(self) -> None:
         """Undo a pause: the peer's close has to be seen."""
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
-
-    def _ignore(self, data: bytes) -> None:
-        """Nobody is left whom these bytes concern."""
 
     # The application's transport.
 
@@ -303,7 +249,11 @@ class HixieProtocol(Protocol):
 
     def abortConnection(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
-        self._drop(abort=True)
+        self._left = True
+        self._receive = ignore
+        if self._conversation is not None:
+            self._conversation.abort()
+        self._outflow.abort()
 
     def attachProducer(self, producer: IPushProducer) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
@@ -315,7 +265,11 @@ class HixieProtocol(Protocol):
 
     def pauseProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
-        if not self._paused:
+        if self._paused or self._lost or self._receive is ignore:
+            return
+        if self._conversation is None:
+            self._paused = True  # the handshake goes on
+        elif self._conversation.ended is None:
             self._paused = True
             self.transport.pauseProducing()
 
@@ -324,10 +278,12 @@ class HixieProtocol(Protocol):
         if not self._paused:
             return
         self._paused = False
-        if self._pending is None:
-            self.dataReceived(b"")  # what was held back, its replies in one write too
-        elif self._conversation is not None:
-            self._deliver()
+        if self._conversation is None:
+            return
+        holds = self._outflow.hold()
+        self._deliver()
+        if holds:
+            self._outflow.release()
         if not self._paused:
             self.transport.resumeProducing()
 
@@ -339,8 +295,6 @@ class HixieProtocol(Protocol):
         """Where this end is."""
         return self.transport.getHost()  # type: ignore[no-any-return]
 
-    def _leave(self) -> None:
-        """End a connection that has no conversation, leaving the peer time to read."""
-        self._receive = self._ignore
-        self._setDeadline(self.factory.limits.close_timeout)
-        self._drop()
+
+def ignore(data: bytes) -> None:
+    """Nobody is left whom these bytes concern."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from inspect import iscoroutine
 from typing import Any, TypeAlias, cast
 
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -18,12 +19,12 @@ from twisted.python.failure import Failure
 from .dialects import DIALECTS, Dialect, named, refusal
 from .errors import EarlyBytes, HandshakeError
 from .factory import HixieFactory
-from .handshake.offer import Agreement, Offer, Pairs, Refusal
-from .interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
+from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
+from .interfaces import Accepted, Decision, WebSocketServerFactory
 from .limits import Limits
 from .opening import Elsewhere, ServerOpening
 from .policy import Policy
-from .protocol import HixieProtocol
+from .protocol import HixieProtocol, ignore
 from .wire.frame import Side
 
 SubprotocolChoice: TypeAlias = "Sequence[str] | Callable[[Offer], str | None]"
@@ -78,16 +79,18 @@ class HixieServerProtocol(HixieProtocol):
             self._answer(cast(Decision, answer))
 
     def _awaitDecision(self, decision: Deferred[Decision]) -> None:
-        """Read nothing while it is open; cancel it when nobody waits for it any more."""
-        self._setDeadline(None)
+        """
+        Go on reading while it is open, as far as bytes may come early: how else would we hear that
+        the client has left, and cancel what nobody waits for any more?
+        """
+        self._outflow.deadline(None)
         self._receive = self._receiveEarly
         self._decision = decision
-        self.transport.pauseProducing()
         decision.addTimeout(self.factory.limits.decide_timeout, self.factory.clock)
         decision.addCallbacks(self._decided, self._undecided)
 
     def _receiveEarly(self, data: bytes) -> None:
-        """Bytes that the transport still had, or that a client must not have sent yet."""
+        """Bytes while the application decides: hixie-76's eight, or such as must not come yet."""
         try:
             self._opening.keep(data)
         except EarlyBytes as error:
@@ -97,16 +100,14 @@ class HixieServerProtocol(HixieProtocol):
         if self._decision is None:
             return  # the client has left; what was cancelled was decided all the same
         self._decision = None
-        self._setDeadline(self.factory.limits.open_timeout)
-        self.transport.resumeProducing()
+        self._outflow.deadline(self.factory.limits.open_timeout)
         self._answer(answer)
 
     def _undecided(self, failure: Failure) -> None:
         if self._decision is None:
             return
         self._decision = None
-        self.transport.resumeProducing()
-        if failure.check(TimeoutError):
+        if failure.check(DeferredTimeout):
             self._refuse(Refusal(503, "the application did not answer in time\n"))
         else:
             self._failed(failure)
@@ -138,13 +139,15 @@ class HixieServerProtocol(HixieProtocol):
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
-        self.agreement = Agreement(subprotocol, accepted.headers)
+        agreement = Agreement(subprotocol, accepted.headers)
+        self.agreement = NOTHING_MORE if agreement == NOTHING_MORE else agreement
         head = self._opening.agree(self.agreement)
-        accepted.application.negotiationStarted(self)
+        start = accepted.application.negotiationStarted  # first: what has none is no application
         self._application = accepted.application
-        if self._receive == self._ignore:
+        start(self)
+        if self._receive is ignore:
             return  # the application has thought better of it
-        self._write(head)
+        self._outflow.write(head)
         self._receive = self._receiveProof
         self._receiveProof(b"")
 
@@ -159,7 +162,7 @@ class HixieServerProtocol(HixieProtocol):
         if proof is None:
             return
         if proof:
-            self._write(proof)
+            self._outflow.write(proof)
         opening = self._opening
         del self._opening
         assert self.agreement is not None
@@ -167,11 +170,9 @@ class HixieServerProtocol(HixieProtocol):
 
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
-        decision, self._decision = self._decision, None
-        if decision is not None:
-            decision.cancel()
+        data = answer.write()
         self.factory.journal.refused(self.getPeer(), answer, getattr(self, "offer", None))
-        self._write(answer.write())
+        self._outflow.write(data)
         self._leave()
 
     def _goElsewhere(self, data: bytes) -> None:
@@ -181,11 +182,9 @@ class HixieServerProtocol(HixieProtocol):
         if protocol is None:
             self._refuse(Refusal(404, "only WebSocket is spoken here\n"))
             return
-        self._setDeadline(None)
+        self._outflow.deadline(None)
         self._elsewhere = protocol
         self.transport.unregisterProducer()
-        self._flush()
-        self._pending = None
         self._receive = protocol.dataReceived
         protocol.makeConnection(self.transport)
         protocol.dataReceived(data)
@@ -194,12 +193,26 @@ class HixieServerProtocol(HixieProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Whoever is still deciding need not; whoever took over is told."""
+        try:
+            self._cancelDecision()
+            if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
+                elsewhere.connectionLost(reason)
+        finally:
+            super().connectionLost(reason)
+
+    def _leave(self) -> None:
+        self._cancelDecision()
+        super()._leave()
+
+    def abortConnection(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
+        self._cancelDecision()
+        super().abortConnection()
+
+    def _cancelDecision(self) -> None:
         decision, self._decision = self._decision, None
         if decision is not None:
             decision.cancel()
-        if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
-            elsewhere.connectionLost(reason)
-        super().connectionLost(reason)
 
     def _lostOpening(self, reason: Failure) -> None:
         if self._application is not None:
@@ -209,7 +222,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._receive == self._receiveHead:
             self._refuse(Refusal(408, "the request did not come in time\n"))
         else:
-            self._drop(abort=True)
+            self.abortConnection()
 
 
 class HixieServerFactory(HixieFactory):
@@ -235,6 +248,7 @@ class HixieServerFactory(HixieFactory):
         secure: bool | None = None,
         binary: bool = False,
         elsewhere: IProtocolFactory | None = None,
+        logConnections: bool = False,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -251,10 +265,12 @@ class HixieServerFactory(HixieFactory):
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
         :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
             started and stopped with this one. Without it: 404.
+        :param logConnections: write an ``info`` line when a conversation opens and when it ends.
+            What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
         :raises ValueError: for a dialect there is not.
         """
-        super().__init__(limits, clock, binary)
+        super().__init__(limits, clock, binary, logConnections)
         self.applications = applications
         self.dialects: tuple[Dialect, ...] = (
             DIALECTS if dialects is None else tuple(named(name) for name in dialects)

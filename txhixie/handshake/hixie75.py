@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
-from ..wire.head import Fields, Head
+from ..wire.head import Head, Request
 from .offer import (
     Agreement,
     Entropy,
@@ -23,6 +23,7 @@ from .offer import (
     count_once,
     match_exactly,
     read_host,
+    read_target,
     read_visible,
     read_whole_subprotocol,
     whole_subprotocol,
@@ -44,15 +45,17 @@ class Hixie75:
     The one difference between the slides (``WebSocket-Origin``) and the drafts (``Origin``).
     """
 
-    __slots__ = ("_dialect", "_origin_field")
+    __slots__ = ("_dialect", "_lenient", "_origin_field")
 
-    def __init__(self, dialect: str, origin_field: bytes) -> None:
+    def __init__(self, dialect: str, origin_field: bytes, lenient: bool = False) -> None:
+        """:param lenient: as a client, take the fixed lines in any case."""
         self._dialect = dialect
         self._origin_field = origin_field
+        self._lenient = lenient
 
     def leniently(self) -> Hixie75:
-        """The same: no server is known that is nearly right."""
-        return self
+        """The same, for servers that write the fixed lines in another case (Netty's)."""
+        return Hixie75(self._dialect, self._origin_field, lenient=True)
 
     def draw(self, entropy: Entropy) -> Secret:
         """No key, so nothing to draw."""
@@ -63,20 +66,22 @@ class Hixie75:
         The request, in the order hixie-75 gives it.
 
         :raises CannotCarry: for more than one subprotocol: these drafts have room for one string.
+        :raises ValueError: for an origin or a subprotocol that would end its line.
         """
         pairs: Pairs = ((b"Host", offer.host.encode("ascii")),)
         if offer.origin is not None:
-            pairs += ((self._origin_field, offer.origin.encode("ascii")),)
+            pairs += ((self._origin_field, offer.origin.lower().encode("ascii")),)
         if offer.subprotocols:
             pairs += ((b"WebSocket-Protocol", one_subprotocol(offer)),)
         request_line = b"GET %b HTTP/1.1" % offer.target.encode("ascii")
-        return Head.of(request_line, _FIXED + pairs).extended(offer.head).raw
+        return Head.of(request_line, checked_pairs(_FIXED + pairs)).extended(offer.head).raw
 
-    def read_offer(self, head: Head, fields: Fields, secure: bool) -> Offer:
+    def read_offer(self, request: Request, secure: bool) -> Offer:
         """
         :raises MalformedHead: when the fixed lines are not, or a field says two things.
         """
-        line = head.request_line()
+        head, fields = request.head, request.fields
+        target = read_target(request)
         if not head.raw.startswith(FIXED_LINES, len(head.start_line) + 2):
             raise MalformedHead(
                 "a request without keys has 'Upgrade: WebSocket' and 'Connection: Upgrade' as its "
@@ -84,7 +89,7 @@ class Hixie75:
             )
         return Offer(
             self._dialect,
-            line.target,
+            target,
             read_host(fields),
             read_visible(fields, self._origin_field.lower()),
             secure,
@@ -131,7 +136,8 @@ class Hixie75:
         """
         if not head.raw.startswith(_STATUS_LINE):
             self._judge_status(head)
-        if not head.raw.startswith(FIXED_LINES, len(_STATUS_LINE)):
+        lines = head.raw[len(_STATUS_LINE) : len(_STATUS_LINE) + len(FIXED_LINES)]
+        if lines != FIXED_LINES and not (self._lenient and lines.lower() == FIXED_LINES.lower()):
             raise BadAnswer("prefix", "the second and third line are not the draft's")
         fields = answer_fields(head)
         origin, location = b"websocket-origin", b"websocket-location"

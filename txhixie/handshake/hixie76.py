@@ -2,17 +2,18 @@
 
 The eight bytes follow the request without a Content-Length, the sixteen that prove the server
 understood follow its head (draft-hixie-thewebsocketprotocol-76 sections 4.1 and 5.2). Proxies hold
-the eight back until they have seen the head of an answer; so the head proves nothing and goes first.
+the eight back until they have seen the head of an answer; so it proves nothing and goes first.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from hashlib import md5
 from typing import Final
 
 from ..errors import BadAnswer, MalformedHead, Refused
-from ..wire.head import Fields, Head
+from ..wire.head import Fields, Head, Request
 from .hixie75 import one_subprotocol
 from .offer import (
     Agreement,
@@ -25,6 +26,7 @@ from .offer import (
     count_once,
     match_exactly,
     read_host,
+    read_target,
     read_visible,
     read_whole_subprotocol,
 )
@@ -32,6 +34,9 @@ from .offer import (
 _MOST_NUMBER: Final = 0xFFFFFFFF
 _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))
 """A key whose digits run on is refused before ``int()``, whose cost is their square."""
+
+_STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
+"""Two blanks and a code of three digits between them is all that the draft asks for."""
 
 _NOISE: Final = bytes([*range(0x21, 0x30), *range(0x3A, 0x7F)])
 _NOT_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
@@ -66,6 +71,7 @@ class Hixie76:
         order WebKit sent, on which some came to rely.
 
         :raises CannotCarry: for more than one subprotocol.
+        :raises ValueError: for an origin or a subprotocol that would end its line.
         """
         key1, key2, key3 = secret
         pairs: Pairs = (
@@ -74,28 +80,29 @@ class Hixie76:
             (b"Host", offer.host.encode("ascii")),
         )
         if offer.origin is not None:
-            pairs += ((b"Origin", offer.origin.encode("ascii")),)
+            pairs += ((b"Origin", offer.origin.lower().encode("ascii")),)
         if offer.subprotocols:
             pairs += ((b"Sec-WebSocket-Protocol", one_subprotocol(offer)),)
         pairs += ((b"Sec-WebSocket-Key1", key1), (b"Sec-WebSocket-Key2", key2))
-        head = Head.of(b"GET %b HTTP/1.1" % offer.target.encode("ascii"), pairs)
+        head = Head.of(b"GET %b HTTP/1.1" % offer.target.encode("ascii"), checked_pairs(pairs))
         return head.extended(offer.head).raw + key3
 
-    def read_offer(self, head: Head, fields: Fields, secure: bool) -> Offer:
+    def read_offer(self, request: Request, secure: bool) -> Offer:
         """
         :raises MalformedHead: for keys that are no keys, or a field that says two things.
         """
+        fields = request.fields
         key1, key2 = fields.only(b"sec-websocket-key1"), fields.only(b"sec-websocket-key2")
         if key1 is None or key2 is None:
             raise MalformedHead("one key of two")
         return Offer(
             self._dialect,
-            head.request_line().target,
+            read_target(request),
             read_host(fields),
             read_visible(fields, b"origin"),
             secure,
             read_whole_subprotocol(fields, b"sec-websocket-protocol"),
-            head,
+            request.head,
             struct.pack(">II", key_number(key1), key_number(key2)),
         )
 
@@ -145,7 +152,7 @@ class Hixie76:
         if fields.exact(b"connection")[0].lower() != b"upgrade":
             raise BadAnswer("connection", "the Connection field is not 'Upgrade' alone")
         if offer.origin is not None:
-            match_exactly("origin-mismatch", fields, b"sec-websocket-origin", offer.origin)
+            match_exactly("origin-mismatch", fields, b"sec-websocket-origin", offer.origin.lower())
         match_exactly("location-mismatch", fields, b"sec-websocket-location", offer.location)
         asked = offer.subprotocols[0] if offer.subprotocols else None
         if asked is not None:
@@ -158,10 +165,10 @@ class Hixie76:
             raise BadAnswer("challenge", "the sixteen bytes are not the answer to our keys")
 
     def _status(self, head: Head) -> int:
-        parts = head.start_line.split(b" ", 2)
-        if len(parts) < 3 or len(parts[1]) != 3 or not parts[1].isdigit():
+        match = _STATUS.fullmatch(head.start_line)
+        if match is None:
             raise BadAnswer("status-line", "the first line is no status line")
-        return int(parts[1])
+        return int(match[1])
 
     def _check_counts(self, offer: Offer, fields: Fields) -> None:
         count_once(fields, b"upgrade", b"connection")

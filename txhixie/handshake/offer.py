@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, Protocol, TypeAlias
 
 from ..errors import BadAnswer, MalformedHead
-from ..wire.head import Fields, Head
+from ..wire.head import TOKEN, Fields, Head, Request
 
 Secret: TypeAlias = tuple[bytes, ...]
 """What a client draws at random for one handshake, and must see answered: the drafts' keys."""
@@ -24,6 +25,10 @@ Entropy: TypeAlias = Callable[[int], bytes]
 """``secrets.token_bytes``, or what a test puts in its place."""
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
+_SHARED: Final = 64
+"""Hosts and origins remembered: thousands of connections name the same few, and keep one string of
+each between them. Heads are bounded, and so is what somebody could fill this with: 1 MiB."""
+
 _NO_HEAD: Final = Head.of(b"")
 
 
@@ -72,7 +77,7 @@ class Offer:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Every field of the request in its order: lower-case name and value (as ISO 8859-1)."""
         pairs = self.head.fields().pairs
-        return tuple((name.decode("ascii"), text(value).strip()) for name, value in pairs)
+        return tuple((name.decode("ascii"), text(value).strip(" \t")) for name, value in pairs)
 
     def header(self, name: str) -> str | None:
         """The value of a field, joined by commas if it came more than once; ``None`` if never."""
@@ -80,7 +85,7 @@ class Offer:
         return text(b", ".join(values)) if values else None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """
     What the server granted.
@@ -91,6 +96,10 @@ class Agreement:
 
     subprotocol: str | None = None
     headers: Pairs = ()
+
+
+NOTHING_MORE: Final = Agreement()
+"""The agreement that grants the conversation and nothing else: one object for all of them."""
 
 
 @dataclass(slots=True)
@@ -144,8 +153,8 @@ class Handshake(Protocol):
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """The request, with whatever raw bytes follow its head."""
 
-    def read_offer(self, head: Head, fields: Fields, secure: bool) -> Offer:
-        """All that a request's head proves, the arithmetic of its keys included."""
+    def read_offer(self, request: Request, secure: bool) -> Offer:
+        """All that a request proves, the arithmetic of its keys included."""
 
     def offer_body(self) -> int:
         """How many raw bytes follow the head of a request."""
@@ -197,9 +206,22 @@ def checked_pairs(pairs: Pairs) -> Pairs:
         responses are split.
     """
     for name, value in pairs:
-        if not name or any(byte in b"\r\n\0:" for byte in name) or re.search(rb"[\r\n\0]", value):
+        if not name or name.translate(None, TOKEN) or re.search(rb"[\r\n\0]", value):
             raise ValueError(f"not a header field: {name!r}: {value!r}")
     return pairs
+
+
+def read_target(request: Request) -> str:
+    """
+    The resource that a request asks for.
+
+    :raises MalformedHead: when it is no path: ``http://elsewhere/`` (from which whoever serves by
+        path and host would have to read both), ``*``, or a name.
+    """
+    target = request.target
+    if not target.startswith("/"):
+        raise MalformedHead("the target of a handshake begins with '/'")
+    return target
 
 
 def read_host(fields: Fields) -> str:
@@ -211,9 +233,7 @@ def read_host(fields: Fields) -> str:
     host = fields.only(b"host")
     if host is None:
         raise MalformedHead("no Host field")
-    if _HOST.fullmatch(text(host)) is None:
-        raise MalformedHead("the Host field is no host")
-    return host.decode("ascii")
+    return _host(host)
 
 
 def read_visible(fields: Fields, name: bytes) -> str | None:
@@ -225,6 +245,18 @@ def read_visible(fields: Fields, name: bytes) -> str | None:
     value = fields.only(name)
     if value is None:
         return None
+    return _visible(name, value)
+
+
+@lru_cache(maxsize=_SHARED)
+def _host(value: bytes) -> str:
+    if _HOST.fullmatch(text(value)) is None:
+        raise MalformedHead("the Host field is no host")
+    return value.decode("ascii")
+
+
+@lru_cache(maxsize=_SHARED)
+def _visible(name: bytes, value: bytes) -> str:
     if not value.isascii() or not text(value).isprintable():
         raise MalformedHead(f"{name.decode('ascii')} holds more than visible ASCII")
     return value.decode("ascii")

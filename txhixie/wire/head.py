@@ -21,17 +21,13 @@ _CONTROLS: Final = bytes(set(range(0x20)) - {0x09}) + b"\x7f"
 """What no field value holds (RFC 9110 section 5.5). CR and LF are among them: a line that was
 cut at its CR LF holds neither."""
 
+_FIELD: Final = re.compile(
+    rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]*): ?([^\x00-\x08\x0A-\x1F\x7F]*)\r\n", re.MULTILINE
+)
+"""``name ":" [one blank] value`` (RFC 9112 section 5, where more blanks than one go to neither)."""
+
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)")
-_STATUS_LINE: Final = re.compile(rb"HTTP/\d\.\d (\d{3})(?: [^\r\n]*)?")
-
-
-class RequestLine(NamedTuple):
-    """``method target version``: the version as the two numbers after ``HTTP/``."""
-
-    method: bytes
-    target: str
-    version: tuple[int, int]
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
 
 
 class Fields:
@@ -41,21 +37,30 @@ class Fields:
     :ivar pairs: all of them, in their order.
     """
 
-    __slots__ = ("_by_name", "pairs")
+    __slots__ = ("_first", "_repeated", "pairs")
 
     def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
         self.pairs = pairs
-        self._by_name: dict[bytes, list[bytes]] = {}
+        self._first: dict[bytes, bytes] = {}
+        self._repeated: set[bytes] = set()
         for name, value in pairs:
-            self._by_name.setdefault(name, []).append(value)
+            if name in self._first:
+                self._repeated.add(name)
+            else:
+                self._first[name] = value
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._first
 
     def exact(self, name: bytes) -> list[bytes]:
         """Every value of a field, to the byte: what the drafts' client checks compare."""
-        return self._by_name.get(name, [])
+        if name in self._repeated:
+            return [value for found, value in self.pairs if found == name]
+        return [self._first[name]] if name in self._first else []
 
     def values(self, name: bytes) -> list[bytes]:
         """Every value of a field, without the blanks around it (RFC 9110 section 5.5)."""
-        return [value.strip(b" \t") for value in self._by_name.get(name, ())]
+        return [value.strip(b" \t") for value in self.exact(name)]
 
     def only(self, name: bytes) -> bytes | None:
         """
@@ -64,17 +69,19 @@ class Fields:
         :raises MalformedHead: when it came more than once. A field that decides something and
             says two things is how requests are smuggled.
         """
-        values = self._by_name.get(name)
-        if values is None:
+        value = self._first.get(name)
+        if value is None:
             return None
-        if len(values) > 1:
-            raise MalformedHead(f"{name.decode('ascii')} came {len(values)} times")
-        return values[0].strip(b" \t")
+        if name in self._repeated:
+            raise MalformedHead(f"{name.decode('ascii')} came more than once")
+        return value.strip(b" \t")
 
-    def tokens(self, name: bytes) -> list[bytes]:
-        """The comma-separated members of a field's values, in lower case."""
-        members = b",".join(self._by_name.get(name, ())).lower().split(b",")
-        return [member for member in (raw.strip(b" \t") for raw in members) if member]
+    def has_token(self, name: bytes, token: bytes) -> bool:
+        """Whether a lower-case token is among the comma-separated members of a field's values."""
+        if self._first.get(name, b"").lower() == token:
+            return True
+        members = b",".join(self.exact(name)).lower().split(b",")
+        return token in [member.strip(b" \t") for member in members]
 
 
 class Head:
@@ -94,9 +101,9 @@ class Head:
 
     @classmethod
     def of(cls, start_line: bytes, pairs: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
-        """A head of a start line and fields, written the way every dialect reads: ``name: value``."""
-        lines = [start_line, *(name + b": " + value for name, value in pairs)]
-        return cls(b"\r\n".join(lines) + END)
+        """A head of a start line and fields, written as every dialect reads it: ``name: value``."""
+        lines = [name + b": " + value for name, value in pairs]
+        return cls(b"\r\n".join([start_line, *lines, b"", b""]))
 
     def extended(self, other: Head) -> Head:
         """This head with the other's fields after its own."""
@@ -107,32 +114,6 @@ class Head:
         """The first line, without its end."""
         return self.raw[: self.raw.index(b"\r\n")]
 
-    def request_line(self) -> RequestLine:
-        """
-        The start line of a request (RFC 9112 section 3).
-
-        :raises MalformedHead: when it is none.
-        :raises UnsupportedVersion: for HTTP/2's preface and whatever else is not HTTP/1.
-        """
-        match = _REQUEST_LINE.fullmatch(self.start_line)
-        if match is None:
-            raise MalformedHead("the first line is no request line")
-        method, target, major, minor = match.groups()
-        if major != b"1":
-            raise UnsupportedVersion("only HTTP/1.1 is spoken here")
-        return RequestLine(method, target.decode("ascii"), (1, int(minor)))
-
-    def status(self) -> int:
-        """
-        The status code of an answer (RFC 9112 section 4).
-
-        :raises MalformedHead: when the first line is no status line.
-        """
-        match = _STATUS_LINE.fullmatch(self.start_line)
-        if match is None:
-            raise MalformedHead("the first line is no status line")
-        return int(match[1])
-
     def fields(self, most: int | None = None) -> Fields:
         """
         The fields, taken apart now.
@@ -142,19 +123,48 @@ class Head:
             before a colon, a line without one, or too many of them. A name may be empty here:
             the drafts give that a check of its own.
         """
-        lines = self.raw[: -len(END)].split(b"\r\n")
-        ends = 2 * (len(lines) + 1)
-        if len(self.raw) - len(self.raw.translate(None, _CONTROLS)) != ends:
-            raise MalformedHead("a line holds a control character")
-        if most is not None and len(lines) - 1 > most:
+        raw = self.raw
+        start = raw.index(b"\r\n") + 2
+        found = _FIELD.findall(raw, start)
+        # A line that is none, or a bare CR or LF somewhere, leaves fewer matches than line ends.
+        if len(found) != raw.count(b"\n", start) - 1:
+            raise MalformedHead("a line is no 'name: value', or holds a control character")
+        if most is not None and len(found) > most:
             raise MalformedHead(f"more than {most} fields")
-        pairs = []
-        for line in lines[1:]:
-            name, colon, value = line.partition(b":")
-            if not colon or name.translate(None, TOKEN):
-                raise MalformedHead("a line is no 'name: value'")
-            pairs.append((name.lower(), value[1:] if value[:1] == b" " else value))
-        return Fields(pairs)
+        return Fields([(name.lower(), value) for name, value in found])
+
+
+class Request(NamedTuple):
+    """
+    A request's head, taken apart.
+
+    :ivar method: as sent.
+    :ivar target: the resource as sent: visible ASCII.
+    :ivar minor: the version is HTTP/1 and this.
+    """
+
+    head: Head
+    method: bytes
+    target: str
+    minor: int
+    fields: Fields
+
+
+def read_request(head: Head, most: int | None = None) -> Request:
+    """
+    Take a request's head apart (RFC 9112 sections 3 and 5).
+
+    :param most: fields there may be.
+    :raises MalformedHead: when it is no request.
+    :raises UnsupportedVersion: for HTTP/2's preface and whatever else is not HTTP/1.
+    """
+    match = _REQUEST_LINE.match(head.raw)
+    if match is None:
+        raise MalformedHead("the first line is no request line")
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise UnsupportedVersion("only HTTP/1.1 is spoken here")
+    return Request(head, method, target.decode("ascii"), int(minor), head.fields(most))
 
 
 class HeadReader:
@@ -182,12 +192,15 @@ class HeadReader:
             line ends in a bare LF.
         """
         held = self._data
+        if not held and (end := data.find(END) + len(END)) >= len(END) and end <= self._most:
+            return Head(data[:end]), data[end:]  # in one piece, as nearly all of them are
         held += data
         end = held.find(END, max(0, self._seen - len(END) + 1))
         if (end if end >= 0 else len(held) - len(END)) + len(END) > self._most:
             raise MalformedHead(f"the head is longer than {self._most} bytes")
         if end >= 0:
             end += len(END)
+            self._data = bytearray()
             return Head(bytes(held[:end])), bytes(held[end:])
         if held and held[0] not in TOKEN:
             raise MalformedHead("this is not HTTP")

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import CannotCarry, FrameError, TooBig
-from .frame import Close, CloseCode, Frame, Opcode, Side
+from .frame import BINARY, CLOSE, CONTINUATION, TEXT, Close, CloseCode, Frame, Side
 
-_TEXT: Final = 0x00
-_BINARY: Final = 0x80
-_CLOSE: Final = 0xFF
+_TEXT_TYPE: Final = 0x00
+_BINARY_TYPE: Final = 0x80
+_CLOSE_TYPE: Final = 0xFF
 _END: Final = b"\xff"
 
 _MOST_LENGTH_BYTES: Final = 10
@@ -39,8 +39,8 @@ class SentinelFraming:
         "_closes",
         "_data",
         "_left",
-        "_limit",
         "_lenient",
+        "_limit",
         "_opcode",
         "_position",
         "_size",
@@ -76,16 +76,16 @@ class SentinelFraming:
         while (position := self._position) < len(data := self._data):
             if self._opcode is not None:
                 yield from self._piece(self._opcode)
-            elif data[position] == _TEXT:
+            elif data[position] == _TEXT_TYPE:
                 end = data.find(_END, position + 1)
                 if end < 0:
-                    self._begin(Opcode.TEXT, None, position + 1)
+                    self._begin(TEXT, None, position + 1)
                     continue
                 if end - position - 1 > self._limit:
                     raise self._too_big()
                 self._position = end + 1
-                yield Opcode.TEXT, data[position + 1 : end], True, 0, True
-            elif data[position] < _BINARY:
+                yield TEXT, data[position + 1 : end], True, 0, True
+            elif data[position] < _BINARY_TYPE:
                 self._unknown(data[position])
                 self._begin(_SKIP, None, position + 1)
             elif not self._begin_sized(data[position]):
@@ -103,13 +103,13 @@ class SentinelFraming:
 
     def _begin_sized(self, kind: int) -> bool:
         """Read the type and length of a frame; answer whether they have come whole."""
-        if kind != _BINARY and not (kind == _CLOSE and self._closes):
+        if kind != _BINARY_TYPE and not (kind == _CLOSE_TYPE and self._closes):
             self._unknown(kind)
         length = 0
         start = self._position + 1
         for index, byte in enumerate(self._data[start : start + _MOST_LENGTH_BYTES]):
             length = length << 7 | byte & 0x7F
-            if length and kind == _CLOSE:
+            if length and kind == _CLOSE_TYPE:
                 self._unknown(kind)
             if length > self._limit:
                 raise self._too_big()
@@ -121,10 +121,10 @@ class SentinelFraming:
         return False
 
     def _meaning(self, kind: int, length: int) -> int:
-        if kind == _BINARY:
+        if kind == _BINARY_TYPE:
             self.has_binary = True
-            return Opcode.BINARY
-        return Opcode.CLOSE if self._closes and kind == _CLOSE and not length else _SKIP
+            return BINARY
+        return CLOSE if self._closes and kind == _CLOSE_TYPE and not length else _SKIP
 
     def _piece(self, opcode: int) -> Iterator[Frame]:
         """What has come of the frame that is arriving; the last piece ends it."""
@@ -145,7 +145,7 @@ class SentinelFraming:
         self._position = after
         self._opcode = None if done else opcode
         if opcode != _SKIP:
-            yield opcode if first else Opcode.CONTINUATION, data[position:end], done, 0, done
+            yield opcode if first else CONTINUATION, data[position:end], done, 0, done
 
     def _unknown(self, kind: int) -> None:
         if not self._lenient:
@@ -156,9 +156,9 @@ class SentinelFraming:
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`. Text must be UTF-8: it holds no 0xFF."""
-        if opcode == Opcode.TEXT:
-            return b"\x00" + payload + b"\xff"
-        if opcode == Opcode.BINARY:
+        if opcode == TEXT:
+            return b"\x00%b\xff" % payload
+        if opcode == BINARY:
             if not self.has_binary:
                 raise CannotCarry("a peer of this dialect drops binary messages without a word")
             return b"\x80" + encode_length(len(payload)) + payload

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""
+Compare WebSocket echo servers on one machine, over loopback. Standard library only.
+
+  ./bench.py --smoke                      every server, every echoed byte compared
+  ./bench.py                              every server, the usual workloads: 15 minutes
+  ./bench.py --only txhixie,autobahn --workloads a,c --rounds 3
+  ./bench.py --server 'mine:hixie76=/venv/bin/python echo.py {port}' --only txws-hixie76
+  ./bench.py --list                       servers and workloads
+
+install.sh provides the other servers. README.rst says how to read the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from figures import figures, is_idle
+from peers import OPT, PEERS, REFERENCE, Peer, added
+from rounds import Rounds
+from server import Place
+from tables import markdown, rst
+from workloads import USUAL, WORKLOADS
+
+if TYPE_CHECKING:
+    from server import Sample
+
+
+def main() -> int:
+    """Answer the exit status: 0, or 1 when any server erred or was left out."""
+    parser = command_line()
+    options = parser.parse_args()
+    if options.render:
+        return write(json.loads(options.render.read_text()), options)
+    try:
+        peers = chosen_peers(options)
+        workloads = chosen_workloads(options)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.list:
+        return show(peers)
+    if not (OPT / "wsload").exists():
+        parser.error(f"no wsload in {OPT}: run install.sh first, or set BENCH_OPT")
+    prepare()
+    with ExitStack() as files:
+        log = files.enter_context(options.log.open("ab")) if options.log else None
+        place = Place(options.server_core, options.client_core, log)
+        rounds = Rounds(peers, workloads, place, options.rounds, options.seconds, options.warmup)
+        if options.smoke:
+            return int(rounds.smoke() > 0)
+        return measure(rounds, options)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The options; what is said above stands in its help."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_argument_group("what to do")
+    what.add_argument("--smoke", action="store_true", help="check what servers echo, and end")
+    what.add_argument("--list", action="store_true", help="name servers and workloads, and end")
+    what.add_argument("--render", type=Path, metavar="FILE", help="the tables of a stored --json")
+    add_choices(parser.add_argument_group("what to compare"))
+    add_measures(parser.add_argument_group("how to measure"))
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", type=Path, help="every sample and figure")
+    output.add_argument("--md", type=Path, help="the tables in Markdown, which are printed as well")
+    output.add_argument("--rst", type=Path, help="the tables in reStructuredText")
+    output.add_argument("--log", type=Path, help="the servers' output")
+    output.add_argument("-v", "--verbose", action="store_true", help="a line for each sample")
+    return parser
+
+
+def add_choices(group: argparse._ArgumentGroup) -> None:
+    """Which servers and which workloads."""
+    group.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="NAME[:DIALECT]=COMMAND",
+        help="another server, rfc6455 unless said; {port} is put into the command",
+    )
+    group.add_argument(
+        "--deflate-server",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a --server which agrees to permessage-deflate",
+    )
+    group.add_argument(
+        "--broadcast-server",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a --server which broadcasts what comes in on /broadcast",
+    )
+    group.add_argument(
+        "--only", metavar="NAMES", help="with commas; the reference and each --server always run"
+    )
+    group.add_argument("--workloads", default=",".join(USUAL), metavar="LETTERS")
+    group.add_argument("--reference", default=REFERENCE, metavar="NAME")
+
+
+def add_measures(group: argparse._ArgumentGroup) -> None:
+    """How often, how long and where."""
+    cores = sorted(os.sched_getaffinity(0))
+    group.add_argument("--rounds", type=int, default=5)
+    group.add_argument("--seconds", type=float, default=1.0, help="of one sample")
+    group.add_argument("--warmup", type=float, default=0.25, help="seconds before each sample")
+    group.add_argument("--server-core", type=int, default=cores[0])
+    group.add_argument("--client-core", type=int, default=cores[-1])
+
+
+def chosen_peers(options: argparse.Namespace) -> dict[str, Peer]:
+    """
+    The servers to compare, in the table's order.
+
+    :raises ValueError: for a name that nobody has.
+    """
+    more = dict(
+        added(text, deflate=options.deflate_server, broadcast=options.broadcast_server)
+        for text in options.server
+    )
+    known = PEERS | more
+    wanted = set(options.only.split(",") if options.only else known) | set(more)
+    wanted.add(options.reference)
+    if unknown := wanted - set(known):
+        raise ValueError(f"unknown servers: {', '.join(sorted(unknown))}")
+    return {name: peer for name, peer in known.items() if name in wanted}
+
+
+def chosen_workloads(options: argparse.Namespace) -> list[str]:
+    """
+    The workloads to run, in the order given.
+
+    :raises ValueError: for a letter that is none.
+    """
+    letters: list[str] = options.workloads.split(",")
+    if unknown := set(letters) - set(WORKLOADS):
+        raise ValueError(f"unknown workloads: {', '.join(sorted(unknown))}")
+    return letters
+
+
+def prepare() -> None:
+    """Let 5000 connections open, and let a signal unwind, so that the servers are stopped."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+
+
+def leave(number: int, _: object) -> NoReturn:
+    """End on a signal, as if by an exception."""
+    raise SystemExit(128 + number)
+
+
+def show(peers: dict[str, Peer]) -> int:
+    """Print what can be named."""
+    for name, peer in peers.items():
+        print(f"{name:<20} {peer.dialect:<8} {' '.join(peer.command)}")
+    for letter, workload in WORKLOADS.items():
+        print(f"{letter:<20} {workload.title}")
+    return 0
+
+
+def measure(rounds: Rounds, options: argparse.Namespace) -> int:
+    """Run everything, and write it where it was asked for."""
+    started = time.strftime("%Y-%m-%d %H:%M")
+    samples = rounds.measure(tell if options.verbose else lambda _: None)
+    results = {
+        "date": started,
+        "machine": machine(),
+        "reference": options.reference,
+        "rounds": rounds.count,
+        "seconds": rounds.seconds,
+        "servers": {name: asdict(peer) for name, peer in rounds.peers.items()},
+        "missing": rounds.missing,
+        "samples": samples,
+    }
+    return write(results, options)
+
+
+def write(results: dict[str, Any], options: argparse.Namespace) -> int:
+    """Write the tables and the samples, and answer the exit status."""
+    by_workload = figures(results["samples"], results["reference"])
+    results["figures"] = {key: list(map(asdict, rows)) for key, rows in by_workload.items()}
+    if options.json:
+        options.json.write_text(json.dumps(results))
+    if options.md:
+        options.md.write_text(markdown(results))
+    if options.rst:
+        options.rst.write_text(rst(results))
+    print(markdown(results))
+    return int(bool(results["missing"]) or any(s["errors"] for s in results["samples"]))
+
+
+def tell(sample: Sample) -> None:
+    """A line about a sample as soon as it is there."""
+    idle = is_idle(sample["workload"])
+    figure = sample.get("rss_per_conn" if idle else "rate", 0)
+    print(
+        f"{sample['workload']:<2} round {sample['round']} {sample['server']:<20} {figure:>11.1f}"
+        f"  CPU us {sample.get('srv_cpu_us_per_msg', 0):8.2f}"
+        f"  busy {sample.get('srv_util', 0):.2f}/{sample.get('cli_util', 0):.2f}"
+        f"  waited {sample.get('srv_wait', 0):.2f}/{sample.get('cli_wait', 0):.2f}"
+        f"  {sample['first_error']}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def machine() -> str:
+    """The hardware and the versions that a figure depends on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return (
+        f"{next(models, 'unknown processor')}, {os.cpu_count()} cores, "
+        f"Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

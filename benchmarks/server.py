@@ -1,0 +1,157 @@
+"""One running server and the load on it. Processes live here, and nothing is compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeAlias
+
+from peers import OPT, Peer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from workloads import Load
+
+Sample: TypeAlias = dict[str, Any]
+"""What ``wsload`` printed; once taken in turn, ``server``, ``workload`` and ``round`` as well."""
+
+START_SECONDS: Final = 20.0
+END_SECONDS: Final = 3.0
+
+OPEN_AND_CLOSE_SECONDS: Final = 100.0
+"""What ``wsload`` may take besides its time: it gives a minute to opening and 15 s to the rest."""
+
+
+class NotStarted(Exception):
+    """A server did not come up: not installed, or broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where processes run, and what becomes of the servers' output.
+
+    :ivar log: a file, or ``None`` for nowhere.
+    """
+
+    server_core: int
+    client_core: int
+    log: IO[bytes] | None = None
+
+
+class Server:
+    """One running server, as a context: it listens inside, and is gone after."""
+
+    def __init__(self, name: str, peer: Peer, place: Place) -> None:
+        self.name = name
+        self.peer = peer
+        self.port = free_port()
+        self._place = place
+
+    def __enter__(self) -> Self:
+        output = self._place.log or subprocess.DEVNULL
+        try:
+            self._process = subprocess.Popen(
+                self._command(),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotStarted(f"{self.name}: {error}") from error
+        try:
+            self._await_listening()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def sample(
+        self, load: Load, seconds: float, warmup: float = 0.0, *, check: bool = False
+    ) -> Sample:
+        """
+        One run of ``wsload`` against this server. Whatever goes wrong is in the sample's
+        ``errors`` and ``first_error``.
+
+        :param check: compare every echoed byte, which costs ``wsload`` time.
+        """
+        command = ["taskset", "-c", str(self._place.client_core), str(OPT / "wsload")]
+        command += ["--port", str(self.port), "--pid", str(self._process.pid)]
+        command += ["--dialect", self.peer.dialect, "--warmup", str(warmup), "--time", str(seconds)]
+        command += self.peer.suited(load).arguments() + (["--check"] if check else [])
+        limit = warmup + seconds + OPEN_AND_CLOSE_SECONDS
+        try:
+            run = subprocess.run(
+                command, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return failed("wsload did not end")
+        try:
+            sample: Sample = json.loads(run.stdout)
+        except ValueError:
+            return failed(run.stderr.strip()[:150] or f"wsload ended with {run.returncode}")
+        return sample
+
+    def _command(self) -> list[str]:
+        # Both wrappers exec, so the pid is the server's own. The first lets no server outlive
+        # us, however we end.
+        words = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(self._place.server_core)]
+        return words + [word.replace("{port}", str(self.port)) for word in self.peer.command]
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **self.peer.environment)
+        if self.peer.installed:
+            environment.pop("PYTHONPATH", None)
+        return environment
+
+    def _await_listening(self) -> None:
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:
+            if self._process.poll() is not None:
+                raise NotStarted(f"{self.name} ended with {self._process.returncode}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise NotStarted(f"{self.name} does not listen")
+
+    def _end(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                return
+            os.killpg(self._process.pid, number)
+            try:
+                self._process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def failed(reason: str) -> Sample:
+    """The sample of a run that gave none."""
+    return {"errors": 1, "first_error": reason, "msgs": 0, "rate": 0.0}

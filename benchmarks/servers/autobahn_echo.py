@@ -1,0 +1,66 @@
+"""
+Autobahn|Python echo on Twisted, with its C masking (NVX) and permessage-deflate. Every message
+that comes in on /broadcast goes to all connections there.
+
+usage: autobahn_echo.py PORT
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from twisted.application.reactors import installReactor
+
+# Autobahn imports the reactor, so it must be there first.
+reactor = installReactor("epoll")
+
+from autobahn.twisted.websocket import (  # noqa: E402
+    WebSocketServerFactory,
+    WebSocketServerProtocol,
+)
+from autobahn.websocket.compress import (  # noqa: E402
+    PerMessageDeflateOffer,
+    PerMessageDeflateOfferAccept,
+)
+
+if TYPE_CHECKING:
+    from autobahn.websocket.compress import PerMessageCompressOffer
+    from autobahn.websocket.types import ConnectionRequest
+
+listeners: set[Echo] = set()
+
+
+class Echo(WebSocketServerProtocol):
+    def onConnect(self, request: ConnectionRequest) -> None:
+        self.broadcasts = request.path == "/broadcast"
+
+    def onOpen(self) -> None:
+        if self.broadcasts:
+            listeners.add(self)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        listeners.discard(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if not self.broadcasts:
+            self.sendMessage(payload, isBinary)
+            return
+        prepared = self.factory.prepareMessage(payload, isBinary)
+        for listener in listeners:
+            listener.sendPreparedMessage(prepared)
+
+
+def accept(offers: list[PerMessageCompressOffer]) -> PerMessageDeflateOfferAccept | None:
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(offer)
+    return None
+
+
+factory = WebSocketServerFactory(f"ws://127.0.0.1:{sys.argv[1]}")
+factory.protocol = Echo
+factory.noisy = False
+factory.setProtocolOptions(perMessageCompressionAccept=accept)
+reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1", backlog=1024)
+reactor.run()

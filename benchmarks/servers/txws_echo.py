@@ -1,0 +1,95 @@
+"""
+txWS 0.9.1 echo (hixie-76 and hybi-07 to RFC 6455), mended as far as Python 3.11 needs it.
+
+usage: txws_echo.py PORT
+
+Mended: ``array.tostring()`` left Python with 3.9; a length above 125 is put into the frame as
+``"%s" % bytes``, which is its repr; and the challenge of hixie-76 is decoded as UTF-8, which most
+random challenges are not. Frames are always sent as text, so this peer is never sent binary.
+"""
+
+from __future__ import annotations
+
+import array
+import struct
+import sys
+
+import txws
+from twisted.application.reactors import installReactor
+from twisted.internet.protocol import Factory, Protocol
+
+reactor = installReactor("epoll")
+
+
+def mask(buf: bytes, key: bytes) -> bytes:
+    """What upstream does, byte by byte, with ``tobytes`` for ``tostring``."""
+    key_bytes = array.array("B", key)
+    masked = array.array("B", buf)
+    for i in range(len(masked)):
+        masked[i] ^= key_bytes[i % 4]
+    return masked.tobytes()
+
+
+def make_frame(buf: str | bytes, opcode: int = 0x1) -> bytes:
+    """An unmasked frame of RFC 6455, with lengths as bytes."""
+    payload = buf.encode("utf-8") if isinstance(buf, str) else buf
+    size = len(payload)
+    if size > 0xFFFF:
+        length = b"\x7f" + struct.pack(">Q", size)
+    elif size > 0x7D:
+        length = b"\x7e" + struct.pack(">H", size)
+    else:
+        length = bytes([size])
+    return bytes([0x80 | opcode]) + length + payload
+
+
+class MendedProtocol(txws.WebSocketProtocol):
+    """Upstream's steps, with the eight bytes of a hixie-76 challenge read as Latin-1."""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.state == txws.CHALLENGE or b"Sec-WebSocket-Key1" in data:
+            self.buf += data
+            self.openHixie76()
+        else:
+            super().dataReceived(data)
+
+    def openHixie76(self) -> None:
+        if self.state == txws.REQUEST and not self.readHead():
+            return
+        if len(self.buf) < 8:
+            return
+        challenge, self.buf = self.buf[:8], self.buf[8:]
+        answer = txws.complete_hybi00(self.headers, challenge.decode("latin-1"))
+        self.sendHyBi00Preamble()
+        self.transport.write(answer)
+        self.state = txws.FRAMES
+        if self.buf:
+            self.parseFrames()
+
+    def readHead(self) -> bool:
+        head, blank, rest = self.buf.partition(b"\r\n\r\n")
+        if not blank:
+            return False
+        request, _, fields = head.partition(b"\r\n")
+        self.location = request.decode().split(" ")[1]
+        self.headers = txws.http_headers(fields.decode())
+        self.buf = rest
+        self.state = txws.CHALLENGE
+        if not self.validateHeaders():
+            self.loseConnection()
+            return False
+        return True
+
+
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+txws.mask = mask
+txws.make_hybi07_frame = make_frame
+factory = txws.WebSocketFactory(Factory.forProtocol(Echo))
+factory.protocol = MendedProtocol
+factory.noisy = False
+reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1", backlog=1024)
+reactor.run()

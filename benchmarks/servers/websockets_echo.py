@@ -1,0 +1,41 @@
+"""
+websockets echo (its asyncio implementation, with permessage-deflate as it comes). Every message
+that comes in on /broadcast goes to all connections there.
+
+usage: websockets_echo.py PORT
+"""
+
+import asyncio
+import sys
+
+from websockets.asyncio.server import ServerConnection, broadcast, serve
+
+listeners: set[ServerConnection] = set()
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+async def tell_all(connection: ServerConnection) -> None:
+    listeners.add(connection)
+    try:
+        async for message in connection:
+            broadcast(listeners, message)
+    finally:
+        listeners.discard(connection)
+
+
+async def route(connection: ServerConnection) -> None:
+    request = connection.request
+    await (tell_all if request and request.path == "/broadcast" else echo)(connection)
+
+
+async def main() -> None:
+    port = int(sys.argv[1])
+    async with serve(route, "127.0.0.1", port, backlog=1024, max_size=1 << 26) as server:
+        await server.serve_forever()
+
+
+asyncio.run(main())

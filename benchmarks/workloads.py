@@ -1,0 +1,86 @@
+"""What is asked of every server: one row a workload. Nothing here knows a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """
+    One pattern of traffic, as ``wsload`` makes it.
+
+    :ivar window: messages in flight on each connection.
+    :ivar size: bytes of one message before masking and deflate.
+    :ivar fragments: frames a message is sent in (not in the Hixie dialects).
+    :ivar mode: ``window`` echoes, ``storm`` opens and closes, ``idle`` holds connections open,
+        ``broadcast`` sends on one connection and waits for the message on all of them.
+    """
+
+    conns: int
+    window: int = 1
+    size: int = 32
+    payload: Literal["text", "utf8", "binary"] = "text"
+    mode: Literal["window", "storm", "idle", "broadcast"] = "window"
+    deflate: bool = False
+    fragments: int = 1
+
+    def arguments(self) -> list[str]:
+        """The load as arguments of ``wsload``."""
+        words = f"-c {self.conns} -w {self.window} -s {self.size} --{self.payload}".split()
+        if self.mode != "window":
+            words += ["--mode", self.mode]
+        if self.mode == "idle":
+            # One echo each, so that what a server makes at the first message is counted.
+            words.append("--touch")
+        if self.mode == "broadcast":
+            words += ["--path", "/broadcast"]
+        if self.deflate:
+            words.append("--deflate")
+        if self.fragments > 1:
+            words += ["--frag", str(self.fragments)]
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A load, and the words for it at the head of its table."""
+
+    title: str
+    load: Load
+    unit: str = "messages/s"
+
+
+WORKLOADS: Final = {
+    "a": Workload("64 connections, window 1, 32 B text", Load(64)),
+    "b": Workload("1 connection, ping-pong, 32 B text", Load(1)),
+    "c": Workload("16 connections, window 16, 128 B text", Load(16, 16, 128)),
+    "d": Workload("1 connection, window 4, 1 MiB binary", Load(1, 4, 1 << 20, "binary")),
+    "e": Workload("4 connections, window 4, 64 KiB binary", Load(4, 4, 1 << 16, "binary")),
+    "f": Workload("handshakes, 32 in flight", Load(32, mode="storm"), "handshakes/s"),
+    "g": Workload("5000 idle connections", Load(5000, mode="idle"), "B per connection"),
+    "h": Workload(
+        "permessage-deflate, 8 connections, window 4, 4 KiB text", Load(8, 4, 4096, deflate=True)
+    ),
+    "k1": Workload("16 connections, window 4, 1 KiB text", Load(16, 4, 1024)),
+    "k4": Workload("8 connections, window 4, 4 KiB text", Load(8, 4, 4096)),
+    "u4": Workload("8 connections, window 4, 4 KiB multi-byte text", Load(8, 4, 4096, "utf8")),
+    "br": Workload("broadcast to 500, window 2, 128 B text", Load(500, 2, 128, mode="broadcast")),
+}
+
+USUAL: Final = ("a", "b", "c", "d", "e", "f", "g", "h")
+"""Run unless others are named: about 15 minutes for all servers."""
+
+SMOKE: Final = (
+    Load(4, 4, 32),
+    # The two sides of the first length that needs an extended field.
+    Load(2, 2, 125),
+    Load(2, 2, 126),
+    Load(2, 3, 1 << 16, "binary"),
+    Load(1, 2, 300_000, "utf8"),
+    Load(2, 2, 4096, fragments=3),
+    Load(4, 4, 4096, deflate=True),
+    Load(8, mode="storm"),
+)
+"""Short loads whose every echoed byte is compared, before a figure is believed."""

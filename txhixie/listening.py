@@ -1,0 +1,139 @@
+"""The service that listens: on all its endpoints or on none, and to the end of each connection."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IListeningPort, IReactorFromThreads, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .factory import HixieFactory
+
+
+class CannotStart(Exception):
+    """A mistake of the operator's: its text is the line he is shown, without a traceback."""
+
+
+class ListeningService(Service):
+    """
+    Listens with one factory on some endpoints.
+
+    Stopping closes every connection its dialect's way and waits until they have ended; a second
+    SIGTERM or SIGINT ends them at once.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
+        factory: HixieFactory,
+    ) -> None:
+        """
+        :param endpoints: each with what the operator called it.
+        """
+        self._reactor = reactor
+        self._endpoints = endpoints
+        self._factory = factory
+        self._ports: list[IListeningPort] = []
+        self._started = False
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while ports below 1024 may be had.
+
+        :raises CannotStart: when one cannot be.
+        """
+        if self._started:
+            return
+        self._started = True
+        raiseFileLimit()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        for name, endpoint in self._endpoints:
+            problem: list[Failure] = []
+            listening = endpoint.listen(self._factory)
+            listening.addCallbacks(self._ports.append, problem.append)
+            if problem:
+                raise CannotStart(
+                    f"hixie: --port {name}: expected an address to listen on: {_why(problem[0])}"
+                )
+
+    def startService(self) -> None:
+        """Listen, if that has not been done yet: ``twist`` has no privileges to give up."""
+        self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[object]:
+        """
+        Listen no more and close what is open.
+
+        :return: fires when the last connection has ended.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._started = False
+        ports, self._ports = self._ports, []
+        stopping = [port.stopListening() for port in ports]
+        waiting = [deferred for deferred in stopping if deferred is not None]
+        restore = self._hurryOnSignal()
+        closed = DeferredList([*waiting, self._factory.closeAll()])
+        return closed.addBoth(restore)
+
+    def _hurryOnSignal(self) -> Callable[[object], object]:
+        """Have a further signal end at once; the answer undoes that."""
+
+        def hurry(number: int, frame: FrameType | None) -> None:
+            self._reactor.callFromThread(self._factory.abortAll)
+
+        try:
+            before = {
+                number: signal.signal(number, hurry) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        except ValueError:  # not in the main thread, where no signals come
+            before = {}
+
+        def restore(result: object) -> object:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            return result
+
+        return restore
+
+
+def raiseFileLimit() -> None:
+    """Raise the soft limit of open files to the hard one: each connection is a file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def showMistakes() -> None:
+    """
+    Show a :class:`CannotStart` as its one line on standard error, and leave every other exception
+    to Python. It has to travel as an exception: so ``twistd`` removes its pid file, and hands the
+    text on from the daemon to the shell that started it.
+    """
+    before = sys.excepthook
+
+    def show(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, CannotStart):
+            print(error, file=sys.__stderr__)
+        else:
+            before(kind, error, traceback)
+
+    sys.excepthook = show
+
+
+def _why(failure: Failure) -> str:
+    """The operating system's words, where it had some."""
+    error = failure.value
+    cause = getattr(error, "socketError", None) or error
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

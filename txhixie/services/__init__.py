@@ -1,0 +1,1 @@
+"""What ``twistd hixie`` can run, one file each."""

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 here = pathlib.Path(__file__).parent
 
@@ -27,8 +27,19 @@ setup(
     # 3.11: enough of typing, and the exceptions that cost nothing until one is raised.
     python_requires=">=3.11",
     packages=[*find_packages(include=["txhixie", "txhixie.*"]), "twisted.plugins"],
+    # Optional: where there is no compiler, wire/mask.py does the same.
+    ext_modules=[
+        Extension(
+            "txhixie.wire._mask",
+            ["txhixie/wire/_mask.c"],
+            extra_compile_args=["-O3"],
+            py_limited_api=True,
+            optional=True,
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
-        "txhixie": ["py.typed", "pages/*.html"],
+        "txhixie": ["py.typed", "pages/*.html", "wire/_mask.pyi"],
         "twisted.plugins": ["txhixie_service.py"],
     },
     install_requires=[

@@ -4,6 +4,7 @@ from .client import HixieClientFactory, HixieClientProtocol
 from .dialects import DIALECTS, Dialect
 from .errors import (
     BadAnswer,
+    BadCompression,
     BadText,
     CannotCarry,
     FrameError,
@@ -36,6 +37,7 @@ __all__ = [
     "Accepted",
     "Agreement",
     "BadAnswer",
+    "BadCompression",
     "BadText",
     "CannotCarry",
     "CleanClose",

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
@@ -110,6 +111,8 @@ class HixieClientProtocol(HixieProtocol):
             try:
                 self._opening.end()
             except HixieError as error:
+                if reason.check(ConnectionDone) is None:
+                    error.__cause__ = reason.value  # a certificate we do not trust, say
                 self._failure = error
         self._failure = self._failure or NotOpen("it was given up before it was open")
         super()._lostOpening(reason)
@@ -175,7 +178,7 @@ class HixieClientFactory(HixieFactory):
             origin,
             parsed.secure,
             tuple(subprotocols),
-            Head.of(b"", checked_pairs(headers)),
+            head=Head.of(b"", checked_pairs(headers)),
         )
         for value in (origin, *self.offer.subprotocols):
             if not value.isascii() or not value.isprintable():

@@ -7,7 +7,7 @@ up. What the peer did wrong it answers itself, in the dialect's way; its caller 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .dialects import Dialect
 from .errors import BadText, CannotCarry, FrameError, NotOpen, TooBig
@@ -29,6 +29,11 @@ from .wire.frame import (
 Event: TypeAlias = tuple[int, str | bytes]
 """What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)`` or
 ``(Opcode.PONG, bytes)``. A tuple, for speed."""
+
+_SMALL: Final = 1024
+"""Pieces of fewer bytes are put together as they come: an object of its own for each would let a
+peer that sends two bytes a packet fill thirty times what its message weighs. Larger ones are not,
+since they are copied once when they are joined."""
 
 
 class Conversation:
@@ -73,7 +78,7 @@ class Conversation:
         self._ending: Ending | None = None
         self._awaits_close = False  # our close is out, the peer's has not come
         self._opcode = 0  # of the message whose fragments are arriving; 0: none is
-        self._pieces: list[bytes] | None = None
+        self._pieces: list[bytes | bytearray] | None = None
         self._size = 0
         self.ended: Ended | None = None
         self.received = 0
@@ -91,6 +96,8 @@ class Conversation:
         Whatever breaks a rule ends the conversation here; no error comes out. Once we have
         said that we close, messages are read over and only the peer's close is looked for.
         """
+        if self.ended is not None and not self._awaits_close:
+            return
         try:
             for opcode, payload, final, _, whole in self.framing.frames():
                 if self.ended is not None:
@@ -108,9 +115,11 @@ class Conversation:
                     except UnicodeDecodeError:
                         text = self._mend(payload)
                     yield opcode, text
-                else:
+                elif opcode == BINARY:
                     self.received += 1
                     yield opcode, payload
+                else:
+                    raise FrameError("a continuation of nothing")
         except FrameError as error:
             self.fail(error)
 
@@ -131,6 +140,8 @@ class Conversation:
     def _gather(self, opcode: int, payload: bytes, last: bool) -> Event | None:
         """Keep a part of a message, or answer the message that it completes."""
         if opcode != CONTINUATION:
+            if self._opcode:
+                raise FrameError("a message inside another")
             self._opcode = opcode
             self._size = 0
             self._pieces = []
@@ -140,7 +151,12 @@ class Conversation:
         self._size += len(payload)
         if self._size > self._limits.message_size:
             raise TooBig(f"a message of more than {self._limits.message_size} bytes")
-        pieces.append(payload)
+        if len(payload) >= _SMALL:
+            pieces.append(payload)
+        elif pieces and isinstance(pieces[-1], bytearray):
+            pieces[-1] += payload
+        else:
+            pieces.append(bytearray(payload))
         if not last:
             return None
         opcode, message = self._opcode, b"".join(pieces)
@@ -241,6 +257,7 @@ class Conversation:
 
     def lost(self) -> Ended:
         """The connection below has ended; what is known of it is answered."""
+        self._awaits_close = False
         if self._ending is not None:
             self._ending.lost()
         if self.ended is None:

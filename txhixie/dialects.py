@@ -103,6 +103,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         _sentinel(closes=True, has_binary=False),
     ),
 )
+"""Every dialect there is, the oldest first; servers speak all of them unless told otherwise."""
 
 
 def named(name: str) -> Dialect:

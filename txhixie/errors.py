@@ -6,7 +6,8 @@
       PeerError                    they broke a rule
         HandshakeError   .status   MalformedHead 400 · UnsupportedVersion 505
                                    EarlyBytes 400 · UnknownDialect 426 · BadAnswer
-        FrameError       .code     1002 · BadText 1007 · TooBig 1009
+        FrameError       .code     1002 · BadText 1007 · BadCompression 1007
+                                   TooBig 1009
       Refused                      a well-formed no, from the server
         TunnelRefused              from the proxy
       LateAnswer                   nobody answered in time
@@ -81,6 +82,12 @@ class FrameError(PeerError):
 
 class BadText(FrameError):
     """Text that is not UTF-8."""
+
+    code = 1007
+
+
+class BadCompression(FrameError):
+    """Compressed data that cannot be inflated."""
 
     code = 1007
 

@@ -6,9 +6,9 @@ interfaces of its own, which an object satisfies or not.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -140,11 +140,14 @@ Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"
 class WebSocketServerFactory(Protocol):
     """Chooses an application for each offer."""
 
-    def buildProtocol(self, offer: Offer, /) -> Decision | Deferred[Decision] | Awaitable[Decision]:
+    def buildProtocol(
+        self, offer: Offer, /
+    ) -> Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]:
         """
-        Answer an offer, now or later. While it waits, nothing is read from the client; when the
-        client leaves or :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is
-        cancelled. What it raises becomes a 500 and one traceback in the log.
+        Answer an offer, now or later. While it waits, what the client may send before its answer
+        is kept, and one that sends more is refused; when the client leaves or
+        :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is cancelled. What
+        it raises becomes a 500 and one traceback in the log.
         """
 
 

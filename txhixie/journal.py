@@ -100,7 +100,7 @@ def shownAddress(address: object) -> str:
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is None:
         name = getattr(address, "name", None)
-        return f"unix:{name.decode('utf-8', 'replace')}" if name else "unix"
+        return f"unix:{shown(name.decode('utf-8', 'replace'))}" if name else "unix"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -100,8 +100,8 @@ class ListeningService(Service):
             before = {}
 
         def restore(result: object) -> object:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number, reaction in before.items():
+                signal.signal(number, reaction)
             return result
 
         return restore

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
+from twisted.logger import Logger
 from zope.interface import implementer
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ except ImportError:  # a reactor without these has transports of its own
     _DIRECT: tuple[type, ...] = ()
 else:
     _DIRECT = (Client, Server)
+
+_log = Logger()
 
 _MOST_HELD: Final = 64 * 1024
 """Replies of one read leave in one write (1.3 times as many messages a second, and 2 to 3 times
@@ -226,6 +229,9 @@ class Outflow:
 
         :raises RuntimeError: when there is one already, as transports do.
         """
+        if self._owner is None:
+            producer.stopProducing()  # it is over; as transports do
+            return
         if self._producer is not None:
             raise RuntimeError("another producer is attached")
         self._producer = producer
@@ -259,4 +265,8 @@ class Outflow:
         self._dropping = False
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.stopProducing()
+            try:
+                producer.stopProducing()
+            except Exception:
+                # What it raises would keep the transport from telling its protocol of the end.
+                _log.failure("the producer of a WebSocket connection raised at its end")

@@ -25,5 +25,5 @@ class Port(Protocol):
         """
         End the connection below.
 
-        :param abort: at once and without sending what is buffered; otherwise after it is sent.
+        :param abort: the peer has had its time; otherwise it gets time to read what was sent.
         """

@@ -11,7 +11,6 @@ from inspect import iscoroutine
 from typing import Any, TypeAlias, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -83,10 +82,9 @@ class HixieServerProtocol(HixieProtocol):
         Go on reading while it is open, as far as bytes may come early: how else would we hear that
         the client has left, and cancel what nobody waits for any more?
         """
-        self._outflow.deadline(None)
+        self._outflow.deadline(self.factory.limits.decide_timeout)
         self._receive = self._receiveEarly
         self._decision = decision
-        decision.addTimeout(self.factory.limits.decide_timeout, self.factory.clock)
         decision.addCallbacks(self._decided, self._undecided)
 
     def _receiveEarly(self, data: bytes) -> None:
@@ -107,10 +105,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._decision is None:
             return
         self._decision = None
-        if failure.check(DeferredTimeout):
-            self._refuse(Refusal(503, "the application did not answer in time\n"))
-        else:
-            self._failed(failure)
+        self._failed(failure)
 
     def _failed(self, failure: Failure) -> None:
         """The application raised: ours to mend, so there is a traceback."""
@@ -180,7 +175,9 @@ class HixieServerProtocol(HixieProtocol):
         elsewhere = self.factory.elsewhere
         protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
         if protocol is None:
-            self._refuse(Refusal(404, "only WebSocket is spoken here\n"))
+            # To HEAD the answer is the same, without its body (RFC 9110 section 9.3.2).
+            why = "" if data.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
+            self._refuse(Refusal(404, why))
             return
         self._outflow.deadline(None)
         self._elsewhere = protocol
@@ -221,6 +218,8 @@ class HixieServerProtocol(HixieProtocol):
     def _lateOpening(self) -> None:
         if self._receive == self._receiveHead:
             self._refuse(Refusal(408, "the request did not come in time\n"))
+        elif self._decision is not None:
+            self._refuse(Refusal(503, "the application did not answer in time\n"))
         else:
             self.abortConnection()
 

@@ -94,7 +94,7 @@ class Hixie75:
             read_visible(fields, self._origin_field.lower()),
             secure,
             read_whole_subprotocol(fields, b"websocket-protocol"),
-            head,
+            head=head,
         )
 
     def offer_body(self) -> int:

@@ -102,8 +102,8 @@ class Hixie76:
             read_visible(fields, b"origin"),
             secure,
             read_whole_subprotocol(fields, b"sec-websocket-protocol"),
-            request.head,
-            struct.pack(">II", key_number(key1), key_number(key2)),
+            head=request.head,
+            challenge=struct.pack(">II", key_number(key1), key_number(key2)),
         )
 
     def offer_body(self) -> int:

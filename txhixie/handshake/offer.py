@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeAlias
 
 from ..errors import BadAnswer, MalformedHead
 from ..wire.head import TOKEN, Fields, Head, Request
+from ..wire.parameters import Named
 
 Secret: TypeAlias = tuple[bytes, ...]
 """What a client draws at random for one handshake, and must see answered: the drafts' keys."""
@@ -44,6 +45,7 @@ class Offer:
         bound to tell the truth here.
     :ivar secure: whether the client came by TLS, to us or to whoever stands before us.
     :ivar subprotocols: what the client would speak, best first.
+    :ivar extensions: what it would agree on besides, each with its parameters, best first.
     :ivar head: the request, whose other fields :meth:`headers` gives; for a client, the fields it
         wants sent besides.
     :ivar challenge: what the answer has to prove, in the dialect's own terms.
@@ -55,6 +57,7 @@ class Offer:
     origin: str | None = None
     secure: bool = False
     subprotocols: tuple[str, ...] = ()
+    extensions: tuple[Named, ...] = ()
     head: Head = field(default=_NO_HEAD, compare=False, repr=False)
     challenge: bytes = field(default=b"", compare=False, repr=False)
 
@@ -92,10 +95,12 @@ class Agreement:
 
     :ivar subprotocol: the one of the offer's that will be spoken, or ``None``.
     :ivar headers: further fields of the answer, name and value (``Set-Cookie``, say).
+    :ivar extensions: those of the offer's that hold, each with the parameters that do.
     """
 
     subprotocol: str | None = None
     headers: Pairs = ()
+    extensions: tuple[Named, ...] = ()
 
 
 NOTHING_MORE: Final = Agreement()

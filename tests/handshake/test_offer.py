@@ -1,0 +1,273 @@
+"""What two sides say before a conversation: nothing in it can split an answer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.handshakes import request_of
+from support.wire import assert_raises, head_of
+from txhixie.errors import BadAnswer, MalformedHead
+from txhixie.handshake.offer import (
+    Offer,
+    Refusal,
+    answer_fields,
+    checked_pairs,
+    count_once,
+    match_exactly,
+    read_host,
+    read_target,
+    read_visible,
+    reason_phrase,
+    whole_subprotocol,
+)
+from txhixie.wire.head import Fields, Head
+
+
+def fields(*lines: bytes) -> Fields:
+    """The fields of a head with these lines."""
+    return head_of(b"GET / HTTP/1.1", *lines).fields()
+
+
+def offer(host: str = "example.com", *, secure: bool = False) -> Offer:
+    """A request for /demo?x."""
+    return Offer("hixie-76", "/demo?x", host, secure=secure)
+
+
+# Offers.
+
+
+@pytest.mark.parametrize(
+    ("host", "secure", "location"),
+    [
+        ("example.com", False, "ws://example.com/demo?x"),
+        ("Example.COM", False, "ws://example.com/demo?x"),
+        ("example.com:80", False, "ws://example.com/demo?x"),
+        ("example.com:443", False, "ws://example.com:443/demo?x"),
+        ("example.com:443", True, "wss://example.com/demo?x"),
+        ("example.com:80", True, "wss://example.com:80/demo?x"),
+        ("example.com:8080", False, "ws://example.com:8080/demo?x"),
+        ("[::80]", False, "ws://[::80]/demo?x"),
+    ],
+)
+def test_a_location_is_the_one_the_drafts_rebuild(host: str, secure: bool, location: str) -> None:
+    """Lower case, and no port that the scheme implies: Firefox 4 always sends one."""
+    assert offer(host, secure=secure).location == location
+
+
+def test_a_path_has_no_query() -> None:
+    """Applications are chosen by it."""
+    assert offer().path == "/demo"
+
+
+def test_fields_of_a_request_are_text() -> None:
+    """Names in lower case, values without blanks at their ends; every other byte is a character,
+    also those that Python takes for blanks."""
+    asked = offer()
+    asked.head = head_of(b"GET / HTTP/1.1", b"Cookie:  a ", b"X: \x85\xa0", b"cookie: b")
+    assert asked.headers() == (("cookie", "a"), ("x", "\x85\xa0"), ("cookie", "b"))
+    assert asked.header("Cookie") == "a, b"
+    assert asked.header("x") == "\x85\xa0"
+    assert asked.header("Authorization") is None
+    assert asked.header("Schlüssel") is None
+
+
+def test_an_offer_by_hand_has_no_fields() -> None:
+    """And is compared by what it asks for alone."""
+    assert offer().headers() == ()
+    assert Offer("hixie-76", "/demo?x", "example.com") == offer()
+    seen = offer()
+    seen.head, seen.challenge = head_of(b"GET / HTTP/1.1", b"A: b"), b"12345678"
+    assert seen == offer()
+    assert "A: b" not in repr(seen)
+
+
+# Fields that decide something.
+
+
+@pytest.mark.parametrize("host", [b"a", b"Example.com", b"x:1", b"x:65535", b"x:", b"[::1]:80"])
+def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes) -> None:
+    """As it was sent: its case is the answer's business."""
+    assert read_host(fields(b"Host: " + host)) == host.decode()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [b"Host: a", b"Host: a"],
+        [b"Host:"],
+        [b"Host: :80"],
+        [b"Host: a b"],
+        [b"Host: a, b"],
+        [b"Host: a/b"],
+        [b"Host: me@a"],
+        [b"Host: a?b"],
+        [b"Host: a#b"],
+        [b"Host: \xe4"],
+        [b"Host: a:123456"],
+        [b"Host: a:b"],
+        [b"Host: ::1"],
+        [b"Host: [::1"],
+        [b'Host: a"b'],
+        [b"Host: <a>"],
+    ],
+)
+def test_what_is_no_host_is_refused(lines: list[bytes]) -> None:
+    """It is repeated in the answer, and compared with origins."""
+    assert_raises(MalformedHead, read_host, fields(*lines))
+
+
+@pytest.mark.parametrize("target", [b"/", b"/demo?x=y", b"//x", b"/%00"])
+def test_a_target_is_a_path(target: bytes) -> None:
+    """As it was sent: nothing in it is decoded."""
+    assert read_target(request_of(head_of(b"GET " + target + b" HTTP/1.1"))) == target.decode()
+
+
+@pytest.mark.parametrize("target", [b"*", b"demo", b"http://other.example/demo", b"a:80", b"?x"])
+def test_a_target_that_is_no_path_is_refused(target: bytes) -> None:
+    """``ws://example.com`` and then ``http://other...`` is no location that anybody can compare."""
+    request = request_of(head_of(b"GET " + target + b" HTTP/1.1"))
+    assert_raises(MalformedHead, read_target, request)
+
+
+def test_a_field_that_is_repeated_in_the_answer_is_visible_ascii() -> None:
+    """Absent, empty, or with blanks inside; nothing else comes through."""
+    assert read_visible(fields(), b"origin") is None
+    assert read_visible(fields(b"Origin:"), b"origin") == ""
+    assert read_visible(fields(b"Origin:  a b "), b"origin") == "a b"
+
+
+@pytest.mark.parametrize("lines", [[b"O: a\tb"], [b"O: \xc3\xa4"], [b"O: \x85"], [b"O: a"] * 2])
+def test_nothing_else_is_repeated_in_the_answer(lines: list[bytes]) -> None:
+    """Neither tabs, nor bytes of whatever alphabet, nor two of them."""
+    assert_raises(MalformedHead, read_visible, fields(*lines), b"o")
+
+
+@pytest.mark.parametrize(
+    ("value", "choices"),
+    [
+        ("sample", ("sample",)),
+        ("a b", ("a b",)),
+        ("a, b", ("a, b", "a", "b")),
+        ("a,,b,", ("a,,b,", "a", "b")),
+        (",", (",",)),
+    ],
+)
+def test_a_subprotocol_is_one_string_and_only_then_a_list(
+    value: str, choices: tuple[str, ...]
+) -> None:
+    """The drafts have one string, which may hold a comma; web-socket-js joins several."""
+    assert whole_subprotocol(value) == choices
+
+
+# Checks of answers.
+
+
+def test_an_answer_is_counted_field_by_field() -> None:
+    """The first name that is not there exactly once is the one that is told."""
+    answered = fields(b"A: 1", b"B: 1", b"B: 2")
+    count_once(answered, b"a")
+    with pytest.raises(BadAnswer) as caught:
+        count_once(answered, b"a", b"c", b"b")
+    assert caught.value.check == "count:c"
+
+
+def test_an_answer_is_compared_to_the_byte() -> None:
+    """Blanks and case count; what was received is shown escaped."""
+    match_exactly("x", fields(b"A: b"), b"a", "b")
+    for value in (b"B", b" b", b"b ", b"\xff"):
+        answered = fields(b"A: " + value)
+        assert_raises(BadAnswer, match_exactly, "x", answered, b"a", "b", match="x: expected 'b'")
+
+
+@pytest.mark.parametrize(
+    ("line", "check"),
+    [(b" folded", "header-syntax"), (b"a\nb: c", "header-syntax"), (b": x", "empty-name")],
+)
+def test_an_answer_with_a_broken_field_fails_by_name(line: bytes, check: str) -> None:
+    """So that whoever runs the server can be told."""
+    with pytest.raises(BadAnswer) as caught:
+        answer_fields(head_of(b"HTTP/1.1 101 x", line))
+    assert caught.value.check == check
+
+
+# Writing.
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (b"", b"x"),
+        (b"a:", b"x"),
+        (b"a b", b"x"),
+        (b" a", b"x"),
+        (b"a\r\nb", b"x"),
+        (b"\xe4", b"x"),
+        (b"a", b"x\r\ny: z"),
+        (b"a", b"x\ny"),
+        (b"a", b"x\0"),
+    ],
+)
+def test_a_field_that_would_end_its_line_is_not_written(pair: tuple[bytes, bytes]) -> None:
+    """A value from somewhere else, put into a header by an application, splits no answer."""
+    with pytest.raises(ValueError, match="not a header field"):
+        checked_pairs((pair,))
+
+
+def test_any_other_field_is_written() -> None:
+    """Names are tokens, values any bytes without line ends."""
+    pairs = ((b"Set-Cookie", b"a=b; c"), (b"X-Y", "ü\t".encode()), (b"Z", b""))
+    assert checked_pairs(pairs) == pairs
+
+
+def test_a_refusal_is_plain_http_and_ends_the_connection() -> None:
+    """Nothing else is ever read from the connection: a proxy may hold it for a tunnel."""
+    head, _, body = Refusal(403, "No: ü\n").write().partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 403 Forbidden",
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Connection: close",
+        b"Content-Length: 7",
+    ]
+    assert body == "No: ü\n".encode()
+
+
+def test_a_refusal_may_say_other_things_once() -> None:
+    """A field of the application's takes the place of ours, in whatever case it is written."""
+    written = Refusal(401, "{}", ((b"content-TYPE", b"application/json"), (b"X", b"y"))).write()
+    pairs = Head(written.partition(b"{")[0]).fields()
+    assert pairs.values(b"content-type") == [b"application/json"]
+    assert pairs.values(b"x") == [b"y"]
+    assert pairs.values(b"connection") == [b"close"]
+
+
+@pytest.mark.parametrize("status", [-1, 0, 100, 101, 199, 600, 1000])
+def test_a_refusal_is_never_an_agreement(status: int) -> None:
+    """101 would open a tunnel which nobody serves."""
+    with pytest.raises(ValueError, match="200 to 599"):
+        Refusal(status)
+
+
+def test_a_refusal_splits_no_answer() -> None:
+    """Its fields are checked when it is written."""
+    with pytest.raises(ValueError, match="not a header field"):
+        Refusal(403, headers=((b"Location", b"/\r\nX: y"),)).write()
+
+
+@pytest.mark.parametrize(("status", "phrase"), [(426, "Upgrade Required"), (299, "Answer")])
+def test_every_status_has_a_phrase(status: int, phrase: str) -> None:
+    """The registered one, or a word for its class."""
+    assert reason_phrase(status) == phrase
+    assert reason_phrase(499) == "Refused"
+
+
+@given(st.integers(200, 599), st.text(max_size=30))
+def test_any_refusal_can_be_read(status: int, body: str) -> None:
+    """As a head with a status, and a body as long as it says; a lone surrogate is our own text."""
+    written = Refusal(status, body.encode("utf-8", "replace").decode()).write()
+    raw, _, rest = written.partition(b"\r\n\r\n")
+    head = Head(raw + b"\r\n\r\n")
+    assert head.start_line.startswith(b"HTTP/1.1 %d " % status)
+    assert head.fields().only(b"content-length") == str(len(rest)).encode()

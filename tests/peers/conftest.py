@@ -1,0 +1,91 @@
+"""What starts the peers, and our own daemon for those of them that are clients."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired, check_call
+
+import pytest
+
+from peers.peer import PATIENCE, Netty, Server, fixtureOnReactor, listening, running
+from support import components
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def netty(tmp_path_factory: pytest.TempPathFactory) -> Netty:
+    """Netty's programs of this directory, compiled once."""
+    jars = components.netty_classpath()
+    classes = tmp_path_factory.mktemp("netty")
+    sources = sorted((HERE / "java").glob("*.java"))
+    command = [os.fspath(components.javac()), "-encoding", "UTF-8", "-cp", jars, "-d", str(classes)]
+    check_call([*command, *map(str, sources)], timeout=120)
+    return Netty(components.java(), f"{jars}:{classes}")
+
+
+@fixtureOnReactor
+async def netty_server(netty: Netty) -> AsyncIterator[Server]:
+    """Netty's server, its own for each test, so that what it says is about that test."""
+    async with running(*netty.command("NettyEcho")) as peer:
+        yield await listening(peer)
+
+
+@fixtureOnReactor
+async def eventlet_server() -> AsyncIterator[Server]:
+    """Eventlet's server, likewise."""
+    interpreter = components.eventlet_python()
+    async with running(interpreter, "-W", "ignore", HERE / "eventlet_echo.py") as peer:
+        yield await listening(peer)
+
+
+def free_port() -> int:
+    """A port that nobody had a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Our server as an operator starts it, from what is installed, not the checkout; its port."""
+    port = free_port()
+    directory = tmp_path_factory.mktemp("daemon")
+    twistd = Path(sys.executable).parent / "twistd"
+    options = ["-n", "--pidfile=", "hixie", "--port", f"tcp:{port}:interface=127.0.0.1"]
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = Popen(
+            [os.fspath(twistd), *options],
+            cwd=directory,
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not accepts(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"twistd hixie does not listen; its log:\n{log.read_text()}")
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except TimeoutExpired:
+            process.kill()
+            process.wait()

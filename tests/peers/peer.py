@@ -1,0 +1,141 @@
+"""A peer that none of us wrote, as a program beside the tests: it says what it sees, line by line.
+
+Only this talk goes through the pipes; the WebSocket is between the program and us. Payloads are hex
+there and an empty one is "-". The programs of this directory end when their standard input does, so
+that none outlives the tests, not even tests that were killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytest_twisted
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.interfaces import (
+    IProcessTransport,
+    IReactorProcess,
+    IReactorTime,
+)
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+# Seconds for whatever a peer should say or do. None takes two, but the machine may be busy.
+PATIENCE = 20.0
+
+T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The casts, since pytest-twisted has no annotations.
+onReactor = cast("Callable[[Function], Function]", pytest_twisted.ensureDeferred)
+fixtureOnReactor = cast("Callable[[Function], Function]", pytest_twisted.async_yield_fixture)
+
+
+def within(seconds: float, deferred: Deferred[T]) -> Deferred[T]:
+    """The same Deferred, bounded: no test waits for ever."""
+    return deferred.addTimeout(seconds, cast(IReactorTime, installed_reactor))
+
+
+def hexed(message: str | bytes) -> str:
+    """A payload as the lines have it."""
+    return (message.encode() if isinstance(message, str) else message).hex() or "-"
+
+
+class Peer(ProcessProtocol):
+    """One running program: `tell` it something, and say which event it `hears` next."""
+
+    # What Twisted sets when the program runs; its own annotation leaves it open.
+    transport: IProcessTransport
+
+    def __init__(self) -> None:
+        self._events: DeferredQueue[list[str]] = DeferredQueue()
+        self._story: list[str] = []
+        self._unfinished = b""
+        self._ended: Deferred[None] = Deferred()
+
+    def tell(self, *words: str) -> None:
+        self.transport.write(" ".join(words).encode("ascii") + b"\n")
+
+    async def hears(self, word: str) -> list[str]:
+        """The further words of the next event, which must begin with this word."""
+        try:
+            first, *further = await within(PATIENCE, self._events.get())
+        except OutOfTime:
+            first, further = "nothing", []
+        assert first == word, f"{first} {further} instead of {word}; before: {self._story}"
+        self._story.append(" ".join([first, *further])[:80])
+        return further
+
+    async def stop(self) -> None:
+        """End it: by its standard input, or else by force."""
+        self.transport.closeStdin()
+        try:
+            await within(PATIENCE, self._ended)
+        except OutOfTime:
+            self.transport.signalProcess("KILL")
+
+    def outReceived(self, data: bytes) -> None:
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            self._events.put(line.decode("ascii").split(" "))
+
+    def errReceived(self, data: bytes) -> None:
+        sys.stderr.write(data.decode(errors="replace"))  # pytest shows it with a failure
+
+    def processEnded(self, reason: Failure) -> None:
+        self._events.put(["ended", str(reason.value)])
+        self._ended.callback(None)
+
+
+@asynccontextmanager
+async def running(*command: str | Path) -> AsyncIterator[Peer]:
+    """The program for as long as the block lasts."""
+    peer = Peer()
+    words = [os.fspath(word) for word in command]
+    cast(IReactorProcess, installed_reactor).spawnProcess(peer, words[0], words, env=os.environ)
+    try:
+        yield peer
+    finally:
+        await peer.stop()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A peer that listens on the loopback interface."""
+
+    peer: Peer
+    port: int
+
+    def url(self, path: str = "/") -> str:
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+
+async def listening(peer: Peer) -> Server:
+    (port,) = await peer.hears("listening")
+    return Server(peer, int(port))
+
+
+@dataclass(frozen=True)
+class Netty:
+    """Both halves of Netty, compiled."""
+
+    java: Path
+    classpath: str
+
+    def command(self, program: str, *words: str) -> tuple[str | Path, ...]:
+        return (
+            self.java,
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-cp",
+            self.classpath,
+            program,
+            *words,
+        )

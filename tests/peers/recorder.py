@@ -1,0 +1,142 @@
+"""Our side of these tests: applications that note what they meet, in order, for a test to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import DeferredQueue, maybeDeferred
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.python.failure import Failure
+
+from peers.peer import PATIENCE, Server, within
+from txhixie import (
+    HixieClientFactory,
+    HixieClientProtocol,
+    HixieServerFactory,
+    Limits,
+    WebSocketTransport,
+)
+
+Noted: TypeAlias = str | bytes | Failure
+
+
+class Recorder:
+    """An application. `hears` gives what it met next, and fails for anything else."""
+
+    transport: WebSocketTransport
+
+    def __init__(self) -> None:
+        self._events: DeferredQueue[tuple[str, Noted]] = DeferredQueue()
+
+    async def hears(self, kind: str) -> Noted:
+        try:
+            heard, noted = await within(PATIENCE, self._events.get())
+        except OutOfTime:
+            heard, noted = "nothing", ""
+        assert heard == kind, f"{heard} {noted!r} instead of {kind}"
+        return noted
+
+    async def exchanges(self, text: str) -> None:
+        """Send a text; what the peer answers is the same."""
+        self.transport.sendTextMessage(text)
+        assert await self.hears("text") == text
+
+    async def ends(self) -> Failure:
+        reason = await self.hears("lost")
+        assert isinstance(reason, Failure)
+        return reason
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        self.transport = transport
+
+    def negotiationFinished(self) -> None:
+        self._events.put(("open", ""))
+
+    def textMessageReceived(self, message: str) -> None:
+        self._events.put(("text", message))
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self._events.put(("binary", data))
+
+    def pongReceived(self, payload: bytes) -> None:
+        self._events.put(("pong", payload))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._events.put(("lost", reason))
+
+
+class Recorders:
+    """Makes a Recorder for each connection, of either side; `opened` awaits the next one."""
+
+    def __init__(self) -> None:
+        self._made: DeferredQueue[Recorder] = DeferredQueue()
+
+    def buildProtocol(self, asked: object) -> Recorder:
+        recorder = Recorder()
+        self._made.put(recorder)
+        return recorder
+
+    async def opened(self) -> Recorder:
+        recorder = await within(PATIENCE, self._made.get())
+        await recorder.hears("open")
+        return recorder
+
+
+async def connected(
+    server: Server,
+    path: str = "/",
+    *,
+    dialect: str,
+    subprotocols: tuple[str, ...] = (),
+    lenient: bool = False,
+    binary: bool = False,
+) -> Recorder:
+    """Our client's application, once it may talk to this server; else the client's error."""
+    applications = Recorders()
+    factory = HixieClientFactory(
+        server.url(path),
+        applications,
+        dialect=dialect,
+        origin="http://127.0.0.1",
+        subprotocols=subprotocols,
+        lenient=lenient,
+        binary=binary,
+    )
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", server.port)
+    protocol = cast(HixieClientProtocol, await within(PATIENCE, endpoint.connect(factory)))
+    await within(PATIENCE, protocol.whenOpen())
+    return await applications.opened()
+
+
+@dataclass
+class Served:
+    """Our server, in the tests' own process, and the applications it gave its connections."""
+
+    port: int
+    applications: Recorders
+
+    def url(self, path: str = "/") -> str:
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+
+@asynccontextmanager
+async def serving(
+    *, subprotocols: tuple[str, ...] = (), limits: Limits | None = None
+) -> AsyncIterator[Served]:
+    applications = Recorders()
+    limits = Limits() if limits is None else limits
+    factory = HixieServerFactory(applications, subprotocols=subprotocols, limits=limits)
+    endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+    listening = await endpoint.listen(factory)
+    try:
+        yield Served(cast(IPv4Address, listening.getHost()).port, applications)
+    finally:
+        await within(PATIENCE, maybeDeferred(listening.stopListening))
+        factory.abortAll()
+        await within(PATIENCE, factory.closeAll())

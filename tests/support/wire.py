@@ -1,0 +1,194 @@
+"""Bytes as a network delivers them, and what those who take them keep and say.
+
+Every sample is delivered whole, byte by byte, and with the next thing already attached: the three
+ways in which a reader forgets, doubles or swallows something.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias, TypeVar, TypeVarTuple
+
+import pytest
+from hypothesis import strategies as st
+
+from txhixie.dialects import Dialect
+from txhixie.errors import PeerError
+from txhixie.wire.frame import CloseCode, Frame, Framing, Opcode
+from txhixie.wire.head import Head
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+Chunks: TypeAlias = list[bytes]
+Event: TypeAlias = tuple[str, object]
+
+_SINGLY: Final = 400
+"""Of a long sample, the bytes at both ends that come one by one."""
+
+
+def byte_by_byte(data: bytes) -> Chunks:
+    """A delivery in the smallest pieces; the middle of something long comes in large ones."""
+    if len(data) <= 64 * 1024:
+        return [data[index : index + 1] for index in range(len(data))]
+    middle = data[_SINGLY:-_SINGLY]
+    large = [middle[index : index + 65536] for index in range(0, len(middle), 65536)]
+    return [*byte_by_byte(data[:_SINGLY]), *large, *byte_by_byte(data[-_SINGLY:])]
+
+
+def every_way(data: bytes, tail: bytes = b"") -> Iterator[Chunks]:
+    """Every delivery of a sample and what comes after it; each one adds up to ``data + tail``."""
+    yield [data, tail]
+    yield [data + tail]
+    yield byte_by_byte(data + tail)
+    yield [*byte_by_byte(data[:-1]), data[-1:] + tail]
+    yield [data[:1], data[1:] + tail]
+
+
+def same_every_way(read: Callable[[Chunks], T], data: bytes, tail: bytes = b"") -> T:
+    """What ``read`` makes of a delivery, after asserting that no other one makes a difference."""
+    results = [read(chunks) for chunks in every_way(data, tail)]
+    for other in results[1:]:
+        assert other == results[0]
+    return results[0]
+
+
+@st.composite
+def splits(draw: st.DrawFn, data: bytes) -> Chunks:
+    """A delivery of these bytes, cut anywhere."""
+    cuts = draw(st.lists(st.integers(0, len(data)), max_size=8).map(sorted))
+    edges = [0, *cuts, len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+class Effects:
+    """
+    A Port that writes down what is asked of it.
+
+    :ivar events: all of it, in order: ``("write", bytes)``, ``("deadline", seconds)`` and
+        ``("drop", abort)``.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def write(self, data: bytes) -> None:
+        """See :meth:`txhixie.port.Port.write`."""
+        self.events.append(("write", data))
+
+    def deadline(self, seconds: float | None) -> None:
+        """See :meth:`txhixie.port.Port.deadline`."""
+        self.events.append(("deadline", seconds))
+
+    def drop(self, abort: bool = False) -> None:
+        """See :meth:`txhixie.port.Port.drop`."""
+        self.events.append(("drop", abort))
+
+    @property
+    def written(self) -> bytes:
+        """Every byte written so far."""
+        return b"".join(what for name, what in self.events if isinstance(what, bytes))
+
+    def taken(self) -> list[Event]:
+        """What has been asked since the last time somebody looked."""
+        events, self.events[:] = list(self.events), []
+        return events
+
+
+def whole_frames(frames: Iterable[Frame]) -> list[tuple[int, bytes]]:
+    """Frames as opcode and payload, their pieces put together; each piece must fit the last."""
+    found: list[tuple[int, bytes]] = []
+    inside = False
+    for opcode, payload, final, reserved, whole in frames:
+        assert type(payload) is bytes
+        assert (final, reserved) == (whole, 0)
+        if inside:
+            assert opcode == Opcode.CONTINUATION
+            found[-1] = (found[-1][0], found[-1][1] + payload)
+        else:
+            assert opcode != Opcode.CONTINUATION
+            found.append((opcode, payload))
+        inside = not whole
+    return found[:-1] if inside else found
+
+
+def read_frames(framing: Framing, chunks: Iterable[bytes]) -> list[tuple[int, bytes]]:
+    """All the frames of a delivery."""
+    frames: list[Frame] = []
+    for chunk in chunks:
+        framing.feed(chunk)
+        frames.extend(framing.frames())
+    return whole_frames(frames)
+
+
+def kept(thing: object) -> int:
+    """
+    How many bytes an object of ours holds of what it was fed, wherever in it they are.
+
+    Tables and limits are everybody's; whatever else it refers to counts, each once.
+    """
+    seen: set[int] = set()
+    queue = [thing]
+    total = 0
+    while queue:
+        one = queue.pop()
+        if id(one) in seen or isinstance(one, (type, Dialect)):
+            continue
+        seen.add(id(one))
+        if isinstance(one, (bytes, bytearray, str)):
+            total += len(one)
+        elif isinstance(one, dict):
+            queue += [*one.keys(), *one.values()]
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            queue += one
+        elif type(one).__module__.startswith("txhixie."):
+            queue += _attributes(one)
+    return total
+
+
+def _attributes(thing: object) -> list[object]:
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    values = [getattr(thing, name) for name in slots if hasattr(thing, name)]
+    return values + list(getattr(thing, "__dict__", {}).values())
+
+
+def assert_raises(
+    expected: type[PeerError],
+    act: Callable[[*Args], object],
+    *args: *Args,
+    match: str | None = None,
+) -> None:
+    """The error is exactly this one, and its text says so in printable words."""
+    with pytest.raises(expected, match=match) as caught:
+        act(*args)
+    assert caught.type is expected
+    assert str(caught.value).isprintable()
+
+
+def head_of(*lines: bytes) -> Head:
+    """A head of these lines."""
+    return Head(b"\r\n".join(lines) + b"\r\n\r\n")
+
+
+def request(*fields: bytes, line: bytes = b"GET /demo HTTP/1.1") -> bytes:
+    """The bytes of a request."""
+    return head_of(line, *fields).raw
+
+
+REQUEST_75: Final = request(
+    b"Upgrade: WebSocket",
+    b"Connection: Upgrade",
+    b"Host: example.com",
+    b"Origin: http://example.com",
+)
+KEY1, KEY2, KEY3 = b"4 @1  46546xW%0l 1 5", b"12998 5 Y3 1  .P00", b"^n:ds[4U"
+FIELDS_76: Final = (
+    b"Host: example.com",
+    b"Connection: Upgrade",
+    b"Upgrade: WebSocket",
+    b"Origin: http://example.com",
+    b"Sec-WebSocket-Key1: " + KEY1,
+    b"Sec-WebSocket-Key2: " + KEY2,
+)
+HEAD_76: Final = request(*FIELDS_76)
+NO_CODE: Final = CloseCode.NO_STATUS

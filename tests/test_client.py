@@ -1,0 +1,440 @@
+"""A client's side from its request to the conversation, in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from support import connection
+from support.connection import (
+    NAMES,
+    Applications,
+    Broken,
+    ClientEnd,
+    Log,
+    Recorder,
+    fails,
+    text,
+)
+from txhixie import (
+    AbruptClose,
+    BadAnswer,
+    CannotCarry,
+    HixieClientFactory,
+    HixieError,
+    LateAnswer,
+    Limits,
+    NotOpen,
+    Refused,
+)
+from txhixie.wire.head import Head
+
+log = connection.log
+
+each = pytest.mark.parametrize("dialect", NAMES)
+
+
+class Fired:
+    """What a Deferred fired with; it may fire once."""
+
+    def __init__(self, deferred: Deferred[Any]) -> None:
+        self.results: list[Any] = []
+        deferred.addBoth(self.results.append)
+
+    @property
+    def result(self) -> Any:
+        (result,) = self.results
+        return result.value if isinstance(result, Failure) else result
+
+
+def waiting(dialect: str = "hixie-76", **options: Any) -> tuple[ClientEnd, Recorder, Fired]:
+    """A client whose answer has not come."""
+    application = options.pop("application", None) or Recorder()
+    end = ClientEnd(Applications(lambda: application), dialect=dialect, **options)
+    return end, application, Fired(end.protocol.whenOpen())
+
+
+def failed(end: ClientEnd, application: Recorder, fired: Fired) -> Any:
+    """It did not come about: everybody is told, once, and nothing remains; the reason."""
+    if not end.wire.dead:
+        assert end.wire.endings, "it was not ended"
+        end.lose()
+    assert application.told == ["started", "lost"]
+    assert isinstance(application.lost, AbruptClose)
+    assert isinstance(fired.result, (HixieError, CancelledError))
+    again = Fired(end.protocol.whenOpen())
+    assert isinstance(again.result, HixieError)
+    end.done()
+    return fired.result
+
+
+def test_the_slides_are_spoken() -> None:
+    end, _, _ = waiting("hixie-54", url="ws://Example.com/text", subprotocols=["sample"])
+    assert end.request == (
+        b"GET /text HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.com\r\n"
+        b"WebSocket-Origin: http://example.com\r\nWebSocket-Protocol: sample\r\n\r\n"
+    )
+    end.done()
+
+
+def test_hixie_76_sends_two_keys_and_eight_bytes() -> None:
+    end, _, _ = waiting()
+    fields = Head(end.request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n").fields()
+    assert len(connection.body_of(end.request)) == 8
+    assert [name for name, _ in fields.pairs][-2:] == [b"sec-websocket-key1", b"sec-websocket-key2"]
+    end.done()
+
+
+def test_no_two_requests_are_alike() -> None:
+    first, second = waiting()[0], waiting()[0]
+    assert first.request != second.request
+    first.done()
+    second.done()
+
+
+@each
+def test_the_request_says_what_the_factory_was_told(dialect: str) -> None:
+    end, _, _ = waiting(
+        dialect,
+        url="wss://example.com:8443/a?b",
+        origin="http://page.example",
+        headers=((b"Cookie", b"c=d"),),
+    )
+    lines = end.request.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    field = b"WebSocket-Origin" if dialect == "hixie-54" else b"Origin"
+    assert lines[0] == b"GET /a?b HTTP/1.1"
+    assert b"Host: example.com:8443" in lines
+    assert field + b": http://page.example" in lines
+    assert lines[-1] == b"Cookie: c=d"
+    assert end.protocol.offer.location == "wss://example.com:8443/a?b"
+    end.done()
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("http://example.com/", {}),
+        ("ws://example.com/#fragment", {}),
+        ("ws:///", {}),
+        ("ws://example.com/", {"dialect": "hixie-77"}),
+        ("ws://example.com/", {"headers": ((b"A", b"b\r\nC: d"),)}),
+        ("ws://example.com/", {"origin": "http://a\r\nB: c"}),
+        ("ws://example.com/", {"origin": "http://\u00e4"}),
+        ("ws://example.com/", {"subprotocols": ["a\r\nB: c"]}),
+    ],
+)
+def test_a_factory_is_not_made_of_what_no_request_can_say(url: str, options: Any) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        HixieClientFactory(url, Applications(), **options)
+
+
+@each
+def test_a_factory_is_not_made_for_more_subprotocols_than_there_is_room_for(dialect: str) -> None:
+    with pytest.raises(CannotCarry):
+        HixieClientFactory(
+            "ws://example.com/", Applications(), dialect=dialect, subprotocols=["a", "b"]
+        )
+
+
+# Yes.
+
+
+@each
+@pytest.mark.parametrize("size", [None, 1, 5])
+def test_it_is_open_when_the_answer_has_come(dialect: str, size: int | None) -> None:
+    end, application, fired = waiting(dialect)
+    assert application.told == ["started"]
+    with pytest.raises(NotOpen):
+        application.transport.sendTextMessage("too early")
+    end.receive(end.answer() + text("hello"), size)
+    assert fired.result is application
+    assert application.told == ["started", "finished", "text"]
+    assert Fired(end.protocol.whenOpen()).result is application
+    application.transport.sendTextMessage("there")
+    assert end.wire.written == text("there")
+    end.done()
+
+
+@each
+def test_it_knows_what_was_granted(dialect: str) -> None:
+    end, application, _ = waiting(dialect, subprotocols=["chat"])
+    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    end.receive(end.answer(f"{name}: chat", "Set-Cookie: a=b"))
+    agreement = application.transport.agreement
+    assert agreement is not None
+    assert agreement.subprotocol == "chat"
+    assert (b"set-cookie", b"a=b") in agreement.headers
+    end.done()
+
+
+@each
+def test_a_subprotocol_nobody_asked_for_is_ignored(dialect: str) -> None:
+    """eventlet and txWS send one."""
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer("Sec-WebSocket-Protocol: default", "WebSocket-Protocol: default"))
+    assert fired.result is application
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol is None
+    end.done()
+
+
+def test_Nettys_upgrade_is_taken_when_we_are_lenient() -> None:
+    end, application, fired = waiting(lenient=True)
+    end.receive(end.answer(upgrade="websocket"))
+    assert fired.result is application
+    end.done()
+
+
+def test_everybody_who_waits_is_told_and_may_ask_again() -> None:
+    end, application, first = waiting()
+    asked: list[Fired] = []
+    end.protocol.whenOpen().addBoth(lambda _: asked.append(Fired(end.protocol.whenOpen())))
+    end.receive(end.answer())
+    assert first.result is application
+    assert asked[0].result is application
+    end.done()
+
+
+# No.
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"status": "HTTP/1.1 101"}, "status-line"),
+        ({"status": "nonsense"}, "status-line"),
+        ({"upgrade": None}, "prefix|count:upgrade"),
+        ({"upgrade": "websocket"}, "prefix|upgrade"),
+        ({"connection": None}, "prefix|count:connection"),
+        ({"connection": "keep-alive, Upgrade"}, "prefix|connection"),
+        ({"origin": None}, "count:(sec-)?websocket-origin"),
+        ({"origin": "http://evil.example"}, "origin-mismatch"),
+        ({"location": None}, "count:(sec-)?websocket-location"),
+        ({"location": "ws://example.com/other"}, "location-mismatch"),
+        ({"location": "wss://example.com/demo"}, "location-mismatch"),
+    ],
+)
+def test_each_wrong_field_is_a_bad_answer(
+    dialect: str, changed: dict[str, str | None], check: str
+) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer(**changed))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert any(reason.check == word for word in alternatives(check)), reason.check
+
+
+def alternatives(check: str) -> list[str]:
+    """The words a check of this test stands for."""
+    words = []
+    for word in check.split("|"):
+        words += [word.replace("(sec-)?", ""), word.replace("(sec-)?", "sec-")]
+    return words
+
+
+@each
+@pytest.mark.parametrize(
+    ("more", "check"),
+    [
+        (["{}-Origin: http://example.com"], "count"),
+        (["{}-Location: ws://example.com/demo"], "count"),
+        ([": nameless"], "empty-name"),
+        (["no colon"], "header-syntax"),
+        ([" folded: x"], "header-syntax"),
+    ],
+)
+def test_each_further_field_that_spoils_it_is_a_bad_answer(
+    dialect: str, more: list[str], check: str
+) -> None:
+    end, application, fired = waiting(dialect)
+    prefix = "Sec-WebSocket" if dialect == "hixie-76" else "WebSocket"
+    end.receive(end.answer(*(line.format(prefix) for line in more)))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check.startswith(check)
+
+
+@each
+@pytest.mark.parametrize("said", [None, "other", "Chat"])
+def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
+    dialect: str, said: str | None
+) -> None:
+    end, application, fired = waiting(dialect, subprotocols=["chat"])
+    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    end.receive(end.answer(*([f"{name}: {said}"] if said else [])))
+    assert isinstance(failed(end, application, fired), BadAnswer)
+
+
+def test_sixteen_other_bytes_are_a_bad_answer() -> None:
+    end, application, fired = waiting()
+    end.receive(end.answer()[:-1] + b"\x00")
+    assert failed(end, application, fired).check == "challenge"
+
+
+@each
+def test_an_answer_that_is_not_HTTP_is_a_bad_answer(dialect: str) -> None:
+    for nonsense in (b"\x15\x03\x01\x00\x02", b"SSH-2.0-OpenSSH\n", b"HTTP" * 5000):
+        end, application, fired = waiting(dialect)
+        end.receive(nonsense)
+        assert isinstance(failed(end, application, fired), BadAnswer)
+
+
+def test_without_leniency_Nettys_upgrade_is_refused() -> None:
+    end, application, fired = waiting()
+    end.receive(end.answer(upgrade="websocket"))
+    assert failed(end, application, fired).check == "upgrade"
+
+
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\nX-Why: because\r\n\r\n"
+
+
+@each
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_refusal_comes_with_its_body(dialect: str, size: int | None) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(REFUSAL + b"shoo!", size)
+    reason = failed(end, application, fired)
+    assert isinstance(reason, Refused)
+    assert (reason.status, reason.body) == (403, b"shoo!")
+    assert (b"x-why", b"because") in reason.headers
+
+
+@each
+def test_a_refusal_without_a_length_ends_with_the_connection(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(b"HTTP/1.1 404 Not Found\r\n\r\nnobody")
+    assert fired.results == []
+    end.receive(b" here")
+    end.lose()
+    reason = failed(end, application, fired)
+    assert (reason.status, reason.body) == (404, b"nobody here")
+
+
+@each
+def test_a_refusal_cut_short_is_a_refusal(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(REFUSAL + b"sh")
+    end.reset()
+    assert failed(end, application, fired).body == b"sh"
+
+
+@each
+def test_a_refusal_whose_end_does_not_come_is_a_refusal(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n")
+    end.clock.advance(10.1)
+    assert failed(end, application, fired).status == 404
+
+
+@each
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 999999999\r\n"])
+def test_of_a_long_refusal_the_beginning_is_kept(dialect: str, length: bytes) -> None:
+    end, application, fired = waiting(dialect, limits=Limits(refusal_size=10))
+    end.receive(b"HTTP/1.1 500 Oops\r\n" + length + b"\r\n" + b"0123456789abcdef")
+    assert failed(end, application, fired).body == b"0123456789"
+
+
+@each
+@pytest.mark.parametrize("sent", [0, 1, 60])
+def test_a_server_that_leaves_inside_its_answer_has_not_answered(dialect: str, sent: int) -> None:
+    end, application, fired = waiting(dialect)
+    if sent:
+        end.receive(end.answer()[:sent])
+    end.lose()
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check == "eof"
+
+
+@each
+def test_an_answer_that_does_not_come_is_late(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer()[:50])
+    end.clock.advance(9.9)
+    assert fired.results == []
+    end.clock.advance(0.2)
+    assert isinstance(failed(end, application, fired), LateAnswer)
+
+
+@each
+def test_an_answer_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    end.clock.callLater(10.0, end.receive, end.answer())
+    end.clock.advance(60)
+    assert fired.result is application
+    end.done()
+
+
+# Giving up.
+
+
+@each
+def test_cancelling_ends_the_connection(dialect: str) -> None:
+    application = Recorder()
+    end = ClientEnd(Applications(lambda: application), dialect=dialect)
+    deferred = end.protocol.whenOpen()
+    fired = Fired(deferred)
+    deferred.cancel()
+    deferred.cancel()
+    assert end.wire.endings == ["abort"]
+    assert isinstance(failed(end, application, fired), CancelledError)
+
+
+def test_cancelling_one_of_several_tells_the_others() -> None:
+    end, application, fired = waiting()
+    deferred = end.protocol.whenOpen()
+    other = Fired(deferred)
+    deferred.cancel()
+    assert isinstance(other.result, CancelledError)
+    assert isinstance(failed(end, application, fired), NotOpen)
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_who_is_told_may_cancel_another(opens: bool) -> None:
+    application = Recorder()
+    end = ClientEnd(Applications(lambda: application))
+    first, second = end.protocol.whenOpen(), end.protocol.whenOpen()
+    first.addBoth(lambda _: second.cancel())
+    fired = Fired(second)
+    if opens:
+        end.receive(end.answer())
+    else:
+        end.lose()
+    assert isinstance(fired.result, CancelledError)
+    end.done()
+
+
+@each
+@pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
+def test_closing_before_it_is_open_is_giving_up(dialect: str, how: str) -> None:
+    end, application, fired = waiting(dialect)
+    getattr(application.transport, how)()
+    end.receive(end.answer())
+    assert isinstance(failed(end, application, fired), NotOpen)
+
+
+@each
+@pytest.mark.parametrize("what", ["started", "made"])
+def test_an_application_that_raises_when_it_starts_has_none(
+    dialect: str, what: str, log: Log
+) -> None:
+    application = Recorder(started=fails)
+
+    def make() -> Recorder:
+        if what == "made":
+            raise Broken
+        return application
+
+    end = ClientEnd(Applications(make), dialect=dialect)
+    fired = Fired(end.protocol.whenOpen())
+    assert [type(error) for error in log.tracebacks()] == [Broken]
+    assert end.request == b""
+    assert end.wire.endings == ["abort"]
+    end.lose()
+    assert isinstance(fired.result, NotOpen)
+    assert application.told == ([] if what == "made" else ["started", "lost"])
+    end.done()

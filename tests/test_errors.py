@@ -1,0 +1,116 @@
+"""One tree of errors: whoever catches a trunk catches its branches, and each knows its answer."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from txhixie import errors
+from txhixie.errors import (
+    BadAnswer,
+    BadText,
+    CannotCarry,
+    EarlyBytes,
+    FrameError,
+    HandshakeError,
+    HixieError,
+    LateAnswer,
+    MalformedHead,
+    NotOpen,
+    PeerError,
+    Refused,
+    TooBig,
+    TunnelRefused,
+    UnknownDialect,
+    UnsupportedVersion,
+    UsageError,
+)
+
+TREE: list[type] = [
+    kind
+    for kind in vars(errors).values()
+    if inspect.isclass(kind) and kind.__module__ == errors.__name__
+]
+
+
+def test_every_error_is_one_of_ours() -> None:
+    """So that one ``except`` is enough; and each is somebody's: theirs, a server's no, or ours."""
+    trunks = (PeerError, Refused, LateAnswer, UsageError)
+    for kind in TREE:
+        assert issubclass(kind, HixieError)
+        assert sum(issubclass(kind, trunk) for trunk in trunks) == (kind is not HixieError)
+
+
+@pytest.mark.parametrize("kind", TREE)
+def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> None:
+    """The tree at the top of the file is the one below it."""
+    assert kind.__name__ in str(errors.__doc__)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "branches"),
+    [
+        (PeerError, {HandshakeError, FrameError}),
+        (
+            HandshakeError,
+            {MalformedHead, UnsupportedVersion, EarlyBytes, UnknownDialect, BadAnswer},
+        ),
+        (FrameError, {BadText, TooBig}),
+        (UsageError, {NotOpen, CannotCarry}),
+        (Refused, {TunnelRefused}),
+        (HixieError, {PeerError, Refused, LateAnswer, UsageError}),
+    ],
+)
+def test_branches_grow_from_their_trunk(trunk: type[Exception], branches: set[type]) -> None:
+    """Theirs, ours, and the plain no of a server are three different things."""
+    assert branches <= set(trunk.__subclasses__())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(MalformedHead, 400), (EarlyBytes, 400), (UnknownDialect, 426), (UnsupportedVersion, 505)],
+)
+def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status: int) -> None:
+    """The one a server answers with."""
+    assert kind.status == status
+
+
+@pytest.mark.parametrize(("kind", "code"), [(FrameError, 1002), (BadText, 1007), (TooBig, 1009)])
+def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> None:
+    """The one that closes where there are codes."""
+    assert kind.code == code
+
+
+def test_a_bad_answer_says_which_check_failed() -> None:
+    """In a word for programs and in words for people."""
+    error = BadAnswer("count:upgrade", "upgrade came 2 times")
+    assert error.check == "count:upgrade"
+    assert str(error) == "count:upgrade: upgrade came 2 times"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Refused, "the server refused with status 407"),
+        (TunnelRefused, "the proxy refused with status 407"),
+    ],
+)
+def test_a_refusal_holds_the_whole_answer(kind: type[Refused], text: str) -> None:
+    """And prints none of it: neither a field nor the body may show up in a log."""
+    error = kind(407, ((b"set-cookie", b"secret"),), b"secret")
+    assert (error.status, error.headers, error.body) == (
+        407,
+        ((b"set-cookie", b"secret"),),
+        b"secret",
+    )
+    assert str(error) == text
+    assert "secret" not in repr(error)
+    assert (kind(400).headers, kind(400).body) == ((), b"")
+
+
+def test_a_late_answer_says_what_was_waited_for() -> None:
+    """And for how many seconds."""
+    error = LateAnswer("answer to the handshake", 10.0)
+    assert error.stage == "answer to the handshake"
+    assert str(error) == "no answer to the handshake within 10 seconds"

@@ -1,0 +1,187 @@
+"""What the connections of one factory share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from support import connection
+from support.connection import (
+    CLOSE,
+    NAMES,
+    Applications,
+    ClientEnd,
+    End,
+    Recorder,
+    ServerEnd,
+    request,
+    whole_request,
+)
+from txhixie import HixieClientFactory, HixieServerFactory, Limits
+
+log = connection.log
+
+each = pytest.mark.parametrize("dialect", NAMES)
+
+
+def fired(deferred: Deferred[Any]) -> list[Any]:
+    """What it fires with."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    return results
+
+
+def test_without_a_clock_it_is_the_reactors() -> None:
+    clock: object = HixieServerFactory(Applications()).clock
+    assert clock is reactor
+
+
+def test_it_knows_the_connections_that_stand() -> None:
+    end = ServerEnd(Applications())
+    other = End(end.factory.buildProtocol(None), end.clock)
+    assert end.factory.connections == {end.protocol, other.protocol}
+    other.lose()
+    assert end.factory.connections == {end.protocol}
+    end.done()
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [
+        HixieServerFactory(Applications()),
+        HixieClientFactory("ws://example.com/", Applications()),
+    ],
+)
+def test_with_no_connections_all_are_closed(factory: Any) -> None:
+    assert fired(factory.closeAll()) == [None]
+    factory.abortAll()
+    assert fired(factory.closeAll()) == [None]
+
+
+@each
+def test_closeAll_closes_each_the_dialects_way_and_says_when_the_last_has_ended(
+    dialect: str,
+) -> None:
+    applications = Applications(Recorder)
+    end = ServerEnd(applications)
+    ends = [end, End(end.factory.buildProtocol(None), end.clock)]
+    for one in ends:
+        one.receive(whole_request(dialect))
+        one.wire.calls.clear()
+    first = fired(end.factory.closeAll())
+    second = fired(end.factory.closeAll())
+    for one in ends:
+        assert one.wire.written == (CLOSE if dialect == "hixie-76" else b"")
+        if dialect == "hixie-76":
+            one.receive(CLOSE)
+        assert one.wire.endings == ["lose write"]
+    ends[0].lose()
+    assert first == second == []
+    ends[1].lose()
+    assert first == second == [None]
+    for application in applications.made:
+        assert application.lost.ended.clean
+        assert application.lost.ended.who == "us"
+    for one in ends:
+        one.done()
+
+
+@each
+@pytest.mark.parametrize("sent", [0, 3, 60])
+def test_closeAll_ends_those_that_are_still_opening(dialect: str, sent: int) -> None:
+    end = ServerEnd(Applications())
+    if sent:
+        end.receive(request(dialect)[:sent])
+    done = fired(end.factory.closeAll())
+    assert end.wire.endings == ["lose write"]
+    assert end.wire.written == b""
+    assert done == []
+    end.lose()
+    assert done == [None]
+    end.done()
+
+
+@each
+def test_closeAll_ends_with_the_deadlines_whatever_the_peers_do(dialect: str) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    done = fired(end.factory.closeAll())
+    limits = Limits()
+    end.clock.advance(limits.close_timeout + 0.1)
+    assert end.wire.endings[-1] == "lose"
+    end.clock.advance(limits.drain_timeout + 0.1)
+    assert end.wire.endings[-1] == "abort"
+    assert done == []
+    end.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_closeAll_ends_those_that_wait_for_the_eight_bytes() -> None:
+    end = ServerEnd(Applications(Recorder))
+    end.receive(request("hixie-76"))
+    done = fired(end.factory.closeAll())
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_closeAll_of_a_client_factory_closes_too() -> None:
+    end = ClientEnd(Applications(Recorder))
+    opening = End(end.factory.buildProtocol(None), end.clock)
+    end.receive(end.answer())
+    done = fired(end.factory.closeAll(1001, "bye"))
+    assert end.wire.written == CLOSE
+    assert opening.wire.endings == ["lose write"]
+    end.lose()
+    opening.lose()
+    assert done == [None]
+    end.done()
+    opening.done()
+
+
+def test_who_no_longer_wants_to_know_may_cancel() -> None:
+    end = ServerEnd(Applications())
+    deferred = end.factory.closeAll()
+    results = fired(deferred)
+    deferred.cancel()
+    end.lose()
+    assert len(results) == 1
+    end.done()
+
+
+@each
+def test_abortAll_ends_every_connection_at_once(dialect: str) -> None:
+    applications = Applications(Recorder)
+    end = ServerEnd(applications)
+    opening = End(end.factory.buildProtocol(None), end.clock)
+    end.receive(whole_request(dialect))
+    end.factory.abortAll()
+    assert end.wire.endings == opening.wire.endings == ["abort"]
+    end.lose()
+    opening.lose()
+    assert applications.made[0].told == ["started", "finished", "lost"]
+    end.done()
+    opening.done()
+
+
+def test_an_application_may_close_the_others_when_one_is_lost() -> None:
+    applications = Applications(lambda: Recorder(lost=lambda a: end.factory.abortAll()))
+    end = ServerEnd(applications)
+    other = End(end.factory.buildProtocol(None), end.clock)
+    for one in (end, other):
+        one.receive(whole_request("hixie-75"))
+    other.lose()
+    assert end.wire.endings == ["abort"]
+    end.lose()
+    end.done()
+
+
+def test_each_connection_has_a_protocol_of_its_own() -> None:
+    factory = HixieServerFactory(Applications(), clock=Clock())
+    assert factory.buildProtocol(None) is not factory.buildProtocol(None)

@@ -1,0 +1,80 @@
+"""What an application meets: by its types, and beside Twisted's own module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.error import ConnectionClosed, ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+from twisted.web import websocket
+
+from support.connection import Plain, Recorder, opened
+from txhixie import (
+    AbruptClose,
+    Accepted,
+    CleanClose,
+    HixieClientProtocol,
+    HixieServerProtocol,
+    WebSocketProtocol,
+    WebSocketTransport,
+)
+from txhixie.lifecycle import Ended
+
+if TYPE_CHECKING:
+    # Read by mypy and by nobody else.
+    from typing import assert_type
+
+    def _transports(server: HixieServerProtocol, client: HixieClientProtocol) -> None:
+        ours: WebSocketTransport = server
+        ours = client
+        theirs: websocket.WebSocketTransport = ours
+        del theirs
+
+    def _applications() -> None:
+        ours: WebSocketProtocol = Recorder()
+        theirs: websocket.WebSocketProtocol = Plain()
+        ours = Plain()
+        del theirs
+        assert_type(Accepted(ours).subprotocol, str | None)
+
+
+def methods(protocol: type) -> set[str]:
+    """The public ones."""
+    return {name for name in vars(protocol) if not name.startswith("_")}
+
+
+def test_an_application_has_the_methods_of_Twisteds_own() -> None:
+    assert methods(WebSocketProtocol) == methods(websocket.WebSocketProtocol)
+
+
+def test_a_transport_has_the_methods_of_Twisteds_own_and_more() -> None:
+    assert methods(websocket.WebSocketTransport) < methods(WebSocketTransport)
+
+
+@pytest.mark.parametrize("protocol", [HixieServerProtocol, HixieClientProtocol])
+def test_both_sides_have_all_that_is_promised(protocol: type) -> None:
+    end, _ = opened("hixie-76")
+    assert all(hasattr(end.protocol, name) for name in methods(WebSocketTransport))
+    assert all(
+        hasattr(protocol, name) or name in ("offer",) for name in methods(WebSocketTransport)
+    )
+    end.done()
+
+
+def test_a_close_is_one_of_Twisteds_own_reasons() -> None:
+    clean = Failure(CleanClose(Ended(1000, "bye", "peer", True)))
+    abrupt = Failure(AbruptClose(Ended(1006, "", "peer", False)))
+    assert clean.check(ConnectionDone)
+    assert not clean.check(ConnectionLost)
+    assert abrupt.check(ConnectionLost)
+    assert not abrupt.check(ConnectionDone)
+    assert all(failure.check(ConnectionClosed) for failure in (clean, abrupt))
+
+
+def test_a_close_tells_its_story() -> None:
+    ended = Ended(4000, "enough", "us", True)
+    close = CleanClose(ended)
+    assert (close.code, close.reason, close.ended) == (4000, "enough", ended)
+    assert "enough" in str(close)
+    assert "1005" in str(AbruptClose(Ended(1005, "", "us", False)))

@@ -1,0 +1,117 @@
+"""What is logged of connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+
+from support import connection
+from support.connection import (
+    CLOSE,
+    NAMES,
+    Answering,
+    Applications,
+    Log,
+    Recorder,
+    ServerEnd,
+    text,
+    whole_request,
+)
+from txhixie import Accepted, Limits, Refusal
+from txhixie.journal import shown, shownAddress
+
+log = connection.log
+
+each = pytest.mark.parametrize("dialect", NAMES)
+
+
+@given(st.text())
+def test_whatever_a_peer_said_is_one_short_line_of_ASCII(value: str) -> None:
+    line = shown(value)
+    assert line.isascii()
+    assert line.isprintable() or not line
+    assert len(line) <= 200 * 10 + 3
+
+
+def test_a_long_value_is_cut_and_shows_it() -> None:
+    assert shown("a" * 200) == "a" * 200
+    assert shown("a" * 201) == "a" * 200 + "..."
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (IPv4Address("TCP", "192.0.2.1", 80), "192.0.2.1:80"),
+        (IPv6Address("TCP", "2001:db8::1", 80), "[2001:db8::1]:80"),
+        (UNIXAddress(b"/run/hixie"), "unix:/run/hixie"),
+        (UNIXAddress(None), "unix"),
+        (UNIXAddress(b""), "unix"),
+        (None, "unix"),
+    ],
+)
+def test_an_address_is_shown_as_people_write_it(address: Any, expected: str) -> None:
+    assert shownAddress(address) == expected
+
+
+def test_a_UNIX_socket_with_a_line_in_its_name_stays_one_line() -> None:
+    assert shownAddress(UNIXAddress(b"/run/a\nb")).isprintable()
+
+
+@each
+def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    end.receive(text("hello"))
+    end.done()
+    assert log.lines() == []
+
+
+@each
+def test_who_asks_for_it_reads_of_every_opening_and_ending(dialect: str, log: Log) -> None:
+    accepted = Accepted(connection.echo(), "chat")
+    end = ServerEnd(Answering(lambda offer: accepted), logConnections=True)
+    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    end.receive(whole_request(dialect, f"{name}: chat"))
+    end.receive(text("hello") * 3)
+    end.clock.advance(1.5)
+    if dialect == "hixie-76":
+        end.receive(CLOSE)
+    end.done()
+    assert log.lines() == [
+        f"192.0.2.1:54321 opened /demo in {dialect}, origin http://example.com, subprotocol chat",
+        "192.0.2.1:54321 ended with 1005 by peer, 3 received, 3 sent, 1.5 s",
+    ]
+
+
+@each
+def test_a_broken_rule_always_has_its_line(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications(Recorder), limits=Limits(message_size=5))
+    end.receive(whole_request(dialect))
+    end.receive(text("too long"))
+    end.done()
+    (line,) = log.lines()
+    assert "ended with 1009" in line
+    assert "by peer" in line
+
+
+@each
+def test_a_refusal_always_has_its_line(dialect: str, log: Log) -> None:
+    refusal = Refusal(403, "not you\nreally", ((b"Set-Cookie", b"secret=1"),))
+    end = ServerEnd(Answering(lambda offer: refusal))
+    end.receive(whole_request(dialect, target="/a?b"))
+    end.done()
+    (line,) = log.lines()
+    assert line == (
+        "192.0.2.1:54321 refused with 403: not you\\nreally, for /a?b, origin http://example.com"
+    )
+
+
+def test_what_did_not_get_as_far_as_an_offer_has_a_shorter_line(log: Log) -> None:
+    end = ServerEnd(Applications())
+    end.receive(b"\x00")
+    end.done()
+    assert log.lines() == ["192.0.2.1:54321 refused with 400: this is not HTTP"]

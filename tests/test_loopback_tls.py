@@ -1,0 +1,107 @@
+"""TLS where it is itself what goes wrong; what it shares with TCP is in test_loopback."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet import ssl
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocolFactory
+
+from support import connection
+from support.connection import (
+    Applications,
+    Log,
+    Network,
+    Place,
+    Recorder,
+    asynchronous,
+    reactor,
+    until,
+    whole_request,
+    within,
+)
+from txhixie import BadAnswer, HixieClientFactory, Limits
+
+log = connection.log
+net = connection.net
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+
+@asynchronous
+async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -> None:
+    place = await net.serve(Applications(), "tls")
+    clients = Applications(Recorder)
+    factory = HixieClientFactory(place.url(), clients)
+    net.factories.append(factory)
+    endpoint = wrapClientTLS(
+        ssl.optionsForClientTLS("localhost"),  # the platform's authorities
+        TCP4ClientEndpoint(reactor, "127.0.0.1", place.port),
+    )
+    connecting = endpoint.connect(cast(IProtocolFactory, factory))
+    wire = await within(cast("Deferred[Any]", connecting))
+    with pytest.raises(BadAnswer) as caught:
+        await within(wire.whenOpen())
+    assert isinstance(caught.value.__cause__, SSL.Error)
+    await until(lambda: clients.made[0].told == ["started", "lost"])
+    await until(lambda: not place.factory.connections)
+
+
+@asynchronous
+async def test_who_speaks_in_clear_to_a_TLS_port_gets_no_answer(net: Network, log: Log) -> None:
+    place = await net.serve(Applications(), "tls")
+    raw = await net.raw(Place("tcp", place.listening, "", place.factory))
+    raw.send(whole_request("hixie-76"))
+    await until(lambda: raw.reason is not None)
+    assert b"HTTP" not in raw.data
+    await until(lambda: not place.factory.connections)
+
+
+@asynchronous
+async def test_who_speaks_TLS_to_a_clear_port_is_told_at_once(net: Network, log: Log) -> None:
+    """Both would wait for each other until the deadline."""
+    clear = await net.serve(Applications(), limits=Limits(open_timeout=60))
+    raw = await net.raw(Place("tls", clear.listening, "", clear.factory))
+    await until(lambda: raw.reason is not None)
+    await until(lambda: not clear.factory.connections)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
+@asynchronous
+async def test_who_does_not_finish_the_TLS_handshake_is_left(
+    said: bytes, net: Network, log: Log
+) -> None:
+    limits = Limits(open_timeout=0.1, close_timeout=0.1, drain_timeout=0.2)
+    place = await net.serve(Applications(), "tls", limits=limits)
+    raw = await net.raw(Place("tcp", place.listening, "", place.factory))
+    if said:
+        raw.send(said)
+    await until(lambda: place.factory.connections)
+    await until(lambda: raw.reason is not None)
+    await until(lambda: not place.factory.connections)
+
+
+@asynchronous
+async def test_closing_before_the_TLS_handshake_is_through_hangs_nobody(
+    net: Network, log: Log
+) -> None:
+    place = await net.serve(Applications(), "tls")
+    wire = await net.connect(place, Applications(Recorder))
+    await until(lambda: place.factory.connections)
+    assert await within(place.factory.closeAll()) is None
+    with pytest.raises(BadAnswer):
+        await within(wire.whenOpen())
+
+
+@asynchronous
+async def test_a_cut_of_the_connection_below_is_no_close(net: Network, log: Log) -> None:
+    """An attacker who can cut TCP must not be able to make it look like a close."""
+    pair = await net.pair("hixie-75", "tls")
+    below: Any = pair.clientWire.transport
+    below.transport.loseConnection()
+    await until(lambda: pair.server.lost and pair.client.lost)
+    assert not pair.server.lost.ended.clean

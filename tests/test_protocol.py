@@ -1,0 +1,792 @@
+"""One connection from its first byte to its last, in memory: what both sides have in common."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
+from support import connection
+from support.connection import (
+    CLOSE,
+    CLOSING,
+    NAMES,
+    Log,
+    Recorder,
+    Source,
+    echo,
+    fails,
+    opened,
+    text,
+)
+from txhixie import AbruptClose, CannotCarry, CleanClose, Limits, NotOpen
+from txhixie.wire.frame import Side
+
+log = connection.log
+
+SIDES = (Side.SERVER, Side.CLIENT)
+both = pytest.mark.parametrize("side", SIDES)
+each = pytest.mark.parametrize("dialect", NAMES)
+closing = pytest.mark.parametrize("dialect", CLOSING)
+
+
+def closed(application: Recorder) -> Any:
+    """How it was told that it is over, which was the last thing it was told."""
+    assert application.told.count("lost") == 1
+    assert application.told[-1] == "lost"
+    return application.lost
+
+
+# Messages.
+
+
+@both
+@each
+def test_text_goes_both_ways(dialect: str, side: str) -> None:
+    end, _ = opened(dialect, echo(), side)
+    end.receive(text("Grüße"))
+    assert end.wire.written == text("Grüße")
+    end.done()
+
+
+@both
+@each
+def test_binary_goes_both_ways_once_the_peer_has_sent_some(dialect: str, side: str) -> None:
+    end, _ = opened(dialect, echo(), side)
+    end.receive(b"\x80\x02\x00\xff")
+    assert end.wire.written == b"\x80\x02\x00\xff"
+    end.done()
+
+
+@pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
+def test_binary_is_not_sent_to_who_would_lose_it(dialect: str) -> None:
+    end, application = opened(dialect)
+    with pytest.raises(CannotCarry):
+        application.transport.sendBytesMessage(b"x")
+    application.transport.sendTextMessage("still open")
+    assert end.wire.written == text("still open")
+    end.done()
+
+
+@pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
+def test_binary_is_sent_if_the_factory_says_so(dialect: str) -> None:
+    end, application = opened(dialect, binary=True)
+    application.transport.sendBytesMessage(b"x")
+    assert end.wire.written == b"\x80\x01x"
+    end.done()
+
+
+@each
+def test_there_is_no_ping(dialect: str) -> None:
+    end, application = opened(dialect)
+    with pytest.raises(CannotCarry):
+        application.transport.ping()
+    assert end.wire.written == b""
+    end.done()
+
+
+@both
+@each
+def test_a_lone_surrogate_reaches_the_caller_and_changes_nothing(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    with pytest.raises(UnicodeEncodeError):
+        application.transport.sendTextMessage("\ud800")
+    application.transport.sendTextMessage("fine")
+    assert end.wire.written == text("fine")
+    end.done()
+
+
+@both
+@each
+def test_the_replies_of_one_read_leave_in_one_write(dialect: str, side: str) -> None:
+    end, _ = opened(dialect, echo(), side)
+    end.receive(text("a") + text("b") + text("c"))
+    assert end.wire.writes == [text("a") + text("b") + text("c")]
+    end.done()
+
+
+@each
+def test_what_is_sent_outside_a_read_leaves_at_once(dialect: str) -> None:
+    end, application = opened(dialect)
+    application.transport.sendTextMessage("now")
+    assert end.wire.writes == [text("now")]
+    end.done()
+
+
+def test_replies_beyond_64_KiB_do_not_wait_for_the_end_of_the_read() -> None:
+    """So that a transport can say that it is full before all questions have been answered."""
+    end, _ = opened("hixie-75", Recorder(text=lambda a: a.transport.sendTextMessage("x" * 40_000)))
+    end.receive(text("?") * 4)
+    assert [len(data) for data in end.wire.writes] == [80_004, 80_004]
+    end.done()
+
+
+def test_what_is_sent_while_a_write_is_going_on_is_not_lost() -> None:
+    """A transport says that it is full inside write; whoever hears it may have something to say."""
+
+    class Complaining(Source):
+        def pauseProducing(self) -> None:
+            application.transport.sendTextMessage("slow down")
+
+    def write(data: bytes) -> None:
+        wire_write(data)
+        end.wire.producer.pauseProducing()
+
+    end, application = opened("hixie-75", echo())
+    application.transport.attachProducer(Complaining())
+    wire_write, end.wire.write = end.wire.write, write
+    end.receive(text("a"))
+    assert end.wire.written == text("a") + text("slow down")
+    end.done()
+
+
+@given(st.lists(st.text(), max_size=8), st.integers(1, 40))
+def test_messages_arrive_whole_in_pieces_of_any_size(messages: list[str], size: int) -> None:
+    for side in SIDES:
+        end, application = opened("hixie-76", side=side)
+        if messages:
+            end.receive(b"".join(map(text, messages)), size)
+        assert application.messages == messages
+        end.done()
+
+
+@each
+def test_small_messages_do_not_wait_for_each_other(dialect: str) -> None:
+    end, _ = opened(dialect, Recorder(finished=lambda a: a.transport.sendTextMessage("hello")))
+    assert end.wire.calls[0] == ("no delay", True)
+    assert end.wire.written.endswith(text("hello"))
+    end.done()
+
+
+# Before it is open and after.
+
+
+@both
+@each
+def test_nothing_can_be_sent_before_it_is_open(dialect: str, side: str) -> None:
+    refused: list[str] = []
+
+    def tries(application: Recorder) -> None:
+        transport = application.transport
+        with pytest.raises(NotOpen):
+            transport.sendTextMessage("x")
+        with pytest.raises(NotOpen):
+            transport.sendBytesMessage(b"x")
+        with pytest.raises(NotOpen):
+            transport.ping()
+        refused.append("all")
+
+    end, _ = opened(dialect, Recorder(started=tries), side)
+    assert refused == ["all"]
+    end.done()
+
+
+@both
+@each
+def test_nothing_can_be_sent_once_the_end_has_begun(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.loseConnection()
+    end.wire.taken()
+    with pytest.raises(NotOpen):
+        application.transport.sendTextMessage("x")
+    with pytest.raises(NotOpen):
+        application.transport.sendBytesMessage(b"x")
+    with pytest.raises(NotOpen):
+        application.transport.ping()
+    assert end.wire.written == b""
+    end.done()
+
+
+@both
+@each
+def test_nothing_can_be_sent_after_an_abort(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.abortConnection()
+    with pytest.raises(NotOpen):
+        application.transport.sendTextMessage("x")
+    end.done()
+
+
+@both
+@each
+def test_nothing_can_be_sent_when_it_is_over(dialect: str, side: str) -> None:
+    raised: list[type] = []
+
+    def sends(application: Recorder) -> None:
+        try:
+            application.transport.sendTextMessage("x")
+        except NotOpen as error:
+            raised.append(type(error))
+
+    end, _ = opened(dialect, Recorder(lost=sends), side)
+    end.lose()
+    assert raised == [NotOpen]
+    end.done()
+
+
+# How it ends.
+
+
+@both
+@each
+def test_we_close_the_dialects_way(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.sendTextMessage("last")
+    application.transport.loseConnection(4000, "enough")
+    if dialect == "hixie-76":
+        assert end.wire.written == text("last") + CLOSE
+        assert end.wire.endings == []
+        end.receive(CLOSE)
+    else:
+        assert end.wire.written == text("last")
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    reason = closed(application)
+    assert isinstance(reason, CleanClose)
+    assert reason.ended == (1005, "", "us", True)
+    end.done()
+
+
+@both
+def test_the_peer_closes_with_FF_00(side: str) -> None:
+    end, application = opened("hixie-76", side=side)
+    end.receive(text("last") + CLOSE + text("too late"))
+    assert end.wire.written == CLOSE
+    end.lose()
+    assert application.messages == ["last"]
+    assert closed(application).ended == (1005, "", "peer", True)
+    assert isinstance(application.lost, ConnectionDone)
+    end.done()
+
+
+@both
+@pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75"])
+def test_the_peer_closes_by_leaving(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    end.lose()
+    reason = closed(application)
+    assert isinstance(reason, CleanClose)
+    assert (reason.code, reason.reason) == (1005, "")
+    end.done()
+
+
+@both
+def test_a_hixie_76_peer_that_leaves_without_FF_00_has_not_closed(side: str) -> None:
+    end, application = opened("hixie-76", side=side)
+    end.lose()
+    reason = closed(application)
+    assert isinstance(reason, AbruptClose)
+    assert isinstance(reason, ConnectionLost)
+    assert reason.code == 1006
+    end.done()
+
+
+@both
+@each
+def test_a_reset_is_no_close_in_any_dialect(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    end.reset()
+    assert isinstance(closed(application), AbruptClose)
+    assert closed(application).ended == (1006, "", "peer", False)
+    end.done()
+
+
+@both
+def test_a_reset_after_both_have_said_FF_00_takes_nothing_back(side: str) -> None:
+    """An old peer that closes its socket with our FF 00 unread resets the connection."""
+    end, application = opened("hixie-76", side=side)
+    end.receive(CLOSE)
+    end.reset()
+    assert isinstance(closed(application), CleanClose)
+    end.done()
+
+
+@both
+@each
+def test_an_abort_is_ours_and_no_close(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.abortConnection()
+    assert end.wire.endings == ["abort"]
+    end.lose()
+    reason = closed(application)
+    assert isinstance(reason, AbruptClose)
+    assert (reason.code, reason.ended.who) == (1006, "us")
+    end.done()
+
+
+@both
+@each
+def test_an_abort_after_a_close_has_begun_makes_it_none(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.loseConnection()
+    application.transport.abortConnection()
+    end.lose()
+    assert isinstance(closed(application), AbruptClose)
+    end.done()
+
+
+@both
+@each
+def test_closing_twice_is_closing_once(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.loseConnection()
+    calls = list(end.wire.calls)
+    application.transport.loseConnection(1001)
+    assert end.wire.calls == calls
+    end.done()
+
+
+@both
+@each
+def test_everything_can_be_called_when_it_is_over(dialect: str, side: str) -> None:
+    def everything(application: Recorder) -> None:
+        transport = application.transport
+        transport.pauseProducing()
+        transport.resumeProducing()
+        transport.detachProducer()
+        transport.loseConnection()
+        transport.abortConnection()
+        transport.getPeer()
+        transport.getHost()
+        assert not transport.full
+
+    end, application = opened(dialect, Recorder(lost=everything), side)
+    end.lose()
+    everything(application)
+    end.done()
+
+
+@both
+def test_a_peer_that_never_answers_FF_00_is_not_waited_for(side: str) -> None:
+    end, application = opened("hixie-76", side=side)
+    application.transport.loseConnection()
+    end.clock.advance(2.9)
+    assert end.wire.endings == []
+    end.clock.advance(0.2)
+    # Not an abort: that would throw away what a slow peer has not read yet.
+    assert end.wire.endings == ["lose"]
+    end.lose()
+    assert isinstance(closed(application), AbruptClose)
+    end.done()
+
+
+@both
+@each
+def test_a_connection_that_does_not_end_is_aborted_in_the_end(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.loseConnection()
+    limits = Limits()
+    end.clock.advance(limits.close_timeout + 1)
+    end.clock.advance(limits.drain_timeout + 1)
+    assert end.wire.endings[-1] == "abort"
+    end.done()
+
+
+@both
+def test_an_answer_in_the_turn_of_the_deadline_is_in_time(side: str) -> None:
+    """After a turn in which the reactor was blocked, timers run before reads."""
+    end, application = opened("hixie-76", side=side)
+    application.transport.loseConnection()
+    end.clock.callLater(3.0, end.receive, CLOSE)
+    end.clock.advance(30)
+    assert "abort" not in end.wire.endings
+    assert "lose" not in end.wire.endings
+    end.lose()
+    assert isinstance(closed(application), CleanClose)
+    end.done()
+
+
+@both
+@pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75"])
+def test_a_failed_text_that_is_too_long_ends_it(dialect: str, side: str, log: Log) -> None:
+    end, application = opened(dialect, side=side, limits=Limits(message_size=10))
+    end.receive(b"\x00" + b"x" * 11)
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    assert isinstance(closed(application), AbruptClose)
+    assert closed(application).ended[::2] == (1009, "peer")
+    assert application.messages == []
+    end.done()
+
+
+@each
+@pytest.mark.parametrize("bad", [b"\x01x\xff", b"\x81\x01x", b"\xff\x01x", b"\x80" + b"\xff" * 10])
+def test_a_server_ends_at_a_broken_frame(dialect: str, bad: bytes, log: Log) -> None:
+    end, application = opened(dialect)
+    end.receive(text("good") + bad + text("not any more"))
+    assert application.messages == ["good"]
+    assert end.wire.written == b""
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    assert isinstance(closed(application), AbruptClose)
+    assert len([line for line in log.lines() if "ended" in line]) == 1
+    end.done()
+
+
+@each
+def test_a_broken_frame_of_one_leaves_the_others_alone(dialect: str, log: Log) -> None:
+    end = connection.ServerEnd(connection.Applications())
+    other = connection.End(end.factory.buildProtocol(None), end.clock)
+    for each_end in (end, other):
+        each_end.receive(connection.whole_request(dialect))
+        each_end.wire.taken()
+    other.receive(b"\x01")
+    assert other.wire.endings == ["lose write"]
+    other.lose()
+    end.receive(text("well"))
+    assert end.wire.written == text("well")
+    end.done()
+
+
+# Applications that raise.
+
+
+@both
+@each
+@pytest.mark.parametrize("kind", ["finished", "text", "bytes"])
+def test_what_an_application_raises_ends_its_connection(
+    dialect: str, side: str, kind: str, log: Log
+) -> None:
+    end, application = opened(dialect, Recorder(**{kind: fails}), side)
+    messages = {"finished": b"", "text": text("a") * 2, "bytes": b"\x80\x01a" * 2}
+    if messages[kind]:
+        end.receive(messages[kind])
+    assert application.told.count(kind) == 1
+    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    assert closed(application).ended == (1011, "the application failed", "us", False)
+    end.done()
+
+
+@both
+@each
+def test_what_an_application_raises_in_connectionLost_is_logged_and_that_is_all(
+    dialect: str, side: str, log: Log
+) -> None:
+    end, application = opened(dialect, Recorder(lost=fails), side)
+    end.lose()
+    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert application.told.count("lost") == 1
+    end.done()
+
+
+@both
+@each
+def test_an_application_may_raise_after_it_has_closed(dialect: str, side: str, log: Log) -> None:
+    def closes_and_fails(application: Recorder) -> None:
+        application.transport.loseConnection()
+        fails(application)
+
+    end, application = opened(dialect, Recorder(text=closes_and_fails), side)
+    end.receive(text("a") * 2)
+    assert len(log.tracebacks()) == 1
+    assert application.messages == ["a"]
+    assert end.wire.endings == ["lose write"]
+    end.done()
+
+
+# Applications that reenter everything from everywhere.
+
+
+@both
+@each
+def test_after_a_close_from_inside_a_message_nothing_is_delivered(dialect: str, side: str) -> None:
+    end, application = opened(dialect, Recorder(text=lambda a: a.transport.loseConnection()), side)
+    end.receive(text("a") + text("b"))
+    end.receive(text("c"))
+    end.lose()
+    assert application.told == ["started", "finished", "text", "lost"]
+    end.done()
+
+
+@both
+@each
+def test_after_an_abort_from_inside_a_message_nothing_is_delivered(dialect: str, side: str) -> None:
+    end, application = opened(dialect, Recorder(text=lambda a: a.transport.abortConnection()), side)
+    end.receive(text("a") + text("b"))
+    end.receive(text("c"))
+    end.lose()
+    assert application.told == ["started", "finished", "text", "lost"]
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
+def test_it_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -> None:
+    def ends(application: Recorder) -> None:
+        application.transport.sendTextMessage("bye")
+        getattr(application.transport, how)()
+
+    end, application = opened(dialect, Recorder(finished=ends), side)
+    end.receive(text("not heard"))
+    assert text("bye") in end.wire.written or how == "abortConnection"
+    assert len(end.wire.endings) == (how == "abortConnection" or dialect != "hixie-76")
+    end.lose()
+    assert application.told == ["started", "finished", "lost"]
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
+def test_it_may_end_before_it_opens(dialect: str, side: str, how: str, log: Log) -> None:
+    application = Recorder(started=lambda a: getattr(a.transport, how)())
+    applications = connection.Applications(lambda: application)
+    if side == Side.SERVER:
+        end: connection.End = connection.ServerEnd(applications)
+        end.receive(connection.whole_request(dialect))
+        assert end.wire.written == b""
+    else:
+        client = connection.ClientEnd(applications, dialect=dialect)
+        end = client
+        assert client.request == b""
+        client.request = connection.whole_request(dialect)
+        client.receive(client.answer())
+    assert end.wire.endings == ["abort" if how == "abortConnection" else "lose write"]
+    end.lose()
+    assert application.told == ["started", "lost"]
+    assert isinstance(application.lost, AbruptClose)
+    assert application.lost.ended.who == "us"
+    end.done()
+
+
+# Pausing.
+
+
+@both
+@each
+def test_a_pause_takes_effect_after_the_message_in_hand(dialect: str, side: str) -> None:
+    end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
+    end.receive(text("a") + text("b") + text("c"))
+    assert application.messages == ["a"]
+    assert end.wire.paused
+    application.transport.resumeProducing()
+    assert application.messages == ["a", "b"]
+    assert end.wire.paused
+    application.transport.resumeProducing()
+    application.transport.resumeProducing()
+    assert application.messages == ["a", "b", "c"]
+    assert not end.wire.paused
+    end.done()
+
+
+@both
+@each
+def test_what_comes_while_paused_is_kept_in_its_order(dialect: str, side: str) -> None:
+    """TLS delivers after a pause what it had read before (trap 14)."""
+    end, application = opened(dialect, side=side)
+    application.transport.pauseProducing()
+    end.receive(text("a") + text("b") + b"\x00c", 2)
+    assert application.messages == []
+    application.transport.resumeProducing()
+    assert application.messages == ["a", "b"]
+    end.receive(b"d\xff")
+    assert application.messages == ["a", "b", "cd"]
+    end.done()
+
+
+@both
+@each
+def test_pausing_and_resuming_inside_a_message_changes_nothing(dialect: str, side: str) -> None:
+    def hesitates(application: Recorder) -> None:
+        application.transport.pauseProducing()
+        application.transport.resumeProducing()
+
+    end, application = opened(dialect, Recorder(text=hesitates), side)
+    end.receive(text("a") + text("b") + text("c"))
+    assert application.messages == ["a", "b", "c"]
+    assert not end.wire.paused
+    end.done()
+
+
+@both
+@each
+def test_a_resume_inside_a_message_does_not_deliver_inside_it(dialect: str, side: str) -> None:
+    story: list[str] = []
+
+    def hesitates(application: Recorder) -> None:
+        story.append("in")
+        application.transport.pauseProducing()
+        application.transport.resumeProducing()
+        story.append("out")
+
+    end, _ = opened(dialect, Recorder(text=hesitates), side)
+    end.receive(text("a") + text("b"))
+    assert story == ["in", "out"] * 2
+    end.done()
+
+
+@both
+@each
+def test_pause_and_resume_are_idempotent(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.resumeProducing()
+    application.transport.pauseProducing()
+    application.transport.pauseProducing()
+    application.transport.resumeProducing()
+    application.transport.resumeProducing()
+    assert end.wire.calls == [("pause",), ("resume",)]
+    end.done()
+
+
+@both
+@each
+def test_the_replies_to_what_was_held_back_leave_in_one_write(dialect: str, side: str) -> None:
+    end, application = opened(dialect, echo(), side)
+    application.transport.pauseProducing()
+    end.receive(text("a") + text("b"))
+    application.transport.resumeProducing()
+    assert end.wire.writes == [text("a") + text("b")]
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("kind", ["started", "finished"])
+def test_a_pause_before_the_first_message_holds_it_back(dialect: str, side: str, kind: str) -> None:
+    """Paused from the start it opens all the same: nothing is delivered, that is all."""
+    application = Recorder(**{kind: lambda a: a.transport.pauseProducing()})
+    if side == Side.SERVER:
+        end: connection.End = connection.ServerEnd(connection.Applications(lambda: application))
+        end.receive(connection.request(dialect))
+        assert not end.wire.paused or dialect != "hixie-76"
+        end.receive(connection.KEY3 if dialect == "hixie-76" else text("a"))
+        end.receive(text("b"))
+    else:
+        client = connection.ClientEnd(connection.Applications(lambda: application), dialect=dialect)
+        end = client
+        assert not end.wire.paused
+        client.receive(client.answer() + text("a") + text("b"))
+    assert application.told == ["started", "finished"]
+    assert end.wire.paused
+    application.transport.resumeProducing()
+    assert application.messages[-1] == "b"
+    assert not end.wire.paused
+    end.done()
+
+
+@both
+@each
+def test_closing_while_paused_still_hears_the_peer(dialect: str, side: str) -> None:
+    end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
+    end.receive(text("a") + text("b") + (CLOSE if dialect == "hixie-76" else b""))
+    application.transport.loseConnection()
+    assert application.messages == ["a"]
+    assert not end.wire.paused
+    end.lose()
+    assert isinstance(closed(application), CleanClose)
+    end.done()
+
+
+@both
+@each
+def test_a_pause_after_closing_does_not_keep_us_from_hearing_the_peer(
+    dialect: str, side: str
+) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.loseConnection()
+    application.transport.pauseProducing()
+    assert not end.wire.paused
+    end.done()
+
+
+@both
+@each
+def test_what_was_received_before_the_end_is_delivered_before_it(dialect: str, side: str) -> None:
+    """Also to an application that takes one message at a time."""
+    end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
+    end.receive(text("a") + text("b") + text("c") + (CLOSE if dialect == "hixie-76" else b""))
+    end.lose()
+    assert application.messages == ["a", "b", "c"]
+    assert isinstance(closed(application), CleanClose)
+    end.done()
+
+
+@both
+@each
+def test_after_an_abort_what_was_held_back_is_not_delivered(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.pauseProducing()
+    end.receive(text("a"))
+    application.transport.abortConnection()
+    end.lose()
+    assert application.told == ["started", "finished", "lost"]
+    end.done()
+
+
+# The way out.
+
+
+@both
+@each
+def test_a_full_transport_shows(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    assert not application.transport.full
+    end.wire.producer.pauseProducing()
+    assert application.transport.full
+    end.wire.producer.resumeProducing()
+    assert not application.transport.full
+    end.done()
+
+
+@both
+@each
+def test_an_attached_producer_is_told_and_in_the_end_stopped(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    source = Source()
+    application.transport.attachProducer(source)
+    end.wire.producer.pauseProducing()
+    end.wire.producer.pauseProducing()
+    end.wire.producer.resumeProducing()
+    assert source.told == ["pause", "resume"]
+    end.lose()
+    assert source.told == ["pause", "resume", "stop"]
+    end.done()
+
+
+@both
+@each
+def test_closing_while_full_waits_until_it_is_not(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    end.wire.producer.pauseProducing()
+    application.transport.sendTextMessage("much")
+    application.transport.loseConnection()
+    if dialect == "hixie-76":
+        end.receive(CLOSE)
+    assert end.wire.endings == []
+    assert end.wire.producer is not None
+    end.wire.producer.resumeProducing()
+    assert end.wire.endings == ["lose write"]
+    assert end.wire.producer is None
+    end.lose()
+    assert isinstance(closed(application), CleanClose)
+    end.done()
+
+
+@both
+@each
+def test_a_peer_still_reading_gets_more_time_and_not_for_ever(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    limits = Limits()
+    end.wire.producer.pauseProducing()
+    application.transport.loseConnection()
+    end.clock.advance(limits.close_timeout + 0.1)
+    assert end.wire.endings == []
+    end.clock.advance(limits.drain_timeout - 1)
+    assert end.wire.endings == []
+    end.clock.advance(2)
+    assert end.wire.endings == ["abort"]
+    end.done()
+
+
+def test_a_connection_lost_by_an_error_of_the_socket_is_told_like_any_other() -> None:
+    end, application = opened("hixie-76")
+    end.lose(OSError(errno.ETIMEDOUT, "timed out"))
+    assert isinstance(closed(application), AbruptClose)
+    end.done()

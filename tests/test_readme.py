@@ -1,0 +1,70 @@
+"""The README does what it says: its commands, its transcript, its program."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+import socket
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from support.daemon import running
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
+
+
+def block_after(words: str) -> str:
+    """The literal block that follows the first line with these words."""
+    rest = README[README.index(words) :]
+    match = re.search(r"(?:::|code-block:: python)\n\n((?:    .*\n|\n)+)", rest)
+    assert match is not None
+    return textwrap.dedent(match[1])
+
+
+def test_the_slides_transcript_is_what_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed into Python as printed, against the daemon; only the port is another."""
+    transcript = block_after("sent through a plain socket").partition("\n")[2]
+    with running(tmp_path) as daemon:
+        transcript = transcript.replace("8080", str(daemon.port))
+        test = doctest.DocTestParser().get_doctest(transcript, {}, "README", None, None)
+        runner = doctest.DocTestRunner(verbose=False)
+        failed, tried = runner.run(test, clear_globs=False)
+        peer = test.globs["peer"]
+        assert isinstance(peer, socket.socket)
+        peer.close()
+    assert (failed, tried) == (0, 8)
+
+
+def test_the_program_is_the_example() -> None:
+    """The README shows the example, apart from where it listens."""
+    shown = {ast.dump(node) for node in ast.parse(block_after("In your own program")).body}
+    example = ast.parse((ROOT / "examples" / "echo.py").read_text())
+    kept = {ast.dump(node) for node in example.body if isinstance(node, ast.ClassDef)}
+    assert kept
+    assert kept <= shown
+
+
+def test_the_commands_are_the_ones_that_are_run() -> None:
+    """CI takes the README's command for the tests from the README."""
+    commands = re.findall(r"^    (python3 -m venv .*)$", README, re.MULTILINE)
+    assert [command.rsplit("&& ", 1)[1] for command in commands] == [
+        ".venv/bin/twistd -n hixie --port 8080",
+        ".venv/bin/pytest",
+    ]
+
+
+def test_every_option_of_the_daemon_is_explained() -> None:
+    options = set(re.findall(r"^``(--[a-z-]+)``$", README, re.MULTILINE))
+    assert options == {"--port", "--origin", "--host", "--dialects", "--max-message-size"}
+
+
+def test_what_the_readme_points_at_is_there() -> None:
+    links = re.findall(r"`[^`]+ <(?!http)([^>]+)>`_", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

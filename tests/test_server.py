@@ -1,0 +1,648 @@
+"""A server's side from the first byte to the conversation, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+
+from support import connection
+from support.connection import (
+    KEY3,
+    NAMES,
+    PROOF,
+    Answering,
+    Applications,
+    Broken,
+    End,
+    Log,
+    Recorder,
+    ServerEnd,
+    body_of,
+    echo,
+    fails,
+    head_of,
+    request,
+    status_of,
+    text,
+    whole_request,
+)
+from txhixie import AbruptClose, Accepted, HixieServerFactory, Limits, NotOpen, Offer, Refusal
+
+log = connection.log
+
+each = pytest.mark.parametrize("dialect", NAMES)
+
+
+def answered(end: End) -> list[bytes]:
+    """The lines of the answer's head."""
+    return head_of(end.wire.written).split(b"\r\n")[:-2]
+
+
+def refused(end: End, status: int) -> bytes:
+    """It was refused with this status, and nothing more will be asked here; the body."""
+    written = end.wire.written
+    assert status_of(written) == status, written
+    assert written.count(b"\r\n\r\n") == 1
+    assert b"\r\nConnection: close\r\n" in written or status == 426
+    assert end.wire.endings == ["lose write"]
+    end.receive(whole_request("hixie-75"))
+    assert end.wire.written == written
+    end.done()
+    return body_of(written)
+
+
+# The bytes.
+
+
+def test_the_slides_are_spoken() -> None:
+    end = ServerEnd(Applications(echo))
+    end.receive(
+        b"GET /text HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+        b"Host: example.com\r\nWebSocket-Origin: http://example.com\r\n"
+        b"WebSocket-Protocol: sample\r\n\r\n"
+    )
+    assert end.wire.written == (
+        b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\n"
+        b"Connection: Upgrade\r\nWebSocket-Origin: http://example.com\r\n"
+        b"WebSocket-Location: ws://example.com/text\r\n\r\n"
+    )
+    end.wire.taken()
+    end.receive(b"\x00Hello, WebSocket\xff\x80\x10Hello, WebSocket")
+    assert end.wire.written == b"\x00Hello, WebSocket\xff\x80\x10Hello, WebSocket"
+    end.done()
+
+
+def test_the_head_of_hixie_76_goes_out_before_the_eight_bytes_come() -> None:
+    """Proxies hold the eight back until they see it (trap 7)."""
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(request("hixie-76"))
+    assert end.wire.written.endswith(b"\r\n\r\n")
+    assert answered(end) == [
+        b"HTTP/1.1 101 WebSocket Protocol Handshake",
+        b"Upgrade: WebSocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Origin: http://example.com",
+        b"Sec-WebSocket-Location: ws://example.com/demo",
+    ]
+    assert application.told == ["started"]
+    end.wire.taken()
+    end.receive(KEY3[:7])
+    assert end.wire.written == b""
+    end.receive(KEY3[7:])
+    assert end.wire.written == PROOF
+    assert application.told == ["started", "finished"]
+    end.done()
+
+
+@each
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_a_request_may_come_in_pieces(dialect: str, size: int) -> None:
+    whole, pieces = ServerEnd(Applications()), ServerEnd(Applications())
+    whole.receive(whole_request(dialect))
+    pieces.receive(whole_request(dialect), size)
+    assert pieces.wire.written == whole.wire.written
+    pieces.receive(text("hello"), size)
+    assert pieces.wire.written.endswith(text("hello"))
+    whole.done()
+    pieces.done()
+
+
+@each
+def test_head_and_proof_leave_in_one_write_when_all_has_come(dialect: str) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    assert len(end.wire.writes) == 1
+    end.done()
+
+
+@each
+def test_a_page_without_an_origin_is_a_program(dialect: str) -> None:
+    end = ServerEnd(Applications())
+    if dialect == "hixie-54":
+        dialect = "hixie-75"  # its marker is the origin
+    end.receive(whole_request(dialect, origin=None))
+    assert status_of(end.wire.written) == 101
+    assert b"-Origin:" not in end.wire.written
+    end.done()
+
+
+@each
+@pytest.mark.parametrize("secure", [True, False])
+def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bool) -> None:
+    end = ServerEnd(Applications(), secure=secure)
+    end.receive(whole_request(dialect))
+    scheme = b"wss" if secure else b"ws"
+    assert b"WebSocket-Location: " + scheme + b"://example.com/demo\r\n" in end.wire.written
+    end.done()
+
+
+# What cannot be answered with yes.
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (request("hixie-75", host=None), 400),
+        (request("hixie-75", "Host: other"), 400),
+        (request("hixie-75", "Upgrade: WebSocket"), 400),
+        (request("hixie-75", "WebSocket-Origin: http://example.com"), 400),
+        (request("hixie-75", "Transfer-Encoding: chunked"), 400),
+        (request("hixie-75", "Content-Length: 3"), 400),
+        (request("hixie-75", "Sec-WebSocket-Key1: 1 2"), 400),
+        (request("hixie-75", "Folded: a\r\n b"), 400),
+        (request("hixie-75", "A : b"), 400),
+        (request("hixie-75", "A: \x0b"), 400),
+        (request("hixie-75", *("A: b" for _ in range(100))), 400),
+        (request("hixie-75").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"), 400),
+        (request("hixie-75").replace(b"Connection: Upgrade", b"Connection: close"), 400),
+        (request("hixie-75", "A: " + "b" * 16_384), 400),
+        (b"GET /" + b"a" * 16_384, 400),
+        (request("hixie-75") + text("early"), 400),
+        (whole_request("hixie-76") + text("early"), 400),
+        (request("hixie-76", "Sec-WebSocket-Draft: 7"), 400),
+        (request("hixie-76", "Sec-WebSocket-Version: 13"), 400),
+        (request("hixie-76").replace(b"Key2", b"Key3"), 400),
+        (request("hixie-76").replace(b"4 @1  46546xW%0l 1 5", b"1 2 3"), 400),
+        (request("hixie-75", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x"), 426),
+        (request("hixie-75", "Sec-WebSocket-Version: 99"), 426),
+        (request("hixie-75", "Sec-WebSocket-Key: x"), 426),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 1000])
+def test_a_bad_request_gets_its_status_and_one_line(
+    data: bytes, status: int, size: int | None, log: Log
+) -> None:
+    end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
+    end.receive(data, size)
+    assert refused(end, status).strip()
+    assert len(log.lines()) == 1
+    assert f"refused with {status}" in log.lines()[0]
+
+
+def test_who_is_not_understood_is_told_what_is() -> None:
+    end = ServerEnd(Applications())
+    end.receive(request("hixie-75", "Sec-WebSocket-Version: 13"))
+    lines = answered(end)
+    assert b"Upgrade: WebSocket" in lines
+    assert b"Connection: Upgrade, close" in lines
+    assert b"hixie-54, hixie-75, hixie-76" in refused(end, 426)
+
+
+@each
+def test_a_dialect_that_is_switched_off_is_refused(dialect: str) -> None:
+    others = [name for name in NAMES if name != dialect]
+    end = ServerEnd(Applications(), dialects=others)
+    end.receive(whole_request(dialect))
+    assert ", ".join(others).encode() in refused(end, 426)
+
+
+def test_a_dialect_there_is_not_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="hixie-77"):
+        HixieServerFactory(Applications(), dialects=["hixie-77"])
+
+
+@each
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "file://"])
+def test_a_foreign_page_is_refused_before_anybody_is_asked(
+    dialect: str, origin: str, log: Log
+) -> None:
+    end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
+    end.receive(whole_request(dialect, origin=origin))
+    refused(end, 403)
+    (line,) = log.lines()
+    assert origin in line
+
+
+@each
+def test_a_foreign_host_is_refused(dialect: str) -> None:
+    end = ServerEnd(Applications(), hosts=["example.org"])
+    end.receive(whole_request(dialect))
+    refused(end, 403)
+
+
+@each
+def test_what_a_peer_says_is_escaped_in_the_log(dialect: str, log: Log) -> None:
+    end = ServerEnd(Answering(lambda offer: None), origins=["*"])
+    end.receive(
+        whole_request(dialect, target="/\\x1b{peer}%s%0A", origin="http://a\\n{why} \\r\\x1b[31m")
+    )
+    (line,) = log.lines()
+    assert "\\\\x1b{peer}%s%0A" in line
+    assert "{why}" in line
+    assert line.isascii()
+    assert line.isprintable()
+    refused(end, 404)
+
+
+@each
+def test_CR_LF_cannot_come_in_by_a_field_that_is_repeated(dialect: str) -> None:
+    for bad in ("http://a\nb", "http://a\rSet-Cookie: x", "http://a\x00", "http://a\x85b"):
+        end = ServerEnd(Applications(), origins=["*"])
+        end.receive(whole_request(dialect, origin=bad))
+        refused(end, 400)
+
+
+# The decision.
+
+
+class Waiting:
+    """
+    Answers later.
+
+    :ivar cancelled: how often what it answers with was cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+        self.decision: Deferred[Any] = Deferred(self._cancel)
+        self.offers: list[Offer] = []
+
+    def _cancel(self, deferred: Deferred[Any]) -> None:
+        self.cancelled += 1
+
+    def buildProtocol(self, offer: Offer) -> Deferred[Any]:
+        self.offers.append(offer)
+        return self.decision
+
+
+@each
+@pytest.mark.parametrize("wrap", ["as it is", "deferred", "coroutine", "later"])
+def test_an_application_may_be_answered_now_or_later(dialect: str, wrap: str) -> None:
+    application = echo()
+    later: Deferred[Any] = Deferred()
+
+    async def decide() -> Any:
+        return await later
+
+    def answer(offer: Offer) -> Any:
+        if wrap == "as it is":
+            return application
+        if wrap == "coroutine":
+            return decide()
+        if wrap == "deferred":
+            later.callback(application)
+        return later
+
+    end = ServerEnd(Answering(answer))
+    end.receive(whole_request(dialect))
+    if wrap in ("coroutine", "later"):
+        assert end.wire.written == b""
+        assert application.told == []
+        later.callback(application)
+    assert status_of(end.wire.written) == 101
+    assert application.told == ["started", "finished"]
+    end.receive(text("hello"))
+    assert end.wire.written.endswith(text("hello"))
+    end.done()
+
+
+@each
+def test_the_application_is_told_what_was_asked_and_granted(dialect: str) -> None:
+    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    application = Recorder()
+    accepted = Accepted(application, "chat", ((b"Set-Cookie", b"a=b"),))
+    offers: list[Offer] = []
+
+    def answer(offer: Offer) -> Accepted:
+        offers.append(offer)
+        return accepted
+
+    end = ServerEnd(Answering(answer))
+    end.receive(whole_request(dialect, f"{name}: chat", "Cookie: c=d", target="/a?b"))
+    transport = application.transport
+    assert transport.offer is offers[0]
+    assert transport.offer.dialect == dialect
+    assert (transport.offer.path, transport.offer.target) == ("/a", "/a?b")
+    assert transport.offer.header("cookie") == "c=d"
+    assert transport.agreement is not None
+    assert transport.agreement.subprotocol == "chat"
+    assert answered(end)[-2:] == [f"{name}: chat".encode(), b"Set-Cookie: a=b"]
+    assert transport.getPeer() == end.wire.getPeer()
+    assert transport.getHost() == end.wire.getHost()
+    end.done()
+
+
+@pytest.mark.parametrize(
+    ("choice", "granted"),
+    [((), None), (["a", "b"], "b"), (["a"], None), (lambda offer: offer.subprotocols[0], "c,b")],
+)
+def test_the_factory_chooses_a_subprotocol_where_the_application_does_not(
+    choice: Any, granted: str | None
+) -> None:
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application), subprotocols=choice)
+    end.receive(whole_request("hixie-76", "Sec-WebSocket-Protocol: c,b"))
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol == granted
+    end.done()
+
+
+def test_no_application_is_404() -> None:
+    end = ServerEnd(Answering(lambda offer: None))
+    end.receive(whole_request("hixie-76"))
+    refused(end, 404)
+
+
+@each
+@pytest.mark.parametrize("later", [False, True])
+def test_the_application_may_refuse(dialect: str, later: bool) -> None:
+    refusal = Refusal(401, "who is it?\n", ((b"WWW-Authenticate", b"Basic"),))
+    waiting = Waiting()
+    end = ServerEnd(waiting if later else Answering(lambda offer: refusal))
+    end.receive(whole_request(dialect))
+    if later:
+        waiting.decision.callback(refusal)
+    assert answered(end)[:2] == [b"HTTP/1.1 401 Unauthorized", b"WWW-Authenticate: Basic"]
+    assert refused(end, 401) == b"who is it?\n"
+
+
+async def _raises(offer: Offer) -> Any:
+    raise Broken
+
+
+def _raise(offer: Offer) -> Any:
+    raise Broken
+
+
+def _failing(offer: Offer) -> Deferred[Any]:
+    deferred: Deferred[Any] = Deferred()
+    deferred.errback(Broken())
+    return deferred
+
+
+@each
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _raise,
+        _raises,
+        _failing,
+        lambda offer: 5,
+        lambda offer: Accepted(Recorder(), "unasked"),
+        lambda offer: Accepted(Recorder(), None, ((b"A", b"b\r\nSet-Cookie: c"),)),
+        lambda offer: Accepted(Recorder(), None, ((b"A:", b"b"),)),
+        lambda offer: Accepted(Recorder(), None, (("A", "b"),)),  # type: ignore[arg-type]
+        lambda offer: Refusal(403, "", ((b"A\r\n", b"b"),)),
+        lambda offer: Refusal(403, "\ud800"),
+        lambda offer: Recorder(started=fails),
+        lambda offer: Accepted(Recorder(started=fails)),
+    ],
+)
+def test_what_an_application_does_wrong_is_500_and_one_traceback(
+    dialect: str, answer: Callable[[Offer], Any], log: Log
+) -> None:
+    end = ServerEnd(Answering(answer))
+    end.receive(whole_request(dialect))
+    assert len(log.tracebacks()) == 1
+    assert len(log.lines()) == 1
+    assert refused(end, 500) == b"the application failed\n"
+
+
+def test_a_choice_of_subprotocol_that_was_not_offered_is_500(log: Log) -> None:
+    end = ServerEnd(Applications(), subprotocols=lambda offer: "unasked")
+    end.receive(whole_request("hixie-75"))
+    assert len(log.tracebacks()) == 1
+    refused(end, 500)
+
+
+def test_who_raised_when_it_started_is_told_that_it_is_over(log: Log) -> None:
+    application = Recorder(started=fails)
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(whole_request("hixie-75"))
+    log.tracebacks()
+    end.lose()
+    assert application.told == ["started", "lost"]
+    end.done()
+
+
+@each
+def test_an_application_that_takes_too_long_is_503(dialect: str, log: Log) -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(whole_request(dialect))
+    end.clock.advance(29)
+    assert (end.wire.written, waiting.cancelled) == (b"", 0)
+    end.clock.advance(2)
+    assert waiting.cancelled == 1
+    refused(end, 503)
+
+
+def test_an_application_that_will_not_be_cancelled_is_503_all_the_same(log: Log) -> None:
+    async def stubborn(offer: Offer) -> Any:
+        with suppress(CancelledError):
+            await Deferred()
+        await Deferred()
+
+    end = ServerEnd(Answering(stubborn))
+    end.receive(whole_request("hixie-76"))
+    end.clock.advance(31)
+    refused(end, 503)
+
+
+def test_an_applications_own_timeout_is_its_own_failure(log: Log) -> None:
+    decision: Deferred[Any] = Deferred()
+    end = ServerEnd(Answering(lambda offer: decision))
+    decision.addTimeout(5, end.clock)
+    end.receive(whole_request("hixie-76"))
+    end.clock.advance(6)
+    assert len(log.tracebacks()) == 1
+    refused(end, 500)
+
+
+def test_a_decision_in_the_turn_of_the_deadline_is_in_time() -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(whole_request("hixie-76"))
+    end.clock.callLater(30.0, waiting.decision.callback, echo())
+    end.clock.advance(60)
+    assert status_of(end.wire.written) == 101
+    end.done()
+
+
+@each
+def test_when_the_client_leaves_the_decision_is_cancelled(dialect: str, log: Log) -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(whole_request(dialect))
+    assert not end.wire.paused, "a TCP transport that is paused does not hear that its peer leaves"
+    end.lose()
+    assert waiting.cancelled == 1
+    assert end.wire.written == b""
+    end.done()
+
+
+@pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
+def test_when_we_close_the_decision_is_cancelled(how: str, log: Log) -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(whole_request("hixie-76"))
+    getattr(end.protocol, how)()
+    assert waiting.cancelled == 1
+    assert end.wire.written == b""
+    end.done()
+
+
+def test_a_decision_that_comes_although_cancelled_is_not_heard(log: Log) -> None:
+    application = Recorder()
+    decision: Deferred[Any] = Deferred(lambda deferred: deferred.callback(application))
+    end = ServerEnd(Answering(lambda offer: decision))
+    end.receive(whole_request("hixie-76"))
+    end.lose()
+    assert application.told == []
+    assert end.wire.written == b""
+    end.done()
+
+
+def test_a_coroutine_hears_that_it_is_cancelled(log: Log) -> None:
+    heard: list[BaseException] = []
+
+    async def decide(offer: Offer) -> Any:
+        try:
+            await Deferred()
+        except CancelledError as error:
+            heard.append(error)
+            raise
+
+    end = ServerEnd(Answering(decide))
+    end.receive(whole_request("hixie-76"))
+    end.lose()
+    assert len(heard) == 1
+    end.done()
+
+
+@each
+def test_a_client_that_does_not_wait_for_the_decision_is_refused(dialect: str, log: Log) -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(whole_request(dialect))
+    end.receive(text("early"))
+    assert waiting.cancelled == 1
+    refused(end, 400)
+
+
+def test_the_eight_bytes_may_come_during_the_decision() -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.receive(request("hixie-76"))
+    end.receive(KEY3, 3)
+    assert end.wire.written == b""
+    waiting.decision.callback(echo())
+    assert end.wire.written.endswith(b"\r\n\r\n" + PROOF)
+    end.done()
+
+
+def test_bytes_beyond_the_eight_before_the_proof_end_it() -> None:
+    """The head is out, so that there is no answer left to give."""
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(request("hixie-76"))
+    end.receive(KEY3 + text("early"))
+    assert PROOF not in end.wire.written
+    assert end.wire.endings == ["lose write"]
+    end.lose()
+    assert application.told == ["started", "lost"]
+    end.done()
+
+
+# Time.
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", request("hixie-76")[:-2]])
+def test_a_request_that_does_not_come_is_408(sent: bytes) -> None:
+    end = ServerEnd(Applications())
+    if sent:
+        end.receive(sent)
+    end.clock.advance(9.9)
+    assert end.wire.written == b""
+    end.clock.advance(0.2)
+    refused(end, 408)
+
+
+def test_eight_bytes_that_do_not_come_end_it() -> None:
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(request("hixie-76") + KEY3[:7])
+    end.clock.advance(10.1)
+    assert end.wire.endings == ["abort"]
+    end.lose()
+    assert application.told == ["started", "lost"]
+    assert isinstance(application.lost, AbruptClose)
+    end.done()
+
+
+def test_the_eight_bytes_have_their_time_after_the_decision() -> None:
+    waiting = Waiting()
+    end = ServerEnd(waiting)
+    end.clock.advance(9)
+    end.receive(request("hixie-76"))
+    end.clock.advance(20)
+    waiting.decision.callback(echo())
+    end.clock.advance(9)
+    end.receive(KEY3)
+    assert end.wire.written.endswith(PROOF)
+    end.done()
+
+
+@each
+def test_a_request_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
+    """A late clock is not a late peer (trap 11)."""
+    end = ServerEnd(Applications())
+    end.clock.callLater(10.0, end.receive, whole_request(dialect))
+    end.clock.advance(60)
+    assert status_of(end.wire.written) == 101
+    assert end.wire.endings == []
+    end.done()
+
+
+@each
+def test_an_open_conversation_has_all_the_time_in_the_world(dialect: str) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    assert not end.clock.getDelayedCalls()
+    end.done()
+
+
+def test_a_refused_client_that_stays_is_aborted_in_the_end() -> None:
+    end = ServerEnd(Applications())
+    end.receive(b"\x00")
+    end.clock.advance(Limits().close_timeout + 1)
+    end.clock.advance(Limits().drain_timeout + 1)
+    assert end.wire.endings[-1] == "abort"
+    end.done()
+
+
+@each
+def test_a_client_that_leaves_inside_its_request_concerns_nobody(dialect: str, log: Log) -> None:
+    end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
+    end.receive(request(dialect)[:-1])
+    end.lose()
+    assert end.wire.written == b""
+    end.done()
+
+
+@each
+def test_it_starts_after_the_decision_and_opens_before_the_first_message(dialect: str) -> None:
+    """Nothing can be sent before it is open, not even by who was chosen."""
+    seen: list[str] = []
+
+    def tries(application: Recorder) -> None:
+        seen.append(end.wire.written.decode("latin-1"))
+        with pytest.raises(NotOpen):
+            application.transport.sendTextMessage("too early")
+
+    application = Recorder(started=tries)
+    end = ServerEnd(Answering(lambda offer: application))
+    end.receive(whole_request(dialect))
+    end.receive(text("hello"))
+    assert seen == [""]
+    assert application.told == ["started", "finished", "text"]
+    end.done()

@@ -1,0 +1,405 @@
+"""`twistd hixie` as an operator meets it: what it serves, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from support.connection import certificate
+from support.daemon import PATIENCE, Daemon, free_port, program, run_hixie, running
+
+SLIDES = (
+    b"GET /text HTTP/1.1\r\n"
+    b"Upgrade: WebSocket\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Host: example.com\r\n"
+    b"WebSocket-Origin: http://example.com\r\n"
+    b"WebSocket-Protocol: sample\r\n"
+    b"\r\n"
+)
+SLIDES_ANSWER = (
+    b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n"
+    b"Upgrade: WebSocket\r\n"
+    b"Connection: Upgrade\r\n"
+    b"WebSocket-Origin: http://example.com\r\n"
+    b"WebSocket-Location: ws://example.com/text\r\n"
+    b"WebSocket-Protocol: sample\r\n"
+    b"\r\n"
+)
+KEYS = b"Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\nSec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n"
+
+
+def request(path: bytes, *lines: bytes, origin: bytes | None = b"http://example.com") -> bytes:
+    """A handshake without keys, or with them among the further lines."""
+    head = [b"GET %b HTTP/1.1" % path, b"Upgrade: WebSocket", b"Connection: Upgrade"]
+    head.append(b"Host: example.com")
+    if origin is not None:
+        head.append(b"Origin: " + origin)
+    return b"\r\n".join([*head, *(line.rstrip() for line in lines), b"", b""])
+
+
+def read(peer: socket.socket, size: int) -> bytes:
+    """So many bytes, or fewer if the connection ends before."""
+    data = b""
+    while len(data) < size and (more := peer.recv(size - len(data))):
+        data += more
+    return data
+
+
+def read_all(peer: socket.socket) -> bytes:
+    """Everything up to the end of the connection."""
+    data = b""
+    while more := peer.recv(65536):
+        data += more
+    return data
+
+
+def asked(daemon: Daemon, data: bytes) -> bytes:
+    """The whole answer to bytes after which the server ends the connection."""
+    with daemon.connect() as peer:
+        peer.sendall(data)
+        return read_all(peer)
+
+
+def opened(daemon: Daemon, data: bytes = SLIDES) -> socket.socket:
+    """A connection whose handshake has been answered."""
+    peer = daemon.connect()
+    peer.sendall(data)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += peer.recv(1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    if b"Sec-WebSocket-Location" in answer:
+        read(peer, 16)
+    return peer
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+# What it serves.
+
+
+def test_the_slides_conversation_is_echoed_to_the_byte(daemon: Daemon) -> None:
+    """The mission: the handshake and both messages of the deck, on one connection."""
+    with daemon.connect() as peer:
+        peer.sendall(SLIDES)
+        assert read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER
+        peer.sendall(b"\x00Hello, WebSocket\xff\x80\x10Hello, WebSocket")
+        assert read(peer, 36) == b"\x00Hello, WebSocket\xff\x80\x10Hello, WebSocket"
+
+
+def test_text_and_binary_are_echoed_in_hixie_75(daemon: Daemon) -> None:
+    with opened(daemon, request(b"/any/path?x=1")) as peer:
+        peer.sendall(b"\x00h\xc3\xa9\xff\x80\x03\xff\x00\xff")
+        assert read(peer, 10) == b"\x00h\xc3\xa9\xff\x80\x03\xff\x00\xff"
+
+
+def test_text_binary_and_close_are_answered_in_hixie_76(daemon: Daemon) -> None:
+    with opened(daemon, request(b"/", KEYS) + b"^n:ds[4U") as peer:
+        peer.sendall(b"\x00hi\xff\x80\x02hi\xff\x00")
+        assert read_all(peer) == b"\x00hi\xff\x80\x02hi\xff\x00"
+
+
+def test_a_peer_that_never_reads_is_not_read_from_for_ever(daemon: Daemon) -> None:
+    """Back-pressure: what the server holds for such a peer is bounded."""
+    with opened(daemon) as peer:
+        peer.settimeout(3)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 256 * 1024 * 1024:
+                sent += peer.send(b"\x00" + b"x" * 65534 + b"\xff")
+    assert sent < 256 * 1024 * 1024
+
+
+def test_the_console_is_served_on_the_same_port(daemon: Daemon) -> None:
+    answer = asked(daemon, b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"<!doctype html>" in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HEAD / HTTP/1.1", b"200"),
+        (b"GET /2009 HTTP/1.1", b"200"),
+        (b"GET /other HTTP/1.1", b"404"),
+        (b"POST / HTTP/1.1", b"405"),
+    ],
+)
+def test_pages_are_where_they_should_be(daemon: Daemon, head: bytes, status: bytes) -> None:
+    answer = asked(daemon, head + b"\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+# Whom it refuses, and how.
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"rubbish\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01", b"400"),
+        (b"GET / HTTP/1.1\nHost: a\n\n", b"400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505"),
+        (request(b"/", origin=b"http://elsewhere.example"), b"403"),
+        (request(b"/", b"Sec-WebSocket-Version: 99"), b"426"),
+        (request(b"/", KEYS, b"Sec-WebSocket-Draft: 9"), b"400"),
+        (request(b"/") + b"\x00early\xff", b"400"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_plain_http(
+    daemon: Daemon, data: bytes, status: bytes
+) -> None:
+    assert asked(daemon, data).startswith(b"HTTP/1.1 " + status)
+
+
+def test_nothing_a_peer_does_leaves_a_traceback(daemon: Daemon) -> None:
+    with opened(daemon) as bystander:
+        for data in (b"\x01unknown\xff", b"\x81\x01x", b"\x80" * 12, b"\xff\x00"):
+            with opened(daemon) as peer:
+                peer.sendall(data)
+                assert read_all(peer) == b""
+        bystander.sendall(b"\x00still here\xff")
+        assert read(bystander, 12) == b"\x00still here\xff"
+    assert "Traceback" not in daemon.log
+    assert daemon.errors == ""
+
+
+# What it logs.
+
+
+def test_opening_and_ending_have_a_line_each(daemon: Daemon) -> None:
+    path = b"/logged-once"
+    with opened(daemon, request(path)) as peer:
+        peer.sendall(b"\x00one\xff")
+        read(peer, 5)
+        port = peer.getsockname()[1]
+        line = daemon.logged(f"127.0.0.1:{port} opened")
+        assert line.endswith("opened /logged-once in hixie-75, origin http://example.com")
+    line = daemon.logged(f"127.0.0.1:{port} ended")
+    assert re.search(r"ended with 1005 by peer, 1 received, 1 sent, \d+\.\d s$", line)
+    assert daemon.log.count("/logged-once") == 1
+
+
+def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
+    head = request(b"/", b"Sec-WebSocket-Protocol: x", origin=b"http://\x1b[31mred")
+    asked(daemon, head)
+    assert "\x1b" not in daemon.log
+
+
+# What can be said to it.
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--port", "rubbish"], r"--port rubbish: expected a port number or an endpoint desc"),
+        (["--port", "65536"], r"--port 65536: expected a number from 0 to 65535"),
+        (["--port", "tcp:x"], r"--port tcp:x: expected"),
+        (["--port", "tcp:1:bogus=1"], r"--port tcp:1:bogus=1: expected"),
+        (
+            ["--port", "ssl:0:privateKey=/nonexistent.pem"],
+            r"--port ssl:0:privateKey=/nonexistent.pem: expected .*No such file",
+        ),
+        (["--port", "unix:/nonexistent/x"], r"--port unix:/nonexistent/x: expected an address"),
+        (["--origin", "example"], r"--origin example: expected scheme://host"),
+        (["--dialects", "hixie-99"], r"--dialects hixie-99: .*hixie-54.*hixie-76"),
+        (["--max-message-size", "big"], r"--max-message-size big: expected a number of bytes"),
+        (["--max-message-size", "0"], r"--max-message-size 0: expected a number of bytes"),
+        (["--nonsense"], r"--nonsense"),
+        (["word"], r"word: expected options only"),
+    ],
+)
+def test_a_mistake_is_the_last_line_on_stderr(options: list[str], expected: str) -> None:
+    """It names the option, its value and what was expected; status 1, no traceback."""
+    result = run_hixie(*options)
+    assert re.search(expected, result.stderr.splitlines()[-1])
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("runner", ["twistd", "twist"])
+def test_a_port_that_is_taken_is_named(daemon: Daemon, runner: str) -> None:
+    port = f"tcp:{daemon.port}:interface=127.0.0.1"
+    result = run_hixie("--port", port, runner=runner)
+    assert result.stderr.splitlines() == [
+        f"hixie: --port {port}: expected an address to listen on: Address already in use"
+    ]
+    assert result.returncode == 1
+
+
+def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_path: Path) -> None:
+    """Without -n: the reason crosses two forks, and no pid file stays."""
+    port = f"tcp:{daemon.port}:interface=127.0.0.1"
+    command = [program("twistd"), "--pidfile=pid", "--logfile=log", "hixie", "--port", port]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert f"--port {port}" in result.stderr
+    assert result.returncode == 1
+    assert not (tmp_path / "pid").exists()
+
+
+def test_the_help_names_every_option() -> None:
+    result = run_hixie("--help")
+    assert result.returncode == 0
+    for option in ("--port", "--origin", "--host", "--dialects", "--max-message-size"):
+        assert option in result.stdout
+
+
+def test_policies_are_set_by_options(tmp_path: Path) -> None:
+    options = ["--origin", "null", "--origin", "https://Good.example", "--host", "example.com"]
+    options += ["--dialects", "hixie-75", "--max-message-size", "10"]
+    with running(tmp_path, *options) as daemon:
+        for origin in (b"null", b"https://good.example", None):
+            with opened(daemon, request(b"/", origin=origin)) as peer:
+                peer.sendall(b"\x000123456789\xff")
+                assert read(peer, 12) == b"\x000123456789\xff"
+                peer.sendall(b"\x000123456789A\xff")
+                assert read_all(peer) == b""
+        assert asked(daemon, request(b"/")).startswith(b"HTTP/1.1 403")
+        foreign = request(b"/", origin=None).replace(b"example.com", b"rebound.example")
+        assert asked(daemon, foreign).startswith(b"HTTP/1.1 403")
+        answer = asked(daemon, SLIDES)
+        assert answer.startswith(b"HTTP/1.1 426")
+        assert b"spoken here: hixie-75" in answer
+
+
+def test_any_origin_may_come_in_if_one_says_so(tmp_path: Path) -> None:
+    with running(tmp_path, "--origin", "*") as daemon:
+        opened(daemon, request(b"/", origin=b"file://")).close()
+
+
+def test_it_listens_on_every_endpoint_it_is_given(tmp_path: Path) -> None:
+    path, port = tmp_path / "socket", free_port()
+    options = ["--port", f"unix:{path}", "--port", str(port)]
+    with running(tmp_path, *options):
+        for address in (os.fspath(path), ("127.0.0.1", port)):
+            family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+            with socket.socket(family) as peer:
+                peer.settimeout(PATIENCE)
+                peer.connect(address)
+                peer.sendall(SLIDES)
+                assert read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER
+
+
+def test_it_serves_by_tls(tmp_path: Path) -> None:
+    """The certificate's endpoint says so, and the location of the answer with it."""
+    made, pem, port = certificate(), tmp_path / "both.pem", free_port()
+    key = made.privateKey.original.to_cryptography_key()
+    public = made.original.to_cryptography().public_bytes(Encoding.PEM)
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + public)
+    endpoint = f"ssl:{port}:privateKey={pem}:certKey={pem}:interface=127.0.0.1"
+    context = ssl.create_default_context(cadata=public.decode())
+    with (
+        running(tmp_path, "--port", endpoint),
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as below,
+        context.wrap_socket(below, server_hostname="localhost") as peer,
+    ):
+        peer.sendall(SLIDES)
+        answer = SLIDES_ANSWER.replace(b"ws://", b"wss://")
+        assert read(peer, len(answer)) == answer
+
+
+def test_it_takes_a_socket_from_systemd(tmp_path: Path) -> None:
+    """Its convention: descriptors from 3 on, for the process whose number the environment names."""
+    script = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='web'); "
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-c", script, str(listening.fileno()), program("twistd")]
+        command += ["-n", "--pidfile=", "hixie", "--port", "systemd:domain=INET:index=0"]
+        with subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            try:
+                with socket.create_connection(listening.getsockname(), PATIENCE) as peer:
+                    peer.sendall(SLIDES)
+                    assert read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER
+            finally:
+                process.terminate()
+
+
+def test_twist_runs_it_too(tmp_path: Path) -> None:
+    with running(tmp_path, runner="twist") as daemon, opened(daemon) as peer:
+        peer.sendall(b"\x00hi\xff")
+        assert read(peer, 4) == b"\x00hi\xff"
+
+
+# How it ends.
+
+
+def test_sigterm_closes_each_connection_its_dialects_way(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        with opened(daemon) as old, opened(daemon, request(b"/", KEYS) + b"^n:ds[4U") as peer:
+            daemon.terminate()
+            assert read(peer, 2) == b"\xff\x00"
+            assert read_all(old) == b""
+            peer.sendall(b"\xff\x00")
+            assert read_all(peer) == b""
+        assert daemon.ended() == -signal.SIGTERM
+        assert daemon.errors == ""
+        assert "Traceback" not in daemon.log
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    """The peer answers nothing, and the server does not wait for it."""
+    with running(tmp_path) as daemon:
+        with opened(daemon, request(b"/", KEYS) + b"^n:ds[4U") as peer:
+            daemon.terminate()
+            assert read(peer, 2) == b"\xff\x00"
+            began = time.monotonic()
+            daemon.terminate(signal.SIGINT)
+            assert daemon.ended() in (-signal.SIGTERM, -signal.SIGINT)
+        assert time.monotonic() - began < 2.5  # the closing deadline is 3
+        assert daemon.errors == ""
+        assert "Traceback" not in daemon.log
+
+
+def test_running_out_of_files_is_survived(tmp_path: Path) -> None:
+    """It serves those it has, and new ones once others have left."""
+    with running(tmp_path) as daemon:
+        _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (24, hard))
+        with opened(daemon) as first:
+            crowd = [daemon.connect() for _ in range(40)]
+            first.sendall(b"\x00hi\xff")
+            assert read(first, 4) == b"\x00hi\xff"
+            for peer in crowd:
+                peer.close()
+            deadline = time.monotonic() + PATIENCE
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError), daemon.connect() as peer:
+                    peer.sendall(SLIDES)
+                    if read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER:
+                        break
+                time.sleep(0.05)
+            else:
+                raise AssertionError("nobody new was served")
+
+
+def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(daemon: Daemon) -> None:
+    soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard

@@ -177,7 +177,8 @@ def test_what_is_broken_does_not() -> None:
 def test_the_other_protocol_has_the_transport_for_itself() -> None:
     end, protocol = kept(PLAIN)
     end.wire.registerProducer(object(), True)  # raises if ours were still there
-    assert not end.clock.getDelayedCalls()
+    end.clock.advance(11)
+    assert (end.wire.written, end.wire.endings) == (b"", [])
     end.receive(b"more")
     assert protocol.data.endswith(b"\r\n\r\nmore")
     end.done()

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IProtocolFactory
 
 from support import connection
 from support.connection import (
+    CLOSE,
     Applications,
     Log,
     Network,
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -> None:
     place = await net.serve(Applications(), "tls")
     clients = Applications(Recorder)
-    factory = HixieClientFactory(place.url(), clients)
+    factory = HixieClientFactory(place.url(), clients, dialect="hixie-76")
     net.factories.append(factory)
     endpoint = wrapClientTLS(
         ssl.optionsForClientTLS("localhost"),  # the platform's authorities
@@ -105,3 +106,20 @@ async def test_a_cut_of_the_connection_below_is_no_close(net: Network, log: Log)
     below.transport.loseConnection()
     await until(lambda: pair.server.lost and pair.client.lost)
     assert not pair.server.lost.ended.clean
+
+
+@asynchronous
+async def test_a_peer_that_does_not_answer_the_end_of_TLS_is_not_waited_for(
+    net: Network, log: Log
+) -> None:
+    """Once the time for a close is over; what the kernel holds for it stays there."""
+    limits = Limits(close_timeout=0.1, drain_timeout=60)
+    place = await net.serve(Applications(), "tls", limits=limits)
+    raw = await net.raw(place)
+    await raw.opens("hixie-76")
+    raw.transport.pauseProducing()
+    place.factory.closeAll()
+    await until(lambda: not place.factory.connections)
+    raw.transport.resumeProducing()
+    await raw.reads(CLOSE)
+    await until(lambda: raw.reason is not None)

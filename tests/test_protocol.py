@@ -495,6 +495,35 @@ def test_an_application_may_raise_after_it_has_closed(dialect: str, side: str, l
 
 @both
 @each
+def test_a_reply_leaves_before_the_close_that_follows_it(dialect: str, side: str) -> None:
+    def replies_and_closes(application: Recorder) -> None:
+        application.transport.sendTextMessage("bye")
+        application.transport.loseConnection()
+
+    end, _ = opened(dialect, Recorder(text=replies_and_closes), side)
+    end.receive(text("a"))
+    if dialect == "hixie-76":
+        assert end.wire.calls == [("write", text("bye") + CLOSE)]
+    else:
+        assert end.wire.calls == [("write", text("bye")), ("lose write",)]
+    end.done()
+
+
+@both
+@each
+def test_an_abort_takes_back_what_was_not_sent_yet(dialect: str, side: str) -> None:
+    def replies_and_aborts(application: Recorder) -> None:
+        application.transport.sendTextMessage("bye")
+        application.transport.abortConnection()
+
+    end, _ = opened(dialect, Recorder(text=replies_and_aborts), side)
+    end.receive(text("a"))
+    assert end.wire.calls == [("abort",)]
+    end.done()
+
+
+@both
+@each
 def test_after_a_close_from_inside_a_message_nothing_is_delivered(dialect: str, side: str) -> None:
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.loseConnection()), side)
     end.receive(text("a") + text("b"))

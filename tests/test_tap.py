@@ -254,6 +254,9 @@ def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_pat
     )
     assert f"--port {port}" in result.stderr
     assert result.returncode == 1
+    deadline = time.monotonic() + PATIENCE  # the shell is told before the file goes
+    while (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert not (tmp_path / "pid").exists()
 
 
@@ -290,7 +293,8 @@ def test_any_origin_may_come_in_if_one_says_so(tmp_path: Path) -> None:
 def test_it_listens_on_every_endpoint_it_is_given(tmp_path: Path) -> None:
     path, port = tmp_path / "socket", free_port()
     options = ["--port", f"unix:{path}", "--port", str(port)]
-    with running(tmp_path, *options):
+    with running(tmp_path, *options) as daemon:
+        daemon.logged(f"starting on {port}")
         for address in (os.fspath(path), ("127.0.0.1", port)):
             family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
             with socket.socket(family) as peer:
@@ -309,7 +313,7 @@ def test_it_serves_by_tls(tmp_path: Path) -> None:
     endpoint = f"ssl:{port}:privateKey={pem}:certKey={pem}:interface=127.0.0.1"
     context = ssl.create_default_context(cadata=public.decode())
     with (
-        running(tmp_path, "--port", endpoint),
+        running(tmp_path, "--port", endpoint, awaited=port),
         socket.create_connection(("127.0.0.1", port), PATIENCE) as below,
         context.wrap_socket(below, server_hostname="localhost") as peer,
     ):

@@ -10,8 +10,10 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
-from .dialects import named
+from .dialects import Version, named
 from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, Refused
+from .extensions import DEFAULT_EXTENSIONS
+from .extensions.extension import Extension, agree
 from .factory import HixieFactory
 from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
@@ -81,15 +83,17 @@ class HixieClientProtocol(HixieProtocol):
     def _receiveAnswer(self, data: bytes) -> None:
         try:
             agreement = self._opening.receive(data)
+            if agreement is None:
+                return
+            transform = agree(self.factory.extensions, agreement.extensions)
         except HixieError as error:
             self._fail(error)
             return
-        if agreement is not None:
-            rest = self._opening.rest
-            del self._opening
-            self._open(agreement, rest)
-            while self._waiting:
-                self._waiting.pop(0).callback(self.application)
+        rest = self._opening.rest
+        del self._opening
+        self._open(agreement, rest, transform)
+        while self._waiting:
+            self._waiting.pop(0).callback(self.application)
 
     def _fail(self, error: HixieError) -> None:
         """There will be no conversation: nothing that comes is of use."""
@@ -133,10 +137,11 @@ class HixieClientFactory(HixieFactory):
         url: str,
         applications: WebSocketClientFactory,
         *,
-        dialect: str = "hixie-76",
+        dialect: str = "rfc6455",
         origin: str | None = None,
         subprotocols: Iterable[str] = (),
         headers: Pairs = (),
+        extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         limits: Limits = Limits(),
         binary: bool = False,
         lenient: bool = False,
@@ -147,11 +152,13 @@ class HixieClientFactory(HixieFactory):
         """
         :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
         :param applications: has ``buildProtocol(url)``.
-        :param dialect: the name of one.
-        :param origin: of the page on whose behalf we connect; by default the URL's own, which the
-            Hixie drafts require.
+        :param dialect: the name of one. None is tried after another: whoever stands between could
+            make us fall back to one without masks.
+        :param origin: of the page on whose behalf we connect; by default the URL's own in the
+            Hixie dialects, which require one, and none in the others.
         :param subprotocols: what to ask for, best first; the Hixie drafts have room for one.
         :param headers: further fields of the request, name and value.
+        :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
@@ -162,14 +169,13 @@ class HixieClientFactory(HixieFactory):
         :raises ValueError: for a bad URL, origin, subprotocol, field or dialect.
         :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
         """
-        super().__init__(limits, clock, binary, logConnections)
+        super().__init__(limits, clock, binary, logConnections, extensions, entropy)
         self.url = url
         self.applications = applications
         self.dialect = named(dialect)
         self.lenient = lenient
-        self.entropy = entropy
         parsed = parse_url(url)
-        if origin is None:
+        if origin is None and not isinstance(self.dialect.marker, Version):
             origin = f"{'https' if parsed.secure else 'http'}://{parsed.authority}"
         self.offer = Offer(
             self.dialect.name,
@@ -178,7 +184,8 @@ class HixieClientFactory(HixieFactory):
             origin,
             parsed.secure,
             tuple(subprotocols),
-            head=Head.of(b"", checked_pairs(headers)),
+            tuple((extension.name, extension.offers()) for extension in self.extensions),
+            Head.of(b"", checked_pairs(headers)),
         )
         for value in (origin, *self.offer.subprotocols):
             if not value.isascii() or not value.isprintable():

@@ -6,11 +6,15 @@ up. What the peer did wrong it answers itself, in the dialect's way; its caller 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from .assembly import Assembly
 from .dialects import Dialect
-from .errors import BadText, CannotCarry, FrameError, NotOpen, TooBig
+from .errors import BadText, CannotCarry, FrameError, NotOpen
+from .extensions.extension import Transform
+from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Core, Ended, Ending
 from .limits import Limits
 from .port import Port
@@ -18,22 +22,19 @@ from .wire.frame import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    MOST_CONTROL,
+    PING,
+    PONG,
     TEXT,
     Close,
     CloseCode,
     Framing,
-    Opcode,
     Side,
 )
 
 Event: TypeAlias = tuple[int, str | bytes]
 """What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)`` or
 ``(Opcode.PONG, bytes)``. A tuple, for speed."""
-
-_SMALL: Final = 1024
-"""Pieces of fewer bytes are put together as they come: an object of its own for each would let a
-peer that sends two bytes a packet fill thirty times what its message weighs. Larger ones are not,
-since they are copied once when they are joined."""
 
 
 class Conversation:
@@ -44,48 +45,63 @@ class Conversation:
     :ivar sent: messages sent.
     :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
     :ivar framing: the codec.
+    :ivar heard: something has come since somebody last set this to ``False``.
     """
 
     __slots__ = (
+        "_assembly",
         "_awaits_close",
         "_dialect",
         "_ending",
         "_limits",
-        "_opcode",
-        "_pieces",
+        "_pong",
         "_port",
         "_side",
-        "_size",
+        "_transform",
         "ended",
         "framing",
+        "heard",
         "received",
         "sent",
     )
 
     def __init__(
-        self, dialect: Dialect, side: str, limits: Limits, port: Port, binary: bool = False
+        self,
+        dialect: Dialect,
+        side: str,
+        limits: Limits,
+        port: Port,
+        *,
+        binary: bool = False,
+        transform: Transform | None = None,
+        entropy: Entropy = secrets.token_bytes,
     ) -> None:
         """
         :param dialect: the row that was agreed.
         :param side: which end we are, a :class:`~txhixie.wire.frame.Side`.
         :param binary: send binary even where the peers of the dialect are known to lose it.
+        :param transform: what the agreed extension does to messages.
+        :param entropy: takes a number, answers that many random bytes; a client's masks.
         """
         self._dialect = dialect
         self._side = side
         self._limits = limits
         self._port = port
-        self.framing: Framing = dialect.framing(side, limits, binary)
+        self._transform = transform
+        reserved = transform.reserved if transform is not None else 0
+        self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
         self._ending: Ending | None = None
         self._awaits_close = False  # our close is out, the peer's has not come
-        self._opcode = 0  # of the message whose fragments are arriving; 0: none is
-        self._pieces: list[bytes | bytearray] | None = None
-        self._size = 0
+        self._assembly: Assembly | None = None  # the message whose parts are arriving
+        self._pong: bytes | None = None  # the latest that waits for the way out to be free
         self.ended: Ended | None = None
+        self.heard = False
         self.received = 0
         self.sent = 0
 
     def feed(self, data: bytes) -> None:
         """Take what was received. After the end it is forgotten: the peer may not know yet."""
+        self.heard = True
         if self.ended is None or self._awaits_close:
             self.framing.feed(data)
 
@@ -99,14 +115,15 @@ class Conversation:
         if self.ended is not None and not self._awaits_close:
             return
         try:
-            for opcode, payload, final, _, whole in self.framing.frames():
+            for opcode, payload, final, reserved, whole in self.framing.frames():
                 if self.ended is not None:
                     if not self._awaits_close:
                         return
                     if opcode == CLOSE:
                         self._answer(payload)
-                elif not (final and whole) or self._opcode or opcode > BINARY:
-                    if (event := self._other(opcode, payload, final, whole)) is not None:
+                elif not (final and whole) or opcode > BINARY or reserved or self._assembly:
+                    event = self._other(opcode, payload, final, reserved, whole)
+                    if event is not None:
                         yield event
                 elif opcode == TEXT:
                     self.received += 1
@@ -124,95 +141,128 @@ class Conversation:
             self.fail(error)
 
     def _mend(self, payload: bytes) -> str:
-        """Text that is not UTF-8: replaced by the rules of the Hixie drafts, or fatal."""
+        """Text that is not UTF-8: replaced by the rules of the older drafts, or fatal."""
         if self._dialect.replaces:
             return payload.decode("utf-8", "replace")
         raise BadText("text that is not UTF-8")
 
-    def _other(self, opcode: int, payload: bytes, final: bool, whole: bool) -> Event | None:
-        """What is not a message in one frame: pieces and fragments, and control frames."""
+    def _other(
+        self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
+    ) -> Event | None:
+        """What is not a plain message in one frame: control frames, and parts of messages."""
         if opcode <= BINARY:
-            return self._gather(opcode, payload, final and whole)
-        if opcode == CLOSE:
+            return self._gather(opcode, payload, final, reserved, whole)
+        if opcode == PONG:
+            return opcode, payload
+        if opcode == PING:
+            self._answer_ping(payload)
+        else:
             self._answer(payload)
         return None
 
-    def _gather(self, opcode: int, payload: bytes, last: bool) -> Event | None:
+    def _gather(
+        self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
+    ) -> Event | None:
         """Keep a part of a message, or answer the message that it completes."""
-        if opcode != CONTINUATION:
-            if self._opcode:
-                raise FrameError("a message inside another")
-            self._opcode = opcode
-            self._size = 0
-            self._pieces = []
-        pieces = self._pieces
-        if pieces is None:
-            raise FrameError("a continuation of nothing")
-        self._size += len(payload)
-        if self._size > self._limits.message_size:
-            raise TooBig(f"a message of more than {self._limits.message_size} bytes")
-        if len(payload) >= _SMALL:
-            pieces.append(payload)
-        elif pieces and isinstance(pieces[-1], bytearray):
-            pieces[-1] += payload
+        assembly = self._assembly
+        if opcode == CONTINUATION:
+            if assembly is None:
+                raise FrameError("a continuation of nothing")
+        elif assembly is not None:
+            raise FrameError("a message inside another")
         else:
-            pieces.append(bytearray(payload))
-        if not last:
+            assembly = Assembly(opcode, self._limits, self._dialect.replaces)
+            self._assembly = assembly
+        if self._transform is not None:
+            payload = self._transform.decode(opcode, payload, final, reserved, whole, assembly.room)
+        assembly.add(payload, whole)
+        if not (final and whole):
             return None
-        opcode, message = self._opcode, b"".join(pieces)
-        self._opcode = 0
-        self._pieces = None
+        message = assembly.message()
+        self._assembly = None
         self.received += 1
-        if opcode == BINARY:
-            return opcode, message
-        try:
-            return opcode, message.decode()
-        except UnicodeDecodeError:
-            return opcode, self._mend(message)
+        return assembly.opcode, message
 
-    def send_text(self, text: str) -> None:
+    def _answer_ping(self, payload: bytes) -> None:
         """
+        With a pong, or, while the way out is full, with one pong for the latest of them all
+        (RFC 6455 section 5.5.3): a peer that asks and does not read fills nothing.
+        """
+        if self._port.full:
+            self._pong = payload
+        else:
+            self._port.write(self.framing.encode(PONG, payload))
+
+    def drained(self) -> None:
+        """The way out is free again."""
+        payload, self._pong = self._pong, None
+        if payload is not None and self.ended is None:
+            self._port.write(self.framing.encode(PONG, payload))
+
+    def send_text(self, text: str, compress: bool | None = None) -> None:
+        """
+        :param compress: whether to; ``None`` leaves it to the agreed extension.
         :raises NotOpen: once the end has begun.
         :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 does not have.
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        self._port.write(self.framing.encode(TEXT, text.encode()))
+        if self._transform is None:
+            self._port.write(self.framing.encode(TEXT, text.encode()))
+        else:
+            payload, reserved = self._transform.encode(text.encode(), compress)
+            self._port.write(self.framing.encode(TEXT, payload, True, reserved))
         self.sent += 1
 
-    def send_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
         """
+        :param compress: as for text.
         :raises NotOpen: once the end has begun.
         :raises CannotCarry: where the peer would lose it.
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        self._port.write(self.framing.encode(BINARY, data))
+        if self._transform is None:
+            self._port.write(self.framing.encode(BINARY, data))
+        else:
+            payload, reserved = self._transform.encode(data, compress)
+            self._port.write(self.framing.encode(BINARY, payload, True, reserved))
         self.sent += 1
 
     def ping(self, payload: bytes) -> None:
         """
+        :param payload: at most 125 bytes.
         :raises NotOpen: once the end has begun.
-        :raises CannotCarry: in a dialect without pings.
+        :raises CannotCarry: in a dialect without pings, or for a longer payload.
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
             raise CannotCarry(f"{self._dialect.name} has no pings")
-        self._port.write(self.framing.encode(Opcode.PING, payload))
+        if len(payload) > MOST_CONTROL:
+            raise CannotCarry(f"a ping carries at most {MOST_CONTROL} bytes")
+        self._port.write(self.framing.encode(PING, payload))
+
+    @property
+    def has_pings(self) -> bool:
+        """Whether the dialect has them."""
+        return self._dialect.has_pings
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """
         Begin the end, if it has not begun. Where the dialect has no codes, ``code`` and
         ``reason`` stay here.
+
+        :raises UsageError: for a code that is never sent.
         """
         if self.ended is not None:
             return
         close = Close(code, reason) if self._dialect.has_codes else Close(CloseCode.NO_STATUS)
         if self._dialect.has_close:
+            frame = self.framing.encode_close(close)
             self.ended = Ended(close.code, close.reason, "us", False)
             self._awaits_close = True
-            self._begin().close(self.framing.encode_close(close))
+            self._begin().close(frame)
         else:
             self.ended = Ended(close.code, close.reason, "us", True)
             self._begin().end(b"")
@@ -225,10 +275,10 @@ class Conversation:
         """Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1)."""
         self._fail(CloseCode.INTERNAL_ERROR, reason, "us")
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "aborted") -> None:
         """The connection below is ended at once: nothing more is said, and nothing heard."""
         if self.ended is None:
-            self.ended = Ended(CloseCode.ABNORMAL, "aborted", "us", False)
+            self.ended = Ended(CloseCode.ABNORMAL, reason, "us", False)
         self.ended = self.ended._replace(clean=False)
         self._awaits_close = False
 
@@ -262,7 +312,7 @@ class Conversation:
             self._ending.lost()
         if self.ended is None:
             # Without a closing frame, the end of the connection is the peer's close.
-            abnormal = self._dialect.has_close or bool(self._pieces)
+            abnormal = self._dialect.has_close or self._assembly is not None
             code = CloseCode.ABNORMAL if abnormal else CloseCode.NO_STATUS
             self.ended = Ended(code, "", "peer", not abnormal)
         return self.ended

@@ -14,10 +14,12 @@ from typing import Final, TypeAlias
 from .errors import HandshakeError, MalformedHead, UnknownDialect
 from .handshake.hixie75 import Hixie75
 from .handshake.hixie76 import Hixie76
-from .handshake.offer import Handshake, Refusal
+from .handshake.hybi import Hybi
+from .handshake.offer import Entropy, Handshake, Refusal
 from .limits import Limits
 from .wire.frame import Framing
 from .wire.head import Fields, Request
+from .wire.modern import ModernFraming
 from .wire.sentinel import SentinelFraming
 
 
@@ -44,6 +46,8 @@ class Lines:
 
 Marker: TypeAlias = Version | Keys | Lines
 
+FramingMaker: TypeAlias = Callable[[str, Limits, bool, int, Entropy], Framing]
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -53,8 +57,8 @@ class Dialect:
     :ivar name: what it is called everywhere.
     :ivar marker: how a request shows that it is this one.
     :ivar handshake: both halves of its opening.
-    :ivar framing: makes a connection's codec from our side, the limits, and whether binary may be
-        sent even where peers are known to lose it.
+    :ivar framing: makes a connection's codec from our side, the limits, whether binary may be sent
+        even where peers are known to lose it, the reserved bits that are taken, and entropy.
     :ivar has_close: whether there is a closing frame; without one, the end of the connection is
         the close.
     :ivar has_codes: whether closes carry a code and a reason, so that failing can say why.
@@ -65,17 +69,30 @@ class Dialect:
     name: str
     marker: Marker
     handshake: Handshake
-    framing: Callable[[str, Limits, bool], Framing]
+    framing: FramingMaker
     has_close: bool = True
     has_codes: bool = False
     has_pings: bool = False
     replaces: bool = True
 
 
-def _sentinel(closes: bool, has_binary: bool) -> Callable[[str, Limits, bool], Framing]:
-    def make(side: str, limits: Limits, binary: bool) -> Framing:
-        return SentinelFraming(
-            side, limits.message_size, closes=closes, has_binary=has_binary or binary
+def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
+    def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
+        limit, has = limits.largest_frame, has_binary or binary
+        return SentinelFraming(side, limit, closes=closes, has_binary=has)
+
+    return make
+
+
+def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
+    def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
+        return ModernFraming(
+            side,
+            limits.largest_frame,
+            reserved=reserved,
+            strict_masks=strict_masks,
+            strict_lengths=strict_lengths,
+            entropy=entropy,
         )
 
     return make
@@ -101,6 +118,32 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         Keys((None, b"0")),
         Hixie76("hixie-76"),
         _sentinel(closes=True, has_binary=False),
+    ),
+    Dialect(
+        "hybi-07",  # Firefox 6
+        Version(7),
+        Hybi("hybi-07", 7, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
+        _modern(strict_masks=False, strict_lengths=False),
+        has_codes=True,
+        has_pings=True,
+    ),
+    Dialect(
+        "hybi-08",  # drafts 8 to 12: Firefox 7 to 10, Chrome 14 and 15
+        Version(8),
+        Hybi("hybi-08", 8, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
+        _modern(strict_masks=True, strict_lengths=False),
+        has_codes=True,
+        has_pings=True,
+        replaces=False,
+    ),
+    Dialect(
+        "rfc6455",  # everything since 2012
+        Version(13),
+        Hybi("rfc6455", 13, (b"Origin",), strict=True),
+        _modern(strict_masks=True, strict_lengths=True),
+        has_codes=True,
+        has_pings=True,
+        replaces=False,
     ),
 )
 """Every dialect there is, the oldest first; servers speak all of them unless told otherwise."""

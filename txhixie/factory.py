@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred
@@ -9,7 +10,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from .extensions.extension import Extension
+from .handshake.offer import Entropy
 from .journal import Journal
+from .keepalive import Keepalive
 from .limits import Limits
 from .wire.frame import CloseCode
 
@@ -23,6 +27,8 @@ class HixieFactory(Factory):
 
     :ivar limits: what a connection may cost.
     :ivar binary: whether binary is sent even in dialects whose peers are known to lose it.
+    :ivar extensions: what may be agreed besides the dialect, the better first.
+    :ivar entropy: takes a number, answers that many random bytes.
     :ivar journal: writes the log's lines.
     :ivar connections: those that stand.
     """
@@ -31,12 +37,21 @@ class HixieFactory(Factory):
     log = Logger()
 
     def __init__(
-        self, limits: Limits, clock: IReactorTime | None, binary: bool, logConnections: bool
+        self,
+        limits: Limits,
+        clock: IReactorTime | None,
+        binary: bool,
+        logConnections: bool,
+        extensions: Iterable[Extension],
+        entropy: Entropy,
     ) -> None:
         self.limits = limits
         self.binary = binary
+        self.extensions = tuple(extensions)
+        self.entropy = entropy
         self.journal = Journal(self.log, logConnections)
         self.connections: set[HixieProtocol] = set()
+        self.keepalive = Keepalive(self)
         self._clock = clock
         self._waiting: list[Deferred[None]] = []
 
@@ -52,6 +67,7 @@ class HixieFactory(Factory):
     def joined(self, connection: HixieProtocol) -> None:
         """A connection stands."""
         self.connections.add(connection)
+        self.keepalive.start()
 
     def left(self, connection: HixieProtocol) -> None:
         """A connection has ended."""
@@ -60,6 +76,7 @@ class HixieFactory(Factory):
 
     def _tellIfNone(self) -> None:
         if not self.connections:
+            self.keepalive.stop()
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:
                 deferred.callback(None)

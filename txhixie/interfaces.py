@@ -25,28 +25,33 @@ class WebSocketTransport(Protocol):
 
     :ivar offer: what the client asked for, with its dialect and headers.
     :ivar agreement: what was granted; ``None`` before the handshake is through.
+    :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
+        one.
     :ivar full: whether more is waiting to be sent than the transport likes to hold.
     """
 
     offer: Offer
     agreement: Agreement | None
+    latency: float | None
 
     @property
     def full(self) -> bool:
         """Whether more is waiting to be sent than the transport likes to hold."""
 
-    def sendTextMessage(self, text: str) -> None:
+    def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
         Send a text message.
 
+        :param compress: whether to, where compression was agreed; ``None``: if it is worth it.
         :raises txhixie.errors.NotOpen: before ``negotiationFinished`` and once the end has begun.
         :raises UnicodeEncodeError: for a lone surrogate.
         """
 
-    def sendBytesMessage(self, data: bytes) -> None:
+    def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """
         Send a binary message.
 
+        :param compress: as for text.
         :raises txhixie.errors.NotOpen: as for text.
         :raises txhixie.errors.CannotCarry: in a dialect whose peers lose it: hixie-75 and 76,
             unless this peer has sent binary itself.

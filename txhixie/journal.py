@@ -16,6 +16,7 @@ from .conversation import Conversation
 from .handshake.offer import Offer, Refusal
 from .lifecycle import Ended
 from .wire.frame import CloseCode
+from .wire.parameters import Named
 
 if TYPE_CHECKING:
     from .protocol import HixieProtocol
@@ -50,12 +51,13 @@ class Journal:
         protocol.began = protocol.factory.clock.seconds()
         offer = protocol.offer
         self._log.info(
-            "{peer} opened {path} in {dialect}, origin {origin}{subprotocol}",
+            "{peer} opened {path} in {dialect}, origin {origin}{subprotocol}{extensions}",
             peer=shownAddress(protocol.getPeer()),
             path=shown(offer.target),
             dialect=offer.dialect,
             origin=shown(offer.origin) if offer.origin is not None else "none",
             subprotocol=_subprotocolOf(protocol),
+            extensions="".join(f", {name}" for name, _ in _extensionsOf(protocol)),
         )
 
     def refused(self, peer: IAddress, refusal: Refusal, offer: Offer | None) -> None:
@@ -109,3 +111,7 @@ def _subprotocolOf(protocol: HixieProtocol) -> str:
     if agreement is None or agreement.subprotocol is None:
         return ""
     return f", subprotocol {shown(agreement.subprotocol)}"
+
+
+def _extensionsOf(protocol: HixieProtocol) -> tuple[Named, ...]:
+    return () if protocol.agreement is None else protocol.agreement.extensions

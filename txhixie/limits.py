@@ -21,6 +21,9 @@ class Limits:
     :ivar message_size: bytes of one message, as sent by the peer and (where an extension
         compresses) as inflated. 1 MiB is what most servers take by default, and a thousand
         connections that fill it are 1 GiB and no more.
+    :ivar frame_size: bytes of one frame as it is on the wire; ``None``: as many as a message.
+    :ivar fragments: fragments of one message. Browsers send a dozen to the megabyte; each costs us
+        what a small message costs, and a peer that sends empty ones never reaches the size.
     :ivar early_size: bytes kept while the application decides, in the dialects whose clients may
         send before they are answered. One full read of Twisted's is 64 KiB.
     :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
@@ -30,6 +33,10 @@ class Limits:
     :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
         byte was written. Three, since many hixie-76 peers (eventlet, gevent, faye, txWS) never
         answer ``FF 00`` at all and each of their closes lasts this long.
+    :ivar ping_interval: seconds between pings, where the dialect has them; ``None``: no pings.
+        Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's examples).
+    :ivar ping_timeout: seconds without a byte from the peer, after a ping, until it is taken for
+        gone. Any traffic counts as life, since a pong may have to wait behind a long message.
     :ivar drain_timeout: further seconds for a close while the peer is still reading what was sent
         before it: a megabyte over a telephone line takes that long.
     """
@@ -37,9 +44,18 @@ class Limits:
     head_size: int = 16 * 1024
     head_fields: int = 100
     message_size: int = 1024 * 1024
+    frame_size: int | None = None
+    fragments: int = 4096
     early_size: int = 64 * 1024
     refusal_size: int = 64 * 1024
     open_timeout: float = 10.0
     decide_timeout: float = 30.0
     close_timeout: float = 3.0
     drain_timeout: float = 60.0
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+
+    @property
+    def largest_frame(self) -> int:
+        """Bytes of one frame."""
+        return self.message_size if self.frame_size is None else self.frame_size

@@ -255,7 +255,10 @@ class Outflow:
             self.full = False
             if self._dropping:
                 self._closeHalf()
-            elif self._producer is not None:
+                return
+            if self._owner is not None:
+                self._owner.drained()
+            if self._producer is not None:
                 self._producer.resumeProducing()
 
     def stopProducing(self) -> None:

@@ -10,7 +10,13 @@ from typing import Protocol
 
 
 class Port(Protocol):
-    """One connection's way out."""
+    """
+    One connection's way out.
+
+    :ivar full: more waits to be sent than the transport likes to hold.
+    """
+
+    full: bool
 
     def write(self, data: bytes) -> None:
         """Send this after what was written before."""

@@ -19,8 +19,10 @@ from twisted.python.failure import Failure
 from .conversation import Conversation
 from .dialects import Dialect
 from .errors import NotOpen
+from .extensions.extension import Transform
 from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
+from .keepalive import payload
 from .lifecycle import Ended
 from .outflow import Outflow
 from .wire.frame import BINARY, TEXT, CloseCode
@@ -38,6 +40,8 @@ class HixieProtocol(Protocol):
     :ivar agreement: what was granted; ``None`` before.
     :ivar dialect: the row that is spoken; known with the offer.
     :ivar side: which end we are.
+    :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
+        one.
     :ivar began: when the conversation opened, in seconds of the factory's clock, if the journal
         wants to know.
     """
@@ -52,7 +56,10 @@ class HixieProtocol(Protocol):
     side: str
     began: float | None = None
 
+    latency: float | None = None
+
     _conversation: Conversation | None = None
+    _pinged: float | None = None
     _left = False
     _lost = False
 
@@ -111,15 +118,22 @@ class HixieProtocol(Protocol):
         """The deadline has passed before there was a conversation."""
         raise NotImplementedError
 
-    def _open(self, agreement: Agreement, rest: bytes) -> None:
+    def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
         """Both halves of the handshake are through; ``rest`` is the peer's first words."""
         self._outflow.deadline(None)
         self.agreement = agreement
+        factory = self.factory
         self._conversation = Conversation(
-            self.dialect, self.side, self.factory.limits, self._outflow, self.factory.binary
+            self.dialect,
+            self.side,
+            factory.limits,
+            self._outflow,
+            binary=factory.binary,
+            transform=transform,
+            entropy=factory.entropy,
         )
         self._receive = self._converse
-        self.factory.journal.opened(self)
+        factory.journal.opened(self)
         if self._paused:
             self.transport.pauseProducing()
         try:
@@ -150,7 +164,7 @@ class HixieProtocol(Protocol):
                     application.textMessageReceived(message)  # type: ignore[arg-type]
                 elif kind == BINARY:
                     application.bytesMessageReceived(message)  # type: ignore[arg-type]
-                else:
+                elif not self._tellsLatency(message):
                     application.pongReceived(message)  # type: ignore[arg-type]
                 if self._paused:
                     break
@@ -158,6 +172,47 @@ class HixieProtocol(Protocol):
             self._applicationFailed()
         finally:
             self._delivering = False
+
+    # Signs of life.
+
+    def look(self, now: float, slept: bool) -> None:
+        """
+        The factory's rounds: ping whoever was not for an interval, and give up whoever has not
+        been heard since.
+
+        :param now: seconds of the factory's clock.
+        :param slept: the reactor was blocked for so long that silence proves nothing.
+        """
+        conversation = self._conversation
+        if conversation is None or conversation.ended is not None or not conversation.has_pings:
+            return
+        if self._paused or self._outflow.full:
+            self._pinged = None  # we do not listen, or our ping could not leave
+            return
+        limits = self.factory.limits
+        if self._pinged is None:
+            self._pinged = now
+            conversation.heard = True  # from now on
+        elif not conversation.heard and now - self._pinged >= limits.ping_timeout and not slept:
+            conversation.abort(f"not a byte within {limits.ping_timeout:g} seconds of a ping")
+            self._receive = ignore
+            self._outflow.abort()
+        elif conversation.heard and now - self._pinged >= (limits.ping_interval or 0):
+            self._pinged = now
+            conversation.heard = False
+            conversation.ping(payload(now))
+
+    def _tellsLatency(self, pong: object) -> bool:
+        """Whether a pong answers our own last ping."""
+        if self._pinged is None or pong != payload(self._pinged):
+            return False
+        self.latency = self.factory.clock.seconds() - self._pinged
+        return True
+
+    def drained(self) -> None:
+        """The transport has sent what it held."""
+        if self._conversation is not None:
+            self._conversation.drained()
 
     def _applicationFailed(self) -> None:
         """Its exception is ours to mend: one traceback, and the peer hears that we failed."""
@@ -220,17 +275,17 @@ class HixieProtocol(Protocol):
         """Whether more is waiting to be sent than the transport likes to hold."""
         return self._outflow.full
 
-    def sendTextMessage(self, text: str) -> None:
+    def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
         if self._conversation is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.send_text(text)
+        self._conversation.send_text(text, compress)
 
-    def sendBytesMessage(self, data: bytes) -> None:
+    def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.sendBytesMessage`."""
         if self._conversation is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.send_bytes(data)
+        self._conversation.send_bytes(data, compress)
 
     def ping(self, payload: bytes = b"") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.ping`."""

@@ -6,6 +6,7 @@ waits), and the raw bytes that prove the answer in the dialects that have them.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from inspect import iscoroutine
 from typing import Any, TypeAlias, cast
@@ -17,6 +18,8 @@ from twisted.python.failure import Failure
 
 from .dialects import DIALECTS, Dialect, named, refusal
 from .errors import EarlyBytes, HandshakeError
+from .extensions import DEFAULT_EXTENSIONS
+from .extensions.extension import Extension, Transform, accept
 from .factory import HixieFactory
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision, WebSocketServerFactory
@@ -36,6 +39,7 @@ class HixieServerProtocol(HixieProtocol):
     factory: HixieServerFactory
 
     _decision: Deferred[Any] | None = None
+    _transform: Transform | None = None
 
     def connectionMade(self) -> None:
         """Wait for a head."""
@@ -134,7 +138,8 @@ class HixieServerProtocol(HixieProtocol):
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
-        agreement = Agreement(subprotocol, accepted.headers)
+        extensions, self._transform = accept(self.factory.extensions, self.offer.extensions)
+        agreement = Agreement(subprotocol, accepted.headers, extensions)
         self.agreement = NOTHING_MORE if agreement == NOTHING_MORE else agreement
         head = self._opening.agree(self.agreement)
         start = accepted.application.negotiationStarted  # first: what has none is no application
@@ -161,7 +166,7 @@ class HixieServerProtocol(HixieProtocol):
         opening = self._opening
         del self._opening
         assert self.agreement is not None
-        self._open(self.agreement, opening.rest)
+        self._open(self.agreement, opening.rest, self._transform)
 
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
@@ -243,6 +248,7 @@ class HixieServerFactory(HixieFactory):
         origins: Iterable[str] | None = None,
         hosts: Iterable[str] | None = None,
         subprotocols: SubprotocolChoice = (),
+        extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         limits: Limits = Limits(),
         secure: bool | None = None,
         binary: bool = False,
@@ -259,6 +265,8 @@ class HixieServerFactory(HixieFactory):
         :param subprotocols: which one to answer where the application does not say (with
             :class:`~txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
             a callable, which gets the offer and answers one of its subprotocols or ``None``.
+        :param extensions: what to agree on besides, where a client offers it; by default
+            permessage-deflate, without context takeover.
         :param limits: sizes in bytes, times in seconds.
         :param secure: say ``True`` where TLS ends before us.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
@@ -269,7 +277,7 @@ class HixieServerFactory(HixieFactory):
         :param clock: measures the time limits; the reactor by default.
         :raises ValueError: for a dialect there is not.
         """
-        super().__init__(limits, clock, binary, logConnections)
+        super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
         self.applications = applications
         self.dialects: tuple[Dialect, ...] = (
             DIALECTS if dialects is None else tuple(named(name) for name in dialects)

@@ -95,6 +95,12 @@ def test_the_examples_of_the_draft_are_keys(item: Item) -> None:
     assert item["number"] * item["spaces"] == item["product"]
 
 
+def test_digits_that_run_on_are_refused_before_they_cost() -> None:
+    """As many as 999 blanks can divide are read; reading more takes the square of their number."""
+    assert key_number(b"4290672327705" + b" " * 999) == 0xFFFFFFFF
+    assert_raises(MalformedHead, key_number, b"0" * 13 + b"1 ", match="too many digits")
+
+
 def assert_is_a_key(key: bytes) -> None:
     """It is what section 4.1 steps 16 to 24 can make."""
     assert 0 <= key_number(key) <= 0xFFFFFFFF

@@ -80,8 +80,14 @@ class Daemon:
 
 
 @contextmanager
-def running(directory: Path, *options: str, runner: str = "twistd") -> Iterator[Daemon]:
-    """Start it on a free port of 127.0.0.1, and end it in the end."""
+def running(
+    directory: Path, *options: str, runner: str = "twistd", awaited: int | None = None
+) -> Iterator[Daemon]:
+    """
+    Start it on a free port of 127.0.0.1, and end it in the end.
+
+    :param awaited: a further port that it has to listen on before the test goes on.
+    """
     port = free_port()
     own = ["-n", "--pidfile="] if runner == "twistd" else []
     command = [program(runner), *own, "hixie", "--port", f"tcp:{port}:interface=127.0.0.1"]
@@ -96,6 +102,8 @@ def running(directory: Path, *options: str, runner: str = "twistd") -> Iterator[
     daemon = Daemon(port, process, directory)
     try:
         daemon.logged(f"starting on {port}")
+        if awaited is not None:
+            daemon.logged(f"starting on {awaited}")
         yield daemon
     finally:
         process.kill()

@@ -34,6 +34,11 @@ CONTINUATION: Final = Opcode.CONTINUATION
 TEXT: Final = Opcode.TEXT
 BINARY: Final = Opcode.BINARY
 CLOSE: Final = Opcode.CLOSE
+PING: Final = Opcode.PING
+PONG: Final = Opcode.PONG
+
+MOST_CONTROL: Final = 125
+"""Bytes of a control frame's payload (RFC 6455 section 5.5)."""
 
 
 class CloseCode:

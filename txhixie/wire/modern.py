@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..errors import BadText, FrameError, TooBig, UsageError
-from .frame import CLOSE, CONTINUATION, Close, CloseCode, Frame, Opcode, Side
+from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
 from .mask import mask
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
 _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
-_MOST_CONTROL: Final = 125
 
 _KNOWN: Final = frozenset(
     (Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE, Opcode.PING, Opcode.PONG)
@@ -69,6 +68,7 @@ class ModernFraming:
         side: str,
         limit: int,
         *,
+        reserved: int = 0,
         strict_masks: bool = True,
         strict_lengths: bool = True,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -76,6 +76,7 @@ class ModernFraming:
         """
         :param side: which end we are, a :class:`~txhixie.wire.frame.Side`.
         :param limit: bytes a frame's payload may have.
+        :param reserved: the bits that extensions have taken.
         :param strict_masks: a client's frame without a mask and a server's with one are errors
             (section 5.1; before draft 15 they were not).
         :param strict_lengths: so is a length in more bytes than it needs, and a closing code
@@ -91,7 +92,7 @@ class ModernFraming:
         self._left = 0  # bytes still to come of the payload that is arriving
         self._key = b""  # its mask, turned to the next of them; empty: it has none
         self._now = (0, True, 0)  # what its first byte said; after its first piece, a continuation
-        self.reserved = 0
+        self.reserved = reserved
 
     def feed(self, data: bytes) -> None:
         """Take what was received. What is left over is at most a header, or what a pause left."""
@@ -112,7 +113,7 @@ class ModernFraming:
                 break
             second = data[position + 1]
             size = second & 0x7F
-            if size > _MOST_CONTROL:
+            if size > MOST_CONTROL:
                 start = position + (4 if size == 126 else 10)
                 if start > have:
                     break
@@ -183,7 +184,7 @@ class ModernFraming:
             raise FrameError("a reserved bit in a control frame")
         elif not final:
             raise FrameError("a control frame in fragments")
-        elif size > _MOST_CONTROL:
+        elif size > MOST_CONTROL:
             raise FrameError("a control frame of more than 125 bytes")
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
@@ -191,7 +192,7 @@ class ModernFraming:
         first = opcode | reserved | (_FINAL if final else 0)
         size = len(payload)
         masked = _MASKED if self._masks else 0
-        if size <= _MOST_CONTROL:
+        if size <= MOST_CONTROL:
             head = _SHORT[first] + _SHORT[size | masked]
         elif size < 65536:
             head = struct.pack(">BBH", first, 126 | masked, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from secrets import token_bytes
 
 import pytest
 
@@ -49,10 +50,10 @@ def asked(row: Dialect) -> bytes:
 
 
 def test_every_dialect_has_one_name() -> None:
-    """The three of the drafts are among them."""
+    """And all that shipped in a browser are there, the oldest first."""
     names = [row.name for row in DIALECTS]
     assert len(set(names)) == len(names)
-    assert {"hixie-54", "hixie-75", "hixie-76"} <= set(names)
+    assert names == ["hixie-54", "hixie-75", "hixie-76", "hybi-07", "hybi-08", "rfc6455"]
 
 
 @every_row
@@ -76,8 +77,8 @@ def test_what_a_dialect_carries_fits_together(row: Dialect) -> None:
     """Codes need a close to carry them, and pings came later than codes."""
     assert row.has_close or not row.has_codes
     assert row.has_codes or not row.has_pings
-    framing = row.framing(Side.SERVER, LIMITS, False)
-    assert bool(row.framing(Side.SERVER, LIMITS, True).has_binary)
+    framing = row.framing(Side.SERVER, LIMITS, False, 0, token_bytes)
+    assert row.framing(Side.SERVER, LIMITS, True, 0, token_bytes).has_binary
     if not framing.has_binary:
         with pytest.raises(CannotCarry):
             framing.encode(Opcode.BINARY, b"")
@@ -89,7 +90,8 @@ def test_a_dialect_speaks_with_itself(row: Dialect) -> None:
     client closes, and both call it clean."""
     sides = {side: Effects() for side in (Side.CLIENT, Side.SERVER)}
     talks = {
-        side: Conversation(row, side, LIMITS, effects, True) for side, effects in sides.items()
+        side: Conversation(row, side, LIMITS, effects, binary=True)
+        for side, effects in sides.items()
     }
     heard: dict[str, list[tuple[int, str | bytes]]] = {side: [] for side in sides}
 
@@ -145,6 +147,14 @@ def test_a_row_that_is_not_spoken_is_unknown(row: Dialect) -> None:
         (HEAD_76, "hixie-76"),
         (request(*FIELDS_76, b"Sec-WebSocket-Draft: 0"), "hixie-76"),
         (request(*FIELDS_76, b"WebSocket-Origin: x"), "hixie-76"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 7"), "hybi-07"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 8"), "hybi-08"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 13"), "rfc6455"),
+        (request(*MODERN, b"sec-websocket-version:  13 "), "rfc6455"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 13", b"Origin: x"), "rfc6455"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 13", b"Content-Length: 0"), "rfc6455"),
+        (request(*MODERN, b"Sec-WebSocket-Version: 13", line=b"POST / HTTP/1.1"), None),
+        (request(*MODERN, b"Sec-WebSocket-Version: 13", line=b"GET / HTTP/1.0"), None),
         (request(b"Host: a"), None),
         (request(b"Host: a", b"Upgrade: h2c", b"Connection: Upgrade"), None),
         (request(*FIELDS_76, line=b"POST / HTTP/1.1"), None),
@@ -179,7 +189,10 @@ def test_half_a_handshake_and_two_at_once_are_refused(lines: tuple[bytes, ...]) 
     assert_raises(MalformedHead, recognised, request(*lines))
 
 
-@pytest.mark.parametrize("version", [b"0", b"14", b"x", b"", b"013", b"13, 8", b"+13", b"1_3"])
+@pytest.mark.parametrize(
+    "version",
+    [b"0", b"4", b"5", b"6", b"9", b"12", b"14", b"x", b"", b"013", b"13, 8", b"+13", b"1_3"],
+)
 def test_an_unknown_version_is_unknown(version: bytes) -> None:
     """However it is written; a key without a version too."""
     data = request(*MODERN, b"Sec-WebSocket-Version: " + version)

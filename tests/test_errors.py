@@ -9,6 +9,7 @@ import pytest
 from txhixie import errors
 from txhixie.errors import (
     BadAnswer,
+    BadCompression,
     BadText,
     CannotCarry,
     EarlyBytes,
@@ -56,7 +57,7 @@ def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> Non
             HandshakeError,
             {MalformedHead, UnsupportedVersion, EarlyBytes, UnknownDialect, BadAnswer},
         ),
-        (FrameError, {BadText, TooBig}),
+        (FrameError, {BadText, BadCompression, TooBig}),
         (UsageError, {NotOpen, CannotCarry}),
         (Refused, {TunnelRefused}),
         (HixieError, {PeerError, Refused, LateAnswer, UsageError}),
@@ -76,7 +77,10 @@ def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status:
     assert kind.status == status
 
 
-@pytest.mark.parametrize(("kind", "code"), [(FrameError, 1002), (BadText, 1007), (TooBig, 1009)])
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(FrameError, 1002), (BadText, 1007), (BadCompression, 1007), (TooBig, 1009)],
+)
 def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> None:
     """The one that closes where there are codes."""
     assert kind.code == code

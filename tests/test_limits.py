@@ -20,9 +20,16 @@ def test_every_limit_has_a_reason(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_limit_bounds(name: str) -> None:
     """Sizes and counts are whole, times are seconds; nothing is unlimited by itself."""
-    value = getattr(Limits(), name)
-    assert type(value) is (float if name.endswith("timeout") else int)
+    value = getattr(Limits(), "largest_frame" if name == "frame_size" else name)
+    assert type(value) is (float if name.endswith(("timeout", "interval")) else int)
     assert 0 < value < 1 << 30
+
+
+def test_a_frame_is_never_larger_than_a_message() -> None:
+    """It may be smaller; and a message in one frame is a message."""
+    assert Limits(message_size=10).largest_frame == 10
+    assert Limits(message_size=10, frame_size=4).largest_frame == 4
+    assert Limits(message_size=10, frame_size=20).largest_frame == 10
 
 
 def test_limits_do_not_change() -> None:

@@ -21,6 +21,8 @@ from support.connection import (
     Recorder,
     asynchronous,
     reactor,
+    text,
+    turn,
     until,
     whole_request,
     within,
@@ -123,3 +125,32 @@ async def test_a_peer_that_does_not_answer_the_end_of_TLS_is_not_waited_for(
     raw.transport.resumeProducing()
     await raw.reads(CLOSE)
     await until(lambda: raw.reason is not None)
+
+
+@asynchronous
+async def test_a_peer_that_ends_TLS_while_we_are_full_ends_the_connection(
+    net: Network, log: Log
+) -> None:
+    """
+    Twisted then closes the socket below without asking us, and a socket that closes waits for
+    ever for a producer that stands (trap 13, from the other side).
+    """
+
+    def gives(application: Recorder) -> None:
+        for _ in range(200):
+            application.transport.sendTextMessage("x" * 65_536)
+
+    applications = Applications(lambda: Recorder(text=gives))
+    place = await net.serve(applications, "tls")
+    raw = await net.raw(place)
+    await raw.opens("hixie-75")
+    raw.transport.pauseProducing()
+    raw.send(text("give"))
+    (wire,) = place.factory.connections
+    await until(lambda: wire.full)
+    raw.transport.loseConnection()
+    await turn(0.05)
+    assert wire.full
+    raw.transport.resumeProducing()
+    await until(lambda: applications.made[0].lost)
+    await until(lambda: raw.data.count(b"\xff") == 200)

@@ -17,8 +17,8 @@ class Assembly:
     One message, from its first part to its last.
 
     Text is decoded as it comes, so that what cannot be UTF-8 is known at its first wrong byte.
-    Parts are written into one buffer: an object of its own for each would let a peer that sends two bytes
-    a packet fill thirty times what its message weighs.
+    Parts are written into one buffer: an object of its own for each would let a peer that sends two
+    bytes a packet fill thirty times what its message weighs.
 
     :ivar opcode: text or binary.
     :ivar room: bytes that may still come.

@@ -175,7 +175,8 @@ class HixieClientFactory(HixieFactory):
         self.dialect = named(dialect)
         self.lenient = lenient
         parsed = parse_url(url)
-        if origin is None and not isinstance(self.dialect.marker, Version):
+        modern = isinstance(self.dialect.marker, Version)
+        if origin is None and not modern:
             origin = f"{'https' if parsed.secure else 'http'}://{parsed.authority}"
         self.offer = Offer(
             self.dialect.name,
@@ -184,10 +185,10 @@ class HixieClientFactory(HixieFactory):
             origin,
             parsed.secure,
             tuple(subprotocols),
-            tuple((extension.name, extension.offers()) for extension in self.extensions),
+            tuple((each.name, each.offers()) for each in self.extensions if modern),
             Head.of(b"", checked_pairs(headers)),
         )
-        for value in (origin, *self.offer.subprotocols):
+        for value in (origin or "", *self.offer.subprotocols):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"not to be said in a request: {value!r}")
         # Whoever makes a factory is to hear of what no request can say, not each connection.

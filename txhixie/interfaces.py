@@ -88,6 +88,12 @@ class WebSocketTransport(Protocol):
     def resumeProducing(self) -> None:
         """Deliver again, first what was held back."""
 
+    def stopProducing(self) -> None:
+        """
+        Close. So that a transport can be given to ``attachProducer`` itself: then nothing more is
+        read from a peer that does not read.
+        """
+
     def getPeer(self) -> IAddress:
         """Where the other end is."""
 

@@ -26,6 +26,10 @@ class Limits:
         what a small message costs, and a peer that sends empty ones never reaches the size.
     :ivar early_size: bytes kept while the application decides, in the dialects whose clients may
         send before they are answered. One full read of Twisted's is 64 KiB.
+    :ivar unsent_size: bytes that may be sent to a connection after it has said that it is full,
+        until it has emptied. An application that looks at ``full``, or attaches a producer, never
+        comes near it; one that does not must not fill our memory for a peer that does not read, and
+        that connection is aborted.
     :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
     :ivar open_timeout: seconds for a peer's half of the handshake. Firefox 4 waited 20; a page
         behind a satellite needs 3, and whoever holds a connection without a word is not one.
@@ -47,6 +51,7 @@ class Limits:
     frame_size: int | None = None
     fragments: int = 4096
     early_size: int = 64 * 1024
+    unsent_size: int = 16 * 1024 * 1024
     refusal_size: int = 64 * 1024
     open_timeout: float = 10.0
     decide_timeout: float = 30.0

@@ -50,6 +50,7 @@ class Outflow:
         "_size",
         "_timer",
         "_transport",
+        "_unsent",
         "full",
     )
 
@@ -65,6 +66,7 @@ class Outflow:
         self._producer: IPushProducer | None = None
         self._held: list[bytes] | None = None
         self._size = 0
+        self._unsent = 0  # bytes since the transport was full
         self._dropping = False
         self._dropped = False
         self._patient = True
@@ -133,7 +135,22 @@ class Outflow:
                 return
             if isinstance(sent, int) and sent > 0:
                 data = data[sent:]
+        if self.full and self._overflows(len(data)):
+            return
         transport.write(data)
+
+    def _overflows(self, size: int) -> bool:
+        """
+        Whether too much waits for a peer that does not read, and an application that does not
+        mind. What was sent before the close is the peer's to read at its leisure.
+        """
+        self._unsent += size
+        owner = self._owner
+        if owner is None or self._unsent <= owner.factory.limits.unsent_size:
+            return False
+        owner.overflowed()
+        self.abort()
+        return True
 
     # The clock.
 
@@ -253,8 +270,15 @@ class Outflow:
         """The transport has sent what it held."""
         if self.full:
             self.full = False
+            self._unsent = 0
             if self._dropping:
                 self._closeHalf()
+                return
+            below = getattr(self._transport, "transport", None)
+            if getattr(below, "disconnecting", False):
+                # The peer has ended TLS, and TLS closes the socket below without asking us; which
+                # would wait for ever, now that it has sent all, for us to stop producing.
+                self._transport.unregisterProducer()
                 return
             if self._owner is not None:
                 self._owner.drained()

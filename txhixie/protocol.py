@@ -209,6 +209,12 @@ class HixieProtocol(Protocol):
         self.latency = self.factory.clock.seconds() - self._pinged
         return True
 
+    def overflowed(self) -> None:
+        """What waits to be sent is more than the limit: nobody reads it."""
+        if self._conversation is not None:
+            self._conversation.abort("it does not read what is sent to it")
+        self._receive = ignore
+
     def drained(self) -> None:
         """The transport has sent what it held."""
         if self._conversation is not None:
@@ -341,6 +347,10 @@ class HixieProtocol(Protocol):
             self._outflow.release()
         if not self._paused:
             self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.stopProducing`."""
+        self.loseConnection()
 
     def getPeer(self) -> IAddress:
         """Where the other end is."""

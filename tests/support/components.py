@@ -131,3 +131,30 @@ NETTY_JARS = tuple(
 def netty_classpath() -> str:
     jars = directory("netty", places=[DEBIAN_JARS], files=NETTY_JARS, get="Debian: libnetty-java")
     return os.pathsep.join(str(jars / jar) for jar in NETTY_JARS)
+
+
+def python27() -> Path | None:
+    """
+    A Python 2.7 that runs, for the Autobahn testsuite: one of PATH, or one of pyenv's.
+
+    Not through `missing`: Debian 12 has none, nor has PyPI, so that not even a run that requires
+    everything can require it. The tests of tests/conformance/ are the only ones that may be skipped
+    there, and our own parametrised suite covers their ground.
+    """
+    if (told := named("python27")) is not None:
+        return told
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    places = [*map(Path, os.get_exec_path()), *sorted(pyenv.glob("versions/2.7*/bin"))]
+    for candidate in (place / "python2.7" for place in places):
+        # A shim is there and does not run.
+        if prints(candidate, "-c", "import sys; print(sys.version)").startswith("2.7."):
+            return candidate
+    return None
+
+
+def chromium() -> Path:
+    return program("chromium", get="tests/browser/install (Debian: chromium)")
+
+
+def chromedriver() -> Path:
+    return program("chromedriver", get="tests/browser/install (Debian: chromium-driver)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO, StringIO
 from typing import Final, TypeAlias, TypeVar, TypeVarTuple
 
 import pytest
@@ -67,7 +68,10 @@ class Effects:
 
     :ivar events: all of it, in order: ``("write", bytes)``, ``("deadline", seconds)`` and
         ``("drop", abort)``.
+    :ivar full: what it says when it is asked whether the transport is full.
     """
+
+    full = False
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -137,6 +141,8 @@ def kept(thing: object) -> int:
         seen.add(id(one))
         if isinstance(one, (bytes, bytearray, str)):
             total += len(one)
+        elif isinstance(one, (BytesIO, StringIO)):
+            total += len(one.getvalue())
         elif isinstance(one, dict):
             queue += [*one.keys(), *one.values()]
         elif isinstance(one, (list, tuple, set, frozenset)):
@@ -165,6 +171,33 @@ def assert_raises(
     assert str(caught.value).isprintable()
 
 
+def modern_frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    final: bool = True,
+    reserved: int = 0,
+    key: bytes | None = None,
+    size: int | None = None,
+    form: int | None = None,
+) -> bytes:
+    """
+    A frame of RFC 6455 section 5.2, as its picture shows it and however wrong it is asked for.
+
+    :param key: its mask; ``None`` for none.
+    :param size: the length it claims, if not its payload's.
+    :param form: write the length in this many further bytes (0, 2 or 8), if not in the fewest.
+    """
+    size = len(payload) if size is None else size
+    form = (0 if size < 126 else 2 if size < 1 << 16 else 8) if form is None else form
+    seven = {0: size, 2: 126, 8: 127}[form]
+    first = (0x80 if final else 0) | reserved | opcode
+    head = bytes([first, (0 if key is None else 0x80) | seven]) + size.to_bytes(8, "big")[8 - form :]
+    if key is None:
+        return head + payload
+    return head + key + bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
+
+
 def head_of(*lines: bytes) -> Head:
     """A head of these lines."""
     return Head(b"\r\n".join(lines) + b"\r\n\r\n")
@@ -181,6 +214,9 @@ REQUEST_75: Final = request(
     b"Host: example.com",
     b"Origin: http://example.com",
 )
+MASK: Final = b"\x37\xfa\x21\x3d"
+"""The mask of the examples in RFC 6455 section 5.7."""
+
 KEY1, KEY2, KEY3 = b"4 @1  46546xW%0l 1 5", b"12998 5 Y3 1  .P00", b"^n:ds[4U"
 FIELDS_76: Final = (
     b"Host: example.com",

@@ -1,4 +1,5 @@
 /* mask(data, key): XOR with a key of four bytes, again and again (RFC 6455 section 5.3).
+ * unmask(data, start, end): the same for a payload in place, whose key stands before it.
  *
  * The one thing a pure Python server spends most of its time on: 1 KiB takes 2.4 us there and
  * 0.1 us here. mask.py does the same where this could not be built. Limited API: one build serves
@@ -52,7 +53,37 @@ mask(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+static PyObject *
+unmask(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t start, end, size;
+    const unsigned char *data;
+    PyObject *result;
+    (void)module;
+    if (count != 3 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "unmask takes bytes, a start and an end");
+        return NULL;
+    }
+    start = PyLong_AsSsize_t(args[1]);
+    end = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    size = PyBytes_Size(args[0]);
+    if (start < 4 || start > end || end > size) {
+        PyErr_SetString(PyExc_ValueError, "no key and payload there");
+        return NULL;
+    }
+    data = (const unsigned char *)PyBytes_AsString(args[0]);
+    result = PyBytes_FromStringAndSize(NULL, end - start);
+    if (result != NULL)
+        apply((unsigned char *)PyBytes_AsString(result), data + start, end - start,
+              data + start - 4);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL,
+     "unmask(data, start, end): a payload in place, its key before it."},
     {"mask", (PyCFunction)(void (*)(void))mask, METH_FASTCALL,
      "mask(data, key): data XOR key, the key repeated."},
     {NULL, NULL, 0, NULL},

@@ -1,4 +1,5 @@
-"""``mask(data, key)``: XOR with a key of four bytes (RFC 6455 section 5.3); its own inverse.
+"""``mask(data, key)``: XOR with a key of four bytes (RFC 6455 section 5.3); its own inverse. And
+``unmask(data, start, end)``, the same for a payload in place, which saves two slices of 0.1 us.
 
 In C where ``_mask`` could be built; otherwise, and where the environment says
 ``TXHIXIE_PURE_PYTHON=1``, in Python, to the same result.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 _WHOLE_NUMBER: Final = 512
 """Below this many bytes one XOR of two long numbers is faster, from there on a translation of every
@@ -38,14 +39,29 @@ def mask_in_python(data: bytes | memoryview, key: bytes) -> bytes:
     return bytes(masked)
 
 
-def _choose() -> Callable[[bytes | memoryview, bytes], bytes]:
+def unmask_in_python(data: bytes, start: int, end: int) -> bytes:
+    """
+    A payload in place: ``data[start:end]``, masked with the four bytes that stand before it.
+
+    :raises ValueError: when ``data`` does not hold them.
+    """
+    if not 4 <= start <= end <= len(data):
+        raise ValueError("no key and payload there")
+    return mask_in_python(data[start:end], data[start - 4 : start])
+
+
+_Mask: TypeAlias = Callable[[bytes | memoryview, bytes], bytes]
+_Unmask: TypeAlias = Callable[[bytes, int, int], bytes]
+
+
+def _choose() -> tuple[_Mask, _Unmask]:
     if os.environ.get("TXHIXIE_PURE_PYTHON", "") not in ("", "0"):
-        return mask_in_python
+        return mask_in_python, unmask_in_python
     try:
         from . import _mask
     except ImportError:
-        return mask_in_python
-    return _mask.mask
+        return mask_in_python, unmask_in_python
+    return _mask.mask, _mask.unmask
 
 
-mask: Final = _choose()
+mask, unmask = _choose()

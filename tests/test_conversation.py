@@ -1,27 +1,26 @@
-"""Messages to frames and back, and how a conversation ends: both sides, in every dialect."""
+"""Messages to frames and back, and how a conversation ends: both sides, in the Hixie dialects, and
+in one that does what it is told. For the modern ones see ``test_conversation_modern.py``."""
 
 from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.talk import LIMITS, PATIENCE, Talk
 from support.vectors import VECTORS, Item, padded
-from support.wire import NO_CODE, Chunks, Effects, byte_by_byte, every_way, same_every_way, splits
+from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way, splits
 from txhixie.conversation import Conversation
-from txhixie.dialects import DIALECTS, Dialect, named
-from txhixie.errors import CannotCarry, FrameError, NotOpen, TooBig
+from txhixie.dialects import DIALECTS, named
+from txhixie.errors import CannotCarry, FrameError, TooBig
 from txhixie.lifecycle import Ended
 from txhixie.limits import Limits
 from txhixie.wire.frame import Close, CloseCode, Frame, Opcode, Side
 
-LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
-PATIENCE: Final = LIMITS.close_timeout
 HELLO = b"\x00Hello\xff"
 HEARD_HELLO = (Opcode.TEXT, "Hello")
 CLOSE = b"\xff\x00"
@@ -30,57 +29,6 @@ both_sides = pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
 HIXIE = ["hixie-54", "hixie-75", "hixie-76"]
 every_hixie = pytest.mark.parametrize("name", HIXIE)
 without_close = pytest.mark.parametrize("name", ["hixie-54", "hixie-75"])
-
-
-class Talk:
-    """
-    One end of a conversation.
-
-    :ivar heard: the messages of the peer, in order.
-    :ivar effects: what was asked of the Port.
-    """
-
-    def __init__(
-        self,
-        row: Dialect | str,
-        side: str = Side.SERVER,
-        limits: Limits = LIMITS,
-        *,
-        binary: bool = False,
-    ) -> None:
-        self.effects = Effects()
-        row = named(row) if isinstance(row, str) else row
-        self.conversation = Conversation(row, side, limits, self.effects, binary)
-        self.heard: list[tuple[int, str | bytes]] = []
-
-    def receive(self, *chunks: bytes) -> Talk:
-        """Take these reads one after the other, and all the messages in them."""
-        for chunk in chunks:
-            self.conversation.feed(chunk)
-            self.heard += self.conversation.events()
-        return self
-
-    def assert_open(self) -> None:
-        """Nothing has been said of an end, nor asked of the Port."""
-        assert self.conversation.ended is None
-        assert self.effects.events == []
-
-    def assert_ended(self, *ended: object) -> None:
-        """The facts of the end are these."""
-        assert self.conversation.ended == Ended(*ended)  # type: ignore[arg-type]
-
-    def assert_refuses_to_send(self) -> None:
-        """Whatever is sent now raises and is written nowhere."""
-        self.effects.taken()
-        sent = self.conversation.sent
-        with pytest.raises(NotOpen):
-            self.conversation.send_text("x")
-        with pytest.raises(NotOpen):
-            self.conversation.send_bytes(b"x")
-        with pytest.raises(NotOpen):
-            self.conversation.ping(b"x")
-        assert self.effects.events == []
-        assert self.conversation.sent == sent
 
 
 # The vectors.
@@ -543,7 +491,7 @@ def test_an_application_may_close_while_it_is_told_something() -> None:
     talk.assert_ended(NO_CODE, "", "us", True)
 
 
-# Fragments, codes and pings, which dialects to come will have.
+# Fragments, codes and pings, whatever their bytes are.
 
 
 class Script:
@@ -580,7 +528,7 @@ def scripted(*frames: Frame, side: str = Side.SERVER, limits: Limits = LIMITS) -
     row = replace(
         DIALECTS[-1],
         name="scripted",
-        framing=lambda side, limits, binary: Script(*frames),
+        framing=lambda side, limits, binary, reserved, entropy: Script(*frames),
         has_close=True,
         has_codes=True,
         has_pings=True,

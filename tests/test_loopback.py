@@ -657,7 +657,7 @@ async def test_a_peer_that_never_reads_and_never_leaves_is_left(over: str, net: 
             application.transport.sendTextMessage(BIG)
         application.transport.loseConnection()
 
-    limits = Limits(close_timeout=0.1, drain_timeout=0.3)
+    limits = Limits(close_timeout=0.1, drain_timeout=0.3, unsent_size=2**40)
     applications = Applications(lambda: Recorder(text=gives_all))
     place = await net.serve(applications, over, limits=limits)
     raw = await net.raw(place)

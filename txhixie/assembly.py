@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from io import BytesIO, StringIO
+from io import BytesIO
 
 from .errors import BadText, TooBig
 from .limits import Limits
@@ -16,15 +16,15 @@ class Assembly:
     """
     One message, from its first part to its last.
 
-    Text is decoded as it comes, so that what cannot be UTF-8 is known at its first wrong byte.
-    Parts are written into one buffer: an object of its own for each would let a peer that sends two
-    bytes a packet fill thirty times what its message weighs.
+    Text is decoded as it comes, so that what cannot be UTF-8 is known at its first wrong byte, and
+    kept as the bytes it came in, in one buffer: a string for each part, in a list or a StringIO,
+    would let a peer that sends two bytes a packet fill thirty times what its message weighs.
 
     :ivar opcode: text or binary.
     :ivar room: bytes that may still come.
     """
 
-    __slots__ = ("_bytes", "_decode", "_fragments", "_limits", "_text", "opcode", "room")
+    __slots__ = ("_decode", "_fragments", "_limits", "_parts", "_replaces", "opcode", "room")
 
     def __init__(self, opcode: int, limits: Limits, replaces: bool) -> None:
         """:param replaces: bad UTF-8 becomes U+FFFD; otherwise it is an error."""
@@ -32,9 +32,9 @@ class Assembly:
         self.room = limits.message_size
         self._limits = limits
         self._fragments = 0
-        self._bytes = BytesIO()
-        self._text = StringIO(newline="")
-        self._decode = _decoder("replace" if replaces else "strict").decode
+        self._parts = BytesIO()
+        self._replaces = replaces
+        self._decode = _decoder().decode if opcode == TEXT and not replaces else None
 
     def add(self, part: bytes, whole: bool) -> None:
         """
@@ -50,10 +50,12 @@ class Assembly:
         self._fragments += whole
         if self._fragments > self._limits.fragments:
             raise TooBig(f"a message in more than {self._limits.fragments} fragments")
-        if self.opcode == TEXT:
-            self._write_text(part, last=False)
-        else:
-            self._bytes.write(part)
+        if self._decode is not None:
+            try:
+                self._decode(part)
+            except UnicodeDecodeError:
+                raise BadText("text that is not UTF-8") from None
+        self._parts.write(part)
 
     def message(self) -> str | bytes:
         """
@@ -61,13 +63,10 @@ class Assembly:
 
         :raises BadText: when it ends inside a character.
         """
+        data = self._parts.getvalue()
         if self.opcode != TEXT:
-            return self._bytes.getvalue()
-        self._write_text(b"", last=True)
-        return self._text.getvalue()
-
-    def _write_text(self, part: bytes, last: bool) -> None:
+            return data
         try:
-            self._text.write(self._decode(part, last))
+            return data.decode("utf-8", "replace" if self._replaces else "strict")
         except UnicodeDecodeError:
             raise BadText("text that is not UTF-8") from None

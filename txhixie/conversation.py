@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .assembly import Assembly
 from .dialects import Dialect
-from .errors import BadText, CannotCarry, FrameError, NotOpen
+from .errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
 from .extensions.extension import Transform
 from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Core, Ended, Ending
@@ -299,7 +299,11 @@ class Conversation:
         else:
             self.ended = self.ended._replace(clean=True)
         self._awaits_close = False
-        self._begin().answered(self.framing.encode_close(close))
+        try:
+            frame = self.framing.encode_close(close)
+        except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
+            frame = self.framing.encode_close(Close(CloseCode.NO_STATUS))
+        self._begin().answered(frame)
 
     def late(self) -> None:
         """The deadline set at the Port has passed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from .errors import HandshakeError, MalformedHead, UnknownDialect
@@ -23,11 +24,16 @@ from .wire.modern import ModernFraming
 from .wire.sentinel import SentinelFraming
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
     """Shown by ``Sec-WebSocket-Version`` with this number."""
 
     number: int
+
+    @cached_property
+    def written(self) -> bytes:
+        """As it stands in the field: no other way of writing a number is taken."""
+        return str(self.number).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +204,8 @@ def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
 
 
 def _versions(spoken: Iterable[Dialect]) -> list[bytes]:
-    numbers = [row.marker.number for row in spoken if isinstance(row.marker, Version)]
-    return [str(number).encode("ascii") for number in sorted(numbers, reverse=True)]
+    markers = [row.marker for row in spoken if isinstance(row.marker, Version)]
+    return [marker.written for marker in sorted(markers, key=lambda m: m.number, reverse=True)]
 
 
 def _check_upgrade(fields: Fields) -> None:
@@ -221,7 +227,7 @@ def _check_length(fields: Fields, also: bytes) -> None:
 def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     _check_length(fields, also=b"0")
     for row in spoken:
-        if isinstance(row.marker, Version) and version == str(row.marker.number).encode("ascii"):
+        if isinstance(row.marker, Version) and version == row.marker.written:
             return row
     raise UnknownDialect("no such Sec-WebSocket-Version")
 

@@ -7,8 +7,9 @@ What is true in each state:
 ``Leaving``   both have said it, and the server is to end the connection first: we are a client and
               wait (RFC 6455 section 7.1.1: so that it is the server which holds TIME_WAIT). In
               hixie-76 nobody waits: its servers wait for their clients to go.
-``Ending``    nothing more will be written; the connection below is being ended, and the peer's
-              last bytes are read and forgotten until it has gone or the clock says so.
+``Ending``    nothing more will be written; the connection below is being ended, and unless the peer
+              has said that it sends no more, its last bytes are read and forgotten until it has
+              gone or the clock says so.
 ``Gone``      the connection below has ended.
 
 A machine is made at the first sign of an end: the thousand idle connections have none.
@@ -123,13 +124,13 @@ def make_machine(waits: bool) -> Callable[[Core], Ending]:
     def answer(machine: Ending, core: Core, frame: bytes) -> None:
         core.say(frame)
         if agreed is ending:
-            core.port.drop()
+            core.port.drop(linger=False)
 
     @pep614(closing.upon(Ending.answered).to(agreed))
     def heard(machine: Ending, core: Core, frame: bytes) -> None:
         core.say(b"")
         if agreed is ending:
-            core.port.drop()
+            core.port.drop(linger=False)
 
     @pep614(closing.upon(Ending.late).to(ending))
     @pep614(leaving.upon(Ending.late).to(ending))

@@ -62,5 +62,6 @@ class Limits:
 
     @property
     def largest_frame(self) -> int:
-        """Bytes of one frame."""
-        return self.message_size if self.frame_size is None else self.frame_size
+        """Bytes of one frame; a message in one frame is a message still."""
+        most = self.message_size
+        return most if self.frame_size is None else min(self.frame_size, most)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 if TYPE_CHECKING:
@@ -121,15 +123,7 @@ class Outflow:
         errors included, goes the ordinary way.
         """
         transport = self._transport
-        if (
-            self._direct
-            and not transport.dataBuffer
-            and not transport._tempDataBuffer  # noqa: SLF001 (the one thing that is not public)
-            and transport.connected
-            and not transport.TLS
-            and not transport.disconnecting
-            and not self._dropped
-        ):
+        if self._isFree():
             sent = transport.writeSomeData(data)
             if sent == len(data):
                 return
@@ -138,6 +132,19 @@ class Outflow:
         if self.full and self._overflows(len(data)):
             return
         transport.write(data)
+
+    def _isFree(self) -> bool:
+        """A TCP connection of Twisted's own, open, for which nothing waits to be sent."""
+        transport = self._transport
+        return (
+            self._direct
+            and not transport.dataBuffer
+            and not transport._tempDataBuffer  # noqa: SLF001 (the one thing that is not public)
+            and transport.connected
+            and not transport.TLS
+            and not transport.disconnecting
+            and not self._dropped
+        )
 
     def _overflows(self, size: int) -> bool:
         """
@@ -183,12 +190,12 @@ class Outflow:
 
     # The end.
 
-    def drop(self, abort: bool = False) -> None:
+    def drop(self, abort: bool = False, linger: bool = True) -> None:
         """
         End the connection after all that was written, leaving the peer time to read it; ``abort``
         when that time is over. A socket closed with bytes unread is reset, and what we wrote last
-        is lost with it (RFC 9112 section 9.6); so only our half is closed, and the other read and
-        forgotten until the peer has gone or the deadline comes.
+        is lost with it (RFC 9112 section 9.6); so, if it is to ``linger``, only our half is closed,
+        and the other read and forgotten until the peer has gone or the deadline comes.
         """
         if self._owner is None:
             return
@@ -197,8 +204,22 @@ class Outflow:
             self._giveUp()
         elif self.full:
             self._dropping = True
+        elif linger or not self._isFree():
+            self._close(linger)
         else:
-            self._closeHalf()
+            self._closeNow()
+
+    def _closeNow(self) -> None:
+        """
+        Nothing waits to be sent and nobody to be heard. ``loseConnection`` would have the reactor
+        tell that the socket is writable, to write nothing: 12 us of the 115 that a conversation
+        takes to open and close. This is what it does itself once its half is closed.
+        """
+        transport, self._owner = self._transport, None  # an end of its own is on its way
+        transport.disconnecting = True
+        transport.stopReading()
+        transport.stopWriting()
+        transport.reactor.callLater(0, transport.connectionLost, Failure(ConnectionDone()))
 
     def abort(self) -> None:
         """End the connection at once; what was not sent yet is lost."""
@@ -227,12 +248,12 @@ class Outflow:
         if below is not None:
             below.loseConnection()
 
-    def _closeHalf(self) -> None:
+    def _close(self, linger: bool) -> None:
         transport = self._transport
         self._dropped = True
         # Over TLS, loseConnection waits for ever for a producer to finish.
         transport.unregisterProducer()
-        closeHalf = getattr(transport, "loseWriteConnection", None)
+        closeHalf = getattr(transport, "loseWriteConnection", None) if linger else None
         if closeHalf is None or ISSLTransport.providedBy(transport):
             transport.loseConnection()
         else:
@@ -272,7 +293,7 @@ class Outflow:
             self.full = False
             self._unsent = 0
             if self._dropping:
-                self._closeHalf()
+                self._close(linger=True)
                 return
             below = getattr(self._transport, "transport", None)
             if getattr(below, "disconnecting", False):

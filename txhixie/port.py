@@ -27,9 +27,11 @@ class Port(Protocol):
         by then; ``None`` forgets the one that stands.
         """
 
-    def drop(self, abort: bool = False) -> None:
+    def drop(self, abort: bool = False, linger: bool = True) -> None:
         """
         End the connection below.
 
         :param abort: the peer has had its time; otherwise it gets time to read what was sent.
+        :param linger: it may still be sending: read on until it has gone, since whoever closes with
+            bytes unread takes back what he sent last.
         """

@@ -139,8 +139,9 @@ class HixieServerProtocol(HixieProtocol):
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
         extensions, self._transform = accept(self.factory.extensions, self.offer.extensions)
-        agreement = Agreement(subprotocol, accepted.headers, extensions)
-        self.agreement = NOTHING_MORE if agreement == NOTHING_MORE else agreement
+        self.agreement = NOTHING_MORE
+        if subprotocol is not None or accepted.headers or extensions:
+            self.agreement = Agreement(subprotocol, accepted.headers, extensions)
         head = self._opening.agree(self.agreement)
         start = accepted.application.negotiationStarted  # first: what has none is no application
         self._application = accepted.application

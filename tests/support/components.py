@@ -93,6 +93,29 @@ def phantomjs() -> Path:
     )
 
 
+def python_with(name: str) -> Path:
+    """An interpreter that can import a library; the library's code runs in a process of its own."""
+    if (told := named(f"{name}-python")) is not None:
+        return told
+    if importlib.util.find_spec(name) is not None:
+        return Path(sys.executable)
+    missing(name, f"tests/peers/install (PyPI: {name})")
+
+
+def node() -> Path:
+    return program("node", get="Debian: nodejs")
+
+
+def ws_library() -> Path:
+    """The directory of npm's ws."""
+    return directory(
+        "ws",
+        places=[COMPONENTS / "node" / "node_modules" / "ws"],
+        files=["package.json"],
+        get="tests/peers/install (npm: ws)",
+    )
+
+
 def eventlet_python() -> Path:
     """An interpreter that can import eventlet. Ours never does: it would change our sockets."""
     if (told := named("eventlet-python")) is not None:

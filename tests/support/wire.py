@@ -84,7 +84,7 @@ class Effects:
         """See :meth:`txhixie.port.Port.deadline`."""
         self.events.append(("deadline", seconds))
 
-    def drop(self, abort: bool = False) -> None:
+    def drop(self, abort: bool = False, linger: bool = True) -> None:
         """See :meth:`txhixie.port.Port.drop`."""
         self.events.append(("drop", abort))
 
@@ -192,7 +192,9 @@ def modern_frame(
     form = (0 if size < 126 else 2 if size < 1 << 16 else 8) if form is None else form
     seven = {0: size, 2: 126, 8: 127}[form]
     first = (0x80 if final else 0) | reserved | opcode
-    head = bytes([first, (0 if key is None else 0x80) | seven]) + size.to_bytes(8, "big")[8 - form :]
+    head = (
+        bytes([first, (0 if key is None else 0x80) | seven]) + size.to_bytes(8, "big")[8 - form :]
+    )
     if key is None:
         return head + payload
     return head + key + bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))

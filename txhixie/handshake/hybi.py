@@ -40,7 +40,7 @@ class Hybi:
     ``Origin``, although the number stayed 8) and in how strict they are about the key.
     """
 
-    __slots__ = ("_dialect", "_number", "_origin_fields", "_strict")
+    __slots__ = ("_dialect", "_number", "_origin_fields", "_origin_names", "_strict")
 
     def __init__(
         self, dialect: str, number: int, origin_fields: tuple[bytes, ...], *, strict: bool
@@ -53,6 +53,7 @@ class Hybi:
         self._dialect = dialect
         self._number = number
         self._origin_fields = origin_fields
+        self._origin_names = tuple(name.lower() for name in origin_fields)
         self._strict = strict
 
     def leniently(self) -> Hybi:
@@ -173,12 +174,17 @@ class Hybi:
         return size == 16 if self._strict else size > 0
 
     def _read_origin(self, fields: Fields) -> str | None:
-        origins = {read_visible(fields, name.lower()) for name in self._origin_fields} - {None}
-        if len(origins) > 1:
-            raise MalformedHead("two origins")
-        return next(iter(origins), None)
+        origin: str | None = None
+        for name in self._origin_names:
+            found = read_visible(fields, name)
+            if origin is not None and found not in (None, origin):
+                raise MalformedHead("two origins")
+            origin = found if origin is None else origin
+        return origin
 
     def _read_subprotocols(self, fields: Fields) -> tuple[str, ...]:
+        if b"sec-websocket-protocol" not in fields:
+            return ()
         members = b",".join(fields.exact(b"sec-websocket-protocol")).split(b",")
         names = [name for member in members if (name := member.strip(b" \t"))]
         if any(name.translate(None, TOKEN) for name in names):
@@ -195,6 +201,8 @@ def read_extensions(fields: Fields) -> tuple[Named, ...]:
     """
     :raises MalformedHead: for a list of extensions that is none.
     """
+    if b"sec-websocket-extensions" not in fields:
+        return ()
     return read_list(text(value) for value in fields.exact(b"sec-websocket-extensions"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import running
+from support.daemon import OPTIONS, running
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_the_commands_are_the_ones_that_are_run() -> None:
 
 def test_every_option_of_the_daemon_is_explained() -> None:
     options = set(re.findall(r"^``(--[a-z-]+)``$", README, re.MULTILINE))
-    assert options == {"--port", "--origin", "--host", "--dialects", "--max-message-size"}
+    assert options == set(OPTIONS)
 
 
 def test_what_the_readme_points_at_is_there() -> None:

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from support.connection import certificate
-from support.daemon import PATIENCE, Daemon, free_port, program, run_hixie, running
+from support.daemon import OPTIONS, PATIENCE, Daemon, free_port, program, run_hixie, running
 
 SLIDES = (
     b"GET /text HTTP/1.1\r\n"
@@ -60,10 +60,11 @@ def read(peer: socket.socket, size: int) -> bytes:
 
 
 def read_all(peer: socket.socket) -> bytes:
-    """Everything up to the end of the connection."""
+    """Everything up to the end of the connection, whichever way it ends."""
     data = b""
-    while more := peer.recv(65536):
-        data += more
+    with contextlib.suppress(ConnectionResetError):
+        while more := peer.recv(65536):
+            data += more
     return data
 
 
@@ -148,6 +149,40 @@ def test_pages_are_where_they_should_be(daemon: Daemon, head: bytes, status: byt
     assert answer.startswith(b"HTTP/1.1 " + status)
 
 
+MODERN = (
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+)
+HELLO = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"  # RFC 6455 section 5.7
+
+
+def test_rfc_6455_is_spoken_on_the_same_port(daemon: Daemon) -> None:
+    with opened(daemon, request(b"/", MODERN)) as peer:
+        peer.sendall(HELLO)
+        assert read(peer, 7) == b"\x81\x05Hello"
+        port = peer.getsockname()[1]
+    line = daemon.logged(f"127.0.0.1:{port} opened")
+    assert line.endswith("in rfc6455, origin http://example.com, permessage-deflate")
+
+
+def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None:
+    options = ["--max-frame-size", "5", "--max-fragments", "2", "--no-compression"]
+    options += ["--ping-interval", "0.1", "--ping-timeout", "0.2"]
+    with running(tmp_path, *options) as daemon:
+        with daemon.connect() as peer:
+            peer.sendall(request(b"/", MODERN) + HELLO)
+            answer = read_all(peer)
+            assert b"permessage-deflate" not in answer
+            assert b"\x81\x05Hello" in answer
+            assert b"\x89\x08" in answer  # a ping, and nobody answers it
+        with opened(daemon, request(b"/", MODERN)) as peer:
+            peer.sendall(HELLO[:1] + b"\x86" + HELLO[2:] + b"!")
+            assert read_all(peer).startswith(b"\x88\x1e\x03\xf1")  # 1009
+        with opened(daemon, request(b"/", MODERN)) as peer:
+            peer.sendall(b"\x01\x80abcd" + b"\x00\x80abcd" * 2)
+            assert b"\x03\xf1" in read_all(peer)
+
+
 # Whom it refuses, and how.
 
 
@@ -223,6 +258,10 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--dialects", "hixie-99"], r"--dialects hixie-99: .*hixie-54.*hixie-76"),
         (["--max-message-size", "big"], r"--max-message-size big: expected a number of bytes"),
         (["--max-message-size", "0"], r"--max-message-size 0: expected a number of bytes"),
+        (["--max-frame-size", "-1"], r"--max-frame-size -1: expected a number of bytes"),
+        (["--max-fragments", "x"], r"--max-fragments x: expected a number of fragments"),
+        (["--ping-interval", "soon"], r"--ping-interval soon: expected a number of seconds"),
+        (["--ping-timeout", "0"], r"--ping-timeout 0: expected more than 0 seconds"),
         (["--nonsense"], r"--nonsense"),
         (["word"], r"word: expected options only"),
     ],
@@ -263,7 +302,7 @@ def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_pat
 def test_the_help_names_every_option() -> None:
     result = run_hixie("--help")
     assert result.returncode == 0
-    for option in ("--port", "--origin", "--host", "--dialects", "--max-message-size"):
+    for option in OPTIONS:
         assert option in result.stdout
 
 

@@ -126,11 +126,11 @@ class Conversation:
                     if event is not None:
                         yield event
                 elif opcode == TEXT:
-                    self.received += 1
                     try:
                         text = payload.decode()
                     except UnicodeDecodeError:
                         text = self._mend(payload)
+                    self.received += 1
                     yield opcode, text
                 elif opcode == BINARY:
                     self.received += 1

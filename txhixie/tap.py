@@ -13,6 +13,7 @@ from twisted.web.server import Site
 
 from .console import consoleRoot
 from .dialects import DIALECTS, named
+from .extensions import DEFAULT_EXTENSIONS
 from .limits import Limits
 from .listening import CannotStart, ListeningService, showMistakes
 from .server import HixieServerFactory
@@ -35,7 +36,8 @@ class Options(usage.Options):
         self["origins"] = []
         self["hosts"] = []
         self["dialects"] = [dialect.name for dialect in DIALECTS]
-        self["max-message-size"] = Limits().message_size
+        self["limits"] = {}
+        self["extensions"] = DEFAULT_EXTENSIONS
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
@@ -89,10 +91,31 @@ class Options(usage.Options):
             raise usage.UsageError(f"--dialects {value}: {error}") from None
 
     def opt_max_message_size(self, value: str) -> None:
-        """Bytes a message may have. [default: 1048576]"""
-        if not value.isdecimal() or int(value) == 0:
-            raise usage.UsageError(f"--max-message-size {value}: expected a number of bytes")
-        self["max-message-size"] = int(value)
+        """Bytes a message may have, also when inflated. [default: 1048576]"""
+        self["limits"]["message_size"] = _number("--max-message-size", value, "bytes")
+
+    def opt_max_frame_size(self, value: str) -> None:
+        """Bytes one frame may have. [default: as a message]"""
+        self["limits"]["frame_size"] = _number("--max-frame-size", value, "bytes")
+
+    def opt_max_fragments(self, value: str) -> None:
+        """Fragments one message may come in. [default: 4096]"""
+        self["limits"]["fragments"] = _number("--max-fragments", value, "fragments")
+
+    def opt_ping_interval(self, value: str) -> None:
+        """Seconds between pings, where the dialect has them; 0 for none. [default: 20]"""
+        self["limits"]["ping_interval"] = _seconds("--ping-interval", value) or None
+
+    def opt_ping_timeout(self, value: str) -> None:
+        """Seconds without a byte after a ping until the peer is taken for gone. [default: 20]"""
+        seconds = _seconds("--ping-timeout", value)
+        if not seconds:
+            raise usage.UsageError(f"--ping-timeout {value}: expected more than 0 seconds")
+        self["limits"]["ping_timeout"] = seconds
+
+    def opt_no_compression(self) -> None:
+        """Agree on no compression, also where a client offers it."""
+        self["extensions"] = ()
 
     opt_p = opt_port
 
@@ -116,12 +139,29 @@ def makeService(options: Options) -> IService:
         dialects=options["dialects"],
         origins=options["origins"] or None,
         hosts=options["hosts"] or None,
-        limits=Limits(message_size=options["max-message-size"]),
+        extensions=options["extensions"],
+        limits=Limits(**options["limits"]),
         elsewhere=console,
         logConnections=True,
     )
     endpoints = [(port, _endpoint(reactor, port)) for port in options["ports"] or ["8080"]]
     return ListeningService(reactor, endpoints, factory)
+
+
+def _number(option: str, value: str, unit: str) -> int:
+    if not value.isdecimal() or int(value) == 0:
+        raise usage.UsageError(f"{option} {value}: expected a number of {unit}")
+    return int(value)
+
+
+def _seconds(option: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise usage.UsageError(f"{option} {value}: expected a number of seconds")
+    return seconds
 
 
 def _endpoint(reactor: object, port: str) -> IStreamServerEndpoint:

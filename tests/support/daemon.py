@@ -15,6 +15,21 @@ from pathlib import Path
 PATIENCE = 30.0  # seconds; starting takes one, but the machine may be busy
 
 
+OPTIONS = (
+    "--port",
+    "--origin",
+    "--host",
+    "--dialects",
+    "--max-message-size",
+    "--max-frame-size",
+    "--max-fragments",
+    "--ping-interval",
+    "--ping-timeout",
+    "--no-compression",
+)
+"""Every option of the daemon."""
+
+
 def free_port() -> int:
     """A port that nobody had a moment ago."""
     with socket.socket() as probe:

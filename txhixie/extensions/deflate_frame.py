@@ -37,6 +37,10 @@ class DeflateFrame:
 
     name = NAME
 
+    def __post_init__(self) -> None:
+        if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
+            raise ValueError("level and memory are from 1 to 9")
+
     def offers(self) -> Parameters:
         """See :meth:`txhixie.extensions.extension.Extension.offers`."""
         return () if self.takeover else (("no_context_takeover", None),)
@@ -56,6 +60,8 @@ class DeflateFrame:
     def _transform(self, wished: Parameters) -> FrameTransform | None:
         """From what the other side wishes of our frames; ``None`` if that cannot be."""
         bits, takeover = MOST_BITS, self.takeover
+        if len({name for name, _ in wished}) < len(wished):
+            return None
         for name, value in wished:
             if name == "no_context_takeover" and value is None:
                 takeover = False

@@ -11,6 +11,10 @@ from .wire.frame import TEXT
 
 _decoder = codecs.getincrementaldecoder("utf-8")
 
+_SURROGATE = b"\xed\xa0"
+"""From here on what begins with 0xED is a surrogate. The decoder waits for its third byte, since
+there are error handlers that would let it pass."""
+
 
 class Assembly:
     """
@@ -24,7 +28,7 @@ class Assembly:
     :ivar room: bytes that may still come.
     """
 
-    __slots__ = ("_decode", "_fragments", "_limits", "_parts", "_replaces", "opcode", "room")
+    __slots__ = ("_decoder", "_fragments", "_limits", "_parts", "_replaces", "opcode", "room")
 
     def __init__(self, opcode: int, limits: Limits, replaces: bool) -> None:
         """:param replaces: bad UTF-8 becomes U+FFFD; otherwise it is an error."""
@@ -34,7 +38,7 @@ class Assembly:
         self._fragments = 0
         self._parts = BytesIO()
         self._replaces = replaces
-        self._decode = _decoder().decode if opcode == TEXT and not replaces else None
+        self._decoder = _decoder() if opcode == TEXT and not replaces else None
 
     def add(self, part: bytes, whole: bool) -> None:
         """
@@ -50,11 +54,13 @@ class Assembly:
         self._fragments += whole
         if self._fragments > self._limits.fragments:
             raise TooBig(f"a message in more than {self._limits.fragments} fragments")
-        if self._decode is not None:
+        if self._decoder is not None:
             try:
-                self._decode(part)
+                self._decoder.decode(part)
             except UnicodeDecodeError:
                 raise BadText("text that is not UTF-8") from None
+            if _SURROGATE <= self._decoder.getstate()[0] < b"\xee":
+                raise BadText("text that is not UTF-8")
         self._parts.write(part)
 
     def message(self) -> str | bytes:

@@ -105,7 +105,8 @@ class Conversation:
         if self.ended is None or self._awaits_close:
             self.framing.feed(data)
 
-    def events(self) -> Iterator[Event]:
+    # In one piece, since each call would cost every message 0.05 us.
+    def events(self) -> Iterator[Event]:  # noqa: PLR0912
         """
         What the bytes fed so far mean. Stop anywhere and call again: nothing is lost.
 
@@ -121,10 +122,13 @@ class Conversation:
                         return
                     if opcode == CLOSE:
                         self._answer(payload)
+                        return  # whatever stands behind it is not even looked at
                 elif not (final and whole) or opcode > BINARY or reserved or self._assembly:
                     event = self._other(opcode, payload, final, reserved, whole)
                     if event is not None:
                         yield event
+                    elif self.ended is not None and not self._awaits_close:
+                        return
                 elif opcode == TEXT:
                     try:
                         text = payload.decode()

@@ -24,7 +24,7 @@ from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .keepalive import payload
 from .lifecycle import Ended
-from .outflow import Outflow
+from .outflow import FULL_READ, Outflow
 from .wire.frame import BINARY, TEXT, CloseCode
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class HixieProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
         outflow = self._outflow
+        if len(data) >= FULL_READ:
+            outflow.widen()
         outflow.hold()
         try:
             self._receive(data)

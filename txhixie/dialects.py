@@ -96,6 +96,7 @@ def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
             side,
             limits.largest_frame,
             reserved=reserved,
+            transformed_limit=limits.largest_transformed_frame,
             strict_masks=strict_masks,
             strict_lengths=strict_lengths,
             entropy=entropy,

@@ -10,12 +10,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from .errors import UsageError
 from .extensions.extension import Extension
 from .handshake.offer import Entropy
 from .journal import Journal
 from .keepalive import Keepalive
 from .limits import Limits
 from .wire.frame import CloseCode
+from .wire.modern import sendable
 
 if TYPE_CHECKING:
     from .protocol import HixieProtocol
@@ -67,7 +69,6 @@ class HixieFactory(Factory):
     def joined(self, connection: HixieProtocol) -> None:
         """A connection stands."""
         self.connections.add(connection)
-        self.keepalive.start()
 
     def left(self, connection: HixieProtocol) -> None:
         """A connection has ended."""
@@ -87,7 +88,10 @@ class HixieFactory(Factory):
 
         :return: fires with ``None`` when the last has ended; each ends within the limits'
             ``close_timeout``, and ``drain_timeout`` more if it has much to send. It never fails.
+        :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
         """
+        if code != CloseCode.NO_STATUS and not sendable(code):
+            raise UsageError(f"{code} is no code that can be sent")
         done: Deferred[None] = Deferred()
         self._waiting.append(done)
         for connection in tuple(self.connections):

@@ -65,3 +65,13 @@ class Limits:
         """Bytes of one frame; a message in one frame is a message still."""
         most = self.message_size
         return most if self.frame_size is None else min(self.frame_size, most)
+
+    @property
+    def largest_transformed_frame(self) -> int:
+        """
+        Bytes of one that is compressed: what cannot be compressed grows by it, up to 1/25 with the
+        least memory a zlib can be given.
+        """
+        if self.frame_size is not None:
+            return self.largest_frame
+        return self.message_size + (self.message_size >> 4) + 64

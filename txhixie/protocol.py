@@ -59,7 +59,8 @@ class HixieProtocol(Protocol):
     latency: float | None = None
 
     _conversation: Conversation | None = None
-    _pinged: float | None = None
+    _pinged: float | None = None  # when its silence began to count
+    _asked: float | None = None  # when our last ping left
     _left = False
     _lost = False
 
@@ -135,6 +136,8 @@ class HixieProtocol(Protocol):
             entropy=factory.entropy,
         )
         self._receive = self._converse
+        if self.dialect.has_pings:
+            factory.keepalive.start()
         factory.journal.opened(self)
         if self._paused:
             self.transport.pauseProducing()
@@ -200,15 +203,15 @@ class HixieProtocol(Protocol):
             self._receive = ignore
             self._outflow.abort()
         elif conversation.heard and now - self._pinged >= (limits.ping_interval or 0):
-            self._pinged = now
+            self._pinged = self._asked = now
             conversation.heard = False
             conversation.ping(payload(now))
 
     def _tellsLatency(self, pong: object) -> bool:
         """Whether a pong answers our own last ping."""
-        if self._pinged is None or pong != payload(self._pinged):
+        if self._asked is None or pong != payload(self._asked):
             return False
-        self.latency = self.factory.clock.seconds() - self._pinged
+        self.latency = self.factory.clock.seconds() - self._asked
         return True
 
     def overflowed(self) -> None:

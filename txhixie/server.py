@@ -267,7 +267,7 @@ class HixieServerFactory(HixieFactory):
             :class:`~txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
             a callable, which gets the offer and answers one of its subprotocols or ``None``.
         :param extensions: what to agree on besides, where a client offers it; by default
-            permessage-deflate, without context takeover.
+            permessage-deflate, which keeps up to 44 KiB for a peer that compresses.
         :param limits: sizes in bytes, times in seconds.
         :param secure: say ``True`` where TLS ends before us.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.

@@ -6,16 +6,48 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired, check_call
 
 import pytest
 
-from peers.peer import PATIENCE, Netty, Server, fixtureOnReactor, listening, running
+from peers.company import Company
+from peers.peer import (
+    PATIENCE,
+    Netty,
+    Peer,
+    Server,
+    fixtureOnReactor,
+    listening,
+    moduleFixtureOnReactor,
+    running,
+)
 from support import components
 
 HERE = Path(__file__).parent
+
+
+def _python(library: str, module: str) -> tuple[str | Path, ...]:
+    interpreter = components.python_with(library)
+    return interpreter, "-W", "ignore", "-m", f"peers.programs.{module}"
+
+
+COMMANDS: dict[str, Callable[[], tuple[str | Path, ...]]] = {
+    "websockets": lambda: _python("websockets", "websockets_peer"),
+    "wsproto": lambda: _python("wsproto", "wsproto_peer"),
+    "aiohttp": lambda: _python("aiohttp", "aiohttp_peer"),
+    "autobahn": lambda: _python("autobahn", "autobahn_peer"),
+    "twisted": lambda: _python("wsproto", "twisted_peer"),  # what twisted[websocket] brings
+    "eventlet": lambda: (
+        components.eventlet_python(),
+        "-W",
+        "ignore",
+        "-m",
+        "peers.programs.eventlet_peer",
+    ),
+    "ws": lambda: (components.node(), HERE / "programs" / "ws_peer.js", components.ws_library()),
+}
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +74,26 @@ async def eventlet_server() -> AsyncIterator[Server]:
     interpreter = components.eventlet_python()
     async with running(interpreter, "-W", "ignore", HERE / "eventlet_echo.py") as peer:
         yield await listening(peer)
+
+
+@moduleFixtureOnReactor
+async def company() -> AsyncIterator[Company]:
+    company = Company()
+    yield company
+    await company.dismiss()
+
+
+@pytest.fixture
+def call(request: pytest.FixtureRequest, company: Company) -> Callable[[str], Awaitable[Peer]]:
+    """Gives the peer of a name, running and idle; skips the test where it is not installed."""
+
+    def called(name: str) -> Awaitable[Peer]:
+        if name == "netty":
+            netty: Netty = request.getfixturevalue("netty")
+            return company.call(name, netty.command("NettyPeer"))
+        return company.call(name, COMMANDS[name]())
+
+    return called
 
 
 def free_port() -> int:

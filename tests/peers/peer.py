@@ -30,12 +30,17 @@ from twisted.python.failure import Failure
 # Seconds for whatever a peer should say or do. None takes two, but the machine may be busy.
 PATIENCE = 20.0
 
+TESTS = Path(__file__).resolve().parents[1]
+
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # The casts, since pytest-twisted has no annotations.
 onReactor = cast("Callable[[Function], Function]", pytest_twisted.ensureDeferred)
 fixtureOnReactor = cast("Callable[[Function], Function]", pytest_twisted.async_yield_fixture)
+moduleFixtureOnReactor = cast(
+    "Callable[[Function], Function]", pytest_twisted.async_yield_fixture(scope="module")
+)
 
 
 def within(seconds: float, deferred: Deferred[T]) -> Deferred[T]:
@@ -63,6 +68,10 @@ class Peer(ProcessProtocol):
     def tell(self, *words: str) -> None:
         self.transport.write(" ".join(words).encode("ascii") + b"\n")
 
+    @property
+    def ended(self) -> bool:
+        return bool(self._ended.called)
+
     async def hears(self, word: str) -> list[str]:
         """The further words of the next event, which must begin with this word."""
         try:
@@ -72,6 +81,13 @@ class Peer(ProcessProtocol):
         assert first == word, f"{first} {further} instead of {word}; before: {self._story}"
         self._story.append(" ".join([first, *further])[:80])
         return further
+
+    async def forget(self, token: str) -> None:
+        """Have a program of ``programs/`` drop what it was told before, and pass over its news."""
+        self.tell("reset", token)
+        while (event := await within(PATIENCE, self._events.get())) != ["ready", token]:
+            assert event[0] != "ended", event
+        self._story.clear()
 
     async def stop(self) -> None:
         """End it: by its standard input, or else by force."""
@@ -94,12 +110,19 @@ class Peer(ProcessProtocol):
         self._ended.callback(None)
 
 
+def started(*command: str | Path) -> Peer:
+    """The program. It runs where ``-m`` finds the programs of this directory."""
+    peer = Peer()
+    words = [os.fspath(word) for word in command]
+    spawner = cast(IReactorProcess, installed_reactor)
+    spawner.spawnProcess(peer, words[0], words, env=os.environ, path=os.fspath(TESTS))
+    return peer
+
+
 @asynccontextmanager
 async def running(*command: str | Path) -> AsyncIterator[Peer]:
     """The program for as long as the block lasts."""
-    peer = Peer()
-    words = [os.fspath(word) for word in command]
-    cast(IReactorProcess, installed_reactor).spawnProcess(peer, words[0], words, env=os.environ)
+    peer = started(*command)
     try:
         yield peer
     finally:

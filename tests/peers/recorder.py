@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, cast
@@ -20,8 +20,11 @@ from txhixie import (
     HixieClientProtocol,
     HixieServerFactory,
     Limits,
+    Refusal,
     WebSocketTransport,
 )
+from txhixie.extensions import DEFAULT_EXTENSIONS
+from txhixie.extensions.extension import Extension
 
 Noted: TypeAlias = str | bytes | Failure
 
@@ -88,6 +91,14 @@ class Recorders:
         return recorder
 
 
+@dataclass
+class Refusing:
+    refusal: Refusal
+
+    def buildProtocol(self, asked: object) -> Refusal:
+        return self.refusal
+
+
 async def connected(
     server: Server,
     path: str = "/",
@@ -96,6 +107,7 @@ async def connected(
     subprotocols: tuple[str, ...] = (),
     lenient: bool = False,
     binary: bool = False,
+    extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
 ) -> Recorder:
     """Our client's application, once it may talk to this server; else the client's error."""
     applications = Recorders()
@@ -107,6 +119,7 @@ async def connected(
         subprotocols=subprotocols,
         lenient=lenient,
         binary=binary,
+        extensions=extensions,
     )
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", server.port)
     protocol = cast(HixieClientProtocol, await within(PATIENCE, endpoint.connect(factory)))
@@ -127,11 +140,20 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    *, subprotocols: tuple[str, ...] = (), limits: Limits | None = None
+    *,
+    subprotocols: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
+    refusal: Refusal | None = None,
 ) -> AsyncIterator[Served]:
+    """:param refusal: what every offer gets, instead of an application."""
     applications = Recorders()
-    limits = Limits() if limits is None else limits
-    factory = HixieServerFactory(applications, subprotocols=subprotocols, limits=limits)
+    factory = HixieServerFactory(
+        applications if refusal is None else Refusing(refusal),
+        subprotocols=subprotocols,
+        limits=Limits() if limits is None else limits,
+        extensions=extensions,
+    )
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     listening = await endpoint.listen(factory)
     try:

@@ -136,23 +136,22 @@ def javac() -> Path:
     return program("javac", get="Debian: default-jdk-headless")
 
 
-NETTY_JARS = tuple(
-    f"netty-{part}.jar"
-    for part in (
-        "common",
-        "buffer",
-        "transport",
-        "transport-native-unix-common",
-        "resolver",
-        "codec",
-        "handler",
-        "codec-http",
-    )
+NETTY_JARS = (
+    "netty-common.jar",
+    "netty-buffer.jar",
+    "netty-transport.jar",
+    "netty-transport-native-unix-common.jar",
+    "netty-resolver.jar",
+    "netty-codec.jar",
+    "netty-handler.jar",
+    "netty-codec-http.jar",
+    "jzlib.jar",  # without it, small windows for permessage-deflate are agreed on, and then fail
 )
 
 
 def netty_classpath() -> str:
-    jars = directory("netty", places=[DEBIAN_JARS], files=NETTY_JARS, get="Debian: libnetty-java")
+    get = "Debian: libnetty-java, libjzlib-java"
+    jars = directory("netty", places=[DEBIAN_JARS], files=NETTY_JARS, get=get)
     return os.pathsep.join(str(jars / jar) for jar in NETTY_JARS)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime
 import struct
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from hashlib import md5
+from hashlib import md5, sha1
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar, cast
@@ -48,6 +49,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from support.wire import MASK, modern_frame
 from txhixie import (
     DIALECTS,
     HixieClientFactory,
@@ -59,7 +61,7 @@ from txhixie import (
 )
 from txhixie.dialects import named
 from txhixie.interfaces import WebSocketTransport
-from txhixie.wire.frame import Side
+from txhixie.wire.frame import Opcode, Side
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,8 +71,10 @@ reactor: Any = installed_reactor
 PATIENCE = 10.0
 """Seconds any wait of a test lasts at most: nothing here takes one, but machines are busy."""
 
-NAMES = tuple(dialect.name for dialect in DIALECTS if dialect.name.startswith("hixie-"))
-"""The dialects whose bytes are written out here; the later ones have codes, pings and masks."""
+NAMES = tuple(dialect.name for dialect in DIALECTS)
+HIXIE = tuple(name for name in NAMES if not named(name).has_codes)
+MODERN = tuple(name for name in NAMES if named(name).has_codes)
+"""These have codes, pings and masks."""
 
 USUAL = Limits()
 CLOSING = tuple(name for name in NAMES if named(name).has_close)
@@ -303,6 +307,19 @@ PROOF = b"8jKS'y:G*Co,Wxa-"
 """The eight bytes and the sixteen of the example in draft-hixie-76 section 1.2."""
 
 
+NONCE = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+"""The key and the hash of the example in RFC 6455 section 1.3."""
+
+VERSIONS = {"hybi-07": 7, "hybi-08": 8, "rfc6455": 13}
+ORIGIN_FIELDS = {
+    "hixie-54": "WebSocket-Origin",
+    "hybi-07": "Sec-WebSocket-Origin",
+    "hybi-08": "Sec-WebSocket-Origin",
+}
+"""Where it is not simply ``Origin``."""
+
+
 def request(
     dialect: str,
     *more: str,
@@ -311,12 +328,14 @@ def request(
     origin: str | None = "http://example.com",
 ) -> bytes:
     """The head of a request, with further lines; hixie-76's eight bytes are not in it."""
-    named = {"hixie-54": "WebSocket-Origin", "hixie-75": "Origin", "hixie-76": "Origin"}
     lines = [f"GET {target} HTTP/1.1", "Upgrade: WebSocket", "Connection: Upgrade"]
     if host is not None:
         lines.append(f"Host: {host}")
     if origin is not None:
-        lines.append(f"{named[dialect]}: {origin}")
+        lines.append(f"{ORIGIN_FIELDS.get(dialect, 'Origin')}: {origin}")
+    if dialect in VERSIONS:
+        lines.append(f"Sec-WebSocket-Key: {NONCE}")
+        lines.append(f"Sec-WebSocket-Version: {VERSIONS[dialect]}")
     if dialect == "hixie-76":
         lines.append("Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5")
         lines.append("Sec-WebSocket-Key2: 12998 5 Y3 1  .P00")
@@ -345,12 +364,75 @@ def proof_for(asked: bytes) -> bytes:
 DIGITS = b"0123456789"
 
 
+def accept_for(asked: bytes | bytearray) -> str:
+    """What answers a request with a key, worked out as RFC 6455 section 1.3 tells it."""
+    key = asked.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+    return b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+
+
+def subprotocol_field(dialect: str) -> str:
+    """The name of the field."""
+    return "WebSocket-Protocol" if dialect in OLDEST else "Sec-WebSocket-Protocol"
+
+
+OLDEST = ("hixie-54", "hixie-75")
+"""Those without a closing frame."""
+
+
 def text(message: str) -> bytes:
     """A text frame of the Hixie drafts."""
     return b"\x00" + message.encode() + b"\xff"
 
 
 CLOSE = b"\xff\x00"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """
+    What one side says on the wire, in one dialect.
+
+    :ivar key: its mask, if it is a client; ours are zeros in memory, so that they can be foretold.
+    """
+
+    dialect: str
+    key: bytes | None = None
+
+    @property
+    def modern(self) -> bool:
+        return self.dialect in MODERN
+
+    def frame(self, opcode: int, payload: bytes = b"", **how: Any) -> bytes:
+        """Of the modern dialects."""
+        assert self.modern
+        return modern_frame(opcode, payload, key=self.key, **how)
+
+    def text(self, *messages: str) -> bytes:
+        if self.modern:
+            return b"".join(self.frame(Opcode.TEXT, message.encode()) for message in messages)
+        return b"".join(map(text, messages))
+
+    def binary(self, data: bytes) -> bytes:
+        """Up to 125 bytes."""
+        if self.modern:
+            return self.frame(Opcode.BINARY, data)
+        return b"\x80" + bytes([len(data)]) + data
+
+    def close(self, code: int | None = 1000, reason: str = "") -> bytes:
+        """Nothing, where the end of the connection is the close."""
+        if not self.modern:
+            return b"" if self.dialect in OLDEST else CLOSE
+        said = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
+        return self.frame(Opcode.CLOSE, said)
+
+    def broken(self) -> bytes:
+        """What breaks a rule in every dialect."""
+        return self.frame(3) if self.modern else b"\x01"
+
+
+def code_of(dialect: str, code: int = 1000) -> int:
+    """What is known of a close with this code where it may have none."""
+    return code if dialect in MODERN else 1005
 
 
 def head_of(answer: bytes) -> bytes:
@@ -469,6 +551,20 @@ class End:
         self.wire = Wire()
         protocol.makeConnection(self.wire)
 
+    @property
+    def dialect(self) -> str:
+        return str(self.protocol.dialect.name)
+
+    @property
+    def own(self) -> Voice:
+        """What we say."""
+        return Voice(self.dialect, bytes(4) if self.protocol.side == Side.CLIENT else None)
+
+    @property
+    def peer(self) -> Voice:
+        """What the peer says."""
+        return Voice(self.dialect, MASK if self.protocol.side == Side.SERVER else None)
+
     def receive(self, data: bytes, size: int | None = None) -> None:
         """The peer sends this, in pieces of a size or whole."""
         for start in range(0, len(data), size or len(data)):
@@ -514,6 +610,8 @@ class ClientEnd(End):
     ) -> None:
         clock = options.setdefault("clock", Clock())
         options.setdefault("dialect", "hixie-76")
+        if options["dialect"] in MODERN:
+            options.setdefault("entropy", bytes)
         self.factory = HixieClientFactory(url, applications, **options)
         super().__init__(self.factory.buildProtocol(None), clock)
         self.request = self.wire.taken()
@@ -523,10 +621,11 @@ class ClientEnd(End):
         A server's answer, head and sixteen bytes.
 
         :param changed: another value for the fields ``upgrade``, ``connection``, ``origin``,
-            ``location`` or the ``status`` line; ``None`` leaves it out.
+            ``location``, ``accept`` or the ``status`` line; ``None`` leaves it out.
         """
-        dialect = self.protocol.dialect.name
-        old = dialect != "hixie-76"
+        if self.dialect in MODERN:
+            return self._modern_answer(more, changed)
+        old = self.dialect != "hixie-76"
         offer = self.protocol.offer
         prefix = "WebSocket" if old else "Sec-WebSocket"
         fields = {
@@ -542,6 +641,16 @@ class ClientEnd(End):
                 lines.append(f"{name}: {said}")
         head = "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
         return head + (b"" if old else proof_for(self.request))
+
+    def _modern_answer(self, more: tuple[str, ...], changed: dict[str, str | None]) -> bytes:
+        fields = {
+            "Upgrade": changed.get("upgrade", "websocket"),
+            "Connection": changed.get("connection", "Upgrade"),
+            "Sec-WebSocket-Accept": changed.get("accept", accept_for(self.request)),
+        }
+        lines = [changed.get("status") or "HTTP/1.1 101 Switching Protocols"]
+        lines += [f"{name}: {said}" for name, said in fields.items() if said is not None]
+        return "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
 
 
 def opened(
@@ -637,6 +746,29 @@ class Raw(Protocol):
         self.pieces.clear()
 
 
+class RawServer(Raw):
+    """
+    A server that is no library: shakes hands as a modern one does, and then keeps what comes.
+
+    :ivar more: lines of its answer, and in the same write its first words.
+    """
+
+    more: tuple[str, bytes] = ("", b"")
+    opened = False
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if not self.opened and b"\r\n\r\n" in self.data:
+            self.opened = True
+            lines, words = self.more
+            self.send(
+                f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Accept: {accept_for(self.data)}\r\n{lines}\r\n".encode("latin-1")
+                + words
+            )
+            self.data.clear()
+
+
 @dataclass
 class Place:
     """Where something listens."""
@@ -723,6 +855,24 @@ class Network:
         self.raws.append(raw)
         return raw
 
+    async def raw_server(self, lines: str = "", words: bytes = b"") -> tuple[Place, list[Any]]:
+        """
+        Listen as a :class:`RawServer`.
+
+        :return: where, and the connections to come.
+        """
+        made: list[Any] = []
+
+        def make() -> RawServer:
+            raw = RawServer()
+            raw.more = (lines, words)
+            made.append(raw)
+            self.raws.append(raw)
+            return raw
+
+        factory: Any = Factory.forProtocol(cast("type[Protocol]", make))
+        return await self.listen(factory), made
+
     async def pair(
         self,
         dialect: str,
@@ -732,11 +882,15 @@ class Network:
         limits: Limits = USUAL,
         **options: Any,
     ) -> Pair:
-        """Both sides ours, open."""
+        """
+        Both sides ours, open.
+
+        :param options: for both factories.
+        """
         served = Applications(server)
         place = await self.serve(served, over, limits=limits, **options)
         wire = await self.connect(
-            place, Applications(client), dialect=dialect, limits=limits, binary=True
+            place, Applications(client), dialect=dialect, limits=limits, binary=True, **options
         )
         application = await within(wire.whenOpen())
         await until(lambda: served.made and "finished" in served.made[0].told)

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from support.wire import MASK, Effects, modern_frame
+from support.wire import MASK, Effects, Event, modern_frame
 from txhixie.conversation import Conversation
 from txhixie.dialects import Dialect, named
 from txhixie.errors import NotOpen
@@ -19,6 +19,8 @@ from txhixie.wire.frame import Opcode, Side
 
 LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
 PATIENCE: Final = LIMITS.close_timeout
+PART: Final[Event] = ("drop", "at once")
+"""What is asked of the Port when both have said that they close, and it is on us to go."""
 
 
 class Talk:
@@ -57,10 +59,6 @@ class Talk:
             self.conversation.feed(chunk)
             self.heard += self.conversation.events()
         return self
-
-    def says(self, *frames: tuple[int, bytes]) -> bytes:
-        """These frames as they look on the wire coming from us, where masks do not matter."""
-        return b"".join(modern_frame(opcode, payload) for opcode, payload in frames)
 
     @property
     def said(self) -> list[tuple[int, bytes]]:

@@ -67,7 +67,7 @@ class Effects:
     A Port that writes down what is asked of it.
 
     :ivar events: all of it, in order: ``("write", bytes)``, ``("deadline", seconds)`` and
-        ``("drop", abort)``.
+        ``("drop", abort)``, or ``("drop", "at once")`` for a peer that sends no more.
     :ivar full: what it says when it is asked whether the transport is full.
     """
 
@@ -86,7 +86,7 @@ class Effects:
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
         """See :meth:`txhixie.port.Port.drop`."""
-        self.events.append(("drop", abort))
+        self.events.append(("drop", abort if linger else "at once"))
 
     @property
     def written(self) -> bytes:

@@ -1,8 +1,12 @@
 """``permessage-deflate``: each message compressed as a whole (RFC 7692).
 
-What it costs: an inflater with context takeover keeps up to 44 KiB a connection, a deflater 91 KiB
-at 15 bits and memory level 8, 29 KiB at 12 and 5. Without takeover, which is the default here on
-both sides, an idle connection keeps nothing.
+What it costs: an inflater with context takeover keeps 44 KiB a connection at 15 bits, 12 at 12; a
+deflater 91 KiB at 15 bits and memory level 8, 29 KiB at 12 and 5. Without takeover nothing is kept
+between messages, and that is the default here; the row in ``EXTENSIONS`` asks for less of a peer.
+
+A server says only what it was asked about, if it can: Netty's client leaves when it is told more.
+That the server's own window is smaller than it might be, or forgotten after each message, nobody
+needs to be told.
 """
 
 from __future__ import annotations
@@ -82,11 +86,11 @@ class PermessageDeflate:
         server_takeover = self.server_takeover and asked.server_takeover
         client_takeover = self.client_takeover and asked.client_takeover
         answer: list[tuple[str, str | None]] = []
-        if not server_takeover:
+        if not asked.server_takeover:
             answer.append((_SERVER_TAKEOVER, None))
         if not client_takeover:
             answer.append((_CLIENT_TAKEOVER, None))
-        if server_bits < MOST_BITS:
+        if asked.server_bits is not None:
             answer.append((_SERVER_BITS, str(server_bits)))
         client_bits = MOST_BITS
         if asked.client_bits is not None:  # else the client cannot be told

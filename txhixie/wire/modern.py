@@ -68,6 +68,7 @@ class ModernFraming:
         "_position",
         "_strict_lengths",
         "_strict_masks",
+        "_transformed_limit",
         "reserved",
     )
 
@@ -79,6 +80,7 @@ class ModernFraming:
         limit: int,
         *,
         reserved: int = 0,
+        transformed_limit: int = 0,
         strict_masks: bool = True,
         strict_lengths: bool = True,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -87,6 +89,8 @@ class ModernFraming:
         :param side: which end we are, a :class:`~txhixie.wire.frame.Side`.
         :param limit: bytes a frame's payload may have.
         :param reserved: the bits that extensions have taken.
+        :param transformed_limit: bytes of payload in a frame that an extension has made what it is;
+            ``limit``, if that is more.
         :param strict_masks: a client's frame without a mask and a server's with one are errors
             (section 5.1; before draft 15 they were not).
         :param strict_lengths: so is a length in more bytes than it needs, and a closing code
@@ -94,6 +98,7 @@ class ModernFraming:
         :param entropy: takes a number, answers that many random bytes; a client's masks.
         """
         self._limit = limit
+        self._transformed_limit = max(limit, transformed_limit)
         self._masks = side == Side.CLIENT
         self._strict_masks = strict_masks
         self._strict_lengths = strict_lengths
@@ -176,8 +181,11 @@ class ModernFraming:
         self._check(opcode, final, reserved, size)
         if self._strict_masks and (second >= _MASKED) == self._masks:
             raise FrameError("a frame with a mask" if self._masks else "a frame without a mask")
-        if size > self._limit:
-            raise TooBig(f"a frame of more than {self._limit} bytes")
+        limit = self._limit
+        if reserved or (self.reserved and opcode == CONTINUATION):
+            limit = self._transformed_limit  # the message has its own, as it is meant
+        if size > limit:
+            raise TooBig(f"a frame of more than {limit} bytes")
         if second >= _MASKED:
             start += 4
         end = start + size

@@ -1,0 +1,62 @@
+"""What a conversation's extension makes of its messages, noted for a test to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from txhixie.extensions.extension import Accepted, Extension, Transform
+from txhixie.wire.parameters import Parameters
+
+
+@dataclass
+class Noting:
+    """
+    An extension that works as `inner` does.
+
+    :ivar sent: for each message that we sent compressed, its bytes on the wire.
+    :ivar received: the same for each frame (or piece of one) that came.
+    """
+
+    inner: Extension
+    sent: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        raise AttributeError(name)
+
+    def offers(self) -> Parameters:
+        return self.inner.offers()
+
+    def accept(self, parameters: Parameters) -> Accepted | None:
+        taken = self.inner.accept(parameters)
+        if taken is None:
+            return None
+        return Accepted(taken.parameters, NotingTransform(taken.transform, self))
+
+    def agree(self, parameters: Parameters) -> Transform:
+        return NotingTransform(self.inner.agree(parameters), self)
+
+
+class NotingTransform:
+    def __init__(self, inner: Transform, noting: Noting) -> None:
+        self.inner = inner
+        self.noting = noting
+        self.reserved = inner.reserved
+
+    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        encoded, reserved = self.inner.encode(payload, compress)
+        if reserved:
+            self.noting.sent.append(len(encoded))
+        return encoded, reserved
+
+    def decode(
+        self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
+    ) -> bytes:
+        if reserved:
+            self.noting.received.append(len(payload))
+        return self.inner.decode(opcode, payload, final, reserved, whole, room)

@@ -1,0 +1,101 @@
+"""Chromium without a window, told what to do through its driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from support import components
+from support.daemon import PATIENCE
+
+SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # as root it does not start with one
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # it is small in containers
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Nothing leaves the machine, whatever a browser likes to ask its maker.
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+    # They would keep a page of no host from us, and we want to see that the server refuses it.
+    "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
+    "--lang=en-US",
+    "--window-size=1280,1000",
+)
+
+
+class Browser:
+    """
+    One running browser with one page.
+
+    :ivar driver: selenium's, which has no annotations where it is not installed.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, url: str) -> None:
+        """Show a page; what the one before has complained of is forgotten."""
+        self.driver.get(url)
+        self.complaints()
+
+    def complaints(self) -> list[str]:
+        """What the page's console says since it was asked last."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+
+    def converse(self, url: str, **plan: Any) -> dict[str, Any]:
+        """Have the page run `page.js`; what it has seen."""
+        seen: dict[str, Any] = self.driver.execute_async_script(SCRIPT, {"url": url, **plan})
+        return seen
+
+    def element(self, name: str) -> Any:
+        return self.driver.find_element("id", name)
+
+    def text(self, name: str) -> str:
+        """What a person reads there."""
+        return str(self.element(name).text)
+
+    def awaits(self, name: str, text: str) -> None:
+        """Wait until an element says so."""
+        wait = import_module("selenium.webdriver.support.ui").WebDriverWait(self.driver, PATIENCE)
+        wait.until(lambda _: text in self.text(name), f"{name} never said {text!r}")
+
+    def photograph(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        assert self.driver.save_screenshot(os.fspath(file))
+
+
+@contextmanager
+def started(profile: Path) -> Iterator[Browser]:
+    """A browser with a fresh profile, for as long as the block lasts."""
+    chromium, chromedriver = components.chromium(), components.chromedriver()
+    if find_spec("selenium") is None:
+        components.missing("selenium", "tests/browser/install (PyPI: selenium)")
+    webdriver = import_module("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    # Both paths are said, so that selenium has nothing to look for in the network.
+    options.binary_location = os.fspath(chromium)
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(
+        executable_path=os.fspath(chromedriver), log_output=os.fspath(profile / "driver.log")
+    )
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        driver.set_page_load_timeout(PATIENCE)
+        driver.set_script_timeout(PATIENCE)
+        yield Browser(driver)
+    finally:
+        driver.quit()

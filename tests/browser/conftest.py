@@ -1,0 +1,66 @@
+"""One browser for all the tests, one daemon, and a server that closes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browser.chromium import Browser, started
+from support.daemon import PATIENCE, Daemon, free_port, running
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session", name="chromium")
+def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch:
+        # The driver listens here, and a proxy of the environment is for elsewhere.
+        patch.setenv("NO_PROXY", "localhost,127.0.0.1")
+        patch.setenv("no_proxy", "localhost,127.0.0.1")
+        patch.setenv("SE_OFFLINE", "true")
+        with started(tmp_path_factory.mktemp("profile")) as browser:
+            yield browser
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """Our server as an operator starts it, one for each test, so that its log is about it."""
+    with running(tmp_path) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def page(chromium: Browser, daemon: Daemon) -> Browser:
+    """The browser on a page of the daemon's."""
+    chromium.open(f"http://127.0.0.1:{daemon.port}/")
+    return chromium
+
+
+@pytest.fixture(scope="session")
+def closing_port() -> Iterator[int]:
+    """Where `closing_server.py` listens."""
+    port = free_port()
+    command = [sys.executable, os.fspath(HERE / "closing_server.py"), str(port)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not _accepts(port):
+                assert process.poll() is None, "the server has ended"
+                assert time.monotonic() < deadline, "the server does not listen"
+                time.sleep(0.05)
+            yield port
+        finally:
+            process.kill()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

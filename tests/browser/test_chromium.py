@@ -1,0 +1,282 @@
+"""Today's browser against the installed daemon, as its pages see it and as a person does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser.chromium import Browser
+from support.daemon import Daemon, running
+
+ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts" / "browser"
+MEBIBYTE = 1024 * 1024
+NORMAL = [1000, ""]
+
+ENTER = "\ue007"  # WebDriver's name for the key
+
+
+def url(daemon: Daemon, path: str = "/") -> str:
+    return f"ws://127.0.0.1:{daemon.port}{path}"
+
+
+# Messages.
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "hello",
+        "",
+        "gr\u00fc\u00dfe, \u20ac, \U0001f600",
+        "a\0b",
+        [0, 1, 127, 128, 255],
+        [],
+    ],
+    ids=["text", "empty-text", "unicode", "nul", "binary", "empty-binary"],
+)
+def test_a_message_comes_back(page: Browser, daemon: Daemon, message: object) -> None:
+    seen = page.converse(url(daemon), sends=[message], echoes=1, close=NORMAL)
+    assert seen["received"] == [message]
+    assert (seen["code"], seen["clean"], seen["failed"]) == (1000, True, False)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"of": "0123456789abcdef", "times": MEBIBYTE // 16},
+        {"of": "\u20ac", "times": MEBIBYTE // 3},
+        {"of": [0, 255, 128, 7], "times": MEBIBYTE // 4},
+        {"random": MEBIBYTE},
+    ],
+    ids=["text", "euros", "binary", "random"],
+)
+def test_a_mebibyte_comes_back(page: Browser, daemon: Daemon, message: object) -> None:
+    seen = page.converse(url(daemon), sends=[message], echoes=1, close=NORMAL)
+    assert (seen["echoed"], seen["code"], seen["clean"]) == ([True], 1000, True)
+
+
+def test_a_byte_more_is_refused_with_its_code(page: Browser, daemon: Daemon) -> None:
+    message = {"of": "x", "times": MEBIBYTE + 1}
+    seen = page.converse(url(daemon), sends=[message], echoes=1, close=NORMAL)
+    assert (seen["received"], seen["code"]) == ([], 1009)
+    assert seen["reason"] == "a message that is too big when inflated"
+
+
+def test_many_messages_come_back_in_their_order(page: Browser, daemon: Daemon) -> None:
+    sends: list[object] = [
+        {"of": f"{number} " if number % 2 else [number % 256], "times": number}
+        for number in range(1, 301)
+    ]
+    seen = page.converse(url(daemon), sends=sends, echoes=len(sends), close=NORMAL)
+    assert seen["echoed"] == [True] * len(sends)
+    assert "300 received, 300 sent" in daemon.logged("ended with 1000")
+
+
+# What is agreed.
+
+
+def test_messages_are_compressed(page: Browser, daemon: Daemon) -> None:
+    message = {"of": "compress me ", "times": 1000}
+    seen = page.converse(url(daemon), sends=[message] * 3, echoes=3, close=NORMAL)
+    assert seen["extensions"].startswith("permessage-deflate")
+    assert seen["echoed"] == [True] * 3
+    assert "in rfc6455" in (line := daemon.logged("opened /"))
+    assert line.endswith(", permessage-deflate")
+
+
+def test_a_subprotocol_is_agreed(page: Browser, daemon: Daemon) -> None:
+    seen = page.converse(url(daemon, "/chat?room=1"), protocols=["best", "good"], close=NORMAL)
+    assert (seen["protocol"], seen["code"]) == ("best", 1000)
+    assert f"origin http://127.0.0.1:{daemon.port}, subprotocol best" in daemon.logged(
+        "opened /chat?room=1"
+    )
+
+
+def test_no_subprotocol_is_agreed_where_none_was_asked_for(page: Browser, daemon: Daemon) -> None:
+    assert page.converse(url(daemon), close=NORMAL)["protocol"] == ""
+
+
+# Ends.
+
+
+@pytest.mark.parametrize(
+    ("close", "code", "words"),
+    [
+        ([], 1005, "ended with 1005 by peer"),
+        ([1000], 1000, "ended with 1000 by peer"),
+        ([3999, "enough"], 3999, "ended with 3999 (enough) by peer"),
+        ([4000, "\u20ac" * 41], 4000, "ended with 4000 (\\u20ac\\u20ac"),
+    ],
+    ids=["nothing", "code", "reason", "longest"],
+)
+def test_the_page_closes(
+    page: Browser, daemon: Daemon, close: list[Any], code: int, words: str
+) -> None:
+    seen = page.converse(url(daemon), close=close)
+    assert (seen["code"], seen["clean"], seen["failed"]) == (code, True, False)
+    assert seen["reason"] == (close[1] if len(close) > 1 else "")
+    assert daemon.logged(words)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "reason"),
+    [
+        ("/because", 4001, "because"),
+        ("/plain", 1000, ""),
+        ("/long", 4002, "\u20ac" * 41),  # 123 bytes
+        ("/spoken", 3000, "that was all"),
+        ("/failing", 1011, "the application failed"),
+    ],
+)
+def test_the_server_closes(
+    chromium: Browser, closing_port: int, path: str, code: int, reason: str
+) -> None:
+    chromium.open(f"http://127.0.0.1:{closing_port}/")
+    seen = chromium.converse(f"ws://127.0.0.1:{closing_port}{path}")
+    assert (seen["code"], seen["reason"], seen["clean"]) == (code, reason, True)
+    assert (seen["opened"], seen["failed"]) == (True, False)
+    assert seen["received"] == (["goodbye"] if path == "/spoken" else [])
+
+
+@pytest.mark.parametrize(("path", "opened"), [("/aborted", True), ("/nowhere", False)])
+def test_the_page_learns_of_an_end_that_was_no_close(
+    chromium: Browser, closing_port: int, path: str, opened: bool
+) -> None:
+    chromium.open(f"http://127.0.0.1:{closing_port}/")
+    seen = chromium.converse(f"ws://127.0.0.1:{closing_port}{path}", sends=["end"])
+    assert (seen["code"], seen["reason"], seen["clean"]) == (1006, "", False)
+    assert seen["opened"] is opened
+
+
+def test_the_daemon_going_away_says_so(page: Browser, daemon: Daemon) -> None:
+    page.element("connect").click()
+    page.awaits("state", "open")
+    daemon.terminate()
+    page.awaits("state", "closed")
+    assert page.text("closecode") == "1001"
+    assert page.text("notice").startswith("Closed after")
+
+
+# Who may come.
+
+
+REFUSED = "refused with 403: pages of this Origin may not connect here"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Daemon]:
+    """A second daemon, for whose port a page of the first is foreign."""
+    (tmp_path / "other").mkdir()
+    with running(tmp_path / "other") as other:
+        yield other
+
+
+def test_the_page_of_another_port_is_refused(page: Browser, daemon: Daemon, other: Daemon) -> None:
+    seen = page.converse(url(other), close=NORMAL)
+    assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
+    assert other.logged(REFUSED).endswith(f"origin http://127.0.0.1:{daemon.port}")
+    assert any("403" in words for words in page.complaints())
+
+
+def test_the_page_of_another_name_is_refused(page: Browser, daemon: Daemon) -> None:
+    seen = page.converse(f"ws://localhost:{daemon.port}/", close=NORMAL)
+    assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
+    assert daemon.logged(REFUSED).endswith(f"origin http://127.0.0.1:{daemon.port}")
+
+
+def test_a_page_without_a_host_is_refused(chromium: Browser, daemon: Daemon) -> None:
+    chromium.open("data:text/html,<title>of nobody</title>")
+    seen = chromium.converse(url(daemon), close=NORMAL)
+    assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
+    assert daemon.logged(REFUSED).endswith("origin null")
+
+
+def test_a_foreign_page_comes_in_where_it_may(
+    page: Browser, daemon: Daemon, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    with running(tmp_path / "other", "--origin", f"http://127.0.0.1:{daemon.port}") as other:
+        seen = page.converse(url(other), sends=["hello"], echoes=1, close=NORMAL)
+        assert (seen["received"], seen["code"]) == (["hello"], 1000)
+
+
+# The console, as a person uses it.
+
+
+def test_the_console_is_used(page: Browser, daemon: Daemon) -> None:
+    assert page.driver.title == "closed - txhixie console"
+    assert page.element("url").get_attribute("value") == url(daemon)
+    assert not page.element("send").is_enabled()
+    page.element("subprotocol").send_keys("sample")
+    page.element("connect").click()
+    page.awaits("state", "open")
+    assert (page.text("dialect"), page.text("protocol")) == ("rfc6455", "sample")
+    assert page.text("extensions").startswith("permessage-deflate")
+
+    typed = page.driver.switch_to.active_element  # whoever connects types next
+    assert typed.get_attribute("id") == "message"
+    typed.send_keys("Hello, WebSocket", ENTER)
+    page.awaits("received", "1")
+    typed.send_keys("<b>not bold</b> \u20ac")
+    page.element("send").click()
+    page.awaits("received", "2")
+    page.driver.find_element("xpath", "//summary[.='Send binary']").click()
+    page.element("hex").send_keys("00 ff 48 69")
+    page.element("sendhex").click()
+    page.awaits("received", "3")
+
+    entries = page.driver.find_elements("css selector", "#log .entry")
+    told = [
+        (
+            entry.get_attribute("data-direction"),
+            entry.get_attribute("data-kind"),
+            entry.find_element("class name", "payload").text,
+        )
+        for entry in entries
+    ]
+    assert told == [
+        (direction, kind, text)
+        for kind, text in [
+            ("text", "Hello, WebSocket"),
+            ("text", "<b>not bold</b> \u20ac"),
+            ("binary", "00 ff 48 69"),
+        ]
+        for direction in ("out", "in")
+    ]
+    assert re.fullmatch(r"last [\d.,]+ ms\s+median [\d.,]+ ms of 3", page.text("latency"))
+    page.photograph(ARTEFACTS / "console.png")
+
+    page.element("disconnect").click()
+    page.awaits("state", "closed")
+    assert page.text("closecode") == "1000"
+    assert page.text("notice").startswith("Closed after")
+    assert not page.element("send").is_enabled()
+    page.photograph(ARTEFACTS / "console-closed.png")
+    assert not page.complaints()
+    assert "3 received, 3 sent" in daemon.logged("ended with 1000")
+
+
+def test_the_console_says_that_it_could_not_connect(page: Browser, daemon: Daemon) -> None:
+    daemon.terminate()
+    daemon.ended()
+    page.element("connect").click()
+    page.awaits("notice", "Could not connect")
+    assert page.text("state") == "closed"
+    assert page.text("closecode") == "1006"
+
+
+def test_the_console_of_2009_still_works(page: Browser, daemon: Daemon) -> None:
+    page.open(f"http://127.0.0.1:{daemon.port}/2009")
+    page.element("connect").click()
+    page.awaits("state", "open")
+    page.element("message").send_keys("Hello, WebSocket", ENTER)
+    page.awaits("counts", "1 sent, 1 received")
+    assert page.text("log").count("Hello, WebSocket") == 2
+    page.photograph(ARTEFACTS / "console2009.png")
+    page.element("close").click()
+    page.awaits("state", "closed")
+    assert not page.complaints()

@@ -1,0 +1,31 @@
+"""The server that the Autobahn testsuite's client is set on: `echo_server.py PORT`.
+
+The defaults, with two limits raised: section 9 of the suite sends 16 MiB in fragments of 64 bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.logger import globalLogBeginner, textFileLogObserver
+
+from txhixie import HixieServerFactory
+from txhixie.limits import Limits
+from txhixie.services.echo import EchoApplications
+
+LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
+
+
+def main() -> None:
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
+    reactor = cast(Any, installed_reactor)
+    endpoint = TCP4ServerEndpoint(reactor, int(sys.argv[1]), interface="127.0.0.1")
+    endpoint.listen(HixieServerFactory(EchoApplications(), limits=LIMITS))
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()

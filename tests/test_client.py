@@ -10,14 +10,16 @@ from twisted.python.failure import Failure
 
 from support import connection
 from support.connection import (
+    HIXIE,
+    MODERN,
     NAMES,
+    ORIGIN_FIELDS,
     Applications,
     Broken,
     ClientEnd,
     Log,
     Recorder,
     fails,
-    text,
 )
 from txhixie import (
     AbruptClose,
@@ -30,11 +32,14 @@ from txhixie import (
     NotOpen,
     Refused,
 )
+from txhixie.extensions.permessage_deflate import PermessageDeflate
 from txhixie.wire.head import Head
 
 log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
+hixie = pytest.mark.parametrize("dialect", HIXIE)
+modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 class Fired:
@@ -104,7 +109,7 @@ def test_the_request_says_what_the_factory_was_told(dialect: str) -> None:
         headers=((b"Cookie", b"c=d"),),
     )
     lines = end.request.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    field = b"WebSocket-Origin" if dialect == "hixie-54" else b"Origin"
+    field = ORIGIN_FIELDS.get(dialect, "Origin").encode()
     assert lines[0] == b"GET /a?b HTTP/1.1"
     assert b"Host: example.com:8443" in lines
     assert field + b": http://page.example" in lines
@@ -131,7 +136,7 @@ def test_a_factory_is_not_made_of_what_no_request_can_say(url: str, options: Any
         HixieClientFactory(url, Applications(), **options)
 
 
-@each
+@hixie
 def test_a_factory_is_not_made_for_more_subprotocols_than_there_is_room_for(dialect: str) -> None:
     with pytest.raises(CannotCarry):
         HixieClientFactory(
@@ -149,19 +154,19 @@ def test_it_is_open_when_the_answer_has_come(dialect: str, size: int | None) -> 
     assert application.told == ["started"]
     with pytest.raises(NotOpen):
         application.transport.sendTextMessage("too early")
-    end.receive(end.answer() + text("hello"), size)
+    end.receive(end.answer() + end.peer.text("hello"), size)
     assert fired.result is application
     assert application.told == ["started", "finished", "text"]
     assert Fired(end.protocol.whenOpen()).result is application
     application.transport.sendTextMessage("there")
-    assert end.wire.written == text("there")
+    assert end.wire.written == end.own.text("there")
     end.done()
 
 
 @each
 def test_it_knows_what_was_granted(dialect: str) -> None:
     end, application, _ = waiting(dialect, subprotocols=["chat"])
-    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    name = connection.subprotocol_field(dialect)
     end.receive(end.answer(f"{name}: chat", "Set-Cookie: a=b"))
     agreement = application.transport.agreement
     assert agreement is not None
@@ -170,7 +175,7 @@ def test_it_knows_what_was_granted(dialect: str) -> None:
     end.done()
 
 
-@each
+@hixie
 def test_a_subprotocol_nobody_asked_for_is_ignored(dialect: str) -> None:
     """eventlet and txWS send one."""
     end, application, fired = waiting(dialect)
@@ -201,7 +206,7 @@ def test_everybody_who_waits_is_told_and_may_ask_again() -> None:
 # No.
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@hixie
 @pytest.mark.parametrize(
     ("changed", "check"),
     [
@@ -236,7 +241,7 @@ def alternatives(check: str) -> list[str]:
     return words
 
 
-@each
+@hixie
 @pytest.mark.parametrize(
     ("more", "check"),
     [
@@ -258,15 +263,185 @@ def test_each_further_field_that_spoils_it_is_a_bad_answer(
     assert reason.check.startswith(check)
 
 
-@each
+@hixie
 @pytest.mark.parametrize("said", [None, "other", "Chat"])
 def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
     dialect: str, said: str | None
 ) -> None:
     end, application, fired = waiting(dialect, subprotocols=["chat"])
-    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    name = connection.subprotocol_field(dialect)
     end.receive(end.answer(*([f"{name}: {said}"] if said else [])))
     assert isinstance(failed(end, application, fired), BadAnswer)
+
+
+@modern
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"status": "HTTP/1.1"}, "status-line"),
+        ({"status": "nonsense"}, "status-line"),
+        ({"upgrade": None}, "upgrade"),
+        ({"upgrade": "h2c"}, "upgrade"),
+        ({"upgrade": "websocket, h2c"}, "upgrade"),
+        ({"connection": None}, "connection"),
+        ({"connection": "keep-alive"}, "connection"),
+        ({"accept": None}, "accept"),
+        ({"accept": ""}, "accept"),
+        ({"accept": connection.ACCEPT}, "accept"),
+    ],
+)
+def test_each_wrong_field_of_a_modern_answer_is_a_bad_answer(
+    dialect: str, changed: dict[str, str | None], check: str
+) -> None:
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer(**changed))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check == check
+
+
+@modern
+@pytest.mark.parametrize(
+    ("line", "check"),
+    [
+        ("Upgrade: websocket", "upgrade"),
+        ("Sec-WebSocket-Accept: x", "accept"),
+        ("Sec-WebSocket-Protocol: unasked", "protocol-mismatch"),
+        ("Sec-WebSocket-Protocol: Chat", "protocol-mismatch"),
+        ("Sec-WebSocket-Protocol: chat, other", "protocol-mismatch"),
+        ("Sec-WebSocket-Extensions: x-webkit-deflate-frame", "extension"),
+        ("Sec-WebSocket-Extensions: permessage-deflate; unknown", "extension"),
+        ("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7", "extension"),
+        ("Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate", "extension"),
+        ("Sec-WebSocket-Extensions: ;", "extension"),
+    ],
+)
+def test_each_further_field_that_spoils_a_modern_answer_is_a_bad_answer(
+    dialect: str, line: str, check: str
+) -> None:
+    end, application, fired = waiting(dialect, subprotocols=["chat", "other"])
+    end.receive(end.answer(line))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check == check
+
+
+@modern
+def test_a_server_need_not_forget_unless_that_was_asked_for(dialect: str) -> None:
+    """Many servers answer with the name alone, whatever they were asked."""
+    plain = "Sec-WebSocket-Extensions: permessage-deflate"
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer(plain))
+    assert fired.result is application
+    end.done()
+    end, application, fired = waiting(dialect, extensions=[PermessageDeflate()])
+    end.receive(end.answer(plain))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check == "extension"
+
+
+GRANTED = (
+    "Sec-WebSocket-Extensions: permessage-deflate; "
+    "server_no_context_takeover; client_no_context_takeover"
+)
+
+
+@modern
+def test_compression_is_asked_for_and_used_when_it_is_granted(dialect: str) -> None:
+    end, application, fired = waiting(dialect)
+    assert b"\r\nSec-WebSocket-Extensions: permessage-deflate; " in end.request
+    end.receive(end.answer(GRANTED) + end.peer.frame(1, DEFLATED_HELLO, reserved=0x40))
+    assert fired.result is application
+    assert application.messages == ["Hello"]
+    application.transport.sendTextMessage("ha" * 500)
+    assert end.wire.written[0] == 0xC1
+    assert len(end.wire.taken()) < 50
+    application.transport.sendTextMessage("ha" * 500, compress=False)
+    assert end.wire.taken() == end.own.text("ha" * 500)
+    end.done()
+
+
+DEFLATED_HELLO = bytes.fromhex("f248cdc9c90700")
+
+
+@modern
+def test_compression_that_is_not_granted_is_not_used(dialect: str) -> None:
+    end, application, _ = waiting(dialect)
+    end.receive(end.answer())
+    application.transport.sendTextMessage("ha" * 500, compress=True)
+    assert end.wire.written == end.own.text("ha" * 500)
+    end.done()
+
+
+@modern
+def test_a_client_without_extensions_asks_for_none_and_takes_none(dialect: str) -> None:
+    end, application, fired = waiting(dialect, extensions=())
+    assert b"Extensions" not in end.request
+    end.receive(end.answer(GRANTED))
+    reason = failed(end, application, fired)
+    assert isinstance(reason, BadAnswer)
+    assert reason.check == "extension"
+
+
+@hixie
+def test_no_hixie_client_asks_for_compression(dialect: str) -> None:
+    end, _, _ = waiting(dialect)
+    assert b"Extensions" not in end.request
+    end.done()
+
+
+@modern
+def test_of_several_subprotocols_the_one_that_was_granted_is_known(dialect: str) -> None:
+    end, application, _ = waiting(dialect, subprotocols=["a", "b"])
+    assert b"\r\nSec-WebSocket-Protocol: a, b\r\n" in end.request
+    end.receive(end.answer("Sec-WebSocket-Protocol: b"))
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol == "b"
+    end.done()
+
+
+@modern
+def test_a_server_may_grant_none_of_the_subprotocols(dialect: str) -> None:
+    """RFC 6455 lets it stand; whether it will do is the application's to say."""
+    end, application, fired = waiting(dialect, subprotocols=["a"])
+    end.receive(end.answer())
+    assert fired.result is application
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol is None
+    end.done()
+
+
+@modern
+def test_a_modern_client_has_no_origin_unless_it_is_told(dialect: str) -> None:
+    end, _, _ = waiting(dialect)
+    assert b"Origin" not in end.request
+    end.done()
+
+
+@modern
+def test_a_list_of_connection_tokens_will_do(dialect: str) -> None:
+    """Firefox's peers and many proxies send ``keep-alive, Upgrade``."""
+    end, application, fired = waiting(dialect)
+    end.receive(end.answer(connection="keep-alive, upgrade", upgrade="WebSocket"))
+    assert fired.result is application
+    end.done()
+
+
+@each
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 401, 407, 426])
+def test_a_redirect_is_a_refusal_that_says_where_to(dialect: str, status: int) -> None:
+    """None is followed: whoever asked knows whether he wants to."""
+    end, application, fired = waiting(dialect)
+    end.receive(
+        b"HTTP/1.1 %d Whatever\r\nLocation: ws://elsewhere.example/\r\n"
+        b"Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n" % status
+    )
+    reason = failed(end, application, fired)
+    assert isinstance(reason, Refused)
+    assert reason.status == status
+    assert (b"location", b"ws://elsewhere.example/") in reason.headers
+    assert (b"sec-websocket-version", b"13") in reason.headers
 
 
 def test_sixteen_other_bytes_are_a_bad_answer() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import LIMITS, PATIENCE, Talk
+from support.talk import LIMITS, PART, PATIENCE, Talk
 from support.vectors import VECTORS, Item, padded
 from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way, splits
 from txhixie.conversation import Conversation
@@ -285,7 +285,7 @@ def test_the_peers_close_is_answered(side: str) -> None:
     for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
         talk = Talk("hixie-76", side).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
-        assert talk.effects.events == [("write", CLOSE), ("deadline", PATIENCE), ("drop", False)]
+        assert talk.effects.events == [("write", CLOSE), ("deadline", PATIENCE), PART]
         talk.assert_ended(NO_CODE, "", "peer", True)
         talk.assert_refuses_to_send()
         assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
@@ -302,7 +302,7 @@ def test_our_close_waits_for_the_peers(side: str) -> None:
         talk.assert_ended(NO_CODE, "", "us", False)
         talk.assert_refuses_to_send()
         assert talk.receive(*chunks).heard == []
-        assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+        assert talk.effects.taken() == [("deadline", PATIENCE), PART]
         talk.assert_ended(NO_CODE, "", "us", True)
         assert talk.conversation.received == 0
 
@@ -593,7 +593,7 @@ def test_a_message_inside_another_is_a_broken_rule() -> None:
 def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
     """A server then ends the connection; a client waits until it has."""
     talk = scripted((Opcode.CLOSE, b"1001", True, 0, True), text(b"after"), side=side)
-    last = [] if side == Side.CLIENT else [("drop", False)]
+    last = [] if side == Side.CLIENT else [PART]
     assert talk.effects.events == [("write", b"close:1001"), ("deadline", PATIENCE), *last]
     talk.assert_ended(1001, "read", "peer", True)
     assert talk.heard == []

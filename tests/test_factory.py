@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from support import connection
 from support.connection import (
     CLOSE,
+    CLOSING,
     NAMES,
     Applications,
     ClientEnd,
@@ -21,7 +22,7 @@ from support.connection import (
     request,
     whole_request,
 )
-from txhixie import HixieClientFactory, HixieServerFactory, Limits
+from txhixie import HixieClientFactory, HixieServerFactory, Limits, UsageError
 
 log = connection.log
 
@@ -75,10 +76,10 @@ def test_closeAll_closes_each_the_dialects_way_and_says_when_the_last_has_ended(
     first = fired(end.factory.closeAll())
     second = fired(end.factory.closeAll())
     for one in ends:
-        assert one.wire.written == (CLOSE if dialect == "hixie-76" else b"")
-        if dialect == "hixie-76":
-            one.receive(CLOSE)
-        assert one.wire.endings == ["lose" if dialect == "hixie-76" else "lose write"]
+        assert one.wire.written == one.own.close(1001)
+        if dialect in CLOSING:
+            one.receive(one.peer.close(1001))
+        assert one.wire.endings == ["lose" if dialect in CLOSING else "lose write"]
     ends[0].lose()
     assert first == second == []
     ends[1].lose()
@@ -143,6 +144,37 @@ def test_closeAll_of_a_client_factory_closes_too() -> None:
     assert done == [None]
     end.done()
     opening.done()
+
+
+@pytest.mark.parametrize("code", [999, 1004, 1006, 1015, 5000])
+def test_closeAll_with_a_code_that_is_never_sent_closes_nobody(code: int) -> None:
+    end = ServerEnd(Applications(Recorder))
+    ends = [end, *(End(end.factory.buildProtocol(None), end.clock) for _ in NAMES)]
+    for one, dialect in zip(ends, [*NAMES, NAMES[0]], strict=True):
+        one.receive(whole_request(dialect))
+        one.wire.calls.clear()
+    with pytest.raises(UsageError, match=f"^{code} is no code"):
+        end.factory.closeAll(code)
+    assert [one.wire.calls for one in ends] == [[]] * len(ends)
+    for one in ends:
+        one.lose()
+    end.done()
+
+
+def test_closeAll_tells_each_the_code_and_the_reason_where_there_are_any() -> None:
+    end = ServerEnd(Applications(Recorder))
+    old = End(end.factory.buildProtocol(None), end.clock)
+    end.receive(whole_request("rfc6455"))
+    old.receive(whole_request("hixie-76"))
+    for one in (end, old):
+        one.wire.calls.clear()
+    done = fired(end.factory.closeAll(1012, "back in a minute"))
+    assert end.wire.written == end.own.close(1012, "back in a minute")
+    assert old.wire.written == CLOSE
+    for one in (end, old):
+        one.lose()
+    assert done == [None]
+    end.done()
 
 
 def test_who_no_longer_wants_to_know_may_cancel() -> None:

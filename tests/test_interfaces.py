@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionClosed, ConnectionDone, ConnectionL
 from twisted.python.failure import Failure
 from twisted.web import websocket
 
-from support.connection import Plain, Recorder, opened
+from support.connection import NAMES, Plain, Recorder, opened
 from txhixie import (
     AbruptClose,
     Accepted,
@@ -20,6 +20,7 @@ from txhixie import (
     WebSocketTransport,
 )
 from txhixie.lifecycle import Ended
+from txhixie.wire.frame import Side
 
 if TYPE_CHECKING:
     # Read by mypy and by nobody else.
@@ -59,6 +60,24 @@ def test_both_sides_have_all_that_is_promised(protocol: type) -> None:
     assert all(
         hasattr(protocol, name) or name in ("offer",) for name in methods(WebSocketTransport)
     )
+    end.done()
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
+def test_whatever_the_dialect_an_application_meets_the_same(dialect: str, side: str) -> None:
+    """Also what only some dialects can use may be said in all."""
+    end, application = opened(dialect, side=side, binary=True)
+    transport = application.transport
+    assert transport.offer.dialect == dialect
+    assert transport.agreement is not None
+    assert transport.agreement.extensions == ()
+    assert transport.latency is None
+    assert not transport.full
+    for compress in (None, True, False):
+        transport.sendTextMessage("hello", compress)
+        transport.sendBytesMessage(b"hello", compress=compress)
+    assert end.wire.written == (end.own.text("hello") + end.own.binary(b"hello")) * 3
     end.done()
 
 

@@ -11,14 +11,14 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from support import connection
 from support.connection import (
-    CLOSE,
+    CLOSING,
+    MODERN,
     NAMES,
     Answering,
     Applications,
     Log,
     Recorder,
     ServerEnd,
-    text,
     whole_request,
 )
 from txhixie import Accepted, Limits, Refusal
@@ -27,6 +27,7 @@ from txhixie.journal import shown, shownAddress
 log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
+modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 @given(st.text())
@@ -65,7 +66,7 @@ def test_a_UNIX_socket_with_a_line_in_its_name_stays_one_line() -> None:
 def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications())
     end.receive(whole_request(dialect))
-    end.receive(text("hello"))
+    end.receive(end.peer.text("hello"))
     end.done()
     assert log.lines() == []
 
@@ -74,24 +75,50 @@ def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
 def test_who_asks_for_it_reads_of_every_opening_and_ending(dialect: str, log: Log) -> None:
     accepted = Accepted(connection.echo(), "chat")
     end = ServerEnd(Answering(lambda offer: accepted), logConnections=True)
-    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    name = connection.subprotocol_field(dialect)
     end.receive(whole_request(dialect, f"{name}: chat"))
-    end.receive(text("hello") * 3)
+    end.receive(end.peer.text("hello") * 3)
     end.clock.advance(1.5)
-    if dialect == "hixie-76":
-        end.receive(CLOSE)
+    if dialect in CLOSING:
+        end.receive(end.peer.close(1001, "leaving\n"))
     end.done()
+    told = "1001 (leaving\\n)" if dialect in MODERN else "1005"
     assert log.lines() == [
         f"192.0.2.1:54321 opened /demo in {dialect}, origin http://example.com, subprotocol chat",
-        "192.0.2.1:54321 ended with 1005 by peer, 3 received, 3 sent, 1.5 s",
+        f"192.0.2.1:54321 ended with {told} by peer, 3 received, 3 sent, 1.5 s",
     ]
+
+
+@modern
+def test_the_line_of_an_opening_names_what_was_agreed(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications(), logConnections=True)
+    offered = "Sec-WebSocket-Extensions: x-unknown, permessage-deflate; client_max_window_bits"
+    end.receive(whole_request(dialect, offered, origin=None))
+    (line,) = log.lines()
+    assert line == (f"192.0.2.1:54321 opened /demo in {dialect}, origin none, permessage-deflate")
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize(
+    ("code", "lines"), [(1000, 0), (1001, 0), (None, 0), (1003, 1), (1011, 1), (4000, 1)]
+)
+def test_a_close_that_complains_always_has_its_line(
+    dialect: str, code: int | None, lines: int, log: Log
+) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    end.receive(end.peer.close(code, "why\x1b[31m" if code is not None else ""))
+    end.done()
+    assert len(log.lines()) == lines
+    assert all(f"ended with {code} (why\\x1b[31m) by peer" in line for line in log.lines())
 
 
 @each
 def test_a_broken_rule_always_has_its_line(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications(Recorder), limits=Limits(message_size=5))
     end.receive(whole_request(dialect))
-    end.receive(text("too long"))
+    end.receive(end.peer.text("too long"))
     end.done()
     (line,) = log.lines()
     assert "ended with 1009" in line

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import FrozenInstanceError, fields
+from random import Random
 
 import pytest
 
@@ -30,6 +32,15 @@ def test_a_frame_is_never_larger_than_a_message() -> None:
     assert Limits(message_size=10).largest_frame == 10
     assert Limits(message_size=10, frame_size=4).largest_frame == 4
     assert Limits(message_size=10, frame_size=20).largest_frame == 10
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
+def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -> None:
+    """By no more than what zlib adds at its worst; a limit for frames that was set is a limit."""
+    worst = zlib.compressobj(1, zlib.DEFLATED, -15, 1)
+    grown = len(worst.compress(Random(1).randbytes(size)) + worst.flush(zlib.Z_SYNC_FLUSH))
+    assert grown <= Limits(message_size=size).largest_transformed_frame < size * 1.1 + 100
+    assert Limits(message_size=size, frame_size=7).largest_transformed_frame == min(size, 7)
 
 
 def test_limits_do_not_change() -> None:

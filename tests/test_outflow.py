@@ -7,8 +7,10 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
 from support import connection
-from support.connection import Applications, Recorder, ServerEnd, Source, Wire, opened
+from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, Wire, opened
+from txhixie import AbruptClose, Limits, NotOpen
 from txhixie.outflow import Outflow
+from txhixie.wire.frame import Side
 
 log = connection.log
 
@@ -140,3 +142,84 @@ def test_a_producer_that_writes_when_it_is_resumed_is_heard_in_order() -> None:
     assert eager.told == ["pause", "resume", "pause", "resume"]
     assert end.wire.written == connection.text("more") * 2
     end.done()
+
+
+# What waits for a peer that does not read.
+
+each = pytest.mark.parametrize("dialect", NAMES)
+both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
+LITTLE = Limits(unsent_size=10_000)
+
+
+@both
+@each
+def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
+    dialect: str, side: str
+) -> None:
+    end, application = opened(dialect, side=side, limits=LITTLE)
+    end.wire.producer.pauseProducing()
+    for _ in range(9):
+        application.transport.sendTextMessage("x" * 1000)
+    assert end.wire.endings == []
+    application.transport.sendTextMessage("x" * 1000)
+    assert end.wire.endings == ["abort"]
+    assert len(end.wire.written) <= LITTLE.unsent_size
+    with pytest.raises(NotOpen):
+        application.transport.sendTextMessage("x")
+    end.receive(end.peer.text("not heard"))
+    end.lose()
+    assert isinstance(application.lost, AbruptClose)
+    assert application.lost.ended == (1006, "it does not read what is sent to it", "us", False)
+    assert application.messages == []
+    end.done()
+
+
+def test_while_it_is_not_full_it_may_be_sent_whatever_it_is() -> None:
+    end, application = opened("rfc6455", limits=LITTLE)
+    for _ in range(100):
+        application.transport.sendTextMessage("x" * 1000)
+    application.transport.sendTextMessage("x" * 100_000)
+    assert end.wire.endings == []
+    end.done()
+
+
+def test_whoever_reads_in_the_end_has_the_whole_measure_again() -> None:
+    end, application = opened("rfc6455", limits=LITTLE)
+    for _ in range(5):
+        end.wire.producer.pauseProducing()
+        for _ in range(9):
+            application.transport.sendTextMessage("x" * 1000)
+        end.wire.producer.resumeProducing()
+    assert end.wire.endings == []
+    end.done()
+
+
+def test_replies_of_one_read_count_too() -> None:
+    """An echo whose peer sends much and reads nothing."""
+    answers = Recorder(text=lambda a: a.transport.sendTextMessage("x" * 1000))
+    end, application = opened("rfc6455", answers, limits=Limits(unsent_size=200_000))
+    end.wire.producer.pauseProducing()
+    for _ in range(10):
+        end.receive(end.peer.text("?") * 100)
+    assert end.wire.endings == ["abort"]
+    assert len(end.wire.written) <= 200_000
+    assert len(application.messages) <= 300
+    end.lose()
+    assert isinstance(application.lost, AbruptClose)
+    end.done()
+
+
+def test_what_one_does_not_read_is_no_matter_to_the_others() -> None:
+    applications = Applications(Recorder)
+    end = ServerEnd(applications, limits=LITTLE)
+    other = connection.End(end.factory.buildProtocol(None), end.clock)
+    for one in (end, other):
+        one.receive(connection.request("rfc6455"))
+    end.wire.producer.pauseProducing()
+    applications.made[0].transport.sendTextMessage("x" * 20_000)
+    assert end.wire.endings == ["abort"]
+    assert other.wire.endings == []
+    applications.made[1].transport.sendTextMessage("hello")
+    assert other.wire.written.endswith(other.own.text("hello"))
+    end.lose()
+    other.done()

@@ -11,8 +11,12 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from support import connection
 from support.connection import (
+    ACCEPT,
+    HIXIE,
     KEY3,
+    MODERN,
     NAMES,
+    NONCE,
     PROOF,
     Answering,
     Applications,
@@ -30,11 +34,14 @@ from support.connection import (
     text,
     whole_request,
 )
+from support.wire import MASK
 from txhixie import AbruptClose, Accepted, HixieServerFactory, Limits, NotOpen, Offer, Refusal
 
 log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
+hixie = pytest.mark.parametrize("dialect", HIXIE)
+modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 def answered(end: End) -> list[bytes]:
@@ -106,8 +113,8 @@ def test_a_request_may_come_in_pieces(dialect: str, size: int) -> None:
     whole.receive(whole_request(dialect))
     pieces.receive(whole_request(dialect), size)
     assert pieces.wire.written == whole.wire.written
-    pieces.receive(text("hello"), size)
-    assert pieces.wire.written.endswith(text("hello"))
+    pieces.receive(pieces.peer.text("hello"), size)
+    assert pieces.wire.written.endswith(pieces.own.text("hello"))
     whole.done()
     pieces.done()
 
@@ -131,7 +138,7 @@ def test_a_page_without_an_origin_is_a_program(dialect: str) -> None:
     end.done()
 
 
-@each
+@hixie
 @pytest.mark.parametrize("secure", [True, False])
 def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bool) -> None:
     end = ServerEnd(Applications(), secure=secure)
@@ -188,12 +195,60 @@ def test_a_bad_request_gets_its_status_and_one_line(
 
 
 def test_who_is_not_understood_is_told_what_is() -> None:
-    end = ServerEnd(Applications(), dialects=NAMES)
-    end.receive(request("hixie-75", "Sec-WebSocket-Version: 13"))
+    end = ServerEnd(Applications(), dialects=HIXIE)
+    end.receive(request("rfc6455"))
     lines = answered(end)
     assert b"Upgrade: WebSocket" in lines
     assert b"Connection: Upgrade, close" in lines
+    assert not any(line.startswith(b"Sec-WebSocket-Version") for line in lines)
     assert b"hixie-54, hixie-75, hixie-76" in refused(end, 426)
+
+
+@pytest.mark.parametrize("version", ["0", "1", "4", "5", "6", "9", "12", "14", "013", "13, 8", ""])
+def test_a_version_there_is_not_is_answered_with_those_there_are(version: str, log: Log) -> None:
+    end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
+    end.receive(
+        request("rfc6455").replace(b"Version: 13", b"Version: " + version.encode("ascii")),
+    )
+    lines = answered(end)
+    assert lines[0] == b"HTTP/1.1 426 Upgrade Required"
+    assert b"Upgrade: WebSocket" in lines
+    assert b"Connection: Upgrade, close" in lines
+    assert b"Sec-WebSocket-Version: 13, 8, 7" in lines
+    assert b"hybi-07, hybi-08, rfc6455" in refused(end, 426)
+    assert len(log.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoken", "listed"),
+    [(["rfc6455"], b"13"), (["hybi-07", "rfc6455", "hixie-76"], b"13, 7"), (["hybi-08"], b"8")],
+)
+def test_of_the_versions_only_those_spoken_are_listed(spoken: list[str], listed: bytes) -> None:
+    end = ServerEnd(Applications(), dialects=spoken)
+    end.receive(request("rfc6455").replace(b"Version: 13", b"Version: 6"))
+    assert b"Sec-WebSocket-Version: " + listed in answered(end)
+    refused(end, 426)
+
+
+@modern
+def test_the_key_of_the_RFC_is_answered_as_in_the_RFC(dialect: str) -> None:
+    end = ServerEnd(Applications())
+    end.receive(request(dialect))
+    assert answered(end) == [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + ACCEPT.encode(),
+    ]
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize("key", ["", "x", "dGhlIHNhbXBsZQ==!"])
+def test_a_key_that_is_none_is_400(dialect: str, key: str) -> None:
+    end = ServerEnd(Applications())
+    end.receive(request(dialect).replace(NONCE.encode(), key.encode()))
+    assert b"Sec-WebSocket-Key" in refused(end, 400)
 
 
 @each
@@ -299,14 +354,14 @@ def test_an_application_may_be_answered_now_or_later(dialect: str, wrap: str) ->
         later.callback(application)
     assert status_of(end.wire.written) == 101
     assert application.told == ["started", "finished"]
-    end.receive(text("hello"))
-    assert end.wire.written.endswith(text("hello"))
+    end.receive(end.peer.text("hello"))
+    assert end.wire.written.endswith(end.own.text("hello"))
     end.done()
 
 
 @each
 def test_the_application_is_told_what_was_asked_and_granted(dialect: str) -> None:
-    name = "Sec-WebSocket-Protocol" if dialect == "hixie-76" else "WebSocket-Protocol"
+    name = connection.subprotocol_field(dialect)
     application = Recorder()
     accepted = Accepted(application, "chat", ((b"Set-Cookie", b"a=b"),))
     offers: list[Offer] = []
@@ -342,6 +397,110 @@ def test_the_factory_chooses_a_subprotocol_where_the_application_does_not(
     end.receive(whole_request("hixie-76", "Sec-WebSocket-Protocol: c,b"))
     assert application.transport.agreement is not None
     assert application.transport.agreement.subprotocol == granted
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize(
+    ("choice", "granted"),
+    [
+        ((), None),
+        (["b", "c"], "b"),
+        (["c", "b"], "c"),
+        (["a"], None),
+        (lambda offer: offer.subprotocols[-1], "b"),
+        (lambda offer: None, None),
+    ],
+)
+def test_of_a_list_of_subprotocols_the_servers_preference_is_granted(
+    dialect: str, choice: Any, granted: str | None
+) -> None:
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application), subprotocols=choice)
+    end.receive(request(dialect, "Sec-WebSocket-Protocol: c", "sec-websocket-protocol: x, b"))
+    assert application.transport.offer.subprotocols == ("c", "x", "b")
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol == granted
+    said = [line for line in answered(end) if b"Protocol:" in line]
+    assert said == ([f"Sec-WebSocket-Protocol: {granted}".encode()] if granted else [])
+    end.done()
+
+
+@modern
+def test_what_the_application_accepts_goes_before_what_the_factory_would_choose(
+    dialect: str,
+) -> None:
+    for chosen in ("b", None):
+        accepted = Accepted(Recorder(), chosen)
+        end = ServerEnd(Answering(lambda offer, a=accepted: a), subprotocols=["c"])  # type: ignore[misc]
+        end.receive(request(dialect, "Sec-WebSocket-Protocol: c, b"))
+        assert end.protocol.agreement is not None
+        assert end.protocol.agreement.subprotocol == chosen
+        end.done()
+
+
+# Extensions.
+
+OFFERED = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+
+@modern
+def test_compression_is_granted_to_whoever_offers_it(dialect: str) -> None:
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(request(dialect, OFFERED))
+    (line,) = [line for line in answered(end) if b"Extensions" in line]
+    assert line.startswith(b"Sec-WebSocket-Extensions: permessage-deflate")
+    assert application.transport.agreement is not None
+    assert [name for name, _ in application.transport.agreement.extensions] == [
+        "permessage-deflate"
+    ]
+    end.wire.taken()
+    application.transport.sendTextMessage("ha" * 500)
+    assert end.wire.written[0] == 0xC1
+    assert len(end.wire.taken()) < 50
+    application.transport.sendTextMessage("ha" * 500, compress=False)
+    assert end.wire.taken() == end.own.text("ha" * 500)
+    application.transport.sendTextMessage("ha" * 50)  # below the threshold
+    assert end.wire.taken() == end.own.text("ha" * 50)
+    application.transport.sendTextMessage("ha" * 50, compress=True)
+    assert end.wire.taken()[0] == 0xC1
+    end.receive(end.peer.frame(1, bytes.fromhex("f248cdc9c90700"), reserved=0x40))
+    assert application.messages == ["Hello"]
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({"extensions": ()}, [OFFERED]),
+        ({}, []),
+        ({}, ["Sec-WebSocket-Extensions: deflate-stream, x-unknown; a=1"]),
+        ({}, ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8"]),
+    ],
+)
+def test_without_extensions_of_either_side_nothing_is_compressed(
+    dialect: str, options: Any, more: list[str]
+) -> None:
+    application = Recorder()
+    end = ServerEnd(Applications(lambda: application), **options)
+    end.receive(request(dialect, *more))
+    assert b"Extensions" not in end.wire.taken()
+    application.transport.sendTextMessage("ha" * 500, compress=True)
+    assert end.wire.taken() == end.own.text("ha" * 500)
+    end.receive(end.peer.frame(1, bytes.fromhex("f248cdc9c90700"), reserved=0x40))
+    assert end.wire.written == end.own.close(1002, "a reserved bit that no extension has taken")
+    end.done()
+
+
+@hixie
+def test_a_hixie_client_that_offers_compression_is_spoken_to_plainly(dialect: str) -> None:
+    end = ServerEnd(Applications(echo))
+    end.receive(whole_request(dialect, OFFERED))
+    assert b"Extensions" not in end.wire.taken()
+    end.receive(end.peer.text("ha" * 500))
+    assert end.wire.written == end.own.text("ha" * 500)
     end.done()
 
 
@@ -518,14 +677,69 @@ def test_a_coroutine_hears_that_it_is_cancelled(log: Log) -> None:
     end.done()
 
 
-@each
+@hixie
 def test_a_client_that_does_not_wait_for_the_decision_is_refused(dialect: str, log: Log) -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request(dialect))
-    end.receive(text("early"))
+    end.receive(end.peer.text("early"))
     assert waiting.cancelled == 1
     refused(end, 400)
+
+
+@modern
+@pytest.mark.parametrize("size", [None, 7])
+def test_what_a_modern_client_says_too_early_is_kept_and_heard_once_it_is_agreed(
+    dialect: str, size: int | None
+) -> None:
+    waiting, application = Waiting(), echo()
+    end = ServerEnd(waiting)
+    peer = connection.Voice(dialect, MASK)
+    end.receive(request(dialect) + peer.text("one"))
+    end.receive(peer.text("two", "three") + peer.text("four")[:-2], size)
+    assert (end.wire.written, application.told) == (b"", [])
+    waiting.decision.callback(application)
+    head, _, said = end.wire.written.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert said == end.own.text("one", "two", "three")
+    end.receive(peer.text("four")[-2:])
+    assert application.messages == ["one", "two", "three", "four"]
+    assert application.told[:3] == ["started", "finished", "text"]
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize("together", [True, False])
+def test_of_what_comes_too_early_no_more_is_kept_than_the_limit(
+    dialect: str, together: bool, log: Log
+) -> None:
+    limits = Limits(early_size=1000)
+    for size in (1000, 1001):
+        waiting, application = Waiting(), Recorder()
+        end = ServerEnd(waiting, limits=limits)
+        early = connection.Voice(dialect, MASK).text("x" * (size - 8))
+        assert len(early) == size
+        end.receive(request(dialect) + early, None if together else 100)
+        if size == 1000:
+            waiting.decision.callback(application)
+            assert application.messages == ["x" * 992]
+            end.done()
+        else:
+            # What came with the head is judged before anybody is asked.
+            assert waiting.cancelled == len(waiting.offers) == (not together)
+            refused(end, 400)
+            assert application.told == []
+
+
+@modern
+def test_frames_in_the_same_read_as_the_request_are_heard_after_it_is_open(dialect: str) -> None:
+    end = ServerEnd(Applications(echo))
+    peer = connection.Voice(dialect, MASK)
+    end.receive(request(dialect) + peer.text("hello") + peer.close(4000, "bye"))
+    assert body_of(end.wire.written) == end.own.text("hello") + end.own.close(4000, "bye")
+    assert len(end.wire.writes) == 1
+    assert end.wire.endings == ["lose"]
+    end.done()
 
 
 def test_the_eight_bytes_may_come_during_the_decision() -> None:
@@ -544,7 +758,7 @@ def test_bytes_beyond_the_eight_before_the_proof_end_it() -> None:
     application = Recorder()
     end = ServerEnd(Applications(lambda: application))
     end.receive(request("hixie-76"))
-    end.receive(KEY3 + text("early"))
+    end.receive(KEY3 + end.peer.text("early"))
     assert PROOF not in end.wire.written
     assert end.wire.endings == ["lose write"]
     end.lose()
@@ -642,7 +856,7 @@ def test_it_starts_after_the_decision_and_opens_before_the_first_message(dialect
     application = Recorder(started=tries)
     end = ServerEnd(Answering(lambda offer: application))
     end.receive(whole_request(dialect))
-    end.receive(text("hello"))
+    end.receive(end.peer.text("hello"))
     assert seen == [""]
     assert application.told == ["started", "finished", "text"]
     end.done()

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from .dialects import Version, named
 from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, Refused
-from .extensions import DEFAULT_EXTENSIONS
+from .extensions import CLIENT_EXTENSIONS
 from .extensions.extension import Extension, agree
 from .factory import HixieFactory
 from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
@@ -141,7 +141,7 @@ class HixieClientFactory(HixieFactory):
         origin: str | None = None,
         subprotocols: Iterable[str] = (),
         headers: Pairs = (),
-        extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
+        extensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),
         binary: bool = False,
         lenient: bool = False,

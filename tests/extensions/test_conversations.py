@@ -278,6 +278,31 @@ def test_a_compressed_frame_is_bounded_on_the_wire_too(side: str, ours: Extensio
 
 
 @both_sides
+@pytest.mark.parametrize("memory", [1, 8])
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
+def test_what_does_not_compress_may_grow_by_it(side: str, memory: int, size: int) -> None:
+    """A message of exactly the limit comes through, in one frame and in two; a plain one is bounded
+    as ever, and a compressed one at its header too."""
+    noise = Random(size).randbytes(size)
+    ours = replace(KEEPS, memory=memory)
+    other = Side.CLIENT if side == Side.SERVER else Side.SERVER
+    writer = Talk("rfc6455", other, transform=transforms(ours, ours)[other])
+    writer.conversation.send_bytes(noise, True)
+    [(_, payload, _, reserved)] = unframed(writer.effects.written)
+    assert (reserved, len(payload) > size) == (RSV1, True)
+    for parts in ([payload], [b"", payload]):
+        wire = b"".join(fragments(side, parts, BINARY))
+        assert talking(side, message_size=size).receive(wire).heard == [(BINARY, noise)]
+    plain = talking(side, message_size=size).receive(peer_frame(side, BINARY, bytes(size + 1)))
+    plain.assert_failed(1009, f"a frame of more than {size} bytes")
+    most = replace(LIMITS, message_size=size).largest_transformed_frame
+    header = modern_frame(BINARY, size=most + 1, reserved=RSV1, key=peer_key(side))
+    for chunks in every_way(header):
+        talk = talking(side, message_size=size).receive(*chunks)
+        talk.assert_failed(1009, f"a frame of more than {most} bytes")
+
+
+@both_sides
 def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
     """Empty ones, which inflate to nothing, too."""
     data = b"".join(fragments(side, [HELLO, b"", b"", b""]))

@@ -7,13 +7,16 @@ from .extension import Extension
 from .permessage_deflate import PermessageDeflate
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
-    # Netty's client leaves when it is told client_no_context_takeover without having asked, and when
-    # it is told a smaller window spoils what it sends, or sends nothing, for want of a good zlib. So
-    # an inflater of up to 44 KiB is kept for a peer that has sent something compressed.
+    # Netty's client leaves when it is told client_no_context_takeover without having asked; told a
+    # smaller window it spoils what it sends, or sends nothing, for want of a good zlib. So an
+    # inflater of up to 44 KiB is kept for a peer that has sent something compressed.
     PermessageDeflate(client_takeover=True),
     DeflateFrame(),
 )
 """Every extension there is, as it is agreed unless somebody says otherwise, the better first."""
 
+CLIENT_EXTENSIONS: Final[tuple[Extension, ...]] = (PermessageDeflate(server_takeover=True),)
+"""What a client asks for: not that the server forget, which many servers do not answer."""
+
 DEFAULT_EXTENSIONS: Final[tuple[Extension, ...]] = EXTENSIONS[:1]
-"""Those that are agreed on without being asked for."""
+"""Those that a server agrees on without being told to."""

@@ -285,7 +285,7 @@ def test_the_peers_close_is_answered(side: str) -> None:
     for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
         talk = Talk("hixie-76", side).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
-        assert talk.effects.events == [("write", CLOSE), ("deadline", PATIENCE), PART]
+        assert talk.effects.events == [("write", CLOSE), PART, ("deadline", PATIENCE)]
         talk.assert_ended(NO_CODE, "", "peer", True)
         talk.assert_refuses_to_send()
         assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
@@ -593,8 +593,8 @@ def test_a_message_inside_another_is_a_broken_rule() -> None:
 def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
     """A server then ends the connection; a client waits until it has."""
     talk = scripted((Opcode.CLOSE, b"1001", True, 0, True), text(b"after"), side=side)
-    last = [] if side == Side.CLIENT else [PART]
-    assert talk.effects.events == [("write", b"close:1001"), ("deadline", PATIENCE), *last]
+    first = [] if side == Side.CLIENT else [PART]
+    assert talk.effects.events == [("write", b"close:1001"), *first, ("deadline", PATIENCE)]
     talk.assert_ended(1001, "read", "peer", True)
     assert talk.heard == []
 

@@ -15,7 +15,7 @@ from .dialects import Dialect
 from .errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
 from .extensions.extension import Transform
 from .handshake.offer import Entropy
-from .lifecycle import ENDINGS, Core, Ended, Ending
+from .lifecycle import ENDINGS, Answered, Core, Ended, Ending
 from .limits import Limits
 from .port import Port
 from .wire.frame import (
@@ -307,7 +307,10 @@ class Conversation:
             frame = self.framing.encode_close(close)
         except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
             frame = self.framing.encode_close(Close(CloseCode.NO_STATUS))
-        self._begin().answered(frame)
+        if self._ending is None and not self._waits:
+            self._ending = Answered(self._core(), frame)
+        else:
+            self._begin().answered(frame)
 
     def late(self) -> None:
         """The deadline set at the Port has passed."""
@@ -327,6 +330,13 @@ class Conversation:
 
     def _begin(self) -> Ending:
         if self._ending is None:
-            waits = self._side == Side.CLIENT and self._dialect.has_codes
-            self._ending = ENDINGS[waits](Core(self._port, self._limits.close_timeout))
+            self._ending = ENDINGS[self._waits](self._core())
         return self._ending
+
+    def _core(self) -> Core:
+        return Core(self._port, self._limits.close_timeout)
+
+    @property
+    def _waits(self) -> bool:
+        """When both have said that they close, the peer is to end the connection."""
+        return self._side == Side.CLIENT and self._dialect.has_codes

@@ -82,6 +82,41 @@ class Core:
         self.port.deadline(self.patience)
 
 
+class Answered:
+    """
+    The machine's ``Ending``, by hand: what is left of it when the peer has closed first and been
+    answered, and nobody waits for it, which is how most conversations end. There is nothing to
+    decide any more, and a machine is 15 us of the 115 that opening and closing a connection takes.
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core, frame: bytes) -> None:
+        """:param frame: the answer to the peer's close."""
+        self._core = core
+        core.port.write(frame)
+        core.port.drop(linger=False)
+        # Last: a connection that has ended with that needs no timer.
+        core.port.deadline(core.patience)
+
+    def close(self, frame: bytes) -> None:
+        """It has been said."""
+
+    def answered(self, frame: bytes) -> None:
+        """It has been heard."""
+
+    def end(self, frame: bytes) -> None:
+        """It is on its way."""
+
+    def late(self) -> None:
+        """The peer has had its time."""
+        self._core.port.drop(abort=True)
+
+    def lost(self) -> None:
+        """Nobody has to be late any more."""
+        self._core.port.deadline(None)
+
+
 def make_machine(waits: bool) -> Callable[[Core], Ending]:
     """
     Build a machine, to be called with a :class:`Core` for each conversation.

@@ -23,7 +23,7 @@ from support.components import program
 from txhixie.wire import mask as module
 
 WAYS: Final = ["python", "c", "chosen"]
-SOURCE: Final = Path(module.__file__).with_name("_mask.c")
+SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "wire" / "_mask.c"
 KEY: Final = b"\x37\xfa\x21\x3d"
 NAME: Final = "txhixie.wire._mask"
 

@@ -106,7 +106,7 @@ class Conversation:
             self.framing.feed(data)
 
     # In one piece, since each call would cost every message 0.05 us.
-    def events(self) -> Iterator[Event]:  # noqa: PLR0912
+    def events(self) -> Iterator[Event]:
         """
         What the bytes fed so far mean. Stop anywhere and call again: nothing is lost.
 
@@ -123,24 +123,22 @@ class Conversation:
                     if opcode == CLOSE:
                         self._answer(payload)
                         return  # whatever stands behind it is not even looked at
-                elif not (final and whole) or opcode > BINARY or reserved or self._assembly:
-                    event = self._other(opcode, payload, final, reserved, whole)
-                    if event is not None:
-                        yield event
-                    elif self.ended is not None and not self._awaits_close:
-                        return
-                elif opcode == TEXT:
+                elif opcode == TEXT and final and whole and not (reserved or self._assembly):
                     try:
                         text = payload.decode()
                     except UnicodeDecodeError:
                         text = self._mend(payload)
                     self.received += 1
                     yield opcode, text
-                elif opcode == BINARY:
+                elif opcode == BINARY and final and whole and not (reserved or self._assembly):
                     self.received += 1
                     yield opcode, payload
                 else:
-                    raise FrameError("a continuation of nothing")
+                    event = self._other(opcode, payload, final, reserved, whole)
+                    if event is not None:
+                        yield event
+                    elif self.ended is not None and not self._awaits_close:
+                        return
         except FrameError as error:
             self.fail(error)
 

@@ -96,7 +96,8 @@ def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
             side,
             limits.largest_frame,
             reserved=reserved,
-            transformed_limit=limits.largest_transformed_frame,
+            # Only then, since it would be an integer of its own for each connection.
+            transformed_limit=limits.largest_transformed_frame if reserved else 0,
             strict_masks=strict_masks,
             strict_lengths=strict_lengths,
             entropy=entropy,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .dialects import Dialect, recognise
 from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
+from .extensions.extension import Transform
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
 from .wire.head import Head, HeadReader, read_request
@@ -38,9 +39,19 @@ class ServerOpening:
 
     :ivar dialect: known once there is an offer.
     :ivar rest: bytes that came and were not the handshake's.
+    :ivar transform: what the agreed extension will do to messages, kept here for whoever agreed.
     """
 
-    __slots__ = ("_limits", "_offer", "_reader", "_secure", "_spoken", "dialect", "rest")
+    __slots__ = (
+        "_limits",
+        "_offer",
+        "_reader",
+        "_secure",
+        "_spoken",
+        "dialect",
+        "rest",
+        "transform",
+    )
 
     dialect: Dialect
 
@@ -55,6 +66,7 @@ class ServerOpening:
         self._reader = HeadReader(limits.head_size)
         self._offer: Offer | None = None
         self.rest = b""
+        self.transform: Transform | None = None
 
     def receive(self, data: bytes) -> Offer | Elsewhere | None:
         """

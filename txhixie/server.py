@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from .dialects import DIALECTS, Dialect, named, refusal
 from .errors import EarlyBytes, HandshakeError
 from .extensions import DEFAULT_EXTENSIONS
-from .extensions.extension import Extension, Transform, accept
+from .extensions.extension import Extension, accept
 from .factory import HixieFactory
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision, WebSocketServerFactory
@@ -39,7 +39,6 @@ class HixieServerProtocol(HixieProtocol):
     factory: HixieServerFactory
 
     _decision: Deferred[Any] | None = None
-    _transform: Transform | None = None
 
     def connectionMade(self) -> None:
         """Wait for a head."""
@@ -138,7 +137,8 @@ class HixieServerProtocol(HixieProtocol):
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
-        extensions, self._transform = accept(self.factory.extensions, self.offer.extensions)
+        extensions, transform = accept(self.factory.extensions, self.offer.extensions)
+        self._opening.transform = transform
         self.agreement = NOTHING_MORE
         if subprotocol is not None or accepted.headers or extensions:
             self.agreement = Agreement(subprotocol, accepted.headers, extensions)
@@ -167,7 +167,7 @@ class HixieServerProtocol(HixieProtocol):
         opening = self._opening
         del self._opening
         assert self.agreement is not None
-        self._open(self.agreement, opening.rest, self._transform)
+        self._open(self.agreement, opening.rest, opening.transform)
 
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""

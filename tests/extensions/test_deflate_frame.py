@@ -79,6 +79,7 @@ def test_a_wish_that_cannot_be_is_declined_or_refused(ours: DeflateFrame, wish: 
 def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match="from 1 to 9"):
+        # Which keyword it is, only the case knows.
         DeflateFrame(**kind)  # type: ignore[arg-type]
 
 

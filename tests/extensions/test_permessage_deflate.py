@@ -102,6 +102,7 @@ def test_a_client_offers_what_it_prefers(ours: PermessageDeflate, offer: str) ->
 def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match=r"from \d+ to \d+"):
+        # Which keyword it is, only the case knows.
         PermessageDeflate(**kind)  # type: ignore[arg-type]
 
 

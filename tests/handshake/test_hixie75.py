@@ -71,6 +71,7 @@ def test_there_is_room_for_one_subprotocol(name: str) -> None:
 def test_nothing_a_client_asks_for_splits_its_request(name: str, bad: dict[str, str]) -> None:
     """A page's words written into a request add no field to it."""
     row = named(name)
+    # Which field is bad, only the case knows.
     offer = Offer(**{"dialect": name, "target": "/", "host": "a", **bad})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not a header field"):
         row.handshake.write_offer(offer, (b"1 1", b"1 1", b"12345678"))

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any
 
+# Without annotations, and not installed where only the types are checked.
 import eventlet.websocket  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from eventlet import hubs, wsgi  # type: ignore[import-not-found,import-untyped,unused-ignore]
 

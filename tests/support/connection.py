@@ -913,6 +913,7 @@ class Network:
         await turn()
 
 
+# pytest-twisted has no annotations.
 @pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
 async def net() -> AsyncIterator[Network]:
     # Not tmp_path: a UNIX socket's name has room for 107 bytes.

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,11 +85,11 @@ class Daemon:
         """The status it ended with, waited for."""
         return self.process.wait(PATIENCE)
 
-    def _wait(self, found: object) -> str:
+    def _wait(self, found: Callable[[], str]) -> str:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if result := found():  # type: ignore[operator]
-                return str(result)
+            if result := found():
+                return result
             time.sleep(0.02)
         raise AssertionError(f"it did not come; the log:\n{self.log}\n{self.errors}")
 

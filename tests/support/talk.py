@@ -70,9 +70,9 @@ class Talk:
         assert self.conversation.ended is None
         assert self.effects.events == []
 
-    def assert_ended(self, *ended: object) -> None:
+    def assert_ended(self, code: int, reason: str, who: str, clean: bool) -> None:
         """The facts of the end are these."""
-        assert self.conversation.ended == Ended(*ended)  # type: ignore[arg-type]
+        assert self.conversation.ended == Ended(code, reason, who, clean)
 
     def assert_failed(self, code: int, reason: str) -> None:
         """

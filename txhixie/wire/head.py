@@ -17,14 +17,11 @@ END: Final = b"\r\n\r\n"
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 """The characters of ``token``, RFC 9110 section 5.6.2."""
 
-_CONTROLS: Final = bytes(set(range(0x20)) - {0x09}) + b"\x7f"
-"""What no field value holds (RFC 9110 section 5.5). CR and LF are among them: a line that was
-cut at its CR LF holds neither."""
-
 _FIELD: Final = re.compile(
     rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]*): ?([^\x00-\x08\x0A-\x1F\x7F]*)\r\n", re.MULTILINE
 )
-"""``name ":" [one blank] value`` (RFC 9112 section 5, where more blanks than one go to neither)."""
+"""``name ":" [one blank] value`` (RFC 9112 section 5, where more blanks than one go to neither). No
+value holds a control character but the tab (RFC 9110 section 5.5)."""
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")

@@ -74,6 +74,7 @@ class Talking:
             self.say("refused", refused[1], UNSEEN)
 
 
+# Autobahn's annotations do not hold for its own classes.
 class Server(Talking, websocket.WebSocketServerProtocol):  # type: ignore[name-defined,misc]
     def onConnect(self, request: Any) -> str | None:
         self.onConnecting(request)

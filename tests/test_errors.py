@@ -8,22 +8,31 @@ import pytest
 
 from txhixie import errors
 from txhixie.errors import (
+    STAGES,
     BadAnswer,
     BadCompression,
     BadText,
     CannotCarry,
+    CertificateExpired,
+    CertificateForAnotherHost,
     EarlyBytes,
     FrameError,
     HandshakeError,
     HixieError,
     LateAnswer,
     MalformedHead,
+    NameNotFound,
+    NotConnected,
     NotOpen,
     PeerError,
+    PeerLeft,
     Refused,
+    TLSFailed,
     TooBig,
     TunnelRefused,
     UnknownDialect,
+    UnknownIssuer,
+    Unreached,
     UnsupportedVersion,
     UsageError,
 )
@@ -37,7 +46,7 @@ TREE: list[type] = [
 
 def test_every_error_is_one_of_ours() -> None:
     """So that one ``except`` is enough; and each is somebody's: theirs, a server's no, or ours."""
-    trunks = (PeerError, Refused, LateAnswer, UsageError)
+    trunks = (PeerError, Refused, Unreached, LateAnswer, UsageError)
     for kind in TREE:
         assert issubclass(kind, HixieError)
         assert sum(issubclass(kind, trunk) for trunk in trunks) == (kind is not HixieError)
@@ -60,7 +69,9 @@ def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> Non
         (FrameError, {BadText, BadCompression, TooBig}),
         (UsageError, {NotOpen, CannotCarry}),
         (Refused, {TunnelRefused}),
-        (HixieError, {PeerError, Refused, LateAnswer, UsageError}),
+        (Unreached, {NameNotFound, NotConnected, TLSFailed, PeerLeft}),
+        (TLSFailed, {CertificateExpired, CertificateForAnotherHost, UnknownIssuer}),
+        (HixieError, {PeerError, Refused, Unreached, LateAnswer, UsageError}),
     ],
 )
 def test_branches_grow_from_their_trunk(trunk: type[Exception], branches: set[type]) -> None:
@@ -113,8 +124,32 @@ def test_a_refusal_holds_the_whole_answer(kind: type[Refused], text: str) -> Non
     assert (kind(400).headers, kind(400).body) == ((), b"")
 
 
-def test_a_late_answer_says_what_was_waited_for() -> None:
-    """And for how many seconds."""
-    error = LateAnswer("answer to the handshake", 10.0)
-    assert error.stage == "answer to the handshake"
-    assert str(error) == "no answer to the handshake within 10 seconds"
+@pytest.mark.parametrize(
+    ("kind", "stage"),
+    [
+        (NameNotFound, "lookup"),
+        (NotConnected, "tcp"),
+        (TLSFailed, "tls"),
+        (CertificateExpired, "tls"),
+        (CertificateForAnotherHost, "tls"),
+        (UnknownIssuer, "tls"),
+    ],
+)
+def test_a_way_that_ended_early_says_at_which_stage(
+    kind: type[NameNotFound | NotConnected | TLSFailed], stage: str
+) -> None:
+    """For programs in a word, for people in words."""
+    error = kind("in words")
+    assert (error.stage, str(error)) == (stage, "in words")
+    assert stage in STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_peer_may_leave_and_be_late_at_every_stage(stage: str) -> None:
+    """And what it did not answer is named; for how many seconds, if it was only late."""
+    left = PeerLeft(stage)
+    assert left.stage == Unreached("anything", stage).stage == stage
+    assert str(left) == f"the peer closed the connection: no {STAGES[stage]}"
+    late = LateAnswer(stage, 10.0)
+    assert (late.stage, late.seconds) == (stage, 10.0)
+    assert str(late) == f"no {STAGES[stage]} within 10 seconds"

@@ -108,7 +108,7 @@ class HixieClientProtocol(HixieProtocol):
         except Refused as refused:
             self._fail(refused)  # a no is a no, also if the end of its body does not come
         except BadAnswer:
-            self._fail(LateAnswer("answer to the handshake", self.factory.limits.open_timeout))
+            self._fail(LateAnswer("handshake", self.factory.limits.open_timeout))
 
     def _lostOpening(self, reason: Failure) -> None:
         if self._failure is None and not self._left:

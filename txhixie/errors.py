@@ -10,13 +10,30 @@
                                    TooBig 1009
       Refused                      a well-formed no, from the server
         TunnelRefused              from the proxy
-      LateAnswer                   nobody answered in time
+      Unreached          .stage    the way there ended before its end
+        NameNotFound               lookup
+        NotConnected               tcp
+        TLSFailed                  tls: CertificateExpired · CertificateForAnotherHost
+                                   UnknownIssuer
+        PeerLeft                   at any stage: the other side closed the connection
+      LateAnswer         .stage    nobody answered in time
       UsageError                   we asked wrongly: NotOpen · CannotCarry
 
 No error's text repeats a peer's bytes unescaped, and none carries a credential.
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+STAGES: Final = {
+    "lookup": "address for the name",
+    "tcp": "TCP connection",
+    "proxy": "answer from the proxy",
+    "tls": "answer to the TLS handshake",
+    "handshake": "answer to the handshake",
+}
+"""The stages of a way to a server, in their order, and what is waited for in each."""
 
 
 class HixieError(Exception):
@@ -126,16 +143,73 @@ class TunnelRefused(Refused):
         self.args = (f"the proxy refused with status {status}",)
 
 
+class Unreached(HixieError):
+    """
+    The way to the server ended early; the ``__cause__``, where there is one, is Twisted's own
+    error or OpenSSL's.
+
+    :ivar stage: where on the way, a key of :data:`STAGES`.
+    """
+
+    stage: str
+
+    def __init__(self, detail: str, stage: str) -> None:
+        super().__init__(detail)
+        self.stage = stage
+
+
+class NameNotFound(Unreached):
+    """No address is known for the host's name."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, "lookup")
+
+
+class NotConnected(Unreached):
+    """There is no TCP connection: refused, no route, or no answer to be had."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, "tcp")
+
+
+class TLSFailed(Unreached):
+    """The TLS handshake did not come about. Its branches say what was wrong with a certificate."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, "tls")
+
+
+class CertificateExpired(TLSFailed):
+    """The peer's certificate, or one it rests on, is past its day, or has not come to it yet."""
+
+
+class CertificateForAnotherHost(TLSFailed):
+    """The peer's certificate names others, not the host that was asked for."""
+
+
+class UnknownIssuer(TLSFailed):
+    """The peer's certificate rests on nobody whom we trust: self-signed, or a private authority."""
+
+
+class PeerLeft(Unreached):
+    """The other side closed the connection where it was its turn to answer."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the peer closed the connection: no {STAGES[stage]}", stage)
+
+
 class LateAnswer(HixieError):
     """
     The other side let a deadline pass.
 
-    :ivar stage: what was being waited for.
+    :ivar stage: where on the way, a key of :data:`STAGES`.
+    :ivar seconds: how long it was waited for.
     """
 
     def __init__(self, stage: str, seconds: float) -> None:
-        super().__init__(f"no {stage} within {seconds:g} seconds")
+        super().__init__(f"no {STAGES[stage]} within {seconds:g} seconds")
         self.stage = stage
+        self.seconds = seconds
 
 
 class UsageError(HixieError):

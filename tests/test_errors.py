@@ -35,6 +35,7 @@ from txhixie.errors import (
     Unreached,
     UnsupportedVersion,
     UsageError,
+    WrongKind,
 )
 
 TREE: list[type] = [
@@ -66,7 +67,7 @@ def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> Non
             HandshakeError,
             {MalformedHead, UnsupportedVersion, EarlyBytes, UnknownDialect, BadAnswer},
         ),
-        (FrameError, {BadText, BadCompression, TooBig}),
+        (FrameError, {BadText, BadCompression, TooBig, WrongKind}),
         (UsageError, {NotOpen, CannotCarry}),
         (Refused, {TunnelRefused}),
         (Unreached, {NameNotFound, NotConnected, TLSFailed, PeerLeft}),
@@ -90,7 +91,13 @@ def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status:
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(FrameError, 1002), (BadText, 1007), (BadCompression, 1007), (TooBig, 1009)],
+    [
+        (FrameError, 1002),
+        (BadText, 1007),
+        (BadCompression, 1007),
+        (TooBig, 1009),
+        (WrongKind, 1003),
+    ],
 )
 def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> None:
     """The one that closes where there are codes."""

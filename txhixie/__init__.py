@@ -25,6 +25,7 @@ from .errors import (
     UnknownIssuer,
     Unreached,
     UsageError,
+    WrongKind,
 )
 from .handshake.offer import Agreement, Offer, Refusal
 from .interfaces import (
@@ -81,4 +82,5 @@ __all__ = [
     "WebSocketProtocol",
     "WebSocketServerFactory",
     "WebSocketTransport",
+    "WrongKind",
 ]

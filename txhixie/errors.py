@@ -7,7 +7,7 @@
         HandshakeError   .status   MalformedHead 400 · UnsupportedVersion 505
                                    EarlyBytes 400 · UnknownDialect 426 · BadAnswer
         FrameError       .code     1002 · BadText 1007 · BadCompression 1007
-                                   TooBig 1009
+                                   TooBig 1009 · WrongKind 1003
       Refused                      a well-formed no, from the server
         TunnelRefused              from the proxy
       Unreached          .stage    the way there ended before its end
@@ -97,8 +97,14 @@ class FrameError(PeerError):
     code = 1002
 
 
+class WrongKind(FrameError):
+    """Text where binary was agreed, or the reverse."""
+
+    code = 1003
+
+
 class BadText(FrameError):
-    """Text that is not UTF-8."""
+    """Text that is not UTF-8, or not what else it was agreed to be."""
 
     code = 1007
 

@@ -115,8 +115,10 @@ def is_option(name: str) -> bool:
 
 
 def words(name: str) -> list[str]:
-    """The words of a name, in either way of joining them."""
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
+    """The words of a name, in either way of joining them; ``base64`` is one."""
+    return [
+        word.lower() for word in re.findall(r"[Bb]ase64|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
+    ]
 
 
 every_module = pytest.mark.parametrize("module", MODULES)
@@ -232,6 +234,7 @@ def test_words_are_found_in_either_way_of_joining_them() -> None:
     assert words("_makeHTTPHandler2") == ["make", "http", "handler", "2"]
     assert words("base_name") == ["base", "name"]
     assert words("database") == ["database"]
+    assert words("Base64") == ["base64"]
 
 
 def test_relative_imports_are_found_by_their_absolute_names() -> None:

@@ -64,6 +64,12 @@ setup(
             # Applications written for twisted.web.websocket are run under both.
             "twisted[websocket]>=25.5",
         ],
+        "docs": [
+            # 8: the first that takes a warning of an extension for one of its own under -W.
+            "sphinx>=8",
+            # 25.4: the first that reads the types of Python 3.13.
+            "pydoctor>=25.4",
+        ],
     },
     zip_safe=False,
 )

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from support.daemon import PATIENCE, free_port
+from support.daemon import PATIENCE, free_port, running
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -31,6 +31,14 @@ def test_the_echo_server_echoes(tmp_path: Path) -> None:
                 assert peer.recv(4096) == b"\x00hello\xff"
         finally:
             process.terminate()
+
+
+def test_the_echo_client_says_something_and_hears_it(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        url = f"ws://127.0.0.1:{daemon.port}/"
+        command = [sys.executable, os.fspath(EXAMPLES / "echo_client.py"), url, "hello"]
+        said = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+    assert (said.stdout, said.stderr) == (b"hello\n", b"")
 
 
 def connected(port: int) -> socket.socket:

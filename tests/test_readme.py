@@ -1,44 +1,24 @@
-"""The README does what it says: its commands, its transcript, its program."""
+"""What the README says besides its blocks, which test_documents.py runs, is true as well."""
 
 from __future__ import annotations
 
 import ast
-import doctest
 import re
-import socket
 import textwrap
 from pathlib import Path
 
-import pytest
-
-from support.daemon import OPTIONS, running
+from support.daemon import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 
 
 def block_after(words: str) -> str:
-    """The literal block that follows the first line with these words."""
+    """The program that follows the first line with these words."""
     rest = README[README.index(words) :]
-    match = re.search(r"(?:::|code-block:: python)\n\n((?:    .*\n|\n)+)", rest)
+    match = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", rest)
     assert match is not None
     return textwrap.dedent(match[1])
-
-
-def test_the_slides_transcript_is_what_happens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Typed into Python as printed, against the daemon; only the port is another."""
-    transcript = block_after("sent through a plain socket").partition("\n")[2]
-    with running(tmp_path) as daemon:
-        transcript = transcript.replace("8080", str(daemon.port))
-        test = doctest.DocTestParser().get_doctest(transcript, {}, "README", None, None)
-        runner = doctest.DocTestRunner(verbose=False)
-        failed, tried = runner.run(test, clear_globs=False)
-        peer = test.globs["peer"]
-        assert isinstance(peer, socket.socket)
-        peer.close()
-    assert (failed, tried) == (0, 8)
 
 
 def test_the_program_is_the_example() -> None:

@@ -62,8 +62,8 @@ class HixieClientProtocol(HixieProtocol):
     def whenOpen(self) -> Deferred[WebSocketProtocol]:
         """
         :return: fires with the application once the conversation is open. Fails with
-            :class:`~txhixie.errors.Refused`, :class:`~txhixie.errors.BadAnswer`,
-            :class:`~txhixie.errors.LateAnswer`, or :class:`~txhixie.errors.NotOpen` when it was
+            :class:`txhixie.errors.Refused`, :class:`txhixie.errors.BadAnswer`,
+            :class:`txhixie.errors.LateAnswer`, or :class:`txhixie.errors.NotOpen` when it was
             given up first. Cancelling it ends the connection.
         """
         deferred: Deferred[WebSocketProtocol] = Deferred(self._cancelled)

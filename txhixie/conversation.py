@@ -78,7 +78,7 @@ class Conversation:
     ) -> None:
         """
         :param dialect: the row that was agreed.
-        :param side: which end we are, a :class:`~txhixie.wire.frame.Side`.
+        :param side: which end we are, a :class:`txhixie.wire.frame.Side`.
         :param binary: send binary even where the peers of the dialect are known to lose it.
         :param transform: what the agreed extension does to messages.
         :param entropy: takes a number, answers that many random bytes; a client's masks.

@@ -2,15 +2,20 @@
 
 What is true in each state:
 
-``Open``      nobody has said anything about ending.
-``Closing``   we have said it; the peer may still be sending, and its close is awaited.
-``Leaving``   both have said it, and the server is to end the connection first: we are a client and
-              wait (RFC 6455 section 7.1.1: so that it is the server which holds TIME_WAIT). In
-              hixie-76 nobody waits: its servers wait for their clients to go.
-``Ending``    nothing more will be written; the connection below is being ended, and unless the peer
-              has said that it sends no more, its last bytes are read and forgotten until it has
-              gone or the clock says so.
-``Gone``      the connection below has ended.
+``Open``
+    nobody has said anything about ending.
+``Closing``
+    we have said it; the peer may still be sending, and its close is awaited.
+``Leaving``
+    both have said it, and the server is to end the connection first: we are a client and wait
+    (RFC 6455 section 7.1.1: so that it is the server which holds TIME_WAIT). In hixie-76 nobody
+    waits: its servers wait for their clients to go.
+``Ending``
+    nothing more will be written; the connection below is being ended, and unless the peer has said
+    that it sends no more, its last bytes are read and forgotten until it has gone or the clock says
+    so.
+``Gone``
+    the connection below has ended.
 
 A machine is made at the first sign of an end: the thousand idle connections have none.
 """

@@ -264,7 +264,7 @@ class HixieServerFactory(HixieFactory):
             of the same host, and whatever sends no Origin.
         :param hosts: names this server is known under; any by default.
         :param subprotocols: which one to answer where the application does not say (with
-            :class:`~txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
+            :class:`txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
             a callable, which gets the offer and answers one of its subprotocols or ``None``.
         :param extensions: what to agree on besides, where a client offers it; by default
             permessage-deflate, which keeps up to 44 KiB for a peer that compresses.

@@ -86,7 +86,7 @@ class ModernFraming:
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """
-        :param side: which end we are, a :class:`~txhixie.wire.frame.Side`.
+        :param side: which end we are, a :class:`txhixie.wire.frame.Side`.
         :param limit: bytes a frame's payload may have.
         :param reserved: the bits that extensions have taken.
         :param transformed_limit: bytes of payload in a frame that an extension has made what it is;

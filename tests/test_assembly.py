@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.utf8 import BAD, GOOD, certain, first_wrong
-from support.wire import assert_raises, byte_by_byte, kept, splits
+from support.wire import assert_raises, byte_by_byte, kept
 from txhixie.assembly import Assembly
 from txhixie.errors import BadText, TooBig
 from txhixie.limits import Limits
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import Opcode
 
 LIMITS = Limits()
@@ -124,7 +125,7 @@ def test_any_text_is_read_or_refused_as_a_whole_would_be(
     data: st.DataObject, text: bytes, replaces: bool
 ) -> None:
     """Wherever it is cut."""
-    parts = data.draw(splits(text))
+    parts = data.draw(deliveries(text))
     if replaces or first_wrong(text) is None:
         errors = "replace" if replaces else "strict"
         assert assembled(parts, replaces=replaces) == text.decode("utf-8", errors)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import same_every_way, splits
+from support.wire import same_every_way
 from txhixie.coding import (
     CODINGS,
     LONGEST_LINE,
@@ -20,9 +20,10 @@ from txhixie.coding import (
     Lines,
 )
 from txhixie.errors import BadText, FrameError, TooBig, WrongKind
+from txhixie.testing.strategies import deliveries
 
 every_coding = pytest.mark.parametrize("name", CODINGS)
-cut_anywhere = st.binary(max_size=300).flatmap(splits)
+cut_anywhere = st.binary(max_size=300).flatmap(deliveries)
 line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
 
 
@@ -50,7 +51,7 @@ def test_any_bytes_come_back_as_they_were(make: Callable[[], Coding], chunks: li
 def test_lines_come_back_as_they_were(lines: list[str], data: st.DataObject) -> None:
     """One a message, wherever the stream was cut, also inside a character."""
     stream = "".join(f"{line}\n" for line in lines).encode()
-    messages = encoded(Lines(), data.draw(splits(stream)))
+    messages = encoded(Lines(), data.draw(deliveries(stream)))
     assert messages == lines
     assert b"".join(map(Lines().decode, messages)) == stream
 
@@ -61,12 +62,12 @@ def test_lines_that_end_in_cr_lf_come_back_as_they_were(
 ) -> None:
     """And a CR and an LF may come in two pieces."""
     stream = "".join(f"{line}\r\n" for line in lines).encode()
-    messages = encoded(CrLfLines(), data.draw(splits(stream)))
+    messages = encoded(CrLfLines(), data.draw(deliveries(stream)))
     assert messages == lines
     assert b"".join(map(CrLfLines().decode, messages)) == stream
 
 
-@given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), splits(data))))
+@given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
 def test_lines_of_anything_are_text_or_an_error(case: tuple[bytes, list[bytes]]) -> None:
     """And which of both does not depend on where it was cut."""
     stream, chunks = case

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from support.talk import LIMITS, PART, PATIENCE, Talk
 from support.vectors import VECTORS, Item, padded
-from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way, splits
+from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way
 from txhixie.conversation import Conversation
 from txhixie.dialects import DIALECTS, named
 from txhixie.errors import CannotCarry, FrameError, TooBig
 from txhixie.lifecycle import Ended
 from txhixie.limits import Limits
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import Close, CloseCode, Frame, Opcode, Side
 
 HELLO = b"\x00Hello\xff"
@@ -664,4 +665,4 @@ def test_any_bytes_are_messages_or_an_end(
 
     whole = judge([garbage])
     assert judge(byte_by_byte(garbage)) == whole
-    assert judge(data.draw(splits(garbage))) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole

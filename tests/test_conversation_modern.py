@@ -35,12 +35,12 @@ from support.wire import (
     every_way,
     kept,
     modern_frame,
-    splits,
 )
 from txhixie.conversation import Conversation
 from txhixie.errors import CannotCarry, UsageError
 from txhixie.lifecycle import Ended
 from txhixie.limits import Limits
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import CloseCode, Opcode, Side
 
 TEXT, BINARY, CONTINUATION = Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION
@@ -902,13 +902,13 @@ def test_two_sides_understand_each_other_under_any_split(
         if code is not None:
             writer.conversation.close(code, "bye")
         written = b"".join(
-            peer_frames(side, data.draw(splits(payload)), opcode)
+            peer_frames(side, data.draw(deliveries(payload)), opcode)
             if opcode in (TEXT, BINARY)
             else peer_frame(side, opcode, payload)
             for opcode, payload in writer.said
         )
         for wire in (writer.effects.written, written):
-            reader = Talk(name, side).receive(*data.draw(splits(wire)))
+            reader = Talk(name, side).receive(*data.draw(deliveries(wire)))
             assert [message for _, message in reader.heard] == messages
             pongs = [payload for opcode, payload in reader.said if opcode == PONG]
             assert pongs == [b"?"] * len(messages)
@@ -960,4 +960,4 @@ def test_any_bytes_are_messages_or_an_end(
 
     whole = judge([garbage])
     assert judge(byte_by_byte(garbage)) == whole
-    assert judge(data.draw(splits(garbage))) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole

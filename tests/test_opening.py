@@ -35,7 +35,6 @@ from support.wire import (
     kept,
     request,
     same_every_way,
-    splits,
 )
 from txhixie.dialects import DIALECTS, Dialect, Version, named, refusal
 from txhixie.errors import (
@@ -49,6 +48,7 @@ from txhixie.errors import (
 from txhixie.handshake.hixie75 import Hixie75
 from txhixie.handshake.offer import Agreement, Offer, Refusal
 from txhixie.opening import ClientOpening, Elsewhere, ServerOpening, last_request
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.head import Head
 
 # The vectors.
@@ -436,7 +436,7 @@ def test_any_bytes_are_an_answer_or_a_named_error_to_a_server(
 ) -> None:
     """Never another exception, and never more kept than the limits."""
     limits = replace(LIMITS, head_size=500, head_fields=12)
-    chunks = data.draw(splits(garbage))
+    chunks = data.draw(deliveries(garbage))
     opening = server_opening(limits=limits)
     before = kept(opening)
     for chunk in chunks:
@@ -461,7 +461,7 @@ def test_any_bytes_are_an_answer_or_a_named_error_to_a_client(
     offer = replace(offers(row), subprotocols=("sample",))
     found = [
         ask(offer, drawn(row), chunks)[0]
-        for chunks in ([garbage], byte_by_byte(garbage), data.draw(splits(garbage)))
+        for chunks in ([garbage], byte_by_byte(garbage), data.draw(deliveries(garbage)))
     ]
     agreed = [isinstance(one, Agreement) for one in found]
     assert all(agreed) or not any(agreed)

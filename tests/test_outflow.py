@@ -7,9 +7,10 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
 from support import connection
-from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, Wire, opened
+from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, opened
 from txhixie import AbruptClose, Limits, NotOpen
 from txhixie.outflow import Outflow
+from txhixie.testing import Wire
 from txhixie.wire.frame import Side
 
 log = connection.log

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from support.talk import LIMITS, Talk, peer_frame, peer_key, unframed
 from support.vectors import Item, vectors
-from support.wire import byte_by_byte, every_way, kept, modern_frame, splits
+from support.wire import byte_by_byte, every_way, kept, modern_frame
 from txhixie.extensions.deflate import TAIL
 from txhixie.extensions.deflate_frame import DeflateFrame
 from txhixie.extensions.extension import Extension, Transform
 from txhixie.extensions.permessage_deflate import PermessageDeflate
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import Opcode, Side
 
 RSV1 = 0x40
@@ -463,7 +464,7 @@ def test_messages_are_heard_in_any_fragments_and_under_any_split(
             writer.conversation.send_bytes(message, compress)
     wire = b""
     for opcode, payload, _, reserved in unframed(writer.effects.written):
-        parts = data.draw(splits(payload))
+        parts = data.draw(deliveries(payload))
         wire += b"".join(
             peer_frame(
                 side,
@@ -474,7 +475,7 @@ def test_messages_are_heard_in_any_fragments_and_under_any_split(
             )
             for index, part in enumerate(parts)
         )
-    reader = Talk("rfc6455", side, transform=ends[side]).receive(*data.draw(splits(wire)))
+    reader = Talk("rfc6455", side, transform=ends[side]).receive(*data.draw(deliveries(wire)))
     assert [message for _, message in reader.heard] == [message for message, _ in said]
     reader.assert_open()
 
@@ -506,4 +507,4 @@ def test_any_frames_are_messages_or_an_end(
 
     whole = judge([garbage])
     assert judge(byte_by_byte(garbage)) == whole
-    assert judge(data.draw(splits(garbage))) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole

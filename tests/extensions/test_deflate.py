@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises, kept, splits
+from support.wire import assert_raises, kept
 from txhixie.errors import BadCompression, TooBig
 from txhixie.extensions.deflate import TAIL, Deflater, Inflater
+from txhixie.testing.strategies import deliveries
 
 ROOM = 1 << 20
 TEXT = b"Hello, WebSocket! " * 400
@@ -297,7 +298,7 @@ def test_what_is_deflated_is_inflated_under_any_split(
     for sample in samples:
         message = ours.deflate(sample)
         if message is not None:
-            pieces = data.draw(splits(message))
+            pieces = data.draw(deliveries(message))
             found = b"".join(inflater.inflate(piece, ROOM) for piece in pieces)
             assert found + inflater.finish(ROOM) == sample
 
@@ -322,7 +323,7 @@ def test_any_bytes_are_inflated_or_a_named_error(
             return type(error)
         return found
 
-    assert judge([garbage]) == judge(data.draw(splits(garbage)))
+    assert judge([garbage]) == judge(data.draw(deliveries(garbage)))
 
 
 def test_blocks_that_all_call_themselves_the_last_are_stopped() -> None:

@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet import reactor as installed_reactor
 from twisted.internet import ssl
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     SSL4ServerEndpoint,
@@ -35,7 +34,7 @@ from twisted.internet.endpoints import (
     UNIXServerEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -58,10 +57,14 @@ from txhixie import (
     HixieServerProtocol,
     Limits,
     Offer,
+    testing,
 )
 from txhixie.dialects import named
-from txhixie.interfaces import WebSocketTransport
 from txhixie.wire.frame import Opcode, Side
+
+Recorder = testing.Recorder
+Applications = testing.Applications[Any]
+echo = testing.echo
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -180,71 +183,6 @@ class Plain:
         self.events.append(("lost", reason.type))
 
 
-class Recorder:
-    """
-    An application that remembers, and does what the test wants when it is told something.
-
-    :ivar events: what it was told, in order: the name of the method without what they all share
-        (``started``, ``finished``, ``text``, ``bytes``, ``pong``, ``lost``), and what came with it.
-    """
-
-    transport: WebSocketTransport
-
-    def __init__(self, **does: Callable[[Recorder], object]) -> None:
-        """:param does: for some of these names, what to do besides."""
-        self.events: list[tuple[Any, ...]] = []
-        self.lost: BaseException | None = None
-        self.does = does
-
-    def _note(self, kind: str, *what: object) -> None:
-        self.events.append((kind, *what))
-        if (action := self.does.get(kind)) is not None:
-            action(self)
-
-    @property
-    def told(self) -> list[str]:
-        """The names alone."""
-        return [event[0] for event in self.events]
-
-    @property
-    def messages(self) -> list[str | bytes]:
-        """What was received."""
-        return [event[1] for event in self.events if event[0] in ("text", "bytes")]
-
-    @property
-    def last(self) -> Any:
-        """What came with the last of the events."""
-        return self.events[-1][1]
-
-    def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        self.transport = transport
-        self._note("started")
-
-    def negotiationFinished(self) -> None:
-        self._note("finished")
-
-    def textMessageReceived(self, message: str) -> None:
-        self._note("text", message)
-
-    def bytesMessageReceived(self, data: bytes) -> None:
-        self._note("bytes", data)
-
-    def pongReceived(self, payload: bytes) -> None:
-        self._note("pong", payload)
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.lost = reason.value
-        self._note("lost", reason.value)
-
-
-def echo() -> Recorder:
-    """Sends everything back."""
-    return Recorder(
-        text=lambda app: app.transport.sendTextMessage(app.last),
-        bytes=lambda app: app.transport.sendBytesMessage(app.last),
-    )
-
-
 def fails(app: Recorder) -> None:
     """What a broken application does."""
     raise Broken("the application is broken")
@@ -252,25 +190,6 @@ def fails(app: Recorder) -> None:
 
 class Broken(Exception):
     """An application's own error."""
-
-
-class Applications:
-    """
-    What a factory of either side is given: makes applications and remembers them.
-
-    :ivar made: those it made.
-    :ivar asked: with what: offers, or URLs.
-    """
-
-    def __init__(self, make: Callable[[], Any] = echo) -> None:
-        self.make = make
-        self.made: list[Any] = []
-        self.asked: list[Any] = []
-
-    def buildProtocol(self, asked: Any) -> Any:
-        self.asked.append(asked)
-        self.made.append(self.make())
-        return self.made[-1]
 
 
 class Answering:
@@ -454,102 +373,8 @@ def body_of(answer: bytes) -> bytes:
 # In memory.
 
 
-class Wire:
-    """
-    A transport that behaves like TCP's and shows every call.
-
-    :ivar calls: what was asked of it, in order.
-    :ivar producer: the one that is registered.
-    """
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.producer: Any = None
-        self.paused = False
-        self.dead = False
-
-    @property
-    def written(self) -> bytes:
-        """All that was written."""
-        return b"".join(self.writes)
-
-    @property
-    def writes(self) -> list[bytes]:
-        """The writes one by one."""
-        return [call[1] for call in self.calls if call[0] == "write"]
-
-    @property
-    def endings(self) -> list[str]:
-        """How it was asked to end, each time it was."""
-        kinds = ("lose", "lose write", "abort")
-        return [call[0] for call in self.calls if call[0] in kinds]
-
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        written = self.written
-        self.calls = [call for call in self.calls if call[0] != "write"]
-        return written
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        self.calls.append(("no delay", enabled))
-
-    def write(self, data: bytes) -> None:
-        assert type(data) is bytes, f"a transport takes bytes, not {type(data)}"
-        if not self.dead and "lose" not in self.endings:
-            self.calls.append(("write", data))
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        if self.producer is not None:
-            raise RuntimeError("Cannot register two producers")
-        assert streaming
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        self.producer = None
-
-    def pauseProducing(self) -> None:
-        assert not self.dead, "paused after its end"
-        self.paused = True
-        self.calls.append(("pause",))
-
-    def resumeProducing(self) -> None:
-        assert not self.dead, "resumed after its end"
-        self.paused = False
-        self.calls.append(("resume",))
-
-    def loseConnection(self) -> None:
-        assert self.producer is None, "over TLS it would wait for the producer for ever"
-        self.calls.append(("lose",))
-
-    def loseWriteConnection(self) -> None:
-        assert not self.dead, "half closed after its end: a real one asks epoll for fd -1"
-        assert self.producer is None, "its producer would be asked for more"
-        self.calls.append(("lose write",))
-
-    def abortConnection(self) -> None:
-        if not self.dead:
-            self.calls.append(("abort",))
-
-    def getPeer(self) -> IPv4Address:
-        return IPv4Address("TCP", "192.0.2.1", 54321)
-
-    def getHost(self) -> IPv4Address:
-        return IPv4Address("TCP", "192.0.2.2", 80)
-
-
-class End:
-    """
-    One connection in memory, of either side.
-
-    :ivar wire: its transport.
-    :ivar clock: its factory's.
-    """
-
-    def __init__(self, protocol: Any, clock: Clock) -> None:
-        self.protocol = protocol
-        self.clock = clock
-        self.wire = Wire()
-        protocol.makeConnection(self.wire)
+class End(testing.End[Any]):
+    """What is said at an end in memory."""
 
     @property
     def dialect(self) -> str:
@@ -564,29 +389,6 @@ class End:
     def peer(self) -> Voice:
         """What the peer says."""
         return Voice(self.dialect, MASK if self.protocol.side == Side.SERVER else None)
-
-    def receive(self, data: bytes, size: int | None = None) -> None:
-        """The peer sends this, in pieces of a size or whole."""
-        for start in range(0, len(data), size or len(data)):
-            self.protocol.dataReceived(data[start : start + (size or len(data))])
-
-    def lose(self, reason: Exception | None = None) -> None:
-        """The connection ends."""
-        assert not self.wire.dead
-        self.wire.dead = True
-        self.wire.producer = None
-        self.protocol.connectionLost(Failure(reason or ConnectionDone()))
-
-    def reset(self) -> None:
-        """The peer resets it."""
-        self.lose(ConnectionLost())
-
-    def done(self) -> None:
-        """The connection is over and nothing of it remains: no timer, no entry."""
-        if not self.wire.dead:
-            self.lose()
-        assert not self.clock.getDelayedCalls(), "a timer outlives its connection"
-        assert self.protocol not in self.protocol.factory.connections
 
 
 class ServerEnd(End):

@@ -6,16 +6,15 @@ ways in which a reader forgets, doubles or swallows something.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO, StringIO
 from typing import Final, TypeAlias, TypeVar, TypeVarTuple
 
 import pytest
-from hypothesis import strategies as st
 
 from txhixie.dialects import Dialect
 from txhixie.errors import PeerError
+from txhixie.testing import Wire
 from txhixie.wire.frame import CloseCode, Frame, Framing, Opcode
 from txhixie.wire.head import Head
 
@@ -52,14 +51,6 @@ def same_every_way(read: Callable[[Chunks], T], data: bytes, tail: bytes = b"") 
     for other in results[1:]:
         assert other == results[0]
     return results[0]
-
-
-@st.composite
-def splits(draw: st.DrawFn, data: bytes) -> Chunks:
-    """A delivery of these bytes, cut anywhere."""
-    cuts = draw(st.lists(st.integers(0, len(data)), max_size=8).map(sorted))
-    edges = [0, *cuts, len(data)]
-    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 class Effects:
@@ -147,7 +138,7 @@ def kept(thing: object) -> int:
             queue += [*one.keys(), *one.values()]
         elif isinstance(one, (list, tuple, set, frozenset)):
             queue += one
-        elif type(one).__module__.startswith("txhixie."):
+        elif type(one).__module__.startswith("txhixie.") and not isinstance(one, Wire):
             queue += _attributes(one)
     return total
 

@@ -24,11 +24,11 @@ from support.wire import (
     kept,
     modern_frame,
     same_every_way,
-    splits,
 )
 from txhixie.dialects import named
 from txhixie.errors import BadText, FrameError, TooBig, UsageError
 from txhixie.limits import Limits
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import Close, Frame, Opcode, Side
 from txhixie.wire.modern import ModernFraming, cut, sendable
 
@@ -279,7 +279,7 @@ def test_any_four_bytes_are_a_mask(key: bytes, size: int) -> None:
 def test_a_mask_goes_on_from_piece_to_piece(data: st.DataObject, key: bytes, size: int) -> None:
     """Wherever a payload is cut, its next byte meets the next byte of the key."""
     payload = Random(size).randbytes(size)
-    chunks = data.draw(splits(modern_frame(Opcode.BINARY, payload, key=key)))
+    chunks = data.draw(deliveries(modern_frame(Opcode.BINARY, payload, key=key)))
     assert read(codec(), chunks) == [(Opcode.BINARY, payload, True, 0)]
 
 
@@ -642,7 +642,7 @@ def test_what_one_side_encodes_the_other_decodes_under_any_split(
     assert unframed(written) == frames
     other = Side.CLIENT if side == Side.SERVER else Side.SERVER
     reader = of(name, other, reserved=RSV1)
-    assert read(reader, data.draw(splits(written))) == frames
+    assert read(reader, data.draw(deliveries(written))) == frames
     assert kept(reader) <= 4
 
 
@@ -687,5 +687,5 @@ def test_any_bytes_are_frames_or_a_named_error(
         assert len(payload) <= 16
         assert bits & ~taken == 0
         assert opcode in DATA or (final and not bits)
-    assert judge(data.draw(splits(garbage))) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole
     assert judge(byte_by_byte(garbage)) == whole

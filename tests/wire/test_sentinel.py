@@ -20,10 +20,10 @@ from support.wire import (
     kept,
     read_frames,
     same_every_way,
-    splits,
     whole_frames,
 )
 from txhixie.errors import CannotCarry, FrameError, TooBig
+from txhixie.testing.strategies import deliveries
 from txhixie.wire.frame import Close, Frame, Opcode, Side
 from txhixie.wire.sentinel import SentinelFraming, encode_length
 
@@ -348,7 +348,7 @@ def test_what_is_encoded_is_decoded_under_any_split(
     """Both sides write alike, and a reader does not depend on where a read ends."""
     writer = codec(has_binary=True, closes=closes)
     written = b"".join(writer.encode(opcode, payload) for opcode, payload in messages)
-    chunks = data.draw(splits(written))
+    chunks = data.draw(deliveries(written))
     for side in (Side.CLIENT, Side.SERVER):
         assert read_frames(codec(side, closes=closes), chunks) == messages
 
@@ -382,5 +382,5 @@ def test_any_bytes_are_frames_or_a_named_error(
 
     whole = judge([garbage])
     assert all(len(payload) <= 16 for _, payload in whole[0])
-    assert judge(data.draw(splits(garbage))) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole
     assert judge(byte_by_byte(garbage)) == whole

@@ -446,3 +446,44 @@ def test_running_out_of_files_is_survived(tmp_path: Path) -> None:
 def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(daemon: Daemon) -> None:
     soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
     assert soft == hard
+
+
+# Routes.
+
+
+def test_each_path_is_its_services_and_the_rest_nobodys(tmp_path: Path) -> None:
+    """404 in the handshake, in every dialect, and no console where it was not asked for."""
+    options = ["--serve", "/a=echo", "--serve", "*.example.com/b=echo subprotocol=chat"]
+    with running(tmp_path, *options) as daemon:
+        opened(daemon, request(b"/a/below")).close()
+        for path in (b"/", b"/ab", b"/b"):
+            for lines in ((), (KEYS,), (MODERN,)):
+                assert asked(daemon, request(path, *lines)).startswith(b"HTTP/1.1 404")
+        assert asked(daemon, SLIDES).startswith(b"HTTP/1.1 404")
+        chat = request(b"/b", MODERN, b"Sec-WebSocket-Protocol: other, chat")
+        assert asked(daemon, chat).startswith(b"HTTP/1.1 404")
+        with opened(daemon, chat.replace(b"example.com", b"a.example.com")) as peer:
+            peer.sendall(HELLO)
+            assert read(peer, 7) == b"\x81\x05Hello"
+        line = daemon.logged("opened /b")
+        assert "subprotocol chat" in line
+        page = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+        assert asked(daemon, page).startswith(b"HTTP/1.1 404")
+
+
+def test_the_console_is_where_it_is_put(tmp_path: Path) -> None:
+    options = ["--serve", "/a=echo", "--console", "/a/console"]
+    with running(tmp_path, *options) as daemon:
+        for path, status in {
+            b"/a/console/": b"200",
+            b"/a/console/2009": b"200",
+            b"/a/console/3": b"404",
+            b"/": b"404",
+            b"/a": b"404",
+        }.items():
+            head = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path
+            assert asked(daemon, head).startswith(b"HTTP/1.1 " + status), path
+        answer = asked(daemon, b"GET /a/%63onsole?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 301")
+        assert b"\r\nLocation: /a/console/?x=1\r\n" in answer
+        opened(daemon, request(b"/a/console/")).close()

@@ -38,7 +38,7 @@ class ListeningService(Service):
         factory: HixieFactory,
     ) -> None:
         """
-        :param endpoints: each with what the operator called it.
+        :param endpoints: each with where the operator said it (``--port 8080``).
         """
         self._reactor = reactor
         self._endpoints = endpoints
@@ -63,7 +63,7 @@ class ListeningService(Service):
             listening.addCallbacks(self._ports.append, problem.append)
             if problem:
                 raise CannotStart(
-                    f"hixie: --port {name}: expected an address to listen on: {_why(problem[0])}"
+                    f"hixie: {name}: expected an address to listen on: {_why(problem[0])}"
                 )
 
     def startService(self) -> None:

@@ -17,6 +17,8 @@ PATIENCE = 30.0  # seconds; starting takes one, but the machine may be busy
 
 OPTIONS = (
     "--port",
+    "--serve",
+    "--console",
     "--origin",
     "--host",
     "--dialects",
@@ -25,6 +27,7 @@ OPTIONS = (
     "--max-fragments",
     "--ping-interval",
     "--ping-timeout",
+    "--connect-timeout",
     "--no-compression",
 )
 """Every option of the daemon."""

@@ -1,1 +1,32 @@
-"""What ``twistd hixie`` can run, one file each."""
+"""What ``twistd hixie`` can run, one file each, and one row each in the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from ..settings import nearest
+from .echo import buildEcho
+from .service import Service
+
+SERVICES: Final[tuple[Service, ...]] = (
+    Service("echo", ("echo",), (), buildEcho),
+)  # fmt: skip
+"""Every service there is. A new one is a file beside this one and a row here."""
+
+
+def service_for(description: str, services: Iterable[Service] = SERVICES) -> Service:
+    """
+    The row that is meant by a description, ``SCHEME:REST`` or a bare ``SCHEME``.
+
+    :raises ValueError: "expected ..." when there is none.
+    """
+    rows = {scheme: row for row in services for scheme in row.schemes or ("",)}
+    scheme, colon, _ = description.partition(":")
+    if scheme and scheme in rows:
+        return rows[scheme]
+    if colon and "" in rows and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return rows[""]
+    known = [name for name in rows if name]
+    raise ValueError(f"expected a service: {', '.join(known)}{nearest(scheme, known)}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -10,6 +13,7 @@ from ..errors import CannotCarry
 from ..handshake.offer import Offer
 from ..interfaces import Accepted, WebSocketTransport
 from ..wire.frame import CloseCode
+from .service import Context
 
 
 @implementer(IPushProducer)
@@ -64,3 +68,16 @@ class EchoApplications:
     def buildProtocol(self, offer: Offer) -> Accepted:
         """Serve everybody."""
         return Accepted(Echo(), offer.subprotocols[0] if offer.subprotocols else None)
+
+
+def buildEcho(
+    reactor: Any, description: str, options: Mapping[str, Any], context: Context
+) -> EchoApplications:
+    """
+    The row's builder.
+
+    :raises ValueError: when more is said than the name: there is nothing to describe.
+    """
+    if description != "echo":
+        raise ValueError("expected echo, and nothing after it")
+    return EchoApplications()

@@ -1,0 +1,147 @@
+"""The daemon, put together from what was said to it: where it listens, what it serves, with what.
+
+Every mistake that is not one of spelling is found here, before anything listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoint
+from twisted.web.resource import IResource
+
+from .console import consoleRoot
+from .description import Description, read_description
+from .extensions import DEFAULT_EXTENSIONS
+from .interfaces import WebSocketServerFactory
+from .limits import Limits
+from .listening import CannotStart, ListeningService
+from .options import Said
+from .routes import Route, Routes
+from .routing import RoutedApplications, RoutedPages, siteOf
+from .server import HixieServerFactory
+from .services import service_for
+from .services.service import Context
+
+T = TypeVar("T")
+
+_LIMITS: Final = {
+    "max-message-size": "message_size",
+    "max-frame-size": "frame_size",
+    "max-fragments": "fragments",
+    "ping-interval": "ping_interval",
+    "ping-timeout": "ping_timeout",
+}
+"""The options that are limits."""
+
+
+class Daemon:
+    """What ``twistd hixie`` runs."""
+
+    def __init__(self, reactor: Any, said: Mapping[str, Sequence[Said]]) -> None:
+        """
+        :param said: by the names of :data:`txhixie.options.OPTIONS`, what was said of each.
+        :raises CannotStart: with the line for the operator.
+        """
+        self._reactor = reactor
+        self._said = said
+        self._limits = self._readLimits()
+        self.endpoints = [
+            (one.where, meant(one, self._endpoint))
+            for one in said.get("port") or [Said("--port 8080", "8080")]
+        ]
+        self.factory = self._makeFactory()
+
+    def service(self) -> ListeningService:
+        """The service that listens."""
+        return ListeningService(
+            cast(IReactorFromThreads, self._reactor), self.endpoints, self.factory
+        )
+
+    def _one(self, name: str, default: T) -> T:
+        """The value of an option that is said once; the last one counts."""
+        said = self._said.get(name)
+        return said[-1].value if said else default
+
+    def _all(self, name: str) -> list[Any] | None:
+        """The values of one that may be repeated; ``None`` if it was not said."""
+        said = self._said.get(name)
+        return [one.value for one in said] if said else None
+
+    def _readLimits(self) -> Limits:
+        given: dict[str, Any] = {
+            field: self._one(name, None) for name, field in _LIMITS.items() if name in self._said
+        }
+        if "ping_interval" in given:
+            given["ping_interval"] = given["ping_interval"] or None
+        return Limits(**given)
+
+    def _makeFactory(self) -> HixieServerFactory:
+        applications, pages = self._route()
+        dialects = self._all("dialects")
+        return HixieServerFactory(
+            RoutedApplications(applications),
+            dialects=None if dialects is None else [name for names in dialects for name in names],
+            origins=self._all("origin"),
+            hosts=self._all("host"),
+            extensions=() if self._one("no-compression", False) else DEFAULT_EXTENSIONS,
+            limits=self._limits,
+            elsewhere=siteOf(RoutedPages(pages)) if pages else None,
+            logConnections=True,
+        )
+
+    def _route(self) -> tuple[Routes[WebSocketServerFactory], Routes[IResource]]:
+        serve = self._said.get("serve")
+        console = self._said.get("console")
+        if not serve:
+            serve = [Said("--serve /=echo", read_description("/=echo"))]
+            console = console or [Said("--console /", "/")]
+        applications: Routes[WebSocketServerFactory] = Routes()
+        pages: Routes[IResource] = Routes()
+
+        def add(description: Description) -> None:
+            served = self._build(description)
+            if IResource.providedBy(served):
+                pages.add(description.route, served)
+            else:
+                applications.add(description.route, served)
+
+        for one in serve:
+            meant(one, add)
+        for one in console or ():
+            meant(one, lambda path: pages.add(Route(None, path), consoleRoot()))
+        return applications, pages
+
+    def _build(self, description: Description) -> Any:
+        row = service_for(description.service)
+        context = Context(description.route, self._limits, self._one("connect-timeout", 10.0))
+        options = description.options(row.options)
+        return row.build(self._reactor, description.service, options, context)
+
+    def _endpoint(self, port: str) -> IStreamServerEndpoint:
+        try:
+            description = f"tcp:{port}" if port.isdecimal() else port
+            return cast(IStreamServerEndpoint, serverFromString(self._reactor, description))
+        except Exception as error:
+            # Parsers of endpoint strings raise what they like: ValueError, KeyError, TypeError, and
+            # whatever OpenSSL says of a certificate.
+            what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            name = getattr(error, "filename", None)
+            raise ValueError(
+                "expected a port number or an endpoint description: "
+                f"{what}{f': {name}' if name else ''}"
+            ) from None
+
+
+def meant(said: Said, make: Callable[[Any], T]) -> T:
+    """
+    What is made of a value.
+
+    :raises CannotStart: saying where the value stands, when it cannot be meant.
+    """
+    try:
+        return make(said.value)
+    except ValueError as error:
+        raise CannotStart(f"hixie: {said.where}: {error}") from None

@@ -1,0 +1,131 @@
+"""THE TABLE of what can be said to the daemon: one row an option, for command line and file alike.
+
+Nothing here knows what is done with it: that is ``daemon.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .description import read_description
+from .dialects import named
+from .settings import FLAG, SECONDS, SOME_SECONDS, TEXT, Kind, Setting, number
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """
+    A value, and where it was said.
+
+    :ivar where: ``--port 8080``, or ``hixie.toml: port 8080``: how a mistake in it is reported.
+    """
+
+    where: str
+    value: Any
+
+
+def _port(text: str) -> str:
+    if text.isdecimal() and int(text) > 65535:
+        raise ValueError("expected a number from 0 to 65535")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError
+    return text
+
+
+def _origin(text: str) -> str:
+    if text not in ("*", "null", "file://") and "://" not in text:
+        raise ValueError
+    return text
+
+
+def _dialects(text: str) -> list[str]:
+    try:
+        return [named(name.strip()).name for name in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"expected names of dialects: {error}") from None
+
+
+OPTIONS: Final = (
+    Setting(
+        "port",
+        Kind("a port number or an endpoint description", _port, (str, int)),
+        "Where to listen: a TCP port number, or any Twisted server endpoint description, such as "
+        "tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem, "
+        "unix:/run/hixie.sock or systemd:domain=INET:index=0. May be repeated. [default: 8080]",
+        repeated=True,
+    ),
+    Setting(
+        "serve",
+        Kind("[HOST]/PATH=SERVICE, or a table of these", read_description, (str, dict)),
+        "[HOST]/PATH=SERVICE, and options of the service as key=value after it: what is served "
+        "there and below. HOST is a name, or *.example.com for all below it. May be repeated; the "
+        "longest path wins. [default: /=echo, with the console]",
+        repeated=True,
+    ),
+    Setting(
+        "console",
+        Kind("a path, beginning with /", _path),
+        "Where the console page is. [default: /, as long as nothing is served by --serve]",
+    ),
+    Setting(
+        "origin",
+        Kind("scheme://host, scheme://host:port, null or *", _origin),
+        "An origin whose pages may connect, such as https://example.com, or null for local files, "
+        "or * for all. May be repeated. [default: pages of the host they connect to]",
+        repeated=True,
+    ),
+    Setting(
+        "host",
+        TEXT,
+        "A name this server is known under, with or without a port. May be repeated. "
+        "[default: any]",
+        repeated=True,
+    ),
+    Setting(
+        "dialects",
+        Kind("names of dialects", _dialects),
+        "Which dialects to speak, separated by commas. [default: all]",
+        repeated=True,
+    ),
+    Setting(
+        "max-message-size",
+        number("bytes"),
+        "Bytes a message may have, also when inflated. [default: 1048576]",
+    ),
+    Setting(
+        "max-frame-size",
+        number("bytes"),
+        "Bytes one frame may have. [default: as a message]",
+    ),
+    Setting(
+        "max-fragments",
+        number("fragments"),
+        "Fragments one message may come in. [default: 4096]",
+    ),
+    Setting(
+        "ping-interval",
+        SECONDS,
+        "Seconds between pings, where the dialect has them; 0 for none. [default: 20]",
+    ),
+    Setting(
+        "ping-timeout",
+        SOME_SECONDS,
+        "Seconds without a byte after a ping until the peer is taken for gone. [default: 20]",
+    ),
+    Setting(
+        "connect-timeout",
+        SOME_SECONDS,
+        "Seconds for a connection that a service makes, until its client is refused with 504. "
+        "[default: 10]",
+    ),
+    Setting(
+        "no-compression",
+        FLAG,
+        "Agree on no compression, also where a client offers it.",
+    ),
+)

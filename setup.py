@@ -61,8 +61,8 @@ setup(
             "pytest-twisted>=1.14",
             # 6.100: `derandomize` and the settings profile we use; any later one.
             "hypothesis>=6.100",
-            # Applications written for twisted.web.websocket are run under both.
-            "twisted[websocket]>=25.5",
+            # Applications written for twisted.web.websocket are run under both, SSH over us.
+            "twisted[conch,websocket]>=25.5",
         ],
         "docs": [
             # 8: the first that takes a warning of an extension for one of its own under -W.

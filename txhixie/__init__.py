@@ -40,6 +40,7 @@ from .interfaces import (
 from .limits import Limits
 from .protocol import HixieProtocol
 from .server import HixieServerFactory, HixieServerProtocol
+from .stream import StreamApplications, StreamClientEndpoint
 
 __all__ = [
     "DIALECTS",
@@ -72,6 +73,8 @@ __all__ = [
     "PeerLeft",
     "Refusal",
     "Refused",
+    "StreamApplications",
+    "StreamClientEndpoint",
     "TLSFailed",
     "TooBig",
     "TunnelRefused",

@@ -28,11 +28,14 @@ class WebSocketTransport(Protocol):
     :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
         one.
     :ivar full: whether more is waiting to be sent than the transport likes to hold.
+    :ivar transport: what carries it, for what only that knows (a certificate, say). Whoever writes
+        to it, or ends it, breaks the conversation.
     """
 
     offer: Offer
     agreement: Agreement | None
     latency: float | None
+    transport: Any
 
     @property
     def full(self) -> bool:

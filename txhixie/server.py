@@ -258,7 +258,8 @@ class HixieServerFactory(HixieFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        :param applications: has ``buildProtocol(offer)``.
+        :param applications: has ``buildProtocol(offer)``; if it has ``doStart`` and ``doStop`` as
+            well, they are called when the first port listens and when the last has stopped.
         :param dialects: names of those to speak; all that there are by default.
         :param origins: pages that may connect, see :class:`txhixie.policy.Policy`; by default those
             of the same host, and whatever sends no Origin.
@@ -289,14 +290,18 @@ class HixieServerFactory(HixieFactory):
         self._subprotocols = subprotocols
 
     def startFactory(self) -> None:
-        """A port listens."""
-        if self.elsewhere is not None:
-            self.elsewhere.doStart()
+        """A port listens; whatever here is a factory itself hears of it."""
+        for start in self._tell("doStart"):
+            start()
 
     def stopFactory(self) -> None:
         """The last port has stopped listening."""
-        if self.elsewhere is not None:
-            self.elsewhere.doStop()
+        for stop in self._tell("doStop"):
+            stop()
+
+    def _tell(self, what: str) -> list[Callable[[], None]]:
+        told = (getattr(each, what, None) for each in (self.applications, self.elsewhere))
+        return [tell for tell in told if tell is not None]
 
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
         """A connection's protocol."""

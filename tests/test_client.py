@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from support import connection
@@ -30,6 +32,7 @@ from txhixie import (
     LateAnswer,
     Limits,
     NotOpen,
+    PeerLeft,
     Refused,
 )
 from txhixie.extensions.permessage_deflate import PermessageDeflate
@@ -521,8 +524,65 @@ def test_a_server_that_leaves_inside_its_answer_has_not_answered(dialect: str, s
         end.receive(end.answer()[:sent])
     end.lose()
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
-    assert reason.check == "eof"
+    assert isinstance(reason, PeerLeft)
+    assert (reason.stage, reason.__cause__) == ("handshake", None)
+
+
+def test_a_connection_that_was_cut_is_told_from_one_that_was_closed() -> None:
+    end, application, fired = waiting()
+    end.reset()
+    reason = failed(end, application, fired)
+    assert isinstance(reason, PeerLeft)
+    assert isinstance(reason.__cause__, ConnectionLost)
+
+
+SECRET_URL = "ws://us%40er:s%C3%A9cret@example.com/demo"
+"""With a name and a password that have to be percent-encoded."""
+
+
+@each
+def test_the_user_of_a_url_is_sent_as_basic_authorization(dialect: str) -> None:
+    end, _, _ = waiting(dialect, url=SECRET_URL)
+    said = b64encode("us@er:s\u00e9cret".encode())
+    assert b"\r\nAuthorization: Basic " + said + b"\r\n" in end.request
+    assert b"\r\nHost: example.com\r\n" in end.request
+    end.done()
+
+
+@each
+def test_nobody_else_is_told_of_it(dialect: str, log: Log) -> None:
+    """Neither the application nor the log nor whoever prints what he holds in his hands."""
+    applications = Applications(Recorder)
+    end = ClientEnd(applications, dialect=dialect, url=SECRET_URL, logConnections=True)
+    end.receive(end.answer())
+    end.lose()
+    shown = [*applications.asked, *log.lines(), repr(end.protocol.offer), repr(end.factory)]
+    shown += [end.factory.url, end.protocol.offer.location]
+    assert applications.asked == ["ws://example.com/demo"]
+    for word in ("us%40er", "us@er", "s%C3%A9cret", "s\u00e9cret", "Basic"):
+        assert word not in "\n".join(shown)
+    end.done()
+
+
+def test_two_authorizations_are_one_too_many() -> None:
+    headers = ((b"authorization", b"Bearer x"),)
+    with pytest.raises(ValueError, match="Authorization") as caught:
+        HixieClientFactory(SECRET_URL, Applications(), headers=headers)
+    assert "cret" not in str(caught.value)
+
+
+@each
+def test_a_server_that_grants_no_subprotocol_is_taken(dialect: str) -> None:
+    """RFC 6455 lets it stand in section 4.1; the drafts before the hybi ones did not."""
+    end, application, fired = waiting(dialect, subprotocols=["chat"])
+    end.receive(end.answer())
+    if dialect in HIXIE:
+        assert isinstance(failed(end, application, fired), BadAnswer)
+        return
+    assert fired.result is application
+    assert end.protocol.agreement is not None
+    assert end.protocol.agreement.subprotocol is None
+    end.done()
 
 
 @each

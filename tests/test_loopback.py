@@ -55,6 +55,7 @@ from txhixie import (
     LateAnswer,
     Limits,
     NotOpen,
+    PeerLeft,
     Refusal,
     Refused,
 )
@@ -708,9 +709,9 @@ async def test_a_refusal_reaches_who_waits(dialect: str, over: str, net: Network
         (b"HTTP/1.1 404 Not Found\r\n\r\nnobody here", Refused),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\ncut", Refused),
         (b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n\r\n", BadAnswer),
-        (b"SSH-2.0-OpenSSH_9\r\n", BadAnswer),
-        (b"HTTP/1.1 101 Web", BadAnswer),
-        (b"", BadAnswer),
+        (b"SSH-2.0-OpenSSH_9\r\n", PeerLeft),
+        (b"HTTP/1.1 101 Web", PeerLeft),
+        (b"", PeerLeft),
     ],
 )
 @every
@@ -820,7 +821,7 @@ async def test_it_may_end_before_it_has_begun(
     stays = Applications(Recorder)
     place = await net.serve(ends if side == "server" else stays, over)
     wire = await net.connect(place, stays if side == "server" else ends, dialect=dialect)
-    with pytest.raises(BadAnswer if side == "server" else NotOpen):
+    with pytest.raises(PeerLeft if side == "server" else NotOpen):
         await within(wire.whenOpen())
     await until(lambda: ends.made[0].told == ["started", "lost"])
     await until(lambda: not place.factory.connections)

@@ -27,7 +27,7 @@ from support.connection import (
     whole_request,
     within,
 )
-from txhixie import BadAnswer, HixieClientFactory, Limits
+from txhixie import HixieClientFactory, Limits, PeerLeft
 
 log = connection.log
 net = connection.net
@@ -47,7 +47,7 @@ async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -
     )
     connecting = endpoint.connect(cast(IProtocolFactory, factory))
     wire = await within(cast("Deferred[Any]", connecting))
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(PeerLeft) as caught:
         await within(wire.whenOpen())
     assert isinstance(caught.value.__cause__, SSL.Error)
     await until(lambda: clients.made[0].told == ["started", "lost"])
@@ -96,7 +96,7 @@ async def test_closing_before_the_TLS_handshake_is_through_hangs_nobody(
     wire = await net.connect(place, Applications(Recorder))
     await until(lambda: place.factory.connections)
     assert await within(place.factory.closeAll()) is None
-    with pytest.raises(BadAnswer):
+    with pytest.raises(PeerLeft):
         await within(wire.whenOpen())
 
 

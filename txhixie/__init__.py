@@ -2,6 +2,7 @@
 
 from .client import HixieClientFactory, HixieClientProtocol
 from .dialects import DIALECTS, Dialect
+from .endpoints import WebSocketClientEndpoint
 from .errors import (
     BadAnswer,
     BadCompression,
@@ -81,6 +82,7 @@ __all__ = [
     "UnknownIssuer",
     "Unreached",
     "UsageError",
+    "WebSocketClientEndpoint",
     "WebSocketClientFactory",
     "WebSocketProtocol",
     "WebSocketServerFactory",

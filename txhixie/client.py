@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from collections.abc import Iterable
+from typing import TypedDict
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -11,7 +13,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
 from .dialects import Version, named
-from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, Refused
+from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, PeerLeft, Refused
 from .extensions import CLIENT_EXTENSIONS
 from .extensions.extension import Extension, agree
 from .factory import HixieFactory
@@ -22,7 +24,23 @@ from .opening import ClientOpening
 from .protocol import HixieProtocol, ignore
 from .wire.frame import Side
 from .wire.head import Head
-from .wire.url import parse_url
+from .wire.url import Credentials, parse_url, without_credentials
+
+
+class ClientOptions(TypedDict, total=False):
+    """What may be asked of a client by keyword, everywhere: see :class:`HixieClientFactory`."""
+
+    dialect: str
+    origin: str | None
+    subprotocols: Iterable[str]
+    headers: Pairs
+    extensions: Iterable[Extension]
+    limits: Limits
+    binary: bool
+    lenient: bool
+    logConnections: bool
+    clock: IReactorTime | None
+    entropy: Entropy
 
 
 class HixieClientProtocol(HixieProtocol):
@@ -114,10 +132,12 @@ class HixieClientProtocol(HixieProtocol):
         if self._failure is None and not self._left:
             try:
                 self._opening.end()
-            except HixieError as error:
+            except BadAnswer:
+                self._failure = PeerLeft("handshake")
                 if reason.check(ConnectionDone) is None:
-                    error.__cause__ = reason.value  # a certificate we do not trust, say
-                self._failure = error
+                    self._failure.__cause__ = reason.value  # a certificate we do not trust, say
+            except Refused as refused:
+                self._failure = refused
         self._failure = self._failure or NotOpen("it was given up before it was open")
         super()._lostOpening(reason)
         while self._waiting:
@@ -128,14 +148,14 @@ class HixieClientFactory(HixieFactory):
     """
     Makes connections to one URL, in one dialect. Reaching the host is an endpoint's work.
 
-    :ivar url: where to, as given.
+    :ivar url: where to, as given but for its credentials.
     :ivar offer: what every connection asks for.
     """
 
     def __init__(
         self,
         url: str,
-        applications: WebSocketClientFactory,
+        applications: WebSocketClientFactory[WebSocketProtocol],
         *,
         dialect: str = "rfc6455",
         origin: str | None = None,
@@ -151,12 +171,17 @@ class HixieClientFactory(HixieFactory):
     ) -> None:
         """
         :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
+            Its user and password are sent as Basic authorization (RFC 7617), and kept from
+            everybody else.
         :param applications: has ``buildProtocol(url)``.
         :param dialect: the name of one. None is tried after another: whoever stands between could
             make us fall back to one without masks.
         :param origin: of the page on whose behalf we connect; by default the URL's own in the
             Hixie dialects, which require one, and none in the others.
-        :param subprotocols: what to ask for, best first; the Hixie drafts have room for one.
+        :param subprotocols: what to ask for, best first; the Hixie drafts have room for one. A
+            server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
+            server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
+            that nobody asked for is a :class:`~txhixie.errors.BadAnswer`.
         :param headers: further fields of the request, name and value.
         :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.
@@ -166,11 +191,12 @@ class HixieClientFactory(HixieFactory):
             What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
         :param entropy: takes a number, answers that many random bytes.
-        :raises ValueError: for a bad URL, origin, subprotocol, field or dialect.
+        :raises ValueError: for a bad URL, origin, subprotocol, field or dialect, or credentials
+            in the URL and in a field too.
         :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
         """
         super().__init__(limits, clock, binary, logConnections, extensions, entropy)
-        self.url = url
+        self.url = without_credentials(url)
         self.applications = applications
         self.dialect = named(dialect)
         self.lenient = lenient
@@ -186,7 +212,7 @@ class HixieClientFactory(HixieFactory):
             parsed.secure,
             tuple(subprotocols),
             tuple((each.name, each.offers()) for each in self.extensions if modern),
-            Head.of(b"", checked_pairs(headers)),
+            Head.of(b"", checked_pairs(_authorized(headers, parsed.credentials))),
         )
         for value in (origin or "", *self.offer.subprotocols):
             if not value.isascii() or not value.isprintable():
@@ -198,3 +224,13 @@ class HixieClientFactory(HixieFactory):
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """A connection's protocol; its ``whenOpen()`` says when it can be used."""
         return HixieClientProtocol(self)
+
+
+def _authorized(headers: Pairs, credentials: Credentials | None) -> Pairs:
+    """The fields of a request, with what authorizes it."""
+    if credentials is None:
+        return headers
+    if any(name.lower() == b"authorization" for name, _ in headers):
+        raise ValueError("credentials in the URL, and an Authorization field as well")
+    said = f"{credentials.name}:{credentials.password}".encode()
+    return (*headers, (b"Authorization", b"Basic " + b64encode(said)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -165,11 +165,18 @@ class WebSocketServerFactory(Protocol):
         """
 
 
-class WebSocketClientFactory(Protocol):
+Application_co = TypeVar("Application_co", bound=WebSocketProtocol, covariant=True)
+
+
+class WebSocketClientFactory(Protocol[Application_co]):
     """Makes an application for each connection to a URL."""
 
-    def buildProtocol(self, url: str, /) -> WebSocketProtocol:
-        """Make one."""
+    def buildProtocol(self, url: str, /) -> Application_co:
+        """
+        Make one.
+
+        :param url: where to, without credentials.
+        """
 
 
 class _Close(Exception):

@@ -31,6 +31,13 @@ class Limits:
         comes near it; one that does not must not fill our memory for a peer that does not read, and
         that connection is aborted.
     :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
+    :ivar lookup_timeout: seconds for the addresses of a host's name. Two servers, each asked twice
+        for five seconds, as resolvers do by themselves (resolv.conf(5)).
+    :ivar connect_timeout: seconds for a TCP connection to any of these. Linux repeats what was
+        lost after 1, 3, 7 and 15: four times within 30.
+    :ivar proxy_timeout: seconds for each answer of a proxy, which first looks up and connects
+        itself: squid tries for 60.
+    :ivar tls_timeout: seconds for a TLS handshake: two round trips, as the one that follows it.
     :ivar open_timeout: seconds for a peer's half of the handshake. Firefox 4 waited 20; a page
         behind a satellite needs 3, and whoever holds a connection without a word is not one.
     :ivar decide_timeout: seconds for our own application to answer an offer.
@@ -53,6 +60,10 @@ class Limits:
     early_size: int = 64 * 1024
     unsent_size: int = 16 * 1024 * 1024
     refusal_size: int = 64 * 1024
+    lookup_timeout: float = 20.0
+    connect_timeout: float = 30.0
+    proxy_timeout: float = 60.0
+    tls_timeout: float = 10.0
     open_timeout: float = 10.0
     decide_timeout: float = 30.0
     close_timeout: float = 3.0

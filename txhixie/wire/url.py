@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 _HOST: Final = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._~%!$&'()*+,;=-]+")
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^`{}\"<>\\"
 """Characters of a resource that stay as they are; what is not ASCII is percent-encoded."""
+
+# fmt: off
+BAD_PORTS: Final = frozenset((
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389,
+    427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636,
+    989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665,
+    6666, 6667, 6668, 6669, 6679, 6697, 10080,
+))
+# fmt: on
+"""Where other protocols listen, which might take a handshake for words of theirs: no browser
+connects there (the Fetch standard, "port blocking")."""
+
+
+class Credentials(NamedTuple):
+    """
+    A name and a password, which never print themselves.
+
+    :ivar name: of the user.
+    :ivar password: in clear.
+    """
+
+    name: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
 
 
 class WebSocketURL(NamedTuple):
@@ -17,12 +44,14 @@ class WebSocketURL(NamedTuple):
     :ivar host: in lower case; an IPv6 address in brackets.
     :ivar port: the number, the scheme's own if none was given.
     :ivar resource: path and query, beginning with ``/``.
+    :ivar credentials: the URL's user and password, percent-decoded; ``None`` if it had none.
     """
 
     secure: bool
     host: str
     port: int
     resource: str
+    credentials: Credentials | None = None
 
     @property
     def authority(self) -> str:
@@ -32,23 +61,26 @@ class WebSocketURL(NamedTuple):
 
     @property
     def location(self) -> str:
-        """The URL again, in the one form the drafts compare."""
+        """The URL again, in the one form the drafts compare; never with its credentials."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.resource}"
+
+    @property
+    def name(self) -> str:
+        """The host as resolvers and certificates know it: without brackets."""
+        return self.host.strip("[]")
 
 
 def parse_url(url: str) -> WebSocketURL:
     """
-    :raises ValueError: saying what is wrong: another scheme, no host, a bad port, a fragment (it
-        never reaches a server), or user and password where no one would send them.
+    :raises ValueError: saying what is wrong: another scheme, no host, a bad port, or a fragment
+        (it never reaches a server). It repeats nothing of the URL, which may hold a password.
     """
     split = urlsplit(url.strip())
     if split.scheme not in ("ws", "wss"):
         raise ValueError("scheme: a WebSocket URL begins with ws: or wss:")
     if split.fragment or url.rstrip().endswith("#"):
         raise ValueError("fragment: a WebSocket URL has none")
-    if split.username is not None or split.password is not None:
-        raise ValueError("userinfo: give credentials as a header")
-    host = split.netloc.lower()
+    host = split.netloc.rpartition("@")[2].lower()
     try:
         port = split.port
     except ValueError:
@@ -61,12 +93,34 @@ def parse_url(url: str) -> WebSocketURL:
     secure = split.scheme == "wss"
     query = f"?{split.query}" if split.query or "?" in url else ""
     resource = quote((split.path or "/") + query, safe=_KEPT)
-    return WebSocketURL(secure, host, port or (443 if secure else 80), resource)
+    credentials = _credentials(split.username, split.password)
+    return WebSocketURL(secure, host, port or (443 if secure else 80), resource, credentials)
+
+
+def without_credentials(url: str) -> str:
+    """The same URL, as it was given but for its user and password: what may be shown."""
+    return re.sub(r"^(\s*[A-Za-z]+://)[^/?#]*@", r"\1", url)
+
+
+def _credentials(name: str | None, password: str | None) -> Credentials | None:
+    if not name and not password:
+        return None
+    credentials = Credentials(unquote(name or ""), unquote(password or ""))
+    # RFC 7617 section 2: the first colon ends the name, and neither has control characters.
+    if ":" in credentials.name or not "".join(tuple(credentials)).isprintable():
+        raise ValueError("userinfo: a colon in the name, or control characters")
+    return credentials
 
 
 def _ascii_host(host: str) -> str:
+    """
+    IDNA 2008 with the mapping that browsers apply first (UTS 46). Not Python's own codec: that is
+    IDNA 2003, in which ``faß.de`` is ``fass.de``, somebody else's host.
+    """
+    import idna  # only for the few hosts that need its tables
+
     try:
-        ascii_host = host.encode("idna").decode("ascii")
+        ascii_host = idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError:
         ascii_host = ""
     if _HOST.fullmatch(ascii_host) is None:

@@ -1,0 +1,170 @@
+"""WebSocket as an endpoint: from a URL to an open conversation, or to the reason why there is none.
+
+It composes and does little itself: the way is endpoints around endpoints (``way.py``), the
+handshake is the client protocol's (``client.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, Unpack, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    DNSLookupError,
+)
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import PrivateCertificate
+
+from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
+from .errors import NameNotFound, NotConnected, PeerLeft
+from .interfaces import WebSocketClientFactory, WebSocketProtocol
+from .limits import Limits
+from .tls import tlsError
+from .way import Way
+from .wire.url import BAD_PORTS, parse_url
+
+A = TypeVar("A", bound=WebSocketProtocol)
+
+
+class WebSocketClientEndpoint:
+    """
+    A URL, and a way to connect to it.
+
+    :ivar url: where to, without credentials.
+    """
+
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, url: str, **options: Unpack[ClientOptions]
+    ) -> None:
+        """
+        :param endpoint: reaches the URL's server: with TLS over it if the URL says ``wss:``.
+        :param url: ``ws:`` or ``wss:``.
+        :param options: those of :class:`txhixie.HixieClientFactory`.
+        :raises ValueError: for what no request can say, as the factory does.
+        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
+        """
+        self._endpoint = endpoint
+        self._options = options
+        self._url = url  # with its credentials
+        self.url = HixieClientFactory(url, _Nobody(), **options).url
+
+    @classmethod
+    def new(
+        cls,
+        reactor: Any,
+        url: str,
+        *,
+        trustRoot: Any = None,
+        clientCertificate: PrivateCertificate | None = None,
+        contextFactory: Any = None,
+        bindAddress: str | tuple[str, int] | None = None,
+        anyPort: bool = False,
+        **options: Unpack[ClientOptions],
+    ) -> WebSocketClientEndpoint:
+        """
+        The usual stack: Happy Eyeballs (RFC 8305) to the host's addresses, TLS for ``wss:`` with
+        the server's name checked, and the handshake. Each stage has its time in ``limits``.
+
+        :param reactor: whose resolver, sockets and clock are used.
+        :param url: ``ws:`` or ``wss:``; a user and a password in it are sent as Basic
+            authorization and shown nowhere.
+        :param trustRoot: whose word is taken for who a server is: a certificate, or what
+            ``twisted.internet.ssl.trustRootFromCertificates`` answers; by default the platform's
+            authorities.
+        :param clientCertificate: who we are, for servers that ask.
+        :param contextFactory: instead of these two, something ready: a provider of
+            ``IOpenSSLClientConnectionCreator``, which sees to everything itself, the host's name
+            included.
+        :param bindAddress: our own end's address, or address and port.
+        :param anyPort: connect also to ports where other protocols listen, which are refused
+            otherwise (the Fetch standard's list; 80 and 443 are not on it).
+        :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
+            ``subprotocols``, ``headers``, ``limits`` and so on.
+        :raises ValueError: for a bad URL or port, for what no request can say, or for options that
+            contradict each other.
+        """
+        parsed = parse_url(url)
+        if parsed.port in BAD_PORTS and not anyPort:
+            raise ValueError(f"port: {parsed.port} is another protocol's")
+        if contextFactory is not None and (trustRoot or clientCertificate):
+            raise ValueError("contextFactory: it is instead of trustRoot and clientCertificate")
+        way = Way(
+            reactor,
+            options.get("limits", Limits()),
+            trustRoot,
+            clientCertificate,
+            contextFactory,
+            bindAddress,
+        )
+        if options.get("clock") is None:
+            options["clock"] = reactor
+        return cls(way.to(parsed), url, **options)
+
+    async def connect(self, factory: WebSocketClientFactory[A]) -> A:
+        """
+        Connect, and open a conversation.
+
+        :param factory: its ``buildProtocol(url)`` makes the application, once the connection below
+            stands.
+        :return: the application. Before that, it was told ``negotiationFinished``.
+        :raises txhixie.errors.Unreached: with the stage where the way ended: a branch of it says
+            whether the name was not found, TCP not connected, TLS failed and why, or the peer left.
+        :raises txhixie.errors.LateAnswer: with the stage whose time was up.
+        :raises txhixie.errors.TunnelRefused: by a proxy.
+        :raises txhixie.errors.Refused: by the server, with status, headers and body.
+        :raises txhixie.errors.BadAnswer: for an answer that fails one of the dialect's checks.
+        :raises txhixie.errors.NotOpen: if the application itself ended the connection first.
+        :raises twisted.internet.defer.CancelledError: if the Deferred around this was cancelled;
+            whatever had been begun is cancelled with it.
+        """
+        wires = cast(IProtocolFactory, HixieClientFactory(self._url, factory, **self._options))
+        with _typed():
+            wire = cast(HixieClientProtocol, await self._endpoint.connect(wires))
+            return cast(A, await wire.whenOpen())
+
+    def connectApplication(self, application: A) -> Deferred[A]:
+        """
+        Connect one application.
+
+        :return: fires with it once the conversation is open; fails as :meth:`connect` does.
+        """
+        return Deferred.fromCoroutine(self.connect(_Only(application)))
+
+
+class _Only:
+    """Makes one application, once."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def buildProtocol(self, url: str) -> Any:
+        return self._application
+
+
+class _Nobody:
+    """Makes none: what is checked is what would be asked for."""
+
+    def buildProtocol(self, url: str) -> Any:
+        raise NotImplementedError
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    """Whatever endpoint was given to us, its errors are ours."""
+    try:
+        yield
+    except ConnectingCancelledError:
+        raise CancelledError from None
+    except DNSLookupError as error:
+        raise NameNotFound(str(error)) from error
+    except ConnectError as error:
+        raise NotConnected("no connection to the server") from error
+    except PeerLeft as left:
+        # TLS 1.3 servers judge a client's certificate after the client's handshake is through.
+        if (failed := tlsError(left.__cause__, None)) is not None:
+            raise failed from left.__cause__
+        raise

@@ -1,0 +1,177 @@
+"""TLS as a stage of its own: a connection is there when the peer has proved who it is."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from OpenSSL import SSL
+from OpenSSL._util import ffi, lib  # pyOpenSSL's public part does not tell the verdict
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, NoProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .errors import (
+    CertificateExpired,
+    CertificateForAnotherHost,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+    Unreached,
+)
+from .stage import bounded
+
+_VERDICTS: Final[dict[int, type[TLSFailed]]] = {
+    2: UnknownIssuer,  # the issuer's certificate is not there
+    9: CertificateExpired,  # not yet valid
+    10: CertificateExpired,
+    18: UnknownIssuer,  # signed by itself
+    19: UnknownIssuer,  # an authority that we do not trust, signed by itself
+    20: UnknownIssuer,  # no issuer among those we trust
+    21: UnknownIssuer,  # one certificate alone, and no issuer
+    62: CertificateForAnotherHost,  # where OpenSSL compares names: a context of the caller's
+    64: CertificateForAnotherHost,
+}
+"""OpenSSL's X509_V_ERR_ numbers (openssl-verification-options(1)) and what they mean to us."""
+
+
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """
+    Any endpoint, with TLS over it.
+
+    As Twisted's ``wrapClientTLS``, but a protocol is only made when the handshake is through: what
+    failed in it, or took too long, is told here, and not to a protocol that never was connected.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        contextFactory: Any,
+        *,
+        seconds: float,
+        clock: IReactorTime,
+    ) -> None:
+        """
+        :param contextFactory: what ``optionsForClientTLS`` answers, or another provider of
+            ``IOpenSSLClientConnectionCreator``.
+        :param seconds: how long the handshake may take.
+        """
+        self._endpoint = endpoint
+        self._contextFactory = contextFactory
+        self._seconds = seconds
+        self._clock = clock
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        :return: fires with the connected protocol. Fails as the endpoint below does, or with
+            :class:`~txhixie.errors.TLSFailed` or a branch of it,
+            :class:`~txhixie.errors.PeerLeft` or :class:`~txhixie.errors.LateAnswer`.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        handshakes: Any = _Handshakes(protocolFactory)
+        tls = TLSMemoryBIOFactory(self._contextFactory, True, handshakes, clock=self._clock)
+        handshake: Any = await self._endpoint.connect(tls)
+        handshake = handshake.wrappedProtocol
+        await bounded(handshake.complete, "tls", self._seconds, self._clock)
+        protocol = protocolFactory.buildProtocol(handshake.address)
+        if protocol is None:
+            handshake.transport.abortConnection()
+            raise NoProtocol
+        handshake.giveWay(protocol)
+        return protocol
+
+
+class _Handshakes(Factory):
+    """Makes the protocols that wait; starts and stops with the factory they wait for."""
+
+    noisy = False
+
+    def __init__(self, wrapped: IProtocolFactory) -> None:
+        self._wrapped = wrapped
+
+    def doStart(self) -> None:
+        self._wrapped.doStart()
+
+    def doStop(self) -> None:
+        self._wrapped.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> _Handshake:
+        return _Handshake(addr)
+
+
+@implementer(IHandshakeListener)
+class _Handshake(Protocol):
+    """
+    Waits for a handshake.
+
+    :ivar complete: fires when it is through.
+    """
+
+    transport: Any
+
+    def __init__(self, address: IAddress | None) -> None:
+        self.address = address
+        self.complete: Deferred[None] = Deferred(self._cancel)
+
+    def _cancel(self, deferred: Deferred[None]) -> None:
+        self.transport.abortConnection()
+
+    def handshakeCompleted(self) -> None:
+        """The peer is who it should be."""
+        if not self.complete.called:
+            self.complete.callback(None)
+
+    def giveWay(self, protocol: IProtocol) -> None:
+        """To the protocol all this was for."""
+        self.transport.wrappedProtocol = protocol
+        protocol.makeConnection(self.transport)
+        if IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """There will be none."""
+        if not self.complete.called:
+            error = tlsError(reason.value, self.transport.getHandle()) or PeerLeft("tls")
+            if not isinstance(reason.value, ConnectionDone):
+                error.__cause__ = reason.value
+            self.complete.errback(error)
+
+
+def tlsError(reason: BaseException | None, connection: SSL.Connection | None) -> Unreached | None:
+    """
+    What went wrong in TLS, if it was that.
+
+    :param reason: why a connection was lost.
+    :param connection: its OpenSSL connection, which has a verdict on the peer's certificate.
+    """
+    if isinstance(reason, VerificationError):
+        return CertificateForAnotherHost("the peer's certificate is not for the host asked for")
+    if not isinstance(reason, SSL.Error):
+        return None
+    verdict = 0 if connection is None else _verdict(connection)
+    if verdict:
+        return _VERDICTS.get(verdict, TLSFailed)(f"the peer's certificate: {_words(verdict)}")
+    said = ", ".join(str(error[-1]) for error in reason.args[0]) if reason.args else "no reason"
+    return TLSFailed(f"no TLS with the peer: {said}")
+
+
+def _verdict(connection: SSL.Connection) -> int:
+    return int(lib.SSL_get_verify_result(connection._ssl))  # noqa: SLF001  (see the import)
+
+
+def _words(verdict: int) -> str:
+    return bytes(ffi.string(lib.X509_verify_cert_error_string(verdict))).decode()

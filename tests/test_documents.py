@@ -85,7 +85,7 @@ def test_a_page_does_what_it_says(path: str, tmp_path: Path) -> None:
 def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
     """With the API, whose docstrings are read as strictly."""
     for library in ("sphinx", "pydoctor"):
-        python_with(library)
+        python_with(library, get="pip install '.[docs]'")
     command = [executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     built = run(
         [*command, "-d", str(tmp_path / "trees"), "docs", str(tmp_path / "html")],

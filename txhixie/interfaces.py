@@ -156,7 +156,7 @@ class WebSocketServerFactory(Protocol):
 
     def buildProtocol(
         self, offer: Offer, /
-    ) -> Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]:
+    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:  # a Deferred is invariant
         """
         Answer an offer, now or later. While it waits, what the client may send before its answer
         is kept, and one that sends more is refused; when the client leaves or

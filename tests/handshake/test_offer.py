@@ -211,7 +211,7 @@ def test_an_answer_with_a_broken_field_fails_by_name(line: bytes, check: str) ->
     ],
 )
 def test_a_field_that_would_end_its_line_is_not_written(pair: tuple[bytes, bytes]) -> None:
-    """A value from somewhere else, put into a header by an application, deliveries no answer."""
+    """A value from somewhere else, put into a header by an application, splits no answer."""
     with pytest.raises(ValueError, match="not a header field"):
         checked_pairs((pair,))
 

@@ -93,13 +93,13 @@ def phantomjs() -> Path:
     )
 
 
-def python_with(name: str) -> Path:
+def python_with(name: str, get: str | None = None) -> Path:
     """An interpreter that can import a library; the library's code runs in a process of its own."""
     if (told := named(f"{name}-python")) is not None:
         return told
     if importlib.util.find_spec(name) is not None:
         return Path(sys.executable)
-    missing(name, f"tests/peers/install (PyPI: {name})")
+    missing(name, get or f"tests/peers/install (PyPI: {name})")
 
 
 def node() -> Path:

@@ -1,0 +1,176 @@
+"""The types that a user's program sees. mypy reads this with the rest of the tests; nobody runs it.
+
+An ``Any`` where a type is promised would be silent anywhere else: ``assert_type`` is not.
+"""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from txhixie import (
+    DIALECTS,
+    AbruptClose,
+    Accepted,
+    Agreement,
+    CleanClose,
+    Dialect,
+    HixieClientFactory,
+    HixieClientProtocol,
+    HixieServerFactory,
+    HixieServerProtocol,
+    Limits,
+    Offer,
+    Refusal,
+    Refused,
+    WebSocketClientEndpoint,
+    WebSocketClientFactory,
+    WebSocketProtocol,
+    WebSocketServerFactory,
+    WebSocketTransport,
+)
+from txhixie.testing import Applications, Cable, End, Pair, Recorder, Wire, echo
+from txhixie.testing.strategies import deliveries, messages, spoken
+
+
+class Application:
+    """Inherits nothing, and is one."""
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        assert_type(transport.offer, Offer)
+        assert_type(transport.agreement, Agreement | None)
+        assert_type(transport.latency, float | None)
+        assert_type(transport.full, bool)
+        assert_type(transport.getPeer(), IAddress)
+        assert_type(transport.getHost(), IAddress)
+        self.transport = transport
+
+    def negotiationFinished(self) -> None:
+        self.transport.sendTextMessage("hello")
+        self.transport.sendTextMessage("hello", compress=False)
+        self.transport.sendBytesMessage(b"hello")
+        self.transport.sendBytesMessage("hello")  # type: ignore[arg-type]
+        self.transport.sendTextMessage(b"hello")  # type: ignore[arg-type]
+        self.transport.ping(b"?")
+        self.transport.loseConnection(1000, "bye")
+
+    def textMessageReceived(self, message: str) -> None: ...
+
+    def bytesMessageReceived(self, data: bytes) -> None: ...
+
+    def pongReceived(self, payload: bytes) -> None: ...
+
+    def connectionLost(self, reason: Failure) -> None:
+        if isinstance(reason.value, (CleanClose, AbruptClose)):
+            assert_type(reason.value.code, int)
+            assert_type(reason.value.reason, str)
+
+
+class NoApplication:
+    """A method too few."""
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None: ...
+
+
+one: WebSocketProtocol = Application()
+none: WebSocketProtocol = NoApplication()  # type: ignore[assignment]
+
+
+# What a server's factory is given may answer in five ways.
+
+
+class Plainly:
+    def buildProtocol(self, offer: Offer) -> Application:
+        assert_type(offer.dialect, str)
+        assert_type(offer.path, str)
+        assert_type(offer.origin, str | None)
+        assert_type(offer.subprotocols, tuple[str, ...])
+        assert_type(offer.header("cookie"), str | None)
+        assert_type(offer.headers(), tuple[tuple[str, str], ...])
+        return Application()
+
+
+class WithASubprotocol:
+    def buildProtocol(self, offer: Offer) -> Accepted:
+        return Accepted(Application(), "chat", ((b"Set-Cookie", b"a=b"),))
+
+
+class Perhaps:
+    def buildProtocol(self, offer: Offer) -> Application | Refusal | None:
+        return Refusal(403, "no") if offer.origin is None else None
+
+
+class Later:
+    def buildProtocol(self, offer: Offer) -> Deferred[Application]:
+        return Deferred()
+
+
+class Awaiting:
+    async def buildProtocol(self, offer: Offer) -> Application:
+        return Application()
+
+
+class Wrongly:
+    def buildProtocol(self, offer: Offer) -> str:
+        return "application"
+
+
+for applications in (Plainly(), WithASubprotocol(), Perhaps(), Later(), Awaiting()):
+    server: WebSocketServerFactory = applications
+    HixieServerFactory(server, dialects=["hixie-76"], limits=Limits(message_size=1024))
+HixieServerFactory(Wrongly())  # type: ignore[arg-type]
+
+
+# The factories, and what they make.
+
+
+class Clients:
+    def buildProtocol(self, url: str) -> Application:
+        return Application()
+
+
+clients: WebSocketClientFactory[Application] = Clients()
+server_factory = HixieServerFactory(Plainly(), clock=Clock())
+client_factory = HixieClientFactory("ws://example.com/", clients, dialect="hixie-75")
+assert_type(server_factory.buildProtocol(None), HixieServerProtocol)
+assert_type(server_factory.closeAll(1001, "restarting"), Deferred[None])
+assert_type(client_factory.buildProtocol(None), HixieClientProtocol)
+assert_type(client_factory.buildProtocol(None).whenOpen(), Deferred[WebSocketProtocol])
+transport: WebSocketTransport = client_factory.buildProtocol(None)
+assert_type(DIALECTS, tuple[Dialect, ...])
+assert_type(Refused(403, ()).status, int)
+
+
+# Endpoints.
+
+
+async def reach(endpoint: WebSocketClientEndpoint) -> None:
+    assert_type(await endpoint.connect(Clients()), Application)
+    assert_type(endpoint.connectApplication(Application()), Deferred[Application])
+    await endpoint.connect(Plainly())  # type: ignore[arg-type]
+
+
+assert_type(WebSocketClientEndpoint.new(Clock(), "ws://example.com/"), WebSocketClientEndpoint)
+
+
+# The test kit.
+
+pair = Pair.new(Applications(echo), Recorder(), dialect="hixie-76")
+assert_type(pair, Pair)
+assert_type(pair.server, End[HixieServerProtocol])
+assert_type(pair.client.protocol, HixieClientProtocol)
+assert_type(pair.toServer, Cable)
+assert_type(pair.client.wire, Wire)
+assert_type(pair.clock, Clock)
+assert_type(Recorder().messages, list[str | bytes])
+assert_type(Applications().made, list[Recorder])
+assert_type(Applications(Application).made, list[Application])
+Pair.new(Awaiting())
+Pair.new(Wrongly())  # type: ignore[arg-type]
+assert_type(messages("hixie-76").example(), str | bytes)
+assert_type(spoken().example().data, bytes)
+assert_type(deliveries(b"abc").example(), list[bytes])

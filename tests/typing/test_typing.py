@@ -1,0 +1,51 @@
+"""Users' type checkers see our types: through the installed package and its ``py.typed``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.components import python_with
+
+PROGRAM = Path(__file__).with_name("program.py").read_text(encoding="utf-8")
+
+CONFIGURATION = """
+[mypy]
+strict = true
+plugins = mypy_zope:plugin
+untyped_calls_exclude = twisted
+"""
+"""What Twisted itself makes necessary: interfaces of Zope's, and functions without annotations."""
+
+
+def check(program: str, directory: Path) -> str:
+    """What mypy says to a user about a program, somewhere else than in our checkout."""
+    for library in ("mypy", "mypy_zope"):
+        python_with(library, get="PyPI: mypy, mypy-zope")
+    (directory / "mypy.ini").write_text(CONFIGURATION)
+    (directory / "program.py").write_text(program)
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "program.py"]
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    return ran.stdout + ran.stderr
+
+
+def test_a_users_program_is_clean_under_strict(tmp_path: Path) -> None:
+    assert check(PROGRAM, tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("sendTextMessage(message)", "sendTextMessage(b'x')", "arg-type"),
+        ("offer.path", "offer.paths", "attr-defined"),
+        ("def pongReceived(", "def pongsReceived(", "pongReceived"),
+        ("Accepted | Refusal:", "int:", "HixieServerFactory"),
+    ],
+)
+def test_a_users_mistake_is_seen(right: str, wrong: str, said: str, tmp_path: Path) -> None:
+    """Else the program above would be clean of itself: a package without types is all ``Any``."""
+    assert PROGRAM.count(right) == 1
+    assert said in check(PROGRAM.replace(right, wrong), tmp_path)

@@ -223,6 +223,12 @@ def test_whatever_is_public_says_what_it_does(module: str) -> None:
     assert silent == []
 
 
+@every_module
+def test_docstrings_refer_in_a_way_that_pydoctor_reads(module: str) -> None:
+    """``:class:`txhixie.errors.Refused```: to pydoctor a tilde is a part of the name."""
+    assert "`~" not in (HOUSE / module).read_text("utf-8")
+
+
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -181,7 +181,7 @@ class HixieClientFactory(HixieFactory):
         :param subprotocols: what to ask for, best first; the Hixie drafts have room for one. A
             server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
             server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
-            that nobody asked for is a :class:`~txhixie.errors.BadAnswer`.
+            that nobody asked for is a :class:`txhixie.errors.BadAnswer`.
         :param headers: further fields of the request, name and value.
         :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.

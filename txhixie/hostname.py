@@ -59,8 +59,8 @@ class NamedHostEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         :return: fires with the connected protocol. Fails with
-            :class:`~txhixie.errors.NameNotFound`, :class:`~txhixie.errors.NotConnected`, or
-            :class:`~txhixie.errors.LateAnswer` at the stage ``lookup`` or ``tcp``. Cancelling it
+            :class:`txhixie.errors.NameNotFound`, :class:`txhixie.errors.NotConnected`, or
+            :class:`txhixie.errors.LateAnswer` at the stage ``lookup`` or ``tcp``. Cancelling it
             cancels every attempt.
         """
         return Deferred.fromCoroutine(self._connect(protocolFactory))

@@ -18,7 +18,7 @@ def bounded(deferred: Deferred[T], stage: str, seconds: float, clock: IReactorTi
     The same Deferred, bounded: when the time is up, what it waits for is cancelled.
 
     :param stage: a key of :data:`txhixie.errors.STAGES`.
-    :return: ``deferred``; it may now also fail with :class:`~txhixie.errors.LateAnswer`.
+    :return: ``deferred``; it may now also fail with :class:`txhixie.errors.LateAnswer`.
     """
     return deferred.addTimeout(
         seconds, clock, lambda _, seconds: Failure(LateAnswer(stage, seconds))

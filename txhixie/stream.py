@@ -101,7 +101,7 @@ class Stream:
         """
         The inner protocol hears of a ``ConnectionDone`` when both sides have said that it is over
         and neither that something went wrong, and else of a ``ConnectionLost``: a
-        :class:`~txhixie.interfaces.CleanClose` or an :class:`~txhixie.interfaces.AbruptClose`.
+        :class:`txhixie.interfaces.CleanClose` or an :class:`txhixie.interfaces.AbruptClose`.
         """
         protocol, transport = self.protocol, self._transport
         if protocol is None or transport is None:
@@ -119,7 +119,7 @@ class Stream:
 class StreamApplications:
     """
     Serves a factory's protocols over WebSocket; for
-    :class:`~txhixie.server.HixieServerFactory`, which starts and stops it.
+    :class:`txhixie.server.HixieServerFactory`, which starts and stops it.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class StreamApplications:
         :param subprotocol: agreed on with clients that offer it; ``None`` leaves the choice to the
             server's factory.
         :param coding: how bytes stand in messages: ``"binary"``, ``"base64"``, ``"lines"``,
-            ``"crlf-lines"``, or what makes a connection's :class:`~txhixie.coding.Coding`.
+            ``"crlf-lines"``, or what makes a connection's :class:`txhixie.coding.Coding`.
         :raises ValueError: for a coding there is not.
         """
         self._factory = factory

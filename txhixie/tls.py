@@ -43,7 +43,7 @@ _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
     62: CertificateForAnotherHost,  # where OpenSSL compares names: a context of the caller's
     64: CertificateForAnotherHost,
 }
-"""OpenSSL's X509_V_ERR_ numbers (openssl-verification-options(1)) and what they mean to us."""
+"""OpenSSL's ``X509_V_ERR_`` numbers (openssl-verification-options(1)) and what they mean to us."""
 
 
 @implementer(IStreamClientEndpoint)
@@ -76,8 +76,8 @@ class TLSEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         :return: fires with the connected protocol. Fails as the endpoint below does, or with
-            :class:`~txhixie.errors.TLSFailed` or a branch of it,
-            :class:`~txhixie.errors.PeerLeft` or :class:`~txhixie.errors.LateAnswer`.
+            :class:`txhixie.errors.TLSFailed` or a branch of it,
+            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.LateAnswer`.
         """
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 

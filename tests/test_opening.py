@@ -248,7 +248,7 @@ def test_what_cannot_upgrade_is_ordinary_http(line: bytes) -> None:
     data = request(*FIELDS_76, line=line)
     served = same_every_way(serve, data, b"body")
     assert isinstance(served.found, Elsewhere)
-    passed, rest = cut(served.found.data)
+    passed, rest = cut(served.found.replay(last=True))
     kept_lines = [line for line in data.split(b"\r\n") if b"Connection" not in line]
     assert passed.raw == b"\r\n".join([*kept_lines[:-2], b"Connection: close", b"", b""])
     assert rest == b"body"

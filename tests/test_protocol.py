@@ -17,17 +17,29 @@ from support.connection import (
     MODERN,
     NAMES,
     OLDEST,
+    Applications,
     Log,
     Recorder,
+    ServerEnd,
     Source,
+    Voice,
     code_of,
     echo,
     fails,
     opened,
     text,
 )
-from support.wire import kept
-from txhixie import AbruptClose, CannotCarry, CleanClose, Limits, NotOpen, UsageError
+from support.wire import MASK, kept
+from txhixie import (
+    AbruptClose,
+    Agreement,
+    CannotCarry,
+    CleanClose,
+    Limits,
+    NotOpen,
+    Offer,
+    UsageError,
+)
 from txhixie.wire.frame import Side
 
 log = connection.log
@@ -1051,4 +1063,20 @@ def test_a_connection_lost_by_an_error_of_the_socket_is_told_like_any_other() ->
     end, application = opened("hixie-76")
     end.lose(OSError(errno.ETIMEDOUT, "timed out"))
     assert isinstance(closed(application), AbruptClose)
+    end.done()
+
+
+@each
+def test_a_conversation_can_be_adopted(dialect: str) -> None:
+    """Whoever has shaken hands himself, on a stream of HTTP/2 say, begins with the conversation."""
+    end = ServerEnd(Applications())
+    app = echo()
+    client = Voice(dialect, MASK if dialect in MODERN else None)
+    offer = Offer(dialect, "/demo", "example.com")
+    end.protocol.adopt(app, offer, Agreement("chat"), client.text("early"))
+    assert app.told == ["started", "finished", "text"]
+    assert app.transport.agreement == Agreement("chat")
+    assert end.wire.written == end.own.text("early"), "not a byte of a handshake"
+    end.receive(client.text("more"))
+    assert app.messages == ["early", "more"]
     end.done()

@@ -178,9 +178,7 @@ def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect
     :raises UnknownDialect: for one that is whole and not spoken here.
     """
     fields = request.fields
-    if request.method != b"GET" or request.minor != 1:
-        return None
-    if not fields.has_token(b"upgrade", b"websocket"):
+    if not is_handshake(request.method, request.minor, fields):
         return None
     _check_upgrade(fields)
     has_keys = b"sec-websocket-key1" in fields or b"sec-websocket-key2" in fields
@@ -191,6 +189,15 @@ def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect
         return _by_version(version, fields, spoken)
     _check_length(fields, also=b"8" if has_keys else b"0")
     return _by_keys(fields, spoken) if has_keys else _by_lines(fields, spoken)
+
+
+def is_handshake(method: bytes, minor: int, fields: Fields) -> bool:
+    """
+    Whether a request of HTTP/1 wants WebSocket, however badly it asks: the others are ordinary.
+
+    :param minor: of the version, which is HTTP/1 and this.
+    """
+    return method == b"GET" and minor == 1 and fields.has_token(b"upgrade", b"websocket")
 
 
 def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:

@@ -22,11 +22,21 @@ class Elsewhere:
     """
     A request that is HTTP and not WebSocket.
 
-    :ivar data: every byte received so far, marked so that the connection ends with the answer:
-        a WebSocket request that came after it on the same connection would find nobody.
+    :ivar head: its head.
+    :ivar rest: every byte received after that.
     """
 
-    data: bytes
+    head: Head
+    rest: bytes
+
+    def replay(self, last: bool) -> bytes:
+        """
+        Every byte received so far, for whoever is to answer.
+
+        :param last: mark the request so that the connection ends with its answer. A WebSocket
+            request that came after it on the same connection would find nobody.
+        """
+        return (last_request(self.head) if last else self.head).raw + self.rest
 
 
 class ServerOpening:
@@ -81,7 +91,7 @@ class ServerOpening:
         request = read_request(head, self._limits.head_fields)
         dialect = recognise(request, self._spoken)
         if dialect is None:
-            return Elsewhere(last_request(head).raw + self.rest)
+            return Elsewhere(head, self.rest)
         offer = dialect.handshake.read_offer(request, self._secure)
         self.dialect = dialect
         self._offer = offer

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .conversation import Conversation
-from .dialects import Dialect
+from .dialects import Dialect, named
 from .errors import NotOpen
 from .extensions.extension import Transform
 from .handshake.offer import Agreement, Offer
@@ -123,6 +123,27 @@ class HixieProtocol(Protocol):
     def _lateOpening(self) -> None:
         """The deadline has passed before there was a conversation."""
         raise NotImplementedError
+
+    def adopt(
+        self,
+        application: WebSocketProtocol,
+        offer: Offer,
+        agreement: Agreement,
+        rest: bytes = b"",
+        transform: Transform | None = None,
+    ) -> None:
+        """
+        Begin with the conversation: for whoever has shaken hands himself, as on a stream of HTTP/2
+        (RFC 8441). The connection stands, and nothing has been received on it.
+
+        :param rest: the peer's first words, if they have come already.
+        :param transform: what the agreed extension does to messages.
+        """
+        self.offer = offer
+        self.dialect = named(offer.dialect)
+        self._application = application
+        application.negotiationStarted(self)
+        self._open(agreement, rest, transform)
 
     def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
         """Both halves of the handshake are through; ``rest`` is the peer's first words."""

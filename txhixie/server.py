@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from inspect import iscoroutine
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypedDict, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime, ISSLTransport
@@ -43,12 +43,13 @@ class HixieServerProtocol(HixieProtocol):
     def connectionMade(self) -> None:
         """Wait for a head."""
         factory = self.factory
-        secure = factory.secure
-        if secure is None:
-            secure = ISSLTransport.providedBy(self.transport)
+        secure = self._cameByTLS() if factory.secure is None else factory.secure
         self._opening = ServerOpening(factory.dialects, factory.limits, secure)
         self._receive = self._receiveHead
         super().connectionMade()
+
+    def _cameByTLS(self) -> bool:
+        return ISSLTransport.providedBy(self.transport)
 
     def _receiveHead(self, data: bytes) -> None:
         try:
@@ -61,7 +62,7 @@ class HixieServerProtocol(HixieProtocol):
             self.dialect = self._opening.dialect
             self._decide(found)
         elif isinstance(found, Elsewhere):
-            self._goElsewhere(found.data)
+            self._goElsewhere(found)
 
     # The decision.
 
@@ -149,6 +150,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._receive is ignore:
             return  # the application has thought better of it
         self._outflow.write(head)
+        self._wrote(101)
         self._receive = self._receiveProof
         self._receiveProof(b"")
 
@@ -174,15 +176,19 @@ class HixieServerProtocol(HixieProtocol):
         data = answer.write()
         self.factory.journal.refused(self.getPeer(), answer, getattr(self, "offer", None))
         self._outflow.write(data)
+        self._wrote(answer.status)
         self._leave()
 
-    def _goElsewhere(self, data: bytes) -> None:
+    def _wrote(self, status: int) -> None:
+        """The answer is on its way; whoever keeps a log of requests writes it down."""
+
+    def _goElsewhere(self, found: Elsewhere) -> None:
         """Ordinary HTTP: the rest of the connection is another protocol's."""
         elsewhere = self.factory.elsewhere
         protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
         if protocol is None:
             # To HEAD the answer is the same, without its body (RFC 9110 section 9.3.2).
-            why = "" if data.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
+            why = "" if found.head.raw.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
             self._refuse(Refusal(404, why))
             return
         self._outflow.deadline(None)
@@ -190,7 +196,7 @@ class HixieServerProtocol(HixieProtocol):
         self.transport.unregisterProducer()
         self._receive = protocol.dataReceived
         protocol.makeConnection(self.transport)
-        protocol.dataReceived(data)
+        protocol.dataReceived(found.replay(last=not self.factory.elsewhereUpgrades))
 
     # The end.
 
@@ -228,6 +234,21 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(Refusal(503, "the application did not answer in time\n"))
         else:
             self.abortConnection()
+
+
+class ServerOptions(TypedDict, total=False):
+    """What :class:`HixieServerFactory` may be told besides, for whoever passes it on."""
+
+    dialects: Iterable[str] | None
+    origins: Iterable[str] | None
+    hosts: Iterable[str] | None
+    subprotocols: SubprotocolChoice
+    extensions: Iterable[Extension]
+    limits: Limits
+    secure: bool | None
+    binary: bool
+    logConnections: bool
+    clock: IReactorTime | None
 
 
 class HixieServerFactory(HixieFactory):
@@ -273,7 +294,8 @@ class HixieServerFactory(HixieFactory):
         :param secure: say ``True`` where TLS ends before us.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
         :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
-            started and stopped with this one. Without it: 404.
+            started and stopped with this one. Without it: 404. Each of its connections ends with
+            its first answer, unless the Site's root is a :class:`txhixie.web.HixieResource`.
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
             What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
@@ -288,6 +310,14 @@ class HixieServerFactory(HixieFactory):
         self.secure = secure
         self.elsewhere = elsewhere
         self._subprotocols = subprotocols
+
+    @property
+    def elsewhereUpgrades(self) -> bool:
+        """
+        Whether whoever gets the other requests finds WebSocket requests among them, so that their
+        connections need not end with the first answer: a Site, with such a resource at its root.
+        """
+        return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
 
     def startFactory(self) -> None:
         """A port listens; whatever here is a factory itself hears of it."""

@@ -62,7 +62,7 @@ def serve(
             if served.proved:
                 served.rest += chunk
             elif isinstance(served.found, Elsewhere):
-                served.found = Elsewhere(served.found.data + chunk)
+                served.found = Elsewhere(served.found.head, served.found.rest + chunk)
             elif isinstance(served.found, Offer):
                 opening.keep(chunk)
             else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import BadAnswer, MalformedHead
 from ..wire.head import TOKEN, Fields, Head, Request
@@ -49,6 +49,8 @@ class Offer:
     :ivar head: the request, whose other fields :meth:`headers` gives; for a client, the fields it
         wants sent besides.
     :ivar challenge: what the answer has to prove, in the dialect's own terms.
+    :ivar request: under a :class:`txhixie.web.HixieResource`, the request of ``twisted.web`` (an
+        ``IRequest``); elsewhere ``None``.
     """
 
     dialect: str
@@ -60,6 +62,7 @@ class Offer:
     extensions: tuple[Named, ...] = ()
     head: Head = field(default=_NO_HEAD, compare=False, repr=False)
     challenge: bytes = field(default=b"", compare=False, repr=False)
+    request: Any = field(default=None, compare=False, repr=False)
 
     @property
     def path(self) -> str:

@@ -96,6 +96,12 @@ class Head:
     def __repr__(self) -> str:
         return f"Head({self.raw!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Head) and self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
     @classmethod
     def of(cls, start_line: bytes, pairs: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
         """A head of a start line and fields, written as every dialect reads it: ``name: value``."""

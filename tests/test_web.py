@@ -1,0 +1,575 @@
+"""WebSocket under a Site of twisted.web: in memory to the byte, and over real sockets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+from zope.interface import implementer
+
+from support import connection
+from support.connection import (
+    HIXIE,
+    KEY3,
+    MODERN,
+    NAMES,
+    Answering,
+    Applications,
+    Broken,
+    End,
+    Log,
+    Recorder,
+    ServerEnd,
+    Voice,
+    body_of,
+    echo,
+    head_of,
+    request,
+    status_of,
+    whole_request,
+)
+from support.wire import MASK
+from txhixie import Accepted, HixieServerFactory, Limits, Offer, Refusal
+from txhixie.testing import Wire
+from txhixie.web import ByRequest, HixieResource
+
+log = connection.log
+net = connection.net
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+PAGE = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n"
+
+
+@implementer(IPushProducer)
+class SiteWire(Wire):
+    """What a Site may further ask of a transport."""
+
+    @property
+    def disconnecting(self) -> bool:
+        return bool(self.endings)
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+
+class Leaf(Resource):
+    """Has no children; and says of its types what Twisted does not."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+
+class Page(Leaf):
+    """Says what it was asked."""
+
+    def render_GET(self, request: Any) -> Any:
+        return b"page " + request.uri
+
+    def render_POST(self, request: Any) -> Any:
+        return b"posted " + request.content.read()
+
+
+class Later(Leaf):
+    """
+    A resource that thinks before it lets another one render, as a guard does.
+
+    :ivar asked: the requests that wait.
+    """
+
+    def __init__(self, then: Resource) -> None:
+        super().__init__()
+        self.then = then
+        self.asked: list[Any] = []
+
+    def render(self, request: Any) -> int:
+        self.asked.append(request)
+        return NOT_DONE_YET
+
+    def go_on(self) -> None:
+        request = self.asked.pop(0)
+        request.render(self.then)
+
+
+class SiteEnd(End):
+    """
+    A Site's connection in memory.
+
+    :ivar logged: the lines of its access log.
+    """
+
+    wire: SiteWire
+
+    def __init__(self, resource: HixieResource, root: Resource | None = None) -> None:
+        self.site = Site(root or resource)
+        self.logged = io.StringIO()
+        self.site._logFile = self.logged
+        self.site._logDateTime = "[now]"
+        self.resource = resource
+        self.clock = Clock()
+        self.site.reactor = self.clock
+        resource.factory._clock = self.clock
+        self.protocol = self.site.buildProtocol(None)
+        self.wire = SiteWire()
+        self.protocol.makeConnection(self.wire)
+
+    def done(self) -> None:
+        """The connection is over and nothing of it remains: no timer, no entry."""
+        if not self.wire.dead:
+            self.lose()
+        assert not self.clock.getDelayedCalls(), "a timer outlives its connection"
+        assert not self.resource.factory.connections
+
+
+def under(applications: Any, **options: Any) -> SiteEnd:
+    """A connection to a Site that is such a resource and nothing else."""
+    return SiteEnd(HixieResource(applications, **options))
+
+
+def voice(dialect: str) -> Voice:
+    """What a client says."""
+    return Voice(dialect, MASK if dialect in MODERN else None)
+
+
+# In memory, to the byte.
+
+every_dialect = pytest.mark.parametrize("dialect", NAMES)
+
+
+@every_dialect
+@pytest.mark.parametrize("size", [None, 1, 7])
+@pytest.mark.parametrize("later", [False, True])
+def test_the_answer_is_the_one_of_a_port_of_its_own(
+    dialect: str, size: int | None, later: bool, log: Log
+) -> None:
+    made = Applications(echo)
+    resource = HixieResource(made)
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting if later else None)
+    end.receive(whole_request(dialect), size)
+    if later:
+        assert end.wire.written == b""
+        waiting.go_on()
+    alone = ServerEnd(Applications(echo))
+    alone.receive(whole_request(dialect))
+    assert end.wire.written == alone.wire.written
+    end.receive(voice(dialect).text("one", "two"), size)
+    alone.receive(voice(dialect).text("one", "two"))
+    assert end.wire.written == alone.wire.written
+    assert made.made[0].told == ["started", "finished", "text", "text"]
+    end.done()
+
+
+@every_dialect
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("split", [0, 1, 5, 8])
+def test_the_eight_bytes_come_when_they_like(
+    dialect: str, later: bool, split: int, log: Log
+) -> None:
+    """With the head, after it, half and half; before somebody has made up his mind, or after."""
+    made = Applications(echo)
+    resource = HixieResource(made)
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting if later else None)
+    body = whole_request(dialect)[len(request(dialect)) :]
+    end.receive(request(dialect) + body[:split])
+    if later:
+        waiting.go_on()
+    assert status_of(end.wire.written) == 101, "the head goes out before the eight bytes come"
+    if body[split:]:
+        end.receive(body[split:])
+    end.receive(voice(dialect).text("hello"))
+    assert made.made[0].messages == ["hello"]
+    end.done()
+
+
+@pytest.mark.parametrize("dialect", MODERN)
+@pytest.mark.parametrize("later", [False, True])
+def test_frames_that_came_with_the_head_are_delivered(dialect: str, later: bool, log: Log) -> None:
+    made = Applications(Recorder)
+    resource = HixieResource(made)
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting if later else None)
+    frames = voice(dialect).text("one", "two", "three")
+    end.receive(whole_request(dialect) + frames[:10])
+    end.receive(frames[10:-3])
+    if later:
+        waiting.go_on()
+    end.receive(frames[-3:])
+    assert made.made[0].messages == ["one", "two", "three"]
+    end.done()
+
+
+@pytest.mark.parametrize("dialect", HIXIE)
+@pytest.mark.parametrize("later", [False, True])
+def test_bytes_that_must_not_come_early_are_refused(dialect: str, later: bool, log: Log) -> None:
+    resource = HixieResource(Applications())
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting if later else None)
+    end.receive(whole_request(dialect) + b"GET /smuggled HTTP/1.1\r\n\r\n")
+    if later:
+        waiting.go_on()
+    assert status_of(end.wire.written) == 400
+    assert end.wire.written.count(b"HTTP/1.1") == 1, "what follows is nobody's request"
+    end.done()
+
+
+def test_the_channel_had_stopped_the_transport_where_many_bytes_came_early(log: Log) -> None:
+    made = Applications(Recorder)
+    resource = HixieResource(made)
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting)
+    end.receive(whole_request("rfc6455"))
+    message = "x" * 30_000
+    end.receive(Voice("rfc6455", MASK).text(message))
+    assert end.wire.paused
+    waiting.go_on()
+    assert not end.wire.paused
+    assert made.made[0].messages == [message]
+    end.done()
+
+
+def test_the_eight_bytes_may_be_announced_as_a_body(log: Log) -> None:
+    """Netty and others say Content-Length: 8, and then Twisted has read them as one."""
+    made = Applications(Recorder)
+    end = under(made)
+    end.receive(request("hixie-76", "Content-Length: 8") + KEY3)
+    assert end.wire.written.endswith(connection.PROOF)
+    end.receive(connection.text("hello"))
+    assert made.made[0].messages == ["hello"]
+    end.done()
+
+
+@every_dialect
+def test_another_body_is_refused(dialect: str, log: Log) -> None:
+    end = under(Applications())
+    end.receive(request(dialect, "Content-Length: 9") + b"123456789")
+    assert status_of(end.wire.written) == 400
+    end.done()
+
+
+REFUSED = [
+    (request("rfc6455").replace(b"Connection: Upgrade\r\n", b""), 400),
+    (request("rfc6455").replace(b"Version: 13", b"Version: 14"), 426),
+    (request("rfc6455", host=None), 400),
+    (request("rfc6455", origin="http://elsewhere.example"), 403),
+    (request("rfc6455", "X-Control: \x01"), 400),
+    (request("hixie-76").replace(b"Key1", b"Key3"), 400),
+    (request("hixie-75").replace(b"Host", b"X-First: 1\r\nHost"), 101),
+    (
+        request("hixie-75").replace(
+            b"Upgrade: WebSocket\r\nConnection: Upgrade",
+            b"Connection: Upgrade\r\nUpgrade: WebSocket",
+        ),
+        400,
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "status"), REFUSED)
+def test_what_a_port_of_its_own_refuses_is_refused_alike(
+    asked: bytes, status: int, log: Log
+) -> None:
+    end = under(Applications())
+    alone = ServerEnd(Applications())
+    end.receive(asked)
+    alone.receive(asked)
+    assert status_of(end.wire.written) == status
+    assert end.wire.written == alone.wire.written
+    assert end.wire.endings == alone.wire.endings
+    end.done()
+
+
+def test_the_letters_of_names_are_lost_and_their_order_and_values_are_not(log: Log) -> None:
+    """The fixed lines of hixie-75: Twisted writes every name in its own way."""
+    end = under(Applications())
+    end.receive(request("hixie-75").replace(b"Upgrade: WebSocket", b"UPGRADE: WebSocket"))
+    assert status_of(end.wire.written) == 101
+    end.done()
+    end = under(Applications())
+    end.receive(request("hixie-75").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"))
+    assert status_of(end.wire.written) == 400
+    end.done()
+
+
+# Pages.
+
+
+def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> None:
+    made = Applications()
+    end = under(made)
+    end.receive(PAGE)
+    assert status_of(end.wire.written) == 404
+    assert body_of(end.wire.taken()) == b"only WebSocket is spoken here\n"
+    end.receive(PAGE.replace(b"GET", b"HEAD"))
+    assert status_of(end.wire.written) == 404
+    assert body_of(end.wire.taken()) == b""
+    end.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
+    assert status_of(end.wire.taken()) == 404
+    assert not end.wire.endings
+    end.receive(whole_request("hixie-76"))
+    assert end.wire.written.endswith(connection.PROOF)
+    assert len(made.made) == 1
+    end.done()
+    lines = end.logged.getvalue().splitlines()
+    assert [line.split('" ')[2].split(" ")[0] for line in lines] == ["404", "404", "404", "101"]
+
+
+def test_an_older_version_of_http_is_a_page(log: Log) -> None:
+    """nginx without proxy_http_version 1.1."""
+    end = under(Applications())
+    end.receive(request("rfc6455").replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert status_of(end.wire.written) == 404
+    end.done()
+
+
+def pages() -> Resource:
+    """A root with children."""
+    root = Resource()
+    root.putChild(b"page", Page())
+    return root
+
+
+def test_pages_are_rendered_elsewhere_with_their_children(log: Log) -> None:
+    end = under(Applications(), elsewhere=pages())
+    end.receive(PAGE)
+    assert body_of(end.wire.taken()) == b"page /page"
+    end.receive(
+        PAGE.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\nhi")
+    )
+    assert body_of(end.wire.taken()) == b"posted hi"
+    end.receive(PAGE.replace(b"GET", b"HEAD"))
+    assert status_of(end.wire.written) == 200
+    assert b"Content-Length: 10" in end.wire.written
+    assert body_of(end.wire.taken()) == b""
+    end.done()
+
+
+def test_HEAD_never_becomes_a_websocket(log: Log) -> None:
+    """Twisted fakes it by a GET of the same request, which asks for one."""
+    made = Applications()
+    end = under(made, elsewhere=pages())
+    end.receive(request("rfc6455", target="/page").replace(b"GET", b"HEAD"))
+    assert status_of(end.wire.written) == 200
+    assert not made.made
+    end.done()
+
+
+# The request.
+
+
+def test_the_application_has_the_request(log: Log) -> None:
+    made = Applications(Recorder)
+    end = under(made)
+    end.receive(whole_request("hixie-76", "Cookie: a=b", target="/demo/x?y=z"))
+    (offer,) = made.asked
+    assert isinstance(offer, Offer)
+    assert offer.request.args == {b"y": [b"z"]}
+    assert offer.request.getCookie(b"a") == b"b"
+    assert offer.path == "/demo/x"
+    assert offer.header("cookie") == "a=b"
+    end.done()
+
+
+def test_applications_may_be_chosen_by_the_request(log: Log) -> None:
+    made = Applications(Recorder)
+    end = under(ByRequest(made))
+    end.receive(whole_request("rfc6455", target="/demo?x=1"))
+    (asked,) = made.asked
+    assert asked.args == {b"x": [b"1"]}
+    assert made.made[0].told == ["started", "finished"]
+    end.done()
+
+
+def test_a_port_of_its_own_has_no_request(log: Log) -> None:
+    made = Applications()
+    end = ServerEnd(made)
+    end.receive(whole_request("rfc6455"))
+    assert made.asked[0].request is None
+    end.done()
+
+
+@every_dialect
+def test_what_was_put_into_the_answer_on_the_way_is_in_it(dialect: str, log: Log) -> None:
+    """A session's cookie, say; but nothing that describes a page."""
+
+    class Session(Leaf):
+        def render(self, request: Any) -> Any:
+            request.addCookie(b"session", b"12")
+            request.setHeader(b"X-Further", b"yes")
+            request.setHeader(b"Content-Encoding", b"gzip")
+            return resource.render(request)
+
+    resource = HixieResource(Answering(lambda offer: Accepted(echo(), headers=((b"X-Own", b"1"),))))
+    end = SiteEnd(resource, Session())
+    end.receive(whole_request(dialect))
+    lines = head_of(end.wire.written).split(b"\r\n")[:-2]
+    assert lines[-3:] == [b"X-Own: 1", b"X-Further: yes", b"Set-Cookie: session=12"]
+    names = {line.partition(b":")[0].lower() for line in lines}
+    assert not names & {b"content-encoding", b"server", b"date", b"content-type"}
+    end.done()
+
+
+def test_a_refusal_has_the_cookies_too(log: Log) -> None:
+    def answer(offer: Offer) -> Refusal:
+        offer.request.addCookie(b"session", b"12")
+        return Refusal(401, "who are you?\n", ((b"WWW-Authenticate", b'Basic realm="r"'),))
+
+    end = under(Answering(answer))
+    end.receive(whole_request("rfc6455"))
+    assert status_of(end.wire.written) == 401
+    assert b"\r\nSet-Cookie: session=12\r\n" in end.wire.written
+    assert b'\r\nWWW-Authenticate: Basic realm="r"\r\n' in end.wire.written
+    end.done()
+
+
+# How the request ends.
+
+
+class Finishes(Applications):
+    """Applications that want to know when their requests end."""
+
+    def __init__(self, make: Callable[[], Any] = Recorder) -> None:
+        super().__init__(make)
+        self.finished: list[Any] = []
+
+    def buildProtocol(self, asked: Any) -> Any:
+        asked.request.notifyFinish().addBoth(self.finished.append)
+        return super().buildProtocol(asked)
+
+
+@every_dialect
+def test_a_clean_close_finishes_the_request(dialect: str, log: Log) -> None:
+    made = Finishes()
+    end = under(made)
+    end.receive(whole_request(dialect))
+    end.receive(voice(dialect).close() or voice(dialect).text("last"))
+    assert made.finished == []
+    assert end.logged.getvalue() == ""
+    end.lose()
+    assert made.finished == [None]
+    assert '"GET /demo HTTP/1.1" 101 - ' in end.logged.getvalue()
+    assert len(end.logged.getvalue().splitlines()) == 1
+    end.done()
+
+
+@every_dialect
+def test_another_end_is_told_with_its_reason(dialect: str, log: Log) -> None:
+    made = Finishes()
+    end = under(made)
+    end.receive(whole_request(dialect))
+    end.reset()
+    (reason,) = made.finished
+    assert isinstance(reason, Failure)
+    assert reason.check(ConnectionLost)
+    assert '"GET /demo HTTP/1.1" 101 - ' in end.logged.getvalue()
+    end.done()
+
+
+def test_a_refusal_finishes_the_request(log: Log) -> None:
+    made = Finishes(lambda: Refusal(403, "no\n"))
+    end = under(made)
+    end.receive(whole_request("rfc6455"))
+    end.lose()
+    assert made.finished == [None]
+    assert '"GET /demo HTTP/1.1" 403 - ' in end.logged.getvalue()
+    end.done()
+
+
+def test_who_leaves_before_an_answer_has_no_line_and_cancels_what_he_waited_for(log: Log) -> None:
+    told: list[Any] = []
+    decision: Deferred[Any] = Deferred(told.append)
+    made = Finishes(lambda: decision)
+    end = under(made)
+    end.receive(whole_request("rfc6455"))
+    end.lose()
+    assert told == [decision]
+    (reason,) = made.finished
+    assert reason.check(ConnectionDone)
+    assert end.logged.getvalue() == ""
+    end.done()
+
+
+def test_who_leaves_while_a_guard_thinks_is_not_served(log: Log) -> None:
+    made = Applications()
+    resource = HixieResource(made)
+    waiting = Later(resource)
+    end = SiteEnd(resource, waiting)
+    end.receive(whole_request("rfc6455"))
+    end.lose()
+    waiting.go_on()
+    assert not made.made
+    end.done()
+
+
+def test_an_application_that_fails_is_a_500_with_its_line(log: Log) -> None:
+    def fail(offer: Offer) -> Any:
+        raise Broken
+
+    end = under(Answering(fail))
+    end.receive(whole_request("rfc6455"))
+    assert status_of(end.wire.written) == 500
+    assert [type(error) for error in log.tracebacks()] == [Broken]
+    end.done()
+    assert '"GET /demo HTTP/1.1" 500 - ' in end.logged.getvalue()
+
+
+@every_dialect
+def test_the_deadline_of_a_handshake_holds(dialect: str, log: Log) -> None:
+    never: Deferred[Any] = Deferred()
+    end = under(Applications(lambda: never), limits=Limits(decide_timeout=5, open_timeout=99))
+    end.receive(whole_request(dialect))
+    end.clock.advance(5)
+    end.clock.advance(0)
+    assert status_of(end.wire.written) == 503
+    end.done()
+
+
+def test_the_idle_timeout_of_the_site_does_not(log: Log) -> None:
+    end = SiteEnd(HixieResource(Applications(Recorder), limits=Limits(ping_interval=None)))
+    end.receive(PAGE)
+    end.receive(whole_request("rfc6455"))
+    end.clock.advance(100_000)
+    assert not end.wire.endings
+    end.done()
+
+
+# Options.
+
+
+def test_the_options_are_those_of_the_factory() -> None:
+    """Written down twice, since a signature that hides its defaults tells nobody anything."""
+    import inspect
+
+    from txhixie.server import ServerOptions
+
+    named = set(inspect.signature(HixieServerFactory).parameters)
+    assert set(ServerOptions.__annotations__) == named - {"applications", "elsewhere"}
+
+
+def test_a_factory_can_be_shared_with_a_port_of_its_own(log: Log) -> None:
+    factory = HixieServerFactory(Applications(Recorder), dialects=["hixie-76"], clock=Clock())
+    resource = HixieResource.sharing(factory)
+    end = SiteEnd(resource)
+    end.receive(whole_request("hixie-76"))
+    assert len(factory.connections) == 1
+    done: list[Any] = []
+    factory.closeAll().addCallback(done.append)
+    end.receive(connection.CLOSE)
+    end.lose()
+    assert done == [None]
+    end = SiteEnd(resource)
+    end.receive(whole_request("rfc6455"))
+    assert status_of(end.wire.written) == 426
+    end.done()

@@ -1,0 +1,249 @@
+"""WebSocket as a resource of ``twisted.web``, under any Site, in every dialect.
+
+A request that asks for WebSocket is written out again as the head it was and given, with whatever
+came after it, to the same protocol that listens on a port of its own: what holds there holds here.
+Any other request is a page, and not ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, Unpack
+
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, Resource, getChildForRequest
+from twisted.web.server import NOT_DONE_YET
+
+from .dialects import is_handshake
+from .handshake.offer import Offer, Pairs, Refusal
+from .interfaces import Accepted, WebSocketServerFactory
+from .lifecycle import Ended
+from .server import HixieServerFactory, HixieServerProtocol, ServerOptions
+from .wire.head import Fields, Head
+
+_KEY3: Final = 8
+"""Bytes of a body that are looked at: hixie-76's, of clients that announce them as one."""
+
+_LEFT_OUT: Final = frozenset(
+    (
+        *(b"connection", b"transfer-encoding", b"upgrade"),  # said by the handshake itself
+        *(b"content-encoding", b"content-length", b"content-type", b"etag", b"last-modified"),
+        *(b"date", b"server"),  # on every answer of a Site, and hixie-75 has no place for them
+    )
+)
+
+
+class HixieResource(Resource):
+    """
+    Serves applications wherever it stands in a tree of resources, with all that is below it; the
+    offer's ``path`` is the whole path, and its ``request`` the ``IRequest``.
+
+    :ivar factory: the connections' own, which ends them all (``factory.closeAll()``).
+    :ivar elsewhere: renders what is not WebSocket.
+    """
+
+    isLeaf = True
+
+    upgrades = True
+    """At the root of a Site, WebSocket requests find us on a connection that has served pages."""
+
+    def __init__(
+        self,
+        applications: WebSocketServerFactory,
+        *,
+        elsewhere: IResource | None = None,
+        **options: Unpack[ServerOptions],
+    ) -> None:
+        """
+        :param applications: has ``buildProtocol(offer)``; for one that has
+            ``buildProtocol(request)`` see :class:`ByRequest`.
+        :param elsewhere: a resource for requests that are not WebSocket, with its children; without
+            it: 404.
+        :param options: those of :class:`txhixie.HixieServerFactory`. Where ``secure`` is
+            not among them, it is as ``request.isSecure()`` says.
+        :raises ValueError: for a dialect there is not.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.factory = HixieServerFactory(applications, **options)
+        self.elsewhere = elsewhere
+
+    @classmethod
+    def sharing(
+        cls, factory: HixieServerFactory, elsewhere: IResource | None = None
+    ) -> HixieResource:
+        """
+        A resource whose connections are a factory's that may listen by itself as well: the same
+        applications, limits and log, and one way to end them all.
+        """
+        resource = cls(factory.applications, elsewhere=elsewhere)
+        resource.factory = factory
+        return resource
+
+    def render(self, request: Any) -> Any:
+        """
+        Take over the connection of a WebSocket request; refuse any other, or render it elsewhere.
+
+        :return: the body of a refusal, or ``NOT_DONE_YET``.
+        """
+        if request.channel is None:
+            return NOT_DONE_YET  # the client has left while somebody asked who he is
+        if _isHandshake(request) and isinstance(request.channel, HTTPChannel):
+            upgrade(request, self.factory)
+        elif self.elsewhere is not None and request.method != b"CONNECT":
+            request.render(getChildForRequest(self.elsewhere, request))
+        else:
+            return _refuse(request)
+        return NOT_DONE_YET
+
+
+class ByRequest:
+    """An applications object out of one that wants the request: ``buildProtocol(request)``."""
+
+    def __init__(self, applications: Any) -> None:
+        """:param applications: its ``buildProtocol`` may answer whatever one with an offer may."""
+        self._applications = applications
+
+    def buildProtocol(self, offer: Offer) -> Any:
+        """Pass the request on."""
+        return self._applications.buildProtocol(offer.request)
+
+
+class UpgradedProtocol(HixieServerProtocol):
+    """
+    A connection that was HTTP up to this request. When it ends, the request has its line in the
+    Site's access log, and ``notifyFinish`` fires: with ``None`` after a clean close or a refusal,
+    and otherwise with the reason why the connection was lost.
+    """
+
+    _status: int | None = None
+    _clean = True
+
+    def __init__(self, factory: HixieServerFactory, request: Any) -> None:
+        super().__init__(factory)
+        self._request = request
+
+    def _cameByTLS(self) -> bool:
+        return bool(self._request.isSecure())  # which knows of a vhost.VHostMonsterResource too
+
+    def _decide(self, offer: Offer) -> None:
+        offer.request = self._request
+        super()._decide(offer)
+
+    def _agree(self, accepted: Accepted) -> None:
+        headers = (*accepted.headers, *_answerFields(self._request))
+        super()._agree(replace(accepted, headers=headers))
+
+    def _refuse(self, answer: Refusal) -> None:
+        headers = (*answer.headers, *_answerFields(self._request))
+        super()._refuse(replace(answer, headers=headers))
+
+    def _wrote(self, status: int) -> None:
+        self._status = status
+        self._request.setResponseCode(status)
+        self._request.startedWriting = 1
+
+    def _tellLost(self, ended: Ended) -> None:
+        self._clean = ended.clean
+        super()._tellLost(ended)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The request has ended too."""
+        try:
+            super().connectionLost(reason)
+        finally:
+            self._endRequest(reason)
+
+    def _endRequest(self, reason: Failure) -> None:
+        request = self._request
+        if self._status is not None and self._clean:
+            request.finish()
+            return
+        if self._status is not None:
+            request.channel.factory.log(request)
+        request.connectionLost(reason)
+
+
+def upgrade(request: Any, factory: HixieServerFactory) -> None:
+    """Go on with a request's connection as one of the factory's."""
+    body = request.content.read(_KEY3)
+    protocol = UpgradedProtocol(factory, request)
+    rest = takeOver(request.channel, protocol)
+    protocol.dataReceived(_head(request).raw + body + rest)
+
+
+def takeOver(channel: Any, protocol: IProtocol) -> bytes:
+    """
+    Have a protocol told what the transport tells a channel, from now on.
+
+    Twisted knows of no such thing: these are names of its own. The next bytes may have come with
+    the request or while somebody was deciding about it, and lie in either of two places; the
+    channel is the transport's producer, and has stopped it where these were many.
+
+    :param channel: an ``HTTPChannel``, in the middle of its one request.
+    :return: the bytes after that request.
+    """
+    rest: bytes = b"".join(channel._dataBuffer) + channel.clearLineBuffer()  # noqa: SLF001
+    channel._dataBuffer = []  # noqa: SLF001
+    channel.setTimeout(None)
+    stream = channel._networkProducer  # noqa: SLF001
+    stream.unregisterProducer()
+    stream.resumeProducing()
+    channel.dataReceived = channel.rawDataReceived = protocol.dataReceived
+    channel.connectionLost = protocol.connectionLost
+    channel.requestDone = _nothingMore
+    protocol.makeConnection(channel.transport)
+    return rest
+
+
+def _nothingMore(request: object) -> None:
+    """After this request no other comes."""
+
+
+def _fields(request: Any) -> Pairs:
+    return tuple(
+        (name, value)
+        for name, values in request.requestHeaders.getAllRawHeaders()
+        for value in values
+    )
+
+
+def _isHandshake(request: Any) -> bool:
+    """Whether a request wants WebSocket, however badly it asks."""
+    fields = Fields([(name.lower(), value) for name, value in _fields(request)])
+    minor = 1 if request.clientproto == b"HTTP/1.1" else 0
+    return is_handshake(request.method, minor, fields)
+
+
+def _head(request: Any) -> Head:
+    """
+    A request's head, as far as Twisted has kept it: the case of names is lost, and the order of
+    fields that came more than once.
+    """
+    return Head.of(b"%b %b HTTP/1.1" % (request.method, request.uri), _fields(request))
+
+
+def _answerFields(request: Any) -> Pairs:
+    """
+    What others have put into the answer on the way here, such as a session's cookie.
+    """
+    fields = [
+        (name, value)
+        for name, values in request.responseHeaders.getAllRawHeaders()
+        for value in values
+        if name.lower() not in _LEFT_OUT
+    ]
+    return (*fields, *((b"Set-Cookie", cookie) for cookie in request.cookies))
+
+
+def _refuse(request: Any) -> bytes:
+    """Answer what no WebSocket can come of, and be ready for the next request."""
+    if request.clientproto.startswith(b"HTTP/1"):
+        status, why = 404, b"only WebSocket is spoken here\n"
+    else:
+        status, why = 505, b"only WebSocket is spoken here, and only over HTTP/1.1\n"
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    return b"" if request.method == b"HEAD" else why

@@ -49,7 +49,9 @@ def test_a_table_says_the_same_with_keys() -> None:
     assert made.options(SETTINGS) == {"coding": "base64", "pings": True}
     word = read_description("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
     assert word.options(SETTINGS) == made.options(SETTINGS)
-    assert str(word) == str(made) == "tcp:a:1 coding=base64 pings=true"
+    assert (
+        str(word) == str(made) == ("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
+    )
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ FLOORS: Final = {
     "console": 5,
     "settings": 5,
     "description": 5,
+    "configuration": 5,
     "options": 5,
     "routing": 5,
     "daemon": 5,

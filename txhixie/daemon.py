@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoi
 from twisted.web.resource import IResource
 
 from .console import consoleRoot
-from .description import Description, read_description
+from .description import Description
 from .extensions import DEFAULT_EXTENSIONS
 from .interfaces import WebSocketServerFactory
 from .limits import Limits
 from .listening import CannotStart, ListeningService
-from .options import Said
+from .options import OPTIONS, Said
 from .routes import Route, Routes
 from .routing import RoutedApplications, RoutedPages, siteOf
 from .server import HixieServerFactory
@@ -36,6 +36,9 @@ _LIMITS: Final = {
 }
 """The options that are limits."""
 
+_NOTHING_SAID: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
+"""What runs if nothing is said of it; without the last two once something else is served."""
+
 
 class Daemon:
     """What ``twistd hixie`` runs."""
@@ -46,12 +49,9 @@ class Daemon:
         :raises CannotStart: with the line for the operator.
         """
         self._reactor = reactor
-        self._said = said
+        self._said = _completed(said)
         self._limits = self._readLimits()
-        self.endpoints = [
-            (one.where, meant(one, self._endpoint))
-            for one in said.get("port") or [Said("--port 8080", "8080")]
-        ]
+        self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
         self.factory = self._makeFactory()
 
     def service(self) -> ListeningService:
@@ -59,6 +59,15 @@ class Daemon:
         return ListeningService(
             cast(IReactorFromThreads, self._reactor), self.endpoints, self.factory
         )
+
+    def report(self) -> str:
+        """What would run: a line for each value, said or by default."""
+        lines: list[tuple[str, str]] = []
+        for option in OPTIONS:
+            default = "" if option.name in _NOTHING_SAID else option.default
+            texts = [one.text for one in self._said.get(option.name, ())] or [default]
+            lines += [(option.name, text) for text in texts if text]
+        return "\n".join(f"{name:18}{text}" for name, text in lines)
 
     def _one(self, name: str, default: T) -> T:
         """The value of an option that is said once; the last one counts."""
@@ -93,11 +102,6 @@ class Daemon:
         )
 
     def _route(self) -> tuple[Routes[WebSocketServerFactory], Routes[IResource]]:
-        serve = self._said.get("serve")
-        console = self._said.get("console")
-        if not serve:
-            serve = [Said("--serve /=echo", read_description("/=echo"))]
-            console = console or [Said("--console /", "/")]
         applications: Routes[WebSocketServerFactory] = Routes()
         pages: Routes[IResource] = Routes()
 
@@ -108,9 +112,9 @@ class Daemon:
             else:
                 applications.add(description.route, served)
 
-        for one in serve:
+        for one in self._said["serve"]:
             meant(one, add)
-        for one in console or ():
+        for one in self._said.get("console", ()):
             meant(one, lambda path: pages.add(Route(None, path), consoleRoot()))
         return applications, pages
 
@@ -133,6 +137,20 @@ class Daemon:
                 "expected a port number or an endpoint description: "
                 f"{what}{f': {name}' if name else ''}"
             ) from None
+
+
+def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
+    """
+    What was said, and what is served where nothing was. Whoever serves something of his own has not
+    asked for a page to try it with.
+    """
+    unsaid = {"port": "8080"} if "serve" in said else _NOTHING_SAID
+    return {**{name: [_unsaid(name, text)] for name, text in unsaid.items()}, **said}
+
+
+def _unsaid(name: str, text: str) -> Said:
+    kind = next(option.kind for option in OPTIONS if option.name == name)
+    return Said(f"--{name} {text}", text, kind.read_text(text))
 
 
 def meant(said: Said, make: Callable[[Any], T]) -> T:

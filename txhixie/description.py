@@ -40,8 +40,10 @@ class Description:
     read: Callable[[Kind, Any], Any]
 
     def __str__(self) -> str:
-        options = (f"{name}={shown(value)}" for name, value in self.given.items())
-        return " ".join([shown(self.service), *options])
+        place = f"{self.route.host or ''}{self.route.path}={shown(self.service)}"
+        wanted = {"subprotocol": self.route.subprotocol} if self.route.subprotocol else {}
+        options = (f"{name}={shown(value)}" for name, value in (wanted | {**self.given}).items())
+        return " ".join([place, *options])
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """

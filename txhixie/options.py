@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from .description import read_description
 from .dialects import named
+from .limits import Limits
 from .settings import FLAG, SECONDS, SOME_SECONDS, TEXT, Kind, Setting, number
 
 
@@ -19,9 +20,11 @@ class Said:
     A value, and where it was said.
 
     :ivar where: ``--port 8080``, or ``hixie.toml: port 8080``: how a mistake in it is reported.
+    :ivar text: the value alone, as it is shown.
     """
 
     where: str
+    text: str
     value: Any
 
 
@@ -50,13 +53,16 @@ def _dialects(text: str) -> list[str]:
         raise ValueError(f"expected names of dialects: {error}") from None
 
 
+_LIMITS: Final = Limits()
+
 OPTIONS: Final = (
     Setting(
         "port",
         Kind("a port number or an endpoint description", _port, (str, int)),
         "Where to listen: a TCP port number, or any Twisted server endpoint description, such as "
         "tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem, "
-        "unix:/run/hixie.sock or systemd:domain=INET:index=0. May be repeated. [default: 8080]",
+        "unix:/run/hixie.sock or systemd:domain=INET:index=0. May be repeated.",
+        default="8080",
         repeated=True,
     ),
     Setting(
@@ -64,64 +70,73 @@ OPTIONS: Final = (
         Kind("[HOST]/PATH=SERVICE, or a table of these", read_description, (str, dict)),
         "[HOST]/PATH=SERVICE, and options of the service as key=value after it: what is served "
         "there and below. HOST is a name, or *.example.com for all below it. May be repeated; the "
-        "longest path wins. [default: /=echo, with the console]",
+        "longest path wins.",
+        default="/=echo",
         repeated=True,
     ),
     Setting(
         "console",
         Kind("a path, beginning with /", _path),
-        "Where the console page is. [default: /, as long as nothing is served by --serve]",
+        "Where the console page is.",
+        default="/, or nowhere once there is a --serve",
     ),
     Setting(
         "origin",
         Kind("scheme://host, scheme://host:port, null or *", _origin),
         "An origin whose pages may connect, such as https://example.com, or null for local files, "
-        "or * for all. May be repeated. [default: pages of the host they connect to]",
+        "or * for all. May be repeated.",
+        default="pages of the host they connect to",
         repeated=True,
     ),
     Setting(
         "host",
         TEXT,
-        "A name this server is known under, with or without a port. May be repeated. "
-        "[default: any]",
+        "A name this server is known under, with or without a port. May be repeated.",
+        default="any",
         repeated=True,
     ),
     Setting(
         "dialects",
         Kind("names of dialects", _dialects),
-        "Which dialects to speak, separated by commas. [default: all]",
+        "Which dialects to speak, separated by commas.",
+        default="all",
         repeated=True,
     ),
     Setting(
         "max-message-size",
         number("bytes"),
-        "Bytes a message may have, also when inflated. [default: 1048576]",
+        "Bytes a message may have, also when inflated.",
+        default=f"{_LIMITS.message_size}",
     ),
     Setting(
         "max-frame-size",
         number("bytes"),
-        "Bytes one frame may have. [default: as a message]",
+        "Bytes one frame may have.",
+        default="as a message",
     ),
     Setting(
         "max-fragments",
         number("fragments"),
-        "Fragments one message may come in. [default: 4096]",
+        "Fragments one message may come in.",
+        default=f"{_LIMITS.fragments}",
     ),
     Setting(
         "ping-interval",
         SECONDS,
-        "Seconds between pings, where the dialect has them; 0 for none. [default: 20]",
+        "Seconds between pings, where the dialect has them; 0 for none.",
+        default=f"{_LIMITS.ping_interval:g}",
     ),
     Setting(
         "ping-timeout",
         SOME_SECONDS,
-        "Seconds without a byte after a ping until the peer is taken for gone. [default: 20]",
+        "Seconds without a byte after a ping until the peer is taken for gone.",
+        default=f"{_LIMITS.ping_timeout:g}",
     ),
     Setting(
         "connect-timeout",
         SOME_SECONDS,
-        "Seconds for a connection that a service makes, until its client is refused with 504. "
-        "[default: 10]",
+        "Seconds for a connection that a service makes, until its client is refused with 504.",
+        default="10",
     ),
     Setting(
         "no-compression",
@@ -129,3 +144,19 @@ OPTIONS: Final = (
         "Agree on no compression, also where a client offers it.",
     ),
 )
+"""What can be said on the command line and in a file."""
+
+COMMANDS: Final = (
+    Setting(
+        "config",
+        TEXT,
+        "A file of options in TOML, by the same names. An option on the command line replaces all "
+        "that the file says of it.",
+    ),
+    Setting(
+        "check",
+        FLAG,
+        "Look at everything that was said, print what would run, and end.",
+    ),
+)
+"""What can be said on the command line only."""

@@ -61,12 +61,14 @@ class Setting:
     :ivar name: lower case, words joined by ``-``: ``--name`` on a command line, ``name`` in TOML.
     :ivar kind: what its value has to be.
     :ivar meaning: one or two sentences for the operator.
+    :ivar default: in words, what holds if it is not said; empty for nothing worth a word.
     :ivar repeated: whether it may be said several times; in a file as an array.
     """
 
     name: str
     kind: Kind
     meaning: str
+    default: str = ""
     repeated: bool = False
 
 

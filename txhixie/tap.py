@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
 
+from .configuration import read_configuration
 from .daemon import Daemon
 from .listening import showMistakes
-from .options import OPTIONS, Said
+from .options import COMMANDS, OPTIONS, Said
 from .settings import FLAG, Setting, shown
 
 
@@ -20,6 +23,7 @@ class Options(usage.Options):
     are made from the table.
 
     :ivar said: by the options' names, what was said of each.
+    :ivar check: whether to look only, and not to run.
     """
 
     synopsis = "Usage: twistd [twistd's options] hixie [options]"
@@ -30,6 +34,7 @@ class Options(usage.Options):
     )
 
     said: dict[str, list[Said]]
+    check = False
 
     def __init__(self) -> None:
         self.said = {}
@@ -63,7 +68,21 @@ class Options(usage.Options):
             value = setting.kind.read_text(text)
         except ValueError as error:
             raise usage.UsageError(f"{where}: {error}") from None
-        self.said.setdefault(setting.name, []).append(Said(where, value))
+        self.said.setdefault(setting.name, []).append(Said(where, shown(text), value))
+
+    def postOptions(self) -> None:
+        """
+        Read the file; what the command line says of an option replaces all that the file does.
+
+        :raises UsageError: for a mistake in it.
+        """
+        files = self.said.pop("config", ())
+        self.check = bool(self.said.pop("check", ()))
+        for file in files:
+            try:
+                self.said = read_configuration(Path(file.value)) | self.said
+            except ValueError as error:
+                raise usage.UsageError(str(error)) from None
 
 
 def _option(setting: Setting) -> Callable[..., None]:
@@ -74,11 +93,12 @@ def _option(setting: Setting) -> Callable[..., None]:
         self.say(setting, "true")
 
     method: Callable[..., Any] = takeFlag if setting.kind is FLAG else take
-    method.__doc__ = setting.meaning
+    default = f" [default: {setting.default}]" if setting.default else ""
+    method.__doc__ = setting.meaning + default
     return method
 
 
-for _setting in OPTIONS:
+for _setting in (*OPTIONS, *COMMANDS):
     setattr(Options, f"opt_{_setting.name.replace('-', '_')}", _option(_setting))
 Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
 
@@ -89,8 +109,13 @@ def makeService(options: Options) -> IService:
 
     :raises CannotStart: for what can be spelled and still not be meant: an endpoint description
         that cannot be read, or whose certificate cannot; a service that there is not.
+    :raises SystemExit: with status 0 when all that was asked for is a look.
     """
     from twisted.internet import reactor
 
     showMistakes()
-    return Daemon(reactor, options.said).service()
+    daemon = Daemon(reactor, options.said)
+    if options.check:
+        sys.stdout.write(f"{daemon.report()}\n")
+        raise SystemExit(0)
+    return daemon.service()

@@ -92,7 +92,7 @@ def test_a_new_row_is_all_the_daemon_needs(monkeypatch: pytest.MonkeyPatch, tmp_
 
     row = Service("new", ("new",), (Setting("mood", TEXT, "How."),), buildNew)
     monkeypatch.setattr(module, "service_for", lambda text: service_for(text, (*SERVICES, row)))
-    said = Said("", read_description("/x=new:thing mood=fine"))
+    said = Said("", "", read_description("/x=new:thing mood=fine"))
     daemon = module.Daemon(object(), {"serve": [said], "port": []})
     assert built == [("new:thing", {"mood": "fine"}, "/x")]
     assert daemon.factory.elsewhere is None

@@ -16,6 +16,8 @@ PATIENCE = 30.0  # seconds; starting takes one, but the machine may be busy
 
 
 OPTIONS = (
+    "--config",
+    "--check",
     "--port",
     "--serve",
     "--console",

@@ -49,7 +49,7 @@ def program(name: str, *, get: str, accept: Callable[[Path], bool] | None = None
     """The executable `name`; `accept` may turn down one that is there but is not the one wanted."""
     if (told := named(name)) is not None:
         return told
-    for directories in (str(COMPONENTS / "bin"), None):
+    for directories in (str(COMPONENTS / "bin"), None, "/usr/sbin"):
         found = shutil.which(name, path=directories)
         if found is not None and (accept is None or accept(Path(found))):
             return Path(found)
@@ -172,6 +172,10 @@ def python27() -> Path | None:
         if prints(candidate, "-c", "import sys; print(sys.version)").startswith("2.7."):
             return candidate
     return None
+
+
+def nginx() -> Path:
+    return program("nginx", get="tests/peers/install (Debian: nginx)")
 
 
 def chromium() -> Path:

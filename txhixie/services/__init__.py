@@ -9,10 +9,12 @@ from typing import Final
 from ..settings import nearest
 from .echo import buildEcho
 from .service import Service
+from .static import buildStatic
 
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
-)  # fmt: skip
+    Service("static", ("static",), (), buildStatic),
+)
 """Every service there is. A new one is a file beside this one and a row here."""
 
 

@@ -61,6 +61,9 @@ setup(
             "pytest-twisted>=1.14",
             # 6.100: `derandomize` and the settings profile we use; any later one.
             "hypothesis>=6.100",
+            # 42: `datetime` with a time zone in certificates, which the tests of TLS make for
+            # themselves: right ones, expired ones, other people's.
+            "cryptography>=42",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],

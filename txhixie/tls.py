@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from OpenSSL import SSL
 from OpenSSL._util import ffi, lib  # pyOpenSSL's public part does not tell the verdict
@@ -82,21 +82,33 @@ class TLSEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
-        handshakes: Any = _Handshakes(protocolFactory)
-        tls = TLSMemoryBIOFactory(self._contextFactory, True, handshakes, clock=self._clock)
-        handshake: Any = await self._endpoint.connect(tls)
-        handshake = handshake.wrappedProtocol
-        await bounded(handshake.complete, "tls", self._seconds, self._clock)
-        protocol = protocolFactory.buildProtocol(handshake.address)
-        if protocol is None:
-            handshake.transport.abortConnection()
-            raise NoProtocol
+        connections = cast(IProtocolFactory, _Connections(protocolFactory))
+        below = cast(_Connection, await self._endpoint.connect(connections))
+        try:
+            handshake = self._begin(below)
+            await bounded(handshake.complete, "tls", self._seconds, self._clock)
+            protocol = protocolFactory.buildProtocol(below.address)
+            if protocol is None:
+                raise NoProtocol
+        except BaseException:
+            below.transport.abortConnection()
+            raise
         handshake.giveWay(protocol)
         return protocol
 
+    def _begin(self, below: _Connection) -> _Handshake:
+        """Here, and not in the endpoint below: it would not tell us of a context that breaks."""
+        handshake = _Handshake()
+        handshakes: Any = Factory.forProtocol(cast("type[Protocol]", lambda: handshake))
+        tls = TLSMemoryBIOFactory(self._contextFactory, True, handshakes, clock=self._clock)
+        above = tls.buildProtocol(below.address)
+        above.makeConnection(below.transport)
+        below.above = above
+        return handshake
 
-class _Handshakes(Factory):
-    """Makes the protocols that wait; starts and stops with the factory they wait for."""
+
+class _Connections(Factory):
+    """Makes the connections below; starts and stops with the factory all this is for."""
 
     noisy = False
 
@@ -109,26 +121,46 @@ class _Handshakes(Factory):
     def doStop(self) -> None:
         self._wrapped.doStop()
 
-    def buildProtocol(self, addr: IAddress | None) -> _Handshake:
-        return _Handshake(addr)
+    def buildProtocol(self, addr: IAddress) -> _Connection:  # type: ignore[override]
+        return _Connection(addr)
+
+
+class _Connection(Protocol):
+    """
+    The connection below TLS.
+
+    :ivar above: who gets what comes.
+    """
+
+    transport: Any
+    above: IProtocol | None = None
+
+    def __init__(self, address: IAddress) -> None:
+        self.address = address
+
+    def dataReceived(self, data: bytes) -> None:
+        """For TLS to read."""
+        if self.above is not None:
+            self.above.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """For TLS to judge."""
+        if self.above is not None:
+            self.above.connectionLost(reason)
 
 
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """
-    Waits for a handshake.
+    Waits for a handshake, above TLS.
 
     :ivar complete: fires when it is through.
     """
 
     transport: Any
 
-    def __init__(self, address: IAddress | None) -> None:
-        self.address = address
-        self.complete: Deferred[None] = Deferred(self._cancel)
-
-    def _cancel(self, deferred: Deferred[None]) -> None:
-        self.transport.abortConnection()
+    def __init__(self) -> None:
+        self.complete: Deferred[None] = Deferred()
 
     def handshakeCompleted(self) -> None:
         """The peer is who it should be."""

@@ -1,0 +1,109 @@
+"""An authority of our own, and certificates that are right, or wrong in one way each."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from functools import cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from twisted.internet import ssl
+
+DAY = datetime.timedelta(days=1)
+
+
+class Authority:
+    """Signs certificates; :ivar root: its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.root = self._sign(self._name, self._key, -DAY, DAY, ca=True)
+
+    @property
+    def pem(self) -> bytes:
+        """Its certificate."""
+        return self.root.public_bytes(Encoding.PEM)
+
+    @property
+    def trust(self) -> Any:
+        """What makes a client trust it."""
+        return ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(self.pem)])
+
+    def pem_for(self, *names: str, since: int = -1, until: int = 1) -> bytes:
+        """
+        A key and a certificate.
+
+        :param names: host names and addresses.
+        :param since: the day, counted from today, from which it is valid.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        signed = self._sign(subject, key, since * DAY, until * DAY, names=names)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return private + signed.public_bytes(Encoding.PEM)
+
+    def issue_to_itself(self, *names: str) -> ssl.PrivateCertificate:
+        """One that rests on nobody else's word."""
+        private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        signed = self._sign(self._name, self._key, -DAY, DAY, names=names)
+        made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(
+            private + signed.public_bytes(Encoding.PEM)
+        )
+        return made
+
+    def issue(self, *names: str, since: int = -1, until: int = 1) -> ssl.PrivateCertificate:
+        """The same for a program of Twisted's."""
+        pem = self.pem_for(*names, since=since, until=until)
+        made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
+        return made
+
+    def _sign(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        since: datetime.timedelta,
+        until: datetime.timedelta,
+        *,
+        names: tuple[str, ...] = (),
+        ca: bool = False,
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + since)
+            .not_valid_after(now + until)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if names:
+            others = [_general_name(name) for name in names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+@cache
+def authority() -> Authority:
+    """The one that the tests' clients trust."""
+    return Authority("the tests' authority")
+
+
+@cache
+def stranger() -> Authority:
+    """One that nobody trusts."""
+    return Authority("a stranger")

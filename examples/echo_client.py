@@ -5,29 +5,26 @@ python echo_client.py ws://127.0.0.1:8080/ hello
 
 import sys
 
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import react
 
-from txhixie import HixieClientFactory
+from txhixie import WebSocketClientEndpoint
 
 
-class Client:
-    """An application that says one thing."""
+class Asker:
+    """An application that hears one answer."""
 
-    def __init__(self, words):
-        self.words = words
-        self.gone = Deferred()
+    def __init__(self):
+        self.answer = Deferred()
 
     def negotiationStarted(self, transport):
         self.transport = transport
 
     def negotiationFinished(self):
-        self.transport.sendTextMessage(self.words)
+        pass
 
     def textMessageReceived(self, message):
-        print(message)
-        self.transport.loseConnection()
+        self.answer.callback(message)
 
     def bytesMessageReceived(self, data):
         pass
@@ -36,24 +33,17 @@ class Client:
         pass
 
     def connectionLost(self, reason):
-        self.gone.callback(None)
-
-
-class Applications:
-    def __init__(self, application):
-        self.application = application
-
-    def buildProtocol(self, url):
-        return self.application
+        if not self.answer.called:
+            self.answer.errback(reason)
 
 
 async def main(reactor, url, words):
-    client = Client(words)
-    authority = url.split("/")[2]
-    endpoint = clientFromString(reactor, f"tcp:{authority}")
-    await endpoint.connect(HixieClientFactory(url, Applications(client)))
-    await client.gone
+    endpoint = WebSocketClientEndpoint.new(reactor, url)
+    asker = await endpoint.connectApplication(Asker())
+    asker.transport.sendTextMessage(words)
+    print(await asker.answer)
+    asker.transport.loseConnection()
 
 
 if __name__ == "__main__":
-    react(lambda reactor: Deferred.fromCoroutine(main(reactor, *sys.argv[1:])))
+    react(lambda reactor: ensureDeferred(main(reactor, *sys.argv[1:])))

@@ -1,44 +1,68 @@
-"""The examples, run as a reader would run them."""
+"""The examples, run as a reader would run them: programs of their own, and the browsers they are
+for."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from support.daemon import PATIENCE, free_port, running
+import pytest
+
+from browser.chromium import Browser, started
+from support import components
+from support.daemon import PATIENCE, free_port, program, running
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+PHANTOM = Path(__file__).parent / "peers" / "phantom"
+OPTIONS = ["--ssl-certificates-path=/nonexistent", "--proxy-type=none"]
+FILES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_file())
 
 
-def test_the_echo_server_echoes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_an_example_is_short_says_what_it_is_and_has_a_test(name: str) -> None:
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    assert text.startswith(('"""', "<!DOCTYPE"))
+    ours = Path(__file__).read_text(encoding="utf-8")
+    assert f'"{Path(name).stem}.' in ours
+
+
+@contextmanager
+def serving(name: str, directory: Path, *command: str) -> Iterator[int]:
+    """An example that serves, on a port of its own, until the block ends."""
     port = free_port()
     where = f"tcp:{port}:interface=127.0.0.1"
-    command = [sys.executable, os.fspath(EXAMPLES / "echo.py"), where]
-    with subprocess.Popen(command, cwd=tmp_path) as process:
+    example = os.fspath(EXAMPLES / name)
+    started = [*command, example] if command else [sys.executable, example, where]
+    environment = {**os.environ, "WHERE": where}
+    with subprocess.Popen(started, cwd=directory, env=environment) as process:
         try:
-            with connected(port) as peer:
-                peer.sendall(
-                    b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
-                    b"Host: a\r\n\r\n"
-                )
-                while b"\r\n\r\n" not in peer.recv(4096):
-                    pass
-                peer.sendall(b"\x00hello\xff")
-                assert peer.recv(4096) == b"\x00hello\xff"
+            connected(port).close()
+            yield port
+            assert process.poll() is None, f"{name} has ended"
         finally:
             process.terminate()
 
 
-def test_the_echo_client_says_something_and_hears_it(tmp_path: Path) -> None:
-    with running(tmp_path) as daemon:
-        url = f"ws://127.0.0.1:{daemon.port}/"
-        command = [sys.executable, os.fspath(EXAMPLES / "echo_client.py"), url, "hello"]
-        said = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
-    assert (said.stdout, said.stderr) == (b"hello\n", b"")
+def run(name: str, *arguments: str) -> str:
+    """An example that ends by itself: what it prints."""
+    command = [sys.executable, os.fspath(EXAMPLES / name), *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+def asks(port: int, path: str = "/", words: str = "hello") -> str:
+    """What an example's server answers to the client of the examples."""
+    return run("echo_client.py", f"ws://127.0.0.1:{port}{path}", words)
 
 
 def connected(port: int) -> socket.socket:
@@ -51,3 +75,135 @@ def connected(port: int) -> socket.socket:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def fetched(port: int) -> str:
+    """The page."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as page:
+        return str(page.read().decode())
+
+
+# Servers and clients.
+
+
+def test_the_echo_server_echoes(tmp_path: Path) -> None:
+    with serving("echo.py", tmp_path) as port, connected(port) as peer:
+        peer.sendall(
+            b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n"
+        )
+        while b"\r\n\r\n" not in peer.recv(4096):
+            pass
+        peer.sendall(b"\x00hello\xff")
+        assert peer.recv(4096) == b"\x00hello\xff"
+
+
+def test_the_echo_client_says_something_and_hears_it(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        url = f"ws://127.0.0.1:{daemon.port}/"
+        assert run("echo_client.py", url, "hello") == "hello\n"
+
+
+def test_a_socket_stands_among_the_pages_of_a_site(tmp_path: Path) -> None:
+    with serving("in_site.py", tmp_path) as port:
+        assert "A page like any other" in fetched(port)
+        assert asks(port, "/echo") == "hello\n"
+
+
+def test_a_service_is_started_by_twistd_and_says_farewell(tmp_path: Path) -> None:
+    twistd = (program("twistd"), "--pidfile=", "-ny")
+    with serving("in_service.py", tmp_path, *twistd) as port:
+        assert asks(port) == "welcome\n"
+        peer = connected(port)
+        peer.sendall(
+            b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        seen = b""
+        while b"welcome" not in seen:
+            seen += peer.recv(4096)
+    # The service has ended.
+    with peer:
+        seen = b""
+        while data := peer.recv(4096):
+            seen += data
+    assert seen == b"\x88\x11\x03\xe9the server goes"
+
+
+def test_a_line_protocol_talks_in_messages(tmp_path: Path) -> None:
+    with serving("lines.py", tmp_path) as port:
+        assert asks(port) == "numbers, please\n"
+        with connected(port) as peer:
+            peer.sendall(
+                b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n"
+            )
+            seen = b""
+            while b"\x00numbers, please\xff" not in seen:
+                seen += peer.recv(4096)
+            peer.sendall(b"\x001 2 3\xff\x00one\xff")
+            while data := peer.recv(4096):
+                seen += data
+            assert seen.endswith(b"\x006\xff\x00numbers only\xff")
+
+
+# Pages.
+
+
+@pytest.fixture(scope="module", name="chromium")
+def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "localhost,127.0.0.1")
+        patch.setenv("no_proxy", "localhost,127.0.0.1")
+        with started(tmp_path_factory.mktemp("profile")) as browser:
+            yield browser
+
+
+def test_a_chat_is_heard_by_everybody(tmp_path: Path, chromium: Browser) -> None:
+    assert (EXAMPLES / "chat.html").exists()
+    with serving("chat.py", tmp_path) as port:
+        chromium.open(f"http://127.0.0.1:{port}/")
+        chromium.awaits("state", "connected")
+        assert asks(port, words="good <b>evening</b>") == "good <b>evening</b>\n"
+        chromium.awaits("said", "good <b>evening</b>")
+        chromium.element("words").send_keys("and to you\n")
+        chromium.awaits("said", "and to you")
+    chromium.awaits("state", "the connection has ended")
+
+
+def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> None:
+    assert (EXAMPLES / "plot.html").exists()
+    with serving("plot.py", tmp_path) as port:
+        chromium.open(f"http://127.0.0.1:{port}/")
+        chromium.awaits("count", "5")
+        assert -1 <= float(chromium.text("last")) <= 1
+        points = str(chromium.element("line").get_attribute("points"))
+        assert len(points.split()) >= 5
+        assert chromium.complaints() == []
+
+
+def test_a_page_of_2009_talks_in_a_browser_of_its_time(tmp_path: Path) -> None:
+    browser = components.phantomjs()
+    plan = tmp_path / "plan.json"
+    with serving("old_browser.py", tmp_path) as port:
+        assert asks(port).endswith(" in rfc6455\n")
+        assert "HTML 4.01" in (EXAMPLES / "old_browser.html").read_text()
+        plan.write_text(
+            json.dumps(
+                {
+                    "page": f"http://127.0.0.1:{port}/",
+                    "button": "ask",
+                    "place": "answer",
+                    "first": "connected",
+                    "patience": PATIENCE * 500,
+                }
+            )
+        )
+        ran = subprocess.run(
+            [os.fspath(browser), *OPTIONS, os.fspath(PHANTOM / "press.js"), str(plan)],
+            env={**os.environ, "OPENSSL_CONF": "/dev/null", "HOME": str(tmp_path)},
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    seen = json.loads(ran.stdout)
+    assert seen["complaints"] == []
+    assert seen["said"][-1].endswith(" in hixie-76")

@@ -30,8 +30,8 @@ setup(
     # Optional: where there is no compiler, wire/mask.py does the same.
     ext_modules=[
         Extension(
-            "txhixie.wire._mask",
-            ["txhixie/wire/_mask.c"],
+            "txhixie.wire._wire",
+            ["txhixie/wire/_wire.c"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
@@ -39,7 +39,7 @@ setup(
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
-        "txhixie": ["py.typed", "pages/*.html", "wire/_mask.pyi"],
+        "txhixie": ["py.typed", "pages/*.html", "wire/_wire.pyi"],
         "twisted.plugins": ["txhixie_service.py"],
     },
     install_requires=[

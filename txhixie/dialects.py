@@ -18,9 +18,9 @@ from .handshake.hixie76 import Hixie76
 from .handshake.hybi import Hybi
 from .handshake.offer import Entropy, Handshake, Refusal
 from .limits import Limits
-from .wire.frame import Framing
+from .wire.frame import Framing, Side
 from .wire.head import Fields, Request
-from .wire.modern import ModernFraming
+from .wire.modern import ModernFraming, ServerFraming
 from .wire.sentinel import SentinelFraming
 
 
@@ -92,7 +92,8 @@ def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
 
 def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
     def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
-        return ModernFraming(
+        kind = ServerFraming if side == Side.SERVER else ModernFraming
+        return kind(
             side,
             limits.largest_frame,
             reserved=reserved,

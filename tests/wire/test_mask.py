@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import os
-import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.components import program
+from support.compiled import WAYS, compiled, every_way
 from txhixie.wire import mask as module
 
-WAYS: Final = ["python", "c", "chosen"]
-SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "wire" / "_mask.c"
 KEY: Final = b"\x37\xfa\x21\x3d"
-NAME: Final = "txhixie.wire._mask"
-
-every_way = pytest.mark.parametrize("way", WAYS)
-_built = TemporaryDirectory(prefix="txhixie-mask-")
-
-
-@cache
-def shared_object() -> Path:
-    """The C function as this checkout has it, compiled now: an installed one may be older."""
-    compiler = program("cc", get="Debian: gcc and python3-dev")
-    path = Path(_built.name) / "_mask.abi3.so"
-    include = sysconfig.get_path("include")
-    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
-    subprocess.run([compiler, *flags, SOURCE, "-o", path], check=True, timeout=60)
-    return path
-
-
-@cache
-def compiled() -> ModuleType:
-    """The C function's module."""
-    spec = importlib.util.spec_from_file_location(NAME, shared_object())
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
 
 
 def mask_in(way: str) -> Callable[[Any, Any], bytes]:
@@ -181,50 +145,3 @@ def test_c_keeps_neither_arguments_nor_results(name: str) -> None:
         with pytest.raises(ValueError, match=r"four bytes|payload there"):
             getattr(compiled(), name)(*bad)
     assert (sys.getrefcount(data), sys.getrefcount(key)) == before
-
-
-CHOSEN = """
-import importlib.util, sys
-if path := sys.argv[1]:
-    spec = importlib.util.spec_from_file_location("txhixie.wire._mask", path)
-    sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[spec.name])
-else:
-    sys.modules["txhixie.wire._mask"] = None
-from txhixie.wire import mask, modern
-assert modern.mask is mask.mask
-assert mask.mask(b"Hello", b"\\x37\\xfa\\x21\\x3d") == b"\\x7f\\x9f\\x4d\\x51\\x58"
-pure = mask.mask is mask.mask_in_python, mask.unmask is mask.unmask_in_python
-print({(True, True): "python", (False, False): "c"}.get(pure, "both"))
-"""
-
-
-def chosen(path: str, value: str | None) -> str:
-    """What a fresh interpreter chooses, with a C function or without, in such an environment."""
-    environment = {name: text for name, text in os.environ.items() if "TXHIXIE_PURE" not in name}
-    environment["PYTHONPATH"] = str(SOURCE.parents[2])
-    if value is not None:
-        environment["TXHIXIE_PURE_PYTHON"] = value
-    done = subprocess.run(
-        [sys.executable, "-c", CHOSEN, path],
-        check=True,
-        timeout=60,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize(
-    ("value", "way"), [(None, "c"), ("", "c"), ("0", "c"), ("1", "python"), ("yes", "python")]
-)
-def test_the_environment_chooses(value: str | None, way: str) -> None:
-    """So that everything can be run without C where there is one."""
-    assert chosen(str(shared_object()), value) == way
-
-
-@pytest.mark.parametrize("value", [None, "0", "1"])
-def test_without_c_there_is_python(value: str | None) -> None:
-    """Whatever the environment says."""
-    assert chosen("", value) == "python"

@@ -1,17 +1,16 @@
 """``mask(data, key)``: XOR with a key of four bytes (RFC 6455 section 5.3); its own inverse. And
 ``unmask(data, start, end)``, the same for a payload in place, which saves two slices of 0.1 us.
 
-In C where ``_mask`` could be built; otherwise, and where the environment says
-``TXHIXIE_PURE_PYTHON=1``, in Python, to the same result.
+In C where there is the compiled module, otherwise in Python, to the same result.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
-_WHOLE_NUMBER: Final = 512
+from .compiled import COMPILED
+
+LONG: Final = 512
 """Below this many bytes one XOR of two long numbers is faster, from there on a translation of every
 fourth byte (us at 32 B / 512 B / 1 KiB / 64 KiB: 0.4 / 1.4 / 2.6 / 127 against 0.9 / 1.4 / 1.9 /
 57; C: 0.1 / 0.1 / 0.1 / 2)."""
@@ -32,7 +31,7 @@ def mask_in_python(data: bytes | memoryview, key: bytes) -> bytes:
     if len(key) != 4:
         raise ValueError("a key has four bytes")
     size = len(data)
-    if size < _WHOLE_NUMBER:
+    if size < LONG:
         wide = size + 3 & ~3
         pad = int.from_bytes(key, "little") * _REPEATED[wide >> 2]
         masked = (int.from_bytes(data, "little") ^ pad).to_bytes(wide, "little")
@@ -56,7 +55,7 @@ def unmask_in_python(data: bytes, start: int, end: int) -> bytes:
     if not 4 <= start <= end <= len(data):
         raise ValueError("no key and payload there")
     size = end - start
-    if size >= _WHOLE_NUMBER:
+    if size >= LONG:
         return _translated(data[start:end], data[start - 4 : start])
     # As above, once more: a call would cost each message 0.1 us.
     wide = size + 3 & ~3
@@ -65,18 +64,7 @@ def unmask_in_python(data: bytes, start: int, end: int) -> bytes:
     return payload if size == wide else payload[:size]
 
 
-_Mask: TypeAlias = Callable[[bytes | memoryview, bytes], bytes]
-_Unmask: TypeAlias = Callable[[bytes, int, int], bytes]
-
-
-def _choose() -> tuple[_Mask, _Unmask]:
-    if os.environ.get("TXHIXIE_PURE_PYTHON", "") not in ("", "0"):
-        return mask_in_python, unmask_in_python
-    try:
-        from . import _mask
-    except ImportError:
-        return mask_in_python, unmask_in_python
-    return _mask.mask, _mask.unmask
-
-
-mask, unmask = _choose()
+if COMPILED is None:
+    mask, unmask = mask_in_python, unmask_in_python
+else:
+    mask, unmask = COMPILED.mask, COMPILED.unmask

@@ -9,11 +9,13 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final
 
 from ..errors import BadText, FrameError, TooBig, UsageError
 from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
 from .mask import mask, unmask
+from .plain import read_plain, write_plain
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
@@ -30,16 +32,12 @@ _KINDS: Final = tuple(
 )
 """What a first byte says; ``None`` for an unknown opcode. Looked up, not computed: 0.1 us less."""
 
-_PLAIN: Final = tuple(
-    kind[:2] if kind is not None and kind[0] < CLOSE and not kind[2] else None for kind in _KINDS
-)
-"""Of these, the frames of data without reserved bits: opcode, and whether it is the last."""
-
 _TOP_BIT: Final = 1 << 63
 
 _pack_16: Final = struct.Struct(">BBH").pack
 _pack_64: Final = struct.Struct(">BBQ").pack
-_SHORT: Final = tuple(bytes((byte,)) for byte in range(256))
+
+_NOTHING: Final[Iterator[Frame]] = iter(())
 
 _MOST_REASON: Final = 123
 """Bytes: what two bytes of code leave of a control frame (RFC 6455 section 5.5)."""
@@ -66,6 +64,7 @@ class ModernFraming:
         "_masks",
         "_now",
         "_position",
+        "_ready",
         "_strict_lengths",
         "_strict_masks",
         "_transformed_limit",
@@ -105,6 +104,7 @@ class ModernFraming:
         self._entropy = entropy
         self._data = b""
         self._position = 0
+        self._ready = _NOTHING  # frames that were read and not taken
         self._left = 0  # bytes still to come of the payload that is arriving
         self._key = b""  # its mask, turned to the next of them; empty: it has none
         self._now = (0, True, 0)  # what its first byte said; after its first piece, a continuation
@@ -119,43 +119,27 @@ class ModernFraming:
 
     def frames(self) -> Iterator[Frame]:
         """See :meth:`txhixie.wire.frame.Framing.frames`."""
+        return chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[Iterator[Frame]]:
+        """Iterators, not lists: in the one in ``_ready`` is what nobody has taken yet."""
         masked, limit = not self._masks, self._limit
-        short, long = (6, 0xFE) if masked else (2, 0x7E)  # bytes of a header; a length of 16 bits
-        least, most = long & _MASKED, long
-        while True:
+        yield self._ready
+        while self._position < len(self._data):
             data, position = self._data, self._position
-            have = len(data)
             if self._left:
-                if position == have:
-                    break
-                yield self._piece()
+                yield iter((self._piece(),))
                 continue
-            # The short way, of nearly every message: a plain data frame that is here whole, with
-            # the mask it must have or not have. Whatever is otherwise is looked at in _begin.
-            if position + 8 <= have and (plain := _PLAIN[data[position]]) is not None:
-                second = data[position + 1]
-                start = end = 0
-                if least <= second < most:
-                    start = position + short
-                    end = start + (second & 0x7F)
-                elif second == long:
-                    start = position + short + 2
-                    end = start + (data[position + 2] << 8 | data[position + 3])
-                if (
-                    0 < end <= have
-                    and end - start <= limit
-                    and (second != long or end > start + 125)
-                ):
-                    self._position = end
-                    opcode, final = plain
-                    payload = unmask(data, start, end) if masked else data[start:end]
-                    yield opcode, payload, final, 0, True
-                    continue
-            frame = self._begin(data, position, have)
-            if frame is not None:
-                yield frame
+            # The short way, of nearly every message. What is otherwise is looked at in _begin.
+            frames, self._position = read_plain(data, position, limit, masked)
+            if frames:
+                self._ready = iter(frames)
+                yield self._ready
+            elif (frame := self._begin(data, position, len(data))) is not None:
+                yield iter((frame,))
             elif not self._left:
                 break
+        self._ready = _NOTHING
         self._data, self._position = self._data[self._position :], 0
 
     def _begin(self, data: bytes, position: int, have: int) -> Frame | None:
@@ -241,14 +225,11 @@ class ModernFraming:
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`."""
+        if not self._masks:
+            return write_plain(opcode, payload, final, reserved)
         first = opcode | reserved | _FINAL if final else opcode | reserved
-        size = len(payload)
-        if self._masks:
-            key = self._entropy(4)
-            return _header(first, size, _MASKED) + key + mask(payload, key)
-        if MOST_CONTROL < size < 65536:
-            return _pack_16(first, 126, size) + payload
-        return _header(first, size, 0) + payload
+        key = self._entropy(4)
+        return _header(first, len(payload)) + key + mask(payload, key)
 
     def encode_close(self, close: Close) -> bytes:
         """
@@ -277,13 +258,21 @@ class ModernFraming:
             raise BadText("a close whose reason is not UTF-8") from None
 
 
-def _header(first: int, size: int, masked: int) -> bytes:
-    """Everything before the mask: the first byte, and the length with the mask's bit."""
+class ServerFraming(ModernFraming):
+    """A server's, whose ``encode`` is one function: nothing that it sends has a mask."""
+
+    __slots__ = ()
+
+    encode = staticmethod(write_plain)
+
+
+def _header(first: int, size: int) -> bytes:
+    """What stands before the mask of a client's frame: the first byte, and the length."""
     if size <= MOST_CONTROL:
-        return _SHORT[first] + _SHORT[size | masked]
+        return bytes((first, size | _MASKED))
     if size < 65536:
-        return _pack_16(first, 126 | masked, size)
-    return _pack_64(first, 127 | masked, size)
+        return _pack_16(first, 126 | _MASKED, size)
+    return _pack_64(first, 127 | _MASKED, size)
 
 
 def sendable(code: int) -> bool:

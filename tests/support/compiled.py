@@ -1,0 +1,48 @@
+"""The C module of this checkout, compiled now: an installed one may be older."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sysconfig
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Final
+
+import pytest
+
+from support.components import program
+
+SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "wire" / "_wire.c"
+NAME: Final = "txhixie.wire._wire"
+
+WAYS: Final = ["python", "c", "chosen"]
+"""A function's twins, and the one that everybody else finds."""
+
+every_way = pytest.mark.parametrize("way", WAYS)
+
+_built = TemporaryDirectory(prefix="txhixie-wire-")
+
+
+@cache
+def shared_object() -> Path:
+    """Where it is."""
+    compiler = program("cc", get="Debian: gcc and python3-dev")
+    path = Path(_built.name) / "_wire.abi3.so"
+    include = sysconfig.get_path("include")
+    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
+    subprocess.run([compiler, *flags, SOURCE, "-o", path], check=True, timeout=60)
+    return path
+
+
+@cache
+def compiled() -> ModuleType:
+    """It, imported under its own name and not put among the modules."""
+    spec = importlib.util.spec_from_file_location(NAME, shared_object())
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded

@@ -136,9 +136,9 @@ class StreamTransport:
         self._conversation.abortConnection()
 
     def fail(self, code: int, reason: str) -> None:
-        """This cannot go on: say so in the closing frame."""
+        """This cannot go on, and the peer is not to take it for whole."""
         self.disconnecting = True
-        self._conversation.loseConnection(code, reason)
+        self._conversation.failConnection(code, reason)
 
     def _isClosing(self) -> bool:
         """The end has been asked for, and nobody writes before it any more."""

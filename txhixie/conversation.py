@@ -273,9 +273,9 @@ class Conversation:
         """The peer broke a rule: say so where there is a way to say it, and end."""
         self._fail(error.code, str(error), "peer")
 
-    def fail_here(self, reason: str) -> None:
+    def fail_here(self, reason: str, code: int = CloseCode.INTERNAL_ERROR) -> None:
         """Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1)."""
-        self._fail(CloseCode.INTERNAL_ERROR, reason, "us")
+        self._fail(code, reason, "us")
 
     def abort(self, reason: str = "aborted") -> None:
         """The connection below is ended at once: nothing more is said, and nothing heard."""

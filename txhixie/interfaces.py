@@ -17,6 +17,9 @@ from twisted.python.failure import Failure
 
 from .handshake.offer import Agreement, Offer, Pairs, Refusal
 from .lifecycle import Ended
+from .wire.frame import CloseCode
+
+_ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 
 
 class WebSocketTransport(Protocol):
@@ -74,6 +77,13 @@ class WebSocketTransport(Protocol):
 
         :param code: told to the peer where the dialect has codes.
         :param reason: at most 123 bytes of UTF-8 of it are sent.
+        """
+
+    def failConnection(self, code: int = 1011, reason: str = "") -> None:
+        """
+        End because something went wrong: the peer is told where the dialect has codes, and in the
+        others sees no orderly close. For the application's own end it is an
+        :class:`AbruptClose`.
         """
 
     def abortConnection(self) -> None:
@@ -200,6 +210,14 @@ class _Close(Exception):
         """In words; empty where none were given."""
         return self.ended.reason
 
+    @property
+    def orderly(self) -> bool:
+        """
+        Whether both sides have said that it is over, and neither that something went wrong: 1000,
+        1001, none, or a code of the application's own.
+        """
+        return self.ended.clean and (self.code in _ORDERLY or self.code >= 3000)
+
 
 class CleanClose(_Close, ConnectionDone):
     """It ended the dialect's way."""
@@ -207,3 +225,11 @@ class CleanClose(_Close, ConnectionDone):
 
 class AbruptClose(_Close, ConnectionLost):
     """It ended otherwise: a broken rule, a peer that vanished, an abort."""
+
+
+def judged(close: CleanClose | AbruptClose) -> CleanClose | AbruptClose:
+    """
+    The same end for whoever only asks whether all has come: an :class:`AbruptClose` as well where
+    the close was clean and its code says what went wrong.
+    """
+    return close if close.orderly else AbruptClose(close.ended)

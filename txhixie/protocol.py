@@ -253,11 +253,7 @@ class HixieProtocol(Protocol):
     def _applicationFailed(self) -> None:
         """Its exception is ours to mend: one traceback, and the peer hears that we failed."""
         self._log.failure("the application of a WebSocket connection raised")
-        if self._conversation is not None:
-            self._conversation.fail_here("the application failed")
-            self._listen()
-        else:
-            self.abortConnection()
+        self.failConnection(reason="the application failed")
 
     def _lostConversation(self, conversation: Conversation, reason: Failure) -> None:
         if self._paused:
@@ -338,6 +334,14 @@ class HixieProtocol(Protocol):
         self._conversation.close(code, reason)
         self._listen()
         self._deliver()
+
+    def failConnection(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.failConnection`."""
+        if self._conversation is None:
+            self.abortConnection()
+            return
+        self._conversation.fail_here(reason, code)
+        self._listen()
 
     def abortConnection(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""

@@ -30,10 +30,7 @@ from .carrier import SecureStreamTransport, StreamTransport
 from .coding import CODINGS, Coding
 from .errors import FrameError
 from .handshake.offer import Offer
-from .interfaces import AbruptClose, Accepted, CleanClose, WebSocketProtocol, WebSocketTransport
-from .wire.frame import CloseCode
-
-_ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
+from .interfaces import Accepted, CleanClose, WebSocketProtocol, WebSocketTransport, judged
 
 CodingChoice: TypeAlias = "str | Callable[[], Coding]"
 """A name in :data:`txhixie.coding.CODINGS`, or what makes a connection's coding."""
@@ -107,13 +104,15 @@ class Stream:
         if protocol is None or transport is None:
             return
         transport.disconnecting = True
-        ended = cast(CleanClose, reason.value).ended
-        if ended.clean and ended.code not in _ORDERLY and ended.code < 3000:
-            reason = Failure(AbruptClose(ended))
-        elif ended.clean and ended.who == "peer" and IHalfCloseableProtocol.providedBy(protocol):
+        close = judged(cast(CleanClose, reason.value))
+        if (
+            close.orderly
+            and close.ended.who == "peer"
+            and IHalfCloseableProtocol.providedBy(protocol)
+        ):
             protocol.writeConnectionLost()
             protocol.readConnectionLost()
-        protocol.connectionLost(reason)
+        protocol.connectionLost(Failure(close))
 
 
 class StreamApplications:

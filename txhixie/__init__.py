@@ -1,6 +1,8 @@
 """WebSocket for Twisted, in every dialect that shipped."""
 
+from .channel import Channel
 from .client import HixieClientFactory, HixieClientProtocol
+from .connection import Connection, connect
 from .dialects import DIALECTS, Dialect
 from .endpoints import WebSocketClientEndpoint
 from .errors import (
@@ -41,6 +43,7 @@ from .interfaces import (
 from .limits import Limits
 from .protocol import HixieProtocol
 from .server import HixieServerFactory, HixieServerProtocol
+from .serving import serve
 from .stream import StreamApplications, StreamClientEndpoint
 
 __all__ = [
@@ -54,7 +57,9 @@ __all__ = [
     "CannotCarry",
     "CertificateExpired",
     "CertificateForAnotherHost",
+    "Channel",
     "CleanClose",
+    "Connection",
     "Dialect",
     "FrameError",
     "HandshakeError",
@@ -88,4 +93,6 @@ __all__ = [
     "WebSocketServerFactory",
     "WebSocketTransport",
     "WrongKind",
+    "connect",
+    "serve",
 ]

@@ -339,7 +339,11 @@ class HixieServerFactory(HixieFactory):
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """The subprotocol to answer, if the application leaves it to us."""
-        choice = self._subprotocols
-        if callable(choice):
-            return choice(offer)
-        return next((name for name in choice if name in offer.subprotocols), None)
+        return chosenSubprotocol(self._subprotocols, offer)
+
+
+def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:
+    """The subprotocol to answer to an offer, if there is one to choose."""
+    if callable(choice):
+        return choice(offer)
+    return next((name for name in choice if name in offer.subprotocols), None)

@@ -1,0 +1,94 @@
+"""Conversations as coroutines: one call of a function for each client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .channel import Channel, ChannelApplication
+from .errors import NotOpen
+from .handshake.offer import Offer
+from .interfaces import (
+    AbruptClose,
+    Accepted,
+    CleanClose,
+    WebSocketProtocol,
+    WebSocketServerFactory,
+)
+from .mailbox import HIGH_WATER
+from .server import SubprotocolChoice, chosenSubprotocol
+
+_log = Logger()
+
+Conversing: TypeAlias = Callable[[Channel], Coroutine[Any, Any, object]]
+"""A coroutine function of a channel."""
+
+
+class _ServedChannel(ChannelApplication):
+    """A channel that is somebody's until their coroutine returns."""
+
+    def __init__(self, conversation: Conversing, highWater: int) -> None:
+        super().__init__(highWater)
+        self._conversation = conversation
+
+    def negotiationFinished(self) -> None:
+        super().negotiationFinished()
+        self._channel = Channel(self)
+        running: Deferred[object] = Deferred.fromCoroutine(self._conversation(self._channel))
+        running.addCallbacks(self._returned, self._raised)
+
+    def _returned(self, answer: object) -> None:
+        self._channel.close()
+
+    def _raised(self, failure: Failure) -> None:
+        """What a peer can cause by leaving is no mistake of the coroutine's."""
+        if self.ended is None or failure.check(CleanClose, AbruptClose, NotOpen) is None:
+            _log.failure("the coroutine of a channel raised", failure=failure)
+        if self.ended is None:
+            self.transport.failConnection(reason="the application failed")
+
+
+class _ServedChannels:
+    """What a factory is given to serve a coroutine function."""
+
+    def __init__(
+        self, conversation: Conversing, subprotocols: SubprotocolChoice | None, highWater: int
+    ) -> None:
+        self._conversation = conversation
+        self._subprotocols = subprotocols
+        self._highWater = highWater
+
+    def buildProtocol(self, offer: Offer) -> WebSocketProtocol | Accepted:
+        application = _ServedChannel(self._conversation, self._highWater)
+        if self._subprotocols is None:
+            return application
+        return Accepted(application, chosenSubprotocol(self._subprotocols, offer))
+
+
+def serve(
+    conversation: Conversing,
+    *,
+    subprotocols: SubprotocolChoice | None = None,
+    highWater: int = HIGH_WATER,
+) -> WebSocketServerFactory:
+    """
+    Serve a coroutine function, which is called with the :class:`Channel` of each conversation.
+
+    When it returns, the conversation is closed with 1000. When it raises, it ends with 1011 (in the
+    Hixie dialects, without an orderly close), and the log has one traceback; none when it only
+    passed on that the peer has left. A peer that leaves does not cancel it, since what has come
+    before can still be taken: whoever only sends learns of it by the next ``send``, or by
+    :meth:`Channel.whenEnded`.
+
+    :param conversation: ``async def conversation(channel)``.
+    :param subprotocols: which one to answer: a sequence, of which the first is taken that the
+        client offers, or a callable, which gets the offer and answers one of its subprotocols or
+        ``None``. By default this is the factory's choice.
+    :param highWater: bytes of received messages that may wait to be taken, for each channel.
+    :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`.
+    """
+    return _ServedChannels(conversation, subprotocols, highWater)

@@ -89,7 +89,7 @@ def parse_url(url: str) -> WebSocketURL:
         raise ValueError("port: not a number from 1 to 65535")
     host = re.sub(r":[0-9]*$", "", host)
     if _HOST.fullmatch(host) is None:
-        host = _ascii_host(host)
+        host = ascii_host(host)
     secure = split.scheme == "wss"
     query = f"?{split.query}" if split.query or "?" in url else ""
     resource = quote((split.path or "/") + query, safe=_KEPT)
@@ -112,17 +112,21 @@ def _credentials(name: str | None, password: str | None) -> Credentials | None:
     return credentials
 
 
-def _ascii_host(host: str) -> str:
+def ascii_host(host: str) -> str:
     """
+    A host's name as resolvers know it.
+
     IDNA 2008 with the mapping that browsers apply first (UTS 46). Not Python's own codec: that is
     IDNA 2003, in which ``faß.de`` is ``fass.de``, somebody else's host.
+
+    :raises ValueError: for what is no host's name.
     """
     import idna  # only for the few hosts that need its tables
 
     try:
-        ascii_host = idna.encode(host, uts46=True).decode("ascii")
+        name = idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError:
-        ascii_host = ""
-    if _HOST.fullmatch(ascii_host) is None:
+        name = ""
+    if _HOST.fullmatch(name) is None:
         raise ValueError("host: missing, or no host name")
-    return ascii_host
+    return name

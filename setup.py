@@ -40,7 +40,7 @@ setup(
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
         "txhixie": ["py.typed", "pages/*.html", "wire/_wire.pyi"],
-        "twisted.plugins": ["txhixie_service.py"],
+        "twisted.plugins": ["txhixie_endpoints.py", "txhixie_service.py"],
     },
     install_requires=[
         # 25.5: the first whose twisted.web has the WebSocket module that our applications share

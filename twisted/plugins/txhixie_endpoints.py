@@ -1,0 +1,30 @@
+"""What Twisted reads to understand endpoint descriptions: names only, so that it imports neither
+txhixie nor OpenSSL."""
+
+from typing import Any
+
+from twisted.internet.interfaces import (
+    IStreamClientEndpoint,
+    IStreamClientEndpointStringParserWithReactor,
+)
+from twisted.plugin import IPlugin
+from twisted.python.reflect import namedAny
+from zope.interface import implementer
+
+
+@implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
+class ClientDescription:
+    """A word before the first colon, and the function that reads what comes after it."""
+
+    def __init__(self, prefix: str, function: str) -> None:
+        """:param function: its full name; imported when it is needed."""
+        self.prefix = prefix
+        self._function = function
+
+    def parseStreamClient(self, reactor: Any, *args: str, **kwargs: str) -> IStreamClientEndpoint:
+        """See ``IStreamClientEndpointStringParserWithReactor``."""
+        endpoint: IStreamClientEndpoint = namedAny(self._function)(reactor, *args, **kwargs)
+        return endpoint
+
+
+httpconnect = ClientDescription("httpconnect", "txhixie.httpconnect.parseHTTPConnect")

@@ -1,0 +1,120 @@
+"""A tunnel as it is asked for in words: by a proxy's URL, or by an endpoint's description
+``httpconnect:PROXY:3128:HOST:PORT``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from .hostname import NamedHostEndpoint
+from .limits import Limits
+from .proxies import Proxy, parse_proxy
+from .tunnel import HTTPConnectEndpoint
+from .wire.url import Credentials
+
+
+def proxyEndpoint(
+    reactor: Any, proxy: Proxy, *, limits: Limits = Limits(), trustRoot: Any = None
+) -> IStreamClientEndpoint:
+    """
+    The endpoint of a proxy itself: by name and TCP, and by TLS if it is secure.
+
+    :param limits: the seconds of each stage.
+    :param trustRoot: whose word is taken for who the proxy is; by default the platform's
+        authorities.
+    """
+    endpoint = NamedHostEndpoint(reactor, proxy.host, proxy.port, limits=limits)
+    if not proxy.secure:
+        return endpoint
+    return _secured(reactor, endpoint, proxy.host, limits, trustRoot)
+
+
+def tunnelThrough(
+    reactor: Any,
+    proxy: Proxy | str,
+    host: str,
+    port: int,
+    *,
+    limits: Limits = Limits(),
+    trustRoot: Any = None,
+) -> HTTPConnectEndpoint:
+    """
+    The usual tunnel.
+
+    :param proxy: or its URL, ``[http[s]://][name[:password]@]host[:port]``.
+    :param limits: the seconds of each stage, and the sizes of the proxy's answer.
+    :param trustRoot: for a proxy that is reached by TLS, as for :func:`proxyEndpoint`.
+    :raises ValueError: for a URL that is no HTTP proxy's, or a host or port that is none.
+    """
+    proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
+    through = proxyEndpoint(reactor, proxy, limits=limits, trustRoot=trustRoot)
+    return HTTPConnectEndpoint(through, host, port, proxy.credentials, limits=limits, clock=reactor)
+
+
+def parseHTTPConnect(
+    reactor: Any,
+    proxy: str,
+    proxyPort: str,
+    host: str,
+    port: str,
+    user: str | None = None,
+    password: str = "",
+    tls: str = "no",
+    endpoint: str | None = None,
+    timeout: str | None = None,
+) -> IStreamClientEndpoint:
+    """
+    Read what follows ``httpconnect:``, in Twisted's style: in this order or by these names.
+
+    :param proxy: the proxy's name or address, with its port in ``proxyPort``.
+    :param host: the name or address the proxy is to connect to, with its port in ``port``.
+    :param user: whom to be for a proxy that asks, with ``password``.
+    :param tls: ``yes`` for TLS to the proxy, whose certificate is to be for ``proxy``.
+    :param endpoint: the description of an endpoint by which to reach the proxy, instead of TCP.
+        ``httpconnect:`` again makes a chain.
+    :param timeout: seconds for each stage: to connect to the proxy, and for its answers.
+    :raises ValueError: saying which of them is wrong.
+    """
+    if user is None and password:
+        raise ValueError("httpconnect: a password and no user")
+    if tls not in ("yes", "no"):
+        raise ValueError("httpconnect: tls is yes or no")
+    limits = Limits() if timeout is None else _seconds(float(timeout))
+    there = Proxy(tls == "yes", proxy, int(proxyPort))
+    if endpoint is None:
+        through = proxyEndpoint(reactor, there, limits=limits)
+    else:
+        through = clientFromString(reactor, endpoint)
+        if there.secure:
+            through = _secured(reactor, through, proxy, limits, None)
+    credentials = None if user is None else Credentials(user, password)
+    return HTTPConnectEndpoint(through, host, int(port), credentials, limits=limits, clock=reactor)
+
+
+def _seconds(each: float) -> Limits:
+    """The same for every stage up to the tunnel's end."""
+    return replace(
+        Limits(),
+        lookup_timeout=each,
+        connect_timeout=each,
+        tls_timeout=each,
+        proxy_timeout=each,
+    )
+
+
+def _secured(
+    reactor: Any,
+    endpoint: IStreamClientEndpoint,
+    host: str,
+    limits: Limits,
+    trustRoot: Any,
+) -> IStreamClientEndpoint:
+    from twisted.internet.ssl import optionsForClientTLS  # OpenSSL, only for who wants TLS
+
+    from .tls import TLSEndpoint
+
+    options = optionsForClientTLS(host, trustRoot=trustRoot)
+    return TLSEndpoint(endpoint, options, seconds=limits.tls_timeout, clock=reactor)

@@ -42,7 +42,7 @@ def read(way: str, data: bytes, masked: bool, position: int = 0, limit: int = LI
 
 def framed(payload: bytes, masked: bool, opcode: int = TEXT, final: bool = True) -> bytes:
     """A frame as a client or a server sends it."""
-    key = Random(len(payload) + opcode).randbytes(4) if masked else None
+    key = Random(payload).randbytes(4) if masked else None
     return modern_frame(opcode, payload, final=final, key=key)
 
 
@@ -55,6 +55,23 @@ def test_all_that_stand_in_a_read_are_taken(way: str, masked: bool) -> None:
     expected = [(BINARY, payload, True, 0, True) for payload in payloads]
     assert read(way, data, masked) == (expected, len(data))
     assert read(way, b"xx" + data + b"\x81", masked, position=2) == (expected, len(data) + 2)
+
+
+@every_way
+@either
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 125, 126, 127, 511])
+@pytest.mark.parametrize("count", [2, 3, 63, 64, 65])
+def test_frames_of_one_size_are_taken_each_by_itself(
+    way: str, masked: bool, size: int, count: int
+) -> None:
+    """However many, whatever comes behind them, and if one in their midst says something else."""
+    payloads = [Random(number).randbytes(size) for number in range(count)]
+    run = b"".join(framed(payload, masked) for payload in payloads)
+    expected = [(TEXT, payload, True, 0, True) for payload in payloads]
+    other, last = framed(bytes(size), masked, BINARY), (BINARY, bytes(size), True, 0, True)
+    assert read(way, run, masked) == (expected, len(run))
+    assert read(way, run + run[:1], masked) == (expected, len(run))
+    assert read(way, run + other + run, masked)[0] == [*expected, last, *expected]
 
 
 @every_way

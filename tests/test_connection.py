@@ -41,7 +41,7 @@ from txhixie import (
     serve,
 )
 from txhixie.client import ClientOptions
-from txhixie.connection import EndpointOptions
+from txhixie.endpoints import EndpointOptions
 
 log = connection.log
 net = connection.net

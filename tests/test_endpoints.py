@@ -63,7 +63,9 @@ from txhixie import (
     PeerLeft,
     Refused,
     TLSFailed,
+    TunnelRefused,
     UnknownIssuer,
+    Unreached,
     WebSocketClientEndpoint,
 )
 
@@ -100,8 +102,8 @@ Setting = Callable[[Network], Any]
 
 
 @asynccontextmanager
-async def name(host: str, net: Network) -> AsyncIterator[Scene]:
-    yield Scene(f"ws://{host}/demo")
+async def name(host: str, net: Network, **options: Any) -> AsyncIterator[Scene]:
+    yield Scene(f"ws://{host}/demo", options)
 
 
 @asynccontextmanager
@@ -113,6 +115,24 @@ async def nobody_listens(net: Network) -> AsyncIterator[Scene]:
 async def nobody_accepts(net: Network) -> AsyncIterator[Scene]:
     with full_queue() as port:
         yield Scene(f"ws://server.example:{port}/demo")
+
+
+@asynccontextmanager
+async def proxy(act: Act, net: Network, **options: Any) -> AsyncIterator[Scene]:
+    """A proxy on the way to a server that only it can reach."""
+    place, made = await server(net, act)
+    url = options.pop("url", "wss://inside.example/demo")
+    there = f"http://user:secret@127.0.0.1:{place.port}"
+    yield Scene(url, {"proxy": there, **options}, reached=lambda: made and made[0].data)
+
+
+@asynccontextmanager
+async def proxy_by_tls(tls: Callable[[], Any], net: Network) -> AsyncIterator[Scene]:
+    """One that speaks TLS itself."""
+    place, _ = await server(net, says(TUNNEL), tls())
+    there = f"https://server.example:{place.port}"
+    options = {"proxy": there, "trustRoot": authority().trust}
+    yield Scene("ws://inside.example/demo", options)
 
 
 @asynccontextmanager
@@ -157,10 +177,16 @@ def old_fashioned() -> Any:
     )
 
 
+TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
+WHO = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 4\r\n%b\r\nwho?"
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nX-Why: down\r\nContent-Length: 4\r\n\r\ndown"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nX-Why: gone\r\nContent-Length: 11\r\n\r\nnobody here"
 ENDLESS = b"HTTP/1.1 503 Service Unavailable\r\n\r\n" + bytes(200_000)
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"
+FORBIDDEN = b"HTTP/1.0 403 Forbidden\r\n\r\n"
+BASIC = b"Proxy-Authenticate: Basic realm=x\r\nConnection: close\r\n"
+NTLM = b"Proxy-Authenticate: NTLM\r\n"
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x28" * 5000
 
 TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
@@ -169,6 +195,44 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     ("a resolver is silent", partial(name, "silent.example"), LateAnswer, "lookup"),
     ("nobody listens", nobody_listens, NotConnected, "tcp"),
     ("nobody accepts", nobody_accepts, LateAnswer, "tcp"),
+    (
+        "a proxy's name nobody knows",
+        partial(name, "inside.example", proxy="http://nobody.example:3128"),
+        NameNotFound,
+        "lookup",
+    ),
+    (
+        "no proxy listens",
+        partial(name, "inside.example", proxy="http://127.0.0.1:9"),
+        NotConnected,
+        "tcp",
+    ),
+    ("a proxy asks who we are", partial(proxy, says(WHO % BASIC)), TunnelRefused, None),
+    ("a proxy asks in no way we speak", partial(proxy, says(WHO % NTLM)), TunnelRefused, None),
+    ("a proxy cannot reach the server", partial(proxy, says(BAD_GATEWAY)), TunnelRefused, None),
+    ("a proxy forbids it", partial(proxy, says(FORBIDDEN, and_closes=True)), TunnelRefused, None),
+    ("a proxy speaks no HTTP", partial(proxy, says(GARBAGE)), Unreached, "proxy"),
+    ("a proxy is silent", partial(proxy, silent), LateAnswer, "proxy"),
+    ("a proxy closes", partial(proxy, closes), PeerLeft, "proxy"),
+    ("a proxy resets", partial(proxy, resets), PeerLeft, "proxy"),
+    (
+        "a proxy closes its tunnel in the TLS handshake",
+        partial(proxy, says(TUNNEL, and_closes=True)),
+        PeerLeft,
+        "tls",
+    ),
+    (
+        "a proxy closes its tunnel in our handshake",
+        partial(proxy, says(TUNNEL, and_closes=True), url="ws://inside.example/demo"),
+        PeerLeft,
+        "handshake",
+    ),
+    (
+        "a proxy's certificate is for others",
+        partial(proxy_by_tls, partial(ours, names=["other.example"])),
+        CertificateForAnotherHost,
+        "tls",
+    ),
     ("TLS: the peer closes", partial(below_tls, closes), PeerLeft, "tls"),
     ("TLS: the peer resets", partial(below_tls, resets), PeerLeft, "tls"),
     ("TLS: the peer is silent", partial(below_tls, silent), LateAnswer, "tls"),
@@ -285,6 +349,8 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
 CANCELLED: list[tuple[str, Setting]] = [
     ("lookup", partial(name, "silent.example")),
     ("tcp", nobody_accepts),
+    ("proxy", partial(proxy, silent)),
+    ("tls through a proxy", partial(proxy, says(TUNNEL))),
     ("tls", partial(below_tls, silent)),
     ("handshake", partial(http, silent)),
 ]
@@ -308,8 +374,8 @@ async def test_it_can_be_cancelled_at_each_stage(
         assert not fired
         connecting.cancel()
         assert fired[0].check(CancelledError)
-        assert [question.cancelled for question in names.questions] in ([True], [False])
-        assert names.questions[0].cancelled == (names.questions[0].name == "silent.example")
+        for question in names.questions:
+            assert question.cancelled == (question.name == "silent.example")
         await nothing.is_left()
         assert len(fired) == 1
         assert application.told in ([], ["started", "lost"])
@@ -347,6 +413,20 @@ async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
         with pytest.raises(TLSFailed, match=words) as caught:
             await within(scene.endpoint().connectApplication(Recorder()))
         assert isinstance(caught.value.__cause__, cause)
+
+
+@asynchronous
+async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
+    net: Network, names: Names
+) -> None:
+    """Neither does what it says, though it was asked with a password."""
+    for answer, status in ((WHO % BASIC, 407), (BAD_GATEWAY, 502)):
+        async with proxy(says(answer), net) as scene:
+            endpoint = scene.endpoint()
+            with pytest.raises(TunnelRefused, match="the proxy") as caught:
+                await within(endpoint.connectApplication(Recorder()))
+            assert (caught.value.status, len(caught.value.body)) == (status, 4)
+            assert "secret" not in f"{caught.value!r} {endpoint!r} {vars(endpoint)!r}"
 
 
 @asynchronous

@@ -54,3 +54,11 @@ def test_limits_are_compared_by_what_they_allow() -> None:
     assert Limits() == Limits()
     assert Limits(message_size=5) != Limits()
     assert Limits(message_size=5).head_size == Limits().head_size
+
+
+def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
+    """For whoever asks for a timeout, and means that none of them takes longer."""
+    patient = Limits(message_size=5).patient(7)
+    stages = ("lookup", "connect", "proxy", "tls", "open")
+    assert {getattr(patient, f"{stage}_timeout") for stage in stages} == {7}
+    assert (patient.message_size, patient.close_timeout) == (5, Limits().close_timeout)

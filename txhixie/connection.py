@@ -10,23 +10,11 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import PrivateCertificate
 
 from .channel import Channel, ChannelApplication
-from .client import ClientOptions
-from .endpoints import WebSocketClientEndpoint
+from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .errors import UsageError
 from .mailbox import HIGH_WATER
-
-
-class EndpointOptions(ClientOptions, total=False):
-    """What may be asked of :meth:`txhixie.WebSocketClientEndpoint.new` by keyword."""
-
-    trustRoot: Any
-    clientCertificate: PrivateCertificate | None
-    contextFactory: Any
-    bindAddress: str | tuple[str, int] | None
-    anyPort: bool
 
 
 class Connection:

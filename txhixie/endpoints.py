@@ -23,11 +23,23 @@ from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .errors import NameNotFound, NotConnected, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
+from .proxies import Proxy
 from .tls import tlsError
 from .way import Way
 from .wire.url import BAD_PORTS, parse_url
 
 A = TypeVar("A", bound=WebSocketProtocol)
+
+
+class EndpointOptions(ClientOptions, total=False):
+    """What may be asked of :meth:`WebSocketClientEndpoint.new` by keyword."""
+
+    proxy: Proxy | str | None
+    trustRoot: Any
+    clientCertificate: PrivateCertificate | None
+    contextFactory: Any
+    bindAddress: str | tuple[str, int] | None
+    anyPort: bool
 
 
 class WebSocketClientEndpoint:
@@ -58,6 +70,7 @@ class WebSocketClientEndpoint:
         reactor: Any,
         url: str,
         *,
+        proxy: Proxy | str | None = None,
         trustRoot: Any = None,
         clientCertificate: PrivateCertificate | None = None,
         contextFactory: Any = None,
@@ -66,13 +79,19 @@ class WebSocketClientEndpoint:
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
         """
-        The usual stack: Happy Eyeballs (RFC 8305) to the host's addresses, TLS for ``wss:`` with
-        the server's name checked, and the handshake. Each stage has its time in ``limits``.
+        The usual stack: Happy Eyeballs (RFC 8305) to the host's addresses or to a proxy, TLS for
+        ``wss:`` with the server's name checked, and the handshake. Each stage has its time in
+        ``limits``.
 
         :param reactor: whose resolver, sockets and clock are used.
         :param url: ``ws:`` or ``wss:``; a user and a password in it are sent as Basic
             authorization and shown nowhere.
-        :param trustRoot: whose word is taken for who a server is: a certificate, or what
+        :param proxy: through which an HTTP tunnel is asked for, also for ``ws:``: its URL,
+            ``[http[s]://][name[:password]@]host[:port]``; a :class:`txhixie.proxies.Proxy`;
+            ``"environment"`` for what ``https_proxy``, ``http_proxy``, ``all_proxy`` and
+            ``no_proxy`` say now, as curl reads them; or ``None``.
+        :param trustRoot: whose word is taken for who a server, or a proxy that is reached by TLS,
+            is: a certificate, or what
             ``twisted.internet.ssl.trustRootFromCertificates`` answers; by default the platform's
             authorities.
         :param clientCertificate: who we are, for servers that ask.
@@ -84,8 +103,8 @@ class WebSocketClientEndpoint:
             otherwise (the Fetch standard's list; 80 and 443 are not on it).
         :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
             ``subprotocols``, ``headers``, ``limits`` and so on.
-        :raises ValueError: for a bad URL or port, for what no request can say, or for options that
-            contradict each other.
+        :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
+            options that contradict each other.
         """
         parsed = parse_url(url)
         if parsed.port in BAD_PORTS and not anyPort:
@@ -95,6 +114,7 @@ class WebSocketClientEndpoint:
         way = Way(
             reactor,
             options.get("limits", Limits()),
+            proxy,
             trustRoot,
             clientCertificate,
             contextFactory,

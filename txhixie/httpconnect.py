@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString
@@ -17,7 +16,12 @@ from .wire.url import Credentials
 
 
 def proxyEndpoint(
-    reactor: Any, proxy: Proxy, *, limits: Limits = Limits(), trustRoot: Any = None
+    reactor: Any,
+    proxy: Proxy,
+    *,
+    limits: Limits = Limits(),
+    trustRoot: Any = None,
+    bindAddress: str | tuple[str, int] | None = None,
 ) -> IStreamClientEndpoint:
     """
     The endpoint of a proxy itself: by name and TCP, and by TLS if it is secure.
@@ -25,8 +29,11 @@ def proxyEndpoint(
     :param limits: the seconds of each stage.
     :param trustRoot: whose word is taken for who the proxy is; by default the platform's
         authorities.
+    :param bindAddress: our own end's address, or address and port.
     """
-    endpoint = NamedHostEndpoint(reactor, proxy.host, proxy.port, limits=limits)
+    endpoint = NamedHostEndpoint(
+        reactor, proxy.host, proxy.port, limits=limits, bindAddress=bindAddress
+    )
     if not proxy.secure:
         return endpoint
     return _secured(reactor, endpoint, proxy.host, limits, trustRoot)
@@ -40,6 +47,7 @@ def tunnelThrough(
     *,
     limits: Limits = Limits(),
     trustRoot: Any = None,
+    bindAddress: str | tuple[str, int] | None = None,
 ) -> HTTPConnectEndpoint:
     """
     The usual tunnel.
@@ -47,10 +55,13 @@ def tunnelThrough(
     :param proxy: or its URL, ``[http[s]://][name[:password]@]host[:port]``.
     :param limits: the seconds of each stage, and the sizes of the proxy's answer.
     :param trustRoot: for a proxy that is reached by TLS, as for :func:`proxyEndpoint`.
+    :param bindAddress: our own end's address, or address and port.
     :raises ValueError: for a URL that is no HTTP proxy's, or a host or port that is none.
     """
     proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
-    through = proxyEndpoint(reactor, proxy, limits=limits, trustRoot=trustRoot)
+    through = proxyEndpoint(
+        reactor, proxy, limits=limits, trustRoot=trustRoot, bindAddress=bindAddress
+    )
     return HTTPConnectEndpoint(through, host, port, proxy.credentials, limits=limits, clock=reactor)
 
 
@@ -82,7 +93,7 @@ def parseHTTPConnect(
         raise ValueError("httpconnect: a password and no user")
     if tls not in ("yes", "no"):
         raise ValueError("httpconnect: tls is yes or no")
-    limits = Limits() if timeout is None else _seconds(float(timeout))
+    limits = Limits() if timeout is None else Limits().patient(float(timeout))
     there = Proxy(tls == "yes", proxy, int(proxyPort))
     if endpoint is None:
         through = proxyEndpoint(reactor, there, limits=limits)
@@ -92,17 +103,6 @@ def parseHTTPConnect(
             through = _secured(reactor, through, proxy, limits, None)
     credentials = None if user is None else Credentials(user, password)
     return HTTPConnectEndpoint(through, host, int(port), credentials, limits=limits, clock=reactor)
-
-
-def _seconds(each: float) -> Limits:
-    """The same for every stage up to the tunnel's end."""
-    return replace(
-        Limits(),
-        lookup_timeout=each,
-        connect_timeout=each,
-        tls_timeout=each,
-        proxy_timeout=each,
-    )
 
 
 def _secured(

@@ -5,7 +5,7 @@ Sizes are bytes, times are seconds. A limit is checked before anything is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,17 @@ class Limits:
     drain_timeout: float = 60.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
+
+    def patient(self, seconds: float) -> Limits:
+        """The same, with this time for each stage of the way to a server."""
+        return replace(
+            self,
+            lookup_timeout=seconds,
+            connect_timeout=seconds,
+            proxy_timeout=seconds,
+            tls_timeout=seconds,
+            open_timeout=seconds,
+        )
 
     @property
     def largest_frame(self) -> int:

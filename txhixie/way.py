@@ -1,7 +1,9 @@
-"""The usual way to a URL: by name, by TCP, by TLS; each an endpoint around the one before."""
+"""The usual way to a URL: by name, by TCP, through a proxy, by TLS; each an endpoint around the one
+before."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate, optionsForClientTLS
 
 from .hostname import NamedHostEndpoint
+from .httpconnect import tunnelThrough
 from .limits import Limits
+from .proxies import Proxy, parse_proxy, proxy_from_environment
 from .tls import TLSEndpoint
 from .wire.url import WebSocketURL
 
@@ -21,7 +25,9 @@ class Way:
 
     :ivar reactor: resolves names, connects by TCP and has a clock.
     :ivar limits: the seconds of each stage.
-    :ivar trustRoot: whose word is taken for who a server is: a certificate, or what
+    :ivar proxy: a :class:`txhixie.proxies.Proxy`, the URL of one, ``"environment"`` for the one
+        that the environment names as curl reads it, or ``None``.
+    :ivar trustRoot: whose word is taken for who a server or a proxy is: a certificate, or what
         ``twisted.internet.ssl.trustRootFromCertificates`` answers; ``None``: the platform's
         authorities.
     :ivar clientCertificate: who we are, for servers that ask.
@@ -33,19 +39,36 @@ class Way:
 
     reactor: Any
     limits: Limits
+    proxy: Proxy | str | None = None
     trustRoot: Any = None
     clientCertificate: PrivateCertificate | None = None
     contextFactory: Any = None
     bindAddress: str | tuple[str, int] | None = None
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
-        """The endpoint of a URL's server."""
-        endpoint = self._tcp(url.name, url.port)
+        """
+        The endpoint of a URL's server.
+
+        :raises ValueError: for a proxy that is none.
+        """
+        proxy = chosenProxy(self.proxy, url)
+        endpoint = self._tcp(url) if proxy is None else self._tunnel(proxy, url)
         return self._secured(endpoint, url.name) if url.secure else endpoint
 
-    def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
+    def _tcp(self, url: WebSocketURL) -> IStreamClientEndpoint:
         return NamedHostEndpoint(
-            self.reactor, host, port, limits=self.limits, bindAddress=self.bindAddress
+            self.reactor, url.name, url.port, limits=self.limits, bindAddress=self.bindAddress
+        )
+
+    def _tunnel(self, proxy: Proxy, url: WebSocketURL) -> IStreamClientEndpoint:
+        return tunnelThrough(
+            self.reactor,
+            proxy,
+            url.name,
+            url.port,
+            limits=self.limits,
+            trustRoot=self.trustRoot,
+            bindAddress=self.bindAddress,
         )
 
     def _secured(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
@@ -54,3 +77,14 @@ class Way:
         )
         seconds = self.limits.tls_timeout
         return TLSEndpoint(endpoint, contextFactory, seconds=seconds, clock=self.reactor)
+
+
+def chosenProxy(proxy: Proxy | str | None, url: WebSocketURL) -> Proxy | None:
+    """
+    Which one is meant, for this URL.
+
+    :raises ValueError: for what is no proxy, or none of a kind that is spoken to.
+    """
+    if proxy == "environment":
+        return proxy_from_environment(url.secure, url.name, url.port, os.environ)
+    return parse_proxy(proxy) if isinstance(proxy, str) else proxy

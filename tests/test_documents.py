@@ -38,6 +38,8 @@ long one goes on in indented lines::
 ``stays``
     The block's program, or its last command, does not end: a server. It is kept until the page
     ends, and the page goes on once every port that it names is listened on.
+``fails``
+    The block's last command ends with another status than 0.
 ``anew``
     Everything that stays is ended before this block.
 ``continues``
@@ -149,6 +151,7 @@ def test_a_block_that_nobody_runs_fails(text: str) -> None:
         ".. test: then false\n\n" + code("python", "1"),
         ".. test: with false 8080\n\n" + code("python", "1"),
         code("console", "$ echo Traceback"),
+        ".. test: fails\n\n" + code("console", "$ true"),
     ],
 )
 def test_a_block_that_does_something_else_fails(text: str, tmp_path: Path) -> None:

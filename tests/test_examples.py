@@ -88,13 +88,9 @@ def fetched(port: int) -> str:
 
 def test_the_echo_server_echoes(tmp_path: Path) -> None:
     with serving("echo.py", tmp_path) as port, connected(port) as peer:
-        peer.sendall(
-            b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n"
-        )
-        while b"\r\n\r\n" not in peer.recv(4096):
-            pass
-        peer.sendall(b"\x00hello\xff")
-        assert peer.recv(4096) == b"\x00hello\xff"
+        opens(peer)
+        say(peer, "hello")
+        assert heard(peer) == "hello"
 
 
 def test_the_echo_client_says_something_and_hears_it(tmp_path: Path) -> None:
@@ -130,19 +126,62 @@ def test_a_service_is_started_by_twistd_and_says_farewell(tmp_path: Path) -> Non
 
 
 def test_a_line_protocol_talks_in_messages(tmp_path: Path) -> None:
-    with serving("lines.py", tmp_path) as port:
-        assert asks(port) == "numbers, please\n"
-        with connected(port) as peer:
-            peer.sendall(
-                b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n"
-            )
-            seen = b""
-            while b"\x00numbers, please\xff" not in seen:
-                seen += peer.recv(4096)
-            peer.sendall(b"\x001 2 3\xff\x00one\xff")
-            while data := peer.recv(4096):
-                seen += data
-            assert seen.endswith(b"\x006\xff\x00numbers only\xff")
+    with serving("lines.py", tmp_path) as port, connected(port) as peer:
+        opens(peer)
+        assert heard(peer) == "numbers, please"
+        say(peer, "1 2 3")
+        assert heard(peer) == "6"
+        say(peer, "one")
+        assert heard(peer) == "numbers only"
+        assert peer.recv(1) == b""
+
+
+def test_a_coroutine_asks_waits_and_goes_on(tmp_path: Path) -> None:
+    """Halving what is left, a hundred numbers are seven questions."""
+    with serving("coroutine_server.py", tmp_path) as port, connected(port) as peer:
+        opens(peer)
+        assert "from 1 to 100" in heard(peer)
+        say(peer, "x")
+        assert heard(peer) == "A number, please."
+        least, most = 1, 100
+        while least < most:
+            middle = (least + most) // 2
+            say(peer, str(middle))
+            answer = heard(peer)
+            least, most = {
+                "Higher.": (middle + 1, most),
+                "Lower.": (least, middle - 1),
+                "That is it.": (middle, middle),
+            }[answer]
+        if answer != "That is it.":
+            say(peer, str(least))
+            assert heard(peer) == "That is it."
+        assert peer.recv(1) == b""
+
+
+def opens(peer: socket.socket) -> None:
+    """In the oldest of dialects."""
+    peer.sendall(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n")
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = peer.recv(1)
+        assert more, f"the end came after {head!r}"
+        head += more
+
+
+def say(peer: socket.socket, words: str) -> None:
+    """A text message."""
+    peer.sendall(b"\x00" + words.encode() + b"\xff")
+
+
+def heard(peer: socket.socket) -> str:
+    """The next one."""
+    data = b""
+    while not data.endswith(b"\xff"):
+        more = peer.recv(1)
+        assert more, f"the end came after {data!r}"
+        data += more
+    return data[1:-1].decode()
 
 
 # Pages.
@@ -177,7 +216,7 @@ def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> N
         assert -1 <= float(chromium.text("last")) <= 1
         points = str(chromium.element("line").get_attribute("points"))
         assert len(points.split()) >= 5
-        assert chromium.complaints() == []
+        assert [said for said in chromium.complaints() if "favicon" not in said] == []
 
 
 def test_a_page_of_2009_talks_in_a_browser_of_its_time(tmp_path: Path) -> None:

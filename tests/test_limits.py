@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from txhixie.limits import Limits
 
+GUIDE = Path(__file__).resolve().parents[1] / "docs" / "limits.rst"
 NAMES = [field.name for field in fields(Limits)]
 
 
@@ -17,6 +19,13 @@ NAMES = [field.name for field in fields(Limits)]
 def test_every_limit_has_a_reason(name: str) -> None:
     """A number without one is a bug."""
     assert f":ivar {name}: " in str(Limits.__doc__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_limit_is_in_the_guide(name: str) -> None:
+    """With its default."""
+    value = getattr(Limits(), name)
+    assert f"   * - ``{name}``\n     - {value}\n     - " in GUIDE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,28 @@
+"""A coroutine for each client: it asks, it waits for the answer, it goes on. Guess a number."""
+
+import secrets
+import sys
+
+from twisted.internet import reactor
+from twisted.internet.endpoints import serverFromString
+
+from txhixie import HixieServerFactory, serve
+
+
+async def guess(channel):
+    secret = secrets.randbelow(100) + 1
+    await channel.send("I think of a number from 1 to 100.")
+    async for message in channel:
+        if not message.isdecimal():
+            await channel.send("A number, please.")
+        elif int(message) == secret:
+            await channel.send("That is it.")
+            return  # and the conversation is closed
+        else:
+            await channel.send("Higher." if int(message) < secret else "Lower.")
+
+
+if __name__ == "__main__":
+    where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
+    serverFromString(reactor, where).listen(HixieServerFactory(serve(guess)))
+    reactor.run()

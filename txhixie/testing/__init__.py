@@ -6,6 +6,7 @@ Nothing here needs more than the package itself, except ``strategies``, which ne
 from .applications import Applications, Recorder, echo
 from .end import End
 from .pair import Cable, Pair
+from .trace import Trace
 from .wire import Wire
 
-__all__ = ["Applications", "Cable", "End", "Pair", "Recorder", "Wire", "echo"]
+__all__ = ["Applications", "Cable", "End", "Pair", "Recorder", "Trace", "Wire", "echo"]

@@ -18,6 +18,7 @@ from ..limits import Limits
 from ..server import HixieServerFactory, HixieServerProtocol
 from .applications import Applications, Recorder
 from .end import End
+from .trace import Trace
 
 _READ: Final = 64 * 1024
 """Bytes of one read, and of what may be underway: ``bufferSize`` of Twisted's transports."""
@@ -38,7 +39,8 @@ class Cable:
 
     back: Cable
 
-    def __init__(self, source: End[Any], target: End[Any]) -> None:
+    def __init__(self, source: End[Any], target: End[Any], trace: Trace) -> None:
+        self._trace = trace
         self._source = source
         self._target = target
         self._waiting = b""
@@ -86,6 +88,7 @@ class Cable:
         if self.cut is not None:
             self.cut -= len(data)
         self.carried += data
+        self._trace.passed(self._source.protocol.side, data)
         self._target.receive(data)
         if not self._source.wire.dead:
             self._source.wire.arrived(len(data))
@@ -114,7 +117,8 @@ class Pair:
     :ivar client: the client's.
     :ivar toServer: the way there, with its faults.
     :ivar toClient: the way back.
-    :ivar clock: of both, if they were made with it.
+    :ivar trace: what has passed, as lines to be read.
+    :ivar clock: of both.
     """
 
     def __init__(
@@ -133,8 +137,9 @@ class Pair:
         client = clientFactory.buildProtocol(None)
         self.server: End[HixieServerProtocol] = End(server, clock, _READ)
         self.client: End[HixieClientProtocol] = End(client, clock, _READ)
-        self.toServer = Cable(self.client, self.server)
-        self.toClient = Cable(self.server, self.client)
+        self.trace = Trace()
+        self.toServer = Cable(self.client, self.server, self.trace)
+        self.toClient = Cable(self.server, self.client, self.trace)
         self.toServer.back, self.toClient.back = self.toClient, self.toServer
 
     @classmethod

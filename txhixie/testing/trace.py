@@ -1,0 +1,158 @@
+"""What passes on one connection, as lines that a person reads: heads, frames, and where it breaks.
+
+It judges nothing that it can show: limits are generous, and what no dialect has is shown as bytes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..dialects import Dialect, recognise
+from ..errors import FrameError, HixieError
+from ..limits import Limits
+from ..wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseCode, Framing, Side
+from ..wire.head import Head, HeadReader, read_request
+
+_NAMES: Final = {
+    CONTINUATION: "continuation",
+    TEXT: "text",
+    BINARY: "binary",
+    CLOSE: "close",
+    PING: "ping",
+    PONG: "pong",
+}
+_SECRET: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie")
+_MOST: Final = 64
+_RESERVED: Final = 0x70
+_LIMITS: Final = Limits(head_size=1 << 20, message_size=1 << 40)
+
+
+class Trace:
+    """
+    One connection's, from its first byte.
+
+    ``passed`` is told of each read; what comes of it, it answers and keeps.
+
+    :ivar lines: all lines so far.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._dialect: Dialect | None = None
+        self._ways = {Side.CLIENT: _Way(self._request), Side.SERVER: _Way(self._answer)}
+
+    def passed(self, side: str, data: bytes) -> list[str]:
+        """
+        These bytes have passed.
+
+        :param side: who has sent them, ``"client"`` or ``"server"``.
+        :return: a line for each thing that is whole by now.
+        """
+        lines = [f"{side}  {line}" for line in self._ways[side].read(data)]
+        self.lines += lines
+        return lines
+
+    def _request(self, head: Head) -> tuple[int, Framing | None]:
+        self._dialect = recognise(read_request(head))
+        if self._dialect is None:
+            return 0, None
+        return self._dialect.handshake.offer_body(), _framing(self._dialect, Side.SERVER)
+
+    def _answer(self, head: Head) -> tuple[int, Framing | None]:
+        if self._dialect is None or head.start_line.split(b" ")[1:2] != [b"101"]:
+            return 0, None
+        return self._dialect.handshake.agreement_body(), _framing(self._dialect, Side.CLIENT)
+
+
+def _framing(row: Dialect, side: str) -> Framing:
+    """What the other side would read with."""
+    return row.framing(side, _LIMITS, True, _RESERVED if row.has_codes else 0, secrets.token_bytes)
+
+
+class _Way:
+    """One direction: a head, its raw bytes, and then frames, or bytes of which nothing is known."""
+
+    def __init__(self, began: Callable[[Head], tuple[int, Framing | None]]) -> None:
+        """:param began: judges the head: how many raw bytes follow it, and what reads the rest."""
+        self._began = began
+        self._head: HeadReader | None = HeadReader(_LIMITS.head_size)
+        self._body = b""
+        self._left = 0
+        self._framing: Framing | None = None
+        self._pieces: list[bytes] = []
+        self._first = (0, 0)
+
+    def read(self, data: bytes) -> Iterator[str]:
+        try:
+            yield from self._read(data)
+        except HixieError as error:
+            yield f"broken: {error}"
+            self._head = self._framing = None
+
+    def _read(self, data: bytes) -> Iterator[str]:
+        if self._head is not None:
+            found = self._head.read(data)
+            if found is None:
+                return
+            head, data = found
+            self._head = None
+            yield from _head_lines(head)
+            self._left, self._framing = self._began(head)
+        if self._left:
+            taken, data = data[: self._left], data[self._left :]
+            self._body += taken
+            self._left -= len(taken)
+            if self._left:
+                return
+            yield f"{len(self._body)} bytes {self._body.hex(' ')}"
+        if data and self._framing is None:
+            yield f"{len(data)} bytes {_cut(data.hex(' '))}"
+        elif data and self._framing is not None:
+            self._framing.feed(data)
+            yield from self._frames(self._framing)
+
+    def _frames(self, framing: Framing) -> Iterator[str]:
+        for opcode, payload, final, reserved, whole in framing.frames():
+            if not self._pieces:
+                self._first = (opcode, reserved)
+            self._pieces.append(payload)
+            if whole:
+                whole_payload = b"".join(self._pieces)
+                self._pieces.clear()
+                yield _frame_line(framing, *self._first, whole_payload, final)
+
+
+def _head_lines(head: Head) -> Iterator[str]:
+    for line in head.raw.decode("latin-1").split("\r\n")[:-2]:
+        name, _, _ = line.partition(":")
+        shown = f"{name}: ..." if name.strip().lower() in _SECRET else line
+        yield ascii(shown)[1:-1]
+    yield ""
+
+
+def _frame_line(framing: Framing, opcode: int, reserved: int, payload: bytes, final: bool) -> str:
+    name = _NAMES.get(opcode, f"opcode {opcode}")
+    more = "" if final else ", more to come"
+    if reserved:
+        return f"{name}, reserved bits {reserved >> 4:03b}, {len(payload)} bytes{more}"
+    if opcode == CLOSE:
+        return f"close {_close(framing, payload)}"
+    if opcode == TEXT:
+        return f"text {_cut(ascii(payload.decode('utf-8', 'replace')))}{more}"
+    return f"{name} {len(payload)} bytes {_cut(payload.hex(' '))}".rstrip() + more
+
+
+def _close(framing: Framing, payload: bytes) -> str:
+    try:
+        close = framing.read_close(payload)
+    except FrameError as error:
+        return f"broken: {error}"
+    if close.code == CloseCode.NO_STATUS:
+        return "without a code"
+    return f"{close.code} {ascii(close.reason) if close.reason else ''}".rstrip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST else text[:_MOST] + "..."

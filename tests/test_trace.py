@@ -184,9 +184,8 @@ def test_a_relay_to_nobody_hangs_up(tmp_path: Path) -> None:
     port = free_port()
     process = relay(tmp_path, f"tcp:{port}:interface=127.0.0.1", f"tcp:127.0.0.1:{free_port()}")
     try:
-        with connected(port) as peer:
-            with contextlib.suppress(ConnectionResetError):
-                assert peer.recv(1) == b""
+        with connected(port) as peer, contextlib.suppress(ConnectionResetError):
+            assert peer.recv(1) == b""
     finally:
         os.kill(process.pid, signal.SIGTERM)
         process.wait(PATIENCE)

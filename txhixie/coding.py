@@ -37,6 +37,7 @@ class Coding(Protocol):
 
         :raises txhixie.errors.FrameError: for a stream that cannot stand in such messages.
         """
+        ...
 
     def finish(self) -> list[str | bytes]:
         """
@@ -44,6 +45,7 @@ class Coding(Protocol):
 
         :raises txhixie.errors.FrameError: as :meth:`encode`.
         """
+        ...
 
     def decode(self, message: str | bytes) -> bytes:
         """
@@ -53,6 +55,7 @@ class Coding(Protocol):
             one to close with: 1003 for text where binary is agreed or the reverse, 1007 for text
             that is not what it should be.
         """
+        ...
 
 
 class Binary:

@@ -23,26 +23,34 @@ _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 
 
 class WebSocketTransport(Protocol):
-    """
-    What an application sends with.
+    """What an application sends with, and may look at."""
 
-    :ivar offer: what the client asked for, with its dialect and headers.
-    :ivar agreement: what was granted; ``None`` before the handshake is through.
-    :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
-        one.
-    :ivar full: whether more is waiting to be sent than the transport likes to hold.
-    :ivar transport: what carries it, for what only that knows (a certificate, say). Whoever writes
-        to it, or ends it, breaks the conversation.
-    """
+    @property
+    def offer(self) -> Offer:
+        """What the client asked for, with its dialect and headers."""
+        ...
 
-    offer: Offer
-    agreement: Agreement | None
-    latency: float | None
-    transport: Any
+    @property
+    def agreement(self) -> Agreement | None:
+        """What was granted; ``None`` before the handshake is through."""
+        ...
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from the last automatic ping to its answer; ``None`` before there was one."""
+        ...
+
+    @property
+    def transport(self) -> Any:
+        """
+        What carries it, for what only that knows (a certificate, say). Whoever writes to it, or
+        ends it, breaks the conversation.
+        """
 
     @property
     def full(self) -> bool:
         """Whether more is waiting to be sent than the transport likes to hold."""
+        ...
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
@@ -109,9 +117,11 @@ class WebSocketTransport(Protocol):
 
     def getPeer(self) -> IAddress:
         """Where the other end is."""
+        ...
 
     def getHost(self) -> IAddress:
         """Where this end is."""
+        ...
 
 
 class WebSocketProtocol(Protocol):
@@ -173,6 +183,7 @@ class WebSocketServerFactory(Protocol):
         :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is cancelled. What
         it raises becomes a 500 and one traceback in the log.
         """
+        ...
 
 
 Application_co = TypeVar("Application_co", bound=WebSocketProtocol, covariant=True)
@@ -187,6 +198,7 @@ class WebSocketClientFactory(Protocol[Application_co]):
 
         :param url: where to, without credentials.
         """
+        ...
 
 
 class _Close(Exception):

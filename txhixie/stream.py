@@ -164,6 +164,7 @@ class Connector(Protocol):
         """
         :return: fires once the conversation is open; cancelling it gives up.
         """
+        ...
 
 
 @implementer(IStreamClientEndpoint)

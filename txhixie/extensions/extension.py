@@ -28,6 +28,7 @@ class Transform(Protocol):
 
         :param compress: what the sender said; ``None`` leaves it to the extension.
         """
+        ...
 
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
@@ -40,6 +41,7 @@ class Transform(Protocol):
         :raises TooBig: when more would.
         :raises FrameError: when it cannot be read.
         """
+        ...
 
 
 class Accepted(NamedTuple):
@@ -63,9 +65,11 @@ class Extension(Protocol):
 
     def offers(self) -> Parameters:
         """What a client asks for."""
+        ...
 
     def accept(self, parameters: Parameters) -> Accepted | None:
         """As a server: take an offer, or leave it."""
+        ...
 
     def agree(self, parameters: Parameters) -> Transform:
         """
@@ -73,6 +77,7 @@ class Extension(Protocol):
 
         :raises BadAnswer: ``extension``, for what may not be answered to it.
         """
+        ...
 
 
 def accept(

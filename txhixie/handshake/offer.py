@@ -154,30 +154,39 @@ class Handshake(Protocol):
 
     def leniently(self) -> Handshake:
         """The same for a client that takes answers which are known to be nearly right."""
+        ...
 
     def draw(self, entropy: Entropy) -> Secret:
         """A client's secret for one handshake."""
+        ...
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """The request, with whatever raw bytes follow its head."""
+        ...
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
         """All that a request proves, the arithmetic of its keys included."""
+        ...
 
     def offer_body(self) -> int:
         """How many raw bytes follow the head of a request."""
+        ...
 
     def early_bytes(self) -> bool:
         """Whether a client may send frames before it is answered."""
+        ...
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """The head of the answer."""
+        ...
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """What follows that head, once the request's raw bytes have come."""
+        ...
 
     def agreement_body(self) -> int:
         """How many raw bytes follow the head of an agreement."""
+        ...
 
     def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
         """
@@ -186,6 +195,7 @@ class Handshake(Protocol):
         :raises BadAnswer: at the first check that fails.
         :raises Refused: for a well-formed answer that is no agreement.
         """
+        ...
 
     def check_proof(self, secret: Secret, body: bytes) -> None:
         """

@@ -98,6 +98,7 @@ class Framing(Protocol):
 
         :raises FrameError: at a header that breaks a rule or a limit, before its payload is kept.
         """
+        ...
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
@@ -105,9 +106,11 @@ class Framing(Protocol):
 
         :raises CannotCarry: for an opcode the dialect does not have.
         """
+        ...
 
     def encode_close(self, close: Close) -> bytes:
         """The frame that closes, or nothing where the dialect closes by ending the connection."""
+        ...
 
     def read_close(self, payload: bytes) -> Close:
         """
@@ -115,3 +118,4 @@ class Framing(Protocol):
 
         :raises FrameError: for a payload no close may have.
         """
+        ...

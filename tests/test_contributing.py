@@ -1,0 +1,62 @@
+"""The commands of CONTRIBUTING.rst are there, and do what they are said to.
+
+Those that would run these very tests are not run by them, but looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.documents import ROOT, block
+
+PAGE = "CONTRIBUTING.rst"
+
+
+def commands(name: str) -> list[str]:
+    """Of the block that is called so."""
+    return re.findall(r"^\$ (.*)$", block(PAGE, name), re.MULTILINE)
+
+
+def test_one_command_makes_ready_and_tests() -> None:
+    """The same extras that the package has."""
+    (command,) = commands("tests")
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    (extras,) = re.findall(r"'\.\[(.*)\]'", command)
+    assert all(f'"{extra}": [' in setup for extra in extras.split(","))
+    assert command.endswith(" && .venv/bin/pytest")
+
+
+def test_one_command_is_all_that_ci_runs() -> None:
+    assert commands("ci") == [".ci/run"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least"), [("matrix", [300]), ("peers", [100, 50])], ids=["matrix", "peers"]
+)
+def test_a_dialects_tests_are_found_by_its_name(name: str, at_least: list[int]) -> None:
+    counts = []
+    for command in commands(name):
+        program, *arguments = shlex.split(command)
+        assert Path(program) == Path(".venv/bin/pytest")
+        counts.append(collected(*arguments))
+    assert all(count >= least for count, least in zip(counts, at_least, strict=True)), counts
+
+
+def collected(*arguments: str) -> int:
+    """How many tests there are."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return len(re.findall(r"::", ran.stdout))

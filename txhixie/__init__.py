@@ -4,6 +4,7 @@ from .channel import Channel
 from .client import HixieClientFactory, HixieClientProtocol
 from .connection import Connection, connect
 from .dialects import DIALECTS, Dialect
+from .dom import WebSocket
 from .endpoints import WebSocketClientEndpoint
 from .errors import (
     BadAnswer,
@@ -87,6 +88,7 @@ __all__ = [
     "UnknownIssuer",
     "Unreached",
     "UsageError",
+    "WebSocket",
     "WebSocketClientEndpoint",
     "WebSocketClientFactory",
     "WebSocketProtocol",

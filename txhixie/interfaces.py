@@ -52,6 +52,14 @@ class WebSocketTransport(Protocol):
         """Whether more is waiting to be sent than the transport likes to hold."""
         ...
 
+    @property
+    def unsent(self) -> int:
+        """
+        Bytes that wait for the peer to read, frames and all: over Twisted's TCP as they are (with
+        TLS between, as encrypted); elsewhere as many as there could be while it is ``full``, and
+        else 0.
+        """
+
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
         Send a text message.

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.error import ConnectionDone
@@ -174,6 +175,17 @@ class Outflow:
         owner.overflowed()
         self.abort()
         return True
+
+    @property
+    def unsent(self) -> int:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
+        below: Any = self._transport
+        if not self._direct:
+            below = getattr(below, "transport", None)  # under TLS
+        if type(below) in _DIRECT:
+            waiting: int = len(below.dataBuffer) - below.offset + below._tempDataLen  # noqa: SLF001
+            return self._size + waiting
+        return sys.maxsize if self.full else self._size
 
     # The clock.
 

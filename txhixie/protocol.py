@@ -307,6 +307,11 @@ class HixieProtocol(Protocol):
         """Whether more is waiting to be sent than the transport likes to hold."""
         return self._outflow.full
 
+    @property
+    def unsent(self) -> int:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
+        return self._outflow.unsent
+
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
         See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`. An open connection has

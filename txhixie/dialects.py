@@ -68,6 +68,7 @@ class Dialect:
     :ivar has_close: whether there is a closing frame; without one, the end of the connection is
         the close.
     :ivar has_codes: whether closes carry a code and a reason, so that failing can say why.
+    :ivar has_binary: whether binary reaches its peers; browsers of the others drop it.
     :ivar has_pings: whether there are pings and pongs.
     :ivar replaces: bad UTF-8 becomes U+FFFD; otherwise it fails the connection.
     """
@@ -78,6 +79,7 @@ class Dialect:
     framing: FramingMaker
     has_close: bool = True
     has_codes: bool = False
+    has_binary: bool = True
     has_pings: bool = False
     replaces: bool = True
 
@@ -121,12 +123,14 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         Hixie75("hixie-75", b"Origin"),
         _sentinel(closes=False, has_binary=False),
         has_close=False,
+        has_binary=False,
     ),
     Dialect(
         "hixie-76",  # Chrome 6 to 13, Safari 5.0.1 to 5.1, iOS 4.2 to 5.1, televisions
         Keys((None, b"0")),
         Hixie76("hixie-76"),
         _sentinel(closes=True, has_binary=False),
+        has_binary=False,
     ),
     Dialect(
         "hybi-07",  # Firefox 6

@@ -6,6 +6,8 @@ from typing import Any
 from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamClientEndpointStringParserWithReactor,
+    IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
 )
 from twisted.plugin import IPlugin
 from twisted.python.reflect import namedAny
@@ -27,4 +29,22 @@ class ClientDescription:
         return endpoint
 
 
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class ServerDescription:
+    """The same, where somebody listens."""
+
+    def __init__(self, prefix: str, function: str) -> None:
+        """:param function: its full name; imported when it is needed."""
+        self.prefix = prefix
+        self._function = function
+
+    def parseStreamServer(self, reactor: Any, *args: str, **kwargs: str) -> IStreamServerEndpoint:
+        """See ``IStreamServerEndpointStringParser``."""
+        endpoint: IStreamServerEndpoint = namedAny(self._function)(reactor, *args, **kwargs)
+        return endpoint
+
+
 httpconnect = ClientDescription("httpconnect", "txhixie.httpconnect.parseHTTPConnect")
+ws = ClientDescription("ws", "txhixie.strings.parseWS")
+wss = ClientDescription("wss", "txhixie.strings.parseWSS")
+wsServer = ServerDescription("ws", "txhixie.strings.parseServer")

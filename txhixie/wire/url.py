@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 _HOST: Final = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._~%!$&'()*+,;=-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^`{}\"<>\\"
 """Characters of a resource that stay as they are; what is not ASCII is percent-encoded."""
 
@@ -107,7 +108,7 @@ def _credentials(name: str | None, password: str | None) -> Credentials | None:
         return None
     credentials = Credentials(unquote(name or ""), unquote(password or ""))
     # RFC 7617 section 2: the first colon ends the name, and neither has control characters.
-    if ":" in credentials.name or not "".join(tuple(credentials)).isprintable():
+    if ":" in credentials.name or _CONTROL.search("".join(tuple(credentials))):
         raise ValueError("userinfo: a colon in the name, or control characters")
     return credentials
 

@@ -49,6 +49,7 @@ FLOORS: Final = {
     "reconnection": 4,
     "web": 4,
     "websocket": 4,
+    "gateway": 4,
     "services": 5,
     "console": 5,
     "settings": 5,

@@ -19,6 +19,7 @@ from support.connection import (
     Log,
     Recorder,
     ServerEnd,
+    body_of,
     whole_request,
 )
 from txhixie import Accepted, Limits, Refusal
@@ -142,3 +143,14 @@ def test_what_did_not_get_as_far_as_an_offer_has_a_shorter_line(log: Log) -> Non
     end.receive(b"\x00")
     end.done()
     assert log.lines() == ["192.0.2.1:54321 refused with 400: this is not HTTP"]
+
+
+def test_a_refusal_that_has_its_line_gets_no_other(log: Log) -> None:
+    """Whoever made it has said more than its status would."""
+    for logged in (True, False):
+        refusal = Refusal(502, b"no\xff\n", logged=logged)
+        end = ServerEnd(Answering(lambda offer, refusal=refusal: refusal))  # type: ignore[misc]
+        end.receive(whole_request("rfc6455"))
+        assert body_of(end.wire.written) == b"no\xff\n"
+    assert len(log.lines()) == 1
+    assert "refused with 502: no\\ufffd" in log.lines()[0]

@@ -62,11 +62,15 @@ class Journal:
 
     def refused(self, peer: IAddress, refusal: Refusal, offer: Offer | None) -> None:
         """A handshake was answered with something else than a conversation."""
+        if refusal.logged:
+            return
+        body = refusal.body
+        words = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         self._log.info(
             "{peer} refused with {status}: {why}{path}",
             peer=shownAddress(peer),
             status=refusal.status,
-            why=shown(refusal.body.strip() or "no reason given"),
+            why=shown(words.strip() or "no reason given"),
             path=f", for {shown(offer.target)}, origin {shown(offer.origin or 'none')}"
             if offer is not None
             else "",

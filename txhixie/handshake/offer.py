@@ -116,13 +116,15 @@ class Refusal:
     A plain HTTP answer instead of an agreement.
 
     :ivar status: the HTTP status, 200 to 599; never 101, which would be an agreement.
-    :ivar body: text for whoever reads the answer.
-    :ivar headers: further fields, name and value.
+    :ivar body: text for whoever reads the answer, or somebody else's body as it came.
+    :ivar headers: further fields, name and value; a ``Content-Type`` among them replaces ours.
+    :ivar logged: the log has been told, in a line that says more than the one it would get.
     """
 
     status: int
-    body: str = ""
+    body: str | bytes = ""
     headers: Pairs = ()
+    logged: bool = False
 
     def __post_init__(self) -> None:
         if not 200 <= self.status <= 599:
@@ -133,7 +135,7 @@ class Refusal:
         The answer's bytes. The connection ends with it: what stood before us may already hold it
         for a tunnel, so that nothing else must ever be read from it as HTTP (RFC 9112 section 9.6).
         """
-        body = self.body.encode("utf-8")
+        body = self.body if isinstance(self.body, bytes) else self.body.encode("utf-8")
         own: dict[bytes, bytes] = {
             b"Content-Type": b"text/plain; charset=utf-8",
             b"Connection": b"close",

@@ -10,11 +10,13 @@ from ..settings import nearest
 from .echo import buildEcho
 from .service import Service
 from .static import buildStatic
+from .tcp import STREAM_OPTIONS, buildStream
 
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic),
-)
+    Service("stream", (), STREAM_OPTIONS, buildStream),
+)  # fmt: skip
 """Every service there is. A new one is a file beside this one and a row here."""
 
 

@@ -55,6 +55,7 @@ class CloseCode:
     TOO_BIG: Final = 1009
     MISSING_EXTENSION: Final = 1010
     INTERNAL_ERROR: Final = 1011
+    BAD_GATEWAY: Final = 1014
 
 
 class Close(NamedTuple):

@@ -1,0 +1,167 @@
+"""One client of a backend: its application, and the decision that waits for the backend.
+
+It carries out what the pair's machine asks of the client's side; the messages themselves go past
+it, to the backend's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..dialects import named
+from ..handshake.offer import NOTHING_MORE, Agreement
+from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
+from ..wire.frame import Close, CloseCode
+from . import pair
+from .closing import CLIENT_GONE, passed_on
+from .outage import UNREACHED, Outages
+from .pair import PAIR, Core
+
+
+class Backend(pair.Backend, Protocol):
+    """A backend's side, as a crossing meets it."""
+
+    def reach(self, crossing: Crossing) -> Deferred[Agreement]:
+        """
+        Begin to connect. Fires, before anything is read, with what the backend has agreed to.
+
+        :param crossing: whose ``pair`` is told of the backend's end, and whose ``transport`` gets
+            its messages once ``resume`` was called.
+        """
+
+    def textMessageReceived(self, message: str) -> None:
+        """The client has said this."""
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        """The client has said this."""
+
+    def pongReceived(self, payload: bytes) -> None:
+        """The client has answered a ping that was not ours."""
+
+    def pauseReading(self) -> None:
+        """The way to the client is full."""
+
+    def resumeReading(self) -> None:
+        """The way to the client is free."""
+
+
+@implementer(IPushProducer)
+class Crossing:
+    """
+    From a client's offer to the end of its conversation.
+
+    :ivar pair: the machine; the backend's side tells it what the backend does.
+    :ivar transport: the client's, once there is one.
+    """
+
+    transport: WebSocketTransport
+
+    def __init__(
+        self,
+        backend: Backend,
+        outages: Outages,
+        clock: IReactorTime,
+        connectTimeout: float,
+        drainTimeout: float,
+    ) -> None:
+        """
+        :param connectTimeout: seconds until a backend that does not answer is given up.
+        :param drainTimeout: seconds for it to read what was sent to it, and to go.
+        """
+        self._backend = backend
+        self._outages = outages
+        self._clock = clock
+        self._connectTimeout = connectTimeout
+        self._timer: IDelayedCall | None = None
+        self._agreement = NOTHING_MORE
+        self.pair = PAIR(Core(self, backend, self._deadline, connectTimeout, drainTimeout))
+        # Straight to the backend's side: each message would pay for the way through here.
+        self.textMessageReceived: Callable[[str], None] = backend.textMessageReceived
+        self.bytesMessageReceived: Callable[[bytes], None] = backend.bytesMessageReceived
+        self.pongReceived: Callable[[bytes], None] = backend.pongReceived
+
+    def begin(self) -> Deferred[Decision]:
+        """
+        Reach the backend.
+
+        :return: fires with what the client is to be answered; cancelling it, when the client has
+            left, cancels the connecting.
+        """
+        self._decision: Deferred[Decision] = Deferred(self._cancelled)
+        self._deadline(self._connectTimeout)
+        self._backend.reach(self).addCallbacks(self._reached, self._unreached)
+        return self._decision
+
+    def _cancelled(self, decision: Deferred[Decision]) -> None:
+        self.pair.client_left(Close(CloseCode.GOING_AWAY))
+
+    def _reached(self, agreement: Agreement) -> None:
+        self._agreement = agreement
+        self.pair.reached()
+
+    def _unreached(self, failure: Failure) -> None:
+        self.pair.unreached(cast(Exception, failure.value))
+
+    def _deadline(self, seconds: float | None) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        if seconds is not None:
+            self._timer = self._clock.callLater(seconds, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        self.pair.late()
+
+    # What the machine asks of the client's side.
+
+    def admit(self) -> None:
+        """Let it in, on the backend's conditions."""
+        self._outages.served()
+        agreed = self._agreement
+        self._decision.callback(Accepted(self, agreed.subprotocol, agreed.headers))
+
+    def refuse(self, error: Exception) -> None:
+        """Say why not; what is no backend's fault is a 500, and a traceback."""
+        if isinstance(error, UNREACHED):
+            self._decision.callback(self._outages.failed(error))
+        else:
+            self._decision.errback(error)
+
+    def close(self, close: Close) -> None:
+        """After all that was sent."""
+        self.transport.loseConnection(close.code, close.reason)
+
+    # What the client does.
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """It has been let in."""
+        self.transport = transport
+        transport.attachProducer(self)
+
+    def negotiationFinished(self) -> None:
+        """Its conversation is open."""
+        self.pair.opened()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It has gone."""
+        error = cast("CleanClose | AbruptClose", reason.value)
+        hasCodes = named(self.transport.offer.dialect).has_codes
+        self.pair.client_left(passed_on(error.ended, hasCodes, CLIENT_GONE))
+
+    def pauseProducing(self) -> None:
+        """It does not read: neither do we, of what would have to wait for it."""
+        self._backend.pauseReading()
+
+    def resumeProducing(self) -> None:
+        """It reads."""
+        self._backend.resumeReading()
+
+    def stopProducing(self) -> None:
+        """It has gone, of which ``connectionLost`` tells more."""

@@ -1,0 +1,83 @@
+"""A backend that is down, as its clients and the log hear of it: a status each, and one line.
+
+A backend that is down is down for everybody who comes meanwhile, and browsers come again every
+second: the log says it once, counts, and says how often it was when there is something new to say.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from twisted.internet import error as failures
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from ..errors import HixieError, LateAnswer
+from ..handshake.offer import Refusal
+from ..journal import shown
+
+_REPEAT: Final = 60.0
+"""Seconds after which a line may be said again: often enough for an operator who has just begun to
+read, and no more than 60 lines an hour and backend."""
+
+UNREACHED: Final = (HixieError, failures.ConnectError, OSError)
+"""What may be the backend's fault; whatever else is raised on the way to it is ours."""
+
+LATE: Final = (LateAnswer, failures.TimeoutError, failures.TCPTimedOutError)
+"""What says that it let its time pass."""
+
+
+class Outages:
+    """What is said of one backend."""
+
+    _log = Logger()
+
+    def __init__(self, backend: str, clock: IReactorTime) -> None:
+        """:param backend: what the operator calls it, without credentials."""
+        self._backend = backend
+        self._clock = clock
+        self._why: str | None = None
+        self._said = 0.0
+        self._unsaid = 0
+
+    def failed(self, error: Exception) -> Refusal:
+        """
+        A client could not be served.
+
+        :return: 504 if the backend let its time pass, and 502 otherwise (RFC 9110 section 15.6).
+            Where the backend is, and what is wrong with it, is the operator's to know.
+        """
+        self._note(_words(error))
+        if isinstance(error, LATE):
+            return Refusal(504, "the backend did not answer in time\n", logged=True)
+        return Refusal(502, "the backend cannot be reached\n", logged=True)
+
+    def served(self) -> None:
+        """A client could be served: the outage, if there was one, is over."""
+        if self._why is not None:
+            self._log.info(
+                "backend {backend} answers again{more}", backend=self._backend, more=self._more()
+            )
+            self._why = None
+
+    def _note(self, why: str) -> None:
+        now = self._clock.seconds()
+        if why == self._why and now - self._said < _REPEAT:
+            self._unsaid += 1
+            return
+        self._log.warn(
+            "backend {backend}: {why}{more}", backend=self._backend, why=why, more=self._more()
+        )
+        self._why, self._said = why, now
+
+    def _more(self) -> str:
+        count, self._unsaid = self._unsaid, 0
+        return f", after {count} more refused for the same reason" if count else ""
+
+
+def _words(error: Exception) -> str:
+    """The operating system's words, where it had some."""
+    number = getattr(error, "osError", None)
+    words = os.strerror(number) if isinstance(number, int) else str(error)
+    return shown(words or type(error).__name__)

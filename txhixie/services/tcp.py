@@ -1,0 +1,134 @@
+"""The byte stream service: a conversation's messages as the bytes of a connection somewhere else.
+
+Where it goes is a Twisted client endpoint string, the operator's; a client has no say in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from ..coding import CODINGS
+from ..dialects import named
+from ..gateway.crossing import Crossing
+from ..gateway.outage import Outages
+from ..gateway.stream import Stream
+from ..handshake.offer import Offer, Refusal
+from ..interfaces import Decision
+from ..limits import Limits
+from ..settings import TEXT, Setting, one_of
+from .service import Context
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
+line that loses three of them is still reached, and no client has given up yet."""
+
+FOR_TEXT: Final = "base64"
+FOR_BINARY: Final = "binary"
+
+STREAM_OPTIONS: Final = (
+    Setting(
+        "coding",
+        one_of(CODINGS),
+        "How the stream stands in messages.",
+        "binary or base64, as the client's subprotocols say, or else its dialect",
+    ),
+    Setting("answer", TEXT, "A subprotocol to answer to clients that offer it, such as mqtt."),
+)
+
+
+def buildStream(
+    reactor: Any, description: str, options: Mapping[str, Any], context: Context
+) -> StreamService:
+    """
+    The row's builder.
+
+    :raises ValueError: as :class:`StreamService`.
+    """
+    return StreamService(
+        reactor,
+        description,
+        coding=options.get("coding"),
+        subprotocol=options.get("answer", context.route.subprotocol),
+        connectTimeout=context.connectTimeout,
+        limits=context.limits,
+    )
+
+
+class StreamService:
+    """Serves one byte stream to everybody, each client with a connection of its own."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        description: str,
+        *,
+        coding: str | None = None,
+        subprotocol: str | None = None,
+        connectTimeout: float = CONNECT_TIMEOUT,
+        limits: Limits = Limits(),
+    ) -> None:
+        """
+        :param reactor: whose sockets and clock are used.
+        :param description: a client endpoint string. A name in it is looked up for each connection.
+        :param coding: how the stream stands in messages, a key of
+            :data:`txhixie.coding.CODINGS`. By default, as the client's subprotocols say
+            (``binary`` or ``base64``, as websockify's clients do), or else binary where the
+            client's dialect has it, and base64 where not.
+        :param subprotocol: what to answer to clients that offer it: that of the stream itself, such
+            as ``mqtt``.
+        :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
+        :raises ValueError: "expected ..." for what is no such string, or no coding.
+        """
+        if coding is not None and coding not in CODINGS:
+            raise ValueError(f"coding: expected {', '.join(CODINGS)}, not {coding}")
+        self._endpoint = _endpoint(reactor, description)
+        self._clock = reactor
+        self._coding = coding
+        self._subprotocol = subprotocol
+        self._connectTimeout = connectTimeout
+        self._drainTimeout = limits.close_timeout + limits.drain_timeout
+        self._outages = Outages(description, reactor)
+
+    def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
+        """Connect; the client is answered when that is done."""
+        coding = self._codingFor(offer)
+        if coding == FOR_BINARY and not named(offer.dialect).has_binary:
+            return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
+        stream = Stream(self._endpoint, CODINGS[coding](), self._subprotocolFor(offer, coding))
+        crossing = Crossing(
+            stream, self._outages, self._clock, self._connectTimeout, self._drainTimeout
+        )
+        return crossing.begin()
+
+    def _codingFor(self, offer: Offer) -> str:
+        if self._coding is not None:
+            return self._coding
+        binary = named(offer.dialect).has_binary
+        for name in offer.subprotocols:
+            if name == FOR_TEXT or (name == FOR_BINARY and binary):
+                return name
+        if FOR_BINARY in offer.subprotocols:
+            return FOR_BINARY  # all it can do is nothing its dialect can
+        return FOR_BINARY if binary else FOR_TEXT
+
+    def _subprotocolFor(self, offer: Offer, coding: str) -> str | None:
+        """The stream's own before the coding's: a client that offers both knows what it will be."""
+        for name in (self._subprotocol, coding):
+            if name in offer.subprotocols:
+                return name
+        return None
+
+
+def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
+    try:
+        return clientFromString(reactor, description)  # type: ignore[no-any-return]
+    except Exception as error:  # its parsers raise what they like
+        raise ValueError(
+            f"{description}: expected a client endpoint description, such as tcp:HOST:PORT, "
+            f"tls:HOST:PORT or unix:/PATH: {error or type(error).__name__}"
+        ) from None

@@ -37,7 +37,8 @@ long one goes on in indented lines::
     Run to its end before or after the block.
 ``stays``
     The block's program, or its last command, does not end: a server. It is kept until the page
-    ends, and the page goes on once every port that it names is listened on.
+    ends, and the page goes on once every port that it names is listened on. ``stays 8080`` where
+    it names none.
 ``fails``
     The block's last command ends with another status than 0.
 ``anew``
@@ -67,7 +68,8 @@ from sys import executable
 import pytest
 
 from support.components import python_with
-from support.documents import PAGES, ROOT, NobodyRuns, Page, Story, kind, read_page, read_text
+from support.documents import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
+from support.story import Story
 
 every_page = pytest.mark.parametrize("path", PAGES)
 

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 from support.daemon import OPTIONS
+from support.documents import block
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
@@ -37,6 +38,13 @@ def test_the_commands_are_the_ones_that_are_run() -> None:
         ".venv/bin/twistd -n hixie --port 8080",
         ".venv/bin/pytest",
     ]
+
+
+def test_the_guide_installs_it_in_the_same_way() -> None:
+    """Which is what CI does."""
+    shown = block("docs/start.rst", "install").removeprefix("$ ")
+    assert "python3 -m venv .venv && .venv/bin/pip install . && " in README
+    assert shown == "python3 -m venv .venv && .venv/bin/pip install . && . .venv/bin/activate\n"
 
 
 def test_every_option_of_the_daemon_is_explained() -> None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import assert_type
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -17,6 +22,7 @@ from txhixie import (
     AbruptClose,
     Accepted,
     Agreement,
+    Channel,
     CleanClose,
     Dialect,
     HixieClientFactory,
@@ -27,11 +33,15 @@ from txhixie import (
     Offer,
     Refusal,
     Refused,
+    StreamApplications,
+    StreamClientEndpoint,
     WebSocketClientEndpoint,
     WebSocketClientFactory,
     WebSocketProtocol,
     WebSocketServerFactory,
     WebSocketTransport,
+    connect,
+    serve,
 )
 from txhixie.testing import Applications, Cable, End, Pair, Recorder, Wire, echo
 from txhixie.testing.strategies import deliveries, messages, spoken
@@ -155,6 +165,45 @@ async def reach(endpoint: WebSocketClientEndpoint) -> None:
 
 
 assert_type(WebSocketClientEndpoint.new(Clock(), "ws://example.com/"), WebSocketClientEndpoint)
+
+
+# Channels.
+
+
+async def converse(channel: Channel) -> None:
+    assert_type(await channel.receive(), str | bytes)
+    assert_type(channel.send("hello"), Deferred[None])
+    channel.send(1)  # type: ignore[arg-type]
+    async for message in channel:
+        assert_type(message, str | bytes)
+    assert_type(channel.subprotocol, str | None)
+    assert_type(channel.offer, Offer)
+    assert_type(channel.close(), Deferred[None])
+
+
+async def visit() -> None:
+    async with connect("ws://example.com/", dialect="hixie-76", subprotocols=["chat"]) as channel:
+        assert_type(channel, Channel)
+    assert_type(await connect("ws://example.com/"), Channel)
+    assert_type(connect("ws://example.com/").asDeferred(), Deferred[Channel])
+    connect("ws://example.com/", dialekt="hixie-76")  # type: ignore[call-arg]
+
+
+async def no_channel(channel: int) -> None: ...
+
+
+assert_type(serve(converse), WebSocketServerFactory)
+serve(no_channel)  # type: ignore[arg-type]
+
+
+# Streams.
+
+
+def stream(factory: IProtocolFactory, endpoint: WebSocketClientEndpoint) -> None:
+    HixieServerFactory(StreamApplications(factory, coding="lines"))
+    assert_type(StreamClientEndpoint(endpoint).connect(factory), Deferred[IProtocol])
+    way: IStreamClientEndpoint = StreamClientEndpoint(endpoint)
+    assert_type(way, IStreamClientEndpoint)
 
 
 # The test kit.

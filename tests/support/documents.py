@@ -102,7 +102,7 @@ def read_text(path: str, text: str) -> Page:
         elif match := re.fullmatch(r"(\s*)\.\. literalinclude:: (\S+)\s*", line):
             shown = os.path.normpath(Path(path).parent / match[2])
             index += 1
-            blocks.append(Block(path, index, "literalinclude", "", (("shown from", shown),)))
+            blocks.append(Block(path, index, "literalinclude", "\n", (("shown from", shown),)))
         elif (language := _opens_block(line)) is not None:
             index, body = _body(lines, index + 1, len(line) - len(line.lstrip()))
             blocks.append(Block(path, index, language, body, tuple(notes)))
@@ -193,9 +193,9 @@ def _check_shown(block: Block, path: str) -> None:
     whole = ROOT / path
     if not whole.exists():
         raise NobodyRuns(f"{block}: there is no {path}")
-    if textwrap.dedent(block.text).strip() not in whole.read_text(encoding="utf-8"):
-        if block.text.strip() not in textwrap.dedent(whole.read_text(encoding="utf-8")):
-            raise NobodyRuns(f"{block}: this is not in {path}")
+    text = whole.read_text(encoding="utf-8")
+    if not any(textwrap.indent(block.text, " " * depth) in text for depth in range(0, 16, 4)):
+        raise NobodyRuns(f"{block}: this is not in {path}")
     tests = (ROOT / "tests" / "test_examples.py").read_text(encoding="utf-8")
     if path.startswith("examples/") and whole.name not in tests:
         raise NobodyRuns(f"{block}: tests/test_examples.py runs no {path}")

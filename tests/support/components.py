@@ -178,6 +178,24 @@ def nginx() -> Path:
     return program("nginx", get="tests/peers/install (Debian: nginx)")
 
 
+def squid() -> Path:
+    return program("squid", get="tests/peers/install (Debian: squid)")
+
+
+def squid_helpers() -> Path:
+    """The directory of the programs that know squid's users."""
+    return directory(
+        "squid-helpers",
+        places=[Path("/usr/lib/squid")],
+        files=["basic_ncsa_auth", "digest_file_auth"],
+        get="tests/peers/install (Debian: squid)",
+    )
+
+
+def tinyproxy() -> Path:
+    return program("tinyproxy", get="tests/peers/install (Debian: tinyproxy)")
+
+
 def chromium() -> Path:
     return program("chromium", get="tests/browser/install (Debian: chromium)")
 

@@ -43,9 +43,11 @@ from .interfaces import (
 )
 from .limits import Limits
 from .protocol import HixieProtocol
+from .proxies import Proxy
 from .server import HixieServerFactory, HixieServerProtocol
 from .serving import serve
 from .stream import StreamApplications, StreamClientEndpoint
+from .tunnel import HTTPConnectEndpoint
 
 __all__ = [
     "DIALECTS",
@@ -63,6 +65,7 @@ __all__ = [
     "Connection",
     "Dialect",
     "FrameError",
+    "HTTPConnectEndpoint",
     "HandshakeError",
     "HixieClientFactory",
     "HixieClientProtocol",
@@ -78,6 +81,7 @@ __all__ = [
     "Offer",
     "PeerError",
     "PeerLeft",
+    "Proxy",
     "Refusal",
     "Refused",
     "StreamApplications",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,15 +15,18 @@ from twisted.internet.endpoints import clientFromString, quoteStringArgument, wr
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.utils import getProcessOutputAndValue
 
 from support import connection
 from support.certificates import authority
 from support.connection import Network, Place, Raw, asynchronous, reactor, until, within
-from support.daemon import free_port
+from support.daemon import PATIENCE, free_port
+from support.documents import block
 from support.real_proxies import NAME, PASSWORD, RealProxy, squid, tinyproxy
 from txhixie.errors import PeerLeft, TunnelRefused, UnknownIssuer
 from txhixie.httpconnect import proxyEndpoint, tunnelThrough
 from txhixie.proxies import parse_proxy
+from txhixie.testing import Applications
 from txhixie.tunnel import HTTPConnectEndpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -245,3 +251,49 @@ async def test_a_proxy_that_hangs_up_has_not_answered(net: Network) -> None:
     with pytest.raises(PeerLeft) as caught:
         await talks(net, endpoint)
     assert caught.value.stage == "proxy"
+
+
+# The guide's programs.
+
+PAGE = "docs/proxies.rst"
+
+
+async def output(tmp_path: Path, name: str, *arguments: str) -> str:
+    """What a program of the page prints."""
+    program = tmp_path / f"{name}.py"
+    program.write_text(block(PAGE, name))
+    running = getProcessOutputAndValue(
+        sys.executable, [str(program), *arguments], {**os.environ, "PYTHONWARNINGS": ""}
+    )
+    out, err, status = await within(cast("Deferred[Any]", running), PATIENCE)
+    assert (err, status) == (b"", 0)
+    return cast(str, out.decode())
+
+
+@asynchronous
+async def test_the_pages_client_goes_through(net: Network, tmp_path: Path) -> None:
+    place = await net.serve(Applications())
+    url = f"ws://127.0.0.1:{place.port}/"
+    with squid("basic") as proxy:
+        assert await output(tmp_path, "client", url, proxy.url_with_credentials) == "hello\n"
+        said = await output(tmp_path, "client", url, f"http://{NAME}:wrong@127.0.0.1:{proxy.port}")
+    assert said == f"127.0.0.1:{proxy.port} says 407\n"
+
+
+@asynchronous
+async def test_the_pages_description_is_read(net: Network, tmp_path: Path) -> None:
+    place = await greeter(net)
+    command, _, banner = block(PAGE, "description").partition("\n")
+    _, python, program, description = command.split(" ")
+    assert (python, program) == ("python", "banner.py")
+    assert banner.startswith("SSH-2.0-")
+    for shown, real in (
+        ("host.example:22", f"127.0.0.1:{place.port}"),
+        ("name:", f"{NAME}:"),
+        ("secret", quoteStringArgument(PASSWORD)),
+    ):
+        assert shown in description
+        description = description.replace(shown, real)
+    with squid("digest") as proxy:
+        description = description.replace("proxy.example:3128", f"127.0.0.1:{proxy.port}")
+        assert await output(tmp_path, "banner", description) == BANNER.decode().rstrip() + "\n"

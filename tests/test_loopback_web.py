@@ -1,0 +1,537 @@
+"""
+Under a Site of twisted.web, over real sockets. What the other loopback tests promise holds there
+too: they are run once more, with a Site between the port and the connection.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl as openssl
+import struct
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any, cast
+
+import pytest
+import pytest_twisted
+import test_loopback
+import test_loopback_modern
+import test_loopback_tls
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet import ssl
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.resource import IResource, Resource
+from twisted.web.rewrite import RewriterResource
+from twisted.web.server import Request, Site
+from twisted.web.vhost import NameVirtualHost, VHostMonsterResource
+from zope.interface import implementer
+
+from support import connection
+from support.components import missing
+from support.connection import (
+    CLOSE,
+    KEY3,
+    MODERN,
+    NAMES,
+    OVER,
+    PROOF,
+    Applications,
+    Log,
+    Network,
+    Place,
+    Raw,
+    Recorder,
+    Voice,
+    asynchronous,
+    body_of,
+    certificate,
+    echo,
+    head_of,
+    reactor,
+    request,
+    status_of,
+    turn,
+    until,
+    whole_request,
+    within,
+)
+from support.wire import MASK
+from txhixie import Offer, Refused
+from txhixie.web import HixieResource
+
+log = connection.log
+
+every = pytest.mark.parametrize("dialect", NAMES)
+over_all = pytest.mark.parametrize("over", OVER)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+
+class SiteNetwork(Network):
+    """Every server is a resource of a Site."""
+
+    async def serve(self, applications: Any, over: str = "tcp", **options: Any) -> Place:
+        resource = HixieResource(applications, **options)
+        return await self.site(resource, resource, over)
+
+    async def site(self, root: Any, resource: HixieResource, over: str = "tcp") -> Place:
+        """
+        :return: where a Site with this root listens; its factory is that of the resource.
+        """
+        place = await self.listen(Site(root, logPath=str(self.directory / "access.log")), over)
+        place.factory = resource.factory
+        self.factories.append(resource.factory)
+        return place
+
+
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+async def net() -> AsyncIterator[SiteNetwork]:
+    with TemporaryDirectory(prefix="hixie") as directory:
+        network = SiteNetwork(Path(directory))
+        try:
+            yield network
+        finally:
+            await network.close()
+
+
+THE_SITES_OWN = {
+    # Until a request asks for WebSocket, a connection is the Site's: its deadline, its 400.
+    "test_a_request_that_does_not_come_is_408_and_then_the_end",
+    "test_who_is_refused_can_read_why",
+    "test_closeAll_closes_each_in_its_way",
+    "test_abortAll_leaves_nobody",
+    "test_who_speaks_TLS_to_a_clear_port_is_told_at_once",
+    "test_who_does_not_finish_the_TLS_handshake_is_left",
+    "test_closing_before_the_TLS_handshake_is_through_hangs_nobody",
+}
+
+
+def promises(*modules: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The tests of other modules that a Site changes nothing about."""
+    for module in modules:
+        for name, value in vars(module).items():
+            if name.startswith("test_") and name not in THE_SITES_OWN:
+                yield name, value
+
+
+globals().update(promises(test_loopback, test_loopback_modern, test_loopback_tls))
+
+
+def page(name: str) -> Any:
+    """A resource that says its name."""
+    resource = Resource()
+    resource.isLeaf = True
+    resource.render_GET = lambda asked: name.encode() + b" " + asked.uri  # type: ignore[attr-defined]
+    return resource
+
+
+def voice(dialect: str) -> Voice:
+    """What a client says."""
+    return Voice(dialect, MASK if dialect in MODERN else None)
+
+
+async def echoes(raw: Raw, dialect: str) -> None:
+    """Wait for the end of a handshake, and for an answer to a message."""
+    await raw.reads(PROOF if dialect == "hixie-76" else b"\r\n\r\n")
+    assert status_of(bytes(raw.data)) == 101, bytes(raw.data)
+    raw.data.clear()
+    raw.send(voice(dialect).text("hello"))
+    await raw.reads(Voice(dialect).text("hello"))
+
+
+async def reads_page(raw: Raw, body: bytes) -> None:
+    """Wait for a whole answer, and forget it."""
+    await raw.reads(b"\r\n\r\n" + body)
+    assert status_of(bytes(raw.data)) == 200
+    raw.data.clear()
+
+
+def asked(path: str) -> bytes:
+    """An ordinary request, after which the connection is meant to stay."""
+    return f"GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode()
+
+
+# Persistent connections.
+
+
+@over_all
+@every
+@asynchronous
+async def test_pages_come_before_it_on_the_same_connection(
+    dialect: str, over: str, net: SiteNetwork, log: Log
+) -> None:
+    resource = HixieResource(Applications(echo), elsewhere=page("page"))
+    raw = await net.raw(await net.site(resource, resource, over))
+    for path in ("/1", "/2"):
+        raw.send(asked(path))
+        await reads_page(raw, b"page " + path.encode())
+    raw.send(whole_request(dialect))
+    await echoes(raw, dialect)
+
+
+@every
+@asynchronous
+async def test_all_of_it_may_come_in_one_write(dialect: str, net: SiteNetwork, log: Log) -> None:
+    resource = HixieResource(Applications(echo), elsewhere=page("page"))
+    raw = await net.raw(await net.site(resource, resource))
+    raw.send(asked("/1") + asked("/2") + whole_request(dialect))
+    await raw.reads(b"page /2")
+    del raw.data[: raw.data.index(b"page /2") + 7]
+    await echoes(raw, dialect)
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_it_follows_a_page_that_nobody_has_read_yet(
+    over: str, net: SiteNetwork, log: Log
+) -> None:
+    """The transport is full, so that the channel has stopped it from reading."""
+    size = 20_000_000
+    big = page("big")
+    big.render_GET = lambda asked: b"p" * (size if asked.uri == b"/big" else 1)
+    resource = HixieResource(Applications(echo), elsewhere=big)
+    raw = await net.raw(await net.site(resource, resource, over))
+    raw.send(asked("/"))
+    await reads_page(raw, b"p")
+    raw.transport.pauseProducing()
+    raw.send(asked("/big") + whole_request("hixie-76"))
+    await until(lambda: resource.factory.connections)
+    await turn(0.05)
+    raw.transport.resumeProducing()
+    await until(lambda: raw.data.endswith(PROOF))
+    assert raw.data.count(b"p" * 1000) == size // 1000
+    raw.data.clear()
+    raw.send(connection.text("hello"))
+    await raw.reads(connection.text("hello"))
+
+
+# What may stand before it in a tree of resources.
+
+
+@every
+@asynchronous
+async def test_virtual_hosts(dialect: str, net: SiteNetwork, log: Log) -> None:
+    made = Applications(echo)
+    resource = HixieResource(made)
+    hosts = NameVirtualHost()
+    hosts.addHost(b"example.com", resource)
+    hosts.addHost(b"example.org", page("page"))
+    place = await net.site(hosts, resource)
+    raw = await net.raw(place)
+    raw.send(whole_request(dialect))
+    await echoes(raw, dialect)
+    other = await net.raw(place)
+    other.send(whole_request(dialect, host="example.org", origin="http://example.org"))
+    await other.reads(b"page /demo")
+
+
+@every
+@asynchronous
+async def test_a_virtual_host_monster_knows_how_the_client_came(
+    dialect: str, net: SiteNetwork, log: Log
+) -> None:
+    """A server in front says in the path which host was asked for, and that it was by TLS."""
+    made = Applications(echo)
+    resource = HixieResource(made)
+    root = Resource()
+    monster = VHostMonsterResource()
+    root.putChild(b"vhost", monster)
+    root.putChild(b"demo", resource)
+    raw = await net.raw(await net.site(root, resource))
+    raw.send(whole_request(dialect, target="/vhost/https/example.com:443/demo"))
+    await echoes(raw, dialect)
+    (offer,) = made.asked
+    assert offer.secure
+    assert offer.location == "wss://example.com/demo"
+
+
+@every
+@asynchronous
+async def test_rewriting_changes_where_it_is_found_and_not_what_was_asked(
+    dialect: str, net: SiteNetwork, log: Log
+) -> None:
+    def rewrite(rewritten: Any) -> None:
+        rewritten.postpath[:] = [b"new"]
+
+    made = Applications(echo)
+    resource = HixieResource(made)
+    root = Resource()
+    root.putChild(b"new", resource)
+    raw = await net.raw(await net.site(RewriterResource(root, rewrite), resource))
+    raw.send(whole_request(dialect, target="/old"))
+    await echoes(raw, dialect)
+    assert made.asked[0].target == "/old"
+
+
+@every
+@asynchronous
+async def test_sessions(dialect: str, net: SiteNetwork, log: Log) -> None:
+    """The application begins one; the browser hears of it in the handshake's answer."""
+
+    class Sessions(Applications):
+        def buildProtocol(self, asked: Any) -> Any:
+            self.session = asked.request.getSession()
+            return super().buildProtocol(asked)
+
+    made = Sessions(echo)
+    resource = HixieResource(made)
+    place = await net.site(resource, resource)
+    raw = await net.raw(place)
+    raw.send(whole_request(dialect))
+    await raw.reads(b"\r\n\r\n")
+    first = made.session
+    assert b"Set-Cookie: TWISTED_SESSION=" + first.uid in head_of(bytes(raw.data))
+    again = await net.raw(place)
+    again.send(whole_request(dialect, f"Cookie: TWISTED_SESSION={first.uid.decode()}"))
+    await echoes(again, dialect)
+    assert made.session is first
+    first.expire()
+
+
+# Behind a guard.
+
+
+@implementer(IRealm)
+class Realm:
+    """
+    Everybody has applications of his own.
+
+    :ivar resources: by whose they are.
+    """
+
+    def __init__(self, net: SiteNetwork) -> None:
+        self.net = net
+        self.resources: dict[bytes, HixieResource] = {}
+
+    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> Any:
+        assert IResource in interfaces
+
+        def hello(application: Recorder) -> None:
+            application.transport.sendTextMessage(f"hello {avatarId.decode()}")
+
+        resource = HixieResource(Applications(lambda: Recorder(finished=hello)))
+        self.net.factories.append(resource.factory)
+        self.resources[avatarId] = resource
+        return IResource, resource, lambda: None
+
+
+class SlowChecker(InMemoryUsernamePasswordDatabaseDontUse):
+    """Asks somebody who is not here."""
+
+    seconds = 0.0
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        if not self.seconds:
+            return super().requestAvatarId(credentials)
+        return deferLater(reactor, self.seconds).addCallback(
+            lambda _: maybeDeferred(super(SlowChecker, self).requestAvatarId, credentials)
+        )
+
+
+async def guarded(net: SiteNetwork, seconds: float, over: str = "tcp") -> Place:
+    """A Site that asks for a name and a password."""
+    checker = SlowChecker(alice=b"secret")
+    checker.seconds = seconds
+    portal = Portal(Realm(net), [checker])
+    wrapper = HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(b"example")])
+    return await net.listen(Site(wrapper), over)
+
+
+def basic(credentials: bytes) -> str:
+    """The field that a browser sends once its user has been asked."""
+    return "Authorization: Basic " + b64encode(credentials).decode()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+@over_all
+@every
+@asynchronous
+async def test_who_is_known_to_a_guard_comes_in(
+    dialect: str, over: str, seconds: float, net: SiteNetwork, log: Log
+) -> None:
+    """Also where it takes its time, and the eight bytes are there before it knows."""
+    raw = await net.raw(await guarded(net, seconds, over))
+    raw.send(whole_request(dialect, basic(b"alice:secret")))
+    await raw.reads(Voice(dialect).text("hello alice"))
+
+
+@asynchronous
+async def test_the_eight_bytes_may_come_while_a_guard_thinks(net: SiteNetwork, log: Log) -> None:
+    raw = await net.raw(await guarded(net, 0.2))
+    raw.send(request("hixie-76", basic(b"alice:secret")))
+    for byte in KEY3:
+        await turn(0.01)
+        raw.send(bytes([byte]))
+    await raw.reads(PROOF + connection.text("hello alice"))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+@every
+@asynchronous
+async def test_who_is_not_known_hears_that_he_is_to_say_who_he_is(
+    dialect: str, seconds: float, net: SiteNetwork, log: Log
+) -> None:
+    place = await guarded(net, seconds)
+    for headers in ((), ((b"Authorization", b"Basic " + b64encode(b"alice:guess")),)):
+        clients = Applications(Recorder)
+        wire = await net.connect(place, clients, dialect=dialect, headers=headers)
+        with pytest.raises(Refused) as caught:
+            await within(wire.whenOpen())
+        assert caught.value.status == 401
+        assert (b"www-authenticate", b'basic realm="example"') in [
+            (name, value.lower()) for name, value in caught.value.headers
+        ]
+
+
+@asynchronous
+async def test_our_client_comes_in_with_a_password(net: SiteNetwork, log: Log) -> None:
+    place = await guarded(net, 0.0)
+    headers = ((b"Authorization", b"Basic " + b64encode(b"alice:secret")),)
+    wire = await net.connect(place, Applications(Recorder), dialect="rfc6455", headers=headers)
+    application: Any = await within(wire.whenOpen())
+    await until(lambda: application.messages == ["hello alice"])
+
+
+# Under klein.
+
+
+@over_all
+@every
+@asynchronous
+async def test_klein(dialect: str, over: str, net: SiteNetwork, log: Log) -> None:
+    klein = pytest.importorskip("klein") if has("klein") else missing("klein", "PyPI: klein")
+    app = klein.Klein()
+    made = Applications(echo)
+    resource = HixieResource(made)
+
+    @app.route("/page")  # type: ignore[untyped-decorator]
+    def say(asked: Any) -> str:
+        return "page"
+
+    @app.route("/sockets/<name>")  # type: ignore[untyped-decorator]
+    async def sockets(asked: Any, name: str) -> Any:
+        await deferLater(reactor, 0.01)
+        asked.requestHeaders.setRawHeaders("X-Name", [name])
+        return resource
+
+    raw = await net.raw(await net.site(app.resource(), resource, over))
+    raw.send(asked("/page"))
+    await raw.reads(b"page")
+    raw.data.clear()
+    raw.send(whole_request(dialect, target="/sockets/blue"))
+    await echoes(raw, dialect)
+    assert made.asked[0].header("x-name") == "blue"
+    if voice(dialect).close():
+        raw.send(voice(dialect).close())
+        await raw.ends()
+
+
+def has(name: str) -> bool:
+    """Whether a library is there."""
+    import importlib.util
+
+    return importlib.util.find_spec(name) is not None
+
+
+# The end of the request.
+
+
+@over_all
+@every
+@asynchronous
+async def test_the_request_ends_with_the_connection(
+    dialect: str, over: str, net: SiteNetwork, log: Log
+) -> None:
+    finished: list[Any] = []
+
+    class Finishes(Applications):
+        def buildProtocol(self, asked: Any) -> Any:
+            asked.request.notifyFinish().addBoth(finished.append)
+            return super().buildProtocol(asked)
+
+    place = await net.serve(Finishes(echo), over)
+    wire = await net.connect(place, Applications(Recorder), dialect=dialect)
+    application: Any = await within(wire.whenOpen())
+    application.transport.loseConnection()
+    await until(lambda: finished)
+    assert finished == [None]
+    (line,) = (net.directory / "access.log").read_text("utf-8").splitlines()
+    assert '"GET /demo HTTP/1.1" 101 - ' in line
+
+
+# HTTP/2.
+
+
+@asynchronous
+async def test_HTTP_2_is_told_that_it_cannot_be(net: SiteNetwork, log: Log) -> None:
+    answers = await over_http2(net, HixieResource(Applications()))
+    assert answers == {
+        "GET": (b"505", b"only WebSocket is spoken here, and only over HTTP/1.1\n"),
+        "CONNECT": (b"505", b"only WebSocket is spoken here, and only over HTTP/1.1\n"),
+    }
+
+
+@asynchronous
+async def test_HTTP_2_has_the_pages(net: SiteNetwork, log: Log) -> None:
+    answers = await over_http2(net, HixieResource(Applications(), elsewhere=page("page")))
+    assert answers["GET"] == (b"200", b"page /demo")
+    assert answers["CONNECT"][0] == b"505"
+
+
+async def over_http2(net: SiteNetwork, resource: HixieResource) -> dict[str, tuple[bytes, bytes]]:
+    """
+    Ask for /demo over HTTP/2, as a page and as RFC 8441 asks for WebSocket.
+
+    :return: status and body by the method.
+    """
+    if not (has("h2") and has("priority")):
+        missing("h2", "tests/peers/install (PyPI: twisted[http2])")
+    from h2 import config, events
+    from h2.connection import H2Connection
+
+    class Asks(Raw):
+        """A client of HTTP/2 that asks twice and puts down the answers."""
+
+        def connectionMade(self) -> None:
+            self.http = H2Connection(config.H2Configuration(validate_outbound_headers=False))
+            self.http.initiate_connection()
+            self.answers: dict[int, list[bytes]] = {}
+            self.whole: set[int] = set()
+            for stream, more in ((1, []), (3, [(":protocol", "websocket")])):
+                method = "CONNECT" if more else "GET"
+                fields = [(":method", method), *more, (":scheme", "https")]
+                fields += [(":path", "/demo"), (":authority", "localhost")]
+                self.http.send_headers(stream, fields, end_stream=not more)
+            self.http.end_stream(3)
+            self.transport.write(self.http.data_to_send())
+
+        def dataReceived(self, data: bytes) -> None:
+            for event in self.http.receive_data(data):
+                if isinstance(event, events.ResponseReceived):
+                    fields: Any = event.headers
+                    self.answers[event.stream_id] = [dict(fields)[b":status"], b""]
+                elif isinstance(event, events.DataReceived):
+                    self.answers[event.stream_id][1] += event.data
+                elif isinstance(event, (events.StreamEnded, events.StreamReset)):
+                    self.whole.add(event.stream_id)
+            self.transport.write(self.http.data_to_send())
+
+    place = await net.site(resource, resource, "tls")
+    options = ssl.optionsForClientTLS(
+        "localhost", trustRoot=certificate(), acceptableProtocols=[b"h2"]
+    )
+    endpoint = wrapClientTLS(options, TCP4ClientEndpoint(reactor, "127.0.0.1", place.port))
+    connecting = endpoint.connect(Factory.forProtocol(Asks))
+    client: Any = await within(cast("Deferred[Any]", connecting))
+    net.raws.append(client)
+    await until(lambda: client.whole == {1, 3})
+    get, connect = client.answers[1], client.answers[3]
+    return {"GET": (get[0], get[1]), "CONNECT": (connect[0], connect[1])}

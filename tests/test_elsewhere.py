@@ -13,12 +13,14 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from support import connection
 from support.connection import (
+    MODERN,
     NAMES,
     Applications,
     Log,
     Network,
     Raw,
     ServerEnd,
+    Voice,
     asynchronous,
     body_of,
     head_of,
@@ -30,7 +32,9 @@ from support.connection import (
     whole_request,
     within,
 )
+from support.wire import MASK
 from txhixie import HixieServerFactory
+from txhixie.web import HixieResource
 
 log = connection.log
 net = connection.net
@@ -231,6 +235,53 @@ def test_the_others_end_is_not_ours_to_forget(log: Log) -> None:
     with pytest.raises(connection.Broken):
         end.lose()
     assert not end.factory.connections
+
+
+# Where the site itself finds WebSocket requests.
+
+
+def upgrading(**options: Any) -> tuple[HixieServerFactory, HixieResource]:
+    """A factory whose site has pages, and sockets of the same factory."""
+    factory = HixieServerFactory(Applications(), **options)
+    resource = HixieResource.sharing(factory, elsewhere=Page())
+    factory.elsewhere = Site(resource)
+    return factory, resource
+
+
+def test_a_connection_is_not_marked_to_close_where_the_site_upgrades(log: Log) -> None:
+    protocol = Kept()
+    site: Any = Site(HixieResource(Applications()))
+    site.buildProtocol = lambda addr: protocol
+    end = ServerEnd(Applications(), elsewhere=site)
+    end.receive(PLAIN)
+    assert protocol.data == PLAIN
+    end.done()
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_a_socket_follows_pages_on_one_connection_where_the_site_upgrades(
+    dialect: str, over: str, net: Network, log: Log
+) -> None:
+    factory, _ = upgrading()
+    raw = await net.raw(await net.listen(factory, over))
+    for path in (b"/1", b"/2"):
+        raw.send(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        await raw.reads(b"GET " + path)
+        raw.data.clear()
+    await raw.opens(dialect)
+    client = Voice(dialect, MASK if dialect in MODERN else None)
+    raw.send(client.text("hello"))
+    await raw.reads(Voice(dialect).text("hello"))
+    assert len(factory.connections) == 1
+    # It is closed once, and its dialect's way.
+    done = factory.closeAll()
+    if dialect in MODERN or dialect == "hixie-76":
+        await raw.reads(Voice(dialect).close(1001))
+        raw.send(client.close(1001))
+    await raw.ends()
+    await within(done)
 
 
 # A real site over real sockets.

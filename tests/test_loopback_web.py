@@ -5,9 +5,6 @@ too: they are run once more, with a Site between the port and the connection.
 
 from __future__ import annotations
 
-import os
-import ssl as openssl
-import struct
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,9 +14,6 @@ from typing import Any, cast
 
 import pytest
 import pytest_twisted
-import test_loopback
-import test_loopback_modern
-import test_loopback_tls
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet import ssl
@@ -30,14 +24,16 @@ from twisted.internet.task import deferLater
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
 from twisted.web.resource import IResource, Resource
 from twisted.web.rewrite import RewriterResource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 from twisted.web.vhost import NameVirtualHost, VHostMonsterResource
 from zope.interface import implementer
 
+import test_loopback
+import test_loopback_modern
+import test_loopback_tls
 from support import connection
 from support.components import missing
 from support.connection import (
-    CLOSE,
     KEY3,
     MODERN,
     NAMES,
@@ -51,7 +47,6 @@ from support.connection import (
     Recorder,
     Voice,
     asynchronous,
-    body_of,
     certificate,
     echo,
     head_of,
@@ -63,8 +58,9 @@ from support.connection import (
     whole_request,
     within,
 )
+from support.nginx import in_front
 from support.wire import MASK
-from txhixie import Offer, Refused
+from txhixie import Refused
 from txhixie.web import HixieResource
 
 log = connection.log
@@ -90,6 +86,13 @@ class SiteNetwork(Network):
         place.factory = resource.factory
         self.factories.append(resource.factory)
         return place
+
+    async def reach(self, port: int) -> Raw:
+        """Connect to whoever stands in front."""
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        raw: Raw = await within(cast("Deferred[Any]", endpoint.connect(Factory.forProtocol(Raw))))
+        self.raws.append(raw)
+        return raw
 
 
 @pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
@@ -213,6 +216,38 @@ async def test_it_follows_a_page_that_nobody_has_read_yet(
     await raw.reads(connection.text("hello"))
 
 
+@every
+@asynchronous
+async def test_nginx_keeps_a_connection_and_upgrades_it(
+    dialect: str, net: SiteNetwork, log: Log
+) -> None:
+    """
+    Its pool hands the connection that served two pages to a client that wants WebSocket. The fixed
+    lines of hixie-75 get through, since nginx writes its own fields first and in their order.
+    """
+    ports: list[int] = []
+
+    def render(asked: Any) -> bytes:
+        ports.append(asked.getClientAddress().port)
+        return b"page"
+
+    whose = page("page")
+    whose.render_GET = render
+    made = Applications(echo)
+    resource = HixieResource(made, elsewhere=whose)
+    place = await net.site(resource, resource)
+    with in_front(place.port, net.directory) as port:
+        for path in ("/1", "/2"):
+            visitor = await net.reach(port)
+            visitor.send(asked(path))
+            await visitor.reads(b"page")
+            visitor.transport.loseConnection()
+        raw = await net.reach(port)
+        raw.send(whole_request(dialect))
+        await echoes(raw, dialect)
+        assert ports == [made.asked[0].request.getClientAddress().port] * 2
+
+
 # What may stand before it in a tree of resources.
 
 
@@ -311,7 +346,7 @@ class Realm:
         self.net = net
         self.resources: dict[bytes, HixieResource] = {}
 
-    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> Any:
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: object) -> Any:
         assert IResource in interfaces
 
         def hello(application: Recorder) -> None:
@@ -330,7 +365,7 @@ class SlowChecker(InMemoryUsernamePasswordDatabaseDontUse):
 
     def requestAvatarId(self, credentials: Any) -> Any:
         if not self.seconds:
-            return super().requestAvatarId(credentials)
+            return super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
         return deferLater(reactor, self.seconds).addCallback(
             lambda _: maybeDeferred(super(SlowChecker, self).requestAvatarId, credentials)
         )

@@ -10,8 +10,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
@@ -40,7 +42,7 @@ from support.connection import (
 from support.wire import MASK
 from txhixie import Accepted, HixieServerFactory, Limits, Offer, Refusal
 from txhixie.testing import Wire
-from txhixie.web import ByRequest, HixieResource
+from txhixie.web import ByRequest, HixieResource, takeOver
 
 log = connection.log
 net = connection.net
@@ -543,6 +545,85 @@ def test_the_idle_timeout_of_the_site_does_not(log: Log) -> None:
     end.clock.advance(100_000)
     assert not end.wire.endings
     end.done()
+
+
+# What we rely on, and what nobody has promised.
+
+
+class Told(Protocol):
+    """What a connection is handed over to."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost: list[Failure] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.append(reason)
+
+
+class Pinned(Leaf):
+    """Looks at the channel of its one request, and takes its connection over."""
+
+    taken: bytes | None = None
+
+    def __init__(self, later: bool) -> None:
+        super().__init__()
+        self.later = later
+        self.told = Told()
+
+    def render(self, request: Any) -> int:
+        self.channel = request.channel
+        if not self.later:
+            self.take()
+        return NOT_DONE_YET
+
+    def take(self) -> None:
+        self.taken = takeOver(self.channel, self.told)
+
+
+CHANGED = (
+    "this Twisted has changed its HTTPChannel: takeOver() in txhixie/web.py has to learn {}, or "
+    "WebSocket under a Site does not work with it"
+)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_what_we_rely_on_in_the_channel_is_there(later: bool, log: Log) -> None:
+    resource = Pinned(later)
+    site = Site(resource)
+    clock = site.reactor = Clock()
+    protocol = site.buildProtocol(None)
+    wire = SiteWire()
+    protocol.makeConnection(wire)
+    assert wire.producer is not None, CHANGED.format("who is the producer of the transport")
+    protocol.dataReceived(PAGE + b"one")
+    protocol.dataReceived(b"two")
+    channel: Any = resource.channel
+    assert isinstance(channel, HTTPChannel), CHANGED.format("which class a request's channel has")
+    if later:
+        assert channel._dataBuffer == [b"one", b"two"], CHANGED.format("where early bytes wait")
+        assert channel._networkProducer is wire, CHANGED.format("how the transport is stopped")
+        assert wire.producer is channel, CHANGED.format("who is the producer of the transport")
+        protocol.dataReceived(b"x" * 20_000)
+        assert wire.paused, CHANGED.format("when the transport is stopped")
+        resource.take()
+        assert resource.taken == b"onetwo" + b"x" * 20_000
+    else:
+        assert resource.taken == b"one", CHANGED.format("where the bytes after the head wait")
+        assert resource.told.received == b"two", CHANGED.format("how to be told of bytes")
+        resource.told.received = b""
+    assert not wire.paused, CHANGED.format("how the transport is made to go on")
+    assert wire.producer is None, CHANGED.format("how to be the transport's only producer")
+    assert not clock.getDelayedCalls(), CHANGED.format("how to stop the timeout")
+    protocol.dataReceived(b"three")
+    assert resource.told.received == b"three", CHANGED.format("how to be told of bytes")
+    reason = Failure(ConnectionDone())
+    protocol.connectionLost(reason)
+    assert resource.told.lost == [reason], CHANGED.format("how to be told of the end")
+    assert wire.written == b"", CHANGED.format("how to keep it from writing")
 
 
 # Options.

@@ -198,6 +198,10 @@ class HixieServerProtocol(HixieProtocol):
         protocol.makeConnection(self.transport)
         protocol.dataReceived(found.replay(last=not self.factory.elsewhereUpgrades))
 
+    def yielded(self) -> None:
+        """It has become WebSocket elsewhere, and is counted there: it is not closed twice."""
+        self.factory.left(self)
+
     # The end.
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -171,6 +171,10 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
     body = request.content.read(_KEY3)
     protocol = UpgradedProtocol(factory, request)
     rest = takeOver(request.channel, protocol)
+    transport = request.channel.transport
+    holder = getattr(transport, "wrappedProtocol", None) or getattr(transport, "protocol", None)
+    if isinstance(holder, HixieServerProtocol):
+        holder.yielded()
     protocol.dataReceived(_head(request).raw + body + rest)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from txhixie.settings import (
     FLAG,
-    NETWORK,
     SECONDS,
     SOME_SECONDS,
     TEXT,
@@ -42,7 +40,6 @@ SETTINGS = (
         (FLAG, "false", False),
         (TEXT, "any text", "any text"),
         (one_of(["a", "b"]), "b", "b"),
-        (NETWORK, "10.0.0.0/8", ip_network("10.0.0.0/8")),
     ],
 )
 def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
@@ -63,7 +60,6 @@ def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
         (TEXT, "", "expected text"),
         (TEXT, "two\nlines", "expected text"),
         (one_of(["hixie-75"]), "hixie-57", "expected one of hixie-75; did you mean hixie-75?"),
-        (NETWORK, "10.0.0.1/8", "expected an address or network"),
     ],
 )
 def test_what_cannot_be_meant_is_answered_with_what_was_expected(

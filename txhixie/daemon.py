@@ -18,7 +18,9 @@ from .extensions import DEFAULT_EXTENSIONS
 from .interfaces import WebSocketServerFactory
 from .limits import Limits
 from .listening import CannotStart, ListeningService
+from .networks import Networks
 from .options import OPTIONS, Said
+from .proxyprotocol import ProxyProtocolReactor
 from .routes import Route, Routes
 from .routing import RoutedApplications, RoutedPages, siteOf
 from .server import HixieServerFactory
@@ -51,6 +53,12 @@ class Daemon:
         self._reactor = reactor
         self._said = _completed(said)
         self._limits = self._readLimits()
+        senders = Networks(self._all("proxy-protocol") or ())
+        self._listening = (
+            ProxyProtocolReactor(reactor, senders, self._limits.open_timeout)
+            if senders
+            else reactor
+        )
         self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
         self.factory = self._makeFactory()
 
@@ -97,6 +105,8 @@ class Daemon:
             hosts=self._all("host"),
             extensions=() if self._one("no-compression", False) else DEFAULT_EXTENSIONS,
             limits=self._limits,
+            secure=self._one("secure-location", None),
+            trustForwarded=self._all("trust-forwarded") or (),
             elsewhere=siteOf(RoutedPages(pages)) if pages else None,
             logConnections=True,
         )
@@ -127,7 +137,7 @@ class Daemon:
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
         try:
             description = f"tcp:{port}" if port.isdecimal() else port
-            return cast(IStreamServerEndpoint, serverFromString(self._reactor, description))
+            return cast(IStreamServerEndpoint, serverFromString(self._listening, description))
         except Exception as error:
             # Parsers of endpoint strings raise what they like: ValueError, KeyError, TypeError, and
             # whatever OpenSSL says of a certificate.

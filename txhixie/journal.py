@@ -102,12 +102,14 @@ def shown(value: str) -> str:
 
 
 def shownAddress(address: object) -> str:
-    """``host:port``, or the path of a UNIX socket, or what else the transport says."""
+    """``host:port``, or the path of a UNIX socket, or what else the transport says. A client that a
+    proxy tells of has no port, or 0."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if host is None:
         name = getattr(address, "name", None)
         return f"unix:{shown(name.decode('utf-8', 'replace'))}" if name else "unix"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
 
 
 def _subprotocolOf(protocol: HixieProtocol) -> str:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from .dialects import Dialect, recognise
 from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .extensions.extension import Transform
+from .forwarded import Forwarded, read_forwarded
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
+from .networks import Networks
 from .wire.head import Head, HeadReader, read_request
 
 
@@ -50,29 +52,42 @@ class ServerOpening:
     :ivar dialect: known once there is an offer.
     :ivar rest: bytes that came and were not the handshake's.
     :ivar transform: what the agreed extension will do to messages, kept here for whoever agreed.
+    :ivar forwarded: what the request tells of the client, once there is one and if its sender is
+        trusted; the offer says the same.
     """
 
     __slots__ = (
         "_limits",
         "_offer",
         "_reader",
+        "_relays",
         "_secure",
         "_spoken",
         "dialect",
+        "forwarded",
         "rest",
         "transform",
     )
 
     dialect: Dialect
 
-    def __init__(self, spoken: Sequence[Dialect], limits: Limits, secure: bool) -> None:
+    def __init__(
+        self,
+        spoken: Sequence[Dialect],
+        limits: Limits,
+        secure: bool,
+        relays: Networks | None = None,
+    ) -> None:
         """
         :param spoken: the rows that may be recognised.
         :param secure: whether clients come by TLS, here or to whoever stands before us.
+        :param relays: for a peer that is believed what it forwards, all of its kind.
         """
         self._spoken = spoken
         self._limits = limits
         self._secure = secure
+        self._relays = relays
+        self.forwarded: Forwarded | None = None
         self._reader = HeadReader(limits.head_size)
         self._offer: Offer | None = None
         self.rest = b""
@@ -89,10 +104,15 @@ class ServerOpening:
             return None
         head, self.rest = found
         request = read_request(head, self._limits.head_fields)
+        if self._relays is not None:
+            self.forwarded = read_forwarded(request.fields, self._relays)
         dialect = recognise(request, self._spoken)
         if dialect is None:
-            return Elsewhere(head, self.rest)
+            host = None if self.forwarded is None else self.forwarded.host
+            return Elsewhere(head if host is None else asked_of(head, host), self.rest)
         offer = dialect.handshake.read_offer(request, self._secure)
+        if self.forwarded is not None:
+            believe(offer, self.forwarded)
         self.dialect = dialect
         self._offer = offer
         self.keep(b"")
@@ -127,6 +147,14 @@ class ServerOpening:
         proof = self.dialect.handshake.write_proof(self._offer, body)
         self._offer.challenge = b""  # proved: an idle connection need not keep it
         return proof
+
+
+def believe(offer: Offer, forwarded: Forwarded) -> None:
+    """Have an offer say what its client asked of whoever stands before us."""
+    if forwarded.secure is not None:
+        offer.secure = forwarded.secure
+    if forwarded.host is not None:
+        offer.host = forwarded.host
 
 
 class ClientOpening:
@@ -221,6 +249,13 @@ class ClientOpening:
         if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 10:
             return min(most, int(lengths[0]))
         return most
+
+
+def asked_of(head: Head, host: str) -> Head:
+    """The same request with another ``Host``."""
+    first, *lines = head.raw[:-4].split(b"\r\n")
+    kept = [line for line in lines if line.partition(b":")[0].lower() != b"host"]
+    return Head(b"\r\n".join([first, b"Host: " + host.encode("ascii"), *kept]) + b"\r\n\r\n")
 
 
 def last_request(head: Head) -> Head:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from .description import read_description
 from .dialects import named
 from .limits import Limits
+from .networks import Networks
 from .settings import FLAG, SECONDS, SOME_SECONDS, TEXT, Kind, Setting, number
 
 
@@ -52,6 +53,13 @@ def _dialects(text: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"expected names of dialects: {error}") from None
 
+
+def _network(text: str) -> str:
+    Networks([text])
+    return text
+
+
+NETWORK: Final = Kind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
 
@@ -101,6 +109,25 @@ OPTIONS: Final = (
         "Which dialects to speak, separated by commas.",
         default="all",
         repeated=True,
+    ),
+    Setting(
+        "proxy-protocol",
+        NETWORK,
+        "An address, a network or unix: who stands before us there and begins each connection with "
+        "a header of the PROXY protocol, version 1 or 2. May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "trust-forwarded",
+        NETWORK,
+        "An address, a network or unix: who stands before us there and is believed what it says of "
+        "the client in Forwarded, X-Forwarded-For, -Proto and -Host. May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "secure-location",
+        FLAG,
+        "TLS ends before us: clients come by wss, whatever it is that we see.",
     ),
     Setting(
         "max-message-size",

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from .addresses import standFor
 from .dialects import DIALECTS, Dialect, named, refusal
 from .errors import EarlyBytes, HandshakeError
 from .extensions import DEFAULT_EXTENSIONS
@@ -24,6 +25,7 @@ from .factory import HixieFactory
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision, WebSocketServerFactory
 from .limits import Limits
+from .networks import Networks
 from .opening import Elsewhere, ServerOpening
 from .policy import Policy
 from .protocol import HixieProtocol, ignore
@@ -44,12 +46,16 @@ class HixieServerProtocol(HixieProtocol):
         """Wait for a head."""
         factory = self.factory
         secure = self._cameByTLS() if factory.secure is None else factory.secure
-        self._opening = ServerOpening(factory.dialects, factory.limits, secure)
+        relays = factory.relays if factory.relays and factory.relays.has(self._client()) else None
+        self._opening = ServerOpening(factory.dialects, factory.limits, secure, relays)
         self._receive = self._receiveHead
         super().connectionMade()
 
     def _cameByTLS(self) -> bool:
         return ISSLTransport.providedBy(self.transport)
+
+    def _client(self) -> str | None:
+        return getattr(self.transport.getPeer(), "host", None)
 
     def _receiveHead(self, data: bytes) -> None:
         try:
@@ -57,7 +63,11 @@ class HixieServerProtocol(HixieProtocol):
         except HandshakeError as error:
             self._refuse(refusal(error, self.factory.dialects))
             return
+        forwarded = self._opening.forwarded
+        if forwarded is not None and forwarded.client is not None:
+            standFor(self.transport, (forwarded.client, forwarded.port))
         if isinstance(found, Offer):
+            found.client = self._client()
             self.offer = found
             self.dialect = self._opening.dialect
             self._decide(found)
@@ -250,6 +260,7 @@ class ServerOptions(TypedDict, total=False):
     extensions: Iterable[Extension]
     limits: Limits
     secure: bool | None
+    trustForwarded: Iterable[str]
     binary: bool
     logConnections: bool
     clock: IReactorTime | None
@@ -263,6 +274,7 @@ class HixieServerFactory(HixieFactory):
     :ivar dialects: the rows that are spoken.
     :ivar policy: who may come in.
     :ivar secure: whether clients come by TLS that ends before us; ``None``: as the socket says.
+    :ivar relays: who is believed what is forwarded.
     :ivar elsewhere: who gets a request that is HTTP and not WebSocket.
     """
 
@@ -277,6 +289,7 @@ class HixieServerFactory(HixieFactory):
         extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         limits: Limits = Limits(),
         secure: bool | None = None,
+        trustForwarded: Iterable[str] = (),
         binary: bool = False,
         elsewhere: IProtocolFactory | None = None,
         logConnections: bool = False,
@@ -296,6 +309,8 @@ class HixieServerFactory(HixieFactory):
             permessage-deflate, which keeps up to 44 KiB for a peer that compresses.
         :param limits: sizes in bytes, times in seconds.
         :param secure: say ``True`` where TLS ends before us.
+        :param trustForwarded: addresses and networks of the proxies before us, or ``unix``: what
+            they forward (``Forwarded``, ``X-Forwarded-For``, ``-Proto``, ``-Host``) is believed.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
         :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
             started and stopped with this one. Without it: 404. Each of its connections ends with
@@ -303,7 +318,7 @@ class HixieServerFactory(HixieFactory):
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
             What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
-        :raises ValueError: for a dialect there is not.
+        :raises ValueError: for a dialect there is not, and for an address that is none.
         """
         super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
         self.applications = applications
@@ -312,6 +327,7 @@ class HixieServerFactory(HixieFactory):
         )
         self.policy = Policy(origins, hosts)
         self.secure = secure
+        self.relays = Networks(trustForwarded)
         self.elsewhere = elsewhere
         self._subprotocols = subprotocols
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_network
 from math import inf
 from typing import Any, Final
 
@@ -118,7 +117,6 @@ TEXT: Final = Kind("text", _visible)
 SECONDS: Final = Kind("a number of seconds", _seconds, (int, float))
 SOME_SECONDS: Final = Kind("a number of seconds", _some_seconds, (int, float))
 FLAG: Final = Kind("true or false", lambda text: ("false", "true").index(text) == 1, (bool,))
-NETWORK: Final = Kind("an address or network, such as 10.0.0.7 or 10.0.0.0/8", ip_network)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

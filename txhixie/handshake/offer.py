@@ -49,6 +49,8 @@ class Offer:
     :ivar head: the request, whose other fields :meth:`headers` gives; for a client, the fields it
         wants sent besides.
     :ivar challenge: what the answer has to prove, in the dialect's own terms.
+    :ivar client: to a server, the client's address, as far as whoever stands before us is believed
+        what it tells; ``None`` where there is none.
     :ivar request: under a :class:`txhixie.web.HixieResource`, the request of ``twisted.web`` (an
         ``IRequest``); elsewhere ``None``.
     """
@@ -62,6 +64,7 @@ class Offer:
     extensions: tuple[Named, ...] = ()
     head: Head = field(default=_NO_HEAD, compare=False, repr=False)
     challenge: bytes = field(default=b"", compare=False, repr=False)
+    client: str | None = field(default=None, compare=False, repr=False)
     request: Any = field(default=None, compare=False, repr=False)
 
     @property
@@ -253,7 +256,7 @@ def read_host(fields: Fields) -> str:
     host = fields.only(b"host")
     if host is None:
         raise MalformedHead("no Host field")
-    return _host(host)
+    return read_authority(host)
 
 
 def read_visible(fields: Fields, name: bytes) -> str | None:
@@ -269,7 +272,12 @@ def read_visible(fields: Fields, name: bytes) -> str | None:
 
 
 @lru_cache(maxsize=_SHARED)
-def _host(value: bytes) -> str:
+def read_authority(value: bytes) -> str:
+    """
+    A name or address, and a port if it is not the usual.
+
+    :raises MalformedHead: when it is none.
+    """
     if _HOST.fullmatch(text(value)) is None:
         raise MalformedHead("the Host field is no host")
     return value.decode("ascii")

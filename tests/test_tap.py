@@ -59,6 +59,16 @@ def read(peer: socket.socket, size: int) -> bytes:
     return data
 
 
+def read_head(peer: socket.socket) -> bytes:
+    """The answer's head."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        more = peer.recv(1)
+        assert more, data
+        data += more
+    return data
+
+
 def read_all(peer: socket.socket) -> bytes:
     """Everything up to the end of the connection, whichever way it ends."""
     data = b""
@@ -487,3 +497,55 @@ def test_the_console_is_where_it_is_put(tmp_path: Path) -> None:
         assert answer.startswith(b"HTTP/1.1 301")
         assert b"\r\nLocation: /a/console/?x=1\r\n" in answer
         opened(daemon, request(b"/a/console/")).close()
+
+
+# Whoever stands before it.
+
+INTRODUCED = b"PROXY TCP4 203.0.113.9 198.51.100.1 51000 443\r\n"
+FORWARDED = (
+    b"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: public.example"
+)
+
+
+def test_who_stands_before_it_is_believed_if_it_is_named(tmp_path: Path) -> None:
+    """What a header of the PROXY protocol says, and after it what is forwarded from there."""
+    options = ["--proxy-protocol", "127.0.0.0/8", "--trust-forwarded", "203.0.113.9"]
+    with running(tmp_path, *options) as daemon:
+        with opened(daemon, INTRODUCED + request(b"/one")):
+            assert daemon.logged("203.0.113.9:51000 opened /one")
+        forwarded = request(b"/two", FORWARDED, origin=b"http://public.example")
+        with daemon.connect() as peer:
+            for byte in INTRODUCED + forwarded:
+                peer.sendall(bytes([byte]))
+            answer = read_head(peer)
+            assert b"\r\nWebSocket-Location: wss://public.example/two\r\n" in answer
+            assert daemon.logged("203.0.113.7 opened /two")
+        assert asked(daemon, request(b"/three")) == b""
+        assert daemon.logged("expected a header of the PROXY protocol")
+
+
+def test_who_is_not_named_is_not_believed(tmp_path: Path) -> None:
+    options = ["--proxy-protocol", "10.0.0.0/8", "--trust-forwarded", "10.0.0.0/8"]
+    with running(tmp_path, *options) as daemon:
+        assert asked(daemon, INTRODUCED + request(b"/")).startswith(b"HTTP/1.1 400")
+        with daemon.connect() as peer:
+            peer.sendall(request(b"/two", FORWARDED))
+            assert b"\r\nWebSocket-Location: ws://example.com/two\r\n" in read_head(peer)
+            assert daemon.logged(f"127.0.0.1:{peer.getsockname()[1]} opened /two")
+
+
+def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:
+    with running(tmp_path, "--secure-location") as daemon, daemon.connect() as peer:
+        peer.sendall(SLIDES)
+        answer = SLIDES_ANSWER.replace(b"ws://", b"wss://")
+        assert read(peer, len(answer)) == answer
+
+
+@pytest.mark.parametrize("option", ["--proxy-protocol", "--trust-forwarded"])
+def test_who_is_believed_is_named_by_an_address(option: str) -> None:
+    result = run_hixie(option, "proxy.example.com")
+    assert result.stderr.splitlines()[-1] == (
+        f"hixie: {option} proxy.example.com: expected an address, a network such as 10.0.0.0/8, "
+        "or unix"
+    )
+    assert result.returncode == 1

@@ -44,6 +44,7 @@ from .interfaces import (
 from .limits import Limits
 from .protocol import HixieProtocol
 from .proxies import Proxy
+from .reconnection import WebSocketClientService
 from .server import HixieServerFactory, HixieServerProtocol
 from .serving import serve
 from .stream import StreamApplications, StreamClientEndpoint
@@ -95,6 +96,7 @@ __all__ = [
     "WebSocket",
     "WebSocketClientEndpoint",
     "WebSocketClientFactory",
+    "WebSocketClientService",
     "WebSocketProtocol",
     "WebSocketServerFactory",
     "WebSocketTransport",

@@ -16,8 +16,6 @@ from .interfaces import (
     AbruptClose,
     Accepted,
     CleanClose,
-    WebSocketProtocol,
-    WebSocketServerFactory,
 )
 from .mailbox import HIGH_WATER
 from .server import SubprotocolChoice, chosenSubprotocol
@@ -52,8 +50,8 @@ class _ServedChannel(ChannelApplication):
             self.transport.failConnection(reason="the application failed")
 
 
-class _ServedChannels:
-    """What a factory is given to serve a coroutine function."""
+class Conversations:
+    """What :func:`serve` answers: an application for each conversation, of either side."""
 
     def __init__(
         self, conversation: Conversing, subprotocols: SubprotocolChoice | None, highWater: int
@@ -62,11 +60,17 @@ class _ServedChannels:
         self._subprotocols = subprotocols
         self._highWater = highWater
 
-    def buildProtocol(self, offer: Offer) -> WebSocketProtocol | Accepted:
+    def buildProtocol(self, asked: Offer | str, /) -> Any:
+        """
+        One more.
+
+        :param asked: a client's offer, or the URL that we connect to.
+        :return: an application, or what else there is to say to an offer.
+        """
         application = _ServedChannel(self._conversation, self._highWater)
-        if self._subprotocols is None:
+        if self._subprotocols is None or isinstance(asked, str):
             return application
-        return Accepted(application, chosenSubprotocol(self._subprotocols, offer))
+        return Accepted(application, chosenSubprotocol(self._subprotocols, asked))
 
 
 def serve(
@@ -74,7 +78,7 @@ def serve(
     *,
     subprotocols: SubprotocolChoice | None = None,
     highWater: int = HIGH_WATER,
-) -> WebSocketServerFactory:
+) -> Conversations:
     """
     Serve a coroutine function, which is called with the :class:`Channel` of each conversation.
 
@@ -89,6 +93,7 @@ def serve(
         client offers, or a callable, which gets the offer and answers one of its subprotocols or
         ``None``. By default this is the factory's choice.
     :param highWater: bytes of received messages that may wait to be taken, for each channel.
-    :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`.
+    :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`; and, since which side
+        has called is nothing to a coroutine, of a :class:`txhixie.WebSocketClientService`.
     """
-    return _ServedChannels(conversation, subprotocols, highWater)
+    return Conversations(conversation, subprotocols, highWater)

@@ -160,7 +160,7 @@ class StreamApplications:
 class Connector(Protocol):
     """Whatever opens a conversation for an application, such as a ``WebSocketClientEndpoint``."""
 
-    def connectApplication(self, application: Stream, /) -> Deferred[Any]:
+    def connectApplication(self, application: WebSocketProtocol, /) -> Deferred[Any]:
         """
         :return: fires once the conversation is open; cancelling it gives up.
         """

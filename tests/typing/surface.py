@@ -35,14 +35,17 @@ from txhixie import (
     Refused,
     StreamApplications,
     StreamClientEndpoint,
+    WebSocket,
     WebSocketClientEndpoint,
     WebSocketClientFactory,
+    WebSocketClientService,
     WebSocketProtocol,
     WebSocketServerFactory,
     WebSocketTransport,
     connect,
     serve,
 )
+from txhixie.serving import Conversations
 from txhixie.testing import Applications, Cable, End, Pair, Recorder, Wire, echo
 from txhixie.testing.strategies import deliveries, messages, spoken
 
@@ -192,8 +195,27 @@ async def visit() -> None:
 async def no_channel(channel: int) -> None: ...
 
 
-assert_type(serve(converse), WebSocketServerFactory)
+assert_type(serve(converse), Conversations)
+HixieServerFactory(serve(converse))
 serve(no_channel)  # type: ignore[arg-type]
+
+
+# Staying connected.
+
+
+def stay(reactor: Clock) -> None:
+    service = WebSocketClientService.new(reactor, "ws://example.com/", serve(converse))
+    assert_type(service.gaveUp, Exception | None)
+    WebSocketClientService.new(reactor, "ws://a/", serve(converse), freshHeaders=lambda: ())
+    WebSocketClientService.new(reactor, "ws://a/", serve(converse), policy=lambda error: 3.0)
+
+
+# Pages.
+
+socket = WebSocket("ws://example.com/", ["chat"], dialect="hixie-76")
+assert_type(socket.readyState, int)
+assert_type(socket.bufferedAmount, int)
+assert_type(socket.protocol, str)
 
 
 # Streams.

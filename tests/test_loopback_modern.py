@@ -103,6 +103,23 @@ async def over_both(pair: Pair) -> None:
 # Both sides ours.
 
 
+@modern
+@asynchronous
+async def test_who_resumes_is_not_told_of_the_end_while_he_does(dialect: str, net: Network) -> None:
+    """An end that was read while he paused comes in a turn of its own."""
+    pair = await net.pair(
+        dialect, "tcp", server=lambda: Recorder(text=lambda a: a.transport.pauseProducing())
+    )
+    pair.client.transport.sendTextMessage("wait")
+    pair.client.transport.loseConnection()
+    await until(lambda: pair.server.messages)
+    await turn(0.02)
+    pair.server.transport.resumeProducing()
+    assert pair.server.lost is None
+    await over_both(pair)
+    assert isinstance(pair.server.lost, CleanClose)
+
+
 @over_all
 @matrix
 @asynchronous

@@ -306,7 +306,7 @@ class Conversation:
         except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
             frame = self.framing.encode_close(Close(CloseCode.NO_STATUS))
         if self._ending is None and not self._waits:
-            self._ending = Answered(self._core(), frame)
+            self._ending = Answered(self._port, self._limits.close_timeout, frame)
         else:
             self._begin().answered(frame)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, TypeAlias
 
 from .errors import HandshakeError, MalformedHead, UnknownDialect
@@ -55,7 +55,7 @@ Marker: TypeAlias = Version | Keys | Lines
 FramingMaker: TypeAlias = Callable[[str, Limits, bool, int, Entropy], Framing]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: no need to look inside
 class Dialect:
     """
     One row.
@@ -211,15 +211,17 @@ def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
         return Refusal(error.status, f"{error}\n")
     spoken = list(spoken)
     pairs = [(b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade, close")]
-    if versions := _versions(spoken):
-        pairs.append((b"Sec-WebSocket-Version", b", ".join(versions)))
+    if versions := _versions(tuple(spoken)):
+        newest_first = sorted(versions, key=int, reverse=True)
+        pairs.append((b"Sec-WebSocket-Version", b", ".join(newest_first)))
     names = ", ".join(dialect.name for dialect in spoken)
     return Refusal(error.status, f"{error}; spoken here: {names}\n", tuple(pairs))
 
 
-def _versions(spoken: Iterable[Dialect]) -> list[bytes]:
-    markers = [row.marker for row in spoken if isinstance(row.marker, Version)]
-    return [marker.written for marker in sorted(markers, key=lambda m: m.number, reverse=True)]
+@lru_cache(maxsize=8)
+def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
+    """Of these rows, those that a version shows, by how it is written."""
+    return {row.marker.written: row for row in spoken if isinstance(row.marker, Version)}
 
 
 def _check_upgrade(fields: Fields) -> None:
@@ -240,10 +242,10 @@ def _check_length(fields: Fields, also: bytes) -> None:
 
 def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     _check_length(fields, also=b"0")
-    for row in spoken:
-        if isinstance(row.marker, Version) and version == row.marker.written:
-            return row
-    raise UnknownDialect("no such Sec-WebSocket-Version")
+    row = _versions(tuple(spoken)).get(version or b"")
+    if row is None:
+        raise UnknownDialect("no such Sec-WebSocket-Version")
+    return row
 
 
 def _by_keys(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:

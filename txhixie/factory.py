@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from .deadlines import Deadline
 from .errors import UsageError
 from .extensions.extension import Extension
 from .handshake.offer import Entropy
@@ -54,6 +55,7 @@ class HixieFactory(Factory):
         self.journal = Journal(self.log, logConnections)
         self.connections: set[HixieProtocol] = set()
         self.keepalive = Keepalive(self)
+        self._deadlines: dict[float, Deadline] = {}
         self._clock = clock
         self._waiting: list[Deferred[None]] = []
 
@@ -65,6 +67,13 @@ class HixieFactory(Factory):
 
             self._clock = cast(IReactorTime, reactor)
         return self._clock
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Those of this factory's connections that wait for so long. The limits name a few."""
+        deadline = self._deadlines.get(seconds)
+        if deadline is None:
+            deadline = self._deadlines[seconds] = Deadline(self.clock, seconds)
+        return deadline
 
     def joined(self, connection: HixieProtocol) -> None:
         """A connection stands."""

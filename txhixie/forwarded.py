@@ -95,7 +95,7 @@ def _read_several(fields: Fields, trusted: Networks) -> Forwarded:
 
 def _read_one(fields: Fields, trusted: Networks) -> Forwarded:
     """``Forwarded``: one list, of elements with parameters."""
-    elements = _elements(",".join(text(value) for value in fields.values(b"forwarded")))
+    elements = _elements(",".join(text(value) for value in fields.stripped(b"forwarded")))
     if not elements:
         return Forwarded()
     nodes = [_read_node(element.get("for", "")) for element in elements]
@@ -122,7 +122,7 @@ def _beside(values: Sequence[str], index: int) -> str | None:
 
 
 def _list(fields: Fields, name: bytes) -> list[str]:
-    members = ",".join(text(value) for value in fields.values(name)).split(",")
+    members = ",".join(text(value) for value in fields.stripped(name)).split(",")
     return [member.strip() for member in members if member.strip()]
 
 

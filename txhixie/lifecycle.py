@@ -94,15 +94,18 @@ class Answered:
     decide any more, and a machine is 15 us of the 115 that opening and closing a connection takes.
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_port",)
 
-    def __init__(self, core: Core, frame: bytes) -> None:
-        """:param frame: the answer to the peer's close."""
-        self._core = core
-        core.port.write(frame)
-        core.port.drop(linger=False)
+    def __init__(self, port: Port, patience: float, frame: bytes) -> None:
+        """
+        :param patience: as a :class:`Core`'s.
+        :param frame: the answer to the peer's close.
+        """
+        self._port = port
+        port.write(frame)
+        port.drop(linger=False)
         # Last: a connection that has ended with that needs no timer.
-        core.port.deadline(core.patience)
+        port.deadline(patience)
 
     def close(self, frame: bytes) -> None:
         """It has been said."""
@@ -115,11 +118,11 @@ class Answered:
 
     def late(self) -> None:
         """The peer has had its time."""
-        self._core.port.drop(abort=True)
+        self._port.drop(abort=True)
 
     def lost(self) -> None:
         """Nobody has to be late any more."""
-        self._core.port.deadline(None)
+        self._port.deadline(None)
 
 
 def make_machine(waits: bool) -> Callable[[Core], Ending]:

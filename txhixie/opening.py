@@ -115,7 +115,8 @@ class ServerOpening:
             believe(offer, self.forwarded)
         self.dialect = dialect
         self._offer = offer
-        self.keep(b"")
+        if self.rest:
+            self.keep(b"")
         return offer
 
     def keep(self, data: bytes) -> None:
@@ -140,11 +141,12 @@ class ServerOpening:
     def proof(self) -> bytes | None:
         """What follows that head; ``None`` while the bytes it is made of have not all come."""
         assert self._offer is not None
-        size = self.dialect.handshake.offer_body()
+        handshake = self.dialect.handshake
+        size = handshake.offer_body()
         if len(self.rest) < size:
             return None
         body, self.rest = self.rest[:size], self.rest[size:]
-        proof = self.dialect.handshake.write_proof(self._offer, body)
+        proof = handshake.write_proof(self._offer, body)
         self._offer.challenge = b""  # proved: an idle connection need not keep it
         return proof
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 if TYPE_CHECKING:
+    from .deadlines import Deadline
     from .protocol import HixieProtocol
 
 try:
@@ -49,6 +49,8 @@ class Outflow:
     """
 
     __slots__ = (
+        "_closing",
+        "_deadline",
         "_direct",
         "_dropped",
         "_dropping",
@@ -57,7 +59,6 @@ class Outflow:
         "_patient",
         "_producer",
         "_size",
-        "_timer",
         "_transport",
         "_unsent",
         "full",
@@ -71,11 +72,12 @@ class Outflow:
         self._owner: HixieProtocol | None = owner
         self._transport = transport
         self._direct = type(transport) in _DIRECT
-        self._timer: IDelayedCall | None = None
+        self._deadline: Deadline | None = None
         self._producer: IPushProducer | None = None
         self._held: list[bytes] | None = None
         self._size = 0
         self._unsent = 0  # bytes since the transport was full
+        self._closing = False
         self._dropping = False
         self._dropped = False
         self._patient = True
@@ -105,10 +107,16 @@ class Outflow:
             return True
         return False
 
-    def release(self) -> None:
-        """Write what was joined."""
+    def release(self, read: bool = False) -> None:
+        """
+        Write what was joined.
+
+        :param read: by the reactor's own call, so that the connection may end within.
+        """
         self._flush()
         self._held = None
+        if self._closing:
+            self._end(read)
 
     def write(self, data: bytes) -> None:
         """Send, or join with what is held."""
@@ -191,22 +199,16 @@ class Outflow:
 
     def deadline(self, seconds: float | None) -> None:
         """Say so when this many seconds have passed; ``None``: say nothing."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        waited, self._deadline = self._deadline, None
+        if waited is not None:
+            waited.leave(self)
         if seconds is not None and self._owner is not None:
-            self._timer = self._owner.factory.clock.callLater(seconds, self._expire)
+            self._deadline = self._owner.factory.deadline(seconds)
+            self._deadline.join(self)
 
-    def _expire(self) -> None:
-        """
-        Time is up, unless what is waited for lies in the socket: after a turn in which the reactor
-        was blocked, timers run before reads. A late clock is not a late peer.
-        """
-        if self._owner is not None:
-            self._timer = self._owner.factory.clock.callLater(0, self._expired)
-
-    def _expired(self) -> None:
-        self._timer = None
+    def expired(self) -> None:
+        """The deadline has passed."""
+        self._deadline = None
         if self._owner is None:
             return
         if self.full and self._patient:
@@ -241,13 +243,24 @@ class Outflow:
         """
         Nothing waits to be sent and nobody to be heard. ``loseConnection`` would have the reactor
         tell that the socket is writable, to write nothing: 12 us of the 115 that a conversation
-        takes to open and close. This is what it does itself once its half is closed.
+        takes to open and close. This is what it does itself once its half is closed: as soon as
+        what was read has been worked off, or in the next turn if nothing is being read.
         """
-        transport, self._owner = self._transport, None  # an end of its own is on its way
-        transport.disconnecting = True
-        transport.stopReading()
-        transport.stopWriting()
-        transport.reactor.callLater(0, transport.connectionLost, Failure(ConnectionDone()))
+        self._owner = None  # an end of its own is on its way
+        self._transport.disconnecting = True
+        self._closing = True
+        if self._held is None:
+            self._end()
+
+    def _end(self, read: bool = False) -> None:
+        self._closing = False
+        transport = self._transport
+        if read:
+            transport.connectionLost(connectionDone)
+        else:
+            transport.stopReading()
+            transport.stopWriting()
+            transport.reactor.callLater(0, transport.connectionLost, connectionDone)
 
     def abort(self) -> None:
         """End the connection at once; what was not sent yet is lost."""

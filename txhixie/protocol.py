@@ -97,7 +97,7 @@ class HixieProtocol(Protocol):
             else:
                 self._converse(self._conversation, data)
         finally:
-            outflow.release()
+            outflow.release(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""

@@ -161,22 +161,25 @@ class HixieServerProtocol(HixieProtocol):
             return  # the application has thought better of it
         self._outflow.write(head)
         self._wrote(101)
-        self._receive = self._receiveProof
-        self._receiveProof(b"")
+        self._prove()
 
     def _receiveProof(self, data: bytes) -> None:
-        """The head has gone out; what proves it needs bytes which proxies let through only now."""
         try:
             self._opening.keep(data)
         except EarlyBytes:
             self._leave()
-            return
-        proof = self._opening.proof()
+        else:
+            self._prove()
+
+    def _prove(self) -> None:
+        """The head has gone out; what proves it needs bytes which proxies let through only now."""
+        opening = self._opening
+        proof = opening.proof()
         if proof is None:
+            self._receive = self._receiveProof
             return
         if proof:
             self._outflow.write(proof)
-        opening = self._opening
         del self._opening
         assert self.agreement is not None
         self._open(self.agreement, opening.rest, opening.transform)
@@ -366,4 +369,6 @@ def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:
     """The subprotocol to answer to an offer, if there is one to choose."""
     if callable(choice):
         return choice(offer)
+    if not offer.subprotocols:
+        return None
     return next((name for name in choice if name in offer.subprotocols), None)

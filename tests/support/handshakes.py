@@ -114,7 +114,7 @@ def secret_of(head: Head, body: bytes) -> Secret:
     """The secret that a request was made with: its keys, and the bytes after it."""
     fields = head.fields()
     names = (b"sec-websocket-key", b"sec-websocket-key1", b"sec-websocket-key2")
-    keys = [value for name in names for value in fields.values(name)]
+    keys = [value for name in names for value in fields.stripped(name)]
     return (*keys, body) if body else tuple(keys)
 
 

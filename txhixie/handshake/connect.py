@@ -227,9 +227,9 @@ def _body_of(status: int, fields: Fields) -> tuple[int | None, bool]:
     if status == 304:
         return 0, False
     if b"transfer-encoding" in fields:
-        codings = b",".join(fields.values(b"transfer-encoding")).lower().split(b",")
+        codings = b",".join(fields.stripped(b"transfer-encoding")).lower().split(b",")
         return None, codings[-1].strip(b" \t") == b"chunked"
-    lengths = set(fields.values(b"content-length"))
+    lengths = set(fields.stripped(b"content-length"))
     if len(lengths) == 1 and _LENGTH.fullmatch(length := lengths.pop()):
         return int(length), False
     return None, False

@@ -6,7 +6,6 @@ asks for besides are lists, of subprotocols and of extensions.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from hashlib import sha1
 from typing import Final
@@ -29,7 +28,11 @@ from .offer import (
 )
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_STATUS: Final = b"HTTP/1.1 101 Switching Protocols"
+_AGREED: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
+"""The lines that every agreement begins with."""
 
 
 class Hybi:
@@ -62,7 +65,7 @@ class Hybi:
 
     def draw(self, entropy: Entropy) -> Secret:
         """A nonce of 16 bytes, in base64."""
-        return (base64.b64encode(entropy(16)),)
+        return (binascii.b2a_base64(entropy(16), newline=False),)
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """
@@ -103,8 +106,8 @@ class Hybi:
             read_host(fields),
             self._read_origin(fields),
             secure,
-            self._read_subprotocols(fields),
-            read_extensions(fields),
+            self._read_subprotocols(fields) if b"sec-websocket-protocol" in fields else (),
+            read_extensions(fields) if b"sec-websocket-extensions" in fields else (),
             request.head,
             key,
         )
@@ -119,17 +122,15 @@ class Hybi:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """The answer (section 4.2.2)."""
-        pairs: Pairs = (
-            (b"Upgrade", b"websocket"),
-            (b"Connection", b"Upgrade"),
-            (b"Sec-WebSocket-Accept", accept(offer.challenge)),
-        )
+        pairs: Pairs = ()
         if agreement.subprotocol is not None:
             pairs += ((b"Sec-WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
         if agreement.extensions:
             agreed = write_list(agreement.extensions).encode("ascii")
             pairs += ((b"Sec-WebSocket-Extensions", agreed),)
-        return Head.of(_STATUS, pairs + checked_pairs(agreement.headers)).raw
+        if agreement.headers:
+            pairs += checked_pairs(agreement.headers)
+        return Head.of(_AGREED + accept(offer.challenge), pairs).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """The proof is in the head."""
@@ -153,11 +154,11 @@ class Hybi:
         fields = answer_fields(head)
         if parts[1] != b"101":
             raise Refused(int(parts[1]), tuple(fields.pairs))
-        if [value.lower() for value in fields.values(b"upgrade")] != [b"websocket"]:
+        if [value.lower() for value in fields.stripped(b"upgrade")] != [b"websocket"]:
             raise BadAnswer("upgrade", "the Upgrade field is not 'websocket'")
         if not fields.has_token(b"connection", b"upgrade"):
             raise BadAnswer("connection", "the Connection field has no 'Upgrade'")
-        if fields.values(b"sec-websocket-accept") != [accept(secret[0])]:
+        if fields.stripped(b"sec-websocket-accept") != [accept(secret[0])]:
             raise BadAnswer("accept", "Sec-WebSocket-Accept is not the answer to our key")
         subprotocol = _agreed_subprotocol(offer, fields)
         extensions = _agreed_extensions(offer, fields)
@@ -168,7 +169,7 @@ class Hybi:
 
     def _is_key(self, key: bytes) -> bool:
         try:
-            size = len(base64.b64decode(key, validate=True))
+            size = len(binascii.a2b_base64(key, strict_mode=True))
         except binascii.Error:
             return False
         return size == 16 if self._strict else size > 0
@@ -183,8 +184,6 @@ class Hybi:
         return origin
 
     def _read_subprotocols(self, fields: Fields) -> tuple[str, ...]:
-        if b"sec-websocket-protocol" not in fields:
-            return ()
         members = b",".join(fields.exact(b"sec-websocket-protocol")).split(b",")
         names = [name for member in members if (name := member.strip(b" \t"))]
         if any(name.translate(None, TOKEN) for name in names):
@@ -194,7 +193,8 @@ class Hybi:
 
 def accept(key: bytes) -> bytes:
     """The hash of a key, taken as the text it came as (section 4.2.2 item 5.4)."""
-    return base64.b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+    digest = sha1(key + _GUID, usedforsecurity=False).digest()
+    return binascii.b2a_base64(digest, newline=False)
 
 
 def read_extensions(fields: Fields) -> tuple[Named, ...]:
@@ -207,7 +207,7 @@ def read_extensions(fields: Fields) -> tuple[Named, ...]:
 
 
 def _agreed_subprotocol(offer: Offer, fields: Fields) -> str | None:
-    values = fields.values(b"sec-websocket-protocol")
+    values = fields.stripped(b"sec-websocket-protocol")
     if not values:
         return None
     subprotocol = text(values[0])

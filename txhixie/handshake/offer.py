@@ -90,7 +90,7 @@ class Offer:
 
     def header(self, name: str) -> str | None:
         """The value of a field, joined by commas if it came more than once; ``None`` if never."""
-        values = self.head.fields().values(name.lower().encode("ascii", "replace"))
+        values = self.head.fields().stripped(name.lower().encode("ascii", "replace"))
         return text(b", ".join(values)) if values else None
 
 

@@ -27,35 +27,28 @@ _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
 
 
-class Fields:
+class Fields(dict[bytes, bytes]):
     """
-    The fields of a head: names in lower case, values as they stood after ``:`` and one blank.
+    The fields of a head, by their names in lower case; values as they stood after ``:`` and one
+    blank. Of a name that came more than once this is the last value; ask :meth:`exact` for all.
 
     :ivar pairs: all of them, in their order.
     """
 
-    __slots__ = ("_first", "_repeated", "pairs")
+    __slots__ = ("_repeats", "pairs")
 
     def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(pairs)
         self.pairs = pairs
-        self._first: dict[bytes, bytes] = {}
-        self._repeated: set[bytes] = set()
-        for name, value in pairs:
-            if name in self._first:
-                self._repeated.add(name)
-            else:
-                self._first[name] = value
-
-    def __contains__(self, name: bytes) -> bool:
-        return name in self._first
+        self._repeats = len(self) < len(pairs)
 
     def exact(self, name: bytes) -> list[bytes]:
         """Every value of a field, to the byte: what the drafts' client checks compare."""
-        if name in self._repeated:
+        if self._repeats:
             return [value for found, value in self.pairs if found == name]
-        return [self._first[name]] if name in self._first else []
+        return [self[name]] if name in self else []
 
-    def values(self, name: bytes) -> list[bytes]:
+    def stripped(self, name: bytes) -> list[bytes]:
         """Every value of a field, without the blanks around it (RFC 9110 section 5.5)."""
         return [value.strip(b" \t") for value in self.exact(name)]
 
@@ -66,16 +59,16 @@ class Fields:
         :raises MalformedHead: when it came more than once. A field that decides something and
             says two things is how requests are smuggled.
         """
-        value = self._first.get(name)
+        value = self.get(name)
         if value is None:
             return None
-        if name in self._repeated:
+        if self._repeats and len(self.exact(name)) > 1:
             raise MalformedHead(f"{name.decode('ascii')} came more than once")
         return value.strip(b" \t")
 
     def has_token(self, name: bytes, token: bytes) -> bool:
         """Whether a lower-case token is among the comma-separated members of a field's values."""
-        if self._first.get(name, b"").lower() == token:
+        if self.get(name, b"").lower() == token:
             return True
         members = b",".join(self.exact(name)).lower().split(b",")
         return token in [member.strip(b" \t") for member in members]
@@ -182,7 +175,7 @@ class HeadReader:
 
     def __init__(self, most: int) -> None:
         """:param most: bytes a head may have."""
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""  # a bytearray, once there is something to hold
         self._most = most
         self._seen = 0
 
@@ -197,13 +190,15 @@ class HeadReader:
         held = self._data
         if not held and (end := data.find(END) + len(END)) >= len(END) and end <= self._most:
             return Head(data[:end]), data[end:]  # in one piece, as nearly all of them are
+        if not held:
+            held = self._data = bytearray()
         held += data
         end = held.find(END, max(0, self._seen - len(END) + 1))
         if (end if end >= 0 else len(held) - len(END)) + len(END) > self._most:
             raise MalformedHead(f"the head is longer than {self._most} bytes")
         if end >= 0:
             end += len(END)
-            self._data = bytearray()
+            self._data = b""
             return Head(bytes(held[:end])), bytes(held[end:])
         if held and held[0] not in TOKEN:
             raise MalformedHead("this is not HTTP")

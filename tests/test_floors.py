@@ -42,6 +42,7 @@ FLOORS: Final = {
     "endpoints": 4,
     "hostname": 4,
     "pem": 4,
+    "refused": 4,
     "stage": 4,
     "streamserver": 4,
     "strings": 4,

@@ -16,6 +16,7 @@ from .forwarded import Forwarded, read_forwarded
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
 from .networks import Networks
+from .wire.body import BodyReader
 from .wire.head import Head, HeadReader, read_request
 
 
@@ -169,6 +170,7 @@ class ClientOpening:
 
     __slots__ = (
         "_agreement",
+        "_body",
         "_handshake",
         "_limits",
         "_reader",
@@ -185,6 +187,7 @@ class ClientOpening:
         self._reader: HeadReader | None = HeadReader(limits.head_size)
         self._agreement = Agreement()
         self._refused: Refused | None = None
+        self._body: BodyReader | None = None
         self.offer = offer
         self.rest = b""
 
@@ -210,11 +213,11 @@ class ClientOpening:
             self._reader = None
             head, data = found
             self._judge(head)
-        self.rest += data
-        if self._refused is not None:
-            if len(self.rest) >= self._body_size(self._refused):
+        if self._body is not None:
+            if self._body.read(data):
                 self.end()
             return None
+        self.rest += data
         return self._prove()
 
     def end(self) -> None:
@@ -225,16 +228,17 @@ class ClientOpening:
         :raises Refused: with as much of the body as came.
         """
         refused = self._refused
-        if refused is None:
+        if refused is None or self._body is None:
             raise BadAnswer("eof", "the connection ended inside the answer")
-        body = self.rest[: self._body_size(refused)]
-        raise Refused(refused.status, refused.headers, body)
+        raise Refused(refused.status, refused.headers, self._body.body)
 
     def _judge(self, head: Head) -> None:
         try:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
         except Refused as refused:
             self._refused = refused
+            most = self._limits.refusal_size
+            self._body = BodyReader(refused.status, refused.headers, most)
 
     def _prove(self) -> Agreement | None:
         size = self._handshake.agreement_body()
@@ -243,14 +247,6 @@ class ClientOpening:
         body, self.rest = self.rest[:size], self.rest[size:]
         self._handshake.check_proof(self._secret, body)
         return self._agreement
-
-    def _body_size(self, refused: Refused) -> int:
-        """How much of a refusal's body to wait for; without a length, all that fits."""
-        lengths = [value for name, value in refused.headers if name == b"content-length"]
-        most = self._limits.refusal_size
-        if len(lengths) == 1 and lengths[0].isdigit() and len(lengths[0]) < 10:
-            return min(most, int(lengths[0]))
-        return most
 
 
 def asked_of(head: Head, host: str) -> Head:

@@ -1,0 +1,233 @@
+"""Twisted's ``twisted.web.websocket``, ours behind its names: change one import, and nothing else.
+
+What is new comes in keywords after theirs. Whoever wants more than these names takes
+:class:`txhixie.web.HixieResource` and :class:`txhixie.WebSocketClientEndpoint` themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from typing import Any, Protocol, TypeVar, Unpack, cast
+
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import TimeoutError as AttemptTimedOut
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS
+from twisted.web.error import UnsupportedMethod
+from twisted.web.http import BAD_REQUEST
+from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IRequest, IResponse
+from twisted.web.resource import Resource
+from zope.interface import implementer
+
+from . import endpoints
+from .client import ClientOptions
+from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused
+from .interfaces import (
+    Application_co,
+    WebSocketClientFactory,
+    WebSocketProtocol,
+    WebSocketTransport,
+)
+from .limits import Limits
+from .proxies import Proxy
+from .refused import RefusedResponse
+from .server import ServerOptions
+from .way import Way
+from .web import ByRequest, HixieResource
+from .wire.url import parse_url, without_credentials
+
+__all__ = [
+    "ConnectionRejected",
+    "WebSocketClientEndpoint",
+    "WebSocketClientFactory",
+    "WebSocketProtocol",
+    "WebSocketResource",
+    "WebSocketServerFactory",
+    "WebSocketTransport",
+]
+
+A = TypeVar("A", bound=WebSocketProtocol)
+
+
+@dataclass
+class ConnectionRejected(Exception):
+    """
+    The server answered with something else than WebSocket. Its ``__cause__`` is our own
+    :class:`txhixie.errors.Refused`.
+
+    :ivar response: what it answered, its body whole or as far as the limits let it be kept.
+    """
+
+    response: IResponse
+
+
+class WebSocketServerFactory(Protocol[Application_co]):
+    """Makes applications for the requests of a Site."""
+
+    def buildProtocol(self, request: IRequest, /) -> Application_co:
+        """Make one. What it may answer besides: see :class:`txhixie.WebSocketServerFactory`."""
+
+
+class WebSocketResource(Resource):
+    """
+    Serves WebSocket at its place in a tree of resources.
+
+    :ivar factory: makes the applications.
+    """
+
+    def __init__(
+        self, factory: WebSocketServerFactory[WebSocketProtocol], **options: Unpack[ServerOptions]
+    ) -> None:
+        """
+        :param factory: has ``buildProtocol(request)``.
+        :param options: those of :class:`txhixie.HixieServerFactory`: unlike Twisted, pages of other
+            hosts are refused unless ``origins`` names them.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.factory = factory
+        self._options = options
+        self._resource = self._made()
+
+    def _made(self) -> HixieResource:
+        elsewhere = _BadRequest()  # type: ignore[no-untyped-call]
+        return HixieResource(ByRequest(self.factory), elsewhere=elsewhere, **self._options)
+
+    def render(self, request: Any) -> Any:
+        """
+        Take over the connection of a WebSocket request; anything else is a bad one.
+
+        :raises twisted.web.error.UnsupportedMethod: for any method but GET and HEAD.
+        """
+        if request.method not in (b"GET", b"HEAD"):
+            raise UnsupportedMethod((b"GET", b"HEAD"))
+        if "clock" not in self._options:
+            # The Site's, so that one that is made up in a test makes no real timer here.
+            self._options["clock"] = request.channel.factory.reactor
+            self._resource = self._made()
+        return self._resource.render(request)
+
+
+class _BadRequest(Resource):
+    """What is not WebSocket."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        request.setResponseCode(BAD_REQUEST)
+        request.setHeader(b"content-type", b"text/plain")
+        return b"websocket protocol negotiation error"
+
+
+@dataclass(frozen=True)
+class WebSocketClientEndpoint:
+    """
+    A URL, and a way to connect to it.
+
+    :ivar endpointFactory: makes the endpoint, given the URL.
+    :ivar url: ``ws:`` or ``wss:``; ``http:`` and ``https:`` mean the same.
+    :ivar options: those of :class:`txhixie.HixieClientFactory`.
+    """
+
+    endpointFactory: IAgentEndpointFactory
+    url: str = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def new(
+        cls,
+        reactor: Any,
+        url: str,
+        tlsPolicy: IPolicyForHTTPS = BrowserLikePolicyForHTTPS(),
+        connectTimeout: float | None = None,
+        bindAddress: Any = None,
+        proxy: Proxy | str | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> WebSocketClientEndpoint:
+        """
+        :param reactor: connects, and measures the times.
+        :param tlsPolicy: makes the options of TLS for a host and a port.
+        :param connectTimeout: seconds for TCP.
+        :param bindAddress: our own end's address, or address and port.
+        :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`.
+        :param options: those of :class:`txhixie.HixieClientFactory`.
+        """
+        limits = options.get("limits", Limits())
+        if connectTimeout is not None:
+            limits = changed(limits, connect_timeout=float(connectTimeout))
+        if isinstance(bindAddress, bytes):
+            bindAddress = bindAddress.decode("ascii")
+        options["limits"] = limits
+        options.setdefault("clock", reactor)
+        way = Way(reactor, limits, proxy, bindAddress=bindAddress)
+        return cls(_Usual(way, tlsPolicy), url, options)
+
+    async def connect(self, protocolFactory: WebSocketClientFactory[A]) -> A:
+        """
+        Connect, and open a conversation.
+
+        :param protocolFactory: its ``buildProtocol(url)`` makes the application.
+        :return: the application.
+        :raises ConnectionRejected: when the server answers with something else.
+        :raises twisted.internet.error.DNSLookupError: for a name nobody knows.
+        :raises twisted.internet.error.ConnectError: when there is no connection by TCP.
+        :raises txhixie.errors.HixieError: for whatever else went wrong, as
+            :meth:`txhixie.WebSocketClientEndpoint.connect` says.
+        """
+        uri = URI.fromBytes(_websocket(self.url).encode("utf-8"))
+        below = self.endpointFactory.endpointForURI(uri)
+        endpoint = endpoints.WebSocketClientEndpoint(below, _websocket(self.url), **self.options)
+        applications = _Told(protocolFactory, without_credentials(self.url))
+        try:
+            return await endpoint.connect(applications)
+        except TunnelRefused:
+            raise
+        except Refused as refused:
+            raise ConnectionRejected(cast(IResponse, RefusedResponse(refused))) from refused
+        except HixieError as error:
+            raise _twisteds(error) from error
+
+
+class _Told(WebSocketClientFactory[A]):
+    """Tells a factory the URL as its program gave it."""
+
+    def __init__(self, factory: WebSocketClientFactory[A], url: str) -> None:
+        self._factory = factory
+        self._url = url
+
+    def buildProtocol(self, url: str) -> A:
+        return self._factory.buildProtocol(self._url)
+
+
+@implementer(IAgentEndpointFactory)
+class _Usual:
+    """The usual way, with a policy's options for TLS."""
+
+    def __init__(self, way: Way, tlsPolicy: IPolicyForHTTPS) -> None:
+        self._way = way
+        self._tlsPolicy = tlsPolicy
+
+    def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
+        url = parse_url(uri.toBytes().decode("utf-8"))
+        way = self._way
+        if url.secure:
+            ready = self._tlsPolicy.creatorForNetloc(url.name.encode("ascii"), url.port)
+            way = changed(way, contextFactory=ready)
+        return way.to(url)
+
+
+def _websocket(url: str) -> str:
+    return re.sub(r"^\s*http(?=s?:)", "ws", url, flags=re.IGNORECASE)
+
+
+def _twisteds(error: HixieError) -> Exception:
+    """What Twisted's module would have raised, where it would have."""
+    if isinstance(error.__cause__, ConnectError):
+        return error.__cause__
+    if isinstance(error, NameNotFound):
+        return DNSLookupError(str(error))
+    if isinstance(error, LateAnswer) and error.stage == "tcp":
+        return AttemptTimedOut(string=str(error))
+    return error

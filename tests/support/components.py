@@ -174,6 +174,10 @@ def python27() -> Path | None:
     return None
 
 
+def haproxy() -> Path:
+    return program("haproxy", get="tests/peers/install (Debian: haproxy)")
+
+
 def nginx() -> Path:
     return program("nginx", get="tests/peers/install (Debian: nginx)")
 

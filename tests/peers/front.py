@@ -1,0 +1,89 @@
+"""What stands before our daemon: nginx and HAProxy, started by configurations of the guide.
+
+Nothing of a configuration is replaced but its ports and paths.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.daemon import PATIENCE, program
+from support.documents import block
+
+GUIDE = "docs/deployment.rst"
+
+NGINX = """\
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log {directory}/errors;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {directory}/hixie.conf;
+}}
+"""
+"""What Debian's own nginx.conf has around ours, in a directory of the test's."""
+
+
+def written(directory: Path, name: str, replaced: Mapping[str, object]) -> Path:
+    """A file of the guide, with other ports and paths; each of them has to be in it."""
+    text = block(GUIDE, name)
+    for old, new in replaced.items():
+        assert old in text, f"{old} is not in {name}"
+        text = text.replace(old, str(new))
+    path = directory / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+@contextmanager
+def running(command: Sequence[str | Path], ports: Sequence[int], directory: Path) -> Iterator[None]:
+    """Start a program, wait until it listens everywhere, and end it in the end."""
+    with (directory / "output").open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            for port in ports:
+                _await(port, process, directory)
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _await(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
+    said = (directory / "output").read_text("utf-8", "replace")
+    raise AssertionError(f"nobody listens on {port}: {said}")
+
+
+def daemon(configuration: Path, *options: str) -> list[str]:
+    """Our daemon's command."""
+    return [
+        program("twistd"),
+        "-n",
+        "--pidfile=",
+        "hixie",
+        "--config",
+        str(configuration),
+        *options,
+    ]

@@ -1,0 +1,341 @@
+"""nginx and HAProxy before our daemon, as docs/deployment.rst configures them, in every dialect.
+
+The client's address is 127.0.0.2 here, so that it can be told from the proxy's.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from peers.front import NGINX, daemon, running, written
+from support import components
+from support.connection import NAMES, Voice, certificate, request, status_of, whole_request
+from support.daemon import PATIENCE, free_port, program
+
+CLIENT = "127.0.0.2"
+KEY3 = b"^n:ds[4U"
+PAGE = b"<p>a page\n"
+
+
+@dataclass
+class Front:
+    """
+    A proxy with our daemon behind it.
+
+    :ivar plain: the proxy's port.
+    :ivar secure: its other port, for TLS.
+    :ivar behind: the daemon's own.
+    """
+
+    plain: int
+    secure: int
+    behind: int
+    directory: Path
+
+    def connect(self, secure: bool = False) -> socket.socket:
+        """A client's connection; the certificate it trusts is the one we made."""
+        port = self.secure if secure else self.plain
+        peer = socket.create_connection(("127.0.0.1", port), PATIENCE, (CLIENT, 0))
+        if not secure:
+            return peer
+        context = ssl.create_default_context(cafile=str(self.directory / "cert.pem"))
+        return context.wrap_socket(peer, server_hostname="localhost")
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "output").read_text("utf-8")
+
+    def logged(self, words: str) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in self.log.splitlines():
+                if words in line:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError(f"{words} did not come: {self.log}")
+
+
+def write_certificate(directory: Path) -> dict[str, Path]:
+    """By the names the guide has for them."""
+    made = certificate()
+    key = made.privateKey.original.to_cryptography_key()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "key.pem").write_bytes(private)
+    public = made.original.to_cryptography().public_bytes(Encoding.PEM)
+    (directory / "cert.pem").write_bytes(public)
+    return {
+        "/etc/ssl/certs/example.com.pem": directory / "cert.pem",
+        "/etc/ssl/private/example.com.pem": directory / "key.pem",
+    }
+
+
+@contextlib.contextmanager
+def behind_nginx(directory: Path, *options: str, trusted: str = "127.0.0.1") -> Iterator[Front]:
+    front = Front(free_port(), free_port(), free_port(), directory)
+    pages = directory / "www"
+    pages.mkdir()
+    (pages / "index.html").write_bytes(PAGE)
+    configuration = written(
+        directory,
+        "hixie.toml",
+        {
+            "8080": front.behind,
+            'trust-forwarded = "127.0.0.1"': f'trust-forwarded = "{trusted}"',
+            "/srv/www": pages,
+        },
+    )
+    written(
+        directory,
+        "hixie.conf",
+        {
+            "8080": front.behind,
+            "listen 80;": f"listen 127.0.0.1:{front.plain};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{front.secure} ssl;",
+            **write_certificate(directory),
+        },
+    )
+    (directory / "nginx.conf").write_text(NGINX.format(directory=directory), "utf-8")
+    nginx: list[str | Path] = [components.nginx(), "-p", directory, "-e", directory / "errors"]
+    with (
+        running(daemon(configuration, *options), [front.behind], directory),
+        running([*nginx, "-c", directory / "nginx.conf"], [front.plain, front.secure], directory),
+    ):
+        yield front
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    with behind_nginx(tmp_path_factory.mktemp("nginx")) as front:
+        yield front
+
+
+@pytest.fixture(scope="module")
+def haproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    directory = tmp_path_factory.mktemp("haproxy")
+    front, inner = Front(free_port(), free_port(), free_port(), directory), free_port()
+    pems = write_certificate(directory)
+    configuration = written(
+        directory,
+        "hixie-behind-haproxy.toml",
+        {"tcp:8080": f"tcp:{front.behind}", "ssl:8443": f"ssl:{inner}", **pems},
+    )
+    rules = written(
+        directory,
+        "haproxy.cfg",
+        {
+            "bind :80\n": f"bind 127.0.0.1:{front.plain}\n",
+            "bind :443\n": f"bind 127.0.0.1:{front.secure}\n",
+            "127.0.0.1:8080": f"127.0.0.1:{front.behind}",
+            "127.0.0.1:8443": f"127.0.0.1:{inner}",
+        },
+    )
+    with (
+        running(daemon(configuration), [front.behind, inner], directory),
+        running([components.haproxy(), "-db", "-f", rules], [front.plain, front.secure], directory),
+    ):
+        yield front
+
+
+FRONTS = ["nginx", "haproxy"]
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> Front:
+    made = request.getfixturevalue(request.param)
+    assert isinstance(made, Front)
+    return made
+
+
+def read_until(peer: socket.socket, end: bytes, size: int = 1) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        more = peer.recv(size)
+        assert more, f"it ended after {data!r}"
+        data += more
+    return data
+
+
+def read_exactly(peer: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = peer.recv(size - len(data))
+        assert more, f"it ended after {data!r}"
+        data += more
+    return data
+
+
+def read_all(peer: socket.socket) -> bytes:
+    data = b""
+    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+        while more := peer.recv(65536):
+            data += more
+    return data
+
+
+def shake_hands(peer: socket.socket, dialect: str, target: str, apart: bool = False) -> bytes:
+    """Open; answer the head. Where the eight bytes come apart, they wait for it, as some did."""
+    which = {"target": target, "host": "localhost", "origin": "https://localhost"}
+    peer.sendall(request(dialect, **which) if apart else whole_request(dialect, **which))
+    head = read_until(peer, b"\r\n\r\n")
+    assert status_of(head) == 101, head
+    if dialect == "hixie-76":
+        if apart:
+            peer.sendall(KEY3)
+        assert len(read_exactly(peer, 16)) == 16
+    return head
+
+
+def talk(peer: socket.socket, dialect: str) -> None:
+    """Two messages there and back, one of them larger than what a proxy holds at once."""
+    long = "x" * 100_000
+    theirs, ours = Voice(dialect, b"mask"), Voice(dialect, None)
+    for message in ("hello", long):
+        peer.sendall(theirs.text(message))
+        assert read_exactly(peer, len(ours.text(message))) == ours.text(message)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("dialect", NAMES)
+def test_every_dialect_gets_through(front: Front, dialect: str, secure: bool) -> None:
+    """To the byte, with the client in the log and the scheme it came by in the answer."""
+    target = f"/echo/{dialect}-{secure}"
+    with front.connect(secure) as peer:
+        head = shake_hands(peer, dialect, target)
+        scheme = b"wss" if secure else b"ws"
+        if dialect.startswith("hixie"):
+            assert b"Location: %b://localhost%b\r\n" % (scheme, target.encode()) in head
+        talk(peer, dialect)
+    assert f" {CLIENT}" in front.logged(f"opened {target} in {dialect}")
+
+
+def test_the_eight_bytes_may_come_once_the_head_has_been_seen(front: Front) -> None:
+    with front.connect() as peer:
+        shake_hands(peer, "hixie-76", "/echo", apart=True)
+        talk(peer, "hixie-76")
+
+
+def test_the_end_gets_through(front: Front) -> None:
+    with front.connect() as peer:
+        shake_hands(peer, "hixie-76", "/echo")
+        peer.sendall(b"\xff\x00")
+        assert read_all(peer) == b"\xff\x00"
+
+
+def test_a_refusal_gets_through(front: Front) -> None:
+    with front.connect() as peer:
+        peer.sendall(whole_request("hixie-76", target="/echo", origin="http://elsewhere.example"))
+        assert status_of(read_until(peer, b"\r\n\r\n")) == 403
+
+
+def test_nginx_keeps_its_connections_and_mixes_nothing_up(nginx: Front) -> None:
+    """Pages and conversations in turn, on connections that are kept on the client's side too."""
+    with nginx.connect() as pages:
+        for round_ in range(5):
+            pages.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert status_of(read_until(pages, b"\r\n\r\n")) == 200
+            assert read_exactly(pages, len(PAGE)) == PAGE
+            with nginx.connect() as peer:
+                dialect = NAMES[round_ % len(NAMES)]
+                shake_hands(peer, dialect, "/echo")
+                talk(peer, dialect)
+            with nginx.connect() as peer:  # refused, and its eight bytes are nobody's request
+                peer.sendall(whole_request("hixie-76", target="/none"))
+                assert status_of(read_until(peer, b"\r\n\r\n")) in (403, 404)
+
+
+def test_nginx_lets_no_client_say_who_it_is(nginx: Front) -> None:
+    lies = ["X-Forwarded-For: 203.0.113.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: a.b"]
+    with nginx.connect() as peer:
+        asked = request("hixie-75", *lies, "Forwarded: for=203.0.113.2", target="/echo/lies")
+        peer.sendall(asked)
+        head = read_until(peer, b"\r\n\r\n")
+    assert b"WebSocket-Location: ws://example.com/echo/lies\r\n" in head
+    assert CLIENT in nginx.logged("opened /echo/lies")
+    assert "203.0.113" not in nginx.log
+
+
+def test_secure_location_does_where_nothing_is_believed(tmp_path: Path) -> None:
+    """nginx ends TLS, and the daemon takes nothing from it but bytes."""
+    with (
+        behind_nginx(tmp_path, "--secure-location", trusted="192.0.2.1") as front,
+        front.connect(secure=True) as peer,
+    ):
+        for dialect in ("hixie-76",):
+            head = shake_hands(peer, dialect, "/echo/x")
+            assert b"Sec-WebSocket-Location: wss://localhost/echo/x\r\n" in head
+            talk(peer, dialect)
+        assert f"{CLIENT}" not in front.logged("opened /echo/x")
+
+
+def test_haproxy_finds_it_healthy_and_says_nothing_of_that(haproxy: Front) -> None:
+    """Its checks are connections too, with a header that says LOCAL or none at all."""
+    with haproxy.connect() as peer:
+        shake_hands(peer, "rfc6455", "/echo/health")
+    time.sleep(2.5)  # a check is made every two seconds
+    assert "DOWN" not in haproxy.log
+    assert "refused: expected a header" not in haproxy.log
+    assert "Traceback" not in haproxy.log
+
+
+def test_who_goes_around_haproxy_is_not_served(haproxy: Front) -> None:
+    with socket.create_connection(("127.0.0.1", haproxy.behind), PATIENCE) as peer:
+        peer.sendall(whole_request("hixie-76"))
+        assert read_all(peer) == b""
+    assert haproxy.logged("refused: expected a header of the PROXY protocol")
+
+
+# The unit.
+
+
+def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
+    """Its commands, with our paths: the first looks, the second runs until it is asked to stop."""
+    port = free_port()
+    pages = tmp_path / "www"
+    pages.mkdir()
+    configuration = written(tmp_path, "hixie.toml", {"8080": port, "/srv/www": pages})
+    replaced = {
+        "/opt/hixie/bin/twistd": program("twistd"),
+        "/etc/hixie.toml": configuration,
+    }
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(written(tmp_path, "hixie.service", replaced))
+    look, start = (shlex.split(unit["Service"][key]) for key in ("ExecStartPre", "ExecStart"))
+    looked = subprocess.run(look, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert "serve             /echo=echo" in looked.stdout.splitlines()
+    with (tmp_path / "output").open("wb") as output:
+        process = subprocess.Popen(start, cwd=tmp_path, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while f"starting on {port}" not in (tmp_path / "output").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(PATIENCE) == -15  # success to systemd
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_systemd_knows_every_word_of_the_unit(tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        components.missing("systemd-analyze", "Debian: systemd")
+    unit = written(tmp_path, "hixie.service", {"/opt/hixie/bin/twistd": program("twistd")})
+    result = subprocess.run(
+        [verify, "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+    assert "hixie.service" not in result.stderr

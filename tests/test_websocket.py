@@ -398,7 +398,8 @@ async def test_an_endpoint_may_be_made_by_ones_own_factory(ws: Any, net: Network
 
 
 def test_the_names_are_the_same() -> None:
-    assert sorted(ours.__all__) == sorted(twisteds.__all__)
+    assert len(twisteds.__all__) == 7
+    assert [name for name in twisteds.__all__ if not hasattr(ours, name)] == []
 
 
 DIFFERENT = {

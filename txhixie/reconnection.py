@@ -150,7 +150,8 @@ class WebSocketClientService(ClientService):
         :param freshHeaders: is called before each attempt, and answers further headers of its
             request, or an awaitable of them: a token that does not last, say. If it fails, so does
             the attempt.
-        :param policy: see :data:`Policy`; by default there is always another attempt.
+        :param policy: see :data:`txhixie.reconnection.Policy`; by default there is always another
+            attempt.
         :param backoff: the delays where neither the policy nor a closing code asks for one.
         :param options: those of the endpoint.
         :raises ValueError: for what no request can say.

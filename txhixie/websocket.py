@@ -25,12 +25,10 @@ from zope.interface import implementer
 from . import endpoints
 from .client import ClientOptions
 from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused
-from .interfaces import (
-    Application_co,
-    WebSocketClientFactory,
-    WebSocketProtocol,
-    WebSocketTransport,
-)
+from .interfaces import Application_co  # the next three are to be had here too
+from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
+from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
+from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
 from .limits import Limits
 from .proxies import Proxy
 from .refused import RefusedResponse
@@ -38,16 +36,6 @@ from .server import ServerOptions
 from .way import Way
 from .web import ByRequest, HixieResource
 from .wire.url import parse_url, without_credentials
-
-__all__ = [
-    "ConnectionRejected",
-    "WebSocketClientEndpoint",
-    "WebSocketClientFactory",
-    "WebSocketProtocol",
-    "WebSocketResource",
-    "WebSocketServerFactory",
-    "WebSocketTransport",
-]
 
 A = TypeVar("A", bound=WebSocketProtocol)
 

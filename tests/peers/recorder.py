@@ -9,18 +9,17 @@ from typing import TypeAlias, cast
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import DeferredQueue, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredQueue, maybeDeferred
 from twisted.internet.defer import TimeoutError as OutOfTime
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.python.failure import Failure
 
 from peers.peer import PATIENCE, Server, within
 from txhixie import (
-    HixieClientFactory,
-    HixieClientProtocol,
     HixieServerFactory,
     Limits,
     Refusal,
+    WebSocketClientEndpoint,
     WebSocketTransport,
 )
 from txhixie.extensions import DEFAULT_EXTENSIONS
@@ -111,9 +110,9 @@ async def connected(
 ) -> Recorder:
     """Our client's application, once it may talk to this server; else the client's error."""
     applications = Recorders()
-    factory = HixieClientFactory(
+    endpoint = WebSocketClientEndpoint.new(
+        reactor,
         server.url(path),
-        applications,
         dialect=dialect,
         origin="http://127.0.0.1",
         subprotocols=subprotocols,
@@ -121,9 +120,7 @@ async def connected(
         binary=binary,
         extensions=extensions,
     )
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", server.port)
-    protocol = cast(HixieClientProtocol, await within(PATIENCE, endpoint.connect(factory)))
-    await within(PATIENCE, protocol.whenOpen())
+    await within(PATIENCE, Deferred.fromCoroutine(endpoint.connect(applications)))
     return await applications.opened()
 
 

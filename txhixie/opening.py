@@ -251,7 +251,7 @@ class ClientOpening:
 
 def asked_of(head: Head, host: str) -> Head:
     """The same request with another ``Host``."""
-    first, *lines = head.raw[:-4].split(b"\r\n")
+    first, *lines = head[:-4].split(b"\r\n")
     kept = [line for line in lines if line.partition(b":")[0].lower() != b"host"]
     return Head(b"\r\n".join([first, b"Host: " + host.encode("ascii"), *kept]) + b"\r\n\r\n")
 
@@ -260,7 +260,7 @@ def last_request(head: Head) -> Head:
     """The same request with ``Connection: close`` in place of what it said of the connection."""
     lines = [
         line
-        for line in head.raw[:-4].split(b"\r\n")
+        for line in head[:-4].split(b"\r\n")
         if line.partition(b":")[0].lower() not in (b"connection", b"keep-alive")
     ]
     return Head(b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n")

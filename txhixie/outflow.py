@@ -39,6 +39,10 @@ _MOST_HELD: Final = 64 * 1024
 as many as with a send each); beyond this many bytes they leave at once, so that a transport that
 is full can say so before a peer's 64 KiB of tiny questions have all been answered at length."""
 
+_OPEN, _DRAINING, _CLOSING, _DROPPED = range(4)
+"""How far its end is: not begun; once what was written has gone; once what was read has been worked
+off; begun below."""
+
 
 @implementer(IPushProducer)
 class Outflow:
@@ -49,16 +53,14 @@ class Outflow:
     """
 
     __slots__ = (
-        "_closing",
         "_deadline",
         "_direct",
-        "_dropped",
-        "_dropping",
         "_held",
         "_owner",
         "_patient",
         "_producer",
         "_size",
+        "_stage",
         "_transport",
         "_unsent",
         "full",
@@ -77,9 +79,7 @@ class Outflow:
         self._held: list[bytes] | None = None
         self._size = 0
         self._unsent = 0  # bytes since the transport was full
-        self._closing = False
-        self._dropping = False
-        self._dropped = False
+        self._stage = _OPEN
         self._patient = True
         self.full = False
         transport.registerProducer(self, True)
@@ -115,7 +115,7 @@ class Outflow:
         """
         self._flush()
         self._held = None
-        if self._closing:
+        if self._stage == _CLOSING:
             self._end(read)
 
     def write(self, data: bytes) -> None:
@@ -168,7 +168,7 @@ class Outflow:
             and transport.connected
             and not transport.TLS
             and not transport.disconnecting
-            and not self._dropped
+            and self._stage == _OPEN
         )
 
     def _overflows(self, size: int) -> bool:
@@ -233,7 +233,7 @@ class Outflow:
         if abort:
             self._giveUp()
         elif self.full:
-            self._dropping = True
+            self._stage = _DRAINING
         elif linger or not self._isFree():
             self._close(linger)
         else:
@@ -248,12 +248,12 @@ class Outflow:
         """
         self._owner = None  # an end of its own is on its way
         self._transport.disconnecting = True
-        self._closing = True
+        self._stage = _CLOSING
         if self._held is None:
             self._end()
 
     def _end(self, read: bool = False) -> None:
-        self._closing = False
+        self._stage = _DROPPED
         transport = self._transport
         if read:
             transport.connectionLost(connectionDone)
@@ -291,7 +291,7 @@ class Outflow:
 
     def _close(self, linger: bool) -> None:
         transport = self._transport
-        self._dropped = True
+        self._stage = _DROPPED
         # Over TLS, loseConnection waits for ever for a producer to finish.
         transport.unregisterProducer()
         closeHalf = getattr(transport, "loseWriteConnection", None) if linger else None
@@ -333,7 +333,7 @@ class Outflow:
         if self.full:
             self.full = False
             self._unsent = 0
-            if self._dropping:
+            if self._stage == _DRAINING:
                 self._close(linger=True)
                 return
             below = getattr(self._transport, "transport", None)
@@ -351,7 +351,7 @@ class Outflow:
         """The connection has ended: there is nobody left to send to, or to tell of it."""
         self.deadline(None)
         self._owner = None
-        self._dropping = False
+        self._stage = _DROPPED
         producer, self._producer = self._producer, None
         if producer is not None:
             try:

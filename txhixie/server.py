@@ -201,7 +201,7 @@ class HixieServerProtocol(HixieProtocol):
         protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
         if protocol is None:
             # To HEAD the answer is the same, without its body (RFC 9110 section 9.3.2).
-            why = "" if found.head.raw.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
+            why = "" if found.head.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
             self._refuse(Refusal(404, why))
             return
         self._outflow.deadline(None)

@@ -167,13 +167,13 @@ class AnswerReader:
         self._expected = expected[len(data) :]
 
     def _judge(self, head: Head) -> None:
-        match = _STATUS.match(head.raw)
+        match = _STATUS.match(head)
         if match is None:
             raise MalformedHead("the first line is no status line")
         status = int(match[2])
         fields = head.fields(self._limits.head_fields)
         if 100 <= status < 200 and status != 101:  # "wait": the answer is still to come
-            self._left -= len(head.raw)
+            self._left -= len(head)
             self._reader = HeadReader(self._left)
             self._expected = _BEGINNING
             return

@@ -82,7 +82,7 @@ class Hixie75:
         """
         head, fields = request.head, request.fields
         target = read_target(request)
-        if not head.raw.startswith(FIXED_LINES, len(head.start_line) + 2):
+        if not head.startswith(FIXED_LINES, len(head.start_line) + 2):
             raise MalformedHead(
                 "a request without keys has 'Upgrade: WebSocket' and 'Connection: Upgrade' as its "
                 "second and third line, to the letter"
@@ -134,9 +134,9 @@ class Hixie75:
             ``protocol-mismatch``.
         :raises Refused: for a status that is not 101.
         """
-        if not head.raw.startswith(_STATUS_LINE):
+        if not head.startswith(_STATUS_LINE):
             self._judge_status(head)
-        lines = head.raw[len(_STATUS_LINE) : len(_STATUS_LINE) + len(FIXED_LINES)]
+        lines = head[len(_STATUS_LINE) : len(_STATUS_LINE) + len(FIXED_LINES)]
         if lines != FIXED_LINES and not (self._lenient and lines.lower() == FIXED_LINES.lower()):
             raise BadAnswer("prefix", "the second and third line are not the draft's")
         fields = answer_fields(head)

@@ -125,7 +125,7 @@ class _Way:
 
 
 def _head_lines(head: Head) -> Iterator[str]:
-    for line in head.raw.decode("latin-1").split("\r\n")[:-2]:
+    for line in head.decode("latin-1").split("\r\n")[:-2]:
         name, _, _ = line.partition(":")
         shown = f"{name}: ..." if name.strip().lower() in _SECRET else line
         yield ascii(shown)[1:-1]

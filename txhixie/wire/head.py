@@ -74,26 +74,18 @@ class Fields(dict[bytes, bytes]):
         return token in [member.strip(b" \t") for member in members]
 
 
-class Head:
-    """
-    A whole head, start line to blank line.
+class Head(bytes):
+    """A whole head, start line to blank line: its bytes, and what can be asked of them."""
 
-    :ivar raw: its bytes, the blank line's CR LF included.
-    """
-
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"Head({self.raw!r})"
+        return f"Head({super().__repr__()})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Head) and self.raw == other.raw
-
-    def __hash__(self) -> int:
-        return hash(self.raw)
+    @property
+    def raw(self) -> bytes:
+        """The bytes alone, the blank line's CR LF included: what transports take."""
+        return self[:]
 
     @classmethod
     def of(cls, start_line: bytes, pairs: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
@@ -103,12 +95,12 @@ class Head:
 
     def extended(self, other: Head) -> Head:
         """This head with the other's fields after its own."""
-        return Head(self.raw[:-2] + other.raw[len(other.start_line) + 2 :])
+        return Head(self[:-2] + other[len(other.start_line) + 2 :])
 
     @property
     def start_line(self) -> bytes:
         """The first line, without its end."""
-        return self.raw[: self.raw.index(b"\r\n")]
+        return self[: self.index(b"\r\n")]
 
     def fields(self, most: int | None = None) -> Fields:
         """
@@ -119,11 +111,10 @@ class Head:
             before a colon, a line without one, or too many of them. A name may be empty here:
             the drafts give that a check of its own.
         """
-        raw = self.raw
-        start = raw.index(b"\r\n") + 2
-        found = _FIELD.findall(raw, start)
+        start = self.index(b"\r\n") + 2
+        found = _FIELD.findall(self, start)
         # A line that is none, or a bare CR or LF somewhere, leaves fewer matches than line ends.
-        if len(found) != raw.count(b"\n", start) - 1:
+        if len(found) != self.count(b"\n", start) - 1:
             raise MalformedHead("a line is no 'name: value', or holds a control character")
         if most is not None and len(found) > most:
             raise MalformedHead(f"more than {most} fields")
@@ -154,7 +145,7 @@ def read_request(head: Head, most: int | None = None) -> Request:
     :raises MalformedHead: when it is no request.
     :raises UnsupportedVersion: for HTTP/2's preface and whatever else is not HTTP/1.
     """
-    match = _REQUEST_LINE.match(head.raw)
+    match = _REQUEST_LINE.match(head)
     if match is None:
         raise MalformedHead("the first line is no request line")
     method, target, major, minor = match.groups()
@@ -199,7 +190,7 @@ class HeadReader:
         if end >= 0:
             end += len(END)
             self._data = b""
-            return Head(bytes(held[:end])), bytes(held[end:])
+            return Head(held[:end]), bytes(held[end:])
         if held and held[0] not in TOKEN:
             raise MalformedHead("this is not HTTP")
         if _BARE_LF.search(held, max(0, self._seen - 1)):

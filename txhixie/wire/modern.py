@@ -61,7 +61,6 @@ class ModernFraming:
         "_key",
         "_left",
         "_limit",
-        "_masks",
         "_now",
         "_position",
         "_ready",
@@ -98,10 +97,9 @@ class ModernFraming:
         """
         self._limit = limit
         self._transformed_limit = max(limit, transformed_limit)
-        self._masks = side == Side.CLIENT
         self._strict_masks = strict_masks
         self._strict_lengths = strict_lengths
-        self._entropy = entropy
+        self._entropy = entropy if side == Side.CLIENT else None  # who has it, masks
         self._data = b""
         self._position = 0
         self._ready = _NOTHING  # frames that were read and not taken
@@ -123,7 +121,7 @@ class ModernFraming:
 
     def _batches(self) -> Iterator[Iterator[Frame]]:
         """Iterators, not lists: in the one in ``_ready`` is what nobody has taken yet."""
-        masked, limit = not self._masks, self._limit
+        masked, limit = self._entropy is None, self._limit
         yield self._ready
         while self._position < len(self._data):
             data, position = self._data, self._position
@@ -163,8 +161,8 @@ class ModernFraming:
             raise FrameError(f"unknown opcode 0x{data[position] & _OPCODE:x}")
         opcode, final, reserved = kind
         self._check(opcode, final, reserved, size)
-        if self._strict_masks and (second >= _MASKED) == self._masks:
-            raise FrameError("a frame with a mask" if self._masks else "a frame without a mask")
+        if self._strict_masks and (second < _MASKED) == (self._entropy is None):
+            raise FrameError("a frame with" + ("out a mask" if second < _MASKED else " a mask"))
         limit = self._limit
         if reserved or (self.reserved and opcode == CONTINUATION):
             limit = self._transformed_limit  # the message has its own, as it is meant
@@ -225,7 +223,7 @@ class ModernFraming:
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`."""
-        if not self._masks:
+        if self._entropy is None:
             return write_plain(opcode, payload, final, reserved)
         first = opcode | reserved | _FINAL if final else opcode | reserved
         key = self._entropy(4)

@@ -102,6 +102,19 @@ def python_with(name: str, get: str | None = None) -> Path:
     missing(name, get or f"tests/peers/install (PyPI: {name})")
 
 
+def autobahn() -> Path:
+    return python_with("autobahn")
+
+
+def txws() -> Path:
+    return python_with("txws", "tests/peers/install (PyPI: txWS)")
+
+
+def wsproto() -> Path:
+    """What twisted.web.websocket is built on."""
+    return python_with("wsproto")
+
+
 def node() -> Path:
     return program("node", get="Debian: nodejs")
 

@@ -140,7 +140,8 @@ def is_option(name: str) -> bool:
 def words(name: str) -> list[str]:
     """The words of a name, in either way of joining them; ``base64`` is one."""
     return [
-        word.lower() for word in re.findall(r"[Bb]ase64|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
+        word.lower()
+        for word in re.findall(r"[Bb]ase64|BASE64|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
     ]
 
 

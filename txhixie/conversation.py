@@ -33,8 +33,9 @@ from .wire.frame import (
 )
 
 Event: TypeAlias = tuple[int, str | bytes]
-"""What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)`` or
-``(Opcode.PONG, bytes)``. A tuple, for speed."""
+"""What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
+``(Opcode.PONG, bytes)`` or, where that is not answered here, ``(Opcode.PING, bytes)``. A tuple, for
+speed."""
 
 
 class Conversation:
@@ -46,6 +47,7 @@ class Conversation:
     :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
     :ivar framing: the codec.
     :ivar heard: something has come since somebody last set this to ``False``.
+    :ivar answers_pings: whether pings are answered here; otherwise they are events.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class Conversation:
         "_port",
         "_side",
         "_transform",
+        "answers_pings",
         "ended",
         "framing",
         "heard",
@@ -96,6 +99,7 @@ class Conversation:
         self._pong: bytes | None = None  # the latest that waits for the way out to be free
         self.ended: Ended | None = None
         self.heard = False
+        self.answers_pings = True
         self.received = 0
         self.sent = 0
 
@@ -154,7 +158,7 @@ class Conversation:
         """What is not a plain message in one frame: control frames, and parts of messages."""
         if opcode <= BINARY:
             return self._gather(opcode, payload, final, reserved, whole)
-        if opcode == PONG:
+        if opcode == PONG or (opcode == PING and not self.answers_pings):
             return opcode, payload
         if opcode == PING:
             self._answer_ping(payload)
@@ -237,13 +241,20 @@ class Conversation:
         :raises NotOpen: once the end has begun.
         :raises CannotCarry: in a dialect without pings, or for a longer payload.
         """
+        self._send_control(PING, payload)
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping, where that is not done here; as :meth:`ping`."""
+        self._send_control(PONG, payload)
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
         if self.ended is not None:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
             raise CannotCarry(f"{self._dialect.name} has no pings")
         if len(payload) > MOST_CONTROL:
             raise CannotCarry(f"a ping carries at most {MOST_CONTROL} bytes")
-        self._port.write(self.framing.encode(PING, payload))
+        self._port.write(self.framing.encode(opcode, payload))
 
     @property
     def has_pings(self) -> bool:

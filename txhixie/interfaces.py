@@ -87,6 +87,15 @@ class WebSocketTransport(Protocol):
         :raises txhixie.errors.CannotCarry: in the Hixie dialects, which have none.
         """
 
+    def pong(self, payload: bytes) -> None:
+        """
+        Answer a ping, if the application is a :class:`PingListener`: otherwise that has been done.
+
+        :raises txhixie.errors.NotOpen: as for text.
+        :raises txhixie.errors.CannotCarry: as for pings.
+        """
+        ...
+
     def loseConnection(self, code: int = 1000, reason: str = "") -> None:
         """
         Close the dialect's way, after what was sent. Nothing is delivered any more.
@@ -159,6 +168,17 @@ class WebSocketProtocol(Protocol):
 
         :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
         """
+
+
+class PingListener(Protocol):
+    """
+    What an application may be besides: one that is told of pings, and has to answer them with
+    ``transport.pong``. For whoever passes them on; all others are better served without it.
+    """
+
+    def pingReceived(self, payload: bytes) -> None:
+        """The peer asks for a sign of life, and waits for the same payload."""
+        ...
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..dialects import named
+from ..errors import Refused, TunnelRefused
 from ..handshake.offer import NOTHING_MORE, Agreement
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
 from ..wire.frame import Close, CloseCode
@@ -22,6 +23,7 @@ from . import pair
 from .closing import CLIENT_GONE, passed_on
 from .outage import UNREACHED, Outages
 from .pair import PAIR, Core
+from .refusing import handed_on
 
 
 class Backend(pair.Backend, Protocol):
@@ -35,14 +37,18 @@ class Backend(pair.Backend, Protocol):
             its messages once ``resume`` was called.
         """
 
-    def textMessageReceived(self, message: str) -> None:
-        """The client has said this."""
+    @property
+    def ping(self) -> Callable[[bytes], None] | None:
+        """Takes a client's ping, to be answered by the backend; ``None``: it is answered here."""
 
-    def bytesMessageReceived(self, data: bytes) -> None:
-        """The client has said this."""
-
-    def pongReceived(self, payload: bytes) -> None:
+    def pong(self, payload: bytes) -> None:
         """The client has answered a ping that was not ours."""
+
+    def sendTextMessage(self, message: str) -> None:
+        """The client has said this. It never fails."""
+
+    def sendBytesMessage(self, data: bytes) -> None:
+        """The client has said this. It never fails."""
 
     def pauseReading(self) -> None:
         """The way to the client is full."""
@@ -61,6 +67,10 @@ class Crossing:
     """
 
     transport: WebSocketTransport
+    textMessageReceived: Callable[[str], None]
+    bytesMessageReceived: Callable[[bytes], None]
+    pongReceived: Callable[[bytes], None]
+    pingReceived: Callable[[bytes], None]
 
     def __init__(
         self,
@@ -81,10 +91,6 @@ class Crossing:
         self._timer: IDelayedCall | None = None
         self._agreement = NOTHING_MORE
         self.pair = PAIR(Core(self, backend, self._deadline, connectTimeout, drainTimeout))
-        # Straight to the backend's side: each message would pay for the way through here.
-        self.textMessageReceived: Callable[[str], None] = backend.textMessageReceived
-        self.bytesMessageReceived: Callable[[bytes], None] = backend.bytesMessageReceived
-        self.pongReceived: Callable[[bytes], None] = backend.pongReceived
 
     def begin(self) -> Deferred[Decision]:
         """
@@ -124,12 +130,22 @@ class Crossing:
     def admit(self) -> None:
         """Let it in, on the backend's conditions."""
         self._outages.served()
+        backend = self._backend
+        # Straight to the backend's side: each message would pay for the way through here.
+        self.textMessageReceived = backend.sendTextMessage
+        self.bytesMessageReceived = backend.sendBytesMessage
+        self.pongReceived = backend.pong
+        if backend.ping is not None:
+            self.pingReceived = backend.ping
         agreed = self._agreement
         self._decision.callback(Accepted(self, agreed.subprotocol, agreed.headers))
 
     def refuse(self, error: Exception) -> None:
         """Say why not; what is no backend's fault is a 500, and a traceback."""
-        if isinstance(error, UNREACHED):
+        if isinstance(error, Refused) and not isinstance(error, TunnelRefused):
+            self._outages.served()
+            self._decision.callback(handed_on(error))
+        elif isinstance(error, UNREACHED):
             self._decision.callback(self._outages.failed(error))
         else:
             self._decision.errback(error)

@@ -44,6 +44,7 @@ class Stream(Protocol):
 
     _log = Logger()
 
+    ping = None
     transport: Any
 
     def __init__(
@@ -160,12 +161,18 @@ class Stream(Protocol):
 
     # What the client says.
 
-    def textMessageReceived(self, message: str) -> None:
+    def sendTextMessage(self, message: str) -> None:
         """Some of the client's stream."""
-        self.bytesMessageReceived(message)
+        self._send(message)
 
-    def bytesMessageReceived(self, message: str | bytes) -> None:
+    def sendBytesMessage(self, data: bytes) -> None:
         """Some of the client's stream."""
+        self._send(data)
+
+    def pong(self, payload: bytes) -> None:
+        """A stream has no pings."""
+
+    def _send(self, message: str | bytes) -> None:
         try:
             data = self._coding.decode(message)
         except FrameError as error:
@@ -173,9 +180,6 @@ class Stream(Protocol):
             self._crossing.pair.client_left(Close(error.code))
         else:
             self.transport.write(data)
-
-    def pongReceived(self, payload: bytes) -> None:
-        """A stream has no pings."""
 
     # What the machine asks.
 

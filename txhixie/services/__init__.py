@@ -8,6 +8,7 @@ from typing import Final
 
 from ..settings import nearest
 from .echo import buildEcho
+from .gateway import GATEWAY_OPTIONS, buildGateway
 from .service import Service
 from .static import buildStatic
 from .tcp import STREAM_OPTIONS, buildStream
@@ -15,6 +16,7 @@ from .tcp import STREAM_OPTIONS, buildStream
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic),
+    Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, buildGateway),
     Service("stream", (), STREAM_OPTIONS, buildStream),
 )  # fmt: skip
 """Every service there is. A new one is a file beside this one and a row here."""

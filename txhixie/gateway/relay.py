@@ -1,0 +1,223 @@
+"""A backend that speaks WebSocket: one conversation of one client's, in a dialect of its own.
+
+It is the application of that conversation, and carries out what the pair's machine asks of the
+backend's side. Messages pass whole, text as text and binary as binary.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..dialects import Dialect
+from ..endpoints import WebSocketClientEndpoint
+from ..errors import CannotCarry, NotOpen
+from ..handshake.offer import Agreement
+from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
+from ..wire.frame import Close, CloseCode
+from .closing import BACKEND_GONE, passed_on
+from .crossing import Crossing
+
+M = TypeVar("M")
+
+REFUSE: Final = "refuse"
+AS_BASE64: Final = "base64"
+BINARY_RULES: Final = (REFUSE, AS_BASE64)
+"""What becomes of a binary message towards a dialect that has none: it ends both conversations with
+1003, or is sent as text of base64. Text from there stays text: it may be just that."""
+
+
+@implementer(IPushProducer)
+class Relay:
+    """
+    The backend's side. As a producer it stands for the client, who is paused while the backend does
+    not read.
+
+    :ivar transport: the backend's.
+    """
+
+    _log = Logger()
+
+    stage = "handshake"
+    transport: WebSocketTransport
+    textMessageReceived: Callable[[str], None]
+    bytesMessageReceived: Callable[[bytes], None]
+    pingReceived: Callable[[bytes], None]
+    sendTextMessage: Callable[[str], None]
+    sendBytesMessage: Callable[[bytes], None]
+    pong: Callable[[bytes], None]
+
+    def __init__(
+        self, endpoint: WebSocketClientEndpoint, dialect: Dialect, binary: str, relaysPings: bool
+    ) -> None:
+        """
+        :param dialect: that of the endpoint.
+        :param binary: one of :data:`BINARY_RULES`.
+        :param relaysPings: pings pass as well: both dialects have them. Otherwise they are
+            answered on either side.
+        """
+        self._endpoint = endpoint
+        self._dialect = dialect
+        self._binary = binary
+        self._kept: list[str | bytes] | None = []  # while the client's conversation is not open
+        self.textMessageReceived = self.bytesMessageReceived = self._keep
+        self.ping: Callable[[bytes], None] | None = None
+        if relaysPings:
+            self.ping = self._ping
+            self.pingReceived = self._pingReceived
+
+    # Reaching it.
+
+    def reach(self, crossing: Crossing) -> Deferred[Agreement]:
+        """
+        Connect and shake hands.
+
+        :return: fires with the subprotocol that the backend has chosen and its cookies. Fails as
+            :meth:`txhixie.WebSocketClientEndpoint.connect` does.
+        """
+        self._crossing = crossing
+        self._reaching = Deferred.fromCoroutine(self._reach())
+        return self._reaching
+
+    async def _reach(self) -> Agreement:
+        await self._endpoint.connectApplication(self)
+        agreed = cast(Agreement, self.transport.agreement)
+        cookies = tuple((b"Set-Cookie", v) for name, v in agreed.headers if name == b"set-cookie")
+        return Agreement(agreed.subprotocol, cookies)
+
+    def cancel(self) -> None:
+        """Whatever is waited for."""
+        self._reaching.cancel()
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """It is connected."""
+        self.transport = transport
+
+    def negotiationFinished(self) -> None:
+        """It has agreed; it is not read from until there is somebody to read for."""
+        transport = self.transport
+        transport.pauseProducing()
+        transport.attachProducer(self)
+        self.sendTextMessage = passing(transport.sendTextMessage)
+        self.sendBytesMessage = self._carrying(transport)
+        self.pong = passing(transport.pong)
+
+    # What the backend says, and how it ends.
+
+    def _keep(self, message: str | bytes) -> None:
+        """It comes before there is anybody to hear it: a connection that ends says what it has."""
+        if self._kept is not None:
+            self._kept.append(message)
+
+    def _pingReceived(self, payload: bytes) -> None:
+        """It waits for a pong of the client's."""
+        if self._kept is None:
+            passing(self._crossing.transport.ping)(payload)
+
+    def pongReceived(self, payload: bytes) -> None:
+        """It has answered the client's ping, or says that it lives."""
+        if self.ping is not None and self._kept is None:
+            passing(self._crossing.transport.pong)(payload)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It has gone."""
+        ended = cast("CleanClose | AbruptClose", reason.value).ended
+        self._crossing.pair.backend_lost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
+
+    # What the client says.
+
+    def _ping(self, payload: bytes) -> None:
+        passing(self.transport.ping)(payload)
+
+    def _refuseBinary(self, dialect: str) -> None:
+        self._log.info("a binary message, and {dialect} has none: ended", dialect=dialect)
+        self._crossing.pair.backend_ended(Close(CloseCode.UNSUPPORTED, "no binary is carried here"))
+
+    def _carrying(self, transport: WebSocketTransport) -> Callable[[bytes], None]:
+        """A way for binary, which goes by the rule where there is none."""
+
+        def refuse(data: bytes) -> None:
+            self._refuseBinary(transport.offer.dialect)
+
+        def asText(data: bytes) -> None:
+            transport.sendTextMessage(b64encode(data).decode("ascii"))
+
+        return passing(
+            transport.sendBytesMessage, passing(asText) if self._binary == AS_BASE64 else refuse
+        )
+
+    # What the machine asks.
+
+    def resume(self) -> None:
+        """There is somebody to read for."""
+        client = self._crossing.transport
+        kept, self._kept = self._kept or [], None
+        self.textMessageReceived = passing(client.sendTextMessage)
+        self.bytesMessageReceived = self._carrying(client)
+        for message in kept:
+            if isinstance(message, str):
+                self.textMessageReceived(message)
+            else:
+                self.bytesMessageReceived(message)
+        if not client.full:
+            self.resumeReading()
+
+    def close(self, close: Close) -> None:
+        """In its dialect's way, after all that was sent."""
+        self.transport.loseConnection(close.code, close.reason)
+
+    def abort(self) -> None:
+        """Nothing that is still to be said or read matters."""
+        self.transport.abortConnection()
+
+    # Who has to wait for whom.
+
+    def pauseReading(self) -> None:
+        """The client does not read."""
+        self.transport.pauseProducing()
+
+    def resumeReading(self) -> None:
+        """The client reads."""
+        if self._kept is None:
+            self.transport.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """The backend does not read: no more is taken from the client."""
+        if self._kept is None:
+            self._crossing.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The backend reads."""
+        if self._kept is None:
+            self._crossing.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """It has gone, of which ``connectionLost`` tells more."""
+
+
+def passing(
+    send: Callable[[M], None], otherwise: Callable[[M], None] | None = None
+) -> Callable[[M], None]:
+    """
+    The same way out, which says nothing when nobody is there any more.
+
+    :param otherwise: what to do with what the dialect does not have; by default, nothing.
+    """
+
+    def passOn(message: M) -> None:
+        try:
+            send(message)
+        except NotOpen:
+            pass  # it is closing, and its own side will be told
+        except CannotCarry:
+            if otherwise is not None:
+                otherwise(message)
+
+    return passOn

@@ -1,0 +1,236 @@
+"""The gateway between dialects: a client in any of them, a backend in another.
+
+Where it goes is the operator's URL; a client has no say in it, but for the path where that URL has
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.ssl import optionsForClientTLS
+
+from ..dialects import DIALECTS, Version, named
+from ..endpoints import WebSocketClientEndpoint
+from ..errors import CannotCarry
+from ..extensions import CLIENT_EXTENSIONS
+from ..forwarded import write_forwarded
+from ..gateway.crossing import Crossing
+from ..gateway.outage import Outages
+from ..gateway.relay import BINARY_RULES, REFUSE, Relay
+from ..handshake.offer import Offer, Pairs, Refusal
+from ..interfaces import Decision
+from ..limits import Limits
+from ..pem import certificateFromPaths, trustRootFromPath
+from ..settings import FLAG, TEXT, Setting, one_of
+from ..wire.url import parse_url
+from .service import Context
+from .tcp import CONNECT_TIMEOUT
+
+CARRIED: Final = ("authorization", "user-agent", "accept-language")
+"""Fields of a client's request that its backend gets if nobody says otherwise; cookies it always
+gets."""
+
+_TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_OURS: Final = re.compile(
+    r"host|origin|cookie|connection|upgrade|content-length|transfer-encoding|"
+    r"(sec-)?websocket-.*|forwarded|x-forwarded-.*|keep-alive|te|trailer|proxy-.*"
+)
+"""Fields that a handshake of ours writes itself, or that end with a connection."""
+
+
+class GatewayService:
+    """Relays everybody to one backend, each client by a connection of its own."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        url: str,
+        *,
+        dialect: str = "rfc6455",
+        proxy: str | None = None,
+        trustRoot: Any = None,
+        clientCertificate: Any = None,
+        origin: str | None = None,
+        headers: Iterable[str] = CARRIED,
+        binary: str = REFUSE,
+        relaysPings: bool = False,
+        compresses: bool = False,
+        lenient: bool = False,
+        connectTimeout: float = CONNECT_TIMEOUT,
+        limits: Limits = Limits(),
+    ) -> None:
+        """
+        :param reactor: whose resolver, sockets and clock are used.
+        :param url: ``ws:`` or ``wss:``. If it has a path, everybody gets there, with the query of
+            his own request where the URL has none; if not, to the path that he asked for.
+        :param dialect: what the backend speaks.
+        :param proxy: the URL of a proxy to go through; never by what the environment says.
+        :param trustRoot: whose word is taken for who the backend is; by default the platform's
+            authorities.
+        :param clientCertificate: who we are, for backends that ask.
+        :param origin: the page on whose behalf we come; by default the client's own.
+        :param headers: names of further fields of the client's request that are carried over.
+        :param binary: what becomes of binary towards a dialect without it, one of
+            :data:`txhixie.gateway.relay.BINARY_RULES`.
+        :param relaysPings: pass pings and pongs on, where both dialects have them, instead of
+            answering them.
+        :param compresses: offer compression to the backend: for one that is far.
+        :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
+        :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
+        :raises ValueError: "expected ..." for what cannot be meant.
+        """
+        self._reactor = reactor
+        self._url = url
+        self._dialect = named(dialect)
+        self._origin = origin
+        self._names = _checked(headers) | {b"cookie"}
+        self._binary = binary
+        self._relaysPings = relaysPings
+        self._connectTimeout = connectTimeout
+        self._drainTimeout = limits.close_timeout + limits.drain_timeout
+        parsed = parse_url(url)
+        tls: dict[str, Any] = {"trustRoot": trustRoot, "clientCertificate": clientCertificate}
+        if parsed.secure and proxy is None:
+            # Once: reading the platform's authorities takes longer than all the rest.
+            tls = {"contextFactory": optionsForClientTLS(parsed.name, **tls)}
+        self._options: dict[str, Any] = {
+            **tls,
+            "proxy": proxy,
+            "anyPort": True,  # the operator knows his backends
+            "dialect": dialect,
+            "extensions": CLIENT_EXTENSIONS if compresses else (),
+            "lenient": lenient,
+            "limits": limits.patient(connectTimeout),
+        }
+        self._hasPath = re.search("://[^/?]*[/?]", url) is not None
+        self._hasQuery = "?" in parsed.resource
+        self._hasCredentials = parsed.credentials is not None
+        WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
+        self._outages = Outages(parsed.location.removesuffix(parsed.resource), reactor)
+
+    def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
+        """Connect; the client is answered when the backend has agreed."""
+        try:
+            endpoint = WebSocketClientEndpoint.new(
+                self._reactor,
+                self._urlFor(offer),
+                origin=self._origin or offer.origin,
+                subprotocols=self._subprotocols(offer),
+                headers=self._headers(offer),
+                **self._options,
+            )
+        except (ValueError, CannotCarry):
+            return Refusal(400, f"this cannot be said in {self._dialect.name}\n")
+        pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
+        relay = Relay(endpoint, self._dialect, self._binary, pings)
+        crossing = Crossing(
+            relay, self._outages, self._reactor, self._connectTimeout, self._drainTimeout
+        )
+        return crossing.begin()
+
+    def _urlFor(self, offer: Offer) -> str:
+        if not self._hasPath:
+            return self._url + offer.target
+        query = offer.target.partition("?")[1:]
+        return self._url if self._hasQuery else self._url + "".join(query)
+
+    def _subprotocols(self, offer: Offer) -> tuple[str, ...]:
+        """What can be asked for: tokens, or in the Hixie drafts one string, the client's first."""
+        if not isinstance(self._dialect.marker, Version):
+            return offer.subprotocols[:1]
+        return tuple(name for name in offer.subprotocols if _TOKEN.fullmatch(name.lower()))
+
+    def _headers(self, offer: Offer) -> Pairs:
+        """What the client says of itself, and what we say of it."""
+        names = self._names - ({b"authorization"} if self._hasCredentials else set())
+        carried = [
+            (name.title(), value) for name, value in offer.head.fields().pairs if name in names
+        ]
+        return (*carried, *write_forwarded(offer.client, offer.secure, offer.host))
+
+
+GATEWAY_OPTIONS: Final = (
+    Setting(
+        "dialect",
+        one_of(dialect.name for dialect in DIALECTS),
+        "What the backend speaks.",
+        "rfc6455",
+    ),
+    Setting("proxy", TEXT, "The URL of an HTTP proxy to go through.", "none"),
+    Setting(
+        "trust-roots",
+        TEXT,
+        "A file or directory of certificates, whose word is taken for who the backend is.",
+        "the platform's authorities",
+    ),
+    Setting("certificate", TEXT, "A file that says who we are, for backends that ask."),
+    Setting("private-key", TEXT, "The file of its key, if that is another."),
+    Setting("origin", TEXT, "The origin told to the backend.", "the client's"),
+    Setting(
+        "headers",
+        TEXT,
+        "Fields of the client's request that the backend gets besides its cookies, with commas.",
+        ",".join(CARRIED),
+    ),
+    Setting(
+        "binary",
+        one_of(BINARY_RULES),
+        "What becomes of a binary message towards a side whose dialect has none.",
+        REFUSE,
+    ),
+    Setting(
+        "pings",
+        one_of(("answer", "relay")),
+        "Whether pings are answered here, or passed on where both sides have them.",
+        "answer",
+    ),
+    Setting("compress", FLAG, "Offer compression to the backend."),
+    Setting("lenient", FLAG, "Take answers that are known to be nearly right (Netty's hixie-76)."),
+)
+
+
+def buildGateway(
+    reactor: Any, description: str, options: Mapping[str, Any], context: Context
+) -> GatewayService:
+    """
+    The row's builder.
+
+    :raises ValueError: as :class:`GatewayService`, and for files that do not hold what they should.
+    """
+    trust, certificate = options.get("trust-roots"), options.get("certificate")
+    try:
+        return GatewayService(
+            reactor,
+            description,
+            dialect=options.get("dialect", "rfc6455"),
+            proxy=options.get("proxy"),
+            trustRoot=trust and trustRootFromPath(trust),
+            clientCertificate=certificate
+            and certificateFromPaths(certificate, options.get("private-key")),
+            origin=options.get("origin"),
+            headers=[name.strip() for name in options["headers"].split(",")]
+            if "headers" in options
+            else CARRIED,
+            binary=options.get("binary", REFUSE),
+            relaysPings=options.get("pings") == "relay",
+            compresses=options.get("compress", False),
+            lenient=options.get("lenient", False),
+            connectTimeout=context.connectTimeout,
+            limits=context.limits,
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"expected ws://HOST:PORT or wss://HOST:PORT: {error}") from None
+
+
+def _checked(names: Iterable[str]) -> frozenset[bytes]:
+    """
+    :raises ValueError: "expected ..." for a name that is none, or that we write ourselves.
+    """
+    for name in names:
+        if not _TOKEN.fullmatch(name.lower()) or _OURS.fullmatch(name.lower()):
+            raise ValueError(f"headers: expected fields that may be carried over, not {name}")
+    return frozenset(name.lower().encode("ascii") for name in names)

@@ -64,6 +64,9 @@ setup(
             # 42: `datetime` with a time zone in certificates, which the tests of TLS make for
             # themselves: right ones, expired ones, other people's.
             "cryptography>=42",
+            # 70.1: the first that builds a wheel without a package `wheel` beside it; a test looks
+            # into ours.
+            "setuptools>=70.1",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],

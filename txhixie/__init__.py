@@ -45,7 +45,8 @@ from .limits import Limits
 from .protocol import HixieProtocol
 from .proxies import Proxy
 from .reconnection import WebSocketClientService
-from .server import HixieServerFactory, HixieServerProtocol
+from .server import HixieServerProtocol
+from .serverfactory import HixieServerFactory
 from .serving import serve
 from .stream import StreamApplications, StreamClientEndpoint
 from .tunnel import HTTPConnectEndpoint

@@ -23,7 +23,7 @@ from .options import OPTIONS, Said
 from .proxyprotocol import ProxyProtocolReactor
 from .routes import Route, Routes
 from .routing import RoutedApplications, RoutedPages, siteOf
-from .server import HixieServerFactory
+from .serverfactory import HixieServerFactory
 from .services import service_for
 from .services.service import Context
 

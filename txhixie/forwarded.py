@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from .errors import MalformedHead
-from .handshake.offer import Pairs, read_authority, text
+from .handshake.fields import read_authority
+from .handshake.offer import Pairs, text
 from .networks import Networks, read_address
 from .wire.head import Fields
 

@@ -18,7 +18,7 @@ from .interfaces import (
     CleanClose,
 )
 from .mailbox import HIGH_WATER
-from .server import SubprotocolChoice, chosenSubprotocol
+from .serverfactory import SubprotocolChoice, chosenSubprotocol
 
 _log = Logger()
 

@@ -118,7 +118,7 @@ class Stream:
 class StreamApplications:
     """
     Serves a factory's protocols over WebSocket; for
-    :class:`txhixie.server.HixieServerFactory`, which starts and stops it.
+    :class:`txhixie.HixieServerFactory`, which starts and stops it.
     """
 
     def __init__(

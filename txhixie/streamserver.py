@@ -12,7 +12,7 @@ from zope.interface import implementer
 from .dialects import Dialect, named
 from .handshake.offer import Offer
 from .interfaces import Accepted, WebSocketProtocol
-from .server import HixieServerFactory, ServerOptions
+from .serverfactory import HixieServerFactory, ServerOptions
 from .stream import CodingChoice, StreamApplications
 
 

@@ -21,7 +21,8 @@ from .dialects import is_handshake
 from .handshake.offer import Offer, Pairs, Refusal
 from .interfaces import Accepted, WebSocketServerFactory
 from .lifecycle import Ended
-from .server import HixieServerFactory, HixieServerProtocol, ServerOptions
+from .server import HixieServerProtocol
+from .serverfactory import HixieServerFactory, ServerOptions
 from .wire.head import Fields, Head
 
 _KEY3: Final = 8

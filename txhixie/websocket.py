@@ -32,7 +32,7 @@ from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC041
 from .limits import Limits
 from .proxies import Proxy
 from .refused import RefusedResponse
-from .server import ServerOptions
+from .serverfactory import ServerOptions
 from .way import Way
 from .web import ByRequest, HixieResource
 from .wire.url import parse_url, without_credentials

@@ -12,7 +12,8 @@ from support.handshakes import ask, cut, offers, request_of, serve
 from support.wire import request, same_every_way
 from txhixie.dialects import named
 from txhixie.errors import BadAnswer, CannotCarry, EarlyBytes, MalformedHead
-from txhixie.handshake.offer import Agreement, Offer, whole_subprotocol
+from txhixie.handshake.fields import whole_subprotocol
+from txhixie.handshake.offer import Agreement, Offer
 from txhixie.wire.head import Head
 
 NAMES = ["hixie-54", "hixie-75"]

@@ -12,14 +12,8 @@ from typing import Final
 
 from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
 from ..wire.head import Head, Request
-from .offer import (
-    Agreement,
-    Entropy,
-    Offer,
-    Pairs,
-    Secret,
+from .fields import (
     answer_fields,
-    checked_pairs,
     count_once,
     match_exactly,
     read_host,
@@ -28,6 +22,7 @@ from .offer import (
     read_whole_subprotocol,
     whole_subprotocol,
 )
+from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs
 
 _FIXED: Final[Pairs] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
 

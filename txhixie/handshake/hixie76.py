@@ -14,15 +14,8 @@ from typing import Final
 
 from ..errors import BadAnswer, MalformedHead, Refused
 from ..wire.head import Fields, Head, Request
-from .hixie75 import one_subprotocol
-from .offer import (
-    Agreement,
-    Entropy,
-    Offer,
-    Pairs,
-    Secret,
+from .fields import (
     answer_fields,
-    checked_pairs,
     count_once,
     match_exactly,
     read_host,
@@ -30,6 +23,8 @@ from .offer import (
     read_visible,
     read_whole_subprotocol,
 )
+from .hixie75 import one_subprotocol
+from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs
 
 _MOST_NUMBER: Final = 0xFFFFFFFF
 _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))

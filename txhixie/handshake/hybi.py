@@ -13,19 +13,8 @@ from typing import Final
 from ..errors import BadAnswer, MalformedHead, Refused
 from ..wire.head import TOKEN, Fields, Head, Request
 from ..wire.parameters import Named, read_list, write_list
-from .offer import (
-    Agreement,
-    Entropy,
-    Offer,
-    Pairs,
-    Secret,
-    answer_fields,
-    checked_pairs,
-    read_host,
-    read_target,
-    read_visible,
-    text,
-)
+from .fields import answer_fields, read_host, read_target, read_visible
+from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs, text
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _AGREED: Final = (

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..errors import BadAnswer, MalformedHead
-from ..wire.head import TOKEN, Fields, Head, Request
+from ..wire.head import TOKEN, Head, Request
 from ..wire.parameters import Named
 
 Secret: TypeAlias = tuple[bytes, ...]
@@ -24,11 +22,6 @@ Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 Entropy: TypeAlias = Callable[[int], bytes]
 """``secrets.token_bytes``, or what a test puts in its place."""
-
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
-_SHARED: Final = 64
-"""Hosts and origins remembered: thousands of connections name the same few, and keep one string of
-each between them. Heads are bounded, and so is what somebody could fill this with: 1 MiB."""
 
 _NO_HEAD: Final = Head.of(b"")
 
@@ -232,110 +225,3 @@ def checked_pairs(pairs: Pairs) -> Pairs:
         if not name or name.translate(None, TOKEN) or re.search(rb"[\r\n\0]", value):
             raise ValueError(f"not a header field: {name!r}: {value!r}")
     return pairs
-
-
-def read_target(request: Request) -> str:
-    """
-    The resource that a request asks for.
-
-    :raises MalformedHead: when it is no path: ``http://elsewhere/`` (from which whoever serves by
-        path and host would have to read both), ``*``, or a name.
-    """
-    target = request.target
-    if not target.startswith("/"):
-        raise MalformedHead("the target of a handshake begins with '/'")
-    return target
-
-
-def read_host(fields: Fields) -> str:
-    """
-    The ``Host`` field, which is repeated in answers and compared with origins.
-
-    :raises MalformedHead: when it is missing, doubled or no host.
-    """
-    host = fields.only(b"host")
-    if host is None:
-        raise MalformedHead("no Host field")
-    return read_authority(host)
-
-
-def read_visible(fields: Fields, name: bytes) -> str | None:
-    """
-    A field that is repeated in the answer: visible ASCII and blanks, or it splits responses.
-
-    :raises MalformedHead: for anything else, and when it came twice.
-    """
-    value = fields.only(name)
-    if value is None:
-        return None
-    return _visible(name, value)
-
-
-@lru_cache(maxsize=_SHARED)
-def read_authority(value: bytes) -> str:
-    """
-    A name or address, and a port if it is not the usual.
-
-    :raises MalformedHead: when it is none.
-    """
-    if _HOST.fullmatch(text(value)) is None:
-        raise MalformedHead("the Host field is no host")
-    return value.decode("ascii")
-
-
-@lru_cache(maxsize=_SHARED)
-def _visible(name: bytes, value: bytes) -> str:
-    if not value.isascii() or not text(value).isprintable():
-        raise MalformedHead(f"{name.decode('ascii')} holds more than visible ASCII")
-    return value.decode("ascii")
-
-
-def read_whole_subprotocol(fields: Fields, name: bytes) -> tuple[str, ...]:
-    """
-    The Hixie drafts' subprotocol: one string, which may hold a comma or a blank. It is compared
-    whole first, and only then as the list into which web-socket-js joins several.
-    """
-    value = read_visible(fields, name)
-    return () if not value else whole_subprotocol(value)
-
-
-def whole_subprotocol(value: str) -> tuple[str, ...]:
-    """One string of the drafts as the choices it offers."""
-    parts = [part.strip() for part in value.split(",")]
-    return (value,) if len(parts) < 2 else (value, *(part for part in parts if part))
-
-
-def count_once(fields: Fields, *names: bytes) -> None:
-    """
-    The drafts' clients count fields: each of these exactly once.
-
-    :raises BadAnswer: ``count:NAME`` for the first that is not.
-    """
-    for name in names:
-        if (count := len(fields.exact(name))) != 1:
-            shown = name.decode("ascii")
-            raise BadAnswer(f"count:{shown}", f"{shown} came {count} times")
-
-
-def match_exactly(check: str, fields: Fields, name: bytes, expected: str) -> None:
-    """
-    :raises BadAnswer: ``check`` when the field's value is another, to the byte.
-    """
-    received = text(fields.exact(name)[0])
-    if received != expected:
-        raise BadAnswer(check, f"expected {expected!r}, received {received!r}")
-
-
-def answer_fields(head: Head) -> Fields:
-    """
-    The fields of an answer.
-
-    :raises BadAnswer: ``header-syntax`` or ``empty-name``.
-    """
-    try:
-        fields = head.fields()
-    except MalformedHead as error:
-        raise BadAnswer("header-syntax", str(error)) from error
-    if fields.exact(b""):
-        raise BadAnswer("empty-name", "a field without a name")
-    return fields

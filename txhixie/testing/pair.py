@@ -15,7 +15,8 @@ from ..extensions.extension import Extension
 from ..handshake.offer import Pairs
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
 from ..limits import Limits
-from ..server import HixieServerFactory, HixieServerProtocol
+from ..server import HixieServerProtocol
+from ..serverfactory import HixieServerFactory
 from .applications import Applications, Recorder
 from .end import End
 from .trace import Trace

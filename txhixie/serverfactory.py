@@ -1,0 +1,143 @@
+"""The factory of a server's connections: what is served to whom, and by which rules."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, TypedDict
+
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+
+from .dialects import DIALECTS, Dialect, named
+from .extensions import DEFAULT_EXTENSIONS
+from .extensions.extension import Extension
+from .factory import HixieFactory
+from .handshake.offer import Offer
+from .interfaces import WebSocketServerFactory
+from .limits import Limits
+from .networks import Networks
+from .policy import Policy
+from .server import HixieServerProtocol
+
+SubprotocolChoice: TypeAlias = "Sequence[str] | Callable[[Offer], str | None]"
+
+
+class ServerOptions(TypedDict, total=False):
+    """What :class:`HixieServerFactory` may be told besides, for whoever passes it on."""
+
+    dialects: Iterable[str] | None
+    origins: Iterable[str] | None
+    hosts: Iterable[str] | None
+    subprotocols: SubprotocolChoice
+    extensions: Iterable[Extension]
+    limits: Limits
+    secure: bool | None
+    trustForwarded: Iterable[str]
+    binary: bool
+    logConnections: bool
+    clock: IReactorTime | None
+
+
+class HixieServerFactory(HixieFactory):
+    """
+    Serves applications, in every dialect, on whatever listens with it.
+
+    :ivar applications: chooses an application for each offer.
+    :ivar dialects: the rows that are spoken.
+    :ivar policy: who may come in.
+    :ivar secure: whether clients come by TLS that ends before us; ``None``: as the socket says.
+    :ivar relays: who is believed what is forwarded.
+    :ivar elsewhere: who gets a request that is HTTP and not WebSocket.
+    """
+
+    def __init__(
+        self,
+        applications: WebSocketServerFactory,
+        *,
+        dialects: Iterable[str] | None = None,
+        origins: Iterable[str] | None = None,
+        hosts: Iterable[str] | None = None,
+        subprotocols: SubprotocolChoice = (),
+        extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
+        limits: Limits = Limits(),
+        secure: bool | None = None,
+        trustForwarded: Iterable[str] = (),
+        binary: bool = False,
+        elsewhere: IProtocolFactory | None = None,
+        logConnections: bool = False,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        :param applications: has ``buildProtocol(offer)``; if it has ``doStart`` and ``doStop`` as
+            well, they are called when the first port listens and when the last has stopped.
+        :param dialects: names of those to speak; all that there are by default.
+        :param origins: pages that may connect, see :class:`txhixie.policy.Policy`; by default those
+            of the same host, and whatever sends no Origin.
+        :param hosts: names this server is known under; any by default.
+        :param subprotocols: which one to answer where the application does not say (with
+            :class:`txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
+            a callable, which gets the offer and answers one of its subprotocols or ``None``.
+        :param extensions: what to agree on besides, where a client offers it; by default
+            permessage-deflate, which keeps up to 44 KiB for a peer that compresses.
+        :param limits: sizes in bytes, times in seconds.
+        :param secure: say ``True`` where TLS ends before us.
+        :param trustForwarded: addresses and networks of the proxies before us, or ``unix``: what
+            they forward (``Forwarded``, ``X-Forwarded-For``, ``-Proto``, ``-Host``) is believed.
+        :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
+        :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
+            started and stopped with this one. Without it: 404. Each of its connections ends with
+            its first answer, unless the Site's root is a :class:`txhixie.web.HixieResource`.
+        :param logConnections: write an ``info`` line when a conversation opens and when it ends.
+            What is refused or breaks a rule always has its line.
+        :param clock: measures the time limits; the reactor by default.
+        :raises ValueError: for a dialect there is not, and for an address that is none.
+        """
+        super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
+        self.applications = applications
+        self.dialects: tuple[Dialect, ...] = (
+            DIALECTS if dialects is None else tuple(named(name) for name in dialects)
+        )
+        self.policy = Policy(origins, hosts)
+        self.secure = secure
+        self.relays = Networks(trustForwarded)
+        self.elsewhere = elsewhere
+        self._subprotocols = subprotocols
+
+    @property
+    def elsewhereUpgrades(self) -> bool:
+        """
+        Whether whoever gets the other requests finds WebSocket requests among them, so that their
+        connections need not end with the first answer: a Site, with such a resource at its root.
+        """
+        return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
+
+    def startFactory(self) -> None:
+        """A port listens; whatever here is a factory itself hears of it."""
+        for start in self._tell("doStart"):
+            start()
+
+    def stopFactory(self) -> None:
+        """The last port has stopped listening."""
+        for stop in self._tell("doStop"):
+            stop()
+
+    def _tell(self, what: str) -> list[Callable[[], None]]:
+        told = (getattr(each, what, None) for each in (self.applications, self.elsewhere))
+        return [tell for tell in told if tell is not None]
+
+    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
+        """A connection's protocol."""
+        return HixieServerProtocol(self)
+
+    def chooseSubprotocol(self, offer: Offer) -> str | None:
+        """The subprotocol to answer, if the application leaves it to us."""
+        return chosenSubprotocol(self._subprotocols, offer)
+
+
+def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:
+    """The subprotocol to answer to an offer, if there is one to choose."""
+    if callable(choice):
+        return choice(offer)
+    if not offer.subprotocols:
+        return None
+    return next((name for name in choice if name in offer.subprotocols), None)

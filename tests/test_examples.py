@@ -10,15 +10,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.utils import getProcessOutputAndValue
 
 from browser.chromium import Browser, started
-from support import components
+from support import components, connection
+from support.connection import Answering, Network, Recorder, asynchronous, within
 from support.daemon import PATIENCE, free_port, program, running
+from support.real_proxies import squid
+from txhixie import Offer
+
+net = connection.net
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PHANTOM = Path(__file__).parent / "peers" / "phantom"
@@ -52,12 +59,20 @@ def serving(name: str, directory: Path, *command: str) -> Iterator[int]:
             process.terminate()
 
 
-def run(name: str, *arguments: str) -> str:
-    """An example that ends by itself: what it prints."""
+def run(name: str, *arguments: str, fails: bool = False, **environment: str) -> str:
+    """An example that ends by itself: what it prints, or why it fails."""
     command = [sys.executable, os.fspath(EXAMPLES / name), *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return ran.stdout
+    ran = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    said, unsaid = (ran.stderr, ran.stdout) if fails else (ran.stdout, ran.stderr)
+    assert (ran.returncode, unsaid) == (int(fails), "")
+    return said
 
 
 def asks(port: int, path: str = "/", words: str = "hello") -> str:
@@ -157,6 +172,51 @@ def test_a_coroutine_asks_waits_and_goes_on(tmp_path: Path) -> None:
             say(peer, str(least))
             assert heard(peer) == "That is it."
         assert peer.recv(1) == b""
+
+
+def test_a_client_behind_a_proxy_goes_through_it_and_says_when_it_may_not(tmp_path: Path) -> None:
+    """squid, which asks who we are."""
+    with running(tmp_path) as daemon, squid("basic") as proxy:
+        url = f"ws://127.0.0.1:{daemon.port}/"
+        said = run("behind_proxy.py", url, "hello", proxy.url_with_credentials)
+        assert said == "hello\n"
+        said = run("behind_proxy.py", url, "hello", proxy.url, fails=True)
+        assert said == "the proxy says 407, not the server\n"
+        said = run("behind_proxy.py", url, "hello", http_proxy=proxy.url_with_credentials)
+        assert said == "hello\n"
+
+
+@asynchronous
+async def test_a_client_reconnects_until_it_is_not_wanted(net: Network) -> None:
+    """The first conversation is cut, the second one ends with 1008."""
+    ends: list[Callable[[Recorder], object]] = [
+        lambda app: app.transport.abortConnection(),
+        lambda app: app.transport.loseConnection(1008, "enough"),
+    ]
+    tokens: list[str | None] = []
+
+    def answer(offer: Offer) -> Recorder:
+        tokens.append(offer.header("authorization"))
+        return Recorder(text=lambda app: greets(app, ends.pop(0)))
+
+    def greets(app: Recorder, end: Callable[[Recorder], object]) -> None:
+        app.transport.sendTextMessage(f"{len(tokens)} for {app.messages[0]!r}")
+        end(app)
+
+    place = await net.serve(Answering(answer))
+    running: Any = getProcessOutputAndValue(
+        sys.executable,
+        [os.fspath(EXAMPLES / "reconnecting_client.py"), place.url()],
+        env=os.environ,
+    )
+    out, errors, status = await within(running, PATIENCE)
+    assert (errors, status) == (b"", 0)
+    assert out.decode().splitlines()[-2:] == [
+        "2 for 'here I am'",
+        "they do not want us: Connection was closed cleanly: enough.",
+    ]
+    assert len(set(tokens)) == 2
+    assert not ends
 
 
 def opens(peer: socket.socket) -> None:

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 from support.daemon import OPTIONS
-from support.documents import block
+from support.documents import block, read_text
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
@@ -29,6 +29,20 @@ def test_the_program_is_the_example() -> None:
     kept = {ast.dump(node) for node in example.body if isinstance(node, ast.ClassDef)}
     assert kept
     assert kept <= shown
+
+
+def test_each_of_the_four_ways_is_a_program_of_at_most_fifteen_lines() -> None:
+    """Blank ones not counted; `test_documents` runs them."""
+    section = README.partition("\nFour ways to write a client\n")[2]
+    section = re.split(r"^-{3,}$", section, maxsplit=2, flags=re.MULTILINE)[1]
+    blocks = read_text("README.rst", section).blocks
+    programs = [block.text for block in blocks if block.language == "python"]
+    clients = ("connectApplication(", "connect(", "StreamClientEndpoint(", "WebSocket(")
+    servers = ("serve(", "StreamApplications(")
+    assert [way for way in clients + servers if not any(way in text for text in programs)] == []
+    assert len(programs) == len(clients + servers)
+    for program in programs:
+        assert len([line for line in program.splitlines() if line]) <= 15
 
 
 def test_the_commands_are_the_ones_that_are_run() -> None:

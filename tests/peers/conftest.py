@@ -12,6 +12,7 @@ from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired, check_call
 
 import pytest
 
+from peers.browsing import Browse, browsing
 from peers.company import Company
 from peers.peer import (
     PATIENCE,
@@ -94,6 +95,11 @@ def call(request: pytest.FixtureRequest, company: Company) -> Callable[[str], Aw
         return company.call(name, COMMANDS[name]())
 
     return called
+
+
+@pytest.fixture(name="browse")
+def _browse(tmp_path: Path) -> Browse:
+    return browsing(tmp_path)
 
 
 def free_port() -> int:

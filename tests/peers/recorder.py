@@ -20,6 +20,7 @@ from txhixie import (
     Limits,
     Refusal,
     WebSocketClientEndpoint,
+    WebSocketServerFactory,
     WebSocketTransport,
 )
 from txhixie.extensions import DEFAULT_EXTENSIONS
@@ -99,7 +100,7 @@ class Refusing:
 
 
 async def connected(
-    server: Server,
+    server: Server | Served,
     path: str = "/",
     *,
     dialect: str,
@@ -142,11 +143,16 @@ async def serving(
     limits: Limits | None = None,
     extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
     refusal: Refusal | None = None,
+    applications: WebSocketServerFactory | None = None,
 ) -> AsyncIterator[Served]:
-    """:param refusal: what every offer gets, instead of an application."""
-    applications = Recorders()
+    """
+    :param refusal: what every offer gets, instead of an application.
+    :param applications: who answers offers instead.
+    """
+    recorders = Recorders()
     factory = HixieServerFactory(
-        applications if refusal is None else Refusing(refusal),
+        applications or (recorders if refusal is None else Refusing(refusal)),
+        origins=["*"] if applications else None,
         subprotocols=subprotocols,
         limits=Limits() if limits is None else limits,
         extensions=extensions,
@@ -154,7 +160,7 @@ async def serving(
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     listening = await endpoint.listen(factory)
     try:
-        yield Served(cast(IPv4Address, listening.getHost()).port, applications)
+        yield Served(cast(IPv4Address, listening.getHost()).port, recorders)
     finally:
         await within(PATIENCE, maybeDeferred(listening.stopListening))
         factory.abortAll()

@@ -7,27 +7,18 @@ our close only when the connection ends. Text that is not UTF-8 reaches it as an
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from subprocess import run
-from typing import Any, TypeAlias, cast
+from typing import cast
 
 import pytest
 from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 
-from peers.peer import PATIENCE, onReactor
+from peers.browsing import Browse
+from peers.peer import onReactor
 from peers.recorder import serving
-from support import components
 from txhixie import AbruptClose, CannotCarry, Limits
-
-HERE = Path(__file__).parent
-
-Seen: TypeAlias = dict[str, Any]
-Browse: TypeAlias = Callable[..., Seen]
 
 MESSAGES = [
     "hello",
@@ -37,30 +28,6 @@ MESSAGES = [
     "x" * 65536,
     "\u20ac" * 65536,
 ]
-
-
-@pytest.fixture(name="browse")
-def _browse(tmp_path: Path) -> Browse:
-    """Runs a script of ``phantom/`` to its end; what it saw."""
-    browser = components.phantomjs()
-
-    def browse(script: str, **plan: object) -> Seen:
-        file = tmp_path / "plan.json"
-        # The browser gives up first, and says how far it has come.
-        file.write_text(json.dumps({"patience": PATIENCE * 500, **plan}), encoding="ascii")
-        options = ["--ssl-certificates-path=/nonexistent", "--proxy-type=none"]
-        done = run(
-            [os.fspath(browser), *options, os.fspath(HERE / "phantom" / script), os.fspath(file)],
-            # It is linked with an OpenSSL whose configuration is not the one that lies here.
-            env={**os.environ, "OPENSSL_CONF": "/dev/null", "HOME": str(tmp_path)},
-            capture_output=True,
-            timeout=PATIENCE,
-            check=True,
-        )
-        seen: Seen = json.loads(done.stdout)
-        return seen
-
-    return browse
 
 
 @contextmanager

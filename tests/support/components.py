@@ -213,6 +213,14 @@ def tinyproxy() -> Path:
     return program("tinyproxy", get="tests/peers/install (Debian: tinyproxy)")
 
 
+def redis_server() -> Path:
+    return program("redis-server", get="tests/peers/install (Debian: redis-server)")
+
+
+def sshd() -> Path:
+    return program("sshd", get="tests/peers/install (Debian: openssh-server)")
+
+
 def chromium() -> Path:
     return program("chromium", get="tests/browser/install (Debian: chromium)")
 

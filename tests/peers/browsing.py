@@ -1,0 +1,41 @@
+"""A browser of 2012 (PhantomJS 1.9.8), told what to do by a plan, and asked what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import run
+from typing import Any, TypeAlias
+
+from peers.peer import PATIENCE
+from support import components
+
+HERE = Path(__file__).parent
+
+Seen: TypeAlias = dict[str, Any]
+Browse: TypeAlias = Callable[..., Seen]
+
+
+def browsing(directory: Path) -> Browse:
+    """Runs a script of ``phantom/`` to its end; what it saw."""
+    browser = components.phantomjs()
+
+    def browse(script: str, **plan: object) -> Seen:
+        file = directory / "plan.json"
+        # The browser gives up first, and says how far it has come.
+        file.write_text(json.dumps({"patience": PATIENCE * 500, **plan}), encoding="ascii")
+        options = ["--ssl-certificates-path=/nonexistent", "--proxy-type=none"]
+        done = run(
+            [os.fspath(browser), *options, os.fspath(HERE / "phantom" / script), os.fspath(file)],
+            # It is linked with an OpenSSL whose configuration is not the one that lies here.
+            env={**os.environ, "OPENSSL_CONF": "/dev/null", "HOME": str(directory)},
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        seen: Seen = json.loads(done.stdout)
+        return seen
+
+    return browse

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _PATH: Final = re.compile(r"/[!-\"$->@-~]*")  # visible ASCII without '#' and '?'
+_DOTS: Final = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -128,12 +129,13 @@ def segments_of(path: str) -> tuple[str, ...] | None:
 
     :return: ``None`` for what begins otherwise than with one, and for one with a segment ``.`` or
         ``..``: no client that resolves its URLs sends that, and whoever reads it literally and
-        whoever resolves it would see two different paths.
+        whoever resolves it would see two different paths. So would they if its slashes are escaped,
+        or are the other ones of Windows: ``/a/..%2Fb`` is at ``/b`` for many a backend.
     """
     if not path.startswith("/"):
         return None
     segments = tuple(unquote(part, "latin-1") for part in path.split("/"))[1:]
-    if "." in segments or ".." in segments:
+    if any(_DOTS.search(segment) for segment in segments):
         return None
     return segments[:-1] if segments and not segments[-1] else segments
 

@@ -50,9 +50,10 @@ class Pages(File):
         """
         The file of that name, if it is one for everybody.
 
-        A name that cannot be one is looked for nowhere: Twisted would log a traceback for it.
+        A name that cannot be one is looked for nowhere: Twisted would log a traceback for it, and
+        resolve one with an escaped slash, so that ``x%2F..%2F.git`` would be ``.git``.
         """
-        if b"\0" in path or not _decodes(path):
+        if b"\0" in path or b"/" in path or not _decodes(path):
             return self.childNotFound
         if path.startswith(b".") and path != b".well-known":
             return self.childNotFound

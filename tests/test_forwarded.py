@@ -56,6 +56,9 @@ def told(*lines: str) -> Forwarded:
         (["X-Forwarded-For: 10.0.0.5, 10.0.0.6"], Forwarded("10.0.0.5")),
         (["X-Forwarded-For: 192.0.2.1, unknown"], Forwarded()),
         (["X-Forwarded-For: ,"], Forwarded()),
+        # A zone is any text, and would be told to a backend in our name.
+        (['X-Forwarded-For: fe80::1%";host=evil.example;x="'], Forwarded()),
+        (['Forwarded: for="2001:db8::1%eth0"'], Forwarded()),
         (["X-Forwarded-Proto: https"], Forwarded(secure=True)),
         (["X-Forwarded-Proto: WSS"], Forwarded(secure=True)),
         (["X-Forwarded-Proto: http"], Forwarded(secure=False)),

@@ -153,8 +153,11 @@ def _elements(value: str) -> list[dict[str, str]]:
 
 
 def _read_node(node: str) -> tuple[str | None, int]:
-    """Address and port; no address for ``unknown``, ``_hidden`` and whatever else is none."""
-    address = read_address(node)
+    """
+    Address and port; no address for ``unknown``, ``_hidden`` and whatever else is none: nor with a
+    zone, which is any text at all, and would be repeated to a backend.
+    """
+    address = None if "%" in node else read_address(node)
     if address is not None:
         return str(address), 0
     match = _NODE.fullmatch(node)

@@ -183,6 +183,8 @@ def test_more_protocols_than_the_dialect_has_room_for_are_a_syntax_error() -> No
         ("http://a/b?c", "ws://a/b?c"),
         ("HTTPS://a:443/", "wss://a/"),
         ("wss://user:secret@a:444/x", "wss://a:444/x"),
+        ("\0 w\ns:/\t/us\ner:secret@a/x\r\n/y \x1f", "ws://a/x/y"),
+        ("ws://a/\ud83d\ude00\ud800", "ws://a/%F0%9F%98%80%EF%BF%BD"),
     ],
 )
 def test_the_URL_is_resolved(url: str, resolved: str) -> None:

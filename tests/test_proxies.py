@@ -57,6 +57,7 @@ SECRET = "s3cr3t"
         (f"http://me:{SECRET}@p:0", "port"),
         (f"http://me:{SECRET}/@p:1", "port"),
         (f"http://me:{SECRET}@p\u2100:1", "host"),
+        (f"http://me:{SECRET}%E9@p:1", "userinfo"),
         (f"socks5://me:{SECRET}@p:1080", "SOCKS"),
         ("socks4a://p", "SOCKS"),
         ("SOCKS5H://p", "SOCKS"),

@@ -30,6 +30,10 @@ MOST_REASON: Final = MOST_CONTROL - 2
 """Bytes of a reason that a closing frame has room for, beside its code."""
 
 
+_UNSEEN: Final = "".join(map(chr, range(0x21)))
+_NO_BREAKS: Final = dict.fromkeys(map(ord, "\t\r\n"))
+
+
 class DOMException(UsageError):
     """
     What the standard has a script told at once.
@@ -325,7 +329,9 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
 
     :raises InvalidSyntax: saying what is wrong with it.
     """
-    scheme, colon, rest = url.strip().partition(":")
+    # As the URL standard has it: what is not seen at either end, and lines' ends anywhere.
+    url = scalars(url).strip(_UNSEEN).translate(_NO_BREAKS)
+    scheme, colon, rest = url.partition(":")
     meant = {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme)
     url = f"{meant}{colon}{rest}"
     try:

@@ -11,10 +11,10 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .handshake.connect import authority, bare_host
-from .wire.url import Credentials
+from .wire.url import Credentials, unquoted_credentials
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USUAL_PORTS: Final = {"http": 1080, "https": 443}
@@ -67,7 +67,7 @@ def parse_proxy(url: str) -> Proxy:
 def _credentials(split: SplitResult) -> Credentials | None:
     if split.username is None:
         return None
-    return Credentials(unquote(split.username), unquote(split.password or ""))
+    return unquoted_credentials(split.username, split.password or "")
 
 
 def proxy_from_environment(

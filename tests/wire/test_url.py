@@ -45,7 +45,13 @@ def test_urls_are_read_as_in_the_vectors(item: Item) -> None:
         ("ws://example.com:x/", "port"),
         ("ws://example.com:-1/", "port"),
         ("ws://example.com:８０/", "port"),
-        ("ws://[::1/", "Invalid IPv6"),
+        ("ws://[::1/", "host"),
+        ("ws://me:secret@exam\u2100ple.com/", "host"),
+        ("ws://me:[secret]@example.com/", "host"),
+        ("ws://me:%E9secret@example.com/", "userinfo"),
+        ("w\ns://me:secret@example.com/", "control"),
+        ("\x01ws://me:secret@example.com/", "control"),
+        ("ws:/\t/me:secret@example.com/", "control"),
     ],
 )
 def test_what_cannot_be_connected_to_is_refused_in_words(text: str, wrong: str) -> None:

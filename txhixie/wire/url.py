@@ -73,10 +73,18 @@ class WebSocketURL(NamedTuple):
 
 def parse_url(url: str) -> WebSocketURL:
     """
-    :raises ValueError: saying what is wrong: another scheme, no host, a bad port, or a fragment
-        (it never reaches a server). It repeats nothing of the URL, which may hold a password.
+    :raises ValueError: saying what is wrong: another scheme, no host, a bad port, a fragment (it
+        never reaches a server), or control characters (``urlsplit`` drops some, so that what it
+        reads would not be what was given). It repeats nothing of the URL, which may hold a
+        password.
     """
-    split = urlsplit(url.strip())
+    if _CONTROL.search(url.strip()):
+        raise ValueError("a URL has no control characters")
+    try:
+        split = urlsplit(url.strip())
+    except ValueError:
+        # Its text repeats what it took for a host, and that may be a password.
+        raise ValueError("host: missing, or no host name") from None
     if split.scheme not in ("ws", "wss"):
         raise ValueError("scheme: a WebSocket URL begins with ws: or wss:")
     if split.fragment or url.rstrip().endswith("#"):
@@ -106,11 +114,24 @@ def without_credentials(url: str) -> str:
 def _credentials(name: str | None, password: str | None) -> Credentials | None:
     if not name and not password:
         return None
-    credentials = Credentials(unquote(name or ""), unquote(password or ""))
+    credentials = unquoted_credentials(name or "", password or "")
     # RFC 7617 section 2: the first colon ends the name, and neither has control characters.
     if ":" in credentials.name or _CONTROL.search("".join(tuple(credentials))):
         raise ValueError("userinfo: a colon in the name, or control characters")
     return credentials
+
+
+def unquoted_credentials(name: str, password: str) -> Credentials:
+    """
+    A name and a password out of a URL, percent-decoded.
+
+    :raises ValueError: for bytes that are no UTF-8. To put another character in the place of one
+        would be to send a wrong password, and perhaps to be locked out for it.
+    """
+    try:
+        return Credentials(unquote(name, errors="strict"), unquote(password, errors="strict"))
+    except UnicodeDecodeError:
+        raise ValueError("userinfo: percent-encoded, and no UTF-8") from None
 
 
 def ascii_host(host: str) -> str:

@@ -87,6 +87,13 @@ def test_a_field_that_would_end_its_line_is_not_written(pair: tuple[bytes, bytes
         checked_pairs((pair,))
 
 
+def test_a_field_that_is_not_written_keeps_what_it_says() -> None:
+    """A token that was read from a file with the line's end reaches no log by way of the error."""
+    with pytest.raises(ValueError, match="Authorization") as caught:
+        checked_pairs(((b"Authorization", b"Bearer s3cr3t\n"),))
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_any_other_field_is_written() -> None:
     """Names are tokens, values any bytes without line ends."""
     pairs = ((b"Set-Cookie", b"a=b; c"), (b"X-Y", "ü\t".encode()), (b"Z", b""))

@@ -219,9 +219,12 @@ def reason_phrase(status: int) -> str:
 def checked_pairs(pairs: Pairs) -> Pairs:
     """
     :raises ValueError: for a field that would end its line: our own caller's mistake, and the way
-        responses are split.
+        responses are split. It names the field and keeps its value, which may be a token that was
+        read from a file together with the line's end.
     """
     for name, value in pairs:
-        if not name or name.translate(None, TOKEN) or re.search(rb"[\r\n\0]", value):
-            raise ValueError(f"not a header field: {name!r}: {value!r}")
+        if not name or name.translate(None, TOKEN):
+            raise ValueError(f"not a header field: {name!r}")
+        if re.search(rb"[\r\n\0]", value):
+            raise ValueError(f"not a header field: {name!r} with a line's end or a zero in it")
     return pairs

@@ -4,7 +4,7 @@ before."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -39,7 +39,7 @@ class Way:
 
     reactor: Any
     limits: Limits
-    proxy: Proxy | str | None = None
+    proxy: Proxy | str | None = field(default=None, repr=False)  # a URL may hold a password
     trustRoot: Any = None
     clientCertificate: PrivateCertificate | None = None
     contextFactory: Any = None

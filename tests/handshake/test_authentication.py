@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import md5, sha256
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -71,7 +72,9 @@ def answered(answer: Authentication) -> dict[str, str]:
         (["Basic realm="], [("basic", {})]),
         ([', ,Basic realm="x",,'], [("basic", {"realm": "x"})]),
         (["realm=x, Basic"], [("basic", {})]),
-        (['Basic realm="x'], [("basic", {}), ("x", {})]),
+        (['Basic realm="x, Digest realm=y'], [("basic", {})]),
+        (['Basic realm="x\\'], [("basic", {})]),
+        (['Digest realm=d, Basic realm="x'], [("digest", {"realm": "d"}), ("basic", {})]),
     ],
 )
 def test_challenges_are_a_list_within_a_list(
@@ -79,6 +82,14 @@ def test_challenges_are_a_list_within_a_list(
 ) -> None:
     """A comma may end a parameter or a challenge (RFC 9110 section 11.6.1)."""
     assert [tuple(each) for each in read_challenges(values)] == found
+
+
+@pytest.mark.parametrize("unit", ['\\"', '"', '"\\', '"a', 'a="', 'a="\\"'])
+def test_a_challenge_costs_what_its_length_says(unit: str) -> None:
+    """Of quotes that nobody ends, nothing is read over and over again: that took five seconds."""
+    start = process_time()
+    read_challenges(['"' + unit * (16 * 1024 // len(unit))])
+    assert process_time() - start < 0.5
 
 
 @given(st.lists(st.text(alphabet=st.characters(max_codepoint=255))))

@@ -18,7 +18,10 @@ from .offer import Entropy
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_MEMBER: Final = re.compile(rf"[ \t,]*((?:{_QUOTED}|[^\",])+)")
+_MEMBER: Final = re.compile(r'[ \t,]*((?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])+)', re.DOTALL)
+"""A quote that nobody ends goes to the end. To look for another reading at each of the quotes in it
+let a proxy hold us for five seconds with a field of 16 KiB."""
+
 _PARAMETER: Final = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(?:({_TOKEN})|({_QUOTED}))")
 _SCHEME: Final = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
 """``challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]`` (RFC 9110 section 11.3), in a list

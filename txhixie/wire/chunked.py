@@ -42,24 +42,31 @@ class ChunkedReader:
 
         :raises MalformedHead: for what is not this coding.
         """
-        while data and not self._over:
-            data = self._take_data(data) if self._left else self._take_line(data)
-        return data if self._over else None
+        data, position = self._line + data, 0
+        self._line = b""
+        while position < len(data) and not self._over:
+            position = (self._take_data if self._left else self._take_line)(data, position)
+        return data[position:] if self._over else None
 
-    def _take_data(self, data: bytes) -> bytes:
-        piece = data[: self._left]
+    # They answer how far they have come. To hand on the rest itself would copy it for each chunk:
+    # 256 KiB of chunks of one byte took a second.
+
+    def _take_data(self, data: bytes, start: int) -> int:
+        piece = data[start : start + self._left]
         self.body += piece
         self._left -= len(piece)
-        return data[len(piece) :]
+        return start + len(piece)
 
-    def _take_line(self, data: bytes) -> bytes:
-        line, end, rest = (self._line + data).partition(b"\r\n")
+    def _take_line(self, data: bytes, start: int) -> int:
+        end = data.find(b"\r\n", start)
+        line = data[start:] if end < 0 else data[start:end]
         if len(line) > _MOST_LINE:
             raise MalformedHead("a line between chunks is too long")
-        self._line = b"" if end else line
-        if end:
-            self._judge(line)
-        return rest
+        if end < 0:
+            self._line = line
+            return len(data)
+        self._judge(line)
+        return end + 2
 
     def _size(self, line: bytes) -> None:
         match = _SIZE.fullmatch(line)

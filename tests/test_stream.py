@@ -10,31 +10,16 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from twisted.conch.avatar import ConchUser
-from twisted.conch.ssh.channel import SSHChannel
-from twisted.conch.ssh.connection import SSHConnection
-from twisted.conch.ssh.factory import SSHFactory
-from twisted.conch.ssh.keys import Key
-from twisted.conch.ssh.transport import SSHClientTransport
-from twisted.conch.ssh.userauth import SSHUserAuthClient
-from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
-from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import connectProtocol
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, NoProtocol
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocolFactory,
     IPullProducer,
     IPushProducer,
-    ISSLTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.amp import AMP, Command, Integer
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.spread import pb
 from zope.interface import implementer
 
 from support import connection
@@ -49,14 +34,13 @@ from support.connection import (
     Place,
     ServerEnd,
     asynchronous,
-    certificate,
     code_of,
     turn,
     until,
     whole_request,
     within,
 )
-from txhixie import AbruptClose, CannotCarry, HixieClientFactory, Refusal, Refused
+from txhixie import AbruptClose, HixieClientFactory, Refusal, Refused
 from txhixie.stream import StreamApplications, StreamClientEndpoint
 
 log = connection.log
@@ -644,166 +628,6 @@ async def test_connecting_can_be_cancelled(net: Network) -> None:
 
 
 # Over the loopback interface.
-
-
-@over_both
-@asynchronous
-async def test_what_TLS_knows_is_passed_through(over: str, net: Network) -> None:
-    served = Making()
-    place = await net.serve(StreamApplications(served), over)
-    inner = await within(endpoint(net, place).connect(Making()))
-    transport = inner.transport
-    assert ISSLTransport.providedBy(transport) == (over == "tls")
-    assert hasattr(transport, "getPeerCertificate") == (over == "tls")
-    if over == "tls":
-        shown = transport.getPeerCertificate().to_cryptography()
-        assert shown.subject == certificate().original.to_cryptography().subject
-        await until(lambda: served.made)
-        assert served.made[0].transport.getPeerCertificate() is None
-        transport.setTcpKeepAlive(True)
-        assert transport.getTcpKeepAlive()
-        transport.setTcpNoDelay(False)
-        assert not transport.getTcpNoDelay()
-        with pytest.raises(CannotCarry):
-            transport.loseWriteConnection()
-
-
-@over_both
-@asynchronous
-async def test_lines(over: str, net: Network) -> None:
-    class Echo(LineReceiver):
-        def lineReceived(self, line: bytes) -> None:
-            self.sendLine(line.upper())
-
-    class Asking(LineReceiver):
-        def connectionMade(self) -> None:
-            self.lines: list[bytes] = []
-            self.sendLine(b"hello")
-            self.sendLine(b"world")
-
-        def lineReceived(self, line: bytes) -> None:
-            self.lines.append(line)
-
-    place = await net.serve(StreamApplications(cast(Any, Factory.forProtocol(Echo))), over)
-    asking: Any = await within(connectProtocol(endpoint(net, place), Asking()))
-    await until(lambda: len(asking.lines) == 2)
-    assert asking.lines == [b"HELLO", b"WORLD"]
-
-
-class Sum(Command):
-    arguments = [(b"a", Integer()), (b"b", Integer())]  # noqa: RUF012 (AMP's own way)
-    response = [(b"total", Integer())]  # noqa: RUF012
-
-
-class Adding(AMP):
-    @Sum.responder
-    def add(self, a: int, b: int) -> dict[str, int]:
-        return {"total": a + b}
-
-
-@over_both
-@asynchronous
-async def test_AMP(over: str, net: Network) -> None:
-    place = await net.serve(StreamApplications(cast(Any, Factory.forProtocol(Adding))), over)
-    asking: Any = await within(connectProtocol(endpoint(net, place), AMP()))
-    answers = [asking.callRemote(Sum, a=number, b=1) for number in range(50)]
-    for number, answer in enumerate(answers):
-        assert (await within(answer))["total"] == number + 1
-    lost = asking.callRemote(Sum, a=1, b=1)
-    asking.transport.abortConnection()
-    with pytest.raises(ConnectionLost):
-        await within(lost)
-
-
-class Root(pb.Root):
-    def remote_double(self, value: list[int]) -> list[int]:
-        return value * 2
-
-
-@over_both
-@asynchronous
-async def test_a_perspective_broker(over: str, net: Network) -> None:
-    place = await net.serve(StreamApplications(cast(Any, pb.PBServerFactory(Root()))), over)
-    factory: Any = pb.PBClientFactory()
-    factory.noisy = False
-    broker = await within(endpoint(net, place).connect(factory))
-    root = await within(factory.getRootObject())
-    big = list(range(5000))
-    assert await within(root.callRemote("double", big)) == big * 2
-    broker.transport.loseConnection()
-    await until(lambda: not place.factory.connections)
-
-
-@implementer(IRealm)
-class Shells:
-    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
-        user = ConchUser()
-        user.channelLookup[b"session"] = EchoChannel
-        return interfaces[0], user, lambda: None
-
-
-class EchoChannel(SSHChannel):
-    name = b"session"
-
-    def request_exec(self, data: bytes) -> bool:
-        return True
-
-    def dataReceived(self, data: bytes) -> None:
-        self.write(data)
-
-
-class AskingChannel(SSHChannel):
-    name = b"session"
-
-    def channelOpen(self, specificData: bytes) -> None:
-        self.received = bytearray()
-        cast(Any, self.conn).transport.channel = self
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-
-
-class Asking(SSHConnection):
-    def serviceStarted(self) -> None:
-        self.openChannel(AskingChannel(conn=self))
-
-
-class SSHClient(SSHClientTransport):
-    channel: Any = None
-
-    def verifyHostKey(self, hostKey: bytes, fingerprint: bytes) -> Deferred[bool]:
-        return succeed(True)
-
-    def connectionSecure(self) -> None:
-        self.requestService(PasswordOnly(b"user", Asking()))
-
-
-class PasswordOnly(SSHUserAuthClient):
-    def getPassword(self, prompt: Any = None) -> Deferred[bytes]:
-        return succeed(b"secret")
-
-    def getPublicKey(self) -> None:
-        return None
-
-
-@over_both
-@asynchronous
-async def test_an_SSH_transport(over: str, net: Network) -> None:
-    key: Any = Key(ed25519.Ed25519PrivateKey.generate())
-    factory: Any = SSHFactory()
-    factory.noisy = False
-    factory.portal = Portal(Shells())
-    factory.portal.registerChecker(InMemoryUsernamePasswordDatabaseDontUse(user=b"secret"))
-    factory.publicKeys = {key.sshType(): key.public()}
-    factory.privateKeys = {key.sshType(): key}
-    factory.getPrimes = lambda: None
-    place = await net.serve(StreamApplications(factory), over)
-    client: Any = await within(connectProtocol(endpoint(net, place), SSHClient()))
-    await until(lambda: client.channel)
-    client.channel.write(b"through a tunnel " * 1000)
-    await until(lambda: len(client.channel.received) == 17_000)
-    client.loseConnection()
-    await until(lambda: not place.factory.connections)
 
 
 PIECE = Random(2009).randbytes(65_536)

@@ -14,9 +14,9 @@ from typing import Any
 from twisted.internet.interfaces import (
     IConsumer,
     ILoggingContext,
+    INegotiated,
     IProducer,
     IPushProducer,
-    ISSLTransport,
     ITransport,
 )
 from twisted.internet.task import cooperate
@@ -206,22 +206,8 @@ class StreamTransport:
         """A word for the log."""
         return "Stream"
 
-
-@implementer(ISSLTransport)
-class SecureStreamTransport(StreamTransport):
-    """The same where the conversation goes through TLS."""
-
-    def getPeerCertificate(self) -> Any:
-        """The peer's certificate, as the TLS below gives it; ``None`` where it has shown none."""
-        return self._conversation.transport.getPeerCertificate()
-
-    def loseWriteConnection(self) -> None:
-        """
-        This interface has it; a conversation, as TLS, has not.
-
-        :raises txhixie.errors.CannotCarry: always.
-        """
-        raise CannotCarry("a conversation cannot be half closed")
+    # The socket below. The methods are there for whoever calls them, as the servers of conch do; it
+    # is no ITCPTransport, which can be half closed.
 
     def getTcpNoDelay(self) -> bool:
         """As of the connection below."""
@@ -238,3 +224,26 @@ class SecureStreamTransport(StreamTransport):
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """For the connection below."""
         self._conversation.transport.setTcpKeepAlive(enabled)
+
+
+@implementer(INegotiated)
+class SecureStreamTransport(StreamTransport):
+    """The same where the conversation goes through TLS."""
+
+    @property
+    def negotiatedProtocol(self) -> bytes | None:
+        """What the TLS below has agreed on by ALPN; ``None`` where that is nothing."""
+        agreed: bytes | None = self._conversation.transport.negotiatedProtocol
+        return agreed
+
+    def getPeerCertificate(self) -> Any:
+        """The peer's certificate, as the TLS below gives it; ``None`` where it has shown none."""
+        return self._conversation.transport.getPeerCertificate()
+
+    def loseWriteConnection(self) -> None:
+        """
+        This interface has it; a conversation, as TLS, has not.
+
+        :raises txhixie.errors.CannotCarry: always.
+        """
+        raise CannotCarry("a conversation cannot be half closed")

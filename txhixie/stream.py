@@ -18,9 +18,9 @@ from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
+    INegotiated,
     IProtocol,
     IProtocolFactory,
-    ISSLTransport,
     IStreamClientEndpoint,
 )
 from twisted.python.failure import Failure
@@ -67,7 +67,7 @@ class Stream:
     def negotiationFinished(self) -> None:
         """The inner protocol is connected."""
         assert self.protocol is not None
-        secure = ISSLTransport.providedBy(self._conversation.transport)
+        secure = INegotiated.providedBy(self._conversation.transport)
         make = SecureStreamTransport if secure else StreamTransport
         self._transport = make(self._conversation, self._coding)
         self.protocol.makeConnection(self._transport)

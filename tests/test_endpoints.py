@@ -87,11 +87,13 @@ class Scene:
     Where to, and how.
 
     :ivar reached: whether that stage has begun, for who wants to cancel in it.
+    :ivar waits: it ends with a deadline.
     """
 
     url: str
     options: dict[str, Any] = field(default_factory=dict)
     reached: Callable[[], object] = lambda: True
+    waits: bool = False
 
     def endpoint(self, limits: Limits = PATIENT) -> WebSocketClientEndpoint:
         return WebSocketClientEndpoint.new(reactor, self.url, limits=limits, **self.options)
@@ -118,6 +120,12 @@ async def nobody_accepts(net: Network) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
+async def no_proxy_accepts(net: Network) -> AsyncIterator[Scene]:
+    with full_queue() as port:
+        yield Scene("ws://inside.example/demo", {"proxy": f"http://127.0.0.1:{port}"})
+
+
+@asynccontextmanager
 async def proxy(act: Act, net: Network, **options: Any) -> AsyncIterator[Scene]:
     """A proxy on the way to a server that only it can reach."""
     place, made = await server(net, act)
@@ -133,6 +141,27 @@ async def proxy_by_tls(tls: Callable[[], Any], net: Network) -> AsyncIterator[Sc
     there = f"https://server.example:{place.port}"
     options = {"proxy": there, "trustRoot": authority().trust}
     yield Scene("ws://inside.example/demo", options)
+
+
+@asynccontextmanager
+async def below_tls_of_proxy(act: Act, net: Network) -> AsyncIterator[Scene]:
+    """One that was expected to speak TLS."""
+    place, made = await server(net, act)
+    there = f"https://server.example:{place.port}"
+    options = {"proxy": there}
+    yield Scene("ws://inside.example/demo", options, reached=lambda: made and made[0].data)
+
+
+@asynccontextmanager
+async def asked_again(net: Network) -> AsyncIterator[Scene]:
+    """A proxy that asks who we are, closes, and says no more on the next connection."""
+    place, made = await server(
+        net, lambda raw: says(WHO % BASIC, and_closes=True)(raw) if raw is made[0] else None
+    )
+    options = {"proxy": f"http://user:secret@127.0.0.1:{place.port}"}
+    yield Scene(
+        "ws://inside.example/demo", options, reached=lambda: len(made) == 2 and made[1].data
+    )
 
 
 @asynccontextmanager
@@ -152,6 +181,15 @@ async def certificate(tls: Callable[[], Any], net: Network) -> AsyncIterator[Sce
 async def http(act: Act, net: Network, **options: Any) -> AsyncIterator[Scene]:
     place, made = await server(net, act)
     url = f"ws://server.example:{place.port}/demo"
+    waits = options.pop("waits", False)
+    yield Scene(url, options, reached=lambda: made and made[0].data, waits=waits)
+
+
+@asynccontextmanager
+async def https(act: Act, net: Network) -> AsyncIterator[Scene]:
+    place, made = await server(net, act, ours())
+    url = f"wss://server.example:{place.port}/demo"
+    options = {"trustRoot": authority().trust}
     yield Scene(url, options, reached=lambda: made and made[0].data)
 
 
@@ -188,6 +226,7 @@ REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere.example/\r\nContent-
 FORBIDDEN = b"HTTP/1.0 403 Forbidden\r\n\r\n"
 BASIC = b"Proxy-Authenticate: Basic realm=x\r\nConnection: close\r\n"
 NTLM = b"Proxy-Authenticate: NTLM\r\n"
+UNFINISHED = b"HTTP/1.1 404 Not Found\r\nContent-Length: 11\r\n\r\nnobody"
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x28" * 5000
 
 TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
@@ -208,18 +247,39 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
         NotConnected,
         "tcp",
     ),
+    (
+        "a resolver is silent on a proxy's name",
+        partial(name, "inside.example", proxy="http://silent.example:3128"),
+        LateAnswer,
+        "lookup",
+    ),
+    ("no proxy accepts", no_proxy_accepts, LateAnswer, "tcp"),
     ("a proxy asks who we are", partial(proxy, says(WHO % BASIC)), TunnelRefused, None),
     ("a proxy asks in no way we speak", partial(proxy, says(WHO % NTLM)), TunnelRefused, None),
     ("a proxy cannot reach the server", partial(proxy, says(BAD_GATEWAY)), TunnelRefused, None),
     ("a proxy forbids it", partial(proxy, says(FORBIDDEN, and_closes=True)), TunnelRefused, None),
+    ("a proxy's no has no end", partial(proxy, says(ENDLESS)), TunnelRefused, None),
+    ("a proxy asks, and is silent then", asked_again, LateAnswer, "proxy"),
     ("a proxy speaks no HTTP", partial(proxy, says(GARBAGE)), Unreached, "proxy"),
     ("a proxy is silent", partial(proxy, silent), LateAnswer, "proxy"),
     ("a proxy closes", partial(proxy, closes), PeerLeft, "proxy"),
     ("a proxy resets", partial(proxy, resets), PeerLeft, "proxy"),
     (
+        "a proxy closes inside its answer",
+        partial(proxy, says(TUNNEL[:-2], and_closes=True)),
+        PeerLeft,
+        "proxy",
+    ),
+    (
         "a proxy closes its tunnel in the TLS handshake",
         partial(proxy, says(TUNNEL, and_closes=True)),
         PeerLeft,
+        "tls",
+    ),
+    (
+        "a proxy's tunnel is silent in the TLS handshake",
+        partial(proxy, says(TUNNEL)),
+        LateAnswer,
         "tls",
     ),
     (
@@ -234,6 +294,21 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
         CertificateForAnotherHost,
         "tls",
     ),
+    (
+        "a proxy's certificate is of last week",
+        partial(proxy_by_tls, partial(ours, since=-7, until=-1)),
+        CertificateExpired,
+        "tls",
+    ),
+    (
+        "a proxy's certificate is signed by itself",
+        partial(proxy_by_tls, lambda: stranger().issue_to_itself("server.example").options()),
+        UnknownIssuer,
+        "tls",
+    ),
+    ("a proxy speaks no TLS", partial(below_tls_of_proxy, says(TUNNEL)), TLSFailed, "tls"),
+    ("a proxy closes in TLS", partial(below_tls_of_proxy, closes), PeerLeft, "tls"),
+    ("a proxy is silent in TLS", partial(below_tls_of_proxy, silent), LateAnswer, "tls"),
     ("TLS: the peer closes", partial(below_tls, closes), PeerLeft, "tls"),
     ("TLS: the peer resets", partial(below_tls, resets), PeerLeft, "tls"),
     ("TLS: the peer is silent", partial(below_tls, silent), LateAnswer, "tls"),
@@ -273,6 +348,18 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     ("a status, with headers and body", partial(http, says(NOT_FOUND)), Refused, None),
     ("a status, with a body in chunks", partial(http, says(IN_CHUNKS)), Refused, None),
     ("a status, with an endless body", partial(http, says(ENDLESS)), Refused, None),
+    (
+        "a status, with half its body",
+        partial(http, says(UNFINISHED, and_closes=True)),
+        Refused,
+        None,
+    ),
+    (
+        "a status, whose body does not end in time",
+        partial(http, says(UNFINISHED), waits=True),
+        Refused,
+        None,
+    ),
     ("a status that asks who we are", partial(http, says(UNAUTHORIZED)), Refused, None),
     ("a redirect, which is not followed", partial(http, says(REDIRECT)), Refused, None),
     ("no HTTP", partial(http, says(GARBAGE)), BadAnswer, None),
@@ -301,6 +388,21 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
         BadAnswer,
         None,
     ),
+    (
+        "an extension with what nobody can do",
+        partial(
+            http,
+            agrees("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"),
+        ),
+        BadAnswer,
+        None,
+    ),
+    (
+        "compression that was not asked for",
+        partial(http, agrees("Sec-WebSocket-Extensions: permessage-deflate"), extensions=()),
+        BadAnswer,
+        None,
+    ),
     ("the server is silent", partial(http, silent), LateAnswer, "handshake"),
     ("the server closes", partial(http, closes), PeerLeft, "handshake"),
     ("the server resets", partial(http, resets), PeerLeft, "handshake"),
@@ -310,6 +412,28 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
         PeerLeft,
         "handshake",
     ),
+    (
+        "the server is silent inside its answer",
+        partial(http, says(b"HTTP/1.1 101 Switching")),
+        LateAnswer,
+        "handshake",
+    ),
+    (
+        "the server closes before its proof",
+        partial(http, agrees_as_hixie_76(b"012345678", and_closes=True), dialect="hixie-76"),
+        PeerLeft,
+        "handshake",
+    ),
+    (
+        "the server is silent before its proof",
+        partial(http, agrees_as_hixie_76(b""), dialect="hixie-76"),
+        LateAnswer,
+        "handshake",
+    ),
+    ("through TLS the server is silent", partial(https, silent), LateAnswer, "handshake"),
+    ("through TLS the server closes", partial(https, closes), PeerLeft, "handshake"),
+    ("through TLS the server resets", partial(https, resets), PeerLeft, "handshake"),
+    ("through TLS, a status", partial(https, says(NOT_FOUND)), Refused, None),
 ]
 
 IMPATIENT = Limits(
@@ -338,7 +462,7 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
     async with setting(net) as scene:
         nothing = Nothing()
         application = Recorder()
-        late = expected is LateAnswer
+        late = expected is LateAnswer or scene.waits
         endpoint = scene.endpoint(IMPATIENT if late else PATIENT)
         with pytest.raises(expected) as caught:
             await within(endpoint.connectApplication(application))
@@ -350,11 +474,18 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
 
 CANCELLED: list[tuple[str, Setting]] = [
     ("lookup", partial(name, "silent.example")),
+    ("lookup of a proxy", partial(name, "a.example", proxy="http://silent.example:3128")),
     ("tcp", nobody_accepts),
+    ("tcp to a proxy", no_proxy_accepts),
+    ("tls to a proxy", partial(below_tls_of_proxy, silent)),
     ("proxy", partial(proxy, silent)),
+    ("proxy, the second time", asked_again),
     ("tls through a proxy", partial(proxy, says(TUNNEL))),
     ("tls", partial(below_tls, silent)),
     ("handshake", partial(http, silent)),
+    ("handshake through TLS", partial(https, silent)),
+    ("hixie-76's handshake", partial(http, agrees_as_hixie_76(b""), dialect="hixie-76")),
+    ("the body of a refusal", partial(http, says(UNFINISHED))),
 ]
 
 
@@ -426,12 +557,16 @@ async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
     net: Network, names: Names
 ) -> None:
     """Neither does what it says, though it was asked with a password."""
-    for answer, status in ((WHO % BASIC, 407), (BAD_GATEWAY, 502)):
+    for answer, status, size in (
+        (WHO % BASIC, 407, 4),
+        (BAD_GATEWAY, 502, 4),
+        (ENDLESS, 503, 5000),
+    ):
         async with proxy(says(answer), net) as scene:
-            endpoint = scene.endpoint()
+            endpoint = scene.endpoint(Limits(refusal_size=5000))
             with pytest.raises(TunnelRefused, match="the proxy") as caught:
                 await within(endpoint.connectApplication(Recorder()))
-            assert (caught.value.status, len(caught.value.body)) == (status, 4)
+            assert (caught.value.status, len(caught.value.body)) == (status, size)
             assert "secret" not in f"{caught.value!r} {endpoint!r} {vars(endpoint)!r}"
 
 

@@ -62,7 +62,7 @@ def agrees(*lines: str, accept: str | None = None) -> Act:
     return act
 
 
-def agrees_as_hixie_76(proof: bytes) -> Act:
+def agrees_as_hixie_76(proof: bytes, *, and_closes: bool = False) -> Act:
     """All of it right but for the proof."""
 
     def act(raw: Raw) -> None:
@@ -75,6 +75,8 @@ def agrees_as_hixie_76(proof: bytes) -> Act:
             b"Connection: Upgrade\r\nSec-WebSocket-Origin: %s\r\n"
             b"Sec-WebSocket-Location: ws://%s/demo\r\n\r\n%s" % (origin, host, proof)
         )
+        if and_closes:
+            raw.transport.loseConnection()
 
     return act
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from random import Random
 from typing import Any
 
@@ -221,27 +221,39 @@ MANY = 200
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
+@pytest.mark.parametrize("who", ["server", "client"])
 @asynchronous
-async def test_who_does_not_receive_is_not_sent_to(over: str, net: Network) -> None:
+async def test_who_does_not_receive_is_not_sent_to(who: str, over: str, net: Network) -> None:
     """The one side waits, the other does not read, and in the end all of it has come."""
     sent: list[int] = []
+    received: list[int] = []
+    stalled: Deferred[None] = Deferred()
 
     async def floods(channel: Channel) -> None:
         for number in range(MANY):
             await channel.send(PIECE)
             sent.append(number)
 
-    place = await net.serve(serve(floods), over)
-    received = 0
-    async with connected(place) as channel:
-        before = -1
-        while len(sent) != before:
-            before = len(sent)
-            await turn(0.1)
-        assert len(sent) < MANY
-        async for message in channel:
-            received += len(message)
-    assert received == MANY * len(PIECE)
+    async def takes(channel: Channel) -> None:
+        await stalled
+        received.extend([len(message) async for message in channel])
+
+    async def visits(talk: Callable[[Channel], Coroutine[Any, Any, None]]) -> None:
+        async with connected(place) as channel:
+            await talk(channel)
+
+    there, here = (floods, takes) if who == "server" else (takes, floods)
+    place = await net.serve(serve(there), over)
+    visiting = Deferred.fromCoroutine(visits(here))
+    before = -1
+    while len(sent) != before or not sent:
+        before = len(sent)
+        await turn(0.1)
+    assert len(sent) < MANY
+    stalled.callback(None)
+    await within(visiting, 60)
+    await until(lambda: not place.factory.connections)
+    assert sum(received) == MANY * len(PIECE)
 
 
 @asynchronous
@@ -282,7 +294,7 @@ async def main(reactor, url):
 react(main, sys.argv[1:])
 """
 
-ASYNCIO = """
+UNDER_ASYNCIO = """
 import asyncio
 import sys
 from twisted.internet import asyncioreactor
@@ -292,7 +304,9 @@ asyncioreactor.install(loop)
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from txhixie import connect
+"""
 
+ASYNCIO = f"""{UNDER_ASYNCIO}
 async def coroutine(url):
     async with connect(url, anyPort=True) as channel:
         await channel.send("hello")
@@ -320,9 +334,42 @@ reactor.callWhenRunning(lambda: setattr(reactor, "kept", loop.create_task(task(s
 reactor.run()
 """
 
+STALLED = f"""{UNDER_ASYNCIO}
+import os
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.task import deferLater, react
+from txhixie import HixieServerFactory, serve
+
+async def main(reactor, *ignored):
+    sent = []
+
+    async def floods(channel):
+        for _ in range({MANY}):
+            await channel.send(os.urandom(65536))
+            sent.append(len(sent))
+
+    server = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+    port = (await server.listen(HixieServerFactory(serve(floods)))).getHost().port
+    async with connect("ws://127.0.0.1:" + str(port), anyPort=True) as channel:
+        before = -1
+        while before != len(sent) or not sent:
+            before = len(sent)
+            await deferLater(reactor, 0.1)
+        print("full" if len(sent) < {MANY} else "lost")
+        print(sum([len(message) async for message in channel]))
+
+react(main, sys.argv[1:])
+"""
+
 
 @pytest.mark.parametrize(
-    ("program", "printed"), [(REACT, ["hello"]), (ASYNCIO, ["world", "hello"])]
+    ("program", "printed"),
+    [
+        (REACT, ["hello"]),
+        (ASYNCIO, ["world", "hello"]),
+        (STALLED, ["full", f"{MANY * 65536}"]),
+    ],
+    ids=["react", "asyncio", "back-pressure in asyncio"],
 )
 @asynchronous
 async def test_it_runs_under(program: str, printed: list[str], net: Network) -> None:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import ssl
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.endpoints import TCP6ServerEndpoint
 from twisted.internet.error import (
     ConnectingCancelledError,
     DNSLookupError,
@@ -29,6 +30,7 @@ from support.connection import (
     Applications,
     Log,
     Network,
+    Place,
     Recorder,
     asynchronous,
     reactor,
@@ -55,6 +57,7 @@ from txhixie import (
     CertificateExpired,
     CertificateForAnotherHost,
     HixieError,
+    HixieServerFactory,
     LateAnswer,
     Limits,
     NameNotFound,
@@ -641,6 +644,22 @@ async def test_any_endpoint_will_do(over: str, net: Network) -> None:
     endpoint = WebSocketClientEndpoint(place.endpoint, "ws://any.example:81/x?y")
     application = await within(endpoint.connectApplication(Recorder()))
     assert (served.asked[0].host, served.asked[0].target) == ("any.example:81", "/x?y")
+    application.transport.loseConnection()
+    await until(lambda: application.lost)
+
+
+@every
+@asynchronous
+async def test_an_IPv6_address_stands_in_brackets(dialect: str, net: Network) -> None:
+    """In what is said as well, which the Hixie dialects' servers repeat."""
+    served = Applications()
+    server = TCP6ServerEndpoint(reactor, 0, interface="::1")
+    listening = await server.listen(cast(Any, HixieServerFactory(served)))
+    net.places.append(Place("tcp", listening, "", None))
+    port = net.places[-1].port
+    endpoint = WebSocketClientEndpoint.new(reactor, f"ws://[::1]:{port}/", dialect=dialect)
+    application = await within(endpoint.connectApplication(Recorder()))
+    assert served.asked[0].host == f"[::1]:{port}"
     application.transport.loseConnection()
     await until(lambda: application.lost)
 

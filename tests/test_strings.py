@@ -159,8 +159,11 @@ async def test_ports_have_the_schemes_defaults(
 @asynchronous
 async def test_an_IPv6_address_is_quoted(net: Network) -> None:
     """As everywhere in Twisted; brackets are the URL's, and not said."""
-    with pytest.raises(HixieError):
-        await connects(net, rf"ws:\:\:1:{scene.free_port()}")
+    below = r"tcp6:0:interface=\:\:1"
+    port = await listens(net, f"ws:{quoteStringArgument(below)}")
+    raw = await connects(net, rf"ws:\:\:1:{port}")
+    raw.send(b"bytes")
+    await raw.reads(b"BYTES")
 
 
 @asynchronous

@@ -15,6 +15,7 @@ from twisted.web.resource import IResource
 from .console import consoleRoot
 from .description import Description
 from .extensions import DEFAULT_EXTENSIONS
+from .gateway.crossings import Crossings
 from .interfaces import WebSocketServerFactory
 from .limits import Limits
 from .listening import CannotStart, ListeningService
@@ -60,12 +61,13 @@ class Daemon:
             else reactor
         )
         self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
+        self._crossings: list[Crossings] = []
         self.factory = self._makeFactory()
 
     def service(self) -> ListeningService:
         """The service that listens."""
         return ListeningService(
-            cast(IReactorFromThreads, self._reactor), self.endpoints, self.factory
+            cast(IReactorFromThreads, self._reactor), self.endpoints, self.factory, self._crossings
         )
 
     def report(self) -> str:
@@ -132,7 +134,10 @@ class Daemon:
         row = service_for(description.service)
         context = Context(description.route, self._limits, self._one("connect-timeout", 10.0))
         options = description.options(row.options)
-        return row.build(self._reactor, description.service, options, context)
+        served = row.build(self._reactor, description.service, options, context)
+        if (crossings := getattr(served, "crossings", None)) is not None:
+            self._crossings.append(crossings)
+        return served
 
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
         try:

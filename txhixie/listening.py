@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .factory import HixieFactory
+from .gateway.crossings import Crossings
 
 
 class CannotStart(Exception):
@@ -36,13 +37,16 @@ class ListeningService(Service):
         reactor: IReactorFromThreads,
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: HixieFactory,
+        crossings: Sequence[Crossings] = (),
     ) -> None:
         """
         :param endpoints: each with where the operator said it (``--port 8080``).
+        :param crossings: what the factory's clients have on its way to somebody else.
         """
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
+        self._crossings = crossings
         self._ports: list[IListeningPort] = []
         self._started = False
 
@@ -75,7 +79,8 @@ class ListeningService(Service):
         """
         Listen no more and close what is open.
 
-        :return: fires when the last connection has ended.
+        :return: fires when the last connection has ended, and whoever stands behind us has what
+            its client had sent.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
@@ -84,13 +89,19 @@ class ListeningService(Service):
         waiting = [deferred for deferred in stopping if deferred is not None]
         restore = self._hurryOnSignal()
         closed = DeferredList([*waiting, self._factory.closeAll()])
+        closed.addCallback(lambda _: DeferredList([each.drained() for each in self._crossings]))
         return closed.addBoth(restore)
+
+    def _abortAll(self) -> None:
+        self._factory.abortAll()
+        for each in self._crossings:
+            each.abortAll()
 
     def _hurryOnSignal(self) -> Callable[[object], object]:
         """Have a further signal end at once; the answer undoes that."""
 
         def hurry(number: int, frame: FrameType | None) -> None:
-            self._reactor.callFromThread(self._factory.abortAll)
+            self._reactor.callFromThread(self._abortAll)
 
         try:
             before = {

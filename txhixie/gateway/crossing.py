@@ -7,7 +7,7 @@ it, to the backend's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
@@ -21,9 +21,12 @@ from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketT
 from ..wire.frame import Close, CloseCode
 from . import pair
 from .closing import CLIENT_GONE, passed_on
-from .outage import UNREACHED, Outages
+from .outage import UNREACHED
 from .pair import PAIR, Core
 from .refusing import handed_on
+
+if TYPE_CHECKING:
+    from .crossings import Crossings
 
 
 class Backend(pair.Backend, Protocol):
@@ -75,17 +78,18 @@ class Crossing:
     def __init__(
         self,
         backend: Backend,
-        outages: Outages,
+        crossings: Crossings,
         clock: IReactorTime,
         connectTimeout: float,
         drainTimeout: float,
     ) -> None:
         """
+        :param crossings: those of the same backend's, who are told how it is.
         :param connectTimeout: seconds until a backend that does not answer is given up.
         :param drainTimeout: seconds for it to read what was sent to it, and to go.
         """
         self._backend = backend
-        self._outages = outages
+        self._crossings = crossings
         self._clock = clock
         self._connectTimeout = connectTimeout
         self._timer: IDelayedCall | None = None
@@ -125,11 +129,20 @@ class Crossing:
         self._timer = None
         self.pair.late()
 
+    def abort(self) -> None:
+        """End the connection to the backend at once."""
+        self._backend.abort()
+
+    def backendLost(self, close: Close) -> None:
+        """It has ended. ``close`` is what the client is told."""
+        self._crossings.left(self)
+        self.pair.backend_lost(close)
+
     # What the machine asks of the client's side.
 
     def admit(self) -> None:
         """Let it in, on the backend's conditions."""
-        self._outages.served()
+        self._crossings.reached(self)
         backend = self._backend
         # Straight to the backend's side: each message would pay for the way through here.
         self.textMessageReceived = backend.sendTextMessage
@@ -143,10 +156,10 @@ class Crossing:
     def refuse(self, error: Exception) -> None:
         """Say why not; what is no backend's fault is a 500, and a traceback."""
         if isinstance(error, Refused) and not isinstance(error, TunnelRefused):
-            self._outages.served()
+            self._crossings.refused()
             self._decision.callback(handed_on(error))
         elif isinstance(error, UNREACHED):
-            self._decision.callback(self._outages.failed(error))
+            self._decision.callback(self._crossings.failed(error))
         else:
             self._decision.errback(error)
 

@@ -129,7 +129,7 @@ class Relay:
     def connectionLost(self, reason: Failure) -> None:
         """It has gone."""
         ended = cast("CleanClose | AbruptClose", reason.value).ended
-        self._crossing.pair.backend_lost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
+        self._crossing.backendLost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
 
     # What the client says.
 

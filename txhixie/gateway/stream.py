@@ -133,7 +133,7 @@ class Stream(Protocol):
         self._pass(self._encoded(self._coding.finish))
         self._closing = True
         orderly = isinstance(reason.value, ConnectionDone)
-        self._crossing.pair.backend_lost(Close(CloseCode.NORMAL) if orderly else BACKEND_GONE)
+        self._crossing.backendLost(Close(CloseCode.NORMAL) if orderly else BACKEND_GONE)
 
     def _encoded(self, encode: Callable[P, list[M]], *args: P.args, **kw: P.kwargs) -> list[M]:
         """The messages, or none and the end of it all."""

@@ -18,8 +18,7 @@ from ..endpoints import WebSocketClientEndpoint
 from ..errors import CannotCarry
 from ..extensions import CLIENT_EXTENSIONS
 from ..forwarded import write_forwarded
-from ..gateway.crossing import Crossing
-from ..gateway.outage import Outages
+from ..gateway.crossings import Crossings
 from ..gateway.relay import BINARY_RULES, REFUSE, Relay
 from ..handshake.offer import Offer, Pairs, Refusal
 from ..interfaces import Decision
@@ -43,7 +42,11 @@ _OURS: Final = re.compile(
 
 
 class GatewayService:
-    """Relays everybody to one backend, each client by a connection of its own."""
+    """
+    Relays everybody to one backend, each client by a connection of its own.
+
+    :ivar crossings: those connections.
+    """
 
     def __init__(
         self,
@@ -90,8 +93,6 @@ class GatewayService:
         self._names = _checked(headers) | {b"cookie"}
         self._binary = binary
         self._relaysPings = relaysPings
-        self._connectTimeout = connectTimeout
-        self._drainTimeout = limits.close_timeout + limits.drain_timeout
         parsed = parse_url(url)
         tls: dict[str, Any] = {"trustRoot": trustRoot, "clientCertificate": clientCertificate}
         if parsed.secure and proxy is None:
@@ -110,7 +111,8 @@ class GatewayService:
         self._hasQuery = "?" in parsed.resource
         self._hasCredentials = parsed.credentials is not None
         WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
-        self._outages = Outages(parsed.location.removesuffix(parsed.resource), reactor)
+        backend = parsed.location.removesuffix(parsed.resource)
+        self.crossings = Crossings(backend, reactor, connectTimeout, limits)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when the backend has agreed."""
@@ -127,10 +129,7 @@ class GatewayService:
             return Refusal(400, f"this cannot be said in {self._dialect.name}\n")
         pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
         relay = Relay(endpoint, self._dialect, self._binary, pings)
-        crossing = Crossing(
-            relay, self._outages, self._reactor, self._connectTimeout, self._drainTimeout
-        )
-        return crossing.begin()
+        return self.crossings.begin(relay)
 
     def _urlFor(self, offer: Offer) -> str:
         if not self._hasPath:

@@ -14,7 +14,8 @@ from ..routes import Route
 from ..settings import Setting
 
 Served: TypeAlias = "WebSocketServerFactory | IResource"
-"""What serves a route: something that answers offers, or ordinary pages of ``twisted.web``."""
+"""What serves a route: something that answers offers, or ordinary pages of ``twisted.web``. If it
+makes connections of its own for its clients, it has ``crossings``."""
 
 
 _LIMITS: Final = Limits()

@@ -14,8 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ..coding import CODINGS
 from ..dialects import named
-from ..gateway.crossing import Crossing
-from ..gateway.outage import Outages
+from ..gateway.crossings import Crossings
 from ..gateway.stream import Stream
 from ..handshake.offer import Offer, Refusal
 from ..interfaces import Decision
@@ -60,7 +59,11 @@ def buildStream(
 
 
 class StreamService:
-    """Serves one byte stream to everybody, each client with a connection of its own."""
+    """
+    Serves one byte stream to everybody, each client with a connection of its own.
+
+    :ivar crossings: those connections.
+    """
 
     def __init__(
         self,
@@ -87,12 +90,9 @@ class StreamService:
         if coding is not None and coding not in CODINGS:
             raise ValueError(f"coding: expected {', '.join(CODINGS)}, not {coding}")
         self._endpoint = _endpoint(reactor, description)
-        self._clock = reactor
         self._coding = coding
         self._subprotocol = subprotocol
-        self._connectTimeout = connectTimeout
-        self._drainTimeout = limits.close_timeout + limits.drain_timeout
-        self._outages = Outages(description, reactor)
+        self.crossings = Crossings(description, reactor, connectTimeout, limits)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when that is done."""
@@ -100,10 +100,7 @@ class StreamService:
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
             return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
         stream = Stream(self._endpoint, CODINGS[coding](), self._subprotocolFor(offer, coding))
-        crossing = Crossing(
-            stream, self._outages, self._clock, self._connectTimeout, self._drainTimeout
-        )
-        return crossing.begin()
+        return self.crossings.begin(stream)
 
     def _codingFor(self, offer: Offer) -> str:
         if self._coding is not None:

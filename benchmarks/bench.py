@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """
-Compare WebSocket echo servers on one machine, over loopback. Standard library only.
+Compare WebSocket echo servers, and gateways, on one machine, over loopback. Standard library only.
 
   ./bench.py --smoke                      every server, every echoed byte compared
   ./bench.py                              every server, the usual workloads: 15 minutes
+  ./bench.py --gateways                   every gateway, each before an echo server in C
   ./bench.py --only txhixie,autobahn --workloads a,c --rounds 3
   ./bench.py --server 'mine:hixie76=/venv/bin/python echo.py {port}' --only txws-hixie76
   ./bench.py --list                       servers and workloads
@@ -27,11 +28,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from figures import figures, is_idle
+from gateways import GATEWAYS
+from gateways import REFERENCE as GATEWAY
 from peers import OPT, PEERS, REFERENCE, Peer, added
 from rounds import Rounds
 from server import Place
 from tables import markdown, rst
-from workloads import USUAL, WORKLOADS
+from workloads import USUAL, USUAL_THROUGH, WORKLOADS
 
 if TYPE_CHECKING:
     from server import Sample
@@ -108,8 +111,11 @@ def add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--only", metavar="NAMES", help="with commas; the reference and each --server always run"
     )
-    group.add_argument("--workloads", default=",".join(USUAL), metavar="LETTERS")
-    group.add_argument("--reference", default=REFERENCE, metavar="NAME")
+    group.add_argument("--gateways", action="store_true", help="gateways instead of servers")
+    group.add_argument("--workloads", metavar="LETTERS", help="instead of the usual ones")
+    group.add_argument(
+        "--reference", metavar="NAME", help=f"instead of {REFERENCE}, or {GATEWAY} for gateways"
+    )
 
 
 def add_measures(group: argparse._ArgumentGroup) -> None:
@@ -132,7 +138,9 @@ def chosen_peers(options: argparse.Namespace) -> dict[str, Peer]:
         added(text, deflate=options.deflate_server, broadcast=options.broadcast_server)
         for text in options.server
     )
-    known = PEERS | more
+    known = (GATEWAYS if options.gateways else PEERS) | more
+    if options.reference is None:
+        options.reference = GATEWAY if options.gateways else REFERENCE
     wanted = set(options.only.split(",") if options.only else known) | set(more)
     wanted.add(options.reference)
     if unknown := wanted - set(known):
@@ -146,7 +154,8 @@ def chosen_workloads(options: argparse.Namespace) -> list[str]:
 
     :raises ValueError: for a letter that is none.
     """
-    letters: list[str] = options.workloads.split(",")
+    usual = USUAL_THROUGH if options.gateways else USUAL
+    letters: list[str] = options.workloads.split(",") if options.workloads else [*usual]
     if unknown := set(letters) - set(WORKLOADS):
         raise ValueError(f"unknown workloads: {', '.join(sorted(unknown))}")
     return letters
@@ -208,7 +217,7 @@ def write(results: dict[str, Any], options: argparse.Namespace) -> int:
 def tell(sample: Sample) -> None:
     """A line about a sample as soon as it is there."""
     idle = is_idle(sample["workload"])
-    figure = sample.get("rss_per_conn" if idle else "rate", 0)
+    figure = sample.get("memory_per_conn" if idle else "rate", 0)
     print(
         f"{sample['workload']:<2} round {sample['round']} {sample['server']:<20} {figure:>11.1f}"
         f"  CPU us {sample.get('srv_cpu_us_per_msg', 0):8.2f}"

@@ -71,7 +71,7 @@ def figures(samples: Iterable[Mapping[str, Any]], reference: str) -> dict[str, l
 
 def figure(name: str, rounds: Rounds, reference: Rounds, *, idle: bool) -> Figure:
     """One server's samples, compared with the reference's."""
-    field = "rss_per_conn" if idle else "rate"
+    field = "memory_per_conn" if idle else "rate"
     ratios = quotients(rounds, reference, field)
     return Figure(
         server=name,

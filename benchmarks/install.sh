@@ -33,6 +33,7 @@ install_debian() {
 	command -v node >/dev/null || debian nodejs npm || echo "ws is left out"
 	command -v javac >/dev/null || debian default-jdk-headless || echo "Netty is left out"
 	debian libnetty-java || echo "Netty is left out"
+	command -v nginx >/dev/null || debian nginx || echo "nginx is left out"
 }
 
 install_python() {
@@ -41,6 +42,7 @@ install_python() {
 	venv asyncio websockets==17.4 picows==2.3.1 aiohttp==3.14.5 uvloop==0.23.0
 	venv txws txws==0.9.1 six==1.17.0 twisted==26.10.0
 	venv eventlet eventlet==0.41.3
+	venv websockify websockify==0.13.0 numpy==2.4.6 # which unmasks, if it is there
 }
 
 install_node() {

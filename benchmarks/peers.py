@@ -1,7 +1,7 @@
 """The servers that are compared: one row a server. A new one is a row here and a file in servers/.
 
 Every server takes its port as an argument, listens on 127.0.0.1 and echoes on ``/``: text as text,
-binary as binary.
+binary as binary. Gateways, which are asked the same, are in gateways.py.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ class Peer:
     """
     One server in one dialect.
 
-    :ivar command: what starts it; ``{port}`` is put in.
+    :ivar command: what starts it; ``{port}`` is put in, and where they are said ``{backend}``, the
+        backend's port, and ``{directory}``, one that is removed in the end.
+    :ivar backend: what starts the server that it is a gateway to, whose work is not its own.
+    :ivar stream: it is a gateway to a stream of bytes: it takes binary only, and what comes back is
+        cut anywhere.
+    :ivar most: connections it can hold; where more are asked for, it gets these.
     :ivar text_only: it cannot echo binary, and is sent text instead.
     :ivar fragments: it puts fragmented messages together.
     :ivar deflate: it agrees to permessage-deflate.
@@ -44,6 +49,9 @@ class Peer:
 
     dialect: str
     command: tuple[str, ...]
+    backend: tuple[str, ...] = ()
+    stream: bool = False
+    most: int = 1 << 16
     text_only: bool = False
     fragments: bool = True
     deflate: bool = False
@@ -64,6 +72,10 @@ class Peer:
         """The load as this server can take it."""
         if load.payload == "binary" and (self.text_only or self.dialect.startswith("hixie")):
             load = replace(load, payload="text")
+        if self.stream:
+            load = replace(load, payload="binary", stream=True)
+        if load.conns > self.most:
+            load = replace(load, conns=self.most)
         if self.dialect == "raw":
             load = replace(load, deflate=False)
         return load
@@ -74,13 +86,18 @@ def python(environment: str, program: str) -> tuple[str, ...]:
     return (str(OPT / environment / "bin" / "python"), str(SERVERS / program), "{port}")
 
 
+OURS: Final = Path(os.environ.get("BENCH_PYTHON", sys.executable))
+"""The interpreter whose *installed* txhixie is run: this one, or what BENCH_PYTHON names."""
+
+
 def ours() -> tuple[str, ...]:
-    """
-    Our own server. It runs the *installed* package: of this interpreter, or of the one that
-    BENCH_PYTHON names.
-    """
-    interpreter = os.environ.get("BENCH_PYTHON", sys.executable)
-    return (interpreter, str(SERVERS / "txhixie_echo.py"), "{port}")
+    """Our own server."""
+    return (str(OURS), str(SERVERS / "txhixie_echo.py"), "{port}")
+
+
+def c(program: str) -> tuple[str, ...]:
+    """The command of a server in C."""
+    return (str(OPT / program), "{port}")
 
 
 def node(*options: str) -> tuple[str, ...]:
@@ -96,9 +113,10 @@ def netty() -> tuple[str, ...]:
 _WS: Final = {"NODE_PATH": str(OPT / "node" / "node_modules")}
 
 PEERS: Final[dict[str, Peer]] = {
-    # limits: no frames at all
-    "c-raw": Peer("raw", (str(OPT / "c_raw"), "{port}")),
+    # limits: no frames at all, or nothing but frames
+    "c-raw": Peer("raw", c("c_raw")),
     "tx-raw": Peer("raw", python("twisted", "tx_raw.py")),
+    "c-ws": Peer("rfc6455", c("c_ws")),
     # ours
     "txhixie": Peer("rfc6455", ours()),
     "txhixie-hixie76": Peer("hixie76", ours()),

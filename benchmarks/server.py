@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from peers import OPT, Peer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from workloads import Load
@@ -45,24 +48,38 @@ class Place:
     log: IO[bytes] | None = None
 
 
-class Server:
-    """One running server, as a context: it listens inside, and is gone after."""
+class Program:
+    """
+    One running program, as a context: it listens inside, and is gone after.
 
-    def __init__(self, name: str, peer: Peer, place: Place) -> None:
+    :ivar port: where it listens.
+    :ivar environment: its variables; ``None`` for ours.
+    :ivar output: where its output goes.
+    """
+
+    environment: Mapping[str, str] | None = None
+    output: IO[bytes] | int = subprocess.DEVNULL
+
+    def __init__(
+        self, name: str, command: Iterable[str], words: Mapping[str, str], core: int
+    ) -> None:
+        """:param words: what is put into the command, besides its own port."""
         self.name = name
-        self.peer = peer
         self.port = free_port()
-        self._place = place
+        self._command = [put_in(word, {**words, "{port}": str(self.port)}) for word in command]
+        self._core = core
 
     def __enter__(self) -> Self:
-        output = self._place.log or subprocess.DEVNULL
+        # Both wrappers exec, so the pid is the program's own. The first lets none outlive us,
+        # however we end.
+        wrappers = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(self._core)]
         try:
             self._process = subprocess.Popen(
-                self._command(),
-                env=self._environment(),
+                wrappers + self._command,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=self.output,
+                stderr=self.output,
                 start_new_session=True,
             )
         except OSError as error:
@@ -82,43 +99,10 @@ class Server:
     ) -> None:
         self._end()
 
-    def sample(
-        self, load: Load, seconds: float, warmup: float = 0.0, *, check: bool = False
-    ) -> Sample:
-        """
-        One run of ``wsload`` against this server. Whatever goes wrong is in the sample's
-        ``errors`` and ``first_error``.
-
-        :param check: compare every echoed byte, which costs ``wsload`` time.
-        """
-        command = ["taskset", "-c", str(self._place.client_core), str(OPT / "wsload")]
-        command += ["--port", str(self.port), "--pid", str(self._process.pid)]
-        command += ["--dialect", self.peer.dialect, "--warmup", str(warmup), "--time", str(seconds)]
-        command += self.peer.suited(load).arguments() + (["--check"] if check else [])
-        limit = warmup + seconds + OPEN_AND_CLOSE_SECONDS
-        try:
-            run = subprocess.run(
-                command, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return failed("wsload did not end")
-        try:
-            sample: Sample = json.loads(run.stdout)
-        except ValueError:
-            return failed(run.stderr.strip()[:150] or f"wsload ended with {run.returncode}")
-        return sample
-
-    def _command(self) -> list[str]:
-        # Both wrappers exec, so the pid is the server's own. The first lets no server outlive
-        # us, however we end.
-        words = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(self._place.server_core)]
-        return words + [word.replace("{port}", str(self.port)) for word in self.peer.command]
-
-    def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **self.peer.environment)
-        if self.peer.installed:
-            environment.pop("PYTHONPATH", None)
-        return environment
+    @property
+    def pid(self) -> int:
+        """Of the process that may have forked others."""
+        return self._process.pid
 
     def _await_listening(self) -> None:
         give_up = time.monotonic() + START_SECONDS
@@ -144,12 +128,83 @@ class Server:
                 continue
 
 
+class Server:
+    """One running server, with its backend if it is a gateway, as a context: gone after."""
+
+    def __init__(self, name: str, peer: Peer, place: Place) -> None:
+        self.name = name
+        self.peer = peer
+        self._place = place
+
+    def __enter__(self) -> Self:
+        with ExitStack() as running:
+            directory = running.enter_context(TemporaryDirectory())
+            words = {"{directory}": directory}
+            if self.peer.backend:
+                # A core of its own it has not: beside wsload, it delays no gateway.
+                backend = Program(self.name, self.peer.backend, words, self._place.client_core)
+                words["{backend}"] = str(running.enter_context(backend).port)
+            program = Program(self.name, self.peer.command, words, self._place.server_core)
+            program.environment = self._environment()
+            program.output = self._place.log or subprocess.DEVNULL
+            self._program = running.enter_context(program)
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._running.close()
+
+    def sample(
+        self, load: Load, seconds: float, warmup: float = 0.0, *, check: bool = False
+    ) -> Sample:
+        """
+        One run of ``wsload`` against this server. Whatever goes wrong is in the sample's
+        ``errors`` and ``first_error``.
+
+        :param check: compare every echoed byte, which costs ``wsload`` time.
+        """
+        command = ["taskset", "-c", str(self._place.client_core), str(OPT / "wsload")]
+        command += ["--port", str(self._program.port), "--pid", str(self._program.pid)]
+        command += ["--dialect", self.peer.dialect, "--warmup", str(warmup), "--time", str(seconds)]
+        command += self.peer.suited(load).arguments() + (["--check"] if check else [])
+        limit = warmup + seconds + OPEN_AND_CLOSE_SECONDS
+        try:
+            run = subprocess.run(
+                command, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return failed("wsload did not end")
+        try:
+            sample: Sample = json.loads(run.stdout)
+        except ValueError:
+            return failed(run.stderr.strip()[:150] or f"wsload ended with {run.returncode}")
+        return sample
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **self.peer.environment)
+        if self.peer.installed:
+            environment.pop("PYTHONPATH", None)
+        return environment
+
+
 def free_port() -> int:
     """A port nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def put_in(word: str, words: Mapping[str, str]) -> str:
+    """A word of a command with what stands for the placeholders in it."""
+    for placeholder, text in words.items():
+        word = word.replace(placeholder, text)
+    return word
 
 
 def failed(reason: str) -> Sample:

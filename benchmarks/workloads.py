@@ -14,6 +14,7 @@ class Load:
     :ivar window: messages in flight on each connection.
     :ivar size: bytes of one message before masking and deflate.
     :ivar fragments: frames a message is sent in (not in the Hixie dialects).
+    :ivar stream: what comes back are the bytes of messages, in frames that are cut anywhere.
     :ivar mode: ``window`` echoes, ``storm`` opens and closes, ``idle`` holds connections open,
         ``broadcast`` sends on one connection and waits for the message on all of them.
     """
@@ -25,6 +26,7 @@ class Load:
     mode: Literal["window", "storm", "idle", "broadcast"] = "window"
     deflate: bool = False
     fragments: int = 1
+    stream: bool = False
 
     def arguments(self) -> list[str]:
         """The load as arguments of ``wsload``."""
@@ -40,6 +42,8 @@ class Load:
             words.append("--deflate")
         if self.fragments > 1:
             words += ["--frag", str(self.fragments)]
+        if self.stream:
+            words.append("--stream")
         return words
 
 
@@ -66,11 +70,16 @@ WORKLOADS: Final = {
     "k1": Workload("16 connections, window 4, 1 KiB text", Load(16, 4, 1024)),
     "k4": Workload("8 connections, window 4, 4 KiB text", Load(8, 4, 4096)),
     "u4": Workload("8 connections, window 4, 4 KiB multi-byte text", Load(8, 4, 4096, "utf8")),
+    "n": Workload("2000 connections, window 1, 32 B text", Load(2000)),
+    "ng": Workload("2000 idle connections", Load(2000, mode="idle"), "B per connection"),
     "br": Workload("broadcast to 500, window 2, 128 B text", Load(500, 2, 128, mode="broadcast")),
 }
 
 USUAL: Final = ("a", "b", "c", "d", "e", "f", "g", "h")
 """Run unless others are named: about 15 minutes for all servers."""
+
+USUAL_THROUGH: Final = ("a", "c", "k4", "e", "n", "ng")
+"""The same for gateways."""
 
 SMOKE: Final = (
     Load(4, 4, 32),

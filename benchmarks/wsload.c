@@ -6,17 +6,18 @@
  * Modes:    window    keep W messages in flight on each of N connections
  *                     (W=1 is ping-pong)
  *           storm     connect + opening handshake + close, as fast as it goes
- *           idle      open N connections and hold them (RSS per connection)
+ *           idle      open N connections and hold them (memory per connection)
  *           broadcast N receivers; connection 0 sends, the server is expected
  *                     to deliver each message to all N
  *
  * One JSON object is printed on stdout. Every frame that comes back is checked for order, opcode
  * and length, every handshake for its proof; --check compares each byte of the payload as well.
+ * With --stream the bytes of the payload count and not the frames: behind a gateway to a byte
+ * stream they are cut anywhere.
  * It talks to loopback only, and never for longer than 120 s.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -39,9 +40,8 @@
 #include <zlib.h>
 #endif
 
-typedef uint8_t u8;
-typedef uint32_t u32;
-typedef uint64_t u64;
+#include "proc.h"
+#include "wire.h"
 
 enum dialect { D_RAW, D_HIXIE75, D_HIXIE76, D_HYBI07, D_HYBI08, D_RFC6455 };
 static const char *dialect_names[] = {"raw", "hixie75", "hixie76", "hybi07", "hybi08", "rfc6455"};
@@ -51,7 +51,7 @@ static const char *mode_names[] = {"window", "storm", "idle", "broadcast"};
 /* ---------------------------------------------------------------- options */
 static struct {
 	const char *host, *path;
-	int port, conns, window, check, deflate, text, utf8, pid, touch, inflight, frag;
+	int port, conns, window, check, deflate, text, utf8, pid, touch, inflight, frag, stream;
 	size_t size;
 	double warmup, time;
 	enum dialect dialect;
@@ -96,55 +96,7 @@ static u64 rng(void)
 	return rng_s;
 }
 
-/* ------------------------------------------------------------ SHA-1 / MD5 */
-static u32 rol(u32 x, int n) { return (x << n) | (x >> (32 - n)); }
-
-static void sha1(const u8 *msg, size_t len, u8 out[20])
-{
-	u32 h[5] = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
-	u8 buf[256];
-	if (len > 180)
-		die("sha1 input too long");
-	memset(buf, 0, sizeof buf);
-	memcpy(buf, msg, len);
-	buf[len] = 0x80;
-	size_t n = (len + 9 + 63) / 64 * 64;
-	for (int i = 0; i < 8; i++)
-		buf[n - 1 - i] = (u8)(((u64)len * 8) >> (8 * i));
-	for (size_t b = 0; b < n; b += 64) {
-		u32 w[80], a = h[0], bb = h[1], c = h[2], d = h[3], e = h[4];
-		for (int i = 0; i < 16; i++)
-			w[i] = (u32)buf[b + i * 4] << 24 | (u32)buf[b + i * 4 + 1] << 16 |
-			       (u32)buf[b + i * 4 + 2] << 8 | buf[b + i * 4 + 3];
-		for (int i = 16; i < 80; i++)
-			w[i] = rol(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-		for (int i = 0; i < 80; i++) {
-			u32 f, k;
-			if (i < 20)
-				f = (bb & c) | (~bb & d), k = 0x5A827999;
-			else if (i < 40)
-				f = bb ^ c ^ d, k = 0x6ED9EBA1;
-			else if (i < 60)
-				f = (bb & c) | (bb & d) | (c & d), k = 0x8F1BBCDC;
-			else
-				f = bb ^ c ^ d, k = 0xCA62C1D6;
-			u32 t = rol(a, 5) + f + e + k + w[i];
-			e = d;
-			d = c;
-			c = rol(bb, 30);
-			bb = a;
-			a = t;
-		}
-		h[0] += a;
-		h[1] += bb;
-		h[2] += c;
-		h[3] += d;
-		h[4] += e;
-	}
-	for (int i = 0; i < 20; i++)
-		out[i] = (u8)(h[i / 4] >> (24 - 8 * (i % 4)));
-}
-
+/* -------------------------------------------------------------------- MD5 */
 static void md5_16(const u8 msg[16], u8 out[16])
 {
 	static const u8 s[64] = {7, 12, 17, 22, 7, 12, 17, 22, 7, 12, 17, 22, 7, 12, 17, 22, 5, 9,
@@ -195,21 +147,6 @@ static void md5_16(const u8 msg[16], u8 out[16])
 		out[i] = (u8)(h[i / 4] >> (8 * (i % 4)));
 }
 
-static void b64(const u8 *in, int n, char *out)
-{
-	static const char t[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	int j = 0;
-	for (int i = 0; i < n; i += 3) {
-		u32 v = (u32)in[i] << 16 | (i + 1 < n ? in[i + 1] << 8 : 0) |
-			(i + 2 < n ? in[i + 2] : 0);
-		out[j++] = t[v >> 18];
-		out[j++] = t[(v >> 12) & 63];
-		out[j++] = i + 1 < n ? t[(v >> 6) & 63] : '=';
-		out[j++] = i + 2 < n ? t[v & 63] : '=';
-	}
-	out[j] = 0;
-}
-
 /* -------------------------------------------------------------- histogram */
 #define SUB 64
 static u64 hist[64 * SUB];
@@ -246,67 +183,6 @@ static double hist_q(double q)
 		}
 	}
 	return (double)hist_max;
-}
-
-/* ------------------------------------------------------- /proc inspection */
-struct cpu {
-	u64 run, wait, user, sys;
-};
-static struct cpu proc_cpu(int pid)
-{
-	struct cpu r = {0, 0, 0, 0};
-	char p[128], buf[1024];
-	snprintf(p, sizeof p, "/proc/%d/task", pid);
-	DIR *d = opendir(p);
-	if (!d)
-		return r;
-	for (struct dirent *e; (e = readdir(d));) {
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(p, sizeof p, "/proc/%d/task/%.20s/schedstat", pid, e->d_name);
-		int fd = open(p, O_RDONLY);
-		if (fd < 0)
-			continue;
-		ssize_t n = read(fd, buf, sizeof buf - 1);
-		close(fd);
-		u64 a, b;
-		if (n > 0 && (buf[n] = 0, sscanf(buf, "%" SCNu64 " %" SCNu64, &a, &b) == 2))
-			r.run += a, r.wait += b;
-	}
-	closedir(d);
-	snprintf(p, sizeof p, "/proc/%d/stat", pid);
-	int fd = open(p, O_RDONLY);
-	if (fd >= 0) {
-		ssize_t n = read(fd, buf, sizeof buf - 1);
-		close(fd);
-		if (n > 0) {
-			buf[n] = 0;
-			char *q = strrchr(buf, ')');
-			if (q)
-				sscanf(q + 1,
-					" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
-					" %" SCNu64,
-					&r.user, &r.sys);
-		}
-	}
-	return r;
-}
-static long proc_kb(int pid, const char *file, const char *key)
-{
-	char p[64], line[256];
-	snprintf(p, sizeof p, "/proc/%d/%s", pid, file);
-	FILE *f = fopen(p, "r");
-	if (!f)
-		return -1;
-	long v = -1;
-	size_t k = strlen(key);
-	while (fgets(line, sizeof line, f))
-		if (!strncmp(line, key, k)) {
-			v = atol(line + k + 1);
-			break;
-		}
-	fclose(f);
-	return v;
 }
 
 /* ------------------------------------------------------------ connections */
@@ -399,29 +275,6 @@ static void fill_text(u8 *p, size_t n, int utf8)
 		memcpy(p + i, s, l);
 		i += l;
 	}
-}
-
-static size_t put_hdr(u8 *p, int b0, u64 len, int masked, const u8 *key)
-{
-	size_t i = 0;
-	p[i++] = (u8)b0;
-	u8 m = masked ? 0x80 : 0;
-	if (len < 126)
-		p[i++] = (u8)(m | len);
-	else if (len < 65536) {
-		p[i++] = m | 126;
-		p[i++] = (u8)(len >> 8);
-		p[i++] = (u8)len;
-	} else {
-		p[i++] = m | 127;
-		for (int k = 7; k >= 0; k--)
-			p[i++] = (u8)(len >> (8 * k));
-	}
-	if (masked) {
-		memcpy(p + i, key, 4);
-		i += 4;
-	}
-	return i;
 }
 
 static void build_pool(void)
@@ -713,10 +566,27 @@ static void on_frame_end(struct conn *c)
 			n_proto_err++;
 			err_note("opcode %d", c->msg_op);
 		}
-		on_message(c);
 		c->inmsg = 0;
-		c->mlen = 0;
 		c->msg_comp = 0;
+		if (o.stream)
+			return;
+		on_message(c);
+		c->mlen = 0;
+	}
+}
+
+/* n bytes of a stream, in which a message is o.size bytes and nothing else */
+static void stream(struct conn *c, const u8 *p, size_t n)
+{
+	while (n) {
+		size_t need = o.size - c->mlen, k = n < need ? n : need;
+		payload(c, p, k);
+		p += k;
+		n -= k;
+		if (c->mlen == o.size) {
+			on_message(c);
+			c->mlen = 0;
+		}
 	}
 }
 
@@ -725,16 +595,7 @@ static void feed(struct conn *c, const u8 *p, size_t n)
 {
 	const u8 *end = p + n;
 	if (o.dialect == D_RAW) {
-		while (p < end) {
-			size_t need = o.size - c->mlen,
-			       k = (size_t)(end - p) < need ? (size_t)(end - p) : need;
-			payload(c, p, k);
-			p += k;
-			if (c->mlen == o.size) {
-				on_message(c);
-				c->mlen = 0;
-			}
-		}
+		stream(c, p, n);
 		return;
 	}
 	if (o.dialect <= D_HIXIE76) {
@@ -815,7 +676,8 @@ static void feed(struct conn *c, const u8 *p, size_t n)
 					}
 					c->inmsg = 1;
 					c->msg_op = c->opcode;
-					c->mlen = 0;
+					if (!o.stream)
+						c->mlen = 0;
 					c->msg_comp = (c->hdr[0] >> 6) & 1;
 					if (c->msg_comp && !o.deflate) {
 						n_proto_err++;
@@ -837,7 +699,9 @@ static void feed(struct conn *c, const u8 *p, size_t n)
 		if (c->opcode >= 8) {
 			memcpy(c->ctl + c->ctllen, p, k);
 			c->ctllen += (u8)k;
-		} else
+		} else if (o.stream)
+			stream(c, p, k);
+		else
 			payload(c, p, k);
 		p += k;
 		c->rem -= k;
@@ -882,15 +746,12 @@ static int conn_setup_hs(struct conn *c, char *req)
 	int n = 0;
 	if (o.dialect >= D_HYBI07) {
 		u8 k[16];
-		char key[32], cat[80];
+		char key[32];
 		u64 a = rng(), b = rng();
 		memcpy(k, &a, 8);
 		memcpy(k + 8, &b, 8);
 		b64(k, 16, key);
-		u8 dg[20];
-		snprintf(cat, sizeof cat, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-		sha1((u8 *)cat, strlen(cat), dg);
-		b64(dg, 20, (char *)c->expect);
+		accept_key(key, (char *)c->expect);
 		n = sprintf(req,
 			"GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: "
 			"Upgrade\r\n"
@@ -1214,7 +1075,7 @@ static void usage(void)
 			"  [--dialect rfc6455|hybi08|hybi07|hixie76|hixie75|raw]\n"
 			"  [--mode window|storm|idle|broadcast] [-c CONNS] [-w WINDOW] [-s SIZE]\n"
 			"  [--text|--utf8|--binary] [--deflate] [--frag N] [--check] [--touch]\n"
-			"  [--inflight N] [--warmup S] [--time S]\n");
+			"  [--stream] [--inflight N] [--warmup S] [--time S]\n");
 	exit(2);
 }
 
@@ -1235,7 +1096,7 @@ static void read_options(int argc, char **argv)
 		{"text", 0, 0, 't'}, {"utf8", 0, 0, 'u'}, {"warmup", 1, 0, 'W'},
 		{"time", 1, 0, 'T'}, {"check", 0, 0, 'k'}, {"deflate", 0, 0, 'z'},
 		{"frag", 1, 0, 'f'}, {"pid", 1, 0, 'i'}, {"inflight", 1, 0, 'n'},
-		{"touch", 0, 0, 'o'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+		{"touch", 0, 0, 'o'}, {"stream", 0, 0, 'S'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
 	int ch;
 	while ((ch = getopt_long(argc, argv, "c:w:s:p:T:h", lo, NULL)) != -1) {
 		switch (ch) {
@@ -1297,6 +1158,9 @@ static void read_options(int argc, char **argv)
 		case 'o':
 			o.touch = 1;
 			break;
+		case 'S':
+			o.stream = 1;
+			break;
 		default:
 			usage();
 		}
@@ -1319,6 +1183,8 @@ static void check_options(void)
 		die("hixie has no binary messages");
 	if (o.deflate && o.dialect < D_HYBI08)
 		die("no deflate in this dialect");
+	if (o.stream && (!o.size || o.deflate || (o.dialect <= D_HIXIE76 && o.dialect != D_RAW)))
+		die("a stream is in frames of its own bytes");
 #ifdef NO_ZLIB
 	if (o.deflate)
 		die("built without zlib");
@@ -1354,35 +1220,26 @@ static void prepare(void)
 static struct {
 	struct cpu server0, server1, client0, client1;
 	u64 t0, t1, reads0, open_ns;
-	long rss0, rss1, pss0, pss1;
-} span = {.rss0 = -1, .rss1 = -1, .pss0 = -1, .pss1 = -1};
+	long pss0, pss1;
+} span = {.pss0 = -1, .pss1 = -1};
 
 static u64 seconds(double s) { return (u64)(s * 1e9); }
 
-static void read_memory(long *rss, long *pss)
-{
-	if (!o.pid)
-		return;
-	*rss = proc_kb(o.pid, "status", "VmRSS:");
-	*pss = proc_kb(o.pid, "smaps_rollup", "Pss:");
-}
 
 static void begin_span(void)
 {
 	measuring = 1;
 	span.reads0 = n_reads;
+	span.server0 = tree_cpu(o.pid);
+	span.client0 = tree_cpu(getpid());
 	span.t0 = now_ns();
-	if (o.pid)
-		span.server0 = proc_cpu(o.pid);
-	span.client0 = proc_cpu(getpid());
 }
 
 static void end_span(void)
 {
 	span.t1 = now_ns();
-	if (o.pid)
-		span.server1 = proc_cpu(o.pid);
-	span.client1 = proc_cpu(getpid());
+	span.server1 = tree_cpu(o.pid);
+	span.client1 = tree_cpu(getpid());
 	measuring = 0;
 	running = 0;
 }
@@ -1489,13 +1346,13 @@ static void run_idle(void)
 {
 	u64 start = now_ns(), give_up = start + seconds(60);
 	int base = idle_base();
-	read_memory(&span.rss0, &span.pss0);
+	span.pss0 = tree_pss(o.pid);
 	if (base) {
 		open_conns(0, base, give_up);
 		if (o.touch)
 			touch_conns(0, base);
 		poll_until(now_ns() + seconds(0.5));
-		read_memory(&span.rss0, &span.pss0);
+		span.pss0 = tree_pss(o.pid);
 	}
 	open_conns(base, o.conns, give_up);
 	span.open_ns = now_ns() - start;
@@ -1503,7 +1360,7 @@ static void run_idle(void)
 		touch_conns(base, o.conns);
 	begin_span();
 	poll_until(span.t0 + seconds(o.time));
-	read_memory(&span.rss1, &span.pss1);
+	span.pss1 = tree_pss(o.pid);
 	end_span();
 	close_all();
 }
@@ -1612,11 +1469,10 @@ static void report_server(double elapsed)
 	       ".2f,",
 		n_msgs ? run / 1e3 / (double)n_msgs : 0.0, run / 1e9 / elapsed,
 		waited / 1e9 / elapsed, both > 0 ? user / both : 0.0);
-	printf("\"rss0_kb\":%ld,\"rss1_kb\":%ld,\"pss0_kb\":%ld,\"pss1_kb\":%ld,", span.rss0,
-		span.rss1, span.pss0, span.pss1);
+	printf("\"pss0_kb\":%ld,\"pss1_kb\":%ld,", span.pss0, span.pss1);
 	if (o.mode == M_IDLE && n_hs > (u64)idle_base())
-		printf("\"rss_per_conn\":%.0f,", 1024.0 * (double)(span.rss1 - span.rss0) /
-							 (double)(n_hs - (u64)idle_base()));
+		printf("\"memory_per_conn\":%.0f,", 1024.0 * (double)(span.pss1 - span.pss0) /
+							(double)(n_hs - (u64)idle_base()));
 }
 
 static void report(void)

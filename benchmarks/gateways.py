@@ -1,0 +1,56 @@
+"""The gateways that are compared: one row each. What stands behind them is in C, on another core.
+
+A gateway takes two ports as arguments, its own and its backend's. To a client it is an echo server
+like those of peers.py, so it is asked the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from peers import OPT, OURS, SERVERS, Peer, c, python
+
+REFERENCE: Final = "websockify"
+
+_ECHO: Final = c("c_ws")
+_BYTES: Final = c("c_raw")
+_PURE: Final = {"TXHIXIE_PURE_PYTHON": "1"}
+
+
+def ours(scheme: str) -> tuple[str, ...]:
+    """The daemon, as an operator starts it."""
+    twistd = (str(OURS.with_name("twistd")), "-n", "--pidfile=", "hixie")
+    listens = ("--port", "tcp:{port}:interface=127.0.0.1")
+    return (*twistd, *listens, "--serve", f"/={scheme}127.0.0.1:{{backend}}")
+
+
+def websockify() -> tuple[str, ...]:
+    """
+    The command of websockify, which has a process for each connection. From about 700 on they end
+    with "filedescriptor out of range in select()".
+    """
+    program = str(OPT / "websockify" / "bin" / "websockify")
+    return (program, "127.0.0.1:{port}", "127.0.0.1:{backend}")
+
+
+def nginx() -> tuple[str, ...]:
+    """The command of nginx, a master and one worker: what it passes on after a 101 are bytes."""
+    return ("sh", str(SERVERS / "nginx.sh"), "{port}", "{backend}", "{directory}")
+
+
+GATEWAYS: Final[dict[str, Peer]] = {
+    # the limit: bytes to bytes, no frames at all
+    "tx-forward": Peer("raw", (*python("twisted", "tx_forward.py"), "{backend}"), backend=_BYTES),
+    # WebSocket to a stream of bytes
+    "txhixie-tcp": Peer("rfc6455", ours("tcp:"), backend=_BYTES, stream=True),
+    "txhixie-tcp-pure": Peer(
+        "rfc6455", ours("tcp:"), backend=_BYTES, stream=True, environment=_PURE
+    ),
+    "websockify": Peer("rfc6455", websockify(), backend=_BYTES, stream=True, most=500),
+    # WebSocket to WebSocket
+    "txhixie-ws": Peer("rfc6455", ours("ws://"), backend=_ECHO),
+    "txhixie-ws-pure": Peer("rfc6455", ours("ws://"), backend=_ECHO, environment=_PURE),
+    "txhixie-ws-hixie76": Peer("hixie76", ours("ws://"), backend=_ECHO),
+    "txhixie-ws-hixie76-pure": Peer("hixie76", ours("ws://"), backend=_ECHO, environment=_PURE),
+    "nginx": Peer("rfc6455", nginx(), backend=_ECHO),
+}

@@ -27,6 +27,7 @@ setup(
     # 3.11: enough of typing, and the exceptions that cost nothing until one is raised.
     python_requires=">=3.11",
     packages=[*find_packages(include=["txhixie", "txhixie.*"]), "twisted.plugins"],
+    entry_points={"console_scripts": ["txhixie = txhixie.cli:main"]},
     # Optional: where there is no compiler, wire/mask.py does the same.
     ext_modules=[
         Extension(

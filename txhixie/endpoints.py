@@ -106,9 +106,6 @@ class WebSocketClientEndpoint:
         :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
             options that contradict each other.
         """
-        parsed = parse_url(url)
-        if parsed.port in BAD_PORTS and not anyPort:
-            raise ValueError(f"port: {parsed.port} is another protocol's")
         if contextFactory is not None and (trustRoot or clientCertificate):
             raise ValueError("contextFactory: it is instead of trustRoot and clientCertificate")
         way = Way(
@@ -120,8 +117,22 @@ class WebSocketClientEndpoint:
             contextFactory,
             bindAddress,
         )
+        return cls.by(way, url, anyPort=anyPort, **options)
+
+    @classmethod
+    def by(
+        cls, way: Way, url: str, *, anyPort: bool = False, **options: Unpack[ClientOptions]
+    ) -> WebSocketClientEndpoint:
+        """
+        :param way: how to reach the URL's server; its reactor is the clock too.
+        :param anyPort: as for :meth:`new`, and so are the errors.
+        :param options: those of :class:`txhixie.HixieClientFactory`.
+        """
+        parsed = parse_url(url)
+        if parsed.port in BAD_PORTS and not anyPort:
+            raise ValueError(f"port: {parsed.port} is another protocol's")
         if options.get("clock") is None:
-            options["clock"] = reactor
+            options["clock"] = way.reactor
         return cls(way.to(parsed), url, **options)
 
     async def connect(self, factory: WebSocketClientFactory[A]) -> A:

@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate, optionsForClientTLS
 
 from .hostname import NamedHostEndpoint
-from .httpconnect import tunnelThrough
+from .httpconnect import proxyEndpoint
 from .limits import Limits
 from .proxies import Proxy, parse_proxy, proxy_from_environment
 from .tls import TLSEndpoint
+from .tunnel import HTTPConnectEndpoint
 from .wire.url import WebSocketURL
 
 
@@ -61,11 +62,19 @@ class Way:
         )
 
     def _tunnel(self, proxy: Proxy, url: WebSocketURL) -> IStreamClientEndpoint:
-        return tunnelThrough(
-            self.reactor,
-            proxy,
+        return HTTPConnectEndpoint(
+            self._proxy(proxy),
             url.name,
             url.port,
+            proxy.credentials,
+            limits=self.limits,
+            clock=self.reactor,
+        )
+
+    def _proxy(self, proxy: Proxy) -> IStreamClientEndpoint:
+        return proxyEndpoint(
+            self.reactor,
+            proxy,
             limits=self.limits,
             trustRoot=self.trustRoot,
             bindAddress=self.bindAddress,

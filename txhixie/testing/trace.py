@@ -14,6 +14,7 @@ from ..errors import FrameError, HixieError
 from ..limits import Limits
 from ..wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseCode, Framing, Side
 from ..wire.head import Head, HeadReader, read_request
+from ..wire.masked import masked_lines
 
 _NAMES: Final = {
     CONTINUATION: "continuation",
@@ -23,7 +24,6 @@ _NAMES: Final = {
     PING: "ping",
     PONG: "pong",
 }
-_SECRET: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 _MOST: Final = 64
 _RESERVED: Final = 0x70
 _LIMITS: Final = Limits(head_size=1 << 20, message_size=1 << 40)
@@ -98,7 +98,7 @@ class _Way:
                 return
             head, data = found
             self._head = None
-            yield from _head_lines(head)
+            yield from masked_lines(head)
             self._left, self._framing = self._began(head)
         if self._left:
             taken, data = data[: self._left], data[self._left :]
@@ -122,14 +122,6 @@ class _Way:
                 whole_payload = b"".join(self._pieces)
                 self._pieces.clear()
                 yield _frame_line(framing, *self._first, whole_payload, final)
-
-
-def _head_lines(head: Head) -> Iterator[str]:
-    for line in head.decode("latin-1").split("\r\n")[:-2]:
-        name, _, _ = line.partition(":")
-        shown = f"{name}: ..." if name.strip().lower() in _SECRET else line
-        yield ascii(shown)[1:-1]
-    yield ""
 
 
 def _frame_line(framing: Framing, opcode: int, reserved: int, payload: bytes, final: bool) -> str:

@@ -1,0 +1,180 @@
+"""``txhixie`` as a person or a script runs it, and servers that do as a test says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Final
+
+from support.certificates import Authority, authority
+from support.daemon import PATIENCE, free_port, program, running
+from support.wire import modern_frame
+from txhixie.wire.mask import mask
+
+PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This one, without the proxies that it may name."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
+    return {**kept, **more}
+
+
+def start(
+    *words: str,
+    stdin: Any = subprocess.PIPE,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start it, on pipes or whatever else."""
+    command = [program("txhixie"), *words]
+    env = env or environment()
+    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env)
+
+
+class Ran:
+    """
+    What has run to its end.
+
+    :ivar status: it ended with.
+    :ivar output: its standard output.
+    :ivar errors: the lines of its standard error.
+    """
+
+    def __init__(self, status: int, output: bytes, errors: bytes) -> None:
+        self.status = status
+        self.output = output
+        self.errors = errors.decode().splitlines()
+
+    @property
+    def line(self) -> str:
+        """The one line of standard error."""
+        assert len(self.errors) == 1, self.errors
+        return self.errors[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.status}: {self.output!r}, {self.errors}>"
+
+
+def run(*words: str, given: bytes = b"", **options: Any) -> Ran:
+    """Run it to its end."""
+    process = start(*words, **options)
+    try:
+        output, errors = process.communicate(given, PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+    return Ran(process.returncode, output or b"", errors or b"")
+
+
+@contextmanager
+def secure_daemon(
+    directory: Path, *options: str, names: tuple[str, ...] = ("localhost",), until: int = 1,
+    by: Authority | None = None,
+) -> Iterator[int]:  # fmt: skip
+    """Our server by TLS, with a certificate made for it; its port."""
+    pem = directory / "server.pem"
+    pem.write_bytes((by or authority()).pem_for(*names, since=until - 2, until=until))
+    (directory / "authority.pem").write_bytes(authority().pem)
+    port = free_port()
+    where = f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    with running(directory, "--port", where, *options, awaited=port):
+        yield port
+
+
+Script = Callable[[socket.socket], None]
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[int]:
+    """
+    A server that does with each connection what a test says, and then closes it.
+
+    :return: its port on 127.0.0.1.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=_serve, args=(listening, script), daemon=True).start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(listening: socket.socket, script: Script) -> None:
+    while True:
+        try:
+            peer, _ = listening.accept()
+        except OSError:
+            return
+        threading.Thread(target=_talk, args=(peer, script), daemon=True).start()
+
+
+def _talk(peer: socket.socket, script: Script) -> None:
+    with peer, suppress(OSError):
+        script(peer)
+
+
+def read_head(peer: socket.socket) -> bytes:
+    """A request's head."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        data = peer.recv(1)
+        if not data:
+            raise ConnectionError
+        head += data
+    return head
+
+
+def accept(peer: socket.socket) -> bytes:
+    """Agree to a handshake of RFC 6455; its head."""
+    head = read_head(peer)
+    key = next(ln[19:] for ln in head.split(b"\r\n") if ln.startswith(b"Sec-WebSocket-Key: "))
+    proof = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    peer.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n"
+    )
+    return head
+
+
+def read_frame(peer: socket.socket) -> tuple[int, bytes]:
+    """A client's frame: what it is, and what it holds."""
+    first, second = _exactly(peer, 2)
+    length = second & 0x7F
+    if length >= 126:
+        length = int.from_bytes(_exactly(peer, 2 if length == 126 else 8), "big")
+    key = _exactly(peer, 4)
+    return first & 0x0F, mask(_exactly(peer, length), key)
+
+
+def _exactly(peer: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        more = peer.recv(size - len(data))
+        if not more:
+            raise ConnectionError
+        data += more
+    return bytes(data)
+
+
+def say(peer: socket.socket, *frames: tuple[int, bytes]) -> None:
+    """Send frames: what each is, and what it holds."""
+    for opcode, payload in frames:
+        peer.sendall(modern_frame(opcode, payload))
+
+
+def close(peer: socket.socket, code: int, reason: bytes = b"") -> None:
+    """Close, and wait for the answer."""
+    say(peer, (8, code.to_bytes(2, "big") + reason))
+    with suppress(OSError):
+        while read_frame(peer)[0] != 8:
+            pass

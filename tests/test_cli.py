@@ -1,0 +1,772 @@
+"""``txhixie connect`` as a person and a script run it: what it says, and how it ends.
+
+The program itself, in a process of its own, against our daemon and against servers that do as a
+test says.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.certificates import Authority, authority, stranger
+from support.command import (
+    Ran,
+    accept,
+    close,
+    environment,
+    read_frame,
+    read_head,
+    run,
+    say,
+    secure_daemon,
+    serving,
+    start,
+)
+from support.daemon import PATIENCE, Daemon, program, running
+from support.real_proxies import NAME, PASSWORD, squid
+from txhixie import DIALECTS
+
+NAMES = [dialect.name for dialect in DIALECTS]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def url(daemon: Daemon) -> str:
+    return f"ws://127.0.0.1:{daemon.port}/"
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """A daemon by TLS: its port, and the file of its authority."""
+    directory = tmp_path_factory.mktemp("secure")
+    with secure_daemon(directory) as port:
+        yield port, os.fspath(directory / "authority.pem")
+
+
+# One message.
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+def test_once_writes_the_first_answer_and_nothing_else(url: str, dialect: str) -> None:
+    ran = run("connect", "--once", "gr\u00fc\u00dfe", "--dialect", dialect, url)
+    assert (ran.status, ran.output, ran.errors) == (0, "gr\u00fc\u00dfe\n".encode(), [])
+
+
+def test_a_module_is_a_program_too(url: str) -> None:
+    command = [sys.executable, "-m", "txhixie", "connect", "--once", "hello", url]
+    ran = subprocess.run(command, capture_output=True, check=False, env=environment())
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"hello\n", b"")
+
+
+def test_once_closes_properly() -> None:
+    """With 1000, and waits for the answer to that."""
+    closes: list[tuple[int, bytes]] = []
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        assert read_frame(peer) == (1, b"hello")
+        say(peer, (1, b"first"), (1, b"second"))
+        closes.append(read_frame(peer))
+        say(peer, closes[0])
+
+    with serving(script) as port:
+        ran = run("connect", "--once", "hello", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output, ran.errors) == (0, b"first\n", [])
+    assert closes == [(8, b"\x03\xe8")]
+
+
+INPUT = "ein\n\nText\r\n\x00 ohne Ende \u2603".encode()
+
+
+@pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
+def test_all_of_the_input_is_one_message_and_its_answer_is_exact(url: str, dialect: str) -> None:
+    ran = run("connect", "--once", "-", "--dialect", dialect, url, given=INPUT)
+    assert (ran.status, ran.output, ran.errors) == (0, INPUT, [])
+
+
+@pytest.mark.parametrize("dialect", ["hixie-54", "hixie-76", "hybi-07", "rfc6455"])
+def test_binary_is_raw_both_ways(url: str, dialect: str) -> None:
+    data = bytes(range(256)) * 1000
+    ran = run("connect", "--once", "-", "--binary", "--dialect", dialect, url, given=data)
+    assert (ran.status, ran.errors) == (0, [])
+    assert ran.output == data
+
+
+def test_an_empty_input_is_an_empty_message(url: str) -> None:
+    assert run("connect", "--once", "-", url).output == b""
+    assert run("connect", "--once", "", url).output == b"\n"
+
+
+def test_what_is_no_text_is_not_sent_as_text(url: str) -> None:
+    ran = run("connect", "--once", "-", url, given=b"\xff")
+    assert (ran.status, ran.output) == (1, b"")
+    assert ran.line == "txhixie: standard input is not UTF-8: --binary sends bytes as they are"
+
+
+def test_no_answer_is_a_failure() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        close(peer, 1000, b"not today")
+
+    with serving(script) as port:
+        ran = run("connect", "--once", "hello", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output) == (1, b"")
+    assert ran.line == "txhixie: no answer: the conversation ended with 1000: not today"
+
+
+# Lines.
+
+
+@pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
+def test_lines_in_are_messages_out_and_messages_in_are_lines_out(url: str, dialect: str) -> None:
+    given = "eins\n\nzw\u00f6lf".encode()
+    ran = run("connect", "--dialect", dialect, url, given=given)
+    assert (ran.status, ran.output, ran.errors) == (0, given + b"\n", [])
+
+
+def test_each_line_is_a_message_of_its_own_and_binary_on_request() -> None:
+    heard: list[tuple[int, bytes]] = []
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        heard.extend([read_frame(peer), read_frame(peer)])
+        say(peer, (1, b"text"), (2, b"\xff\xfe"))
+        close(peer, 1000)
+
+    with serving(script) as port:
+        ran = run("connect", "--binary", f"ws://127.0.0.1:{port}/", given=b"\xc3\nb\n")
+    assert heard == [(2, b"\xc3"), (2, b"b")]
+    assert (ran.status, ran.output, ran.errors) == (0, b"text\n\xff\xfe\n", [])
+
+
+def test_a_line_that_is_no_text_ends_it_after_those_before(url: str) -> None:
+    ran = run("connect", url, given=b"good\nb\xe4d\n")
+    assert ran.status == 1
+    said = "txhixie: line 2 of standard input is not UTF-8: --binary sends bytes as they are"
+    assert ran.line == said
+
+
+def test_after_the_input_it_waits_for_what_comes() -> None:
+    """A server may need a moment, and send more than one answer."""
+    go = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        read_frame(peer)
+        go.wait(PATIENCE)
+        say(peer, (1, b"one"), (1, b"two"))
+        assert read_frame(peer)[0] == 8
+        say(peer, (8, b""))
+
+    with serving(script) as port:
+        process = start("connect", "--wait", "5", f"ws://127.0.0.1:{port}/")
+        assert process.stdin is not None
+        process.stdin.write(b"subscribe\n")
+        process.stdin.close()
+        process.stdin = None
+        go.set()
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (0, b"one\ntwo\n", b"")
+
+
+def test_without_an_end_it_waits_for_the_peer() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        say(peer, (1, b"one"))
+        close(peer, 1001)
+
+    with serving(script) as port:
+        ran = run("connect", "--wait", "inf", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output, ran.errors) == (0, b"one\n", [])
+
+
+def test_a_closed_input_is_an_empty_one(url: str) -> None:
+    command = f"exec {program('txhixie')} connect --wait 0 {url} <&-"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def test_files_are_input_and_output(url: str, tmp_path: Path) -> None:
+    """Which no reactor can wait for."""
+    lines = b"".join(b"line %d\n" % number for number in range(20000))
+    (tmp_path / "in").write_bytes(lines)
+    with (tmp_path / "in").open("rb") as given, (tmp_path / "out").open("wb") as taken:
+        ran = run("connect", url, stdin=given, stdout=taken)
+    assert (ran.status, ran.errors) == (0, [])
+    assert (tmp_path / "out").read_bytes() == lines
+
+
+@pytest.mark.parametrize(
+    "redirection", ["| true", ">&-", "> /dev/full"], ids=["pipe", "closed", "full"]
+)
+@pytest.mark.parametrize("mode", ["--once hello", "--wait inf"], ids=["once", "lines"])
+def test_output_that_cannot_be_written_is_a_failure(url: str, mode: str, redirection: str) -> None:
+    shell = f"set -o pipefail; echo hello | {program('txhixie')} connect {mode} {url} {redirection}"
+    ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, timeout=PATIENCE)
+    assert ran.returncode == 1
+    line = ran.stderr.decode()
+    assert re.fullmatch(
+        r"txhixie: standard output: (Broken pipe|Bad file descriptor|No space left on device)\n",
+        line,
+    )
+
+
+def test_the_descriptors_stay_as_they_were(url: str) -> None:
+    """They are the shell's too: after it, somebody else reads from the same pipe."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b"one\n")
+        ran_ = start("connect", url, stdin=theirs, stdout=theirs)
+        assert ours.recv(100) == b"one\n"
+        assert os.get_blocking(theirs.fileno())
+        ours.shutdown(socket.SHUT_WR)
+        assert ran_.wait(PATIENCE) == 0
+        assert ran_.stderr is not None
+        assert ran_.stderr.read() == b""
+        ran_.stderr.close()
+
+
+def test_a_terminal_is_spoken_to_line_by_line_and_protected() -> None:
+    """What a server sends is not obeyed by it; and at the end of what was typed it goes at once."""
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        opcode, payload = read_frame(peer)
+        say(peer, (opcode, payload + b" \x1b[31mred\x07"), (2, b"\xff\x9b"))
+        close_frame = read_frame(peer)
+        say(peer, close_frame)
+
+    ours, theirs = pty.openpty()
+    with serving(script) as port:
+        url = f"ws://127.0.0.1:{port}/"
+        process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = _seen(ours, b"open, in rfc6455")
+        os.write(ours, b"typed\n")
+        seen += _seen(ours, b"x9b")
+        os.write(ours, b"\x04")
+        assert process.wait(PATIENCE) == 0
+    os.close(ours)
+    assert b"typed \\x1b[31mred\\x07\r\n\\xff\\x9b" in seen
+
+
+def _seen(descriptor: int, words: bytes) -> bytes:
+    """What a terminal shows, up to these words."""
+    data = b""
+    while words not in data:
+        data += os.read(descriptor, 1000)
+    return data
+
+
+# Echo.
+
+
+def test_echo_sends_back_what_comes_until_the_peer_closes() -> None:
+    heard: list[tuple[int, bytes]] = []
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        for frame in ((1, b"text"), (2, b"\xff"), (1, b"")):
+            say(peer, frame)
+            heard.append(read_frame(peer))
+        close(peer, 1000)
+
+    with serving(script) as port:
+        ran = run("connect", "--echo", f"ws://127.0.0.1:{port}/")
+    assert heard == [(1, b"text"), (2, b"\xff"), (1, b"")]
+    assert (ran.status, ran.output, ran.errors) == (0, b"", [])
+
+
+# What is asked for.
+
+
+def asked(*words: str) -> bytes:
+    """The head of the request that is made with these options."""
+    heads: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        heads.append(accept(peer))
+        close(peer, 1000)
+
+    with serving(script) as port:
+        assert run("connect", *words, f"ws://127.0.0.1:{port}/path?x=1").status == 0
+    return heads[0]
+
+
+def test_options_are_fields_of_the_request() -> None:
+    head = asked(
+        *("--header", "X-One: 1", "-H", "X-Two:zw\u00f6lf", "--origin", "https://page.example"),
+        *("--protocol", "better", "--protocol", "good"),
+    )
+    assert head.startswith(b"GET /path?x=1 HTTP/1.1\r\n")
+    assert b"\r\nX-One: 1\r\n" in head
+    assert "\r\nX-Two: zw\u00f6lf\r\n".encode() in head
+    assert b"\r\nOrigin: https://page.example\r\n" in head
+    assert b"\r\nSec-WebSocket-Protocol: better, good\r\n" in head
+
+
+SECRETS = ("c00kie", "t0ken", "s3cret", "pa55", "k3y")
+
+
+def test_both_heads_are_shown_without_credentials(url: str) -> None:
+    ran = run(
+        *("connect", "--once", "hello", "--show-handshake", "-H", "Cookie: a=c00kie"),
+        *("-H", "X-Auth-Token: t0ken", "-H", "X-API-Key: k3y", "--protocol", "bearer.s3cret"),
+        url.replace("ws://", "ws://me:pa55@") + "?access_token=s3cret&x=1",
+    )
+    assert (ran.status, ran.output) == (0, b"hello\n")
+    shown = "\n".join(ran.errors)
+    assert shown.startswith("> GET /?access_token=...&x=1 HTTP/1.1\n> ")
+    for line in ("> Cookie: ...", "> Authorization: ...", "< HTTP/1.1 101 Switching Protocols"):
+        assert line in ran.errors
+    assert ran.errors.index(">") < ran.errors.index("<") == len(ran.errors) - 1
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert b64encode(b"me:pa55").decode() not in shown
+
+
+def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
+    given = b"12345678901\n"
+    ran = run("connect", "--max-message-size", "10", url, given=given)
+    assert (ran.status, ran.output) == (1, b"")
+    assert ran.line == "txhixie: line 1 of standard input is longer than 10 bytes"
+    ran = run("connect", "--once", "-", "--max-message-size", "10", url, given=given)
+    assert ran.line == "txhixie: standard input is longer than 10 bytes"
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        say(peer, (1, b"12345678901"))
+        assert read_frame(peer)[1][:2] == b"\x03\xf1"
+
+    with serving(script) as port:
+        ran = run("connect", "--max-message-size", "10", f"ws://127.0.0.1:{port}/")
+    assert ran.status == 1
+    assert ran.line.startswith("txhixie: the conversation ended with 1009: ")
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ((), "the following arguments are required: URL"),
+        (("http://127.0.0.1/",), "scheme: a WebSocket URL begins with ws: or wss:"),
+        (("ws://:80/",), "host: missing, or no host name"),
+        (("ws://me:s3cret@127.0.0.1:70000/",), "port: not a number from 1 to 65535"),
+        (("ws://127.0.0.1:25/",), "port: 25 is another protocol's"),
+        (("--dialect", "hixie-77", "ws://127.0.0.1/"), "invalid choice: 'hixie-77'"),
+        (("--timeout", "0", "ws://127.0.0.1/"), "expected seconds, more than 0"),
+        (("--header", "s3cret", "ws://127.0.0.1/"), "expected 'NAME: VALUE'"),
+        (("--header", "X: s3cret\r\nY: z", "ws://127.0.0.1/"), "control characters"),
+        (("--origin", "a\nb", "ws://127.0.0.1/"), "not to be said in a request"),
+        (("--proxy", "socks5://me:s3cret@127.0.0.1", "ws://127.0.0.1/"), "--proxy: scheme: SOCKS"),
+        (("--proxy", "http://me:s3cret@:x", "ws://127.0.0.1/"), "--proxy: host or port"),
+        (("--cacert", "/nowhere/at-all", "wss://127.0.0.1/"), "/nowhere/at-all: No such file"),
+        (("--cacert", "/dev/null", "wss://127.0.0.1/"), "/dev/null: expected certificates in PEM"),
+        (("--key", "/dev/null", "wss://127.0.0.1/"), "--key: expected a --cert as well"),
+        (("--once", "a", "--echo", "ws://127.0.0.1/"), "not allowed with argument"),
+        (
+            ("--dialect", "hixie-76", "--protocol", "a", "--protocol", "b", "ws://127.0.0.1/"),
+            "subprotocol",
+        ),
+        (("--onc", "a", "ws://127.0.0.1/"), "unrecognized arguments: --onc"),
+    ],
+)
+def test_what_cannot_be_meant_is_2(words: tuple[str, ...], line: str) -> None:
+    ran = run("connect", *words)
+    assert (ran.status, ran.output) == (2, b"")
+    assert line in ran.line
+    assert "s3cret" not in ran.line
+
+
+def test_the_environments_mistake_is_named() -> None:
+    ran = run("connect", "ws://127.0.0.1/", env=environment(http_proxy="socks5://me:s3cret@there"))
+    assert ran.status == 2
+    assert ran.line.startswith("txhixie: http_proxy: scheme: SOCKS proxies are not spoken to")
+
+
+def test_nobody_there_is_1() -> None:
+    ran = run("connect", "ws://127.0.0.1:2/")
+    assert (ran.status, ran.output) == (1, b"")
+    assert ran.line == "txhixie: no connection to 127.0.0.1, port 2: Connection refused"
+
+
+def test_an_abnormal_end_is_1() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        say(peer, (1, b"so far"))
+
+    with serving(script) as port:
+        ran = run("connect", "--wait", "inf", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output) == (1, b"so far\n")
+    assert ran.line == "txhixie: the conversation ended with 1006"
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "status"),
+    [("--wait=inf", 1011, 1), ("--echo", 1011, 1), ("--echo", 1001, 0), ("--wait=inf", 4001, 0)],
+)
+def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: int) -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        close(peer, code, b"sorry\n")
+
+    with serving(script) as port:
+        ran = run("connect", mode, f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output) == (status, b"")
+    assert (
+        ran.errors
+        == {
+            1001: [],
+            1011: ["txhixie: the conversation ended with 1011: sorry\\n"],
+            4001: ["txhixie: the peer closed with 4001: sorry\\n"],
+        }[code]
+    )
+
+
+def refusing(answer: bytes, *words: str) -> Ran:
+    """What comes of this answer to the request."""
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(answer)
+
+    with serving(script) as port:
+        return run("connect", *words, f"ws://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (b"HTTP/1.1 404 Gone\r\n\r\n", "404 Not Found"),
+        (
+            b"HTTP/1.1 301 x\r\nLocation: https://there.example/\r\n\r\n",
+            "301 Moved Permanently, and points to https://there.example/",
+        ),
+        (
+            b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
+            "401 Unauthorized: it asks for Basic",
+        ),
+    ],
+)
+def test_a_refusal_of_the_server_is_3(answer: bytes, line: str) -> None:
+    ran = refusing(answer)
+    assert (ran.status, ran.output) == (3, b"")
+    assert ran.line == f"txhixie: the server refused with status {line}"
+
+
+def test_a_refusals_head_is_shown_too() -> None:
+    ran = refusing(b"HTTP/1.1 404 Gone\r\nSet-Cookie: c00kie\r\n\r\n", "--show-handshake")
+    assert ran.status == 3
+    assert ran.errors[-4:] == [
+        "< HTTP/1.1 404 Gone",
+        "< Set-Cookie: ...",
+        "<",
+        "txhixie: the server refused with status 404 Not Found",
+    ]
+
+
+def test_an_answer_that_does_not_stand_is_1() -> None:
+    ran = refusing(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    assert ran.status == 1
+    assert ran.line.startswith("txhixie: the server's answer does not stand: ")
+    ran = refusing(b"")
+    assert ran.status == 1
+    assert ran.line.startswith("txhixie: the peer closed the connection")
+
+
+def test_a_proxy_that_refuses_is_4(url: str) -> None:
+    with squid("basic") as proxy:
+        ran = run("connect", "--proxy", f"http://{NAME}:wr0ng@127.0.0.1:{proxy.port}", url)
+    assert (ran.status, ran.output) == (4, b"")
+    said = "the proxy refused with status 407 Proxy Authentication Required: it asks for Basic"
+    assert ran.line == f"txhixie: {said}"
+
+
+def test_what_is_no_proxy_is_4(url: str) -> None:
+    with serving(lambda peer: peer.sendall(b"220 speaks first\r\n")) as port:
+        ran = run("connect", "--proxy", f"http://127.0.0.1:{port}", url)
+    assert ran.status == 4
+    assert ran.line.startswith("txhixie: what the proxy answers is no answer: ")
+
+
+def test_a_timeout_is_6_and_names_its_stage(url: str) -> None:
+    def silent(peer: socket.socket) -> None:
+        peer.recv(1 << 16)
+        peer.recv(1)
+
+    with serving(silent) as port:
+        here = f"127.0.0.1:{port}"
+        for words, what in (
+            ((f"ws://{here}/",), "answer to the handshake"),
+            ((f"wss://{here}/",), "answer to the TLS handshake"),
+            (("--proxy", here, "ws://x.example/"), "answer from the proxy"),
+        ):
+            ran = run("connect", "--timeout", "0.2", *words)
+            assert (ran.status, ran.output) == (6, b"")
+            assert ran.line == f"txhixie: no {what} within 0.2 seconds"
+
+
+def test_an_answer_to_once_that_does_not_come_is_6() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        read_frame(peer)
+        say(peer, read_frame(peer))
+
+    with serving(script) as port:
+        ran = run("connect", "--timeout", "2", "--once", "x", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output) == (6, b"")
+    assert ran.line == "txhixie: no answer within 2 seconds"
+
+
+# Through proxies.
+
+
+def test_through_a_proxy_its_heads_are_shown_too(secure: tuple[int, str]) -> None:
+    port, trusted = secure
+    with squid("basic") as proxy:
+        ran = run(
+            *("connect", "--once", "hello", "--show-handshake", "--cacert", trusted),
+            *("--proxy", proxy.url_with_credentials, f"wss://localhost:{port}/"),
+        )
+    assert (ran.status, ran.output) == (0, b"hello\n")
+    first = [line for line in ran.errors if re.match(r"> [A-Z]+ |< HTTP", line)]
+    assert first == [
+        f"> CONNECT localhost:{port} HTTP/1.1",
+        "< HTTP/1.1 407 Proxy Authentication Required",
+        f"> CONNECT localhost:{port} HTTP/1.1",
+        "< HTTP/1.1 200 Connection established",
+        "> GET / HTTP/1.1",
+        "< HTTP/1.1 101 Switching Protocols",
+    ]
+    assert "> Proxy-Authorization: ..." in ran.errors
+    secret = b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
+    assert not [line for line in ran.errors if secret in line or PASSWORD in line]
+
+
+def test_the_environment_names_the_proxy(url: str) -> None:
+    """As curl has it; and an empty ``--proxy`` is none, as it is to curl."""
+    host = url.removeprefix("ws://").rstrip("/")
+    heads: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        heads.append(read_head(peer))
+        peer.sendall(b"HTTP/1.1 403 x\r\n\r\n")
+
+    with serving(script) as port:
+        proxy = f"http://127.0.0.1:{port}"
+        assert run("connect", url, env=environment(http_proxy=proxy)).status == 4
+        assert run("connect", url, env=environment(all_proxy=proxy)).status == 4
+        assert len(heads) == 2
+        for words, variables in (
+            ((), {"HTTP_PROXY": proxy, "https_proxy": proxy}),
+            ((), {"http_proxy": proxy, "no_proxy": "10.0.0.0/8,127.0.0.0/8"}),
+            (("--proxy", ""), {"http_proxy": proxy}),
+        ):
+            ran = run("connect", *words, "--once", "hello", url, env=environment(**variables))
+            assert (ran.status, ran.output) == (0, b"hello\n")
+    assert heads[0].startswith(f"CONNECT {host} HTTP/1.1\r\n".encode())
+    assert len(heads) == 2
+
+
+# TLS.
+
+
+def test_by_TLS_to_whom_is_trusted(secure: tuple[int, str]) -> None:
+    port, trusted = secure
+    url = f"wss://localhost:{port}/"
+    ran = run("connect", "--once", "hello", "--cacert", trusted, url)
+    assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
+    ran = run("connect", "--once", "hello", url)
+    assert (ran.status, ran.output) == (5, b"")
+    assert ran.line.startswith("txhixie: the peer's certificate: unable to get local issuer")
+    ran = run("connect", "--once", "hello", "--cacert", trusted, url.replace("localhost", "[::1]"))
+    assert ran.status == 1  # it listens on the other loopback
+    ran = run("connect", "--once", "hello", "--insecure", url.replace("localhost", "127.0.0.1"))
+    assert (ran.status, ran.output) == (0, b"hello\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "until", "by", "line"),
+    [
+        (("localhost",), -1, authority(), "certificate has expired"),
+        (("other.example",), 1, authority(), "is not for the host asked for"),
+        (("localhost",), 1, stranger(), "unable to get local issuer certificate"),
+    ],
+    ids=["expired", "another", "stranger"],
+)
+def test_what_is_wrong_with_a_certificate_is_5(
+    tmp_path: Path, names: tuple[str, ...], until: int, by: Authority, line: str
+) -> None:
+    with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
+        trusted = os.fspath(tmp_path / "authority.pem")
+        url = f"wss://localhost:{port}/"
+        ran = run("connect", "--once", "hello", "--cacert", trusted, url)
+        assert (ran.status, ran.output) == (5, b"")
+        assert line in ran.line
+        ran = run("connect", "--once", "hello", "--insecure", url)
+        assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
+
+
+def test_what_speaks_no_TLS_is_5(url: str) -> None:
+    ran = run("connect", url.replace("ws:", "wss:"))
+    assert ran.status == 5
+    assert ran.line.startswith("txhixie: no TLS with the peer: ")
+
+
+# Signals.
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_interrupted_it_closes_and_says_nothing(number: int, status: int) -> None:
+    closes: list[tuple[int, bytes]] = []
+    connected = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        say(peer, (1, b"hello"))
+        connected.set()
+        closes.append(read_frame(peer))
+        say(peer, closes[0])
+
+    with serving(script) as port:
+        process = start("connect", f"ws://127.0.0.1:{port}/")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"hello\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (status, b"")
+    assert closes == [(8, b"\x03\xe8")]
+
+
+def test_interrupted_twice_it_waits_for_nobody() -> None:
+    closing = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        say(peer, (1, b"hello"))
+        read_frame(peer)
+        closing.set()
+        peer.recv(1)  # and no answer
+
+    with serving(script) as port:
+        process = start("connect", f"ws://127.0.0.1:{port}/")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"hello\n"
+        process.send_signal(signal.SIGINT)
+        assert closing.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (130, b"")
+
+
+def test_interrupted_on_its_way_it_goes_at_once() -> None:
+    asked = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        asked.set()
+        peer.recv(1)
+
+    with serving(script) as port:
+        process = start("connect", f"ws://127.0.0.1:{port}/")
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (130, b"", b"")
+
+
+# Much of it.
+
+
+MUCH = 48 * 1024 * 1024
+PIECE = b"x" * 65535
+
+
+def test_who_does_not_read_the_output_is_waited_for() -> None:
+    """The server is not read from meanwhile; and then all of it comes."""
+    sent = [0]
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        while sent[0] < MUCH:
+            say(peer, (1, PIECE))
+            sent[0] += len(PIECE) + 1
+        close(peer, 1000)
+
+    with serving(script) as port:
+        process = start("connect", f"ws://127.0.0.1:{port}/")
+        assert process.stdout is not None
+        assert process.stdout.readline() == PIECE + b"\n"
+        stalled = _when_it_stalls(lambda: sent[0])
+        assert stalled < MUCH
+        rest = process.stdout.read()
+        assert process.wait(PATIENCE) == 0
+        process.communicate()
+    assert len(rest) == sent[0] - len(PIECE) - 1
+
+
+def test_who_does_not_read_messages_stops_the_input() -> None:
+    go = threading.Event()
+    taken = [0]
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        go.wait(PATIENCE)
+        while (frame := read_frame(peer))[0] == 1:
+            taken[0] += len(frame[1]) + 1
+        say(peer, (8, b""))
+
+    given = [0]
+    with serving(script) as port:
+        process = start("connect", "--wait", "0", f"ws://127.0.0.1:{port}/")
+        feeding = threading.Thread(target=_feed, args=(process, given))
+        feeding.start()
+        stalled = _when_it_stalls(lambda: given[0])
+        assert 0 < stalled < MUCH
+        go.set()
+        feeding.join(PATIENCE)
+        assert process.wait(PATIENCE) == 0
+        process.stdin = None
+        process.communicate()
+    assert taken[0] == given[0] >= MUCH
+
+
+def _feed(process: subprocess.Popen[bytes], given: list[int]) -> None:
+    assert process.stdin is not None
+    while given[0] < MUCH:
+        process.stdin.write(PIECE + b"\n")
+        process.stdin.flush()
+        given[0] += len(PIECE) + 1
+    process.stdin.close()
+
+
+def _when_it_stalls(count: Callable[[], int]) -> int:
+    """A count that has begun and does not grow for a second."""
+    deadline = time.monotonic() + PATIENCE
+    before = -1
+    while (now := count()) != before or now == 0:
+        assert time.monotonic() < deadline
+        before = now
+        time.sleep(1)
+    return before

@@ -1,0 +1,97 @@
+"""``txhixie connect``: a conversation by hand, or for a script."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+
+from ..channel import Channel
+from ..connection import Connection
+from ..errors import CannotCarry
+from ..way import Way
+from ..wire.frame import CloseCode
+from .destination import Destination, addOptions, patience
+from .heads import ShownWay
+from .standard import say
+from .status import CommandFailed, Status, ending
+from .talk import Lines, Once, echo
+
+_ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
+_WAIT = 1.0
+
+
+def addConnect(parser: ArgumentParser) -> None:
+    """Its options."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--once", metavar="TEXT", help="send this one message and write the first answer and a new"
+        " line; with - all of standard input, and the answer byte for byte")  # fmt: skip
+    add("--echo", action="store_true", help="send back what comes, until the peer closes")
+    add = parser.add_argument
+    add("--binary", action="store_true", help="send binary messages instead of text")
+    add("--wait", type=patience, default=_WAIT, metavar="SECONDS", help="after the end of the"
+        " input, close when nothing has come for so long; by default %(default)g, and inf for"
+        " never")  # fmt: skip
+    add("--show-handshake", action="store_true", help="both heads, and the proxy's, on standard"
+        " error, without credentials")  # fmt: skip
+    addOptions(parser)
+
+
+async def connect(reactor: Any, said: Namespace) -> None:
+    """
+    Converse, until it is over.
+
+    :param said: what the options of :func:`addConnect` hold.
+    :raises txhixie.errors.HixieError: as ``WebSocketClientEndpoint.connect`` does.
+    :raises CommandFailed: for whatever else is to be told.
+    :raises txhixie.interfaces.AbruptClose: when the conversation did not end in good order.
+    """
+    try:
+        destination = Destination(said)
+        way = _way(reactor, destination, said)
+        # Whoever says --binary knows what the peer takes.
+        endpoint = destination.endpoint(way, binary=said.binary)
+    except OSError as error:
+        raise CommandFailed(Status.USAGE, f"{error.filename}: {error.strerror}") from None
+    except (ValueError, CannotCarry) as error:
+        raise CommandFailed(Status.USAGE, str(error)) from None
+    talk = await _talk(reactor, said)
+    channel = await Connection(endpoint)
+    try:
+        await talk(channel)
+    finally:
+        await _close(channel)
+    _tellEnd(channel)
+
+
+def _way(reactor: Any, destination: Destination, said: Namespace) -> Way:
+    if said.show_handshake:
+        return destination.way(reactor, ShownWay, show=say)
+    return destination.way(reactor)
+
+
+async def _talk(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[None]]:
+    if said.echo:
+        return echo
+    if said.once is None:
+        return Lines(reactor, said).talk
+    once = Once(reactor, said)
+    await once.prepare()
+    return once.talk
+
+
+async def _close(channel: Channel) -> None:
+    try:
+        await channel.close()
+    except CancelledError:  # interrupted a second time
+        channel.abort()
+        raise
+
+
+def _tellEnd(channel: Channel) -> None:
+    """A code of the peer's own may be the answer that somebody looks for."""
+    ended = channel.ended
+    if ended is not None and ended.who == "peer" and ended.code not in _ORDINARY:
+        say(f"txhixie: the peer closed with {ending(ended)}")

@@ -1,0 +1,187 @@
+"""Where to, and how: the options that both commands have, and the endpoint they ask for."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any, Final
+
+from twisted.internet.ssl import PrivateCertificate
+
+from ..client import ClientOptions
+from ..dialects import DIALECTS
+from ..endpoints import WebSocketClientEndpoint
+from ..limits import Limits
+from ..pem import certificateFromPaths, trustRootFromPath
+from ..proxies import Proxy
+from ..way import Way, chosenProxy
+from ..wire.head import TOKEN
+from ..wire.url import parse_url, without_credentials
+from .unverified import UnverifiedTLS
+
+_MOST_MESSAGE: Final = 16 * 1024 * 1024
+"""Bytes: the largest messages of the Autobahn testsuite."""
+
+
+def addOptions(parser: ArgumentParser) -> None:
+    """Those of the way, and of what is asked of a server."""
+    parser.add_argument("url", metavar="URL", help="ws: or wss:, as pages have it")
+    add = parser.add_argument_group("what is asked for").add_argument
+    names = [dialect.name for dialect in DIALECTS]
+    add("--dialect", choices=names, metavar="NAME", help="one of %(choices)s; by default rfc6455")
+    add("--protocol", action="append", default=[], metavar="NAME", help="a subprotocol; again for"
+        " another, the better first")  # fmt: skip
+    add("--origin", metavar="ORIGIN", help="of the page on whose behalf this is")
+    add("-H", "--header", action="append", default=[], type=header, metavar="'NAME: VALUE'",
+        help="a further field of the request; again for another")  # fmt: skip
+    add("--lenient", action="store_true", help="take answers that are known to be nearly right")
+    add = parser.add_argument_group("the way there").add_argument
+    add("-x", "--proxy", metavar="URL", help="http[s]://[NAME:PASSWORD@]HOST[:PORT]; by default the"
+        " one that the environment names, as curl reads it; '' for none")  # fmt: skip
+    add("--cacert", metavar="FILE", help="certificates, in PEM, of whom to trust; by default the"
+        " platform's authorities")  # fmt: skip
+    add("-E", "--cert", metavar="FILE", help="who we are, in PEM, for a server that asks")
+    add("--key", metavar="FILE", help="its key, if that is not in the same file")
+    add("-k", "--insecure", action="store_true", help="do not ask who the server is")
+    add("--any-port", action="store_true", help="connect also to other protocols' ports")
+    add("--timeout", type=seconds, metavar="SECONDS", help="for each stage of the way, for the"
+        " answer to the handshake, and for the one to --once")  # fmt: skip
+    add("--max-message-size", type=size, metavar="BYTES", default=_MOST_MESSAGE,
+        help="of one message, in and out; by default %(default)s")  # fmt: skip
+
+
+class Destination:
+    """
+    What was asked for, with nothing begun.
+
+    :ivar shown: the URL, without credentials.
+    :ivar parsed: the URL, taken apart.
+    :ivar limits: with the seconds of each stage, and the most bytes of a message.
+    :ivar dialect: the name of the one asked for; ``None`` if none was.
+    :ivar proxy: through which to go; ``None`` for none.
+    :ivar trustRoot: whose word is taken for who a server is; ``None``: the platform's authorities.
+    :ivar isVerified: whether a server has to prove who it is.
+    """
+
+    def __init__(self, said: Namespace) -> None:
+        """
+        :param said: what :func:`addOptions` has read.
+        :raises ValueError: for what cannot be meant.
+        :raises OSError: for a file that cannot be read.
+        """
+        self._said = said
+        self.parsed = parse_url(said.url)
+        self.shown = without_credentials(said.url)
+        self.limits = Limits(message_size=said.max_message_size)
+        if said.timeout is not None:
+            self.limits = self.limits.patient(said.timeout)
+        self.dialect: str | None = said.dialect
+        self.proxy = self._readProxy()
+        self.trustRoot = trustRootFromPath(said.cacert) if said.cacert else None
+        self.isVerified = not said.insecure
+        self._certificate = self._readCertificate()
+
+    def _readProxy(self) -> Proxy | None:
+        said = self._said.proxy
+        try:
+            return chosenProxy("environment" if said is None else said or None, self.parsed)
+        except ValueError as error:
+            # With the variable's name, where the environment is to blame.
+            raise ValueError(str(error) if said is None else f"--proxy: {error}") from None
+
+    def _readCertificate(self) -> PrivateCertificate | None:
+        if self._said.cert is None:
+            if self._said.key is not None:
+                raise ValueError("--key: expected a --cert as well")
+            return None
+        return certificateFromPaths(self._said.cert, self._said.key)
+
+    def way(self, reactor: Any, kind: type[Way] = Way, **more: Any) -> Way:
+        """
+        How to get there.
+
+        :param kind: the class of it.
+        :param more: what that class wants to know besides.
+        """
+        contextFactory = None if self.isVerified else self.unverified()
+        return kind(
+            reactor,
+            self.limits,
+            self.proxy,
+            self.trustRoot,
+            self._certificate,
+            contextFactory,
+            **more,
+        )
+
+    def unverified(self) -> UnverifiedTLS:
+        """TLS with whoever answers."""
+        return UnverifiedTLS(self.parsed.name, self._certificate)
+
+    def endpoint(
+        self, way: Way, dialect: str | None = None, **more: Any
+    ) -> WebSocketClientEndpoint:
+        """
+        The endpoint.
+
+        :param dialect: instead of the one that was asked for.
+        :param more: further options of a client.
+        :raises ValueError: for what no request can say.
+        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
+        """
+        said = self._said
+        options: ClientOptions = {
+            "dialect": dialect or said.dialect or "rfc6455",
+            "origin": said.origin,
+            "subprotocols": said.protocol,
+            "headers": said.header,
+            "limits": self.limits,
+            "lenient": said.lenient,
+            **more,  # type: ignore[typeddict-item]
+        }
+        return WebSocketClientEndpoint.by(way, said.url, anyPort=said.any_port, **options)
+
+
+# What an option's value can be. An error never repeats it: it may be a credential.
+
+
+def header(text: str) -> tuple[bytes, bytes]:
+    """A field of a request, name and value."""
+    name, colon, value = text.partition(":")
+    raw = value.strip().encode("utf-8", "surrogateescape")
+    token = name.encode("utf-8", "surrogateescape")
+    if not colon or not token or token.translate(None, TOKEN):
+        raise ArgumentTypeError("expected 'NAME: VALUE'")
+    if any(byte < 32 and byte != 9 for byte in raw):
+        raise ArgumentTypeError(f"control characters in the value of {name}")
+    return token, raw
+
+
+def seconds(text: str) -> float:
+    """A time, which may be a fraction."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError("expected seconds, more than 0")
+    return value
+
+
+def patience(text: str) -> float:
+    """A time, which may be none or have no end."""
+    value = _number(text)
+    if not value >= 0:
+        raise ArgumentTypeError("expected seconds, 0 or more, or inf")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def size(text: str) -> int:
+    """A number of bytes."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ArgumentTypeError("expected a number of bytes, 1 or more")
+    return int(text)

@@ -1,0 +1,271 @@
+"""Standard input and output, read and written only when they are ready.
+
+Their descriptors stay blocking: a terminal or a pipe is shared with whoever else has it, and the
+flag would be theirs too (a shell whose ``cat`` then ends with "Resource temporarily unavailable").
+So nothing is read before the reactor says that it is there, and nothing written that a pipe has
+no room for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .status import CommandFailed, Status
+
+_READ: Final = 64 * 1024
+_HIGH_WATER: Final = 64 * 1024
+"""Bytes of output that may wait before whoever writes has to."""
+
+_PIECE: Final = select.PIPE_BUF
+"""A pipe that is ready takes so much at once, and would block for more (pipe(7))."""
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal obeys, but for tabs and new lines."""
+
+
+def openAll() -> None:
+    """
+    See to it that there are three descriptors: a program may be started with any of them closed
+    (``<&-``), and the next thing to be opened, a socket say, would take its number.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # For reading, all three: the first is at its end, the others cannot be written to.
+            os.open(os.devnull, os.O_RDONLY)
+
+
+def say(line: str) -> None:
+    """One line on standard error; if nobody is there to read it, so be it."""
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """The same, with nothing in it that a terminal would obey: it is a stranger's."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+@implementer(IReadDescriptor)
+class StandardInput:
+    """Reads from a descriptor when it is asked to, and not ahead."""
+
+    name = "standard input"
+
+    def __init__(self, reactor: Any, descriptor: int = 0) -> None:
+        self._reactor = cast(IReactorFDSet, reactor)
+        self._descriptor = descriptor
+        self._asked: Deferred[bytes] | None = None
+
+    @property
+    def isTerminal(self) -> bool:
+        """Whether a person sits there."""
+        return os.isatty(self._descriptor)
+
+    def read(self) -> Deferred[bytes]:
+        """
+        :return: fires with what is there, nothing at the end. Fails with a ``CommandFailed`` for
+            what cannot be read.
+        """
+        asked: Deferred[bytes] = Deferred(self._forget)
+        self._asked = asked
+        self._reactor.addReader(self)
+        return asked
+
+    async def everything(self, most: int) -> bytes:
+        """
+        All of it, to its end.
+
+        :param most: bytes.
+        :raises CommandFailed: for more.
+        """
+        pieces, size = [], 0
+        while data := await self.read():
+            pieces.append(data)
+            size += len(data)
+            _check(size, most, self.name)
+        return b"".join(pieces)
+
+    async def lines(self, most: int) -> AsyncIterator[bytes]:
+        """
+        One after another, without what ends them; the last may have no end.
+
+        :param most: bytes of one.
+        :raises CommandFailed: for a longer one.
+        """
+        begun: list[bytes] = []
+        number = 1
+        while data := await self.read():
+            begun.append(data)
+            if b"\n" in data:
+                *lines, rest = b"".join(begun).split(b"\n")
+                for line in lines:
+                    _check(len(line), most, f"line {number} of {self.name}")
+                    yield line
+                    number += 1
+                begun = [rest]
+            _check(sum(map(len, begun)), most, f"line {number} of {self.name}")
+        if last := b"".join(begun):
+            yield last
+
+    def _forget(self, asked: Deferred[bytes]) -> None:
+        self._asked = None
+        self._reactor.removeReader(self)
+
+    # What the reactor says.
+
+    def fileno(self) -> int:
+        """Its number."""
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        """Its name."""
+        return self.name
+
+    def doRead(self) -> None:
+        """Something is there."""
+        try:
+            data = os.read(self._descriptor, _READ)
+        except BlockingIOError:
+            return  # somebody else was faster, and has made it non-blocking for us too
+        except OSError as error:
+            # A terminal that is gone.
+            self._answer(b"" if error.errno == errno.EIO else _failed(self.name, error))
+        else:
+            self._answer(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Its other end is gone, and all that came from there has been read."""
+        self._answer(b"")
+
+    def _answer(self, result: bytes | CommandFailed) -> None:
+        self._reactor.removeReader(self)
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.callback(result) if isinstance(result, bytes) else asked.errback(result)
+
+
+@implementer(IWriteDescriptor)
+class StandardOutput:
+    """
+    Writes to a descriptor, and has whoever writes wait for whoever reads.
+
+    :ivar error: why nothing can be written any more; ``None`` while something can.
+    :ivar broken: called when nothing can be written any more, for whoever does not write.
+    """
+
+    name = "standard output"
+
+    def __init__(self, reactor: Any, descriptor: int = 1) -> None:
+        self._reactor = cast(IReactorFDSet, reactor)
+        self._descriptor = descriptor
+        self._buffer = bytearray()
+        self.error: CommandFailed | None = None
+        self._waiting: list[tuple[int, Deferred[None]]] = []
+        self.broken: Callable[[], object] = lambda: None
+
+    @property
+    def isTerminal(self) -> bool:
+        """Whether a person looks at it."""
+        return os.isatty(self._descriptor)
+
+    def writeLine(self, message: str | bytes) -> Deferred[None]:
+        """
+        Write a message and what ends a line; to a terminal, with nothing in it that it would obey.
+
+        :return: as :meth:`write` does.
+        """
+        if self.isTerminal:
+            if isinstance(message, bytes):
+                message = message.decode("utf-8", "backslashreplace")
+            message = printable(message)
+        return self.write((message.encode() if isinstance(message, str) else message) + b"\n")
+
+    def write(self, data: bytes) -> Deferred[None]:
+        """
+        :return: fires with ``None`` when there is room for more. Fails with a ``CommandFailed``
+            when nothing can be written.
+        """
+        self._buffer += data
+        return self._whenBelow(_HIGH_WATER)
+
+    def flush(self) -> Deferred[None]:
+        """
+        :return: fires with ``None`` when all has been written, and fails as :meth:`write` does.
+        """
+        return self._whenBelow(0)
+
+    def _whenBelow(self, mark: int) -> Deferred[None]:
+        waits: Deferred[None] = Deferred(self._forget)
+        self._waiting.append((mark, waits))
+        if self._buffer and self.error is None:
+            self._reactor.addWriter(self)
+        self._tell()
+        return waits
+
+    def _forget(self, waits: Deferred[None]) -> None:
+        self._waiting = [entry for entry in self._waiting if entry[1] is not waits]
+
+    def _tell(self) -> None:
+        """Whoever has waited long enough."""
+        size, error = len(self._buffer), self.error
+        ready = [waits for mark, waits in self._waiting if size <= mark or error is not None]
+        self._waiting = [entry for entry in self._waiting if entry[1] not in ready]
+        for waits in ready:
+            waits.callback(None) if error is None else waits.errback(error)
+
+    # What the reactor says.
+
+    def fileno(self) -> int:
+        """Its number."""
+        return self._descriptor
+
+    def logPrefix(self) -> str:
+        """Its name."""
+        return self.name
+
+    def doWrite(self) -> None:
+        """There is room for something."""
+        try:
+            sent = os.write(self._descriptor, bytes(self._buffer[:_PIECE]))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(_failed(self.name, error))
+            return
+        del self._buffer[:sent]
+        if not self._buffer:
+            self._reactor.removeWriter(self)
+        self._tell()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Nobody reads it any more."""
+        self._fail(_failed(self.name, BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
+
+    def _fail(self, error: CommandFailed) -> None:
+        self._reactor.removeWriter(self)
+        self.error = error
+        self._buffer.clear()
+        self._tell()
+        self.broken()
+
+
+def _check(size: int, most: int, what: str) -> None:
+    if size > most:
+        raise CommandFailed(Status.FAILED, f"{what} is longer than {most} bytes")
+
+
+def _failed(name: str, error: OSError) -> CommandFailed:
+    return CommandFailed(Status.FAILED, f"{name}: {error.strerror}")

@@ -1,0 +1,97 @@
+"""How a command ends: a status for scripts, and one line for people."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from typing import Final
+
+from twisted.internet.error import ConnectError
+
+from ..errors import BadAnswer, LateAnswer, NotConnected, Refused, TLSFailed, TunnelRefused
+from ..handshake.offer import reason_phrase
+from ..interfaces import AbruptClose, CleanClose
+from ..journal import shown
+from ..lifecycle import Ended
+
+
+class Status(IntEnum):
+    """What a script can tell apart. One that a signal has ended ends with 128 and its number, 130
+    for the interrupt from a keyboard, as a shell would have it."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    PROXY = 4
+    TLS = 5
+    LATE = 6
+
+
+_KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
+    (LateAnswer, Status.LATE),
+    (TunnelRefused, Status.PROXY),
+    (Refused, Status.REFUSED),
+    (TLSFailed, Status.TLS),
+)
+_STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
+
+
+class CommandFailed(Exception):
+    """
+    The end of a command, other than a good one.
+
+    :ivar status: what it ends with.
+    :ivar line: what is said of it; empty for nothing.
+    """
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+        self.line = line
+
+
+def statusOf(error: Exception) -> int:
+    """What a command ends with that could not deal with an error."""
+    if isinstance(error, CommandFailed):
+        return error.status
+    for kind, status in _KINDS:
+        if isinstance(error, kind):
+            return status
+    return _STAGES.get(getattr(error, "stage", ""), Status.FAILED)
+
+
+def lineOf(error: Exception) -> str:
+    """An error in one line, whoever it came from."""
+    if isinstance(error, Refused):
+        return _refusal(error)
+    if isinstance(error, BadAnswer):
+        return f"the server's answer does not stand: {error}"
+    if isinstance(error, CleanClose | AbruptClose):
+        return f"the conversation ended with {ending(error)}"
+    if isinstance(error, NotConnected):
+        return f"{error}{_cause(error)}"
+    return str(error)
+
+
+def ending(close: CleanClose | AbruptClose | Ended) -> str:
+    """A closing code, and the reason if there is one."""
+    return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
+
+
+def _cause(error: NotConnected) -> str:
+    """The operating system's own words."""
+    cause = error.__cause__
+    number = cause.osError if isinstance(cause, ConnectError) else None
+    return f": {os.strerror(number)}" if isinstance(number, int) else ""
+
+
+def _refusal(refused: Refused) -> str:
+    line = f"{refused} {reason_phrase(refused.status)}".rstrip()
+    fields = {name.lower(): value.decode("latin-1") for name, value in refused.headers}
+    if 300 <= refused.status < 400 and (location := fields.get(b"location")):
+        return f"{line}, and points to {shown(location)}"
+    asked = fields.get(b"www-authenticate") or fields.get(b"proxy-authenticate")
+    if refused.status in (401, 407) and asked:
+        return f"{line}: it asks for {shown(asked.split(' ')[0])}"
+    return line

@@ -237,6 +237,25 @@ def test_an_agreement_that_is_cut_short_is_none(row: Dialect) -> None:
         assert ask(offer, secret, [answer[:count]]) == ("eof", b"")
 
 
+@every_row
+@pytest.mark.parametrize(
+    "waits",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3,
+    ],
+)
+def test_a_server_may_have_us_wait_for_its_answer(row: Dialect, waits: bytes) -> None:
+    """Or whoever stands before it may (RFC 9110 section 15.2): what follows is the answer."""
+    offer, secret = offers(row), drawn(row)
+    answer = waits + serve([client_opening(offer, secret).request()]).answer
+    agreement, rest = same_every_way(lambda chunks: ask(offer, secret, chunks), answer, b"\x00Hi")
+    assert isinstance(agreement, Agreement)
+    assert rest == b"\x00Hi"
+    assert ask(offer, secret, [waits]) == ("eof", b"")
+    assert ask(offer, secret, [waits + b"HTTP/1.1 404 Not Found\r\n\r\n"])[0] == 404
+
+
 # Ordinary HTTP.
 
 
@@ -296,6 +315,16 @@ def test_an_answer_has_so_many_bytes_and_no_more() -> None:
     assert opening.receive(b"HTTP/1.1 101 " + b"x" * 86) is None
     with pytest.raises(BadAnswer, match=r"^header-syntax: the head is longer than 99 bytes"):
         opening.receive(b"x")
+
+
+def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
+    """All its heads together are within the limit of one."""
+    wait = b"HTTP/1.1 102 Processing\r\n\r\n"
+    limits = replace(LIMITS, head_size=10 * len(wait))
+    opening = client_opening(offers(named("rfc6455")), drawn(named("rfc6455")), limits)
+    assert opening.receive(wait * 10) is None
+    with pytest.raises(BadAnswer, match="header-syntax"):
+        opening.receive(wait)
 
 
 def test_while_an_application_decides_nothing_else_is_kept() -> None:
@@ -385,7 +414,7 @@ def test_a_refusal_ends_with_its_connection() -> None:
         assert (caught.value.status, caught.value.body) == (500, body)
 
 
-@pytest.mark.parametrize("row", ["hixie-54", "hixie-75", "hixie-76"])
+@pytest.mark.parametrize("row", ["hixie-54", "hixie-75", "hixie-76", "rfc6455"])
 @pytest.mark.parametrize("line", [b"HTTP/1.1 101 a\nb", b"HTTP/1.1 101 a\rb", b"HTTP/1.1\n101 a b"])
 def test_the_first_line_of_an_answer_is_one_line(row: str, line: bytes) -> None:
     """A bare LF ends it for other readers, with a field of somebody else's behind it; and

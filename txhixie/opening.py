@@ -172,6 +172,7 @@ class ClientOpening:
         "_agreement",
         "_body",
         "_handshake",
+        "_left",
         "_limits",
         "_reader",
         "_refused",
@@ -184,7 +185,8 @@ class ClientOpening:
         self._handshake = handshake
         self._secret = secret
         self._limits = limits
-        self._reader: HeadReader | None = HeadReader(limits.head_size)
+        self._left = limits.head_size
+        self._reader: HeadReader | None = HeadReader(self._left)
         self._agreement = Agreement()
         self._refused: Refused | None = None
         self._body: BodyReader | None = None
@@ -203,7 +205,7 @@ class ClientOpening:
         :raises Refused: for a well-formed answer that is no agreement, once its body is here as
             far as it will be kept.
         """
-        if self._reader is not None:
+        while self._reader is not None:
             try:
                 found = self._reader.read(data)
             except MalformedHead as error:
@@ -236,6 +238,11 @@ class ClientOpening:
         try:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
         except Refused as refused:
+            if 100 <= refused.status < 200:
+                # "Wait" (RFC 9110 section 15.2): the answer is still to come, within the same limit.
+                self._left -= len(head)
+                self._reader = HeadReader(self._left)
+                return
             self._refused = refused
             most = self._limits.refusal_size
             self._body = BodyReader(refused.status, refused.headers, most)

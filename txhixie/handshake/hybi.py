@@ -7,6 +7,7 @@ asks for besides are lists, of subprotocols and of extensions.
 from __future__ import annotations
 
 import binascii
+import re
 from hashlib import sha1
 from typing import Final
 
@@ -17,6 +18,7 @@ from .fields import answer_fields, read_host, read_target, read_visible
 from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs, text
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
 _AGREED: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
@@ -137,12 +139,12 @@ class Hybi:
             ``connection``, ``accept``, ``extension`` or ``protocol-mismatch``.
         :raises Refused: for a status that is not 101.
         """
-        parts = head.start_line.split(b" ", 2)
-        if len(parts) < 2 or len(parts[1]) != 3 or not parts[1].isdigit():
-            raise BadAnswer("status-line", "the first line is no status line")
+        match = _STATUS.match(head)
+        if match is None:
+            raise BadAnswer("status-line", "the first line is no status line of HTTP/1")
         fields = answer_fields(head)
-        if parts[1] != b"101":
-            raise Refused(int(parts[1]), tuple(fields.pairs))
+        if match[1] != b"101":
+            raise Refused(int(match[1]), tuple(fields.pairs))
         if [value.lower() for value in fields.stripped(b"upgrade")] != [b"websocket"]:
             raise BadAnswer("upgrade", "the Upgrade field is not 'websocket'")
         if not fields.has_token(b"connection", b"upgrade"):

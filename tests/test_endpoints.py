@@ -21,6 +21,7 @@ from twisted.internet.error import (
     NoRouteError,
 )
 from twisted.internet.error import ConnectionRefusedError as NobodyThere
+from twisted.internet.protocol import Factory, Protocol
 
 from support import connection, scene
 from support.certificates import authority, stranger
@@ -31,6 +32,7 @@ from support.connection import (
     Log,
     Network,
     Place,
+    RawServer,
     Recorder,
     asynchronous,
     reactor,
@@ -52,6 +54,7 @@ from support.scene import (
     silent,
 )
 from txhixie import (
+    AbruptClose,
     BadAnswer,
     CannotCarry,
     CertificateExpired,
@@ -581,6 +584,55 @@ async def test_an_application_that_leaves_first_is_told_that_it_did(
         application = Recorder(started=lambda app: app.transport.abortConnection())
         with pytest.raises(NotOpen):
             await within(scene.endpoint().connectApplication(application))
+
+
+# Through a tunnel.
+
+
+class FarEnd(RawServer):
+    """A proxy and the server behind it in one, that reads no further than the handshake."""
+
+    isTunnel = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.isTunnel:
+            self.isTunnel = True
+            self.send(TUNNEL)
+            return
+        wasOpened = self.opened
+        super().dataReceived(data)
+        if not wasOpened and self.opened:
+            self.transport.pauseProducing()
+
+
+@asynchronous
+async def test_a_tunnel_whose_far_end_closes_its_half_ends_when_all_was_said(net: Network) -> None:
+    """Also if the transport was full just then, and nobody writes any more."""
+    made: list[FarEnd] = []
+
+    def make() -> FarEnd:
+        made.append(FarEnd())
+        net.raws.append(made[0])
+        return made[0]
+
+    place = await net.listen(Factory.forProtocol(cast("type[Protocol]", make)))
+    application = Recorder()
+    endpoint = WebSocketClientEndpoint.new(
+        reactor,
+        "ws://inside.example/demo",
+        proxy=f"http://127.0.0.1:{place.port}",
+        limits=Limits(ping_interval=None),
+    )
+    await within(endpoint.connectApplication(application))
+    size = 8 * 1024 * 1024
+    application.transport.sendBytesMessage(bytes(size))
+    assert application.transport.full
+    made[0].transport.loseWriteConnection()
+    await until(lambda: application.transport.transport.disconnecting)
+    made[0].transport.resumeProducing()
+    await until(lambda: application.lost)
+    assert isinstance(application.lost, AbruptClose)
+    await until(lambda: len(made[0].data) > size)
 
 
 # It opens.

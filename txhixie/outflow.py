@@ -336,16 +336,23 @@ class Outflow:
             if self._stage == _DRAINING:
                 self._close(linger=True)
                 return
-            below = getattr(self._transport, "transport", None)
-            if getattr(below, "disconnecting", False):
-                # The peer has ended TLS, and TLS closes the socket below without asking us; which
-                # would wait for ever, now that it has sent all, for us to stop producing.
+            if self._isEndedBelow():
                 self._transport.unregisterProducer()
                 return
             if self._owner is not None:
                 self._owner.drained()
             if self._producer is not None:
                 self._producer.resumeProducing()
+
+    def _isEndedBelow(self) -> bool:
+        """
+        Whether a close that was not ours waits for us to stop producing, for ever, now that all is
+        sent: the peer has ended TLS, and TLS closes the socket below without asking us; or it has
+        closed its half, which a tunnel is told, and closes once our words are out.
+        """
+        transport = self._transport
+        below = getattr(transport, "transport", None)
+        return any(getattr(each, "disconnecting", False) for each in (transport, below))
 
     def stopProducing(self) -> None:
         """The connection has ended: there is nobody left to send to, or to tell of it."""

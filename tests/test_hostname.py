@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import CancelledError
@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
 from support import connection, scene
-from support.connection import Network, Place, Raw, asynchronous, reactor, until, within
+from support.connection import Log, Network, Place, Raw, asynchronous, reactor, until, within
 from support.scene import Names, Nothing, full_queue, server, silent
-from txhixie import LateAnswer, Limits, NotConnected
+from txhixie import LateAnswer, Limits, NameNotFound, NotConnected
 from txhixie.hostname import NamedHostEndpoint, lookUp
 
 log = connection.log
@@ -46,6 +46,16 @@ async def test_nobody_is_asked_for_an_address(host: str, names: Names) -> None:
     """It does not cost a thread, nor a server its log line."""
     (address,) = await within(lookUp(reactor, host, 80))
     assert (address.host, address.port, names.asked) == (host, 80, [])
+
+
+@pytest.mark.parametrize("host", ["a..b", ".example.com", f"{64 * 'a'}.example.com"])
+@asynchronous
+async def test_what_no_name_server_can_be_asked_has_no_address(host: str, log: Log) -> None:
+    """It is known at once, and no thread raises for it."""
+    assert await within(lookUp(reactor, host, 80)) == []
+    endpoint = NamedHostEndpoint(reactor, host, 80)
+    with pytest.raises(NameNotFound):
+        await within(endpoint.connect(cast(Any, Factory.forProtocol(Raw))))
 
 
 def has_ipv6() -> bool:

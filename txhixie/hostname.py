@@ -109,6 +109,12 @@ def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
         return succeed([IPv4Address("TCP", host, port)])
     if isIPv6Address(host):
         return succeed([IPv6Address("TCP", host, port)])
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        # An empty label, or one of more than 63 characters. The system's resolver would raise in
+        # its thread, and Twisted's not tell: we would wait for as long as a lookup may take.
+        return succeed([])
     answer = _Answer()
     reactor.nameResolver.resolveHostName(answer, host, portNumber=port)
     return answer.complete

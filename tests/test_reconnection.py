@@ -85,10 +85,10 @@ class Attempt:
 class Watched:
     """A service whose attempts are the test's to end, and chance always in the middle."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, make: Any = Recorder, **options: Any) -> None:
         self.clock = Clock()
         self.attempts: list[Attempt] = []
-        self.applications = Applications(Recorder)
+        self.applications = Applications(make)
         self.service = WebSocketClientService(
             self.connector,
             "ws://user:secret@example.com/",
@@ -162,6 +162,18 @@ def test_a_conversation_that_lasted_makes_the_next_end_a_first_one() -> None:
     watched.clock.advance(60)
     watched.last.end()
     assert watched.waits() == 2.5
+
+
+def test_the_time_it_took_to_open_does_not_count() -> None:
+    """A server that lets us wait for a minute, and then throws us out, has not lasted."""
+    watched = Watched()
+    watched.last.fail()
+    watched.waits()
+    watched.clock.advance(60)
+    watched.last.open()
+    watched.clock.advance(59)
+    watched.last.end()
+    assert watched.waits() == 7.5
 
 
 def test_one_that_ends_at_once_does_not() -> None:
@@ -245,6 +257,32 @@ def test_it_can_be_started_again() -> None:
     assert outcome(waiting) is watched.applications.made[1]
 
 
+@pytest.mark.parametrize("answer", [Broken("policy"), None, "soon"])
+def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answer: Any) -> None:
+    """Else the service would not hear of the end, and not stop when it is told to."""
+
+    def policy(error: Exception) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    watched = Watched(policy=policy)
+    watched.last.fail(NotConnected("nobody there"))
+    assert watched.waits() == 2.5
+    watched.last.open()
+    watched.last.end()
+    assert watched.applications.made[1].told == ["started", "finished", "lost"]
+    assert watched.waits() == 7.5
+    assert outcome(cast(Any, watched.service.stopService())) is None
+    assert len(log.tracebacks()) == 2
+
+
+def test_a_policy_that_asks_for_less_than_no_time_has_none() -> None:
+    watched = Watched(policy=lambda error: -1.0)
+    watched.last.fail()
+    assert watched.waits() == 0
+
+
 # Headers.
 
 
@@ -291,6 +329,23 @@ def test_an_application_has_its_conversation_and_hears_of_its_end() -> None:
     assert outcome(waiting) is application
     assert watched.applications.asked == ["ws://example.com/"]
     assert application.told == ["started", "finished", "text", "bytes", "pong", "lost"]
+
+
+def test_an_application_has_its_other_abilities_too() -> None:
+    """It hears of pings if it wants to, and may assign to its own methods."""
+    heard: list[Any] = []
+
+    class Listening(Recorder):
+        def pingReceived(self, payload: bytes) -> None:
+            heard.append(payload)
+
+    watched = Watched(make=Listening)
+    watched.last.open()
+    watched.applications.made[0].textMessageReceived = heard.append
+    watched.last.application.textMessageReceived("x")
+    watched.last.application.pingReceived(b"y")
+    assert heard == ["x", b"y"]
+    assert not hasattr(Watched().last.application, "pingReceived")
 
 
 def test_an_application_whose_handshake_failed_hears_of_it_once() -> None:

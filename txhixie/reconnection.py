@@ -32,6 +32,7 @@ from .handshake.offer import Pairs
 from .interfaces import (
     AbruptClose,
     CleanClose,
+    PingListener,
     WebSocketClientFactory,
     WebSocketProtocol,
     WebSocketTransport,
@@ -46,7 +47,8 @@ Headers: TypeAlias = Callable[[], "Pairs | Awaitable[Pairs]"]
 Policy: TypeAlias = "Callable[[Exception], bool | float]"
 """
 Says, after an attempt or a conversation has ended with this error, whether to try again: ``True``
-as usual, ``False`` never, or in how many seconds. What it looks at is the error's ``code`` if it is
+as usual, ``False`` never, or in how many seconds. One that raises is logged, and asks for what is
+usual. What it looks at is the error's ``code`` if it is
 a :class:`txhixie.interfaces.CleanClose` or a :class:`txhixie.interfaces.AbruptClose`, and the
 ``status`` of a :class:`txhixie.errors.Refused`.
 """
@@ -215,8 +217,7 @@ class WebSocketClientService(ClientService):
             application = self._applications.buildProtocol(self.url)
             follower = cast(Any, protocolFactory).buildProtocol(None)
             follower.follow(application)
-            followed = _Followed(application, follower, self._ended)
-            self._began = self._clock.seconds()
+            followed = _Followed(application, follower, self._opened, self._ended)
             await self._connector(headers).connectApplication(followed)
         except CancelledError:
             raise  # the service is stopped
@@ -229,6 +230,9 @@ class WebSocketClientService(ClientService):
         self._own.info("no conversation with {url}: {why}", url=self.url, why=shown(str(error)))
         self._judge(error)
 
+    def _opened(self) -> None:
+        self._began = self._clock.seconds()
+
     def _ended(self, close: CleanClose | AbruptClose) -> None:
         if self._clock.seconds() - self._began >= self._backoff.steady:
             self._attempt = 0
@@ -238,7 +242,7 @@ class WebSocketClientService(ClientService):
         """Decide about the next attempt, for which the service will ask in a moment."""
         if not self.running:
             return
-        verdict = self._policy(error) if self._policy is not None else True
+        verdict = self._ask(error)
         self._wait = None
         if verdict is False:
             self.gaveUp = error
@@ -248,7 +252,20 @@ class WebSocketClientService(ClientService):
         elif isinstance(error, CleanClose | AbruptClose) and error.code in _ASKED:
             self._wait = self._backoff.between(*_ASKED[error.code])
 
+    def _ask(self, error: Exception) -> bool | float:
+        """The policy. What it raises must not keep the service from hearing of an end."""
+        if self._policy is None:
+            return True
+        try:
+            verdict = self._policy(error)
+            return verdict if isinstance(verdict, bool) else max(0.0, float(verdict))
+        except Exception:
+            self._own.failure("the policy for {url} raised: as usual, then", url=self.url)
+            return True
+
     def _giveUp(self) -> None:
+        if self.gaveUp is None:
+            return  # it was started again
         self._own.info("no other attempt to reach {url}", url=self.url)
         self.stopService()
 
@@ -294,15 +311,16 @@ class _Followed:
         self,
         application: WebSocketProtocol,
         follower: Any,
+        opened: Callable[[], None],
         ended: Callable[[CleanClose | AbruptClose], None],
     ) -> None:
         self._application = application
         self._follower = follower
+        self._opened = opened
         self._ended = ended
         self._isOpen = False
-        self.textMessageReceived = application.textMessageReceived
-        self.bytesMessageReceived = application.bytesMessageReceived
-        self.pongReceived = application.pongReceived
+        if hasattr(application, "pingReceived"):  # else pings are answered without it
+            self.pingReceived = self._pingReceived
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         self._transport = transport
@@ -310,8 +328,23 @@ class _Followed:
 
     def negotiationFinished(self) -> None:
         self._isOpen = True
+        self._opened()
         self._follower.makeConnection(self._transport)
         self._application.negotiationFinished()
+
+    # Looked up for each message, since an application may assign to its own methods.
+
+    def textMessageReceived(self, message: str) -> None:
+        self._application.textMessageReceived(message)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        self._application.bytesMessageReceived(data)
+
+    def pongReceived(self, payload: bytes) -> None:
+        self._application.pongReceived(payload)
+
+    def _pingReceived(self, payload: bytes) -> None:
+        cast(PingListener, self._application).pingReceived(payload)
 
     def connectionLost(self, reason: Failure) -> None:
         if self._isOpen:

@@ -239,7 +239,7 @@ class ClientOpening:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
         except Refused as refused:
             if 100 <= refused.status < 200:
-                # "Wait" (RFC 9110 section 15.2): the answer is still to come, within the same limit.
+                # "Wait" (RFC 9110 section 15.2): the answer is to come, within the same limit.
                 self._left -= len(head)
                 self._reader = HeadReader(self._left)
                 return

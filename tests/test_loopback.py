@@ -859,7 +859,7 @@ async def test_closeAll_closes_each_in_its_way(
 async def test_closeAll_does_not_wait_for_who_never_answers(
     over: str, net: Network, log: Log
 ) -> None:
-    """eventlet, gevent and faye never send FF 00."""
+    """eventlet, gevent and txWS never send FF 00."""
     limits = Limits(close_timeout=0.1, drain_timeout=0.5)
     place = await net.serve(Applications(), over, limits=limits)
     raw = await net.raw(place)

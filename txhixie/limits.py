@@ -42,7 +42,7 @@ class Limits:
         behind a satellite needs 3, and whoever holds a connection without a word is not one.
     :ivar decide_timeout: seconds for our own application to answer an offer.
     :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
-        byte was written. Three, since many hixie-76 peers (eventlet, gevent, faye, txWS) never
+        byte was written. Three, since many hixie-76 peers (eventlet, gevent, txWS) never
         answer ``FF 00`` at all and each of their closes lasts this long.
     :ivar ping_interval: seconds between pings, where the dialect has them; ``None``: no pings.
         Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's examples).

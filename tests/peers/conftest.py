@@ -77,6 +77,14 @@ async def eventlet_server() -> AsyncIterator[Server]:
         yield await listening(peer)
 
 
+@fixtureOnReactor
+async def driver_server() -> AsyncIterator[Server]:
+    """The server of npm's websocket-driver, likewise."""
+    program = HERE / "driver_echo.js"
+    async with running(components.node(), program, components.websocket_driver()) as peer:
+        yield await listening(peer)
+
+
 @moduleFixtureOnReactor
 async def company() -> AsyncIterator[Company]:
     company = Company()

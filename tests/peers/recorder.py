@@ -108,6 +108,7 @@ async def connected(
     lenient: bool = False,
     binary: bool = False,
     extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
+    proxy: str | None = None,
 ) -> Recorder:
     """Our client's application, once it may talk to this server; else the client's error."""
     applications = Recorders()
@@ -120,6 +121,7 @@ async def connected(
         lenient=lenient,
         binary=binary,
         extensions=extensions,
+        proxy=proxy,
     )
     await within(PATIENCE, Deferred.fromCoroutine(endpoint.connect(applications)))
     return await applications.opened()

@@ -119,14 +119,22 @@ def node() -> Path:
     return program("node", get="Debian: nodejs")
 
 
-def ws_library() -> Path:
-    """The directory of npm's ws."""
+def _of_npm(name: str) -> Path:
+    """The directory of a library."""
     return directory(
-        "ws",
-        places=[COMPONENTS / "node" / "node_modules" / "ws"],
+        name,
+        places=[COMPONENTS / "node" / "node_modules" / name],
         files=["package.json"],
-        get="tests/peers/install (npm: ws)",
+        get=f"tests/peers/install (npm: {name})",
     )
+
+
+def ws_library() -> Path:
+    return _of_npm("ws")
+
+
+def websocket_driver() -> Path:
+    return _of_npm("websocket-driver")
 
 
 def eventlet_python() -> Path:

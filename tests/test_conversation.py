@@ -515,6 +515,12 @@ class Script:
         """The opcode and the payload."""
         return b"%x:%b" % (opcode, payload)
 
+    def encode_parts(
+        self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    ) -> tuple[bytes, ...]:
+        """The same."""
+        return b"%x:" % opcode, payload
+
     def encode_close(self, close: Close) -> bytes:
         """Its code."""
         return b"close:%d" % close.code

@@ -237,9 +237,9 @@ class Counting:
         self.outflow = outflow
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        self.size += len(data)
-        self.outflow.write(data)
+    def write(self, *parts: bytes) -> None:
+        self.size += sum(map(len, parts))
+        self.outflow.write(*parts)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.outflow, name)

@@ -58,6 +58,35 @@ def test_what_is_held_does_not_grow_for_ever() -> None:
     assert max(map(len, wire.writes)) <= 66 * 1024
 
 
+def test_parts_leave_at_once_after_what_was_held() -> None:
+    flow, wire = outflow()
+    flow.hold()
+    flow.write(b"a")
+    flow.write(b"b")
+    flow.write(b"header", b"payload")
+    flow.write(b"c")
+    assert wire.writes == [b"ab", b"headerpayload"]
+    flow.release()
+    assert wire.writes == [b"ab", b"headerpayload", b"c"]
+
+
+def test_what_is_written_at_the_word_that_it_is_full_comes_behind_the_parts() -> None:
+    """Even if it is the header after which the transport says so."""
+    wire = Wire(limit=3)
+    flow = Outflow(ServerEnd(Applications(Recorder)).protocol, wire)
+
+    class Talkative(Source):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            flow.write(b"full")
+
+    source = Talkative()
+    flow.attach(source)
+    flow.write(b"header", b"payload")
+    assert source.told == ["pause"]
+    assert wire.written == b"headerpayloadfull"
+
+
 def test_the_producer_hears_each_thing_once() -> None:
     flow, _ = outflow()
     source = Source()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .assembly import Assembly
 from .dialects import Dialect
@@ -31,6 +31,11 @@ from .wire.frame import (
     Framing,
     Side,
 )
+
+_LONG: Final = 256 * 1024
+"""Bytes of a payload that is written as it is, behind its header, and not copied to be joined. The
+copy of 1 MiB would cost little, but with it a message takes and gives back so much that glibc
+returns it to the kernel each time, and new pages are half of the CPU time of its echo."""
 
 Event: TypeAlias = tuple[int, str | bytes]
 """What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
@@ -213,11 +218,11 @@ class Conversation:
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        if self._transform is None:
-            self._port.write(self.framing.encode(TEXT, text.encode()))
+        payload = text.encode()
+        if self._transform is None and len(payload) < _LONG:
+            self._port.write(self.framing.encode(TEXT, payload))
         else:
-            payload, reserved = self._transform.encode(text.encode(), compress)
-            self._port.write(self.framing.encode(TEXT, payload, True, reserved))
+            self._send_otherwise(TEXT, payload, compress)
         self.sent += 1
 
     def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
@@ -228,12 +233,21 @@ class Conversation:
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
-        if self._transform is None:
+        if self._transform is None and len(data) < _LONG:
             self._port.write(self.framing.encode(BINARY, data))
         else:
-            payload, reserved = self._transform.encode(data, compress)
-            self._port.write(self.framing.encode(BINARY, payload, True, reserved))
+            self._send_otherwise(BINARY, data, compress)
         self.sent += 1
+
+    def _send_otherwise(self, opcode: int, payload: bytes, compress: bool | None) -> None:
+        """A message that an extension may change, or that is long."""
+        reserved = 0
+        if self._transform is not None:
+            payload, reserved = self._transform.encode(payload, compress)
+        if len(payload) < _LONG:
+            self._port.write(self.framing.encode(opcode, payload, True, reserved))
+        else:
+            self._port.write(*self.framing.encode_parts(opcode, payload, True, reserved))
 
     def ping(self, payload: bytes) -> None:
         """

@@ -18,8 +18,11 @@ class Port(Protocol):
 
     full: bool
 
-    def write(self, data: bytes) -> None:
-        """Send this after what was written before."""
+    def write(self, data: bytes, *more: bytes) -> None:
+        """
+        Send this after what was written before; with ``more`` right behind it, which is not copied
+        to be joined.
+        """
 
     def deadline(self, seconds: float | None) -> None:
         """

@@ -67,9 +67,9 @@ class Effects:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, *more: bytes) -> None:
         """See :meth:`txhixie.port.Port.write`."""
-        self.events.append(("write", data))
+        self.events.append(("write", b"".join((data, *more))))
 
     def deadline(self, seconds: float | None) -> None:
         """See :meth:`txhixie.port.Port.deadline`."""

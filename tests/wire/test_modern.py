@@ -481,6 +481,17 @@ def test_a_client_writes_a_header_a_fresh_mask_and_the_payload(name: str, size: 
         assert written == modern_frame(Opcode.BINARY, payload, key=keys.randbytes(4))
 
 
+@both_sides
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_a_frame_in_parts_is_the_same_frame(side: str, size: int) -> None:
+    payload = Random(size).randbytes(size)
+    parts = of("rfc6455", side).encode_parts(Opcode.BINARY, payload, False, RSV1)
+    whole = of("rfc6455", side).encode(Opcode.BINARY, payload, False, RSV1)
+    assert b"".join(parts) == whole
+    if side == Side.SERVER:
+        assert parts[-1] is payload, "it was copied"
+
+
 def test_masks_come_from_the_systems_entropy() -> None:
     """Nobody who sees one knows the next (section 5.3)."""
     framing = codec(Side.CLIENT)
@@ -504,9 +515,12 @@ def test_any_frame_is_written(side: str, opcode: int, final: bool, bits: int) ->
 def test_what_is_written_is_bytes(side: str) -> None:
     """A transport takes nothing else, whatever the application gave us."""
     for payload in (b"abc", bytearray(b"abc"), memoryview(b"abc")):
-        written = of("rfc6455", side).encode(Opcode.BINARY, payload)  # type: ignore[arg-type]
+        framing = of("rfc6455", side)
+        written = framing.encode(Opcode.BINARY, payload)  # type: ignore[arg-type]
         assert type(written) is bytes
         assert unframed(written) == [(Opcode.BINARY, b"abc", True, 0)]
+        parts = framing.encode_parts(Opcode.BINARY, payload)  # type: ignore[arg-type]
+        assert {type(part) for part in parts} == {bytes}
 
 
 def test_there_is_binary_in_all_of_them() -> None:

@@ -268,6 +268,15 @@ def test_binary_is_written_where_it_is_not_lost() -> None:
     assert written == b"\x80\x10Hello, WebSocket"
 
 
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@pytest.mark.parametrize("size", [0, 127, 128, 100_000])
+def test_a_frame_in_parts_is_the_same_frame(opcode: int, size: int) -> None:
+    framing, payload = codec(has_binary=True), b"x" * size
+    parts = framing.encode_parts(opcode, payload)
+    assert b"".join(parts) == framing.encode(opcode, payload)
+    assert parts[1] is payload, "it was copied"
+
+
 def test_binary_is_not_written_to_a_peer_that_would_lose_it() -> None:
     """The error says so; the frame is not half written."""
     with pytest.raises(CannotCarry, match="drops binary"):

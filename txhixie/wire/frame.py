@@ -109,6 +109,12 @@ class Framing(Protocol):
         """
         ...
 
+    def encode_parts(
+        self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    ) -> tuple[bytes, ...]:
+        """The same in parts, so that a long payload is not copied to stand behind its header."""
+        ...
+
     def encode_close(self, close: Close) -> bytes:
         """The frame that closes, or nothing where the dialect closes by ending the connection."""
         ...

@@ -223,11 +223,18 @@ class ModernFraming:
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`."""
-        if self._entropy is None:
-            return write_plain(opcode, payload, final, reserved)
+        return b"".join(self.encode_parts(opcode, payload, final, reserved))
+
+    def encode_parts(
+        self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    ) -> tuple[bytes, ...]:
+        """See :meth:`txhixie.wire.frame.Framing.encode_parts`."""
         first = opcode | reserved | _FINAL if final else opcode | reserved
+        payload = bytes(payload)  # a copy of whatever is none yet
+        if self._entropy is None:
+            return _header(first, len(payload), 0), payload
         key = self._entropy(4)
-        return _header(first, len(payload)) + key + mask(payload, key)
+        return _header(first, len(payload), _MASKED) + key, mask(payload, key)
 
     def encode_close(self, close: Close) -> bytes:
         """
@@ -264,13 +271,13 @@ class ServerFraming(ModernFraming):
     encode = staticmethod(write_plain)
 
 
-def _header(first: int, size: int) -> bytes:
-    """What stands before the mask of a client's frame: the first byte, and the length."""
+def _header(first: int, size: int, masked: int) -> bytes:
+    """What stands before the mask or the payload: the first byte, and the length."""
     if size <= MOST_CONTROL:
-        return bytes((first, size | _MASKED))
+        return bytes((first, size | masked))
     if size < 65536:
-        return _pack_16(first, 126 | _MASKED, size)
-    return _pack_64(first, 127 | _MASKED, size)
+        return _pack_16(first, 126 | masked, size)
+    return _pack_64(first, 127 | masked, size)
 
 
 def sendable(code: int) -> bool:

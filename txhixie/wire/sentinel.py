@@ -158,10 +158,18 @@ class SentinelFraming:
         """See :meth:`txhixie.wire.frame.Framing.encode`. Text must be UTF-8: it holds no 0xFF."""
         if opcode == TEXT:
             return b"\x00%b\xff" % payload
+        return b"".join(self.encode_parts(opcode, payload, final, reserved))
+
+    def encode_parts(
+        self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    ) -> tuple[bytes, ...]:
+        """See :meth:`txhixie.wire.frame.Framing.encode_parts`."""
+        if opcode == TEXT:
+            return b"\x00", bytes(payload), _END
         if opcode == BINARY:
             if not self.has_binary:
                 raise CannotCarry("a peer of this dialect drops binary messages without a word")
-            return b"\x80" + encode_length(len(payload)) + payload
+            return b"\x80" + encode_length(len(payload)), bytes(payload)
         raise CannotCarry("this dialect has no pings")
 
     def encode_close(self, close: Close) -> bytes:

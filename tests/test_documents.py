@@ -38,7 +38,7 @@ long one goes on in indented lines::
 ``stays``
     The block's program, or its last command, does not end: a server. It is kept until the page
     ends, and the page goes on once every port that it names is listened on. ``stays 8080`` where
-    it names none.
+    it names none, or others than its own.
 ``fails``
     The block's last command ends with another status than 0.
 ``anew``
@@ -54,7 +54,8 @@ long one goes on in indented lines::
     That test takes the block from the page, by ``support.documents.block(page, name)`` or
     otherwise, and runs it: a configuration file for nginx, say. It has to name the page.
 ``needs NAME``
-    Skip, or fail, as ``support.components.NAME()`` says when it is not here.
+    Where ``support.components.NAME()`` does not find it, the block is passed over; when the rest of
+    the page has run, its test is skipped and says why, or fails, as that function does.
 ``picture``
     A drawing, not code: only ``text`` and literal blocks can be.
 """
@@ -67,7 +68,8 @@ from sys import executable
 
 import pytest
 
-from support.components import python_with
+from support import components
+from support.components import missing, python_with
 from support.documents import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
 from support.story import Story
 
@@ -111,6 +113,7 @@ def page(text: str) -> Page:
 
 
 def story(text: str, directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
     Story(page(text), directory).run()
 
 
@@ -139,6 +142,21 @@ def code(language: str, *lines: str) -> str:
 def test_a_block_that_nobody_runs_fails(text: str) -> None:
     with pytest.raises(NobodyRuns):
         [kind(block, page(text)) for block in page(text).blocks]
+
+
+def test_a_block_that_needs_what_is_not_here_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others run, and the test says that it has not seen all; or fails, if it ought to have."""
+    monkeypatch.setattr(components, "nobody", lambda: missing("nobody", "nowhere"), raising=False)
+    needs = ".. test: needs nobody\n\n"
+    told = [needs + code("console", "$ false"), code("console", "$ touch ran")]
+    with pytest.raises(pytest.skip.Exception, match="nobody is not here; get it: nowhere"):
+        story("\n".join(told), tmp_path)
+    assert (tmp_path / "ran").exists()
+    monkeypatch.setenv("TXHIXIE_REQUIRE", "nobody")
+    with pytest.raises(pytest.fail.Exception):
+        story("\n".join(told), tmp_path / "again")
 
 
 @pytest.mark.parametrize(

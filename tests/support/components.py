@@ -110,6 +110,10 @@ def txws() -> Path:
     return python_with("txws", "tests/peers/install (PyPI: txWS)")
 
 
+def websockets() -> Path:
+    return python_with("websockets")
+
+
 def wsproto() -> Path:
     """What twisted.web.websocket is built on."""
     return python_with("wsproto")

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from support import components
 from support.daemon import PATIENCE, free_port
 from support.documents import ROOT, Block, Page, kind
@@ -45,16 +47,28 @@ class Story:
         (self.directory / "examples").symlink_to(ROOT / "examples")
 
     def run(self) -> None:
-        """Every block, one after the other."""
+        """
+        Every block, one after the other; what needs a component that is not here is passed over,
+        and in the end the test is skipped and says why.
+        """
+        passed_over = []
         try:
             for block in self.page.blocks:
-                self._run_block(block)
+                try:
+                    for component in block.said("needs"):
+                        getattr(components, component)()
+                except pytest.skip.Exception as reason:
+                    passed_over.append(str(reason))
+                else:
+                    self._run_block(block)
             self._still_stay()
         finally:
             self.stop()
         for output in self.outputs:
             said = output.read_text(encoding="utf-8", errors="replace")
             assert "Traceback" not in said, f"{self.page.path}: {said}"
+        if passed_over:
+            pytest.skip("; ".join(dict.fromkeys(passed_over)))
 
     def _still_stay(self) -> None:
         """None has ended by itself, other than well."""
@@ -66,8 +80,6 @@ class Story:
             _end(self.staying.pop())
 
     def _run_block(self, block: Block) -> None:
-        for component in block.said("needs"):
-            getattr(components, component)()
         if block.said("anew"):
             self._still_stay()
             self.stop()
@@ -107,7 +119,7 @@ class Story:
         name = f"program{block.line}.py"
         (self.directory / name).write_text(text, encoding="utf-8")
         if block.said("stays"):
-            self._stay(block, f"python {name}", mentions=text)
+            self._stay(block, f"python {name}", shown=text)
         else:
             self._command(block, f"python {name}")
 
@@ -119,7 +131,7 @@ class Story:
             if command in ("python", "python3") and shown.startswith(">>> "):
                 self._type(block, shown)
             elif block.said("stays") and index == len(parts) - 1:
-                self._stay(block, command, self._here(" ".join(block.said("stays"))))
+                self._stay(block, command)
             else:
                 fails = bool(block.said("fails")) and index == len(parts) - 1
                 said = self._command(block, command, fails=fails)
@@ -140,11 +152,12 @@ class Story:
         assert right, f"{block}: {command}\nended with {status} and said:\n{said}"
         return said
 
-    def _stay(self, block: Block, command: str, mentions: str = "") -> None:
-        """Start it, and go on when whatever ports it names are listened on."""
+    def _stay(self, block: Block, command: str, shown: str = "") -> None:
+        """Start it, and go on when whatever ports it names, or its note does, are listened on."""
         output, process = self._start(command)
         self.staying.append(process)
-        named = [port for port in self._ports.values() if str(port) in command + mentions]
+        words = self._here(" ".join(block.said("stays"))) or command + shown
+        named = [port for port in self._ports.values() if str(port) in words]
         for _ in _patiently():
             said = output.read_text(encoding="utf-8", errors="replace")
             assert process.poll() is None, f"{block}: {command}\ndid not stay, and said:\n{said}"

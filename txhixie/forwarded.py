@@ -86,9 +86,7 @@ def write_forwarded(client: str | None, secure: bool, host: str) -> Pairs:
 
 def _read_several(fields: Fields, trusted: Networks) -> Forwarded:
     """``X-Forwarded-*``: lists side by side, each of which a proxy may leave as it came."""
-    nodes = [_read_node(node) for node in _list(fields, b"x-forwarded-for")]
-    index = _client(nodes, trusted)
-    address, port = nodes[index] if nodes else (None, 0)
+    index, address, port = _client(_list(fields, b"x-forwarded-for"), trusted)
     proto = _beside(_list(fields, b"x-forwarded-proto"), index)
     host = _beside(_list(fields, b"x-forwarded-host"), index)
     return Forwarded(address, port, _read_proto(proto), _read_host(host))
@@ -99,22 +97,24 @@ def _read_one(fields: Fields, trusted: Networks) -> Forwarded:
     elements = _elements(",".join(text(value) for value in fields.stripped(b"forwarded")))
     if not elements:
         return Forwarded()
-    nodes = [_read_node(element.get("for", "")) for element in elements]
-    index = _client(nodes, trusted)
-    address, port = nodes[index]
+    index, address, port = _client([element.get("for", "") for element in elements], trusted)
     element = elements[index]
     return Forwarded(
         address, port, _read_proto(element.get("proto")), _read_host(element.get("host"))
     )
 
 
-def _client(nodes: Sequence[tuple[str | None, int]], trusted: Networks) -> int:
-    """Which of them is the client, counted from the end: the first that is nobody we trust."""
-    for index in range(-1, -len(nodes), -1):
-        address = nodes[index][0]
+def _client(nodes: Sequence[str], trusted: Networks) -> tuple[int, str | None, int]:
+    """
+    Which of them is the client, the first from the end that is nobody we trust: its index, counted
+    from the end, its address and port. What stands before it is the client's own, and may be long.
+    """
+    index, address, port = -1, None, 0
+    for index in range(-1, -len(nodes) - 1, -1):
+        address, port = _read_node(nodes[index])
         if address is None or not trusted.has(address):
-            return index
-    return -len(nodes) or -1
+            break
+    return index, address, port
 
 
 def _beside(values: Sequence[str], index: int) -> str | None:

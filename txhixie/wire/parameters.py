@@ -22,6 +22,7 @@ Named: TypeAlias = tuple[str, Parameters]
 """A name with its parameters."""
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_EMPTY: Final = re.compile(r"[ \t]*(?:,|\Z)")
 _NAME: Final = re.compile(rf"[ \t]*({_TOKEN})[ \t]*")
 _PARAMETER: Final = re.compile(
     rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?'
@@ -61,10 +62,10 @@ def write_list(items: Iterable[Named]) -> str:
 
 def _skip_empty(text: str, position: int) -> int:
     """Empty members are allowed, and mean nothing (RFC 9110 section 5.6.1.2)."""
-    rest = text[position:].lstrip(" \t")
-    if rest and not rest.startswith(","):
+    match = _EMPTY.match(text, position)
+    if match is None:
         raise MalformedHead("a list of extensions that is none")
-    return len(text) - len(rest) + 1
+    return match.end()
 
 
 def _read_parameters(text: str, position: int) -> tuple[Parameters, int]:

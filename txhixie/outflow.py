@@ -15,6 +15,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from .turn import TURN
+
 if TYPE_CHECKING:
     from .deadlines import Deadline
     from .protocol import HixieProtocol
@@ -98,12 +100,14 @@ class Outflow:
 
     def hold(self) -> bool:
         """
-        From now on join what is written, until :meth:`release`.
+        A read of this connection has come: from now on join what is written, here and on all
+        others, until :meth:`release`.
 
         :return: whether it had not been so already.
         """
         if self._held is None:
             self._held = []
+            TURN.begin()
             return True
         return False
 
@@ -113,18 +117,31 @@ class Outflow:
 
         :param read: by the reactor's own call, so that the connection may end within.
         """
+        try:
+            self.settle(read)
+        finally:
+            TURN.end()
+
+    def settle(self, read: bool = False) -> None:
+        """The read has been worked off, by :meth:`release` if it was of this connection."""
         self._flush()
         self._held = None
         if self._stage == _CLOSING:
             self._end(read)
 
     def write(self, data: bytes, *more: bytes) -> None:
-        """Send, or join with what is held. Whatever comes in parts is too long to be joined."""
+        """
+        Send, or, while a read is being worked off, join with what is held. Whatever comes in parts
+        is too long to be joined.
+        """
         held = self._held
-        if held is None or more:
+        if more or (held is None and not TURN.depth):
             self._flush()
             self._send(data, *more)
             return
+        if held is None:
+            held = self._held = []
+            TURN.join(self)
         held.append(data)
         self._size += len(data)
         if self._size > _MOST_HELD:

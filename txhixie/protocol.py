@@ -90,14 +90,15 @@ class HixieProtocol(Protocol):
         outflow = self._outflow
         if len(data) >= FULL_READ:
             outflow.widen()
-        outflow.hold()
+        holds = outflow.hold()
         try:
             if self._conversation is None:
                 self._receive(data)
             else:
                 self._converse(self._conversation, data)
         finally:
-            outflow.release(read=True)
+            if holds:
+                outflow.release(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""

@@ -1,0 +1,104 @@
+"""What one read causes, on the connections that it did not come on."""
+
+from __future__ import annotations
+
+from support import connection
+from support.connection import Log, Source
+from test_outflow import outflow
+
+log = connection.log
+
+
+class Raising(Source):
+    """A producer that is told to pause inside a write, and cannot."""
+
+    def pauseProducing(self) -> None:
+        raise RuntimeError("no")
+
+
+def test_what_a_read_writes_elsewhere_leaves_there_in_one_write() -> None:
+    read, own = outflow()
+    other, wire = outflow()
+    read.hold()
+    for data in (b"a", b"b", b"c"):
+        other.write(data)
+    read.write(b"d")
+    assert wire.writes == []
+    read.release()
+    assert (own.writes, wire.writes) == ([b"d"], [b"abc"])
+
+
+def test_after_it_each_write_leaves_at_once() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.hold()
+    other.write(b"a")
+    read.release()
+    other.write(b"b")
+    other.write(b"c")
+    assert wire.writes == [b"a", b"b", b"c"]
+
+
+def test_elsewhere_too_it_does_not_grow_for_ever() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.hold()
+    for _ in range(200):
+        other.write(b"x" * 1024)
+    assert len(wire.written) > 100 * 1024
+    read.release()
+    assert len(wire.written) == 200 * 1024
+
+
+def test_a_read_inside_a_read_ends_what_it_began() -> None:
+    outer, _ = outflow()
+    inner, own = outflow()
+    other, wire = outflow()
+    outer.hold()
+    inner.hold()
+    inner.write(b"a")
+    other.write(b"b")
+    inner.release()
+    assert (own.writes, wire.writes) == ([b"a"], [])
+    outer.release()
+    assert wire.writes == [b"b"]
+
+
+def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.hold()
+    other.write(b"a")
+    other.write(b"b")
+    other.drop()
+    assert [call for call in wire.calls if call[0] != "no delay"] == [
+        ("write", b"ab"),
+        ("lose write",),
+    ]
+    read.release()
+    assert wire.writes == [b"ab"]
+
+
+def test_an_aborted_one_sends_nothing_more() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.hold()
+    other.write(b"a")
+    other.abort()
+    read.release()
+    assert (wire.writes, wire.endings) == ([], ["abort"])
+
+
+def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
+    read, _ = outflow()
+    failing, full = outflow()
+    other, wire = outflow()
+    failing.attach(Raising())
+    full._limit = 1
+    read.hold()
+    failing.write(b"aa")
+    other.write(b"b")
+    read.release()
+    other.write(b"c")
+    assert wire.writes == [b"b", b"c"]
+    assert [str(error) for error in log.tracebacks()] == ["no"]

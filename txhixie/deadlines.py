@@ -8,15 +8,19 @@ first of them there is a timer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-if TYPE_CHECKING:
-    from .outflow import Outflow
-
 _log = Logger()
+
+
+class Waiting(Protocol):
+    """One that waits."""
+
+    def expired(self) -> None:
+        """Its time is up."""
 
 
 class Deadline:
@@ -27,19 +31,19 @@ class Deadline:
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._waiting: dict[Outflow, float] = {}  # until when each of them waits; in order
+        self._waiting: dict[Waiting, float] = {}  # until when each of them waits; in order
         self._timer: IDelayedCall | None = None
         self._due = 0.0  # when the timer is
 
-    def join(self, outflow: Outflow) -> None:
-        """Wait, from now on; then ``outflow.expired()`` is called."""
-        self._waiting[outflow] = self._clock.seconds() + self._seconds
+    def join(self, one: Waiting) -> None:
+        """Wait, from now on; then ``one.expired()`` is called."""
+        self._waiting[one] = self._clock.seconds() + self._seconds
         if self._timer is None:
             self._arm()
 
-    def leave(self, outflow: Outflow) -> None:
+    def leave(self, one: Waiting) -> None:
         """Wait no more, if it still does."""
-        self._waiting.pop(outflow, None)
+        self._waiting.pop(one, None)
         if not self._waiting and self._timer is not None:
             timer, self._timer = self._timer, None
             timer.cancel()
@@ -54,11 +58,11 @@ class Deadline:
 
     def _expire(self) -> None:
         self._timer = None
-        late = [outflow for outflow, due in self._waiting.items() if due <= self._due]
-        for outflow in late:
-            if self._waiting.pop(outflow, None) is not None:  # the one before may have ended it
+        late = [one for one, due in self._waiting.items() if due <= self._due]
+        for one in late:
+            if self._waiting.pop(one, None) is not None:  # the one before may have ended it
                 try:
-                    outflow.expired()
+                    one.expired()
                 except Exception:
                     _log.failure("a late WebSocket connection could not be ended")
         if self._timer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,14 +14,16 @@ from .deadlines import Deadline
 from .errors import UsageError
 from .extensions.extension import Extension
 from .handshake.offer import Entropy
+from .interfaces import WebSocketTransport
 from .journal import Journal
-from .keepalive import Keepalive
+from .keepalive import Keepalive, Looked
 from .limits import Limits
 from .wire.frame import CloseCode
 from .wire.modern import sendable
 
-if TYPE_CHECKING:
-    from .protocol import HixieProtocol
+
+class Connection(Looked, WebSocketTransport, Protocol):
+    """One of them: a :class:`txhixie.protocol.HixieProtocol`."""
 
 
 class HixieFactory(Factory):
@@ -53,7 +55,7 @@ class HixieFactory(Factory):
         self.extensions = tuple(extensions)
         self.entropy = entropy
         self.journal = Journal(self.log, logConnections)
-        self.connections: set[HixieProtocol] = set()
+        self.connections: set[Connection] = set()
         self.keepalive = Keepalive(self)
         self._deadlines: dict[float, Deadline] = {}
         self._clock = clock
@@ -75,11 +77,11 @@ class HixieFactory(Factory):
             deadline = self._deadlines[seconds] = Deadline(self.clock, seconds)
         return deadline
 
-    def joined(self, connection: HixieProtocol) -> None:
+    def joined(self, connection: Connection) -> None:
         """A connection stands."""
         self.connections.add(connection)
 
-    def left(self, connection: HixieProtocol) -> None:
+    def left(self, connection: Connection) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
         self._tellIfNone()

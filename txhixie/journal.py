@@ -7,19 +7,16 @@ into lines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
 from .conversation import Conversation
-from .handshake.offer import Offer, Refusal
+from .handshake.offer import Agreement, Offer, Refusal
 from .lifecycle import Ended
 from .wire.frame import CloseCode
 from .wire.parameters import Named
-
-if TYPE_CHECKING:
-    from .protocol import HixieProtocol
 
 _MOST_SHOWN: Final = 200
 """Characters of one field of a peer's that a line shows."""
@@ -30,6 +27,32 @@ _ORDINARY: Final = (
     CloseCode.NO_STATUS,
     CloseCode.ABNORMAL,  # PhantomJS and many others just vanish
 )
+
+
+class Clocked(Protocol):
+    """What has a clock: a :class:`txhixie.factory.HixieFactory`."""
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The clock."""
+        ...
+
+
+class Subject(Protocol):
+    """Whom a line is about: a :class:`txhixie.protocol.HixieProtocol`."""
+
+    began: float | None
+    offer: Offer
+    agreement: Agreement | None
+
+    @property
+    def factory(self) -> Clocked:
+        """Whose it is."""
+        ...
+
+    def getPeer(self) -> IAddress:
+        """Where the other end is."""
+        ...
 
 
 class Journal:
@@ -44,7 +67,7 @@ class Journal:
         self._log = log
         self._everything = everything
 
-    def opened(self, protocol: HixieProtocol) -> None:
+    def opened(self, protocol: Subject) -> None:
         """A conversation has begun."""
         if not self._everything:
             return
@@ -76,9 +99,7 @@ class Journal:
             else "",
         )
 
-    def ended(
-        self, protocol: HixieProtocol, ended: Ended, conversation: Conversation | None
-    ) -> None:
+    def ended(self, protocol: Subject, ended: Ended, conversation: Conversation | None) -> None:
         """A connection has ended, whose application had been told of it."""
         if not self._everything and ended.code in _ORDINARY:
             return
@@ -112,12 +133,12 @@ def shownAddress(address: object) -> str:
     return f"{host}:{port}" if port else host
 
 
-def _subprotocolOf(protocol: HixieProtocol) -> str:
+def _subprotocolOf(protocol: Subject) -> str:
     agreement = protocol.agreement
     if agreement is None or agreement.subprotocol is None:
         return ""
     return f", subprotocol {shown(agreement.subprotocol)}"
 
 
-def _extensionsOf(protocol: HixieProtocol) -> tuple[Named, ...]:
+def _extensionsOf(protocol: Subject) -> tuple[Named, ...]:
     return () if protocol.agreement is None else protocol.agreement.extensions

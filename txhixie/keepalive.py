@@ -6,12 +6,12 @@ One clock for all of them: a timer of its own would be a third of what an idle c
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection
+from typing import Final, Protocol
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-if TYPE_CHECKING:
-    from .factory import HixieFactory
+from .limits import Limits
 
 _ROUNDS: Final = 4
 """Looks in the time of one wait: nobody is pinged or given up more than a quarter of it late."""
@@ -21,10 +21,38 @@ _LATE: Final = 1.0
 who slept, and nobody is given up."""
 
 
+class Looked(Protocol):
+    """A connection that is looked at."""
+
+    def look(self, now: float, slept: bool) -> None:
+        """
+        Ping, or give the peer up.
+
+        :param now: by the clock, in seconds.
+        :param slept: this look is late, and what the peer has said may lie unread.
+        """
+
+
+class Lookout(Protocol):
+    """Whose connections they are: a :class:`txhixie.factory.HixieFactory`."""
+
+    limits: Limits
+
+    @property
+    def clock(self) -> IReactorTime:
+        """By which they live."""
+        ...
+
+    @property
+    def connections(self) -> Collection[Looked]:
+        """Those that stand."""
+        ...
+
+
 class Keepalive:
     """The rounds of one factory: from its first conversation that has pings to its last."""
 
-    def __init__(self, factory: HixieFactory) -> None:
+    def __init__(self, factory: Lookout) -> None:
         self._factory = factory
         self._timer: IDelayedCall | None = None
         self._due = 0.0

@@ -8,18 +8,16 @@ once.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from .deadlines import Deadline
+from .limits import Limits
 from .turn import TURN
-
-if TYPE_CHECKING:
-    from .deadlines import Deadline
-    from .protocol import HixieProtocol
 
 try:
     from twisted.internet.tcp import Client, Server
@@ -46,6 +44,34 @@ _OPEN, _DRAINING, _CLOSING, _DROPPED = range(4)
 off; begun below."""
 
 
+class Bounds(Protocol):
+    """What bounds a connection: a :class:`txhixie.factory.HixieFactory`."""
+
+    limits: Limits
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Those that wait for so long."""
+        ...
+
+
+class Owner(Protocol):
+    """Whose way out it is: a :class:`txhixie.protocol.HixieProtocol`."""
+
+    @property
+    def factory(self) -> Bounds:
+        """What bounds it."""
+        ...
+
+    def late(self) -> None:
+        """The deadline that was set has passed."""
+
+    def drained(self) -> None:
+        """The transport has sent what it held."""
+
+    def overflowed(self) -> None:
+        """What waits to be sent is more than the limit."""
+
+
 @implementer(IPushProducer)
 class Outflow:
     """
@@ -68,12 +94,12 @@ class Outflow:
         "full",
     )
 
-    def __init__(self, owner: HixieProtocol, transport: Any) -> None:
+    def __init__(self, owner: Owner, transport: Any) -> None:
         """
         :param owner: whose ``late`` is called when a deadline has passed.
         :param transport: an ``ITransport`` and ``IConsumer``; its producer is this now.
         """
-        self._owner: HixieProtocol | None = owner
+        self._owner: Owner | None = owner
         self._transport = transport
         self._direct = type(transport) in _DIRECT
         self._deadline: Deadline | None = None

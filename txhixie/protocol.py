@@ -8,7 +8,7 @@ the conversation, or nobody. The sides differ in how they open, which is in ``se
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer
@@ -20,15 +20,13 @@ from .conversation import Conversation
 from .dialects import Dialect, named
 from .errors import NotOpen
 from .extensions.extension import Transform
+from .factory import HixieFactory
 from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .keepalive import payload
 from .lifecycle import Ended
 from .outflow import FULL_READ, Outflow
 from .wire.frame import BINARY, PING, TEXT, CloseCode
-
-if TYPE_CHECKING:
-    from .factory import HixieFactory
 
 
 class HixieProtocol(Protocol):

@@ -143,6 +143,23 @@ async def test_the_peers_close_is_told_as_it_was_said(net: Network) -> None:
     assert (close.wasClean, close.code, close.reason) == (True, 1011, "why")
 
 
+@asynchronous
+async def test_a_socket_is_closing_as_soon_as_its_peer_has_closed(net: Network) -> None:
+    """Until the connection has ended, which is the server's part and may take a while."""
+    place, made = await net.raw_server(words=b"\x88\x02\x03\xe8")
+    page = Page(place)
+    await until(lambda: made and made[0].data)  # the answer to its close
+    assert page.socket.readyState == WebSocket.CLOSING
+    page.socket.send("late")
+    page.socket.close()
+    assert page.socket.bufferedAmount == 4
+    assert page.told == ["open"]
+    made[0].transport.loseConnection()
+    await page.hears("open", "close")
+    assert page.states == [WebSocket.OPEN, WebSocket.CLOSED]
+    assert page.socket.bufferedAmount == 4
+
+
 # What a script is told at once.
 
 

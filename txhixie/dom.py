@@ -69,7 +69,6 @@ class WebSocket(EventTarget):
     it.
 
     :ivar url: where to, resolved; without credentials.
-    :ivar readyState: :attr:`CONNECTING`, :attr:`OPEN`, :attr:`CLOSING` or :attr:`CLOSED`.
     :ivar protocol: the subprotocol that was agreed on; empty before, and if there is none.
     :ivar extensions: those that were agreed on, as written in the answer's field.
     :ivar failure: why it failed, for the program and not for the page; ``None`` while it has not.
@@ -118,7 +117,7 @@ class WebSocket(EventTarget):
         except (ValueError, CannotCarry) as error:
             raise InvalidSyntax(str(error)) from error
         self.url: str = parsed.location
-        self.readyState: int = self.CONNECTING
+        self._state: int = self.CONNECTING
         self.protocol = ""
         self.extensions = ""
         self.failure: BaseException | None = None
@@ -152,28 +151,19 @@ class WebSocket(EventTarget):
         else:
             message = bytes(memoryview(data))
             size = len(message)
-        if self.readyState != self.OPEN or not self._sent(message):
+        if self._transport is None or self.readyState != self.OPEN:
             self._unsendable += size
             return
+        if isinstance(message, str):
+            self._transport.sendTextMessage(message)
+        else:
+            self._transport.sendBytesMessage(message)
         self._queued += size
         if not self._isTurning:
             self._isTurning = True
             self._reactor.callLater(0, self._turned)
 
     postMessage = send
-
-    def _sent(self, message: str | bytes) -> bool:
-        """Whether it could be: the peer may have closed, which no event has said yet."""
-        assert self._transport is not None
-        try:
-            if isinstance(message, str):
-                self._transport.sendTextMessage(message)
-            else:
-                self._transport.sendBytesMessage(message)
-        except NotOpen:
-            self.readyState = self.CLOSING
-            return False
-        return True
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """
@@ -190,14 +180,24 @@ class WebSocket(EventTarget):
         if len(reason.encode()) > MOST_REASON:
             raise InvalidSyntax(f"a reason has at most {MOST_REASON} bytes")
         if self.readyState == self.CONNECTING:
-            self.readyState = self.CLOSING
+            self._state = self.CLOSING
             if self._connecting is not None:
                 self._connecting.cancel()
         elif self.readyState == self.OPEN and self._transport is not None:
-            self.readyState = self.CLOSING
+            self._state = self.CLOSING
             if code is None:
                 code = CloseCode.NORMAL if reason else CloseCode.NO_STATUS
             self._transport.loseConnection(code, reason)
+
+    @property
+    def readyState(self) -> int:
+        """
+        :attr:`CONNECTING`, :attr:`OPEN`, :attr:`CLOSING` from the moment when either side has begun
+        to close, or :attr:`CLOSED`.
+        """
+        if self._state == self.OPEN and self._transport is not None and not self._transport.isOpen:
+            return self.CLOSING
+        return self._state
 
     @property
     def bufferedAmount(self) -> int:
@@ -252,13 +252,13 @@ class WebSocket(EventTarget):
         assert agreement is not None
         if self._asked and agreement.subprotocol is None:
             self.failure = BadAnswer("subprotocol", "none of those asked for was granted")
-            self.readyState = self.CLOSING
+            self._state = self.CLOSING
             transport.abortConnection()
             return
         self._transport = transport
         self.protocol = agreement.subprotocol or ""
         self.extensions = write_list(agreement.extensions)
-        self.readyState = self.OPEN
+        self._state = self.OPEN
         self._fire(Event(type="open"))
 
     def _received(self, data: str | bytes) -> None:
@@ -280,12 +280,12 @@ class WebSocket(EventTarget):
         """Whatever it was, a script is told the same: it must not find out what listens where."""
         self.failure = error
         _log.info("WebSocket to {url} failed: {why}", url=shown(self.url), why=shown(str(error)))
-        self.readyState = self.CLOSED
+        self._state = self.CLOSED
         self._fire(Event(type="error"))
         self._close(False, CloseCode.ABNORMAL, "")
 
     def _close(self, clean: bool, code: int, reason: str) -> None:
-        self.readyState = self.CLOSED
+        self._state = self.CLOSED
         self._fire(CloseEvent(type="close", wasClean=clean, code=code, reason=reason))
 
     def _fire(self, event: Event) -> None:

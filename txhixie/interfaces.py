@@ -48,6 +48,12 @@ class WebSocketTransport(Protocol):
         """
 
     @property
+    def isOpen(self) -> bool:
+        """Whether messages can be sent: from ``negotiationFinished`` until the end has begun,
+        whoever began it."""
+        ...
+
+    @property
     def full(self) -> bool:
         """Whether more is waiting to be sent than the transport likes to hold."""
         ...

@@ -305,6 +305,11 @@ class HixieProtocol(Protocol):
     # The application's transport.
 
     @property
+    def isOpen(self) -> bool:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.isOpen`."""
+        return self._conversation is not None and self._conversation.ended is None
+
+    @property
     def full(self) -> bool:
         """Whether more is waiting to be sent than the transport likes to hold."""
         return self._outflow.full

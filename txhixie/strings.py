@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndp
 
 from .dialects import named
 from .endpoints import WebSocketClientEndpoint
+from .handshake.connect import authority
 from .limits import Limits
 from .stream import StreamClientEndpoint
 from .streamserver import StreamServerEndpoint, usualCoding
@@ -95,11 +96,14 @@ def _client(
     if coding == "binary" and not spoken.has_binary:
         raise ValueError(f"coding: {dialect} has no binary messages; say coding=base64")
     credentials = "" if user is None else f"{quote(user, '')}:{quote(password, '')}@"
-    if ":" in host:
-        host = f"[{host}]"
+    # Each part by itself: in one URL, a path that begins with "@" would be another host.
+    if not path.startswith(("/", "?")):
+        raise ValueError("path: it begins with a slash")
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError("port: not a number from 1 to 65535")
     endpoint = WebSocketClientEndpoint.new(
         reactor,
-        f"{'wss' if secure else 'ws'}://{credentials}{host}:{port}{path}",
+        f"{'wss' if secure else 'ws'}://{credentials}{authority(host, int(port))}{path}",
         proxy=proxy,
         trustRoot=trustRoot,
         clientCertificate=clientCertificate,

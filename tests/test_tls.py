@@ -72,6 +72,7 @@ async def opened(net: Network, url: str, **options: Any) -> None:
         ("server.example", b"server.example"),
         ("xn--fa-hia.example", b"xn--fa-hia.example"),
         ("faß.example", b"xn--fa-hia.example"),
+        ("server.example.", b"server.example"),
         ("127.0.0.1", None),
     ],
 )
@@ -80,11 +81,16 @@ async def test_the_host_is_asked_for_by_its_name_and_an_address_is_not(
     host: str, sent: bytes | None, net: Network, names: Names
 ) -> None:
     """Server Name Indication (RFC 6066); an address is in the certificate all the same."""
-    names.known["xn--fa-hia.example"] = ["127.0.0.1"]
+    names.known |= {"xn--fa-hia.example": ["127.0.0.1"], "server.example.": ["127.0.0.1"]}
     watching = Watching("server.example", "xn--fa-hia.example", "127.0.0.1")
     place, _ = await server(net, agrees(), watching)
     await opened(net, f"wss://{host}:{place.port}/")
     assert watching.connections[0].get_servername() == sent
+
+
+def test_a_name_that_cannot_be_checked_is_told_before_anybody_connects() -> None:
+    with pytest.raises(ValueError, match=r"^host: "):
+        WebSocketClientEndpoint.new(reactor, "wss://some_container/")
 
 
 @asynchronous

@@ -112,9 +112,7 @@ def _secured(
     limits: Limits,
     trustRoot: Any,
 ) -> IStreamClientEndpoint:
-    from twisted.internet.ssl import optionsForClientTLS  # OpenSSL, only for who wants TLS
+    from .tls import TLSEndpoint, clientTLS  # OpenSSL, only for who wants TLS
 
-    from .tls import TLSEndpoint
-
-    options = optionsForClientTLS(host, trustRoot=trustRoot)
+    options = clientTLS(host, trustRoot)
     return TLSEndpoint(endpoint, options, seconds=limits.tls_timeout, clock=reactor)

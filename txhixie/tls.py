@@ -18,6 +18,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import PrivateCertificate, optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -46,6 +47,29 @@ _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
 """OpenSSL's ``X509_V_ERR_`` numbers (openssl-verification-options(1)) and what they mean to us."""
 
 
+def clientTLS(
+    host: str, trustRoot: Any = None, clientCertificate: PrivateCertificate | None = None
+) -> Any:
+    """
+    TLS to a host, whose certificate has to be for it: Twisted's ``optionsForClientTLS``, for a host
+    as it stands in a URL.
+
+    :param host: a name in ASCII, or an address without brackets. A dot at a name's end is a
+        resolver's affair: it is in no certificate, and not in what the server is told of the name
+        (RFC 6066 section 3).
+    :param trustRoot: whose word is taken for who the host is; by default the platform's
+        authorities.
+    :param clientCertificate: who we are, for servers that ask.
+    :raises ValueError: for a name that IDNA does not know, with an underscore say.
+    """
+    try:
+        return optionsForClientTLS(
+            host.removesuffix("."), trustRoot=trustRoot, clientCertificate=clientCertificate
+        )
+    except UnicodeError:
+        raise ValueError("host: a name of letters, digits and hyphens is needed for TLS") from None
+
+
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
     """
@@ -64,7 +88,7 @@ class TLSEndpoint:
         clock: IReactorTime,
     ) -> None:
         """
-        :param contextFactory: what ``optionsForClientTLS`` answers, or another provider of
+        :param contextFactory: what :func:`clientTLS` answers, or another provider of
             ``IOpenSSLClientConnectionCreator``.
         :param seconds: how long the handshake may take.
         """

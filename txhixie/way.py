@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import PrivateCertificate, optionsForClientTLS
+from twisted.internet.ssl import PrivateCertificate
 
 from .hostname import NamedHostEndpoint
 from .httpconnect import proxyEndpoint
 from .limits import Limits
 from .proxies import Proxy, parse_proxy, proxy_from_environment
-from .tls import TLSEndpoint
+from .tls import TLSEndpoint, clientTLS
 from .tunnel import HTTPConnectEndpoint
 from .wire.url import WebSocketURL
 
@@ -50,7 +50,7 @@ class Way:
         """
         The endpoint of a URL's server.
 
-        :raises ValueError: for a proxy that is none.
+        :raises ValueError: for a proxy that is none, or a host that TLS cannot be spoken to.
         """
         proxy = chosenProxy(self.proxy, url)
         endpoint = self._tcp(url) if proxy is None else self._tunnel(proxy, url)
@@ -81,8 +81,8 @@ class Way:
         )
 
     def _secured(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
-        contextFactory = self.contextFactory or optionsForClientTLS(
-            host, trustRoot=self.trustRoot, clientCertificate=self.clientCertificate
+        contextFactory = self.contextFactory or clientTLS(
+            host, self.trustRoot, self.clientCertificate
         )
         seconds = self.limits.tls_timeout
         return TLSEndpoint(endpoint, contextFactory, seconds=seconds, clock=self.reactor)

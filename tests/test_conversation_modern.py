@@ -686,6 +686,8 @@ def test_a_code_that_is_never_sent_changes_nothing(name: str, side: str, code: i
     talk = Talk(name, side)
     with pytest.raises(UsageError, match=f"^{code} is no code that can be sent$"):
         talk.conversation.close(code)
+    with pytest.raises(UsageError, match=f"^{code} is no code that can be sent$"):
+        talk.conversation.fail_here("why", code)
     talk.assert_open()
     talk.conversation.send_text("still here")
     talk.conversation.close()

@@ -299,7 +299,11 @@ class Conversation:
         self._fail(error.code, str(error), "peer")
 
     def fail_here(self, reason: str, code: int = CloseCode.INTERNAL_ERROR) -> None:
-        """Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1)."""
+        """
+        Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1).
+
+        :raises UsageError: for a code that is never sent.
+        """
         self._fail(code, reason, "us")
 
     def abort(self, reason: str = "aborted") -> None:
@@ -312,9 +316,9 @@ class Conversation:
     def _fail(self, code: int, reason: str, who: str) -> None:
         frame = b""
         if self.ended is None:
-            self.ended = Ended(code, reason, who, False)
             if self._dialect.has_codes:
                 frame = self.framing.encode_close(Close(code, reason))
+            self.ended = Ended(code, reason, who, False)
         self._awaits_close = False
         self._begin().end(frame)
 

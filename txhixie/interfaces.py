@@ -108,6 +108,7 @@ class WebSocketTransport(Protocol):
 
         :param code: told to the peer where the dialect has codes.
         :param reason: at most 123 bytes of UTF-8 of it are sent.
+        :raises txhixie.errors.UsageError: for a code that is never sent, where there are any.
         """
 
     def failConnection(self, code: int = 1011, reason: str = "") -> None:
@@ -115,6 +116,8 @@ class WebSocketTransport(Protocol):
         End because something went wrong: the peer is told where the dialect has codes, and in the
         others sees no orderly close. For the application's own end it is an
         :class:`AbruptClose`.
+
+        :raises txhixie.errors.UsageError: as for :meth:`loseConnection`.
         """
 
     def abortConnection(self) -> None:

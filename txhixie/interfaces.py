@@ -65,6 +65,7 @@ class WebSocketTransport(Protocol):
         TLS between, as encrypted); elsewhere as many as there could be while it is ``full``, and
         else 0.
         """
+        ...
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """

@@ -52,16 +52,16 @@ class RoutedPages(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._routes = routes
 
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """Find the part that a request is for; ``name`` is the first segment of its path."""
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        """Find the part that a request is for; ``path`` is the first segment of its path."""
         host = request.getRequestHostname().decode("latin-1")
         found = self._routes.find(host, request.path.decode("latin-1"))
         if found is None:
             return notFound()
         route, pages = found
-        path = [*(request.prepath or ()), *(request.postpath or ())]
+        segments = [*(request.prepath or ()), *(request.postpath or ())]
         depth = len(route.segments)
-        request.prepath, request.postpath = path[:depth], path[depth:]
+        request.prepath, request.postpath = segments[:depth], segments[depth:]
         return pages if request.postpath else _Slash(route.path)
 
 

@@ -57,6 +57,7 @@ class WebSocketServerFactory(Protocol[Application_co]):
 
     def buildProtocol(self, request: IRequest, /) -> Application_co:
         """Make one. What it may answer besides: see :class:`txhixie.WebSocketServerFactory`."""
+        ...
 
 
 class WebSocketResource(Resource):

@@ -39,6 +39,7 @@ class Backend(pair.Backend, Protocol):
         :param crossing: whose ``pair`` is told of the backend's end, and whose ``transport`` gets
             its messages once ``resume`` was called.
         """
+        ...
 
     @property
     def ping(self) -> Callable[[bytes], None] | None:

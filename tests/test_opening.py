@@ -319,7 +319,7 @@ def test_an_answer_has_so_many_bytes_and_no_more() -> None:
 
 def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
     """All its heads together are within the limit of one."""
-    wait = b"HTTP/1.1 102 Processing\r\n\r\n"
+    wait = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     limits = replace(LIMITS, head_size=10 * len(wait))
     opening = client_opening(offers(named("rfc6455")), drawn(named("rfc6455")), limits)
     assert opening.receive(wait * 10) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from .dialects import Dialect, recognise
 from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
@@ -18,6 +19,10 @@ from .limits import Limits
 from .networks import Networks
 from .wire.body import BodyReader
 from .wire.head import Head, HeadReader, read_request
+
+_PROCESSING: Final = 102
+"""WebDAV's "I am at it" (RFC 2518 section 10.1), dropped by its successor. No server takes so long
+over an upgrade, and for ``twisted.web.websocket``, whose place we take, it is a no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +243,7 @@ class ClientOpening:
         try:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
         except Refused as refused:
-            if 100 <= refused.status < 200:
+            if 100 <= refused.status < 200 and refused.status != _PROCESSING:
                 # "Wait" (RFC 9110 section 15.2): the answer is to come, within the same limit.
                 self._left -= len(head)
                 self._reader = HeadReader(self._left)

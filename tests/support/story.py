@@ -119,7 +119,7 @@ class Story:
         name = f"program{block.line}.py"
         (self.directory / name).write_text(text, encoding="utf-8")
         if block.said("stays"):
-            self._stay(block, f"python {name}", shown=text)
+            self._stay(block, f"python {name}", " ".join(block.said("stays")) or text)
         else:
             self._command(block, f"python {name}")
 
@@ -131,7 +131,7 @@ class Story:
             if command in ("python", "python3") and shown.startswith(">>> "):
                 self._type(block, shown)
             elif block.said("stays") and index == len(parts) - 1:
-                self._stay(block, command)
+                self._stay(block, command, " ".join(block.said("stays")))
             else:
                 fails = bool(block.said("fails")) and index == len(parts) - 1
                 said = self._command(block, command, fails=fails)
@@ -152,11 +152,11 @@ class Story:
         assert right, f"{block}: {command}\nended with {status} and said:\n{said}"
         return said
 
-    def _stay(self, block: Block, command: str, shown: str = "") -> None:
-        """Start it, and go on when whatever ports it names, or its note does, are listened on."""
+    def _stay(self, block: Block, command: str, naming: str = "") -> None:
+        """Start it, and go on when whatever ports are named, there or in it, are listened on."""
         output, process = self._start(command)
         self.staying.append(process)
-        words = self._here(" ".join(block.said("stays"))) or command + shown
+        words = self._here(naming) or command
         named = [port for port in self._ports.values() if str(port) in words]
         for _ in _patiently():
             said = output.read_text(encoding="utf-8", errors="replace")

@@ -77,7 +77,11 @@ class Outages:
 
 
 def _words(error: Exception) -> str:
-    """The operating system's words, where it had some."""
-    number = getattr(error, "osError", None)
-    words = os.strerror(number) if isinstance(number, int) else str(error)
-    return shown(words or type(error).__name__)
+    """
+    Ours, and the operating system's where it had some: an error of Twisted's says them with a
+    number and a name, and they may be those of what has caused ours.
+    """
+    own = str(error) if isinstance(error, HixieError) else ""
+    number = getattr(error.__cause__ if own else error, "osError", None)
+    system = os.strerror(number) if isinstance(number, int) else "" if own else str(error)
+    return shown(": ".join(filter(None, (own, system))) or type(error).__name__)

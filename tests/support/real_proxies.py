@@ -168,7 +168,11 @@ def _started(command: list[str], directory: Path, port: int) -> Iterator[subproc
     try:
         deadline = time.monotonic() + PATIENCE
         while not _accepts(port):
-            said = (directory / "output").read_text(errors="replace")
+            said = "".join(
+                (directory / name).read_text(errors="replace")
+                for name in ("output", "log")
+                if (directory / name).exists()
+            )
             assert process.poll() is None, f"{command[0]} ended: {said}"
             assert time.monotonic() < deadline, f"{command[0]} does not listen: {said}"
             time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import TypedDict
@@ -22,6 +21,7 @@ from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .opening import ClientOpening
 from .protocol import HixieProtocol, ignore
+from .wire.entropy import random_bytes
 from .wire.frame import Side
 from .wire.head import Head
 from .wire.url import Credentials, parse_url, without_credentials
@@ -167,7 +167,7 @@ class HixieClientFactory(HixieFactory):
         lenient: bool = False,
         logConnections: bool = False,
         clock: IReactorTime | None = None,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = random_bytes,
     ) -> None:
         """
         :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
@@ -219,7 +219,7 @@ class HixieClientFactory(HixieFactory):
                 raise ValueError(f"not to be said in a request: {value!r}")
         # Whoever makes a factory is to hear of what no request can say, not each connection.
         handshake = self.dialect.handshake
-        handshake.write_offer(self.offer, handshake.draw(secrets.token_bytes))
+        handshake.write_offer(self.offer, handshake.draw(random_bytes))
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """A connection's protocol; its ``whenOpen()`` says when it can be used."""

@@ -6,7 +6,6 @@ up. What the peer did wrong it answers itself, in the dialect's way; its caller 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
@@ -18,6 +17,7 @@ from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Answered, Core, Ended, Ending
 from .limits import Limits
 from .port import Port
+from .wire.entropy import random_bytes
 from .wire.frame import (
     BINARY,
     CLOSE,
@@ -82,7 +82,7 @@ class Conversation:
         *,
         binary: bool = False,
         transform: Transform | None = None,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy = random_bytes,
     ) -> None:
         """
         :param dialect: the row that was agreed.

@@ -29,6 +29,7 @@ from txhixie.dialects import named
 from txhixie.errors import BadText, FrameError, TooBig, UsageError
 from txhixie.limits import Limits
 from txhixie.testing.strategies import deliveries
+from txhixie.wire.entropy import random_bytes
 from txhixie.wire.frame import Close, Frame, Opcode, Side
 from txhixie.wire.modern import ModernFraming, cut, sendable
 
@@ -495,7 +496,8 @@ def test_a_frame_in_parts_is_the_same_frame(side: str, size: int) -> None:
 def test_masks_come_from_the_systems_entropy() -> None:
     """Nobody who sees one knows the next (section 5.3)."""
     framing = codec(Side.CLIENT)
-    assert framing._entropy is secrets.token_bytes
+    assert framing._entropy is random_bytes
+    assert random_bytes._source is secrets.token_bytes
     keys = {framing.encode(Opcode.TEXT, b"")[2:6] for _ in range(50)}
     assert len(keys) == 50
 

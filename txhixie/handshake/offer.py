@@ -21,7 +21,7 @@ Secret: TypeAlias = tuple[bytes, ...]
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 Entropy: TypeAlias = Callable[[int], bytes]
-"""``secrets.token_bytes``, or what a test puts in its place."""
+"""As ``secrets.token_bytes``, or what a test puts in its place."""
 
 _NO_HEAD: Final = Head.of(b"")
 

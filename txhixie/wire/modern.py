@@ -6,13 +6,13 @@ comes, so that what is above sees bad text, or too much of it, before its end.
 
 from __future__ import annotations
 
-import secrets
 import struct
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
 from ..errors import BadText, FrameError, TooBig, UsageError
+from .entropy import random_bytes
 from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
 from .mask import mask, unmask
 from .plain import read_plain, write_plain
@@ -81,7 +81,7 @@ class ModernFraming:
         transformed_limit: int = 0,
         strict_masks: bool = True,
         strict_lengths: bool = True,
-        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        entropy: Callable[[int], bytes] = random_bytes,
     ) -> None:
         """
         :param side: which end we are, a :class:`txhixie.wire.frame.Side`.
@@ -223,7 +223,11 @@ class ModernFraming:
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`."""
-        return b"".join(self.encode_parts(opcode, payload, final, reserved))
+        if self._entropy is None:
+            return write_plain(opcode, payload, final, reserved)
+        first = opcode | reserved | _FINAL if final else opcode | reserved
+        key = self._entropy(4)
+        return _header(first, len(payload), _MASKED) + key + mask(payload, key)
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0

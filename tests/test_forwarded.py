@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.protocol import Factory, Protocol
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from support import connection
 from support.connection import (
@@ -19,12 +21,15 @@ from support.connection import (
     status_of,
     whole_request,
 )
+from txhixie import HixieServerFactory
 from txhixie.errors import MalformedHead
 from txhixie.forwarded import FORWARDED_FIELDS, Forwarded, read_forwarded, write_forwarded
 from txhixie.networks import Networks
+from txhixie.web import HixieResource
 from txhixie.wire.head import Fields, Head
 
 log = connection.log
+net = connection.net
 
 TRUSTED = Networks(["10.0.0.0/8", "fd00::/8"])
 
@@ -250,3 +255,36 @@ def test_pages_are_asked_for_by_what_is_forwarded() -> None:
 def test_a_request_of_its_own_says_who_it_is() -> None:
     made = end()
     assert made.protocol.offer.client == "192.0.2.1"
+
+
+@connection.asynchronous
+async def test_on_a_connection_that_stays_each_request_is_of_its_own_client(
+    net: connection.Network,
+) -> None:
+    """A proxy sends the requests of all its clients by the few connections that it keeps."""
+    hosts: list[bytes] = []
+
+    class Page(Resource):
+        isLeaf = True
+
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]  # theirs
+
+        def render_GET(self, request: Any) -> bytes:
+            hosts.append(request.getHeader(b"host"))
+            return b"page"
+
+    applications = Applications()
+    factory = HixieServerFactory(applications, trustForwarded=["127.0.0.1"])
+    factory.elsewhere = Site(HixieResource.sharing(factory, elsewhere=Page()))
+    raw = await net.raw(await net.listen(factory))
+    for _ in range(2):
+        raw.send("\r\n".join(["GET / HTTP/1.1", "Host: inside", *FORWARDED, "", ""]).encode())
+        await raw.reads(b"page")
+        raw.data.clear()
+    assert hosts == [b"inside", b"inside"]
+    others = ("X-Forwarded-For: 192.0.2.9", "X-Forwarded-Host: other.example")
+    raw.send(connection.request("rfc6455", *others, origin="http://other.example"))
+    await raw.reads(b"101 Switching Protocols")
+    offer = applications.asked[0]
+    assert (offer.client, offer.host) == ("192.0.2.9", "other.example")

@@ -32,19 +32,25 @@ class Elsewhere:
 
     :ivar head: its head.
     :ivar rest: every byte received after that.
+    :ivar host: the ``Host`` that was asked for, as a trusted proxy tells; ``None``: the head's own.
     """
 
     head: Head
     rest: bytes
+    host: str | None = None
 
     def replay(self, last: bool) -> bytes:
         """
         Every byte received so far, for whoever is to answer.
 
         :param last: mark the request so that the connection ends with its answer. A WebSocket
-            request that came after it on the same connection would find nobody.
+            request that came after it on the same connection would find nobody. Otherwise its
+            fields stay as they are: what a proxy tells of this client is not true of the next.
         """
-        return (last_request(self.head) if last else self.head).raw + self.rest
+        if not last:
+            return self.head.raw + self.rest
+        head = self.head if self.host is None else asked_of(self.head, self.host)
+        return last_request(head).raw + self.rest
 
 
 class ServerOpening:
@@ -115,7 +121,7 @@ class ServerOpening:
         dialect = recognise(request, self._spoken)
         if dialect is None:
             host = None if self.forwarded is None else self.forwarded.host
-            return Elsewhere(head if host is None else asked_of(head, host), self.rest)
+            return Elsewhere(head, self.rest, host)
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
             believe(offer, self.forwarded)

@@ -18,6 +18,7 @@ from .addresses import standFor
 from .dialects import refusal
 from .errors import EarlyBytes, HandshakeError
 from .extensions.extension import accept
+from .forwarded import Forwarded
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision
 from .opening import Elsewhere, ServerOpening
@@ -57,9 +58,8 @@ class HixieServerProtocol(HixieProtocol):
         except HandshakeError as error:
             self._refuse(refusal(error, self.factory.dialects))
             return
-        forwarded = self._opening.forwarded
-        if forwarded is not None and forwarded.client is not None:
-            standFor(self.transport, (forwarded.client, forwarded.port))
+        if self._opening.forwarded is not None:
+            self._standForClient(found, self._opening.forwarded)
         if isinstance(found, Offer):
             found.client = self._client()
             self.offer = found
@@ -67,6 +67,15 @@ class HixieServerProtocol(HixieProtocol):
             self._decide(found)
         elif isinstance(found, Elsewhere):
             self._goElsewhere(found)
+
+    def _standForClient(self, found: Offer | Elsewhere | None, told: Forwarded) -> None:
+        """
+        Have the transport answer with the address of the client that a proxy tells of; not where a
+        Site keeps the connection, since the requests that follow may be of others.
+        """
+        stays = isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
+        if told.client is not None and not stays:
+            standFor(self.transport, (told.client, told.port))
 
     # The decision.
 

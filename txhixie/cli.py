@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import react
 
-from .commands.connect import addConnect, connect
+from .commands import connect, doctor
 from .commands.interruption import Interruption
 from .commands.standard import openAll, say
 from .commands.status import Status, lineOf, statusOf
-
-Command = Callable[[Any, Namespace], Coroutine[Any, Any, None]]
-"""Runs with a reactor and what was said. What it raises is told."""
 
 
 class _Parser(ArgumentParser):
@@ -29,21 +26,60 @@ class _Parser(ArgumentParser):
         sys.exit(Status.USAGE)
 
 
+class _Row(NamedTuple):
+    """
+    A command.
+
+    :ivar module: has ``options``, which adds them to a parser, and ``run``, which runs with a
+        reactor and what was said. What it raises is told.
+    :ivar summary: in a few words.
+    :ivar description: in a sentence or two.
+    :ivar ending: what its status means.
+    """
+
+    name: str
+    module: Any
+    summary: str
+    description: str
+    ending: str
+
+
+COMMANDS: Final = (
+    _Row(
+        "connect",
+        connect,
+        "lines in are messages out, and messages in are lines out",
+        "Connect to a WebSocket server. Lines of standard input are sent as messages, and messages"
+        " that come are written as lines.",
+        "Status: 0 done, 1 failed or closed abnormally, 2 usage, 3 refused by the server, 4 by the"
+        " proxy, 5 TLS, 6 timeout, 130 interrupted.",
+    ),
+    _Row(
+        "doctor",
+        doctor,
+        "what works on the way to a server and what does not, and what to do",
+        "Try each stage of the way to a WebSocket server, and every dialect, and say what was"
+        " found, and what to do about it.",
+        "Status: that with which connect would end with the same options.",
+    ),
+)
+"""Every command there is. A new one is a file in ``commands`` and a row here."""
+
+
 def _parser() -> ArgumentParser:
     parser = _Parser("txhixie", description="WebSocket in every dialect.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"txhixie {version('txhixie')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser(
-        "connect",
-        allow_abbrev=False,
-        help="lines in are messages out, and messages in are lines out",
-        description="Connect to a WebSocket server. Lines of standard input are sent as messages,"
-        " and messages that come are written as lines.",
-        epilog="Status: 0 done, 1 failed or closed abnormally, 2 usage, 3 refused by the server,"
-        " 4 by the proxy, 5 TLS, 6 timeout, 130 interrupted.",
-    )
-    addConnect(one)
-    one.set_defaults(command=connect)
+    rows = parser.add_subparsers(required=True, metavar="COMMAND")
+    for row in COMMANDS:
+        one = rows.add_parser(
+            row.name,
+            help=row.summary,
+            description=row.description,
+            epilog=row.ending,
+            allow_abbrev=False,
+        )
+        row.module.options(one)
+        one.set_defaults(run=row.module.run)
     return parser
 
 
@@ -62,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(reactor: Any, said: Namespace) -> Deferred[None]:
-    running = Deferred.fromCoroutine(said.command(reactor, said))
+    running = Deferred.fromCoroutine(said.run(reactor, said))
     interruption = Interruption(reactor, running)
     reactor.callWhenRunning(interruption.listen)
     return Deferred.fromCoroutine(_ended(running, interruption))
@@ -75,7 +111,8 @@ async def _ended(running: Deferred[None], interruption: Interruption) -> None:
         pass
     except Exception as error:
         if interruption.number is None:
-            say(f"txhixie: {lineOf(error)}")
+            if line := lineOf(error):
+                say(f"txhixie: {line}")
             raise SystemExit(statusOf(error)) from None
     if interruption.number is not None:
         raise SystemExit(128 + interruption.number)

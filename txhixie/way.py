@@ -48,13 +48,21 @@ class Way:
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
-        The endpoint of a URL's server.
+        The endpoint of a URL's server, with TLS if it says so.
+
+        :raises ValueError: for a proxy that is none.
+        """
+        endpoint = self.below(url)
+        return self._secured(endpoint, url.name) if url.secure else endpoint
+
+    def below(self, url: WebSocketURL) -> IStreamClientEndpoint:
+        """
+        The endpoint of its port, before any TLS.
 
         :raises ValueError: for a proxy that is none, or a host that TLS cannot be spoken to.
         """
         proxy = chosenProxy(self.proxy, url)
-        endpoint = self._tcp(url) if proxy is None else self._tunnel(proxy, url)
-        return self._secured(endpoint, url.name) if url.secure else endpoint
+        return self._tcp(url) if proxy is None else self._tunnel(proxy, url)
 
     def _tcp(self, url: WebSocketURL) -> IStreamClientEndpoint:
         return NamedHostEndpoint(

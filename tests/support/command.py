@@ -82,7 +82,7 @@ def secure_daemon(
 ) -> Iterator[int]:  # fmt: skip
     """Our server by TLS, with a certificate made for it; its port."""
     pem = directory / "server.pem"
-    pem.write_bytes((by or authority()).pem_for(*names, since=until - 2, until=until))
+    pem.write_bytes((by or authority()).pem_for(*names, since=min(-1, until - 1), until=until))
     (directory / "authority.pem").write_bytes(authority().pem)
     port = free_port()
     where = f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
@@ -135,9 +135,12 @@ def read_head(peer: socket.socket) -> bytes:
 
 
 def accept(peer: socket.socket) -> bytes:
-    """Agree to a handshake of RFC 6455; its head."""
+    """Agree to a handshake of RFC 6455, and to no other; its head."""
     head = read_head(peer)
-    key = next(ln[19:] for ln in head.split(b"\r\n") if ln.startswith(b"Sec-WebSocket-Key: "))
+    _, found, rest = head.partition(b"Sec-WebSocket-Key: ")
+    if not found:
+        raise ConnectionError
+    key = rest.partition(b"\r\n")[0]
     proof = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
     peer.sendall(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -10,20 +10,19 @@ from twisted.internet.defer import CancelledError
 
 from ..channel import Channel
 from ..connection import Connection
-from ..errors import CannotCarry
 from ..way import Way
 from ..wire.frame import CloseCode
-from .destination import Destination, addOptions, patience
+from .destination import Destination, addOptions, meant, patience
 from .heads import ShownWay
 from .standard import say
-from .status import CommandFailed, Status, ending
+from .status import ending
 from .talk import Lines, Once, echo
 
 _ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 _WAIT = 1.0
 
 
-def addConnect(parser: ArgumentParser) -> None:
+def options(parser: ArgumentParser) -> None:
     """Its options."""
     add = parser.add_mutually_exclusive_group().add_argument
     add("--once", metavar="TEXT", help="send this one message and write the first answer and a new"
@@ -39,24 +38,20 @@ def addConnect(parser: ArgumentParser) -> None:
     addOptions(parser)
 
 
-async def connect(reactor: Any, said: Namespace) -> None:
+async def run(reactor: Any, said: Namespace) -> None:
     """
     Converse, until it is over.
 
-    :param said: what the options of :func:`addConnect` hold.
+    :param said: what the options of :func:`options` hold.
     :raises txhixie.errors.HixieError: as ``WebSocketClientEndpoint.connect`` does.
     :raises CommandFailed: for whatever else is to be told.
     :raises txhixie.interfaces.AbruptClose: when the conversation did not end in good order.
     """
-    try:
+    with meant():
         destination = Destination(said)
         way = _way(reactor, destination, said)
         # Whoever says --binary knows what the peer takes.
         endpoint = destination.endpoint(way, binary=said.binary)
-    except OSError as error:
-        raise CommandFailed(Status.USAGE, f"{error.filename}: {error.strerror}") from None
-    except (ValueError, CannotCarry) as error:
-        raise CommandFailed(Status.USAGE, str(error)) from None
     talk = await _talk(reactor, said)
     channel = await Connection(endpoint)
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from twisted.internet.ssl import PrivateCertificate
@@ -11,12 +13,14 @@ from twisted.internet.ssl import PrivateCertificate
 from ..client import ClientOptions
 from ..dialects import DIALECTS
 from ..endpoints import WebSocketClientEndpoint
+from ..errors import CannotCarry
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import Proxy
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import parse_url, without_credentials
+from .status import CommandFailed, Status
 from .unverified import UnverifiedTLS
 
 _MOST_MESSAGE: Final = 16 * 1024 * 1024
@@ -103,7 +107,7 @@ class Destination:
         :param kind: the class of it.
         :param more: what that class wants to know besides.
         """
-        contextFactory = None if self.isVerified else self.unverified()
+        contextFactory = None if self.isVerified else self.unverified(True)
         return kind(
             reactor,
             self.limits,
@@ -114,9 +118,9 @@ class Destination:
             **more,
         )
 
-    def unverified(self) -> UnverifiedTLS:
+    def unverified(self, tellsWhoWeAre: bool) -> UnverifiedTLS:
         """TLS with whoever answers."""
-        return UnverifiedTLS(self.parsed.name, self._certificate)
+        return UnverifiedTLS(self.parsed.name, self._certificate if tellsWhoWeAre else None)
 
     def endpoint(
         self, way: Way, dialect: str | None = None, **more: Any
@@ -140,6 +144,21 @@ class Destination:
             **more,  # type: ignore[typeddict-item]
         }
         return WebSocketClientEndpoint.by(way, said.url, anyPort=said.any_port, **options)
+
+
+@contextmanager
+def meant() -> Iterator[None]:
+    """
+    What cannot be meant is a mistake of whoever has typed it.
+
+    :raises CommandFailed: instead of what says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CommandFailed(Status.USAGE, f"{error.filename}: {error.strerror}") from None
+    except (ValueError, CannotCarry) as error:
+        raise CommandFailed(Status.USAGE, str(error)) from None
 
 
 # What an option's value can be. An error never repeats it: it may be a credential.

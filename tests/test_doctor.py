@@ -1,0 +1,292 @@
+"""``txhixie doctor`` on what works and on what is broken in one way each: it says where and what to
+do, and ends with the status of ``connect``."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.certificates import Authority, authority, stranger
+from support.command import (
+    Ran,
+    Script,
+    accept,
+    environment,
+    read_frame,
+    read_head,
+    run,
+    secure_daemon,
+    serving,
+)
+from support.daemon import Daemon, free_port, running
+from support.real_proxies import NAME, squid
+from txhixie import DIALECTS
+
+NAMES = [dialect.name for dialect in DIALECTS]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def url(daemon: Daemon) -> str:
+    return f"ws://127.0.0.1:{daemon.port}/"
+
+
+class Report:
+    """
+    What the doctor has said.
+
+    :ivar stages: each stage's mark and words, further lines joined by ``; ``.
+    :ivar advice: the sentences at its end.
+    """
+
+    def __init__(self, ran: Ran) -> None:
+        assert ran.errors == []
+        assert ran.status != 2
+        self.status = ran.status
+        stages, _, advice = ran.output.decode().partition("\n\n")
+        self.stages: dict[str, tuple[str, str]] = {}
+        for line in stages.split("\n"):
+            match = re.fullmatch(r"(ok|NO|--)  (\S+(?: trip)?) +(.*)", line)
+            if match is not None:
+                self.stages[match[2]] = (match[1], match[3])
+                last = match[2]
+            else:
+                mark, words = self.stages[last]
+                self.stages[last] = (mark, f"{words}; {line.strip()}")
+        self.advice = advice.splitlines()
+
+    @property
+    def marks(self) -> dict[str, str]:
+        return {stage: mark for stage, (mark, _) in self.stages.items()}
+
+
+def report(*words: str, **options: Any) -> Report:
+    return Report(run("doctor", *words, **options))
+
+
+EVERY = dict.fromkeys(["lookup", "tcp", *NAMES, "round trip"], "ok")
+
+
+# What works.
+
+
+def test_a_good_server_is_said_to_be_one(url: str) -> None:
+    said = report(url)
+    assert (said.status, said.marks) == (0, EVERY)
+    assert said.advice == [f"It works: txhixie connect {url}"]
+    assert said.stages["rfc6455"][1].startswith("answers, with permessage-deflate, ")
+    assert re.fullmatch(r"a ping is answered, \d+\.\d ms", said.stages["round trip"][1])
+
+
+def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
+    with secure_daemon(tmp_path, until=90) as port, squid("basic") as proxy:
+        url = f"wss://localhost:{port}/"
+        trusted = os.fspath(tmp_path / "authority.pem")
+        said = report("--cacert", trusted, "--proxy", proxy.url_with_credentials, url)
+    assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok"})
+    through = f"http://localhost:{proxy.port} lets us through to localhost, port {port}, "
+    assert said.stages["proxy"][1].startswith(through)
+    words = said.stages["tls"][1]
+    assert words.startswith("TLSv1.3, ")
+    assert "; localhost, for localhost; by the tests' authority, until " in words
+    assert words.endswith("(89 days left)")
+    assert said.advice == [f"It works: txhixie connect {url}"]
+
+
+def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
+    said = report("--dialect", "hixie-76", url)
+    assert (said.status, said.marks) == (0, {**EVERY, "round trip": "--"})
+    assert said.advice == [f"It works: txhixie connect --dialect hixie-76 {url}"]
+
+
+def test_credentials_are_not_repeated(url: str) -> None:
+    said = run("doctor", "--proxy", "http://me:s3cret@127.0.0.1:2", url.replace("//", "//me:pa55@"))
+    assert said.status == 1
+    assert b"s3cret" not in said.output
+    assert b"pa55" not in said.output
+
+
+# The way.
+
+
+def test_a_name_that_nobody_knows() -> None:
+    said = report("ws://nobody.invalid/")
+    assert (said.status, said.marks) == (1, {"lookup": "NO"})
+    assert said.advice[0].startswith("Nobody knows the name")
+
+
+def test_nobody_listens() -> None:
+    said = report("ws://localhost:2/")
+    assert (said.status, said.marks) == (1, {"lookup": "ok", "tcp": "NO"})
+    assert "no connection to 127.0.0.1, port 2: Connection refused" in said.stages["tcp"][1]
+    assert said.advice[0].startswith("Nothing listens there: is the server running")
+
+
+@pytest.mark.parametrize(
+    ("kind", "credentials", "words", "advice"),
+    [
+        ("basic", "", "407", "The proxy wants to know who you are: --proxy "),
+        ("basic", f"{NAME}:wr0ng@", "407", "The proxy does not take this name"),
+        ("refusing", "", "403", "The proxy lets nobody through to port "),
+    ],
+)
+def test_a_proxy_that_refuses(
+    url: str, kind: str, credentials: str, words: str, advice: str
+) -> None:
+    with squid(kind) as proxy:
+        said = report(url, env=environment(http_proxy=f"{credentials}127.0.0.1:{proxy.port}"))
+    assert (said.status, said.marks) == (4, {"lookup": "ok", "tcp": "ok", "proxy": "NO"})
+    assert f"the proxy refused with status {words}" in said.stages["proxy"][1]
+    assert said.advice[0].startswith(advice)
+
+
+def test_a_proxy_that_does_not_reach_the_server() -> None:
+    with squid("open") as proxy:
+        said = report("--proxy", proxy.url, f"ws://127.0.0.1:{free_port()}/")
+    assert (said.status, said.marks["proxy"]) == (4, "NO")
+    assert said.advice[0].startswith("The proxy does not reach the server")
+
+
+def test_a_proxy_that_is_none(url: str) -> None:
+    with serving(lambda peer: peer.sendall(b"220 speaks first\r\n")) as port:
+        said = report("--proxy", f"127.0.0.1:{port}", url)
+    assert (said.status, said.marks["proxy"]) == (4, "NO")
+    assert said.advice[0].startswith("What listens there does not answer as an HTTP proxy does")
+
+
+# TLS.
+
+
+@pytest.mark.parametrize(
+    ("names", "until", "by", "words", "advice"),
+    [
+        (("localhost",), -1, authority(), "expired on 20", "The certificate's time is over"),
+        (
+            ("other.example", "b.example"),
+            1,
+            authority(),
+            "for other.example, b.example; ",
+            "The certificate is another host's: it is for other.example, b.example.",
+        ),
+        (
+            ("localhost",),
+            1,
+            stranger(),
+            "by a stranger, until ",
+            "Either the server does not send the certificates between its own",
+        ),
+    ],
+    ids=["expired", "another", "stranger"],
+)
+def test_what_is_wrong_with_a_certificate(
+    tmp_path: Path, names: tuple[str, ...], until: int, by: Authority, words: str, advice: str
+) -> None:
+    """And the certificate is shown, though it is not believed; no handshake is made."""
+    with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
+        trusted = os.fspath(tmp_path / "authority.pem")
+        said = report("--cacert", trusted, f"wss://localhost:{port}/")
+        assert (said.status, said.marks) == (5, {"lookup": "ok", "tcp": "ok", "tls": "NO"})
+        assert words in said.stages["tls"][1]
+        assert said.advice[0].startswith(advice)
+
+
+def test_a_certificate_that_ends_soon_works_and_is_to_be_renewed(tmp_path: Path) -> None:
+    with secure_daemon(tmp_path, until=3) as port:
+        trusted = os.fspath(tmp_path / "authority.pem")
+        said = report("--cacert", trusted, f"wss://localhost:{port}/")
+    assert said.status == 0
+    assert re.fullmatch(r"A certificate ends on 20\d\d-\d\d-\d\d: renew it\.", said.advice[0])
+
+
+def test_insecure_it_goes_on(tmp_path: Path) -> None:
+    with secure_daemon(tmp_path, until=-1) as port:
+        said = report("--insecure", f"wss://localhost:{port}/")
+    assert said.status == 0
+    assert "not asked who it is" in said.stages["tls"][1]
+    assert "expired on " in said.stages["tls"][1]
+
+
+def test_what_speaks_no_TLS(url: str) -> None:
+    said = report(url.replace("ws:", "wss:"))
+    assert (said.status, said.marks["tls"]) == (5, "NO")
+    assert said.advice[0].startswith("There is no TLS with it: is it ws: and not wss:")
+
+
+# The conversation.
+
+
+def test_a_server_of_an_old_dialect_only(tmp_path: Path) -> None:
+    with running(tmp_path, "--dialects", "hixie-76") as daemon:
+        url = f"ws://127.0.0.1:{daemon.port}/"
+        said = report(url)
+        assert said.status == 3
+        assert [name for name in NAMES if said.marks[name] == "ok"] == ["hixie-76"]
+        speaks, gateway = said.advice
+        assert speaks == "It does not speak rfc6455, but hixie-76: --dialect hixie-76"
+        assert gateway.endswith(f": twistd -n hixie --port 8080 --serve '/={url} dialect=hixie-76'")
+        assert report("--dialect", "hixie-76", url).status == 0
+
+
+def answering(answer: bytes) -> Script:
+    """Whoever is asked says this."""
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(answer)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "advice"),
+    [
+        (b"HTTP/1.1 404 x\r\n\r\n", 3, "Nothing is served at this path"),
+        (b"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nhi", 3, "An ordinary page is what it"),
+        (b"HTTP/1.1 302 x\r\nLocation: /there\r\n\r\n", 3, "It is elsewhere now"),
+        (b"HTTP/1.1 401 x\r\n\r\n", 3, "It wants to know who you are"),
+        (b"HTTP/1.1 410 x\r\n\r\n", 3, "The server answers, but no WebSocket"),
+        (b"", 1, "It hangs up on every handshake"),
+        (b"220 speaks first\r\n\r\n", 1, "What it answers is no WebSocket"),
+    ],
+)
+def test_a_server_that_agrees_to_nothing(answer: bytes, status: int, advice: str) -> None:
+    with serving(answering(answer)) as port:
+        said = report(f"ws://127.0.0.1:{port}/")
+    assert said.status == status
+    assert said.marks == {**dict.fromkeys(NAMES, "NO"), "lookup": "ok", "tcp": "ok"}
+    assert said.advice[0].startswith(advice)
+
+
+def test_a_server_that_keeps_silent() -> None:
+    def script(peer: socket.socket) -> None:
+        while peer.recv(1 << 16):
+            pass
+
+    with serving(script) as port:
+        said = report("--timeout", "0.2", f"ws://127.0.0.1:{port}/")
+    assert said.status == 6
+    assert said.advice[0].startswith("It answers no handshake")
+
+
+def test_pings_that_are_not_answered() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        while read_frame(peer)[0] != 8:
+            pass
+
+    with serving(script) as port:
+        said = report("--timeout", "2", f"ws://127.0.0.1:{port}/")
+    assert said.status == 0
+    assert said.stages["round trip"] == ("NO", "no answer to a ping within 2 seconds")
+    assert said.advice[0].startswith("Pings go unanswered")

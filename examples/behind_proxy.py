@@ -21,7 +21,7 @@ async def main(reactor, url, words, proxy="environment"):
         # Its body is a page of the proxy's, for people.
         raise SystemExit(f"the proxy says {refused.status}, not the server") from None
     except HixieError as error:
-        raise SystemExit(f"{url}: {error}") from None
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ async def main(reactor, url, words):
             await channel.send(words)
             print(await channel.receive())
     except HixieError as error:
-        raise SystemExit(f"{url}: {error}") from None
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -114,6 +114,10 @@ def websockets() -> Path:
     return python_with("websockets")
 
 
+def klein() -> Path:
+    return python_with("klein", "tests/peers/install (PyPI: klein)")
+
+
 def wsproto() -> Path:
     """What twisted.web.websocket is built on."""
     return python_with("wsproto")

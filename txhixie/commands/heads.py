@@ -32,7 +32,7 @@ class ShownWay(Way):
     """
     The usual way, with its heads shown.
 
-    :ivar show: gets each line of them: ``> `` before ours, ``< `` before the other side's.
+    :ivar show: gets each line of them, with ``>`` before ours and ``<`` before the other side's.
     """
 
     show: Show

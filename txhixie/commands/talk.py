@@ -31,8 +31,10 @@ class Once:
     """One message, and the first answer to it."""
 
     def __init__(self, reactor: Any, said: Namespace) -> None:
-        """:param said: ``once``, the message or ``-``; ``binary``; ``timeout`` and
-        ``max_message_size``, of which either may be reached."""
+        """
+        :param said: ``once``, the message or ``-``; ``binary``; ``timeout`` and
+            ``max_message_size``, of which either may be reached.
+        """
         self._clock = reactor
         self._said = said
         self._isExact = said.once == "-"

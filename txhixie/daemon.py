@@ -6,6 +6,7 @@ Every mistake that is not one of spelling is found here, before anything listens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 from twisted.internet.endpoints import serverFromString
@@ -26,7 +27,7 @@ from .routes import Route, Routes
 from .routing import RoutedApplications, RoutedPages, siteOf
 from .serverfactory import HixieServerFactory
 from .services import service_for
-from .services.service import Context
+from .services.service import CONNECT_TIMEOUT, Context
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Daemon:
         """
         self._reactor = reactor
         self._said = _completed(said)
+        self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         senders = Networks(self._all("proxy-protocol") or ())
         self._listening = (
@@ -95,7 +97,10 @@ class Daemon:
         }
         if "ping_interval" in given:
             given["ping_interval"] = given["ping_interval"] or None
-        return Limits(**given)
+        limits = Limits(**given)
+        # A service that has no answer from its backend gives up first, and says why.
+        patience = self._connectTimeout + limits.open_timeout
+        return replace(limits, decide_timeout=max(limits.decide_timeout, patience))
 
     def _makeFactory(self) -> HixieServerFactory:
         applications, pages = self._route()
@@ -132,7 +137,7 @@ class Daemon:
 
     def _build(self, description: Description) -> Any:
         row = service_for(description.service)
-        context = Context(description.route, self._limits, self._one("connect-timeout", 10.0))
+        context = Context(description.route, self._limits, self._connectTimeout)
         options = description.options(row.options)
         served = row.build(self._reactor, description.service, options, context)
         if (crossings := getattr(served, "crossings", None)) is not None:

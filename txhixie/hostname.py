@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as AttemptTimedOut
 from twisted.internet.interfaces import (
     IAddress,
@@ -87,8 +87,6 @@ class NamedHostEndpoint:
         connecting = endpoint.connect(protocolFactory)
         try:
             return await bounded(connecting, "tcp", patience, self._reactor)
-        except ConnectingCancelledError:
-            raise CancelledError from None
         except AttemptTimedOut as error:
             raise LateAnswer("tcp", patience) from error
         except ConnectError as error:

@@ -32,6 +32,7 @@ from .handshake.authentication import Authentication
 from .handshake.connect import AnswerReader, TunnelAnswer, authority, bare_host, write_connect
 from .handshake.offer import Entropy, Pairs
 from .limits import Limits
+from .stage import staged
 from .wire.url import Credentials
 
 _MOST_ANSWERS: Final = 4
@@ -154,7 +155,8 @@ class HTTPConnectEndpoint:
             from twisted.internet import reactor
 
             clock = cast(IReactorTime, reactor)
-        return await tunnel.ask(request).addTimeout(self._limits.proxy_timeout, clock, tunnel.late)
+        asking = staged(tunnel.ask(request), "proxy")
+        return await asking.addTimeout(self._limits.proxy_timeout, clock, tunnel.late)
 
 
 class _Tunnels(Factory):

@@ -21,6 +21,7 @@ from ..endpoints import WebSocketClientEndpoint
 from ..errors import CannotCarry, NotOpen
 from ..handshake.offer import Agreement
 from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
+from ..stage import Abandoned
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE, passed_on
 from .crossing import Crossing
@@ -87,7 +88,11 @@ class Relay:
         return self._reaching
 
     async def _reach(self) -> Agreement:
-        await self._endpoint.connectApplication(self)
+        try:
+            await self._endpoint.connectApplication(self)
+        except Abandoned as abandoned:
+            self.stage = abandoned.stage
+            raise
         agreed = cast(Agreement, self.transport.agreement)
         cookies = tuple((b"Set-Cookie", v) for name, v in agreed.headers if name == b"set-cookie")
         return Agreement(agreed.subprotocol, cookies)

@@ -26,8 +26,7 @@ from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..settings import FLAG, TEXT, Setting, one_of
 from ..wire.url import parse_url
-from .service import Context
-from .tcp import CONNECT_TIMEOUT
+from .service import CONNECT_TIMEOUT, Context
 
 CARRIED: Final = ("authorization", "user-agent", "accept-language")
 """Fields of a client's request that its backend gets if nobody says otherwise; cookies it always

@@ -18,6 +18,10 @@ Served: TypeAlias = "WebSocketServerFactory | IResource"
 makes connections of its own for its clients, it has ``crossings``."""
 
 
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
+line that loses three of them is still reached, and no client has given up yet."""
+
 _LIMITS: Final = Limits()
 
 
@@ -33,7 +37,7 @@ class Context:
 
     route: Route
     limits: Limits = _LIMITS
-    connectTimeout: float = 10.0
+    connectTimeout: float = CONNECT_TIMEOUT
 
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]

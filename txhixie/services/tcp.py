@@ -20,11 +20,7 @@ from ..handshake.offer import Offer, Refusal
 from ..interfaces import Decision
 from ..limits import Limits
 from ..settings import TEXT, Setting, one_of
-from .service import Context
-
-CONNECT_TIMEOUT: Final = 10.0
-"""Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
-line that loses three of them is still reached, and no client has given up yet."""
+from .service import CONNECT_TIMEOUT, Context
 
 FOR_TEXT: Final = "base64"
 FOR_BINARY: Final = "binary"

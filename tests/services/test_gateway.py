@@ -34,6 +34,7 @@ from support.connection import (
     whole_request,
     within,
 )
+from support.gateways import gateway, hears, met
 from txhixie import (
     Accepted,
     CleanClose,
@@ -49,37 +50,8 @@ __all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
-QUICK = Limits(close_timeout=0.5)
 BIG = "x" * (1 << 16)
 TEXT_ONLY = ("hixie-75", "hixie-76")
-
-
-async def gateway(
-    net: Network, applications: Any, dialect: str = "rfc6455", path: str = "", **options: Any
-) -> tuple[Place, Place]:
-    """A backend, and a gateway to it."""
-    over = options.pop("over", "tcp")
-    served = {name: options.pop(name) for name in ("subprotocols", "origins") if name in options}
-    back = await net.serve(applications, over, binary=True, limits=QUICK, origins=["*"], **served)
-    service = GatewayService(reactor, back.url(path), dialect=dialect, limits=QUICK, **options)
-    return await net.serve(service, limits=QUICK, origins=["*"]), back
-
-
-async def met(
-    net: Network, place: Place, dialect: str = "rfc6455", path: str = "/demo", **options: Any
-) -> Recorder:
-    """An open client of the gateway."""
-    application = Recorder()
-    options.setdefault("binary", True)
-    applications = Applications(lambda: application)
-    wire = await net.connect(place, applications, path, dialect=dialect, **options)
-    await within(wire.whenOpen())
-    return application
-
-
-async def hears(application: Recorder, count: int) -> list[str | bytes]:
-    await until(lambda: len(application.messages) >= count)
-    return application.messages
 
 
 # Messages.

@@ -1,0 +1,192 @@
+"""The gateway between a fast side and a slow one: who has to wait, and what is held meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from support.connection import (
+    NAMES,
+    Applications,
+    Log,
+    Network,
+    Recorder,
+    asynchronous,
+    certificate,
+    log,
+    net,
+    turn,
+    until,
+)
+from support.gateways import gateway, met
+from txhixie import Limits
+
+__all__ = ["log", "net"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+SIZE = 1 << 16
+MOST = 48 << 20
+"""Bytes on the way at most: the kernel's buffers for four ends of two connections take some MiB
+each, and we must not add to that without end."""
+
+every_pair = pytest.mark.parametrize(
+    ("front", "back"), [(name, "rfc6455") for name in NAMES] + [("rfc6455", n) for n in NAMES[:-1]]
+)
+
+
+@implementer(IPushProducer)
+class Torrent:
+    """
+    Says something whenever it may, for ever; each message has its number.
+
+    :ivar said: how many.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self.said = 0
+        self.flows = True
+        self.paused = False
+        self._transport = application.transport
+        self._transport.attachProducer(self)
+
+    def run(self) -> None:
+        """Until the way is full."""
+        while self.flows and not self.paused:
+            self._transport.sendTextMessage(f"{self.said} ".ljust(SIZE, "x"))
+            self.said += 1
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        self.run()
+
+    def stopProducing(self) -> None:
+        self.flows = False
+
+
+async def stuck(torrent: Torrent) -> None:
+    """Wait until it can say no more, although everybody else had many turns."""
+    said, quiet = -1, 0
+    while quiet < 50:
+        await turn(0.002)
+        quiet = quiet + 1 if torrent.paused and said == torrent.said else 0
+        said = torrent.said
+
+
+async def reads_all(application: Recorder, torrent: Torrent) -> None:
+    """Every message, once, in its order."""
+    torrent.flows = False
+    application.transport.resumeProducing()
+    await until(lambda: len(application.messages) == torrent.said, 30)
+    numbers = [int(str(message).split(" ", 1)[0]) for message in application.messages]
+    assert numbers == list(range(torrent.said))
+
+
+@every_pair
+@asynchronous
+async def test_a_client_that_does_not_read_stops_its_backend(
+    net: Network, front: str, back: str
+) -> None:
+    """What is held for it is one message more than its way takes; later it hears all of it."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications, back)
+    application = await met(net, place, front, extensions=())
+    application.transport.pauseProducing()
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    torrent = Torrent(applications.made[0])
+    torrent.run()
+    await stuck(torrent)
+    (ours,) = place.factory.connections
+    assert ours.full
+    assert ours.unsent < 8 * SIZE
+    assert 2 * SIZE < torrent.said * SIZE < MOST
+    await reads_all(application, torrent)
+
+
+@every_pair
+@asynchronous
+async def test_a_backend_that_does_not_read_stops_its_client(
+    net: Network, front: str, back: str
+) -> None:
+    """Likewise."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications, back)
+    application = await met(net, place, front, extensions=())
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    slow = applications.made[0]
+    slow.transport.pauseProducing()
+    torrent = Torrent(application)
+    torrent.run()
+    await stuck(torrent)
+    (ours,) = place.factory.connections
+    relay = ours._application._backend
+    assert relay.transport.full
+    assert relay.transport.unsent < 8 * SIZE
+    assert 2 * SIZE < torrent.said * SIZE < MOST
+    await reads_all(slow, torrent)
+
+
+@asynchronous
+async def test_both_ways_at_once_over_tls(net: Network) -> None:
+    """Either side is slow towards the other, and neither waits for itself."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications, over="tls", trustRoot=certificate())
+    application = await met(net, place, extensions=())
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    backend = applications.made[0]
+    for side in (application, backend):
+        side.transport.pauseProducing()
+    torrents = [Torrent(side) for side in (application, backend)]
+    for torrent in torrents:
+        torrent.run()
+    for torrent in torrents:
+        await stuck(torrent)
+    await reads_all(backend, torrents[0])
+    await reads_all(application, torrents[1])
+
+
+@pytest.mark.parametrize("pings", [True, False])
+@asynchronous
+async def test_pings_of_who_does_not_read_fill_nothing(net: Network, pings: bool) -> None:
+    """Relayed or not: they are bytes on a way that is full, or have one answer for all."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications, relaysPings=pings)
+    raw = await net.raw(place)
+    await raw.opens("rfc6455", origin=None)
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    applications.made[0].transport.pauseProducing()
+    raw.transport.pauseProducing()
+    (ours,) = place.factory.connections
+    relay = ours._application._backend
+    ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+    for _ in range(64):
+        raw.send(ping * 1000)
+        await turn()
+    await turn(0.1)
+    assert ours.unsent + relay.transport.unsent < 1 << 20
+
+
+@pytest.mark.parametrize("speaker", ["client", "backend"])
+@asynchronous
+async def test_a_message_beyond_the_limit_ends_who_sent_it(
+    net: Network, log: Log, speaker: str
+) -> None:
+    """It hears why; the other side hears that it is gone."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications)
+    application = await met(net, place, extensions=())
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    sides = [application, applications.made[0]]
+    if speaker == "backend":
+        sides.reverse()
+    sides[0].transport.sendTextMessage("x" * (Limits().message_size + 1))
+    await until(lambda: all(side.lost for side in sides))
+    codes = [side.lost.code for side in sides]
+    assert codes == [1009, 1001 if speaker == "client" else 1014]
+    assert sides[1].messages == []

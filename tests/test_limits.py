@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import FrozenInstanceError, fields
+from math import inf, nan
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from txhixie.limits import Limits
+from txhixie.limits import MOST, Limits
+from txhixie.testing import Applications, Pair, Recorder, echo
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "limits.rst"
 NAMES = [field.name for field in fields(Limits)]
@@ -50,6 +52,41 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
     grown = len(worst.compress(Random(1).randbytes(size)) + worst.flush(zlib.Z_SYNC_FLUSH))
     assert grown <= Limits(message_size=size).largest_transformed_frame < size * 1.1 + 100
     assert Limits(message_size=size, frame_size=7).largest_transformed_frame == min(size, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("message_size", -1, "message_size: expected a number from 0 to "),
+        ("frame_size", 1 << 70, "frame_size: expected a number from 0 to "),
+        ("fragments", -1, "fragments: expected a number"),
+        ("open_timeout", -1, "open_timeout: expected a number of seconds, not -1"),
+        ("close_timeout", inf, "close_timeout: expected a number of seconds, not inf"),
+        ("close_timeout", nan, "close_timeout: expected a number of seconds, not nan"),
+        ("ping_interval", 0, "ping_interval: expected more than 0 seconds, not 0"),
+        ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
+    ],
+)
+def test_what_cannot_be_a_limit_is_told_at_once(name: str, value: float, expected: str) -> None:
+    """And not by the first connection: a ping every 0 seconds is a clock that never rests."""
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        Limits(**{name: value})  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_limit_may_be_nothing_or_nearly_all() -> None:
+    assert Limits(early_size=0, close_timeout=0).early_size == 0
+    assert Limits(message_size=MOST).largest_frame == MOST
+
+
+@pytest.mark.parametrize("dialect", ["hixie-75", "rfc6455"])
+def test_whatever_is_allowed_can_be_counted(dialect: str) -> None:
+    """In C as well: of frames, and by zlib."""
+    servers, client = Applications(echo), Recorder()
+    pair = Pair.new(servers, client, dialect=dialect, limits=Limits(message_size=MOST))
+    client.transport.sendTextMessage("x" * 1000)
+    pair.pump()
+    assert client.messages == ["x" * 1000]
+    pair.done()
 
 
 def test_limits_do_not_change() -> None:

@@ -51,6 +51,8 @@ def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
     [
         (number("bytes"), "0", "expected a number of bytes"),
         (number("bytes"), "-1", "expected a number of bytes"),
+        (number("bytes"), "9" * 20, "expected a number of bytes"),
+        (number("bytes"), "9" * 5000, "expected a number of bytes"),
         (number("bytes"), "many", "expected a number of bytes"),
         (SECONDS, "inf", "expected a number of seconds"),
         (SECONDS, "nan", "expected a number of seconds"),

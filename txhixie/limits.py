@@ -5,7 +5,13 @@ Sizes are bytes, times are seconds. A limit is checked before anything is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass, fields, replace
+from math import inf
+from typing import Final
+
+MOST: Final = sys.maxsize >> 1
+"""More bytes than there is memory for, and few enough for whoever counts them in C to add some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,22 @@ class Limits:
     drain_timeout: float = 60.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
+
+    def __post_init__(self) -> None:
+        """
+        :raises ValueError: for a size below 0 or beyond all memory, for a time below 0 or without
+            an end, and for no time between pings or to answer one.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.startswith("ping_"):
+                right, what = value is None or 0 < value < inf, "more than 0 seconds"
+            elif field.name.endswith("_timeout"):
+                right, what = 0 <= value < inf, "a number of seconds"
+            else:
+                right, what = value is None or 0 <= value <= MOST, f"a number from 0 to {MOST}"
+            if not right:
+                raise ValueError(f"{field.name}: expected {what}, not {value}")
 
     def patient(self, seconds: float) -> Limits:
         """The same, with this time for each stage of the way to a server."""

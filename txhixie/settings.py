@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any, Final
 
+from .limits import MOST
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -72,7 +74,7 @@ class Setting:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or not 0 < int(text) <= MOST:
         raise ValueError
     return int(text)
 

@@ -36,6 +36,7 @@ from support.command import (
     start,
 )
 from support.daemon import PATIENCE, Daemon, program, running
+from support.documents import ROOT
 from support.real_proxies import NAME, PASSWORD, squid
 from txhixie import DIALECTS
 
@@ -359,6 +360,18 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
         ran = run("connect", "--max-message-size", "10", f"ws://127.0.0.1:{port}/")
     assert ran.status == 1
     assert ran.line.startswith("txhixie: the conversation ended with 1009: ")
+
+
+@pytest.mark.parametrize("command", ["connect", "doctor"])
+def test_every_option_is_explained_in_the_guide(command: str) -> None:
+    guide = (ROOT / "docs" / "commandline.rst").read_text("utf-8")
+    lines = re.findall(r"(?m)^``--.*", guide[guide.index("\nOptions\n") :])
+    explained = set(re.findall(r"--[a-z-]+", " ".join(lines)))
+    helped = set(re.findall(r"--[a-z-]+", run(command, "--help").output.decode())) - {"--help"}
+    assert helped
+    assert helped <= explained
+    if command == "connect":
+        assert helped == explained
 
 
 # How it ends.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,6 +237,12 @@ def test_a_server_of_an_old_dialect_only(tmp_path: Path) -> None:
         assert speaks == "It does not speak rfc6455, but hixie-76: --dialect hixie-76"
         assert gateway.endswith(f": twistd -n hixie --port 8080 --serve '/={url} dialect=hixie-76'")
         assert report("--dialect", "hixie-76", url).status == 0
+        (tmp_path / "gateway").mkdir()
+        serve = shlex.split(gateway.partition(": ")[2])[5:]
+        assert serve[0] == "--serve"
+        with running(tmp_path / "gateway", *serve) as before:
+            ran = run("connect", "--once", "hello", f"ws://127.0.0.1:{before.port}/")
+        assert (ran.status, ran.output) == (0, b"hello\n")
 
 
 def answering(answer: bytes) -> Script:

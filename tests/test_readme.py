@@ -67,6 +67,6 @@ def test_every_option_of_the_daemon_is_explained() -> None:
 
 
 def test_what_the_readme_points_at_is_there() -> None:
-    links = re.findall(r"`[^`]+ <(?!http)([^>]+)>`_", README)
+    links = re.findall(r"`[^`]+ <(?!http)([^>\s]+)>`_", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -106,11 +106,14 @@ class RealProxy:
 
 
 @contextlib.contextmanager
-def squid(kind: str = "open", certificate: bytes | None = None) -> Iterator[RealProxy]:
+def squid(
+    kind: str = "open", certificate: bytes | None = None, *, rules: str | None = None
+) -> Iterator[RealProxy]:
     """
     One of :data:`SQUIDS`.
 
     :param certificate: a key and a certificate, in PEM, for TLS to it.
+    :param rules: instead of a kind's, these.
     """
     program = components.squid()
     helpers = components.squid_helpers()
@@ -125,7 +128,7 @@ def squid(kind: str = "open", certificate: bytes | None = None) -> Iterator[Real
             (directory / "pem").write_bytes(certificate)
             pem = directory / "pem"
             listens = f"https_port 127.0.0.1:{port} tls-cert={pem} tls-key={pem}\n"
-        text = listens + _SQUID + SQUIDS[kind]
+        text = listens + _SQUID + (rules or SQUIDS[kind])
         configuration = directory / "squid.conf"
         configuration.write_text(text.format(directory=directory, helpers=helpers))
         command = [os.fspath(program), "-N", "-f", os.fspath(configuration)]

@@ -40,10 +40,11 @@ class Story:
     directory: Path
     outputs: list[Path] = field(default_factory=list)
     staying: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    ports: dict[int, int] = field(default_factory=dict)
     _transcript: str = ""
 
     def __post_init__(self) -> None:
-        self._ports = {port: free_port() for port in self.page.ports}
+        self._ports = {port: free_port() for port in self.page.ports} | self.ports
         (self.directory / "examples").symlink_to(ROOT / "examples")
 
     def run(self) -> None:

@@ -198,6 +198,10 @@ def test_more_protocols_than_the_dialect_has_room_for_are_a_syntax_error() -> No
     [
         ("ws://Example.COM", "ws://example.com/"),
         ("http://a/b?c", "ws://a/b?c"),
+        ("ws:a", "ws://a/"),
+        ("ws:///a", "ws://a/"),
+        ("wss:\\\\a\\b?c\\d", "wss://a/b?c\\d"),
+        ("ws://a\\@b/", "ws://a/@b/"),
         ("HTTPS://a:443/", "wss://a/"),
         ("wss://user:secret@a:444/x", "wss://a:444/x"),
         ("\0 w\ns:/\t/us\ner:secret@a/x\r\n/y \x1f", "ws://a/x/y"),

@@ -30,6 +30,7 @@ MOST_REASON: Final = MOST_CONTROL - 2
 """Bytes of a reason that a closing frame has room for, beside its code."""
 
 
+_MEANT: Final = {"http": "ws", "https": "wss"}
 _UNSEEN: Final = "".join(map(chr, range(0x21)))
 _NO_BREAKS: Final = dict.fromkeys(map(ord, "\t\r\n"))
 
@@ -329,11 +330,14 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
 
     :raises InvalidSyntax: saying what is wrong with it.
     """
-    # As the URL standard has it: what is not seen at either end, and lines' ends anywhere.
+    # As the URL standard has it: without what is not seen at either end, and lines' ends anywhere;
+    # a backslash is a slash, and how many there are before the host does not matter.
     url = scalars(url).strip(_UNSEEN).translate(_NO_BREAKS)
     scheme, colon, rest = url.partition(":")
-    meant = {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme)
-    url = f"{meant}{colon}{rest}"
+    meant = _MEANT.get(scheme.lower(), scheme)
+    place, query, rest = rest.partition("?")
+    place = place.replace("\\", "/").lstrip("/")
+    url = f"{meant}{colon}//{place}{query}{rest}"
     try:
         return url, parse_url(url)
     except ValueError as error:

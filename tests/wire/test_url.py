@@ -46,6 +46,8 @@ def test_urls_are_read_as_in_the_vectors(item: Item) -> None:
         ("ws://example.com:-1/", "port"),
         ("ws://example.com:８０/", "port"),
         ("ws://[::1/", "host"),
+        (r"ws://example.com\@elsewhere.example/", "host"),
+        (r"ws://example.com\x", "host"),
         ("ws://me:secret@exam\u2100ple.com/", "host"),
         ("ws://me:[secret]@example.com/", "host"),
         ("ws://me:%E9secret@example.com/", "userinfo"),

@@ -85,6 +85,9 @@ def parse_url(url: str) -> WebSocketURL:
     except ValueError:
         # Its text repeats what it took for a host, and that may be a password.
         raise ValueError("host: missing, or no host name") from None
+    if "\\" in split.netloc:
+        # Browsers read a slash, and so another host: ws://one\\@other/ is the first to them.
+        raise ValueError("host: a backslash before it or in it")
     if split.scheme not in ("ws", "wss"):
         raise ValueError("scheme: a WebSocket URL begins with ws: or wss:")
     if split.fragment or url.rstrip().endswith("#"):

@@ -564,6 +564,24 @@ def test_nobody_else_is_told_of_it(dialect: str, log: Log) -> None:
     end.done()
 
 
+@each
+@pytest.mark.parametrize("name", [b"Host", b"UPGRADE", b"Connection"])
+def test_what_the_handshake_says_is_not_said_twice(dialect: str, name: bytes) -> None:
+    """Of two hosts a proxy might read the one, and the server the other."""
+    with pytest.raises(ValueError, match="(?i)^" + name.decode()):
+        HixieClientFactory(
+            "ws://example.com/", Applications(), dialect=dialect, headers=((name, b"x"),)
+        )
+
+
+@each
+def test_a_field_of_our_own_may_come_twice(dialect: str) -> None:
+    end, _, _ = waiting(dialect, headers=((b"X-A", b"1"), (b"x-a", b"2")))
+    fields = Head(end.request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n").fields()
+    assert fields.exact(b"x-a") == [b"1", b"2"]
+    end.done()
+
+
 def test_two_authorizations_are_one_too_many() -> None:
     headers = ((b"authorization", b"Bearer x"),)
     with pytest.raises(ValueError, match="Authorization") as caught:

@@ -23,7 +23,7 @@ from .opening import ClientOpening
 from .protocol import HixieProtocol, ignore
 from .wire.entropy import random_bytes
 from .wire.frame import Side
-from .wire.head import Head
+from .wire.head import END, Head
 from .wire.url import Credentials, parse_url, without_credentials
 
 
@@ -182,7 +182,8 @@ class HixieClientFactory(HixieFactory):
             server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
             server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
             that nobody asked for is a :class:`txhixie.errors.BadAnswer`.
-        :param headers: further fields of the request, name and value.
+        :param headers: further fields of the request, name and value; none that the handshake has
+            itself, such as ``Host``.
         :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
@@ -219,11 +220,25 @@ class HixieClientFactory(HixieFactory):
                 raise ValueError(f"not to be said in a request: {value!r}")
         # Whoever makes a factory is to hear of what no request can say, not each connection.
         handshake = self.dialect.handshake
-        handshake.write_offer(self.offer, handshake.draw(random_bytes))
+        _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), headers)
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """A connection's protocol; its ``whenOpen()`` says when it can be used."""
         return HixieClientProtocol(self)
+
+
+def _checkFields(request: bytes, headers: Pairs) -> None:
+    """
+    Of what the handshake says itself there may be no other field: proxies and servers differ in
+    which of two they read.
+    """
+    if not headers:
+        return
+    written = Head(request.partition(END)[0] + END).fields()
+    given = [name.lower() for name, _ in headers]
+    for name in given:
+        if len(written.exact(name)) > given.count(name):
+            raise ValueError(f"{name.decode('ascii')}: a field that the handshake has itself")
 
 
 def _authorized(headers: Pairs, credentials: Credentials | None) -> Pairs:

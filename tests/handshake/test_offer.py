@@ -79,6 +79,8 @@ def test_an_offer_by_hand_has_no_fields() -> None:
         (b"a", b"x\r\ny: z"),
         (b"a", b"x\ny"),
         (b"a", b"x\0"),
+        (b"a", b"x\x0b"),
+        (b"a", b"x\x7f"),
     ],
 )
 def test_a_field_that_would_end_its_line_is_not_written(pair: tuple[bytes, bytes]) -> None:
@@ -95,7 +97,7 @@ def test_a_field_that_is_not_written_keeps_what_it_says() -> None:
 
 
 def test_any_other_field_is_written() -> None:
-    """Names are tokens, values any bytes without line ends."""
+    """Names are tokens, values any bytes without control characters."""
     pairs = ((b"Set-Cookie", b"a=b; c"), (b"X-Y", "ü\t".encode()), (b"Z", b""))
     assert checked_pairs(pairs) == pairs
 

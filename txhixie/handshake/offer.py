@@ -23,6 +23,9 @@ Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 Entropy: TypeAlias = Callable[[int], bytes]
 """As ``secrets.token_bytes``, or what a test puts in its place."""
 
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0A-\x1F\x7F]")
+"""What no field's value holds (RFC 9110 section 5.5), and a head that does is not read."""
+
 _NO_HEAD: Final = Head.of(b"")
 
 
@@ -218,13 +221,13 @@ def reason_phrase(status: int) -> str:
 
 def checked_pairs(pairs: Pairs) -> Pairs:
     """
-    :raises ValueError: for a field that would end its line: our own caller's mistake, and the way
-        responses are split. It names the field and keeps its value, which may be a token that was
-        read from a file together with the line's end.
+    :raises ValueError: for a field that would end its line, or holds another control character: our
+        own caller's mistake, and the way responses are split. It names the field and keeps its
+        value, which may be a token that was read from a file together with the line's end.
     """
     for name, value in pairs:
         if not name or name.translate(None, TOKEN):
             raise ValueError(f"not a header field: {name!r}")
-        if re.search(rb"[\r\n\0]", value):
-            raise ValueError(f"not a header field: {name!r} with a line's end or a zero in it")
+        if _CONTROL.search(value):
+            raise ValueError(f"not a header field: {name!r} with a control character in it")
     return pairs

@@ -21,6 +21,9 @@ setup(
         "Intended Audience :: Developers",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Internet :: WWW/HTTP",
         "Typing :: Typed",
     ],
@@ -47,19 +50,23 @@ setup(
         # 25.5: the first whose twisted.web has the WebSocket module that our applications share
         # their interface with.
         "twisted>=25.5",
-        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (lifecycle.py).
-        "automat>=24.8",
+        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (lifecycle.py); 24.8.0
+        # was withdrawn.
+        "automat>=24.8.1",
         # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
-        "pyopenssl>=21.0.0",
-        "service-identity>=18.1.0",
-        "idna>=2.4",
+        # 24.0: the oldest beside a cryptography that our tests can make certificates with.
+        "pyopenssl>=24.0",
+        # 21.1: what is older needs six and does not say so.
+        "service-identity>=21.1",
+        # 3.7: what is older takes quadratic time for a long name (CVE-2024-3651).
+        "idna>=3.7",
     ],
     extras_require={
         "test": [
             # 8: `pythonpath` and importlib mode together with strict configuration.
             "pytest>=8",
-            # 1.14: the first that runs under pytest 8's fixtures and the asyncio reactor.
-            "pytest-twisted>=1.14",
+            # 1.14.3: the first that calls nothing Twisted 24.7 warns of.
+            "pytest-twisted>=1.14.3",
             # 6.100: `derandomize` and the settings profile we use; any later one.
             "hypothesis>=6.100",
             # 42: `datetime` with a time zone in certificates, which the tests of TLS make for

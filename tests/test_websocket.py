@@ -40,6 +40,7 @@ from support.connection import (
 )
 from support.scene import Names, free_port, says, server, silent
 from support.wire import modern_frame
+from test_loopback_modern import gathers
 from txhixie import CleanClose, LateAnswer, Limits, PeerLeft, Refused, TunnelRefused
 from txhixie.wire.frame import Opcode
 
@@ -59,6 +60,12 @@ both = pytest.mark.parametrize(
     "ws", [pytest.param(twisteds, id="twisted"), pytest.param(ours, id="txhixie")]
 )
 """What a program calls ``from twisted.web import websocket as ws``, or ``from txhixie import``."""
+
+joined = pytest.mark.parametrize(
+    "ws",
+    [pytest.param(twisteds, id="twisted", marks=gathers), pytest.param(ours, id="txhixie")],
+)
+"""The same, for a message that does not come in one read and one frame."""
 
 
 # The program.
@@ -163,7 +170,7 @@ async def ended(*applications: Any) -> None:
     await until(lambda: all(application.lost for application in applications))
 
 
-@both
+@joined
 @asynchronous
 async def test_messages_go_both_ways(ws: Any, net: Network) -> None:
     client, served = await opened(ws, net)
@@ -319,7 +326,7 @@ async def test_a_refusal_that_takes_its_time_is_waited_for(ws: Any, net: Network
     assert reading.data == b"helloworld"
 
 
-@both
+@joined
 @asynchronous
 async def test_frames_are_put_together(ws: Any, net: Network) -> None:
     """However the reads cut them."""
@@ -425,7 +432,7 @@ def test_Twisteds_own_tests_pass_with_the_import_changed(log: Log) -> None:
         suite.run(result)
     finally:
         del sys.modules["changed"]
-    assert result.testsRun >= 14
+    assert result.testsRun >= 10  # as many as the oldest Twisted has
     failed = {str(case).split()[0] for case, _ in (*result.failures, *result.errors)}
     assert failed <= DIFFERENT
 

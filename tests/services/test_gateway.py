@@ -567,11 +567,3 @@ def test_what_cannot_be_meant_is_said_when_the_service_is_made(
     """And not to the first client."""
     with pytest.raises(ValueError, match=expected):
         GatewayService(reactor, url, **options)
-
-
-def test_the_environment_s_proxy_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A daemon goes where its configuration says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://192.0.2.1:3128")
-    service = GatewayService(reactor, "ws://backend.example")
-    assert service._options["proxy"] is None

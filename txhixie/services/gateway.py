@@ -7,7 +7,7 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -18,26 +18,17 @@ from ..endpoints import WebSocketClientEndpoint
 from ..errors import CannotCarry
 from ..extensions import CLIENT_EXTENSIONS
 from ..forwarded import write_forwarded
+from ..gateway.carried import CARRIED, fields_of, is_token, read_names
 from ..gateway.crossings import Crossings
 from ..gateway.relay import BINARY_RULES, REFUSE, Relay
 from ..handshake.offer import Offer, Pairs, Refusal
 from ..interfaces import Decision
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
-from ..settings import FLAG, TEXT, Setting, one_of
+from ..proxies import parse_proxy
+from ..settings import FLAG, TEXT, Kind, Setting, one_of
 from ..wire.url import parse_url
 from .service import CONNECT_TIMEOUT, Context
-
-CARRIED: Final = ("authorization", "user-agent", "accept-language")
-"""Fields of a client's request that its backend gets if nobody says otherwise; cookies it always
-gets."""
-
-_TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_OURS: Final = re.compile(
-    r"host|origin|cookie|connection|upgrade|content-length|transfer-encoding|"
-    r"(sec-)?websocket-.*|forwarded|x-forwarded-.*|keep-alive|te|trailer|proxy-.*"
-)
-"""Fields that a handshake of ours writes itself, or that end with a connection."""
 
 
 class GatewayService:
@@ -57,7 +48,7 @@ class GatewayService:
         trustRoot: Any = None,
         clientCertificate: Any = None,
         origin: str | None = None,
-        headers: Iterable[str] = CARRIED,
+        headers: Sequence[str] = CARRIED,
         binary: str = REFUSE,
         relaysPings: bool = False,
         compresses: bool = False,
@@ -89,7 +80,8 @@ class GatewayService:
         self._url = url
         self._dialect = named(dialect)
         self._origin = origin
-        self._names = _checked(headers) | {b"cookie"}
+        names = read_names(",".join(headers)) if headers else ()
+        self._names = {b"cookie", *(name.lower().encode("ascii") for name in names)}
         self._binary = binary
         self._relaysPings = relaysPings
         parsed = parse_url(url)
@@ -140,15 +132,38 @@ class GatewayService:
         """What can be asked for: tokens, or in the Hixie drafts one string, the client's first."""
         if not isinstance(self._dialect.marker, Version):
             return offer.subprotocols[:1]
-        return tuple(name for name in offer.subprotocols if _TOKEN.fullmatch(name.lower()))
+        return tuple(filter(is_token, offer.subprotocols))
 
     def _headers(self, offer: Offer) -> Pairs:
         """What the client says of itself, and what we say of it."""
         names = self._names - ({b"authorization"} if self._hasCredentials else set())
-        carried = [
-            (name.title(), value) for name, value in offer.head.fields().pairs if name in names
-        ]
-        return (*carried, *write_forwarded(offer.client, offer.secure, offer.host))
+        return (
+            *fields_of(offer, names),
+            *write_forwarded(offer.client, offer.secure, offer.host),
+        )
+
+
+def _proxy(text: str) -> str:
+    try:
+        parse_proxy(text)
+    except ValueError as error:
+        raise ValueError(f"expected the URL of an HTTP proxy: {error}") from None
+    return text
+
+
+def _trustRoots(path: str) -> Any:
+    try:
+        return trustRootFromPath(path)
+    except OSError as error:
+        raise ValueError(f"expected certificates in PEM: {error.strerror}") from None
+    except ValueError:
+        raise ValueError from None  # whose words name the file, as does whoever asks
+
+
+def _origin(text: str) -> str:
+    if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]+", text):
+        raise ValueError
+    return text
 
 
 GATEWAY_OPTIONS: Final = (
@@ -158,19 +173,29 @@ GATEWAY_OPTIONS: Final = (
         "What the backend speaks.",
         "rfc6455",
     ),
-    Setting("proxy", TEXT, "The URL of an HTTP proxy to go through.", "none"),
+    Setting(
+        "proxy",
+        Kind("the URL of an HTTP proxy", _proxy),
+        "The URL of an HTTP proxy to go through.",
+        "none",
+    ),
     Setting(
         "trust-roots",
-        TEXT,
+        Kind("certificates in PEM", _trustRoots),
         "A file or directory of certificates, whose word is taken for who the backend is.",
         "the platform's authorities",
     ),
     Setting("certificate", TEXT, "A file that says who we are, for backends that ask."),
     Setting("private-key", TEXT, "The file of its key, if that is another."),
-    Setting("origin", TEXT, "The origin told to the backend.", "the client's"),
+    Setting(
+        "origin",
+        Kind("scheme://host, scheme://host:port or null", _origin),
+        "The origin told to the backend.",
+        "the client's",
+    ),
     Setting(
         "headers",
-        TEXT,
+        Kind("names of fields, with commas", read_names),
         "Fields of the client's request that the backend gets besides its cookies, with commas.",
         ",".join(CARRIED),
     ),
@@ -197,38 +222,40 @@ def buildGateway(
     """
     The row's builder.
 
-    :raises ValueError: as :class:`GatewayService`, and for files that do not hold what they should.
+    :raises ValueError: for what is no URL, and for files that do not hold what they should.
     """
-    trust, certificate = options.get("trust-roots"), options.get("certificate")
     try:
-        return GatewayService(
-            reactor,
-            description,
-            dialect=options.get("dialect", "rfc6455"),
-            proxy=options.get("proxy"),
-            trustRoot=trust and trustRootFromPath(trust),
-            clientCertificate=certificate
-            and certificateFromPaths(certificate, options.get("private-key")),
-            origin=options.get("origin"),
-            headers=[name.strip() for name in options["headers"].split(",")]
-            if "headers" in options
-            else CARRIED,
-            binary=options.get("binary", REFUSE),
-            relaysPings=options.get("pings") == "relay",
-            compresses=options.get("compress", False),
-            lenient=options.get("lenient", False),
-            connectTimeout=context.connectTimeout,
-            limits=context.limits,
-        )
-    except (OSError, ValueError) as error:
+        parse_url(description)
+    except ValueError as error:
         raise ValueError(f"expected ws://HOST:PORT or wss://HOST:PORT: {error}") from None
+    return GatewayService(
+        reactor,
+        description,
+        dialect=options.get("dialect", "rfc6455"),
+        proxy=options.get("proxy"),
+        trustRoot=options.get("trust-roots"),
+        clientCertificate=_certificate(options),
+        origin=options.get("origin"),
+        headers=options.get("headers", CARRIED),
+        binary=options.get("binary", REFUSE),
+        relaysPings=options.get("pings") == "relay",
+        compresses=options.get("compress", False),
+        lenient=options.get("lenient", False),
+        connectTimeout=context.connectTimeout,
+        limits=context.limits,
+    )
 
 
-def _checked(names: Iterable[str]) -> frozenset[bytes]:
-    """
-    :raises ValueError: "expected ..." for a name that is none, or that we write ourselves.
-    """
-    for name in names:
-        if not _TOKEN.fullmatch(name.lower()) or _OURS.fullmatch(name.lower()):
-            raise ValueError(f"headers: expected fields that may be carried over, not {name}")
-    return frozenset(name.lower().encode("ascii") for name in names)
+def _certificate(options: Mapping[str, Any]) -> Any:
+    path = options.get("certificate")
+    if path is None:
+        if "private-key" in options:
+            raise ValueError("private-key: expected a certificate as well")
+        return None
+    try:
+        return certificateFromPaths(path, options.get("private-key"))
+    except OSError as error:
+        name, why = error.filename, error.strerror
+        raise ValueError(f"certificate {path}: expected a file in PEM: {name}: {why}") from None
+    except ValueError as error:
+        raise ValueError(f"certificate {error}") from None

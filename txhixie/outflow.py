@@ -8,7 +8,7 @@ once.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.protocol import connectionDone
@@ -17,27 +17,10 @@ from zope.interface import implementer
 
 from .deadlines import Deadline
 from .limits import Limits
+from .sender import Sender
 from .turn import TURN
 
-try:
-    from twisted.internet.tcp import Client, Server
-except ImportError:  # a reactor without these has transports of its own
-    _DIRECT: tuple[type, ...] = ()
-else:
-    _DIRECT = (Client, Server)
-
 _log = Logger()
-
-FULL_READ: Final = 64 * 1024
-"""Bytes of a read that has taken all it could: ``bufferSize`` of Twisted's transports."""
-
-_WIDE_READ: Final = 256 * 1024
-_WIDE_SEND: Final = 1024 * 1024
-
-_MOST_HELD: Final = 64 * 1024
-"""Replies of one read leave in one write (1.3 times as many messages a second, and 2 to 3 times
-as many as with a send each); beyond this many bytes they leave at once, so that a transport that
-is full can say so before a peer's 64 KiB of tiny questions have all been answered at length."""
 
 _OPEN, _DRAINING, _CLOSING, _DROPPED = range(4)
 """How far its end is: not begun; once what was written has gone; once what was read has been worked
@@ -73,7 +56,7 @@ class Owner(Protocol):
 
 
 @implementer(IPushProducer)
-class Outflow:
+class Outflow(Sender):
     """
     One connection's.
 
@@ -82,14 +65,10 @@ class Outflow:
 
     __slots__ = (
         "_deadline",
-        "_direct",
-        "_held",
         "_owner",
         "_patient",
         "_producer",
-        "_size",
         "_stage",
-        "_transport",
         "_unsent",
         "full",
     )
@@ -99,28 +78,15 @@ class Outflow:
         :param owner: whose ``late`` is called when a deadline has passed.
         :param transport: an ``ITransport`` and ``IConsumer``; its producer is this now.
         """
+        super().__init__(transport)
         self._owner: Owner | None = owner
-        self._transport = transport
-        self._direct = type(transport) in _DIRECT
         self._deadline: Deadline | None = None
         self._producer: IPushProducer | None = None
-        self._held: list[bytes] | None = None
-        self._size = 0
         self._unsent = 0  # bytes since the transport was full
         self._stage = _OPEN
         self._patient = True
         self.full = False
         transport.registerProducer(self, True)
-
-    def widen(self) -> None:
-        """
-        Big messages pass: have Twisted's TCP take 256 KiB a read instead of 64, and give the
-        kernel 1 MiB a send instead of 128 KiB. What was many events is one: 1 MiB messages go
-        through half as fast again. Not done for everybody, since a read allocates what it may take.
-        """
-        if self._direct and self._transport.bufferSize < _WIDE_READ:
-            self._transport.bufferSize = _WIDE_READ
-            self._transport.SEND_LIMIT = _WIDE_SEND
 
     # Bytes.
 
@@ -144,81 +110,23 @@ class Outflow:
         :param read: by the reactor's own call, so that the connection may end within.
         """
         try:
-            self.settle(read)
+            super().settle()
+            self._endIfAwaited(read)
         finally:
             TURN.end()
 
-    def settle(self, read: bool = False) -> None:
-        """The read has been worked off, by :meth:`release` if it was of this connection."""
-        self._flush()
-        self._held = None
-        if self._stage == _CLOSING:
-            self._end(read)
+    def settle(self) -> None:
+        """Another's read, which has written here, has been worked off."""
+        super().settle()
+        self._endIfAwaited()
 
-    def write(self, data: bytes, *more: bytes) -> None:
-        """
-        Send, or, while a read is being worked off, join with what is held. Whatever comes in parts
-        is too long to be joined.
-        """
-        held = self._held
-        if more or (held is None and not TURN.depth):
-            self._flush()
-            self._send(data, *more)
-            return
-        if held is None:
-            held = self._held = []
-            TURN.join(self)
-        held.append(data)
-        self._size += len(data)
-        if self._size > _MOST_HELD:
-            self._flush()
+    def isFree(self) -> bool:
+        """Whether it is open, and what is written now is sent now."""
+        return self._stage == _OPEN and super().isFree()
 
-    def _flush(self) -> None:
-        while held := self._held:
-            # Emptied first: inside write the application may hear that it is full, and say so.
-            data = held[0] if len(held) == 1 else b"".join(held)
-            held.clear()
-            self._size = 0
-            self._send(data)
-
-    def _send(self, data: bytes, *more: bytes) -> None:
-        """
-        Send at once if nothing waits before it; nothing else comes between the parts.
-
-        ``transport.write`` only queues: what is written waits for the reactor to say that the
-        socket is writable, which costs two ``epoll_ctl`` and a second dispatch, a quarter of the
-        CPU time of a small message. When both of a TCP connection's queues are empty the same
-        ``writeSomeData`` is called here that would be called then. Whatever it does not take,
-        errors included, goes the ordinary way.
-        """
-        transport = self._transport
-        if self._isFree():
-            sent = transport.writeSomeData(data)
-            if sent == len(data):
-                if more:
-                    self._send(*more)
-                return
-            if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
-        if self.full and self._overflows(len(data) + sum(map(len, more))):
-            return
-        if more:
-            transport.writeSequence((data, *more))
-        else:
-            transport.write(data)
-
-    def _isFree(self) -> bool:
-        """A TCP connection of Twisted's own, open, for which nothing waits to be sent."""
-        transport = self._transport
-        return (
-            self._direct
-            and not transport.dataBuffer
-            and not transport._tempDataBuffer  # noqa: SLF001 (the one thing that is not public)
-            and transport.connected
-            and not transport.TLS
-            and not transport.disconnecting
-            and self._stage == _OPEN
-        )
+    def _queue(self, data: bytes, *more: bytes) -> None:
+        if not (self.full and self._overflows(len(data) + sum(map(len, more)))):
+            super()._queue(data, *more)
 
     def _overflows(self, size: int) -> bool:
         """
@@ -236,13 +144,8 @@ class Outflow:
     @property
     def unsent(self) -> int:
         """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
-        below: Any = self._transport
-        if not self._direct:
-            below = getattr(below, "transport", None)  # under TLS
-        if type(below) in _DIRECT:
-            waiting: int = len(below.dataBuffer) - below.offset + below._tempDataLen  # noqa: SLF001
-            return self._size + waiting
-        return sys.maxsize if self.full else self._size
+        waiting = self.waiting
+        return waiting if waiting is not None else sys.maxsize if self.full else self.joined
 
     # The clock.
 
@@ -278,12 +181,12 @@ class Outflow:
         """
         if self._owner is None:
             return
-        self._flush()
+        self.flush()
         if abort:
             self._giveUp()
         elif self.full:
             self._stage = _DRAINING
-        elif linger or not self._isFree():
+        elif linger or not self.isFree():
             self._close(linger)
         else:
             self._closeNow()
@@ -298,8 +201,12 @@ class Outflow:
         self._owner = None  # an end of its own is on its way
         self._transport.disconnecting = True
         self._stage = _CLOSING
-        if self._held is None:
+        if not self.holds:
             self._end()
+
+    def _endIfAwaited(self, read: bool = False) -> None:
+        if self._stage == _CLOSING:
+            self._end(read)
 
     def _end(self, read: bool = False) -> None:
         self._stage = _DROPPED
@@ -313,9 +220,7 @@ class Outflow:
 
     def abort(self) -> None:
         """End the connection at once; what was not sent yet is lost."""
-        if self._held:
-            self._held.clear()
-            self._size = 0
+        self.forget()
         if self._owner is not None:
             self._transport.abortConnection()
 

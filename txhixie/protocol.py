@@ -25,7 +25,8 @@ from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .keepalive import payload
 from .lifecycle import Ended
-from .outflow import FULL_READ, Outflow
+from .outflow import Outflow
+from .sender import FULL_READ
 from .wire.frame import BINARY, PING, TEXT, CloseCode
 
 

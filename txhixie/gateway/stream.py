@@ -27,6 +27,7 @@ from zope.interface import alsoProvides, implementer
 from ..coding import Coding
 from ..errors import FrameError, NotOpen, PeerLeft
 from ..handshake.offer import Agreement
+from ..sender import FULL_READ, Sender
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE
 from .crossing import Crossing
@@ -86,6 +87,7 @@ class Stream(Protocol):
     def connectionMade(self) -> None:
         """It stands; over TLS, only the socket below does."""
         transport = self.transport
+        self._sender = Sender(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         transport.registerProducer(self, True)
@@ -110,6 +112,8 @@ class Stream(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """It has said something; TLS says what it has also when it is paused."""
+        if len(data) >= FULL_READ:
+            self._sender.widen()
         if not self._closing:
             self._pass(self._encoded(self._coding.encode, data))
 
@@ -179,7 +183,7 @@ class Stream(Protocol):
             self._crossing.transport.loseConnection(error.code, str(error))
             self._crossing.pair.client_left(Close(error.code))
         else:
-            self.transport.write(data)
+            self._sender.write(data)
 
     # What the machine asks.
 
@@ -196,6 +200,7 @@ class Stream(Protocol):
         closed with bytes unread is reset, and what we sent last lost with it. TLS has no halves.
         """
         self._closing = True
+        self._sender.flush()
         transport = self.transport
         transport.unregisterProducer()  # over TLS, it would have to finish first
         if not self._ended:

@@ -53,6 +53,7 @@ from txhixie import (
     StreamClientEndpoint,
     WebSocketClientEndpoint,
 )
+from txhixie.web import HixieResource
 
 log = connection.log
 net = connection.net
@@ -187,6 +188,25 @@ async def test_what_TLS_was_told_of_either_side_is_passed_through(net: Network) 
     await until(lambda: inner.lost and served.made[0].lost)
 
 
+@over_both
+@asynchronous
+async def test_under_a_Site_it_is_the_same(over: str, net: Network) -> None:
+    served = Made(Shouting)
+    site: Any = Site(HixieResource(StreamApplications(cast(Any, served))))
+    site.noisy = False
+    place = await net.listen(site, over)
+    inner: Any = await within(connectProtocol(endpoint(place), Peer()))
+    inner.transport.write(b"hello")
+    await until(lambda: bytes(inner.data) == b"HELLO")
+    transport = served.made[0].transport
+    assert INegotiated.providedBy(transport) == (over == "tls")
+    assert transport.getPeer() == inner.transport.getHost()
+    transport.setTcpKeepAlive(True)
+    assert transport.getTcpKeepAlive()
+    inner.transport.loseConnection()
+    await until(lambda: inner.lost and served.made[0].lost)
+
+
 @asynchronous
 async def test_who_is_there_is_the_connections_two_ends(net: Network) -> None:
     served = Made()
@@ -196,6 +216,13 @@ async def test_who_is_there_is_the_connections_two_ends(net: Network) -> None:
     outer, other = inner.transport, served.made[0].transport
     assert outer.getPeer() == other.getHost() == place.listening.getHost()
     assert outer.getHost() == other.getPeer()
+
+
+class Shouting(Peer):
+    """Repeats what it hears in capitals."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data.upper())
 
 
 # And they themselves.
@@ -393,8 +420,3 @@ async def test_TLS_from_end_to_end(over: str, net: Network) -> None:
     await until(lambda: inner.lost and served.made[0].lost)
     for end in (inner, served.made[0]):
         assert end.lost.check(ConnectionDone)
-
-
-class Shouting(Peer):
-    def dataReceived(self, data: bytes) -> None:
-        self.transport.write(data.upper())

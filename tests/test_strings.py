@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.endpoints import clientFromString, quoteStringArgument, serverFromString
+from twisted.internet import ssl
+from twisted.internet.endpoints import (
+    SSL4ServerEndpoint,
+    clientFromString,
+    quoteStringArgument,
+    serverFromString,
+)
 from twisted.internet.protocol import Factory
 
 from support import connection, scene
@@ -31,6 +38,7 @@ from support.connection import (
 from support.scene import Names, says, server
 from txhixie import HixieError, LateAnswer, Refused, TunnelRefused, WebSocketClientEndpoint
 from txhixie.errors import CannotCarry, NameNotFound
+from txhixie.streamserver import StreamServerEndpoint
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,6 +123,33 @@ async def test_TLS_is_an_ssl_endpoint_below_and_the_authorities_a_file(
     await raw.reads(b"A LINE\n")
     with pytest.raises(HixieError, match="certificate"):
         await connects(net, f"wss:localhost:{port}")
+
+
+@asynchronous
+async def test_who_we_are_is_in_two_files(net: Network, tmp_path: Path) -> None:
+    """For a server that asks."""
+    key, certificate = re.findall(
+        rb"-----BEGIN.*?-----END[^\n]*\n", authority().pem_for("client.example"), re.DOTALL
+    )
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "client.pem").write_bytes(certificate)
+    (tmp_path / "authority.pem").write_bytes(authority().pem)
+    factory: Any = Factory.forProtocol(Echo)
+    options = authority().issue("localhost").options(ssl.Certificate.loadPEM(authority().pem))
+    listening: Any = await StreamServerEndpoint(
+        SSL4ServerEndpoint(reactor, 0, options, interface="127.0.0.1")
+    ).listen(factory)
+    net.places.append(Place("tls", listening, "", factory))
+    description = f"wss:localhost:{net.places[-1].port}"
+    for word, name in (
+        ("trustRoots", "authority.pem"),
+        ("certificate", "client.pem"),
+        ("privateKey", "key.pem"),
+    ):
+        description += f":{word}={quoteStringArgument(str(tmp_path / name))}"
+    raw = await connects(net, description)
+    raw.send(b"bytes")
+    await raw.reads(b"BYTES")
 
 
 @asynchronous

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -690,4 +693,58 @@ def test_an_application_that_raises_when_it_starts_has_none(
     end.lose()
     assert isinstance(fired.result, NotOpen)
     assert application.told == ([] if what == "made" else ["started", "lost"])
+    end.done()
+
+
+# Once, whatever happens.
+
+ENDS: dict[str, Callable[[ClientEnd, Deferred[Any]], None]] = {
+    "the peer closes": lambda end, deferred: end.lose(),
+    "the peer resets": lambda end, deferred: end.reset(),
+    "time passes": lambda end, deferred: end.clock.pump([3600.0] * 3),
+    "it is cancelled": lambda end, deferred: deferred.cancel(),
+    "we close": lambda end, deferred: end.protocol.loseConnection(),
+    "we abort": lambda end, deferred: end.protocol.abortConnection(),
+}
+
+
+@st.composite
+def answered(draw: st.DrawFn, right: bytes) -> bytes:
+    """Nearly an answer: the right one with bytes changed, cut out or put in; or something else."""
+    answer = draw(
+        st.sampled_from(
+            [
+                right,
+                right.replace(b" 101 ", b" 404 "),
+                b"HTTP/1.1 103 Early Hints\r\n\r\n" + right,
+                b"HTTP/1.0 503 No\r\nContent-Length: 5\r\n\r\nsorry",
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n",
+            ]
+        )
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(answer)))
+        stop = draw(st.integers(start, min(start + 3, len(answer))))
+        answer = answer[:start] + draw(st.binary(max_size=3)) + answer[stop:]
+    return answer[: draw(st.integers(0, len(answer)) | st.just(len(answer)))]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(NAMES), st.data())
+def test_whatever_a_server_says_whoever_waits_is_told_once(
+    dialect: str, data: st.DataObject
+) -> None:
+    """With an application or a reason, at the latest when the connection ends; nothing remains."""
+    application = Recorder()
+    end = ClientEnd(Applications(lambda: application), dialect=dialect)
+    deferred = end.protocol.whenOpen()
+    fired = Fired(deferred)
+    end.receive(data.draw(answered(end.answer())), data.draw(st.sampled_from([None, 1, 7])))
+    if not end.wire.dead:
+        ENDS[data.draw(st.sampled_from(sorted(ENDS)))](end, deferred)
+    if not end.wire.dead:
+        end.lose()
+    assert fired.result is application or isinstance(fired.result, (HixieError, CancelledError))
+    assert ("finished" in application.told) == (fired.result is application)
+    assert application.told.count("lost") == 1
     end.done()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IReactorFromThreads, IStreamServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
 from .console import consoleRoot
@@ -68,9 +68,7 @@ class Daemon:
 
     def service(self) -> ListeningService:
         """The service that listens."""
-        return ListeningService(
-            cast(IReactorFromThreads, self._reactor), self.endpoints, self.factory, self._crossings
-        )
+        return ListeningService(self._reactor, self.endpoints, self.factory, self._crossings)
 
     def report(self) -> str:
         """What would run: a line for each value, said or by default."""

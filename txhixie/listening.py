@@ -6,11 +6,13 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType, TracebackType
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IListeningPort, IReactorFromThreads, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -34,12 +36,13 @@ class ListeningService(Service):
 
     def __init__(
         self,
-        reactor: IReactorFromThreads,
+        reactor: Any,
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: HixieFactory,
         crossings: Sequence[Crossings] = (),
     ) -> None:
         """
+        :param reactor: is stopped when an endpoint that takes its time fails in the end.
         :param endpoints: each with where the operator said it (``--port 8080``).
         :param crossings: what the factory's clients have on its way to somebody else.
         """
@@ -54,7 +57,8 @@ class ListeningService(Service):
         """
         Listen, while ports below 1024 may be had.
 
-        :raises CannotStart: when one cannot be.
+        :raises CannotStart: when one cannot be. An endpoint may also say so later: then that line
+            is in the log, and everything ends.
         """
         if self._started:
             return
@@ -62,13 +66,25 @@ class ListeningService(Service):
         raiseFileLimit()
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         for name, endpoint in self._endpoints:
+            listening = endpoint.listen(self._factory).addCallback(self._listens)
+            if not listening.called:
+                listening.addErrback(self._cannotListen, name)
+                continue
             problem: list[Failure] = []
-            listening = endpoint.listen(self._factory)
-            listening.addCallbacks(self._ports.append, problem.append)
+            listening.addErrback(problem.append)
             if problem:
-                raise CannotStart(
-                    f"hixie: {name}: expected an address to listen on: {_why(problem[0])}"
-                )
+                raise CannotStart(_mistake(name, problem[0]))
+
+    def _listens(self, port: IListeningPort) -> object:
+        if self._started:
+            self._ports.append(port)
+            return None
+        return port.stopListening()  # too late: nobody waits for it any more
+
+    def _cannotListen(self, failure: Failure, name: str) -> None:
+        if self._started:
+            self._log.critical("{mistake}", mistake=_mistake(name, failure))
+            self._reactor.stop()
 
     def startService(self) -> None:
         """Listen, if that has not been done yet: ``twist`` has no privileges to give up."""
@@ -118,10 +134,17 @@ class ListeningService(Service):
         return restore
 
 
-def raiseFileLimit() -> None:
-    """Raise the soft limit of open files to the hard one: each connection is a file."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def raiseFileLimit(system: Any = resource) -> None:
+    """
+    Raise the soft limit of open files to the hard one: each connection is a file. A system may have
+    a hard limit that it does not grant (on macOS there is none, and more than some are refused);
+    then it stays as it is.
+
+    :param system: asks and sets it.
+    """
+    _, hard = system.getrlimit(system.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        system.setrlimit(system.RLIMIT_NOFILE, (hard, hard))
 
 
 def showMistakes() -> None:
@@ -141,6 +164,10 @@ def showMistakes() -> None:
             before(kind, error, traceback)
 
     sys.excepthook = show
+
+
+def _mistake(name: str, failure: Failure) -> str:
+    return f"hixie: {name}: expected an address to listen on: {_why(failure)}"
 
 
 def _why(failure: Failure) -> str:

@@ -50,6 +50,8 @@ class HixieClientProtocol(HixieProtocol):
     :ivar application: what was made for it.
     """
 
+    __slots__ = ("_failure", "_opening", "_waiting", "application")
+
     side = Side.CLIENT
     factory: HixieClientFactory
     application: WebSocketProtocol

@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 class HixieServerProtocol(HixieProtocol):
     """One connection to a server."""
 
+    __slots__ = ("_decision", "_elsewhere", "_opening")
+
     side = Side.SERVER
     factory: HixieServerFactory
 
-    _decision: Deferred[Any] | None = None
+    def __init__(self, factory: HixieServerFactory) -> None:
+        super().__init__(factory)
+        self._decision: Deferred[Any] | None = None
 
     def connectionMade(self) -> None:
         """Wait for a head."""

@@ -586,6 +586,25 @@ async def test_an_application_that_leaves_first_is_told_that_it_did(
             await within(scene.endpoint().connectApplication(application))
 
 
+@pytest.mark.parametrize("when", ["started", "finished"])
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net: Network) -> None:
+    """Inside what tells it so: the connection ends, and nothing of the attempt remains."""
+    place = await net.serve(Applications(), over)
+    nothing = Nothing()
+    trust = connection.certificate() if over == "tls" else None
+    endpoint = WebSocketClientEndpoint.new(reactor, place.url(), trustRoot=trust)
+    connecting: list[Deferred[Any]] = []
+    application = Recorder(**{when: lambda app: connecting[0].cancel()})
+    connecting.append(endpoint.connectApplication(application))
+    with pytest.raises(CancelledError):
+        await within(connecting[0])
+    await until(lambda: application.lost)
+    assert application.told[-2:] == [when, "lost"]
+    await nothing.is_left()
+
+
 # Through a tunnel.
 
 

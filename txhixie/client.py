@@ -57,7 +57,7 @@ class HixieClientProtocol(HixieProtocol):
     application: WebSocketProtocol
 
     def connectionMade(self) -> None:
-        """Ask."""
+        """Prepare to ask, and unless somebody else will say so, :meth:`begin`."""
         super().connectionMade()
         factory = self.factory
         self.dialect = factory.dialect
@@ -70,6 +70,14 @@ class HixieClientProtocol(HixieProtocol):
         secret = handshake.draw(factory.entropy)
         self._opening = ClientOpening(handshake, self.offer, secret, factory.limits)
         self._receive = self._receiveAnswer
+        if factory.begins:
+            self.begin()
+
+    def begin(self) -> None:
+        """Make the application, and ask; unless this has been given up meanwhile."""
+        if self._receive is ignore:
+            return
+        factory = self.factory
         try:
             self.application = self._application = factory.applications.buildProtocol(factory.url)
             self.application.negotiationStarted(self)
@@ -152,7 +160,11 @@ class HixieClientFactory(HixieFactory):
 
     :ivar url: where to, as given but for its credentials.
     :ivar offer: what every connection asks for.
+    :ivar begins: whether a connection asks as soon as it stands, or when it is told to
+        :meth:`HixieClientProtocol.begin`.
     """
+
+    begins = True
 
     def __init__(
         self,

@@ -6,8 +6,6 @@ handshake is the client protocol's (``client.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar, Unpack, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,9 +16,10 @@ from twisted.internet.error import (
 )
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate
+from twisted.python.failure import Failure
 
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
-from .errors import NameNotFound, NotConnected, PeerLeft
+from .errors import HixieError, NameNotFound, NotConnected, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .proxies import Proxy
@@ -152,10 +151,7 @@ class WebSocketClientEndpoint:
         :raises twisted.internet.defer.CancelledError: if the Deferred around this was cancelled;
             whatever had been begun is cancelled with it.
         """
-        wires = cast(IProtocolFactory, HixieClientFactory(self._url, factory, **self._options))
-        with _typed():
-            wire = cast(HixieClientProtocol, await self._endpoint.connect(wires))
-            return cast(A, await wire.whenOpen())
+        return cast(A, await self._attempt(factory))
 
     def connectApplication(self, application: A) -> Deferred[A]:
         """
@@ -163,7 +159,40 @@ class WebSocketClientEndpoint:
 
         :return: fires with it once the conversation is open; fails as :meth:`connect` does.
         """
-        return Deferred.fromCoroutine(self.connect(_Only(application)))
+        return cast("Deferred[A]", self._attempt(_Only(application)))
+
+    def _attempt(self, factory: WebSocketClientFactory[Any]) -> Deferred[WebSocketProtocol]:
+        wires = HixieClientFactory(self._url, factory, **self._options)
+        return _Attempt(self._endpoint, wires).opened
+
+
+class _Attempt:
+    """
+    One attempt to open a conversation.
+
+    It is no coroutine, since one that runs cannot be cancelled, and an application may want to when
+    it hears that its negotiation has begun. For the same reason it hears of that after the endpoint
+    has done its part: within, there would be something to cancel that is not over yet.
+
+    :ivar opened: fires with the application.
+    """
+
+    def __init__(self, endpoint: IStreamClientEndpoint, wires: HixieClientFactory) -> None:
+        wires.begins = False
+        self.opened: Deferred[WebSocketProtocol] = Deferred(self._cancel)
+        self._awaited: Deferred[Any] = endpoint.connect(cast(IProtocolFactory, wires))
+        self._awaited.addCallbacks(self._connected, self._failed)
+
+    def _connected(self, wire: HixieClientProtocol) -> None:
+        self._awaited = wire.whenOpen()
+        self._awaited.addCallbacks(self.opened.callback, self._failed)
+        wire.begin()
+
+    def _failed(self, failure: Failure) -> None:
+        self.opened.errback(_typed(failure))
+
+    def _cancel(self, opened: Deferred[WebSocketProtocol]) -> None:
+        self._awaited.cancel()
 
 
 class _Only:
@@ -183,19 +212,21 @@ class _Nobody:
         raise NotImplementedError
 
 
-@contextmanager
-def _typed() -> Iterator[None]:
+def _typed(failure: Failure) -> Failure:
     """Whatever endpoint was given to us, its errors are ours."""
-    try:
-        yield
-    except ConnectingCancelledError:
-        raise CancelledError from None
-    except DNSLookupError as error:
-        raise NameNotFound(str(error)) from error
-    except ConnectError as error:
-        raise NotConnected("no connection to the server") from error
-    except PeerLeft as left:
+    error: BaseException | None = failure.value
+    if isinstance(error, ConnectingCancelledError):
+        return Failure(CancelledError())
+    ours: HixieError | None = None
+    if isinstance(error, DNSLookupError):
+        ours = NameNotFound(str(error))
+    elif isinstance(error, ConnectError):
+        ours = NotConnected("no connection to the server")
+    elif isinstance(error, PeerLeft):
         # TLS 1.3 servers judge a client's certificate after the client's handshake is through.
-        if (failed := tlsError(left.__cause__, None)) is not None:
-            raise failed from left.__cause__
-        raise
+        error = error.__cause__
+        ours = tlsError(error, None)
+    if ours is None:
+        return failure
+    ours.__cause__ = error
+    return Failure(ours)

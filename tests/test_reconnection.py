@@ -401,6 +401,10 @@ def test_no_line_of_the_log_has_a_password(log: Log) -> None:
 # Over sockets.
 
 
+def say(application: Recorder, words: str) -> None:
+    application.transport.sendTextMessage(words)
+
+
 async def stop(service: WebSocketClientService) -> None:
     await within(service.stopService())
 
@@ -435,6 +439,28 @@ async def test_it_comes_back_to_a_real_server(net: Network) -> None:
     await stop(service)
     await until(lambda: second.lost)
     assert isinstance(second.lost, CleanClose)
+    await until(lambda: not place.factory.connections)
+
+
+@pytest.mark.parametrize("when", ["started", "finished", "text"])
+@asynchronous
+async def test_an_application_may_stop_it_whatever_it_is_told(when: str, net: Network) -> None:
+    """Also while the service does not know yet that it is connected."""
+    place = await net.serve(Applications(lambda: Recorder(finished=lambda app: say(app, "go"))))
+    stopped: list[Deferred[Any]] = []
+    service: WebSocketClientService
+
+    def stops(application: Recorder) -> None:
+        stopped.append(cast("Deferred[Any]", service.stopService()))
+
+    clients = Applications(lambda: Recorder(**{when: stops}))
+    service = WebSocketClientService.new(reactor, place.url(), clients, anyPort=True)
+    service.startService()
+    await until(lambda: stopped)
+    await within(stopped[0])
+    (application,) = clients.made
+    await until(lambda: application.lost)
+    assert application.told.count("lost") == 1
     await until(lambda: not place.factory.connections)
 
 

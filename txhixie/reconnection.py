@@ -224,6 +224,7 @@ class WebSocketClientService(ClientService):
         except Exception as error:
             self._failed(error)
             raise
+        followed.isFollowed = True
         return cast(IProtocol, follower)
 
     def _failed(self, error: Exception) -> None:
@@ -305,7 +306,14 @@ class _Follower(Protocol):
 
 
 class _Followed:
-    """An application, of whose beginning and end the service hears."""
+    """
+    An application, of whose beginning and end the service hears.
+
+    :ivar isFollowed: the service underneath knows of the connection; if it was stopped while we
+        told that it is open, it never will.
+    """
+
+    isFollowed = False
 
     def __init__(
         self,
@@ -349,6 +357,7 @@ class _Followed:
     def connectionLost(self, reason: Failure) -> None:
         if self._isOpen:
             self._ended(cast(Any, reason.value))
+        if self.isFollowed:
             self._follower.connectionLost(reason)
         else:
             self._application.connectionLost(reason)

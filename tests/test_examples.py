@@ -43,12 +43,18 @@ def test_an_example_is_short_says_what_it_is_and_has_a_test(name: str) -> None:
 
 
 @contextmanager
-def serving(name: str, directory: Path, *command: str) -> Iterator[int]:
-    """An example that serves, on a port of its own, until the block ends."""
+def serving(name: str, directory: Path, *command: str, told: str = "") -> Iterator[int]:
+    """
+    An example that serves, on a port of its own, until the block ends.
+
+    :param command: what runs it, instead of Python.
+    :param told: a further argument.
+    """
     port = free_port()
     where = f"tcp:{port}:interface=127.0.0.1"
     example = os.fspath(EXAMPLES / name)
     started = [*command, example] if command else [sys.executable, example, where]
+    started += [told] if told else []
     environment = {**os.environ, "WHERE": where}
     with subprocess.Popen(started, cwd=directory, env=environment) as process:
         try:
@@ -219,14 +225,16 @@ async def test_a_client_reconnects_until_it_is_not_wanted(net: Network) -> None:
     assert not ends
 
 
-def opens(peer: socket.socket) -> None:
+def opens(peer: socket.socket, path: bytes = b"/") -> None:
     """In the oldest of dialects."""
-    peer.sendall(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: a\r\n\r\n")
+    lines = [b"GET %b HTTP/1.1" % path, b"Upgrade: WebSocket", b"Connection: Upgrade", b"Host: a"]
+    peer.sendall(b"\r\n".join([*lines, b"", b""]))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         more = peer.recv(1)
         assert more, f"the end came after {head!r}"
         head += more
+    assert head.startswith(b"HTTP/1.1 101 "), head
 
 
 def say(peer: socket.socket, words: str) -> None:
@@ -242,6 +250,19 @@ def heard(peer: socket.socket) -> str:
         assert more, f"the end came after {data!r}"
         data += more
     return data[1:-1].decode()
+
+
+def test_a_gateway_asks_for_a_word_and_relays_who_knows_it(tmp_path: Path) -> None:
+    with (
+        serving("echo.py", tmp_path) as backend,
+        serving("gateway.py", tmp_path, told=f"ws://127.0.0.1:{backend}") as port,
+    ):
+        with connected(port) as peer:
+            opens(peer, b"/?word=sesame")
+            say(peer, "hello")
+            assert heard(peer) == "hello"
+        with connected(port) as peer, pytest.raises(AssertionError, match=r"HTTP/1\.1 403 "):
+            opens(peer, b"/?word=open")
 
 
 # Pages.

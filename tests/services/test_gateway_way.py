@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +39,7 @@ from support.connection import (
     whole_request,
     within,
 )
+from support.daemon import PATIENCE, running
 from support.gateways import gateway, met
 from support.real_proxies import squid
 from txhixie import HixieServerFactory, Offer, Refused
@@ -92,13 +94,13 @@ async def silent(net: Network) -> int:
     return (await net.listen(factory)).port
 
 
-PATIENCE = 0.3
+BRIEF = 0.3
 
 
 @asynchronous
 async def test_no_tcp_connection_is_a_504(net: Network, log: Log, hole: int) -> None:
     """Whatever there is behind the port lets nobody in."""
-    service = GatewayService(reactor, f"ws://127.0.0.1:{hole}", connectTimeout=PATIENCE)
+    service = GatewayService(reactor, f"ws://127.0.0.1:{hole}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [f"backend ws://127.0.0.1:{hole}: no TCP connection within 0.3 seconds"]
 
@@ -107,7 +109,7 @@ async def test_no_tcp_connection_is_a_504(net: Network, log: Log, hole: int) -> 
 async def test_no_tls_is_a_504(net: Network, log: Log) -> None:
     """It takes the connection and says nothing to that."""
     port = await silent(net)
-    service = GatewayService(reactor, f"wss://localhost:{port}", connectTimeout=PATIENCE)
+    service = GatewayService(reactor, f"wss://localhost:{port}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
         f"backend wss://localhost:{port}: no answer to the TLS handshake within 0.3 seconds"
@@ -118,7 +120,7 @@ async def test_no_tls_is_a_504(net: Network, log: Log) -> None:
 async def test_no_answer_from_a_proxy_is_a_504(net: Network, log: Log) -> None:
     """The way goes through it."""
     proxy = f"http://127.0.0.1:{await silent(net)}"
-    service = GatewayService(reactor, "ws://backend.example", proxy=proxy, connectTimeout=PATIENCE)
+    service = GatewayService(reactor, "ws://backend.example", proxy=proxy, connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
         "backend ws://backend.example: no answer from the proxy within 0.3 seconds"
@@ -147,7 +149,7 @@ class Naming:
 @asynchronous
 async def test_no_address_is_a_504(net: Network, log: Log) -> None:
     """A name server that is away."""
-    service = GatewayService(Naming(), "ws://backend.example", connectTimeout=PATIENCE)
+    service = GatewayService(Naming(), "ws://backend.example", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
         "backend ws://backend.example: no address for the name within 0.3 seconds"
@@ -423,6 +425,14 @@ async def test_a_backend_by_tls_with_another_s_name_is_a_502(net: Network, log: 
 
 # Who is in front.
 
+PROXY_1 = b"PROXY TCP4 203.0.113.9 127.0.0.1 50000 80\r\n"
+PROXY_2 = (
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+    + bytes([203, 0, 113, 9, 127, 0, 0, 1])
+    + struct.pack("!HH", 50000, 80)
+)
+"""The same header in both versions."""
+
 
 @pytest.mark.parametrize("front", [*HIXIE, "rfc6455"])
 @asynchronous
@@ -445,6 +455,33 @@ async def test_whoever_is_trusted_tells_who_the_client_is(net: Network, front: s
     assert offer.header("x-forwarded-proto") == "https"
     assert offer.header("x-forwarded-host") == "www.example.com"
     assert offer.header("forwarded") == 'for=203.0.113.7;host="www.example.com";proto=https'
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "lines", "told"),
+    [
+        ([], b"", [], "127.0.0.1"),
+        (["--proxy-protocol", "127.0.0.1"], PROXY_1, [], "203.0.113.9"),
+        (["--proxy-protocol", "127.0.0.1"], PROXY_2, [], "203.0.113.9"),
+        (["--trust-forwarded", "127.0.0.1"], b"", ["X-Forwarded-For: 203.0.113.9"], "203.0.113.9"),
+        (["--trust-forwarded", "192.0.2.1"], b"", ["X-Forwarded-For: 203.0.113.9"], "127.0.0.1"),
+    ],
+)
+def test_the_daemon_tells_its_backend_who_the_client_is(
+    tmp_path: Path, options: list[str], header: bytes, lines: list[str], told: str
+) -> None:
+    """As far as whoever stands before it is believed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE)
+        backend = f"/=ws://127.0.0.1:{listening.getsockname()[1]}"
+        with running(tmp_path, "--serve", backend, *options) as daemon, daemon.connect() as peer:
+            own = {"host": "localhost", "origin": "http://localhost"}
+            peer.sendall(header + whole_request("hixie-76", *lines, **own))
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as stream:
+                head = b"".join(iter(stream.readline, b"\r\n"))
+    assert f"\r\nX-Forwarded-For: {told}\r\n".encode() in head
+    assert f"\r\nForwarded: for={told};".encode() in head
 
 
 @asynchronous

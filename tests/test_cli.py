@@ -25,6 +25,7 @@ from support.certificates import Authority, authority, stranger
 from support.command import (
     Ran,
     accept,
+    asking,
     close,
     environment,
     read_frame,
@@ -362,6 +363,32 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
     assert ran.line.startswith("txhixie: the conversation ended with 1009: ")
 
 
+def test_other_protocols_ports_are_for_who_means_them() -> None:
+    """Nobody listens there, and now that is what is wrong."""
+    ran = run("connect", "--any-port", "ws://127.0.0.1:1/")
+    assert (ran.status, ran.line.rpartition(": ")[2]) == (1, "Connection refused")
+
+
+def test_nearly_right_is_for_who_is_lenient(daemon: Daemon) -> None:
+    """Netty's ``Upgrade`` in lower case, put there by whoever stands between."""
+
+    def script(peer: socket.socket) -> None:
+        with daemon.connect() as server:
+            server.sendall(read_head(peer) + peer.recv(8))
+            peer.sendall(read_head(server).replace(b"Upgrade: WebSocket", b"Upgrade: websocket"))
+            peer.sendall(server.recv(16))
+            server.sendall(peer.recv(7))
+            peer.sendall(server.recv(7))
+            peer.recv(2)
+
+    with serving(script) as port:
+        words = ("connect", "--dialect", "hixie-76", "--once", "hello", f"ws://127.0.0.1:{port}/")
+        strict, lenient = run(*words), run(*words, "--lenient")
+    assert strict.status == 1
+    assert strict.line.startswith("txhixie: the server's answer does not stand: ")
+    assert (lenient.status, lenient.output, lenient.errors) == (0, b"hello\n", [])
+
+
 @pytest.mark.parametrize("command", ["connect", "doctor"])
 def test_every_option_is_explained_in_the_guide(command: str) -> None:
     guide = (ROOT / "docs" / "commandline.rst").read_text("utf-8")
@@ -642,6 +669,20 @@ def test_what_is_wrong_with_a_certificate_is_5(
 def test_what_speaks_no_TLS_is_5(url: str) -> None:
     ran = run("connect", url.replace("ws:", "wss:"))
     assert ran.status == 5
+    assert ran.line.startswith("txhixie: no TLS with the peer: ")
+
+
+def test_a_server_is_told_who_we_are(tmp_path: Path) -> None:
+    (tmp_path / "me.pem").write_bytes(authority().pem_for("me"))
+    (tmp_path / "key.pem").write_bytes((tmp_path / "me.pem").read_bytes())
+    me, key, trusted = (os.fspath(tmp_path / f"{n}.pem") for n in ("me", "key", "authority"))
+    with asking(tmp_path) as port:
+        words = ("connect", "--once", "hello", f"wss://127.0.0.1:{port}/", "--cacert", trusted)
+        for more in (("--cert", me), ("--cert", me, "--key", key), ("--cert", me, "--insecure")):
+            ran = run(*words, *more)
+            assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
+        ran = run(*words)
+    assert (ran.status, ran.output) == (5, b"")
     assert ran.line.startswith("txhixie: no TLS with the peer: ")
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,16 @@ from support.command import (
     Ran,
     Script,
     accept,
+    asking,
     environment,
     read_frame,
     read_head,
     run,
     secure_daemon,
     serving,
+    start,
 )
-from support.daemon import Daemon, free_port, running
+from support.daemon import PATIENCE, Daemon, free_port, running
 from support.real_proxies import NAME, squid
 from txhixie import DIALECTS
 
@@ -92,15 +96,15 @@ def test_a_good_server_is_said_to_be_one(url: str) -> None:
 
 def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=90) as port, squid("basic") as proxy:
-        url = f"wss://localhost:{port}/"
+        url = f"wss://127.0.0.1:{port}/"
         trusted = os.fspath(tmp_path / "authority.pem")
         said = report("--cacert", trusted, "--proxy", proxy.url_with_credentials, url)
     assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok"})
-    through = f"http://localhost:{proxy.port} lets us through to localhost, port {port}, "
+    through = f"http://localhost:{proxy.port} lets us through to 127.0.0.1, port {port}, "
     assert said.stages["proxy"][1].startswith(through)
     words = said.stages["tls"][1]
     assert words.startswith("TLSv1.3, ")
-    assert "; localhost, for localhost; by the tests' authority, until " in words
+    assert "; localhost, for localhost, 127.0.0.1; by the tests' authority, until " in words
     assert words.endswith("(89 days left)")
     assert said.advice == [f"It works: txhixie connect {url}"]
 
@@ -128,10 +132,20 @@ def test_a_name_that_nobody_knows() -> None:
 
 
 def test_nobody_listens() -> None:
-    said = report("ws://localhost:2/")
+    said = report("ws://127.0.0.1:2/")
     assert (said.status, said.marks) == (1, {"lookup": "ok", "tcp": "NO"})
-    assert "no connection to 127.0.0.1, port 2: Connection refused" in said.stages["tcp"][1]
+    assert said.stages["tcp"][1] == "no connection to 127.0.0.1, port 2: Connection refused"
     assert said.advice[0].startswith("Nothing listens there: is the server running")
+
+
+def test_each_address_is_tried_by_itself(url: str) -> None:
+    """A client would not say that one of two is dead."""
+    said = report(url.replace("127.0.0.1", "localhost"))
+    mark, words = said.stages["tcp"]
+    lines = words.split("; ")
+    answering = [line for line in lines if line.startswith("127.0.0.1, port ")]
+    assert (said.status, mark, len(answering)) == (0, "ok", 1)
+    assert any("Not every address" in advice for advice in said.advice) == (len(lines) > 1)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_a_proxy_that_is_none(url: str) -> None:
 @pytest.mark.parametrize(
     ("names", "until", "by", "words", "advice"),
     [
-        (("localhost",), -1, authority(), "expired on 20", "The certificate's time is over"),
+        (("127.0.0.1",), -1, authority(), "expired on 20", "The certificate's time is over"),
         (
             ("other.example", "b.example"),
             1,
@@ -181,7 +195,7 @@ def test_a_proxy_that_is_none(url: str) -> None:
             "The certificate is another host's: it is for other.example, b.example.",
         ),
         (
-            ("localhost",),
+            ("127.0.0.1",),
             1,
             stranger(),
             "by a stranger, until ",
@@ -196,7 +210,7 @@ def test_what_is_wrong_with_a_certificate(
     """And the certificate is shown, though it is not believed; no handshake is made."""
     with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, f"wss://localhost:{port}/")
+        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
         assert (said.status, said.marks) == (5, {"lookup": "ok", "tcp": "ok", "tls": "NO"})
         assert words in said.stages["tls"][1]
         assert said.advice[0].startswith(advice)
@@ -205,14 +219,14 @@ def test_what_is_wrong_with_a_certificate(
 def test_a_certificate_that_ends_soon_works_and_is_to_be_renewed(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=3) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, f"wss://localhost:{port}/")
+        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
     assert said.status == 0
     assert re.fullmatch(r"A certificate ends on 20\d\d-\d\d-\d\d: renew it\.", said.advice[0])
 
 
 def test_insecure_it_goes_on(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=-1) as port:
-        said = report("--insecure", f"wss://localhost:{port}/")
+        said = report("--insecure", f"wss://127.0.0.1:{port}/")
     assert said.status == 0
     assert "not asked who it is" in said.stages["tls"][1]
     assert "expired on " in said.stages["tls"][1]
@@ -222,6 +236,15 @@ def test_what_speaks_no_TLS(url: str) -> None:
     said = report(url.replace("ws:", "wss:"))
     assert (said.status, said.marks["tls"]) == (5, "NO")
     assert said.advice[0].startswith("There is no TLS with it: is it ws: and not wss:")
+
+
+def test_a_server_that_asks_who_we_are(tmp_path: Path) -> None:
+    """In TLS 1.3 it says no when we believe to be through."""
+    with asking(tmp_path) as port:
+        trusted = os.fspath(tmp_path / "authority.pem")
+        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
+    assert (said.status, said.marks["rfc6455"]) == (5, "NO")
+    assert said.advice[0].startswith("It ends TLS after all: does it want to know who we are")
 
 
 # The conversation.
@@ -297,3 +320,20 @@ def test_pings_that_are_not_answered() -> None:
     assert said.status == 0
     assert said.stages["round trip"] == ("NO", "no answer to a ping within 2 seconds")
     assert said.advice[0].startswith("Pings go unanswered")
+
+
+def test_interrupted_it_says_nothing_more() -> None:
+    asked = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        asked.set()
+        peer.recv(1)
+
+    with serving(script) as port:
+        process = start("doctor", f"ws://127.0.0.1:{port}/")
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (130, b"")
+    assert output.count(b"\n") == 2

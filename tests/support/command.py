@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import threading
 from base64 import b64encode
@@ -77,9 +78,12 @@ def run(*words: str, given: bytes = b"", **options: Any) -> Ran:
 
 @contextmanager
 def secure_daemon(
-    directory: Path, *options: str, names: tuple[str, ...] = ("localhost",), until: int = 1,
+    directory: Path,
+    *options: str,
+    names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+    until: int = 1,
     by: Authority | None = None,
-) -> Iterator[int]:  # fmt: skip
+) -> Iterator[int]:
     """Our server by TLS, with a certificate made for it; its port."""
     pem = directory / "server.pem"
     pem.write_bytes((by or authority()).pem_for(*names, since=min(-1, until - 1), until=until))
@@ -121,6 +125,26 @@ def _serve(listening: socket.socket, script: Script) -> None:
 def _talk(peer: socket.socket, script: Script) -> None:
     with peer, suppress(OSError):
         script(peer)
+
+
+@contextmanager
+def asking(directory: Path) -> Iterator[int]:
+    """A server by TLS that wants to know who its clients are, and agrees to a handshake."""
+    for name, pem in (("server", authority().pem_for("127.0.0.1")), ("authority", authority().pem)):
+        (directory / f"{name}.pem").write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(directory / "server.pem")
+    context.load_verify_locations(directory / "authority.pem")
+
+    def script(peer: socket.socket) -> None:
+        with context.wrap_socket(peer, server_side=True) as secured:
+            accept(secured)
+            say(secured, read_frame(secured))
+            close(secured, 1000)
+
+    with serving(script) as port:
+        yield port
 
 
 def read_head(peer: socket.socket) -> bytes:

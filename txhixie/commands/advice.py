@@ -42,12 +42,16 @@ def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterato
     """Sentences, the most urgent first; at least one."""
     stages = {finding.stage: finding for finding in findings}
     broken = [each for each in findings if each.works is False and each.stage not in _NAMES]
+    asked = stages.get(examination.dialect)
     for finding in broken:
         yield from _way_advice(examination.destination, finding)
-    yield from _address_advice(stages)
+    if asked is not None and not asked.works:
+        yield from _dialect_advice(examination, stages)
     yield from _certificate_advice(examination, stages)
-    if _NAMES[0] in stages:
-        yield from _dialect_advice(examination, stages, whole=not broken)
+    yield from _address_advice(stages)
+    if asked is not None and asked.works and not broken:
+        option = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
+        yield f"It works: txhixie connect{option} {examination.destination.shown}"
 
 
 def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
@@ -166,24 +170,16 @@ def _certificate_advice(examination: Examination, stages: dict[str, Finding]) ->
         yield f"A certificate ends on {min(ends):%Y-%m-%d}: renew it."
 
 
-def _dialect_advice(
-    examination: Examination, stages: dict[str, Finding], *, whole: bool
-) -> Iterator[str]:
-    asked, shown = examination.dialect, examination.destination.shown
-    answered = [name for name in _NAMES if stages[name].works]
-    if asked in answered:
-        if whole:
-            option = f" --dialect {asked}" if asked != "rfc6455" else ""
-            yield f"It works: txhixie connect{option} {shown}"
-        return
+def _dialect_advice(examination: Examination, stages: dict[str, Finding]) -> Iterator[str]:
+    asked, answered = examination.dialect, [name for name in _NAMES if stages[name].works]
     if not answered:
         yield _refusal_advice(stages[asked].error)
         return
     best = answered[-1]
     yield f"It does not speak {asked}, but {' and '.join(answered)}: --dialect {best}"
     yield (
-        "For clients that cannot, put a gateway before it:"
-        f" twistd -n hixie --port 8080 --serve '/={shown} dialect={best}'"
+        "For clients that cannot, put a gateway before it: twistd -n hixie --port 8080 --serve"
+        f" '/={examination.destination.shown} dialect={best}'"
     )
 
 

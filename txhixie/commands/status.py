@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum
+from pathlib import Path
+from traceback import extract_tb
 from typing import Final
 
 from twisted.internet.error import ConnectError
 
-from ..errors import BadAnswer, LateAnswer, NotConnected, Refused, TLSFailed, TunnelRefused
+from ..errors import (
+    BadAnswer,
+    HixieError,
+    LateAnswer,
+    NotConnected,
+    Refused,
+    TLSFailed,
+    TunnelRefused,
+)
 from ..handshake.offer import reason_phrase
 from ..interfaces import AbruptClose, CleanClose
 from ..journal import shown
@@ -71,7 +81,15 @@ def lineOf(error: Exception) -> str:
         return f"the conversation ended with {ending(error)}"
     if isinstance(error, NotConnected):
         return f"{error}{_cause(error)}"
-    return str(error)
+    if isinstance(error, HixieError | CommandFailed):
+        return str(error)
+    return f"this is a defect of ours: {type(error).__name__}: {shown(str(error))}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised: a person who reports it has no traceback to send along."""
+    frames = extract_tb(error.__traceback__)
+    return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
 def ending(close: CleanClose | AbruptClose | Ended) -> str:

@@ -10,7 +10,9 @@ import pytest
 
 from support.components import python_with
 
-PROGRAM = Path(__file__).with_name("program.py").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+PROGRAM = (HERE / "program.py").read_text(encoding="utf-8")
+WAYS = (HERE / "ways.py").read_text(encoding="utf-8")
 
 CONFIGURATION = """
 [mypy]
@@ -32,8 +34,9 @@ def check(program: str, directory: Path) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_a_users_program_is_clean_under_strict(tmp_path: Path) -> None:
-    assert check(PROGRAM, tmp_path) == ""
+@pytest.mark.parametrize("program", [PROGRAM, WAYS], ids=["program", "ways"])
+def test_a_users_program_is_clean_under_strict(program: str, tmp_path: Path) -> None:
+    assert check(program, tmp_path) == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ version = release = installed("txhixie")
 extensions = ["sphinx.ext.intersphinx"]
 exclude_patterns = ["_build"]
 nitpicky = True
-suppress_warnings = ["ref.doc"]  # while pages that others refer to are still being written
 
 html_theme = "alabaster"
 html_theme_options = {"description": "WebSocket for Twisted, in every dialect that shipped"}

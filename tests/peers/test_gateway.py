@@ -227,6 +227,27 @@ async def test_a_browser_of_2012_talks_with_today_s_servers(
         assert await peer.hears("close") == ["1001", hexed("the client has gone")]
 
 
+@every_library
+@onReactor
+async def test_a_browser_of_2012_hears_that_its_server_closes(
+    call: Call, library: str, browse: Browse
+) -> None:
+    """It passes over ``FF 00``, and takes the end of the connection for the close."""
+    async with behind(call, library) as (served, peer):
+        seeing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{served.port}",
+            url=served.url("/"),
+            subprotocol=None,
+            messages=[],
+            close="server",
+        )
+        await peer.hears("open")
+        peer.tell("close", "1001", hexed("I go"))
+        assert (await seeing)["events"] == ["open", "close"]
+
+
 # Bytes.
 
 

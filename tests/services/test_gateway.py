@@ -20,6 +20,7 @@ from support.connection import (
     Place,
     Raw,
     Recorder,
+    Voice,
     asynchronous,
     body_of,
     certificate,
@@ -251,6 +252,52 @@ async def test_a_client_is_answered_when_the_backend_has_agreed(net: Network, fr
     decision.callback(echo())
     await raw.reads(b"\r\n\r\n")
     assert status_of(bytes(raw.data)) == 101
+
+
+@pytest.mark.parametrize("front", MODERN)
+@asynchronous
+async def test_a_client_s_early_words_wait_for_its_backend(net: Network, front: str) -> None:
+    """These dialects let a client speak before it is answered."""
+    decision: Deferred[Any] = Deferred()
+    place, back = await gateway(net, Answering(lambda offer: decision))
+    raw = await net.raw(place)
+    voice = Voice(front, b"mask")
+    raw.send(whole_request(front) + voice.text("early") + voice.binary(b"words"))
+    await connections(back)
+    application = Recorder()
+    decision.callback(application)
+    assert await hears(application, 2) == ["early", b"words"]
+
+
+@asynchronous
+async def test_a_client_that_proves_nothing_costs_its_backend_no_longer(net: Network) -> None:
+    """Hixie-76's eight bytes do not come, after the backend has agreed."""
+    applications = Applications(Recorder)
+    back = await net.serve(applications, origins=["*"])
+    service = GatewayService(reactor, back.url(""))
+    place = await net.serve(service, limits=Limits(open_timeout=0.3))
+    raw = await net.raw(place)
+    raw.send(request("hixie-76"))
+    await raw.reads(b"\r\n\r\n")
+    await until(lambda: applications.made and applications.made[0].lost)
+    assert applications.made[0].lost.code == 1001
+    await until(lambda: raw.reason is not None)
+
+
+@pytest.mark.parametrize("compresses", [True, False])
+@asynchronous
+async def test_compression_towards_the_backend_is_the_operator_s_word(
+    net: Network, compresses: bool
+) -> None:
+    """Whatever the client has agreed on with us."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, compresses=compresses)
+    application = await met(net, place)
+    application.transport.sendTextMessage(BIG)
+    assert await hears(application, 1) == [BIG]
+    assert applications.asked[0].extensions == () or compresses
+    agreed = [app.transport.agreement for app in (application, applications.made[0])]
+    assert [bool(each and each.extensions) for each in agreed] == [True, compresses]
 
 
 def moment() -> Deferred[None]:

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from support.connection import (
+    MODERN,
     NAMES,
     Applications,
     Log,
@@ -16,13 +17,14 @@ from support.connection import (
     Recorder,
     asynchronous,
     certificate,
+    code_of,
     log,
     net,
     turn,
     until,
 )
 from support.gateways import gateway, met
-from txhixie import Limits
+from txhixie import CleanClose, Limits
 
 __all__ = ["log", "net"]
 
@@ -130,6 +132,36 @@ async def test_a_backend_that_does_not_read_stops_its_client(
     assert relay.transport.unsent < 8 * SIZE
     assert 2 * SIZE < torrent.said * SIZE < MOST
     await reads_all(slow, torrent)
+
+
+@pytest.mark.parametrize("speaker", ["client", "backend"])
+@every_pair
+@asynchronous
+async def test_last_words_wait_for_who_does_not_read_yet(
+    net: Network, front: str, back: str, speaker: str
+) -> None:
+    """Whoever closes with much unsaid is heard to its end, however late that is read."""
+    applications = Applications(Recorder)
+    place, _ = await gateway(net, applications, back)
+    application = await met(net, place, front, extensions=())
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    speaks, hears = application, applications.made[0]
+    if speaker == "backend":
+        speaks, hears = hears, speaks
+    hears.transport.pauseProducing()
+    said = [f"{number} ".ljust(SIZE, "x") for number in range(128)]
+    for message in said:
+        speaks.transport.sendTextMessage(message)
+    speaks.transport.loseConnection(4711, "bye")
+    await turn(0.1)
+    hears.transport.resumeProducing()
+    await until(lambda: hears.lost)
+    assert hears.messages == said
+    assert isinstance(hears.lost, CleanClose)
+    hasCodes = {front, back} <= set(MODERN)
+    assert hears.lost.code == (
+        4711 if hasCodes else code_of(back if speaker == "client" else front, 1000)
+    )
 
 
 @asynchronous

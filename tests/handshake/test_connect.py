@@ -167,6 +167,13 @@ def test_everything_else_is_a_refusal(status: int) -> None:
     assert (b"location", b"/") in answer.headers
 
 
+@pytest.mark.parametrize("status", [101, 304])
+def test_an_answer_that_has_no_body_is_not_waited_for(status: int) -> None:
+    """Whatever it says of one (RFC 9112 section 6.3): else we would wait for a minute."""
+    for fields in (b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"):
+        assert answered(b"HTTP/1.1 %d X\r\n%b\r\n" % (status, fields)).status == status
+
+
 @pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints\r\nLink: </x>"])
 def test_who_is_told_to_wait_waits(interim: bytes) -> None:
     """RFC 9110 section 15.2: any number of 1xx may come first."""

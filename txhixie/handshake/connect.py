@@ -224,7 +224,7 @@ def _body_of(status: int, fields: Fields) -> tuple[int | None, bool]:
     :return: its length in bytes, ``None`` if only its own end or that of the connection tells; and
         whether it is chunked.
     """
-    if status == 304:
+    if status in (101, 304):
         return 0, False
     if b"transfer-encoding" in fields:
         codings = b",".join(fields.stripped(b"transfer-encoding")).lower().split(b",")

@@ -248,7 +248,8 @@ def test_what_is_not_of_TLS_is_none_of_its_errors() -> None:
     assert tlsError(None, None) is None
     assert tlsError(ConnectionDone(), None) is None
     assert type(tlsError(SSL.Error([("a", "b", "no luck")]), None)) is TLSFailed
-    assert type(tlsError(SSL.Error(), None)) is TLSFailed
+    for error in (SSL.Error(), SSL.Error([]), SSL.SysCallError(104, "ECONNRESET")):
+        assert type(tlsError(error, None)) is TLSFailed
 
 
 def test_the_verdict_is_where_it_was() -> None:

@@ -221,8 +221,14 @@ def tlsError(reason: BaseException | None, connection: SSL.Connection | None) ->
     verdict = 0 if connection is None else _verdict(connection)
     if verdict:
         return _VERDICTS.get(verdict, TLSFailed)(f"the peer's certificate: {_words(verdict)}")
-    said = ", ".join(str(error[-1]) for error in reason.args[0]) if reason.args else "no reason"
-    return TLSFailed(f"no TLS with the peer: {said}")
+    return TLSFailed(f"no TLS with the peer: {_said(reason) or 'no reason'}")
+
+
+def _said(error: SSL.Error) -> str:
+    """OpenSSL's own words: a queue of errors, or an ``errno`` and its name."""
+    if isinstance(error, SSL.SysCallError):
+        return str(error.args[-1])
+    return ", ".join(str(each[-1]) for queue in error.args for each in queue)
 
 
 def _verdict(connection: SSL.Connection) -> int:

@@ -21,21 +21,20 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
+from .followed import Followed, Follower
 from .handshake.offer import Pairs
 from .interfaces import (
     AbruptClose,
     CleanClose,
-    PingListener,
     WebSocketClientFactory,
     WebSocketProtocol,
-    WebSocketTransport,
 )
 from .journal import shown
 from .stream import Connector
@@ -127,7 +126,7 @@ class WebSocketClientService(ClientService):
         self._began = 0.0
         self._wait: float | None = None
         attempts = cast(IStreamClientEndpoint, _Attempts(self.url, self._open))
-        factory = cast(IProtocolFactory, Factory.forProtocol(_Follower))
+        factory = cast(IProtocolFactory, Factory.forProtocol(Follower))
         cast(Any, factory).noisy = False
         super().__init__(attempts, factory, self._delay, clock)
 
@@ -217,7 +216,7 @@ class WebSocketClientService(ClientService):
             application = self._applications.buildProtocol(self.url)
             follower = cast(Any, protocolFactory).buildProtocol(None)
             follower.follow(application)
-            followed = _Followed(application, follower, self._opened, self._ended)
+            followed = Followed(application, follower, self._opened, self._ended)
             await self._connector(headers).connectApplication(followed)
         except CancelledError:
             raise  # the service is stopped
@@ -289,75 +288,3 @@ class _Attempts:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self._attempt(protocolFactory))
-
-
-class _Follower(Protocol):
-    """What the service underneath takes for the protocol of a connection."""
-
-    application: WebSocketProtocol
-
-    def follow(self, application: WebSocketProtocol) -> None:
-        """This is whose connection it is."""
-        self.application = application
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Told before the service is."""
-        self.application.connectionLost(reason)
-
-
-class _Followed:
-    """
-    An application, of whose beginning and end the service hears.
-
-    :ivar isFollowed: the service underneath knows of the connection; if it was stopped while we
-        told that it is open, it never will.
-    """
-
-    isFollowed = False
-
-    def __init__(
-        self,
-        application: WebSocketProtocol,
-        follower: Any,
-        opened: Callable[[], None],
-        ended: Callable[[CleanClose | AbruptClose], None],
-    ) -> None:
-        self._application = application
-        self._follower = follower
-        self._opened = opened
-        self._ended = ended
-        self._isOpen = False
-        if hasattr(application, "pingReceived"):  # else pings are answered without it
-            self.pingReceived = self._pingReceived
-
-    def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        self._transport = transport
-        self._application.negotiationStarted(transport)
-
-    def negotiationFinished(self) -> None:
-        self._isOpen = True
-        self._opened()
-        self._follower.makeConnection(self._transport)
-        self._application.negotiationFinished()
-
-    # Looked up for each message, since an application may assign to its own methods.
-
-    def textMessageReceived(self, message: str) -> None:
-        self._application.textMessageReceived(message)
-
-    def bytesMessageReceived(self, data: bytes) -> None:
-        self._application.bytesMessageReceived(data)
-
-    def pongReceived(self, payload: bytes) -> None:
-        self._application.pongReceived(payload)
-
-    def _pingReceived(self, payload: bytes) -> None:
-        cast(PingListener, self._application).pingReceived(payload)
-
-    def connectionLost(self, reason: Failure) -> None:
-        if self._isOpen:
-            self._ended(cast(Any, reason.value))
-        if self.isFollowed:
-            self._follower.connectionLost(reason)
-        else:
-            self._application.connectionLost(reason)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import optionsForClientTLS
 
 from ..dialects import DIALECTS, Version, named
 from ..endpoints import WebSocketClientEndpoint
@@ -27,6 +26,7 @@ from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import parse_proxy
 from ..settings import FLAG, TEXT, Kind, Setting, one_of
+from ..tls import clientTLS
 from ..wire.url import parse_url
 from .service import CONNECT_TIMEOUT, Context
 
@@ -88,7 +88,7 @@ class GatewayService:
         tls: dict[str, Any] = {"trustRoot": trustRoot, "clientCertificate": clientCertificate}
         if parsed.secure and proxy is None:
             # Once: reading the platform's authorities takes longer than all the rest.
-            tls = {"contextFactory": optionsForClientTLS(parsed.name, **tls)}
+            tls = {"contextFactory": clientTLS(parsed.name, **tls)}
         self._options: dict[str, Any] = {
             **tls,
             "proxy": proxy,

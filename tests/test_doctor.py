@@ -166,6 +166,20 @@ def test_a_proxy_that_refuses(
     assert said.advice[0].startswith(advice)
 
 
+def test_a_proxy_by_TLS(url: str, tmp_path: Path) -> None:
+    """Which has to prove who it is as well, before it is told who we are."""
+    (tmp_path / "authority.pem").write_bytes(authority().pem)
+    words = ("--cacert", os.fspath(tmp_path / "authority.pem"))
+    with squid("basic", authority().pem_for("localhost")) as proxy:
+        asked = ("--proxy", proxy.url_with_credentials, url)
+        good, unknown = report(*words, *asked), report(*asked)
+        ran = run("connect", *words, "--once", "hello", *asked)
+    assert (good.status, good.marks) == (0, {**EVERY, "proxy": "ok"})
+    assert (unknown.status, unknown.marks["proxy"]) == (5, "NO")
+    assert unknown.advice[0].startswith("The proxy is not who it should be, or speaks no TLS")
+    assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
+
+
 def test_a_proxy_that_does_not_reach_the_server() -> None:
     with squid("open") as proxy:
         said = report("--proxy", proxy.url, f"ws://127.0.0.1:{free_port()}/")

@@ -6,9 +6,10 @@ endpoint is put around the endpoint that is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -19,9 +20,12 @@ from ..errors import MalformedHead
 from ..limits import Limits
 from ..proxies import Proxy
 from ..way import Way
-from ..wire.head import HeadReader
+from ..wire.head import Head, HeadReader
 from ..wire.masked import masked_lines
 from ..wire.url import WebSocketURL
+
+_INTERIM: Final = re.compile(rb"HTTP/1\.1 1(?!01 )")
+"""Of an answer to which there is more to come (RFC 9110 section 15.2)."""
 
 Show = Callable[[str], object]
 """Gets a line."""
@@ -104,22 +108,25 @@ class Heads:
     def sent(self, data: bytes) -> None:
         """We have said this."""
         if data.startswith(self._method):
-            self._read(HeadReader(len(data)), data, "> ")
+            self._read(HeadReader(len(data)), data, ">")
             self._answer = HeadReader(self._most)
 
     def received(self, data: bytes) -> None:
         """The other side has said this."""
-        if self._answer is not None and self._read(self._answer, data, "< "):
-            self._answer = None
+        while self._answer is not None:
+            try:
+                found = self._read(self._answer, data, "<")
+            except MalformedHead:
+                self._answer = None  # whoever has to understand it says so
+                return
+            if found is None:
+                return
+            head, data = found
+            self._answer = HeadReader(self._most) if _INTERIM.match(head) else None
 
-    def _read(self, reader: HeadReader, data: bytes, mark: str) -> bool:
-        """Whether there is nothing more to be read."""
-        try:
-            found = reader.read(data)
-        except MalformedHead:
-            return True  # whoever has to understand it says so
-        if found is None:
-            return False
-        for line in masked_lines(found[0]):
-            self._show(f"{mark}{line}".rstrip())
-        return True
+    def _read(self, reader: HeadReader, data: bytes, mark: str) -> tuple[Head, bytes] | None:
+        found = reader.read(data)
+        if found is not None:
+            for line in masked_lines(found[0]):
+                self._show(f"{mark} {line}".rstrip())
+        return found

@@ -62,6 +62,8 @@ long one goes on in indented lines::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 from sys import executable
@@ -72,6 +74,10 @@ from support import components
 from support.components import missing, python_with
 from support.documents import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
 from support.story import Story
+from txhixie import Limits
+from txhixie.endpoints import EndpointOptions
+from txhixie.options import OPTIONS
+from txhixie.serverfactory import ServerOptions
 
 every_page = pytest.mark.parametrize("path", PAGES)
 
@@ -103,6 +109,23 @@ def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
     )
     assert (built.returncode, built.stdout) == (0, "")
     assert (tmp_path / "html" / "api" / "txhixie.HixieServerFactory.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("pages", "names"),
+    [
+        (["docs/server.rst"], [*ServerOptions.__annotations__, "elsewhere"]),
+        (["docs/client.rst", "docs/tls.rst"], EndpointOptions.__annotations__),
+        (["docs/limits.rst"], [field.name for field in fields(Limits)]),
+        (["README.rst"], [f"--{option.name}" for option in OPTIONS]),
+    ],
+    ids=["server", "client", "limits", "daemon"],
+)
+def test_the_guide_names_whatever_there_is_to_be_said(
+    pages: list[str], names: Iterable[str]
+) -> None:
+    text = "".join((ROOT / page).read_text("utf-8") for page in pages)
+    assert [name for name in names if f"``{name}``" not in text] == []
 
 
 # That these tests would see it.

@@ -158,6 +158,32 @@ async def test_small_messages_do_not_wait_for_each_other(
         assert handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@over_both
+@every
+@asynchronous
+async def test_where_there_are_no_pings_the_kernel_asks(
+    dialect: str, over: str, net: Network
+) -> None:
+    """Else a peer that has lost its power, and has nothing to be told, would be kept for ever."""
+    for limits, asks in (
+        (Limits(ping_interval=7.0, ping_timeout=8.0), dialect in HIXIE),
+        (Limits(ping_interval=None), False),
+        (Limits(ping_interval=0.2, ping_timeout=1e9), dialect in HIXIE),
+    ):
+        pair = await net.pair(dialect, over, limits=limits)
+        for wire in (pair.serverWire, pair.clientWire):
+            transport: Any = wire.transport
+            handle = (transport if over == "tcp" else transport.transport).getHandle()
+            assert bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is asks
+            if asks and limits.ping_interval == 7.0:
+                options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                assert [handle.getsockopt(socket.IPPROTO_TCP, each) for each in options] == [
+                    7,
+                    2,
+                    4,
+                ]
+
+
 @each
 @asynchronous
 async def test_messages_of_every_size_arrive(dialect: str, net: Network) -> None:

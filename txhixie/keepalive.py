@@ -5,9 +5,10 @@ One clock for all of them: a timer of its own would be a third of what an idle c
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Collection
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -19,6 +20,14 @@ _ROUNDS: Final = 4
 _LATE: Final = 1.0
 """Seconds by which a look may come late, or as many as there are between two: after that it was we
 who slept, and nobody is given up."""
+
+
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+_PROBES: Final = 4
+"""Times that the kernel asks before it gives up."""
+
+_MOST_SECONDS: Final = 32767
+"""Linux takes no more, for any of them."""
 
 
 class Looked(Protocol):
@@ -86,3 +95,22 @@ class Keepalive:
 def payload(now: float) -> bytes:
     """A ping's: the time it was sent, so that its answer needs no table."""
     return struct.pack(">d", now)
+
+
+def leaveToKernel(transport: Any, limits: Limits) -> None:
+    """
+    Have the kernel ask in our place, where the dialect has no pings: TCP's keep-alive, at the same
+    times as far as the system knows of them (two hours and more if not). A peer that has vanished
+    without a word, as televisions do that lose their power, would be kept for ever.
+
+    :param transport: over TLS it passes these on to what is below; only TCP has them.
+    """
+    below = getattr(transport, "socket", None)
+    if limits.ping_interval is None or getattr(below, "family", None) not in _INTERNET:
+        return
+    transport.setTcpKeepAlive(True)
+    times = ("TCP_KEEPIDLE", limits.ping_interval), ("TCP_KEEPINTVL", limits.ping_timeout / _PROBES)
+    for name, value in (*times, ("TCP_KEEPCNT", _PROBES)):
+        if (option := getattr(socket, name, None)) is not None:
+            seconds = min(max(1, round(value)), _MOST_SECONDS)
+            below.setsockopt(socket.IPPROTO_TCP, option, seconds)  # type: ignore[union-attr]

@@ -50,8 +50,9 @@ class Limits:
     :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
         byte was written. Three, since many hixie-76 peers (eventlet, gevent, txWS) never
         answer ``FF 00`` at all and each of their closes lasts this long.
-    :ivar ping_interval: seconds between pings, where the dialect has them; ``None``: no pings.
-        Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's examples).
+    :ivar ping_interval: seconds between pings, or, where the dialect has none, between those of
+        TCP; ``None``: no pings. Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's
+        examples).
     :ivar ping_timeout: seconds without a byte from the peer, after a ping, until it is taken for
         gone. Any traffic counts as life, since a pong may have to wait behind a long message.
     :ivar drain_timeout: further seconds for a close while the peer is still reading what was sent

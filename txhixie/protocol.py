@@ -23,7 +23,7 @@ from .extensions.extension import Transform
 from .factory import HixieFactory
 from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
-from .keepalive import payload
+from .keepalive import leaveToKernel, payload
 from .lifecycle import Ended
 from .outflow import Outflow
 from .sender import FULL_READ
@@ -187,6 +187,8 @@ class HixieProtocol(Protocol):
         self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
         if self.dialect.has_pings:
             factory.keepalive.start()
+        else:
+            leaveToKernel(self.transport, factory.limits)
         factory.journal.opened(self)
         if self._paused:
             self.transport.pauseProducing()

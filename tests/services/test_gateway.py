@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
+from twisted.logger import formatEvent
 
 from support.connection import (
     HIXIE,
@@ -310,6 +311,21 @@ async def connections(place: Place) -> list[Any]:
     """Those of a factory of ours, once there are any."""
     await until(lambda: place.factory.connections)
     return list(place.factory.connections)
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
+    """Not even one of Twisted's, which tells of each factory that it is starting."""
+    trust: dict[str, Any] = {"trustRoot": certificate()} if over == "tls" else {}
+    place, _ = await gateway(net, Applications(echo), over=over, **trust)
+    log.events.clear()  # ports are listened on
+    application = await met(net, place)
+    application.transport.sendTextMessage("hello")
+    assert await hears(application, 1) == ["hello"]
+    application.transport.loseConnection()
+    await until(lambda: application.lost)
+    assert [formatEvent(event) for event in log.events] == []
 
 
 # Refusals.

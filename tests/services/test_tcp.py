@@ -14,6 +14,7 @@ from twisted.internet import error as failures
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -285,6 +286,21 @@ def test_what_cannot_be_meant_is_said_when_the_service_is_made() -> None:
             StreamService(reactor, wrong)
     with pytest.raises(ValueError, match="coding: expected binary, base64, lines, crlf-lines"):
         StreamService(reactor, "tcp:localhost:1", coding="hex")
+
+
+@pytest.mark.parametrize("over", OVER)
+@asynchronous
+async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
+    """Not even one of Twisted's, which tells of each factory that it is starting."""
+    backends = Backends(net)
+    place = await served(net, backends, over)
+    log.events.clear()  # a port is listened on
+    _, application = await met(net, place)
+    send(application, b"hello")
+    await (await backends.one()).reads(b"hello")
+    application.transport.abortConnection()
+    await until(lambda: backends.made[0].reason or backends.made[0].ended)
+    assert [formatEvent(event) for event in log.events] == []
 
 
 # No backend.

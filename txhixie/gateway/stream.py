@@ -7,19 +7,20 @@ does; how bytes stand in messages is its coding's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
+    IProtocolFactory,
     IPushProducer,
     ISSLTransport,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
@@ -73,7 +74,7 @@ class Stream(Protocol):
         return self._reaching
 
     async def _reach(self) -> Agreement:
-        await connectProtocol(self._endpoint, self)
+        await self._endpoint.connect(cast(IProtocolFactory, _Only(self)))
         await self._standing
         return self._agreement
 
@@ -239,6 +240,18 @@ class Stream(Protocol):
 
     def stopProducing(self) -> None:
         """It has gone, of which ``connectionLost`` tells more."""
+
+
+class _Only(Factory):
+    """Makes that of one connection, without the two lines in the log of ``connectProtocol``'s."""
+
+    noisy = False
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def buildProtocol(self, addr: IAddress | None) -> Stream:
+        return self._stream
 
 
 def _tlsFailed(reason: BaseException | None, transport: Any) -> Exception:

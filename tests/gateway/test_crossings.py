@@ -1,17 +1,42 @@
-"""All clients of one backend, at the end of a daemon: what was accepted still arrives."""
+"""All clients of one backend: what is left of them, and what still arrives when a daemon ends."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.protocol import Factory
 
-from support.connection import head_of, whole_request
+from support.connection import (
+    NAMES,
+    Answering,
+    Applications,
+    Network,
+    Place,
+    Raw,
+    Recorder,
+    asynchronous,
+    head_of,
+    net,
+    reactor,
+    turn,
+    until,
+    whole_request,
+    within,
+)
 from support.daemon import PATIENCE, Daemon, running
+from support.gateways import gateway, met
+from txhixie import Refusal
+from txhixie.gateway.crossing import Crossing
+from txhixie.services.gateway import GatewayService
+
+__all__ = ["net"]
 
 SIZE = 1 << 16
 MESSAGE = b"\x80\x84\x80\x00" + b"x" * SIZE  # hixie-54 has binary, and its close is the end
@@ -73,3 +98,76 @@ def test_who_asks_twice_does_not_wait_for_a_backend(tmp_path: Path) -> None:
         assert daemon.ended() == -15
         with pytest.raises(ConnectionResetError):
             read_all(backend)
+
+
+# What is left.
+
+
+def closes(client: Recorder, backend: Recorder) -> None:
+    client.transport.loseConnection()
+
+
+def vanishes(client: Recorder, backend: Recorder) -> None:
+    client.transport.abortConnection()
+
+
+def is_closed(client: Recorder, backend: Recorder) -> None:
+    backend.transport.loseConnection()
+
+
+def is_left(client: Recorder, backend: Recorder) -> None:
+    backend.transport.abortConnection()
+
+
+def both(client: Recorder, backend: Recorder) -> None:
+    client.transport.loseConnection()
+    backend.transport.loseConnection()
+
+
+@pytest.mark.parametrize("end", [closes, vanishes, is_closed, is_left, both])
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_nothing_is_left_of_a_client_whichever_way_it_ends(
+    net: Network, front: str, end: Callable[[Recorder, Recorder], None]
+) -> None:
+    """No connection, no timer, and nothing in memory."""
+    before = set(reactor.getDelayedCalls())
+    applications = Applications(Recorder)
+    place, back = await gateway(net, applications)
+    client = await met(net, place, front)
+    await until(lambda: applications.made and "finished" in applications.made[0].told)
+    end(client, applications.made[0])
+    await within(place.factory.applications.crossings.drained())
+    await until(lambda: not place.factory.connections and not back.factory.connections)
+    await until(lambda: client.lost)
+    await turn()  # out of whatever told us
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Crossing)]
+    ours = {call for call in reactor.getDelayedCalls() if call not in before}
+    assert not [call for call in ours if "Crossing" in str(call)]
+
+
+@asynchronous
+async def test_nothing_is_left_of_who_was_not_let_in(net: Network) -> None:
+    """Refused, not reached in time, or gone meanwhile."""
+    silent: Any = Factory.forProtocol(Raw)
+    hangs = await net.listen(silent)
+    refuses = await net.serve(Answering(lambda offer: Refusal(403)), origins=["*"])
+    silence = f"ws://127.0.0.1:{hangs.port}"
+    for url, leaves in ((refuses.url(""), False), (silence, False), (silence, True)):
+        service = GatewayService(reactor, url, connectTimeout=0.2)
+        await asks_in_vain(net, await net.serve(service), leaves)
+        await within(service.crossings.drained())
+    await turn()  # out of whatever told us
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Crossing)]
+
+
+async def asks_in_vain(net: Network, place: Place, leaves: bool) -> None:
+    raw = await net.raw(place)
+    raw.send(whole_request("rfc6455"))
+    if leaves:
+        await until(lambda: place.factory.connections)
+        raw.transport.abortConnection()
+    await until(lambda: raw.reason is not None)
+    await until(lambda: not place.factory.connections)

@@ -121,6 +121,7 @@ PEERS: Final[dict[str, Peer]] = {
     "txhixie": Peer("rfc6455", ours()),
     "txhixie-hixie76": Peer("hixie76", ours()),
     "txhixie-hixie75": Peer("hixie75", ours()),
+    "txhixie-pure": Peer("rfc6455", ours(), environment={"TXHIXIE_PURE_PYTHON": "1"}),
     # on Twisted
     "autobahn": Peer(
         "rfc6455", python("autobahn", "autobahn_echo.py"), deflate=True, broadcast=True

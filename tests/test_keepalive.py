@@ -95,6 +95,16 @@ def test_its_answer_tells_the_latency_and_nothing_to_the_application(
 
 @both
 @modern
+def test_who_has_been_pinged_needs_no_dict_of_its_own(dialect: str, side: str) -> None:
+    """Which would be 500 bytes for each connection that idles: its attributes have their slots."""
+    end, _ = opened(dialect, side=side)
+    end.receive(end.peer.frame(Opcode.PONG, pinged(end)))
+    assert vars(end.protocol) == {}
+    end.done()
+
+
+@both
+@modern
 def test_each_round_has_its_ping_while_the_peer_answers(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     payloads = []

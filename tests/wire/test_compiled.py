@@ -18,10 +18,12 @@ if path := sys.argv[1]:
     spec.loader.exec_module(sys.modules[spec.name])
 else:
     sys.modules["txhixie.wire._wire"] = None
-from txhixie.wire import mask, modern, plain
+from txhixie.wire import mask, modern, plain, sentinel, texts
 assert modern.mask is mask.mask and modern.read_plain is plain.read_plain
+assert sentinel.read_texts is texts.read_texts
 assert mask.mask(b"Hello", b"\\x37\\xfa\\x21\\x3d") == b"\\x7f\\x9f\\x4d\\x51\\x58"
-twins = (mask, "mask"), (mask, "unmask"), (plain, "read_plain"), (plain, "write_plain")
+twins = [(mask, "mask"), (mask, "unmask"), (plain, "read_plain"), (plain, "write_plain")]
+twins.append((texts, "read_texts"))
 pure = {getattr(module, name) is getattr(module, name + "_in_python") for module, name in twins}
 print({(True,): "python", (False,): "c"}.get(tuple(pure), "both"))
 """

@@ -1,6 +1,7 @@
-/* What each message passes, in C: masks (RFC 6455 section 5.3) and plain frames (section 5.2).
+/* What each message passes, in C: masks (RFC 6455 section 5.3), plain frames (section 5.2), and the
+ * Hixie drafts' texts.
  *
- * mask.py and plain.py do the same, to the byte, where this could not be built. A frame of 128 bytes
+ * mask.py, plain.py and texts.py do the same, to the byte, where this could not be built. A frame of 128 bytes
  * takes them 0.7 us to read and 0.2 us to write, and this a tenth of it. Nothing here decides:
  * whatever is not plain, is not whole, or breaks a rule is left to modern.py.
  * Limited API: one build serves every Python from 3.11 on.
@@ -165,6 +166,44 @@ read_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyObject *
+read_texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t position, limit, size, number = 0;
+    const unsigned char *data, *end;
+    PyObject *frames;
+    (void)module;
+    if (count != 3 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "read_texts takes bytes, a position and a limit");
+        return NULL;
+    }
+    position = PyLong_AsSsize_t(args[1]);
+    limit = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    size = PyBytes_Size(args[0]);
+    if (position < 0 || position > size) {
+        PyErr_SetString(PyExc_ValueError, "a position outside the data");
+        return NULL;
+    }
+    data = (const unsigned char *)PyBytes_AsString(args[0]);
+    end = data + size;
+    frames = PyList_New(0);
+    while (frames != NULL && number++ < MOST_FRAMES) {
+        const unsigned char *at = data + position, *last;
+        PyObject *frame;
+        if (at == end || *at != 0x00 || (last = memchr(at, 0xFF, end - at)) == NULL
+            || last - at - 1 > limit)
+            break;
+        frame = made(0x81, PyBytes_FromStringAndSize((const char *)at + 1, last - at - 1));
+        if (frame == NULL || PyList_Append(frames, frame) < 0)
+            Py_CLEAR(frames);
+        Py_XDECREF(frame);
+        position = last + 1 - data;
+    }
+    return frames == NULL ? NULL : Py_BuildValue("(Nn)", frames, position);
+}
+
+static PyObject *
 write_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     long first, reserved = 0;
@@ -205,6 +244,8 @@ static PyMethodDef methods[] = {
      "read_plain(data, position, limit, masked): the plain frames there, and where they end."},
     {"write_plain", (PyCFunction)(void (*)(void))write_plain, METH_FASTCALL,
      "write_plain(opcode, payload, final=True, reserved=0): a frame without a mask."},
+    {"read_texts", (PyCFunction)(void (*)(void))read_texts, METH_FASTCALL,
+     "read_texts(data, position, limit): the Hixie drafts' texts there, and where they end."},
     {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL,
      "unmask(data, start, end): a payload in place, its key before it."},
     {"mask", (PyCFunction)(void (*)(void))mask, METH_FASTCALL,

@@ -7,10 +7,12 @@ what it did not know, are in draft-hixie-thewebsocketprotocol-76 sections 4.2 an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from ..errors import CannotCarry, FrameError, TooBig
 from .frame import BINARY, CLOSE, CONTINUATION, TEXT, Close, CloseCode, Frame, Side
+from .texts import read_texts
 
 _TEXT_TYPE: Final = 0x00
 _BINARY_TYPE: Final = 0x80
@@ -19,6 +21,8 @@ _END: Final = b"\xff"
 
 _MOST_LENGTH_BYTES: Final = 10
 """Any number of leading 0x80 is legal and means nothing; ten bytes hold 70 bits."""
+
+_NOTHING: Final[Iterator[Frame]] = iter(())
 
 _SKIP: Final = -1
 """Stands for an opcode: the frame is read over and not handed up."""
@@ -43,6 +47,7 @@ class SentinelFraming:
         "_limit",
         "_opcode",
         "_position",
+        "_ready",
         "_size",
         "has_binary",
     )
@@ -60,6 +65,7 @@ class SentinelFraming:
         self.has_binary = has_binary
         self._data = b""
         self._position = 0
+        self._ready = _NOTHING  # texts that were read and not taken
         self._opcode: int | None = None  # of the frame whose payload is arriving
         self._left: int | None = None  # bytes still to come of it; None: up to 0xFF
         self._size = 0  # bytes that have come of it
@@ -73,27 +79,32 @@ class SentinelFraming:
 
     def frames(self) -> Iterator[Frame]:
         """See :meth:`txhixie.wire.frame.Framing.frames`."""
+        return chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[Iterator[Frame]]:
+        """Iterators, not lists: in the one in ``_ready`` is what nobody has taken yet."""
+        yield self._ready
         while (position := self._position) < len(data := self._data):
             if self._opcode is not None:
-                yield from self._piece(self._opcode)
+                yield self._piece(self._opcode)
             elif data[position] == _TEXT_TYPE:
-                end = data.find(_END, position + 1)
-                if end < 0:
+                frames, self._position = read_texts(data, position, self._limit)
+                if frames:
+                    self._ready = iter(frames)
+                    yield self._ready
+                elif data.find(_END, position) < 0:
                     self._begin(TEXT, None, position + 1)
-                    continue
-                if end - position - 1 > self._limit:
+                else:
                     raise self._too_big()
-                self._position = end + 1
-                yield TEXT, data[position + 1 : end], True, 0, True
             elif data[position] < _BINARY_TYPE:
                 self._unknown(data[position])
                 self._begin(_SKIP, None, position + 1)
             elif not self._begin_sized(data[position]):
-                self._data, self._position = data[position:], 0
-                return
+                break
             elif self._left == 0 and self._opcode is not None:
-                yield from self._piece(self._opcode)
-        self._data, self._position = b"", 0
+                yield self._piece(self._opcode)
+        self._ready = _NOTHING
+        self._data, self._position = self._data[self._position :], 0
 
     def _begin(self, opcode: int, left: int | None, position: int) -> None:
         self._opcode = opcode

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from support import connection
-from support.connection import Log, Source
+from support.connection import Log, Recorder, Source, opened
 from test_outflow import outflow
 
 log = connection.log
@@ -102,3 +106,26 @@ def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
     other.write(b"c")
     assert wire.writes == [b"b", b"c"]
     assert [str(error) for error in log.tracebacks()] == ["no"]
+    failing.write(b"d")
+    assert full.writes == [b"aa", b"d"]
+
+
+@pytest.mark.parametrize("how", ["read", "resumed"])
+def test_what_no_application_should_raise_keeps_no_other_waiting(how: str) -> None:
+    """An asyncio.CancelledError is no Exception, nor is what sys.exit() raises."""
+
+    def leave(app: Recorder) -> None:
+        raise asyncio.CancelledError
+
+    end, application = opened("rfc6455", Recorder(text=leave))
+    other, talking = opened("rfc6455")
+    data = end.peer.text("hi")
+    if how == "resumed":
+        application.transport.pauseProducing()
+        end.receive(data)
+    with pytest.raises(asyncio.CancelledError):
+        application.transport.resumeProducing() if how == "resumed" else end.receive(data)
+    talking.transport.sendTextMessage("are you there?")
+    assert other.wire.writes[-1:] == [other.own.text("are you there?")]
+    end.done()
+    other.done()

@@ -419,9 +419,11 @@ class HixieProtocol(Protocol):
         if self._conversation is None:
             return
         holds = self._outflow.hold()
-        self._deliver()
-        if holds:
-            self._outflow.release()
+        try:
+            self._deliver()
+        finally:
+            if holds:
+                self._outflow.release()
         if not self._paused:
             self.transport.resumeProducing()
 

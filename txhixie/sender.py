@@ -49,8 +49,10 @@ class Sender:
 
     def settle(self) -> None:
         """The read has been worked off: send what was joined."""
-        self.flush()
-        self._held = None
+        try:
+            self.flush()
+        finally:
+            self._held = None
 
     def forget(self) -> None:
         """Send none of what was joined."""

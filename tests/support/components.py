@@ -123,6 +123,11 @@ def wsproto() -> Path:
     return python_with("wsproto")
 
 
+def curl() -> Path:
+    """It asks for pages in the guide's transcripts."""
+    return program("curl", get="Debian: curl")
+
+
 def node() -> Path:
     return program("node", get="Debian: nodejs")
 

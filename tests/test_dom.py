@@ -39,7 +39,8 @@ from txhixie import (
     Refusal,
     Refused,
 )
-from txhixie.dom import InvalidAccess, InvalidState, InvalidSyntax, WebSocket, scalars
+from txhixie.dom import WebSocket
+from txhixie.script import InvalidAccess, InvalidState, InvalidSyntax
 
 log = connection.log
 net = connection.net
@@ -251,20 +252,6 @@ def test_the_constants_are_on_the_class_and_on_each_socket() -> None:
     for holder in (WebSocket, socket):
         assert [holder.CONNECTING, holder.OPEN, holder.CLOSING, holder.CLOSED] == [0, 1, 2, 3]
     assert (socket.protocol, socket.extensions, socket.binaryType) == ("", "", "blob")
-
-
-@pytest.mark.parametrize(
-    ("text", "sent"),
-    [
-        ("a\ud800b", "a�b"),
-        ("\udc00\ud800", "��"),
-        ("\ud83d\ude00", "😀"),
-        ("\ufeffx", "\ufeffx"),
-        ("", ""),
-    ],
-)
-def test_lone_surrogates_are_replaced(text: str, sent: str) -> None:
-    assert scalars(text) == sent
 
 
 @asynchronous

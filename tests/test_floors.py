@@ -30,6 +30,8 @@ FLOORS: Final = {
     "extensions": 1,
     "dialects": 1,
     "proxies": 1,
+    "backoff": 1,
+    "script": 1,
     "forwarded": 2,
     "opening": 2,
     "routes": 2,

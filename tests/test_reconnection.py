@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -27,6 +25,7 @@ from support.connection import (
 )
 from txhixie import (
     AbruptClose,
+    Backoff,
     Channel,
     CleanClose,
     NotConnected,
@@ -36,7 +35,6 @@ from txhixie import (
     serve,
 )
 from txhixie.lifecycle import Ended
-from txhixie.reconnection import Backoff
 
 log = connection.log
 net = connection.net
@@ -141,17 +139,6 @@ def test_the_first_wait_is_random_up_to_five_seconds_and_the_others_double() -> 
         watched.last.fail()
         waits.append(watched.waits())
     assert waits == [2.5, 7.5, 15.0, 30.0, 45.0, 45.0, 45.0]
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_every_wait_is_within_its_bounds(attempt: int, chance: float) -> None:
-    delay = Backoff(random=lambda: chance).delay(attempt)
-    assert 0 <= delay <= (5 if attempt == 1 else 60)
-    assert attempt == 1 or delay >= min(30, 5 * 2 ** min(attempt - 2, 10))
-
-
-def test_chance_is_real_unless_it_is_given() -> None:
-    assert len({Backoff().delay(1) for _ in range(10)}) > 1
 
 
 def test_a_conversation_that_lasted_makes_the_next_end_a_first_one() -> None:

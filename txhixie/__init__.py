@@ -1,5 +1,6 @@
 """WebSocket for Twisted, in every dialect that shipped."""
 
+from .backoff import Backoff
 from .channel import Channel
 from .client import HixieClientFactory, HixieClientProtocol
 from .connection import Connection, connect
@@ -56,6 +57,7 @@ __all__ = [
     "AbruptClose",
     "Accepted",
     "Agreement",
+    "Backoff",
     "BadAnswer",
     "BadCompression",
     "BadText",

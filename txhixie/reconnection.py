@@ -1,16 +1,14 @@
 """A client that stays connected: Twisted's ``ClientService``, with what WebSocket adds to the
 question of whether and when to try again.
 
-The service underneath does the connecting, the waiting and the stopping. Here are the delays of RFC
-6455 section 7.2.3, the closing codes that ask for another, and headers that are fresh each time.
+The service underneath does the connecting, the waiting and the stopping. Here are the closing codes
+that ask for another delay than that of ``backoff.py``, and headers that are fresh each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from inspect import isawaitable
-from random import SystemRandom
 from typing import Any, Final, TypeAlias, Unpack, cast
 
 from twisted.application.internet import ClientService
@@ -27,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .backoff import Backoff
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .followed import Followed, Follower
 from .handshake.offer import Pairs
@@ -55,36 +54,6 @@ a :class:`txhixie.interfaces.CleanClose` or a :class:`txhixie.interfaces.AbruptC
 _ASKED: Final = {1012: (5.0, 30.0), 1013: (30.0, 60.0)}
 """Seconds that a closing code asks for. 1012 was registered with these; of 1013 it is only said
 that it means overload, which who comes back in five seconds makes worse."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """
-    How long to wait: at random up to ``first`` after the first end, so that the thousand clients of
-    a server that has fallen do not all come back at once (RFC 6455 section 7.2.3), and then from
-    half of to twice what it was, up to ``longest``.
-
-    :ivar first: seconds at most before the first attempt.
-    :ivar longest: seconds at most before any.
-    :ivar steady: a conversation that has lasted for so many seconds makes the next end a first one
-        again; one that ends sooner may do so each time.
-    :ivar random: answers a number from 0 to 1.
-    """
-
-    first: float = 5.0
-    longest: float = 60.0
-    steady: float = 60.0
-    random: Callable[[], float] = SystemRandom().random
-
-    def delay(self, attempt: int) -> float:
-        """:return: seconds before the attempt of this number, which counts from 1."""
-        most = min(self.longest, self.first * 2 ** min(attempt - 1, 30))
-        least = most / 2 if attempt > 1 else 0.0
-        return self.between(least, most)
-
-    def between(self, least: float, most: float) -> float:
-        """:return: seconds, at random."""
-        return least + self.random() * (most - least)
 
 
 class WebSocketClientService(ClientService):

@@ -9,6 +9,7 @@ from twisted.internet.task import react
 from twisted.protocols.basic import LineReceiver
 
 from txhixie import (
+    Backoff,
     Channel,
     CleanClose,
     HixieServerFactory,
@@ -22,7 +23,6 @@ from txhixie import (
     serve,
 )
 from txhixie.events import CloseEvent, MessageEvent
-from txhixie.reconnection import Backoff
 
 URL = "ws://127.0.0.1:8080/"
 

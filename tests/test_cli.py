@@ -39,6 +39,7 @@ from support.command import (
 from support.daemon import PATIENCE, Daemon, program, running
 from support.documents import ROOT
 from support.real_proxies import NAME, PASSWORD, squid
+from support.wire import modern_frame
 from txhixie import DIALECTS
 
 NAMES = [dialect.name for dialect in DIALECTS]
@@ -295,6 +296,22 @@ def test_echo_sends_back_what_comes_until_the_peer_closes() -> None:
         ran = run("connect", "--echo", f"ws://127.0.0.1:{port}/")
     assert heard == [(1, b"text"), (2, b"\xff"), (1, b"")]
     assert (ran.status, ran.output, ran.errors) == (0, b"", [])
+
+
+def test_what_came_before_a_mistake_is_sent_back_still() -> None:
+    """In one piece with the answer to the handshake, which leaves no time for anything."""
+    heard: list[tuple[int, bytes]] = []
+
+    def script(peer: socket.socket) -> None:
+        accept(peer, modern_frame(1, b"good") + modern_frame(1, b"bad", reserved=0x20))
+        heard.extend([read_frame(peer), read_frame(peer)])
+
+    with serving(script) as port:
+        ran = run("connect", "--echo", f"ws://127.0.0.1:{port}/")
+    assert heard[0] == (1, b"good")
+    assert (heard[1][0], heard[1][1][:2]) == (8, b"\x03\xea")
+    assert ran.status == 1
+    assert ran.line.startswith("txhixie: the conversation ended with 1002: ")
 
 
 # What is asked for.

@@ -158,17 +158,17 @@ def read_head(peer: socket.socket) -> bytes:
     return head
 
 
-def accept(peer: socket.socket) -> bytes:
-    """Agree to a handshake of RFC 6455, and to no other; its head."""
+def accept(peer: socket.socket, rest: bytes = b"") -> bytes:
+    """Agree to a handshake of RFC 6455, and to no other, and send the rest with that; its head."""
     head = read_head(peer)
-    _, found, rest = head.partition(b"Sec-WebSocket-Key: ")
+    _, found, behind = head.partition(b"Sec-WebSocket-Key: ")
     if not found:
         raise ConnectionError
-    key = rest.partition(b"\r\n")[0]
+    key = behind.partition(b"\r\n")[0]
     proof = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
     peer.sendall(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n" + rest
     )
     return head
 

@@ -8,15 +8,14 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
-from ..channel import Channel
-from ..connection import Connection
+from ..channel import Channel, ChannelApplication
 from ..way import Way
 from ..wire.frame import CloseCode
 from .destination import Destination, addOptions, meant, patience
 from .heads import ShownWay
 from .standard import say
 from .status import ending
-from .talk import Lines, Once, echo
+from .talk import Echo, Lines, Once, listen
 
 _ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 _WAIT = 1.0
@@ -53,7 +52,8 @@ async def run(reactor: Any, said: Namespace) -> None:
         # Whoever says --binary knows what the peer takes.
         endpoint = destination.endpoint(way, binary=said.binary)
     talk = await _talk(reactor, said)
-    channel = await Connection(endpoint)
+    application = Echo() if said.echo else ChannelApplication()
+    channel = Channel(await endpoint.connectApplication(application))
     try:
         await talk(channel)
     finally:
@@ -69,7 +69,7 @@ def _way(reactor: Any, destination: Destination, said: Namespace) -> Way:
 
 async def _talk(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[None]]:
     if said.echo:
-        return echo
+        return listen
     if said.once is None:
         return Lines(reactor, said).talk
     once = Once(reactor, said)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import deferLater
 
-from ..channel import Channel
+from ..channel import Channel, ChannelApplication
 from ..errors import NotOpen
 from ..interfaces import AbruptClose, CleanClose
 from ..mailbox import Message
@@ -20,11 +21,29 @@ _LONG: Final = 3600.0
 """Seconds of a wait that goes on afterwards: the reactor's clock has no infinity."""
 
 
-async def echo(channel: Channel) -> None:
-    """Send back what comes until the peer closes."""
-    async for message in channel:
-        with suppress(NotOpen):  # it has closed, and how, the next turn hears
-            await channel.send(message)
+class Echo(ChannelApplication):
+    """
+    Sends back what comes, at once: a test suite wants to see that a message was taken before the
+    frame behind it that ends everything, also if both came with the answer to the handshake.
+    """
+
+    def negotiationFinished(self) -> None:
+        """Nothing more is read from a peer that does not read."""
+        self.transport.attachProducer(cast(IPushProducer, self.transport))
+
+    def textMessageReceived(self, message: str) -> None:
+        """Send it back."""
+        self.transport.sendTextMessage(message)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        """Send it back: a peer that sends binary reads it."""
+        self.transport.sendBytesMessage(data)
+
+
+async def listen(channel: Channel) -> None:
+    """Until the peer closes: that is all, for whom an application speaks."""
+    async for _ in channel:
+        pass
 
 
 class Once:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -204,6 +205,24 @@ async def test_a_greeting_waits_for_the_end_of_the_handshake(net: Network) -> No
     raw.data.clear()
     raw.send(KEY3)
     await raw.reads(PROOF + b"\0aGVsbG8=\xff")
+
+
+@pytest.mark.parametrize("over", OVER)
+@asynchronous
+async def test_a_backend_that_loses_its_power_is_missed(net: Network, over: str) -> None:
+    """A stream has no pings: the kernel asks, by the times that the pings of clients have."""
+    back = await net.listen(Backends(net), over)
+    limits = Limits(ping_interval=7, ping_timeout=8)
+    service = StreamService(reactor, description(back, net.directory), limits=limits)
+    place = await net.serve(service)
+    await met(net, place)
+    transport = connection(place)._application._backend.transport
+    handle = (transport.transport if over == "tls" else transport).getHandle()
+    asks = over != "unix"
+    assert bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is asks
+    if asks:
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [handle.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [7, 2, 4]
 
 
 # Which coding.

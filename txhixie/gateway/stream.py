@@ -28,6 +28,8 @@ from zope.interface import alsoProvides, implementer
 from ..coding import Coding
 from ..errors import FrameError, NotOpen, PeerLeft
 from ..handshake.offer import Agreement
+from ..keepalive import leaveToKernel
+from ..limits import Limits
 from ..sender import FULL_READ, Sender
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE
@@ -50,9 +52,15 @@ class Stream(Protocol):
     transport: Any
 
     def __init__(
-        self, endpoint: IStreamClientEndpoint, coding: Coding, subprotocol: str | None
+        self,
+        endpoint: IStreamClientEndpoint,
+        coding: Coding,
+        subprotocol: str | None,
+        limits: Limits,
     ) -> None:
+        """:param limits: of the times for signs of life, which are the kernel's to look for."""
         self.stage = "tcp"
+        self._limits = limits
         self._endpoint = endpoint
         self._coding = coding
         self._agreement = Agreement(subprotocol)
@@ -91,6 +99,7 @@ class Stream(Protocol):
         self._sender = Sender(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
+        leaveToKernel(transport, self._limits)
         transport.registerProducer(self, True)
         if ISSLTransport.providedBy(transport):
             self.stage = "tls"

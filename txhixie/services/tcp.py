@@ -86,6 +86,7 @@ class StreamService:
         if coding is not None and coding not in CODINGS:
             raise ValueError(f"coding: expected {', '.join(CODINGS)}, not {coding}")
         self._endpoint = _endpoint(reactor, description)
+        self._limits = limits
         self._coding = coding
         self._subprotocol = subprotocol
         self.crossings = Crossings(description, reactor, connectTimeout, limits)
@@ -95,7 +96,8 @@ class StreamService:
         coding = self._codingFor(offer)
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
             return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
-        stream = Stream(self._endpoint, CODINGS[coding](), self._subprotocolFor(offer, coding))
+        subprotocol = self._subprotocolFor(offer, coding)
+        stream = Stream(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
         return self.crossings.begin(stream)
 
     def _codingFor(self, offer: Offer) -> str:

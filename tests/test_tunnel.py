@@ -193,7 +193,7 @@ def test_a_factory_that_raises_has_no_connection() -> None:
 
 
 @pytest.mark.parametrize("size", [None, 1])
-@pytest.mark.parametrize("status", [101, 302, 403, 404, 407, 500, 502, 503])
+@pytest.mark.parametrize("status", [302, 403, 404, 407, 500, 502, 503])
 def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
     """With all there is to tell; a redirect is not followed."""
     attempt = Attempt()
@@ -206,6 +206,15 @@ def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
     assert (b"location", b"http://x/") in refused.headers
     assert attempt.factory.events == ["start"]
     assert len(attempt.proxy.connections) == 1
+
+
+def test_a_switch_to_something_else_is_a_refusal_at_once() -> None:
+    """A 101 has no body: what comes behind it is in a language that nobody asked for."""
+    attempt = Attempt()
+    attempt.says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxxx")
+    refused = attempt.failed()
+    assert isinstance(refused, TunnelRefused)
+    assert (refused.status, refused.body) == (101, b"")
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])

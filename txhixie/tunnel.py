@@ -78,7 +78,7 @@ class HTTPConnectEndpoint:
         """
         if credentials is not None:
             credentials = Credentials(*credentials)
-        write_connect(host, port, headers=headers)
+        write_connect(host, port, None if credentials is None else b"", headers)
         self._proxy = proxy
         self._host = bare_host(host)
         self._port = port

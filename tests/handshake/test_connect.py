@@ -87,6 +87,12 @@ def test_further_fields_are_for_the_proxy() -> None:
         write_connect("h", 1, headers=((b"X", b"a\r\nY: b"),))
 
 
+@pytest.mark.parametrize("name", [b"Host", b"proxy-authorization"])
+def test_what_the_request_says_itself_is_not_said_twice(name: bytes) -> None:
+    with pytest.raises(ValueError, match=name.decode()):
+        write_connect("h", 1, b"Basic x", ((name, b"y"),))
+
+
 # The answer.
 
 

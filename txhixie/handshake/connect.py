@@ -73,6 +73,10 @@ def write_connect(
     fields = [(b"Host", where)]
     if authorization is not None:
         fields.append((b"Proxy-Authorization", authorization))
+    own = [name.lower() for name, _ in fields]
+    for name, _ in headers:
+        if name.lower() in own:
+            raise ValueError(f"{name.decode('latin-1')}: a field that the request has itself")
     pairs = checked_pairs((*fields, *headers))
     return Head.of(b"CONNECT " + where + b" HTTP/1.1", pairs).raw
 

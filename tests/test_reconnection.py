@@ -89,7 +89,7 @@ class Watched:
         self.applications = Applications(make)
         self.service = WebSocketClientService(
             self.connector,
-            "ws://user:secret@example.com/",
+            "ws://user:secret@example.com/x?token=secret",
             self.applications,
             clock=cast(Any, self.clock),
             backoff=Backoff(random=lambda: 0.5),
@@ -314,7 +314,7 @@ def test_an_application_has_its_conversation_and_hears_of_its_end() -> None:
     watched.last.end()
     (application,) = watched.applications.made
     assert outcome(waiting) is application
-    assert watched.applications.asked == ["ws://example.com/"]
+    assert watched.applications.asked == ["ws://example.com/x?token=secret"]
     assert application.told == ["started", "finished", "text", "bytes", "pong", "lost"]
 
 
@@ -381,7 +381,7 @@ def test_no_line_of_the_log_has_a_password(log: Log) -> None:
     watched.last.fail()
     watched.clock.advance(0)
     text = " ".join(str(event) for event in log.events)
-    assert "no conversation with ws://example.com/: nobody there" in log.lines()
+    assert "no conversation with ws://example.com/x?...: nobody there" in log.lines()
     assert "secret" not in text
 
 

@@ -122,6 +122,13 @@ def shown(value: str) -> str:
     return escaped + ("..." if len(value) > _MOST_SHOWN else "")
 
 
+def shownURL(url: str) -> str:
+    """Where we connect to, without its query: that is where a page that cannot set a header puts
+    its token."""
+    place, query, _ = url.partition("?")
+    return shown(place) + ("?..." if query else "")
+
+
 def shownAddress(address: object) -> str:
     """``host:port``, or the path of a UNIX socket, or what else the transport says. A client that a
     proxy tells of has no port, or 0."""

@@ -35,7 +35,7 @@ from .interfaces import (
     WebSocketClientFactory,
     WebSocketProtocol,
 )
-from .journal import shown
+from .journal import shown, shownURL
 from .stream import Connector
 from .wire.url import without_credentials
 
@@ -196,7 +196,9 @@ class WebSocketClientService(ClientService):
         return cast(IProtocol, follower)
 
     def _failed(self, error: Exception) -> None:
-        self._own.info("no conversation with {url}: {why}", url=self.url, why=shown(str(error)))
+        self._own.info(
+            "no conversation with {url}: {why}", url=shownURL(self.url), why=shown(str(error))
+        )
         self._judge(error)
 
     def _opened(self) -> None:
@@ -229,13 +231,13 @@ class WebSocketClientService(ClientService):
             verdict = self._policy(error)
             return verdict if isinstance(verdict, bool) else max(0.0, float(verdict))
         except Exception:
-            self._own.failure("the policy for {url} raised: as usual, then", url=self.url)
+            self._own.failure("the policy for {url} raised: as usual, then", url=shownURL(self.url))
             return True
 
     def _giveUp(self) -> None:
         if self.gaveUp is None:
             return  # it was started again
-        self._own.info("no other attempt to reach {url}", url=self.url)
+        self._own.info("no other attempt to reach {url}", url=shownURL(self.url))
         self.stopService()
 
     def _delay(self, failed: int) -> float:
@@ -253,7 +255,7 @@ class _Attempts:
         self._attempt = attempt
 
     def __repr__(self) -> str:
-        return f"<{shown(self._url)}>"
+        return f"<{shownURL(self._url)}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         return Deferred.fromCoroutine(self._attempt(protocolFactory))

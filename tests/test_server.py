@@ -606,6 +606,17 @@ def test_an_application_that_will_not_be_cancelled_is_503_all_the_same(log: Log)
     refused(end, 503)
 
 
+def test_who_raises_when_cancelled_keeps_no_client_waiting(log: Log) -> None:
+    def canceller(decision: Deferred[Any]) -> None:
+        raise RuntimeError("no")
+
+    end = ServerEnd(Answering(lambda offer: Deferred(canceller)))
+    end.receive(whole_request("hixie-76"))
+    end.clock.advance(31)
+    assert [str(error) for error in log.tracebacks()] == ["no"]
+    refused(end, 503)
+
+
 def test_an_applications_own_timeout_is_its_own_failure(log: Log) -> None:
     decision: Deferred[Any] = Deferred()
     end = ServerEnd(Answering(lambda offer: decision))

@@ -244,8 +244,13 @@ class HixieServerProtocol(HixieProtocol):
 
     def _cancelDecision(self) -> None:
         decision, self._decision = self._decision, None
-        if decision is not None:
+        if decision is None:
+            return
+        try:
             decision.cancel()
+        except Exception:
+            # Out of its canceller: the client is to be answered all the same.
+            self._log.failure("the application could not cancel what nobody waits for any more")
 
     def _lostOpening(self, reason: Failure) -> None:
         if self._application is not None:

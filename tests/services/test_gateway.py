@@ -139,6 +139,18 @@ async def test_binary_towards_a_client_without_it_may_be_base64(net: Network, fr
     assert await hears(applications.made[0], 1) == ["AP8="]
 
 
+@pytest.mark.parametrize("front", HIXIE)
+@asynchronous
+async def test_who_has_sent_binary_is_sent_binary(net: Network, front: str) -> None:
+    """Also in the dialects whose browsers lose it: this one reads it, and by no rule's leave."""
+    place, _ = await gateway(net, Applications(echo))
+    raw = await net.raw(place)
+    await raw.opens(front)
+    binary = Voice(front).binary(b"\0\xff")
+    raw.send(binary)
+    await raw.reads(binary)
+
+
 # The handshake.
 
 

@@ -16,6 +16,7 @@ from support.connection import (
     End,
     Recorder,
     ServerEnd,
+    Source,
     opened,
     request,
     text,
@@ -368,3 +369,34 @@ def test_what_is_not_open_yet_is_not_asked(dialect: str) -> None:
     assert opening.peer.key is None
     assert opening.own.key != MASK
     opening.done()
+
+
+@modern
+def test_what_one_producer_raises_keeps_no_other_from_being_asked(
+    dialect: str, log: connection.Log
+) -> None:
+    """A ping may be what fills the way out, inside of which a producer is told to pause."""
+
+    class Raising(Source):
+        def pauseProducing(self) -> None:
+            raise RuntimeError("no")
+
+    clock = Clock()
+    factory = HixieServerFactory(Applications(Recorder), clock=clock)
+    ends = [End(factory.buildProtocol(None), clock, limit=1) for _ in range(2)]
+    for end in ends:
+        end.receive(connection.whole_request(dialect))
+        end.wire.arrived(len(end.wire.taken()))
+        end.protocol.attachProducer(Raising())
+    spend(clock, INTERVAL + LATE)
+    assert [end.wire.taken()[:1] for end in ends] == [b"\x89", b"\x89"]
+    assert {str(error) for error in log.tracebacks()} == {"no"}
+    for end in ends:
+        end.protocol.detachProducer()
+        end.wire.arrived(1000)
+    spend(clock, TIMEOUT + LATE)
+    assert [end.wire.endings for end in ends] == [["abort"], ["abort"]]
+    for end in ends:
+        end.lose()
+    for end in ends:
+        end.done()

@@ -11,8 +11,11 @@ from collections.abc import Collection
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from .limits import Limits
+
+_log = Logger()
 
 _ROUNDS: Final = 4
 """Looks in the time of one wait: nobody is pinged or given up more than a quarter of it late."""
@@ -87,7 +90,11 @@ class Keepalive:
         now = self._factory.clock.seconds()
         slept = now - self._due > min(_LATE, self._pause)
         for connection in tuple(self._factory.connections):
-            connection.look(now, slept)
+            try:
+                connection.look(now, slept)
+            except Exception:
+                # Inside a write an application's producer is told to pause, and may raise.
+                _log.failure("a WebSocket connection could not be looked after")
         if self._factory.connections:
             self.start()
 

@@ -55,6 +55,9 @@ class Story:
         passed_over = []
         try:
             for block in self.page.blocks:
+                if block.said("anew"):  # also where the block itself is passed over
+                    self._still_stay()
+                    self.stop()
                 try:
                     for component in block.said("needs"):
                         getattr(components, component)()
@@ -81,9 +84,6 @@ class Story:
             _end(self.staying.pop())
 
     def _run_block(self, block: Block) -> None:
-        if block.said("anew"):
-            self._still_stay()
-            self.stop()
         for command in block.said("first"):
             self._command(block, self._here(command))
         for command in block.said("with"):

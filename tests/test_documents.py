@@ -56,6 +56,7 @@ long one goes on in indented lines::
 ``needs NAME``
     Where ``support.components.NAME()`` does not find it, the block is passed over; when the rest of
     the page has run, its test is skipped and says why, or fails, as that function does.
+    ``page needs NAME``, before whichever block, passes over the whole page.
 ``picture``
     A drawing, not code: only ``text`` and literal blocks can be.
 """
@@ -224,3 +225,30 @@ def test_a_server_stays_and_is_talked_to(tmp_path: Path) -> None:
         ".. test: continues\n\n" + code("python", ">>> seen", "1"),
     ]
     story("\n".join(told), tmp_path)
+
+
+def test_what_stays_ends_also_before_a_block_that_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what follows would meet the servers of the story before."""
+    monkeypatch.setenv("TXHIXIE_REQUIRE", "")
+    monkeypatch.setattr(components, "txws", lambda: missing("txws", "nowhere"))
+    told = [
+        ".. test: stays\n\n" + code("console", "$ python3 -m http.server 8080 -b 127.0.0.1"),
+        ".. test: needs txws\n.. test: anew\n\n" + code("console", "$ false"),
+        code("console", "$ (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null || echo nobody", "nobody"),
+    ]
+    with pytest.raises(pytest.skip.Exception, match="nowhere"):
+        story("\n".join(told), tmp_path)
+
+
+def test_a_page_that_needs_what_is_not_here_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TXHIXIE_REQUIRE", "")
+    monkeypatch.setattr(components, "txws", lambda: missing("txws", "nowhere"))
+    told = (
+        code("console", "$ false") + "\n.. test: page needs txws\n\n" + code("console", "$ false")
+    )
+    with pytest.raises(pytest.skip.Exception, match="nowhere"):
+        story(told, tmp_path)

@@ -39,6 +39,7 @@ from support.connection import (
     until,
     within,
 )
+from support.daemon import free_port
 from support.scene import (
     Act,
     Names,
@@ -46,7 +47,6 @@ from support.scene import (
     agrees,
     agrees_as_hixie_76,
     closes,
-    free_port,
     full_queue,
     resets,
     says,

@@ -38,7 +38,8 @@ from support.connection import (
     until,
     within,
 )
-from support.scene import Names, free_port, says, server, silent
+from support.daemon import free_port
+from support.scene import Names, says, server, silent
 from support.wire import modern_frame
 from test_loopback_modern import gathers
 from txhixie import CleanClose, LateAnswer, Limits, PeerLeft, Refused, TunnelRefused

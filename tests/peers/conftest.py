@@ -25,6 +25,7 @@ from peers.peer import (
     running,
 )
 from support import components
+from support.daemon import free_port
 
 HERE = Path(__file__).parent
 
@@ -108,14 +109,6 @@ def call(request: pytest.FixtureRequest, company: Company) -> Callable[[str], Aw
 @pytest.fixture(name="browse")
 def _browse(tmp_path: Path) -> Browse:
     return browsing(tmp_path)
-
-
-def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts(port: int) -> bool:

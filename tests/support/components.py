@@ -208,6 +208,14 @@ def python27() -> Path | None:
     return None
 
 
+def curl() -> Path:
+    return program("curl", get="tests/peers/install (Debian: curl)")
+
+
+def openssl() -> Path:
+    return program("openssl", get="tests/peers/install (Debian: openssl)")
+
+
 def haproxy() -> Path:
     return program("haproxy", get="tests/peers/install (Debian: haproxy)")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -38,11 +40,20 @@ OPTIONS = (
 """Every option of the daemon."""
 
 
+UNASKED = range(20_000, 32_000)
+"""Ports that nobody is given who asks for none: those are above (32768 in Linux, else 49152)."""
+
+
 def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    A port that nobody has, and that nobody else is likely to get until it is listened on: neither
+    a connection to somewhere nor a test that listens on port 0, of this run or of another.
+    """
+    while True:
+        port = secrets.choice(UNASKED)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def program(name: str) -> str:

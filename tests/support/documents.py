@@ -59,11 +59,12 @@ class NobodyRuns(AssertionError):
 
 @dataclass(frozen=True)
 class Page:
-    """A page's blocks in their order, and the ports it prints."""
+    """A page's blocks in their order, the ports it prints, and the components it all needs."""
 
     path: str
     blocks: tuple[Block, ...]
     ports: tuple[int, ...]
+    needs: tuple[str, ...] = ()
 
 
 def block(path: str, name: str) -> str:
@@ -88,7 +89,7 @@ def read_text(path: str, text: str) -> Page:
     lines = text.split("\n")
     blocks: list[Block] = []
     notes: list[tuple[str, str]] = []
-    ports = [8080]
+    ports, needs = [8080], []
     index = 0
     while index < len(lines):
         line = lines[index]
@@ -97,6 +98,8 @@ def read_text(path: str, text: str) -> Page:
             verb, rest = _note(f"{path}:{index}", words)
             if verb == "ports":
                 ports += map(int, rest.split())
+            elif verb == "page needs":
+                needs += rest.split()
             else:
                 notes.append((verb, rest))
         elif match := re.fullmatch(r"(\s*)\.\. literalinclude:: (\S+)\s*", line):
@@ -113,7 +116,7 @@ def read_text(path: str, text: str) -> Page:
             index += 1
     if notes:
         raise NobodyRuns(f"{path}: no block follows {notes}")
-    return Page(path, tuple(blocks), tuple(ports))
+    return Page(path, tuple(blocks), tuple(ports), tuple(needs))
 
 
 def _paragraph(lines: list[str], index: int, words: list[str]) -> tuple[int, str]:
@@ -124,7 +127,7 @@ def _paragraph(lines: list[str], index: int, words: list[str]) -> tuple[int, str
 
 
 def _note(where: str, words: str) -> tuple[str, str]:
-    for verb in ("ports", *VERBS):
+    for verb in ("ports", "page needs", *VERBS):
         if words == verb or words.startswith(verb + " "):
             return verb, words[len(verb) + 1 :]
     raise NobodyRuns(f"{where}: no such note: {words}")
@@ -158,7 +161,7 @@ def kind(block: Block, page: Page) -> str:
 
     :raises NobodyRuns: for nothing.
     """
-    for component in block.said("needs"):
+    for component in (*page.needs, *block.said("needs")):
         if not hasattr(components, component):
             raise NobodyRuns(f"{block}: support/components.py knows no {component}")
     if shown := block.said("shown from"):

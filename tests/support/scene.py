@@ -118,13 +118,6 @@ async def server(net: Network, act: Act, tls: Any = None) -> tuple[Place, list[R
     return net.places[-1], made
 
 
-def free_port() -> int:
-    """Where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @contextmanager
 def full_queue() -> Iterator[int]:
     """A port whose queue of connections is full: the kernel drops whoever wants one more."""

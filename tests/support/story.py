@@ -52,6 +52,8 @@ class Story:
         Every block, one after the other; what needs a component that is not here is passed over,
         and in the end the test is skipped and says why.
         """
+        for component in self.page.needs:
+            getattr(components, component)()
         passed_over = []
         try:
             for block in self.page.blocks:

@@ -125,7 +125,7 @@ def wsproto() -> Path:
 
 def curl() -> Path:
     """It asks for pages in the guide's transcripts."""
-    return program("curl", get="Debian: curl")
+    return program("curl", get="tests/peers/install (Debian: curl)")
 
 
 def node() -> Path:
@@ -206,10 +206,6 @@ def python27() -> Path | None:
         if prints(candidate, "-c", "import sys; print(sys.version)").startswith("2.7."):
             return candidate
     return None
-
-
-def curl() -> Path:
-    return program("curl", get="tests/peers/install (Debian: curl)")
 
 
 def openssl() -> Path:

@@ -34,7 +34,7 @@ from support.connection import (
 )
 from support.connection import until as eventually
 from support.scene import Names, Nothing, agrees, says, server, silent
-from txhixie import TLSFailed, WebSocketClientEndpoint
+from txhixie import CertificateForAnotherHost, TLSFailed, WebSocketClientEndpoint
 from txhixie.errors import CertificateExpired
 from txhixie.tls import TLSEndpoint, tlsError
 
@@ -189,6 +189,19 @@ async def test_any_protocol_is_connected_once_the_handshake_is_through(net: Netw
     await protocol.ends()
     assert factory.counts == [1, 1]
     assert made[0].data == b"word"
+
+
+@asynchronous
+async def test_no_protocol_is_built_for_another_host(net: Network) -> None:
+    """Not even one that is told at once that it was a mistake."""
+    place, made = await server(net, silent, authority().issue("other.example").options())
+    built: list[Raw] = []
+    factory: Any = Counting(lambda: built.append(Raw()))
+    with pytest.raises(CertificateForAnotherHost):
+        await within(over_tls(place.port).connect(factory))
+    await eventually(lambda: made[0].reason is not None)
+    assert not built
+    assert not made[0].data
 
 
 @asynchronous

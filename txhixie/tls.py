@@ -187,8 +187,11 @@ class _Handshake(Protocol):
         self.complete: Deferred[None] = Deferred()
 
     def handshakeCompleted(self) -> None:
-        """The peer is who it should be."""
-        if not self.complete.called:
+        """
+        The peer is who it should be, unless TLS is ending already: before 26.10, Twisted compares
+        names in OpenSSL's last callback, and tells of the handshake after it has aborted it.
+        """
+        if not self.transport.disconnecting and not self.complete.called:
             self.complete.callback(None)
 
     def giveWay(self, protocol: IProtocol) -> None:

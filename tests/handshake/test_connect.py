@@ -256,6 +256,13 @@ def test_a_refusal_cut_short_is_a_refusal(fields: bytes, sent: bytes) -> None:
     assert (answer.status, answer.body, answer.reusable) == (403, b"hello", False)
 
 
+def test_with_two_ends_of_its_body_a_connection_does_not_stay() -> None:
+    """The chunks count; whoever counts the length reads another next answer than we do."""
+    head = b"HTTP/1.1 407 Who?\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"
+    answer = answered(head + b"2\r\nno\r\n0\r\n\r\n")
+    assert (answer.body, answer.reusable) == (b"no", False)
+
+
 def test_chunks_that_are_none_end_a_refusal() -> None:
     head = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = answered(head + b"nonsense\r\n")

@@ -183,9 +183,13 @@ class AnswerReader:
             return
         self._length, chunked = _body_of(status, fields)
         self._chunks = ChunkedReader() if chunked else None
-        kept = match[1] == b"1" and not any(
+        # Of an answer with both, the two ends of the connection might see different ends (RFC 9112
+        # section 6.3).
+        twofold = chunked and b"content-length" in fields
+        closes = any(
             fields.has_token(name, b"close") for name in (b"connection", b"proxy-connection")
         )
+        kept = match[1] == b"1" and not closes and not twofold
         self._head = _FinalHead(status, tuple(fields.pairs), kept)
 
     def _receive_body(self, data: bytes) -> TunnelAnswer | None:

@@ -59,6 +59,7 @@ FLOORS: Final = {
     "services": 5,
     "console": 5,
     "settings": 5,
+    "complaint": 5,
     "description": 5,
     "configuration": 5,
     "options": 5,

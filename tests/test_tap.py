@@ -272,8 +272,18 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--max-fragments", "x"], r"--max-fragments x: expected a number of fragments"),
         (["--ping-interval", "soon"], r"--ping-interval soon: expected a number of seconds"),
         (["--ping-timeout", "0"], r"--ping-timeout 0: expected more than 0 seconds"),
-        (["--nonsense"], r"--nonsense"),
-        (["word"], r"word: expected options only"),
+        (["--port", "tcp"], r"--port tcp: expected a port number .*: without port$"),
+        (["--port", "ssl:0:privatekey=x"], r": it has no privatekey=$"),
+        (["--serve", "/=tcp:127.0.0.1"], r"such as tcp:HOST:PORT.*: without port$"),
+        (["--serve", "/=http://127.0.0.1"], r"and http: is none; did you mean ws:\?$"),
+        (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
+        (["--origin", "https://example.com/"], r"expected .* without a path, null or \*$"),
+        (["--host", "http://example.com"], r"--host http://example.com: expected a name such as"),
+        (["--host", "*.example.com"], r"expected a name such as example.com"),
+        (["--nonsense"], r"option --nonsense not recognized$"),
+        (["--orgin", "x"], r"option --orgin not recognized; did you mean origin\?$"),
+        (["word"], r"word: expected options only$"),
+        (["--serve", "/=echo", "x=y"], r"x=y: expected options only; a route is one word: --serve"),
     ],
 )
 def test_a_mistake_is_the_last_line_on_stderr(options: list[str], expected: str) -> None:
@@ -292,6 +302,17 @@ def test_a_port_that_is_taken_is_named(daemon: Daemon, runner: str) -> None:
         f"hixie: --port {port}: expected an address to listen on: Address already in use"
     ]
     assert result.returncode == 1
+
+
+def test_a_look_is_had_beside_a_daemon_that_runs(tmp_path: Path) -> None:
+    """``twistd`` asks for its pid file only after the options: the daemon's, in its directory."""
+    (tmp_path / "twistd.pid").write_text(f"{os.getppid()}")
+    command = [program("twistd"), "-n", "hixie", "--check"]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("port              8080\n")
 
 
 def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
+from .complaint import complaint
 from .console import consoleRoot
 from .description import Description
 from .extensions import DEFAULT_EXTENSIONS
@@ -147,14 +148,8 @@ class Daemon:
             description = f"tcp:{port}" if port.isdecimal() else port
             return cast(IStreamServerEndpoint, serverFromString(self._listening, description))
         except Exception as error:
-            # Parsers of endpoint strings raise what they like: ValueError, KeyError, TypeError, and
-            # whatever OpenSSL says of a certificate.
-            what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            name = getattr(error, "filename", None)
-            raise ValueError(
-                "expected a port number or an endpoint description: "
-                f"{what}{f': {name}' if name else ''}"
-            ) from None
+            expected = "a port number or an endpoint description"
+            raise ValueError(complaint(error, expected)) from None
 
 
 def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:

@@ -5,6 +5,7 @@ Nothing here knows what is done with it: that is ``daemon.py``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,12 @@ class Said:
     value: Any
 
 
+_ORIGIN: Final = re.compile(r"[^:/?#\s]+://[^/?#\s]+")
+"""No path, not even ``/``: browsers send none, and it would match nobody."""
+
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
+
+
 def _port(text: str) -> str:
     if text.isdecimal() and int(text) > 65535:
         raise ValueError("expected a number from 0 to 65535")
@@ -42,7 +49,13 @@ def _path(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    if text not in ("*", "null", "file://") and "://" not in text:
+    if text not in ("*", "null", "file://") and not _ORIGIN.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
         raise ValueError
     return text
 
@@ -90,7 +103,7 @@ OPTIONS: Final = (
     ),
     Setting(
         "origin",
-        Kind("scheme://host, scheme://host:port, null or *", _origin),
+        Kind("scheme://host or scheme://host:port without a path, null or *", _origin),
         "An origin whose pages may connect, such as https://example.com, or null for local files, "
         "or * for all. May be repeated.",
         default="pages of the host they connect to",
@@ -98,7 +111,7 @@ OPTIONS: Final = (
     ),
     Setting(
         "host",
-        TEXT,
+        Kind("a name such as example.com, with or without a port", _host),
         "A name this server is known under, with or without a port. May be repeated.",
         default="any",
         repeated=True,

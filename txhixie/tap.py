@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from .configuration import read_configuration
 from .daemon import Daemon
 from .listening import showMistakes
 from .options import COMMANDS, OPTIONS, Said
-from .settings import FLAG, Setting, shown
+from .settings import FLAG, Setting, nearest, shown
 
 
 class Options(usage.Options):
@@ -23,7 +24,6 @@ class Options(usage.Options):
     are made from the table.
 
     :ivar said: by the options' names, what was said of each.
-    :ivar check: whether to look only, and not to run.
     """
 
     synopsis = "Usage: twistd [twistd's options] hixie [options]"
@@ -34,7 +34,6 @@ class Options(usage.Options):
     )
 
     said: dict[str, list[Said]]
-    check = False
 
     def __init__(self) -> None:
         self.said = {}
@@ -50,12 +49,13 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
-            raise SystemExit(f"hixie: {error}") from None
+            raise SystemExit(f"hixie: {error}{_meant(str(error))}") from None
 
     def parseArgs(self, *words: str) -> None:
         """Nothing stands alone."""
         if words:
-            raise usage.UsageError(f"{words[0]}: expected options only")
+            quotes = "; a route is one word: --serve '/=... key=value'" if "=" in words[0] else ""
+            raise usage.UsageError(f"{shown(words[0])}: expected options only{quotes}")
 
     def say(self, setting: Setting, text: str) -> None:
         """
@@ -74,15 +74,30 @@ class Options(usage.Options):
         """
         Read the file; what the command line says of an option replaces all that the file does.
 
+        A look is all there is to it before ``twistd`` asks whether another one runs in this
+        directory: the daemon whose file is to be looked at, as a rule.
+
         :raises UsageError: for a mistake in it.
+        :raises CannotStart: as :func:`makeService`, when a look is all that was asked for.
+        :raises SystemExit: with status 0, after such a look.
         """
         files = self.said.pop("config", ())
-        self.check = bool(self.said.pop("check", ()))
+        check = self.said.pop("check", ())
         for file in files:
             try:
                 self.said = read_configuration(Path(file.value)) | self.said
             except ValueError as error:
                 raise usage.UsageError(str(error)) from None
+        if check:
+            sys.stdout.write(f"{_daemon(self).report()}\n")
+            raise SystemExit(0)
+
+
+def _meant(mistake: str) -> str:
+    """Which option probably was, if that was the mistake; empty if not."""
+    unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
+    known = [setting.name for setting in (*OPTIONS, *COMMANDS)]
+    return nearest(unknown[1], known) if unknown else ""
 
 
 def _option(setting: Setting) -> Callable[..., None]:
@@ -109,13 +124,12 @@ def makeService(options: Options) -> IService:
 
     :raises CannotStart: for what can be spelled and still not be meant: an endpoint description
         that cannot be read, or whose certificate cannot; a service that there is not.
-    :raises SystemExit: with status 0 when all that was asked for is a look.
     """
+    return _daemon(options).service()
+
+
+def _daemon(options: Options) -> Daemon:
     from twisted.internet import reactor
 
     showMistakes()
-    daemon = Daemon(reactor, options.said)
-    if options.check:
-        sys.stdout.write(f"{daemon.report()}\n")
-        raise SystemExit(0)
-    return daemon.service()
+    return Daemon(reactor, options.said)

@@ -22,6 +22,10 @@ SERVICES: Final[tuple[Service, ...]] = (
 """Every service there is. A new one is a file beside this one and a row here."""
 
 
+_PAGES: Final = {"http": "ws", "https": "wss"}
+"""What is typed where a WebSocket server is meant."""
+
+
 def service_for(description: str, services: Iterable[Service] = SERVICES) -> Service:
     """
     The row that is meant by a description, ``SCHEME:REST`` or a bare ``SCHEME``.
@@ -32,7 +36,10 @@ def service_for(description: str, services: Iterable[Service] = SERVICES) -> Ser
     scheme, colon, _ = description.partition(":")
     if scheme and scheme in rows:
         return rows[scheme]
+    if (meant := _PAGES.get(scheme.lower())) in rows:
+        raise ValueError(f"expected a service, and {scheme}: is none; did you mean {meant}:?")
     if colon and "" in rows and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return rows[""]
     known = [name for name in rows if name]
-    raise ValueError(f"expected a service: {', '.join(known)}{nearest(scheme, known)}")
+    other = ", or an endpoint description such as tcp:HOST:PORT" if "" in rows else ""
+    raise ValueError(f"expected a service: {', '.join(known)}{other}{nearest(scheme, known)}")

@@ -13,6 +13,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ..coding import CODINGS
+from ..complaint import complaint
 from ..dialects import named
 from ..gateway.crossings import Crossings
 from ..gateway.stream import Stream
@@ -122,8 +123,8 @@ class StreamService:
 def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     try:
         return clientFromString(reactor, description)  # type: ignore[no-any-return]
-    except Exception as error:  # its parsers raise what they like
-        raise ValueError(
-            f"{description}: expected a client endpoint description, such as tcp:HOST:PORT, "
-            f"tls:HOST:PORT or unix:/PATH: {error or type(error).__name__}"
-        ) from None
+    except Exception as error:
+        expected = (
+            "a client endpoint description, such as tcp:HOST:PORT, tls:HOST:PORT or unix:/PATH"
+        )
+        raise ValueError(f"{description}: {complaint(error, expected)}") from None

@@ -227,6 +227,19 @@ def test_the_eight_bytes_may_come_once_the_head_has_been_seen(front: Front) -> N
         talk(peer, "hixie-76")
 
 
+@pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75"])
+def test_only_haproxy_leaves_an_answer_as_the_oldest_clients_want_it(
+    nginx: Front, haproxy: Front, dialect: str
+) -> None:
+    """nginx's own fields come before ours, whatever it is told: docs/deployment.rst says so."""
+    begun = (
+        b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade"
+    )
+    with nginx.connect() as there, haproxy.connect() as here:
+        assert b"\r\nServer: nginx" in shake_hands(there, dialect, "/echo")[: len(begun)]
+        assert shake_hands(here, dialect, "/echo").startswith(begun)
+
+
 def test_the_end_gets_through(front: Front) -> None:
     with front.connect() as peer:
         shake_hands(peer, "hixie-76", "/echo")

@@ -444,7 +444,10 @@ def test_every_option_is_explained_in_the_guide(command: str) -> None:
             ("--dialect", "hixie-76", "--protocol", "a", "--protocol", "b", "ws://127.0.0.1/"),
             "subprotocol",
         ),
-        (("--onc", "a", "ws://127.0.0.1/"), "unrecognized arguments: --onc"),
+        (("--onc", "a", "ws://127.0.0.1/"), "unrecognized arguments: --onc; did you mean once?"),
+        (("--pass=s3cret", "ws://me:s3cret@127.0.0.1/"), "unrecognized arguments: --pass; txhixie"),
+        (("ws://127.0.0.1/", "ws://me:s3cret@b/"), "connect: expected nothing after the URL; "),
+        (("--proxy", "http://me:s3cret#@a", "ws://127.0.0.1/"), "password are percent-encoded"),
     ],
 )
 def test_what_cannot_be_meant_is_2(words: tuple[str, ...], line: str) -> None:
@@ -464,6 +467,22 @@ def test_nobody_there_is_1() -> None:
     ran = run("connect", "ws://127.0.0.1:2/")
     assert (ran.status, ran.output) == (1, b"")
     assert ran.line == "txhixie: no connection to 127.0.0.1, port 2: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "line"),
+    [
+        (("--proxy", "http://127.0.0.1:2"), {}, "no way to the proxy: no connection to 127.0.0.1"),
+        ((), {"http_proxy": "127.0.0.1:2"}, "no way to the proxy that the environment names: no c"),
+        (("--proxy", "nobody.invalid"), {}, "no way to the proxy: no address is known for nobody"),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(
+    words: tuple[str, ...], variables: dict[str, str], line: str
+) -> None:
+    ran = run("connect", *words, "ws://example.com/", env=environment(**variables))
+    assert ran.status == 1
+    assert ran.line.startswith(f"txhixie: {line}")
 
 
 def test_an_abnormal_end_is_1() -> None:

@@ -106,13 +106,21 @@ def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
     assert words.startswith("TLSv1.3, ")
     assert "; localhost, for localhost, 127.0.0.1; by the tests' authority, until " in words
     assert words.endswith("(89 days left)")
-    assert said.advice == [f"It works: txhixie connect {url}"]
+    assert said.advice == [f"It works: txhixie connect --cacert {trusted} --proxy ... {url}"]
 
 
 def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
     said = report("--dialect", "hixie-76", url)
     assert (said.status, said.marks) == (0, {**EVERY, "round trip": "--"})
     assert said.advice == [f"It works: txhixie connect --dialect hixie-76 {url}"]
+
+
+def test_what_works_is_said_with_what_it_takes_and_no_credentials(url: str) -> None:
+    origin = url.replace("ws:", "http:").removesuffix("/")
+    hidden = ("--header", "Cookie: s3cret", "--protocol", "s3cret", "--proxy", "")
+    said = report(*hidden, "-k", "--lenient", "--origin", origin, url)
+    options = f"--origin {origin} --proxy '' --protocol ... --header ... --lenient --insecure"
+    assert said.advice == [f"It works: txhixie connect {options} {url}"]
 
 
 def test_credentials_are_not_repeated(url: str) -> None:

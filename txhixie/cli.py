@@ -15,6 +15,7 @@ from .commands import connect, doctor
 from .commands.interruption import Interruption
 from .commands.standard import openAll, say
 from .commands.status import Status, lineOf, statusOf
+from .settings import nearest
 
 
 class _Parser(ArgumentParser):
@@ -24,6 +25,16 @@ class _Parser(ArgumentParser):
         """End, with the status for it."""
         say(f"{self.prog}: {message}; {self.prog} --help says more")
         sys.exit(Status.USAGE)
+
+    def surplus(self, words: Sequence[str]) -> NoReturn:
+        """End for what is no option of this one. Only names are repeated: a word may be a URL with
+        a password, or the value of a header."""
+        names = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not names:
+            self.error("expected nothing after the URL")
+        known = [option.lstrip("-") for option in self._option_string_actions]
+        meant = nearest(names[0].lstrip("-"), known)
+        self.error(f"unrecognized arguments: {' '.join(names)}{meant}")
 
 
 class _Row(NamedTuple):
@@ -79,7 +90,7 @@ def _parser() -> ArgumentParser:
             allow_abbrev=False,
         )
         row.module.options(one)
-        one.set_defaults(run=row.module.run)
+        one.set_defaults(run=row.module.run, parser=one)
     return parser
 
 
@@ -91,7 +102,9 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """
     openAll()
     try:
-        said = _parser().parse_args(words)
+        said, surplus = _parser().parse_known_args(words)
+        if surplus:
+            said.parser.surplus(surplus)
         react(_run, (said,))
     except KeyboardInterrupt:  # before the reactor has heard of signals
         sys.exit(130)

@@ -58,7 +58,9 @@ def parse_proxy(url: str) -> Proxy:
         host, port = bare_host(split.hostname or ""), split.port
     except ValueError:
         # Their text may repeat what was taken for a host or a port, and was half a password.
-        raise ValueError("host or port: missing, or not to be read") from None
+        raise ValueError(
+            "host or port: missing, or not to be read; name and password are percent-encoded"
+        ) from None
     if port == 0:
         raise ValueError("port: not a number from 1 to 65535")
     return Proxy(scheme == "https", host, port or _USUAL_PORTS[scheme], _credentials(split))

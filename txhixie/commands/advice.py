@@ -50,8 +50,9 @@ def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterato
     yield from _certificate_advice(examination, stages)
     yield from _address_advice(stages)
     if asked is not None and asked.works and not broken:
-        option = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
-        yield f"It works: txhixie connect{option} {examination.destination.shown}"
+        dialect = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
+        destination = examination.destination
+        yield f"It works: txhixie connect{dialect}{destination.options} {destination.shown}"
 
 
 def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:

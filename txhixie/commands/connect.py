@@ -53,7 +53,8 @@ async def run(reactor: Any, said: Namespace) -> None:
         endpoint = destination.endpoint(way, binary=said.binary)
     talk = await _talk(reactor, said)
     application = Echo() if said.echo else ChannelApplication()
-    channel = Channel(await endpoint.connectApplication(application))
+    with destination.reached():
+        channel = Channel(await endpoint.connectApplication(application))
     try:
         await talk(channel)
     finally:

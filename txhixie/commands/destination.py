@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +14,14 @@ from twisted.internet.ssl import PrivateCertificate
 from ..client import ClientOptions
 from ..dialects import DIALECTS
 from ..endpoints import WebSocketClientEndpoint
-from ..errors import CannotCarry
+from ..errors import CannotCarry, NameNotFound, NotConnected
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import Proxy
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import parse_url, without_credentials
-from .status import CommandFailed, Status
+from .status import CommandFailed, Status, lineOf, statusOf
 from .unverified import UnverifiedTLS
 
 _MOST_MESSAGE: Final = 16 * 1024 * 1024
@@ -119,6 +120,39 @@ class Destination:
             contextFactory,
             **more,
         )
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """
+        Where there is a proxy, that is all we look up and connect to ourselves.
+
+        :raises CommandFailed: instead of an error that names it, and not the server.
+        """
+        try:
+            yield
+        except (NameNotFound, NotConnected) as error:
+            if self.proxy is None:
+                raise
+            which = " that the environment names" if self._said.proxy is None else ""
+            line = f"no way to the proxy{which}: {lineOf(error)}"
+            raise CommandFailed(statusOf(error), line) from error
+
+    @property
+    def options(self) -> str:
+        """What was said besides dialect and URL, as it can be said again, with a blank before each
+        word. What may be a credential is three dots."""
+        said = self._said
+        words = [("--origin", said.origin), ("--cacert", said.cacert), ("--cert", said.cert)]
+        words += [("--key", said.key), ("--proxy", said.proxy and "...")]
+        words += [("--protocol", "...") for _ in said.protocol]
+        words += [("--header", "...") for _ in said.header]
+        flags = {
+            "--lenient": said.lenient,
+            "--insecure": said.insecure,
+            "--any-port": said.any_port,
+        }
+        values = [f" {name} {shlex.quote(value)}" for name, value in words if value is not None]
+        return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])
 
     def unverified(self, tellsWhoWeAre: bool) -> UnverifiedTLS:
         """TLS with whoever answers."""

@@ -160,6 +160,19 @@ def test_the_house_has_all_its_pure_floors() -> None:
     assert "__init__" in there
 
 
+def test_the_guides_picture_shows_everything_on_its_floor() -> None:
+    guide = (HOUSE.parent / "docs" / "house.rst").read_text("utf-8")
+    shown: dict[str, int] = {}
+    number = 5
+    for line in guide.partition("::\n\n")[2].partition("\nFloors")[0].splitlines():
+        if "I/O begins" in line or not line.strip():
+            continue
+        number = int(line[4]) if line[4:5].isdigit() else number
+        shown |= dict.fromkeys(line[7:43].replace("/", " ").split(), number)
+    there = {Path(module).parts[0].removesuffix(".py") for module in MODULES}
+    assert shown == {name: floor(name) for name in there - {"__init__", "__main__"}}
+
+
 @every_module
 def test_imports_go_down_or_sideways(module: str) -> None:
     """Nobody knows who lives above."""

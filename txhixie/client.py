@@ -19,8 +19,9 @@ from .factory import HixieFactory
 from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
+from .messagetransport import ignore
 from .opening import ClientOpening
-from .protocol import HixieProtocol, ignore
+from .protocol import HixieProtocol
 from .wire.entropy import random_bytes
 from .wire.frame import Side
 from .wire.head import END, Head

@@ -11,26 +11,25 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .conversation import Conversation
 from .dialects import Dialect, named
-from .errors import NotOpen
 from .extensions.extension import Transform
 from .factory import HixieFactory
 from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .keepalive import leaveToKernel, payload
 from .lifecycle import Ended
+from .messagetransport import MessageTransport, ignore
 from .outflow import Outflow
 from .sender import FULL_READ
 from .wire.frame import BINARY, PING, TEXT, CloseCode
 
 
-class HixieProtocol(Protocol):
+class HixieProtocol(MessageTransport, Protocol):
     """
     One WebSocket connection. It is the transport of its application
     (:class:`txhixie.interfaces.WebSocketTransport`).
@@ -53,14 +52,8 @@ class HixieProtocol(Protocol):
     __slots__ = (
         "_application",
         "_asked",
-        "_conversation",
         "_delivering",
-        "_left",
-        "_lost",
-        "_outflow",
-        "_paused",
         "_pinged",
-        "_receive",
         "agreement",
         "began",
         "connected",
@@ -320,125 +313,3 @@ class HixieProtocol(Protocol):
         self._receive = ignore
         self._outflow.deadline(self.factory.limits.close_timeout)
         self._outflow.drop()
-
-    def _listen(self) -> None:
-        """Undo a pause: the peer's close has to be seen."""
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
-
-    # The application's transport.
-
-    @property
-    def isOpen(self) -> bool:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.isOpen`."""
-        return self._conversation is not None and self._conversation.ended is None
-
-    @property
-    def full(self) -> bool:
-        """Whether more is waiting to be sent than the transport likes to hold."""
-        return self._outflow.full
-
-    @property
-    def unsent(self) -> int:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
-        return self._outflow.unsent
-
-    def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
-        if self._conversation is None:
-            raise NotOpen("the handshake is not through")
-        self._conversation.send_text(text, compress)
-
-    def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.sendBytesMessage`."""
-        if self._conversation is None:
-            raise NotOpen("the handshake is not through")
-        self._conversation.send_bytes(data, compress)
-
-    def ping(self, payload: bytes = b"") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.ping`."""
-        if self._conversation is None:
-            raise NotOpen("the handshake is not through")
-        self._conversation.ping(payload)
-
-    def pong(self, payload: bytes) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.pong`."""
-        if self._conversation is None:
-            raise NotOpen("the handshake is not through")
-        self._conversation.pong(payload)
-
-    def loseConnection(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.loseConnection`."""
-        if self._conversation is None:
-            self._leave()
-            return
-        self._conversation.close(code, reason)
-        self._listen()
-        self._deliver()
-
-    def failConnection(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.failConnection`."""
-        if self._conversation is None:
-            self.abortConnection()
-            return
-        self._conversation.fail_here(reason, code)
-        self._listen()
-
-    def abortConnection(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
-        self._left = True
-        self._receive = ignore
-        if self._conversation is not None:
-            self._conversation.abort()
-        self._outflow.abort()
-
-    def attachProducer(self, producer: IPushProducer) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
-        self._outflow.attach(producer)
-
-    def detachProducer(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.detachProducer`."""
-        self._outflow.detach()
-
-    def pauseProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
-        if self._paused or self._lost:
-            return
-        if self._conversation is None:
-            self._paused = self._receive is not ignore  # the handshake goes on
-        elif self._conversation.ended is None:
-            self._paused = True
-            self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.resumeProducing`."""
-        if not self._paused:
-            return
-        self._paused = False
-        if self._conversation is None:
-            return
-        holds = self._outflow.hold()
-        try:
-            self._deliver()
-        finally:
-            if holds:
-                self._outflow.release()
-        if not self._paused:
-            self.transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.stopProducing`."""
-        self.loseConnection()
-
-    def getPeer(self) -> IAddress:
-        """Where the other end is."""
-        return self.transport.getPeer()  # type: ignore[no-any-return]
-
-    def getHost(self) -> IAddress:
-        """Where this end is."""
-        return self.transport.getHost()  # type: ignore[no-any-return]
-
-
-def ignore(data: bytes) -> None:
-    """Nobody is left whom these bytes concern."""

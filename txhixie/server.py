@@ -21,8 +21,9 @@ from .extensions.extension import accept
 from .forwarded import Forwarded
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision
+from .messagetransport import ignore
 from .opening import Elsewhere, ServerOpening
-from .protocol import HixieProtocol, ignore
+from .protocol import HixieProtocol
 from .wire.frame import Side
 
 if TYPE_CHECKING:

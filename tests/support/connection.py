@@ -455,6 +455,13 @@ class ClientEnd(End):
         return "\r\n".join([*lines, *more, "", ""]).encode("latin-1")
 
 
+def closed(application: Recorder) -> Any:
+    """How it was told that it is over, which was the last thing it was told."""
+    assert application.told.count("lost") == 1
+    assert application.told[-1] == "lost"
+    return application.lost
+
+
 def opened(
     dialect: str, application: Recorder | None = None, side: str = Side.SERVER, **options: Any
 ) -> tuple[Any, Recorder]:

@@ -52,6 +52,9 @@ async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -
     assert isinstance(caught.value.__cause__, SSL.Error)
     await until(lambda: clients.made[0].told == ["started", "lost"])
     await until(lambda: not place.factory.connections)
+    [line] = log.lines()
+    assert line.startswith("127.0.0.1:")
+    assert line.endswith(" ended without TLS: tlsv1 alert unknown ca")
 
 
 @asynchronous
@@ -62,6 +65,20 @@ async def test_who_speaks_in_clear_to_a_TLS_port_gets_no_answer(net: Network, lo
     await until(lambda: raw.reason is not None)
     assert b"HTTP" not in raw.data
     await until(lambda: not place.factory.connections)
+    assert log.lines()[0].endswith(" ended without TLS: http request")
+
+
+@asynchronous
+async def test_who_goes_before_he_has_said_anything_is_no_line_in_the_log(
+    net: Network, log: Log
+) -> None:
+    """Health checks do, every two seconds."""
+    place = await net.serve(Applications(), "tls")
+    raw = await net.raw(Place("tcp", place.listening, "", place.factory))
+    await until(lambda: place.factory.connections)
+    raw.transport.loseConnection()
+    await until(lambda: not place.factory.connections)
+    assert log.lines() == []
 
 
 @asynchronous

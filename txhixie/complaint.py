@@ -1,6 +1,6 @@
-"""What a parser of somebody else's raises at an operator's words, as a line for him.
+"""What others' code raises at an operator's words, or at a peer's, in a line for the operator.
 
-Those of Twisted's endpoint descriptions raise whatever befalls them: the ``TypeError`` of a call
+Parsers of Twisted's endpoint descriptions raise whatever befalls them: the ``TypeError`` of a call
 with a keyword too many, an ``OSError``, what OpenSSL says of a file that holds no key.
 """
 
@@ -22,7 +22,7 @@ def complaint(error: Exception, expected: str) -> str:
     if isinstance(error, OSError):
         name = f": {error.filename}" if error.filename else ""
         return f"expected a file that can be read: {error.strerror or error}{name}"
-    if (reasons := _reasons(error)) is not None:
+    if (reasons := reasons_of(error)) is not None:
         return f"expected a certificate and its key, in PEM: {reasons}"
     return f"expected {expected}: {_words(error)}"
 
@@ -38,9 +38,13 @@ def _words(error: Exception) -> str:
     return "it takes fewer parts" if "positional" in text else text
 
 
-def _reasons(error: Exception) -> str | None:
-    """OpenSSL's own: its errors hold a list of library, function and reason."""
-    held = error.args[0] if error.args else None
+def reasons_of(error: BaseException | None) -> str | None:
+    """
+    OpenSSL's own words: its errors hold a list of library, function and reason each.
+
+    :return: ``None`` if it is not one of these.
+    """
+    held = error.args[0] if error is not None and error.args else None
     if not isinstance(held, list):
         return None
     return ", ".join(str(entry[-1]) for entry in held) or "nothing of the kind"

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
+from .complaint import reasons_of
 from .conversation import Conversation
 from .handshake.offer import Agreement, Offer, Refusal
 from .lifecycle import Ended
@@ -98,6 +99,11 @@ class Journal:
             if offer is not None
             else "",
         )
+
+    def unsecured(self, peer: IAddress, error: BaseException | None) -> None:
+        """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
+        if reasons := reasons_of(error):
+            self._log.info("{peer} ended without TLS: {why}", peer=shownAddress(peer), why=reasons)
 
     def ended(self, protocol: Subject, ended: Ended, conversation: Conversation | None) -> None:
         """A connection has ended, whose application had been told of it."""

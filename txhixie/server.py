@@ -254,6 +254,7 @@ class HixieServerProtocol(HixieProtocol):
             self._log.failure("the application could not cancel what nobody waits for any more")
 
     def _lostOpening(self, reason: Failure) -> None:
+        self.factory.journal.unsecured(self.getPeer(), reason.value)
         if self._application is not None:
             super()._lostOpening(reason)
 

@@ -303,6 +303,33 @@ def test_haproxy_finds_it_healthy_and_says_nothing_of_that(haproxy: Front) -> No
     assert "Traceback" not in haproxy.log
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_a_device_with_the_TLS_of_its_time_gets_through_haproxy(tmp_path: Path) -> None:
+    front, behind = free_port(), free_port()
+    pems = write_certificate(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(path.read_bytes() for path in pems.values()))
+    configuration = written(tmp_path, "hixie-old.toml", {"8082": behind})
+    rules = written(
+        tmp_path,
+        "haproxy-old.cfg",
+        {":8444": f"127.0.0.1:{front}", ":8082": f":{behind}", "/etc/ssl/private/both.pem": both},
+    )
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with (
+        running(daemon(configuration), [behind], tmp_path),
+        running([components.haproxy(), "-db", "-f", rules], [front], tmp_path),
+        socket.create_connection(("127.0.0.1", front), PATIENCE) as wire,
+        context.wrap_socket(wire, server_hostname="localhost") as peer,
+    ):
+        assert peer.version() == "TLSv1"
+        head = shake_hands(peer, "hixie-76", "/television")
+        assert b"Sec-WebSocket-Location: wss://localhost/television\r\n" in head
+        talk(peer, "hixie-76")
+
+
 def test_who_goes_around_haproxy_is_not_served(haproxy: Front) -> None:
     with socket.create_connection(("127.0.0.1", haproxy.behind), PATIENCE) as peer:
         peer.sendall(whole_request("hixie-76"))

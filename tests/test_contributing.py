@@ -38,6 +38,13 @@ def test_one_command_is_all_that_ci_runs() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def test_the_guide_is_built_as_ci_builds_it() -> None:
+    (command,) = commands("guide")
+    ours = {*shlex.split(command)}
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert any(ours <= {*step.split()} for step in steps)
+
+
 @pytest.mark.parametrize(
     ("name", "at_least"), [("matrix", [300]), ("peers", [100, 50])], ids=["matrix", "peers"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from support.connection import (
     body_of,
     whole_request,
 )
+from support.documents import ROOT
 from txhixie import Accepted, Limits, Refusal
 from txhixie.journal import shown, shownAddress
 
@@ -154,3 +156,15 @@ def test_a_refusal_that_has_its_line_gets_no_other(log: Log) -> None:
         assert body_of(end.wire.written) == b"no\xff\n"
     assert len(log.lines()) == 1
     assert "refused with 502: no\\ufffd" in log.lines()[0]
+
+
+def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
+    guide = (
+        (ROOT / "docs" / "deployment.rst").read_text("utf-8").partition("What the log says\n")[2]
+    )
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "txhixie").rglob("*.py"))
+    lines = re.findall(r"(?m)^``((?:refused|ended|backend) .*)``$", guide)
+    assert len(lines) == 9
+    for line in lines:
+        words = re.sub(r"^(refused with \d+|ended with \d+ by peer|backend)", "", line)
+        assert words.strip(": .,").removesuffix("0 received") in sources, line

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from support.components import python_with
+from support.documents import block
 
 HERE = Path(__file__).parent
 PROGRAM = (HERE / "program.py").read_text(encoding="utf-8")
 WAYS = (HERE / "ways.py").read_text(encoding="utf-8")
 
-CONFIGURATION = """
-[mypy]
-strict = true
-plugins = mypy_zope:plugin
-untyped_calls_exclude = twisted
-"""
+GUIDE = "docs/server.rst"
+CONFIGURATION = block(GUIDE, "mypy.ini")
 """What Twisted itself makes necessary: interfaces of Zope's, and functions without annotations."""
 
 
@@ -34,7 +31,9 @@ def check(program: str, directory: Path) -> str:
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("program", [PROGRAM, WAYS], ids=["program", "ways"])
+@pytest.mark.parametrize(
+    "program", [PROGRAM, WAYS, block(GUIDE, "typed.py")], ids=["program", "ways", "guide"]
+)
 def test_a_users_program_is_clean_under_strict(program: str, tmp_path: Path) -> None:
     assert check(program, tmp_path) == ""
 

@@ -217,3 +217,12 @@ def test_an_application_may_close_the_others_when_one_is_lost() -> None:
 def test_each_connection_has_a_protocol_of_its_own() -> None:
     factory = HixieServerFactory(Applications(), clock=Clock())
     assert factory.buildProtocol(None) is not factory.buildProtocol(None)
+
+
+def test_applications_that_can_build_nothing_are_found_before_a_client_is() -> None:
+    async def conversation(channel: object) -> None:
+        pass
+
+    for wrong in (conversation, Recorder):
+        with pytest.raises(TypeError, match="has not; a coroutine function goes into serve"):
+            HixieServerFactory(wrong)  # type: ignore[arg-type]  # the mistake

@@ -162,7 +162,11 @@ class Channel:
         :raises TypeError: for anything but ``str``, ``bytes``, ``bytearray`` and ``memoryview``.
         """
         if not isinstance(message, (str, bytes)):
-            message = bytes(memoryview(message))
+            try:
+                message = bytes(memoryview(message))
+            except TypeError:
+                kind = type(message).__name__
+                raise TypeError(f"a message is str or bytes, not {kind}") from None
         return self._application.outbox.put(message)
 
     def ping(self) -> Deferred[None]:

@@ -91,7 +91,14 @@ class HixieServerFactory(HixieFactory):
             What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
         :raises ValueError: for a dialect there is not, and for an address that is none.
+        :raises TypeError: for applications without ``buildProtocol``: a coroutine function that was
+            not given to :func:`txhixie.serve` would refuse its first client with 500.
         """
+        if not hasattr(applications, "buildProtocol"):
+            raise TypeError(
+                f"applications have buildProtocol(offer), and {applications!r} has not; "
+                "a coroutine function goes into serve(...)"
+            )
         super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
         self.applications = applications
         self.dialects: tuple[Dialect, ...] = (

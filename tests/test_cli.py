@@ -428,7 +428,7 @@ def test_every_option_is_explained_in_the_guide(command: str) -> None:
         (("http://127.0.0.1/",), "scheme: a WebSocket URL begins with ws: or wss:"),
         (("ws://:80/",), "host: missing, or no host name"),
         (("ws://me:s3cret@127.0.0.1:70000/",), "port: not a number from 1 to 65535"),
-        (("ws://127.0.0.1:25/",), "port: 25 is another protocol's"),
+        (("ws://127.0.0.1:25/",), "port: 25 is another protocol's; --any-port if it is meant"),
         (("--dialect", "hixie-77", "ws://127.0.0.1/"), "invalid choice: 'hixie-77'"),
         (("--timeout", "0", "ws://127.0.0.1/"), "expected seconds, more than 0"),
         (("--header", "s3cret", "ws://127.0.0.1/"), "expected 'NAME: VALUE'"),

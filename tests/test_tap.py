@@ -330,9 +330,16 @@ def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_pat
     assert not (tmp_path / "pid").exists()
 
 
+def test_the_version_is_ours_and_twisteds() -> None:
+    result = run_hixie("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(r"txhixie \d+\.\d+\.\d+, Twisted \d+\.\d+\.\d+\n", result.stdout)
+
+
 def test_the_help_names_every_option() -> None:
     result = run_hixie("--help")
     assert result.returncode == 0
+    assert result.stdout.startswith("Usage: twistd [options] hixie [options]\n")
     for option in OPTIONS:
         assert option in result.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Options(usage.Options):
     :ivar said: by the options' names, what was said of each.
     """
 
-    synopsis = "Usage: twistd [twistd's options] hixie [options]"
+    synopsis = "[options]"
     longdesc = (
         "A WebSocket server and gateway for every dialect that shipped. Without --serve every path "
         "echoes: text as text, binary as binary; GET / shows a console page to try it with, /2009 "
@@ -50,6 +51,11 @@ class Options(usage.Options):
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
             raise SystemExit(f"hixie: {error}{_meant(str(error))}") from None
+
+    def opt_version(self) -> None:
+        """Display the versions of txhixie and Twisted and exit."""
+        sys.stdout.write(f"txhixie {version('txhixie')}, Twisted {version('twisted')}\n")
+        raise SystemExit(0)
 
     def parseArgs(self, *words: str) -> None:
         """Nothing stands alone."""

@@ -20,7 +20,7 @@ from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import Proxy
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
-from ..wire.url import parse_url, without_credentials
+from ..wire.url import BAD_PORTS, parse_url, without_credentials
 from .status import CommandFailed, Status, lineOf, statusOf
 from .unverified import UnverifiedTLS
 
@@ -179,7 +179,10 @@ class Destination:
             "lenient": said.lenient,
             **more,  # type: ignore[typeddict-item]
         }
-        return WebSocketClientEndpoint.by(way, said.url, anyPort=said.any_port, **options)
+        if self.parsed.port in BAD_PORTS and not said.any_port:
+            port = self.parsed.port
+            raise ValueError(f"port: {port} is another protocol's; --any-port if it is meant")
+        return WebSocketClientEndpoint.by(way, said.url, anyPort=True, **options)
 
 
 @contextmanager

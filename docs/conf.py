@@ -20,7 +20,12 @@ exclude_patterns = ["_build"]
 nitpicky = True
 
 html_theme = "alabaster"
-html_theme_options = {"description": "WebSocket for Twisted, in every dialect that shipped"}
+html_theme_options = {
+    "description": "WebSocket for Twisted, in every dialect that shipped",
+    # Lines of code have 100 columns.
+    "page_width": "1240px",
+    "body_max_width": "980px",
+}
 
 
 def setup(app: Sphinx) -> None:

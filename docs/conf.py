@@ -19,6 +19,8 @@ extensions = ["sphinx.ext.intersphinx"]
 exclude_patterns = ["_build"]
 nitpicky = True
 
+highlight_language = "none"  # a block that is code says which
+
 html_theme = "alabaster"
 html_theme_options = {
     "description": "WebSocket for Twisted, in every dialect that shipped",

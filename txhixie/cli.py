@@ -14,7 +14,7 @@ from twisted.internet.task import react
 from .commands import connect, doctor
 from .commands.interruption import Interruption
 from .commands.standard import openAll, say
-from .commands.status import Status, lineOf, statusOf
+from .commands.status import Status, line_of, status_of
 from .settings import nearest
 
 
@@ -124,8 +124,8 @@ async def _ended(running: Deferred[None], interruption: Interruption) -> None:
         pass
     except Exception as error:
         if interruption.number is None:
-            if line := lineOf(error):
+            if line := line_of(error):
                 say(f"txhixie: {line}")
-            raise SystemExit(statusOf(error)) from None
+            raise SystemExit(status_of(error)) from None
     if interruption.number is not None:
         raise SystemExit(128 + interruption.number)

@@ -19,10 +19,11 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
-from .errors import HixieError, NameNotFound, NotConnected, PeerLeft
+from .errors import HixieError, NameNotFound, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .proxies import Proxy
+from .stage import notConnected
 from .tls import tlsError
 from .way import Way
 from .wire.url import BAD_PORTS, parse_url
@@ -221,7 +222,7 @@ def _typed(failure: Failure) -> Failure:
     if isinstance(error, DNSLookupError):
         ours = NameNotFound(str(error))
     elif isinstance(error, ConnectError):
-        ours = NotConnected("no connection to the server")
+        ours = notConnected("the server", error)
     elif isinstance(error, PeerLeft):
         # TLS 1.3 servers judge a client's certificate after the client's handshake is through.
         error = error.__cause__

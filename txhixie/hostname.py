@@ -23,9 +23,9 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from .errors import LateAnswer, NameNotFound, NotConnected
+from .errors import LateAnswer, NameNotFound
 from .limits import Limits
-from .stage import bounded
+from .stage import bounded, notConnected
 
 
 @implementer(IStreamClientEndpoint)
@@ -90,7 +90,7 @@ class NamedHostEndpoint:
         except AttemptTimedOut as error:
             raise LateAnswer("tcp", patience) from error
         except ConnectError as error:
-            raise NotConnected(f"no connection to {self._host}, port {self._port}") from error
+            raise notConnected(f"{self._host}, port {self._port}", error) from error
 
 
 Address = IPv4Address | IPv6Address

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from .errors import LateAnswer
+from .errors import LateAnswer, NotConnected
 
 T = TypeVar("T")
 
@@ -52,3 +53,22 @@ def bounded(deferred: Deferred[T], stage: str, seconds: float, clock: IReactorTi
     return staged(deferred, stage).addTimeout(
         seconds, clock, lambda _, seconds: Failure(LateAnswer(stage, seconds))
     )
+
+
+def notConnected(where: str, error: ConnectError) -> NotConnected:
+    """
+    There is no TCP connection, in words.
+
+    :param where: to what.
+    :param error: Twisted's, which becomes the cause.
+    """
+    ours = NotConnected(": ".join(filter(None, (f"no connection to {where}", systemWords(error)))))
+    ours.__cause__ = error
+    return ours
+
+
+def systemWords(error: Exception) -> str:
+    """What the operating system has said; empty if it was not asked. Twisted's errors say it with a
+    number and a name around it."""
+    number = getattr(error, "osError", None)
+    return os.strerror(number) if isinstance(number, int) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from txhixie import errors
-from txhixie.commands.status import CommandFailed, Status, lineOf, statusOf
+from txhixie.commands.status import CommandFailed, Status, line_of, status_of
 from txhixie.interfaces import AbruptClose
 from txhixie.lifecycle import Ended
 
@@ -31,8 +31,8 @@ from txhixie.lifecycle import Ended
     ],
 )
 def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
-    assert statusOf(error) == status
-    assert len(lineOf(error).splitlines()) == 1
+    assert status_of(error) == status
+    assert len(line_of(error).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
     ],
 )
 def test_a_strangers_words_stay_in_their_line(error: Exception) -> None:
-    assert lineOf(error).isascii()
-    assert lineOf(error).isprintable()
+    assert line_of(error).isascii()
+    assert line_of(error).isprintable()
 
 
 def test_what_nobody_expected_says_where_it_came_from() -> None:
     with pytest.raises(KeyError) as caught:
         raise KeyError("x")
-    line = lineOf(caught.value)
+    line = line_of(caught.value)
     assert line.startswith("this is a defect of ours: KeyError: 'x', in test_status.py, line ")
-    assert statusOf(KeyError("x")) == Status.FAILED
+    assert status_of(KeyError("x")) == Status.FAILED

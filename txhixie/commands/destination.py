@@ -21,7 +21,7 @@ from ..proxies import Proxy
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import BAD_PORTS, parse_url, without_credentials
-from .status import CommandFailed, Status, lineOf, statusOf
+from .status import CommandFailed, Status, line_of, status_of
 from .unverified import UnverifiedTLS
 
 _MOST_MESSAGE: Final = 16 * 1024 * 1024
@@ -134,8 +134,8 @@ class Destination:
             if self.proxy is None:
                 raise
             which = " that the environment names" if self._said.proxy is None else ""
-            line = f"no way to the proxy{which}: {lineOf(error)}"
-            raise CommandFailed(statusOf(error), line) from error
+            line = f"no way to the proxy{which}: {line_of(error)}"
+            raise CommandFailed(status_of(error), line) from error
 
     @property
     def options(self) -> str:

@@ -10,7 +10,7 @@ from .advice import advice_for
 from .destination import Destination, addOptions, meant
 from .examination import Examination, Finding
 from .standard import StandardOutput
-from .status import CommandFailed, Status, statusOf
+from .status import CommandFailed, Status, status_of
 
 _MARKS: Final = {True: "ok", False: "NO", None: "--"}
 _PATIENCE: Final = 5.0
@@ -62,5 +62,5 @@ def _status(examination: Examination, findings: list[Finding]) -> int:
     needed = ("lookup", "tcp", "proxy", "tls", examination.dialect)
     for finding in findings:
         if finding.stage in needed and not finding.works:
-            return statusOf(finding.error) if finding.error is not None else Status.FAILED
+            return status_of(finding.error) if finding.error is not None else Status.FAILED
     return Status.DONE

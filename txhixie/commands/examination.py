@@ -24,7 +24,7 @@ from ..httpconnect import proxyEndpoint
 from ..stage import bounded
 from .chain import Link, chain_of
 from .destination import Destination
-from .status import lineOf
+from .status import line_of
 
 _MOST_ADDRESSES = 4
 
@@ -121,7 +121,7 @@ class Examination:
                 await self._looked(endpoint)
             except HixieError as error:
                 errors.append(error)
-                lines.append(lineOf(error))
+                lines.append(line_of(error))
             else:
                 lines.append(f"{address}, port {port}{watch()}")
         works = len(errors) < len(lines)
@@ -153,7 +153,7 @@ class Examination:
         try:
             look = await self._looked(self._way.to(self.destination.parsed))
         except TLSFailed as error:
-            return Finding("tls", False, (lineOf(error), *await self._shown()), error, self._chain)
+            return Finding("tls", False, (line_of(error), *await self._shown()), error, self._chain)
         except HixieError as error:
             return _failed("tls", error)
         self._chain = look.chain
@@ -249,7 +249,7 @@ def _agreed(channel: Channel) -> str:
 
 
 def _failed(stage: str, error: Exception) -> Finding:
-    return Finding(stage, False, (lineOf(error),), error)
+    return Finding(stage, False, (line_of(error),), error)
 
 
 def _raise(error: Exception) -> Any:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from enum import IntEnum
 from pathlib import Path
 from traceback import extract_tb
 from typing import Final
 
-from twisted.internet.error import ConnectError
-
 from ..errors import (
     BadAnswer,
     HixieError,
     LateAnswer,
-    NotConnected,
     Refused,
     TLSFailed,
     TunnelRefused,
@@ -61,7 +57,7 @@ class CommandFailed(Exception):
         self.line = line
 
 
-def statusOf(error: Exception) -> int:
+def status_of(error: Exception) -> int:
     """What a command ends with that could not deal with an error."""
     if isinstance(error, CommandFailed):
         return error.status
@@ -71,7 +67,7 @@ def statusOf(error: Exception) -> int:
     return _STAGES.get(getattr(error, "stage", ""), Status.FAILED)
 
 
-def lineOf(error: Exception) -> str:
+def line_of(error: Exception) -> str:
     """An error in one line, whoever it came from."""
     if isinstance(error, Refused):
         return _refusal(error)
@@ -79,8 +75,6 @@ def lineOf(error: Exception) -> str:
         return f"the server's answer does not stand: {error}"
     if isinstance(error, CleanClose | AbruptClose):
         return f"the conversation ended with {ending(error)}"
-    if isinstance(error, NotConnected):
-        return f"{error}{_cause(error)}"
     if isinstance(error, HixieError | CommandFailed):
         return str(error)
     return f"this is a defect of ours: {type(error).__name__}: {shown(str(error))}{_place(error)}"
@@ -95,13 +89,6 @@ def _place(error: Exception) -> str:
 def ending(close: CleanClose | AbruptClose | Ended) -> str:
     """A closing code, and the reason if there is one."""
     return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
-
-
-def _cause(error: NotConnected) -> str:
-    """The operating system's own words."""
-    cause = error.__cause__
-    number = cause.osError if isinstance(cause, ConnectError) else None
-    return f": {os.strerror(number)}" if isinstance(number, int) else ""
 
 
 def _refusal(refused: Refused) -> str:

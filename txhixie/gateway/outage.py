@@ -6,7 +6,6 @@ second: the log says it once, counts, and says how often it was when there is so
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from twisted.internet import error as failures
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from ..errors import HixieError, LateAnswer
 from ..handshake.offer import Refusal
 from ..journal import shown
+from ..stage import systemWords
 
 _REPEAT: Final = 60.0
 """Seconds after which a line may be said again: often enough for an operator who has just begun to
@@ -77,11 +77,6 @@ class Outages:
 
 
 def _words(error: Exception) -> str:
-    """
-    Ours, and the operating system's where it had some: an error of Twisted's says them with a
-    number and a name, and they may be those of what has caused ours.
-    """
-    own = str(error) if isinstance(error, HixieError) else ""
-    number = getattr(error.__cause__ if own else error, "osError", None)
-    system = os.strerror(number) if isinstance(number, int) else "" if own else str(error)
-    return shown(": ".join(filter(None, (own, system))) or type(error).__name__)
+    """Ours, or the operating system's, or else Twisted's."""
+    words = str(error) if isinstance(error, HixieError) else systemWords(error) or str(error)
+    return shown(words or type(error).__name__)

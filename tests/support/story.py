@@ -220,8 +220,17 @@ def _patiently() -> Iterator[None]:
 
 
 def _is_listened_on(port: int) -> bool:
+    """It leaves as a peer does that has nothing to say: to close with a greeting unread would be a
+    reset, and a program of the page may have a traceback for that."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return False
+        probe.settimeout(1)
+        with contextlib.suppress(OSError):
+            probe.shutdown(socket.SHUT_WR)
+            while probe.recv(4096):
+                pass
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

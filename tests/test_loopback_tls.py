@@ -35,9 +35,8 @@ net = connection.net
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
 
-@asynchronous
-async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -> None:
-    place = await net.serve(Applications(), "tls")
+async def distrusts(net: Network, place: Place) -> None:
+    """A client that is not content with the server's certificate."""
     clients = Applications(Recorder)
     factory = HixieClientFactory(place.url(), clients, dialect="hixie-76")
     net.factories.append(factory)
@@ -52,6 +51,25 @@ async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -
     assert isinstance(caught.value.__cause__, SSL.Error)
     await until(lambda: clients.made[0].told == ["started", "lost"])
     await until(lambda: not place.factory.connections)
+
+
+async def speaks_in_clear(net: Network, place: Place) -> None:
+    """A client that knows nothing of TLS."""
+    raw = await net.raw(Place("tcp", place.listening, "", place.factory))
+    raw.send(whole_request("hixie-76"))
+    await until(lambda: raw.reason is not None)
+    assert b"HTTP" not in raw.data
+    await until(lambda: not place.factory.connections)
+
+
+@asynchronous
+async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -> None:
+    await distrusts(net, await net.serve(Applications(), "tls"))
+
+
+@asynchronous
+async def test_who_does_not_trust_the_server_is_a_line_in_the_log(net: Network, log: Log) -> None:
+    await distrusts(net, await net.serve(Applications(), "tls"))
     [line] = log.lines()
     assert line.startswith("127.0.0.1:")
     assert line.endswith(" ended without TLS: tlsv1 alert unknown ca")
@@ -59,12 +77,14 @@ async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -
 
 @asynchronous
 async def test_who_speaks_in_clear_to_a_TLS_port_gets_no_answer(net: Network, log: Log) -> None:
-    place = await net.serve(Applications(), "tls")
-    raw = await net.raw(Place("tcp", place.listening, "", place.factory))
-    raw.send(whole_request("hixie-76"))
-    await until(lambda: raw.reason is not None)
-    assert b"HTTP" not in raw.data
-    await until(lambda: not place.factory.connections)
+    await speaks_in_clear(net, await net.serve(Applications(), "tls"))
+
+
+@asynchronous
+async def test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log(
+    net: Network, log: Log
+) -> None:
+    await speaks_in_clear(net, await net.serve(Applications(), "tls"))
     assert log.lines()[0].endswith(" ended without TLS: http request")
 
 

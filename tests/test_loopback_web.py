@@ -106,7 +106,11 @@ async def net() -> AsyncIterator[SiteNetwork]:
 
 
 THE_SITES_OWN = {
-    # Until a request asks for WebSocket, a connection is the Site's: its deadline, its 400.
+    # Until a request asks for WebSocket, a connection is the Site's: its deadline, its 400, and no
+    # line in our log.
+    "test_who_does_not_trust_the_server_is_a_line_in_the_log",
+    "test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log",
+    "test_who_goes_before_he_has_said_anything_is_no_line_in_the_log",
     "test_a_request_that_does_not_come_is_408_and_then_the_end",
     "test_who_is_refused_can_read_why",
     "test_closeAll_closes_each_in_its_way",

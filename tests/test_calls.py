@@ -1,0 +1,132 @@
+"""What one small message costs in calls: of the package's own Python functions, over real TCP.
+
+Time cannot be tested on a busy machine; the calls are the same on every one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import pytest
+
+import txhixie
+from support.connection import (
+    Applications,
+    Network,
+    Raw,
+    asynchronous,
+    net,
+    reactor,
+    text,
+    turn,
+    until,
+)
+from support.wire import MASK, modern_frame
+from txhixie.services.gateway import GatewayService
+from txhixie.wire.compiled import COMPILED
+from txhixie.wire.frame import TEXT
+
+__all__ = ["net"]
+
+PACKAGE = f"{Path(txhixie.__file__).parent}/"
+TESTING = f"{PACKAGE}testing/"
+
+MOST_FOR_AN_ECHO = 25
+MOST_FOR_A_GATEWAY = 34
+WARM = 20
+"""Messages before the one that is counted: the first ones build what all later ones use."""
+
+
+compiled_only = pytest.mark.skipif(
+    COMPILED is None, reason="counted with the C extension, which is not installed"
+)
+
+
+class Calls:
+    """Counts calls of the package's functions, resumed generators included, while it is entered."""
+
+    def __init__(self) -> None:
+        self.made: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._profile)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(PACKAGE) and not file.startswith(TESTING):
+            self.made[f"{file.removeprefix(PACKAGE)}:{frame.f_code.co_qualname}"] += 1
+
+    @property
+    def count(self) -> int:
+        return sum(self.made.values())
+
+    def __str__(self) -> str:
+        return "\n".join(f"{count} {name}" for name, count in self.made.most_common())
+
+
+class Echo:
+    """Answers each text with itself, in one call."""
+
+    def negotiationStarted(self, transport: Any) -> None:
+        self.transport = transport
+
+    def negotiationFinished(self) -> None: ...
+
+    def textMessageReceived(self, message: str) -> None:
+        self.transport.sendTextMessage(message)
+
+    def bytesMessageReceived(self, data: bytes) -> None: ...
+
+    def pongReceived(self, payload: bytes) -> None: ...
+
+    def connectionLost(self, reason: Any) -> None: ...
+
+
+async def counted(sender: Raw, sent: bytes, receiver: Raw, size: int) -> Calls:
+    """The calls until as many bytes as one message have arrived, once the connection is warm."""
+    for _ in range(WARM):
+        receiver.data.clear()
+        sender.send(sent)
+        await until(lambda: len(receiver.data) == size)
+    receiver.data.clear()
+    await turn()
+    with Calls() as calls:
+        sender.send(sent)
+        await until(lambda: len(receiver.data) == size)
+    return calls
+
+
+@compiled_only
+@asynchronous
+async def test_an_echoed_message_takes_few_calls(net: Network) -> None:
+    place = await net.serve(Applications(Echo), origins=["*"])
+    client = await net.raw(place)
+    await client.opens("hixie-75")
+    calls = await counted(client, text("hello"), client, len(text("hello")))
+    assert calls.count <= MOST_FOR_AN_ECHO, str(calls)
+
+
+@compiled_only
+@asynchronous
+async def test_a_message_through_a_gateway_takes_few_calls_in_either_direction(
+    net: Network,
+) -> None:
+    back, backends = await net.raw_server()
+    service = GatewayService(reactor, back.url(), dialect="rfc6455")
+    client = await net.raw(await net.serve(service, origins=["*"]))
+    await client.opens("rfc6455")
+    await until(lambda: backends and backends[0].opened)
+    backend = backends[0]
+    masked, plain = modern_frame(TEXT, b"hello", key=MASK), modern_frame(TEXT, b"hello")
+    inwards = await counted(client, masked, backend, len(masked))
+    outwards = await counted(backend, plain, client, len(plain))
+    assert inwards.count <= MOST_FOR_A_GATEWAY, str(inwards)
+    assert outwards.count <= MOST_FOR_A_GATEWAY, str(outwards)

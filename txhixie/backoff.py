@@ -6,6 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import SystemRandom
 
+_SYSTEM = SystemRandom()
+
+
+def _random() -> float:
+    """A function, since a bound method of the system's generator cannot be pickled."""
+    return _SYSTEM.random()
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -24,7 +31,7 @@ class Backoff:
     first: float = 5.0
     longest: float = 60.0
     steady: float = 60.0
-    random: Callable[[], float] = SystemRandom().random
+    random: Callable[[], float] = _random
 
     def delay(self, attempt: int) -> float:
         """:return: seconds before the attempt of this number, which counts from 1."""

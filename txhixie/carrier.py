@@ -23,6 +23,7 @@ from twisted.internet.task import cooperate
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from .arguments import several, whole_bytes
 from .coding import Coding
 from .errors import CannotCarry, FrameError, NotOpen
 from .interfaces import WebSocketTransport
@@ -92,15 +93,22 @@ class StreamTransport:
         Send some bytes, as one message or several. Who may write much registers a producer: beyond
         :attr:`txhixie.limits.Limits.unsent_size` for a peer that does not read, the connection is
         aborted.
+
+        :raises TypeError: for what is not bytes-like.
         """
-        if not isinstance(data, bytes):
-            data = bytes(memoryview(data))
+        if type(data) is not bytes:
+            data = whole_bytes("write", data)
         if data and not self._isClosing():
             self._send(self._coding.encode, data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Send these bytes, joined."""
-        self.write(b"".join(iovec))
+        """
+        Send these bytes, joined.
+
+        :raises TypeError: for what is no iterable of bytes-like objects.
+        """
+        pieces = several("writeSequence", iovec, "[data]")
+        self.write(b"".join([whole_bytes("writeSequence", piece) for piece in pieces]))
 
     def _send(self, encode: Callable[..., list[str | bytes]], *data: bytes) -> None:
         conversation = self._conversation

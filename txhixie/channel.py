@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
+from .arguments import whole_bytes
 from .errors import NotOpen, UsageError
 from .handshake.offer import Agreement, Offer
 from .interfaces import CleanClose, WebSocketTransport, judged
@@ -159,14 +160,10 @@ class Channel:
             :class:`txhixie.errors.NotOpen` once the end has begun, with
             :class:`txhixie.errors.CannotCarry` for binary in a dialect whose peers lose it, and
             with ``UnicodeEncodeError`` for a lone surrogate.
-        :raises TypeError: for anything but ``str``, ``bytes``, ``bytearray`` and ``memoryview``.
+        :raises TypeError: for what is neither ``str`` nor bytes-like.
         """
-        if not isinstance(message, (str, bytes)):
-            try:
-                message = bytes(memoryview(message))
-            except TypeError:
-                kind = type(message).__name__
-                raise TypeError(f"a message is str or bytes, not {kind}") from None
+        if type(message) is not bytes and not isinstance(message, str):
+            message = whole_bytes("a message", message)
         return self._application.outbox.put(message)
 
     def ping(self) -> Deferred[None]:

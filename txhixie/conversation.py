@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
+from .arguments import close_arguments, whole_bytes, whole_text
 from .assembly import Assembly
 from .dialects import Dialect
 from .errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
@@ -214,10 +215,13 @@ class Conversation:
         """
         :param compress: whether to; ``None`` leaves it to the agreed extension.
         :raises NotOpen: once the end has begun.
+        :raises TypeError: for anything but ``str``.
         :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 does not have.
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
+        if type(text) is not str:
+            text = whole_text("a text message", text)
         payload = text.encode()
         if self._transform is None and len(payload) < _LONG:
             self._port.write(self.framing.encode(TEXT, payload))
@@ -227,12 +231,16 @@ class Conversation:
 
     def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
         """
+        :param data: ``bytes``, or an object whose memory holds them: they are copied.
         :param compress: as for text.
         :raises NotOpen: once the end has begun.
+        :raises TypeError: for what is not bytes-like.
         :raises CannotCarry: where the peer would lose it.
         """
         if self.ended is not None:
             raise NotOpen("the conversation is over")
+        if type(data) is not bytes:
+            data = whole_bytes("a binary message", data)
         if self._transform is None and len(data) < _LONG:
             self._port.write(self.framing.encode(BINARY, data))
         else:
@@ -266,6 +274,8 @@ class Conversation:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
             raise CannotCarry(f"{self._dialect.name} has no pings")
+        if type(payload) is not bytes:
+            payload = whole_bytes("the payload of a ping", payload)
         if len(payload) > MOST_CONTROL:
             raise CannotCarry(f"a ping carries at most {MOST_CONTROL} bytes")
         self._port.write(self.framing.encode(opcode, payload))
@@ -281,7 +291,9 @@ class Conversation:
         ``reason`` stay here.
 
         :raises UsageError: for a code that is never sent.
+        :raises TypeError: for a code or a reason of another type.
         """
+        close_arguments(code, reason)
         if self.ended is not None:
             return
         close = Close(code, reason) if self._dialect.has_codes else Close(CloseCode.NO_STATUS)
@@ -303,7 +315,9 @@ class Conversation:
         Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1).
 
         :raises UsageError: for a code that is never sent.
+        :raises TypeError: for a code or a reason of another type.
         """
+        close_arguments(code, reason)
         self._fail(code, reason, "us")
 
     def abort(self, reason: str = "aborted") -> None:

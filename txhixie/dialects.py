@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .errors import HandshakeError, MalformedHead, UnknownDialect
 from .handshake.hixie75 import Hixie75
@@ -82,6 +82,10 @@ class Dialect:
     has_binary: bool = True
     has_pings: bool = False
     replaces: bool = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, or what was pickled, is the row itself."""
+        return named, (self.name,)
 
 
 def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:

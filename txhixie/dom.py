@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .arguments import whole_bytes
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .errors import BadAnswer, CannotCarry, NotConnected, NotOpen
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
@@ -115,7 +116,7 @@ class WebSocket(EventTarget):
             message = scalars(data)
             size = len(message.encode())
         else:
-            message = bytes(memoryview(data))
+            message = whole_bytes("a message", data)
             size = len(message)
         if self._transport is None or self.readyState != self.OPEN:
             self._unsendable += size

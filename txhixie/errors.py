@@ -36,8 +36,24 @@ STAGES: Final = {
 """The stages of a way to a server, in their order, and what is waited for in each."""
 
 
+def reduced(error: BaseException) -> tuple[object, ...]:
+    """
+    What ``__reduce__`` answers for an error that ``pickle`` and ``copy`` make again from its
+    ``args`` and its attributes. Python's own way calls ``__init__`` with ``args``, which are the
+    text, and not what our ``__init__`` methods take. The ``__cause__`` is lost, as everywhere.
+    """
+    return _again, (type(error), error.args), error.__dict__
+
+
+def _again(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
+    return kind.__new__(kind, *args)
+
+
 class HixieError(Exception):
     """The root: whatever txhixie raises of its own."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return reduced(self)
 
 
 class PeerError(HixieError):

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from .arguments import close_arguments
 from .deadlines import Deadline
 from .errors import UsageError
 from .extensions.extension import Extension
@@ -100,7 +101,9 @@ class HixieFactory(Factory):
         :return: fires with ``None`` when the last has ended; each ends within the limits'
             ``close_timeout``, and ``drain_timeout`` more if it has much to send. It never fails.
         :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
+        :raises TypeError: for a code or a reason of another type.
         """
+        close_arguments(code, reason)
         if code != CloseCode.NO_STATUS and not sendable(code):
             raise UsageError(f"{code} is no code that can be sent")
         done: Deferred[None] = Deferred()

@@ -15,6 +15,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 
+from .errors import reduced
 from .handshake.offer import Agreement, Offer, Pairs, Refusal
 from .lifecycle import Ended
 from .wire.frame import CloseCode
@@ -249,6 +250,9 @@ class _Close(Exception):
     def __init__(self, ended: Ended) -> None:
         super().__init__(ended.reason or f"closed with {ended.code}")
         self.ended = ended
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return reduced(self)
 
     @property
     def code(self) -> int:

@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from .errors import LateAnswer, NotConnected
+from .errors import LateAnswer, NotConnected, reduced
 
 T = TypeVar("T")
 
@@ -25,6 +25,9 @@ class Abandoned(CancelledError):
     def __init__(self, stage: str) -> None:
         super().__init__()
         self.stage = stage
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return reduced(self)
 
 
 def staged(deferred: Deferred[T], stage: str) -> Deferred[T]:

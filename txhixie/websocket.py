@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from . import endpoints
 from .client import ClientOptions
-from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused
+from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused, reduced
 from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
@@ -50,6 +50,9 @@ class ConnectionRejected(Exception):
     """
 
     response: IResponse
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return reduced(self)
 
 
 class WebSocketServerFactory(Protocol[Application_co]):

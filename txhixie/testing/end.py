@@ -8,6 +8,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from ..arguments import whole_bytes
 from ..protocol import HixieProtocol
 from .wire import Wire
 
@@ -36,6 +37,7 @@ class End(Generic[P]):
 
         :param size: bytes of each read; ``None``: all in one, and 1 is byte by byte.
         """
+        data = whole_bytes("receive", data)
         size = size or len(data) or 1
         for start in range(0, len(data), size):
             self.protocol.dataReceived(data[start : start + size])

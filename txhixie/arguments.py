@@ -1,0 +1,83 @@
+"""Checks of what a program passes: a wrong type is a TypeError that says what to write instead.
+
+No text of these errors repeats a value: a header, a subprotocol or a URL may hold a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def whole_text(option: str, value: object) -> str:
+    """
+    A string, as it is.
+
+    :raises TypeError: for anything else; ``bytes`` are not decoded, since nobody says how.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{option}: expected str, not {_kind(value)}")
+    return value
+
+
+def several(option: str, values: Iterable[T], example: str) -> tuple[T, ...]:
+    """
+    All values of an iterable, taken once.
+
+    :param example: how the option is written, for the error.
+    :raises TypeError: for one string, which is an iterable of its characters, and for what cannot
+        be iterated.
+    """
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
+        raise TypeError(f"{option}: expected a list, not {_kind(values)}; write {option}={example}")
+    return tuple(values)
+
+
+def strings(option: str, values: Iterable[str], example: str) -> tuple[str, ...]:
+    """
+    All strings of an iterable, taken once.
+
+    :param example: how the option is written, for the error.
+    :raises TypeError: as :func:`several`, and for a value that is not ``str``.
+    """
+    found = several(option, values, example)
+    for index, value in enumerate(found):
+        if not isinstance(value, str):
+            raise TypeError(
+                f"{option}[{index}]: expected str, not {_kind(value)}; write {option}={example}"
+            )
+    return found
+
+
+def whole_bytes(name: str, data: object) -> bytes:
+    """
+    The bytes of a bytes-like object: of an array of wide items, or a memoryview with gaps, all of
+    them in their order (``len()`` counts items, and a frame has to count bytes). A copy, so that
+    it stays what it was while it waits to be sent.
+
+    :raises TypeError: for what is not bytes-like.
+    """
+    try:
+        return memoryview(data).tobytes()  # type: ignore[arg-type]
+    except TypeError:
+        hint = "; sendTextMessage sends str" if isinstance(data, str) and "message" in name else ""
+        raise TypeError(f"{name}: expected bytes, not {_kind(data)}{hint}") from None
+
+
+def close_arguments(code: object, reason: object) -> None:
+    """
+    The two arguments of a close.
+
+    :raises TypeError: for a code that is not ``int`` or a reason that is not ``str``.
+    """
+    if not isinstance(code, int):
+        raise TypeError(f"code: expected int, not {_kind(code)}; write (1000, reason)")
+    whole_text("reason", reason)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return "None" if value is None else type(value).__name__

@@ -224,5 +224,8 @@ def test_applications_that_can_build_nothing_are_found_before_a_client_is() -> N
         pass
 
     for wrong in (conversation, Recorder):
-        with pytest.raises(TypeError, match="has not; a coroutine function goes into serve"):
+        with pytest.raises(
+            TypeError,
+            match="expected an object with buildProtocol, not",
+        ):
             HixieServerFactory(wrong)  # type: ignore[arg-type]  # the mistake

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.protocol import Protocol
 
 from support import connection
 from support.connection import (
@@ -544,11 +546,9 @@ def _failing(offer: Offer) -> Deferred[Any]:
         _raise,
         _raises,
         _failing,
-        lambda offer: 5,
-        lambda offer: Accepted(Recorder(), "unasked"),
         lambda offer: Accepted(Recorder(), None, ((b"A", b"b\r\nSet-Cookie: c"),)),
         lambda offer: Accepted(Recorder(), None, ((b"A:", b"b"),)),
-        lambda offer: Accepted(Recorder(), None, (("A", "b"),)),  # type: ignore[arg-type]
+        lambda offer: Accepted(Recorder(), None, (("A", 5),)),  # type: ignore[arg-type]
         lambda offer: Refusal(403, "", ((b"A\r\n", b"b"),)),
         lambda offer: Refusal(403, "\ud800"),
         lambda offer: Recorder(started=fails),
@@ -565,11 +565,102 @@ def test_what_an_application_does_wrong_is_500_and_one_traceback(
     assert refused(end, 500) == b"the application failed\n"
 
 
-def test_a_choice_of_subprotocol_that_was_not_offered_is_500(log: Log) -> None:
-    end = ServerEnd(Applications(), subprotocols=lambda offer: "unasked")
-    end.receive(whole_request("hixie-75"))
-    assert len(log.tracebacks()) == 1
+@pytest.mark.parametrize(
+    ("asked", "offered"), [((), "none"), (("a", "b"), "'a', 'b'")], ids=["none", "some"]
+)
+@pytest.mark.parametrize("how", ["accepted", "deferred", "coroutine", "factory"])
+@each
+def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
+    dialect: str, how: str, asked: tuple[str, ...], offered: str, log: Log
+) -> None:
+    """The client, the log in one line, and the application, in whose place nobody else is told."""
+    application = Recorder()
+    if dialect in HIXIE and asked:  # room for one, which web-socket-js fills with several
+        offered = "'a,b', 'a', 'b'"
+        asked = ("a,b",)
+    field = "WebSocket-Protocol" if dialect in HIXIE else "Sec-WebSocket-Protocol"
+    if dialect == "hixie-76":
+        field = "Sec-WebSocket-Protocol"
+    more = [f"{field}: {', '.join(asked)}"] if asked else []
+
+    async def later(offer: Offer) -> Accepted:
+        return Accepted(application, "unasked")
+
+    answer: Callable[[Offer], Any] = {
+        "accepted": lambda offer: Accepted(application, "unasked"),
+        "deferred": lambda offer: succeed(Accepted(application, "unasked")),
+        "coroutine": later,
+        "factory": lambda offer: application,
+    }[how]
+    options = {"subprotocols": lambda offer: "unasked"} if how == "factory" else {}
+    end = ServerEnd(Answering(answer), **options)
+    end.receive(whole_request(dialect, *more))
+    why = f"the subprotocol 'unasked' was chosen, and the client offered {offered}"
+    assert log.lines() == [f"192.0.2.1:54321 refused with 500: {why}, for /demo"]
+    assert log.tracebacks() == []
+    assert refused(end, 500) == b"the application failed\n"
+    assert application.told == ["started", "lost"]
+    assert isinstance(application.lost, AbruptClose)
+    assert (application.lost.code, application.lost.reason) == (1006, why)
+
+
+class AsyncEcho(Recorder):
+    """Its method is a coroutine function: Python would only warn that it was never awaited."""
+
+    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]
+        """Never run."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (5, "buildProtocol answered int, not an application: it has no negotiationStarted"),
+        (b"no", "buildProtocol answered bytes, not an application"),
+        (Recorder, "buildProtocol answered the class Recorder, not an application; write Recorder"),
+        (Refusal, "buildProtocol answered the class Refusal, not an application; write Refusal()"),
+        (fails, "buildProtocol answered a function, not an application; a coroutine function goes"),
+        (Protocol(), "buildProtocol answered Protocol, a protocol of bytes; its factory goes into"),
+        (AsyncEcho(), "AsyncEcho.textMessageReceived is a coroutine function, which nobody awaits"),
+        (Accepted(5), "buildProtocol answered int, not an application"),  # type: ignore[arg-type]
+    ],
+)
+@each
+def test_what_is_no_application_is_500_and_one_line_that_says_so(
+    dialect: str, wrong: Any, said: str, log: Log
+) -> None:
+    end = ServerEnd(Answering(lambda offer: wrong))
+    end.receive(whole_request(dialect))
+    [line] = log.lines()
+    assert line.startswith(f"192.0.2.1:54321 refused with 500: {said}")
+    assert log.tracebacks() == []
+    assert refused(end, 500) == b"the application failed\n"
+
+
+def test_a_future_of_asyncios_as_an_answer_is_told_how_to_be_a_deferred(log: Log) -> None:
+    loop = asyncio.new_event_loop()
+    end = ServerEnd(Answering(lambda offer: loop.create_future()))
+    loop.close()
+    end.receive(whole_request("rfc6455"))
+    assert "write Deferred.fromFuture()" in log.lines()[0]
     refused(end, 500)
+
+
+def test_an_application_whose_own_call_raises_a_usage_error_has_its_traceback(log: Log) -> None:
+    """That is a mistake in a line of its own."""
+    early = Recorder(started=lambda app: app.transport.sendTextMessage("early"))
+    end = ServerEnd(Answering(lambda offer: early))
+    end.receive(whole_request("rfc6455"))
+    assert [type(error) for error in log.tracebacks()] == [NotOpen]
+    refused(end, 500)
+
+
+def test_an_application_that_leaves_when_it_hears_of_its_mistake_is_let_go(log: Log) -> None:
+    application = Recorder(started=lambda app: app.transport.abortConnection())
+    end = ServerEnd(Answering(lambda offer: Accepted(application, "unasked")))
+    end.receive(whole_request("rfc6455"))
+    assert end.wire.written == b""
+    end.done()
+    assert application.told == ["started", "lost"]
 
 
 def test_who_raised_when_it_started_is_told_that_it_is_over(log: Log) -> None:

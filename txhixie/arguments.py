@@ -5,8 +5,8 @@ No text of these errors repeats a value: a header, a subprotocol or a URL may ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -49,6 +49,29 @@ def strings(option: str, values: Iterable[str], example: str) -> tuple[str, ...]
                 f"{option}[{index}]: expected str, not {_kind(value)}; write {option}={example}"
             )
     return found
+
+
+def instance(option: str, value: T, kind: type[T]) -> T:
+    """
+    A value of a class, as it is.
+
+    :raises TypeError: for anything else.
+    """
+    if not isinstance(value, kind):
+        name = kind.__name__
+        raise TypeError(f"{option}: expected {name}, not {_kind(value)}; write {name}(...)")
+    return value
+
+
+def settled(options: Mapping[str, Any]) -> Any:
+    """
+    Options that are used more than once: what can be iterated only once, such as a generator, is
+    taken now.
+    """
+    return {
+        option: tuple(value) if isinstance(value, Iterator) else value
+        for option, value in options.items()
+    }
 
 
 def whole_bytes(name: str, data: object) -> bytes:

@@ -11,12 +11,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
+from .applications import checkApplication
+from .arguments import strings, whole_text
 from .dialects import Version, named
 from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, PeerLeft, Refused
 from .extensions import CLIENT_EXTENSIONS
 from .extensions.extension import Extension, agree
 from .factory import HixieFactory
-from .handshake.offer import Entropy, Offer, Pairs, checked_pairs
+from .handshake.offer import Entropy, HeadersLike, Offer, Pairs, header_pairs
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .messagetransport import ignore
@@ -34,7 +36,7 @@ class ClientOptions(TypedDict, total=False):
     dialect: str
     origin: str | None
     subprotocols: Iterable[str]
-    headers: Pairs
+    headers: HeadersLike
     extensions: Iterable[Extension]
     limits: Limits
     binary: bool
@@ -80,9 +82,13 @@ class HixieClientProtocol(HixieProtocol):
             return
         factory = self.factory
         try:
-            self.application = self._application = factory.applications.buildProtocol(factory.url)
-            self.application.negotiationStarted(self)
-        except Exception:
+            application = factory.applications.buildProtocol(factory.url)
+            checkApplication(application)
+            self.application = self._application = application
+            application.negotiationStarted(self)
+        except Exception as error:
+            self._failure = NotOpen(f"the application failed: {type(error).__name__}: {error}")
+            self._failure.__cause__ = error
             self._applicationFailed()
         if self._receive is ignore:
             return  # the application has thought better of it
@@ -175,7 +181,7 @@ class HixieClientFactory(HixieFactory):
         dialect: str = "rfc6455",
         origin: str | None = None,
         subprotocols: Iterable[str] = (),
-        headers: Pairs = (),
+        headers: HeadersLike = (),
         extensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),
         binary: bool = False,
@@ -197,8 +203,8 @@ class HixieClientFactory(HixieFactory):
             server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
             server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
             that nobody asked for is a :class:`txhixie.errors.BadAnswer`.
-        :param headers: further fields of the request, name and value; none that the handshake has
-            itself, such as ``Host``.
+        :param headers: further fields of the request, pairs of a name and a value or a mapping;
+            none that the handshake has itself, such as ``Host``. ``str`` has to be ASCII.
         :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.
         :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
@@ -209,6 +215,7 @@ class HixieClientFactory(HixieFactory):
         :param entropy: takes a number, answers that many random bytes.
         :raises ValueError: for a bad URL, origin, subprotocol, field or dialect, or credentials
             in the URL and in a field too.
+        :raises TypeError: for a value of another type, such as one string where a list belongs.
         :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
         """
         super().__init__(limits, clock, binary, logConnections, extensions, entropy)
@@ -217,6 +224,9 @@ class HixieClientFactory(HixieFactory):
         self.dialect = named(dialect)
         self.lenient = lenient
         parsed = parse_url(url)
+        fields = _authorized(header_pairs(headers), parsed.credentials)
+        if origin is not None:
+            whole_text("origin", origin)
         modern = isinstance(self.dialect.marker, Version)
         if origin is None and not modern:
             origin = f"{'https' if parsed.secure else 'http'}://{parsed.authority}"
@@ -226,16 +236,16 @@ class HixieClientFactory(HixieFactory):
             parsed.authority,
             origin,
             parsed.secure,
-            tuple(subprotocols),
+            strings("subprotocols", subprotocols, '["chat"]'),
             tuple((each.name, each.offers()) for each in self.extensions if modern),
-            Head.of(b"", checked_pairs(_authorized(headers, parsed.credentials))),
+            Head.of(b"", fields),
         )
         for value in (origin or "", *self.offer.subprotocols):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"not to be said in a request: {value!r}")
         # Whoever makes a factory is to hear of what no request can say, not each connection.
         handshake = self.dialect.handshake
-        _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), headers)
+        _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), fields)
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """A connection's protocol; its ``whenOpen()`` says when it can be used."""

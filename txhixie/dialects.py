@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
+from .arguments import whole_text
 from .errors import HandshakeError, MalformedHead, UnknownDialect
 from .handshake.hixie75 import Hixie75
 from .handshake.hixie76 import Hixie76
@@ -169,7 +170,9 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 def named(name: str) -> Dialect:
     """
     :raises ValueError: for a name no row has; the text lists those there are.
+    :raises TypeError: for what is not ``str``.
     """
+    whole_text("dialect", name)
     for dialect in DIALECTS:
         if dialect.name == name:
             return dialect

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .arguments import whole_bytes
+from .arguments import strings, whole_bytes
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .errors import BadAnswer, CannotCarry, NotConnected, NotOpen
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
@@ -73,7 +73,8 @@ class WebSocket(EventTarget):
             from twisted.internet import reactor
         self._reactor = reactor
         url, parsed = resolved(url)
-        asked = (protocols,) if isinstance(protocols, str) else tuple(protocols)
+        named = (protocols,) if isinstance(protocols, str) else protocols
+        asked = strings("protocols", named, '["chat"]')
         if "" in asked or len(set(asked)) != len(asked):
             raise InvalidSyntax("protocols: each once, and none empty")
         self._isBlocked = parsed.port in BAD_PORTS and not options.get("anyPort")

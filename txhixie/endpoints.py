@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
+from .arguments import instance, settled
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .errors import HixieError, NameNotFound, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
@@ -57,10 +58,11 @@ class WebSocketClientEndpoint:
         :param url: ``ws:`` or ``wss:``.
         :param options: those of :class:`txhixie.HixieClientFactory`.
         :raises ValueError: for what no request can say, as the factory does.
+        :raises TypeError: for a value of another type, as the factory does.
         :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
         """
         self._endpoint = endpoint
-        self._options = options
+        self._options = options = settled(options)
         self._url = url  # with its credentials
         self.url = HixieClientFactory(url, _Nobody(), **options).url
 
@@ -105,12 +107,13 @@ class WebSocketClientEndpoint:
             ``subprotocols``, ``headers``, ``limits`` and so on.
         :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
             options that contradict each other.
+        :raises TypeError: for a value of another type, such as one string where a list belongs.
         """
         if contextFactory is not None and (trustRoot or clientCertificate):
             raise ValueError("contextFactory: it is instead of trustRoot and clientCertificate")
         way = Way(
             reactor,
-            options.get("limits", Limits()),
+            instance("limits", options.get("limits", Limits()), Limits),
             proxy,
             trustRoot,
             clientCertificate,

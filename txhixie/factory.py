@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from .arguments import close_arguments
+from .arguments import close_arguments, instance
 from .deadlines import Deadline
 from .errors import UsageError
-from .extensions.extension import Extension
+from .extensions.extension import Extension, chosen_extensions
 from .handshake.offer import Entropy
 from .interfaces import WebSocketTransport
 from .journal import Journal
@@ -51,9 +51,9 @@ class HixieFactory(Factory):
         extensions: Iterable[Extension],
         entropy: Entropy,
     ) -> None:
-        self.limits = limits
+        self.limits = instance("limits", limits, Limits)
         self.binary = binary
-        self.extensions = tuple(extensions)
+        self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
         self.journal = Journal(self.log, logConnections)
         self.connections: set[Connection] = set()

@@ -58,7 +58,7 @@ def tunnelThrough(
     :param bindAddress: our own end's address, or address and port.
     :raises ValueError: for a URL that is no HTTP proxy's, or a host or port that is none.
     """
-    proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
+    proxy = proxy if isinstance(proxy, Proxy) else parse_proxy(proxy)
     through = proxyEndpoint(
         reactor, proxy, limits=limits, trustRoot=trustRoot, bindAddress=bindAddress
     )

@@ -15,8 +15,9 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 
+from .arguments import whole_text
 from .errors import reduced
-from .handshake.offer import Agreement, Offer, Pairs, Refusal
+from .handshake.offer import Agreement, HeadersLike, Offer, Pairs, Refusal, header_pairs
 from .lifecycle import Ended
 from .wire.frame import CloseCode
 
@@ -204,6 +205,21 @@ class Accepted:
     application: WebSocketProtocol
     subprotocol: str | None = None
     headers: Pairs = ()
+
+    def __init__(
+        self,
+        application: WebSocketProtocol,
+        subprotocol: str | None = None,
+        headers: HeadersLike = (),
+    ) -> None:
+        """
+        :param headers: pairs of a name and a value, or a mapping; ``str`` has to be ASCII.
+        :raises TypeError: for a subprotocol that is not ``str``, and for fields of another type.
+        :raises ValueError: for a field that no answer can have.
+        """
+        self.application = application
+        self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
+        self.headers = header_pairs(headers)
 
 
 Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"

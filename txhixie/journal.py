@@ -100,6 +100,15 @@ class Journal:
             else "",
         )
 
+    def misused(self, peer: IAddress, why: str, offer: Offer) -> None:
+        """An application's answer to an offer cannot be carried out."""
+        self._log.error(
+            "{peer} refused with 500: {why}, for {path}",
+            peer=shownAddress(peer),
+            why=shown(why),
+            path=shown(offer.target),
+        )
+
     def unsecured(self, peer: IAddress, error: BaseException | None) -> None:
         """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
         if reasons := reasons_of(error):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, fields, replace
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 MOST: Final = sys.maxsize >> 1
 """More bytes than there is memory for, and few enough for whoever counts them in C to add some."""
@@ -82,15 +82,20 @@ class Limits:
         """
         :raises ValueError: for a size below 0 or beyond all memory, for a time below 0 or without
             an end, and for no time between pings or to answer one.
+        :raises TypeError: for what is no number.
         """
         for field in fields(self):
-            value = getattr(self, field.name)
+            value: Any = getattr(self, field.name)
+            if value is None and "None" in str(field.type):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
             if field.name.startswith("ping_"):
-                right, what = value is None or 0 < value < inf, "more than 0 seconds"
+                right, what = 0 < value < inf, "more than 0 seconds"
             elif field.name.endswith("_timeout"):
                 right, what = 0 <= value < inf, "a number of seconds"
             else:
-                right, what = value is None or 0 <= value <= MOST, f"a number from 0 to {MOST}"
+                right, what = 0 <= value <= MOST, f"a number from 0 to {MOST}"
             if not right:
                 raise ValueError(f"{field.name}: expected {what}, not {value}")
 

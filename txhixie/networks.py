@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
+from .arguments import strings
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 UNIX: Final = "unix"
@@ -19,10 +21,11 @@ class Networks:
         """
         :param names: such as ``127.0.0.1``, ``10.0.0.0/8``, ``fd00::/8``, or ``unix``.
         :raises ValueError: for one that is none, also for a network with host bits set.
+        :raises TypeError: for one string, and for what is not ``str``.
         """
         self._networks: list[IPv4Network | IPv6Network] = []
         self._unix = False
-        for name in names:
+        for name in strings("networks", names, '["127.0.0.1"]'):
             if name == UNIX:
                 self._unix = True
             else:

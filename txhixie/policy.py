@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .arguments import strings
 from .handshake.offer import Offer, Refusal
 
 
@@ -30,9 +31,10 @@ class Policy:
             sandboxed frames, or ``*`` for all.
         :param hosts: names under which this server is known, each with or without a port. A
             foreign one is what DNS rebinding looks like.
+        :raises TypeError: for one string where several belong, and for what is not ``str``.
         """
-        self.origins = None if origins is None else frozenset(o.lower() for o in origins)
-        self.hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self.origins = _lower("origins", origins, '["https://example.com"]')
+        self.hosts = _lower("hosts", hosts, '["example.com"]')
 
     def refuses(self, offer: Offer) -> Refusal | None:
         """A 403 that says why, or ``None`` for whom nothing is said against."""
@@ -47,6 +49,12 @@ class Policy:
         if self.origins is None:
             return same_host(origin, offer.host)
         return "*" in self.origins or origin in self.origins
+
+
+def _lower(option: str, values: Iterable[str] | None, example: str) -> frozenset[str] | None:
+    if values is None:
+        return None
+    return frozenset(value.lower() for value in strings(option, values, example))
 
 
 def same_host(origin: str, host: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from .arguments import whole_text
 from .handshake.connect import authority, bare_host
 from .wire.url import Credentials, unquoted_credentials
 
@@ -46,8 +47,9 @@ def parse_proxy(url: str) -> Proxy:
 
     :raises ValueError: saying which part is wrong: a scheme of another kind of proxy, no host, a
         bad port, credentials that cannot be sent.
+    :raises TypeError: for what is not ``str``.
     """
-    match = _SCHEME.match(url)
+    match = _SCHEME.match(whole_text("proxy", url))
     scheme = match[1].lower() if match else "http"
     if scheme.startswith("socks"):
         raise ValueError("scheme: SOCKS proxies are not spoken to, only http: and https: ones")

@@ -25,10 +25,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .arguments import settled
 from .backoff import Backoff
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .followed import Followed, Follower
-from .handshake.offer import Pairs
+from .handshake.offer import HeadersLike, Pairs, header_pairs
 from .interfaces import (
     AbruptClose,
     CleanClose,
@@ -39,7 +40,7 @@ from .journal import shown, shownURL
 from .stream import Connector
 from .wire.url import without_credentials
 
-Headers: TypeAlias = Callable[[], "Pairs | Awaitable[Pairs]"]
+Headers: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
 """Answers the headers of one attempt, now or later."""
 
 Policy: TypeAlias = "Callable[[Exception], bool | float]"
@@ -125,8 +126,10 @@ class WebSocketClientService(ClientService):
         :param backoff: the delays where neither the policy nor a closing code asks for one.
         :param options: those of the endpoint.
         :raises ValueError: for what no request can say.
+        :raises TypeError: for a value of another type, as the endpoint does.
         """
-        own = tuple(options.get("headers", ()))
+        options = settled(options)
+        own = header_pairs(options.get("headers", ()))
 
         def connector(headers: Pairs) -> Connector:
             options["headers"] = (*own, *headers)
@@ -179,9 +182,8 @@ class WebSocketClientService(ClientService):
 
     async def _open(self, protocolFactory: IProtocolFactory) -> IProtocol:
         try:
-            headers = self._freshHeaders() if self._freshHeaders is not None else ()
-            if isawaitable(headers):
-                headers = await headers
+            fresh = self._freshHeaders() if self._freshHeaders is not None else ()
+            headers = header_pairs(await fresh if isawaitable(fresh) else fresh)
             application = self._applications.buildProtocol(self.url)
             follower = cast(Any, protocolFactory).buildProtocol(None)
             follower.follow(application)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .arguments import whole_text
 from .errors import UsageError
 from .wire.frame import MOST_CONTROL
 from .wire.url import WebSocketURL, parse_url
@@ -55,7 +56,7 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
     """
     # As the URL standard has it: without what is not seen at either end, and lines' ends anywhere;
     # a backslash is a slash, and how many there are before the host does not matter.
-    url = scalars(url).strip(_UNSEEN).translate(_NO_BREAKS)
+    url = scalars(whole_text("url", url)).strip(_UNSEEN).translate(_NO_BREAKS)
     scheme, colon, rest = url.partition(":")
     meant = _MEANT.get(scheme.lower(), scheme)
     place, query, rest = rest.partition("?")

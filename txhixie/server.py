@@ -15,16 +15,18 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from .addresses import standFor
+from .applications import Unusable, checkApplication
 from .dialects import refusal
 from .errors import EarlyBytes, HandshakeError
 from .extensions.extension import accept
 from .forwarded import Forwarded
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from .interfaces import Accepted, Decision
+from .lifecycle import Ended
 from .messagetransport import ignore
 from .opening import Elsewhere, ServerOpening
 from .protocol import HixieProtocol
-from .wire.frame import Side
+from .wire.frame import CloseCode, Side
 
 if TYPE_CHECKING:
     from .serverfactory import HixieServerFactory
@@ -129,6 +131,12 @@ class HixieServerProtocol(HixieProtocol):
         self._decision = None
         self._failed(failure)
 
+    def _misused(self, error: Unusable) -> None:
+        """What the application answered cannot be done: it hears why, and so does the log."""
+        self.factory.journal.misused(self.getPeer(), str(error), self.offer)
+        self._refuse(Refusal(500, "the application failed\n", logged=True))
+        self._tellLost(Ended(CloseCode.ABNORMAL, str(error), "us", False))
+
     def _failed(self, failure: Failure) -> None:
         """The application raised: ours to mend, so there is a traceback."""
         self._log.failure("the application could not answer an offer", failure=failure)
@@ -146,16 +154,27 @@ class HixieServerProtocol(HixieProtocol):
                 self._agree(answer)
             else:
                 self._agree(Accepted(answer, self.factory.chooseSubprotocol(self.offer)))
+        except Unusable as error:
+            self._misused(error)
         except Exception:
             self._failed(Failure())
 
     def _agree(self, accepted: Accepted) -> None:
         """
-        :raises ValueError: for a subprotocol the client did not offer, or a field that is none.
+        :raises Unusable: for what is no application, and for a subprotocol the
+            client did not offer.
         """
+        checkApplication(accepted.application)
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
-            raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
+            self._application = accepted.application
+            accepted.application.negotiationStarted(self)  # so that it hears of the end, and why
+            if self._receive is ignore:
+                return
+            offered = ", ".join(map(repr, self.offer.subprotocols)) or "none"
+            raise Unusable(
+                f"the subprotocol {subprotocol!r} was chosen, and the client offered {offered}"
+            )
         extensions, transform = accept(self.factory.extensions, self.offer.extensions)
         self._opening.transform = transform
         self.agreement = NOTHING_MORE

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
 from typing import TypeAlias, TypedDict
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 
+from .applications import checkBuilder
+from .arguments import strings
 from .dialects import DIALECTS, Dialect, named
 from .extensions import DEFAULT_EXTENSIONS
 from .extensions.extension import Extension
@@ -19,7 +22,7 @@ from .networks import Networks
 from .policy import Policy
 from .server import HixieServerProtocol
 
-SubprotocolChoice: TypeAlias = "Sequence[str] | Callable[[Offer], str | None]"
+SubprotocolChoice: TypeAlias = "Iterable[str] | Callable[[Offer], str | None]"
 
 
 class ServerOptions(TypedDict, total=False):
@@ -91,24 +94,25 @@ class HixieServerFactory(HixieFactory):
             What is refused or breaks a rule always has its line.
         :param clock: measures the time limits; the reactor by default.
         :raises ValueError: for a dialect there is not, and for an address that is none.
-        :raises TypeError: for applications without ``buildProtocol``: a coroutine function that was
+        :raises TypeError: for a value of another type, such as one string where a list belongs; and
+            for applications without ``buildProtocol``: a coroutine function that was
             not given to :func:`txhixie.serve` would refuse its first client with 500.
         """
-        if not hasattr(applications, "buildProtocol"):
-            raise TypeError(
-                f"applications have buildProtocol(offer), and {applications!r} has not; "
-                "a coroutine function goes into serve(...)"
-            )
+        checkBuilder("applications", applications, "a coroutine function goes into serve(...)")
+        if elsewhere is not None:
+            checkBuilder("elsewhere", elsewhere, "a resource goes into Site(resource)")
         super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
         self.applications = applications
         self.dialects: tuple[Dialect, ...] = (
-            DIALECTS if dialects is None else tuple(named(name) for name in dialects)
+            DIALECTS
+            if dialects is None
+            else tuple(map(named, strings("dialects", dialects, '["rfc6455"]')))
         )
         self.policy = Policy(origins, hosts)
         self.secure = secure
-        self.relays = Networks(trustForwarded)
+        self.relays = Networks(strings("trustForwarded", trustForwarded, '["127.0.0.1"]'))
         self.elsewhere = elsewhere
-        self._subprotocols = subprotocols
+        self._subprotocols = settledChoice(subprotocols)
 
     @property
     def elsewhereUpgrades(self) -> bool:
@@ -139,6 +143,23 @@ class HixieServerFactory(HixieFactory):
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """The subprotocol to answer, if the application leaves it to us."""
         return chosenSubprotocol(self._subprotocols, offer)
+
+
+def settledChoice(choice: SubprotocolChoice) -> SubprotocolChoice:
+    """
+    A choice of subprotocols that can be asked for each offer.
+
+    :raises TypeError: for one string, for names that are not ``str``, and for a coroutine function:
+        a choice is made at once.
+    """
+    if not callable(choice):
+        return strings("subprotocols", choice, '["chat"]')
+    if iscoroutinefunction(choice):
+        raise TypeError(
+            "subprotocols: expected a function that answers at once, not a coroutine function; "
+            "answer Accepted(application, subprotocol) from an async buildProtocol"
+        )
+    return choice
 
 
 def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:

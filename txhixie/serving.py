@@ -18,7 +18,7 @@ from .interfaces import (
     CleanClose,
 )
 from .mailbox import HIGH_WATER
-from .serverfactory import SubprotocolChoice, chosenSubprotocol
+from .serverfactory import SubprotocolChoice, chosenSubprotocol, settledChoice
 
 _log = Logger()
 
@@ -96,4 +96,6 @@ def serve(
     :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`; and, since which side
         has called is nothing to a coroutine, of a :class:`txhixie.WebSocketClientService`.
     """
+    if subprotocols is not None:
+        subprotocols = settledChoice(subprotocols)
     return Conversations(conversation, subprotocols, highWater)

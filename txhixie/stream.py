@@ -26,6 +26,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .arguments import whole_text
 from .carrier import SecureStreamTransport, StreamTransport
 from .coding import CODINGS, Coding
 from .errors import FrameError
@@ -137,7 +138,7 @@ class StreamApplications:
         :raises ValueError: for a coding there is not.
         """
         self._factory = factory
-        self._subprotocol = subprotocol
+        self._subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
         self._coding = makerOf(coding)
 
     def doStart(self) -> None:
@@ -242,6 +243,6 @@ def makerOf(coding: CodingChoice) -> Callable[[], Coding]:
     """
     if callable(coding):
         return coding
-    if coding not in CODINGS:
+    if whole_text("coding", coding) not in CODINGS:
         raise ValueError(f"there is no coding {coding!r}, but {', '.join(CODINGS)}")
     return CODINGS[coding]

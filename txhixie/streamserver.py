@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
+from .arguments import settled
 from .dialects import Dialect, named
 from .handshake.offer import Offer
 from .interfaces import Accepted, WebSocketProtocol
@@ -46,7 +47,7 @@ class StreamServerEndpoint:
         self._path = path
         self._subprotocol = subprotocol
         self._coding = coding
-        self._options = options
+        self._options: ServerOptions = settled(options)
         self._factoryFor(_Unheard())
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:

@@ -27,10 +27,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .arguments import instance, strings, whole_text
 from .errors import LateAnswer, MalformedHead, PeerLeft, TunnelRefused, Unreached
 from .handshake.authentication import Authentication
 from .handshake.connect import AnswerReader, TunnelAnswer, authority, bare_host, write_connect
-from .handshake.offer import Entropy, Pairs
+from .handshake.offer import Entropy, HeadersLike, header_pairs
 from .limits import Limits
 from .stage import staged
 from .wire.url import Credentials
@@ -38,6 +39,14 @@ from .wire.url import Credentials
 _MOST_ANSWERS: Final = 4
 """To challenges, for one connection: a nonce may be stale, and the next one too if the proxy is
 busy; then somebody is playing with us."""
+
+
+def _nameAndPassword(credentials: tuple[str, str]) -> tuple[str, str]:
+    """:raises TypeError: for what is no pair of strings; two characters are none."""
+    found = strings("credentials", credentials, '("name", "password")')
+    if len(found) != 2:
+        raise TypeError('credentials: expected a name and a password; write ("name", "password")')
+    return found[0], found[1]
 
 
 @implementer(IStreamClientEndpoint)
@@ -57,7 +66,7 @@ class HTTPConnectEndpoint:
         port: int,
         credentials: Credentials | tuple[str, str] | None = None,
         *,
-        headers: Pairs = (),
+        headers: HeadersLike = (),
         limits: Limits = Limits(),
         clock: IReactorTime | None = None,
         entropy: Entropy = secrets.token_bytes,
@@ -77,13 +86,19 @@ class HTTPConnectEndpoint:
         :raises ValueError: for a host, a port, credentials or fields that no request can say.
         """
         if credentials is not None:
-            credentials = Credentials(*credentials)
-        write_connect(host, port, None if credentials is None else b"", headers)
+            credentials = Credentials(*_nameAndPassword(credentials))
+        headers = header_pairs(headers)
+        write_connect(
+            whole_text("host", host),
+            instance("port", port, int),
+            None if credentials is None else b"",
+            headers,
+        )
         self._proxy = proxy
         self._host = bare_host(host)
         self._port = port
         self._headers = headers
-        self._limits = limits
+        self._limits = instance("limits", limits, Limits)
         self._clock = clock
         self._authentication = Authentication(credentials, entropy)
 

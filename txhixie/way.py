@@ -104,4 +104,4 @@ def chosenProxy(proxy: Proxy | str | None, url: WebSocketURL) -> Proxy | None:
     """
     if proxy == "environment":
         return proxy_from_environment(url.secure, url.name, url.port, os.environ)
-    return parse_proxy(proxy) if isinstance(proxy, str) else proxy
+    return proxy if proxy is None or isinstance(proxy, Proxy) else parse_proxy(proxy)

@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from . import endpoints
+from .arguments import instance, settled
 from .client import ClientOptions
 from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused, reduced
 from .interfaces import Application_co  # the next three are to be had here too
@@ -80,7 +81,7 @@ class WebSocketResource(Resource):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = factory
-        self._options = options
+        self._options: ServerOptions = settled(options)
         self._resource = self._made()
 
     def _made(self) -> HixieResource:
@@ -146,7 +147,8 @@ class WebSocketClientEndpoint:
         :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`.
         :param options: those of :class:`txhixie.HixieClientFactory`.
         """
-        limits = options.get("limits", Limits())
+        options = settled(options)
+        limits = instance("limits", options.get("limits", Limits()), Limits)
         if connectTimeout is not None:
             limits = changed(limits, connect_timeout=float(connectTimeout))
         if isinstance(bindAddress, bytes):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from ..arguments import several
 from ..errors import BadAnswer
 from ..wire.parameters import Named, Parameters
 
@@ -78,6 +79,23 @@ class Extension(Protocol):
         :raises BadAnswer: ``extension``, for what may not be answered to it.
         """
         ...
+
+
+def chosen_extensions(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
+    """
+    The extensions that a program chooses.
+
+    :raises TypeError: for one alone, for a name, and for a class that was not called.
+    """
+    chosen = several("extensions", extensions, "[PermessageDeflate()]")
+    for extension in chosen:
+        if isinstance(extension, type) or not hasattr(extension, "offers"):
+            kind = extension if isinstance(extension, type) else type(extension)
+            raise TypeError(
+                "extensions: expected objects such as PermessageDeflate(), "
+                f"not {'the class ' if kind is extension else ''}{kind.__name__}"
+            )
+    return chosen
 
 
 def accept(

@@ -7,11 +7,12 @@ can be built from a head of any dialect, from a request of ``twisted.web``, or b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
 
+from ..arguments import whole_text
 from ..wire.head import TOKEN, Head, Request
 from ..wire.parameters import Named
 
@@ -19,6 +20,12 @@ Secret: TypeAlias = tuple[bytes, ...]
 """What a client draws at random for one handshake, and must see answered: the drafts' keys."""
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+HeadersLike: TypeAlias = (
+    "Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]"
+)
+"""Header fields as they may be given: pairs of a name and a value, or a mapping; ``str`` has to be
+ASCII."""
 
 Entropy: TypeAlias = Callable[[int], bytes]
 """As ``secrets.token_bytes``, or what a test puts in its place."""
@@ -125,9 +132,27 @@ class Refusal:
     headers: Pairs = ()
     logged: bool = False
 
-    def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            raise ValueError(f"a refusal has a status from 200 to 599, not {self.status}")
+    def __init__(
+        self,
+        status: int,
+        body: str | bytes = "",
+        headers: HeadersLike = (),
+        logged: bool = False,
+    ) -> None:
+        """
+        :raises ValueError: for another status, and for a field that no answer can have.
+        :raises TypeError: for a status, a body or fields of another type.
+        """
+        if not isinstance(status, int):
+            raise TypeError(
+                f"status: expected int, not {type(status).__name__}; write Refusal(403)"
+            )
+        if not 200 <= status <= 599:
+            raise ValueError(f"a refusal has a status from 200 to 599, not {status}")
+        self.status = status
+        self.body = body if isinstance(body, bytes) else whole_text("body", body)
+        self.headers = header_pairs(headers)
+        self.logged = logged
 
     def write(self) -> bytes:
         """
@@ -217,6 +242,41 @@ def reason_phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Refused" if status >= 400 else "Answer"
+
+
+def header_pairs(headers: HeadersLike) -> Pairs:
+    """
+    Header fields as they were given, as bytes.
+
+    :raises TypeError: for what is neither pairs nor a mapping, and for a name or a value that is
+        neither ``str`` nor ``bytes``.
+    :raises ValueError: as :func:`checked_pairs`, and for ``str`` that is not ASCII: which bytes are
+        meant only the caller knows.
+    """
+    if not headers and isinstance(headers, tuple):
+        return ()
+    given = headers.items() if isinstance(headers, Mapping) else headers
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"{_HEADERS}, not {type(headers).__name__}")
+    pairs = []
+    for pair in given:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"{_HEADERS}; one of these is no pair, but {type(pair).__name__}")
+        pairs.append((_field_bytes(pair[0]), _field_bytes(pair[1])))
+    return checked_pairs(tuple(pairs))
+
+
+_HEADERS: Final = 'headers: expected pairs, as in headers=[("Cookie", "a=b")], or a mapping'
+
+
+def _field_bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"{_HEADERS}, of str or bytes, not {type(value).__name__}")
+    if not value.isascii():
+        raise ValueError("headers: str that is not ASCII; encode it, so that its bytes are known")
+    return value.encode("ascii")
 
 
 def checked_pairs(pairs: Pairs) -> Pairs:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from ..client import HixieClientFactory, HixieClientProtocol
 from ..extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
 from ..extensions.extension import Extension
-from ..handshake.offer import Pairs
+from ..handshake.offer import HeadersLike
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
 from ..limits import Limits
 from ..server import HixieServerProtocol
@@ -153,7 +153,7 @@ class Pair:
         url: str = "ws://example.com/",
         origin: str | None = None,
         subprotocols: Iterable[str] = (),
-        headers: Pairs = (),
+        headers: HeadersLike = (),
         serverExtensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         clientExtensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),

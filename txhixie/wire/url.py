@@ -6,6 +6,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from ..arguments import whole_text
+
 _HOST: Final = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._~%!$&'()*+,;=-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^`{}\"<>\\"
@@ -77,8 +79,9 @@ def parse_url(url: str) -> WebSocketURL:
         never reaches a server), or control characters (``urlsplit`` drops some, so that what it
         reads would not be what was given). It repeats nothing of the URL, which may hold a
         password.
+    :raises TypeError: for what is not ``str``.
     """
-    if _CONTROL.search(url.strip()):
+    if _CONTROL.search(whole_text("url", url).strip()):
         raise ValueError("a URL has no control characters")
     try:
         split = urlsplit(url.strip())
@@ -111,7 +114,7 @@ def parse_url(url: str) -> WebSocketURL:
 
 def without_credentials(url: str) -> str:
     """The same URL, as it was given but for its user and password: what may be shown."""
-    return re.sub(r"^(\s*[A-Za-z]+://)[^/?#]*@", r"\1", url)
+    return re.sub(r"^(\s*[A-Za-z]+://)[^/?#]*@", r"\1", whole_text("url", url))
 
 
 def _credentials(name: str | None, password: str | None) -> Credentials | None:

@@ -1,0 +1,483 @@
+"""Options of every public name: a wrong type is a TypeError where it is passed, and says what to
+write; a right one may come in any shape that means the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.web.resource import Resource
+
+from support import connection
+from support.connection import Log
+from txhixie import (
+    Accepted,
+    HixieClientFactory,
+    HixieServerFactory,
+    HTTPConnectEndpoint,
+    Limits,
+    NotOpen,
+    Offer,
+    Refusal,
+    StreamApplications,
+    WebSocket,
+    WebSocketClientEndpoint,
+    WebSocketClientService,
+    connect,
+    serve,
+    websocket,
+)
+from txhixie.extensions.permessage_deflate import PermessageDeflate
+from txhixie.handshake.offer import header_pairs
+from txhixie.networks import Networks
+from txhixie.policy import Policy
+from txhixie.streamserver import StreamServerEndpoint
+from txhixie.testing import Applications, Pair, Recorder
+from txhixie.web import HixieResource
+
+log = connection.log
+
+URL: Final = "ws://example.com/"
+Made = Callable[..., Any]
+
+
+async def talk(channel: Any) -> None:
+    """A conversation."""
+
+
+SERVERS: Final[dict[str, Made]] = {
+    "HixieServerFactory": lambda **options: HixieServerFactory(Applications(), **options),
+    "HixieResource": lambda **options: HixieResource(Applications(), **options),
+    "websocket.WebSocketResource": lambda **options: websocket.WebSocketResource(
+        Applications(),
+        **options,
+    ),
+    "StreamServerEndpoint": lambda **options: StreamServerEndpoint(
+        TCP4ServerEndpoint(MemoryReactorClock(), 0), **options
+    ),
+}
+CLIENTS: Final[dict[str, Made]] = {
+    "HixieClientFactory": lambda url=URL, **options: HixieClientFactory(
+        url, Applications(Recorder), **options
+    ),
+    "WebSocketClientEndpoint": lambda url=URL, **options: WebSocketClientEndpoint(
+        cast(Any, _Endpoint()), url, **options
+    ),
+    "WebSocketClientEndpoint.new": lambda url=URL, **options: WebSocketClientEndpoint.new(
+        MemoryReactorClock(), url, **options
+    ),
+    "connect": lambda url=URL, **options: connect(url, reactor=MemoryReactorClock(), **options),
+    "WebSocketClientService.new": lambda url=URL, **options: WebSocketClientService.new(
+        MemoryReactorClock(), url, Applications(Recorder), **options
+    ),
+    "Pair.new": lambda url=URL, **options: Pair.new(Applications(Recorder), url=url, **options),
+}
+ALL: Final = SERVERS | CLIENTS
+every_server = pytest.mark.parametrize("make", SERVERS.values(), ids=SERVERS.keys())
+every_client = pytest.mark.parametrize("make", CLIENTS.values(), ids=CLIENTS.keys())
+
+
+class _Endpoint:
+    """Connects nowhere."""
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """Never."""
+        return Deferred()
+
+
+def refuses(call: Callable[[], object], said: str) -> None:
+    """It is a TypeError, which says this."""
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# One string where several belong.
+
+
+@every_server
+@pytest.mark.parametrize(
+    ("option", "wrong", "example"),
+    [
+        ("dialects", "rfc6455", '["rfc6455"]'),
+        ("origins", "https://x", '["https://example.com"]'),
+        ("hosts", "x", '["example.com"]'),
+        ("subprotocols", "chat", '["chat"]'),
+        ("trustForwarded", "127.0.0.1", '["127.0.0.1"]'),
+        ("extensions", "permessage-deflate", "[PermessageDeflate()]"),
+    ],
+)
+def test_a_server_takes_no_string_for_a_list(
+    make: Made, option: str, wrong: str, example: str
+) -> None:
+    """It would be a list of characters, which lets nobody in or agrees on nothing."""
+    refuses(lambda: make(**{option: wrong}), f"{option}: expected a list, not str; write ")
+    refuses(lambda: make(**{option: wrong}), f"write {option}={example}")
+    refuses(lambda: make(**{option: wrong.encode()}), f"{option}: expected a list, not bytes")
+    refuses(lambda: make(**{option: 5}), f"{option}: expected a list, not int")
+    refuses(lambda: make(**{option: Path("/")}), f"{option}: expected a list, not PosixPath")
+    refuses(lambda: make(**{option: [wrong.encode()]}), f"{option}")
+    refuses(lambda: make(**{option: [None]}), f"{option}")
+
+
+@every_client
+def test_a_client_takes_no_string_for_a_list(make: Made) -> None:
+    pairs = "serverExtensions" if make is CLIENTS["Pair.new"] else "extensions"
+    for wrong, kind in (("chat", "str"), (b"chat", "bytes"), (5, "int"), (None, "None")):
+        refuses(
+            lambda wrong=wrong: make(subprotocols=wrong),  # type: ignore[misc]
+            f'subprotocols: expected a list, not {kind}; write subprotocols=["chat"]',
+        )
+        refuses(lambda wrong=wrong: make(**{pairs: wrong}), "extensions: expected a list, not")  # type: ignore[misc]
+    refuses(lambda: make(subprotocols=["a", b"b"]), "subprotocols[1]: expected str, not bytes")
+    refuses(lambda: make(**{pairs: [PermessageDeflate]}), "not the class PermessageDeflate")
+    refuses(lambda: make(**{pairs: ["permessage-deflate"]}), "objects such as PermessageDeflate()")
+
+
+def test_what_is_smaller_takes_no_string_for_a_list_either() -> None:
+    refuses(lambda: Policy("https://x"), 'write origins=["https://example.com"]')
+    refuses(lambda: Policy(None, "x"), 'write hosts=["example.com"]')
+    refuses(lambda: Networks("127.0.0.1"), 'write networks=["127.0.0.1"]')
+    refuses(lambda: Networks([5]), "networks[0]: expected str, not int")  # type: ignore[list-item]
+    refuses(lambda: serve(talk, subprotocols="chat"), 'write subprotocols=["chat"]')
+    refuses(
+        lambda: WebSocket(URL, b"chat", reactor=Clock()),  # type: ignore[arg-type]
+        'protocols: expected a list, not bytes; write protocols=["chat"]',
+    )
+    assert WebSocket(URL, "chat", reactor=MemoryReactorClock()).url == URL  # as pages have it
+    refuses(
+        lambda: StreamApplications(Factory(), subprotocol=["chat"]),  # type: ignore[arg-type]
+        "subprotocol: expected str, not list",
+    )
+
+
+@pytest.mark.parametrize("wrong", ["ab", "name:password", b"ab", ("name",), (b"name", b"password")])
+def test_credentials_are_two_strings(wrong: Any) -> None:
+    """Two characters would have been a name and a password."""
+    refuses(
+        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, wrong),  # type: ignore[arg-type]
+        "credentials",
+    )
+
+
+# What can be iterated once.
+
+
+@every_client
+def test_a_client_may_be_given_generators(make: Made) -> None:
+    """Though a request is checked before it is sent, and sent again by who stays connected."""
+    made = make(
+        subprotocols=(name for name in ("chat", "other")),
+        headers=(pair for pair in (("Cookie", "a=b"),)),
+    )
+    if isinstance(made, Pair):
+        assert made.client.protocol.offer.subprotocols == ("chat", "other")
+
+
+def test_every_attempt_asks_for_what_a_generator_gave() -> None:
+    asked: list[Offer] = []
+
+    class Refusing:
+        def connect(self, factory: HixieClientFactory) -> Deferred[Any]:
+            asked.append(factory.offer)
+            return Deferred()
+
+    endpoint = WebSocketClientEndpoint(
+        Refusing(),  # type: ignore[arg-type]
+        URL,
+        subprotocols=(name for name in ("chat",)),
+        headers=iter([("Cookie", "a=b")]),
+        extensions=iter([PermessageDeflate()]),
+    )
+    for _ in range(2):
+        endpoint.connectApplication(Recorder())
+    for offer in asked:
+        assert offer.subprotocols == ("chat",)
+        assert offer.header("Cookie") == "a=b"
+        assert [name for name, _ in offer.extensions] == ["permessage-deflate"]
+    assert len(asked) == 2
+
+
+def test_every_client_is_answered_by_what_a_generator_gave() -> None:
+    factory = HixieServerFactory(Applications(), subprotocols=(name for name in ("chat",)))
+    offer = Offer("rfc6455", "/", "example.com", subprotocols=("chat",))
+    assert [factory.chooseSubprotocol(offer) for _ in range(3)] == ["chat"] * 3
+    applications = serve(talk, subprotocols=(name for name in ("chat",)))
+    assert [applications.buildProtocol(offer).subprotocol for _ in range(3)] == ["chat"] * 3
+
+
+@pytest.mark.parametrize("name", ["websocket.WebSocketResource", "StreamServerEndpoint"])
+def test_a_server_that_is_made_twice_keeps_what_a_generator_gave(name: str) -> None:
+    """Once to hear of mistakes, and once to serve."""
+    made = SERVERS[name](hosts=(host for host in ("example.com",)))
+    options = made._options
+    assert options["hosts"] == ("example.com",)
+
+
+# Headers.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ((b"Cookie", b"a=b"), (b"X-A", b"")),
+        [("Cookie", "a=b"), ("X-A", "")],
+        [["Cookie", b"a=b"], (b"X-A", "")],
+        {"Cookie": "a=b", "X-A": ""},
+        {b"Cookie": b"a=b", b"X-A": b""},
+    ],
+)
+def test_headers_may_be_pairs_or_a_mapping_of_str_or_bytes(given: Any) -> None:
+    """Everywhere: asked by a client, answered by a server, refused by one, said to a proxy."""
+    expected = ((b"Cookie", b"a=b"), (b"X-A", b""))
+    assert header_pairs(given) == expected
+    assert Accepted(Recorder(), None, given).headers == expected
+    assert Refusal(403, headers=given).headers == expected
+    servers = Applications(Recorder)
+    Pair.new(servers, headers=given)
+    assert servers.asked[0].header("cookie") == "a=b"
+    assert servers.asked[0].header("x-a") == ""
+    client = Recorder()
+    Pair.new(_Answers(lambda offer: Accepted(Recorder(), None, given)), client)
+    assert set(expected) <= {
+        (name.title(), value)
+        for name, value in client.transport.agreement.headers  # type: ignore[union-attr]
+    }
+    HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=given)  # type: ignore[arg-type]
+
+
+class _Answers:
+    """Answers offers."""
+
+    def __init__(self, answer: Callable[[Offer], Any]) -> None:
+        self.buildProtocol = answer
+
+
+WRONG_HEADERS: Final[list[tuple[Any, str]]] = [
+    ("Cookie: a=b", "headers: expected pairs, as in headers=[("),
+    (b"Cookie: a=b", "or a mapping, not bytes"),
+    (5, "or a mapping, not int"),
+    (None, "or a mapping, not NoneType"),
+    (["Cookie: a=b"], "one of these is no pair, but str"),
+    ([("Cookie",)], "one of these is no pair, but tuple"),
+    ([("Cookie", "a", "b")], "one of these is no pair, but tuple"),
+    (["ab"], "one of these is no pair, but str"),
+    ({"Cookie": ["a=b"]}, "of str or bytes, not list"),
+    ([("Cookie", None)], "of str or bytes, not NoneType"),
+    ([(5, "a")], "of str or bytes, not int"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "said"), WRONG_HEADERS)
+def test_other_headers_are_a_type_error_that_says_what_is_wanted(wrong: Any, said: str) -> None:
+    for make in CLIENTS.values():
+        refuses(lambda make=make: make(headers=wrong), said)  # type: ignore[misc]
+    refuses(lambda: Accepted(Recorder(), None, wrong), said)
+    refuses(lambda: Refusal(403, headers=wrong), said)
+    refuses(
+        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=wrong),  # type: ignore[arg-type]
+        said,
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"X-A": "a\r\nb"}, {"X A": "b"}, {"": "b"}, {"X-A": "\u20ac"}, {"X-\u00e9": "a"}]
+)
+def test_headers_that_cannot_be_sent_are_found_where_they_are_given(wrong: Any) -> None:
+    for call in (
+        lambda: HixieClientFactory(URL, Applications(Recorder), headers=wrong),
+        lambda: Accepted(Recorder(), None, wrong),
+        lambda: Refusal(403, headers=wrong),
+    ):
+        with pytest.raises(ValueError, match="header"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "fresh", [{"Authorization": "Bearer x"}, succeed([("Authorization", "Bearer x")])]
+)
+def test_fresh_headers_may_have_any_of_these_shapes(fresh: Any) -> None:
+    seen: list[Any] = []
+
+    class Connector:
+        def __init__(self, headers: Any) -> None:
+            seen.append(headers)
+
+        def connectApplication(self, application: Any) -> Deferred[Any]:
+            return Deferred()
+
+    service = WebSocketClientService(
+        Connector, URL, Applications(Recorder), clock=Clock(), freshHeaders=lambda: fresh
+    )
+    service.startService()
+    service.stopService()
+    assert seen == [((b"Authorization", b"Bearer x"),)]
+
+
+# Everything else.
+
+
+@every_client
+@pytest.mark.parametrize("wrong", [b"ws://example.com/", None, 5, Path("/"), ["ws://example.com/"]])
+def test_a_url_is_a_string(make: Made, wrong: Any) -> None:
+    refuses(lambda: make(url=wrong), "url: expected str, not ")
+
+
+def test_a_pages_url_is_a_string() -> None:
+    refuses(
+        lambda: WebSocket(b"ws://example.com/", reactor=Clock()),  # type: ignore[arg-type]
+        "url: expected str, not bytes",
+    )
+
+
+@every_client
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("dialect", b"rfc6455"),
+        ("dialect", None),
+        ("dialect", ["rfc6455"]),
+        ("origin", b"https://example.com"),
+        ("origin", ["https://example.com"]),
+    ],
+)
+def test_a_dialect_and_an_origin_are_strings(make: Made, option: str, wrong: Any) -> None:
+    refuses(lambda: make(**{option: wrong}), f"{option}: expected str, not ")
+
+
+@pytest.mark.parametrize("wrong", [{"message_size": 5}, 5, None, Limits])
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+def test_limits_are_limits(make: Made, wrong: Any) -> None:
+    refuses(lambda: make(limits=wrong), "limits: expected Limits, not ")
+
+
+def test_limits_of_a_secure_url_are_looked_at_before_they_are_used() -> None:
+    refuses(lambda: CLIENTS["connect"](url="wss://example.com/", limits=5), "limits: expected")
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("message_size", "1"),
+        ("message_size", None),
+        ("open_timeout", None),
+        ("ping_timeout", None),
+        ("ping_interval", "20"),
+        ("close_timeout", True),
+    ],
+)
+def test_a_limit_is_a_number(option: str, wrong: Any) -> None:
+    refuses(lambda: Limits(**{option: wrong}), f"{option}: expected a number, not ")
+
+
+@pytest.mark.parametrize("wrong", [b"http://proxy:3128", 5, ["http://proxy:3128"], ("proxy", 3128)])
+def test_a_proxy_is_a_url_or_a_proxy(wrong: Any) -> None:
+    for name in ("WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"):
+        refuses(lambda name=name: CLIENTS[name](proxy=wrong), "proxy: expected str, not ")  # type: ignore[misc]
+
+
+def test_a_host_and_a_port_for_a_proxy_have_their_types() -> None:
+    endpoint: Any = _Endpoint()
+    refuses(lambda: HTTPConnectEndpoint(endpoint, b"h", 1), "host: expected str, not bytes")  # type: ignore[arg-type]
+    refuses(lambda: HTTPConnectEndpoint(endpoint, "h", "1"), "port: expected int, not str")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["403", None, 403.0])
+def test_the_status_of_a_refusal_is_a_number(wrong: Any) -> None:
+    refuses(lambda: Refusal(wrong), "status: expected int, not ")
+
+
+@pytest.mark.parametrize("wrong", [None, 5, ["no"], bytearray(b"no")])
+def test_the_body_of_a_refusal_is_text_or_bytes(wrong: Any) -> None:
+    refuses(lambda: Refusal(403, wrong), "body: expected str, not ")
+
+
+def test_the_choice_of_a_subprotocol_is_made_at_once() -> None:
+    """What a coroutine function answers is no subprotocol, and nobody would await it."""
+
+    async def choose(offer: Offer) -> str:
+        return "chat"
+
+    refuses(
+        lambda: HixieServerFactory(Applications(), subprotocols=choose),  # type: ignore[arg-type]
+        "subprotocols: expected a function that answers at once, not a coroutine function",
+    )
+    refuses(lambda: serve(talk, subprotocols=choose), "not a coroutine function")  # type: ignore[arg-type]
+
+
+class Builder:
+    """Applications."""
+
+    def buildProtocol(self, offer: Offer) -> Recorder:
+        """One more."""
+        return Recorder()
+
+
+class Static:
+    """Applications without state: the class is the object."""
+
+    @staticmethod
+    def buildProtocol(offer: Offer) -> Recorder:
+        """One more."""
+        return Recorder()
+
+
+def test_applications_are_an_object_and_not_its_class() -> None:
+    refuses(
+        lambda: HixieServerFactory(Builder),  # type: ignore[arg-type]
+        "applications: expected an object, not the class Builder; write Builder()",
+    )
+    Pair.new(Static)
+
+
+def test_what_serves_the_other_requests_is_a_factory() -> None:
+    """And not the resource, which is found out before somebody asks for a page."""
+    resource: Any = Resource()
+    refuses(
+        lambda: HixieServerFactory(Builder(), elsewhere=resource),
+        "elsewhere: expected an object with buildProtocol",
+    )
+    refuses(
+        lambda: HixieServerFactory(Builder(), elsewhere=resource),
+        "a resource goes into Site(resource)",
+    )
+
+
+# What a client's application does wrong.
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda url: None, "Unusable: buildProtocol answered NoneType, not an application"),
+        (lambda url: Recorder, "buildProtocol answered the class Recorder"),
+        (lambda url: Protocol(), "a protocol of bytes; its factory goes into"),
+        (lambda url: 1 / 0, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_who_connects_hears_what_was_wrong_with_the_application(
+    answer: Callable[[str], Any], said: str, log: Log
+) -> None:
+    """Not only that the connection was given up; and the log has its traceback."""
+    clock = Clock()
+    factory = HixieClientFactory(URL, _Answers(answer), clock=clock)  # type: ignore[arg-type]
+    factory.begins = False
+    joined = Pair(HixieServerFactory(Applications(), clock=clock), factory, clock)
+    waiting = joined.client.protocol.whenOpen()
+    joined.client.protocol.begin()
+    joined.pump()
+    failures: list[Any] = []
+    waiting.addErrback(failures.append)
+    [failure] = failures
+    assert isinstance(failure.value, NotOpen)
+    assert said in str(failure.value)
+    assert failure.value.__cause__ is not None
+    assert len(log.tracebacks()) == 1

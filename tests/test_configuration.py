@@ -165,6 +165,8 @@ def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
         "max-fragments     7",
         "ping-interval     0",
         "ping-timeout      2.5",
+        "stall-timeout     300",
+        "stop-timeout      8",
         "connect-timeout   3",
         "no-compression    true",
     ]

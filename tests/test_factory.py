@@ -122,6 +122,32 @@ def test_closeAll_ends_with_the_deadlines_whatever_the_peers_do(dialect: str) ->
     end.done()
 
 
+@each
+@pytest.mark.parametrize("timeout", [None, 0.5, 20.0])
+def test_closeAll_aborts_what_is_left_after_its_timeout(
+    dialect: str, timeout: float | None
+) -> None:
+    """A peer that is still reading what was sent to it would have a minute more."""
+    end = ServerEnd(Applications(), limits=Limits(close_timeout=100, stop_timeout=8))
+    end.receive(whole_request(dialect))
+    done = fired(end.factory.closeAll(timeout=timeout))
+    end.clock.advance((8 if timeout is None else timeout) - 0.1)
+    assert "abort" not in end.wire.endings
+    end.clock.advance(0.1)
+    assert end.wire.endings[-1] == "abort"
+    end.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_closeAll_leaves_no_timer() -> None:
+    end = ServerEnd(Applications())
+    done = fired(end.factory.closeAll(timeout=50))
+    end.lose()
+    assert done == [None]
+    end.done()
+
+
 def test_closeAll_ends_those_that_wait_for_the_eight_bytes() -> None:
     end = ServerEnd(Applications(Recorder))
     end.receive(request("hixie-76"))

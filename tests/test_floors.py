@@ -52,6 +52,7 @@ FLOORS: Final = {
     "strings": 4,
     "tls": 4,
     "way": 4,
+    "channels": 4,
     "connection": 4,
     "dom": 4,
     "reconnection": 4,

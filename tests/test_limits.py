@@ -64,6 +64,8 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
         ("close_timeout", inf, "close_timeout: expected a number of seconds, not inf"),
         ("close_timeout", nan, "close_timeout: expected a number of seconds, not nan"),
         ("ping_interval", 0, "ping_interval: expected more than 0 seconds, not 0"),
+        ("stall_timeout", 0, "stall_timeout: expected more than 0 seconds, not 0"),
+        ("stop_timeout", -1, "stop_timeout: expected a number of seconds, not -1"),
         ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
     ],
 )

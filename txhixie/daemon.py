@@ -38,6 +38,8 @@ _LIMITS: Final = {
     "max-fragments": "fragments",
     "ping-interval": "ping_interval",
     "ping-timeout": "ping_timeout",
+    "stall-timeout": "stall_timeout",
+    "stop-timeout": "stop_timeout",
 }
 """The options that are limits."""
 

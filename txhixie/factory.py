@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -19,12 +19,22 @@ from .interfaces import WebSocketTransport
 from .journal import Journal
 from .keepalive import Keepalive, Looked
 from .limits import Limits
+from .progress import unwatch, watch
 from .wire.frame import CloseCode
 from .wire.modern import sendable
 
 
 class Connection(Looked, WebSocketTransport, Protocol):
     """One of them: a :class:`txhixie.protocol.HixieProtocol`."""
+
+    transport: Any
+
+    def stalled(self, waiting: int) -> None:
+        """
+        The peer has made no progress for the limits' ``stall_timeout``.
+
+        :param waiting: bytes that the peer has not acknowledged.
+        """
 
 
 class HixieFactory(Factory):
@@ -80,6 +90,8 @@ class HixieFactory(Factory):
 
     def joined(self, connection: Connection) -> None:
         """A connection stands."""
+        if not self.connections:
+            watch(self)
         self.connections.add(connection)
 
     def left(self, connection: Connection) -> None:
@@ -87,19 +99,29 @@ class HixieFactory(Factory):
         self.connections.discard(connection)
         self._tellIfNone()
 
+    def stalled(self, connection: Connection, waiting: int) -> None:
+        """See :class:`txhixie.progress.Group`."""
+        connection.stalled(waiting)
+
     def _tellIfNone(self) -> None:
         if not self.connections:
             self.keepalive.stop()
+            unwatch(self)
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:
                 deferred.callback(None)
 
-    def closeAll(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> Deferred[None]:
+    def closeAll(
+        self,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+        timeout: float | None = None,
+    ) -> Deferred[None]:
         """
-        Close every connection its dialect's way.
+        Close every connection its dialect's way, and abort what is left after a time.
 
-        :return: fires with ``None`` when the last has ended; each ends within the limits'
-            ``close_timeout``, and ``drain_timeout`` more if it has much to send. It never fails.
+        :param timeout: seconds until then; by default the limits' ``stop_timeout``.
+        :return: fires with ``None`` when the last has ended. It never fails.
         :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
         :raises TypeError: for a code or a reason of another type.
         """
@@ -110,6 +132,9 @@ class HixieFactory(Factory):
         self._waiting.append(done)
         for connection in tuple(self.connections):
             connection.loseConnection(code, reason)
+        if self.connections:
+            seconds = self.limits.stop_timeout if timeout is None else timeout
+            done.addBoth(_cancelling(self.clock.callLater(seconds, self.abortAll)))
         self._tellIfNone()
         return done
 
@@ -117,3 +142,11 @@ class HixieFactory(Factory):
         """End every connection at once."""
         for connection in tuple(self.connections):
             connection.abortConnection()
+
+
+def _cancelling(timer: IDelayedCall) -> Callable[[None], None]:
+    def cancel(result: None) -> None:
+        if timer.active():
+            timer.cancel()
+
+    return cancel

@@ -114,6 +114,16 @@ class Journal:
         if reasons := reasons_of(error):
             self._log.info("{peer} ended without TLS: {why}", peer=shownAddress(peer), why=reasons)
 
+    def stalled(self, peer: IAddress, seconds: float, waiting: int) -> None:
+        """A connection is ended because its peer acknowledged nothing for so long."""
+        self._log.info(
+            "{peer} stalled: no data acknowledged for {seconds:g} s, {waiting} bytes unsent or "
+            "unacknowledged (Limits.stall_timeout)",
+            peer=shownAddress(peer),
+            seconds=seconds,
+            waiting=waiting,
+        )
+
     def ended(self, protocol: Subject, ended: Ended, conversation: Conversation | None) -> None:
         """A connection has ended, whose application had been told of it."""
         if not self._everything and ended.code in _ORDINARY:

@@ -50,6 +50,12 @@ class Limits:
     :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
         byte was written. Three, since many hixie-76 peers (eventlet, gevent, txWS) never
         answer ``FF 00`` at all and each of their closes lasts this long.
+    :ivar stall_timeout: seconds in which a peer acknowledges nothing of what was sent to it, while
+        something is unacknowledged or unsent, until the connection is aborted with 1006. The kernel
+        of a peer that reads 1 KiB/s was seen to acknowledge nothing for 127 seconds; peers that
+        stop reading cost up to 1.4 MiB each here and 10 MB in the kernel.
+    :ivar stop_timeout: seconds for all connections to close when the factory stops; after these,
+        what is left is aborted. Docker sends SIGKILL 10 seconds after SIGTERM.
     :ivar ping_interval: seconds between pings, or, where the dialect has none, between those of
         TCP; ``None``: no pings. Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's
         examples).
@@ -75,13 +81,15 @@ class Limits:
     decide_timeout: float = 30.0
     close_timeout: float = 3.0
     drain_timeout: float = 60.0
+    stall_timeout: float = 300.0
+    stop_timeout: float = 8.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
 
     def __post_init__(self) -> None:
         """
         :raises ValueError: for a size below 0 or beyond all memory, for a time below 0 or without
-            an end, and for no time between pings or to answer one.
+            an end, and for no time between pings, to answer one or to make progress.
         :raises TypeError: for what is no number.
         """
         for field in fields(self):
@@ -90,7 +98,7 @@ class Limits:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
-            if field.name.startswith("ping_"):
+            if field.name.startswith("ping_") or field.name == "stall_timeout":
                 right, what = 0 < value < inf, "more than 0 seconds"
             elif field.name.endswith("_timeout"):
                 right, what = 0 <= value < inf, "a number of seconds"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import resource
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from twisted.application.service import Service
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 
 from .factory import HixieFactory
 from .gateway.crossings import Crossings
+from .secondsignal import SECOND_SIGNAL
 
 
 class CannotStart(Exception):
@@ -28,8 +28,8 @@ class ListeningService(Service):
     """
     Listens with one factory on some endpoints.
 
-    Stopping closes every connection its dialect's way and waits until they have ended; a second
-    SIGTERM or SIGINT ends them at once.
+    Stopping closes every connection its dialect's way and waits until they have ended, for no
+    longer than the factory's ``stop_timeout``; a second SIGTERM or SIGINT ends them at once.
     """
 
     _log = Logger()
@@ -95,43 +95,31 @@ class ListeningService(Service):
         """
         Listen no more and close what is open.
 
-        :return: fires when the last connection has ended, and whoever stands behind us has what
-            its client had sent.
+        :return: fires when the last connection has ended, and each backend has what its client had
+            sent; what is left after the factory's ``stop_timeout`` is aborted.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
         ports, self._ports = self._ports, []
         stopping = [port.stopListening() for port in ports]
         waiting = [deferred for deferred in stopping if deferred is not None]
-        restore = self._hurryOnSignal()
+        leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
+        timer = self._factory.clock.callLater(self._factory.limits.stop_timeout, self._abortAll)
         closed = DeferredList([*waiting, self._factory.closeAll()])
         closed.addCallback(lambda _: DeferredList([each.drained() for each in self._crossings]))
-        return closed.addBoth(restore)
+
+        def finish(result: object) -> object:
+            leave()
+            if timer.active():
+                timer.cancel()
+            return result
+
+        return closed.addBoth(finish)
 
     def _abortAll(self) -> None:
         self._factory.abortAll()
         for each in self._crossings:
             each.abortAll()
-
-    def _hurryOnSignal(self) -> Callable[[object], object]:
-        """Have a further signal end at once; the answer undoes that."""
-
-        def hurry(number: int, frame: FrameType | None) -> None:
-            self._reactor.callFromThread(self._abortAll)
-
-        try:
-            before = {
-                number: signal.signal(number, hurry) for number in (signal.SIGINT, signal.SIGTERM)
-            }
-        except ValueError:  # not in the main thread, where no signals come
-            before = {}
-
-        def restore(result: object) -> object:
-            for number, reaction in before.items():
-                signal.signal(number, reaction)
-            return result
-
-        return restore
 
 
 def raiseFileLimit(system: Any = resource) -> None:

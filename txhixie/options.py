@@ -173,6 +173,19 @@ OPTIONS: Final = (
         default=f"{_LIMITS.ping_timeout:g}",
     ),
     Setting(
+        "stall-timeout",
+        SOME_SECONDS,
+        "Seconds without an acknowledgement of sent data, while some waits, until a connection is "
+        "aborted.",
+        default=f"{_LIMITS.stall_timeout:g}",
+    ),
+    Setting(
+        "stop-timeout",
+        SECONDS,
+        "Seconds for all connections to close when the daemon stops; then they are aborted.",
+        default=f"{_LIMITS.stop_timeout:g}",
+    ),
+    Setting(
         "connect-timeout",
         SOME_SECONDS,
         "Seconds for a connection that a service makes, until its client is refused with 504.",

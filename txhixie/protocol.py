@@ -25,6 +25,7 @@ from .keepalive import leaveToKernel, payload
 from .lifecycle import Ended
 from .messagetransport import MessageTransport, ignore
 from .outflow import Outflow
+from .progress import resumed
 from .sender import FULL_READ
 from .wire.frame import BINARY, PING, TEXT, CloseCode
 
@@ -265,8 +266,19 @@ class HixieProtocol(MessageTransport, Protocol):
             self._conversation.abort("it does not read what is sent to it")
         self._receive = ignore
 
+    def stalled(self, waiting: int) -> None:
+        """The peer has made no progress for ``stall_timeout``: end the connection at once."""
+        seconds = self.factory.limits.stall_timeout
+        self.factory.journal.stalled(self.getPeer(), seconds, waiting)
+        if self._conversation is not None:
+            self._conversation.abort(
+                f"the peer acknowledged nothing for {seconds:g} seconds (Limits.stall_timeout)"
+            )
+        self.abortConnection()
+
     def drained(self) -> None:
         """The transport has sent what it held."""
+        resumed(self.factory, self)
         if self._conversation is not None:
             self._conversation.drained()
 

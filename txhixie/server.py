@@ -52,6 +52,8 @@ class HixieServerProtocol(HixieProtocol):
         self._opening = ServerOpening(factory.dialects, factory.limits, secure, relays)
         self._receive = self._receiveHead
         super().connectionMade()
+        if factory.isStopping:
+            self._leave()
 
     def _cameByTLS(self) -> bool:
         return ISSLTransport.providedBy(self.transport)

@@ -9,18 +9,20 @@ from typing import TypeAlias, TypedDict
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 
+from .acknowledged import lowest
 from .applications import checkBuilder
 from .arguments import strings
 from .dialects import DIALECTS, Dialect, named
 from .extensions import DEFAULT_EXTENSIONS
 from .extensions.extension import Extension
-from .factory import HixieFactory
+from .factory import Connection, HixieFactory
 from .handshake.offer import Offer
 from .interfaces import WebSocketServerFactory
 from .limits import Limits
 from .networks import Networks
 from .policy import Policy
 from .server import HixieServerProtocol
+from .shutdown import Shutdown
 
 SubprotocolChoice: TypeAlias = "Iterable[str] | Callable[[Offer], str | None]"
 
@@ -113,6 +115,8 @@ class HixieServerFactory(HixieFactory):
         self.relays = Networks(strings("trustForwarded", trustForwarded, '["127.0.0.1"]'))
         self.elsewhere = elsewhere
         self._subprotocols = settledChoice(subprotocols)
+        self._listens = False
+        self._shutdown = Shutdown(self.closeAll, self.abortAll)
 
     @property
     def elsewhereUpgrades(self) -> bool:
@@ -123,14 +127,43 @@ class HixieServerFactory(HixieFactory):
         return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
 
     def startFactory(self) -> None:
-        """A port listens; whatever here is a factory itself hears of it."""
+        """
+        A port listens; whatever here is a factory itself hears of it. When the reactor stops, the
+        connections are closed with 1001 first.
+        """
+        self._listens = True
+        self._shutdown.arm(self.clock)
         for start in self._tell("doStart"):
             start()
 
     def stopFactory(self) -> None:
-        """The last port has stopped listening."""
+        """The last port has stopped listening; connections may stand still."""
+        self._listens = False
+        self._disarmIfOver()
         for stop in self._tell("doStop"):
             stop()
+
+    def joined(self, connection: Connection) -> None:
+        """See :meth:`txhixie.factory.HixieFactory.joined`. Under a Site we have no port."""
+        super().joined(connection)
+        if not self._shutdown.isArmed:
+            reactor = getattr(lowest(connection.transport), "reactor", None)
+            if self._clock is None or self._clock is reactor:
+                self._shutdown.arm(reactor)
+
+    def left(self, connection: Connection) -> None:
+        """See :meth:`txhixie.factory.HixieFactory.left`."""
+        super().left(connection)
+        self._disarmIfOver()
+
+    def _disarmIfOver(self) -> None:
+        if not self._listens and not self.connections:
+            self._shutdown.disarm()
+
+    @property
+    def isStopping(self) -> bool:
+        """Whether the reactor is stopping: there are no new connections."""
+        return self._shutdown.hasBegun
 
     def _tell(self, what: str) -> list[Callable[[], None]]:
         told = (getattr(each, what, None) for each in (self.applications, self.elsewhere))

@@ -17,6 +17,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 
+from .channels import Channels, holderOf
 from .dialects import is_handshake
 from .handshake.offer import Offer, Pairs, Refusal
 from .interfaces import Accepted, WebSocketServerFactory
@@ -70,6 +71,7 @@ class HixieResource(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = HixieServerFactory(applications, **options)
         self.elsewhere = elsewhere
+        self._channels = Channels(self)
 
     @classmethod
     def sharing(
@@ -92,8 +94,10 @@ class HixieResource(Resource):
         if request.channel is None:
             return NOT_DONE_YET  # the client has left while somebody asked who he is
         if _isHandshake(request) and isinstance(request.channel, HTTPChannel):
+            self._channels.forget(request.channel)
             upgrade(request, self.factory)
         elif self.elsewhere is not None and request.method != b"CONNECT":
+            self._channels.watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
         else:
             return _refuse(request)
@@ -172,8 +176,7 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
     body = request.content.read(_KEY3)
     protocol = UpgradedProtocol(factory, request)
     rest = takeOver(request.channel, protocol)
-    transport = request.channel.transport
-    holder = getattr(transport, "wrappedProtocol", None) or getattr(transport, "protocol", None)
+    holder = holderOf(request.channel.transport)
     if isinstance(holder, HixieServerProtocol):
         holder.yielded()
     protocol.dataReceived(_head(request).raw + body + rest)

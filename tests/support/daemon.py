@@ -34,6 +34,8 @@ OPTIONS = (
     "--max-fragments",
     "--ping-interval",
     "--ping-timeout",
+    "--stall-timeout",
+    "--stop-timeout",
     "--connect-timeout",
     "--no-compression",
 )

@@ -66,6 +66,7 @@ class Crossing:
     """
     From a client's offer to the end of its conversation.
 
+    :ivar crossings: those of the same backend's, who are told how it is.
     :ivar pair: the machine; the backend's side tells it what the backend does.
     :ivar transport: the client's, once there is one.
     """
@@ -90,7 +91,7 @@ class Crossing:
         :param drainTimeout: seconds for it to read what was sent to it, and to go.
         """
         self._backend = backend
-        self._crossings = crossings
+        self.crossings = crossings
         self._clock = clock
         self._connectTimeout = connectTimeout
         self._timer: IDelayedCall | None = None
@@ -136,14 +137,14 @@ class Crossing:
 
     def backendLost(self, close: Close) -> None:
         """It has ended. ``close`` is what the client is told."""
-        self._crossings.left(self)
+        self.crossings.left(self)
         self.pair.backend_lost(close)
 
     # What the machine asks of the client's side.
 
     def admit(self) -> None:
         """Let it in, on the backend's conditions."""
-        self._crossings.reached(self)
+        self.crossings.reached(self)
         backend = self._backend
         # Straight to the backend's side: each message would pay for the way through here.
         self.textMessageReceived = backend.sendTextMessage
@@ -157,10 +158,10 @@ class Crossing:
     def refuse(self, error: Exception) -> None:
         """Say why not; what is no backend's fault is a 500, and a traceback."""
         if isinstance(error, Refused) and not isinstance(error, TunnelRefused):
-            self._crossings.refused()
+            self.crossings.refused()
             self._decision.callback(handed_on(error))
         elif isinstance(error, UNREACHED):
-            self._decision.callback(self._crossings.failed(error))
+            self._decision.callback(self.crossings.failed(error))
         else:
             self._decision.errback(error)
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from ..handshake.offer import Refusal
 from ..interfaces import Decision
+from ..journal import shownAddress
 from ..limits import Limits
+from ..progress import unwatch, watch
 from .crossing import Backend, Crossing
 from .outage import Outages
 
+if TYPE_CHECKING:
+    from .stream import Stream
+
 
 class Crossings:
-    """What a service has on its way to its backend."""
+    """
+    What a service has on its way to its backend.
+
+    :ivar limits: how long the end of a connection may take, and a peer may make no progress.
+    :ivar clock: measures these times.
+    :ivar connections: those to a backend that is a stream of bytes. A backend that speaks WebSocket
+        is watched by its own factory.
+    """
+
+    _log = Logger()
 
     def __init__(
         self, backend: str, clock: IReactorTime, connectTimeout: float, limits: Limits
@@ -23,9 +40,12 @@ class Crossings:
         :param connectTimeout: seconds until a backend that does not answer is given up.
         :param limits: how long the end of a connection may take.
         """
-        self._clock = clock
+        self.limits = limits
+        self.clock = clock
+        self.connections: set[Stream] = set()
         self._connectTimeout = connectTimeout
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
+        self._backend = backend
         self._outages = Outages(backend, clock)
         self._standing: set[Crossing] = set()
         self._waiting: list[Deferred[None]] = []
@@ -37,9 +57,7 @@ class Crossings:
         :param backend: the other side of its crossing.
         :return: fires with what it is to be answered; cancelling it cancels the connecting.
         """
-        return Crossing(
-            backend, self, self._clock, self._connectTimeout, self._drainTimeout
-        ).begin()
+        return Crossing(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
 
     def drained(self) -> Deferred[None]:
         """
@@ -55,6 +73,32 @@ class Crossings:
         """End every connection to the backend at once."""
         for crossing in tuple(self._standing):
             crossing.abort()
+
+    # Progress.
+
+    def connected(self, stream: Stream) -> None:
+        """A stream to a backend stands."""
+        if not self.connections:
+            watch(self)
+        self.connections.add(stream)
+
+    def disconnected(self, stream: Stream) -> None:
+        """It has ended."""
+        self.connections.discard(stream)
+        if not self.connections:
+            unwatch(self)
+
+    def stalled(self, connection: Stream, waiting: int) -> None:
+        """See :class:`txhixie.progress.Group`."""
+        self._log.info(
+            "backend {backend} at {peer} stalled: no data acknowledged for {seconds:g} s, "
+            "{waiting} bytes unsent or unacknowledged (Limits.stall_timeout)",
+            backend=self._backend,
+            peer=shownAddress(connection.transport.getPeer()),
+            seconds=self.limits.stall_timeout,
+            waiting=waiting,
+        )
+        connection.abort()
 
     # What crossings tell.
 

@@ -96,6 +96,7 @@ class Stream(Protocol):
     def connectionMade(self) -> None:
         """It stands; over TLS, only the socket below does."""
         transport = self.transport
+        self._crossing.crossings.connected(self)
         self._sender = Sender(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
@@ -141,6 +142,7 @@ class Stream(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has gone."""
+        self._crossing.crossings.disconnected(self)
         if not self._standing.called:
             self._standing.errback(_tlsFailed(reason.value, self.transport))
             return

@@ -200,12 +200,19 @@ async def test_all_of_it_may_come_in_one_write(dialect: str, net: SiteNetwork, l
 async def test_it_follows_a_page_that_nobody_has_read_yet(
     over: str, net: SiteNetwork, log: Log
 ) -> None:
-    """The transport is full, so that the channel has stopped it from reading."""
+    """
+    The transport is full, so that the channel has stopped it from reading. The page is not the
+    resource's own: behind one of these a request waits until the page has been written.
+    """
     size = 20_000_000
     big = page("big")
     big.render_GET = lambda asked: b"p" * (size if asked.uri == b"/big" else 1)
-    resource = HixieResource(Applications(echo), elsewhere=big)
-    raw = await net.raw(await net.site(resource, resource, over))
+    resource = HixieResource(Applications(echo))
+    root = Resource()  # type: ignore[no-untyped-call]
+    for name in (b"", b"big"):
+        root.putChild(name, big)
+    root.putChild(b"demo", resource)
+    raw = await net.raw(await net.site(root, resource, over))
     raw.send(asked("/"))
     await reads_page(raw, b"p")
     raw.transport.pauseProducing()

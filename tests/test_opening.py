@@ -40,6 +40,7 @@ from txhixie.dialects import DIALECTS, Dialect, Version, named, refusal
 from txhixie.errors import (
     BadAnswer,
     EarlyBytes,
+    HeadTooLarge,
     MalformedHead,
     Refused,
     UnknownDialect,
@@ -306,7 +307,7 @@ def test_a_request_has_so_many_fields_and_no_more() -> None:
     limits = replace(LIMITS, head_fields=len(FIELDS_76), head_size=len(HEAD_76))
     assert isinstance(serve([HEAD_76], limits=limits).found, Offer)
     for less in ({"head_fields": len(FIELDS_76) - 1}, {"head_size": len(HEAD_76) - 1}):
-        assert serve([HEAD_76], limits=replace(limits, **less)).found is MalformedHead
+        assert serve([HEAD_76], limits=replace(limits, **less)).found is HeadTooLarge
 
 
 def test_an_answer_has_so_many_bytes_and_no_more() -> None:

@@ -33,6 +33,7 @@ from .services.service import CONNECT_TIMEOUT, Context
 T = TypeVar("T")
 
 _LIMITS: Final = {
+    "max-head-size": "head_size",
     "max-message-size": "message_size",
     "max-frame-size": "frame_size",
     "max-fragments": "fragments",
@@ -98,7 +99,8 @@ class Daemon:
         }
         if "ping_interval" in given:
             given["ping_interval"] = given["ping_interval"] or None
-        limits = Limits(**given)
+        # No page of the daemon reads a body.
+        limits = Limits(**given, body_size=0)
         # A service that has no answer from its backend gives up first, and says why.
         patience = self._connectTimeout + limits.open_timeout
         return replace(limits, decide_timeout=max(limits.decide_timeout, patience))

@@ -4,7 +4,9 @@
 
     HixieError
       PeerError                    they broke a rule
-        HandshakeError   .status   MalformedHead 400 · UnsupportedVersion 505
+        HandshakeError   .status   MalformedHead 400 · HeadTooLarge 431
+                                   UnsupportedVersion 505 · BodyTooLarge 413
+                                   UnknownTransferCoding 501 · LengthRequired 411
                                    EarlyBytes 400 · UnknownDialect 426 · BadAnswer
         FrameError       .code     1002 · BadText 1007 · BadCompression 1007
                                    TooBig 1009 · WrongKind 1003
@@ -72,6 +74,30 @@ class HandshakeError(PeerError):
 
 class MalformedHead(HandshakeError):
     """A head that is no HTTP/1.1 head, or that says two things at once."""
+
+
+class HeadTooLarge(MalformedHead):
+    """A head of more bytes or fields than the limits allow (RFC 6585 section 5)."""
+
+    status = 431
+
+
+class BodyTooLarge(HandshakeError):
+    """The body of a page request exceeds the limit (RFC 9110 section 15.5.14)."""
+
+    status = 413
+
+
+class LengthRequired(HandshakeError):
+    """A chunked body for a protocol of which we cannot bound it (RFC 9110 section 15.5.12)."""
+
+    status = 411
+
+
+class UnknownTransferCoding(HandshakeError):
+    """A transfer coding other than ``chunked`` (RFC 9112 section 6.1)."""
+
+    status = 501
 
 
 class UnsupportedVersion(HandshakeError):

@@ -19,6 +19,7 @@ from .limits import Limits
 from .networks import Networks
 from .wire.body import BodyReader
 from .wire.head import Head, HeadReader, read_request
+from .wire.request_body import announced_body
 
 _PROCESSING: Final = 102
 """WebDAV's "I am at it" (RFC 2518 section 10.1), dropped by its successor. No server takes so long
@@ -39,10 +40,17 @@ class Elsewhere:
     rest: bytes
     host: str | None = None
 
-    def replay(self, last: bool) -> bytes:
-        """
-        Every byte received so far, for whoever is to answer.
+    def body(self, most: int) -> int | None:
+        """See :func:`txhixie.wire.request_body.announced_body`."""
+        request = read_request(self.head)
+        return announced_body(request.fields, request.minor, most)
 
+    def replay(self, last: bool, length: int | None = None) -> bytes:
+        """
+        Every byte of the request that was received so far, for whoever is to answer.
+
+        :param length: bytes of the body of a last request: what comes behind it is not handed on.
+            ``None``: not known.
         :param last: mark the request so that the connection ends with its answer. A WebSocket
             request that came after it on the same connection would find nobody. Otherwise its
             fields stay as they are: what a proxy tells of this client is not true of the next.
@@ -50,7 +58,7 @@ class Elsewhere:
         if not last:
             return self.head.raw + self.rest
         head = self.head if self.host is None else asked_of(self.head, self.host)
-        return last_request(head).raw + self.rest
+        return last_request(head).raw + self.rest[:length]
 
 
 class ServerOpening:

@@ -143,6 +143,12 @@ OPTIONS: Final = (
         "TLS ends before us: clients come by wss, whatever it is that we see.",
     ),
     Setting(
+        "max-head-size",
+        number("bytes"),
+        "Bytes the head of a request may have.",
+        default=f"{_LIMITS.head_size}",
+    ),
+    Setting(
         "max-message-size",
         number("bytes"),
         "Bytes a message may have, also when inflated.",

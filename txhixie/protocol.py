@@ -105,7 +105,7 @@ class HixieProtocol(MessageTransport, Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
         outflow = self._outflow
-        if len(data) >= FULL_READ:
+        if len(data) >= FULL_READ and self._conversation is not None:
             outflow.widen()
         holds = outflow.hold()
         try:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from .addresses import standFor
 from .applications import Unusable, checkApplication
 from .dialects import refusal
-from .errors import EarlyBytes, HandshakeError
+from .errors import EarlyBytes, HandshakeError, LengthRequired
 from .extensions.extension import accept
 from .forwarded import Forwarded
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class HixieServerProtocol(HixieProtocol):
     """One connection to a server."""
 
-    __slots__ = ("_decision", "_elsewhere", "_opening")
+    __slots__ = ("_bodyLeft", "_decision", "_elsewhere", "_opening")
 
     side = Side.SERVER
     factory: HixieServerFactory
@@ -233,12 +233,43 @@ class HixieServerProtocol(HixieProtocol):
             why = "" if found.head.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
             self._refuse(Refusal(404, why))
             return
+        self._handOver(found, protocol)
+
+    def _handOver(self, found: Elsewhere, protocol: Any) -> None:
+        """Give the request to the protocol that answers it, unless its body is too long."""
+        from .pagebounds import boundChannel, channelOf  # twisted.web, for whoever has pages
+
+        limits, last = self.factory.limits, not self.factory.elsewhereUpgrades
+        channel = channelOf(protocol)
+        try:
+            length = found.body(limits.body_size)
+            if length is None and channel is None:
+                raise LengthRequired("a Content-Length is required here")
+        except HandshakeError as error:
+            self._refuse(refusal(error, self.factory.dialects))
+            return
+        if channel is not None:
+            boundChannel(channel, limits)
         self._outflow.deadline(None)
         self._elsewhere = protocol
         self.transport.unregisterProducer()
         self._receive = protocol.dataReceived
+        if last and length is not None:
+            self._bodyLeft = length - len(found.rest)
+            self._receive = self._receiveBody if self._bodyLeft > 0 else ignore
+            if self._bodyLeft > 0 and channel is None:
+                self._outflow.deadline(limits.request_timeout)
         protocol.makeConnection(self.transport)
-        protocol.dataReceived(found.replay(last=not self.factory.elsewhereUpgrades))
+        protocol.dataReceived(found.replay(last, length))
+
+    def _receiveBody(self, data: bytes) -> None:
+        """Bytes of the body of the connection's last request. Nothing is read behind it."""
+        data = data[: self._bodyLeft]
+        self._bodyLeft -= len(data)
+        if self._bodyLeft == 0:
+            self._outflow.deadline(None)
+            self._receive = ignore
+        self._elsewhere.dataReceived(data)
 
     def yielded(self) -> None:
         """It has become WebSocket elsewhere, and is counted there: it is not closed twice."""

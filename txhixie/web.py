@@ -15,13 +15,15 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource, getChildForRequest
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Site
 
 from .channels import Channels, holderOf
 from .dialects import is_handshake
 from .handshake.offer import Offer, Pairs, Refusal
 from .interfaces import Accepted, WebSocketServerFactory
 from .lifecycle import Ended
+from .limits import Limits
+from .pagebounds import boundBacklog, boundChannel, channelOf
 from .server import HixieServerProtocol
 from .serverfactory import HixieServerFactory, ServerOptions
 from .wire.head import Fields, Head
@@ -93,15 +95,48 @@ class HixieResource(Resource):
         """
         if request.channel is None:
             return NOT_DONE_YET  # the client has left while somebody asked who he is
-        if _isHandshake(request) and isinstance(request.channel, HTTPChannel):
+        isOurs = isinstance(request.channel, HTTPChannel)
+        if isOurs and _isHandshake(request):
             self._channels.forget(request.channel)
             upgrade(request, self.factory)
-        elif self.elsewhere is not None and request.method != b"CONNECT":
+            return NOT_DONE_YET
+        if isOurs:
+            boundBacklog(request.channel)
+        if self.elsewhere is not None and request.method != b"CONNECT":
             self._channels.watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
         else:
             return _refuse(request)
         return NOT_DONE_YET
+
+
+class HixieSite(Site):
+    """
+    A ``Site`` that bounds what a request may cost, whichever of its resources it is for: the size
+    of a body, before any of it is kept or parsed, and the time for a request to come. It takes the
+    place of ``twisted.web.server.Site``, which has no such bounds.
+
+    :ivar limits: of them ``body_size``, ``request_timeout``, ``head_size`` and ``close_timeout``.
+    """
+
+    def __init__(
+        self, resource: IResource, *args: Any, limits: Limits = Limits(), **kw: Any
+    ) -> None:
+        """
+        :param resource: the root.
+        :param limits: sizes in bytes, times in seconds.
+        :param args: those of ``Site``, like ``kw``.
+        """
+        super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
+        self.limits = limits
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A connection's protocol."""
+        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        channel = channelOf(protocol)
+        if channel is not None:
+            boundChannel(channel, self.limits)
+        return protocol
 
 
 class ByRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from ..errors import MalformedHead, UnsupportedVersion
+from ..errors import HeadTooLarge, MalformedHead, UnsupportedVersion
 
 END: Final = b"\r\n\r\n"
 
@@ -108,8 +108,9 @@ class Head(bytes):
 
         :param most: how many there may be.
         :raises MalformedHead: for a bare CR or LF, a control character, a folded line, a blank
-            before a colon, a line without one, or too many of them. A name may be empty here:
-            the drafts give that a check of its own.
+            before a colon, or a line without one. A name may be empty here: the drafts give that a
+            check of its own.
+        :raises HeadTooLarge: for too many fields.
         """
         start = self.index(b"\r\n") + 2
         found = _FIELD.findall(self, start)
@@ -117,7 +118,7 @@ class Head(bytes):
         if len(found) != self.count(b"\n", start) - 1:
             raise MalformedHead("a line is no 'name: value', or holds a control character")
         if most is not None and len(found) > most:
-            raise MalformedHead(f"more than {most} fields")
+            raise HeadTooLarge(f"more than {most} fields")
         return Fields([(name.lower(), value) for name, value in found])
 
 
@@ -174,7 +175,8 @@ class HeadReader:
         """
         Take bytes; once the head is whole, answer it and what came after it.
 
-        :raises MalformedHead: when it is longer than allowed, when it cannot be HTTP by its first
+        :raises HeadTooLarge: when it is longer than allowed.
+        :raises MalformedHead: when it cannot be HTTP by its first
             byte (a TLS hello, say: its sender waits for us as long as we wait for it), or when a
             line ends in a bare LF.
         """
@@ -184,15 +186,15 @@ class HeadReader:
         if not held:
             held = self._data = bytearray()
         held += data
+        if held and held[0] not in TOKEN:
+            raise MalformedHead("this is not HTTP")
         end = held.find(END, max(0, self._seen - len(END) + 1))
         if (end if end >= 0 else len(held) - len(END)) + len(END) > self._most:
-            raise MalformedHead(f"the head is longer than {self._most} bytes")
+            raise HeadTooLarge(f"the head is longer than {self._most} bytes")
         if end >= 0:
             end += len(END)
             self._data = b""
             return Head(held[:end]), bytes(held[end:])
-        if held and held[0] not in TOKEN:
-            raise MalformedHead("this is not HTTP")
         if _BARE_LF.search(held, max(0, self._seen - 1)):
             raise MalformedHead("a line ends in a bare LF")
         self._seen = len(held)

@@ -25,6 +25,7 @@ from .handshake.offer import Refusal
 from .journal import Journal
 from .limits import Limits
 from .messagetransport import ignore
+from .routes import MOST_SEGMENTS
 
 MOST_KEPT: Final = 64 * 1024
 """Bytes that are kept behind a request that was not answered yet: one read of Twisted's."""
@@ -153,6 +154,9 @@ class RequestBounds:
             channel._transferDecoder.dataCallback = self._count(channel._transferDecoder)
         elif channel.requests[-1].requestHeaders.hasHeader(b"transfer-encoding"):
             self.refuse(501, "the only transfer coding spoken here is chunked\n")
+            return
+        if channel._path.partition(b"?")[0].count(b"/") > MOST_SEGMENTS:
+            self.refuse(414, f"the path has more than {MOST_SEGMENTS} segments\n")
             return
         if (most == 0) if length is None else (length > most):
             self._refuseBody()

@@ -123,16 +123,21 @@ class Routes(Generic[T]):
         return None
 
 
+MOST_SEGMENTS: Final = 100
+"""Segments of a path that is looked for. Nobody nests pages deeper, and each segment costs a child
+of a resource: a path of 16,000 slashes took 34 ms."""
+
+
 def segments_of(path: str) -> tuple[str, ...] | None:
     """
     A path, taken apart at its slashes and unescaped; a slash at its end counts for nothing.
 
-    :return: ``None`` for what begins otherwise than with one, and for one with a segment ``.`` or
-        ``..``: no client that resolves its URLs sends that, and whoever reads it literally and
+    :return: ``None`` for what begins otherwise than with one, for one of too many segments, and
+        for one with a segment ``.`` or ``..``: no client that resolves its URLs sends that, and whoever reads it literally and
         whoever resolves it would see two different paths. So would they if its slashes are escaped,
         or are the other ones of Windows: ``/a/..%2Fb`` is at ``/b`` for many a backend.
     """
-    if not path.startswith("/"):
+    if not path.startswith("/") or path.count("/") > MOST_SEGMENTS:
         return None
     segments = tuple(unquote(part, "latin-1") for part in path.split("/"))[1:]
     if any(_DOTS.search(segment) for segment in segments):

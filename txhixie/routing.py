@@ -54,7 +54,9 @@ class RoutedPages(Resource):
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """Find the part that a request is for; ``path`` is the first segment of its path."""
-        host = request.getRequestHostname().decode("latin-1")
+        # Not getRequestHostname(), which asks the socket where there is no Host: a UNIX socket has
+        # none, and the client has named none.
+        host = (request.getHeader(b"host") or b"").decode("latin-1")
         found = self._routes.find(host, request.path.decode("latin-1"))
         if found is None:
             return notFound()

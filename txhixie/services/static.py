@@ -7,6 +7,7 @@ files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from twisted.web.static import File
 from .service import Context
 
 _INDEX: Final = ("index.html", "index.htm")
+
+_RANGE: Final = re.compile(rb"bytes=[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*")
 
 
 class Pages(File):
@@ -58,7 +61,8 @@ class Pages(File):
         if path.startswith(b".") and path != b".well-known":
             return self.childNotFound
         child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
-        if isinstance(child, Pages) and not child.isServed():
+        # Of the last segment only: links are resolved from the root each time.
+        if isinstance(child, Pages) and not request.postpath and not child.isServed():
             return self.childNotFound
         return child
 
@@ -68,15 +72,22 @@ class Pages(File):
         return resolved.is_relative_to(self.root) and (resolved.is_file() or resolved.is_dir())
 
     def render(self, request: Request) -> Any:
-        """
-        Send it. Several ranges are answered with the whole, as RFC 9110 section 14.2 allows: a
-        head has room for thousands, each of them the whole file.
-        """
-        wanted = request.getHeader(b"range") or b""
-        if b"," in wanted or not wanted.isascii():
-            request.requestHeaders.removeHeader(b"range")
+        """Send it."""
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         return super().render(request)  # type: ignore[no-untyped-call]
+
+    def makeProducer(self, request: Request, fileForReading: Any) -> Any:
+        """
+        Make what sends the file, or one range of it. Any other ``Range`` is answered with the whole
+        file, as RFC 9110 section 14.2 allows: several ranges, since a head has room for thousands,
+        each of them the whole file, and one with ``If-Range``, which Twisted does not look at.
+        """
+        wanted = _range(request.getHeader(b"range") or b"", self.getFileSize())
+        if wanted is None or request.getHeader(b"if-range") is not None:
+            request.requestHeaders.removeHeader(b"range")
+        else:
+            request.requestHeaders.setRawHeaders(b"range", [wanted])
+        return super().makeProducer(request, fileForReading)  # type: ignore[no-untyped-call]
 
     def redirect(self, request: Request) -> bytes:
         """
@@ -101,6 +112,25 @@ def buildStatic(
     if not name or not Path(name).is_dir():
         raise ValueError("expected static: and a directory")
     return Pages(str(Path(name).absolute()))
+
+
+def _range(wanted: bytes, size: int) -> bytes | None:
+    """
+    A field's one range (RFC 9110 section 14.1.2) as Twisted understands it; ``None`` for any other
+    value. Twisted seeks to before the beginning for more last bytes than there are, takes numbers
+    with signs and underscores, and raises for an empty list.
+
+    :param size: bytes of the file.
+    """
+    match = _RANGE.fullmatch(wanted)
+    if match is None or size == 0:
+        return None
+    first, last, final = match.groups()
+    if final is not None:
+        return b"bytes=-%d" % min(int(final), size)
+    if last and int(last) < int(first):
+        return None
+    return b"bytes=%b-%b" % (first, last)
 
 
 def _decodes(name: bytes) -> bool:

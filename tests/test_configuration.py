@@ -160,6 +160,7 @@ def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
         "host              example.com:8080",
         "dialects          hixie-76",
         "dialects          rfc6455,hixie-75",
+        "max-head-size     16384",
         "max-message-size  65536",
         "max-frame-size    1024",
         "max-fragments     7",

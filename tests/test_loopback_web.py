@@ -208,7 +208,7 @@ async def test_it_follows_a_page_that_nobody_has_read_yet(
     big = page("big")
     big.render_GET = lambda asked: b"p" * (size if asked.uri == b"/big" else 1)
     resource = HixieResource(Applications(echo))
-    root = Resource()  # type: ignore[no-untyped-call]
+    root = Resource()
     for name in (b"", b"big"):
         root.putChild(name, big)
     root.putChild(b"demo", resource)

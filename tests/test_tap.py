@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -207,12 +208,43 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
         (request(b"/", b"Sec-WebSocket-Version: 99"), b"426"),
         (request(b"/", KEYS, b"Sec-WebSocket-Draft: 9"), b"400"),
         (request(b"/") + b"\x00early\xff", b"400"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", b"431"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"413"),
     ],
 )
 def test_what_cannot_be_is_refused_in_plain_http(
     daemon: Daemon, data: bytes, status: bytes
 ) -> None:
     assert asked(daemon, data).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_head_may_be_as_long_as_is_said(tmp_path: Path) -> None:
+    """Of a socket and of a page: what is behind it in twisted.web has a limit of its own."""
+    long = b"X: " + b"x" * 20_000
+    page = b"GET / HTTP/1.1\r\nHost: a\r\n" + long + b"\r\n\r\n"
+    with running(tmp_path, "--max-head-size", "30000") as daemon:
+        assert asked(daemon, page).startswith(b"HTTP/1.1 200 ")
+        assert asked(daemon, page.replace(b"x" * 200, b"x" * 500)).startswith(b"HTTP/1.1 431 ")
+        with daemon.connect() as peer:
+            peer.sendall(request(b"/", long))
+            assert read(peer, 12) == b"HTTP/1.1 101"
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.0", b"GET / HTTP/1.1", b"HEAD / HTTP/1.0"])
+def test_a_page_may_be_asked_for_on_a_UNIX_socket_without_a_host(
+    line: bytes, tmp_path: Path
+) -> None:
+    with TemporaryDirectory(prefix="hixie") as directory:
+        path = f"{directory}/s"
+        with running(tmp_path, "--port", f"unix:{path}") as daemon:
+            daemon.logged("starting on")
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(PATIENCE)
+                peer.connect(path)
+                peer.sendall(line + b"\r\n\r\n")
+                assert read_all(peer)[8:13] == b" 200 "
+            assert "Traceback" not in daemon.log
 
 
 def test_nothing_a_peer_does_leaves_a_traceback(daemon: Daemon) -> None:

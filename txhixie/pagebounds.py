@@ -99,7 +99,7 @@ class Backlog:
         channel = self._channel
         if channel._waitingForTransport and channel.persistent:
             self._answered = request
-            channel.setTimeout(channel.timeOut)
+            channel.setTimeout(channel._savedTimeOut)  # as while it waits for a request
         else:
             self._finish(request)
 

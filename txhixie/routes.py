@@ -132,10 +132,11 @@ def segments_of(path: str) -> tuple[str, ...] | None:
     """
     A path, taken apart at its slashes and unescaped; a slash at its end counts for nothing.
 
-    :return: ``None`` for what begins otherwise than with one, for one of too many segments, and
-        for one with a segment ``.`` or ``..``: no client that resolves its URLs sends that, and whoever reads it literally and
-        whoever resolves it would see two different paths. So would they if its slashes are escaped,
-        or are the other ones of Windows: ``/a/..%2Fb`` is at ``/b`` for many a backend.
+    :return: ``None`` for what begins otherwise than with one, for one of too many segments, and for
+        one with a segment ``.`` or ``..``: no client that resolves its URLs sends that, and whoever
+        reads it literally and whoever resolves it would see two different paths. So would they if
+        its slashes are escaped, or are the other ones of Windows: ``/a/..%2Fb`` is at ``/b`` for
+        many a backend.
     """
     if not path.startswith("/") or path.count("/") > MOST_SEGMENTS:
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon, run_hixie, running
+from support.daemon import PATIENCE, Daemon, run_hixie, running
 from txhixie.routes import Route
 from txhixie.services.service import Context
 from txhixie.services.static import buildStatic
@@ -22,6 +24,12 @@ def directory(below: Path) -> Path:
     (pages / "sub" / "a b.txt").write_bytes(b"below\n")
     (pages / "index.html").write_bytes(b"<p>index\n")
     (pages / "unknown.kind").write_bytes(b"<script>")
+    (pages / "empty").touch()
+    with (pages / "big").open("wb") as file:
+        file.truncate(50_000_000)
+    deep = pages.joinpath(*["d"] * 90)
+    deep.mkdir(parents=True)
+    (deep / "file").write_bytes(b"deep\n")
     for hidden in (".git", ".well-known"):
         (pages / hidden).mkdir()
         (pages / hidden / "file").write_bytes(b"x\n")
@@ -131,8 +139,27 @@ def test_a_head_has_no_body_and_other_methods_are_not_for_pages(daemon: Daemon) 
     ("wanted", "status", "body"),
     [
         ("bytes=1-2", "206", "p>"),
+        ("bytes= 1-2 ", "206", "p>"),
+        ("bytes=6-", "206", "ex\n"),
+        ("bytes=6-60000000", "206", "ex\n"),
+        ("bytes=-2", "206", "x\n"),
+        ("bytes=-9", "206", "<p>index\n"),
+        ("bytes=-60000000", "206", "<p>index\n"),
+        ("bytes=-0", "416", ""),
+        ("bytes=9-", "416", ""),
+        ("bytes=60000000-", "416", ""),
+        # Not ranges of bytes, or several: the whole.
         ("bytes=0-,0-,0-", "200", "<p>index\n"),
         ("bytes=\xff", "200", "<p>index\n"),
+        ("bytes=", "200", "<p>index\n"),
+        ("bytes=-", "200", "<p>index\n"),
+        ("bytes=--5", "200", "<p>index\n"),
+        ("bytes=+1-2", "200", "<p>index\n"),
+        ("bytes=1_0-2_0", "200", "<p>index\n"),
+        ("bytes=2-1", "200", "<p>index\n"),
+        ("bytes=1-2-3", "200", "<p>index\n"),
+        ("items=0-1", "200", "<p>index\n"),
+        ("bytes=-" + "9" * 5000, "200", "<p>index\n"),
     ],
 )
 def test_one_range_may_be_asked_for_and_no_more(
@@ -141,6 +168,110 @@ def test_one_range_may_be_asked_for_and_no_more(
     got = answer(daemon, "/www/", f"Range: {wanted}")
     assert got.startswith(f"HTTP/1.1 {status} ")
     assert got.partition("\r\n\r\n")[2] == body
+    assert ("\r\nContent-Range: bytes " in got) == (status != "200")
+
+
+@pytest.mark.parametrize("wanted", ["bytes=-5", "bytes=0-", "bytes=-0", "bytes=9-"])
+def test_of_an_empty_file_every_range_is_the_whole(daemon: Daemon, wanted: str) -> None:
+    got = answer(daemon, "/www/empty", f"Range: {wanted}")
+    assert got.startswith("HTTP/1.1 200 ")
+    assert got.endswith("\r\n\r\n")
+
+
+def test_a_range_of_a_file_that_may_have_changed_is_the_whole(daemon: Daemon) -> None:
+    """Twisted does not look at If-Range: it would send a part of another file."""
+    got = answer(daemon, "/www/", "Range: bytes=1-2", 'If-Range: "an-older-one"')
+    assert got.startswith("HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "since", ["x", "Thu, 99 Jan 2020 99:99:99 GMT", "a, 1 Jan " + "9" * 5000 + " 1:2:3 GMT", "\xff"]
+)
+def test_a_date_that_is_none_asks_nothing(daemon: Daemon, since: str) -> None:
+    assert answer(daemon, "/www/", f"If-Modified-Since: {since}").startswith("HTTP/1.1 200 ")
+
+
+# A page reads no body.
+
+
+@pytest.mark.parametrize(
+    ("status", "lines"),
+    [
+        (405, ["Content-Length: 0"]),
+        (413, ["Content-Length: 1"]),
+        (413, ["Content-Length: 100000000"]),
+        (413, ["Content-Length: 100000000", "Expect: 100-continue"]),
+        (413, ["Content-Length: " + "9" * 5000]),
+        (413, ["Transfer-Encoding: chunked"]),
+        (400, ["Transfer-Encoding: chunked", "Content-Length: 1"]),
+        (501, ["Transfer-Encoding: gzip, chunked"]),
+    ],
+)
+def test_a_body_is_refused_at_the_head(daemon: Daemon, status: int, lines: list[str]) -> None:
+    """Before a byte of it has come: the client may wait for the answer, or send on."""
+    assert answer(daemon, "/www/console/", *lines, method="POST").startswith(f"HTTP/1.1 {status} ")
+
+
+def test_a_form_of_100_MB_stops_nobody(daemon: Daemon) -> None:
+    head = "POST /www/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n"
+    head += "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    before = resident(daemon)
+    with daemon.connect() as peer:
+        peer.sendall(head.encode())
+        with suppress(OSError):  # it closes once its answer has had time to be read
+            for _ in range(1000):
+                peer.sendall(b"a=1&" * 25_000)
+        assert answer(daemon, "/www/").startswith("HTTP/1.1 200 ")
+    assert resident(daemon) - before < 20_000_000
+
+
+def test_nothing_is_kept_for_who_downloads_and_does_not_read(daemon: Daemon) -> None:
+    """What comes behind a page request is no request: its connection ends with the answer."""
+    junk = b"GET /www/ HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 65_000 + b"\r\n\r\n"
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        peer.settimeout(PATIENCE)
+        peer.connect(("127.0.0.1", daemon.port))
+        peer.sendall(b"GET /www/big HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert peer.recv(15) == b"HTTP/1.1 200 OK"
+        before = resident(daemon)
+        sent, peer_waits = 0, 1
+        peer.settimeout(peer_waits)
+        with suppress(OSError):
+            while sent < 100_000_000:
+                peer.sendall(junk)
+                sent += len(junk)
+        assert answer(daemon, "/www/").startswith("HTTP/1.1 200 ")
+        assert sent > 1_000_000
+        assert resident(daemon) - before < 20_000_000
+
+
+def resident(daemon: Daemon) -> int:
+    """Bytes of memory that the daemon has."""
+    status = Path(f"/proc/{daemon.process.pid}/status")
+    if not status.exists():
+        pytest.skip("the memory of a process is read from /proc, which Linux has")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+# Paths that cost too much.
+
+
+@pytest.mark.parametrize("path", ["/" * 16_000, "/www" + "/a" * 8000, "/www" + "/sub/.." * 2000])
+def test_a_path_of_thousands_of_segments_is_not_looked_for(daemon: Daemon, path: str) -> None:
+    assert answer(daemon, path).startswith("HTTP/1.1 414 ")
+    head = [f"GET {path} HTTP/1.1", "Upgrade: WebSocket", "Connection: Upgrade", "Host: x"]
+    with daemon.connect() as peer:
+        peer.sendall("\r\n".join([*head, "", ""]).encode())
+        assert peer.makefile("rb").readline() == b"HTTP/1.1 404 Not Found\r\n"
+
+
+def test_a_deep_directory_is_served(daemon: Daemon) -> None:
+    assert answer(daemon, "/www" + "/d" * 90 + "/file").endswith("\r\n\r\ndeep\n")
+    assert answer(daemon, "/www/up/my%20pages/index.html").startswith("HTTP/1.1 404 ")
+    assert answer(daemon, "/www/up/my%20pages/").startswith("HTTP/1.1 404 ")
 
 
 def test_a_host_has_pages_of_its_own(daemon: Daemon) -> None:

@@ -29,6 +29,7 @@ OPTIONS = (
     "--proxy-protocol",
     "--trust-forwarded",
     "--secure-location",
+    "--max-head-size",
     "--max-message-size",
     "--max-frame-size",
     "--max-fragments",

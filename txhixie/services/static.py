@@ -61,15 +61,20 @@ class Pages(File):
         if path.startswith(b".") and path != b".well-known":
             return self.childNotFound
         child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
-        # Of the last segment only: links are resolved from the root each time.
-        if isinstance(child, Pages) and not request.postpath and not child.isServed():
+        if isinstance(child, Pages) and not child.isServed():
             return self.childNotFound
         return child
 
     def isServed(self) -> bool:
-        """Whether it is a regular file or a directory, and inside the root with links resolved."""
-        resolved = Path(self.path).resolve()
-        return resolved.is_relative_to(self.root) and (resolved.is_file() or resolved.is_dir())
+        """
+        Whether it is a regular file or a directory, and inside the root with links resolved. What
+        lies above has been asked the same: to resolve all of a path for each of its segments would
+        cost the square of their number.
+        """
+        path = Path(self.path)
+        if path.is_symlink() and not path.resolve().is_relative_to(self.root):
+            return False
+        return path.is_file() or path.is_dir()
 
     def render(self, request: Request) -> Any:
         """Send it."""
@@ -82,7 +87,8 @@ class Pages(File):
         file, as RFC 9110 section 14.2 allows: several ranges, since a head has room for thousands,
         each of them the whole file, and one with ``If-Range``, which Twisted does not look at.
         """
-        wanted = _range(request.getHeader(b"range") or b"", self.getFileSize())
+        size: int = self.getsize()
+        wanted = _range(request.getHeader(b"range") or b"", size)
         if wanted is None or request.getHeader(b"if-range") is not None:
             request.requestHeaders.removeHeader(b"range")
         else:

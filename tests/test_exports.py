@@ -73,9 +73,13 @@ def constant_docstring(name: str) -> str | None:
 def test_errors_that_reach_a_user_are_exported() -> None:
     """All that a public function raises or reports; the rest end inside a server."""
     inside = {
+        "BodyTooLarge",
         "EarlyBytes",
+        "HeadTooLarge",
+        "LengthRequired",
         "MalformedHead",
         "UnknownDialect",
+        "UnknownTransferCoding",
         "UnsupportedVersion",
     }
     tree = {name for name, value in vars(errors).items() if inspect.isclass(value)}

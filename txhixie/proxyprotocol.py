@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from .addresses import standFor
 from .errors import MalformedHead
@@ -76,6 +82,7 @@ class ProxyHeaderProtocol(Protocol):
         self.transport.abortConnection()
 
 
+@implementer(IProtocolNegotiationFactory)
 class ProxyProtocolFactory(Factory):
     """
     Serves what a factory serves, to peers that begin with a header of the PROXY protocol and to
@@ -113,6 +120,11 @@ class ProxyProtocolFactory(Factory):
 
             self._clock = cast(IReactorTime, reactor)
         return self._clock
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Name what the wrapped factory agrees on by ALPN (RFC 7301), if it says so."""
+        negotiates = IProtocolNegotiationFactory(self.wrapped, None)
+        return [] if negotiates is None else list(negotiates.acceptableProtocols())
 
     def logPrefix(self) -> str:
         """In the log it is the factory it serves for."""

@@ -5,9 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
-from typing import TypeAlias, TypedDict
+from typing import Final, TypeAlias, TypedDict
 
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+    IReactorTime,
+)
+from zope.interface import implementer
 
 from .acknowledged import lowest
 from .applications import checkBuilder
@@ -23,6 +29,9 @@ from .networks import Networks
 from .policy import Policy
 from .server import HixieServerProtocol
 from .shutdown import Shutdown
+
+HTTP: Final = b"http/1.1"
+"""The name of HTTP/1.1 in IANA's registry of ALPN protocol IDs."""
 
 SubprotocolChoice: TypeAlias = "Iterable[str] | Callable[[Offer], str | None]"
 
@@ -43,6 +52,7 @@ class ServerOptions(TypedDict, total=False):
     clock: IReactorTime | None
 
 
+@implementer(IProtocolNegotiationFactory)
 class HixieServerFactory(HixieFactory):
     """
     Serves applications, in every dialect, on whatever listens with it.
@@ -125,6 +135,17 @@ class HixieServerFactory(HixieFactory):
         connections need not end with the first answer: a Site, with such a resource at its root.
         """
         return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Name the protocols to agree on by ALPN (RFC 7301), for TLS ports: HTTP/1.1, which both an
+        upgrade request and an ordinary one begin with.
+
+        Twisted 26.10 refuses every client that offers ALPN, as all browsers and curl do, to a
+        factory without this method. It is not the answer of ``elsewhere``: a ``Site`` would name
+        ``h2``, and the first bytes are read here, as HTTP/1.1.
+        """
+        return [HTTP]
 
     def startFactory(self) -> None:
         """

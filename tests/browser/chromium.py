@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     # Nothing leaves the machine, whatever a browser likes to ask its maker.
+    "--ignore-certificate-errors",  # those of the tests are signed by nobody it knows
     "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     # They would keep a page of no host from us, and we want to see that the server refuses it.

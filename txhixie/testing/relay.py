@@ -15,10 +15,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, serverFromString
-from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolNegotiationFactory,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import react
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from ..wire.frame import Side
 from .trace import Trace
@@ -54,6 +59,7 @@ class _End(Protocol):
             self.other.transport.loseConnection()
 
 
+@implementer(IProtocolNegotiationFactory)
 class Relay(Factory):
     """Connects each client on to one server."""
 
@@ -67,6 +73,10 @@ class Relay(Factory):
         self._server = server
         self._write = write
         self._numbers = itertools.count(1)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Name HTTP/1.1 to clients that offer ALPN to a TLS port (RFC 7301)."""
+        return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """One client's end; the server's is connected before a byte is read."""

@@ -1,0 +1,160 @@
+"""A port of each kind that speaks TLS, in a process of its own: the daemon's, and a program's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    quoteStringArgument,
+    serverFromString,
+)
+from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.internet.protocol import Factory, Protocol
+from twisted.plugin import getPlugins
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from peers.front import running
+from support import components, daemon
+from support.certificates import authority
+from support.daemon import free_port
+from txhixie import HixieServerFactory, serve
+from txhixie.channel import Channel
+from txhixie.networks import Networks
+from txhixie.proxyprotocol import ProxyProtocolFactory
+from txhixie.testing.relay import Relay
+from txhixie.web import HixieResource
+
+PAGE: Final = b"<!DOCTYPE html><title>served by TLS</title>\n"
+
+
+async def _echo(channel: Channel) -> None:
+    async for message in channel:
+        await channel.send(message)
+
+
+class _Page(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return PAGE
+
+
+class _Back(Protocol):
+    """Sends back whatever comes."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data)  # type: ignore[union-attr]
+
+
+def _page() -> Any:
+    return Site(_Page())  # type: ignore[no-untyped-call]
+
+
+def _relay() -> Any:
+    """What connects each client on to a server of its own."""
+    from twisted.internet import reactor
+
+    behind = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+    port: Any = behind.listen(PROGRAMS["elsewhere"]()).result
+    return Relay(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), print)
+
+
+PROGRAMS: Final[dict[str, Callable[[], Any]]] = {
+    "factory": lambda: HixieServerFactory(serve(_echo)),
+    "elsewhere": lambda: HixieServerFactory(serve(_echo), elsewhere=_page()),
+    "site": lambda: Site(HixieResource(serve(_echo), elsewhere=_Page())),  # type: ignore[no-untyped-call]
+    "wrapped": lambda: ProxyProtocolFactory(HixieServerFactory(serve(_echo)), Networks(())),
+    "relay": _relay,
+    "string": lambda: Factory.forProtocol(_Back),
+}
+"""What a program listens with. ``string`` listens by an endpoint description ``ws:ssl\\:...``."""
+
+DAEMONS: Final = ("ssl:", "tls:", "ssl: behind PROXY protocol", "tls: behind PROXY protocol")
+KINDS: Final = (*PROGRAMS, *DAEMONS)
+
+PAGES: Final = {"elsewhere": 200, "site": 200, "relay": 200, **dict.fromkeys(DAEMONS, 200)}
+"""The status of an ordinary request; 404 where there is no page."""
+
+_TESTS: Final = os.fspath(Path(__file__).parents[1])
+
+_HAPROXY: Final = """\
+defaults
+    mode tcp
+    timeout connect 30s
+    timeout client 60s
+    timeout server 60s
+listen tls
+    bind 127.0.0.1:{front}
+    server daemon 127.0.0.1:{behind} send-proxy-v2
+"""
+
+
+@contextmanager
+def tls_port(kind: str, directory: Path) -> Iterator[int]:
+    """
+    Listen on 127.0.0.1, with a certificate for ``localhost`` and that address.
+
+    :param kind: one of :data:`KINDS`.
+    :param directory: is for the process's files.
+    """
+    (directory / "localhost.pem").write_bytes(authority().pem_for("localhost", "127.0.0.1"))
+    with ExitStack() as stack:
+        if kind in PROGRAMS:
+            yield stack.enter_context(_program(kind, directory))
+        else:
+            yield stack.enter_context(_daemon(kind, directory))
+
+
+@contextmanager
+def _program(kind: str, directory: Path) -> Iterator[int]:
+    port, pem = free_port(), directory / "localhost.pem"
+    start = (
+        f"import sys; sys.path.insert(0, {_TESTS!r}); from support.tls_ports import main; main()"
+    )
+    command = [sys.executable, "-c", start, kind, str(port), os.fspath(pem)]
+    with running(command, [port], directory):
+        yield port
+
+
+@contextmanager
+def _daemon(kind: str, directory: Path) -> Iterator[int]:
+    front, behind = free_port(), free_port()
+    own = f"{behind}:interface=127.0.0.1"
+    pem = directory / "localhost.pem"
+    where = f"ssl:{own}:privateKey={pem}:certKey={pem}"
+    if kind.startswith("tls:"):
+        where = f"tls:{directory}:{own}"
+        if "tls" not in {each.prefix for each in getPlugins(IStreamServerEndpointStringParser)}:
+            pytest.skip("this Twisted has no tls: to listen with, without txsni")
+    with ExitStack() as stack:
+        if not kind.endswith("PROXY protocol"):
+            stack.enter_context(daemon.running(directory, "--port", where, awaited=behind))
+            yield behind
+            return
+        (directory / "haproxy.cfg").write_text(_HAPROXY.format(front=front, behind=behind))
+        told = ("--port", where, "--proxy-protocol", "127.0.0.1")
+        stack.enter_context(daemon.running(directory, *told, awaited=behind))
+        haproxy: list[str | Path] = [components.haproxy(), "-f", directory / "haproxy.cfg"]
+        stack.enter_context(running(haproxy, [front], directory))
+        yield front
+
+
+def main() -> None:
+    """Listen until killed: the program of :func:`_program`, given a kind, a port and a PEM file."""
+    from twisted.internet import reactor
+
+    kind, port, pem = sys.argv[1:]
+    where = f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    if kind == "string":
+        where = f"ws:{quoteStringArgument(where)}"
+    serverFromString(reactor, where).listen(PROGRAMS[kind]())
+    reactor.run()

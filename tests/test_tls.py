@@ -34,7 +34,7 @@ from support.connection import (
 )
 from support.connection import until as eventually
 from support.scene import Names, Nothing, agrees, says, server, silent
-from txhixie import CertificateForAnotherHost, TLSFailed, WebSocketClientEndpoint
+from txhixie import CertificateForAnotherHost, TLSFailed, UnknownIssuer, WebSocketClientEndpoint
 from txhixie.errors import CertificateExpired
 from txhixie.tls import TLSEndpoint, tlsError
 
@@ -116,13 +116,13 @@ async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: Names)
 
 
 @asynchronous
-async def test_a_ready_context_sees_to_everything_itself(net: Network, names: Names) -> None:
-    """So it may trust whom nobody else does."""
+async def test_a_ready_context_may_trust_whom_nobody_else_does(net: Network, names: Names) -> None:
+    """But whoever asks for no check has to say so; what it may not do is in test_identity."""
     place, _ = await server(net, agrees(), stranger().issue("other.example").options())
-    ready = ssl.CertificateOptions(verify=False)
-    await opened(
-        net, f"wss://server.example:{place.port}/", trustRoot=None, contextFactory=Trusting(ready)
-    )
+    url, ready = f"wss://server.example:{place.port}/", ssl.CertificateOptions(verify=False)
+    with pytest.raises(UnknownIssuer):
+        await opened(net, url, trustRoot=None, contextFactory=Trusting(ready))
+    await opened(net, url, trustRoot=None, contextFactory=Trusting(ready), verify=False)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -172,7 +172,7 @@ def over_tls(port: int) -> TLSEndpoint:
     """To ``server.example``, here."""
     tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
     options = ssl.optionsForClientTLS("server.example", trustRoot=authority().trust)
-    return TLSEndpoint(tcp, options, seconds=10, clock=reactor)
+    return TLSEndpoint(tcp, options, host="server.example", seconds=10, clock=reactor)
 
 
 @asynchronous
@@ -244,7 +244,9 @@ async def test_a_context_that_breaks_is_told_to_whoever_connects(net: Network, l
     factory: Any = Counting(Raw)
     nothing = Nothing()
     with pytest.raises(ZeroDivisionError):
-        await within(TLSEndpoint(tcp, Broken(), seconds=10, clock=reactor).connect(factory))
+        await within(
+            TLSEndpoint(tcp, Broken(), host=None, seconds=10, clock=reactor).connect(factory)
+        )
     await nothing.is_left()
 
 

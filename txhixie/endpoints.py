@@ -6,6 +6,7 @@ handshake is the client protocol's (``client.py``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar, Unpack, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,14 +19,14 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
-from .arguments import instance, settled
+from .arguments import instance, settled, strings
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .errors import HixieError, NameNotFound, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .proxies import Proxy
 from .stage import notConnected
-from .tls import tlsError
+from .tls import checkContext, tlsError
 from .way import Way
 from .wire.url import BAD_PORTS, parse_url
 
@@ -40,6 +41,9 @@ class EndpointOptions(ClientOptions, total=False):
     clientCertificate: PrivateCertificate | None
     contextFactory: Any
     bindAddress: str | tuple[str, int] | None
+    verify: bool
+    serverName: str | None
+    alpn: Sequence[str]
     anyPort: bool
 
 
@@ -77,6 +81,9 @@ class WebSocketClientEndpoint:
         clientCertificate: PrivateCertificate | None = None,
         contextFactory: Any = None,
         bindAddress: str | tuple[str, int] | None = None,
+        verify: bool = True,
+        serverName: str | None = None,
+        alpn: Sequence[str] = (),
         anyPort: bool = False,
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
@@ -98,19 +105,30 @@ class WebSocketClientEndpoint:
             authorities.
         :param clientCertificate: who we are, for servers that ask.
         :param contextFactory: instead of these two, something ready: a provider of
-            ``IOpenSSLClientConnectionCreator``, which sees to everything itself, the host's name
-            included.
+            ``IOpenSSLClientConnectionCreator``. After its handshake we check that the certificate
+            is for the host, and that somebody has verified it.
         :param bindAddress: our own end's address, or address and port.
+        :param verify: ``False`` to check nothing of the server's certificate: anybody can then be
+            the server. A proxy that is reached by TLS is still checked.
+        :param serverName: the name or address that the server's certificate has to be for, and
+            that the server is told (Server Name Indication); by default the URL's host.
+        :param alpn: protocols to offer by ALPN (RFC 7301), such as ``["http/1.1"]``, the better
+            first; by default none.
         :param anyPort: connect also to ports where other protocols listen, which are refused
             otherwise (the Fetch standard's list; 80 and 443 are not on it).
         :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
             ``subprotocols``, ``headers``, ``limits`` and so on.
         :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
             options that contradict each other.
-        :raises TypeError: for a value of another type, such as one string where a list belongs.
+        :raises TypeError: for a value of another type, such as one string where a list belongs, or
+            a ``contextFactory`` that is no ``IOpenSSLClientConnectionCreator``.
         """
-        if contextFactory is not None and (trustRoot or clientCertificate):
-            raise ValueError("contextFactory: it is instead of trustRoot and clientCertificate")
+        if contextFactory is not None and (trustRoot or clientCertificate or alpn):
+            raise ValueError(
+                "contextFactory: it is instead of trustRoot, clientCertificate and alpn"
+            )
+        if contextFactory is not None:
+            checkContext(contextFactory)
         way = Way(
             reactor,
             instance("limits", options.get("limits", Limits()), Limits),
@@ -119,6 +137,9 @@ class WebSocketClientEndpoint:
             clientCertificate,
             contextFactory,
             bindAddress,
+            verify,
+            serverName,
+            strings("alpn", alpn, '["http/1.1"]'),
         )
         return cls.by(way, url, anyPort=anyPort, **options)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from .hostname import NamedHostEndpoint
 from .limits import Limits
 from .proxies import Proxy, parse_proxy
+from .tlsstrings import clientEndpoint
 from .tunnel import HTTPConnectEndpoint
 from .wire.url import Credentials
 
@@ -98,7 +98,7 @@ def parseHTTPConnect(
     if endpoint is None:
         through = proxyEndpoint(reactor, there, limits=limits)
     else:
-        through = clientFromString(reactor, endpoint)
+        through = clientEndpoint(reactor, endpoint)
         if there.secure:
             through = _secured(reactor, through, proxy, limits, None)
     credentials = None if user is None else Credentials(user, password)
@@ -115,4 +115,4 @@ def _secured(
     from .tls import TLSEndpoint, clientTLS  # OpenSSL, only for who wants TLS
 
     options = clientTLS(host, trustRoot)
-    return TLSEndpoint(endpoint, options, seconds=limits.tls_timeout, clock=reactor)
+    return TLSEndpoint(endpoint, options, host=host, seconds=limits.tls_timeout, clock=reactor)

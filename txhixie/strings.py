@@ -6,6 +6,7 @@ Twisted's where Twisted has such a thing; a colon in a value is written ``\:``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +37,7 @@ def parseWSS(
     certificate: str | None = None,
     privateKey: str | None = None,
     trustRoots: str | None = None,
+    alpn: str = "",
     **words: str,
 ) -> IStreamClientEndpoint:
     """
@@ -45,6 +47,7 @@ def parseWSS(
     :param privateKey: a PEM file with its key, if that is not in the same file.
     :param trustRoots: a PEM file of certificates, or a directory of such, whose word is taken
         instead of the platform's authorities.
+    :param alpn: protocols to offer by ALPN (RFC 7301), with commas between them; by default none.
     :param words: those of :func:`_client`.
     :raises ValueError: for a file that does not hold what it should.
     :raises OSError: for one that cannot be read.
@@ -53,7 +56,7 @@ def parseWSS(
 
     identity = None if certificate is None else certificateFromPaths(certificate, privateKey)
     trust = None if trustRoots is None else trustRootFromPath(trustRoots)
-    return _client(reactor, True, host, port, identity, trust, **words)
+    return _client(reactor, True, host, port, identity, trust, _list(alpn), **words)
 
 
 def _client(
@@ -63,6 +66,7 @@ def _client(
     port: str,
     clientCertificate: Any = None,
     trustRoot: Any = None,
+    alpn: Sequence[str] = (),
     *,
     path: str = "/",
     dialect: str = "rfc6455",
@@ -107,6 +111,7 @@ def _client(
         proxy=proxy,
         trustRoot=trustRoot,
         clientCertificate=clientCertificate,
+        alpn=alpn,
         bindAddress=bindAddress,
         dialect=dialect,
         origin=origin,

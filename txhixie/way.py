@@ -4,6 +4,7 @@ before."""
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,9 +34,12 @@ class Way:
         authorities.
     :ivar clientCertificate: who we are, for servers that ask.
     :ivar contextFactory: instead of these two, something ready: a provider of
-        ``IOpenSSLClientConnectionCreator``, which sees to everything itself, the host's name
-        included.
+        ``IOpenSSLClientConnectionCreator``. The certificate's name is checked all the same.
     :ivar bindAddress: our own end's address, or address and port.
+    :ivar verify: ``False`` to check nothing of a server's certificate. A proxy's is still checked.
+    :ivar serverName: the name or address that a server's certificate has to be for, and that the
+        server is told (SNI); ``None``: the URL's host.
+    :ivar alpn: protocols to offer a server by ALPN, the better first.
     """
 
     reactor: Any
@@ -45,6 +49,9 @@ class Way:
     clientCertificate: PrivateCertificate | None = None
     contextFactory: Any = None
     bindAddress: str | tuple[str, int] | None = None
+    verify: bool = True
+    serverName: str | None = None
+    alpn: Sequence[str] = ()
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
@@ -89,11 +96,19 @@ class Way:
         )
 
     def _secured(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
-        contextFactory = self.contextFactory or clientTLS(
-            host, self.trustRoot, self.clientCertificate
+        name = self.serverName or host
+        contextFactory = self.contextFactory
+        if contextFactory is None:
+            contextFactory = clientTLS(
+                name, self.trustRoot, self.clientCertificate, self.alpn, self.verify
+            )
+        return TLSEndpoint(
+            endpoint,
+            contextFactory,
+            host=name if self.verify else None,
+            seconds=self.limits.tls_timeout,
+            clock=self.reactor,
         )
-        seconds = self.limits.tls_timeout
-        return TLSEndpoint(endpoint, contextFactory, seconds=seconds, clock=self.reactor)
 
 
 def chosenProxy(proxy: Proxy | str | None, url: WebSocketURL) -> Proxy | None:

@@ -137,14 +137,17 @@ class WebSocketClientEndpoint:
         connectTimeout: float | None = None,
         bindAddress: Any = None,
         proxy: Proxy | str | None = None,
+        verify: bool = True,
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
         """
         :param reactor: connects, and measures the times.
-        :param tlsPolicy: makes the options of TLS for a host and a port.
+        :param tlsPolicy: makes the options of TLS for a host and a port. Unlike Twisted, we check
+            besides that the certificate is for the URL's host.
         :param connectTimeout: seconds for TCP.
         :param bindAddress: our own end's address, or address and port.
-        :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`.
+        :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`, like ``verify``, with
+            which the check is left to the policy.
         :param options: those of :class:`txhixie.HixieClientFactory`.
         """
         options = settled(options)
@@ -155,7 +158,7 @@ class WebSocketClientEndpoint:
             bindAddress = bindAddress.decode("ascii")
         options["limits"] = limits
         options.setdefault("clock", reactor)
-        way = Way(reactor, limits, proxy, bindAddress=bindAddress)
+        way = Way(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
         return cls(_Usual(way, tlsPolicy), url, options)
 
     async def connect(self, protocolFactory: WebSocketClientFactory[A]) -> A:

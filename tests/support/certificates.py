@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 from twisted.internet import ssl
 
 DAY = datetime.timedelta(days=1)
@@ -57,6 +57,22 @@ class Authority:
         )
         return made
 
+    def issue_with(self, common: str, extension: bytes | None) -> ssl.PrivateCertificate:
+        """
+        One whose names may be malformed.
+
+        :param common: the subject's common name.
+        :param extension: the value of the subjectAltName, in DER; ``None`` for none.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+        signed = self._sign(subject, key, -DAY, DAY, extension=extension)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(
+            private + signed.public_bytes(Encoding.PEM)
+        )
+        return made
+
     def issue(self, *names: str, since: int = -1, until: int = 1) -> ssl.PrivateCertificate:
         """The same for a program of Twisted's."""
         pem = self.pem_for(*names, since=since, until=until)
@@ -71,6 +87,7 @@ class Authority:
         until: datetime.timedelta,
         *,
         names: tuple[str, ...] = (),
+        extension: bytes | None = None,
         ca: bool = False,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
@@ -87,6 +104,9 @@ class Authority:
         if names:
             others = [_general_name(name) for name in names]
             builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
+        if extension is not None:
+            raw = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, extension)
+            builder = builder.add_extension(raw, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
 

@@ -47,4 +47,6 @@ class ServerDescription:
 httpconnect = ClientDescription("httpconnect", "txhixie.httpconnect.parseHTTPConnect")
 ws = ClientDescription("ws", "txhixie.strings.parseWS")
 wss = ClientDescription("wss", "txhixie.strings.parseWSS")
+checkedTLS = ClientDescription("hixietls", "txhixie.tlsstrings.parseTLS")
+checkedSSL = ClientDescription("hixiessl", "txhixie.tlsstrings.parseSSL")
 wsServer = ServerDescription("ws", "txhixie.strings.parseServer")

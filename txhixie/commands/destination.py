@@ -22,7 +22,6 @@ from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import BAD_PORTS, parse_url, without_credentials
 from .status import CommandFailed, Status, line_of, status_of
-from .unverified import UnverifiedTLS
 
 _MOST_MESSAGE: Final = 16 * 1024 * 1024
 _MOST_FRAGMENTS: Final = 1024 * 1024
@@ -49,6 +48,8 @@ def addOptions(parser: ArgumentParser) -> None:
         " platform's authorities")  # fmt: skip
     add("-E", "--cert", metavar="FILE", help="who we are, in PEM, for a server that asks")
     add("--key", metavar="FILE", help="its key, if that is not in the same file")
+    add("--alpn", action="append", default=[], metavar="NAME", help="a protocol to offer by ALPN in"
+        " the TLS handshake, such as http/1.1; again for another; by default none")  # fmt: skip
     add("-k", "--insecure", action="store_true", help="do not ask who the server is")
     add("--any-port", action="store_true", help="connect also to other protocols' ports")
     add("--timeout", type=seconds, metavar="SECONDS", help="for each stage of the way, for the"
@@ -68,6 +69,7 @@ class Destination:
     :ivar proxy: through which to go; ``None`` for none.
     :ivar trustRoot: whose word is taken for who a server is; ``None``: the platform's authorities.
     :ivar isVerified: whether a server has to prove who it is.
+    :ivar alpn: protocols to offer by ALPN.
     """
 
     def __init__(self, said: Namespace) -> None:
@@ -86,6 +88,7 @@ class Destination:
         self.proxy = self._readProxy()
         self.trustRoot = trustRootFromPath(said.cacert) if said.cacert else None
         self.isVerified = not said.insecure
+        self.alpn: tuple[str, ...] = tuple(said.alpn)
         self._certificate = self._readCertificate()
 
     def _readProxy(self) -> Proxy | None:
@@ -110,14 +113,14 @@ class Destination:
         :param kind: the class of it.
         :param more: what that class wants to know besides.
         """
-        contextFactory = None if self.isVerified else self.unverified(True)
         return kind(
             reactor,
             self.limits,
             self.proxy,
             self.trustRoot,
             self._certificate,
-            contextFactory,
+            verify=self.isVerified,
+            alpn=self.alpn,
             **more,
         )
 
@@ -146,6 +149,7 @@ class Destination:
         words += [("--key", said.key), ("--proxy", said.proxy and "...")]
         words += [("--protocol", "...") for _ in said.protocol]
         words += [("--header", "...") for _ in said.header]
+        words += [("--alpn", name) for name in said.alpn]
         flags = {
             "--lenient": said.lenient,
             "--insecure": said.insecure,
@@ -153,10 +157,6 @@ class Destination:
         }
         values = [f" {name} {shlex.quote(value)}" for name, value in words if value is not None]
         return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])
-
-    def unverified(self, tellsWhoWeAre: bool) -> UnverifiedTLS:
-        """TLS with whoever answers."""
-        return UnverifiedTLS(self.parsed.name, self._certificate if tellsWhoWeAre else None)
 
     def endpoint(
         self, way: Way, dialect: str | None = None, **more: Any

@@ -162,7 +162,7 @@ class Examination:
         return Finding("tls", True, (said, *self._chainLines()), chain=self._chain)
 
     async def _shown(self) -> tuple[str, ...]:
-        anybody = replace(self._way, contextFactory=self.destination.unverified(False))
+        anybody = replace(self._way, verify=False, clientCertificate=None)
         try:
             self._chain = (await self._looked(anybody.to(self.destination.parsed))).chain
         except HixieError:

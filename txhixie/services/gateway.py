@@ -26,7 +26,7 @@ from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import parse_proxy
 from ..settings import FLAG, TEXT, Kind, Setting, one_of
-from ..tls import clientTLS
+from ..tls import alpnNames, clientTLS
 from ..wire.url import parse_url
 from .service import CONNECT_TIMEOUT, Context
 
@@ -53,6 +53,7 @@ class GatewayService:
         relaysPings: bool = False,
         compresses: bool = False,
         lenient: bool = False,
+        alpn: Sequence[str] = (),
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
     ) -> None:
@@ -73,6 +74,7 @@ class GatewayService:
             answering them.
         :param compresses: offer compression to the backend: for one that is far.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
+        :param alpn: protocols to offer the backend by ALPN (RFC 7301); by default none.
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
         :raises ValueError: "expected ..." for what cannot be meant.
         """
@@ -85,7 +87,11 @@ class GatewayService:
         self._binary = binary
         self._relaysPings = relaysPings
         parsed = parse_url(url)
-        tls: dict[str, Any] = {"trustRoot": trustRoot, "clientCertificate": clientCertificate}
+        tls: dict[str, Any] = {
+            "trustRoot": trustRoot,
+            "clientCertificate": clientCertificate,
+            "alpn": alpn,
+        }
         if parsed.secure and proxy is None:
             # Once: reading the platform's authorities takes longer than all the rest.
             tls = {"contextFactory": clientTLS(parsed.name, **tls)}
@@ -160,6 +166,12 @@ def _trustRoots(path: str) -> Any:
         raise ValueError from None  # whose words name the file, as does whoever asks
 
 
+def _alpn(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    alpnNames(names)
+    return names
+
+
 def _origin(text: str) -> str:
     if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]+", text):
         raise ValueError
@@ -184,6 +196,12 @@ GATEWAY_OPTIONS: Final = (
         Kind("certificates in PEM", _trustRoots),
         "A file or directory of certificates, whose word is taken for who the backend is.",
         "the platform's authorities",
+    ),
+    Setting(
+        "alpn",
+        Kind("names of protocols, such as http/1.1, with commas", _alpn),
+        "Protocols to offer the backend by ALPN in the TLS handshake, with commas.",
+        "none",
     ),
     Setting("certificate", TEXT, "A file that says who we are, for backends that ask."),
     Setting("private-key", TEXT, "The file of its key, if that is another."),
@@ -241,6 +259,7 @@ def buildGateway(
         relaysPings=options.get("pings") == "relay",
         compresses=options.get("compress", False),
         lenient=options.get("lenient", False),
+        alpn=options.get("alpn", ()),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
     )

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ..coding import CODINGS
@@ -21,6 +20,7 @@ from ..handshake.offer import Offer, Refusal
 from ..interfaces import Decision
 from ..limits import Limits
 from ..settings import TEXT, Setting, one_of
+from ..tlsstrings import clientEndpoint
 from .service import CONNECT_TIMEOUT, Context
 
 FOR_TEXT: Final = "base64"
@@ -122,7 +122,7 @@ class StreamService:
 
 def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     try:
-        return clientFromString(reactor, description)  # type: ignore[no-any-return]
+        return clientEndpoint(reactor, description)
     except Exception as error:
         expected = (
             "a client endpoint description, such as tcp:HOST:PORT, tls:HOST:PORT or unix:/PATH"

@@ -1,7 +1,8 @@
-"""TLS with whoever answers: for ``--insecure``, and for looking at a certificate that is wrong."""
+"""TLS without a check of the server's certificate: for ``verify=False`` and ``--insecure``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL
@@ -12,21 +13,30 @@ from zope.interface import implementer
 
 @implementer(IOpenSSLClientConnectionCreator)
 class UnverifiedTLS:
-    """What ``optionsForClientTLS`` answers, but for the question who is there."""
+    """What ``optionsForClientTLS`` answers, but for the check of the server's certificate."""
 
-    def __init__(self, host: str, clientCertificate: PrivateCertificate | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        clientCertificate: PrivateCertificate | None = None,
+        alpn: Sequence[bytes] = (),
+    ) -> None:
         """
         :param host: a name, which the server is told (Server Name Indication), or an address.
-        :param clientCertificate: who we are, for servers that ask.
+        :param clientCertificate: for servers that ask for one.
+        :param alpn: the protocols to offer (RFC 7301).
         """
         options = clientCertificate.options() if clientCertificate else CertificateOptions()
         self._context = options.getContext()
         self._name = host.encode("ascii")
         self._isAddress = ":" in host or host.replace(".", "").isdigit()
+        self._alpn = list(alpn)
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        """One connection's."""
+        """Make the OpenSSL connection of one client."""
         connection = SSL.Connection(self._context, None)
         if not self._isAddress:
             connection.set_tlsext_host_name(self._name)
+        if self._alpn:
+            connection.set_alpn_protos(self._alpn)
         return connection

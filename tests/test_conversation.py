@@ -511,6 +511,15 @@ class Script:
         while self._frames:
             yield self._frames.pop(0)
 
+    def ahead(self) -> Iterator[Frame]:
+        """They are not looked at."""
+        return iter(())
+
+    @property
+    def waiting(self) -> int:
+        """Frames have no bytes here."""
+        return 0
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """The opcode and the payload."""
         return b"%x:%b" % (opcode, payload)

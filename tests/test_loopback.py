@@ -934,8 +934,10 @@ async def test_a_paused_server_that_writes_to_who_has_left_hears_what_it_had_rec
     raw.transport.abortConnection()
     await turn(0.02)
     application = applications.made[0]
-    while application.lost is None:
+    while application.transport.isOpen:
         application.transport.sendTextMessage("are you there?")
         await turn(0.01)
+    while application.lost is None:
+        application.transport.resumeProducing()
     assert application.messages == ["a", "b", "c"]
     assert application.told[-1] == "lost"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
+from support import connection
 from support.connection import (
     HIXIE,
     KEY3,
@@ -20,12 +25,11 @@ from support.connection import (
     opened,
     request,
 )
-from txhixie import (
-    CleanClose,
-    NotOpen,
-    UsageError,
-)
+from txhixie import CleanClose, Limits, NotOpen, UsageError
+from txhixie.lifecycle import Ended
 from txhixie.wire.frame import Side
+
+log = connection.log
 
 SIDES = (Side.SERVER, Side.CLIENT)
 both = pytest.mark.parametrize("side", SIDES)
@@ -57,46 +61,123 @@ def test_nothing_can_be_sent_before_it_is_open(dialect: str, side: str) -> None:
     end.done()
 
 
+def sends_all(transport: Any) -> None:
+    transport.sendTextMessage("x")
+    transport.sendTextMessage("\ud800")
+    transport.sendBytesMessage(b"x")
+    transport.ping()
+    transport.ping(bytes(1000))
+    transport.pong(b"x")
+
+
 @both
 @each
-def test_nothing_can_be_sent_once_the_end_has_begun(dialect: str, side: str) -> None:
+def test_sends_do_nothing_once_the_end_has_begun(dialect: str, side: str) -> None:
+    """As with Twisted's transports: the peer may close while somebody else is speaking to it."""
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     end.wire.taken()
-    with pytest.raises(NotOpen):
-        application.transport.sendTextMessage("x")
-    with pytest.raises(NotOpen):
-        application.transport.sendBytesMessage(b"x")
-    with pytest.raises(NotOpen):
-        application.transport.ping()
+    assert not application.transport.isOpen
+    sends_all(application.transport)
+    assert end.wire.written == b""
+    end.done()
+
+
+@both
+@modern
+def test_sends_do_nothing_once_the_peer_has_closed(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    end.receive(end.peer.close())
+    end.wire.taken()
+    assert not application.transport.isOpen
+    sends_all(application.transport)
     assert end.wire.written == b""
     end.done()
 
 
 @both
 @each
-def test_nothing_can_be_sent_after_an_abort(dialect: str, side: str) -> None:
+def test_sends_do_nothing_after_an_abort(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.abortConnection()
-    with pytest.raises(NotOpen):
-        application.transport.sendTextMessage("x")
+    end.wire.taken()
+    sends_all(application.transport)
+    assert end.wire.written == b""
     end.done()
 
 
 @both
 @each
-def test_nothing_can_be_sent_when_it_is_over(dialect: str, side: str) -> None:
-    raised: list[type] = []
-
-    def sends(application: Recorder) -> None:
-        try:
-            application.transport.sendTextMessage("x")
-        except NotOpen as error:
-            raised.append(type(error))
-
-    end, _ = opened(dialect, Recorder(lost=sends), side)
+def test_sends_do_nothing_when_it_is_over(dialect: str, side: str) -> None:
+    end, application = opened(dialect, Recorder(lost=lambda a: sends_all(a.transport)), side)
     end.lose()
-    assert raised == [NotOpen]
+    sends_all(application.transport)
+    assert end.wire.written == b""
+    end.done()
+
+
+class Listener(Recorder):
+    """Told when an end begins: a ``CloseListener``."""
+
+    def closeStarted(self, ended: Ended) -> None:
+        assert not self.transport.isOpen
+        self._note("closing", ended)
+
+
+HOW: dict[str, tuple[Callable[[Any, Any], object], str, int]] = {
+    "ours": (lambda end, app: app.transport.loseConnection(1001, "enough"), "us", 1001),
+    "a failure of ours": (lambda end, app: app.transport.failConnection(1011, "x"), "us", 1011),
+    "an abort": (lambda end, app: app.transport.abortConnection(), "us", 1006),
+    "the peer's": (lambda end, app: end.receive(end.peer.close(1001, "bye")), "peer", 1001),
+    "a broken rule": (lambda end, app: end.receive(end.peer.broken()), "peer", 1002),
+    "a reset": (lambda end, app: end.lose(ConnectionLost()), "peer", 1006),
+}
+
+
+@both
+@modern
+@pytest.mark.parametrize("how", HOW)
+def test_an_application_is_told_once_when_an_end_begins(dialect: str, side: str, how: str) -> None:
+    act, who, code = HOW[how]
+    end, listener = opened(dialect, Listener(), side)
+    act(end, listener)
+    ((_, ended),) = [event for event in listener.events if event[0] == "closing"]
+    assert (ended.who, ended.code) == (who, code)
+    if not end.wire.dead:
+        end.lose()
+    assert listener.told[-2:] == ["closing", "lost"]
+    end.done()
+
+
+def test_what_an_application_raises_when_an_end_begins_is_logged_and_nothing_else(
+    log: connection.Log,
+) -> None:
+    class Raises(Recorder):
+        def closeStarted(self, ended: Ended) -> None:
+            raise connection.Broken
+
+    end, application = opened("rfc6455", Raises())
+    end.receive(end.peer.close())
+    assert end.wire.written == end.own.close()
+    end.lose()
+    assert isinstance(closed(application), CleanClose)
+    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    end.done()
+
+
+def test_whoever_answers_the_beginning_of_an_end_by_ending_it_changes_nothing() -> None:
+    class Ends(Listener):
+        def closeStarted(self, ended: Ended) -> None:
+            super().closeStarted(ended)
+            self.transport.loseConnection(4000)
+            self.transport.failConnection()
+            self.transport.sendTextMessage("x")
+
+    end, application = opened("rfc6455", Ends())
+    end.receive(end.peer.close(1001))
+    assert end.wire.written == end.own.close(1001)
+    end.lose()
+    assert closed(application).ended == (1001, "", "peer", True)
     end.done()
 
 
@@ -340,12 +421,105 @@ def test_a_pause_after_closing_does_not_keep_us_from_hearing_the_peer(
 @both
 @each
 def test_what_was_received_before_the_end_is_delivered_before_it(dialect: str, side: str) -> None:
-    """Also to an application that takes one message at a time."""
+    """As fast as it is taken, also by an application that takes one message at a time."""
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
     end.receive(end.peer.text("a") + end.peer.text("b") + end.peer.text("c") + end.peer.close())
     end.lose()
+    assert application.messages == ["a"]
+    assert not application.transport.isOpen
+    sends_all(application.transport)
+    application.transport.resumeProducing()
+    assert application.messages == ["a", "b"]
+    assert "lost" not in application.told
+    application.transport.resumeProducing()
+    application.transport.resumeProducing()
     assert application.messages == ["a", "b", "c"]
     assert isinstance(closed(application), CleanClose)
+    assert not end.factory.connections
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("orderly", [True, False])
+def test_what_nobody_takes_after_the_end_is_dropped_in_the_end(
+    dialect: str, side: str, orderly: bool
+) -> None:
+    limits = Limits(drain_timeout=7)
+    end, application = opened(dialect, side=side, limits=limits)
+    application.transport.pauseProducing()
+    end.receive(end.peer.text("a" * 50) + end.peer.text("b" * 50))
+    end.lose(ConnectionDone() if orderly else ConnectionLost())
+    end.clock.advance(6.9)
+    assert "lost" not in application.told
+    end.clock.advance(0.2)
+    assert application.messages == []
+    code, reason, who, clean = closed(application).ended
+    assert (code, who, clean) == (1006, "peer", False)
+    size = len(end.peer.text("a" * 50) + end.peer.text("b" * 50))
+    dropped = int(reason.partition(" ")[0].replace(",", ""))
+    assert 100 <= dropped <= size
+    assert "Limits.drain_timeout" in reason
+    assert not end.factory.connections
+    application.transport.resumeProducing()
+    assert application.told[-1] == "lost"
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("rest", ["nothing", "half a text", "a close", "a broken frame"])
+def test_nobody_waits_for_a_paused_application_that_would_be_given_nothing(
+    dialect: str, side: str, rest: str
+) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.pauseProducing()
+    peer = end.peer
+    end.receive(
+        {
+            "nothing": b"",
+            "half a text": peer.text("h" * 20)[:12],
+            "a close": peer.close(1000),
+            "a broken frame": peer.broken(),
+        }[rest]
+    )
+    end.lose(ConnectionLost())
+    assert application.messages == []
+    close = closed(application)
+    assert close.code == {
+        "a close": connection.code_of(dialect) if peer.close() else 1006,
+        "a broken frame": 1002 if side == Side.SERVER or dialect in MODERN else 1006,
+    }.get(rest, 1006)
+    end.done()
+
+
+@both
+@each
+@pytest.mark.parametrize("how", ["loseConnection", "failConnection", "abortConnection"])
+def test_whoever_ends_a_lost_connection_forgoes_what_is_left(
+    dialect: str, side: str, how: str
+) -> None:
+    end, application = opened(dialect, side=side)
+    application.transport.pauseProducing()
+    end.receive(end.peer.text("a"))
+    end.lose(ConnectionLost())
+    getattr(application.transport, how)()
+    assert "lost" not in application.told  # not inside the call
+    end.clock.advance(0)
+    assert application.messages == []
+    assert closed(application).code == 1006
+    end.done()
+
+
+def test_closing_all_connections_does_not_wait_for_what_is_left_of_lost_ones() -> None:
+    end, application = opened("rfc6455")
+    application.transport.pauseProducing()
+    end.receive(end.peer.text("a"))
+    end.lose(ConnectionLost())
+    done = end.factory.closeAll()
+    end.clock.advance(0)
+    assert done.called
+    closed(application)
     end.done()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
 from support import connection
 from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, opened
-from txhixie import AbruptClose, Limits, NotOpen
+from txhixie import AbruptClose, Limits
 from txhixie.outflow import Outflow
 from txhixie.testing import Wire
 from txhixie.wire.frame import Side
@@ -193,13 +195,20 @@ def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
     assert end.wire.endings == []
     application.transport.sendTextMessage("x" * 1000)
     assert end.wire.endings == ["abort"]
-    assert len(end.wire.written) <= LITTLE.unsent_size
-    with pytest.raises(NotOpen):
-        application.transport.sendTextMessage("x")
+    sent = end.wire.taken()
+    application.transport.sendTextMessage("x")
+    assert end.wire.written == b""
+    assert len(sent) <= LITTLE.unsent_size
     end.receive(end.peer.text("not heard"))
     end.lose()
     assert isinstance(application.lost, AbruptClose)
-    assert application.lost.ended == (1006, "it does not read what is sent to it", "us", False)
+    code, reason, who, clean = application.lost.ended
+    assert (code, who, clean) == (1006, "us", False)
+    assert re.fullmatch(
+        r"send queue of 10,[\d]{3} bytes exceeds our limit of 10,000 \(Limits\.unsent_size\):"
+        r" the peer does not read",
+        reason,
+    )
     assert application.messages == []
     end.done()
 

@@ -176,6 +176,7 @@ class Connected:
                 if data and not sink.wire.dead:
                     sink.receive(data)
                     moved = True
+                    sink.clock.advance(0)  # what was left for the next turn
         for source, sink in ways:
             if source.wire.endings and not source.wire.dead:
                 source.lose(ConnectionLost() if "abort" in source.wire.endings else None)

@@ -26,14 +26,25 @@ class Assembly:
 
     :ivar opcode: text or binary.
     :ivar room: bytes that may still come.
+    :ivar transformed: whether a frame of it came with a reserved bit, as an extension sends it.
     """
 
-    __slots__ = ("_decoder", "_fragments", "_limits", "_parts", "_replaces", "opcode", "room")
+    __slots__ = (
+        "_decoder",
+        "_fragments",
+        "_limits",
+        "_parts",
+        "_replaces",
+        "opcode",
+        "room",
+        "transformed",
+    )
 
     def __init__(self, opcode: int, limits: Limits, replaces: bool) -> None:
         """:param replaces: bad UTF-8 becomes U+FFFD; otherwise it is an error."""
         self.opcode = opcode
         self.room = limits.message_size
+        self.transformed = False
         self._limits = limits
         self._fragments = 0
         self._parts = BytesIO()
@@ -63,13 +74,22 @@ class Assembly:
                 raise BadText("text that is not UTF-8")
         self._parts.write(part)
 
+    @property
+    def size(self) -> int:
+        """Bytes that have come."""
+        return self._limits.message_size - self.room
+
+    def data(self) -> bytes:
+        """The bytes that have come."""
+        return self._parts.getvalue()
+
     def message(self) -> str | bytes:
         """
         The whole of it.
 
         :raises BadText: when it ends inside a character.
         """
-        data = self._parts.getvalue()
+        data = self.data()
         if self.opcode != TEXT:
             return data
         try:

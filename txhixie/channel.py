@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from typing import cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from .arguments import whole_bytes
-from .errors import NotOpen, UsageError
+from .errors import ConversationEnded, UsageError
 from .handshake.offer import Agreement, Offer
 from .interfaces import CleanClose, WebSocketTransport, judged
 from .lifecycle import Ended
 from .mailbox import HIGH_WATER, Inbox, Message, Outbox
+from .quiet import QuietDeferred, failed
 from .wire.frame import CloseCode
 
 
@@ -31,17 +32,18 @@ class ChannelApplication:
     :ivar transport: the conversation, once its handshake has begun.
     :ivar inbox: what has come.
     :ivar outbox: what is to leave.
-    :ivar ended: how it ended; ``None`` while it has not.
+    :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
     """
 
     transport: WebSocketTransport
     inbox: Inbox
+    outbox: Outbox
     ended: Ended | None = None
+    _isOver = False
 
     def __init__(self, highWater: int = HIGH_WATER) -> None:
         """:param highWater: bytes of received messages that may wait to be taken."""
         self._highWater = highWater
-        self.outbox = Outbox(self._send)
         self._pings: dict[bytes, Deferred[None]] = {}
         self._pinged = 0
         self._waiting: list[Deferred[Ended]] = []
@@ -50,6 +52,7 @@ class ChannelApplication:
         """Nothing can be sent yet."""
         self.transport = transport
         self.inbox = Inbox(transport.pauseProducing, transport.resumeProducing, self._highWater)
+        self.outbox = Outbox(self._send, transport.limits.unsent_size, self._overflowed)
 
     def negotiationFinished(self) -> None:
         """From now on the outbox is told when the transport is full."""
@@ -69,19 +72,26 @@ class ChannelApplication:
         else:
             self.transport.sendBytesMessage(message)
 
+    def _overflowed(self, size: int) -> None:
+        """As a transport that is sent too much while its peer does not read."""
+        self.transport.abortConnection(self.transport.limits.unread(size))
+
     def ping(self) -> Deferred[None]:
         """See :meth:`Channel.ping`."""
+        if self.ended is not None:
+            return failed(self._ended())
         self._pinged += 1
         payload = b"channel %d" % self._pinged
-        try:
-            self.transport.ping(payload)
-        except UsageError:
-            return fail()
 
         def forget(deferred: Deferred[None]) -> None:
             self._pings.pop(payload, None)
 
-        deferred = self._pings[payload] = Deferred(forget)
+        deferred = self._pings[payload] = QuietDeferred(forget)
+        try:
+            self.transport.ping(payload)
+        except UsageError:
+            del self._pings[payload]
+            return failed()
         return deferred
 
     def pongReceived(self, payload: bytes) -> None:
@@ -92,7 +102,7 @@ class ChannelApplication:
 
     def whenEnded(self) -> Deferred[Ended]:
         """See :meth:`Channel.whenEnded`."""
-        if self.ended is not None:
+        if self._isOver and self.ended is not None:
             return succeed(self.ended)
         deferred: Deferred[Ended] = Deferred(self._forget)
         self._waiting.append(deferred)
@@ -102,14 +112,24 @@ class ChannelApplication:
         if deferred in self._waiting:
             self._waiting.remove(deferred)
 
+    def _ended(self) -> ConversationEnded:
+        """For a send or a ping. Each has one of its own, for the sake of its traceback."""
+        assert self.ended is not None
+        return ConversationEnded(self.ended.code, self.ended.reason)
+
+    def closeStarted(self, ended: Ended) -> None:
+        """Nothing can be sent any more."""
+        self.ended = ended
+        self.outbox.end(self._ended)
+        while self._pings:
+            self._pings.popitem()[1].errback(self._ended())
+
     def connectionLost(self, reason: Failure) -> None:
         """Whoever waits for anything hears of it."""
         close = judged(cast(CleanClose, reason.value))
+        self._isOver = True
         self.ended = close.ended
         self.inbox.end(lambda: type(close)(close.ended))
-        self.outbox.stopProducing()
-        while self._pings:
-            self._pings.popitem()[1].errback(NotOpen("the conversation has ended"))
         while self._waiting:
             self._waiting.pop(0).callback(close.ended)
 
@@ -154,12 +174,15 @@ class Channel:
     def send(self, message: Message | bytearray | memoryview) -> Deferred[None]:
         """
         Send text or binary: at once, or when the transport has room again. Any number may wait, and
-        leave in the order in which they came.
+        leave in the order in which they came. Whoever does not await may look at :attr:`full`:
+        beyond :attr:`txhixie.limits.Limits.unsent_size` bytes that wait, the connection is aborted.
 
         :return: fires with ``None`` once the message was handed to the transport. Fails with
-            :class:`txhixie.errors.NotOpen` once the end has begun, with
+            :class:`txhixie.errors.ConversationEnded` once the end has begun, which :attr:`ended`
+            then tells, with
             :class:`txhixie.errors.CannotCarry` for binary in a dialect whose peers lose it, and
-            with ``UnicodeEncodeError`` for a lone surrogate.
+            with ``UnicodeEncodeError`` for a lone surrogate. Nothing is logged of a failure that
+            nobody awaits.
         :raises TypeError: for what is neither ``str`` nor bytes-like.
         """
         if type(message) is not bytes and not isinstance(message, str):
@@ -169,7 +192,7 @@ class Channel:
     def ping(self) -> Deferred[None]:
         """
         :return: fires with ``None`` when the peer has answered. Fails with
-            :class:`txhixie.errors.NotOpen` when it ends first, or has ended, and with
+            :class:`txhixie.errors.ConversationEnded` once the end has begun, and with
             :class:`txhixie.errors.CannotCarry` in the Hixie dialects, which have no pings.
         """
         return self._application.ping()
@@ -187,19 +210,18 @@ class Channel:
             never fails; cancelling it only ends the wait.
         :raises txhixie.errors.UsageError: for a code that is never sent.
         """
-        if self.ended is None:
-            self._transport.loseConnection(code, reason)
+        self._transport.loseConnection(code, reason)
         return self.whenEnded().addCallback(lambda _: None)
 
     def abort(self) -> None:
         """End at once; what was not sent yet is lost."""
-        if self.ended is None:
-            self._transport.abortConnection()
+        self._transport.abortConnection()
 
     def whenEnded(self) -> Deferred[Ended]:
         """
-        :return: fires with :attr:`ended` when the connection has ended, whoever ended it. It never
-            fails.
+        :return: fires with :attr:`ended` when the connection has ended, whoever ended it, and all
+            that came before has been received, or at most
+            :attr:`txhixie.limits.Limits.drain_timeout` later. It never fails.
         """
         return self._application.whenEnded()
 
@@ -207,8 +229,21 @@ class Channel:
 
     @property
     def ended(self) -> Ended | None:
-        """How it ended; ``None`` while it has not."""
+        """
+        How it ended, as far as that has begun; ``None`` while it is open. That the close was clean
+        is known when both have closed: :meth:`whenEnded`.
+        """
         return self._application.ended
+
+    @property
+    def full(self) -> bool:
+        """Whether more is waiting to be sent than the transport likes to hold."""
+        return self._transport.full
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait: for the transport, and in it (see :attr:`WebSocketTransport.unsent`)."""
+        return self._application.outbox.size + self._transport.unsent
 
     @property
     def offer(self) -> Offer:

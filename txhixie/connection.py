@@ -64,14 +64,14 @@ class Connection:
         wait for the end.
         """
         application = self._application
-        if application is None or application.ended is not None:
+        if application is None:
             return
         if kind is None:
             application.transport.loseConnection()
         elif issubclass(kind, GeneratorExit):
             application.transport.abortConnection()  # here nothing can be waited for
             return
-        else:
+        elif application.ended is None:
             application.transport.failConnection(reason="the application failed")
         await application.whenEnded()
 

@@ -7,6 +7,7 @@ up. What the peer did wrong it answers itself, in the dialect's way; its caller 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final, TypeAlias
 
 from .arguments import close_arguments, whole_bytes, whole_text
@@ -17,7 +18,7 @@ from .extensions.extension import Transform
 from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Answered, Core, Ended, Ending
 from .limits import Limits
-from .port import Port
+from .port import NOWHERE, Port
 from .wire.entropy import random_bytes
 from .wire.frame import (
     BINARY,
@@ -29,6 +30,7 @@ from .wire.frame import (
     TEXT,
     Close,
     CloseCode,
+    Frame,
     Framing,
     Side,
 )
@@ -37,6 +39,19 @@ _LONG: Final = 256 * 1024
 """Bytes of a payload that is written as it is, behind its header, and not copied to be joined. The
 copy of 1 MiB would cost little, but with it a message takes and gives back so much that glibc
 returns it to the kernel each time, and new pages are half of the CPU time of its echo."""
+
+OPEN, _LOST, _RESET, _CLOSING, _OVER = range(5)
+"""What a conversation still does: all; hand up what came before the connection was lost, in good
+order or by a reset; read over messages and look for the peer's close; nothing. Compared for each
+message, so no Enum."""
+
+_RATIO: Final = 1032
+"""Bytes that one byte of DEFLATE becomes at most: a match of 258 bytes takes two bits."""
+
+_SLACK: Final = 8
+_LEAST: Final = 16
+"""Bytes of compressed payload: what the end of a message may give besides, from the bits that zlib
+holds and the four bytes of the tail; and as few as are still worth a call."""
 
 Event: TypeAlias = tuple[int, str | bytes]
 """What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
@@ -51,14 +66,19 @@ class Conversation:
     :ivar received: messages that came whole.
     :ivar sent: messages sent.
     :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
+    :ivar delivered: bytes of messages that were handed up in this turn.
+    :ivar inflated: bytes that an extension has made in this turn of what came. Beyond
+        :attr:`txhixie.limits.Limits.turn_size` of either, :meth:`events` stops.
+    :ivar rest: the frame before which it stopped for that reason; ``None`` if it did not.
     :ivar framing: the codec.
     :ivar heard: something has come since somebody last set this to ``False``.
+    :ivar stage: :data:`OPEN` while messages can be sent: the connection stands, and no end has
+        begun. An attribute, and no property: it is looked at for each message.
     :ivar answers_pings: whether pings are answered here; otherwise they are events.
     """
 
     __slots__ = (
         "_assembly",
-        "_awaits_close",
         "_dialect",
         "_ending",
         "_limits",
@@ -67,11 +87,15 @@ class Conversation:
         "_side",
         "_transform",
         "answers_pings",
+        "delivered",
         "ended",
         "framing",
         "heard",
+        "inflated",
         "received",
+        "rest",
         "sent",
+        "stage",
     )
 
     def __init__(
@@ -100,7 +124,7 @@ class Conversation:
         reserved = transform.reserved if transform is not None else 0
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
         self._ending: Ending | None = None
-        self._awaits_close = False  # our close is out, the peer's has not come
+        self.stage = OPEN
         self._assembly: Assembly | None = None  # the message whose parts are arriving
         self._pong: bytes | None = None  # the latest that waits for the way out to be free
         self.ended: Ended | None = None
@@ -108,49 +132,83 @@ class Conversation:
         self.answers_pings = True
         self.received = 0
         self.sent = 0
+        self.delivered = 0
+        self.inflated = 0
+        self.rest: Frame | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take what was received. After the end it is forgotten: the peer may not know yet."""
+    def feed(self, data: bytes, anew: bool = True) -> None:
+        """
+        Take what was received. After the end it is forgotten: the peer may not know yet.
+
+        :param anew: this is the only read of a turn: as :meth:`turned`.
+        """
         self.heard = True
-        if self.ended is None or self._awaits_close:
+        if anew:
+            self.delivered = self.inflated = 0
+        if self.stage != _OVER:
             self.framing.feed(data)
 
+    def turned(self) -> None:
+        """A new turn: as much may be inflated and delivered again."""
+        self.delivered = self.inflated = 0
+
     # In one piece, since each call would cost every message 0.05 us.
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:  # noqa: PLR0912 (for that reason)
         """
         What the bytes fed so far mean. Stop anywhere and call again: nothing is lost.
 
         Whatever breaks a rule ends the conversation here; no error comes out. Once we have
         said that we close, messages are read over and only the peer's close is looked for.
+        When :attr:`rest` is set at the end, a turn's bytes were reached, and there is more.
         """
-        if self.ended is not None and not self._awaits_close:
+        if self.stage == _OVER:
             return
+        frames, rest = self.framing.frames(), self.rest
+        if rest is not None:
+            self.rest = None
+            frames = chain((rest,), frames)
+        most, delivered, received = self._limits.turn_size, self.delivered, 0
         try:
-            for opcode, payload, final, reserved, whole in self.framing.frames():
-                if self.ended is not None:
-                    if not self._awaits_close:
+            for opcode, payload, final, reserved, whole in frames:
+                if self.stage > _RESET:
+                    if self.stage == _OVER:
                         return
                     if opcode == CLOSE:
                         self._answer(payload)
                         return  # whatever stands behind it is not even looked at
                 elif opcode == TEXT and final and whole and not (reserved or self._assembly):
+                    delivered += len(payload)
+                    if delivered > most and delivered > len(payload):
+                        delivered -= len(payload)
+                        self.rest = opcode, payload, final, reserved, whole
+                        return
                     try:
                         text = payload.decode()
                     except UnicodeDecodeError:
                         text = self._mend(payload)
-                    self.received += 1
+                    received += 1
                     yield opcode, text
                 elif opcode == BINARY and final and whole and not (reserved or self._assembly):
-                    self.received += 1
+                    delivered += len(payload)
+                    if delivered > most and delivered > len(payload):
+                        delivered -= len(payload)
+                        self.rest = opcode, payload, final, reserved, whole
+                        return
+                    received += 1
                     yield opcode, payload
                 else:
+                    self.delivered = delivered
                     event = self._other(opcode, payload, final, reserved, whole)
+                    delivered = self.delivered
                     if event is not None:
                         yield event
-                    elif self.ended is not None and not self._awaits_close:
+                    elif self.rest is not None or self.stage == _OVER:
                         return
         except FrameError as error:
             self.fail(error)
+        finally:
+            self.delivered = delivered
+            self.received += received
 
     def _mend(self, payload: bytes) -> str:
         """Text that is not UTF-8: replaced by the rules of the older drafts, or fatal."""
@@ -182,18 +240,60 @@ class Conversation:
                 raise FrameError("a continuation of nothing")
         elif assembly is not None:
             raise FrameError("a message inside another")
+        elif reserved and self._has_inflated_enough:
+            self.rest = opcode, payload, final, reserved, whole
+            return None
         else:
             assembly = Assembly(opcode, self._limits, self._dialect.replaces)
             self._assembly = assembly
-        if self._transform is not None:
-            payload = self._transform.decode(opcode, payload, final, reserved, whole, assembly.room)
-        assembly.add(payload, whole)
-        if not (final and whole):
+        if self._transform is None:
+            assembly.add(payload, whole)
+        else:
+            self._transformed(assembly, self._transform, (opcode, payload, final, reserved, whole))
+        if not (final and whole) or self.rest is not None:
             return None
-        message = assembly.message()
         self._assembly = None
+        if self.delivered and self.delivered + assembly.size > self._limits.turn_size:
+            self.rest = assembly.opcode, assembly.data(), True, 0, True
+            return None
+        self.delivered += assembly.size
+        message = assembly.message()
         self.received += 1
         return assembly.opcode, message
+
+    def _transformed(self, assembly: Assembly, transform: Transform, frame: Frame) -> None:
+        """
+        Add what the extension makes of a frame. Of one that it has compressed, no more is given to
+        it at once than can become what is left of this turn; the rest is kept for the next.
+        """
+        opcode, payload, final, reserved, whole = frame
+        assembly.transformed |= bool(reserved)
+        start, end = 0, len(payload)
+        while True:
+            stop = end
+            if assembly.transformed and assembly.room > (left := self._left):
+                stop = min(end, start + max(left // _RATIO - _SLACK, _LEAST))
+            ends = whole and stop == end
+            part = payload[start:stop]
+            part = transform.decode(opcode, part, final, reserved, ends, assembly.room)
+            self.inflated += len(part)
+            assembly.add(part, ends)
+            if stop == end:
+                return
+            opcode, start, reserved = CONTINUATION, stop, 0
+            if self._has_inflated_enough:
+                self.rest = opcode, payload[start:], final, reserved, whole
+                return
+
+    @property
+    def _left(self) -> int:
+        """Bytes that may still be inflated in this turn."""
+        return self._limits.turn_size - self.inflated
+
+    @property
+    def _has_inflated_enough(self) -> bool:
+        """Whether so little may still be inflated in this turn that it is not worth a call."""
+        return self.inflated > 0 and self._left < (_SLACK + _LEAST) * _RATIO
 
     def _answer_ping(self, payload: bytes) -> None:
         """
@@ -208,7 +308,7 @@ class Conversation:
     def drained(self) -> None:
         """The way out is free again."""
         payload, self._pong = self._pong, None
-        if payload is not None and self.ended is None:
+        if payload is not None and self.stage == OPEN:
             self._port.write(self.framing.encode(PONG, payload))
 
     def send_text(self, text: str, compress: bool | None = None) -> None:
@@ -218,7 +318,7 @@ class Conversation:
         :raises TypeError: for anything but ``str``.
         :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 does not have.
         """
-        if self.ended is not None:
+        if self.stage:
             raise NotOpen("the conversation is over")
         if type(text) is not str:
             text = whole_text("a text message", text)
@@ -237,7 +337,7 @@ class Conversation:
         :raises TypeError: for what is not bytes-like.
         :raises CannotCarry: where the peer would lose it.
         """
-        if self.ended is not None:
+        if self.stage:
             raise NotOpen("the conversation is over")
         if type(data) is not bytes:
             data = whole_bytes("a binary message", data)
@@ -270,7 +370,7 @@ class Conversation:
         self._send_control(PONG, payload)
 
     def _send_control(self, opcode: int, payload: bytes) -> None:
-        if self.ended is not None:
+        if self.stage:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
             raise CannotCarry(f"{self._dialect.name} has no pings")
@@ -300,10 +400,11 @@ class Conversation:
         if self._dialect.has_close:
             frame = self.framing.encode_close(close)
             self.ended = Ended(close.code, close.reason, "us", False)
-            self._awaits_close = True
+            self.stage = _CLOSING
             self._begin().close(frame)
         else:
             self.ended = Ended(close.code, close.reason, "us", True)
+            self.stage = _OVER
             self._begin().end(b"")
 
     def fail(self, error: FrameError) -> None:
@@ -325,7 +426,7 @@ class Conversation:
         if self.ended is None:
             self.ended = Ended(CloseCode.ABNORMAL, reason, "us", False)
         self.ended = self.ended._replace(clean=False)
-        self._awaits_close = False
+        self.forget()
 
     def _fail(self, code: int, reason: str, who: str) -> None:
         frame = b""
@@ -333,7 +434,7 @@ class Conversation:
             if self._dialect.has_codes:
                 frame = self.framing.encode_close(Close(code, reason))
             self.ended = Ended(code, reason, who, False)
-        self._awaits_close = False
+        self.forget()
         self._begin().end(frame)
 
     def _answer(self, payload: bytes) -> None:
@@ -343,7 +444,7 @@ class Conversation:
             self.ended = Ended(close.code, close.reason, "peer", True)
         else:
             self.ended = self.ended._replace(clean=True)
-        self._awaits_close = False
+        self.forget()
         try:
             frame = self.framing.encode_close(close)
         except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
@@ -357,17 +458,82 @@ class Conversation:
         """The deadline set at the Port has passed."""
         self._begin().late()
 
-    def lost(self) -> Ended:
-        """The connection below has ended; what is known of it is answered."""
-        self._awaits_close = False
+    def cut(self, orderly: bool = True) -> Ended:
+        """
+        The connection below has ended. What has come before can still be had from :meth:`events`.
+
+        :param orderly: not by a reset or the like.
+        :return: how it has ended, as far as that is known before all has been read.
+        """
         if self._ending is not None:
             self._ending.lost()
+        self._port = NOWHERE
+        if self.stage == OPEN:
+            self.stage = _LOST if orderly else _RESET
+        return self.ended or self._lost()
+
+    @property
+    def holds_messages(self) -> bool:
+        """
+        Whether there is anything to be handed up in what has come before the connection was lost.
+        Nothing is inflated to find out.
+        """
+        if self.stage not in (_LOST, _RESET):
+            return False
+        frames = self.framing.ahead()
+        if self.rest is not None:
+            frames = chain((self.rest,), frames)
+        try:
+            for opcode, _, final, _, whole in frames:
+                if opcode == CLOSE:
+                    return False
+                if final and whole and (opcode != PING or not self.answers_pings):
+                    return True
+        except FrameError:
+            pass  # whoever reads as far as that is told
+        return False
+
+    def drop(self, why: str) -> None:
+        """
+        Forget what has come before the connection was lost, and say so in :attr:`ended`.
+
+        :param why: follows the number of bytes.
+        """
+        dropped = self.framing.waiting
+        if self.rest is not None:
+            dropped += len(self.rest[1])
+        if self._assembly is not None:
+            dropped += self._assembly.size
         if self.ended is None:
-            # Without a closing frame, the end of the connection is the peer's close.
-            abnormal = self._dialect.has_close or self._assembly is not None
-            code = CloseCode.ABNORMAL if abnormal else CloseCode.NO_STATUS
-            self.ended = Ended(code, "", "peer", not abnormal)
+            reason = f"{dropped:,} received bytes {why}"
+            self.ended = Ended(CloseCode.ABNORMAL, reason, "peer", False)
+        self.forget()
+
+    def forget(self) -> None:
+        """Hand nothing up any more."""
+        if self.ended is None:
+            self.ended = self._lost()
+        self.stage = _OVER
+        self.rest = None
+
+    def lost(self, orderly: bool = True) -> Ended:
+        """
+        The connection below has ended, and what has come before is of no more interest.
+
+        :param orderly: as for :meth:`cut`.
+        :return: what is known of the end.
+        """
+        self.ended = self.cut(orderly)
+        self.forget()
         return self.ended
+
+    def _lost(self) -> Ended:
+        # Without a closing frame, the end of the connection is the peer's close; but not even then
+        # is a reset one.
+        reset = self.stage == _RESET
+        abnormal = self._dialect.has_close or self._assembly is not None or reset
+        code = CloseCode.ABNORMAL if abnormal else CloseCode.NO_STATUS
+        return Ended(code, "", "peer", not abnormal)
 
     def _begin(self) -> Ending:
         if self._ending is None:

@@ -20,6 +20,7 @@
         PeerLeft                   at any stage: the other side closed the connection
       LateAnswer         .stage    nobody answered in time
       UsageError                   we asked wrongly: NotOpen · CannotCarry
+        ConversationEnded          a NotOpen, with the code and reason of the end
 
 No error's text repeats a peer's bytes unescaped, and none carries a credential.
 """
@@ -266,6 +267,21 @@ class UsageError(HixieError):
 
 class NotOpen(UsageError):
     """A send before the conversation is open or after it has begun to close."""
+
+
+class ConversationEnded(NotOpen):
+    """
+    A send or a ping through a channel whose end has begun.
+
+    :ivar code: the close code, as of the channel's ``ended``.
+    :ivar reason: in words; empty where none were given.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(f"the conversation has ended with {code}{why}")
+        self.code = code
+        self.reason = reason
 
 
 class CannotCarry(UsageError):

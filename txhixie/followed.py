@@ -13,10 +13,12 @@ from twisted.python.failure import Failure
 from .interfaces import (
     AbruptClose,
     CleanClose,
+    CloseListener,
     PingListener,
     WebSocketProtocol,
     WebSocketTransport,
 )
+from .lifecycle import Ended
 
 
 class Follower(Protocol):
@@ -62,6 +64,8 @@ class Followed:
         self._isOpen = False
         if hasattr(application, "pingReceived"):  # else pings are answered without it
             self.pingReceived = self._pingReceived
+        if hasattr(application, "closeStarted"):
+            self.closeStarted = self._closeStarted
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         """Nothing is followed yet."""
@@ -91,6 +95,9 @@ class Followed:
 
     def _pingReceived(self, payload: bytes) -> None:
         cast(PingListener, self._application).pingReceived(payload)
+
+    def _closeStarted(self, ended: Ended) -> None:
+        cast(CloseListener, self._application).closeStarted(ended)
 
     def connectionLost(self, reason: Failure) -> None:
         """The service hears of it first, and the application once, whoever tells it."""

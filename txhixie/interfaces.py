@@ -19,6 +19,7 @@ from .arguments import whole_text
 from .errors import reduced
 from .handshake.offer import Agreement, HeadersLike, Offer, Pairs, Refusal, header_pairs
 from .lifecycle import Ended
+from .limits import Limits
 from .wire.frame import CloseCode
 
 _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
@@ -50,6 +51,11 @@ class WebSocketTransport(Protocol):
         """
 
     @property
+    def limits(self) -> Limits:
+        """What the connection may cost."""
+        ...
+
+    @property
     def isOpen(self) -> bool:
         """Whether messages can be sent: from ``negotiationFinished`` until the end has begun,
         whoever began it."""
@@ -71,16 +77,17 @@ class WebSocketTransport(Protocol):
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
-        Send a text message.
+        Send a text message. Once the end has begun, nothing is sent, as by Twisted's transports:
+        the peer may have closed before its application is told; see :attr:`isOpen`.
 
         :param compress: whether to, where compression was agreed; ``None``: if it is worth it.
-        :raises txhixie.errors.NotOpen: before ``negotiationFinished`` and once the end has begun.
+        :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
         :raises UnicodeEncodeError: for a lone surrogate.
         """
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """
-        Send a binary message.
+        Send a binary message; nothing once the end has begun.
 
         :param compress: as for text.
         :raises txhixie.errors.NotOpen: as for text.
@@ -90,7 +97,7 @@ class WebSocketTransport(Protocol):
 
     def ping(self, payload: bytes = b"") -> None:
         """
-        Ask for a sign of life, answered through ``pongReceived``.
+        Ask for a sign of life, answered through ``pongReceived``; nothing once the end has begun.
 
         :raises txhixie.errors.NotOpen: as for text.
         :raises txhixie.errors.CannotCarry: in the Hixie dialects, which have none.
@@ -123,8 +130,12 @@ class WebSocketTransport(Protocol):
         :raises txhixie.errors.UsageError: as for :meth:`loseConnection`.
         """
 
-    def abortConnection(self) -> None:
-        """End at once; what was not sent yet is lost."""
+    def abortConnection(self, reason: str = "aborted") -> None:
+        """
+        End at once; what was not sent yet is lost.
+
+        :param reason: for ``connectionLost`` and the log; the peer is told nothing.
+        """
 
     def attachProducer(self, producer: IPushProducer) -> None:
         """Have ``producer`` paused while more is waiting to be sent than the transport likes."""
@@ -178,6 +189,9 @@ class WebSocketProtocol(Protocol):
         """
         It is over. Called once, last, if ``negotiationStarted`` was.
 
+        After a loss it waits for an application that has paused the delivery, and has not been
+        given all that came, for at most :attr:`txhixie.limits.Limits.drain_timeout`.
+
         :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
         """
 
@@ -191,6 +205,21 @@ class PingListener(Protocol):
     def pingReceived(self, payload: bytes) -> None:
         """The peer asks for a sign of life, and waits for the same payload."""
         ...
+
+
+class CloseListener(Protocol):
+    """
+    What an application may be besides: one that is told when an end begins, of which
+    ``connectionLost`` tells when it is over.
+    """
+
+    def closeStarted(self, ended: Ended) -> None:
+        """
+        Nothing can be sent any more. Called once, whoever has begun it, if ``negotiationFinished``
+        was; messages follow only where the connection was lost with some that were not delivered.
+
+        :param ended: what is known of the end.
+        """
 
 
 @dataclass(slots=True)

@@ -13,6 +13,34 @@ from typing import Any, Final
 MOST: Final = sys.maxsize >> 1
 """More bytes than there is memory for, and few enough for whoever counts them in C to add some."""
 
+_OPTIONS: Final = {
+    "message_size": "--max-message-size",
+    "frame_size": "--max-frame-size",
+    "fragments": "--max-fragments",
+    "ping_interval": "--ping-interval",
+    "ping_timeout": "--ping-timeout",
+    "stall_timeout": "--stall-timeout",
+    "stop_timeout": "--stop-timeout",
+}
+"""The daemon's options for some of the limits."""
+
+
+def called(name: str) -> str:
+    """What a limit is called where it can be set: ``Limits.fragments, --max-fragments``."""
+    option = _OPTIONS.get(name)
+    return f"Limits.{name}, {option}" if option else f"Limits.{name}"
+
+
+def exceeds(what: str, limit: int, name: str) -> str:
+    """
+    Say whose limit was reached, and which: for the log and for our own side. The peer is told no
+    names of ours.
+
+    :param what: with its size, such as ``message of 1,048,577 bytes``.
+    :param name: of the limit, a field of :class:`Limits`.
+    """
+    return f"{what} exceeds our limit of {limit:,} ({called(name)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -36,6 +64,10 @@ class Limits:
         until it has emptied. An application that looks at ``full``, or attaches a producer, never
         comes near it; one that does not must not fill our memory for a peer that does not read, and
         that connection is aborted.
+    :ivar turn_size: bytes of messages, as inflated, that one turn of the reactor inflates or
+        delivers on one connection, or one message if that is larger; the next turn goes on. 256 KiB
+        of compressed zeros are 250 messages of 1 MiB: inflating and answering them in one turn kept
+        all other connections waiting for 1 to 5 seconds, and 1 MiB is 4 to 20 ms.
     :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
     :ivar body_size: bytes of the body of a page request. A form of ``a=1&a=1&...`` costs
         ``twisted.web`` 0.2 us and 17 bytes of memory for each of its bytes, in one go: 64 KiB of
@@ -68,7 +100,8 @@ class Limits:
     :ivar ping_timeout: seconds without a byte from the peer, after a ping, until it is taken for
         gone. Any traffic counts as life, since a pong may have to wait behind a long message.
     :ivar drain_timeout: further seconds for a close while the peer is still reading what was sent
-        before it: a megabyte over a telephone line takes that long.
+        before it: a megabyte over a telephone line takes that long. Also seconds for our own
+        application, after the connection was lost, to take what came before; then it is dropped.
     """
 
     head_size: int = 16 * 1024
@@ -78,6 +111,7 @@ class Limits:
     fragments: int = 4096
     early_size: int = 64 * 1024
     unsent_size: int = 16 * 1024 * 1024
+    turn_size: int = 1024 * 1024
     refusal_size: int = 64 * 1024
     body_size: int = 64 * 1024
     lookup_timeout: float = 20.0
@@ -125,6 +159,15 @@ class Limits:
             tls_timeout=seconds,
             open_timeout=seconds,
         )
+
+    def unread(self, size: int) -> str:
+        """
+        Say that too much waits to be sent.
+
+        :param size: bytes.
+        """
+        queue = exceeds(f"send queue of {size:,} bytes", self.unsent_size, "unsent_size")
+        return f"{queue}: the peer does not read"
 
     @property
     def largest_frame(self) -> int:

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from .errors import NotOpen, UsageError
+from .limits import MOST
+from .quiet import QuietDeferred, failed
 
 Message: TypeAlias = "str | bytes"
 
@@ -64,12 +66,12 @@ class Inbox:
             Cancelled, it takes none.
         """
         if self._taker is not None:
-            return fail(UsageError("somebody is waiting for the next message already"))
+            return failed(UsageError("somebody is waiting for the next message already"))
         if self._messages:
             return succeed(self._take())
         if self._end is not None:
-            return fail(self._end())
-        taker: Deferred[Message] = Deferred(self._forget)
+            return failed(self._end())
+        taker: Deferred[Message] = QuietDeferred(self._forget)
         self._taker = taker
         return taker
 
@@ -99,37 +101,68 @@ class Inbox:
 
 @implementer(IPushProducer)
 class Outbox:
-    """What waits for the transport to have room, in its order. The transport's producer."""
+    """
+    What waits for the transport to have room, in its order. The transport's producer.
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
-        """:param send: sends one message; what it raises is the news of whoever put it here."""
+    :ivar size: bytes that wait.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Message], None],
+        most: int = MOST,
+        overflowed: Callable[[int], None] | None = None,
+    ) -> None:
+        """
+        :param send: sends one message; what it raises is the news of whoever put it here.
+        :param most: bytes that may wait.
+        :param overflowed: called when more do, with how many; it calls :meth:`end`.
+        """
         self._send = send
+        self._most = most
+        self._overflowed = overflowed
         self._waiting: deque[tuple[Deferred[None], Message]] = deque()
         self._full = False
-        self._over = False
+        self._end: Callable[[], Exception] | None = None
+        self.size = 0
 
     def put(self, message: Message) -> Deferred[None]:
         """
         Send a message when there is room.
 
         :return: fires with ``None`` once it was handed to the transport. Fails with what sending it
-            raised, and with :class:`txhixie.errors.NotOpen` when the conversation ended first.
+            raised, and with what :meth:`end` was given when the conversation ended first.
             Cancelled, it is not sent.
         """
-        if self._over:
-            return fail(NotOpen("the conversation has ended"))
+        if self._end is not None:
+            return failed(self._end())
+        deferred: Deferred[None] = QuietDeferred(self._forget)
         if not self._full and not self._waiting:
-            try:
-                self._send(message)
-            except Exception:
-                return fail()
-            return succeed(None)
-        deferred: Deferred[None] = Deferred(self._forget)
+            self._hand(deferred, message)
+            return deferred
         self._waiting.append((deferred, message))
+        self.size += weight(message)
+        if self.size > self._most and self._overflowed is not None:
+            self._overflowed(self.size)
         return deferred
 
+    def _hand(self, deferred: Deferred[None], message: Message) -> None:
+        """Send a message, and say what became of it."""
+        try:
+            self._send(message)
+        except Exception:
+            deferred.errback()
+        else:
+            if self._end is None:
+                deferred.callback(None)
+            else:  # it was one too many
+                deferred.errback(self._end())
+
     def _forget(self, deferred: Deferred[None]) -> None:
-        self._waiting = deque(entry for entry in self._waiting if entry[0] is not deferred)
+        given_up = next((entry for entry in self._waiting if entry[0] is deferred), None)
+        if given_up is not None:
+            self._waiting.remove(given_up)
+            self.size -= weight(given_up[1])
 
     def pauseProducing(self) -> None:
         """The transport is full."""
@@ -140,16 +173,30 @@ class Outbox:
         self._full = False
         while self._waiting and not self._full:
             deferred, message = self._waiting.popleft()
-            try:
-                self._send(message)
-            except Exception:
-                deferred.errback()
-            else:
-                deferred.callback(None)
+            self.size -= weight(message)
+            self._hand(deferred, message)
+
+    def end(self, make: Callable[[], Exception]) -> None:
+        """
+        The end has begun: nothing that waits will be sent.
+
+        :param make: makes what whoever waits, or sends later, is told.
+        """
+        if self._end is not None:
+            return
+        self._end = make
+        waiting, self._waiting = self._waiting, deque()
+        self.size = 0
+        for deferred, _ in waiting:
+            deferred.errback(make())
 
     def stopProducing(self) -> None:
-        """The conversation has ended: nothing that waits will be sent."""
-        self._over = True
-        waiting, self._waiting = self._waiting, deque()
-        for deferred, _ in waiting:
-            deferred.errback(NotOpen("the conversation has ended"))
+        """The connection has ended."""
+        self.end(lambda: NotOpen("the conversation has ended"))
+
+
+def weight(message: Message) -> int:
+    """Bytes of a message on the wire, without its frame; empty ones must not be free."""
+    if isinstance(message, bytes) or message.isascii():
+        return len(message) + _COST
+    return len(message.encode("utf-8", "surrogatepass")) + _COST

@@ -11,10 +11,14 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IPushProducer
 
-from .conversation import Conversation
+from .conversation import OPEN, Conversation
 from .errors import NotOpen
+from .limits import Limits
 from .outflow import Outflow
 from .wire.frame import CloseCode
+
+BY_APPLICATION, BY_TURN = 1, 2
+"""Who has paused the delivery: bits of ``_paused``."""
 
 
 class MessageTransport:
@@ -26,12 +30,24 @@ class MessageTransport:
     _conversation: Conversation | None
     _outflow: Outflow
     _receive: Callable[[bytes], None]
-    _paused: bool
+    _paused: int
     _left: bool
     _lost: bool
 
     def _deliver(self) -> None:
         """Hand messages up until there are none, or no more are wanted."""
+        raise NotImplementedError
+
+    def _goOn(self) -> None:
+        """Hand up what waits after a pause, and then read on."""
+        raise NotImplementedError
+
+    def _forgo(self) -> None:
+        """After the connection was lost: nobody wants what has come before."""
+        raise NotImplementedError
+
+    def _tellEnding(self) -> None:
+        """Tell the application, once, if the end has begun."""
         raise NotImplementedError
 
     def _leave(self) -> None:
@@ -40,14 +56,19 @@ class MessageTransport:
 
     def _listen(self) -> None:
         """Undo a pause: the peer's close has to be seen."""
-        if self._paused:
-            self._paused = False
+        if self._paused == BY_APPLICATION:
             self.transport.resumeProducing()
+        self._paused &= BY_TURN
+
+    @property
+    def limits(self) -> Limits:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.limits`."""
+        raise NotImplementedError
 
     @property
     def isOpen(self) -> bool:
         """See :meth:`txhixie.interfaces.WebSocketTransport.isOpen`."""
-        return self._conversation is not None and self._conversation.ended is None
+        return self._conversation is not None and self._conversation.stage == OPEN
 
     @property
     def full(self) -> bool:
@@ -61,52 +82,66 @@ class MessageTransport:
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
-        if self._conversation is None:
+        if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.send_text(text, compress)
+        if conversation.stage == OPEN:
+            conversation.send_text(text, compress)
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.sendBytesMessage`."""
-        if self._conversation is None:
+        if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.send_bytes(data, compress)
+        if conversation.stage == OPEN:
+            conversation.send_bytes(data, compress)
 
     def ping(self, payload: bytes = b"") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.ping`."""
-        if self._conversation is None:
+        if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.ping(payload)
+        if conversation.stage == OPEN:
+            conversation.ping(payload)
 
     def pong(self, payload: bytes) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.pong`."""
-        if self._conversation is None:
+        if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
-        self._conversation.pong(payload)
+        if conversation.stage == OPEN:
+            conversation.pong(payload)
 
     def loseConnection(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.loseConnection`."""
         if self._conversation is None:
             self._leave()
-            return
-        self._conversation.close(code, reason)
-        self._listen()
-        self._deliver()
+        elif self._lost:
+            self._forgo()
+        else:
+            self._conversation.close(code, reason)
+            self._listen()
+            self._deliver()
+            self._tellEnding()
 
     def failConnection(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.failConnection`."""
         if self._conversation is None:
             self.abortConnection()
-            return
-        self._conversation.fail_here(reason, code)
-        self._listen()
+        elif self._lost:
+            self._forgo()
+        else:
+            self._conversation.fail_here(reason, code)
+            self._listen()
+            self._tellEnding()
 
-    def abortConnection(self) -> None:
+    def abortConnection(self, reason: str = "aborted") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
+        if self._lost:
+            self._forgo()
+            return
         self._left = True
         self._receive = ignore
         if self._conversation is not None:
-            self._conversation.abort()
+            self._conversation.abort(reason)
         self._outflow.abort()
+        self._tellEnding()
 
     def attachProducer(self, producer: IPushProducer) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
@@ -118,29 +153,20 @@ class MessageTransport:
 
     def pauseProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
-        if self._paused or self._lost:
-            return
         if self._conversation is None:
-            self._paused = self._receive is not ignore  # the handshake goes on
+            if self._receive is not ignore:  # the handshake goes on
+                self._paused = BY_APPLICATION
         elif self._conversation.ended is None:
-            self._paused = True
-            self.transport.pauseProducing()
+            if not (self._paused or self._lost):
+                self.transport.pauseProducing()
+            self._paused |= BY_APPLICATION
 
     def resumeProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.resumeProducing`."""
-        if not self._paused:
-            return
-        self._paused = False
-        if self._conversation is None:
-            return
-        holds = self._outflow.hold()
-        try:
-            self._deliver()
-        finally:
-            if holds:
-                self._outflow.release()
-        if not self._paused:
-            self.transport.resumeProducing()
+        if self._paused & BY_APPLICATION:
+            self._paused &= ~BY_APPLICATION
+            if self._conversation is not None and not self._paused:
+                self._goOn()
 
     def stopProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.stopProducing`."""

@@ -51,8 +51,8 @@ class Owner(Protocol):
     def drained(self) -> None:
         """The transport has sent what it held."""
 
-    def overflowed(self) -> None:
-        """What waits to be sent is more than the limit."""
+    def overflowed(self, size: int) -> None:
+        """So many bytes wait to be sent, more than the limit."""
 
 
 @implementer(IPushProducer)
@@ -137,7 +137,7 @@ class Outflow(Sender):
         owner = self._owner
         if owner is None or self._unsent <= owner.factory.limits.unsent_size:
             return False
-        owner.overflowed()
+        owner.overflowed(self._unsent)
         self.abort()
         return True
 

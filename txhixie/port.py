@@ -6,7 +6,7 @@ ask of their Port, and a test hands them one that writes into a list.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Port(Protocol):
@@ -38,3 +38,22 @@ class Port(Protocol):
         :param linger: it may still be sending: read on until it has gone, since whoever closes with
             bytes unread takes back what he sent last.
         """
+
+
+class Nowhere:
+    """The Port of a conversation whose connection was lost: nothing is sent, nobody is awaited."""
+
+    full = False
+
+    def write(self, data: bytes, *more: bytes) -> None:
+        """See :meth:`Port.write`."""
+
+    def deadline(self, seconds: float | None) -> None:
+        """See :meth:`Port.deadline`."""
+
+    def drop(self, abort: bool = False, linger: bool = True) -> None:
+        """See :meth:`Port.drop`."""
+
+
+NOWHERE: Final[Port] = Nowhere()
+"""There is one, however many connections were lost."""

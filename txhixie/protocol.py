@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .conversation import Conversation
+from .conversation import OPEN, Conversation
 from .dialects import Dialect, named
 from .extensions.extension import Transform
 from .factory import HixieFactory
@@ -23,7 +24,8 @@ from .handshake.offer import Agreement, Offer
 from .interfaces import AbruptClose, CleanClose, WebSocketProtocol
 from .keepalive import leaveToKernel, payload
 from .lifecycle import Ended
-from .messagetransport import MessageTransport, ignore
+from .limits import Limits, called
+from .messagetransport import BY_APPLICATION, BY_TURN, MessageTransport, ignore
 from .outflow import Outflow
 from .progress import resumed
 from .sender import FULL_READ
@@ -54,7 +56,10 @@ class HixieProtocol(MessageTransport, Protocol):
         "_application",
         "_asked",
         "_delivering",
+        "_draining",
         "_pinged",
+        "_toldEnding",
+        "_turning",
         "agreement",
         "began",
         "connected",
@@ -81,12 +86,20 @@ class HixieProtocol(MessageTransport, Protocol):
         self._receive: Callable[[bytes], None] = ignore
         self._application: WebSocketProtocol | None = None
         self._conversation: Conversation | None = None
-        self._paused = False
+        self._paused = 0
         self._delivering = False
+        self._turning: IDelayedCall | None = None  # goes on with what waits for the next turn
+        self._draining: IDelayedCall | None = None  # drops what nobody takes after the end
+        self._toldEnding = False
         self._pinged: float | None = None  # when its silence began to count
         self._asked: float | None = None  # when our last ping left
         self._left = False
         self._lost = False
+
+    @property
+    def limits(self) -> Limits:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.limits`."""
+        return self.factory.limits
 
     # What the transport says.
 
@@ -120,16 +133,16 @@ class HixieProtocol(MessageTransport, Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""
         self._lost = True
+        self._receive = ignore
+        conversation = self._conversation
+        if conversation is not None:
+            self._lostConversation(conversation, conversation.cut(isOrderly(reason)))
+            return
         self._outflow.stopProducing()
         try:
-            if self._conversation is None:
-                self._lostOpening(reason)
-            else:
-                self._lostConversation(self._conversation, reason)
+            self._lostOpening(reason)
         finally:
-            self._receive = ignore
-            self._application = None
-            self.factory.left(self)
+            self._finished()
 
     # Opening.
 
@@ -197,7 +210,7 @@ class HixieProtocol(MessageTransport, Protocol):
     # Conversation.
 
     def _converse(self, conversation: Conversation, data: bytes) -> None:
-        conversation.feed(data)
+        conversation.feed(data, self._outflow.direct)  # TLS gives several pieces in one turn
         if not self._paused:
             self._deliver()
 
@@ -223,6 +236,43 @@ class HixieProtocol(MessageTransport, Protocol):
             self._applicationFailed()
         finally:
             self._delivering = False
+        if conversation.rest is not None and not self._paused:
+            self._waitForTurn()
+        elif conversation.ended is not None:
+            self._tellEnding()
+
+    # A turn of the reactor inflates and delivers no more than the limits say.
+
+    def _waitForTurn(self) -> None:
+        """There is more, for the reactor's next turn: others come first."""
+        self._paused |= BY_TURN
+        if not self._lost:
+            self.transport.pauseProducing()  # else what comes meanwhile would pile up
+        self._turning = self.factory.clock.callLater(0, self._turned)
+
+    def _turned(self) -> None:
+        """The next turn has come."""
+        self._turning = None
+        self._paused &= ~BY_TURN
+        if (conversation := self._conversation) is not None:
+            conversation.turned()
+        if not self._paused:
+            self._goOn()
+
+    def _goOn(self) -> None:
+        """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
+        holds = self._outflow.hold()
+        try:
+            self._deliver()
+        finally:
+            if holds:
+                self._outflow.release()
+        if self._paused:
+            return
+        if self._lost:
+            self._finish()
+        else:
+            self.transport.resumeProducing()
 
     # Signs of life.
 
@@ -235,7 +285,7 @@ class HixieProtocol(MessageTransport, Protocol):
         :param slept: the reactor was blocked for so long that silence proves nothing.
         """
         conversation = self._conversation
-        if conversation is None or conversation.ended is not None or not conversation.has_pings:
+        if conversation is None or conversation.stage != OPEN or not conversation.has_pings:
             return
         if self._paused or self._outflow.full:
             self._pinged = None  # we do not listen, or our ping could not leave
@@ -245,9 +295,13 @@ class HixieProtocol(MessageTransport, Protocol):
             self._pinged = now
             conversation.heard = True  # from now on
         elif not conversation.heard and now - self._pinged >= limits.ping_timeout and not slept:
-            conversation.abort(f"not a byte within {limits.ping_timeout:g} seconds of a ping")
+            conversation.abort(
+                f"not a byte within {limits.ping_timeout:g} seconds of a ping"
+                f" ({called('ping_timeout')})"
+            )
             self._receive = ignore
             self._outflow.abort()
+            self._tellEnding()
         elif conversation.heard and now - self._pinged >= (limits.ping_interval or 0):
             self._pinged = self._asked = now
             conversation.heard = False
@@ -260,21 +314,22 @@ class HixieProtocol(MessageTransport, Protocol):
         self.latency = self.factory.clock.seconds() - self._asked
         return True
 
-    def overflowed(self) -> None:
-        """What waits to be sent is more than the limit: nobody reads it."""
+    def overflowed(self, size: int) -> None:
+        """So many bytes wait to be sent, more than the limit: nobody reads them."""
         if self._conversation is not None:
-            self._conversation.abort("it does not read what is sent to it")
+            self._conversation.abort(self.factory.limits.unread(size))
         self._receive = ignore
+        self._tellEnding()
 
     def stalled(self, waiting: int) -> None:
         """The peer has made no progress for ``stall_timeout``: end the connection at once."""
+        if self._lost:
+            return  # only our own application is still taking what came before
         seconds = self.factory.limits.stall_timeout
         self.factory.journal.stalled(self.getPeer(), seconds, waiting)
-        if self._conversation is not None:
-            self._conversation.abort(
-                f"the peer acknowledged nothing for {seconds:g} seconds (Limits.stall_timeout)"
-            )
-        self.abortConnection()
+        self.abortConnection(
+            f"the peer acknowledged nothing for {seconds:g} seconds ({called('stall_timeout')})"
+        )
 
     def drained(self) -> None:
         """The transport has sent what it held."""
@@ -287,16 +342,71 @@ class HixieProtocol(MessageTransport, Protocol):
         self._log.failure("the application of a WebSocket connection raised")
         self.failConnection(reason="the application failed")
 
-    def _lostConversation(self, conversation: Conversation, reason: Failure) -> None:
+    def _tellEnding(self, ended: Ended | None = None) -> None:
+        """
+        Tell the application, once, that the end has begun.
+
+        :param ended: how, where the conversation does not know it yet.
+        """
+        if ended is None and self._conversation is not None:
+            ended = self._conversation.ended
+        if ended is None or self._toldEnding:
+            return
+        self._toldEnding = True
+        if (closeStarted := getattr(self._application, "closeStarted", None)) is not None:
+            try:
+                closeStarted(ended)
+            except Exception:
+                self._log.failure("the application of a WebSocket connection raised at its end")
+
+    def _lostConversation(self, conversation: Conversation, ended: Ended) -> None:
+        """
+        The connection below has ended. What came before is the application's, as fast as it takes
+        it: delivered all at once, 64 KiB of compressed zeros would fill its memory.
+        """
+        self._tellEnding(ended)
+        self._outflow.stopProducing()
+        if self._paused & BY_APPLICATION and not conversation.holds_messages:
+            self._paused &= ~BY_APPLICATION
+        if not self._paused:
+            self._goOn()
         if self._paused:
-            self._paused = False
-            self._deliver()
-        wasOpen = conversation.ended is None
-        ended = conversation.lost()
-        if wasOpen and not isinstance(reason.value, ConnectionDone):
-            # Not even in a dialect without a closing frame is a reset a close.
-            ended = ended._replace(code=CloseCode.ABNORMAL, clean=False)
-        self._tellLost(ended)
+            seconds = self.factory.limits.drain_timeout
+            self._draining = self.factory.clock.callLater(seconds, self._dropRest, seconds)
+
+    def _dropRest(self, seconds: float) -> None:
+        self._draining = None
+        assert self._conversation is not None
+        self._conversation.drop(
+            f"were dropped: the connection was lost, and the application did not take them within"
+            f" {seconds:g} seconds (Limits.drain_timeout)"
+        )
+        self._finish()
+
+    def _forgo(self) -> None:
+        if self._conversation is None or self._application is None:
+            return
+        self._conversation.forget()
+        self._paused &= ~BY_APPLICATION
+        if not (self._paused or self._delivering):
+            self._waitForTurn()
+
+    def _finish(self) -> None:
+        """Nothing is left to be delivered: the application is told of the end."""
+        try:
+            if self._conversation is not None:
+                self._tellLost(self._conversation.lost())
+        finally:
+            self._finished()
+
+    def _finished(self) -> None:
+        """Nobody is to be told of anything any more."""
+        self._application = None
+        for timer in (self._turning, self._draining):
+            if timer is not None:
+                timer.cancel()
+        self._turning = self._draining = None
+        self.factory.left(self)
 
     def _tellLost(self, ended: Ended) -> None:
         close = CleanClose(ended) if ended.clean else AbruptClose(ended)
@@ -325,3 +435,8 @@ class HixieProtocol(MessageTransport, Protocol):
         self._receive = ignore
         self._outflow.deadline(self.factory.limits.close_timeout)
         self._outflow.drop()
+
+
+def isOrderly(reason: Failure) -> bool:
+    """Whether a connection was closed, and not reset or the like."""
+    return isinstance(reason.value, ConnectionDone)

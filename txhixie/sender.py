@@ -26,14 +26,18 @@ is full can say so before a peer's 64 KiB of tiny questions have all been answer
 
 
 class Sender:
-    """One connection's."""
+    """
+    One connection's.
 
-    __slots__ = ("_direct", "_held", "_size", "_transport")
+    :ivar direct: whether the transport is TCP of Twisted's own, which also reads once a turn.
+    """
+
+    __slots__ = ("_held", "_size", "_transport", "direct")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
         self._transport = transport
-        self._direct = type(transport) in _DIRECT
+        self.direct = type(transport) in _DIRECT
         self._held: list[bytes] | None = None
         self._size = 0
 
@@ -43,7 +47,7 @@ class Sender:
         kernel 1 MiB a send instead of 128 KiB. What was many events is one: 1 MiB messages go
         through half as fast again. Not done for everybody, since a read allocates what it may take.
         """
-        if self._direct and self._transport.bufferSize < _WIDE_READ:
+        if self.direct and self._transport.bufferSize < _WIDE_READ:
             self._transport.bufferSize = _WIDE_READ
             self._transport.SEND_LIMIT = _WIDE_SEND
 
@@ -125,7 +129,7 @@ class Sender:
         """Whether this is TCP of Twisted's own, open, for which nothing waits to be sent."""
         transport = self._transport
         return (
-            self._direct
+            self.direct
             and not transport.dataBuffer
             and not transport._tempDataBuffer  # noqa: SLF001 (the one thing that is not public)
             and transport.connected
@@ -142,7 +146,7 @@ class Sender:
     def waiting(self) -> int | None:
         """The same and those that wait in a TCP connection of Twisted's own, if it is one."""
         below: Any = self._transport
-        if not self._direct:
+        if not self.direct:
             below = getattr(below, "transport", None)  # under TLS
         if type(below) not in _DIRECT:
             return None

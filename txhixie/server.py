@@ -290,10 +290,10 @@ class HixieServerProtocol(HixieProtocol):
         self._cancelDecision()
         super()._leave()
 
-    def abortConnection(self) -> None:
+    def abortConnection(self, reason: str = "aborted") -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
         self._cancelDecision()
-        super().abortConnection()
+        super().abortConnection(reason)
 
     def _cancelDecision(self) -> None:
         decision, self._decision = self._decision, None

@@ -10,13 +10,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .channel import Channel, ChannelApplication
-from .errors import NotOpen
+from .errors import ConversationEnded
 from .handshake.offer import Offer
-from .interfaces import (
-    AbruptClose,
-    Accepted,
-    CleanClose,
-)
+from .interfaces import AbruptClose, Accepted, CleanClose
+from .journal import shown, shownAddress
 from .mailbox import HIGH_WATER
 from .serverfactory import SubprotocolChoice, chosenSubprotocol, settledChoice
 
@@ -44,10 +41,16 @@ class _ServedChannel(ChannelApplication):
 
     def _raised(self, failure: Failure) -> None:
         """What a peer can cause by leaving is no mistake of the coroutine's."""
-        if self.ended is None or failure.check(CleanClose, AbruptClose, NotOpen) is None:
+        if self.ended is None or failure.check(CleanClose, AbruptClose, ConversationEnded) is None:
             _log.failure("the coroutine of a channel raised", failure=failure)
-        if self.ended is None:
-            self.transport.failConnection(reason="the application failed")
+            if self.ended is None:
+                self.transport.failConnection(reason="the application failed")
+        elif failure.check(ConversationEnded) is not None:
+            _log.info(
+                "{peer}: the coroutine of a channel was sending when {why}",
+                peer=shownAddress(self.transport.getPeer()),
+                why=shown(str(failure.value)),
+            )
 
 
 class Conversations:
@@ -84,9 +87,9 @@ def serve(
 
     When it returns, the conversation is closed with 1000. When it raises, it ends with 1011 (in the
     Hixie dialects, without an orderly close), and the log has one traceback; none when it only
-    passed on that the peer has left. A peer that leaves does not cancel it, since what has come
-    before can still be taken: whoever only sends learns of it by the next ``send``, or by
-    :meth:`Channel.whenEnded`.
+    passed on that the conversation has ended: one line, if it was sending. A peer that leaves does
+    not cancel it, since what has come before can still be taken: whoever only sends learns of it by
+    the next ``send``, or by :meth:`Channel.whenEnded`.
 
     :param conversation: ``async def conversation(channel)``.
     :param subprotocols: which one to answer: a sequence, of which the first is taken that the

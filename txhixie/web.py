@@ -190,11 +190,13 @@ class UpgradedProtocol(HixieServerProtocol):
         super()._tellLost(ended)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The request has ended too."""
-        try:
-            super().connectionLost(reason)
-        finally:
-            self._endRequest(reason)
+        """The request ends with the last that is told of its connection."""
+        self._reason = reason
+        super().connectionLost(reason)
+
+    def _finished(self) -> None:
+        super()._finished()
+        self._endRequest(self._reason)
 
     def _endRequest(self, reason: Failure) -> None:
         request = self._request

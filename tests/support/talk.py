@@ -58,6 +58,9 @@ class Talk:
         for chunk in chunks:
             self.conversation.feed(chunk)
             self.heard += self.conversation.events()
+            while self.conversation.rest is not None:
+                self.conversation.turned()
+                self.heard += self.conversation.events()
         return self
 
     @property

@@ -197,15 +197,24 @@ class Pair:
 
     def pump(self) -> None:
         """
-        Let everything pass, both ways, until nobody says anything any more.
+        Let everything pass, both ways, until nobody says anything any more, in as many turns of the
+        reactor as that takes.
 
         :raises RuntimeError: for two that never stop.
         """
         for _ in range(_MOST_READS):
             went, came = self.toServer.carry(), self.toClient.carry()
-            if not went and not came:
+            if not went and not came and not self._turn():
                 return
         raise RuntimeError("they never stop talking")
+
+    def _turn(self) -> bool:
+        """The reactor's next turn, if anything waits for it."""
+        now = self.clock.seconds()
+        waits = any(call.getTime() <= now for call in self.clock.getDelayedCalls())
+        if waits:
+            self.clock.advance(0)
+        return waits
 
     def advance(self, seconds: float) -> None:
         """

@@ -101,6 +101,19 @@ class Framing(Protocol):
         """
         ...
 
+    def ahead(self) -> Iterator[Frame]:
+        """
+        The same frames, to look ahead: whoever calls :meth:`frames` gets them all the same.
+
+        :raises FrameError: as :meth:`frames`.
+        """
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were fed and not yielded."""
+        ...
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
         One frame, ready to be written.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import chain
 from typing import Final
 
@@ -220,6 +221,18 @@ class ModernFraming:
             raise FrameError("a control frame in fragments")
         elif size > MOST_CONTROL:
             raise FrameError("a control frame of more than 125 bytes")
+
+    def ahead(self) -> Iterator[Frame]:
+        """See :meth:`txhixie.wire.frame.Framing.ahead`."""
+        twin = copy(self)
+        twin._ready = copy(self._ready)  # noqa: SLF001 (its own)
+        return twin.frames()
+
+    @property
+    def waiting(self) -> int:
+        """See :meth:`txhixie.wire.frame.Framing.waiting`."""
+        ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
+        return ready + len(self._data) - self._position
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`."""

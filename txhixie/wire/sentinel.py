@@ -7,6 +7,7 @@ what it did not know, are in draft-hixie-thewebsocketprotocol-76 sections 4.2 an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import chain
 from typing import Final
 
@@ -164,6 +165,18 @@ class SentinelFraming:
 
     def _too_big(self) -> TooBig:
         return TooBig(f"a frame of more than {self._limit} bytes")
+
+    def ahead(self) -> Iterator[Frame]:
+        """See :meth:`txhixie.wire.frame.Framing.ahead`."""
+        twin = copy(self)
+        twin._ready = copy(self._ready)  # noqa: SLF001 (its own)
+        return twin.frames()
+
+    @property
+    def waiting(self) -> int:
+        """See :meth:`txhixie.wire.frame.Framing.waiting`."""
+        ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
+        return ready + len(self._data) - self._position
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """See :meth:`txhixie.wire.frame.Framing.encode`. Text must be UTF-8: it holds no 0xFF."""

@@ -185,7 +185,7 @@ FORWARDED = (
 
 def end(*lines: str, dialect: str = "hixie-75", **options: Any) -> ServerEnd:
     made = ServerEnd(Applications(), **options)
-    made.receive(whole_request(dialect, *lines, origin="http://public.example"))
+    made.receive(whole_request(dialect, *lines, origin="https://public.example"))
     return made
 
 

@@ -508,7 +508,6 @@ VIOLATIONS = {
     # From version 8 on:
     "a wrong mask": (1002, "a frame with"),
     # From version 13 on:
-    "a length in more bytes than it needs": (1002, "a length in more bytes than it needs"),
     "a code that nobody may send": (1002, "a close with the code 1006"),
 }
 SINCE_8 = {
@@ -517,7 +516,7 @@ SINCE_8 = {
     "a wrong byte in a part of a frame",
     "a wrong mask",
 }
-SINCE_13 = {"a length in more bytes than it needs", "a code that nobody may send"}
+SINCE_13 = {"a code that nobody may send"}
 COMPRESSED = {"compressed data that is none", "a bomb"}
 
 
@@ -547,7 +546,6 @@ def violation(peer: Voice, what: str) -> bytes:
         "a long message": lambda: part(2, b"x" * 600) + frame(0, b"x" * 600),
         "many fragments": lambda: part(2, b"x") + part(0, b"") * 5,
         "a wrong mask": lambda: wrong.text("hello"),
-        "a length in more bytes than it needs": lambda: frame(1, b"x", form=2),
         "a code that nobody may send": lambda: peer.close(1006),
     }
     return kinds[what]()

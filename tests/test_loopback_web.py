@@ -292,7 +292,11 @@ async def test_a_virtual_host_monster_knows_how_the_client_came(
     root.putChild(b"vhost", monster)
     root.putChild(b"demo", resource)
     raw = await net.raw(await net.site(root, resource))
-    raw.send(whole_request(dialect, target="/vhost/https/example.com:443/demo"))
+    raw.send(
+        whole_request(
+            dialect, target="/vhost/https/example.com:443/demo", origin="https://example.com"
+        )
+    )
     await echoes(raw, dialect)
     (offer,) = made.asked
     assert offer.secure

@@ -144,7 +144,7 @@ def test_a_page_without_an_origin_is_a_program(dialect: str) -> None:
 @pytest.mark.parametrize("secure", [True, False])
 def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bool) -> None:
     end = ServerEnd(Applications(), secure=secure)
-    end.receive(whole_request(dialect))
+    end.receive(whole_request(dialect, origin="https://example.com"))
     scheme = b"wss" if secure else b"ws"
     assert b"WebSocket-Location: " + scheme + b"://example.com/demo\r\n" in end.wire.written
     end.done()
@@ -171,7 +171,9 @@ def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bo
         (request("hixie-75", "A : b"), 400),
         (request("hixie-75", "A: \x0b"), 400),
         (request("hixie-75", *("A: b" for _ in range(100))), 400),
-        (request("hixie-75").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"), 400),
+        (request("hixie-75").replace(b"Upgrade: WebSocket", b"Upgrade: websocket, h2c"), 400),
+        (request("hixie-54").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"), 400),
+        (request("hixie-75", origin=None).replace(b"WebSocket", b"websocket"), 400),
         (request("hixie-75").replace(b"Connection: Upgrade", b"Connection: close"), 400),
         (request("hixie-75", "A: " + "b" * 16_384), 400),
         (b"GET /" + b"a" * 16_384, 400),

@@ -296,7 +296,7 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
             r"--port ssl:0:privateKey=/nonexistent.pem: expected .*No such file",
         ),
         (["--port", "unix:/nonexistent/x"], r"--port unix:/nonexistent/x: expected an address"),
-        (["--origin", "example"], r"--origin example: expected scheme://host"),
+        (["--origin", "https://*"], r"--origin https://\*: expected \* alone or in the place of"),
         (["--dialects", "hixie-99"], r"--dialects hixie-99: .*hixie-54.*hixie-76"),
         (["--max-message-size", "big"], r"--max-message-size big: expected a number of bytes"),
         (["--max-message-size", "0"], r"--max-message-size 0: expected a number of bytes"),
@@ -426,8 +426,8 @@ def test_it_serves_by_tls(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", port), PATIENCE) as below,
         context.wrap_socket(below, server_hostname="localhost") as peer,
     ):
-        peer.sendall(SLIDES)
-        answer = SLIDES_ANSWER.replace(b"ws://", b"wss://")
+        peer.sendall(SLIDES.replace(b"http:", b"https:"))
+        answer = SLIDES_ANSWER.replace(b"http:", b"https:").replace(b"ws://", b"wss://")
         assert read(peer, len(answer)) == answer
 
 
@@ -573,7 +573,7 @@ def test_who_stands_before_it_is_believed_if_it_is_named(tmp_path: Path) -> None
     with running(tmp_path, *options) as daemon:
         with opened(daemon, INTRODUCED + request(b"/one")):
             assert daemon.logged("203.0.113.9:51000 opened /one")
-        forwarded = request(b"/two", FORWARDED, origin=b"http://public.example")
+        forwarded = request(b"/two", FORWARDED, origin=b"https://public.example")
         with daemon.connect() as peer:
             for byte in INTRODUCED + forwarded:
                 peer.sendall(bytes([byte]))
@@ -596,8 +596,8 @@ def test_who_is_not_named_is_not_believed(tmp_path: Path) -> None:
 
 def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:
     with running(tmp_path, "--secure-location") as daemon, daemon.connect() as peer:
-        peer.sendall(SLIDES)
-        answer = SLIDES_ANSWER.replace(b"ws://", b"wss://")
+        peer.sendall(SLIDES.replace(b"http:", b"https:"))
+        answer = SLIDES_ANSWER.replace(b"http:", b"https:").replace(b"ws://", b"wss://")
         assert read(peer, len(answer)) == answer
 
 

@@ -107,7 +107,7 @@ def test_what_breaks_a_rule_is_shown_and_what_follows_is_bytes() -> None:
     ("data", "line"),
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", "client  4 bytes 72 65 73 74"),
-        (b"\x16\x03\x01", "client  broken: this is not HTTP"),
+        (b"\xff", "client  broken: this is not HTTP"),
         (
             b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
             "client  broken: Upgrade without 'Connection: Upgrade': did a proxy drop it?",

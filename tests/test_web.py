@@ -274,8 +274,9 @@ REFUSED = [
             b"Upgrade: WebSocket\r\nConnection: Upgrade",
             b"Connection: Upgrade\r\nUpgrade: WebSocket",
         ),
-        400,
+        101,
     ),
+    (request("hixie-75", host=None), 400),
 ]
 
 
@@ -294,13 +295,13 @@ def test_what_a_port_of_its_own_refuses_is_refused_alike(
 
 
 def test_the_letters_of_names_are_lost_and_their_order_and_values_are_not(log: Log) -> None:
-    """The fixed lines of hixie-75: Twisted writes every name in its own way."""
+    """The fixed lines of the slides: Twisted writes every name in its own way."""
     end = under(Applications())
-    end.receive(request("hixie-75").replace(b"Upgrade: WebSocket", b"UPGRADE: WebSocket"))
+    end.receive(request("hixie-54").replace(b"Upgrade: WebSocket", b"UPGRADE: WebSocket"))
     assert status_of(end.wire.written) == 101
     end.done()
     end = under(Applications())
-    end.receive(request("hixie-75").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"))
+    end.receive(request("hixie-54").replace(b"Upgrade: WebSocket", b"Upgrade: websocket"))
     assert status_of(end.wire.written) == 400
     end.done()
 
@@ -328,11 +329,17 @@ def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> No
     assert [line.split('" ')[2].split(" ")[0] for line in lines] == ["404", "404", "404", "101"]
 
 
-def test_an_older_version_of_http_is_a_page(log: Log) -> None:
+@pytest.mark.parametrize("dialect", NAMES)
+def test_an_upgrade_in_an_older_version_of_http_is_told_what_is_wrong(
+    dialect: str, log: Log
+) -> None:
     """nginx without proxy_http_version 1.1."""
     end = under(Applications())
-    end.receive(request("rfc6455").replace(b"HTTP/1.1", b"HTTP/1.0"))
-    assert status_of(end.wire.written) == 404
+    end.receive(request(dialect).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert status_of(end.wire.written) == 400
+    assert b"WebSocket needs HTTP/1.1 (in nginx: proxy_http_version 1.1)\n" in end.wire.written
+    (line,) = [line for line in log.lines() if "HTTP/1.0" in line]
+    assert "sent an upgrade request in HTTP/1.0" in line
     end.done()
 
 

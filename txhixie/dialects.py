@@ -2,7 +2,7 @@
 
 ``handshake x framing x what it carries``. A new dialect is a row here and, if it is new in kind, a
 file in ``handshake/`` or ``wire/``. The order of the questions is the one every server in the field
-asks them in: version, draft, keys, and then the fixed lines.
+asks them in: version, draft, keys, and then the field of the origin.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Shown by the fixed lines alone, the origin in this field."""
+    """Shown by ``Upgrade`` and ``Connection`` alone, the origin in this field."""
 
     origin_field: bytes
 
@@ -97,7 +97,7 @@ def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
     return make
 
 
-def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
+def _modern(strict_masks: bool, strict_codes: bool) -> FramingMaker:
     def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
         kind = ServerFraming if side == Side.SERVER else ModernFraming
         return kind(
@@ -107,7 +107,7 @@ def _modern(strict_masks: bool, strict_lengths: bool) -> FramingMaker:
             # Only then, since it would be an integer of its own for each connection.
             transformed_limit=limits.largest_transformed_frame if reserved else 0,
             strict_masks=strict_masks,
-            strict_lengths=strict_lengths,
+            strict_codes=strict_codes,
             entropy=entropy,
         )
 
@@ -118,7 +118,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     Dialect(
         "hixie-54",  # the slides of November 2009, whose binary frames are delivered
         Lines(b"WebSocket-Origin"),
-        Hixie75("hixie-54", b"WebSocket-Origin"),
+        Hixie75("hixie-54", b"WebSocket-Origin", fixed=True),
         _sentinel(closes=False, has_binary=True),
         has_close=False,
     ),
@@ -141,7 +141,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hybi-07",  # Firefox 6
         Version(7),
         Hybi("hybi-07", 7, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _modern(strict_masks=False, strict_lengths=False),
+        _modern(strict_masks=False, strict_codes=False),
         has_codes=True,
         has_pings=True,
     ),
@@ -149,7 +149,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hybi-08",  # drafts 8 to 12: Firefox 7 to 10, Chrome 14 and 15
         Version(8),
         Hybi("hybi-08", 8, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _modern(strict_masks=True, strict_lengths=False),
+        _modern(strict_masks=True, strict_codes=False),
         has_codes=True,
         has_pings=True,
         replaces=False,
@@ -158,7 +158,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "rfc6455",  # everything since 2012
         Version(13),
         Hybi("rfc6455", 13, (b"Origin",), strict=True),
-        _modern(strict_masks=True, strict_lengths=True),
+        _modern(strict_masks=True, strict_codes=True),
         has_codes=True,
         has_pings=True,
         replaces=False,
@@ -210,6 +210,20 @@ def is_handshake(method: bytes, minor: int, fields: Fields) -> bool:
     :param minor: of the version, which is HTTP/1 and this.
     """
     return method == b"GET" and minor == 1 and fields.has_token(b"upgrade", b"websocket")
+
+
+OLD_VERSION: Final = (
+    "upgrade request in HTTP/1.0; WebSocket needs HTTP/1.1 (in nginx: proxy_http_version 1.1)"
+)
+"""What is said of a request for which :func:`asks_in_old_version`."""
+
+
+def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
+    """
+    Whether a request of HTTP/1.0 wants WebSocket: what nginx makes of one if nobody tells it
+    otherwise. A server ignores ``Upgrade`` there (RFC 9110 section 7.8), but may say so.
+    """
+    return minor == 0 and is_handshake(method, 1, fields)
 
 
 def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:

@@ -109,6 +109,11 @@ class Journal:
             path=shown(offer.target),
         )
 
+    def noticed(self, peer: IAddress, what: str, offer: Offer | None = None) -> None:
+        """A peer did something that is no refusal yet and that an operator looks for."""
+        path = f", for {shown(offer.target)}" if offer is not None else ""
+        self._log.info("{peer} {what}{path}", peer=shownAddress(peer), what=shown(what), path=path)
+
     def unsecured(self, peer: IAddress, error: BaseException | None) -> None:
         """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
         if reasons := reasons_of(error):
@@ -166,10 +171,10 @@ def shownAddress(address: object) -> str:
 
 
 def _subprotocolOf(protocol: Subject) -> str:
-    agreement = protocol.agreement
-    if agreement is None or agreement.subprotocol is None:
-        return ""
-    return f", subprotocol {shown(agreement.subprotocol)}"
+    agreement, offered = protocol.agreement, protocol.offer.subprotocols
+    if agreement is not None and agreement.subprotocol is not None:
+        return f", subprotocol {shown(agreement.subprotocol)}"
+    return f", subprotocol none of {shown(', '.join(offered))}" if offered else ""
 
 
 def _extensionsOf(protocol: Subject) -> tuple[Named, ...]:

@@ -6,11 +6,12 @@ comes next. It writes nothing itself: what to write it answers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from .dialects import Dialect, recognise
+from .dialects import OLD_VERSION, Dialect, asks_in_old_version, recognise
 from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .extensions.extension import Transform
 from .forwarded import Forwarded, read_forwarded
@@ -18,12 +19,15 @@ from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
 from .networks import Networks
 from .wire.body import BodyReader
-from .wire.head import Head, HeadReader, read_request
+from .wire.head import Head, HeadReader, Request, RequestReader, read_request
 from .wire.request_body import announced_body
 
 _PROCESSING: Final = 102
 """WebDAV's "I am at it" (RFC 2518 section 10.1), dropped by its successor. No server takes so long
 over an upgrade, and for ``twisted.web.websocket``, whose place we take, it is a no."""
+
+
+_ABSOLUTE: Final = re.compile(r"(?:http|ws)s?://([^/?#]+)((?:[/?].*)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,14 @@ class Elsewhere:
     :ivar head: its head.
     :ivar rest: every byte received after that.
     :ivar host: the ``Host`` that was asked for, as a trusted proxy tells; ``None``: the head's own.
+    :ivar fault: why a request that asks for WebSocket is taken for ordinary HTTP; empty for one
+        that does not ask.
     """
 
     head: Head
     rest: bytes
     host: str | None = None
+    fault: str = field(default="", compare=False)
 
     def body(self, most: int) -> int | None:
         """See :func:`txhixie.wire.request_body.announced_body`."""
@@ -77,6 +84,7 @@ class ServerOpening:
     """
 
     __slots__ = (
+        "_agreed",
         "_limits",
         "_offer",
         "_reader",
@@ -108,8 +116,9 @@ class ServerOpening:
         self._secure = secure
         self._relays = relays
         self.forwarded: Forwarded | None = None
-        self._reader = HeadReader(limits.head_size)
+        self._reader = RequestReader(limits.head_size)
         self._offer: Offer | None = None
+        self._agreed = False
         self.rest = b""
         self.transform: Transform | None = None
 
@@ -123,13 +132,14 @@ class ServerOpening:
         if found is None:
             return None
         head, self.rest = found
-        request = read_request(head, self._limits.head_fields)
+        request = origin_form(read_request(head, self._limits.head_fields))
         if self._relays is not None:
             self.forwarded = read_forwarded(request.fields, self._relays)
         dialect = recognise(request, self._spoken)
         if dialect is None:
             host = None if self.forwarded is None else self.forwarded.host
-            return Elsewhere(head, self.rest, host)
+            old = asks_in_old_version(request.method, request.minor, request.fields)
+            return Elsewhere(request.head, self.rest, host, OLD_VERSION if old else "")
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
             believe(offer, self.forwarded)
@@ -156,7 +166,14 @@ class ServerOpening:
     def agree(self, agreement: Agreement) -> bytes:
         """The head that says yes."""
         assert self._offer is not None
+        self._agreed = True
         return self.dialect.handshake.write_agreement(self._offer, agreement)
+
+    @property
+    def missing(self) -> int:
+        """Raw bytes of the request that have not come since the head of the answer went out."""
+        size = self.dialect.handshake.offer_body() if self._agreed else 0
+        return max(0, size - len(self.rest))
 
     def proof(self) -> bytes | None:
         """What follows that head; ``None`` while the bytes it is made of have not all come."""
@@ -275,11 +292,36 @@ class ClientOpening:
         return self._agreement
 
 
+def origin_form(request: Request) -> Request:
+    """
+    The same request with a path as its target, where that was an absolute URL, as RFC 6455 section
+    4.2.1 allows: its host is that of the URL then, and the ``Host`` field, which has to be there,
+    does not count (RFC 9112 section 3.2.2).
+
+    :raises MalformedHead: for such a request without a Host field, or with two.
+    """
+    match = _ABSOLUTE.fullmatch(request.target)
+    if match is None:
+        return request
+    if request.fields.only(b"host") is None:
+        raise MalformedHead("no Host field")
+    authority, resource = match.groups()
+    target = resource if resource.startswith("/") else "/" + resource
+    head = request.head
+    line = b" ".join((request.method, target.encode("ascii"), b"HTTP/1.%d" % request.minor))
+    head = asked_of(Head(line + head[len(head.start_line) :]), authority)
+    return request._replace(head=head, target=target, fields=head.fields())
+
+
 def asked_of(head: Head, host: str) -> Head:
     """The same request with another ``Host``."""
-    first, *lines = head[:-4].split(b"\r\n")
-    kept = [line for line in lines if line.partition(b":")[0].lower() != b"host"]
-    return Head(b"\r\n".join([first, b"Host: " + host.encode("ascii"), *kept]) + b"\r\n\r\n")
+    lines = head[:-4].split(b"\r\n")
+    hosts = [at for at, line in enumerate(lines) if line.partition(b":")[0].lower() == b"host"]
+    for at in reversed(hosts):
+        del lines[at]
+    # In its place, since the slides' dialect fixes the lines before it.
+    lines.insert(hosts[0] if hosts else 1, b"Host: " + host.encode("ascii"))
+    return Head(b"\r\n".join(lines) + b"\r\n\r\n")
 
 
 def last_request(head: Head) -> Head:

@@ -13,6 +13,7 @@ from .description import read_description
 from .dialects import named
 from .limits import Limits
 from .networks import Networks
+from .policy import read_origin
 from .settings import FLAG, SECONDS, SOME_SECONDS, TEXT, Kind, Setting, number
 
 
@@ -30,8 +31,8 @@ class Said:
     value: Any
 
 
-_ORIGIN: Final = re.compile(r"[^:/?#\s]+://[^/?#\s]+")
-"""No path, not even ``/``: browsers send none, and it would match nobody."""
+_SLASH: Final = re.compile(r"https?://[^/?#]+/", re.IGNORECASE)
+"""A page's URL in the place of its origin: browsers write no path, and it would match nobody."""
 
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
@@ -49,8 +50,9 @@ def _path(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    if text not in ("*", "null", "file://") and not _ORIGIN.fullmatch(text):
+    if not text or not text.isascii() or not text.isprintable() or _SLASH.fullmatch(text):
         raise ValueError
+    read_origin(text)
     return text
 
 
@@ -103,9 +105,14 @@ OPTIONS: Final = (
     ),
     Setting(
         "origin",
-        Kind("scheme://host or scheme://host:port without a path, null or *", _origin),
-        "An origin whose pages may connect, such as https://example.com, or null for local files, "
-        "or * for all. May be repeated.",
+        Kind(
+            "scheme://host, https://*.example.com or another Origin to the letter, without a "
+            "path, null or *",
+            _origin,
+        ),
+        "An origin whose pages may connect, such as https://example.com, or https://*.example.com "
+        "for all names below it, null for local files, any other text to the letter, or * for all. "
+        "May be repeated.",
         default="pages of the host they connect to",
         repeated=True,
     ),

@@ -89,10 +89,13 @@ class HixieServerProtocol(HixieProtocol):
     # The decision.
 
     def _decide(self, offer: Offer) -> None:
-        refused = self.factory.policy.refuses(offer)
-        if refused is not None:
+        policy = self.factory.policy
+        if (refused := policy.refuses(offer)) is not None:
             self._refuse(refused)
             return
+        if policy.disregards(offer):
+            what = f"sent an Origin that no browser writes, which counts as none: {offer.origin!r}"
+            self.factory.journal.noticed(self.getPeer(), what, offer)
         try:
             answer = self.factory.applications.buildProtocol(offer)
         except Exception:
@@ -228,11 +231,16 @@ class HixieServerProtocol(HixieProtocol):
         """Ordinary HTTP: the rest of the connection is another protocol's."""
         elsewhere = self.factory.elsewhere
         protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
+        if protocol is None and found.fault:
+            self._refuse(Refusal(400, f"{found.fault}\n"))
+            return
         if protocol is None:
             # To HEAD the answer is the same, without its body (RFC 9110 section 9.3.2).
             why = "" if found.head.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
             self._refuse(Refusal(404, why))
             return
+        if found.fault:
+            self.factory.journal.noticed(self.getPeer(), f"sent an {found.fault}")
         self._handOver(found, protocol)
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
@@ -307,6 +315,10 @@ class HixieServerProtocol(HixieProtocol):
 
     def _lostOpening(self, reason: Failure) -> None:
         self.factory.journal.unsecured(self.getPeer(), reason.value)
+        opening = getattr(self, "_opening", None)
+        if opening is not None and (missing := opening.missing):
+            what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"
+            self.factory.journal.noticed(self.getPeer(), what, self.offer)
         if self._application is not None:
             super()._lostOpening(reason)
 

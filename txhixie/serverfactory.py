@@ -93,7 +93,8 @@ class HixieServerFactory(HixieFactory):
             :class:`txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
             a callable, which gets the offer and answers one of its subprotocols or ``None``.
         :param extensions: what to agree on besides, where a client offers it; by default
-            permessage-deflate, which keeps up to 44 KiB for a peer that compresses.
+            permessage-deflate, which keeps up to 44 KiB for a peer that compresses, and for clients
+            that offer no such thing x-webkit-deflate-frame (Safari 6 and 7), which keeps nothing.
         :param limits: sizes in bytes, times in seconds.
         :param secure: say ``True`` where TLS ends before us.
         :param trustForwarded: addresses and networks of the proxies before us, or ``unix``: what

@@ -18,7 +18,7 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 
 from .channels import Channels, holderOf
-from .dialects import is_handshake
+from .dialects import OLD_VERSION, asks_in_old_version, is_handshake
 from .handshake.offer import Offer, Pairs, Refusal
 from .interfaces import Accepted, WebSocketServerFactory
 from .lifecycle import Ended
@@ -102,6 +102,8 @@ class HixieResource(Resource):
             return NOT_DONE_YET
         if isOurs:
             boundBacklog(request.channel)
+        if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
+            self.factory.journal.noticed(request.transport.getPeer(), f"sent an {OLD_VERSION}")
         if self.elsewhere is not None and request.method != b"CONNECT":
             self._channels.watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
@@ -257,9 +259,16 @@ def _fields(request: Any) -> Pairs:
 
 def _isHandshake(request: Any) -> bool:
     """Whether a request wants WebSocket, however badly it asks."""
-    fields = Fields([(name.lower(), value) for name, value in _fields(request)])
-    minor = 1 if request.clientproto == b"HTTP/1.1" else 0
-    return is_handshake(request.method, minor, fields)
+    return is_handshake(request.method, _minor(request), _fieldsOf(request))
+
+
+def _minor(request: Any) -> int:
+    """Of the version of HTTP/1; others than 0 and 1 are none of ours."""
+    return {b"HTTP/1.1": 1, b"HTTP/1.0": 0}.get(request.clientproto, -1)
+
+
+def _fieldsOf(request: Any) -> Fields:
+    return Fields([(name.lower(), value) for name, value in _fields(request)])
 
 
 def _head(request: Any) -> Head:
@@ -285,7 +294,9 @@ def _answerFields(request: Any) -> Pairs:
 
 def _refuse(request: Any) -> bytes:
     """Answer what no WebSocket can come of, and be ready for the next request."""
-    if request.clientproto.startswith(b"HTTP/1"):
+    if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
+        status, why = 400, f"{OLD_VERSION}\n".encode("ascii")
+    elif request.clientproto.startswith(b"HTTP/1"):
         status, why = 404, b"only WebSocket is spoken here\n"
     else:
         status, why = 505, b"only WebSocket is spoken here, and only over HTTP/1.1\n"

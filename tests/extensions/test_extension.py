@@ -6,7 +6,7 @@ import pytest
 
 from support.wire import assert_raises
 from txhixie.errors import BadAnswer
-from txhixie.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
+from txhixie.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
 from txhixie.extensions.deflate_frame import DeflateFrame, FrameTransform
 from txhixie.extensions.extension import accept, agree
 from txhixie.extensions.permessage_deflate import MessageTransform, PermessageDeflate
@@ -21,10 +21,11 @@ def chosen(offered: str) -> tuple[tuple[Named, ...], type | None]:
     return answered, None if transform is None else type(transform)
 
 
-def test_there_are_two_and_one_is_agreed_by_default() -> None:
-    """The one that has a number of its own in the registry of RFCs."""
+def test_there_are_two_and_both_are_agreed_by_default() -> None:
+    """The one that has a number of its own in the registry of RFCs first; a client offers that."""
     assert [extension.name for extension in EXTENSIONS] == [MESSAGE, FRAME]
-    assert [extension.name for extension in DEFAULT_EXTENSIONS] == [MESSAGE]
+    assert DEFAULT_EXTENSIONS == EXTENSIONS
+    assert [extension.name for extension in CLIENT_EXTENSIONS] == [MESSAGE]
 
 
 @pytest.mark.parametrize(

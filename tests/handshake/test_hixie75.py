@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.handshakes import ask, cut, offers, request_of, serve
+from support.handshakes import ask, cut, drawn, offers, request_of, serve
 from support.wire import request, same_every_way
 from txhixie.dialects import named
-from txhixie.errors import BadAnswer, CannotCarry, EarlyBytes, MalformedHead
+from txhixie.errors import BadAnswer, CannotCarry, EarlyBytes, MalformedHead, Refused
 from txhixie.handshake.fields import whole_subprotocol
 from txhixie.handshake.offer import Agreement, Offer
 from txhixie.wire.head import Head
@@ -131,24 +132,56 @@ def test_an_origin_is_repeated_as_it_came() -> None:
         assert b"WebSocket-Origin: " + origin + b"\r\n" in served.answer
 
 
+REWRITTEN = [
+    (b"Connection: Upgrade", b"Upgrade: WebSocket"),
+    (b"Host: a", *FIXED),
+    (b"Host: a", b"Connection: upgrade", b"Upgrade: WebSocket"),  # nginx, as most write it
+    (b"upgrade: WebSocket", b"Connection: Upgrade"),
+    (b"Upgrade: websocket", b"Connection: Upgrade"),  # Caddy
+    (b"Upgrade: WebSocket", b"Connection: Upgrade, keep-alive"),
+    (b"Upgrade: WebSocket", b"Connection: close, upgrade"),  # lighttpd
+    (b"Upgrade: WebSocket", b"Connection: close", b"Connection: upgrade"),
+    (b"Upgrade:WebSocket", b"Connection: Upgrade"),
+    (b"Upgrade:  WebSocket\t", b"Connection: Upgrade "),
+    (b"Upgrade: WebSocket", b"X: y", b"Connection: Upgrade"),
+]
+
+
+@pytest.mark.parametrize("lines", REWRITTEN)
+def test_a_server_takes_what_a_reverse_proxy_has_rewritten(lines: tuple[bytes, ...]) -> None:
+    """Values count, not the order of fields nor the case of names; the slides stay to the byte."""
+    host = [] if b"Host: a" in lines else [b"Host: a"]
+    data = request(*lines, *host, b"Origin: http://a")
+    served = same_every_way(serve, data)
+    assert served.found == Offer("hixie-75", "/demo", "a", "http://a")
+    assert served.answer.startswith(STATUS + b"\r\n" + FIXED[0] + b"\r\n" + FIXED[1] + b"\r\n")
+    slides = data.replace(b"Origin:", b"WebSocket-Origin:")
+    assert same_every_way(serve, slides).found == MalformedHead
+
+
+def test_the_fields_may_stand_in_any_order() -> None:
+    """All orders of the five that Safari 5.0.0 sends."""
+    fields = (*FIXED, b"Host: a", b"Origin: http://a", b"WebSocket-Protocol: x")
+    for order in permutations(fields):
+        served = serve([request(*order)])
+        assert served.found == Offer("hixie-75", "/demo", "a", "http://a", False, ("x",))
+
+
 @pytest.mark.parametrize(
     "lines",
     [
-        (b"Connection: Upgrade", b"Upgrade: WebSocket"),
-        (b"Host: a", *FIXED),
-        (b"upgrade: WebSocket", b"Connection: Upgrade"),
-        (b"Upgrade: websocket", b"Connection: Upgrade"),
-        (b"Upgrade: WebSocket", b"Connection: upgrade"),
-        (b"Upgrade: WebSocket", b"Connection: Upgrade, keep-alive"),
-        (b"Upgrade:WebSocket", b"Connection: Upgrade"),
-        (b"Upgrade: WebSocket ", b"Connection: Upgrade"),
-        (b"Upgrade: WebSocket", b"X: y", b"Connection: Upgrade"),
+        (b"Upgrade: WebSocket, h2c", b"Connection: Upgrade", b"Origin: http://a"),
+        (b"Upgrade: WebSocket", b"Connection: keep-alive", b"Origin: http://a"),
+        (b"Upgrade: WebSocket", b"Connection: Upgrades", b"Origin: http://a"),
+        (b"Upgrade: websocket", b"Connection: Upgrade"),  # a modern request by hand, without a key
+        (b"Upgrade: WebSocket", b" Connection: Upgrade", b"Origin: http://a"),
+        (b"Upgrade: WebSocket", b"Connection:", b" Upgrade", b"Origin: http://a"),
+        (b"Upgrade : WebSocket", b"Connection: Upgrade", b"Origin: http://a"),
     ],
 )
-def test_the_second_and_third_line_are_fixed(lines: tuple[bytes, ...]) -> None:
-    """They are all that shows a client of these drafts from somebody's forged request."""
-    data = request(*lines, *([] if b"Host: a" in lines else [b"Host: a"]), b"Origin: http://a")
-    assert same_every_way(serve, data).found == MalformedHead
+def test_other_values_and_folded_lines_are_refused(lines: tuple[bytes, ...]) -> None:
+    """What is said in two ways is not guessed."""
+    assert same_every_way(serve, request(b"Host: a", *lines)).found == MalformedHead
 
 
 @pytest.mark.parametrize(
@@ -213,17 +246,80 @@ def test_a_client_checks_in_the_order_of_the_draft(lines: list[bytes], result: o
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_lenient_client_takes_the_fixed_lines_in_any_case(name: str) -> None:
-    """As Netty writes them; order, values and all that follows are still the draft's."""
+@pytest.mark.parametrize(
+    ("change", "strict"),
+    [
+        ((b"Upgrade: WebSocket", b"upgrade: websocket"), "prefix"),  # Netty
+        ((b"Upgrade: WebSocket\r\nConn", b"X: y\r\nUpgrade: WebSocket\r\nConn"), "prefix"),
+        ((b"Connection: Upgrade", b"Connection: upgrade, keep-alive"), "prefix"),
+        ((b"Web Socket Protocol Handshake", b"WebSocket Protocol Handshake"), "status"),
+        ((b"Web Socket Protocol Handshake", b"Switching Protocols"), "status"),
+        ((b"HTTP/1.1 101 Web Socket Protocol Handshake", b"HTTP/1.1 101"), "status-line"),
+    ],
+)
+def test_a_lenient_client_takes_another_phrase_and_other_lines(
+    name: str, change: tuple[bytes, bytes], strict: str
+) -> None:
+    """A strict one holds an answer to the letter, as the draft has it; every other check stands."""
     row = named(name)
     good = serve([row.handshake.write_offer(offers(row), ())]).answer
-    netty = good.replace(b"Upgrade: WebSocket", b"upgrade: websocket")
+    answer = good.replace(*change)
+    assert answer != good
     lenient = row.handshake.leniently()
-    assert lenient.read_agreement(offers(row), (), Head(netty)).subprotocol is None
-    assert ask(offers(row), (), [netty])[0] == "prefix"
-    for wrong in (netty.replace(b"websocket\r", b"websockets\r"), netty.replace(b"n: U", b"n:U")):
-        with pytest.raises(BadAnswer, match=r"^prefix"):
-            lenient.read_agreement(offers(row), (), Head(wrong))
+    assert lenient.read_agreement(offers(row), (), Head(answer)).subprotocol is None
+    assert ask(offers(row), (), [answer])[0] == strict
+    location = answer.replace(b"Location: ws://example.com", b"Location: ws://other.example")
+    with pytest.raises(BadAnswer, match=r"^location-mismatch"):
+        lenient.read_agreement(offers(row), (), Head(location))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("good", "wrong", "check"),
+    [
+        (b"Upgrade: WebSocket", b"Upgrade: WebSockets", "prefix"),
+        (b"Connection: Upgrade", b"Connection: close", "prefix"),
+        (b"Upgrade: WebSocket", b"Upgrade: WebSocket\r\nUpgrade: WebSocket", "prefix"),
+        (b"101", b"1O1", "status"),
+        (b"HTTP/1.1", b"HTTP/2.0", "status"),
+    ],
+)
+def test_a_lenient_client_takes_no_other_values(
+    name: str, good: bytes, wrong: bytes, check: str
+) -> None:
+    """The answer has to say that it is WebSocket, in one way."""
+    row = named(name)
+    answer = serve([row.handshake.write_offer(offers(row), ())]).answer.replace(good, wrong, 1)
+    with pytest.raises(BadAnswer, match=f"^{check}"):
+        row.handshake.leniently().read_agreement(offers(row), (), Head(answer))
+
+
+def test_a_lenient_client_hears_a_refusal() -> None:
+    """Whatever its phrase."""
+    with pytest.raises(Refused):
+        lenient = named("hixie-75").handshake.leniently()
+        lenient.read_agreement(offers(named("hixie-75")), (), Head(b"HTTP/1.1 403 No\r\n\r\n"))
+
+
+LISTS = ["binary,base64", "v10.stomp, v11.stomp", "a,b,c,d", "a,a", "x y,z", "b,"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "hixie-76"])
+@pytest.mark.parametrize("asked", [*LISTS, "sample", "x y"])
+def test_the_answer_to_a_list_is_the_whole_of_it(name: str, asked: str) -> None:
+    """WebKit compares it with the string that it sent, whichever member was agreed on."""
+    row = named(name)
+    offer = replace(offers(row), subprotocols=whole_subprotocol(asked))
+    written = row.handshake.write_offer(offer, drawn(row))
+    field = b"Sec-WebSocket-Protocol" if name == "hixie-76" else b"WebSocket-Protocol"
+    for member in whole_subprotocol(asked):
+        served = serve([written], agreement=Agreement(member))
+        assert isinstance(served.found, Offer)
+        assert served.found.subprotocols == whole_subprotocol(asked)
+        assert b"\r\n" + field + b": " + asked.encode() + b"\r\n" in served.answer
+        agreement, _ = ask(offer, drawn(row), [served.answer])
+        assert isinstance(agreement, Agreement)
+        assert agreement.subprotocol == asked
 
 
 def test_no_dialect_without_keys_has_anything_to_prove() -> None:

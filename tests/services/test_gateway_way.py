@@ -268,7 +268,7 @@ def test_no_target_leads_anywhere_else(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["http://evil.example/x", "ws://evil.example/", "evil.example:443", "*", "x", "?x"]
+    "target", ["http:evil.example/x", "ftp://evil.example/", "evil.example:443", "*", "x", "?x"]
 )
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
 def test_what_is_no_path_leads_nowhere(dialect: str, target: str) -> None:
@@ -278,6 +278,19 @@ def test_what_is_no_path_leads_nowhere(dialect: str, target: str) -> None:
     status, reached, _ = asked_of(service, clock, whole_request(dialect, target=target))
     assert status == 400
     assert reached == []
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/x", "ws://evil.example:22/x"])
+@pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
+def test_a_target_that_is_a_whole_URL_leads_to_the_backend(dialect: str, target: str) -> None:
+    """Its host is the request's own (RFC 9112 section 3.2.2): told, and not obeyed."""
+    clock: Any = MemoryReactorClock()
+    service = GatewayService(clock, "ws://127.0.0.1:1")
+    data = whole_request(dialect, target=target, origin=None)
+    _, reached, said = asked_of(service, clock, data)
+    assert reached == [("127.0.0.1", 1)]
+    assert said.startswith(b"GET /x HTTP/1.1\r\nHost: 127.0.0.1:1\r\n")
+    assert b"\r\nX-Forwarded-Host: evil.example" in said
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:22", "evil.example:1"])

@@ -106,13 +106,20 @@ def test_a_file_is_served_as_what_it_is(daemon: Daemon, target: str, kind: str, 
         "/www/%00",
         "/www/%ff",
         "/www/" + "x" * 300,
-        "http://other/www/",
+        "http://other/www/sub/",
+        "http:/www/",
+        "ftp://other/www/",
     ],
 )
 def test_nothing_else_is(daemon: Daemon, target: str) -> None:
     got = answer(daemon, target)
     assert got.startswith("HTTP/1.1 404 ")
     assert "secret\n" not in got
+
+
+def test_a_target_may_be_a_whole_URL(daemon: Daemon) -> None:
+    """RFC 9112 section 3.2.2; forward proxies ask so."""
+    assert answer(daemon, "http://other/www/").startswith("HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

@@ -256,14 +256,17 @@ def answered(offer: bytes, **options: Any) -> tuple[ServerEnd, Wire]:
         ("hixie-75", None, None, True),
         ("hixie-76", None, None, True),
         ("hixie-76", "base64", "base64", True),
-        ("hixie-76", "binary, base64", "base64", True),
+        ("hixie-76", "binary, base64", "binary, base64", True),
+        ("hixie-76", "binary,base64", "binary,base64", True),
+        ("hixie-75", "base64,mqtt", "base64,mqtt", True),
         ("hixie-76", "sample", None, True),
     ],
 )
 def test_the_coding_is_what_client_and_dialect_can(
     dialect: str, offered: str | None, agreed: str | None, text: bool
 ) -> None:
-    """The client's subprotocols first, then what its dialect has; and both sides know of it."""
+    """The client's subprotocols first, then what its dialect has; and both sides know of it: the
+    oldest browsers by the whole string that they sent, of which a member was agreed on."""
     more = [] if offered is None else [f"{subprotocol_field(dialect)}: {offered}"]
     end, backend = answered(whole_request(dialect, *more))
     answer = end.wire.taken()

@@ -40,6 +40,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IPushProducer,
     IReactorTime,
+    ISSLTransport,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -526,6 +527,9 @@ class Raw(Protocol):
         self.reason: Failure | None = None
 
     def send(self, data: bytes) -> None:
+        """Over TLS, a request's page came by TLS too."""
+        if ISSLTransport.providedBy(self.transport):
+            data = data.replace(b"Origin: http://example.", b"Origin: https://example.")
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:

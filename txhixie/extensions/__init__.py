@@ -15,8 +15,8 @@ EXTENSIONS: Final[tuple[Extension, ...]] = (
 )
 """Every extension there is, as it is agreed unless somebody says otherwise, the better first."""
 
+DEFAULT_EXTENSIONS: Final = EXTENSIONS
+"""Those that a server agrees on without being told to."""
+
 CLIENT_EXTENSIONS: Final[tuple[Extension, ...]] = (PermessageDeflate(server_takeover=True),)
 """What a client asks for: not that the server forget, which many servers do not answer."""
-
-DEFAULT_EXTENSIONS: Final[tuple[Extension, ...]] = EXTENSIONS[:1]
-"""Those that a server agrees on without being told to."""

@@ -1,8 +1,8 @@
 """``x-webkit-deflate-frame``: each frame compressed by itself, as Safari 6 and 7 ask for
 (draft-tyoshino-hybi-websocket-perframe-deflate).
 
-Not offered by default: whoever asks for it can do without, and what it costs is that of
-permessage-deflate.
+A server agrees to it by default, where a client offers no permessage-deflate that can be accepted
+or offers it later; a client of ours does not offer it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import BadAnswer, MalformedHead
 from ..wire.head import Fields, Head, Request
-from .offer import text
+from .offer import Offer, text
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::([0-9]{0,5}))?")
 _SHARED: Final = 64
@@ -20,12 +20,12 @@ def read_target(request: Request) -> str:
     """
     The resource that a request asks for.
 
-    :raises MalformedHead: when it is no path: ``http://elsewhere/`` (from which whoever serves by
-        path and host would have to read both), ``*``, or a name.
+    :raises MalformedHead: when it is no path: ``*``, or a name. An absolute URL has been taken
+        apart before (:func:`txhixie.opening.origin_form`).
     """
     target = request.target
     if not target.startswith("/"):
-        raise MalformedHead("the target of a handshake begins with '/'")
+        raise MalformedHead("the target of a handshake is a path, or an http or ws URL")
     return target
 
 
@@ -83,8 +83,24 @@ def read_whole_subprotocol(fields: Fields, name: bytes) -> tuple[str, ...]:
 
 def whole_subprotocol(value: str) -> tuple[str, ...]:
     """One string of the drafts as the choices it offers."""
-    parts = [part.strip() for part in value.split(",")]
-    return (value,) if len(parts) < 2 else (value, *(part for part in parts if part))
+    return (value, *members(value)) if "," in value else (value,)
+
+
+def members(value: str) -> tuple[str, ...]:
+    """The members of a list of subprotocols that is one string."""
+    return tuple(member for part in value.split(",") if (member := part.strip()))
+
+
+def whole_answer(offer: Offer, agreed: str) -> str:
+    """
+    The subprotocol as the answer to a Hixie client has it: the whole string that the client sent,
+    where a member of it was agreed on.
+
+    WebKit of that time compares the two to the letter (PhantomJS 1.9.8: ``protocol mismatch: a,b
+    != a``). A client that wants the member, web-socket-js, has no whole string in its offer.
+    """
+    whole = offer.subprotocols[0] if agreed in offer.subprotocols else agreed
+    return whole if "," in whole else agreed
 
 
 def count_once(fields: Fields, *names: bytes) -> None:

@@ -1,8 +1,10 @@
 """The handshake without keys: the slides of 2009, hixie-54 and hixie-75.
 
-It proves nothing: the answer repeats what the request said. Everything rests on the first three
-lines, which are fixed to the byte on both sides (draft-hixie-thewebsocketprotocol-75 sections 4.1
-and 5.2).
+The answer proves nothing: it repeats what the request said. The drafts fix the first three lines of
+either side to the byte (draft-hixie-thewebsocketprotocol-75 sections 4.1 and 5.2). A client holds
+an answer to that. A server of hixie-75 does not hold a request to it: nginx, Apache, lighttpd and
+Caddy reorder the fields, and a page cannot set ``Upgrade`` anyway. The slides' own dialect, which
+shipped nowhere, stays as the slides have it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 from typing import Final
 
 from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
-from ..wire.head import Head, Request
+from ..wire.head import Fields, Head, Request
 from .fields import (
     answer_fields,
     count_once,
@@ -20,6 +22,7 @@ from .fields import (
     read_target,
     read_visible,
     read_whole_subprotocol,
+    whole_answer,
     whole_subprotocol,
 )
 from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs
@@ -27,10 +30,11 @@ from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs
 _FIXED: Final[Pairs] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
 
 FIXED_LINES: Final = b"Upgrade: WebSocket\r\nConnection: Upgrade\r\n"
-"""The second and third line of a request, and of an answer."""
+"""The second and third line of an answer, and of a request of the slides' dialect."""
 
 _STATUS_LINE: Final = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n"
 _STATUS: Final = re.compile(rb"[^ ]* ([^ ]*) .*")
+_LENIENT_STATUS: Final = re.compile(rb"HTTP/1\.[01] 101(?: .*)?")
 
 
 class Hixie75:
@@ -40,17 +44,25 @@ class Hixie75:
     The one difference between the slides (``WebSocket-Origin``) and the drafts (``Origin``).
     """
 
-    __slots__ = ("_dialect", "_lenient", "_origin_field")
+    __slots__ = ("_dialect", "_fixed", "_lenient", "_origin_field")
 
-    def __init__(self, dialect: str, origin_field: bytes, lenient: bool = False) -> None:
-        """:param lenient: as a client, take the fixed lines in any case."""
+    def __init__(
+        self, dialect: str, origin_field: bytes, *, fixed: bool = False, lenient: bool = False
+    ) -> None:
+        """
+        :param fixed: as a server, hold the second and third line of a request to the letter.
+        :param lenient: as a client, take an answer whose status line has another phrase (servers
+            that write hixie-76's) and whose fields stand in any order and case (Netty's server,
+            reverse proxies).
+        """
         self._dialect = dialect
         self._origin_field = origin_field
+        self._fixed = fixed
         self._lenient = lenient
 
     def leniently(self) -> Hixie75:
-        """The same, for servers that write the fixed lines in another case (Netty's)."""
-        return Hixie75(self._dialect, self._origin_field, lenient=True)
+        """The same, for a client of servers that are nearly right."""
+        return Hixie75(self._dialect, self._origin_field, fixed=self._fixed, lenient=True)
 
     def draw(self, entropy: Entropy) -> Secret:
         """No key, so nothing to draw."""
@@ -73,20 +85,20 @@ class Hixie75:
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
         """
-        :raises MalformedHead: when the fixed lines are not, or a field says two things.
+        :raises MalformedHead: when the values of ``Upgrade`` and ``Connection`` are others (the
+            slides' dialect: their lines), or a field says two things.
         """
         head, fields = request.head, request.fields
-        target = read_target(request)
-        if not head.startswith(FIXED_LINES, len(head.start_line) + 2):
-            raise MalformedHead(
-                "a request without keys has 'Upgrade: WebSocket' and 'Connection: Upgrade' as its "
-                "second and third line, to the letter"
-            )
+        origin = read_visible(fields, self._origin_field.lower())
+        if self._fixed:
+            _check_lines(head)
+        else:
+            _check_values(fields, origin)
         return Offer(
             self._dialect,
-            target,
+            read_target(request),
             read_host(fields),
-            read_visible(fields, self._origin_field.lower()),
+            origin,
             secure,
             read_whole_subprotocol(fields, b"websocket-protocol"),
             head=head,
@@ -106,7 +118,8 @@ class Hixie75:
         if offer.origin is not None:
             pairs = ((b"WebSocket-Origin", offer.origin.encode("ascii")), *pairs)
         if agreement.subprotocol is not None:
-            pairs += ((b"WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
+            answer = whole_answer(offer, agreement.subprotocol)
+            pairs += ((b"WebSocket-Protocol", answer.encode("ascii")),)
         return Head.of(_STATUS_LINE[:-2], _FIXED + pairs + checked_pairs(agreement.headers)).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
@@ -129,12 +142,16 @@ class Hixie75:
             ``protocol-mismatch``.
         :raises Refused: for a status that is not 101.
         """
-        if not head.startswith(_STATUS_LINE):
-            self._judge_status(head)
-        lines = head[len(_STATUS_LINE) : len(_STATUS_LINE) + len(FIXED_LINES)]
-        if lines != FIXED_LINES and not (self._lenient and lines.lower() == FIXED_LINES.lower()):
-            raise BadAnswer("prefix", "the second and third line are not the draft's")
-        fields = answer_fields(head)
+        if self._lenient and _LENIENT_STATUS.fullmatch(head.start_line):
+            fields = answer_fields(head)
+            if not _asks_for_upgrade(fields):
+                raise BadAnswer("prefix", "Upgrade is not 'WebSocket' or Connection not 'Upgrade'")
+        else:
+            if not head.startswith(_STATUS_LINE):
+                self._judge_status(head)
+            if not head.startswith(FIXED_LINES, len(_STATUS_LINE)):
+                raise BadAnswer("prefix", "the second and third line are not the draft's")
+            fields = answer_fields(head)
         origin, location = b"websocket-origin", b"websocket-location"
         # A server that saw no Origin has none to repeat; the drafts' own clients always send one.
         count_once(fields, *((origin,) if offer.origin is not None else ()), location)
@@ -156,6 +173,31 @@ class Hixie75:
         if match[1].isdigit() and len(match[1]) == 3 and match[1] != b"101":
             raise Refused(int(match[1]), tuple(answer_fields(head).pairs))
         raise BadAnswer("status", "the first line is not the draft's, which is fixed")
+
+
+def _check_lines(head: Head) -> None:
+    if not head.startswith(FIXED_LINES, len(head.start_line) + 2):
+        raise MalformedHead(
+            "a request of the slides' dialect has 'Upgrade: WebSocket' and 'Connection: Upgrade' "
+            "as its second and third line, to the letter"
+        )
+
+
+def _check_values(fields: Fields, origin: str | None) -> None:
+    """
+    Caddy 2.6 writes the value of ``Upgrade`` in lower case, so that its case tells nothing, except
+    where there is no Origin either: clients of hixie-75 write ``WebSocket``, all later ones
+    ``websocket``, and a request that was written by hand often lacks the key.
+    """
+    if not _asks_for_upgrade(fields):
+        raise MalformedHead("a request without keys has 'Upgrade: WebSocket' alone")
+    if origin is None and fields.stripped(b"upgrade") != [b"WebSocket"]:
+        raise MalformedHead("no Sec-WebSocket-Key; hixie-75, without one, has 'Upgrade: WebSocket'")
+
+
+def _asks_for_upgrade(fields: Fields) -> bool:
+    upgrades = [value.lower() for value in fields.stripped(b"upgrade")]
+    return upgrades == [b"websocket"] and fields.has_token(b"connection", b"upgrade")
 
 
 def one_subprotocol(offer: Offer) -> bytes:

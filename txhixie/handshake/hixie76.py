@@ -18,10 +18,12 @@ from .fields import (
     answer_fields,
     count_once,
     match_exactly,
+    members,
     read_host,
     read_target,
     read_visible,
     read_whole_subprotocol,
+    whole_answer,
 )
 from .hixie75 import one_subprotocol
 from .offer import Agreement, Entropy, Offer, Pairs, Secret, checked_pairs
@@ -32,6 +34,12 @@ _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))
 
 _STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
 """Two blanks and a code of three digits between them is all that the draft asks for."""
+
+_FLASH: Final = (
+    *(b"upgrade", b"connection", b"host", b"origin", b"cookie"),
+    *(b"sec-websocket-key1", b"sec-websocket-key2", b"sec-websocket-protocol"),
+)
+"""The fields of web-socket-js's request, in its order (``WebSocket.as`` of 2010 and 2011)."""
 
 _NOISE: Final = bytes([*range(0x21, 0x30), *range(0x3A, 0x7F)])
 _NOT_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
@@ -89,14 +97,14 @@ class Hixie76:
         fields = request.fields
         key1, key2 = fields.only(b"sec-websocket-key1"), fields.only(b"sec-websocket-key2")
         if key1 is None or key2 is None:
-            raise MalformedHead("one key of two")
+            raise MalformedHead("missing Sec-WebSocket-Key1 or Sec-WebSocket-Key2")
         return Offer(
             self._dialect,
             read_target(request),
             read_host(fields),
             read_visible(fields, b"origin"),
             secure,
-            read_whole_subprotocol(fields, b"sec-websocket-protocol"),
+            _read_subprotocols(fields),
             head=request.head,
             challenge=struct.pack(">II", key_number(key1), key_number(key2)),
         )
@@ -116,7 +124,8 @@ class Hixie76:
             pairs += ((b"Sec-WebSocket-Origin", offer.origin.encode("ascii")),)
         pairs += ((b"Sec-WebSocket-Location", offer.location.encode("ascii")),)
         if agreement.subprotocol is not None:
-            pairs += ((b"Sec-WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
+            answer = whole_answer(offer, agreement.subprotocol)
+            pairs += ((b"Sec-WebSocket-Protocol", answer.encode("ascii")),)
         line = b"HTTP/1.1 101 WebSocket Protocol Handshake"
         return Head.of(line, pairs + checked_pairs(agreement.headers)).raw
 
@@ -172,6 +181,26 @@ class Hixie76:
         count_once(fields, b"sec-websocket-location")
         if offer.subprotocols:
             count_once(fields, b"sec-websocket-protocol")
+
+
+def _read_subprotocols(fields: Fields) -> tuple[str, ...]:
+    """
+    The whole string first, as the draft has it; of web-socket-js (Flash) its members alone: it
+    wants one of them as the answer, and not the list that it sent.
+    """
+    offered = read_whole_subprotocol(fields, b"sec-websocket-protocol")
+    return members(offered[0]) if len(offered) > 1 and _is_flash(fields) else offered
+
+
+def _is_flash(fields: Fields) -> bool:
+    """
+    Whether a request is web-socket-js's: its fields stand in one order, ``Cookie`` among them even
+    when it is empty, and what its page adds stands behind them.
+
+    All of it is looked at: Chromium 6 to 13 and Firefox 4 shuffle their fields, so that the place
+    of one field proves nothing.
+    """
+    return tuple(name for name, _ in fields.pairs[: len(_FLASH)]) == _FLASH
 
 
 def key_number(key: bytes) -> int:

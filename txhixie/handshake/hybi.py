@@ -41,7 +41,8 @@ class Hybi:
     ) -> None:
         """
         :param number: the ``Sec-WebSocket-Version``.
-        :param origin_fields: where an origin may stand; a client writes the first.
+        :param origin_fields: where an origin may stand; a client writes the first, and of a request
+            with several the first counts.
         :param strict: the key has 16 bytes. ws 0.4 and 1.x send 15 as version 8.
         """
         self._dialect = dialect
@@ -166,13 +167,14 @@ class Hybi:
         return size == 16 if self._strict else size > 0
 
     def _read_origin(self, fields: Fields) -> str | None:
-        origin: str | None = None
+        """
+        The first of the fields that is there. In versions 7 and 8 that is ``Sec-WebSocket-Origin``:
+        ws 0.4 sends an ``Origin`` besides, which is its own host and not the page's.
+        """
         for name in self._origin_names:
-            found = read_visible(fields, name)
-            if origin is not None and found not in (None, origin):
-                raise MalformedHead("two origins")
-            origin = found if origin is None else origin
-        return origin
+            if (origin := read_visible(fields, name)) is not None:
+                return origin
+        return None
 
     def _read_subprotocols(self, fields: Fields) -> tuple[str, ...]:
         members = b",".join(fields.exact(b"sec-websocket-protocol")).split(b",")

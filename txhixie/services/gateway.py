@@ -173,7 +173,7 @@ def _alpn(text: str) -> list[str]:
 
 
 def _origin(text: str) -> str:
-    if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]+", text):
+    if text != "null" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]*", text):
         raise ValueError
     return text
 

@@ -13,7 +13,7 @@ from ..dialects import Dialect, recognise
 from ..errors import FrameError, HixieError
 from ..limits import Limits
 from ..wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseCode, Framing, Side
-from ..wire.head import Head, HeadReader, read_request
+from ..wire.head import Head, HeadReader, RequestReader, read_request
 from ..wire.masked import masked_lines
 
 _NAMES: Final = {
@@ -41,7 +41,11 @@ class Trace:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._dialect: Dialect | None = None
-        self._ways = {Side.CLIENT: _Way(self._request), Side.SERVER: _Way(self._answer)}
+        most = _LIMITS.head_size
+        self._ways = {
+            Side.CLIENT: _Way(RequestReader(most), self._request),
+            Side.SERVER: _Way(HeadReader(most), self._answer),
+        }
 
     def passed(self, side: str, data: bytes) -> list[str]:
         """
@@ -74,10 +78,15 @@ def _framing(row: Dialect, side: str) -> Framing:
 class _Way:
     """One direction: a head, its raw bytes, and then frames, or bytes of which nothing is known."""
 
-    def __init__(self, began: Callable[[Head], tuple[int, Framing | None]]) -> None:
-        """:param began: judges the head: how many raw bytes follow it, and what reads the rest."""
+    def __init__(
+        self, head: HeadReader, began: Callable[[Head], tuple[int, Framing | None]]
+    ) -> None:
+        """
+        :param head: reads the head.
+        :param began: judges it: how many raw bytes follow it, and what reads the rest.
+        """
         self._began = began
-        self._head: HeadReader | None = HeadReader(_LIMITS.head_size)
+        self._head: HeadReader | None = head
         self._body = b""
         self._left = 0
         self._framing: Framing | None = None

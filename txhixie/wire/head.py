@@ -27,6 +27,26 @@ _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
 
 
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*")
+_PROXY_HEADER: Final = "unexpected PROXY protocol header: no proxy is trusted at this address"
+_FOREIGN: Final = (
+    (b"PROXY TCP4 ", _PROXY_HEADER),
+    (b"PROXY TCP6 ", _PROXY_HEADER),
+    (b"PROXY UNKNOWN", _PROXY_HEADER),
+    (
+        b"<policy-file-request/>",
+        "this is not HTTP: Flash asks for a policy file",
+    ),
+    (b"\x16\x03", "this is not HTTP: a TLS handshake on a port without TLS"),
+)
+"""First bytes that come to a server's port by somebody's mistake, and what is said of them."""
+
+_PROXY_2: Final = (b"\0\r\nQUIT\n", _PROXY_HEADER)
+"""The same of version 2 of the PROXY protocol, behind the two empty lines with which it begins."""
+
+_SUSPECT: Final = b"\r" + bytes({first[0] for first, _ in _FOREIGN})
+
+
 class Fields(dict[bytes, bytes]):
     """
     The fields of a head, by their names in lower case; values as they stood after ``:`` and one
@@ -199,3 +219,55 @@ class HeadReader:
             raise MalformedHead("a line ends in a bare LF")
         self._seen = len(held)
         return None
+
+
+class RequestReader(HeadReader):
+    """
+    Reads a request's head, as a server does.
+
+    It takes empty lines before the request line (RFC 9112 section 2.2): devices send the line end
+    of their last request's body there. Nothing is known to send them before an answer, which a
+    :class:`HeadReader` reads. And it names what is no request, where its first bytes show that.
+    """
+
+    __slots__ = ("_begun", "_first", "_skipped")
+
+    def __init__(self, most: int) -> None:
+        """:param most: bytes a head may have, and the empty lines before it."""
+        super().__init__(most)
+        self._begun = False
+        self._first = b""  # what may be an empty line yet, or the first bytes of something else
+        self._skipped = 0
+
+    def read(self, data: bytes) -> tuple[Head, bytes] | None:
+        """
+        See :meth:`HeadReader.read`.
+
+        :raises MalformedHead: besides, for a PROXY protocol header, Flash's request for a policy
+            and a TLS handshake, each in words of its own.
+        """
+        if not self._begun:
+            if self._first or self._skipped or data[:1] in _SUSPECT:
+                begun = self._skip(self._first + data)
+                if begun is None:
+                    return None
+                data = begun
+            self._begun = True
+        return super().read(data)
+
+    def _skip(self, data: bytes) -> bytes | None:
+        """The bytes from the request line on; ``None`` while these do not tell where it begins."""
+        match = _EMPTY_LINES.match(data)
+        assert match is not None
+        self._skipped += match.end()
+        if self._skipped > self._most:
+            raise MalformedHead(f"more than {self._most} bytes of empty lines before a request")
+        self._first = data = data[match.end() :]
+        foreign = (*_FOREIGN, _PROXY_2) if self._skipped == len(END) else _FOREIGN
+        for first, words in foreign:
+            if data.startswith(first):
+                raise MalformedHead(words)
+        if data == b"\r" or any(first.startswith(data) for first, _ in foreign):
+            return None
+        self._first = b""
+        return data

@@ -56,7 +56,7 @@ def read(peer: ssl.SSLSocket, end: bytes) -> bytes:
 
 def echoes(peer: ssl.SSLSocket) -> None:
     """Converse by WebSocket."""
-    peer.sendall(whole_request("rfc6455"))
+    peer.sendall(whole_request("rfc6455", origin="https://example.com"))
     assert read(peer, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
     peer.sendall(modern_frame(2, b"to and fro", key=MASK))
     read(peer, b"to and fro")

@@ -26,6 +26,7 @@ from .limits import Limits
 from .pagebounds import boundBacklog, boundChannel, channelOf
 from .server import HixieServerProtocol
 from .serverfactory import HixieServerFactory, ServerOptions
+from .streambounds import boundStreams
 from .wire.head import Fields, Head
 
 _KEY3: Final = 8
@@ -138,6 +139,7 @@ class HixieSite(Site):
         channel = channelOf(protocol)
         if channel is not None:
             boundChannel(channel, self.limits)
+            protocol.requestFactory = boundStreams(protocol.requestFactory, self.limits)
         return protocol
 
 

@@ -374,7 +374,7 @@ async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
         (request("hixie-75", "A : b"), 400),
         (whole_request("hixie-76", origin="http://evil.example"), 403),
         (request("hixie-75", "Sec-WebSocket-Version: 99", "Sec-WebSocket-Key: x"), 426),
-        (request("hixie-75", "A: " + "b" * 20_000), 400),
+        (request("hixie-75", "A: " + "b" * 20_000), 431),
         (request("hixie-75") + b"x" * 100_000, 400),
     ],
 )

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from .arguments import whole_bytes
+from .awaiting import Awaited
 from .errors import ConversationEnded, UsageError
 from .handshake.offer import Agreement, Offer
 from .interfaces import CleanClose, WebSocketTransport, judged
@@ -104,7 +105,7 @@ class ChannelApplication:
         """See :meth:`Channel.whenEnded`."""
         if self._isOver and self.ended is not None:
             return succeed(self.ended)
-        deferred: Deferred[Ended] = Deferred(self._forget)
+        deferred: Deferred[Ended] = Awaited(self._forget)
         self._waiting.append(deferred)
         return deferred
 

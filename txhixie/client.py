@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from .applications import checkApplication
 from .arguments import strings, whole_text
+from .awaiting import Awaited
 from .dialects import Version, named
 from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, PeerLeft, Refused
 from .extensions import CLIENT_EXTENSIONS
@@ -101,7 +102,7 @@ class HixieClientProtocol(HixieProtocol):
             :class:`txhixie.errors.LateAnswer`, or :class:`txhixie.errors.NotOpen` when it was
             given up first. Cancelling it ends the connection.
         """
-        deferred: Deferred[WebSocketProtocol] = Deferred(self._cancelled)
+        deferred: Deferred[WebSocketProtocol] = Awaited(self._cancelled)
         if self._conversation is not None:
             deferred.callback(self.application)
         elif self._failure is not None or not self.connected:

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from twisted.internet.defer import Deferred
 
+from .awaiting import explain
 from .channel import Channel, ChannelApplication
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .errors import UsageError
@@ -63,6 +64,7 @@ class Connection:
         Close: with 1000 after the last line of the block, and as what it is after an exception; and
         wait for the end.
         """
+        explain(error)
         application = self._application
         if application is None:
             return

@@ -20,6 +20,7 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
 from .arguments import instance, settled, strings
+from .awaiting import Awaited
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .errors import HixieError, NameNotFound, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
@@ -204,7 +205,7 @@ class _Attempt:
 
     def __init__(self, endpoint: IStreamClientEndpoint, wires: HixieClientFactory) -> None:
         wires.begins = False
-        self.opened: Deferred[WebSocketProtocol] = Deferred(self._cancel)
+        self.opened: Deferred[WebSocketProtocol] = Awaited(self._cancel)
         self._awaited: Deferred[Any] = endpoint.connect(cast(IProtocolFactory, wires))
         self._awaited.addCallbacks(self._connected, self._failed)
 

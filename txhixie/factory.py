@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from .arguments import close_arguments, instance
+from .awaiting import Awaited
 from .deadlines import Deadline
 from .errors import UsageError
 from .extensions.extension import Extension, chosen_extensions
@@ -128,7 +129,7 @@ class HixieFactory(Factory):
         close_arguments(code, reason)
         if code != CloseCode.NO_STATUS and not sendable(code):
             raise UsageError(f"{code} is no code that can be sent")
-        done: Deferred[None] = Deferred()
+        done: Deferred[None] = Awaited()
         self._waiting.append(done)
         for connection in tuple(self.connections):
             connection.loseConnection(code, reason)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+
+from .awaiting import Awaited
 
 T = TypeVar("T")
 
 
-class QuietDeferred(Deferred[T]):
+class QuietDeferred(Awaited[T]):
     """
     A Deferred whose failure is not logged as "Unhandled error in Deferred" if nobody has awaited it
     or added a callback to it. Whoever has is told of the failure as usual, and has to handle it.

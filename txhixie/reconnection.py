@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .arguments import settled
+from .awaiting import awaited, explain
 from .backoff import Backoff
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .followed import Followed, Follower
@@ -154,7 +155,9 @@ class WebSocketClientService(ClientService):
             will be no other; and with ``CancelledError`` when the service is stopped.
         """
         connected: Deferred[Any] = cast(Any, super().whenConnected(failAfterFailures))
-        return connected.addCallbacks(self._application, self._explain).addBoth(self._later)
+        return awaited(
+            connected.addCallbacks(self._application, self._explain).addBoth(self._later)
+        )
 
     def _application(self, follower: Any) -> WebSocketProtocol:
         return cast(WebSocketProtocol, follower.application)
@@ -198,6 +201,7 @@ class WebSocketClientService(ClientService):
         return cast(IProtocol, follower)
 
     def _failed(self, error: Exception) -> None:
+        explain(error)
         self._own.info(
             "no conversation with {url}: {why}", url=shownURL(self.url), why=shown(str(error))
         )

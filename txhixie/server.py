@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from .addresses import standFor
 from .applications import Unusable, checkApplication
+from .awaiting import explain
 from .dialects import refusal
 from .errors import EarlyBytes, HandshakeError, LengthRequired
 from .extensions.extension import accept
@@ -144,7 +145,9 @@ class HixieServerProtocol(HixieProtocol):
 
     def _failed(self, failure: Failure) -> None:
         """The application raised: ours to mend, so there is a traceback."""
-        self._log.failure("the application could not answer an offer", failure=failure)
+        note = explain(failure.value)
+        hint = "" if note is None else f": {note}"
+        self._log.failure("the application could not answer an offer{hint}", failure, hint=hint)
         self._refuse(Refusal(500, "the application failed\n"))
 
     # The answer.

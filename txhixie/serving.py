@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from inspect import (
+    isasyncgenfunction,
+    iscoroutine,
+    iscoroutinefunction,
+    isfunction,
+    isgeneratorfunction,
+)
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .awaiting import explain
 from .channel import Channel, ChannelApplication
 from .errors import ConversationEnded
 from .handshake.offer import Offer
@@ -42,7 +50,9 @@ class _ServedChannel(ChannelApplication):
     def _raised(self, failure: Failure) -> None:
         """What a peer can cause by leaving is no mistake of the coroutine's."""
         if self.ended is None or failure.check(CleanClose, AbruptClose, ConversationEnded) is None:
-            _log.failure("the coroutine of a channel raised", failure=failure)
+            note = explain(failure.value)
+            hint = "" if note is None else f": {note}"
+            _log.failure("the coroutine of a channel raised{hint}", failure, hint=hint)
             if self.ended is None:
                 self.transport.failConnection(reason="the application failed")
         elif failure.check(ConversationEnded) is not None:
@@ -76,6 +86,24 @@ class Conversations:
         return Accepted(application, chosenSubprotocol(self._subprotocols, asked))
 
 
+def _checkConversation(conversation: object) -> None:
+    """:raises TypeError: for what is no coroutine function, and says what to write."""
+    call = type(conversation).__call__ if callable(conversation) else None
+    if iscoroutinefunction(conversation) or iscoroutinefunction(call):
+        return
+    if iscoroutine(conversation):
+        what = f"a coroutine; do not call it: serve({conversation.__name__})"
+        conversation.close()
+    elif isasyncgenfunction(conversation):
+        what = "an async generator function; send what it would yield: await channel.send(...)"
+    elif isgeneratorfunction(conversation):
+        what = "a generator function; write async def, and await in the place of yield"
+    else:
+        kind = conversation if isfunction(conversation) else type(conversation)
+        what = f"{kind.__name__}; write async def talk(channel): ..."
+    raise TypeError(f"serve: expected a coroutine function, not {what}")
+
+
 def serve(
     conversation: Conversing,
     *,
@@ -96,9 +124,11 @@ def serve(
         client offers, or a callable, which gets the offer and answers one of its subprotocols or
         ``None``. By default this is the factory's choice.
     :param highWater: bytes of received messages that may wait to be taken, for each channel.
+    :raises TypeError: for what is no coroutine function, and for subprotocols that are no choice.
     :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`; and, since which side
         has called is nothing to a coroutine, of a :class:`txhixie.WebSocketClientService`.
     """
+    _checkConversation(conversation)
     if subprotocols is not None:
         subprotocols = settledChoice(subprotocols)
     return Conversations(conversation, subprotocols, highWater)

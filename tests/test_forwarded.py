@@ -199,9 +199,16 @@ def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: connection.Log) 
     assert (b"Location" in answer) == (b"ocation: wss://public.example/demo\r\n" in answer)
     offer = made.protocol.offer
     assert (offer.client, offer.host, offer.secure) == ("203.0.113.9", "public.example", True)
+    assert offer.client_port is None  # the proxy's own port is not the client's
     assert made.protocol.getPeer().host == "203.0.113.9"  # type: ignore[attr-defined]
     assert log.lines()[-1].startswith("203.0.113.9 opened /demo")
     made.done()
+
+
+def test_the_port_that_a_trusted_proxy_forwards_is_the_clients() -> None:
+    made = end('Forwarded: for="203.0.113.9:4711"', trustForwarded=PROXY)
+    offer = made.protocol.offer
+    assert (offer.client, offer.client_port) == ("203.0.113.9", 4711)
 
 
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.2", "10.0.0.0/8", "unix")])
@@ -210,6 +217,7 @@ def test_what_anybody_else_forwards_is_not(trusted: tuple[str, ...]) -> None:
     assert status_of(made.wire.written) == 403  # a page of public.example, and we are example.com
     offer = made.protocol.offer
     assert (offer.client, offer.host, offer.secure) == ("192.0.2.1", "example.com", False)
+    assert offer.client_port == 54321
     assert made.protocol.getPeer().host == "192.0.2.1"  # type: ignore[attr-defined]
 
 

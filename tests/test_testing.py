@@ -9,12 +9,13 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
 from support.connection import MODERN, NAMES, Source, code_of
-from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits
+from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits, Refusal
 from txhixie.extensions.deflate_frame import DeflateFrame
 from txhixie.extensions.permessage_deflate import PermessageDeflate
 from txhixie.interfaces import Accepted
 from txhixie.testing import Applications, Pair, Recorder, Wire, echo
 from txhixie.testing.strategies import deliveries, frames, messages, spoken, texts
+from txhixie.web import ByRequest
 
 every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
@@ -150,6 +151,54 @@ def test_a_pair_is_made_of_any_two_factories() -> None:
     assert bytes(pair.toClient.carried).startswith(b"HTTP/1.1 426 ")
     pair.advance(10)
     pair.done()
+
+
+# What a test of an application asks for.
+
+
+def test_a_pair_goes_by_the_clock_it_is_given() -> None:
+    clock = Clock()
+    pair = Pair.new(Applications(), clock=clock)
+    assert pair.clock is clock
+    assert pair.server.protocol.factory.clock is clock
+    assert pair.client.protocol.factory.clock is clock
+
+
+def test_an_offer_has_the_request_it_is_given() -> None:
+    """As under a Site, for an application that asks for a session or an address."""
+    request = object()
+    servers = Applications(Recorder)
+    Pair.new(servers, request=request)
+    assert servers.asked[0].request is request
+    Pair.new(servers)
+    assert servers.asked[1].request is None
+    asked: list[object] = []
+
+    class Builds:
+        def buildProtocol(self, request: object) -> Recorder:
+            asked.append(request)
+            return Recorder()
+
+    Pair.new(ByRequest(Builds()), request=request)
+    assert asked == [request]
+
+
+@every_dialect
+def test_a_pair_tells_how_the_server_refused(dialect: str) -> None:
+    class Refuses:
+        def buildProtocol(self, offer: object) -> Refusal:
+            return Refusal(401, "who is it?\n", {"WWW-Authenticate": "Basic"})
+
+    pair = Pair.new(Refuses(), dialect=dialect)
+    assert pair.refused is not None
+    assert (pair.refused.status, pair.refused.body) == (401, b"who is it?\n")
+    assert (b"www-authenticate", b"Basic") in pair.refused.headers
+    pair.advance(10)
+    pair.done()
+
+
+def test_a_pair_that_talks_was_not_refused() -> None:
+    assert Pair.new(Applications()).refused is None
 
 
 # Faults.

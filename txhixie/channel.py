@@ -8,7 +8,7 @@ was not sent.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -260,6 +260,11 @@ class Channel:
     def subprotocol(self) -> str | None:
         """The one that is spoken."""
         return self.agreement.subprotocol
+
+    @property
+    def peerCertificate(self) -> Any:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.peerCertificate`."""
+        return self._transport.peerCertificate
 
     @property
     def latency(self) -> float | None:

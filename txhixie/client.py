@@ -95,6 +95,11 @@ class HixieClientProtocol(HixieProtocol):
             return  # the application has thought better of it
         self._outflow.write(self._opening.request())
 
+    @property
+    def failure(self) -> HixieError | None:
+        """Why there is no conversation; ``None`` while there may be one, or while there is."""
+        return self._failure
+
     def whenOpen(self) -> Deferred[WebSocketProtocol]:
         """
         :return: fires with the application once the conversation is open. Fails with

@@ -56,6 +56,14 @@ class WebSocketTransport(Protocol):
         ...
 
     @property
+    def peerCertificate(self) -> Any:
+        """
+        The certificate that the peer has shown, an ``OpenSSL.crypto.X509``, as ``ISSLTransport``
+        has it (``.to_cryptography()`` is that of ``cryptography``); ``None`` where it has shown
+        none, and without TLS. A server is shown one only if it asks for it.
+        """
+
+    @property
     def isOpen(self) -> bool:
         """Whether messages can be sent: from ``negotiationFinished`` until the end has begun,
         whoever began it."""

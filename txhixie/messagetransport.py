@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IPushProducer, ISSLTransport
 
 from .conversation import OPEN, Conversation
 from .errors import NotOpen
@@ -64,6 +64,13 @@ class MessageTransport:
     def limits(self) -> Limits:
         """See :meth:`txhixie.interfaces.WebSocketTransport.limits`."""
         raise NotImplementedError
+
+    @property
+    def peerCertificate(self) -> Any:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.peerCertificate`."""
+        if not ISSLTransport.providedBy(self.transport):
+            return None
+        return self.transport.getPeerCertificate()
 
     @property
     def isOpen(self) -> bool:

@@ -71,7 +71,9 @@ class HixieServerProtocol(HixieProtocol):
         if self._opening.forwarded is not None:
             self._standForClient(found, self._opening.forwarded)
         if isinstance(found, Offer):
-            found.client = self._client()
+            peer = self.transport.getPeer()
+            found.client = getattr(peer, "host", None)
+            found.client_port = getattr(peer, "port", None) or None  # a proxy may tell none
             self.offer = found
             self.dialect = self._opening.dialect
             self._decide(found)

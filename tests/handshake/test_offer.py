@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +153,72 @@ def test_any_refusal_can_be_read(status: int, body: str) -> None:
     head = Head(raw + b"\r\n\r\n")
     assert head.start_line.startswith(b"HTTP/1.1 %d " % status)
     assert head.fields().only(b"content-length") == str(len(rest)).encode()
+
+
+# Its query and its cookies.
+
+
+@pytest.mark.parametrize(
+    ("target", "query"),
+    [
+        ("/", {}),
+        ("/?", {}),
+        ("/?a=1&b=2&a=3", {"a": ["1", "3"], "b": ["2"]}),
+        ("/?token=a%2Bb+c%3d", {"token": ["a+b c="]}),
+        ("/?a=b=c&d&e=&&=f", {"a": ["b=c"], "d": [""], "e": [""], "": ["f"]}),
+        ("/?%C3%A9=%E2%82%AC&x=%FF", {"\u00e9": ["\u20ac"], "x": ["\ufffd"]}),
+        ("/?a=1;b=2", {"a": ["1;b=2"]}),
+        ("/?a=%", {"a": ["%"]}),
+        ("/x?y?a=1", {"y?a": ["1"]}),
+    ],
+)
+def test_a_query_is_read_as_a_form(target: str, query: dict[str, list[str]]) -> None:
+    assert Offer("rfc6455", target, "example.com").query == query
+
+
+@pytest.mark.parametrize(
+    ("fields", "cookies"),
+    [
+        ([], {}),
+        ([b"a=b"], {"a": "b"}),
+        ([b"a=b; c=d;e=f ; g"], {"a": "b", "c": "d", "e": "f"}),
+        ([b"a=b=c; d="], {"a": "b=c", "d": ""}),
+        ([b"a=1; a=2"], {"a": "1"}),
+        ([b"a=1", b"b=2; a=3"], {"a": "1", "b": "2"}),
+        ([b'q="x y"; p=%20'], {"q": '"x y"', "p": "%20"}),
+        ([b"u=\xe9"], {"u": "\u00e9"}),
+        ([b"; ;=x;;"], {"": "x"}),
+    ],
+)
+def test_cookies_are_read_as_they_were_sent(fields: list[bytes], cookies: dict[str, str]) -> None:
+    asked = offer()
+    asked.head = head_of(b"GET / HTTP/1.1", *(b"Cookie: " + each for each in fields))
+    assert asked.cookies == cookies
+
+
+def test_of_too_many_fields_and_cookies_the_first_are_read() -> None:
+    many = "&".join(f"n{number}=v" for number in range(5000))
+    asked = Offer("rfc6455", f"/?{many}", "example.com")
+    assert list(asked.query) == [f"n{number}" for number in range(1000)]
+    asked.head = head_of(b"GET / HTTP/1.1", b"Cookie: " + many.replace("&", "; ").encode())
+    assert list(asked.cookies) == [f"n{number}" for number in range(1000)]
+
+
+@pytest.mark.parametrize(
+    "piece", ["&", ";", "=", "%", "%41", "a=b&", "a=b;", "+", " ", ";=", "%f", "&&="]
+)
+def test_long_queries_and_cookies_cost_in_proportion_to_their_length(piece: str) -> None:
+    """Eight times as long takes about eight times as long; a quadratic one takes 64."""
+
+    def seconds(length: int) -> float:
+        words = piece * (length // len(piece))
+        asked = Offer("rfc6455", f"/?{words}", "example.com")
+        asked.head = head_of(b"GET / HTTP/1.1", b"Cookie: " + words.encode())
+        best = 1e9
+        for _ in range(5):
+            began = perf_counter()
+            asked.query, asked.cookies  # noqa: B018 (it is what they cost)
+            best = min(best, perf_counter() - began)
+        return best
+
+    assert seconds(512 * 1024) < 32 * max(seconds(64 * 1024), 0.001)

@@ -10,9 +10,10 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.task import Clock
 
 from ..client import HixieClientFactory, HixieClientProtocol
+from ..errors import Refused
 from ..extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
 from ..extensions.extension import Extension
-from ..handshake.offer import HeadersLike
+from ..handshake.offer import HeadersLike, Offer
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
 from ..limits import Limits
 from ..server import HixieServerProtocol
@@ -110,6 +111,18 @@ class Cable:
                 end.lose(reason)
 
 
+class _Requested:
+    """Gives each offer a request before it is answered."""
+
+    def __init__(self, applications: WebSocketServerFactory, request: Any) -> None:
+        self._applications = applications
+        self._request = request
+
+    def buildProtocol(self, offer: Offer) -> Any:
+        offer.request = self._request
+        return self._applications.buildProtocol(offer)
+
+
 class Pair:
     """
     A server's and a client's connection, whose bytes pass when the test says :meth:`pump`.
@@ -158,6 +171,8 @@ class Pair:
         clientExtensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),
         binary: bool = False,
+        clock: Clock | None = None,
+        request: Any = None,
     ) -> Pair:
         """
         Connect, and let the handshake through. Chance is the same each time.
@@ -166,13 +181,16 @@ class Pair:
             applications without looking at the offer, ``Applications(Yours)``.
         :param client: the client's application; by default a
             :class:`txhixie.testing.Recorder`.
+        :param clock: of both ends; one of its own by default.
+        :param request: what ``offer.request`` is, as under a Site: a
+            ``twisted.web.test.requesthelper.DummyRequest``, say.
         :param limits: of both ends; and the rest as :class:`txhixie.HixieClientFactory` and
             :class:`txhixie.HixieServerFactory` take them.
         """
-        clock = Clock()
+        clock = Clock() if clock is None else clock
         application = Recorder() if client is None else client
         serverFactory = HixieServerFactory(
-            server,
+            server if request is None else _Requested(server, request),
             extensions=serverExtensions,
             limits=limits,
             binary=binary,
@@ -194,6 +212,13 @@ class Pair:
         pair = cls(serverFactory, clientFactory, clock)
         pair.pump()
         return pair
+
+    @property
+    def refused(self) -> Refused | None:
+        """The server's refusal, with its ``status``, ``headers`` and ``body``; ``None`` if it did
+        not refuse."""
+        failure = self.client.protocol.failure
+        return failure if isinstance(failure, Refused) else None
 
     def pump(self) -> None:
         """

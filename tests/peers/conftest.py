@@ -70,19 +70,29 @@ async def netty_server(netty: Netty) -> AsyncIterator[Server]:
         yield await listening(peer)
 
 
+@pytest.fixture(scope="session")
+def eventlet_command() -> tuple[str | Path, ...]:
+    """What starts eventlet's server."""
+    return components.eventlet_python(), "-W", "ignore", HERE / "eventlet_echo.py"
+
+
+@pytest.fixture(scope="session")
+def driver_command() -> tuple[str | Path, ...]:
+    """What starts the server of npm's websocket-driver."""
+    return components.node(), HERE / "driver_echo.js", components.websocket_driver()
+
+
 @fixtureOnReactor
-async def eventlet_server() -> AsyncIterator[Server]:
+async def eventlet_server(eventlet_command: tuple[str | Path, ...]) -> AsyncIterator[Server]:
     """Eventlet's server, likewise."""
-    interpreter = components.eventlet_python()
-    async with running(interpreter, "-W", "ignore", HERE / "eventlet_echo.py") as peer:
+    async with running(*eventlet_command) as peer:
         yield await listening(peer)
 
 
 @fixtureOnReactor
-async def driver_server() -> AsyncIterator[Server]:
+async def driver_server(driver_command: tuple[str | Path, ...]) -> AsyncIterator[Server]:
     """The server of npm's websocket-driver, likewise."""
-    program = HERE / "driver_echo.js"
-    async with running(components.node(), program, components.websocket_driver()) as peer:
+    async with running(*driver_command) as peer:
         yield await listening(peer)
 
 

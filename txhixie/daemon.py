@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
@@ -21,6 +20,7 @@ from .gateway.crossings import Crossings
 from .interfaces import WebSocketServerFactory
 from .limits import Limits
 from .listening import CannotStart, ListeningService
+from .listenqueue import serverEndpoint
 from .networks import Networks
 from .options import OPTIONS, Said
 from .proxyprotocol import ProxyProtocolReactor
@@ -150,7 +150,7 @@ class Daemon:
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
         try:
             description = f"tcp:{port}" if port.isdecimal() else port
-            return cast(IStreamServerEndpoint, serverFromString(self._listening, description))
+            return serverEndpoint(self._listening, description)
         except Exception as error:
             expected = "a port number or an endpoint description"
             raise ValueError(complaint(error, expected)) from None

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
 from .dialects import named
 from .endpoints import WebSocketClientEndpoint
 from .handshake.connect import authority
 from .limits import Limits
+from .listenqueue import serverEndpoint
 from .stream import StreamClientEndpoint
 from .streamserver import StreamServerEndpoint, usualCoding
 
@@ -164,7 +164,7 @@ def _server(
     if secure not in (None, "yes", "no"):
         raise ValueError("secure: yes or no")
     return StreamServerEndpoint(
-        serverFromString(reactor, endpoint),
+        serverEndpoint(reactor, endpoint),
         path=path,
         subprotocol=protocol,
         coding=coding,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import (
     IAddress,
     IProtocolNegotiationFactory,
@@ -25,6 +25,7 @@ from twisted.internet.task import react
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..listenqueue import serverEndpoint
 from ..wire.frame import Side
 from .trace import Trace
 
@@ -112,7 +113,7 @@ def main(reactor: Any, *words: str) -> Deferred[Any]:
         raise SystemExit("usage: python -m txhixie.testing.relay LISTEN CONNECT")
     here, there = words
     relay = Relay(clientFromString(reactor, there), _say)
-    listening: Deferred[Any] = serverFromString(reactor, here).listen(relay)
+    listening: Deferred[Any] = serverEndpoint(reactor, here).listen(relay)
     return listening.addCallback(lambda _: Deferred())
 
 

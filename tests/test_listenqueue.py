@@ -114,7 +114,7 @@ async def test_a_crowd_waits(kind: str, wrapped: bool, tmp_path: Path) -> None:
 async def test_a_crowd_waits_where_the_description_is_read_by_Twisted() -> None:
     """``ws:`` in a program of somebody else's, which calls ``serverFromString``."""
     endpoint = parseServer(reactor, "tcp:0:interface=127.0.0.1")
-    port = await within(endpoint.listen(Factory.forProtocol(Protocol)))
+    port: Any = await within(endpoint.listen(Factory.forProtocol(Protocol)))
     try:
         with connecting(address_of(port), AT_ONCE) as through:
             assert through == AT_ONCE

@@ -173,6 +173,12 @@ def test_no_proxy_names_hosts(exempt: str, host: str, is_named: bool) -> None:
     assert is_exempt(host, 443, exempt) is is_named
 
 
+@pytest.mark.parametrize("digits", ["0" * 5000 + "80", "9" * 5000])
+def test_a_port_of_thousands_of_digits_is_no_port(digits: str) -> None:
+    """Python's int() raises a ValueError for it."""
+    assert not is_exempt("example.com", 80, f"example.com:{digits}")
+
+
 @given(st.text(max_size=40), st.sampled_from(["a.example", "192.0.2.1", "::1"]))
 def test_any_no_proxy_can_be_read(exempt: str, host: str) -> None:
     assert is_exempt(host, 443, exempt) in (True, False)

@@ -24,10 +24,12 @@ FORWARDED_FIELDS: Final = frozenset(
 """The fields' names, in lower case: whoever writes them leaves out those that came."""
 
 _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
-_NODE: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|(.*)")
+_NODE: Final = re.compile(
+    r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|(.*)", re.DOTALL
+)
 _PAIR: Final = re.compile(
     r"[ \t]*(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
-    r'(?:"((?:[^"\\]|\\.)*)"|([^";,\s]+))[ \t]*)?([;,]|$)'
+    r'(?:"((?:[^"\\]|\\.)*)"|([^";,\s]+))[ \t]*)?([;,]|\Z)'
 )
 """``[ token "=" ( token / quoted-string ) ]``, and what ends it. An address with a port ought to be
 quoted, and is not always."""

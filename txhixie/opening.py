@@ -77,7 +77,6 @@ class ServerOpening:
     :attr:`rest`, or write a refusal.
 
     :ivar dialect: known once there is an offer.
-    :ivar rest: bytes that came and were not the handshake's.
     :ivar transform: what the agreed extension will do to messages, kept here for whoever agreed.
     :ivar forwarded: what the request tells of the client, once there is one and if its sender is
         trusted; the offer says the same.
@@ -89,11 +88,11 @@ class ServerOpening:
         "_offer",
         "_reader",
         "_relays",
+        "_rest",
         "_secure",
         "_spoken",
         "dialect",
         "forwarded",
-        "rest",
         "transform",
     )
 
@@ -119,7 +118,7 @@ class ServerOpening:
         self._reader = RequestReader(limits.head_size)
         self._offer: Offer | None = None
         self._agreed = False
-        self.rest = b""
+        self._rest = bytearray()
         self.transform: Transform | None = None
 
     def receive(self, data: bytes) -> Offer | Elsewhere | None:
@@ -131,7 +130,7 @@ class ServerOpening:
         found = self._reader.read(data)
         if found is None:
             return None
-        head, self.rest = found
+        head, rest = found
         request = origin_form(read_request(head, self._limits.head_fields))
         if self._relays is not None:
             self.forwarded = read_forwarded(request.fields, self._relays)
@@ -139,14 +138,14 @@ class ServerOpening:
         if dialect is None:
             host = None if self.forwarded is None else self.forwarded.host
             old = asks_in_old_version(request.method, request.minor, request.fields)
-            return Elsewhere(request.head, self.rest, host, OLD_VERSION if old else "")
+            return Elsewhere(request.head, rest, host, OLD_VERSION if old else "")
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
             believe(offer, self.forwarded)
         self.dialect = dialect
         self._offer = offer
-        if self.rest:
-            self.keep(b"")
+        if rest:
+            self.keep(rest)
         return offer
 
     def keep(self, data: bytes) -> None:
@@ -155,13 +154,18 @@ class ServerOpening:
 
         :raises EarlyBytes: when the dialect lets none come, or more than the limit.
         """
-        self.rest += data
+        self._rest += data
         handshake = self.dialect.handshake
         most = handshake.offer_body()
         if handshake.early_bytes():
             most += self._limits.early_size
-        if len(self.rest) > most:
+        if len(self._rest) > most:
             raise EarlyBytes("bytes came that have to wait for the answer")
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes that came and were not the handshake's."""
+        return bytes(self._rest)
 
     def agree(self, agreement: Agreement) -> bytes:
         """The head that says yes."""
@@ -173,16 +177,17 @@ class ServerOpening:
     def missing(self) -> int:
         """Raw bytes of the request that have not come since the head of the answer went out."""
         size = self.dialect.handshake.offer_body() if self._agreed else 0
-        return max(0, size - len(self.rest))
+        return max(0, size - len(self._rest))
 
     def proof(self) -> bytes | None:
         """What follows that head; ``None`` while the bytes it is made of have not all come."""
         assert self._offer is not None
         handshake = self.dialect.handshake
         size = handshake.offer_body()
-        if len(self.rest) < size:
+        if len(self._rest) < size:
             return None
-        body, self.rest = self.rest[:size], self.rest[size:]
+        body = bytes(self._rest[:size])
+        del self._rest[:size]
         proof = handshake.write_proof(self._offer, body)
         self._offer.challenge = b""  # proved: an idle connection need not keep it
         return proof

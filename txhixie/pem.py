@@ -10,9 +10,9 @@ from OpenSSL.crypto import Error as CryptoError
 from twisted.internet.error import VerifyError
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate, trustRootFromCertificates
 
-_CERTIFICATE: Final = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
-)
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+"""No dash is base64. With ``.*?`` each beginning without an end is read to the end of the file."""
+
 _PEM: Final = 1  # OpenSSL's number for the format
 
 

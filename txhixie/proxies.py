@@ -111,8 +111,9 @@ def is_exempt(host: str, port: int, exempt: str) -> bool:
     return any(_names(entry, name, port) for entry in re.split(r"[\s,]+", exempt) if entry)
 
 
-_ENTRY: Final = re.compile(r"\[([^\]]*)\](?::([0-9]+))?|([^:]*):([0-9]+)")
-"""An address in brackets or a name, and a port; an IPv6 address without brackets has none."""
+_ENTRY: Final = re.compile(r"\[([^\]]*)\](?::([0-9]{1,5}))?|([^:]*):([0-9]{1,5})")
+"""An address in brackets or a name, and a port; an IPv6 address without brackets has none. Five
+digits: of some thousands, Python's ``int`` makes a ``ValueError``."""
 
 
 def _names(entry: str, name: str, port: int) -> bool:

@@ -106,17 +106,19 @@ class StandardInput:
         :raises CommandFailed: for a longer one.
         """
         begun: list[bytes] = []
+        size = 0
         number = 1
         while data := await self.read():
             begun.append(data)
+            size += len(data)
             if b"\n" in data:
                 *lines, rest = b"".join(begun).split(b"\n")
                 for line in lines:
                     _check(len(line), most, f"line {number} of {self.name}")
                     yield line
                     number += 1
-                begun = [rest]
-            _check(sum(map(len, begun)), most, f"line {number} of {self.name}")
+                begun, size = [rest], len(rest)
+            _check(size, most, f"line {number} of {self.name}")
         if last := b"".join(begun):
             yield last
 

@@ -17,10 +17,13 @@ from ..wire.url import Credentials
 from .offer import Entropy
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_MEMBER: Final = re.compile(r'[ \t,]*((?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])+)', re.DOTALL)
-"""A quote that nobody ends goes to the end. To look for another reading at each of the quotes in it
-let a proxy hold us for five seconds with a field of 16 KiB."""
+_QUOTED: Final = r'"(?:[^"\\]++|\\.)*"'
+_MEMBER: Final = re.compile(r'(?:"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|[^",]++)+', re.DOTALL)
+"""What stands between commas outside of quotes; a quote that is not ended reaches to the end.
+
+It matches at the first character that is no comma, and never gives anything back: a second reading
+of the same characters is quadratic. 16 KiB of quotes, or 15 KiB of commas where blanks and commas
+were read before a member, kept a client busy for five seconds."""
 
 _PARAMETER: Final = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(?:({_TOKEN})|({_QUOTED}))")
 _SCHEME: Final = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)

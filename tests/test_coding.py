@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from txhixie.coding import (
     Coding,
     CrLfLines,
     Lines,
+    Text,
 )
 from txhixie.errors import BadText, FrameError, TooBig, WrongKind
 from txhixie.testing.strategies import deliveries
@@ -68,17 +70,36 @@ def test_lines_that_end_in_cr_lf_come_back_as_they_were(
 
 
 @given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
-def test_lines_of_anything_are_text_or_an_error(case: tuple[bytes, list[bytes]]) -> None:
-    """And which of both does not depend on where it was cut."""
+def test_lines_of_anything_are_text(case: tuple[bytes, list[bytes]]) -> None:
+    """And which does not depend on where it was cut."""
     stream, chunks = case
+    assert encoded(Lines(), chunks) == encoded(Lines(), [stream])
 
-    def result(chunks: list[bytes]) -> list[str | bytes] | type[FrameError]:
-        try:
-            return encoded(Lines(), chunks)
-        except FrameError as error:
-            return type(error)
 
-    assert result(chunks) == result([stream])
+@given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
+def test_anything_is_text(case: tuple[bytes, list[bytes]]) -> None:
+    """As a decoder of the whole would have it, wherever it was cut: no character is split."""
+    stream, chunks = case
+    messages = encoded(Text(), chunks)
+    assert "".join(cast("list[str]", messages)) == stream.decode(errors="replace")
+    assert "" not in messages
+
+
+def test_a_prompt_is_text_at_once() -> None:
+    coding = Text()
+    assert coding.encode(b"login: ") == ["login: "]
+    assert coding.encode("Prê".encode()[:-1]) == ["Pr"]
+    assert coding.encode("ê".encode()[1:]) == ["ê"]
+    assert not coding.replaced
+    assert coding.encode(b"21 \xb0C") == ["21 \ufffdC"]
+    assert coding.replaced
+    assert coding.decode("a\r\nb") == b"a\r\nb"
+
+
+def test_text_is_in_messages_that_peers_take() -> None:
+    messages = Text().encode(("\U0001f600" * 40_000).encode())
+    assert "".join(cast("list[str]", messages)) == "\U0001f600" * 40_000
+    assert all(len(cast(str, message).encode()) <= 64 * 1024 for message in messages)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +150,7 @@ def test_a_long_piece_is_several_messages(make: Callable[[], Coding]) -> None:
         (Base64, "AP-_", BadText),
         (Base64, "\u00e4P8=", BadText),
         (Lines, b"line", WrongKind),
+        (Text, b"line", WrongKind),
         (Lines, "two\nlines", BadText),
         (CrLfLines, "two\rlines", BadText),
         (CrLfLines, "two\nlines", BadText),
@@ -148,11 +170,20 @@ def test_an_empty_message_of_base64_is_no_byte() -> None:
     assert Base64().decode("") == b""
 
 
-@pytest.mark.parametrize("stream", [b"a\n\xff\n", b"\xed\xa0\x80\n", b"\xc3"])
-def test_a_stream_that_is_not_utf_8_has_no_lines(stream: bytes) -> None:
-    """Latin-1 of a serial port, a surrogate, and the first half of a character at the end."""
-    with pytest.raises(BadText):
-        encoded(Lines(), [stream])
+@pytest.mark.parametrize(
+    ("stream", "lines"),
+    [
+        (b"a\n\xff\n", ["a", "\ufffd"]),
+        (b"\xed\xa0\x80\n", ["\ufffd" * 3]),
+        (b"\xc3", ["\ufffd"]),
+    ],
+)
+def test_a_stream_that_is_not_utf_8_has_lines_all_the_same(stream: bytes, lines: list[str]) -> None:
+    """Latin-1 of a serial port, a surrogate, and the first half of a character at the end: one such
+    byte is no reason to end a console."""
+    coding = Lines()
+    assert encoded(coding, [stream]) == lines
+    assert coding.replaced
 
 
 def test_a_line_that_does_not_end_is_bounded() -> None:

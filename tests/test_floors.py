@@ -40,6 +40,7 @@ FLOORS: Final = {
     "conversation": 2,
     "lifecycle": 2,
     "complaint": 2,
+    "repeats": 0,
     "tunnel": 4,
     "httpconnect": 4,
     "proxyprotocol": 4,

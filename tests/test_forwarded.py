@@ -201,7 +201,7 @@ def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: connection.Log) 
     assert (offer.client, offer.host, offer.secure) == ("203.0.113.9", "public.example", True)
     assert offer.client_port is None  # the proxy's own port is not the client's
     assert made.protocol.getPeer().host == "203.0.113.9"  # type: ignore[attr-defined]
-    assert log.lines()[-1].startswith("203.0.113.9 opened /demo")
+    assert log.lines()[-1].startswith("opened connection=1 peer=203.0.113.9 host=public.example ")
     made.done()
 
 
@@ -237,7 +237,8 @@ def test_a_contradiction_is_refused() -> None:
 def test_the_log_names_a_refused_client_and_not_its_proxy(log: connection.Log) -> None:
     made = end(FORWARDED[0], trustForwarded=PROXY)
     assert status_of(made.wire.written) == 403
-    assert log.lines()[-1].startswith("203.0.113.9 refused with 403")
+    assert log.lines()[-1].startswith("refused connection=1 peer=203.0.113.9 ")
+    assert " status=403 " in log.lines()[-1]
 
 
 def test_pages_are_asked_for_by_what_is_forwarded() -> None:

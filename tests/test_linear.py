@@ -53,7 +53,7 @@ from txhixie.wire.body import BodyReader
 from txhixie.wire.chunked import ChunkedReader
 from txhixie.wire.frame import Frame, Framing, Opcode, Side
 from txhixie.wire.head import Fields, Head, HeadReader, RequestReader, read_request
-from txhixie.wire.masked import masked_lines
+from txhixie.wire.masked import masked_lines, masked_subprotocol, masked_url
 from txhixie.wire.parameters import read_list
 from txhixie.wire.proxy_header import ProxyHeaderReader
 from txhixie.wire.url import Credentials, parse_url, without_credentials
@@ -370,6 +370,18 @@ def test_a_head_is_masked_in_linear_time(piece: bytes) -> None:
     def make(size: int) -> Work:
         head = b"GET /?" + piece * (size // len(piece)) + b"\n: x\r\n\r\n"
         return lambda: [*masked_lines(head)]
+
+    assert is_linear(Case("masked", make))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a=", "&", "?", "#", "://", "@", ";session", ";token=", ";a-", "bearer.", "A0a", "\xff"],
+)
+def test_a_target_is_masked_in_linear_time(piece: str) -> None:
+    def make(size: int) -> Work:
+        text = piece * (size // len(piece))
+        return lambda: (masked_url(text), masked_url("/?" + text), masked_subprotocol(text))
 
     assert is_linear(Case("masked", make))
 

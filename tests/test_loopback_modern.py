@@ -592,7 +592,8 @@ async def test_a_client_that_breaks_a_rule_reads_which(
     assert bytes(raw.data) == Voice(dialect).text("good") + Voice(dialect).close(code, reason)
     assert applications.made[0].messages == ["good"]
     (line,) = log.lines()
-    assert f"ended with {code} ({reason}) by peer" in line
+    assert line.startswith("ended connection=1 ")
+    assert f' code={code} reason="{reason}" by=peer ' in line
 
 
 @pytest.mark.parametrize(("dialect", "what"), CASES)
@@ -800,12 +801,14 @@ async def test_the_log_names_the_dialect_and_the_extensions(
     pair = await net.pair(dialect, logConnections=True)
     pair.client.transport.loseConnection(1001, "leaving")
     await over_both(pair)
-    opened = [line for line in log.lines() if " opened " in line]
+    opened = [line for line in log.lines() if line.startswith("opened ")]
     assert len(opened) == 2
-    assert all(f"opened /demo in {dialect}, origin none, permessage-deflate" in o for o in opened)
-    ended = [line for line in log.lines() if " ended " in line]
-    assert len([line for line in ended if "1001 (leaving) by peer" in line]) == 1
-    assert len([line for line in ended if "1001 (leaving) by us" in line]) == 1
+    assert all(
+        f" target=/demo dialect={dialect} extensions=permessage-deflate" in o for o in opened
+    )
+    ended = [line for line in log.lines() if line.startswith("ended ")]
+    assert len([line for line in ended if " code=1001 reason=leaving by=peer " in line]) == 1
+    assert len([line for line in ended if " code=1001 reason=leaving by=us " in line]) == 1
 
 
 @every

@@ -71,8 +71,8 @@ async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -
 async def test_who_does_not_trust_the_server_is_a_line_in_the_log(net: Network, log: Log) -> None:
     await distrusts(net, await net.serve(Applications(), "tls"))
     [line] = log.lines()
-    assert line.startswith("127.0.0.1:")
-    assert line.endswith(" ended without TLS: tlsv1 alert unknown ca")
+    assert line.startswith("refused connection=1 peer=127.0.0.1:")
+    assert line.endswith(' reason="no TLS: tlsv1 alert unknown ca"')
 
 
 @asynchronous
@@ -85,7 +85,7 @@ async def test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log(
     net: Network, log: Log
 ) -> None:
     await speaks_in_clear(net, await net.serve(Applications(), "tls"))
-    assert log.lines()[0].endswith(" ended without TLS: http request")
+    assert log.lines()[0].endswith(' reason="no TLS: http request"')
 
 
 @asynchronous

@@ -373,7 +373,8 @@ def test_whoever_breaks_a_rule_reads_which_and_so_does_the_application(
     assert isinstance(closed(application), AbruptClose)
     assert closed(application).ended == (code, reason, "peer", False)
     (line,) = log.lines()
-    assert f"ended with {code} ({reason}) by peer" in line
+    assert line.startswith("ended connection=1 ")
+    assert f' code={code} reason="{reason}" by=peer ' in line
     end.done()
 
 

@@ -136,7 +136,9 @@ def test_a_sender_that_leaves_it_out_is_not_served(log: connection.Log) -> None:
     end = End()
     end.receive(b"GET / HTTP/1.1\r\n\r\n", 1)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == ["192.0.2.1:54321 refused: expected a header of the PROXY protocol"]
+    assert log.lines() == [
+        'refused peer=192.0.2.1:54321 reason="expected a header of the PROXY protocol"'
+    ]
     assert not end.clock.getDelayedCalls()
 
 
@@ -147,7 +149,7 @@ def test_a_header_does_not_take_for_ever(log: connection.Log) -> None:
     assert end.wire.endings == []
     end.clock.advance(0.2)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == ["192.0.2.1:54321 refused: the header did not come in time"]
+    assert log.lines() == ['refused peer=192.0.2.1:54321 reason="the header did not come in time"']
 
 
 def test_a_connection_that_ends_before_leaves_nothing(log: connection.Log) -> None:
@@ -192,7 +194,7 @@ async def test_hixie_is_spoken_after_a_header(net: Network, log: connection.Log)
     (made,) = factory.connections
     assert made.getPeer() == IPv4Address("TCP", "203.0.113.9", 51000)
     assert made.getHost() == IPv4Address("TCP", "198.51.100.1", 443)
-    assert any(line.startswith("203.0.113.9:51000 opened") for line in log.lines())
+    assert any(" peer=203.0.113.9:51000 " in line for line in log.lines())
     raw.send(b"\x00hi\xff")
     await raw.reads(b"\x00hi\xff")
 

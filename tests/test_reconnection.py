@@ -381,7 +381,7 @@ def test_no_line_of_the_log_has_a_password(log: Log) -> None:
     watched.last.fail()
     watched.clock.advance(0)
     text = " ".join(str(event) for event in log.events)
-    assert "no conversation with ws://example.com/x?...: nobody there" in log.lines()
+    assert 'failed url="ws://example.com/x?token=..." reason="nobody there"' in log.lines()
     assert "secret" not in text
 
 

@@ -122,7 +122,8 @@ def test_what_is_refused_has_a_line_of_its_own_in_the_log(
             assert status_of(end.wire.written) == status
             assert body_of(end.wire.written) == f"{why}\n".encode()
             (line,) = log.lines()
-            assert line.startswith(f"192.0.2.1:54321 refused with {status}: {why}")
+            assert line.startswith("refused connection=1 peer=192.0.2.1:54321 ")
+            assert f' status={status} reason="{why}"' in line
             log.events.clear()
             end.done()
 
@@ -156,7 +157,9 @@ def test_what_is_no_request_is_named_by_its_first_bytes(first: bytes, why: str, 
             end.receive(chunk)
         assert status_of(end.wire.written) == 400
         (line,) = log.lines()
-        assert line.startswith(f"192.0.2.1:54321 refused with 400: {why}")
+        assert line.startswith(
+            f'refused connection=1 peer=192.0.2.1:54321 status=400 reason="{why}'
+        )
         log.events.clear()
         end.done()
 
@@ -338,11 +341,13 @@ def test_an_application_knows_the_member_and_the_client_the_list(
 def test_what_was_offered_and_not_agreed_is_in_the_log(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications(), logConnections=True)
     end.receive(whole_request(dialect, f"{subprotocol_field(dialect)}: v10.stomp"))
-    assert log.lines()[0].endswith("origin http://example.com, subprotocol none of v10.stomp")
+    assert log.lines()[0].endswith(" origin=http://example.com offered=v10.stomp")
     end.done()
 
 
 # What else the log tells.
+
+NOTICED = "noticed connection=1 peer=192.0.2.1:54321"
 
 
 @pytest.mark.parametrize("dialect", connection.NAMES)
@@ -355,7 +360,9 @@ def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, l
     assert status_of(answer) == 101
     assert (f"WebSocket-Origin: {origin}\r\n".encode() in answer) == (dialect in connection.HIXIE)
     why = "sent an Origin that no browser writes, which counts as none"
-    assert log.lines() == [f"192.0.2.1:54321 {why}: {origin!r}, for /demo"]
+    assert log.lines() == [
+        f'{NOTICED} host=example.com target=/demo reason="{why}" origin={origin}'
+    ]
     end.done()
 
 
@@ -379,7 +386,9 @@ def test_eight_bytes_that_never_come_are_in_the_log(have: int, ending: str, log:
         end.clock.advance(10)
     end.done()
     why = f"did not send the last {8 - have} bytes of its handshake; did a proxy keep them?"
-    assert log.lines() == [f"192.0.2.1:54321 {why}, for /demo"]
+    assert log.lines() == [
+        f'{NOTICED} host=example.com target=/demo reason="{why}" origin=http://example.com'
+    ]
 
 
 def test_a_client_that_leaves_before_an_answer_is_not_said_to_owe_bytes(log: Log) -> None:
@@ -406,7 +415,7 @@ def test_an_upgrade_in_an_old_version_is_a_page_where_there_are_pages(log: Log) 
     assert told
     assert told[0].startswith(b"GET /chat HTTP/1.0\r\n")
     why = "WebSocket needs HTTP/1.1 (in nginx: proxy_http_version 1.1)"
-    assert log.lines() == [f"192.0.2.1:54321 sent an upgrade request in HTTP/1.0; {why}"]
+    assert log.lines() == [f'{NOTICED} reason="sent an upgrade request in HTTP/1.0; {why}"']
     end.done()
 
 

@@ -195,7 +195,7 @@ def test_a_bad_request_gets_its_status_and_one_line(
     end.receive(data, size)
     assert refused(end, status).strip()
     assert len(log.lines()) == 1
-    assert f"refused with {status}" in log.lines()[0]
+    assert f" status={status} " in log.lines()[0]
 
 
 def test_who_is_not_understood_is_told_what_is() -> None:
@@ -598,7 +598,11 @@ def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
     end = ServerEnd(Answering(answer), **options)
     end.receive(whole_request(dialect, *more))
     why = f"the subprotocol 'unasked' was chosen, and the client offered {offered}"
-    assert log.lines() == [f"192.0.2.1:54321 refused with 500: {why}, for /demo"]
+    (line,) = log.lines()
+    assert line.startswith(
+        "refused connection=1 peer=192.0.2.1:54321 host=example.com target=/demo "
+    )
+    assert line.endswith(f' status=500 reason="{why}"')
     assert log.tracebacks() == []
     assert refused(end, 500) == b"the application failed\n"
     assert application.told == ["started", "lost"]
@@ -633,7 +637,7 @@ def test_what_is_no_application_is_500_and_one_line_that_says_so(
     end = ServerEnd(Answering(lambda offer: wrong))
     end.receive(whole_request(dialect))
     [line] = log.lines()
-    assert line.startswith(f"192.0.2.1:54321 refused with 500: {said}")
+    assert f' status=500 reason="{said}' in line.replace(r"\"", '"')
     assert log.tracebacks() == []
     assert refused(end, 500) == b"the application failed\n"
 

@@ -172,8 +172,8 @@ def test_rfc_6455_is_spoken_on_the_same_port(daemon: Daemon) -> None:
         peer.sendall(HELLO)
         assert read(peer, 7) == b"\x81\x05Hello"
         port = peer.getsockname()[1]
-    line = daemon.logged(f"127.0.0.1:{port} opened")
-    assert line.endswith("in rfc6455, origin http://example.com, permessage-deflate")
+    line = daemon.logged(f"peer=127.0.0.1:{port} ")
+    assert line.endswith(" dialect=rfc6455 origin=http://example.com extensions=permessage-deflate")
 
 
 def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None:
@@ -262,17 +262,53 @@ def test_nothing_a_peer_does_leaves_a_traceback(daemon: Daemon) -> None:
 # What it logs.
 
 
+def test_a_page_has_a_line_of_its_own_that_is_cut_and_has_no_token(daemon: Daemon) -> None:
+    """15 KB of bytes that are escaped to four characters each, and a visitor's token twice."""
+    head = (
+        b"GET /nowhere?token=s3cret HTTP/1.1\r\nHost: a.example\r\n"
+        b"Referer: http://a.example/?t=s3cret\r\nUser-Agent: %b\r\n\r\n" % (b"\xff" * 15_000)
+    )
+    assert asked(daemon, head).startswith(b"HTTP/1.1 404")
+    line = daemon.logged('target="/nowhere?token=..."')
+    found = re.search(
+        r"page connection=\d+ peer=127\.0\.0\.1:\d+ host=a\.example method=GET "
+        r'target="/nowhere\?token=\.\.\." status=404 bytes=\d+ '
+        r'referrer="http://a\.example/\?t=\.\.\." agent=(\S+)$',
+        line,
+    )
+    assert found is not None
+    assert found[1] == r"\xff" * 200 + "..."
+    assert "s3cret" not in daemon.log
+
+
+def test_who_is_refused_again_and_again_has_one_line(tmp_path: Path) -> None:
+    """And one for how often it was, in the end."""
+    with running(tmp_path, "--host", "a.example") as daemon:
+        for _ in range(50):
+            assert asked(daemon, request(b"/")).startswith(b"HTTP/1.1 403")
+        daemon.terminate()
+        daemon.ended()
+        lines = [line for line in daemon.log.splitlines() if " status=403 " in line]
+        assert len(lines) == 2
+        assert lines[1].endswith(" repeated=49")
+
+
 def test_opening_and_ending_have_a_line_each(daemon: Daemon) -> None:
     path = b"/logged-once"
     with opened(daemon, request(path)) as peer:
         peer.sendall(b"\x00one\xff")
         read(peer, 5)
         port = peer.getsockname()[1]
-        line = daemon.logged(f"127.0.0.1:{port} opened")
-        assert line.endswith("opened /logged-once in hixie-75, origin http://example.com")
-    line = daemon.logged(f"127.0.0.1:{port} ended")
-    assert re.search(r"ended with 1005 by peer, 1 received, 1 sent, \d+\.\d s$", line)
-    assert daemon.log.count("/logged-once") == 1
+        line = daemon.logged("target=/logged-once")
+        found = re.search(
+            rf"opened (connection=\d+) peer=127\.0\.0\.1:{port} host=example\.com "
+            r"target=/logged-once dialect=hixie-75 origin=http://example\.com$",
+            line,
+        )
+        assert found
+    line = daemon.logged(f"ended {found[1]} peer=127.0.0.1:{port} host=example.com ")
+    assert re.search(r" code=1005 by=peer received=1 sent=1 seconds=\d+\.\d$", line)
+    assert daemon.log.count("/logged-once") == 2
 
 
 def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
@@ -535,8 +571,8 @@ def test_each_path_is_its_services_and_the_rest_nobodys(tmp_path: Path) -> None:
         with opened(daemon, chat.replace(b"example.com", b"a.example.com")) as peer:
             peer.sendall(HELLO)
             assert read(peer, 7) == b"\x81\x05Hello"
-        line = daemon.logged("opened /b")
-        assert "subprotocol chat" in line
+        line = daemon.logged("target=/b dialect=")
+        assert " subprotocol=chat offered=other" in line
         page = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
         assert asked(daemon, page).startswith(b"HTTP/1.1 404")
 
@@ -572,14 +608,14 @@ def test_who_stands_before_it_is_believed_if_it_is_named(tmp_path: Path) -> None
     options = ["--proxy-protocol", "127.0.0.0/8", "--trust-forwarded", "203.0.113.9"]
     with running(tmp_path, *options) as daemon:
         with opened(daemon, INTRODUCED + request(b"/one")):
-            assert daemon.logged("203.0.113.9:51000 opened /one")
+            assert daemon.logged("peer=203.0.113.9:51000 host=example.com target=/one dialect=")
         forwarded = request(b"/two", FORWARDED, origin=b"https://public.example")
         with daemon.connect() as peer:
             for byte in INTRODUCED + forwarded:
                 peer.sendall(bytes([byte]))
             answer = read_head(peer)
             assert b"\r\nWebSocket-Location: wss://public.example/two\r\n" in answer
-            assert daemon.logged("203.0.113.7 opened /two")
+            assert daemon.logged("peer=203.0.113.7 host=public.example target=/two dialect=")
         assert asked(daemon, request(b"/three")) == b""
         assert daemon.logged("expected a header of the PROXY protocol")
 
@@ -591,7 +627,9 @@ def test_who_is_not_named_is_not_believed(tmp_path: Path) -> None:
         with daemon.connect() as peer:
             peer.sendall(request(b"/two", FORWARDED))
             assert b"\r\nWebSocket-Location: ws://example.com/two\r\n" in read_head(peer)
-            assert daemon.logged(f"127.0.0.1:{peer.getsockname()[1]} opened /two")
+            assert daemon.logged(
+                f"peer=127.0.0.1:{peer.getsockname()[1]} host=example.com target=/two "
+            )
 
 
 def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:

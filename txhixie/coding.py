@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from codecs import utf_8_decode
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -58,10 +59,21 @@ class Coding(Protocol):
         ...
 
 
+class Known(Coding, Protocol):
+    """
+    One of our own.
+
+    :ivar replaced: whether bytes of the stream that are no UTF-8 became U+FFFD in a message so far.
+    """
+
+    replaced: bool
+
+
 class Binary:
     """Binary messages are the bytes."""
 
     name = "binary"
+    replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """Any piece is a message; a long one is several."""
@@ -85,6 +97,7 @@ class Base64:
     """
 
     name = "base64"
+    replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """Any piece is a message; a long one is several."""
@@ -108,6 +121,8 @@ class Lines:
     """
     Text messages, each one line in UTF-8 without its end: for serial bridges, consoles and other
     services that talk in lines. The last line of a stream may lack its end.
+
+    A byte that is not UTF-8 becomes U+FFFD: one degree sign in Latin-1 must not end a console.
     """
 
     name = "lines"
@@ -121,6 +136,7 @@ class Lines:
         self._end = end
         self._longest = longest
         self._rest = bytearray()
+        self.replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """The lines that end in this piece; the rest of it is kept."""
@@ -131,13 +147,13 @@ class Lines:
             lines.append(bytes(self._rest))
             self._rest.clear()
         self._keep(rest)
-        return [_text(line.removesuffix(self._end[:-1])) for line in lines]
+        return [self._text(line.removesuffix(self._end[:-1])) for line in lines]
 
     def finish(self) -> list[str | bytes]:
         """The line whose end did not come."""
         line = bytes(self._rest)
         self._rest.clear()
-        return [_text(line)] if line else []
+        return [self._text(line)] if line else []
 
     def decode(self, message: str | bytes) -> bytes:
         """One line and its end; a message with an end of line inside would be two."""
@@ -149,6 +165,13 @@ class Lines:
         if len(line) > self._longest:
             raise TooBig(f"a line of more than {self._longest} bytes")
         return line + self._end
+
+    def _text(self, line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            self.replaced = True
+            return line.decode(errors="replace")
 
     def _keep(self, data: bytes) -> None:
         if len(self._rest) + len(data) > self._longest:
@@ -165,8 +188,45 @@ class CrLfLines(Lines):
         super().__init__(b"\r\n")
 
 
-CODINGS: Final[Mapping[str, Callable[[], Coding]]] = {
-    made.name: made for made in (Binary, Base64, Lines, CrLfLines)
+class Text:
+    """
+    Text messages, each what has come, in UTF-8: for consoles whose prompts end no line. A character
+    is never split; a byte that is not UTF-8 becomes U+FFFD.
+    """
+
+    name = "text"
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.replaced = False
+
+    def encode(self, data: bytes) -> list[str | bytes]:
+        """The characters that are whole; at most three bytes of the next one are kept."""
+        return self._decoded(self._rest + data, False)
+
+    def finish(self) -> list[str | bytes]:
+        """The character whose end did not come."""
+        return self._decoded(self._rest, True)
+
+    def decode(self, message: str | bytes) -> bytes:
+        """Text as it is: no end of line is added."""
+        if isinstance(message, bytes):
+            raise WrongKind("binary in a stream of text")
+        return message.encode()
+
+    def _decoded(self, data: bytes, final: bool) -> list[str | bytes]:
+        try:
+            text, used = utf_8_decode(data, "strict", final)
+        except UnicodeDecodeError:
+            self.replaced = True
+            text, used = utf_8_decode(data, "replace", final)
+        self._rest = data[used:]
+        most = MOST_BYTES // 4  # of a character's bytes
+        return [text[start : start + most] for start in range(0, len(text), most)]
+
+
+CODINGS: Final[Mapping[str, Callable[[], Known]]] = {
+    made.name: made for made in (Binary, Base64, Lines, CrLfLines, Text)
 }
 """Each by its name; a connection gets one of its own."""
 
@@ -175,10 +235,3 @@ def _pieces(data: bytes) -> list[bytes]:
     if len(data) <= MOST_BYTES:
         return [data] if data else []
     return [data[start : start + MOST_BYTES] for start in range(0, len(data), MOST_BYTES)]
-
-
-def _text(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise BadText("a line that is not UTF-8") from None

@@ -25,7 +25,7 @@ from .networks import Networks
 from .options import OPTIONS, Said
 from .proxyprotocol import ProxyProtocolReactor
 from .routes import Route, Routes
-from .routing import RoutedApplications, RoutedPages, siteOf
+from .routing import PageSite, RoutedApplications, RoutedPages
 from .serverfactory import HixieServerFactory
 from .services import service_for
 from .services.service import CONNECT_TIMEOUT, Context
@@ -117,7 +117,7 @@ class Daemon:
             limits=self._limits,
             secure=self._one("secure-location", None),
             trustForwarded=self._all("trust-forwarded") or (),
-            elsewhere=siteOf(RoutedPages(pages)) if pages else None,
+            elsewhere=PageSite(RoutedPages(pages)) if pages else None,
             logConnections=True,
         )
 

@@ -20,9 +20,10 @@ from .endpoints import EndpointOptions, WebSocketClientEndpoint
 from .errors import BadAnswer, CannotCarry, NotConnected, NotOpen
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
 from .interfaces import WebSocketTransport
-from .journal import shown, shownURL
+from .journal import writeLine
 from .script import MOST_REASON, InvalidAccess, InvalidState, InvalidSyntax, resolved, scalars
 from .wire.frame import CloseCode
+from .wire.masked import masked_url
 from .wire.parameters import write_list
 from .wire.url import BAD_PORTS
 
@@ -247,7 +248,7 @@ class WebSocket(EventTarget):
     def _fail(self, error: BaseException) -> None:
         """Whatever it was, a script is told the same: it must not find out what listens where."""
         self.failure = error
-        _log.info("WebSocket to {url} failed: {why}", url=shownURL(self.url), why=shown(str(error)))
+        writeLine(_log, "failed", url=masked_url(self.url), reason=str(error))
         self._state = self.CLOSED
         self._fire(Event(type="error"))
         self._close(False, CloseCode.ABNORMAL, "")

@@ -66,12 +66,16 @@ class HixieFactory(Factory):
         self.binary = binary
         self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
-        self.journal = Journal(self.log, logConnections)
+        self.journal = Journal(self.log, logConnections, self)
         self.connections: set[Connection] = set()
         self.keepalive = Keepalive(self)
         self._deadlines: dict[float, Deadline] = {}
         self._clock = clock
         self._waiting: list[Deferred[None]] = []
+
+    def stopFactory(self) -> None:
+        """The last port has stopped listening."""
+        self.journal.close()
 
     @property
     def clock(self) -> IReactorTime:

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from .handshake.offer import Refusal
-from .journal import Journal
+from .journal import Journal, RunningReactor
 from .limits import Limits
 from .messagetransport import ignore
 from .routes import MOST_SEGMENTS
@@ -33,7 +33,7 @@ MOST_KEPT: Final = 64 * 1024
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes by which a head grows when it is marked as its connection's last request."""
 
-_journal = Journal(Logger(), everything=False)
+_journal = Journal(Logger(), everything=False, factory=RunningReactor())
 
 
 def channelOf(protocol: Any) -> HTTPChannel | None:
@@ -219,7 +219,7 @@ class RequestBounds:
         channel = self._channel
         transport, stream = channel.transport, channel._networkProducer
         refusal = Refusal(status, why)
-        _journal.refused(transport.getPeer(), refusal, None)
+        _journal.turnedAway(transport.getPeer(), status, why.strip())
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

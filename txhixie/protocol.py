@@ -41,6 +41,8 @@ class HixieProtocol(MessageTransport, Protocol):
     :ivar agreement: what was granted; ``None`` before.
     :ivar dialect: the row that is spoken; known with the offer.
     :ivar side: which end we are.
+    :ivar number: of the connection, by which the log's lines about it are found: among those of one
+        factory the first is 1.
     :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
         one.
     :ivar began: when the conversation opened, in seconds of the factory's clock, if the journal
@@ -66,12 +68,14 @@ class HixieProtocol(MessageTransport, Protocol):
         "dialect",
         "factory",
         "latency",
+        "number",
         "offer",
         "transport",
     )
 
     factory: HixieFactory
     transport: Any
+    number: int
     offer: Offer
     dialect: Dialect
     side: str
@@ -111,6 +115,7 @@ class HixieProtocol(MessageTransport, Protocol):
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         factory = self.factory
+        self.number = factory.journal.number()
         self._outflow = Outflow(self, transport)
         self._outflow.deadline(factory.limits.open_timeout)
         factory.joined(self)
@@ -326,7 +331,7 @@ class HixieProtocol(MessageTransport, Protocol):
         if self._lost:
             return  # only our own application is still taking what came before
         seconds = self.factory.limits.stall_timeout
-        self.factory.journal.stalled(self.getPeer(), seconds, waiting)
+        self.factory.journal.stalled(self.getPeer(), seconds, waiting, self)
         self.abortConnection(
             f"the peer acknowledged nothing for {seconds:g} seconds ({called('stall_timeout')})"
         )

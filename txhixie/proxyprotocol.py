@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from .addresses import standFor
 from .errors import MalformedHead
-from .journal import shownAddress
+from .journal import Journal
 from .networks import Networks
 from .wire.proxy_header import ProxyHeader, ProxyHeaderReader
 
@@ -35,8 +35,6 @@ class ProxyHeaderProtocol(Protocol):
 
     transport: Any
     factory: ProxyProtocolFactory
-
-    _log = Logger()
 
     def connectionMade(self) -> None:
         """Wait for the header, not for ever."""
@@ -77,8 +75,7 @@ class ProxyHeaderProtocol(Protocol):
     def _giveUp(self, why: str) -> None:
         if self._deadline.active():
             self._deadline.cancel()
-        peer = shownAddress(self.transport.getPeer())
-        self._log.info("{peer} refused: {why}", peer=peer, why=why)
+        self.factory.journal.turnedAway(self.transport.getPeer(), None, why)
         self.transport.abortConnection()
 
 
@@ -91,9 +88,11 @@ class ProxyProtocolFactory(Factory):
     :ivar wrapped: the factory.
     :ivar senders: who begins with a header; everybody else must not.
     :ivar timeout: seconds for a header to come.
+    :ivar journal: writes the log's lines.
     """
 
     noisy = False
+    log = Logger()
 
     def __init__(
         self,
@@ -110,6 +109,7 @@ class ProxyProtocolFactory(Factory):
         self.wrapped = wrapped
         self.senders = senders
         self.timeout = timeout
+        self.journal = Journal(self.log, True, self)
         self._clock = clock
 
     @property
@@ -137,6 +137,7 @@ class ProxyProtocolFactory(Factory):
     def stopFactory(self) -> None:
         """The last port has stopped listening."""
         self.wrapped.doStop()
+        self.journal.close()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol that reads a header, or the wrapped factory's own."""

@@ -37,8 +37,9 @@ from .interfaces import (
     WebSocketClientFactory,
     WebSocketProtocol,
 )
-from .journal import shown, shownURL
+from .journal import shownURL, writeLine
 from .stream import Connector
+from .wire.masked import masked_url
 from .wire.url import without_credentials
 
 Headers: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
@@ -202,9 +203,7 @@ class WebSocketClientService(ClientService):
 
     def _failed(self, error: Exception) -> None:
         explain(error)
-        self._own.info(
-            "no conversation with {url}: {why}", url=shownURL(self.url), why=shown(str(error))
-        )
+        writeLine(self._own, "failed", url=masked_url(self.url), reason=str(error))
         self._judge(error)
 
     def _opened(self) -> None:
@@ -243,7 +242,7 @@ class WebSocketClientService(ClientService):
     def _giveUp(self) -> None:
         if self.gaveUp is None:
             return  # it was started again
-        self._own.info("no other attempt to reach {url}", url=shownURL(self.url))
+        writeLine(self._own, "given-up", url=masked_url(self.url))
         self.stopService()
 
     def _delay(self, failed: int) -> float:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.web.http import MOVED_PERMANENTLY
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
@@ -17,6 +18,7 @@ from twisted.web.server import Request, Site
 
 from .handshake.offer import Offer
 from .interfaces import Decision, WebSocketServerFactory
+from .journal import Journal, RunningReactor
 from .routes import Routes
 
 
@@ -87,9 +89,19 @@ class _Slash(Resource):
         return b""
 
 
-def siteOf(root: IResource) -> Site:
-    """A site that says nothing of itself: no tracebacks to strangers, no lines of its own."""
-    site = Site(root)
-    site.noisy = False
-    site.displayTracebacks = False
-    return site
+class PageSite(Site):
+    """A site that says nothing of itself: no tracebacks to strangers, and our log's lines."""
+
+    noisy = False
+    displayTracebacks = False
+    _log = Logger()
+
+    def __init__(self, root: IResource) -> None:
+        super().__init__(root)  # type: ignore[no-untyped-call]
+        self._journal = Journal(self._log, True, RunningReactor())
+
+    def log(self, request: Any) -> None:
+        """Twisted's own line of an access log has the whole query, and fields of any length."""
+        transport = request.channel.transport
+        holder = getattr(transport, "wrappedProtocol", None) or transport.protocol
+        self._journal.page(getattr(holder, "number", None), request)

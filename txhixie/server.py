@@ -97,8 +97,8 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(refused)
             return
         if policy.disregards(offer):
-            what = f"sent an Origin that no browser writes, which counts as none: {offer.origin!r}"
-            self.factory.journal.noticed(self.getPeer(), what, offer)
+            what = "sent an Origin that no browser writes, which counts as none"
+            self.factory.journal.noticed(self.getPeer(), what, self)
         try:
             answer = self.factory.applications.buildProtocol(offer)
         except Exception:
@@ -141,7 +141,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _misused(self, error: Unusable) -> None:
         """What the application answered cannot be done: it hears why, and so does the log."""
-        self.factory.journal.misused(self.getPeer(), str(error), self.offer)
+        self.factory.journal.misused(self, str(error))
         self._refuse(Refusal(500, "the application failed\n", logged=True))
         self._tellLost(Ended(CloseCode.ABNORMAL, str(error), "us", False))
 
@@ -224,7 +224,7 @@ class HixieServerProtocol(HixieProtocol):
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
         data = answer.write()
-        self.factory.journal.refused(self.getPeer(), answer, getattr(self, "offer", None))
+        self.factory.journal.refused(self, answer)
         self._outflow.write(data)
         self._wrote(answer.status)
         self._leave()
@@ -245,7 +245,7 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(Refusal(404, why))
             return
         if found.fault:
-            self.factory.journal.noticed(self.getPeer(), f"sent an {found.fault}")
+            self.factory.journal.noticed(self.getPeer(), f"sent an {found.fault}", self)
         self._handOver(found, protocol)
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
@@ -319,11 +319,11 @@ class HixieServerProtocol(HixieProtocol):
             self._log.failure("the application could not cancel what nobody waits for any more")
 
     def _lostOpening(self, reason: Failure) -> None:
-        self.factory.journal.unsecured(self.getPeer(), reason.value)
+        self.factory.journal.unsecured(self, reason.value)
         opening = getattr(self, "_opening", None)
         if opening is not None and (missing := opening.missing):
             what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"
-            self.factory.journal.noticed(self.getPeer(), what, self.offer)
+            self.factory.journal.noticed(self.getPeer(), what, self)
         if self._application is not None:
             super()._lostOpening(reason)
 

@@ -164,6 +164,7 @@ class HixieServerFactory(HixieFactory):
         self._disarmIfOver()
         for stop in self._tell("doStop"):
             stop()
+        super().stopFactory()
 
     def joined(self, connection: Connection) -> None:
         """See :meth:`txhixie.factory.HixieFactory.joined`. Under a Site we have no port."""

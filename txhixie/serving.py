@@ -10,7 +10,7 @@ from inspect import (
     isfunction,
     isgeneratorfunction,
 )
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -21,7 +21,7 @@ from .channel import Channel, ChannelApplication
 from .errors import ConversationEnded
 from .handshake.offer import Offer
 from .interfaces import AbruptClose, Accepted, CleanClose
-from .journal import shown, shownAddress
+from .journal import Subject, of, writeLine
 from .mailbox import HIGH_WATER
 from .serverfactory import SubprotocolChoice, chosenSubprotocol, settledChoice
 
@@ -56,11 +56,8 @@ class _ServedChannel(ChannelApplication):
             if self.ended is None:
                 self.transport.failConnection(reason="the application failed")
         elif failure.check(ConversationEnded) is not None:
-            _log.info(
-                "{peer}: the coroutine of a channel was sending when {why}",
-                peer=shownAddress(self.transport.getPeer()),
-                why=shown(str(failure.value)),
-            )
+            why = f"the coroutine of a channel was sending when {failure.value}"
+            writeLine(_log, "noticed", **of(cast(Subject, self.transport)), reason=why)
 
 
 class Conversations:

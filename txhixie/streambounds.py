@@ -21,14 +21,14 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import alsoProvides
 
 from .handshake.offer import Refusal
-from .journal import Journal
+from .journal import Journal, RunningReactor
 from .limits import Limits
 from .routes import MOST_SEGMENTS
 
 _NO_ERROR: Final = 0
 """The code that ends a stream whose answer was whole before its request (RFC 9113 section 8.1)."""
 
-_journal = Journal(Logger(), everything=False)
+_journal = Journal(Logger(), everything=False, factory=RunningReactor())
 
 
 def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..., Any]:
@@ -106,7 +106,7 @@ class StreamBounds:
             return
         from h2.exceptions import H2Error  # who has such a stream has this
 
-        _journal.refused(connection.getPeer(), refusal, None)
+        _journal.turnedAway(connection.getPeer(), refusal.status, str(refusal.body).strip())
         with suppress(H2Error):  # the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)

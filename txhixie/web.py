@@ -220,6 +220,7 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
     holder = holderOf(request.channel.transport)
     if isinstance(holder, HixieServerProtocol):
         holder.yielded()
+        protocol.number = holder.number
     protocol.dataReceived(_head(request).raw + body + rest)
 
 

@@ -78,8 +78,8 @@ def test_a_daemon_that_is_asked_to_end_loses_nothing_it_has_accepted(tmp_path: P
         daemon.terminate()
         with contextlib.suppress(ConnectionResetError):
             read_all(client)
-        line = daemon.logged("ended with")
-        received = re.search(r"(\d+) received", line)
+        line = daemon.logged("ended connection=")
+        received = re.search(r"received=(\d+)", line)
         assert received is not None
         assert daemon.process.poll() is None
         assert read_all(backend) == int(received[1]) * SIZE > 1 << 20
@@ -93,7 +93,7 @@ def test_who_asks_twice_does_not_wait_for_a_backend(tmp_path: Path) -> None:
         daemon.terminate()
         with contextlib.suppress(ConnectionResetError):
             read_all(client)
-        daemon.logged("ended with")
+        daemon.logged("ended connection=")
         daemon.terminate()
         assert daemon.ended() == -15
         with pytest.raises(ConnectionResetError):

@@ -25,8 +25,8 @@ def test_one_line_a_minute_says_how_often(log: Log) -> None:
     clock.advance(3)
     outages.failed(REFUSED)
     assert log.lines() == [
-        "backend tcp:backend:1: Connection refused",
-        "backend tcp:backend:1: Connection refused, after 2 more refused for the same reason",
+        'backend-down backend=tcp:backend:1 reason="Connection refused"',
+        'backend-down backend=tcp:backend:1 reason="Connection refused" repeated=2',
     ]
 
 
@@ -40,9 +40,9 @@ def test_another_reason_is_another_line(log: Log) -> None:
     outages.served()
     outages.served()
     assert log.lines() == [
-        "backend tcp:backend:1: Connection refused",
-        "backend tcp:backend:1: no route, after 1 more refused for the same reason",
-        "backend tcp:backend:1 answers again",
+        'backend-down backend=tcp:backend:1 reason="Connection refused"',
+        'backend-down backend=tcp:backend:1 reason="no route" repeated=1',
+        "backend-up backend=tcp:backend:1",
     ]
 
 
@@ -67,4 +67,8 @@ def test_the_client_hears_a_status_and_the_operator_why(
     assert refusal.status == status
     assert refusal.logged
     assert words not in str(refusal.body)
-    assert log.lines() == [f"backend b: {words}"]
+    assert log.lines() == [
+        f'backend-down backend=b reason="{words}"'
+        if " " in words
+        else f"backend-down backend=b reason={words}"
+    ]

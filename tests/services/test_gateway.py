@@ -107,7 +107,9 @@ async def test_binary_towards_a_backend_without_it_ends_it_all(
     await until(lambda: application.lost and applications.made[0].lost)
     assert application.lost.code == 1003  # type: ignore[union-attr]
     assert applications.made[0].messages == ["before"]
-    assert f"a binary message, and {back} has none: ended" in log.lines()
+    (line,) = [line for line in log.lines() if line.startswith("gateway ")]
+    assert line.startswith("gateway connection=1 peer=127.0.0.1:")
+    assert line.endswith(f' code=1003 reason="a binary message, and {back} has none"')
 
 
 @pytest.mark.parametrize("front", TEXT_ONLY)
@@ -429,7 +431,7 @@ async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
         await within(wire.whenOpen())
     assert refused.value.status == 502
     (line,) = log.lines()
-    assert line.startswith(f"backend ws://localhost:{port}: ")
+    assert line.startswith(f"backend-down backend=ws://localhost:{port} reason=")
     assert "secret" not in line
 
 
@@ -444,7 +446,9 @@ async def test_a_backend_that_hangs_is_a_504(net: Network, log: Log) -> None:
     with pytest.raises(Refused) as refused:
         await within(wire.whenOpen())
     assert refused.value.status == 504
-    assert log.lines() == [f"backend {url}: no answer to the handshake within 0.3 seconds"]
+    assert log.lines() == [
+        f'backend-down backend={url} reason="no answer to the handshake within 0.3 seconds"'
+    ]
 
 
 @asynchronous

@@ -97,12 +97,17 @@ async def silent(net: Network) -> int:
 BRIEF = 0.3
 
 
+def down(backend: str, reason: str) -> str:
+    """The log's line about a backend that cannot be reached."""
+    return f'backend-down backend={backend} reason="{reason}"'
+
+
 @asynchronous
 async def test_no_tcp_connection_is_a_504(net: Network, log: Log, hole: int) -> None:
     """Whatever there is behind the port lets nobody in."""
     service = GatewayService(reactor, f"ws://127.0.0.1:{hole}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
-    assert log.lines() == [f"backend ws://127.0.0.1:{hole}: no TCP connection within 0.3 seconds"]
+    assert log.lines() == [down(f"ws://127.0.0.1:{hole}", "no TCP connection within 0.3 seconds")]
 
 
 @asynchronous
@@ -112,7 +117,7 @@ async def test_no_tls_is_a_504(net: Network, log: Log) -> None:
     service = GatewayService(reactor, f"wss://localhost:{port}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
-        f"backend wss://localhost:{port}: no answer to the TLS handshake within 0.3 seconds"
+        down(f"wss://localhost:{port}", "no answer to the TLS handshake within 0.3 seconds")
     ]
 
 
@@ -123,7 +128,7 @@ async def test_no_answer_from_a_proxy_is_a_504(net: Network, log: Log) -> None:
     service = GatewayService(reactor, "ws://backend.example", proxy=proxy, connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
-        "backend ws://backend.example: no answer from the proxy within 0.3 seconds"
+        down("ws://backend.example", "no answer from the proxy within 0.3 seconds")
     ]
 
 
@@ -152,7 +157,7 @@ async def test_no_address_is_a_504(net: Network, log: Log) -> None:
     service = GatewayService(Naming(), "ws://backend.example", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
-        "backend ws://backend.example: no address for the name within 0.3 seconds"
+        down("ws://backend.example", "no address for the name within 0.3 seconds")
     ]
 
 
@@ -364,7 +369,7 @@ async def test_a_proxy_s_no_is_a_502_that_says_nothing_of_it(net: Network, log: 
         assert status_of(answer) == 502
         assert body_of(answer) == b"the backend cannot be reached\n"
         assert b"squid" not in answer
-        assert log.lines() == ["backend ws://localhost:1: the proxy refused with status 403"]
+        assert log.lines() == [down("ws://localhost:1", "the proxy refused with status 403")]
 
 
 # TLS.
@@ -423,7 +428,7 @@ async def test_a_backend_by_tls_is_who_it_should_be_and_so_are_we(
     else:
         assert await refused(net, service) == 502
         # The backend, which is one of ours, has a line as well where it is not content with us.
-        (line,) = [line for line in log.lines() if line.startswith("backend ")]
+        (line,) = [line for line in log.lines() if line.startswith("backend-down ")]
         assert "certificate" in line
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from OpenSSL.crypto import FILETYPE_PEM
@@ -47,6 +51,7 @@ from support.connection import (
     within,
 )
 from txhixie import CleanClose, HixieClientProtocol, Limits, Refused
+from txhixie.coding import LONGEST_LINE
 from txhixie.services.tcp import StreamService
 from txhixie.testing import Wire
 
@@ -341,13 +346,11 @@ async def test_a_backend_that_is_down_is_a_502_and_one_line(net: Network, log: L
             await within(wire.whenOpen())
         assert refused.value.status == 502
         assert refused.value.body == b"the backend cannot be reached\n"
-    assert log.lines() == [f"backend {where}: Connection refused"]
+    assert log.lines() == [f'backend-down backend={where} reason="Connection refused"']
     again: Any = Backends(net)
     listening = reactor.listenTCP(port, again, interface="127.0.0.1")
     _, application = await met(net, place)
-    assert log.lines()[1:] == [
-        f"backend {where} answers again, after 2 more refused for the same reason"
-    ]
+    assert log.lines()[1:] == [f"backend-up backend={where} repeated=2"]
     application.transport.abortConnection()
     await until(lambda: again.made[0].ended)
     await listening.stopListening()
@@ -375,7 +378,9 @@ def test_a_backend_that_hangs_is_a_504_in_its_time(log: Log) -> None:
     assert status_of(answer) == 504
     assert body_of(answer) == b"the backend did not answer in time\n"
     assert connector.stoppedConnecting
-    assert log.lines() == ["backend tcp:backend:1: no TCP connection within 7 seconds"]
+    assert log.lines() == [
+        'backend-down backend=tcp:backend:1 reason="no TCP connection within 7 seconds"'
+    ]
     end.lose()
     assert not clock.getDelayedCalls()
 
@@ -570,17 +575,78 @@ async def test_a_message_that_is_no_stream_closes_the_client(
 
 
 @asynchronous
-async def test_a_stream_that_is_no_text_closes_the_client_too(net: Network, log: Log) -> None:
-    """The backend is at fault, and the log says so."""
+async def test_a_byte_that_is_not_utf_8_ends_no_console(net: Network, log: Log) -> None:
+    """A degree sign of Latin-1: the log says once which client, route and backend it was."""
     backends = Backends(net)
-    place = await served(net, backends, coding="lines")
+    place = await served(net, backends, coding="lines", route="/serial")
     _, application = await met(net, place)
     backend = await backends.one()
-    backend.send(b"fine\n\xe4\n")
+    backend.send(b"fine\n21 \xb0C\n" + "22 °C\n".encode() + b"23 \xb0C\n")
+    await until(lambda: len(application.messages) == 4)
+    assert application.messages == ["fine", "21 \ufffdC", "22 °C", "23 \ufffdC"]
+    (line,) = log.lines()
+    assert line.startswith("gateway connection=1 peer=127.0.0.1:")
+    assert " target=/demo route=/serial backend=tcp:127.0.0.1:" in line
+    assert line.endswith(' reason="bytes of the backend that are not UTF-8 became U+FFFD"')
+
+
+@asynchronous
+async def test_a_line_without_end_closes_the_client_and_the_log_says_whose(
+    net: Network, log: Log
+) -> None:
+    backends = Backends(net)
+    place = await served(net, backends, coding="lines", route="/serial")
+    _, application = await met(net, place)
+    (await backends.one()).send(b"x" * (LONGEST_LINE + 1))
     await until(lambda: application.lost)
     assert application.lost.code == 1014  # type: ignore[union-attr]
-    assert "a backend's stream cannot stand in messages: a line that is not UTF-8" in log.lines()
-    await until(lambda: backend.reason)
+    line = next(line for line in log.lines() if line.startswith("gateway "))
+    assert " route=/serial backend=tcp:" in line
+    assert f' code=1014 reason="data of the backend: a line of more than {LONGEST_LINE} ' in line
+
+
+@contextmanager
+def console() -> Iterator[int]:
+    """The port of a real interactive Python that speaks Latin-1, as an old console does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-q", "-i", "-u", "-c", "import sys; sys.ps1 = 'Prêt> '"]
+        processes: list[subprocess.Popen[bytes]] = []
+
+        def accept() -> None:
+            peer, _ = server.accept()
+            with peer:
+                environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+                fd = peer.fileno()
+                processes.append(
+                    subprocess.Popen(command, stdin=fd, stdout=fd, stderr=fd, env=environment)
+                )
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            thread.join()
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+@asynchronous
+async def test_a_prompt_without_an_end_of_line_arrives(net: Network, log: Log) -> None:
+    """Of a real console, whose prompt is UTF-8 and whose output is not."""
+    with console() as port:
+        service = StreamService(reactor, f"tcp:127.0.0.1:{port}", coding="text")
+        wire, application = await met(net, await net.serve(service))
+
+        def said() -> str:
+            return "".join(cast("list[str]", application.messages))
+
+        await until(lambda: said().endswith("Prêt> "))
+        application.transport.sendTextMessage("print('21 ' + chr(176) + 'C')\n")
+        await until(lambda: said().endswith("21 \ufffdC\nPrêt> "))
+        assert len([line for line in log.lines() if line.startswith("gateway ")]) == 1
+        wire.abortConnection()
 
 
 # Slow sides.

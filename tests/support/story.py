@@ -209,6 +209,7 @@ def _loose(line: str) -> str:
     pattern = re.escape(" ".join(line.split()))
     pattern = pattern.replace(re.escape("..."), ".*").replace(r"\ ", r"\s+")
     pattern = re.sub(r"(127\\\.0\\\.0\\\.1):\d{5}\b", r"\1:\\d+", pattern)
+    pattern = re.sub(r"\bseconds=\d+\\\.\d", r"seconds=[\\d.]+", pattern)
     return re.sub(r"\d+\\\.\d(\\s\+s\b)", r"[\\d.]+\1", pattern)
 
 

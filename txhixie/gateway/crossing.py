@@ -131,6 +131,14 @@ class Crossing:
         self._timer = None
         self.pair.late()
 
+    def log(self, why: str, code: int | None = None) -> None:
+        """
+        Write a line about this client and its backend.
+
+        :param code: what the conversation is closed with for that; ``None`` if it goes on.
+        """
+        self.crossings.log(getattr(self, "transport", None), why, code)
+
     def abort(self) -> None:
         """End the connection to the backend at once."""
         self._backend.abort()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from ..handshake.offer import Refusal
-from ..interfaces import Decision
-from ..journal import shownAddress
+from ..interfaces import Decision, WebSocketTransport
+from ..journal import Subject, of, shownAddress, whyStalled, writeLine
 from ..limits import Limits
 from ..progress import unwatch, watch
+from ..wire.masked import masked_url
 from .crossing import Backend, Crossing
 from .outage import Outages
 
@@ -33,19 +34,25 @@ class Crossings:
     _log = Logger()
 
     def __init__(
-        self, backend: str, clock: IReactorTime, connectTimeout: float, limits: Limits
+        self,
+        backend: str,
+        clock: IReactorTime,
+        connectTimeout: float,
+        limits: Limits,
+        route: str | None = None,
     ) -> None:
         """
         :param backend: what the operator calls it, without credentials.
         :param connectTimeout: seconds until a backend that does not answer is given up.
         :param limits: how long the end of a connection may take.
+        :param route: what leads to the service, for the log.
         """
         self.limits = limits
         self.clock = clock
         self.connections: set[Stream] = set()
         self._connectTimeout = connectTimeout
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
-        self._backend = backend
+        self._named: dict[str, str | None] = {"route": route, "backend": masked_url(backend)}
         self._outages = Outages(backend, clock)
         self._standing: set[Crossing] = set()
         self._waiting: list[Deferred[None]] = []
@@ -90,14 +97,9 @@ class Crossings:
 
     def stalled(self, connection: Stream, waiting: int) -> None:
         """See :class:`txhixie.progress.Group`."""
-        self._log.info(
-            "backend {backend} at {peer} stalled: no data acknowledged for {seconds:g} s, "
-            "{waiting} bytes unsent or unacknowledged (Limits.stall_timeout)",
-            backend=self._backend,
-            peer=shownAddress(connection.transport.getPeer()),
-            seconds=self.limits.stall_timeout,
-            waiting=waiting,
-        )
+        reason = whyStalled(self.limits.stall_timeout)
+        peer = shownAddress(connection.transport.getPeer())
+        writeLine(self._log, "stalled", **self._named, peer=peer, reason=reason, waiting=waiting)
         connection.abort()
 
     # What crossings tell.
@@ -119,6 +121,19 @@ class Crossings:
         """Its backend has gone."""
         self._standing.discard(crossing)
         self._tellIfNone()
+
+    def log(self, client: WebSocketTransport | None, why: str, code: int | None) -> None:
+        """
+        Write a line about one client and the backend.
+
+        :param client: its connection, once it is let in.
+        :param code: what its conversation is closed with; ``None`` if it goes on.
+        """
+        # Under HTTP/2, say, whose connection is no HixieProtocol, a client has no number.
+        known = {} if client is None else of(cast(Subject, client))
+        writeLine(
+            self._log, "gateway", LogLevel.warn, **known, **self._named, code=code, reason=why
+        )
 
     def _tellIfNone(self) -> None:
         if not self._standing:

@@ -6,16 +6,17 @@ second: the log says it once, counts, and says how often it was when there is so
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet import error as failures
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from ..errors import HixieError, LateAnswer
 from ..handshake.offer import Refusal
-from ..journal import shown
+from ..journal import writeLine
 from ..stage import systemWords
+from ..wire.masked import masked_url
 
 _REPEAT: Final = 60.0
 """Seconds after which a line may be said again: often enough for an operator who has just begun to
@@ -56,9 +57,7 @@ class Outages:
     def served(self) -> None:
         """A client could be served: the outage, if there was one, is over."""
         if self._why is not None:
-            self._log.info(
-                "backend {backend} answers again{more}", backend=self._backend, more=self._more()
-            )
+            self._write(LogLevel.info, "backend-up")
             self._why = None
 
     def _note(self, why: str) -> None:
@@ -66,17 +65,17 @@ class Outages:
         if why == self._why and now - self._said < _REPEAT:
             self._unsaid += 1
             return
-        self._log.warn(
-            "backend {backend}: {why}{more}", backend=self._backend, why=why, more=self._more()
-        )
+        self._write(LogLevel.warn, "backend-down", why)
         self._why, self._said = why, now
 
-    def _more(self) -> str:
+    def _write(self, level: Any, event: str, why: str | None = None) -> None:
+        """A line, with how many clients more were refused for the reason of the last."""
         count, self._unsaid = self._unsaid, 0
-        return f", after {count} more refused for the same reason" if count else ""
+        backend = masked_url(self._backend)
+        writeLine(self._log, event, level, backend=backend, reason=why, repeated=count or None)
 
 
 def _words(error: Exception) -> str:
     """Ours, or the operating system's, or else Twisted's."""
     words = str(error) if isinstance(error, HixieError) else systemWords(error) or str(error)
-    return shown(words or type(error).__name__)
+    return words or type(error).__name__

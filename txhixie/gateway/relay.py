@@ -12,7 +12,6 @@ from typing import Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -43,8 +42,6 @@ class Relay:
 
     :ivar transport: the backend's.
     """
-
-    _log = Logger()
 
     stage = "handshake"
     transport: WebSocketTransport
@@ -168,7 +165,7 @@ class Relay:
                 self._refuseBinary(transport.offer.dialect)
 
     def _refuseBinary(self, dialect: str) -> None:
-        self._log.info("a binary message, and {dialect} has none: ended", dialect=dialect)
+        self._crossing.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED)
         self._crossing.pair.backend_ended(Close(CloseCode.UNSUPPORTED, "no binary is carried here"))
 
     # What the machine asks.

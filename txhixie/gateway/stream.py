@@ -21,11 +21,10 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from ..coding import Coding
+from ..coding import Known
 from ..errors import FrameError, NotOpen, PeerLeft
 from ..handshake.offer import Agreement
 from ..keepalive import leaveToKernel
@@ -46,15 +45,13 @@ class Stream(Protocol):
     the backend does not read.
     """
 
-    _log = Logger()
-
     ping = None
     transport: Any
 
     def __init__(
         self,
         endpoint: IStreamClientEndpoint,
-        coding: Coding,
+        coding: Known,
         subprotocol: str | None,
         limits: Limits,
     ) -> None:
@@ -68,6 +65,7 @@ class Stream(Protocol):
         self._kept: list[str | bytes] | None = []  # while the client's conversation is not open
         self._closing = False
         self._ended = False
+        self._toldReplaced = False
 
     # Reaching it.
 
@@ -151,15 +149,23 @@ class Stream(Protocol):
         orderly = isinstance(reason.value, ConnectionDone)
         self._crossing.backendLost(Close(CloseCode.NORMAL) if orderly else BACKEND_GONE)
 
+    def _tellReplaced(self) -> None:
+        """Once: a console that speaks Latin-1 says so with every word."""
+        self._toldReplaced = True
+        self._crossing.log("bytes of the backend that are not UTF-8 became U+FFFD")
+
     def _encoded(self, encode: Callable[P, list[M]], *args: P.args, **kw: P.kwargs) -> list[M]:
         """The messages, or none and the end of it all."""
         try:
-            return encode(*args, **kw)
+            messages = encode(*args, **kw)
         except FrameError as error:
-            self._log.warn("a backend's stream cannot stand in messages: {error}", error=error)
+            self._crossing.log(f"data of the backend: {error}", CloseCode.BAD_GATEWAY)
             self._crossing.pair.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
             self.abort()
             return []
+        if self._coding.replaced and not self._toldReplaced:
+            self._tellReplaced()
+        return messages
 
     def _pass(self, messages: list[str | bytes]) -> None:
         if self._kept is not None:

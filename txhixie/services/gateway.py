@@ -56,6 +56,7 @@ class GatewayService:
         alpn: Sequence[str] = (),
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
+        route: str | None = None,
     ) -> None:
         """
         :param reactor: whose resolver, sockets and clock are used.
@@ -76,6 +77,7 @@ class GatewayService:
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
         :param alpn: protocols to offer the backend by ALPN (RFC 7301); by default none.
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
+        :param route: what leads here, for the log.
         :raises ValueError: "expected ..." for what cannot be meant.
         """
         self._reactor = reactor
@@ -109,7 +111,7 @@ class GatewayService:
         self._hasCredentials = parsed.credentials is not None
         WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
         backend = parsed.location.removesuffix(parsed.resource)
-        self.crossings = Crossings(backend, reactor, connectTimeout, limits)
+        self.crossings = Crossings(backend, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when the backend has agreed."""
@@ -262,6 +264,7 @@ def buildGateway(
         alpn=options.get("alpn", ()),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
+        route=str(context.route),
     )
 
 

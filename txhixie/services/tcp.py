@@ -52,6 +52,7 @@ def buildStream(
         subprotocol=options.get("answer", context.route.subprotocol),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
+        route=str(context.route),
     )
 
 
@@ -71,6 +72,7 @@ class StreamService:
         subprotocol: str | None = None,
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
+        route: str | None = None,
     ) -> None:
         """
         :param reactor: whose sockets and clock are used.
@@ -82,6 +84,7 @@ class StreamService:
         :param subprotocol: what to answer to clients that offer it: that of the stream itself, such
             as ``mqtt``.
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
+        :param route: what leads here, for the log.
         :raises ValueError: "expected ..." for what is no such string, or no coding.
         """
         if coding is not None and coding not in CODINGS:
@@ -90,7 +93,7 @@ class StreamService:
         self._limits = limits
         self._coding = coding
         self._subprotocol = subprotocol
-        self.crossings = Crossings(description, reactor, connectTimeout, limits)
+        self.crossings = Crossings(description, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when that is done."""

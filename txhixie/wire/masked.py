@@ -1,7 +1,7 @@
-"""A head as a person may see it: escaped, and without what is nobody else's business.
+"""Heads, URLs and subprotocols without their credentials, for logs, traces and reports.
 
-What a field holds is hidden by the field's name; in an address, by the name of the parameter. So a
-head can be put into a report.
+The value of a field is hidden by the field's name. Of a URL's query only the names of its
+parameters are shown: a page cannot set a field, and puts its token there under any name.
 """
 
 from __future__ import annotations
@@ -18,12 +18,22 @@ name with ``.*`` around these words takes quadratic time for a name of many of t
 """
 
 _SECRET_PARAMETER: Final = re.compile(
-    r"([?&;](?:[\w.-]*(?:token|secret|password|passwd|session|signature|api_?key)|auth|key|sig)=)"
-    r"[^&;#\s]+",
+    r"([&;](?:[\w.-]*(?:token|secret|password|passwd|session(?:_?id)?|signature|api_?key)|auth|key|sig)=)"
+    r"[^&;#?/,\s]+",
     re.IGNORECASE,
 )
+"""A parameter outside of a query: of a path's segment (``/a;jsessionid=...``), say."""
+
+_PARAMETER: Final = re.compile(r"[\w.\[\]-]{1,32}", re.ASCII)
+_QUERY: Final = re.compile(r"\?([^\s#\"<>]+)")
+_FRAGMENT: Final = re.compile(r"(?<=\S)#[^\s\"<>]*")
+_USER: Final = re.compile(r"(?<=://)[^/?#\s@]*@")
 _BEARER: Final = re.compile(r"((?:bearer|authorization)\.)[^,\s]+", re.IGNORECASE)
 """A credential among subprotocols, where a page can put one: Kubernetes wants it there."""
+_RANDOM: Final = re.compile(
+    r"(?=[^,\s]*[0-9])(?=[^,\s]*[A-Z])(?=[^,\s]*[a-z])[\w.~+/=-]{32,}", re.ASCII
+)
+"""A subprotocol that nobody has registered: a token by itself, such as a JWT."""
 
 
 def masked_lines(head: bytes) -> Iterator[str]:
@@ -37,8 +47,45 @@ def masked_lines(head: bytes) -> Iterator[str]:
     yield ""
 
 
+def masked_url(url: str) -> str:
+    """
+    A URL or a request's target, without the values of its query, its user and its fragment.
+
+    :param url: of any shape, as a peer may have sent it.
+    """
+    place, mark, query = url.partition("?")
+    place = _SECRET_PARAMETER.sub(r"\1...", _USER.sub("***@", _FRAGMENT.sub("", place)))
+    return place + (mark + masked_query(query) if query else "")
+
+
+def masked_query(query: str) -> str:
+    """
+    A query, without the values of its parameters.
+
+    A part without a value is hidden whole, and so is one with an unusual name: it may be a token by
+    itself, such as base64 with ``=`` at its end.
+    """
+    return "&".join(map(_masked_parameter, query.partition("#")[0].split("&")))
+
+
+def _masked_parameter(part: str) -> str:
+    name, _, value = part.partition("=")
+    return f"{name}=..." if value.strip("=") and _PARAMETER.fullmatch(name) else "..."
+
+
+def masked_subprotocol(name: str) -> str:
+    """A subprotocol, unless it is a credential."""
+    masked = _BEARER.sub(r"\1...", name)
+    return "..." if _RANDOM.fullmatch(masked) else masked
+
+
 def _masked(line: str) -> str:
-    name, colon, _ = line.partition(":")
-    if colon and _SECRET_FIELD.search(name.strip().lower()):
+    name, colon, value = line.partition(":")
+    field = name.strip().lower()
+    if colon and _SECRET_FIELD.search(field):
         return f"{name}: ..."
+    if colon and field in ("sec-websocket-protocol", "websocket-protocol"):
+        members = (masked_subprotocol(member.strip()) for member in value.split(","))
+        return f"{name}: {', '.join(members)}"
+    line = _QUERY.sub(lambda found: f"?{masked_query(found[1])}", _USER.sub("***@", line))
     return _BEARER.sub(r"\1...", _SECRET_PARAMETER.sub(r"\1...", line))

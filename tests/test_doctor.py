@@ -9,11 +9,13 @@ import shlex
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 
 from support.certificates import Authority, authority, stranger
 from support.command import (
@@ -99,7 +101,7 @@ def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
         url = f"wss://127.0.0.1:{port}/"
         trusted = os.fspath(tmp_path / "authority.pem")
         said = report("--cacert", trusted, "--proxy", proxy.url_with_credentials, url)
-    assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok"})
+    assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok", "alpn": "ok"})
     through = f"http://localhost:{proxy.port} lets us through to 127.0.0.1, port {port}, "
     assert said.stages["proxy"][1].startswith(through)
     words = said.stages["tls"][1]
@@ -252,6 +254,77 @@ def test_insecure_it_goes_on(tmp_path: Path) -> None:
     assert said.status == 0
     assert "not asked who it is" in said.stages["tls"][1]
     assert "expired on " in said.stages["tls"][1]
+
+
+def negotiates(directory: Path, refuses: bool) -> Callable[[socket.socket], SSL.Connection]:
+    """
+    Shake hands by TLS as a server that has an opinion on ALPN.
+
+    :param refuses: whether it refuses who offers some, or closes on who offers none.
+    """
+    pem = directory / "server.pem"
+    pem.write_bytes(authority().pem_for("127.0.0.1"))
+    (directory / "authority.pem").write_bytes(authority().pem)
+
+    def select(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        if refuses:
+            raise SSL.Error("no protocol")
+        return offered[0]
+
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_privatekey_file(os.fspath(pem))
+    context.use_certificate_file(os.fspath(pem))
+    context.set_alpn_select_callback(select)
+
+    def shake(peer: socket.socket) -> SSL.Connection:
+        peer.settimeout(None)
+        secure = SSL.Connection(context, peer)
+        secure.set_accept_state()
+        secure.do_handshake()
+        if not refuses and not secure.get_alpn_proto_negotiated():
+            raise OSError("no ALPN")
+        return secure
+
+    return shake
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+@pytest.mark.parametrize("offers", [True, False])
+def test_a_server_with_an_opinion_on_alpn(tmp_path: Path, refuses: bool, offers: bool) -> None:
+    """Twisted 26.10 refuses who offers some, unless a factory names what it speaks."""
+    shake = negotiates(tmp_path, refuses)
+
+    def script(peer: socket.socket) -> None:
+        with suppress(SSL.Error):
+            secure: Any = shake(peer)
+            accept(secure)
+            while (frame := read_frame(secure))[0] != 8:
+                secure.sendall(bytes([0x8A, len(frame[1])]) + frame[1])
+            secure.sendall(b"\x88\x02\x03\xe8")
+            secure.shutdown()
+
+    with serving(script) as port:
+        trusted = ["--cacert", os.fspath(tmp_path / "authority.pem")]
+        url = f"wss://127.0.0.1:{port}/"
+        said = report(*trusted, *(["--alpn", "http/1.1"] if offers else []), url)
+    assert said.marks.get("rfc6455", "NO") == ("NO" if offers == refuses else "ok")
+    assert (said.status == 0) == (offers != refuses)
+    mark, words = said.stages["alpn"]
+    what = "no ALPN" if offers else "ALPN http/1.1"
+    if offers == refuses:
+        assert mark == "ok"
+        assert words.startswith(f"a client that offers {what} is answered, ")
+    else:
+        assert mark == "NO"
+        assert words.startswith(f"a client that offers {what} is refused: ")
+    assert said.advice[0].startswith(
+        {
+            (True, True): "The server refuses what is offered by ALPN: leave --alpn out.",
+            (True, False): "Browsers and curl offer ALPN and are refused: have the server agree on",
+            (False, True): "Clients that offer no ALPN are refused",
+            (False, False): "The server serves only clients that offer ALPN: --alpn http/1.1",
+        }[refuses, offers]
+    )
 
 
 def test_what_speaks_no_TLS(url: str) -> None:

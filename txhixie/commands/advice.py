@@ -20,9 +20,11 @@ from ..errors import (
 )
 from .chain import SOON, Link
 from .destination import Destination
-from .examination import Examination, Finding
+from .examination import ALPN, Examination, Finding
 
 _NAMES: Final = tuple(dialect.name for dialect in DIALECTS)
+
+_NO_ANSWER: Final = (TLSFailed, PeerLeft, LateAnswer)
 
 _REFUSALS: Final = {
     200: "An ordinary page is what it answers: whoever stands before the server does not pass the"
@@ -43,6 +45,10 @@ def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterato
     stages = {finding.stage: finding for finding in findings}
     broken = [each for each in findings if each.works is False and each.stage not in _NAMES]
     asked = stages.get(examination.dialect)
+    alpn = stages.get("alpn")
+    if alpn is not None and (asked is None or isinstance(asked.error, _NO_ANSWER)):
+        yield _wanted_alpn(examination.destination)  # it is answered, so that is what was missing
+        return
     for finding in broken:
         yield from _way_advice(examination.destination, finding)
     if asked is not None and not asked.works:
@@ -55,6 +61,21 @@ def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterato
         yield f"It works: txhixie connect{dialect}{destination.options} {destination.shown}"
 
 
+def _wanted_alpn(destination: Destination) -> str:
+    if destination.alpn:
+        return "The server refuses what is offered by ALPN: leave --alpn out."
+    return f"The server serves only clients that offer ALPN: --alpn {ALPN[0]}"
+
+
+def _alpn_advice(destination: Destination) -> str:
+    if destination.alpn:
+        return "Clients that offer no ALPN are refused, as most programs that are no browsers are."
+    return (
+        f"Browsers and curl offer ALPN and are refused: have the server agree on {ALPN[0]}. With"
+        " Twisted 26.10, its factory is to be an IProtocolNegotiationFactory."
+    )
+
+
 def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
     error = finding.error
     if finding.stage == "lookup":
@@ -65,6 +86,8 @@ def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
         yield _proxy_advice(destination, error)
     elif finding.stage == "tls":
         yield _tls_advice(destination, finding)
+    elif finding.stage == "alpn":
+        yield _alpn_advice(destination)
     elif finding.stage == "round trip":
         yield (
             "Pings go unanswered: whoever keeps the connection alive by them will take this server"

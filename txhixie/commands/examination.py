@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
@@ -18,7 +18,17 @@ from twisted.internet.protocol import Factory, Protocol
 from ..channel import Channel
 from ..connection import Connection
 from ..dialects import DIALECTS, named
-from ..errors import CannotCarry, HixieError, LateAnswer, NameNotFound, TLSFailed
+from ..errors import (
+    CannotCarry,
+    CertificateExpired,
+    CertificateForAnotherHost,
+    HixieError,
+    LateAnswer,
+    NameNotFound,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+)
 from ..hostname import NamedHostEndpoint, lookUp
 from ..httpconnect import proxyEndpoint
 from ..stage import bounded
@@ -26,14 +36,19 @@ from .chain import Link, chain_of
 from .destination import Destination
 from .status import line_of
 
-_MOST_ADDRESSES = 4
+_MOST_ADDRESSES: Final = 4
+ALPN: Final = ("http/1.1",)
+"""What browsers offer for ``wss:``."""
+CERTIFICATE_ERRORS: Final = (CertificateExpired, CertificateForAnotherHost, UnknownIssuer)
+"""With these it is not ALPN that is to blame."""
 
 
 class Finding(NamedTuple):
     """
     What was found at one stage.
 
-    :ivar stage: its name: ``lookup``, ``tcp``, ``proxy``, ``tls``, a dialect's, ``round trip``.
+    :ivar stage: its name: ``lookup``, ``tcp``, ``proxy``, ``tls``, a dialect's, ``alpn``,
+        ``round trip``.
     :ivar works: ``None`` if it was not tried.
     :ivar lines: what is to be said, one line or more.
     :ivar error: what went wrong.
@@ -77,9 +92,16 @@ class Examination:
             if finding is not None:
                 yield finding
                 if not finding.works:
+                    async for another in self._otherwise(finding):
+                        yield another
                     return
+        asked = None
         for row in DIALECTS:
-            yield await self._converse(row.name)
+            finding = await self._converse(row.name)
+            asked = finding if row.name == self.dialect else asked
+            yield finding
+        async for another in self._otherwise(asked):
+            yield another
         if self._roundTrip is not None:
             yield self._roundTrip
 
@@ -176,6 +198,35 @@ class Examination:
         """Connect, and go."""
         connecting = endpoint.connect(cast(Any, Factory.forProtocol(_Look)))
         return cast(_Look, await cast("Deferred[Any]", connecting))
+
+    async def _otherwise(self, asked: Finding | None) -> AsyncIterator[Finding]:
+        """
+        Once more with ALPN, or without it where it was asked for: browsers and curl offer it, we
+        do not, and a server may refuse the ones or the others.
+
+        :param asked: what was found without, or with it.
+        """
+        if asked is None or asked.stage not in ("tls", self.dialect):
+            return
+        if not self.destination.parsed.secure or isinstance(asked.error, CERTIFICATE_ERRORS):
+            return
+        what = "no ALPN" if self.destination.alpn else f"ALPN {ALPN[0]}"
+        way = replace(self._way, alpn=() if self.destination.alpn else ALPN)
+        watch = self._watch()
+        try:
+            channel = await Connection(self.destination.endpoint(way, self.dialect))
+        except (TLSFailed, PeerLeft, LateAnswer) as error:
+            if asked.works:
+                line = f"a client that offers {what} is refused: {line_of(error)}"
+                yield Finding("alpn", False, (line,), error)
+            return
+        except (CannotCarry, ValueError):
+            return
+        except HixieError:
+            pass  # TLS is through, and an answer has come
+        else:
+            await channel.close()
+        yield Finding("alpn", True, (f"a client that offers {what} is answered{watch()}",))
 
     # The conversation.
 

@@ -110,12 +110,22 @@ async def test_who_speaks_TLS_to_a_clear_port_is_told_at_once(net: Network, log:
     await until(lambda: not clear.factory.connections)
 
 
-@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
+def client_hello() -> bytes:
+    """What a client of TLS says first."""
+    client = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    client.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        client.do_handshake()
+    return client.bio_read(2**15)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01", client_hello()], ids=["", "part", "hello"])
 @asynchronous
 async def test_who_does_not_finish_the_TLS_handshake_is_left(
     said: bytes, net: Network, log: Log
 ) -> None:
-    limits = Limits(open_timeout=0.1, close_timeout=0.1, drain_timeout=0.2)
+    """At once, when the time is up: no answer could be read."""
+    limits = Limits(open_timeout=0.2, close_timeout=60, drain_timeout=60)
     place = await net.serve(Applications(), "tls", limits=limits)
     raw = await net.raw(Place("tcp", place.listening, "", place.factory))
     if said:
@@ -123,6 +133,16 @@ async def test_who_does_not_finish_the_TLS_handshake_is_left(
     await until(lambda: place.factory.connections)
     await until(lambda: raw.reason is not None)
     await until(lambda: not place.factory.connections)
+    [line] = log.lines()
+    assert line.endswith(" did not finish the TLS handshake within 0.2 s (Limits.open_timeout)")
+
+
+@asynchronous
+async def test_who_finishes_it_and_asks_for_nothing_gets_a_408(net: Network, log: Log) -> None:
+    limits = Limits(open_timeout=0.5, close_timeout=0.1)
+    raw = await net.raw(await net.serve(Applications(), "tls", limits=limits))
+    await until(lambda: raw.reason is not None)
+    assert raw.data.startswith(b"HTTP/1.1 408 ")
 
 
 @asynchronous

@@ -327,8 +327,20 @@ class HixieServerProtocol(HixieProtocol):
         if self._application is not None:
             super()._lostOpening(reason)
 
+    def _isBelowTLS(self) -> bool:
+        """Whether the TLS handshake is not through: the client's Finished has not come."""
+        handle = self.transport.getHandle() if self._cameByTLS() else None
+        finished = getattr(handle, "get_peer_finished", None)
+        return finished is not None and finished() is None
+
     def _lateOpening(self) -> None:
-        if self._receive == self._receiveHead:
+        if self._receive == self._receiveHead and self._isBelowTLS():
+            # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
+            seconds = self.factory.limits.open_timeout
+            what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
+            self.factory.journal.noticed(self.getPeer(), what)
+            self.abortConnection()
+        elif self._receive == self._receiveHead:
             self._refuse(Refusal(408, "the request did not come in time\n"))
         elif self._decision is not None:
             self._refuse(Refusal(503, "the application did not answer in time\n"))

@@ -345,6 +345,18 @@ def test_what_was_offered_and_not_agreed_is_in_the_log(dialect: str, log: Log) -
     end.done()
 
 
+def test_hixie_76_may_have_the_field_of_hixie_75(log: Log) -> None:
+    """Ruby's websocket writes that, and looks for the other in the answer."""
+    end = ServerEnd(echoing("b"))
+    end.receive(whole_request("hixie-76", "WebSocket-Protocol: a,b"))
+    assert b"\r\nSec-WebSocket-Protocol: a,b\r\n" in end.wire.taken()
+    end.done()
+    both = whole_request("hixie-76", "WebSocket-Protocol: x", "Sec-WebSocket-Protocol: y")
+    found = serve([both]).found
+    assert isinstance(found, Offer)
+    assert found.subprotocols == ("y",)
+
+
 # What else the log tells.
 
 NOTICED = "noticed connection=1 peer=192.0.2.1:54321"

@@ -185,9 +185,15 @@ def read_all(peer: socket.socket) -> bytes:
     return data
 
 
-def shake_hands(peer: socket.socket, dialect: str, target: str, apart: bool = False) -> bytes:
+def shake_hands(
+    peer: socket.socket,
+    dialect: str,
+    target: str,
+    apart: bool = False,
+    origin: str = "https://localhost",
+) -> bytes:
     """Open; answer the head. Where the eight bytes come apart, they wait for it, as some did."""
-    which = {"target": target, "host": "localhost", "origin": "https://localhost"}
+    which = {"target": target, "host": "localhost", "origin": origin}
     peer.sendall(request(dialect, **which) if apart else whole_request(dialect, **which))
     head = read_until(peer, b"\r\n\r\n")
     assert status_of(head) == 101, head

@@ -7,8 +7,11 @@ our close only when the connection ends. Text that is not UTF-8 reaches it as an
 
 from __future__ import annotations
 
+import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -16,8 +19,10 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 
 from peers.browsing import Browse
+from peers.front import running
 from peers.peer import onReactor
 from peers.recorder import serving
+from support.daemon import free_port, program
 from txhixie import AbruptClose, CannotCarry, Limits
 
 MESSAGES = [
@@ -104,6 +109,84 @@ async def test_a_subprotocol_is_agreed_with_a_browser(browse: Browse) -> None:
         assert agreement.subprotocol == "sample"
         assert application.transport.offer.dialect == "hixie-76"
         assert application.transport.offer.target == "/a/b?x=1"
+        assert seen["events"] == ["open", "close"]
+
+
+class Bytes(socketserver.BaseRequestHandler):
+    """A backend that sends every byte back."""
+
+    def handle(self) -> None:
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+@contextmanager
+def lists(directory: Path) -> Iterator[int]:
+    """A daemon with a service of each kind; its port."""
+    port = free_port()
+    options = ["--port", f"tcp:{port}:interface=127.0.0.1", "--serve", "/echo=echo"]
+    options += ["--serve", f"/ws=ws://127.0.0.1:{port}/echo"]
+    options += ["--serve", f"/ws76=ws://127.0.0.1:{port}/echo dialect=hixie-76"]
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Bytes) as backend:
+        backend.daemon_threads = True
+        threading.Thread(target=backend.serve_forever, daemon=True).start()
+        address = f"tcp:127.0.0.1:{backend.server_address[1]}"
+        options += ["--serve", f"/tcp={address}", "--serve", f"/mqtt={address} answer=mqtt"]
+        command = [program("twistd"), "-n", "--pidfile=", "hixie", *options]
+        try:
+            with running(command, [port], directory):
+                yield port
+        finally:
+            backend.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "offered"),
+    [
+        ("/echo", ["v10.stomp", "v11.stomp"]),
+        ("/ws", ["v10.stomp", "v11.stomp"]),
+        ("/ws", ["x"]),
+        ("/ws76", ["v10.stomp", "v11.stomp", "v12.stomp"]),
+        ("/tcp", ["binary", "base64"]),
+        ("/tcp", ["base64", "other"]),
+        ("/mqtt", ["mqttv3.1", "mqtt"]),
+    ],
+)
+def test_a_list_of_subprotocols_is_agreed_with_every_service(
+    path: str, offered: list[str], browse: Browse, tmp_path: Path
+) -> None:
+    """The browser compares the answer with the whole list, and hangs up at anything else."""
+    with lists(tmp_path) as port:
+        seen = browse(
+            "websocket.js",
+            origin=f"http://127.0.0.1:{port}",
+            url=f"ws://127.0.0.1:{port}{path}",
+            subprotocol=offered,
+            messages=["aGVsbG8="],
+            close="page",
+        )
+    assert seen["events"] == ["open", "message", "close"]
+    assert seen["messages"] == ["aGVsbG8="]
+
+
+@onReactor
+async def test_a_list_of_subprotocols_is_agreed_with_an_application(browse: Browse) -> None:
+    """Which knows the member."""
+    async with serving(subprotocols=("v11.stomp",)) as server:
+        browsing = deferToThread(
+            browse,
+            "websocket.js",
+            origin=f"http://127.0.0.1:{server.port}",
+            url=server.url(),
+            subprotocol=["v10.stomp", "v11.stomp"],
+            messages=[],
+            close="page",
+        )
+        application = await server.applications.opened()
+        seen = await browsing
+        agreement = application.transport.agreement
+        assert agreement is not None
+        assert agreement.subprotocol == "v11.stomp"
         assert seen["events"] == ["open", "close"]
 
 

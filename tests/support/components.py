@@ -146,6 +146,25 @@ def ws_library() -> Path:
     return _of_npm("ws")
 
 
+def ws04_library() -> Path:
+    """The ws of 2012, beside today's of the same name."""
+    return directory(
+        "ws04",
+        places=[COMPONENTS / "ws04" / "node_modules" / "ws"],
+        files=["package.json"],
+        get="tests/peers/install (npm: ws 0.4.32)",
+    )
+
+
+def ruby_with_websocket() -> Path:
+    """A Ruby with the library whose client and server speak hixie-75."""
+    return program(
+        "ruby",
+        get="tests/peers/install (Debian: ruby, ruby-websocket)",
+        accept=lambda path: prints(path, "-r", "websocket", "-e", "print 1") == "1",
+    )
+
+
 def websocket_driver() -> Path:
     return _of_npm("websocket-driver")
 
@@ -218,6 +237,28 @@ def haproxy() -> Path:
 
 def nginx() -> Path:
     return program("nginx", get="tests/peers/install (Debian: nginx)")
+
+
+def apache() -> Path:
+    return program("apache2", get="tests/peers/install (Debian: apache2-bin)")
+
+
+def apache_modules() -> Path:
+    """The directory of its modules."""
+    return directory(
+        "apache-modules",
+        places=[Path("/usr/lib/apache2/modules")],
+        files=["mod_proxy_http.so", "mod_headers.so"],
+        get="tests/peers/install (Debian: apache2-bin)",
+    )
+
+
+def lighttpd() -> Path:
+    return program("lighttpd", get="tests/peers/install (Debian: lighttpd)")
+
+
+def caddy() -> Path:
+    return program("caddy", get="tests/peers/install (Debian: caddy)")
 
 
 def squid() -> Path:

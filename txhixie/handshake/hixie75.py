@@ -202,9 +202,12 @@ def _asks_for_upgrade(fields: Fields) -> bool:
 
 def one_subprotocol(offer: Offer) -> bytes:
     """
+    The string that asks for an offer's subprotocols: the only one, or a list in one string, with or
+    without its members after it.
+
     :raises CannotCarry: when an offer has several subprotocols, for which there is no room.
     """
     value = offer.subprotocols[0]
-    if offer.subprotocols != whole_subprotocol(value):
+    if offer.subprotocols not in ((value,), whole_subprotocol(value)):
         raise CannotCarry(f"{offer.dialect} asks for one subprotocol at most")
     return value.encode("ascii")

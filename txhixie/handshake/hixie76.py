@@ -187,8 +187,12 @@ def _read_subprotocols(fields: Fields) -> tuple[str, ...]:
     """
     The whole string first, as the draft has it; of web-socket-js (Flash) its members alone: it
     wants one of them as the answer, and not the list that it sent.
+
+    Ruby's websocket and the first web-socket-js of June 2010 write the name of hixie-75 in the
+    request, and look for that of hixie-76 in the answer.
     """
-    offered = read_whole_subprotocol(fields, b"sec-websocket-protocol")
+    name = b"sec-websocket-protocol"
+    offered = read_whole_subprotocol(fields, name if name in fields else b"websocket-protocol")
     return members(offered[0]) if len(offered) > 1 and _is_flash(fields) else offered
 
 

@@ -35,8 +35,8 @@ __all__ = ["net"]
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"
 
-MOST_FOR_AN_ECHO = 25
-MOST_FOR_A_GATEWAY = 34
+MOST_FOR_AN_ECHO = 20
+MOST_FOR_A_GATEWAY = 28
 WARM = 20
 """Messages before the one that is counted: the first ones build what all later ones use."""
 

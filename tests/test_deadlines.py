@@ -15,7 +15,7 @@ log = connection.log
 
 
 class Waiting:
-    """Stands for an Outflow: it writes down when it was told that its time was up."""
+    """Stands for an Output: it writes down when it was told that its time was up."""
 
     def __init__(self, clock: Clock, then: Callable[[], object] = lambda: None) -> None:
         self.clock = clock

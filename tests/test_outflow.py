@@ -11,71 +11,71 @@ from zope.interface.verify import verifyObject
 from support import connection
 from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, opened
 from txhixie import AbruptClose, Limits
-from txhixie.outflow import Outflow
+from txhixie.outflow import Output
 from txhixie.testing import Wire
 from txhixie.wire.frame import Side
 
 log = connection.log
 
 
-def outflow() -> tuple[Outflow, Wire]:
+def outflow() -> tuple[Output, Wire]:
     """One of a server's, and its transport."""
     end = ServerEnd(Applications(Recorder))
-    flow: Outflow = end.wire.producer
+    flow: Output = end.wire.producer
     return flow, end.wire
 
 
 def test_it_is_the_transports_producer() -> None:
     flow, _ = outflow()
-    assert isinstance(flow, Outflow)
+    assert isinstance(flow, Output)
     verifyObject(IPushProducer, flow)
 
 
 def test_what_is_held_leaves_joined() -> None:
     flow, wire = outflow()
-    assert flow.hold()
-    assert not flow.hold()
+    assert flow.cork()
+    assert not flow.cork()
     flow.write(b"a")
     flow.write(b"b")
     assert wire.writes == []
-    flow.release()
+    flow.uncork()
     flow.write(b"c")
     assert wire.writes == [b"ab", b"c"]
 
 
 def test_nothing_held_is_nothing_written() -> None:
     flow, wire = outflow()
-    flow.hold()
-    flow.release()
+    flow.cork()
+    flow.uncork()
     assert wire.writes == []
 
 
 def test_what_is_held_does_not_grow_for_ever() -> None:
     flow, wire = outflow()
-    flow.hold()
+    flow.cork()
     for _ in range(200):
         flow.write(b"x" * 1024)
-    flow.release()
+    flow.uncork()
     assert len(wire.written) == 200 * 1024
     assert max(map(len, wire.writes)) <= 66 * 1024
 
 
 def test_parts_leave_at_once_after_what_was_held() -> None:
     flow, wire = outflow()
-    flow.hold()
+    flow.cork()
     flow.write(b"a")
     flow.write(b"b")
     flow.write(b"header", b"payload")
     flow.write(b"c")
     assert wire.writes == [b"ab", b"headerpayload"]
-    flow.release()
+    flow.uncork()
     assert wire.writes == [b"ab", b"headerpayload", b"c"]
 
 
 def test_what_is_written_at_the_word_that_it_is_full_comes_behind_the_parts() -> None:
     """Even if it is the header after which the transport says so."""
     wire = Wire(limit=3)
-    flow = Outflow(ServerEnd(Applications(Recorder)).protocol, wire)
+    flow = Output(ServerEnd(Applications(Recorder)).protocol, wire)
 
     class Talkative(Source):
         def pauseProducing(self) -> None:

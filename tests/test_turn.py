@@ -23,21 +23,21 @@ class Raising(Source):
 def test_what_a_read_writes_elsewhere_leaves_there_in_one_write() -> None:
     read, own = outflow()
     other, wire = outflow()
-    read.hold()
+    read.cork()
     for data in (b"a", b"b", b"c"):
         other.write(data)
     read.write(b"d")
     assert wire.writes == []
-    read.release()
+    read.uncork()
     assert (own.writes, wire.writes) == ([b"d"], [b"abc"])
 
 
 def test_after_it_each_write_leaves_at_once() -> None:
     read, _ = outflow()
     other, wire = outflow()
-    read.hold()
+    read.cork()
     other.write(b"a")
-    read.release()
+    read.uncork()
     other.write(b"b")
     other.write(b"c")
     assert wire.writes == [b"a", b"b", b"c"]
@@ -46,11 +46,11 @@ def test_after_it_each_write_leaves_at_once() -> None:
 def test_elsewhere_too_it_does_not_grow_for_ever() -> None:
     read, _ = outflow()
     other, wire = outflow()
-    read.hold()
+    read.cork()
     for _ in range(200):
         other.write(b"x" * 1024)
     assert len(wire.written) > 100 * 1024
-    read.release()
+    read.uncork()
     assert len(wire.written) == 200 * 1024
 
 
@@ -58,20 +58,20 @@ def test_a_read_inside_a_read_ends_what_it_began() -> None:
     outer, _ = outflow()
     inner, own = outflow()
     other, wire = outflow()
-    outer.hold()
-    inner.hold()
+    outer.cork()
+    inner.cork()
     inner.write(b"a")
     other.write(b"b")
-    inner.release()
+    inner.uncork()
     assert (own.writes, wire.writes) == ([b"a"], [])
-    outer.release()
+    outer.uncork()
     assert wire.writes == [b"b"]
 
 
 def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
     read, _ = outflow()
     other, wire = outflow()
-    read.hold()
+    read.cork()
     other.write(b"a")
     other.write(b"b")
     other.drop()
@@ -79,17 +79,17 @@ def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
         ("write", b"ab"),
         ("lose write",),
     ]
-    read.release()
+    read.uncork()
     assert wire.writes == [b"ab"]
 
 
 def test_an_aborted_one_sends_nothing_more() -> None:
     read, _ = outflow()
     other, wire = outflow()
-    read.hold()
+    read.cork()
     other.write(b"a")
     other.abort()
-    read.release()
+    read.uncork()
     assert (wire.writes, wire.endings) == ([], ["abort"])
 
 
@@ -99,10 +99,10 @@ def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
     other, wire = outflow()
     failing.attach(Raising())
     full._limit = 1
-    read.hold()
+    read.cork()
     failing.write(b"aa")
     other.write(b"b")
-    read.release()
+    read.uncork()
     other.write(b"c")
     assert wire.writes == [b"b", b"c"]
     assert [str(error) for error in log.tracebacks()] == ["no"]

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IAddress, IPushProducer, ISSLTransport
 from .conversation import OPEN, Conversation
 from .errors import NotOpen
 from .limits import Limits
-from .outflow import Outflow
+from .outflow import Output
 from .wire.frame import CloseCode
 
 BY_APPLICATION, BY_TURN = 1, 2
@@ -28,7 +28,7 @@ class MessageTransport:
 
     transport: Any
     _conversation: Conversation | None
-    _outflow: Outflow
+    _outflow: Output
     _receive: Callable[[bytes], None]
     _paused: int
     _left: bool

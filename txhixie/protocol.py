@@ -26,7 +26,7 @@ from .keepalive import leaveToKernel, payload
 from .lifecycle import Ended
 from .limits import Limits, called
 from .messagetransport import BY_APPLICATION, BY_TURN, MessageTransport, ignore
-from .outflow import Outflow
+from .outflow import Output
 from .progress import resumed
 from .sender import FULL_READ
 from .wire.frame import BINARY, PING, TEXT, CloseCode
@@ -116,7 +116,7 @@ class HixieProtocol(MessageTransport, Protocol):
             setNoDelay(True)
         factory = self.factory
         self.number = factory.journal.number()
-        self._outflow = Outflow(self, transport)
+        self._outflow = Output(self, transport)
         self._outflow.deadline(factory.limits.open_timeout)
         factory.joined(self)
 
@@ -125,7 +125,7 @@ class HixieProtocol(MessageTransport, Protocol):
         outflow = self._outflow
         if len(data) >= FULL_READ and self._conversation is not None:
             outflow.widen()
-        holds = outflow.hold()
+        holds = outflow.cork()
         try:
             if self._conversation is None:
                 self._receive(data)
@@ -133,7 +133,7 @@ class HixieProtocol(MessageTransport, Protocol):
                 self._converse(self._conversation, data)
         finally:
             if holds:
-                outflow.release(read=True)
+                outflow.uncork(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""
@@ -266,12 +266,12 @@ class HixieProtocol(MessageTransport, Protocol):
 
     def _goOn(self) -> None:
         """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
-        holds = self._outflow.hold()
+        holds = self._outflow.cork()
         try:
             self._deliver()
         finally:
             if holds:
-                self._outflow.release()
+                self._outflow.uncork()
         if self._paused:
             return
         if self._lost:

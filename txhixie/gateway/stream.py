@@ -29,7 +29,7 @@ from ..errors import FrameError, NotOpen, PeerLeft
 from ..handshake.offer import Agreement
 from ..keepalive import leaveToKernel
 from ..limits import Limits
-from ..sender import FULL_READ, Sender
+from ..sender import FULL_READ, Writer
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE
 from .crossing import Crossing
@@ -95,7 +95,7 @@ class Stream(Protocol):
         """It stands; over TLS, only the socket below does."""
         transport = self.transport
         self._crossing.crossings.connected(self)
-        self._sender = Sender(transport)
+        self._sender = Writer(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         leaveToKernel(transport, self._limits)

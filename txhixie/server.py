@@ -338,7 +338,7 @@ class HixieServerProtocol(HixieProtocol):
             # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
             seconds = self.factory.limits.open_timeout
             what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
-            self.factory.journal.noticed(self.getPeer(), what)
+            self.factory.journal.noticed(self.getPeer(), what, self)
             self.abortConnection()
         elif self._receive == self._receiveHead:
             self._refuse(Refusal(408, "the request did not come in time\n"))

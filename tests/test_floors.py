@@ -70,6 +70,7 @@ FLOORS: Final = {
     "configuration": 5,
     "options": 5,
     "routing": 5,
+    "running": 5,
     "daemon": 5,
     "listening": 5,
     "tap": 5,

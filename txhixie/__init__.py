@@ -47,6 +47,7 @@ from .limits import Limits
 from .protocol import HixieProtocol
 from .proxies import Proxy
 from .reconnection import WebSocketClientService
+from .running import run
 from .server import HixieServerProtocol
 from .serverfactory import HixieServerFactory
 from .serving import serve
@@ -107,5 +108,6 @@ __all__ = [
     "WebSocketTransport",
     "WrongKind",
     "connect",
+    "run",
     "serve",
 ]

@@ -155,11 +155,11 @@ def showMistakes() -> None:
 
 
 def _mistake(name: str, failure: Failure) -> str:
-    return f"hixie: {name}: expected an address to listen on: {_why(failure)}"
+    return f"hixie: {name}: expected an address to listen on: {whyNot(failure)}"
 
 
-def _why(failure: Failure) -> str:
-    """The operating system's words, where it had some."""
+def whyNot(failure: Failure) -> str:
+    """Why a port cannot be listened on: the operating system's words, where it had some."""
     error = failure.value
     cause = getattr(error, "socketError", None) or error
     return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -153,10 +153,10 @@ class HixieServerFactory(HixieFactory):
         A port listens; whatever here is a factory itself hears of it. When the reactor stops, the
         connections are closed with 1001 first.
         """
-        self._listens = True
-        self._shutdown.arm(self.clock)
         for start in self._tell("doStart"):
             start()
+        self._listens = True
+        self._shutdown.arm(self.clock)
 
     def stopFactory(self) -> None:
         """The last port has stopped listening; connections may stand still."""

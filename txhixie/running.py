@@ -1,0 +1,146 @@
+"""A server as a whole program: it listens, logs, says where it is, and ends in order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, Final, TextIO, Unpack, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
+
+from .complaint import complaint
+from .interfaces import WebSocketServerFactory
+from .listening import raiseFileLimit, whyNot
+from .serverfactory import HixieServerFactory, ServerOptions
+
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
+
+_OVER_TLS: Final = ("ssl", "tls")
+"""Endpoint descriptions that begin so: Twisted's, and those of txsni."""
+
+
+class RunOptions(ServerOptions, total=False):
+    """Options of :func:`run`: those of :class:`txhixie.HixieServerFactory`."""
+
+    elsewhere: IProtocolFactory | None
+
+
+def run(
+    description: str | int | Iterable[str | int],
+    applications: WebSocketServerFactory | IProtocolFactory,
+    **options: Unpack[RunOptions],
+) -> None:
+    """
+    Serve applications until SIGINT or SIGTERM, with the reactor that is installed.
+
+    The log goes to standard output, unless the program has begun to log elsewhere; so does the URL
+    of each port. At the end every connection is closed with 1001, for at most the limits'
+    ``stop_timeout``; a second signal ends them at once.
+
+    :param description: where to listen: a TCP port number, a server endpoint description of
+        Twisted's such as ``tcp:8080:interface=127.0.0.1`` or
+        ``ssl:8443:privateKey=key.pem:certKey=cert.pem``, or several of these.
+    :param applications: what :class:`txhixie.HixieServerFactory` takes; or a ready factory, such as
+        a ``twisted.web`` ``Site`` with a :class:`txhixie.web.HixieResource` in it, then without
+        options.
+    :param options: those of :class:`txhixie.HixieServerFactory`, but that ``logConnections`` is
+        ``True`` by default.
+    :raises SystemExit: with one line for standard error and status 1, for a description that cannot
+        be read, a certificate that cannot be used, and a port that cannot be listened on. It
+        returns when the reactor has stopped, and the program's status is then 0.
+    :raises TypeError: as the factory does.
+    """
+    from twisted.internet import reactor
+
+    factory = _factory(applications, options)
+    _beginLogging(sys.stdout)
+    raiseFileLimit()
+    several = [description] if isinstance(description, str | int) else description
+    _Program(cast(Any, reactor), factory).run([str(each) for each in several])
+
+
+def _factory(applications: Any, options: RunOptions) -> Any:
+    if not IProtocolFactory.providedBy(applications):
+        options.setdefault("logConnections", True)
+        return HixieServerFactory(applications, **options)
+    if options:
+        raise TypeError(f"a ready factory takes no options: {', '.join(options)}")
+    return applications
+
+
+class _Program:
+    """What :func:`run` runs: one factory on some endpoints."""
+
+    def __init__(self, reactor: Any, factory: Any) -> None:
+        self._reactor = reactor
+        self._factory = factory
+        self._problem: BaseException | None = None
+
+    def run(self, descriptions: Iterable[str]) -> None:
+        endpoints = [(text, _endpoint(self._reactor, text)) for text in descriptions]
+        for text, endpoint in endpoints:
+            listening = endpoint.listen(self._factory)
+            listening.addCallback(self._listens, text).addErrback(self._fails, text)
+            if self._problem is not None:
+                raise self._problem
+        self._reactor.run()
+        if self._problem is not None:
+            raise self._problem
+
+    def _listens(self, port: IListeningPort, text: str) -> None:
+        sys.stdout.write(f"listening on {_url(port, text, self._factory)}\n")
+        sys.stdout.flush()
+
+    def _fails(self, failure: Failure, text: str) -> None:
+        """One line for what is the operator's to mend, and a traceback for a program's mistake."""
+        error = failure.value
+        if not _isOperators(failure):
+            self._problem = error
+        else:
+            self._problem = SystemExit(f"cannot listen on {text}: {whyNot(failure)}")
+            self._problem.__suppress_context__ = True
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+def _isOperators(failure: Failure) -> bool:
+    """
+    Whether a failure to listen is about the port: what the factory raised when it was started
+    comes out of ``listen`` as well.
+    """
+    if any(frame[0] == "doStart" for frame in failure.frames):
+        return False
+    return isinstance(failure.value, CannotListenError | OSError | OverflowError)
+
+
+def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
+    try:
+        described = f"tcp:{text}" if text.isdecimal() else text
+        return cast(IStreamServerEndpoint, serverFromString(reactor, described))
+    except Exception as error:
+        why = complaint(error, "a port number or an endpoint description")
+        raise SystemExit(f"cannot listen on {text}: {why}") from None
+
+
+def _beginLogging(stream: TextIO) -> None:
+    # There is no public way to ask whether a program has begun already; twice is a warning.
+    if getattr(globalLogBeginner, "_temporaryObserver", None) is not None:
+        observers = [textFileLogObserver(stream)]
+        globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
+
+
+def _url(port: IListeningPort, text: str, factory: Any) -> str:
+    """The URL to open: a page where there are any, and otherwise that of the WebSocket."""
+    address: Any = port.getHost()
+    if not isinstance(address, IPv4Address | IPv6Address):
+        return text
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    isSecure = text.partition(":")[0] in _OVER_TLS
+    hasPages = getattr(factory, "elsewhere", factory) is not None
+    scheme = ("http" if hasPages else "ws") + ("s" if isSecure else "")
+    return f"{scheme}://{_ANYWHERE.get(address.host, host)}:{address.port}/"

@@ -6,13 +6,11 @@ One port serves the page (chat.html) and the sockets.
 import sys
 from pathlib import Path
 
-from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from txhixie import HixieServerFactory
+from txhixie import run
 
 
 class Guest:
@@ -54,5 +52,4 @@ if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
     page = Resource()
     page.putChild(b"", Data(Path(__file__).with_suffix(".html").read_bytes(), "text/html"))
-    serverFromString(reactor, where).listen(HixieServerFactory(Chat(), elsewhere=Site(page)))
-    reactor.run()
+    run(where, Chat(), elsewhere=Site(page))

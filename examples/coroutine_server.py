@@ -3,10 +3,7 @@
 import secrets
 import sys
 
-from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
-
-from txhixie import HixieServerFactory, serve
+from txhixie import run, serve
 
 
 async def guess(channel):
@@ -24,5 +21,4 @@ async def guess(channel):
 
 if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
-    serverFromString(reactor, where).listen(HixieServerFactory(serve(guess)))
-    reactor.run()
+    run(where, serve(guess))

@@ -2,10 +2,7 @@
 
 import sys
 
-from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
-
-from txhixie import HixieServerFactory
+from txhixie import run
 
 
 class Echo:
@@ -35,5 +32,4 @@ class Applications:
 
 if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
-    serverFromString(reactor, where).listen(HixieServerFactory(Applications()))
-    reactor.run()
+    run(where, Applications())

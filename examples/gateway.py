@@ -12,10 +12,8 @@ from hmac import compare_digest
 from urllib.parse import parse_qs
 
 from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
-from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from txhixie import HixieServerFactory, Refusal
+from txhixie import Refusal, run
 from txhixie.services.gateway import GatewayService
 
 WORD = b"sesame"
@@ -35,11 +33,8 @@ class Doorkeeper:
 
 
 def main(where="tcp:8080", backend="ws://127.0.0.1:9000"):
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
     service = GatewayService(reactor, backend, binary="base64")
-    factory = HixieServerFactory(Doorkeeper(service), logConnections=True)
-    serverFromString(reactor, where).listen(factory)
-    reactor.run()
+    run(where, Doorkeeper(service))
 
 
 if __name__ == "__main__":

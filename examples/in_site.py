@@ -6,12 +6,11 @@ python echo_client.py ws://127.0.0.1:8080/echo hello
 
 import sys
 
-from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
+from txhixie import run
 from txhixie.web import HixieResource
 
 
@@ -45,5 +44,4 @@ if __name__ == "__main__":
     root = Resource()
     root.putChild(b"", Data(b"<!DOCTYPE html><h1>A page like any other</h1>\n", "text/html"))
     root.putChild(b"echo", HixieResource(Applications()))
-    serverFromString(reactor, where).listen(Site(root))
-    reactor.run()
+    run(where, Site(root))

@@ -5,12 +5,10 @@ Each line is a text message here. What serves TCP can be served like this beside
 
 import sys
 
-from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
-from txhixie import HixieServerFactory, StreamApplications
+from txhixie import StreamApplications, run
 
 
 class Sums(LineOnlyReceiver):
@@ -32,5 +30,4 @@ class Sums(LineOnlyReceiver):
 if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
     applications = StreamApplications(Factory.forProtocol(Sums), coding="lines")
-    serverFromString(reactor, where).listen(HixieServerFactory(applications))
-    reactor.run()
+    run(where, applications)

@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 from twisted.internet import reactor
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from txhixie import HixieServerFactory
+from txhixie import run
 
 
 class Plot:
@@ -55,5 +54,4 @@ if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
     page = Resource()
     page.putChild(b"", Data(Path(__file__).with_suffix(".html").read_bytes(), "text/html"))
-    serverFromString(reactor, where).listen(HixieServerFactory(Plots(), elsewhere=Site(page)))
-    reactor.run()
+    run(where, Plots(), elsewhere=Site(page))

@@ -347,6 +347,8 @@ def test_a_trigger_that_was_fired_is_not_removed_again() -> None:
     end.wire.taken()
     fired: list[None] = []
     reactor.set.pop()().addCallback(fired.append)
+    assert end.wire.written == b""  # in this turn others may say why they close
+    reactor.advance(0)
     assert end.wire.written == GOING_AWAY
     assert fired == []
     end.lose()
@@ -355,11 +357,26 @@ def test_a_trigger_that_was_fired_is_not_removed_again() -> None:
     assert reactor.set == []
 
 
+def test_what_others_close_with_when_the_reactor_stops_stands() -> None:
+    reactor = Reactor()
+    factory = made(reactor)
+    factory.doStart()
+    end = End(factory.buildProtocol(None), reactor)
+    end.receive(whole_request("rfc6455"))
+    end.wire.taken()
+    reactor.set.pop()()
+    factory.closeAll(1012, "restarting")
+    reactor.advance(0)
+    assert end.wire.written == b"\x88\x0c\x03\xf4restarting"
+    end.done()
+
+
 def test_while_the_reactor_stops_nobody_else_is_let_in() -> None:
     reactor = Reactor()
     factory = made(reactor)
     factory.doStart()
     reactor.set.pop()()
+    reactor.advance(0)
     end = End(factory.buildProtocol(None), reactor)
     end.receive(whole_request("rfc6455"))
     assert end.wire.written == b""

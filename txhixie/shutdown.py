@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
+from twisted.internet.task import deferLater
 
 from .secondsignal import SECOND_SIGNAL
 
@@ -53,11 +54,13 @@ class Shutdown:
             self._reactor.removeSystemEventTrigger(trigger)
 
     def _close(self) -> Deferred[None]:
+        """In the next turn: a service or another trigger may close with a code and a reason."""
         self._trigger = None  # one that was fired must not be removed
         self.hasBegun = True
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
+        closing = deferLater(self._reactor, 0).addCallback(lambda _: self._closeAll())
 
         def closed(_: object) -> None:
             leave()
 
-        return self._closeAll().addBoth(closed)
+        return closing.addBoth(closed)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO, Unpack, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import globalLogBeginner, textFileLogObserver
@@ -16,6 +15,7 @@ from twisted.python.failure import Failure
 from .complaint import complaint
 from .interfaces import WebSocketServerFactory
 from .listening import raiseFileLimit, whyNot
+from .listenqueue import serverEndpoint
 from .serverfactory import HixieServerFactory, ServerOptions
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
@@ -121,7 +121,7 @@ def _isOperators(failure: Failure) -> bool:
 def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     try:
         described = f"tcp:{text}" if text.isdecimal() else text
-        return cast(IStreamServerEndpoint, serverFromString(reactor, described))
+        return serverEndpoint(reactor, described)
     except Exception as error:
         why = complaint(error, "a port number or an endpoint description")
         raise SystemExit(f"cannot listen on {text}: {why}") from None

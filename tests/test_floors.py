@@ -40,6 +40,8 @@ FLOORS: Final = {
     "conversation": 2,
     "lifecycle": 2,
     "complaint": 2,
+    "portcheck": 5,
+    "bothfamilies": 5,
     "repeats": 0,
     "tunnel": 4,
     "httpconnect": 4,

@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -325,13 +326,13 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
     [
         (["--port", "rubbish"], r"--port rubbish: expected a port number or an endpoint desc"),
         (["--port", "65536"], r"--port 65536: expected a number from 0 to 65535"),
-        (["--port", "tcp:x"], r"--port tcp:x: expected"),
+        (["--port", "tcp:x"], r"--port tcp:x: port x: expected"),
         (["--port", "tcp:1:bogus=1"], r"--port tcp:1:bogus=1: expected"),
         (
             ["--port", "ssl:0:privateKey=/nonexistent.pem"],
             r"--port ssl:0:privateKey=/nonexistent.pem: expected .*No such file",
         ),
-        (["--port", "unix:/nonexistent/x"], r"--port unix:/nonexistent/x: expected an address"),
+        (["--port", "unix:/nonexistent/x"], r"--port unix:/nonexistent/x: expected a directory"),
         (["--origin", "https://*"], r"--origin https://\*: expected \* alone or in the place of"),
         (["--dialects", "hixie-99"], r"--dialects hixie-99: .*hixie-54.*hixie-76"),
         (["--max-message-size", "big"], r"--max-message-size big: expected a number of bytes"),
@@ -630,6 +631,27 @@ def test_who_is_not_named_is_not_believed(tmp_path: Path) -> None:
             assert daemon.logged(
                 f"peer=127.0.0.1:{peer.getsockname()[1]} host=example.com target=/two "
             )
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"),
+    [
+        ([], 0o666),
+        (["--trust-forwarded", "127.0.0.1"], 0o666),
+        (["--trust-forwarded", "unix"], 0o660),
+        (["--proxy-protocol", "unix"], 0o660),
+    ],
+)
+def test_a_socket_whose_peers_are_believed_is_not_open_to_everybody(
+    tmp_path: Path, options: list[str], mode: int
+) -> None:
+    """Unless the operator says so."""
+    default, said = tmp_path / "a.sock", tmp_path / "b.sock"
+    ports = ["--port", f"unix:{default}", "--port", f"unix:{said}:mode=622"]
+    with running(tmp_path, *ports, *options) as daemon:
+        daemon.logged(f"starting on {str(said)!r}")
+        assert stat.S_IMODE(default.stat().st_mode) == mode
+        assert stat.S_IMODE(said.stat().st_mode) == 0o622
 
 
 def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:

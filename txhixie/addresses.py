@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from .networks import unmapped
 from .wire.proxy_header import End
 
 
@@ -14,8 +15,15 @@ def addressOf(end: End) -> IAddress:
     """Twisted's address for one end of a connection."""
     if isinstance(end, bytes):
         return UNIXAddress(end or None)
-    host, port = end
+    host, port = unmapped(end[0]), end[1]
     return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
+
+
+def plainAddress(address: IAddress) -> IAddress:
+    """An address of IPv4 where it was shown as one of IPv6, see :func:`unmapped`."""
+    host = getattr(address, "host", "")
+    plain = unmapped(host)
+    return address if plain == host else IPv4Address("TCP", plain, address.port)  # type: ignore[attr-defined]
 
 
 def standFor(transport: Any, peer: End | None, host: End | None = None) -> None:

@@ -21,7 +21,10 @@ def read_configuration(path: Path) -> dict[str, list[Said]]:
     :raises ValueError: naming the file, the key and what was expected.
     """
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if text.startswith("\ufeff"):
+            raise ValueError(f"{path}: expected UTF-8 without a byte order mark: save it without")
+        given = tomllib.loads(text)
     except OSError as error:
         raise ValueError(f"{path}: expected a file of options: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
+from .bothfamilies import BothFamiliesEndpoint
 from .complaint import complaint
 from .console import consoleRoot
 from .description import Description
@@ -23,6 +24,7 @@ from .listening import CannotStart, ListeningService
 from .listenqueue import serverEndpoint
 from .networks import Networks
 from .options import OPTIONS, Said
+from .portcheck import check_interface_here, check_port, parts_of
 from .proxyprotocol import ProxyProtocolReactor
 from .routes import Route, Routes
 from .routing import PageSite, RoutedApplications, RoutedPages
@@ -43,6 +45,9 @@ _LIMITS: Final = {
     "stop-timeout": "stop_timeout",
 }
 """The options that are limits."""
+
+_TRUSTED_MODE: Final = "660"
+"""Of a UNIX socket whose peers are believed. Twisted's own default is 666."""
 
 _NOTHING_SAID: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
 """What runs if nothing is said of it; without the last two once something else is served."""
@@ -116,7 +121,7 @@ class Daemon:
             extensions=() if self._one("no-compression", False) else DEFAULT_EXTENSIONS,
             limits=self._limits,
             secure=self._one("secure-location", None),
-            trustForwarded=self._all("trust-forwarded") or (),
+            trustForwarded=self._trusted(),
             elsewhere=PageSite(RoutedPages(pages)) if pages else None,
             logConnections=True,
         )
@@ -148,12 +153,36 @@ class Daemon:
         return served
 
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
+        if port.isdecimal():
+            return BothFamiliesEndpoint(self._listening, int(port))
+        check_port(port)
         try:
-            description = f"tcp:{port}" if port.isdecimal() else port
-            return serverEndpoint(self._listening, description)
+            return serverEndpoint(self._listening, self._withMode(port))
         except Exception as error:
             expected = "a port number or an endpoint description"
             raise ValueError(complaint(error, expected)) from None
+
+    def _withMode(self, port: str) -> str:
+        """
+        A UNIX socket whose peers are believed what they say of clients is not open to everybody.
+        """
+        scheme, values, named = parts_of(port)
+        trusted = "unix" in [*(self._all("proxy-protocol") or ()), *self._trusted()]
+        if trusted and scheme == "unix" and len(values) == 1 and "mode" not in named:
+            return f"{port}:mode={_TRUSTED_MODE}"
+        return port
+
+    def _trusted(self) -> list[str]:
+        return self._all("trust-forwarded") or []
+
+    def check(self) -> None:
+        """
+        Look at what only this machine tells, and nothing but listening needs.
+
+        :raises CannotStart: for an address that it does not have.
+        """
+        for one in self._said["port"]:
+            meant(one, check_interface_here)
 
 
 def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:

@@ -87,6 +87,9 @@ def _read_word(word: str) -> Description:
 
 def _describe(said: Mapping[str, Any], read: Callable[[Kind, Any], Any]) -> Description:
     own = {setting.name for setting in _ROUTE}
+    if "*" in str(said.get("path", "")):
+        path = str(said["path"])
+        raise ValueError(f"{path}: expected a path without *: a route is for all that is below it")
     values = read_all({n: v for n, v in said.items() if n in own}, _ROUTE, "", read)
     for name in ("path", "service"):
         if name not in values:

@@ -23,7 +23,7 @@ from .complaint import reasons_of
 from .conversation import Conversation
 from .handshake.offer import Agreement, Offer, Refusal
 from .lifecycle import Ended
-from .networks import read_address
+from .networks import unmapped
 from .repeats import Repeats
 from .wire.frame import CloseCode
 from .wire.masked import masked_subprotocol, masked_url
@@ -310,8 +310,7 @@ def shownHost(address: object) -> str:
     if host is None:
         name = getattr(address, "name", None)
         return f"unix:{shown(name.decode('utf-8', 'replace'))}" if name else "unix"
-    if host.startswith("::ffff:"):
-        host = str(read_address(host) or host)
+    host = unmapped(host)
     return f"[{host}]" if ":" in host else host
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IPushProducer, ISSLTransport
 
+from .addresses import plainAddress
 from .conversation import OPEN, Conversation
 from .errors import NotOpen
 from .limits import Limits
@@ -181,7 +182,7 @@ class MessageTransport:
 
     def getPeer(self) -> IAddress:
         """Where the other end is."""
-        return self.transport.getPeer()  # type: ignore[no-any-return]
+        return plainAddress(self.transport.getPeer())
 
     def getHost(self) -> IAddress:
         """Where this end is."""

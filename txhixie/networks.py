@@ -29,7 +29,7 @@ class Networks:
             if name == UNIX:
                 self._unix = True
             else:
-                self._networks.append(ip_network(name))
+                self._networks.append(_read_network(name))
 
     def __bool__(self) -> bool:
         return self._unix or bool(self._networks)
@@ -49,6 +49,15 @@ class Networks:
 NOBODY: Final = Networks()
 
 
+def _read_network(name: str) -> IPv4Network | IPv6Network:
+    """``::ffff:10.0.0.0/104`` is 10.0.0.0/8, since such an address is one of IPv4."""
+    network = ip_network(name)
+    first = network.network_address
+    if isinstance(first, IPv6Address) and first.ipv4_mapped and network.prefixlen >= 96:
+        return ip_network((first.ipv4_mapped, network.prefixlen - 96))
+    return network
+
+
 def read_address(text: str) -> Address | None:
     """
     An address out of text, if it is one. ``::ffff:10.0.0.1`` is 10.0.0.1: so a socket that takes
@@ -60,3 +69,11 @@ def read_address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
+
+
+def unmapped(host: str) -> str:
+    """
+    An address as everybody writes it: ``::ffff:192.0.2.1``, as a socket for both families shows a
+    client of IPv4 (RFC 4291 section 2.5.5.2), is 192.0.2.1.
+    """
+    return str(read_address(host) or host) if host.lower().startswith("::ffff:") else host

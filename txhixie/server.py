@@ -60,7 +60,7 @@ class HixieServerProtocol(HixieProtocol):
         return ISSLTransport.providedBy(self.transport)
 
     def _client(self) -> str | None:
-        return getattr(self.transport.getPeer(), "host", None)
+        return getattr(self.getPeer(), "host", None)
 
     def _receiveHead(self, data: bytes) -> None:
         try:

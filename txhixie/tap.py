@@ -95,7 +95,9 @@ class Options(usage.Options):
             except ValueError as error:
                 raise usage.UsageError(str(error)) from None
         if check:
-            sys.stdout.write(f"{_daemon(self).report()}\n")
+            daemon = _daemon(self)
+            daemon.check()
+            sys.stdout.write(f"{daemon.report()}\n")
             raise SystemExit(0)
 
 

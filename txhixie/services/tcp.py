@@ -14,17 +14,27 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from ..coding import CODINGS
 from ..complaint import complaint
 from ..dialects import named
+from ..gateway.carried import is_token
 from ..gateway.crossings import Crossings
 from ..gateway.stream import Stream
 from ..handshake.offer import Offer, Refusal
 from ..interfaces import Decision
 from ..limits import Limits
-from ..settings import TEXT, Setting, one_of
+from ..portcheck import check_backend
+from ..settings import Kind, Setting, one_of
 from ..tlsstrings import clientEndpoint
 from .service import CONNECT_TIMEOUT, Context
 
 FOR_TEXT: Final = "base64"
 FOR_BINARY: Final = "binary"
+
+
+def _subprotocol(text: str) -> str:
+    if not is_token(text):
+        hint = "; a list is offered by clients, and one is answered" if "," in text else ""
+        raise ValueError(f"expected the name of one subprotocol, such as mqtt{hint}")
+    return text
+
 
 STREAM_OPTIONS: Final = (
     Setting(
@@ -33,7 +43,11 @@ STREAM_OPTIONS: Final = (
         "How the stream stands in messages.",
         "binary or base64, as the client's subprotocols say, or else its dialect",
     ),
-    Setting("answer", TEXT, "A subprotocol to answer to clients that offer it, such as mqtt."),
+    Setting(
+        "answer",
+        Kind("the name of one subprotocol", _subprotocol),
+        "A subprotocol to answer to clients that offer it, such as mqtt.",
+    ),
 )
 
 
@@ -124,6 +138,10 @@ class StreamService:
 
 
 def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
+    try:
+        check_backend(description)
+    except ValueError as error:
+        raise ValueError(f"{description}: {error}") from None
     try:
         return clientEndpoint(reactor, description)
     except Exception as error:

@@ -178,8 +178,8 @@ def _check_path(path: str | None, listens: bool = False) -> None:
 
 
 def _check_host(host: str | None) -> None:
-    if host is None:
-        return
+    if not host:
+        return  # the parser says so
     try:
         ip_address(host.partition("%")[0])
     except ValueError:

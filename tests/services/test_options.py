@@ -93,7 +93,7 @@ MISTAKES = (
     ("wss://a", "trust-roots=/dev/null", r"trust-roots /dev/null: expected certificates in PEM"),
     ("wss://a", "certificate=/dev/null", r"certificate /dev/null: expected a certificate and"),
     ("tcp:", "", r"tcp:: expected a client endpoint description"),
-    ("tcp:a:b", "", r"tcp:a:b: expected a client endpoint description"),
+    ("tcp:a:b", "", r"tcp:a:b: port b: expected a number, not the name of a service"),
     ("nonsense:1", "", r"nonsense:1: expected a client endpoint description"),
     ("tcp:a:1", "coding=hex", r"coding hex: expected one of binary, base64, lines, crlf-lines"),
     ("tcp:a:1", "dialect=hixie-76", r"dialect: expected an option of tcp:a:1"),

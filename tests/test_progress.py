@@ -45,7 +45,7 @@ from txhixie import (
 )
 from txhixie.services.gateway import GatewayService
 from txhixie.services.tcp import StreamService
-from txhixie.web import HixieResource
+from txhixie.web import HixieResource, HixieSite
 from txhixie.wire.frame import Side
 
 log = connection.log
@@ -379,8 +379,20 @@ def behind(root: Resource) -> Any:
     return HixieServerFactory(Applications(Recorder), elsewhere=inner, limits=BRIEF)
 
 
+def bounded(root: Resource) -> Any:
+    return HixieSite(root, limits=BRIEF)
+
+
+def nested(root: Resource) -> Any:
+    """Watched by one of them."""
+    inner = HixieResource(Applications(Recorder), elsewhere=root, limits=BRIEF)
+    return HixieServerFactory(
+        Applications(Recorder), elsewhere=HixieSite(inner, limits=BRIEF), limits=BRIEF
+    )
+
+
 @over_both
-@pytest.mark.parametrize("made", [alone, resource, behind])
+@pytest.mark.parametrize("made", [alone, resource, behind, bounded, nested])
 @asynchronous
 async def test_a_download_that_stops_is_ended(
     made: Callable[[Resource], Any], over: str, net: Network, log: Log, tmp_path: Path

@@ -192,11 +192,11 @@ def test_run_says_where_it_is_and_what_happens_and_goes_on_after_the_end(
 ) -> None:
     with running(tmp_path, "run", kind) as (served, port), opened(port) as peer:
         served.says(f"\nlistening on ws://127.0.0.1:{port}/\n")
-        served.says(" opened /demo in rfc6455")
+        served.says(" target=/demo dialect=rfc6455 ")
         served.process.send_signal(signal.SIGINT)
         closes_with_1001(peer)
         assert served.ended() == 0
-        assert " ended with 1001 by us" in served.said
+        assert " code=1001 by=us " in served.said
         assert served.said.endswith("it has ended\n")
 
 

@@ -1,4 +1,4 @@
-"""Connections of a Site that serve pages, as far as a resource of ours renders these."""
+"""Connections of a Site that serve pages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from .journal import Journal
 from .limits import Limits
 from .progress import unwatch, watch
 from .server import HixieServerProtocol
-from .serverfactory import HixieServerFactory
 
 
-class Resource(Protocol):
-    """Whose pages they are: a :class:`txhixie.web.HixieResource`."""
+class Owner(Protocol):
+    """Whose pages they are: a :class:`txhixie.HixieServerFactory`, or a ``HixieSite``."""
 
-    factory: HixieServerFactory
+    limits: Limits
+    journal: Journal
+
+    @property
+    def clock(self) -> IReactorTime:
+        """Measures the timeout."""
+        ...
 
 
 class Channels:
@@ -30,20 +36,20 @@ class Channels:
     :ivar connections: those that stand; each is an ``HTTPChannel``.
     """
 
-    def __init__(self, resource: Resource) -> None:
-        """:param resource: its factory has the limits, the clock and the journal."""
-        self._resource = resource
+    def __init__(self, owner: Owner) -> None:
+        """:param owner: has the limits, the clock and the journal."""
+        self._owner = owner
         self.connections: set[Any] = set()
 
     @property
     def limits(self) -> Limits:
-        """The factory's."""
-        return self._resource.factory.limits
+        """The owner's."""
+        return self._owner.limits
 
     @property
     def clock(self) -> IReactorTime:
-        """The factory's."""
-        return self._resource.factory.clock
+        """The owner's."""
+        return self._owner.clock
 
     def watch(self, channel: Any) -> None:
         """
@@ -75,8 +81,7 @@ class Channels:
     def stalled(self, connection: Any, waiting: int) -> None:
         """See :class:`txhixie.progress.Group`."""
         transport = connection.transport
-        journal = self._resource.factory.journal
-        journal.stalled(transport.getPeer(), self.limits.stall_timeout, waiting)
+        self._owner.journal.stalled(transport.getPeer(), self.limits.stall_timeout, waiting)
         transport.abortConnection()
 
 

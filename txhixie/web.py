@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, Unpack
 
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource, getChildForRequest
@@ -21,6 +22,7 @@ from .channels import Channels, holderOf
 from .dialects import OLD_VERSION, asks_in_old_version, is_handshake
 from .handshake.offer import Offer, Pairs, Refusal
 from .interfaces import Accepted, WebSocketServerFactory
+from .journal import Journal
 from .lifecycle import Ended
 from .limits import Limits
 from .pagebounds import boundBacklog, boundChannel, channelOf
@@ -28,6 +30,8 @@ from .server import HixieServerProtocol
 from .serverfactory import HixieServerFactory, ServerOptions
 from .streambounds import boundStreams
 from .wire.head import Fields, Head
+
+_log = Logger()
 
 _KEY3: Final = 8
 """Bytes of a body that are looked at: hixie-76's, of clients that announce them as one."""
@@ -74,7 +78,7 @@ class HixieResource(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = HixieServerFactory(applications, **options)
         self.elsewhere = elsewhere
-        self._channels = Channels(self)
+        self._channels = Channels(self.factory)
 
     @classmethod
     def sharing(
@@ -86,6 +90,7 @@ class HixieResource(Resource):
         """
         resource = cls(factory.applications, elsewhere=elsewhere)
         resource.factory = factory
+        resource._channels = Channels(factory)
         return resource
 
     def render(self, request: Any) -> Any:
@@ -98,7 +103,7 @@ class HixieResource(Resource):
             return NOT_DONE_YET  # the client has left while somebody asked who he is
         isOurs = isinstance(request.channel, HTTPChannel)
         if isOurs and _isHandshake(request):
-            self._channels.forget(request.channel)
+            self._channelsOf(request).forget(request.channel)
             upgrade(request, self.factory)
             return NOT_DONE_YET
         if isOurs:
@@ -106,20 +111,29 @@ class HixieResource(Resource):
         if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
             self.factory.journal.noticed(request.transport.getPeer(), f"sent an {OLD_VERSION}")
         if self.elsewhere is not None and request.method != b"CONNECT":
-            self._channels.watch(request.channel)
+            self._channelsOf(request).watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
         else:
             return _refuse(request)
         return NOT_DONE_YET
 
+    def _channelsOf(self, request: Any) -> Channels:
+        """Who watches a request's connection: a Site of ours, or we."""
+        site = getattr(request, "site", None)
+        return site.channels if isinstance(site, HixieSite) else self._channels
+
 
 class HixieSite(Site):
     """
     A ``Site`` that bounds what a request may cost, whichever of its resources it is for: the size
-    of a body, before any of it is kept or parsed, and the time for a request to come. It takes the
-    place of ``twisted.web.server.Site``, which has no such bounds.
+    of a body, before any of it is kept or parsed, the time for a request to come, and that for a
+    client that does not read the answer. It takes the place of ``twisted.web.server.Site``, which
+    has no such bounds.
 
-    :ivar limits: of them ``body_size``, ``request_timeout``, ``head_size`` and ``close_timeout``.
+    :ivar limits: of them ``body_size``, ``request_timeout``, ``head_size``, ``close_timeout`` and
+        ``stall_timeout``.
+    :ivar journal: writes the log's lines.
+    :ivar channels: the connections that are watched for progress.
     """
 
     def __init__(
@@ -132,6 +146,18 @@ class HixieSite(Site):
         """
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = limits
+        self.journal = Journal(_log, everything=False, factory=self)
+        self.channels = Channels(self)
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The reactor of the Site."""
+        return self.reactor
+
+    def getResourceFor(self, request: Any) -> Any:
+        """Find a request's resource. From its first request on, a connection is watched."""
+        self.channels.watch(request.channel)
+        return super().getResourceFor(request)  # type: ignore[no-untyped-call]
 
     def buildProtocol(self, addr: Any) -> Any:
         """A connection's protocol."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gc import collect as collect_garbage
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from support import connection
 from support.connection import CLOSING, HIXIE, MODERN, NAMES
-from txhixie import AbruptClose, CannotCarry, CleanClose, NotOpen, UsageError
+from txhixie import (
+    AbruptClose,
+    CannotCarry,
+    CleanClose,
+    ConversationEnded,
+    Limits,
+    NotOpen,
+    UsageError,
+)
 from txhixie.channel import Channel, ChannelApplication
 from txhixie.testing import Applications, Pair, Recorder
 
@@ -26,10 +35,12 @@ class Talk:
     :ivar peer: the server's application.
     """
 
-    def __init__(self, dialect: str = "rfc6455", highWater: int = 64 * 1024) -> None:
+    def __init__(
+        self, dialect: str = "rfc6455", highWater: int = 64 * 1024, limits: Limits = Limits()
+    ) -> None:
         application = ChannelApplication(highWater)
         peers = Applications(Recorder)
-        self.pair = Pair.new(peers, application, dialect=dialect, binary=True)
+        self.pair = Pair.new(peers, application, dialect=dialect, binary=True, limits=limits)
         self.peer: Any = peers.made[0]
         self.channel = Channel(application)
 
@@ -291,3 +302,127 @@ def test_it_says_what_was_agreed_on() -> None:
     assert channel.latency is None
     assert channel.getPeer() == pair.client.wire.getPeer()
     assert channel.getHost() == pair.client.wire.getHost()
+
+
+# Sends that nobody awaits, and those after the end.
+
+
+def test_every_send_and_ping_after_the_end_has_begun_fails_with_its_code_and_reason() -> None:
+    talk = Talk()
+    talk.pair.client.wire.producer.pauseProducing()
+    waiting = talk.channel.send("never")
+    ping = talk.channel.ping()
+    told: list[Any] = []
+    for deferred in (waiting, ping):
+        deferred.addErrback(lambda failure: told.append((failure.value, talk.channel.ended)))
+    talk.peer.transport.loseConnection(4001, "enough")
+    talk.pair.toClient.carry()
+    assert [(error.code, error.reason) for error, _ in told] == [(4001, "enough")] * 2
+    assert [ended for _, ended in told] == [(4001, "enough", "peer", True)] * 2
+    for late in ("x", b"x", "\ud800"):
+        error = outcome(talk.channel.send(late))
+        assert type(error) is ConversationEnded
+        assert str(error) == "the conversation has ended with 4001: enough"
+    assert type(outcome(talk.channel.ping())) is ConversationEnded
+    assert outcome(talk.channel.whenEnded()) is ...
+    talk.settle()
+    assert outcome(talk.channel.whenEnded()) == (4001, "enough", "peer", True)
+    error = outcome(talk.channel.send("x"))
+    assert (error.code, error.reason) == (4001, "enough")
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "reset"])
+def test_whoever_has_ended_it_the_end_is_known_when_a_send_fails(how: str) -> None:
+    talk = Talk()
+    if how == "reset":
+        talk.pair.client.reset()
+    else:
+        getattr(talk.channel, how)()
+    for deferred in (talk.channel.send("late"), talk.channel.ping()):
+        error = outcome(deferred)
+        assert talk.channel.ended is not None
+        assert (error.code, error.reason) == talk.channel.ended[:2]
+    assert outcome(talk.channel.send("late")).code == (1000 if how == "close" else 1006)
+
+
+def test_after_a_loss_sends_fail_at_once_and_what_came_before_can_still_be_received() -> None:
+    talk = Talk(highWater=100)
+    for number in range(5):
+        talk.peer.transport.sendTextMessage(f"{number:0200}")
+    talk.pump()
+    talk.pair.client.reset()
+    assert isinstance(outcome(talk.channel.send("late")), ConversationEnded)
+    assert outcome(talk.channel.whenEnded()) is ...
+    messages: list[str | bytes] = []
+    reading = run(collect(talk.channel, messages))
+    assert [int(message) for message in messages] == list(range(5))
+    assert isinstance(outcome(reading), AbruptClose)
+    assert outcome(talk.channel.whenEnded()).code == 1006
+
+
+def unhandled(log: connection.Log) -> list[str]:
+    """What is logged of Deferreds that failed, once they are forgotten."""
+    collect_garbage()
+    said = [str(event.get("log_format")) for event in log.events]
+    return [line for line in said if "Unhandled" in line] + [*map(str, log.tracebacks())]
+
+
+def test_nothing_is_logged_of_sends_that_nobody_awaits(log: connection.Log) -> None:
+    talk = Talk()
+    talk.channel.send("\ud800")
+    talk.pair.client.wire.producer.pauseProducing()
+    talk.channel.send("waits")
+    talk.channel.ping()
+    talk.channel.receive()
+    talk.channel.receive()
+    talk.pair.client.reset()
+    talk.channel.send("late")
+    talk.channel.ping()
+    talk.channel.receive()
+    talk.channel.close()
+    assert unhandled(log) == []
+
+
+def test_whoever_adds_a_callback_has_to_handle_the_failure(log: connection.Log) -> None:
+    """It is theirs then, whether it was added before the end or after."""
+    talk = Talk()
+    talk.pair.client.wire.producer.pauseProducing()
+    talk.channel.send("waits").addCallback(lambda _: None)
+    talk.pair.client.reset()
+    talk.channel.send("late").addCallback(lambda _: None)
+    collect_garbage()
+    errors = log.tracebacks()
+    assert [type(error) for error in errors] == [ConversationEnded] * 2
+
+
+def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: connection.Log) -> None:
+    talk = Talk(limits=Limits(unsent_size=1_000_000))
+    talk.pair.client.wire.producer.pauseProducing()
+    assert talk.channel.full
+    before = talk.channel.unsent
+    sent = 0
+    while talk.channel.ended is None and sent < 100:
+        talk.channel.send("ü" * 25_000)
+        sent += 1
+        if talk.channel.ended is None:
+            assert talk.channel.unsent - before >= sent * 50_000 or before > 2**60
+    assert sent == 20
+    assert talk.channel.ended is not None
+    code, reason, who, clean = talk.channel.ended
+    assert (code, who, clean) == (1006, "us", False)
+    assert "exceeds our limit of 1,000,000 (Limits.unsent_size)" in reason
+    assert talk.channel._application.outbox.size == 0
+    talk.pump()
+    assert isinstance(outcome(talk.channel.receive()), AbruptClose)
+    assert unhandled(log) == []
+
+
+def test_sends_that_are_given_up_count_no_more() -> None:
+    talk = Talk(limits=Limits(unsent_size=1_000_000))
+    talk.pair.client.wire.producer.pauseProducing()
+    for _ in range(100):
+        waiting = talk.channel.send(bytes(50_000))
+        waiting.addErrback(lambda _: None)
+        waiting.cancel()
+    assert talk.channel.ended is None
+    assert talk.channel._application.outbox.size == 0

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from support import components, connection
 from support.connection import Answering, Network, Recorder, asynchronous, within
 from support.daemon import PATIENCE, free_port, program, running
 from support.real_proxies import squid
+from support.wire import MASK, modern_frame
 from txhixie import Offer
+from txhixie.wire.frame import Opcode
 
 net = connection.net
 
@@ -287,6 +289,54 @@ def test_a_chat_is_heard_by_everybody(tmp_path: Path, chromium: Browser) -> None
         chromium.element("words").send_keys("and to you\n")
         chromium.awaits("said", "and to you")
     chromium.awaits("state", "the connection has ended")
+
+
+class Guest:
+    """A guest of the chat, by the bytes."""
+
+    def __init__(self, port: int, buffer: int | None = None) -> None:
+        """:param buffer: bytes that the kernel takes for it unread."""
+        self.socket = socket.socket()
+        if buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(connection.whole_request("rfc6455"))
+        self.reading = self.socket.makefile("rb")
+        assert b" 101 " in self.reading.readline()
+        while self.reading.readline() != b"\r\n":
+            pass
+
+    def say(self, opcode: int, payload: bytes) -> None:
+        self.socket.sendall(modern_frame(opcode, payload, key=MASK))
+
+    def hears(self) -> tuple[int, bytes]:
+        """The next frame: opcode and payload."""
+        first, size = self.reading.read(2)
+        if size == 126:
+            size = int.from_bytes(self.reading.read(2), "big")
+        return first & 0x0F, self.reading.read(size)
+
+    def close(self) -> None:
+        self.reading.close()
+        self.socket.close()
+
+
+def test_no_guest_of_a_chat_can_throw_out_the_speaker(tmp_path: Path) -> None:
+    """Neither one that reads nothing nor one that is being closed and does not answer."""
+    with serving("chat.py", tmp_path) as port, ExitStack() as room:
+        speaker, listener = (room.enter_context(closing(Guest(port))) for _ in range(2))
+        stalled = room.enter_context(closing(Guest(port, buffer=4096)))
+        for number in range(600):
+            if number % 50 == 0:  # each is given up after three seconds, and its place is taken
+                leaving = room.enter_context(closing(Guest(port)))
+                leaving.say(Opcode.BINARY, b"no text")
+                assert leaving.hears() == (Opcode.CLOSE, b"\x03\xebtext only")
+            words = f"{number} ".encode().ljust(20_000, b"x")
+            speaker.say(Opcode.TEXT, words)
+            assert speaker.hears() == (Opcode.TEXT, words)
+            assert listener.hears() == (Opcode.TEXT, words)
+        assert stalled.hears()[1].startswith(b"0 ")
 
 
 def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from support import connection
 from support.connection import MODERN, NAMES, Broken, Log, code_of
-from txhixie import AbruptClose, CleanClose, serve
+from txhixie import AbruptClose, CleanClose, ConversationEnded, serve
 from txhixie.channel import Channel
 from txhixie.testing import Pair, Recorder
 
@@ -131,3 +131,64 @@ def test_the_subprotocol_can_be_chosen(choice: Any, agreed: str | None) -> None:
     talk(echo, client, {"subprotocols": choice}, subprotocols=["a", "b"])
     assert client.transport.agreement is not None
     assert client.transport.agreement.subprotocol == agreed
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_coroutine_that_was_sending_when_its_peer_left_has_ended_well(how: str, log: Log) -> None:
+    """No traceback, no false 1011, and one line."""
+    seen: list[Any] = []
+
+    async def sends(channel: Channel) -> None:
+        await channel.receive()
+        try:
+            while True:
+                await channel.send("x" * 10_000)
+        except ConversationEnded as error:
+            seen.append((channel.ended, error.code, error.reason))
+            raise
+
+    client = Recorder()
+    pair = talk(sends, client)
+    pair.toClient.paused = True
+    client.transport.sendTextMessage("go")
+    pair.pump()
+    assert seen == []
+    if how == "reset":
+        pair.server.reset()
+    else:
+        client.transport.loseConnection(4000, "enough")
+    pair.pump()
+    pair.toClient.paused = False
+    pair.advance(10)
+    ((ended, code, reason),) = seen
+    assert (code, reason) == ended[:2] == ((4000, "enough") if how == "close" else (1006, ""))
+    if how == "close":
+        assert client.lost is not None
+        assert client.lost.code == 4000  # type: ignore[attr-defined]
+    assert log.tracebacks() == []
+    (line,) = [line for line in log.lines() if "coroutine" in line]
+    assert "was sending when the conversation has ended with" in line
+
+
+def test_what_a_coroutine_raises_besides_is_still_its_mistake(log: Log) -> None:
+    """Also after the end, and also if it is the end of somebody else's conversation."""
+
+    async def breaks(channel: Channel) -> None:
+        await channel.whenEnded()
+        raise Broken
+
+    async def passes(channel: Channel) -> None:
+        await channel.receive()
+        raise ConversationEnded(1000, "of another")
+
+    client = Recorder()
+    pair = talk(breaks, client)
+    client.transport.loseConnection()
+    pair.advance(10)
+    client = Recorder()
+    pair = talk(passes, client)
+    client.transport.sendTextMessage("go")
+    pair.advance(10)
+    assert [type(error) for error in log.tracebacks()] == [Broken, ConversationEnded]
+    assert client.lost is not None
+    assert client.lost.code == 1011  # type: ignore[attr-defined]

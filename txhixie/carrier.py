@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from .arguments import several, whole_bytes
 from .coding import Coding
-from .errors import CannotCarry, FrameError, NotOpen
+from .errors import CannotCarry, FrameError
 from .interfaces import WebSocketTransport
 from .wire.frame import CloseCode
 
@@ -118,8 +118,6 @@ class StreamTransport:
                     conversation.sendTextMessage(message)
                 else:
                     conversation.sendBytesMessage(message)
-        except NotOpen:
-            pass  # the peer has closed, and the inner protocol does not know it yet
         except CannotCarry as error:
             self.fail(CloseCode.UNSUPPORTED, str(error))
         except FrameError as error:

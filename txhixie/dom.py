@@ -231,7 +231,7 @@ class WebSocket(EventTarget):
         self._fire(Event(type="open"))
 
     def _received(self, data: str | bytes) -> None:
-        if self.readyState == self.OPEN:
+        if self._state == self.OPEN:  # also what came before the connection was lost
             shape = bytearray if self._binaryType == "arraybuffer" else bytes
             given = data if isinstance(data, str) else shape(data)
             self._fire(MessageEvent(type="message", data=given, origin=self._origin))

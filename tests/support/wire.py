@@ -6,6 +6,7 @@ ways in which a reader forgets, doubles or swallows something.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO, StringIO
 from typing import Final, TypeAlias, TypeVar, TypeVarTuple
@@ -136,7 +137,7 @@ def kept(thing: object) -> int:
             total += len(one.getvalue())
         elif isinstance(one, dict):
             queue += [*one.keys(), *one.values()]
-        elif isinstance(one, (list, tuple, set, frozenset)):
+        elif isinstance(one, (list, tuple, set, frozenset, deque)):
             queue += one
         elif type(one).__module__.startswith("txhixie.") and not isinstance(one, Wire):
             queue += _attributes(one)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from contextlib import suppress
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -17,15 +18,13 @@ from zope.interface import implementer
 
 from ..dialects import Dialect
 from ..endpoints import WebSocketClientEndpoint
-from ..errors import CannotCarry, NotOpen
+from ..errors import CannotCarry
 from ..handshake.offer import Agreement
 from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
 from ..stage import Abandoned
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE, passed_on
 from .crossing import Crossing
-
-M = TypeVar("M")
 
 REFUSE: Final = "refuse"
 AS_BASE64: Final = "base64"
@@ -108,7 +107,7 @@ class Relay:
     def textMessageReceived(self, message: str) -> None:
         """It has said this."""
         if self._kept is None:
-            passOn(self._crossing.transport.sendTextMessage, message)
+            self._crossing.transport.sendTextMessage(message)
         else:
             self._kept.append(message)
 
@@ -138,7 +137,7 @@ class Relay:
 
     def sendTextMessage(self, message: str) -> None:
         """The client has said this."""
-        passOn(self.transport.sendTextMessage, message)
+        self.transport.sendTextMessage(message)
 
     def sendBytesMessage(self, data: bytes) -> None:
         """The client has said this."""
@@ -156,11 +155,9 @@ class Relay:
     def _carry(self, transport: WebSocketTransport, data: bytes) -> None:
         try:
             transport.sendBytesMessage(data)
-        except NotOpen:
-            pass  # as in passOn
         except CannotCarry:
             if self._binary == AS_BASE64:
-                passOn(transport.sendTextMessage, b64encode(data).decode("ascii"))
+                transport.sendTextMessage(b64encode(data).decode("ascii"))
             else:
                 self._refuseBinary(transport.offer.dialect)
 
@@ -214,11 +211,7 @@ class Relay:
         """It has gone, of which ``connectionLost`` tells more."""
 
 
-def passOn(send: Callable[[M], None], message: M) -> None:
-    """Say it, or nothing when nobody is there any more, or the dialect does not have it."""
-    try:  # no suppress(), which would cost each message half a microsecond
-        send(message)
-    except NotOpen:
-        pass  # it is closing, and its own side will be told
-    except CannotCarry:
-        pass
+def passOn(send: Callable[[bytes], None], payload: bytes) -> None:
+    """Send a ping or a pong, or nothing where the dialect does not have them."""
+    with suppress(CannotCarry):
+        send(payload)

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..coding import Known
-from ..errors import FrameError, NotOpen, PeerLeft
+from ..errors import FrameError, PeerLeft
 from ..handshake.offer import Agreement
 from ..keepalive import leaveToKernel
 from ..limits import Limits
@@ -172,14 +172,11 @@ class Stream(Protocol):
             self._kept += messages
             return
         transport = self._crossing.transport
-        try:
-            for message in messages:
-                if isinstance(message, bytes):
-                    transport.sendBytesMessage(message)
-                else:
-                    transport.sendTextMessage(message)
-        except NotOpen:
-            pass  # the client is closing: there is nobody to tell
+        for message in messages:
+            if isinstance(message, bytes):
+                transport.sendBytesMessage(message)
+            else:
+                transport.sendTextMessage(message)
 
     # What the client says.
 

@@ -192,7 +192,7 @@ def test_the_slides_dialect_is_refused_where_its_lines_are_rewritten(front: Fron
     assert front.logged("refused with 400: a request of the slides' dialect")
 
 
-@every
+@pytest.mark.parametrize("front", ["nginx", *PROXIES], indirect=True)
 @pytest.mark.parametrize("listed", ["chat,sample", "x, y"])
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
 def test_a_list_of_subprotocols_gets_through_whole(front: Front, dialect: str, listed: str) -> None:

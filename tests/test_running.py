@@ -430,7 +430,7 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(
         ("99999", ""),
         ("ssl:0:privateKey=none.pem:certKey=none.pem", "expected a file that can be read: No such"),
         ("ssl:0:privateKey=served.py:certKey=served.py", "expected a certificate and its key"),
-        ("unix:none/socket", "No such file or directory"),
+        ("unix:none/socket", "expected a directory that exists"),
         ("unix:" + "x" * 200, ""),
     ],
 )
@@ -440,6 +440,19 @@ def test_what_cannot_be_listened_on_is_one_line_and_status_1(
     said = fails(tmp_path, where)
     assert said.startswith(f"cannot listen on {where}: {why}"), said
     assert said.count("\n") == 1
+
+
+def test_a_number_is_a_port_of_both_families(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "served.py").write_text(PROGRAM)
+    command = [sys.executable, "served.py", str(port), "run", "default", "8"]
+    with started(tmp_path, command) as served:
+        closes = opened(port)
+        served.says(f"listening on ws://127.0.0.1:{port}/\n")
+        served.process.send_signal(signal.SIGTERM)
+        with closes:
+            closes_with_1001(closes)
+        assert served.ended() == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on every port")

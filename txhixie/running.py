@@ -12,10 +12,12 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
+from .bothfamilies import BothFamiliesEndpoint
 from .complaint import complaint
 from .interfaces import WebSocketServerFactory
 from .listening import raiseFileLimit, whyNot
 from .listenqueue import serverEndpoint
+from .portcheck import check_port
 from .serverfactory import HixieServerFactory, ServerOptions
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
@@ -42,8 +44,8 @@ def run(
     of each port. At the end every connection is closed with 1001, for at most the limits'
     ``stop_timeout``; a second signal ends them at once.
 
-    :param description: where to listen: a TCP port number, a server endpoint description of
-        Twisted's such as ``tcp:8080:interface=127.0.0.1`` or
+    :param description: where to listen: a TCP port number, of both IPv4 and IPv6; a server endpoint
+        description of Twisted's such as ``tcp:8080:interface=127.0.0.1`` or
         ``ssl:8443:privateKey=key.pem:certKey=cert.pem``, or several of these.
     :param applications: what :class:`txhixie.HixieServerFactory` takes; or a ready factory, such as
         a ``twisted.web`` ``Site`` with a :class:`txhixie.web.HixieResource` in it, then without
@@ -120,8 +122,14 @@ def _isOperators(failure: Failure) -> bool:
 
 def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     try:
-        described = f"tcp:{text}" if text.isdecimal() else text
-        return serverEndpoint(reactor, described)
+        if text.isdecimal():
+            check_port(f"tcp:{text}")
+            return BothFamiliesEndpoint(reactor, int(text))
+        check_port(text)
+    except ValueError as error:
+        raise SystemExit(f"cannot listen on {text}: {error}") from None
+    try:
+        return serverEndpoint(reactor, text)
     except Exception as error:
         why = complaint(error, "a port number or an endpoint description")
         raise SystemExit(f"cannot listen on {text}: {why}") from None

@@ -21,7 +21,8 @@ _ROUTE: Final = (
     Setting("service", TEXT, "What is served there."),
 )
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"
-_OPTION: Final = re.compile(r"(?<!\s)\s++(?=[a-z][a-z0-9-]*=)")
+_BLANKS: Final = r"(?<!\s)\s++(?=[a-z][a-z0-9-]*=)"
+_OPTION: Final = re.compile(_BLANKS)
 """Each run of blanks is tried once, from its beginning."""
 
 

@@ -5,7 +5,7 @@ any resource is asked. And what comes behind a request is kept without bound whi
 not read the answer: the channel stops reading only while its transport is not full (Twisted 16.7
 to 26.10).
 
-These are names of Twisted's own, replaced on one channel: :class:`twisted.web.server.Site` has no
+These are names of Twisted's own, replaced on one channel: ``twisted.web.server.Site`` has no
 place where a channel of ours would be asked for, and whoever has a Site has it already.
 """
 

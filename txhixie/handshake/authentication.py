@@ -18,7 +18,8 @@ from .offer import Entropy
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*"'
-_MEMBER: Final = re.compile(r'(?:"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|[^",]++)+', re.DOTALL)
+_BETWEEN: Final = r'(?:"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|[^",]++)+'
+_MEMBER: Final = re.compile(_BETWEEN, re.DOTALL)
 """What stands between commas outside of quotes; a quote that is not ended reaches to the end.
 
 It matches at the first character that is no comma, and never gives anything back: a second reading

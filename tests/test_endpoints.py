@@ -13,6 +13,7 @@ import pytest
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import ssl
+from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import TCP6ServerEndpoint
 from twisted.internet.error import (
@@ -74,6 +75,8 @@ from txhixie import (
     Unreached,
     WebSocketClientEndpoint,
 )
+from txhixie.stage import Abandoned
+from txhixie.wire.url import parse_url
 
 log = connection.log
 net = connection.net
@@ -512,7 +515,9 @@ async def test_it_can_be_cancelled_at_each_stage(
         await until(scene.reached)
         assert not fired
         connecting.cancel()
-        assert fired[0].check(CancelledError)
+        assert fired[0].check(ConnectingCancelledError)
+        parsed = parse_url(scene.url)
+        assert fired[0].value.address == HostnameAddress(parsed.name.encode(), parsed.port)
         for question in names.questions:
             assert question.cancelled == (question.name == "silent.example")
         await nothing.is_left()
@@ -598,7 +603,7 @@ async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net
     connecting: list[Deferred[Any]] = []
     application = Recorder(**{when: lambda app: connecting[0].cancel()})
     connecting.append(endpoint.connectApplication(application))
-    with pytest.raises(CancelledError):
+    with pytest.raises(ConnectingCancelledError):
         await within(connecting[0])
     await until(lambda: application.lost)
     assert application.told[-2:] == [when, "lost"]
@@ -751,7 +756,9 @@ class Failing:
         (DNSLookupError("server.example"), NameNotFound),
         (NobodyThere(), NotConnected),
         (NoRouteError(), NotConnected),
-        (ConnectingCancelledError(None), CancelledError),
+        (ConnectingCancelledError(None), Abandoned),
+        (CancelledError(), Abandoned),
+        (NameNotFound("in words"), NameNotFound),
         (LateAnswer("proxy", 5), LateAnswer),
         (ZeroDivisionError(), ZeroDivisionError),
     ],
@@ -846,8 +853,9 @@ async def test_the_host_and_port_are_those_of_the_url(
     connecting = WebSocketClientEndpoint.new(reactor, url, **options).connectApplication(Recorder())
     assert names.asked == [asked]
     connecting.cancel()
-    with pytest.raises(CancelledError):
+    with pytest.raises(ConnectingCancelledError) as caught:
         await within(connecting)
+    assert caught.value.address == HostnameAddress(asked[0].encode(), asked[1])
 
 
 @asynchronous

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
+from twisted.internet.address import HostnameAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.web.iweb import IResponse
@@ -41,6 +42,7 @@ from txhixie.extensions.deflate_frame import DeflateFrame
 from txhixie.extensions.permessage_deflate import PermessageDeflate
 from txhixie.lifecycle import Ended
 from txhixie.refused import RefusedResponse
+from txhixie.stage import Abandoned
 from txhixie.testing import Recorder
 from txhixie.websocket import ConnectionRejected
 from txhixie.wire.frame import Close
@@ -64,6 +66,8 @@ def _made(kind: type[BaseException]) -> BaseException:
         return kind("count:upgrade", "upgrade came 2 times")
     if issubclass(kind, PeerLeft):
         return kind("handshake")
+    if kind is Abandoned:
+        return kind(HostnameAddress(b"host.example", 443), "tls")
     if kind is Unreached:
         return Unreached("in words", "proxy")
     return kind("in words")

@@ -10,8 +10,13 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost, NoProtocol
+from twisted.internet.defer import Deferred
+from twisted.internet.error import (
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    NoProtocol,
+)
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocolFactory,
@@ -621,7 +626,7 @@ async def test_connecting_can_be_cancelled(net: Network) -> None:
     connecting = endpoint(net, place).connect(made)
     await until(lambda: place.factory.connections and made.made)
     connecting.cancel()
-    with pytest.raises(CancelledError):
+    with pytest.raises(ConnectingCancelledError):
         await within(connecting)
     await until(lambda: not place.factory.connections)
     assert made.running == 0

@@ -8,9 +8,8 @@ import pytest
 from OpenSSL import SSL
 from OpenSSL._util import lib
 from twisted.internet import ssl
-from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.error import ConnectionDone, NoProtocol
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone, NoProtocol
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
@@ -224,8 +223,9 @@ async def test_cancelling_the_handshake_ends_the_connection(net: Network) -> Non
     connecting = over_tls(place.port).connect(factory)
     await eventually(lambda: made and made[0].data)
     connecting.cancel()
-    with pytest.raises(CancelledError):
+    with pytest.raises(ConnectingCancelledError) as caught:
         await within(connecting)
+    assert caught.value.address.port == place.port
     await nothing.is_left()
     assert factory.counts == [1, 1]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IProtocol
 
-from .errors import UsageError
+from .pure_errors import UsageError
 
 _METHODS: Final = (
     "negotiationStarted",

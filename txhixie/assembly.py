@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from io import BytesIO
 
-from .errors import BadText, TooBig
 from .limits import Limits
+from .pure_errors import BadText, TooBig
 from .wire.frame import TEXT
 
 _decoder = codecs.getincrementaldecoder("utf-8")

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
@@ -49,7 +50,13 @@ class Awaited(Deferred[T]):
 def awaited(deferred: Deferred[T]) -> Awaited[T]:
     """The same result as an :class:`Awaited`; cancelling it cancels ``deferred``."""
     wrapped: Awaited[T] = Awaited(lambda _: deferred.cancel())
-    deferred.chainDeferred(wrapped)
+
+    def tell(result: T | Failure) -> None:
+        # Where ``deferred`` tells of its cancelling later, ``wrapped`` has told of it at once.
+        if not wrapped.called:
+            wrapped.callback(result)
+
+    deferred.addBoth(tell)
     return wrapped
 
 

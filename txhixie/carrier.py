@@ -25,8 +25,8 @@ from zope.interface import implementer
 
 from .arguments import several, whole_bytes
 from .coding import Coding
-from .errors import CannotCarry, FrameError
 from .interfaces import WebSocketTransport
+from .pure_errors import CannotCarry, FrameError
 from .wire.frame import CloseCode
 
 _log = Logger()

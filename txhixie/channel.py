@@ -16,11 +16,11 @@ from twisted.python.failure import Failure
 
 from .arguments import whole_bytes
 from .awaiting import Awaited
-from .errors import ConversationEnded, UsageError
 from .handshake.offer import Agreement, Offer
 from .interfaces import CleanClose, WebSocketTransport, judged
 from .lifecycle import Ended
 from .mailbox import HIGH_WATER, Inbox, Message, Outbox
+from .pure_errors import ConversationEnded, UsageError
 from .quiet import QuietDeferred, failed
 from .wire.frame import CloseCode
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple, NoReturn
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from .commands import connect, doctor
@@ -16,6 +16,7 @@ from .commands.interruption import Interruption
 from .commands.standard import openAll, say
 from .commands.status import Status, line_of, status_of
 from .settings import nearest
+from .stage import CANCELLED
 
 
 class _Parser(ArgumentParser):
@@ -120,7 +121,7 @@ def _run(reactor: Any, said: Namespace) -> Deferred[None]:
 async def _ended(running: Deferred[None], interruption: Interruption) -> None:
     try:
         await running
-    except CancelledError:
+    except CANCELLED:
         pass
     except Exception as error:
         if interruption.number is None:

@@ -15,7 +15,7 @@ from .applications import checkApplication
 from .arguments import strings, whole_text
 from .awaiting import Awaited
 from .dialects import Version, named
-from .errors import BadAnswer, HixieError, LateAnswer, NotOpen, PeerLeft, Refused
+from .dialing_errors import LateAnswer, PeerLeft
 from .extensions import CLIENT_EXTENSIONS
 from .extensions.extension import Extension, agree
 from .factory import HixieFactory
@@ -25,6 +25,7 @@ from .limits import Limits
 from .messagetransport import ignore
 from .opening import ClientOpening
 from .protocol import HixieProtocol
+from .pure_errors import BadAnswer, HixieError, NotOpen, Refused
 from .wire.entropy import random_bytes
 from .wire.frame import Side
 from .wire.head import END, Head

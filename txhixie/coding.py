@@ -13,7 +13,7 @@ from codecs import utf_8_decode
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from .errors import BadText, TooBig, WrongKind
+from .pure_errors import BadText, TooBig, WrongKind
 
 MOST_BYTES: Final = 64 * 1024
 """Bytes of a stream that one message carries. Peers take 1 MiB by default, and some of the old ones

@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred
 from .awaiting import explain
 from .channel import Channel, ChannelApplication
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
-from .errors import UsageError
 from .mailbox import HIGH_WATER
+from .pure_errors import UsageError
+from .stage import cancelled
 
 
 class Connection:
@@ -40,13 +41,14 @@ class Connection:
 
         :return: fires with the channel once the conversation is open. Fails as
             :meth:`txhixie.WebSocketClientEndpoint.connect` does. Cancelling it ends whatever has
-            been started.
+            been started, and it fails with ``twisted.internet.defer.CancelledError``.
         :raises txhixie.errors.UsageError: the second time.
         """
         if self._application is not None:
             raise UsageError("this connection was used: call connect() for another")
         self._application = ChannelApplication(self._highWater)
-        return self._endpoint.connectApplication(self._application).addCallback(Channel)
+        opened = self._endpoint.connectApplication(self._application)
+        return opened.addCallbacks(Channel, cancelled)
 
     def __await__(self) -> Generator[Any, Any, Channel]:
         return self.asDeferred().__await__()

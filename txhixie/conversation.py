@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 from .arguments import close_arguments, whole_bytes, whole_text
 from .assembly import Assembly
 from .dialects import Dialect
-from .errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
 from .extensions.extension import Transform
 from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Answered, Core, Ended, Ending
 from .limits import Limits
 from .port import NOWHERE, Port
+from .pure_errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
 from .wire.entropy import random_bytes
 from .wire.frame import (
     BINARY,

@@ -13,12 +13,12 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
 from .arguments import whole_text
-from .errors import HandshakeError, MalformedHead, UnknownDialect
 from .handshake.hixie75 import Hixie75
 from .handshake.hixie76 import Hixie76
 from .handshake.hybi import Hybi
 from .handshake.offer import Entropy, Handshake, Refusal
 from .limits import Limits
+from .pure_errors import HandshakeError, MalformedHead, UnknownDialect
 from .wire.frame import Framing, Side
 from .wire.head import Fields, Request
 from .wire.modern import ModernFraming, ServerFraming

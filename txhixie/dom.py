@@ -16,12 +16,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .arguments import strings, whole_bytes
+from .dialing_errors import NotConnected
 from .endpoints import EndpointOptions, WebSocketClientEndpoint
-from .errors import BadAnswer, CannotCarry, NotConnected, NotOpen
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
 from .interfaces import WebSocketTransport
 from .journal import writeLine
+from .pure_errors import BadAnswer, CannotCarry, NotOpen
 from .script import MOST_REASON, InvalidAccess, InvalidState, InvalidSyntax, resolved, scalars
+from .stage import cancelled
 from .wire.frame import CloseCode
 from .wire.masked import masked_url
 from .wire.parameters import write_list
@@ -210,7 +212,7 @@ class WebSocket(EventTarget):
             self._fail(NotConnected("the port is another protocol's"))
         else:
             application = _Application(self._opened, self._received, self._ended)
-            self._connecting = self._endpoint.connectApplication(application)
+            self._connecting = self._endpoint.connectApplication(application).addErrback(cancelled)
             # On a turn of its own: cancelling it must not fire events inside close().
             self._connecting.addErrback(
                 lambda failure: self._reactor.callLater(0, self._fail, failure.value)

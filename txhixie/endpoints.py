@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, Unpack, cast
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    DNSLookupError,
-)
+from twisted.internet.address import HostnameAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
@@ -22,11 +19,12 @@ from twisted.python.failure import Failure
 from .arguments import instance, settled, strings
 from .awaiting import Awaited
 from .client import ClientOptions, HixieClientFactory, HixieClientProtocol
-from .errors import HixieError, NameNotFound, PeerLeft
+from .dialing_errors import NameNotFound, PeerLeft
 from .interfaces import WebSocketClientFactory, WebSocketProtocol
 from .limits import Limits
 from .proxies import Proxy
-from .stage import notConnected
+from .pure_errors import HixieError
+from .stage import abandonable, notConnected
 from .tls import checkContext, tlsError
 from .way import Way
 from .wire.url import BAD_PORTS, parse_url
@@ -70,6 +68,8 @@ class WebSocketClientEndpoint:
         self._options = options = settled(options)
         self._url = url  # with its credentials
         self.url = HixieClientFactory(url, _Nobody(), **options).url
+        parsed = parse_url(url)
+        self._address = HostnameAddress(parsed.name.encode("ascii"), parsed.port)
 
     @classmethod
     def new(
@@ -174,8 +174,9 @@ class WebSocketClientEndpoint:
         :raises txhixie.errors.Refused: by the server, with status, headers and body.
         :raises txhixie.errors.BadAnswer: for an answer that fails one of the dialect's checks.
         :raises txhixie.errors.NotOpen: if the application itself ended the connection first.
-        :raises twisted.internet.defer.CancelledError: if the Deferred around this was cancelled;
-            whatever had been begun is cancelled with it.
+        :raises twisted.internet.error.ConnectingCancelledError: if the Deferred around this was
+            cancelled, as with Twisted's endpoints; its ``address`` is the URL's host and port.
+            Whatever had been begun is cancelled with it.
         """
         return cast(A, await self._attempt(factory))
 
@@ -189,7 +190,8 @@ class WebSocketClientEndpoint:
 
     def _attempt(self, factory: WebSocketClientFactory[Any]) -> Deferred[WebSocketProtocol]:
         wires = HixieClientFactory(self._url, factory, **self._options)
-        return _Attempt(self._endpoint, wires).opened
+        opened = _Attempt(self._endpoint, wires).opened
+        return abandonable(opened, self._address, "handshake")
 
 
 class _Attempt:
@@ -241,17 +243,17 @@ class _Nobody:
 def _typed(failure: Failure) -> Failure:
     """Whatever endpoint was given to us, its errors are ours."""
     error: BaseException | None = failure.value
-    if isinstance(error, ConnectingCancelledError):
-        return Failure(CancelledError())
     ours: HixieError | None = None
-    if isinstance(error, DNSLookupError):
-        ours = NameNotFound(str(error))
-    elif isinstance(error, ConnectError):
-        ours = notConnected("the server", error)
-    elif isinstance(error, PeerLeft):
+    if isinstance(error, PeerLeft):
         # TLS 1.3 servers judge a client's certificate after the client's handshake is through.
         error = error.__cause__
         ours = tlsError(error, None)
+    elif isinstance(error, HixieError):
+        return failure  # ours are Twisted's too
+    elif isinstance(error, DNSLookupError):
+        ours = NameNotFound(str(error))
+    elif isinstance(error, ConnectError):
+        ours = notConnected("the server", error)
     if ours is None:
         return failure
     ours.__cause__ = error

@@ -22,267 +22,93 @@
       UsageError                   we asked wrongly: NotOpen · CannotCarry
         ConversationEnded          a NotOpen, with the code and reason of the end
 
+The errors of connecting (``Unreached``, its branches, and ``LateAnswer``) are Twisted's
+``ConnectError`` too, as those of Twisted's own endpoints are; ``LateAnswer`` is its
+``TimeoutError`` and ``NameNotFound`` its ``DNSLookupError``.
+
 No error's text repeats a peer's bytes unescaped, and none carries a credential.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
-STAGES: Final = {
-    "lookup": "address for the name",
-    "tcp": "TCP connection",
-    "proxy": "answer from the proxy",
-    "tls": "answer to the TLS handshake",
-    "handshake": "answer to the handshake",
-}
-"""The stages of a way to a server, in their order, and what is waited for in each."""
-
-
-def reduced(error: BaseException) -> tuple[object, ...]:
-    """
-    What ``__reduce__`` answers for an error that ``pickle`` and ``copy`` make again from its
-    ``args`` and its attributes. Python's own way calls ``__init__`` with ``args``, which are the
-    text, and not what our ``__init__`` methods take. The ``__cause__`` is lost, as everywhere.
-    """
-    return _again, (type(error), error.args), error.__dict__
-
-
-def _again(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
-    return kind.__new__(kind, *args)
-
-
-class HixieError(Exception):
-    """The root: whatever txhixie raises of its own."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return reduced(self)
-
-
-class PeerError(HixieError):
-    """The peer broke a rule of its dialect."""
-
-
-class HandshakeError(PeerError):
-    """
-    The peer's half of a handshake cannot stand.
-
-    :cvar status: the HTTP status a server answers with.
-    """
-
-    status = 400
-
-
-class MalformedHead(HandshakeError):
-    """A head that is no HTTP/1.1 head, or that says two things at once."""
-
-
-class HeadTooLarge(MalformedHead):
-    """A head of more bytes or fields than the limits allow (RFC 6585 section 5)."""
-
-    status = 431
-
-
-class BodyTooLarge(HandshakeError):
-    """The body of a page request exceeds the limit (RFC 9110 section 15.5.14)."""
-
-    status = 413
-
-
-class LengthRequired(HandshakeError):
-    """A chunked body for a protocol of which we cannot bound it (RFC 9110 section 15.5.12)."""
-
-    status = 411
-
-
-class UnknownTransferCoding(HandshakeError):
-    """A transfer coding other than ``chunked`` (RFC 9112 section 6.1)."""
-
-    status = 501
-
-
-class UnsupportedVersion(HandshakeError):
-    """A request line of another major version of HTTP (RFC 9110 section 15.6.6)."""
-
-    status = 505
-
-
-class EarlyBytes(HandshakeError):
-    """Bytes after a head whose dialect lets none come before the answer."""
-
-
-class UnknownDialect(HandshakeError):
-    """A WebSocket request in a dialect this server does not speak (RFC 6455 section 4.4)."""
-
-    status = 426
-
-
-class BadAnswer(HandshakeError):
-    """
-    The server's answer fails one of the client's checks.
-
-    :ivar check: which one, in a word (``"origin-mismatch"``, ``"count:upgrade"``).
-    """
-
-    def __init__(self, check: str, detail: str) -> None:
-        super().__init__(f"{check}: {detail}")
-        self.check = check
-
-
-class FrameError(PeerError):
-    """
-    The peer sent what its framing does not allow.
-
-    :ivar code: the closing code that answers it, where the dialect has codes
-        (RFC 6455 section 7.4.1).
-    """
-
-    code = 1002
-
-
-class WrongKind(FrameError):
-    """Text where binary was agreed, or the reverse."""
-
-    code = 1003
-
-
-class BadText(FrameError):
-    """Text that is not UTF-8, or not what else it was agreed to be."""
-
-    code = 1007
-
-
-class BadCompression(FrameError):
-    """Compressed data that cannot be inflated."""
-
-    code = 1007
-
-
-class TooBig(FrameError):
-    """A frame, a message or a number of fragments beyond the limit."""
-
-    code = 1009
-
-
-class Refused(HixieError):
-    """
-    The server said no, in well-formed HTTP.
-
-    :ivar status: the HTTP status.
-    :ivar headers: name and value pairs, as received.
-    :ivar body: as much of the body as came within the limit, in bytes.
-    """
-
-    def __init__(
-        self, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
-    ) -> None:
-        super().__init__(f"the server refused with status {status}")
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
-class TunnelRefused(Refused):
-    """The proxy said no: ``Refused`` by whoever stands between us and the server."""
-
-    def __init__(
-        self, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
-    ) -> None:
-        super().__init__(status, headers, body)
-        self.args = (f"the proxy refused with status {status}",)
-
-
-class Unreached(HixieError):
-    """
-    The way to the server ended early; the ``__cause__``, where there is one, is Twisted's own
-    error or OpenSSL's.
-
-    :ivar stage: where on the way, a key of :data:`STAGES`.
-    """
-
-    stage: str
-
-    def __init__(self, detail: str, stage: str) -> None:
-        super().__init__(detail)
-        self.stage = stage
-
-
-class NameNotFound(Unreached):
-    """No address is known for the host's name."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, "lookup")
-
-
-class NotConnected(Unreached):
-    """There is no TCP connection: refused, no route, or no answer to be had."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, "tcp")
-
-
-class TLSFailed(Unreached):
-    """The TLS handshake did not come about. Its branches say what was wrong with a certificate."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, "tls")
-
-
-class CertificateExpired(TLSFailed):
-    """The peer's certificate, or one it rests on, is past its day, or has not come to it yet."""
-
-
-class CertificateForAnotherHost(TLSFailed):
-    """The peer's certificate names others, not the host that was asked for."""
-
-
-class UnknownIssuer(TLSFailed):
-    """The peer's certificate rests on nobody whom we trust: self-signed, or a private authority."""
-
-
-class PeerLeft(Unreached):
-    """The other side closed the connection where it was its turn to answer."""
-
-    def __init__(self, stage: str) -> None:
-        super().__init__(f"the peer closed the connection: no {STAGES[stage]}", stage)
-
-
-class LateAnswer(HixieError):
-    """
-    The other side let a deadline pass.
-
-    :ivar stage: where on the way, a key of :data:`STAGES`.
-    :ivar seconds: how long it was waited for.
-    """
-
-    def __init__(self, stage: str, seconds: float) -> None:
-        super().__init__(f"no {STAGES[stage]} within {seconds:g} seconds")
-        self.stage = stage
-        self.seconds = seconds
-
-
-class UsageError(HixieError):
-    """We were asked for something that cannot be; nothing was sent, no state changed."""
-
-
-class NotOpen(UsageError):
-    """A send before the conversation is open or after it has begun to close."""
-
-
-class ConversationEnded(NotOpen):
-    """
-    A send or a ping through a channel whose end has begun.
-
-    :ivar code: the close code, as of the channel's ``ended``.
-    :ivar reason: in words; empty where none were given.
-    """
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        why = f": {reason}" if reason else ""
-        super().__init__(f"the conversation has ended with {code}{why}")
-        self.code = code
-        self.reason = reason
-
-
-class CannotCarry(UsageError):
-    """The dialect of this connection has no such message, and the peer would lose it."""
+import inspect
+
+from .dialing_errors import (
+    STAGES,
+    CertificateExpired,
+    CertificateForAnotherHost,
+    LateAnswer,
+    NameNotFound,
+    NotConnected,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+    Unreached,
+)
+from .pure_errors import (
+    BadAnswer,
+    BadCompression,
+    BadText,
+    BodyTooLarge,
+    CannotCarry,
+    ConversationEnded,
+    EarlyBytes,
+    FrameError,
+    HandshakeError,
+    HeadTooLarge,
+    HixieError,
+    LengthRequired,
+    MalformedHead,
+    NotOpen,
+    PeerError,
+    Refused,
+    TooBig,
+    TunnelRefused,
+    UnknownDialect,
+    UnknownTransferCoding,
+    UnsupportedVersion,
+    UsageError,
+    WrongKind,
+)
+
+__all__ = [
+    "STAGES",
+    "BadAnswer",
+    "BadCompression",
+    "BadText",
+    "BodyTooLarge",
+    "CannotCarry",
+    "CertificateExpired",
+    "CertificateForAnotherHost",
+    "ConversationEnded",
+    "EarlyBytes",
+    "FrameError",
+    "HandshakeError",
+    "HeadTooLarge",
+    "HixieError",
+    "LateAnswer",
+    "LengthRequired",
+    "MalformedHead",
+    "NameNotFound",
+    "NotConnected",
+    "NotOpen",
+    "PeerError",
+    "PeerLeft",
+    "Refused",
+    "TLSFailed",
+    "TooBig",
+    "TunnelRefused",
+    "UnknownDialect",
+    "UnknownIssuer",
+    "UnknownTransferCoding",
+    "Unreached",
+    "UnsupportedVersion",
+    "UsageError",
+    "WrongKind",
+]
+
+for _kind in [value for value in globals().values() if inspect.isclass(value)]:
+    # Tracebacks and pickles say the name by which a program imports an error, which stays when the
+    # files behind it move.
+    _kind.__module__ = __name__
+del _kind

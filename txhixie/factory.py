@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from .arguments import close_arguments, instance
 from .awaiting import Awaited
 from .deadlines import Deadline
-from .errors import UsageError
 from .extensions.extension import Extension, chosen_extensions
 from .handshake.offer import Entropy
 from .interfaces import WebSocketTransport
@@ -21,6 +20,7 @@ from .journal import Journal
 from .keepalive import Keepalive, Looked
 from .limits import Limits
 from .progress import unwatch, watch
+from .pure_errors import UsageError
 from .wire.frame import CloseCode
 from .wire.modern import sendable
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from .errors import MalformedHead
 from .handshake.fields import read_authority
 from .handshake.offer import Pairs, text
 from .networks import Networks, read_address
+from .pure_errors import MalformedHead
 from .wire.head import Fields
 
 FORWARDED_FIELDS: Final = frozenset(

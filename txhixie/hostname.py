@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError
@@ -21,11 +21,12 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .errors import LateAnswer, NameNotFound
+from .dialing_errors import LateAnswer, NameNotFound
 from .limits import Limits
-from .stage import bounded, notConnected
+from .stage import abandonable, bounded, notConnected
 
 
 @implementer(IStreamClientEndpoint)
@@ -61,9 +62,11 @@ class NamedHostEndpoint:
         :return: fires with the connected protocol. Fails with
             :class:`txhixie.errors.NameNotFound`, :class:`txhixie.errors.NotConnected`, or
             :class:`txhixie.errors.LateAnswer` at the stage ``lookup`` or ``tcp``. Cancelling it
-            cancels every attempt.
+            cancels every attempt, and it fails with
+            ``twisted.internet.error.ConnectingCancelledError``.
         """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
+        address = HostnameAddress(self._host.encode("ascii", "replace"), self._port)
+        return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), address)
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         looking = lookUp(self._reactor, self._host, self._port)
@@ -84,13 +87,19 @@ class NamedHostEndpoint:
             timeout=patience,
             bindAddress=self._bindAddress,
         )
-        connecting = endpoint.connect(protocolFactory)
-        try:
-            return await bounded(connecting, "tcp", patience, self._reactor)
-        except AttemptTimedOut as error:
-            raise LateAnswer("tcp", patience) from error
-        except ConnectError as error:
-            raise notConnected(f"{self._host}, port {self._port}", error) from error
+        connecting = endpoint.connect(protocolFactory).addErrback(self._typed)
+        return await bounded(connecting, "tcp", patience, self._reactor)
+
+    def _typed(self, failure: Failure) -> Failure:
+        """Twisted's errors as ours, before ours can come: those are Twisted's too."""
+        error = failure.value
+        if isinstance(error, AttemptTimedOut):
+            late = LateAnswer("tcp", self._limits.connect_timeout)
+            late.__cause__ = error
+            return Failure(late)
+        if isinstance(error, ConnectError):
+            return Failure(notConnected(f"{self._host}, port {self._port}", error))
+        return failure
 
 
 Address = IPv4Address | IPv6Address

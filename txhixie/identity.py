@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .errors import CertificateForAnotherHost
+from .dialing_errors import CertificateForAnotherHost
 
 OF_ANOTHER: Final = "the peer's certificate is not for the host asked for"
 _MOST_REASON: Final = 200

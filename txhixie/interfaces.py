@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 
 from .arguments import whole_text
-from .errors import reduced
 from .handshake.offer import Agreement, HeadersLike, Offer, Pairs, Refusal, header_pairs
 from .lifecycle import Ended
 from .limits import Limits
+from .pure_errors import reduced
 from .wire.frame import CloseCode
 
 _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)

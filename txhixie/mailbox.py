@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from .errors import NotOpen, UsageError
 from .limits import MOST
+from .pure_errors import NotOpen, UsageError
 from .quiet import QuietDeferred, failed
 
 Message: TypeAlias = "str | bytes"

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IAddress, IPushProducer, ISSLTransport
 
 from .addresses import plainAddress
 from .conversation import OPEN, Conversation
-from .errors import NotOpen
 from .limits import Limits
 from .outflow import Output
+from .pure_errors import NotOpen
 from .wire.frame import CloseCode
 
 BY_APPLICATION, BY_TURN = 1, 2

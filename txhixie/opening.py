@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .dialects import OLD_VERSION, Dialect, asks_in_old_version, recognise
-from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .extensions.extension import Transform
 from .forwarded import Forwarded, read_forwarded
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .limits import Limits
 from .networks import Networks
+from .pure_errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .wire.body import BodyReader
 from .wire.head import Head, HeadReader, Request, RequestReader, read_request
 from .wire.request_body import announced_body

@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .addresses import standFor
-from .errors import MalformedHead
 from .journal import Journal
 from .networks import Networks
+from .pure_errors import MalformedHead
 from .wire.proxy_header import ProxyHeader, ProxyHeaderReader
 
 

@@ -38,6 +38,7 @@ from .interfaces import (
     WebSocketProtocol,
 )
 from .journal import shownURL, writeLine
+from .stage import CANCELLED
 from .stream import Connector
 from .wire.masked import masked_url
 from .wire.url import without_credentials
@@ -193,7 +194,7 @@ class WebSocketClientService(ClientService):
             follower.follow(application)
             followed = Followed(application, follower, self._opened, self._ended)
             await self._connector(headers).connectApplication(followed)
-        except CancelledError:
+        except CANCELLED:
             raise  # the service is stopped
         except Exception as error:
             self._failed(error)

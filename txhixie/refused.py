@@ -11,8 +11,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IClientRequest, IResponse
 from zope.interface import implementer
 
-from .errors import Refused
 from .handshake.offer import reason_phrase
+from .pure_errors import Refused
 
 
 @implementer(IResponse)

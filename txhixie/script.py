@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from .arguments import whole_text
-from .errors import UsageError
+from .pure_errors import UsageError
 from .wire.frame import MOST_CONTROL
 from .wire.url import WebSocketURL, parse_url
 

@@ -18,7 +18,6 @@ from .addresses import standFor
 from .applications import Unusable, checkApplication
 from .awaiting import explain
 from .dialects import refusal
-from .errors import EarlyBytes, HandshakeError, LengthRequired
 from .extensions.extension import accept
 from .forwarded import Forwarded
 from .handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
@@ -27,6 +26,7 @@ from .lifecycle import Ended
 from .messagetransport import ignore
 from .opening import Elsewhere, ServerOpening
 from .protocol import HixieProtocol
+from .pure_errors import EarlyBytes, HandshakeError, LengthRequired
 from .wire.frame import CloseCode, Side
 
 if TYPE_CHECKING:

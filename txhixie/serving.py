@@ -18,11 +18,11 @@ from twisted.python.failure import Failure
 
 from .awaiting import explain
 from .channel import Channel, ChannelApplication
-from .errors import ConversationEnded
 from .handshake.offer import Offer
 from .interfaces import AbruptClose, Accepted, CleanClose
 from .journal import Subject, of, writeLine
 from .mailbox import HIGH_WATER
+from .pure_errors import ConversationEnded
 from .serverfactory import SubprotocolChoice, chosenSubprotocol, settledChoice
 
 _log = Logger()

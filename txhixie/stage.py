@@ -3,57 +3,92 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
-from .errors import LateAnswer, NotConnected, reduced
+from .dialing_errors import LateAnswer, NotConnected
+from .pure_errors import reduced
 
 T = TypeVar("T")
 
 
-class Abandoned(CancelledError):
+class Abandoned(ConnectingCancelledError):
     """
-    Whoever asked has cancelled.
+    An attempt to connect was cancelled.
 
+    :ivar address: what was being connected to; ``None`` where that is not known.
     :ivar stage: what was waited for then, a key of :data:`txhixie.errors.STAGES`.
     """
 
-    def __init__(self, stage: str) -> None:
-        super().__init__()
+    def __init__(self, address: IAddress | None, stage: str) -> None:
+        super().__init__(address)  # type: ignore[no-untyped-call]
         self.stage = stage
+
+    def __str__(self) -> str:
+        where = "" if self.address is None else f" to {self.address}"
+        return f"connecting{where} was cancelled at the stage {self.stage}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return reduced(self)
 
 
-def staged(deferred: Deferred[T], stage: str) -> Deferred[T]:
-    """
-    The same Deferred, which fails with :class:`Abandoned` when it is cancelled.
+CANCELLED: Final = (CancelledError, ConnectingCancelledError)
+"""What a cancelled Deferred fails with: any, and that of an endpoint, which is no branch of the
+other."""
 
-    :param stage: a key of :data:`txhixie.errors.STAGES`.
+
+def abandonable(deferred: Deferred[T], address: IAddress | None, stage: str = "tcp") -> Deferred[T]:
+    """
+    The same Deferred, of an endpoint's attempt: when it is cancelled it fails with
+    :class:`Abandoned`, as Twisted's endpoints fail with a ``ConnectingCancelledError``.
+
+    :param address: what is connected to; ``None`` to leave what an endpoint below has said.
+    :param stage: a key of :data:`txhixie.errors.STAGES`, where what failed below names none.
     """
 
     def abandoned(failure: Failure) -> Failure:
-        if failure.check(CancelledError, ConnectingCancelledError) is None:
+        error = failure.value
+        if not isinstance(error, CANCELLED):
             return failure
-        return Failure(Abandoned(stage))
+        where = getattr(error, "address", None) if address is None else address
+        return Failure(Abandoned(where, getattr(error, "stage", stage)))
 
     return deferred.addErrback(abandoned)
 
 
-def bounded(deferred: Deferred[T], stage: str, seconds: float, clock: IReactorTime) -> Deferred[T]:
+def cancelled(failure: Failure) -> Failure:
+    """
+    An errback of whatever is no endpoint, and waits for one: a cancelled attempt is a
+    ``CancelledError``, as with every other Deferred.
+    """
+    error = failure.value
+    if not isinstance(error, ConnectingCancelledError):
+        return failure
+    ours = CancelledError()
+    ours.__cause__ = error
+    return Failure(ours)
+
+
+def bounded(
+    deferred: Deferred[T],
+    stage: str,
+    seconds: float,
+    clock: IReactorTime,
+    address: IAddress | None = None,
+) -> Deferred[T]:
     """
     The same Deferred, bounded: when the time is up, what it waits for is cancelled.
 
     :param stage: a key of :data:`txhixie.errors.STAGES`.
+    :param address: of what is connected to.
     :return: ``deferred``; it may now also fail with :class:`txhixie.errors.LateAnswer`, and with
         :class:`Abandoned` when somebody else cancels it.
     """
-    return staged(deferred, stage).addTimeout(
+    return abandonable(deferred, address, stage).addTimeout(
         seconds, clock, lambda _, seconds: Failure(LateAnswer(stage, seconds))
     )
 
@@ -65,9 +100,8 @@ def notConnected(where: str, error: ConnectError) -> NotConnected:
     :param where: to what.
     :param error: Twisted's, which becomes the cause.
     """
-    ours = NotConnected(": ".join(filter(None, (f"no connection to {where}", systemWords(error)))))
-    ours.__cause__ = error
-    return ours
+    words = filter(None, (f"no connection to {where}", systemWords(error)))
+    return NotConnected.of(": ".join(words), error)
 
 
 def systemWords(error: Exception) -> str:

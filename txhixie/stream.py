@@ -29,9 +29,10 @@ from zope.interface import implementer
 from .arguments import whole_text
 from .carrier import SecureStreamTransport, StreamTransport
 from .coding import CODINGS, Coding
-from .errors import FrameError
 from .handshake.offer import Offer
 from .interfaces import Accepted, CleanClose, WebSocketProtocol, WebSocketTransport, judged
+from .pure_errors import FrameError
+from .stage import abandonable
 
 CodingChoice: TypeAlias = "str | Callable[[], Coding]"
 """A name in :data:`txhixie.coding.CODINGS`, or what makes a connection's coding."""
@@ -185,12 +186,14 @@ class StreamClientEndpoint:
         """
         :return: fires with the inner protocol once the conversation is open and the protocol is
             connected. Fails with whatever the conversation's opening fails with, with what the
-            factory raised, or with ``NoProtocol`` when it made none. Cancelling it gives up.
+            factory raised, or with ``NoProtocol`` when it made none. Cancelling it gives up, and
+            it fails with ``twisted.internet.error.ConnectingCancelledError``.
         """
         connecting = _Connecting(protocolFactory, self._coding)
         protocolFactory.doStart()
         deferred = self._connector.connectApplication(connecting)
-        return deferred.addCallbacks(connecting.connected, connecting.failed)
+        opened = deferred.addCallbacks(connecting.connected, connecting.failed)
+        return abandonable(opened, None, "handshake")
 
 
 class _Connecting(Stream):

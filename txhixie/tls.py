@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .arguments import strings
-from .errors import (
+from .dialing_errors import (
     CertificateExpired,
     CertificateForAnotherHost,
     PeerLeft,
@@ -35,7 +35,7 @@ from .errors import (
     Unreached,
 )
 from .identity import OF_ANOTHER, CheckedTLS, checkName
-from .stage import bounded
+from .stage import abandonable, bounded
 from .unverified import UnverifiedTLS
 
 _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
@@ -155,16 +155,17 @@ class TLSEndpoint:
         """
         :return: fires with the connected protocol. Fails as the endpoint below does, or with
             :class:`txhixie.errors.TLSFailed` or a branch of it,
-            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.LateAnswer`.
+            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.LateAnswer`. When it is
+            cancelled, it fails with ``twisted.internet.error.ConnectingCancelledError``.
         """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
+        return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), None)
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         connections = cast(IProtocolFactory, _Connections(protocolFactory))
         below = cast(_Connection, await self._endpoint.connect(connections))
         try:
             handshake = self._begin(below)
-            await bounded(handshake.complete, "tls", self._seconds, self._clock)
+            await bounded(handshake.complete, "tls", self._seconds, self._clock, below.address)
             if self._host is not None:
                 checkPeer(handshake.transport.getHandle(), self._host)
             protocol = protocolFactory.buildProtocol(below.address)
@@ -306,7 +307,8 @@ def tlsError(reason: BaseException | None, connection: SSL.Connection | None) ->
     verdict = 0 if connection is None else _verdict(connection)
     if verdict:
         return _judged(verdict)
-    return TLSFailed(f"no TLS with the peer: {_said(reason) or 'no reason'}")
+    number = reason.args[0] if isinstance(reason, SSL.SysCallError) and reason.args[0] > 0 else None
+    return TLSFailed(f"no TLS with the peer: {_said(reason) or 'no reason'}", number)
 
 
 def _said(error: SSL.Error) -> str:

@@ -28,12 +28,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .arguments import instance, strings, whole_text
-from .errors import LateAnswer, MalformedHead, PeerLeft, TunnelRefused, Unreached
+from .dialing_errors import LateAnswer, PeerLeft, Unreached
 from .handshake.authentication import Authentication
 from .handshake.connect import AnswerReader, TunnelAnswer, authority, bare_host, write_connect
 from .handshake.offer import Entropy, HeadersLike, header_pairs
 from .limits import Limits
-from .stage import staged
+from .pure_errors import MalformedHead, TunnelRefused
+from .stage import abandonable
 from .wire.url import Credentials
 
 _MOST_ANSWERS: Final = 4
@@ -97,6 +98,7 @@ class HTTPConnectEndpoint:
         self._proxy = proxy
         self._host = bare_host(host)
         self._port = port
+        self._address = HostnameAddress(self._host.encode("ascii"), port)
         self._headers = headers
         self._limits = instance("limits", limits, Limits)
         self._clock = clock
@@ -116,17 +118,17 @@ class HTTPConnectEndpoint:
             - :class:`txhixie.errors.LateAnswer`, all three with the stage ``proxy``;
             - ``twisted.internet.error.NoProtocol`` if the factory builds none.
 
-            Cancelling it aborts what was begun.
+            Cancelling it aborts what was begun, and it fails with
+            ``twisted.internet.error.ConnectingCancelledError``, whose address is the host's.
         """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
+        return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), self._address)
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         tunnel, answer = await self._ask(_Tunnels(protocolFactory, self._limits))
         try:
             if not answer.open:
                 raise TunnelRefused(answer.status, answer.headers, answer.body)
-            address = HostnameAddress(self._host.encode("ascii"), self._port)
-            protocol = protocolFactory.buildProtocol(address)
+            protocol = protocolFactory.buildProtocol(self._address)
             if protocol is None:
                 raise NoProtocol
         except BaseException:
@@ -170,7 +172,7 @@ class HTTPConnectEndpoint:
             from twisted.internet import reactor
 
             clock = cast(IReactorTime, reactor)
-        asking = staged(tunnel.ask(request), "proxy")
+        asking = abandonable(tunnel.ask(request), self._address, "proxy")
         return await asking.addTimeout(self._limits.proxy_timeout, clock, tunnel.late)
 
 

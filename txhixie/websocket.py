@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from typing import Any, Protocol, TypeVar, Unpack, cast
 
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.error import TimeoutError as AttemptTimedOut
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 from twisted.web.error import UnsupportedMethod
@@ -25,13 +24,13 @@ from zope.interface import implementer
 from . import endpoints
 from .arguments import instance, settled
 from .client import ClientOptions
-from .errors import HixieError, LateAnswer, NameNotFound, Refused, TunnelRefused, reduced
 from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
 from .limits import Limits
 from .proxies import Proxy
+from .pure_errors import HixieError, Refused, TunnelRefused, reduced
 from .refused import RefusedResponse
 from .serverfactory import ServerOptions
 from .way import Way
@@ -221,10 +220,5 @@ def _websocket(url: str) -> str:
 
 def _twisteds(error: HixieError) -> Exception:
     """What Twisted's module would have raised, where it would have."""
-    if isinstance(error.__cause__, ConnectError):
-        return error.__cause__
-    if isinstance(error, NameNotFound):
-        return DNSLookupError(str(error))
-    if isinstance(error, LateAnswer) and error.stage == "tcp":
-        return AttemptTimedOut(string=str(error))
-    return error
+    cause = error.__cause__
+    return cause if isinstance(cause, ConnectError) else error

@@ -6,18 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..dialects import DIALECTS
-from ..errors import (
+from ..dialing_errors import (
     CertificateExpired,
     CertificateForAnotherHost,
     LateAnswer,
     NameNotFound,
     NotConnected,
     PeerLeft,
-    Refused,
     TLSFailed,
-    TunnelRefused,
     UnknownIssuer,
 )
+from ..pure_errors import Refused, TunnelRefused
 from .chain import SOON, Link
 from .destination import Destination
 from .examination import ALPN, Examination, Finding

@@ -13,11 +13,12 @@ from twisted.internet.ssl import PrivateCertificate
 
 from ..client import ClientOptions
 from ..dialects import DIALECTS
+from ..dialing_errors import NameNotFound, NotConnected
 from ..endpoints import WebSocketClientEndpoint
-from ..errors import CannotCarry, NameNotFound, NotConnected
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import Proxy
+from ..pure_errors import CannotCarry
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import BAD_PORTS, parse_url, without_credentials

@@ -18,11 +18,9 @@ from twisted.internet.protocol import Factory, Protocol
 from ..channel import Channel
 from ..connection import Connection
 from ..dialects import DIALECTS, named
-from ..errors import (
-    CannotCarry,
+from ..dialing_errors import (
     CertificateExpired,
     CertificateForAnotherHost,
-    HixieError,
     LateAnswer,
     NameNotFound,
     PeerLeft,
@@ -31,6 +29,7 @@ from ..errors import (
 )
 from ..hostname import NamedHostEndpoint, lookUp
 from ..httpconnect import proxyEndpoint
+from ..pure_errors import CannotCarry, HixieError
 from ..stage import bounded
 from .chain import Link, chain_of
 from .destination import Destination

@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from ..errors import MalformedHead
 from ..limits import Limits
 from ..proxies import Proxy
+from ..pure_errors import MalformedHead
 from ..way import Way
 from ..wire.head import Head, HeadReader
 from ..wire.masked import masked_lines

@@ -7,18 +7,12 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Final
 
-from ..errors import (
-    BadAnswer,
-    HixieError,
-    LateAnswer,
-    Refused,
-    TLSFailed,
-    TunnelRefused,
-)
+from ..dialing_errors import LateAnswer, TLSFailed
 from ..handshake.offer import reason_phrase
 from ..interfaces import AbruptClose, CleanClose
 from ..journal import shown
 from ..lifecycle import Ended
+from ..pure_errors import BadAnswer, HixieError, Refused, TunnelRefused
 
 
 class Status(IntEnum):

@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import deferLater
 
 from ..channel import Channel, ChannelApplication
-from ..errors import NotOpen
 from ..interfaces import AbruptClose, CleanClose
 from ..mailbox import Message
+from ..pure_errors import NotOpen
 from .standard import StandardInput, StandardOutput, say
 from .status import CommandFailed, Status, ending
 

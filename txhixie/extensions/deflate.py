@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from ..errors import BadCompression, TooBig
+from ..pure_errors import BadCompression, TooBig
 
 TAIL: Final = b"\x00\x00\xff\xff"
 """What a sync flush ends with, and what is left out on the wire (RFC 7692 section 7.2.1)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import BadAnswer
+from ..pure_errors import BadAnswer
 from ..wire.parameters import Parameters
 from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
 from .extension import Accepted

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..arguments import several
-from ..errors import BadAnswer
+from ..pure_errors import BadAnswer
 from ..wire.parameters import Named, Parameters
 
 

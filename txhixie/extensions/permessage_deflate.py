@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import BadAnswer, FrameError
+from ..pure_errors import BadAnswer, FrameError
 from ..wire.frame import CONTINUATION
 from ..wire.parameters import Parameters
 from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater

@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..dialects import named
-from ..errors import Refused, TunnelRefused
 from ..handshake.offer import NOTHING_MORE, Agreement
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
+from ..pure_errors import Refused, TunnelRefused
 from ..wire.frame import Close, CloseCode
 from . import pair
 from .closing import CLIENT_GONE, passed_on

@@ -12,9 +12,10 @@ from twisted.internet import error as failures
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from ..errors import HixieError, LateAnswer
+from ..dialing_errors import LateAnswer
 from ..handshake.offer import Refusal
 from ..journal import writeLine
+from ..pure_errors import HixieError
 from ..stage import systemWords
 from ..wire.masked import masked_url
 

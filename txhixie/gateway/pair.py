@@ -30,7 +30,7 @@ from typing import Final, Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..errors import LateAnswer
+from ..dialing_errors import LateAnswer
 from ..wire.frame import Close
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..errors import Refused
 from ..handshake.offer import Pairs, Refusal
+from ..pure_errors import Refused
 
 _OURS: Final = frozenset(
     {

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..dialects import Dialect
 from ..endpoints import WebSocketClientEndpoint
-from ..errors import CannotCarry
 from ..handshake.offer import Agreement
 from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
+from ..pure_errors import CannotCarry
 from ..stage import Abandoned
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE, passed_on
@@ -82,7 +82,7 @@ class Relay:
             await self._endpoint.connectApplication(self)
         except Abandoned as abandoned:
             self.stage = abandoned.stage
-            raise
+            raise CancelledError from abandoned
         del self._endpoint  # 3 kB for as long as the client stays
         agreed = cast(Agreement, self.transport.agreement)
         cookies = tuple((b"Set-Cookie", v) for name, v in agreed.headers if name == b"set-cookie")

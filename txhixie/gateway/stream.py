@@ -25,11 +25,13 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..coding import Known
-from ..errors import FrameError, PeerLeft
+from ..dialing_errors import PeerLeft
 from ..handshake.offer import Agreement
 from ..keepalive import leaveToKernel
 from ..limits import Limits
+from ..pure_errors import FrameError
 from ..sender import FULL_READ, Writer
+from ..stage import cancelled
 from ..wire.frame import Close, CloseCode
 from .closing import BACKEND_GONE
 from .crossing import Crossing
@@ -76,7 +78,7 @@ class Stream(Protocol):
         :return: fails as the endpoint does, or with the error that ended TLS.
         """
         self._crossing = crossing
-        self._reaching = Deferred.fromCoroutine(self._reach())
+        self._reaching = Deferred.fromCoroutine(self._reach()).addErrback(cancelled)
         return self._reaching
 
     async def _reach(self) -> Agreement:

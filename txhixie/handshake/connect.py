@@ -11,8 +11,8 @@ import ipaddress
 import re
 from typing import Final, NamedTuple
 
-from ..errors import MalformedHead
 from ..limits import Limits
+from ..pure_errors import MalformedHead
 from ..wire.chunked import ChunkedReader
 from ..wire.head import Fields, Head, HeadReader
 from ..wire.url import ascii_host

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from ..errors import BadAnswer, MalformedHead
+from ..pure_errors import BadAnswer, MalformedHead
 from ..wire.head import Fields, Head, Request
 from .offer import Offer, text
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
+from ..pure_errors import BadAnswer, CannotCarry, MalformedHead, Refused
 from ..wire.head import Fields, Head, Request
 from .fields import (
     answer_fields,

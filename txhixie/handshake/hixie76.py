@@ -12,7 +12,7 @@ import struct
 from hashlib import md5
 from typing import Final
 
-from ..errors import BadAnswer, MalformedHead, Refused
+from ..pure_errors import BadAnswer, MalformedHead, Refused
 from ..wire.head import Fields, Head, Request
 from .fields import (
     answer_fields,

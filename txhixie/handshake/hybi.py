@@ -11,7 +11,7 @@ import re
 from hashlib import sha1
 from typing import Final
 
-from ..errors import BadAnswer, MalformedHead, Refused
+from ..pure_errors import BadAnswer, MalformedHead, Refused
 from ..wire.head import TOKEN, Fields, Head, Request
 from ..wire.parameters import Named, read_list, write_list
 from .fields import answer_fields, read_host, read_target, read_visible

@@ -9,9 +9,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..errors import CannotCarry
 from ..handshake.offer import Offer
 from ..interfaces import Accepted, WebSocketTransport
+from ..pure_errors import CannotCarry
 from ..wire.frame import CloseCode
 from .service import Context
 

@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred
 
 from ..dialects import DIALECTS, Version, named
 from ..endpoints import WebSocketClientEndpoint
-from ..errors import CannotCarry
 from ..extensions import CLIENT_EXTENSIONS
 from ..forwarded import write_forwarded
 from ..gateway.carried import CARRIED, fields_of, is_token, read_names
@@ -25,6 +24,7 @@ from ..interfaces import Decision
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
 from ..proxies import parse_proxy
+from ..pure_errors import CannotCarry
 from ..settings import FLAG, TEXT, Kind, Setting, one_of
 from ..tls import alpnNames, clientTLS
 from ..wire.url import parse_url

@@ -10,12 +10,12 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.task import Clock
 
 from ..client import HixieClientFactory, HixieClientProtocol
-from ..errors import Refused
 from ..extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
 from ..extensions.extension import Extension
 from ..handshake.offer import HeadersLike, Offer
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
 from ..limits import Limits
+from ..pure_errors import Refused
 from ..server import HixieServerProtocol
 from ..serverfactory import HixieServerFactory
 from .applications import Applications, Recorder

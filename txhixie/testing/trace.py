@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..dialects import Dialect, recognise
-from ..errors import FrameError, HixieError
 from ..limits import Limits
+from ..pure_errors import FrameError, HixieError
 from ..wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseCode, Framing, Side
 from ..wire.head import Head, HeadReader, RequestReader, read_request
 from ..wire.masked import masked_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import MalformedHead
+from ..pure_errors import MalformedHead
 from .chunked import ChunkedReader
 
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")

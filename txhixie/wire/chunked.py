@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import MalformedHead
+from ..pure_errors import MalformedHead
 
 _MOST_LINE: Final = 1024
 """Bytes of a line: sizes have a few, and nobody sends extensions or trailers to be read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from ..errors import HeadTooLarge, MalformedHead, UnsupportedVersion
+from ..pure_errors import HeadTooLarge, MalformedHead, UnsupportedVersion
 
 END: Final = b"\r\n\r\n"
 

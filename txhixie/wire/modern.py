@@ -12,7 +12,7 @@ from copy import copy
 from itertools import chain
 from typing import Final
 
-from ..errors import BadText, FrameError, TooBig, UsageError
+from ..pure_errors import BadText, FrameError, TooBig, UsageError
 from .entropy import random_bytes
 from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
 from .mask import mask, unmask

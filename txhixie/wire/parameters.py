@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from ..errors import MalformedHead
+from ..pure_errors import MalformedHead
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
 """``(("client_max_window_bits", None), ("server_max_window_bits", "10"))``, in their order."""

@@ -14,7 +14,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple, TypeAlias
 
-from ..errors import MalformedHead
+from ..pure_errors import MalformedHead
 
 End: TypeAlias = tuple[str, int] | bytes
 """One end of a connection: address and port, or the path of a UNIX socket."""

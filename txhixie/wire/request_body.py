@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import BodyTooLarge, MalformedHead, UnknownTransferCoding
+from ..pure_errors import BodyTooLarge, MalformedHead, UnknownTransferCoding
 from .head import Fields
 
 _LENGTH: Final = re.compile(rb"[0-9]+")

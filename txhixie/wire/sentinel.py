@@ -11,7 +11,7 @@ from copy import copy
 from itertools import chain
 from typing import Final
 
-from ..errors import CannotCarry, FrameError, TooBig
+from ..pure_errors import CannotCarry, FrameError, TooBig
 from .frame import BINARY, CLOSE, CONTINUATION, TEXT, Close, CloseCode, Frame, Side
 from .texts import read_texts
 

@@ -1,0 +1,115 @@
+"""Errors of connecting: ours, and Twisted's, for whoever catches those."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.error import ConnectError, DNSLookupError, NoRouteError, UserError
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.python.failure import Failure
+
+from txhixie import errors
+from txhixie.errors import (
+    CertificateExpired,
+    CertificateForAnotherHost,
+    HixieError,
+    LateAnswer,
+    NameNotFound,
+    NotConnected,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+    Unreached,
+)
+
+MADE = [
+    Unreached("in words", "proxy"),
+    NameNotFound("in words"),
+    NotConnected("in words", errno.ECONNREFUSED),
+    TLSFailed("in words"),
+    CertificateExpired("in words"),
+    CertificateForAnotherHost("in words"),
+    UnknownIssuer("in words"),
+    PeerLeft("tls"),
+    LateAnswer("tcp", 2.5),
+]
+every_error = pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+
+
+def test_these_are_all_there_are() -> None:
+    connecting = {
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, ConnectError)
+    }
+    assert {type(error) for error in MADE} == connecting
+
+
+@every_error
+def test_it_is_a_ConnectError_by_class_and_by_failure(error: HixieError) -> None:
+    with pytest.raises(ConnectError):
+        raise error
+    failure = Failure(error)
+    assert failure.check(ConnectError) is ConnectError
+    assert failure.trap(HixieError) is HixieError
+    assert failure.check("txhixie.errors.HixieError") == "txhixie.errors.HixieError"
+
+
+@every_error
+def test_our_classes_come_before_Twisteds(error: HixieError) -> None:
+    """So that what is inherited from both is ours."""
+    order = [kind.__module__.partition(".")[0] for kind in type(error).__mro__]
+    twisteds = order.index("twisted")
+    assert set(order[:twisteds]) == {"txhixie"}
+    assert "txhixie" not in order[twisteds:]
+
+
+def test_some_are_more_than_that() -> None:
+    """What Twisted has a class of its own for."""
+    assert issubclass(LateAnswer, ConnectTimeoutError)
+    assert issubclass(LateAnswer, UserError)
+    assert issubclass(NameNotFound, DNSLookupError)
+    assert not any(isinstance(error, OSError) for error in MADE if type(error) is not NameNotFound)
+
+
+def _pickled(error: Exception) -> Any:
+    return pickle.loads(pickle.dumps(error))
+
+
+@every_error
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, _pickled])
+def test_its_words_are_ours_and_stay(error: Any, again: Callable[[Any], Any]) -> None:
+    """Twisted's ``str()`` begins with a sentence of its own."""
+    expected = {
+        PeerLeft: "the peer closed the connection: no answer to the TLS handshake",
+        LateAnswer: "no TCP connection within 2.5 seconds",
+    }.get(type(error), "in words")
+    for each in (error, again(error)):
+        assert (str(each), each.args) == (expected, (expected,))
+        assert (each.stage, each.osError) == (error.stage, error.osError)
+
+
+def test_the_systems_number_stays() -> None:
+    cause = NoRouteError(errno.ENETUNREACH, "Network is unreachable")
+    error = NotConnected.of("no connection to host.example", cause)
+    assert (error.osError, error.__cause__) == (errno.ENETUNREACH, cause)
+    assert NotConnected("in words").osError is None
+    assert UnknownIssuer("in words").osError is None
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_error_says_the_name_by_which_a_program_imports_it(name: str) -> None:
+    value = getattr(errors, name)
+    if isinstance(value, type):
+        assert (value.__module__, value.__qualname__) == ("txhixie.errors", name)
+        assert f"txhixie.errors\n{name}\n".encode() in pickle.dumps(value, 0)
+
+
+def test_the_public_module_has_all_of_both() -> None:
+    there = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert {"STAGES", *there} == set(errors.__all__)

@@ -271,6 +271,36 @@ def test_a_terminal_is_spoken_to_line_by_line_and_protected() -> None:
     assert b"typed \\x1b[31mred\\x07\r\n\\xff\\x9b" in seen
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cut lines elsewhere")
+@pytest.mark.parametrize("size", [4094, 4095, 6000])
+def test_a_line_that_a_terminal_cuts_is_not_sent(size: int) -> None:
+    """Linux keeps 4,095 bytes of a line, and nobody is told that there were more."""
+    heard: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        opcode, payload = read_frame(peer)
+        if opcode == 1:
+            heard.append(payload)
+            opcode, payload = read_frame(peer)
+        say(peer, (opcode, payload))
+
+    ours, theirs = pty.openpty()
+    with serving(script) as port:
+        url = f"ws://127.0.0.1:{port}/"
+        process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = _seen(ours, b"open, in rfc6455")
+        os.write(ours, b"x" * size + b"\n")
+        if size < 4095:
+            os.write(ours, b"\x04")
+        else:
+            seen += _seen(ours, b"a terminal cuts lines of 4095 bytes or more")
+        assert process.wait(PATIENCE) == (size >= 4095)
+    os.close(ours)
+    assert heard == ([b"x" * size] if size < 4095 else [])
+
+
 def _seen(descriptor: int, words: bytes) -> bytes:
     """What a terminal shows, up to these words."""
     data = b""
@@ -472,16 +502,28 @@ def test_nobody_there_is_1() -> None:
 @pytest.mark.parametrize(
     ("words", "variables", "line"),
     [
-        (("--proxy", "http://127.0.0.1:2"), {}, "no way to the proxy: no connection to 127.0.0.1"),
-        ((), {"http_proxy": "127.0.0.1:2"}, "no way to the proxy that the environment names: no c"),
-        (("--proxy", "nobody.invalid"), {}, "no way to the proxy: no address is known for nobody"),
+        (
+            ("--proxy", "http://127.0.0.1:2"),
+            {},
+            "no way to the proxy http://127.0.0.1:2 (--proxy): no conn",
+        ),
+        (
+            (),
+            {"http_proxy": "127.0.0.1:2"},
+            "no way to the proxy http://127.0.0.1:2 (http_proxy): no conn",
+        ),
+        (
+            ("--proxy", "nobody.invalid"),
+            {},
+            "no way to the proxy http://nobody.invalid:1080 (--proxy): no ad",
+        ),
     ],
 )
 def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(
     words: tuple[str, ...], variables: dict[str, str], line: str
 ) -> None:
     ran = run("connect", *words, "ws://example.com/", env=environment(**variables))
-    assert ran.status == 1
+    assert ran.status == 4
     assert ran.line.startswith(f"txhixie: {line}")
 
 
@@ -498,7 +540,13 @@ def test_an_abnormal_end_is_1() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "code", "status"),
-    [("--wait=inf", 1011, 1), ("--echo", 1011, 1), ("--echo", 1001, 0), ("--wait=inf", 4001, 0)],
+    [
+        ("--wait=inf", 1011, 1),
+        ("--echo", 1011, 1),
+        ("--echo", 1001, 0),
+        ("--wait=inf", 4001, 1),
+        ("--echo", 4003, 1),
+    ],
 )
 def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: int) -> None:
     def script(peer: socket.socket) -> None:
@@ -514,6 +562,7 @@ def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: in
             1001: [],
             1011: ["txhixie: the conversation ended with 1011: sorry\\n"],
             4001: ["txhixie: the peer closed with 4001: sorry\\n"],
+            4003: ["txhixie: the peer closed with 4003: sorry\\n"],
         }[code]
     )
 
@@ -541,12 +590,77 @@ def refusing(answer: bytes, *words: str) -> Ran:
             b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
             "401 Unauthorized: it asks for Basic",
         ),
+        (
+            b"HTTP/1.1 403 x\r\nContent-Length: 20\r\n\r\n\r\n no \x1b[31mway\nat all",
+            "403 Forbidden; it says: no \\x1b[31mway",
+        ),
+        (
+            (
+                b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<!DOCTYPE html>\n<html><head>"
+                b"<title>Bad\n  gateway &amp; more</title></head><body>long"
+            ),
+            "502 Bad Gateway; it says: Bad gateway & more",
+        ),
+        (b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<p>x", "502 Bad Gateway"),
+        (b"HTTP/1.1 404 x\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08", "404 Not Found"),
+        (
+            b"HTTP/1.1 404 x\r\n\r\n" + b"x" * 300,
+            f"404 Not Found; it says: {'x' * 200}...",
+        ),
+        (
+            b"HTTP/1.1 302 x\r\nLocation: https://there.example/?token=s3cret\r\n\r\n",
+            "302 Found, and points to https://there.example/?token=...",
+        ),
     ],
 )
 def test_a_refusal_of_the_server_is_3(answer: bytes, line: str) -> None:
     ran = refusing(answer)
     assert (ran.status, ran.output) == (3, b"")
     assert ran.line == f"txhixie: the server refused with status {line}"
+
+
+@pytest.mark.parametrize("how", ["URL", "header"])
+def test_credentials_that_are_refused_are_told_from_none(how: str) -> None:
+    answer = b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(answer)
+
+    with serving(script) as port:
+        place = "me:wr0ng@127.0.0.1" if how == "URL" else "127.0.0.1"
+        words = ["-H", "Authorization: Bearer wr0ng"] if how == "header" else []
+        ran = run("connect", *words, f"ws://{place}:{port}/")
+    assert ran.status == 3
+    assert ran.line == (
+        "txhixie: the server refused with status 401 Unauthorized: it did not accept these"
+        " credentials"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "credentials", "line"),
+    [
+        (("NTLM", "Negotiate"), "", "it accepts NTLM and Negotiate only; Basic and Digest are spo"),
+        (("Negotiate",), "me:pa55@", "it accepts Negotiate only; Basic and Digest are spoken here"),
+        (('Basic realm="x"',), "", "it asks for Basic"),
+        (('Basic realm="x"',), "me:pa55@", "it did not accept this user name and password"),
+        ((), "", "it does not say which authentication it wants"),
+    ],
+)
+def test_what_a_proxy_wants_is_told(fields: tuple[str, ...], credentials: str, line: str) -> None:
+    asked = "".join(f"Proxy-Authenticate: {field}\r\n" for field in fields)
+    answer = f"HTTP/1.1 407 x\r\n{asked}Content-Length: 0\r\n\r\n".encode()
+
+    def script(peer: socket.socket) -> None:
+        while read_head(peer):
+            peer.sendall(answer)
+
+    with serving(script) as port:
+        ran = run("connect", "-x", f"{credentials}127.0.0.1:{port}", "ws://example.com/")
+    assert ran.status == 4
+    said = f"txhixie: the proxy refused with status 407 Proxy Authentication Required: {line}"
+    assert ran.line.startswith(said)
 
 
 def test_a_refusals_head_is_shown_too() -> None:
@@ -573,8 +687,11 @@ def test_a_proxy_that_refuses_is_4(url: str) -> None:
     with squid("basic") as proxy:
         ran = run("connect", "--proxy", f"http://{NAME}:wr0ng@127.0.0.1:{proxy.port}", url)
     assert (ran.status, ran.output) == (4, b"")
-    said = "the proxy refused with status 407 Proxy Authentication Required: it asks for Basic"
-    assert ran.line == f"txhixie: {said}"
+    said = (
+        "the proxy refused with status 407 Proxy Authentication Required: it did not accept this"
+        " user name and password; it says: "
+    )
+    assert ran.line.startswith(f"txhixie: {said}")
 
 
 def test_what_is_no_proxy_is_4(url: str) -> None:

@@ -127,7 +127,8 @@ def test_what_works_is_said_with_what_it_takes_and_no_credentials(url: str) -> N
 
 def test_credentials_are_not_repeated(url: str) -> None:
     said = run("doctor", "--proxy", "http://me:s3cret@127.0.0.1:2", url.replace("//", "//me:pa55@"))
-    assert said.status == 1
+    assert said.status == 4
+    assert b"the proxy http://127.0.0.1:2, which --proxy names" in said.output
     assert b"s3cret" not in said.output
     assert b"pa55" not in said.output
 
@@ -172,6 +173,10 @@ def test_a_proxy_that_refuses(
     with squid(kind) as proxy:
         said = report(url, env=environment(http_proxy=f"{credentials}127.0.0.1:{proxy.port}"))
     assert (said.status, said.marks) == (4, {"lookup": "ok", "tcp": "ok", "proxy": "NO"})
+    assert (
+        f"the proxy http://127.0.0.1:{proxy.port}, which http_proxy names"
+        in said.stages["lookup"][1]
+    )
     assert f"the proxy refused with status {words}" in said.stages["proxy"][1]
     assert said.advice[0].startswith(advice)
 
@@ -205,6 +210,17 @@ def test_a_proxy_that_is_none(url: str) -> None:
 
 
 # TLS.
+
+
+def test_a_stranger_s_certificate_through_a_proxy_may_be_the_proxy_s(tmp_path: Path) -> None:
+    trusted = os.fspath(tmp_path / "authority.pem")
+    with secure_daemon(tmp_path, by=stranger()) as port, squid("open") as proxy:
+        url = f"wss://127.0.0.1:{port}/"
+        said = report("--cacert", trusted, "--proxy", proxy.url, url)
+        direct = report("--cacert", trusted, url)
+    assert (said.status, said.marks["tls"]) == (5, "NO")
+    assert f"A proxy that reads TLS is likely: if {proxy.url} is" in " ".join(said.advice)
+    assert "A proxy that reads TLS" not in " ".join(direct.advice)
 
 
 @pytest.mark.parametrize(

@@ -87,16 +87,25 @@ def proxy_from_environment(
     :param host: an address with or without brackets.
     :raises ValueError: naming the variable, when it holds no proxy of a kind that is spoken to.
     """
-    names = ["https_proxy", "HTTPS_PROXY"] if secure else ["http_proxy"]
-    names += ["all_proxy", "ALL_PROXY"]
-    chosen = next((name for name in names if environ.get(name)), None)
-    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if chosen is None or is_exempt(host, port, exempt):
+    chosen = proxy_variable(secure, host, port, environ)
+    if chosen is None:
         return None
     try:
         return parse_proxy(environ[chosen])
     except ValueError as error:
         raise ValueError(f"{chosen}: {error}") from None
+
+
+def proxy_variable(secure: bool, host: str, port: int, environ: Mapping[str, str]) -> str | None:
+    """
+    The variable that names the proxy to a host, by the rules of :func:`proxy_from_environment`;
+    ``None`` if none does, or if ``no_proxy`` names the host.
+    """
+    names = ["https_proxy", "HTTPS_PROXY"] if secure else ["http_proxy"]
+    names += ["all_proxy", "ALL_PROXY"]
+    chosen = next((name for name in names if environ.get(name)), None)
+    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return None if chosen is None or is_exempt(host, port, exempt) else chosen
 
 
 def is_exempt(host: str, port: int, exempt: str) -> bool:

@@ -153,13 +153,22 @@ class Refused(HixieError):
 
 
 class TunnelRefused(Refused):
-    """The proxy said no: ``Refused`` by whoever stands between us and the server."""
+    """
+    The proxy said no.
+
+    :ivar why: what it wants and did not get, in words; empty where its answer does not say.
+    """
 
     def __init__(
-        self, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
+        self,
+        status: int,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        body: bytes = b"",
+        why: str = "",
     ) -> None:
         super().__init__(status, headers, body)
-        self.args = (f"the proxy refused with status {status}",)
+        self.why = why
+        self.args = (f"the proxy refused with status {status}{why and f': {why}'}",)
 
 
 class UsageError(HixieError):

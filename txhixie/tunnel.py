@@ -127,7 +127,8 @@ class HTTPConnectEndpoint:
         tunnel, answer = await self._ask(_Tunnels(protocolFactory, self._limits))
         try:
             if not answer.open:
-                raise TunnelRefused(answer.status, answer.headers, answer.body)
+                why = self._authentication.lacks(answer.challenges) if answer.status == 407 else ""
+                raise TunnelRefused(answer.status, answer.headers, answer.body, why)
             protocol = protocolFactory.buildProtocol(self._address)
             if protocol is None:
                 raise NoProtocol

@@ -157,7 +157,7 @@ def _tls_advice(destination: Destination, finding: Finding) -> str:
         names = f": it is for {', '.join(chain[0].names)}" if chain and chain[0].names else ""
         return f"The certificate is another host's{names}. Use such a name in the URL."
     if isinstance(error, UnknownIssuer):
-        return _issuer_advice(chain)
+        return _issuer_advice(chain) + _interception_advice(destination)
     if isinstance(error, PeerLeft | LateAnswer):
         return "It does not answer TLS: is it ws: and not wss:, or another port?"
     return (
@@ -175,6 +175,15 @@ def _issuer_advice(chain: Sequence[Link]) -> str:
     return (
         "Either the server does not send the certificates between its own and an authority's (have"
         " it send the full chain), or the authority is a private one: --cacert FILE."
+    )
+
+
+def _interception_advice(destination: Destination) -> str:
+    if destination.proxy is None:
+        return ""
+    return (
+        f" A proxy that reads TLS is likely: if {destination.proxy} is your organization's, it has"
+        " an authority of its own, whose certificate its people have."
     )
 
 

@@ -14,7 +14,7 @@ from ..wire.frame import CloseCode
 from .destination import Destination, addOptions, meant, patience
 from .heads import ShownWay
 from .standard import say
-from .status import ending
+from .status import CommandFailed, Status, ending
 from .talk import Echo, Lines, Once, listen
 
 _ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
@@ -59,7 +59,7 @@ async def run(reactor: Any, said: Namespace) -> None:
         await talk(channel)
     finally:
         await _close(channel)
-    _tellEnd(channel)
+    _tellEnd(channel, answered=said.once is not None)
 
 
 def _way(reactor: Any, destination: Destination, said: Namespace) -> Way:
@@ -86,8 +86,17 @@ async def _close(channel: Channel) -> None:
         raise
 
 
-def _tellEnd(channel: Channel) -> None:
-    """A code of the peer's own may be the answer that somebody looks for."""
+def _tellEnd(channel: Channel, answered: bool) -> None:
+    """
+    A code of the peer's own may be the answer that somebody looks for; and it is no good end, but
+    for whoever has the one answer already that was asked for.
+
+    :raises CommandFailed: with that code.
+    """
     ended = channel.ended
-    if ended is not None and ended.who == "peer" and ended.code not in _ORDINARY:
-        say(f"txhixie: the peer closed with {ending(ended)}")
+    if ended is None or ended.who != "peer" or ended.code in _ORDINARY:
+        return
+    line = f"the peer closed with {ending(ended)}"
+    if not answered:
+        raise CommandFailed(Status.FAILED, line)
+    say(f"txhixie: {line}")

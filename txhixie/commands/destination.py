@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from ..dialing_errors import NameNotFound, NotConnected
 from ..endpoints import WebSocketClientEndpoint
 from ..limits import Limits
 from ..pem import certificateFromPaths, trustRootFromPath
-from ..proxies import Proxy
-from ..pure_errors import CannotCarry
+from ..proxies import Proxy, proxy_variable
+from ..pure_errors import CannotCarry, Refused
 from ..way import Way, chosenProxy
 from ..wire.head import TOKEN
 from ..wire.url import BAD_PORTS, parse_url, without_credentials
@@ -68,6 +69,7 @@ class Destination:
     :ivar limits: with the seconds of each stage, and the most bytes of a message.
     :ivar dialect: the name of the one asked for; ``None`` if none was.
     :ivar proxy: through which to go; ``None`` for none.
+    :ivar proxyNamedBy: the option or the variable that says so, for people.
     :ivar trustRoot: whose word is taken for who a server is; ``None``: the platform's authorities.
     :ivar isVerified: whether a server has to prove who it is.
     :ivar alpn: protocols to offer by ALPN.
@@ -87,6 +89,7 @@ class Destination:
             self.limits = self.limits.patient(said.timeout)
         self.dialect: str | None = said.dialect
         self.proxy = self._readProxy()
+        self.proxyNamedBy = self._readNamer()
         self.trustRoot = trustRootFromPath(said.cacert) if said.cacert else None
         self.isVerified = not said.insecure
         self.alpn: tuple[str, ...] = tuple(said.alpn)
@@ -99,6 +102,12 @@ class Destination:
         except ValueError as error:
             # With the variable's name, where the environment is to blame.
             raise ValueError(str(error) if said is None else f"--proxy: {error}") from None
+
+    def _readNamer(self) -> str:
+        if self._said.proxy is not None:
+            return "--proxy"
+        url = self.parsed
+        return proxy_variable(url.secure, url.name, url.port, os.environ) or ""
 
     def _readCertificate(self) -> PrivateCertificate | None:
         if self._said.cert is None:
@@ -130,16 +139,32 @@ class Destination:
         """
         Where there is a proxy, that is all we look up and connect to ourselves.
 
-        :raises CommandFailed: instead of an error that names it, and not the server.
+        :raises CommandFailed: instead of an error that names the proxy and not the server, and of a
+            refusal of credentials that were sent.
         """
         try:
             yield
         except (NameNotFound, NotConnected) as error:
             if self.proxy is None:
                 raise
-            which = " that the environment names" if self._said.proxy is None else ""
-            line = f"no way to the proxy{which}: {line_of(error)}"
-            raise CommandFailed(status_of(error), line) from error
+            line = f"no way to the proxy {self.proxy} ({self.proxyNamedBy}): {line_of(error)}"
+            raise CommandFailed(Status.PROXY, line) from error
+        except Refused as refused:
+            if refused.status != 401 or not self.hasCredentials:
+                raise
+            raise CommandFailed(status_of(refused), self.lineOf(refused)) from refused
+
+    @property
+    def hasCredentials(self) -> bool:
+        """Whether the server is sent credentials, by the URL or a field of the request."""
+        fields = [name.lower() for name, _ in self._said.header]
+        return self.parsed.credentials is not None or b"authorization" in fields
+
+    def lineOf(self, error: Exception) -> str:
+        """An error in one line, as :func:`line_of`: whether credentials were sent is known here."""
+        if isinstance(error, Refused) and error.status == 401 and self.hasCredentials:
+            return line_of(error, "it did not accept these credentials")
+        return line_of(error)
 
     @property
     def options(self) -> str:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ..dialing_errors import LateAnswer
 from .advice import advice_for
 from .destination import Destination, addOptions, meant
 from .examination import Examination, Finding
@@ -13,6 +14,9 @@ from .standard import StandardOutput
 from .status import CommandFailed, Status, status_of
 
 _MARKS: Final = {True: "ok", False: "NO", None: "--"}
+_TO_PROXY: Final = ("lookup", "tcp")
+"""Stages on the way to the proxy, where there is one."""
+
 _PATIENCE: Final = 5.0
 """Seconds for each stage, of which there are ten: somebody sits and waits."""
 
@@ -62,5 +66,8 @@ def _status(examination: Examination, findings: list[Finding]) -> int:
     needed = ("lookup", "tcp", "proxy", "tls", examination.dialect)
     for finding in findings:
         if finding.stage in needed and not finding.works:
+            isLate = isinstance(finding.error, LateAnswer)
+            if finding.stage in _TO_PROXY and examination.destination.proxy and not isLate:
+                return Status.PROXY
             return status_of(finding.error) if finding.error is not None else Status.FAILED
     return Status.DONE

@@ -123,11 +123,19 @@ class Examination:
             if not found:
                 raise NameNotFound(f"no address is known for {host}")
         except HixieError as error:
-            return _failed("lookup", error)
+            return Finding("lookup", False, (line_of(error), *self._through()), error)
         self._addresses = list(dict.fromkeys(address.host for address in found))
+        line = f"{host}: {', '.join(self._addresses)}{watch()}"
         if self._addresses == [host]:
-            return Finding("lookup", True, (f"{host} is an address",))
-        return Finding("lookup", True, (f"{host}: {', '.join(self._addresses)}{watch()}",))
+            line = f"{host} is an address"
+        return Finding("lookup", True, (line, *self._through()))
+
+    def _through(self) -> tuple[str, ...]:
+        """Which proxy is used, and what names it: it may be a variable that nobody thinks of."""
+        destination = self.destination
+        if destination.proxy is None:
+            return ()
+        return (f"the proxy {destination.proxy}, which {destination.proxyNamedBy} names",)
 
     async def _tcp(self) -> Finding:
         """Every address by itself: a client takes the first that answers, and hides the others."""
@@ -238,7 +246,7 @@ class Examination:
         try:
             channel = await Connection(endpoint)
         except HixieError as error:
-            return _failed(dialect, error)
+            return Finding(dialect, False, (self.destination.lineOf(error),), error)
         said = f"answers{_agreed(channel)}{watch()}"
         if dialect == self.dialect:
             self._roundTrip = await self._ping(channel)

@@ -12,6 +12,8 @@ import errno
 import os
 import re
 import select
+import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -29,6 +31,10 @@ _HIGH_WATER: Final = 64 * 1024
 
 _PIECE: Final = select.PIPE_BUF
 """A pipe that is ready takes so much at once, and would block for more (pipe(7))."""
+
+_CANONICAL: Final = 4095 if sys.platform == "linux" else 1023
+"""Bytes of a line that a terminal keeps, without the line's end: Linux keeps 4,096 with it
+(``N_TTY_BUF_SIZE``), and macOS and the BSDs 1,024 (``MAX_CANON``)."""
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What a terminal obeys, but for tabs and new lines."""
@@ -122,6 +128,18 @@ class StandardInput:
         if last := b"".join(begun):
             yield last
 
+    def _isCut(self, data: bytes) -> bool:
+        """
+        Whether a terminal may have cut what was read: while it edits lines it keeps so many bytes
+        of one, and drops what comes after them up to the end of the line (termios(3), canonical
+        mode). A line that has just so many cannot be told from one that had more.
+        """
+        return (
+            self.isTerminal
+            and bool(termios.tcgetattr(self._descriptor)[3] & termios.ICANON)
+            and len(data.removesuffix(b"\n")) >= _CANONICAL
+        )
+
     def _forget(self, asked: Deferred[bytes]) -> None:
         self._asked = None
         self._reactor.removeReader(self)
@@ -146,7 +164,7 @@ class StandardInput:
             # A terminal that is gone.
             self._answer(b"" if error.errno == errno.EIO else _failed(self.name, error))
         else:
-            self._answer(data)
+            self._answer(_cut(self.name) if self._isCut(data) else data)
 
     def connectionLost(self, reason: Failure) -> None:
         """Its other end is gone, and all that came from there has been read."""
@@ -267,6 +285,14 @@ class StandardOutput:
 def _check(size: int, most: int, what: str) -> None:
     if size > most:
         raise CommandFailed(Status.FAILED, f"{what} is longer than {most} bytes")
+
+
+def _cut(name: str) -> CommandFailed:
+    line = (
+        f"{name}: a terminal cuts lines of {_CANONICAL} bytes or more, and nothing was sent of this"
+        " one: send it from a file or a pipe"
+    )
+    return CommandFailed(Status.FAILED, line)
 
 
 def _failed(name: str, error: OSError) -> CommandFailed:

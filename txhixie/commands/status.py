@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from enum import IntEnum
+from html import unescape
 from pathlib import Path
 from traceback import extract_tb
 from typing import Final
@@ -10,7 +13,7 @@ from typing import Final
 from ..dialing_errors import LateAnswer, TLSFailed
 from ..handshake.offer import reason_phrase
 from ..interfaces import AbruptClose, CleanClose
-from ..journal import shown
+from ..journal import shown, shownURL
 from ..lifecycle import Ended
 from ..pure_errors import BadAnswer, HixieError, Refused, TunnelRefused
 
@@ -34,6 +37,7 @@ _KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
     (Refused, Status.REFUSED),
     (TLSFailed, Status.TLS),
 )
+_TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,500})</title", re.IGNORECASE)
 _STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
 
 
@@ -61,10 +65,14 @@ def status_of(error: Exception) -> int:
     return _STAGES.get(getattr(error, "stage", ""), Status.FAILED)
 
 
-def line_of(error: Exception) -> str:
-    """An error in one line, whoever it came from."""
+def line_of(error: Exception, why: str = "") -> str:
+    """
+    An error in one line, whoever it came from.
+
+    :param why: of a refusal, where more is known than it says.
+    """
     if isinstance(error, Refused):
-        return _refusal(error)
+        return _refusal(error, why)
     if isinstance(error, BadAnswer):
         return f"the server's answer does not stand: {error}"
     if isinstance(error, CleanClose | AbruptClose):
@@ -85,12 +93,28 @@ def ending(close: CleanClose | AbruptClose | Ended) -> str:
     return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
 
 
-def _refusal(refused: Refused) -> str:
-    line = f"{refused} {reason_phrase(refused.status)}".rstrip()
+def _refusal(refused: Refused, why: str) -> str:
+    who = "proxy" if isinstance(refused, TunnelRefused) else "server"
+    phrase = reason_phrase(refused.status)
+    line = f"the {who} refused with status {refused.status} {phrase}".rstrip()
     fields = {name.lower(): value.decode("latin-1") for name, value in refused.headers}
     if 300 <= refused.status < 400 and (location := fields.get(b"location")):
-        return f"{line}, and points to {shown(location)}"
-    asked = fields.get(b"www-authenticate") or fields.get(b"proxy-authenticate")
-    if refused.status in (401, 407) and asked:
-        return f"{line}: it asks for {shown(asked.split(' ')[0])}"
-    return line
+        return f"{line}, and points to {shownURL(location)}"
+    asked = fields.get(b"www-authenticate")
+    if not why and refused.status == 401 and asked:
+        why = f"it asks for {shown(asked.split(' ')[0])}"
+    why = why or getattr(refused, "why", "")
+    words = _words(refused.body, fields)
+    return f"{line}{why and f': {why}'}{words and f'; it says: {words}'}"
+
+
+def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
+    """The first line of a body that is text, or the title of a page; empty where there is none."""
+    if fields.get(b"content-encoding", "identity").lower() != "identity":
+        return ""
+    text = body.decode("utf-8", "replace")
+    if "html" in fields.get(b"content-type", "").lower() or text.lstrip()[:1] == "<":
+        found = _TITLE.search(text)
+        return shown(unescape(" ".join(found[1].split()))) if found else ""
+    lines = (line.strip() for line in text.splitlines())
+    return shown(next(filter(None, lines), ""))

@@ -137,6 +137,25 @@ class Authentication:
         self._cnonce = self._entropy(_CNONCE_SIZE).hex()
         return True
 
+    def lacks(self, values: Iterable[str]) -> str:
+        """
+        Why a challenge stays unanswered, in words.
+
+        :param values: of its ``Proxy-Authenticate`` fields.
+        """
+        challenges = read_challenges(values)
+        known = [each for each in challenges if each.strength]
+        schemes = " and ".join(dict.fromkeys(_shown(each.scheme) for each in challenges))
+        if not challenges:
+            return "it does not say which authentication it wants"
+        if not known:
+            return f"it accepts {schemes} only; Basic and Digest are spoken here"
+        if self._credentials is None:
+            return f"it asks for {_shown(max(known, key=lambda each: each.strength).scheme)}"
+        if self._challenge is None:
+            return f"it asks for {schemes}, which cannot be answered with these credentials"
+        return "it did not accept this user name and password"
+
     def authorization(self, method: str, target: str) -> bytes | None:
         """
         The value of ``Proxy-Authorization`` for one request; ``None`` while nothing was asked.
@@ -152,6 +171,12 @@ class Authentication:
         return write_digest(
             self._credentials, self._challenge, method, target, self._cnonce, self._count
         )
+
+
+def _shown(scheme: str) -> str:
+    """A scheme as it is written, of a peer's words: escaped, and cut."""
+    name = {"ntlm": "NTLM"}.get(scheme, scheme.capitalize())
+    return name[:40].encode("unicode_escape").decode("ascii")
 
 
 def write_basic(credentials: Credentials) -> bytes:

@@ -38,6 +38,31 @@ def test_one_command_is_all_that_ci_runs() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def test_ci_begins_on_a_bare_machine() -> None:
+    """Before it installs anything."""
+    assert os.access(ROOT / ".ci" / "bare", os.X_OK)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    first, second = re.findall(r"^step .*\n(.*)$", script, re.MULTILINE)[:2]
+    assert first == ".ci/bare"
+    assert second != first
+
+
+@pytest.mark.parametrize("name", ["bare", "run"])
+def test_the_scripts_of_ci_are_bash(name: str) -> None:
+    subprocess.run(["bash", "-n", ROOT / ".ci" / name], check=True)
+
+
+def test_a_bare_machine_can_be_done_without() -> None:
+    ran = subprocess.run(
+        [ROOT / ".ci" / "bare"],
+        env={**os.environ, "TXHIXIE_BARE": "skip"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == ".ci/bare: skipped, since TXHIXIE_BARE=skip\n"
+
+
 def test_the_guide_is_built_as_ci_builds_it() -> None:
     (command,) = commands("guide")
     ours = {*shlex.split(command)}

@@ -1,0 +1,123 @@
+"""Which tests run when nobody says which: the quick ones. ``--all`` runs every one of them.
+
+Whoever changes something runs the quick suite, and it has to take at most two minutes on two cores
+of a machine that has nothing but Python: otherwise nobody runs it. CI runs all of them. Left out is
+what the table names, each with its reason; a file or a directory that is named on the command line
+is run whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import pytest
+
+LONG: Final[dict[str, tuple[str, ...]]] = {
+    "real peers: browsers, other libraries, proxies": (
+        "tests/browser/",
+        "tests/conformance/",
+        "tests/peers/",
+    ),
+    "programs are started: the daemon, the command line, the guide, the examples, pytest itself": (
+        "tests/commands/",
+        "tests/services/test_options.py",
+        "tests/test_cli.py",
+        "tests/test_configuration.py",
+        "tests/test_connection.py::test_it_runs_under",
+        "tests/test_contributing.py",
+        "tests/test_doctor.py",
+        "tests/test_documents.py",
+        "tests/test_examples.py",
+        "tests/test_exports.py::test_importing",
+        "tests/test_listenqueue.py::test_a_crowd_waits_for_a_daemon",
+        "tests/test_running.py",
+        "tests/test_selection.py",
+        "tests/test_stopping.py",
+        "tests/test_strings.py::test_who_installs",
+        "tests/test_tap.py",
+        "tests/test_trace.py::test_a_relay",
+        "tests/typing/",
+        "tests/wire/test_compiled.py::test_the_environment_chooses",
+        "tests/wire/test_compiled.py::test_without_c",
+    ),
+    "peers that are slow, and limits of time that have to pass": (
+        "tests/test_any_order.py",
+        "tests/test_connection.py::test_who_does_not_receive",
+        "tests/test_dom.py::test_the_buffered_amount",
+        "tests/test_hostname.py::test_an_address_that_is_not_ours",
+        "tests/test_loopback.py::test_a_healthy_peer_survives",
+        "tests/test_loopback.py::test_a_pause_loses_nothing",
+        "tests/test_loopback.py::test_a_producer_gives_no_more",
+        "tests/test_loopback.py::test_an_application_that_stops_hearing",
+        "tests/test_loopback.py::test_what_the_kernel_holds",
+        "tests/test_loopback.py::test_what_was_sent_before_a_close",
+        "tests/test_loopback_modern.py::test_a_client_that_never_answers",
+        "tests/test_loopback_modern.py::test_who_answers_pings",
+        "tests/test_loopback_modern.py::test_who_says_nothing",
+        "tests/test_pagebounds.py::test_a_request_that_does_not_end",
+        "tests/test_pagebounds.py::test_nothing_is_kept",
+        "tests/test_progress.py",
+        "tests/test_stream.py::test_who_does_not_read",
+        "tests/test_websocket.py::test_a_producer_is_paused",
+    ),
+    "every combination: dialects of a gateway's two sides, configurations, certificates": (
+        "tests/extensions/test_conversations.py::test_a_bomb",
+        "tests/extensions/test_conversations.py::test_any_frames",
+        "tests/extensions/test_conversations.py::test_both_sides_understand",
+        "tests/extensions/test_conversations.py::test_messages_are_heard_in_any",
+        "tests/gateway/",
+        "tests/services/test_gateway",
+        "tests/test_alpn.py",
+        "tests/test_endpoints.py::test_whatever_goes_wrong",
+        "tests/test_identity.py",
+    ),
+    "the loopback tests once more, under a Site": ("tests/test_loopback_web.py",),
+    "what every parser costs": (
+        "tests/handshake/test_offer.py::test_long_queries",
+        "tests/test_conversation.py::test_a_message_in_tiny_pieces",
+        "tests/test_linear.py",
+    ),
+}
+"""By the reason, the beginnings of the names of tests."""
+
+
+def reason_of(name: str) -> str | None:
+    """Why a test is left out of the quick suite; ``None`` for one that is in it."""
+    for reason, beginnings in LONG.items():
+        if name.startswith(beginnings):
+            return reason
+    return None
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Whether nobody has said which tests to run."""
+    nobody = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return nobody and not config.getoption("--all")
+
+
+def keep_quick(config: pytest.Config, items: list[pytest.Item]) -> Counter[str]:
+    """Leave the long ones out. How many, by their reasons."""
+    left_out: dict[str, list[pytest.Item]] = {}
+    kept: list[pytest.Item] = []
+    for item in items:
+        reason = reason_of(item.nodeid)
+        (kept if reason is None else left_out.setdefault(reason, [])).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=[item for each in left_out.values() for item in each])
+    return Counter({reason: len(each) for reason, each in left_out.items()})
+
+
+def lines_of(skipped: Iterable[pytest.TestReport], left_out: Counter[str]) -> list[str]:
+    """What did not run, and why: a line for each reason."""
+    reasons: Counter[str] = Counter()
+    for report in skipped:
+        where = report.longrepr
+        said = where[2] if isinstance(where, tuple) else str(where)
+        reasons[said.removeprefix("Skipped: ")] += 1
+    lines = [f"{count} skipped: {reason}" for reason, count in reasons.most_common()]
+    lines += [f"{count} left out: {reason}" for reason, count in left_out.most_common()]
+    if left_out:
+        lines.append(f"--all runs the {left_out.total()} that are left out as well")
+    return lines

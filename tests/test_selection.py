@@ -1,0 +1,135 @@
+"""The quick suite leaves out nothing that it promises; and what did not run is told."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from support.connection import NAMES
+from support.documents import ROOT
+from support.selection import LONG, lines_of, reason_of
+
+TESTS = ROOT / "tests"
+
+
+@cache
+def collected(*arguments: str) -> tuple[str, ...]:
+    """The names of the tests that would run, without the addresses that are in some."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = re.sub(r" at 0x[0-9a-f]+", "", ran.stdout)
+    return tuple(line for line in said.splitlines() if "::" in line)
+
+
+def test_the_quick_suite_is_thousands_of_tests() -> None:
+    assert len(collected()) >= 4000
+
+
+def test_all_is_more_than_the_quick_suite_and_has_all_of_it() -> None:
+    assert set(collected()) < set(collected("--all"))
+
+
+def test_every_beginning_in_the_table_is_one_of_a_test() -> None:
+    everything = collected("--all")
+    unused = [
+        beginning
+        for beginnings in LONG.values()
+        for beginning in beginnings
+        if not any(name.startswith(beginning) for name in everything)
+    ]
+    assert unused == []
+
+
+def test_whoever_names_a_file_gets_all_of_it() -> None:
+    named = next(name for names in LONG.values() for name in names).partition("::")[0]
+    assert any(reason_of(name) for name in collected(named))
+
+
+def readers(path: Path) -> list[str]:
+    """The tests of a file that get samples out of ``tests/data/vectors.json``."""
+    source = path.read_text(encoding="utf-8")
+    if "support.vectors" not in source:
+        return []
+    module = ast.parse(source)
+    samples = {"vectors", "VECTORS"}
+    for node in module.body:
+        if isinstance(node, ast.Assign) and samples & words(node.value):
+            samples |= words(*node.targets)
+    return [
+        f"{path.relative_to(ROOT)}::{node.name}"
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and samples & words(*node.decorator_list)
+    ]
+
+
+def words(*nodes: ast.AST) -> set[str]:
+    """The names in some pieces of code."""
+    return {inner.id for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def test_the_quick_suite_has_every_sample_of_the_wire() -> None:
+    names = [name for path in TESTS.rglob("test_*.py") for name in readers(path)]
+    assert len(names) >= 20
+    assert [name for name in names if reason_of(name)] == []
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@pytest.mark.parametrize("dialect", NAMES)
+def test_the_quick_suite_has_both_sides_of_every_dialect(dialect: str, over: str) -> None:
+    loopback = [name for name in collected() if name.startswith("tests/test_loopback")]
+    assert any(dialect in name and re.search(rf"[\[-]{over}[\]-]", name) for name in loopback)
+
+
+def test_no_coroutine_fixture_looks_for_a_component() -> None:
+    """
+    It would skip after pytest-twisted has begun it, and with pytest 9 the next test that asks for
+    it fails (``assert not self._finalizers``). A fixture that is no coroutine looks for it first.
+    """
+    wrong = []
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.AsyncFunctionDef) and any(
+                "ixture" in ast.unparse(decorator) for decorator in node.decorator_list
+            ):
+                said = ast.unparse(node)
+                if re.search(r"\bcomponents\.|\bmissing\(|pytest\.skip|importorskip", said):
+                    wrong.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert wrong == []
+
+
+# What is told in the end.
+
+
+def skipped(reason: str) -> pytest.TestReport:
+    place = ("tests/test_x.py", 1, f"Skipped: {reason}")
+    return pytest.TestReport("x", ("x", 1, "x"), {}, "skipped", place, "call")
+
+
+def test_skips_are_told_by_their_reasons() -> None:
+    node, squid = "node is not here; get it: Debian: nodejs", "squid is not here; get it: somewhere"
+    reports = [skipped(node), skipped(squid), skipped(node)]
+    assert lines_of(reports, Counter()) == [f"2 skipped: {node}", f"1 skipped: {squid}"]
+
+
+def test_what_is_left_out_is_told_with_the_option_that_runs_it() -> None:
+    assert lines_of([], Counter({"slow": 3, "slower": 40})) == [
+        "40 left out: slower",
+        "3 left out: slow",
+        "--all runs the 43 that are left out as well",
+    ]
+
+
+def test_of_a_run_that_leaves_out_nothing_nothing_is_told() -> None:
+    assert lines_of([], Counter()) == []

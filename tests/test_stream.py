@@ -46,6 +46,7 @@ from support.connection import (
     within,
 )
 from txhixie import AbruptClose, HixieClientFactory, Refusal, Refused
+from txhixie.coding import LONGEST_LINE
 from txhixie.stream import StreamApplications, StreamClientEndpoint
 
 log = connection.log
@@ -364,8 +365,9 @@ def test_a_message_that_is_no_piece_of_the_stream_ends_it(
 
 
 def test_a_stream_that_its_coding_cannot_carry_ends_it() -> None:
+    """A line that is longer than a message; what is not UTF-8 is replaced."""
     pair = Connected(coding="lines")
-    pair.server.transport.write(b"\xff\xfe\n")
+    pair.server.transport.write(b"x" * (LONGEST_LINE + 1))
     pair.pump()
     assert pair.client.lost.value.code == 1011
     assert pair.client.lost.check(ConnectionLost)

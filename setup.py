@@ -57,6 +57,10 @@ setup(
         # was withdrawn.
         "automat>=24.8.1",
         # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
+        # It reads certificates; 42 is the first that tells their times with a time zone.
+        "cryptography>=42",
+        # Interfaces are declared with it. 5.5: the first with wheels for Python 3.11.
+        "zope-interface>=5.5",
         # 24.0: the oldest beside a cryptography that our tests can make certificates with.
         "pyopenssl>=24.0",
         # 21.1: what is older needs six and does not say so.

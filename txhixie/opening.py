@@ -273,7 +273,8 @@ class ClientOpening:
         refused = self._refused
         if refused is None or self._body is None:
             raise BadAnswer("eof", "the connection ended inside the answer")
-        raise Refused(refused.status, refused.headers, self._body.body)
+        body = self._body
+        raise Refused(refused.status, refused.headers, body.body, whole=body.whole)
 
     def _judge(self, head: Head) -> None:
         try:

@@ -141,15 +141,22 @@ class Refused(HixieError):
     :ivar status: the HTTP status.
     :ivar headers: name and value pairs, as received.
     :ivar body: as much of the body as came within the limit, in bytes.
+    :ivar whole: whether that is all of it, as far as can be known.
     """
 
     def __init__(
-        self, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
+        self,
+        status: int,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        body: bytes = b"",
+        *,
+        whole: bool = True,
     ) -> None:
         super().__init__(f"the server refused with status {status}")
         self.status = status
         self.headers = headers
         self.body = body
+        self.whole = whole
 
 
 class TunnelRefused(Refused):

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import json
+import os
+import re
 import shlex
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from peers.front import NGINX, daemon, running, written
 from support import components
+from support.certificates import authority
 from support.connection import NAMES, Voice, certificate, request, status_of, whole_request
 from support.daemon import PATIENCE, free_port, program
+from support.documents import block
 
 CLIENT = "127.0.0.2"
 KEY3 = b"^n:ds[4U"
@@ -374,6 +381,73 @@ def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+AS_THAT_USER = """
+import os, sys
+from twisted.internet import reactor, ssl
+from txhixie.daemon import Daemon, CannotStart
+from txhixie.tap import Options
+import txhixie.identity
+options = Options()
+options.parseOptions(["--port", sys.argv[1]])
+Daemon(reactor, {})  # whatever is imported late, while this user may read it
+os.setgroups([int(group) for group in sys.argv[2].split(",") if group])
+os.setgid(65534)
+os.setuid(65534)
+try:
+    Daemon(reactor, options.said)
+except CannotStart as error:
+    raise SystemExit(str(error))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user and another group")
+def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_path: Path) -> None:
+    """As Debian keeps keys: for root and the group ``ssl-cert``, in a directory likewise."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read_string(block("docs/deployment.rst", "hixie.service"))
+    assert unit["Service"]["User"] == "hixie"
+    assert unit["Service"]["SupplementaryGroups"] == "ssl-cert"
+    assert "DynamicUser" not in unit["Service"]
+    group = 54_321
+    with TemporaryDirectory() as name:  # where another user may go
+        place = Path(name)
+        place.chmod(0o711)
+        private = place / "private"
+        private.mkdir()
+        key = private / "key.pem"
+        key.write_bytes(authority().pem_for("localhost"))
+        os.chown(private, 0, group)
+        os.chown(key, 0, group)
+        private.chmod(0o710)
+        key.chmod(0o640)
+        for groups, works in (str(group), True), ("", False):
+            result = subprocess.run(
+                [sys.executable, "-c", AS_THAT_USER, f"ssl:0:privateKey={key}", groups],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+            assert (result.returncode == 0) == works, result.stderr
+            assert works or f"Permission denied: {key}" in result.stderr
+
+
+def test_what_the_container_runs_starts_again_after_it_was_killed(tmp_path: Path) -> None:
+    """``twistd`` would leave a pid file with the number that the next one has as well."""
+    text = block("docs/deployment.rst", "Dockerfile")
+    found = re.search(r"(?m)^CMD (\[.*\])$", text)
+    assert found is not None
+    name, *words = json.loads(found[1])
+    port = free_port()
+    file = tmp_path / "hixie.toml"
+    file.write_text(f'port = "tcp:{port}:interface=127.0.0.1"\n')
+    command = [program(name), *(str(file) if word == "/etc/hixie.toml" else word for word in words)]
+    for _ in range(2):
+        with running(command, [port], tmp_path):
+            pass  # and is killed
+        assert not [*tmp_path.glob("*.pid")]
 
 
 def test_systemd_knows_every_word_of_the_unit(tmp_path: Path) -> None:

@@ -373,6 +373,25 @@ async def test_a_backend_s_refusal_is_the_client_s(
         assert value in answer
 
 
+@asynchronous
+async def test_a_refusal_that_is_too_long_is_not_passed_on_as_if_it_were_whole(
+    net: Network,
+) -> None:
+    """A part of it with the part's length would look so: the status and a line of ours do not."""
+    page = ((b"Content-Type", b"text/html"), (b"ETag", b'"x"'), (b"Retry-After", b"5"))
+    refusal = Refusal(503, b"x" * (Limits().refusal_size + 1), page)
+    place, _ = await gateway(net, Answering(lambda offer: refusal))
+    raw = await net.raw(place)
+    raw.send(whole_request("rfc6455"))
+    await raw.ends()
+    answer = bytes(raw.data)
+    assert status_of(answer) == 503
+    assert body_of(answer) == b"the backend's answer is too long, or not whole\n"
+    assert b"\r\nRetry-After: 5\r\n" in answer
+    assert b"text/html" not in answer
+    assert b'"x"' not in answer
+
+
 CHUNKED = b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n"
 EMPTY = b"Content-Length: 0\r\n\r\n"
 
@@ -385,7 +404,11 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             404,
             b"abc",
         ),
-        (CHUNKED + b"xyz\r\n", 404, b""),
+        (
+            CHUNKED + b"xyz\r\n",
+            404,
+            b"the backend's answer is too long, or not whole\n",
+        ),
         (
             b"HTTP/1.1 404 No\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nContent-Length: 0\r\n\r\n",
             404,

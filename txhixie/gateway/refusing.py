@@ -4,6 +4,7 @@ client's business.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ..handshake.offer import Pairs, Refusal
@@ -20,6 +21,10 @@ _OURS: Final = frozenset(
 the body, out of its chunks and within our limit."""
 
 
+_OF_BODY: Final = re.compile(rb"content-|etag|last-modified|digest|repr-digest", re.IGNORECASE)
+"""Fields that are about a body (RFC 9110 section 8)."""
+
+
 def handed_on(refused: Refused) -> Refusal:
     """
     The same refusal.
@@ -29,7 +34,16 @@ def handed_on(refused: Refused) -> Refusal:
     """
     if not 200 <= refused.status <= 599:
         return Refusal(502, "the backend's answer is none\n")
-    return Refusal(refused.status, refused.body, end_to_end(refused.headers))
+    headers = end_to_end(refused.headers)
+    if refused.whole:
+        return Refusal(refused.status, refused.body, headers)
+    # A part of a body, with the length of that part, would be taken for all of it.
+    rest = tuple((name, value) for name, value in headers if not _OF_BODY.match(name))
+    return Refusal(
+        refused.status,
+        "the backend's answer is too long, or not whole\n",
+        rest,
+    )
 
 
 def end_to_end(headers: Pairs) -> Pairs:

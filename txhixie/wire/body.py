@@ -18,7 +18,7 @@ class BodyReader:
     Without a length it ends with the connection, of which nobody tells it.
     """
 
-    __slots__ = ("_chunks", "_kept", "_left", "_most")
+    __slots__ = ("_chunks", "_chunks_over", "_kept", "_left", "_most")
 
     def __init__(self, status: int, headers: tuple[tuple[bytes, bytes], ...], most: int) -> None:
         """
@@ -29,6 +29,7 @@ class BodyReader:
         self._most = most
         self._left: int | None = None
         self._chunks: ChunkedReader | None = None
+        self._chunks_over = False
         if status < 200 or status in (204, 304):
             self._left = 0
         elif codings := _values(headers, b"transfer-encoding"):
@@ -38,6 +39,18 @@ class BodyReader:
             lengths = set(_values(headers, b"content-length"))
             if len(lengths) == 1 and _LENGTH.fullmatch(length := lengths.pop()):
                 self._left = int(length)
+
+    @property
+    def whole(self) -> bool:
+        """
+        Whether nothing of it is missing, as far as can be known: a body without a length ends with
+        the connection, which may have ended early.
+        """
+        if self._chunks is not None:
+            return self._chunks_over and len(self._chunks.body) <= self._most
+        if self._left is None:
+            return len(self._kept) < self._most
+        return not self._left and len(self._kept) <= self._most
 
     @property
     def body(self) -> bytes:
@@ -57,7 +70,7 @@ class BodyReader:
 
     def _read_chunks(self, chunks: ChunkedReader, data: bytes) -> bool:
         try:
-            over = chunks.read(data) is not None
+            over = self._chunks_over = chunks.read(data) is not None
         except MalformedHead:
             return True  # a no is a no, also if its body cannot be read to its end
         return over or len(chunks.body) >= self._most

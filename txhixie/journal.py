@@ -12,6 +12,7 @@ for it, one when a conversation opens and one when it ends.
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import re
 from typing import Any, Final, Protocol, TypeAlias, cast
@@ -38,6 +39,10 @@ _ORDINARY: Final = (
     CloseCode.NO_STATUS,
     CloseCode.ABNORMAL,  # PhantomJS and many others just vanish
 )
+
+_escape = codecs.lookup("unicode_escape").encode
+"""Looked up now: Python reads a codec from a file at its first use, which may come when no file can
+be opened (``EMFILE``)."""
 
 _BARE: Final = re.compile(r"[^\s\"=]+")
 """A value that needs no quotation marks."""
@@ -285,7 +290,7 @@ def _written(value: object) -> str:
 
 def shown(value: str) -> str:
     """A peer's words, safe to print: one line, ASCII, not for ever."""
-    escaped = value[:_MOST_SHOWN].encode("unicode_escape").decode("ascii")
+    escaped = _escape(value[:_MOST_SHOWN])[0].decode("ascii")
     return escaped + ("..." if len(value) > _MOST_SHOWN else "")
 
 

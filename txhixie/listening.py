@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .accepting import foldAcceptLines
 from .factory import HixieFactory
 from .gateway.crossings import Crossings
 from .secondsignal import SECOND_SIGNAL
@@ -64,6 +65,7 @@ class ListeningService(Service):
             return
         self._started = True
         raiseFileLimit()
+        foldAcceptLines(self._reactor)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         for name, endpoint in self._endpoints:
             listening = endpoint.listen(self._factory).addCallback(self._listens)

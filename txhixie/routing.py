@@ -16,6 +16,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from . import pagebounds  # noqa: F401  (before the first page: no file may be left then)
 from .handshake.offer import Offer
 from .interfaces import Decision, WebSocketServerFactory
 from .journal import Journal, RunningReactor

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
+from .accepting import foldAcceptLines
 from .bothfamilies import BothFamiliesEndpoint
 from .complaint import complaint
 from .interfaces import WebSocketServerFactory
@@ -62,6 +63,7 @@ def run(
     factory = _factory(applications, options)
     _beginLogging(sys.stdout)
     raiseFileLimit()
+    foldAcceptLines(cast(Any, reactor))
     several = [description] if isinstance(description, str | int) else description
     _Program(cast(Any, reactor), factory).run([str(each) for each in several])
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.talk import exceeding
 from support.utf8 import BAD, GOOD, certain, first_wrong
 from support.wire import assert_raises, byte_by_byte, kept
 from txhixie.assembly import Assembly
@@ -78,7 +79,7 @@ def test_a_message_has_so_many_bytes_and_no_more(opcode: int, size: int) -> None
     assert assembly.room == 0
     assembly.add(b"", whole=True)
     before = kept(assembly)
-    reason = "^a message of more than 10 bytes$"
+    reason = f"^{exceeding('message', 10)}$"
     assert_raises(TooBig, assembly.add, b"y" * 1000, True, match=reason)
     assert kept(assembly) == before
     assert assembly.message() in ("x" * 10, b"x" * 10)
@@ -97,7 +98,7 @@ def test_a_message_has_so_many_fragments_and_no_more(opcode: int) -> None:
     assembly = Assembly(opcode, replace(LIMITS, fragments=3), replaces=False)
     for whole in (False, True, False, False, True, True, False):
         assembly.add(b"", whole)
-    reason = "^a message in more than 3 fragments$"
+    reason = f"^{exceeding('message', 3, 'fragments')}$"
     assert_raises(TooBig, assembly.add, b"", True, match=reason)
 
 

@@ -408,6 +408,7 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
         ran = run("connect", "--max-message-size", "10", f"ws://127.0.0.1:{port}/")
     assert ran.status == 1
     assert ran.line.startswith("txhixie: the conversation ended with 1009: ")
+    assert "exceeds our limit of 10 (Limits.message_size, --max-message-size)" in ran.line
 
 
 def test_other_protocols_ports_are_for_who_means_them() -> None:

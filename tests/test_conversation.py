@@ -230,7 +230,7 @@ def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: by
         assert talk.heard == []
         ended = talk.conversation.ended
         assert ended is not None
-        assert (ended.code, ended.who, ended.clean) == (CloseCode.TOO_BIG, "peer", False)
+        assert (ended.code, ended.who, ended.clean) == (CloseCode.TOO_BIG, "us", False)
         assert talk.effects.events == [("deadline", PATIENCE), ("drop", False)]
 
 
@@ -630,7 +630,7 @@ def test_where_there_are_codes_we_say_why() -> None:
     assert talk.effects.taken() == [("write", b"close:3000"), ("deadline", PATIENCE)]
     talk = scripted()
     talk.conversation.fail(TooBig("a message"))
-    talk.assert_ended(CloseCode.TOO_BIG, "a message", "peer", False)
+    talk.assert_ended(CloseCode.TOO_BIG, "a message", "us", False)
     assert talk.effects.written == b"close:1009"
 
 

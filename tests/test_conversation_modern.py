@@ -757,7 +757,7 @@ def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
     assert good.heard == [(BINARY, bytes(300))]
     for chunks in every_way(modern_frame(BINARY, size=301, key=peer_key(side))):
         talk = Talk(name, side, limits).receive(*chunks)
-        talk.assert_failed(1009, "a frame of more than 300 bytes")
+        talk.assert_too_big("frame", 300, "frame_size")
 
 
 @every_name
@@ -772,7 +772,7 @@ def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
     for chunks in every_way(peer_frame(side, BINARY, bytes(101))):
         talk = Talk(name, side, limits).receive(*chunks)
         assert talk.heard == []
-        talk.assert_failed(1009, "a frame of more than 100 bytes")
+        talk.assert_too_big("frame", 100)
 
 
 @every_name
@@ -787,7 +787,7 @@ def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) ->
     for chunks in every_way(data + peer_frame(side, CONTINUATION, parts[1] + b"z", final=False)):
         talk = Talk(name, side, limits).receive(*chunks)
         assert talk.heard == []
-        talk.assert_failed(1009, "a message of more than 1000 bytes")
+        talk.assert_too_big("message", 1000)
 
 
 @every_name
@@ -802,7 +802,7 @@ def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> No
     for chunks in every_way(data + peer_frames(side, [b"", b"", b"", b"", b""])):
         talk = Talk(name, side, limits).receive(*chunks)
         assert talk.heard == [(TEXT, "ab")]
-        talk.assert_failed(1009, "a message in more than 4 fragments")
+        talk.assert_too_big("message", 4, "fragments")
 
 
 def test_the_default_limits_hold() -> None:
@@ -812,15 +812,13 @@ def test_the_default_limits_hold() -> None:
         (BINARY, bytes(1 << 20))
     ]
     more = modern_frame(BINARY, size=(1 << 20) + 1)
-    Talk("rfc6455", Side.CLIENT, Limits()).receive(more).assert_failed(
-        1009, "a frame of more than 1048576 bytes"
-    )
+    Talk("rfc6455", Side.CLIENT, Limits()).receive(more).assert_too_big("frame", 1 << 20)
     parts = [b"x"] * 4096
     data = peer_frames(Side.CLIENT, parts)
     assert Talk("rfc6455", Side.CLIENT, Limits()).receive(data).heard == [(TEXT, "x" * 4096)]
     Talk("rfc6455", Side.CLIENT, Limits()).receive(
         peer_frames(Side.CLIENT, [*parts, b"x"])
-    ).assert_failed(1009, "a message in more than 4096 fragments")
+    ).assert_too_big("message", 4096, "fragments")
 
 
 @both_sides

@@ -314,7 +314,9 @@ def test_an_answer_has_so_many_bytes_and_no_more() -> None:
     """A server cannot make a client read for ever."""
     opening = client_opening(offers(DIALECTS[0]), drawn(DIALECTS[0]), replace(LIMITS, head_size=99))
     assert opening.receive(b"HTTP/1.1 101 " + b"x" * 86) is None
-    with pytest.raises(BadAnswer, match=r"^header-syntax: the head is longer than 99 bytes"):
+    with pytest.raises(
+        BadAnswer, match=r"^header-syntax: size of the head exceeds our limit of 99 "
+    ):
         opening.receive(b"x")
 
 

@@ -333,8 +333,8 @@ OURS_TO_SAY = {
     "a reserved bit": (1002, "a reserved bit that no extension has taken"),
     "half a code": (1002, "a close with half a code"),
     "text that is none": (1007, "text that is not UTF-8"),
-    "too long": (1009, "a frame of more than 1000 bytes"),
-    "too many fragments": (1009, "a message in more than 3 fragments"),
+    "too long": (1009, "message too big"),
+    "too many fragments": (1009, "message too big"),
 }
 
 
@@ -371,10 +371,17 @@ def test_whoever_breaks_a_rule_reads_which_and_so_does_the_application(
     assert end.wire.endings == ["lose write"]
     end.lose()
     assert isinstance(closed(application), AbruptClose)
-    assert closed(application).ended == (code, reason, "peer", False)
+    who = "us" if code == 1009 else "peer"
+    name = {"too long": "message_size", "too many fragments": "fragments"}.get(what)
+    ended = closed(application).ended
+    assert (ended.code, ended.who, ended.clean) == (code, who, False)
+    if name is None:
+        assert ended.reason == reason
+    else:  # our own side is told whose limit it was, and which
+        assert f" exceeds our limit of {getattr(limits, name):,} (Limits.{name}, " in ended.reason
     (line,) = log.lines()
     assert line.startswith("ended connection=1 ")
-    assert f' code={code} reason="{reason}" by=peer ' in line
+    assert f' code={code} reason="{ended.reason}" by={who} ' in line
     end.done()
 
 
@@ -479,7 +486,7 @@ def test_a_failed_text_that_is_too_long_ends_it(dialect: str, side: str, log: Lo
     assert end.wire.endings == ["lose write"]
     end.lose()
     assert isinstance(closed(application), AbruptClose)
-    assert closed(application).ended[::2] == (1009, "peer")
+    assert closed(application).ended[::2] == (1009, "us")
     assert application.messages == []
     end.done()
 

@@ -189,7 +189,7 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
             assert b"\x89\x08" in answer  # a ping, and nobody answers it
         with opened(daemon, request(b"/", MODERN)) as peer:
             peer.sendall(HELLO[:1] + b"\x86" + HELLO[2:] + b"!")
-            assert read_all(peer).startswith(b"\x88\x1e\x03\xf1")  # 1009
+            assert read_all(peer).startswith(b"\x88\x11\x03\xf1")  # 1009
         with opened(daemon, request(b"/", MODERN)) as peer:
             peer.sendall(b"\x01\x80abcd" + b"\x00\x80abcd" * 2)
             assert b"\x03\xf1" in read_all(peer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from io import BytesIO
 
-from .limits import Limits
+from .limits import Limits, exceeds
 from .pure_errors import BadText, TooBig
 from .wire.frame import TEXT
 
@@ -61,10 +61,11 @@ class Assembly:
         """
         self.room -= len(part)
         if self.room < 0:
-            raise TooBig(f"a message of more than {self._limits.message_size} bytes")
+            raise self.too_big()
         self._fragments += whole
         if self._fragments > self._limits.fragments:
-            raise TooBig(f"a message in more than {self._limits.fragments} fragments")
+            what = f"message of {self._fragments:,} fragments"
+            raise TooBig(exceeds(what, self._limits.fragments, "fragments"))
         if self._decoder is not None:
             try:
                 self._decoder.decode(part)
@@ -73,6 +74,15 @@ class Assembly:
             if _SURROGATE <= self._decoder.getstate()[0] < b"\xee":
                 raise BadText("text that is not UTF-8")
         self._parts.write(part)
+
+    def too_big(self) -> TooBig:
+        """
+        The error for a message of which more has come than one may have. How much more is chance:
+        the same bytes have the same error, in whatever pieces they come.
+        """
+        most = self._limits.message_size
+        what = f"message of {most + 1:,} bytes or more"
+        return TooBig(exceeds(what, most, "message_size"))
 
     @property
     def size(self) -> int:

@@ -16,9 +16,9 @@ from .dialects import Dialect
 from .extensions.extension import Transform
 from .handshake.offer import Entropy
 from .lifecycle import ENDINGS, Answered, Core, Ended, Ending
-from .limits import Limits
+from .limits import Limits, called
 from .port import NOWHERE, Port
-from .pure_errors import BadText, CannotCarry, FrameError, NotOpen, UsageError
+from .pure_errors import BadText, CannotCarry, FrameError, NotOpen, TooBig, UsageError
 from .wire.entropy import random_bytes
 from .wire.frame import (
     BINARY,
@@ -275,7 +275,10 @@ class Conversation:
                 stop = min(end, start + max(left // _RATIO - _SLACK, _LEAST))
             ends = whole and stop == end
             part = payload[start:stop]
-            part = transform.decode(opcode, part, final, reserved, ends, assembly.room)
+            try:
+                part = transform.decode(opcode, part, final, reserved, ends, assembly.room)
+            except TooBig:  # it knows the room, and not whose limit that is
+                raise assembly.too_big() from None
             self.inflated += len(part)
             assembly.add(part, ends)
             if stop == end:
@@ -409,7 +412,10 @@ class Conversation:
 
     def fail(self, error: FrameError) -> None:
         """The peer broke a rule: say so where there is a way to say it, and end."""
-        self._fail(error.code, str(error), "peer")
+        reason = str(error)
+        if isinstance(error, TooBig) and not error.named:
+            reason += f" ({called(self._limits.largest_frame_name)})"
+        self._fail(error.code, reason, "us" if error.ours else "peer", error.reply)
 
     def fail_here(self, reason: str, code: int = CloseCode.INTERNAL_ERROR) -> None:
         """
@@ -419,7 +425,7 @@ class Conversation:
         :raises TypeError: for a code or a reason of another type.
         """
         close_arguments(code, reason)
-        self._fail(code, reason, "us")
+        self._fail(code, reason, "us", reason)
 
     def abort(self, reason: str = "aborted") -> None:
         """The connection below is ended at once: nothing more is said, and nothing heard."""
@@ -428,11 +434,11 @@ class Conversation:
         self.ended = self.ended._replace(clean=False)
         self.forget()
 
-    def _fail(self, code: int, reason: str, who: str) -> None:
+    def _fail(self, code: int, reason: str, who: str, told: str) -> None:
         frame = b""
         if self.ended is None:
             if self._dialect.has_codes:
-                frame = self.framing.encode_close(Close(code, reason))
+                frame = self.framing.encode_close(Close(code, told))
             self.ended = Ended(code, reason, who, False)
         self.forget()
         self._begin().end(frame)

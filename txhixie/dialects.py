@@ -229,7 +229,7 @@ def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
 def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
     """The answer to a peer whose handshake cannot stand (for 426: RFC 6455 section 4.4)."""
     if not isinstance(error, UnknownDialect):
-        return Refusal(error.status, f"{error}\n")
+        return Refusal(error.status, f"{error.reply}\n", why=str(error))
     spoken = list(spoken)
     pairs = [(b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade, close")]
     if versions := _versions(tuple(spoken)):

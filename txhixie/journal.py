@@ -131,7 +131,7 @@ class Journal:
         """A handshake was answered with something else than a conversation."""
         if refusal.logged:
             return
-        body = refusal.body
+        body = refusal.why or refusal.body
         words = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         self.turnedAway(
             protocol.getPeer(),

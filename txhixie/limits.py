@@ -14,6 +14,7 @@ MOST: Final = sys.maxsize >> 1
 """More bytes than there is memory for, and few enough for whoever counts them in C to add some."""
 
 _OPTIONS: Final = {
+    "head_size": "--max-head-size",
     "message_size": "--max-message-size",
     "frame_size": "--max-frame-size",
     "fragments": "--max-fragments",
@@ -36,7 +37,8 @@ def exceeds(what: str, limit: int, name: str) -> str:
     Say whose limit was reached, and which: for the log and for our own side. The peer is told no
     names of ours.
 
-    :param what: with its size, such as ``message of 1,048,577 bytes``.
+    :param what: with its size, such as ``message of 1,048,577 bytes``; without it, where the log
+        counts lines that are the same.
     :param name: of the limit, a field of :class:`Limits`.
     """
     return f"{what} exceeds our limit of {limit:,} ({called(name)})"
@@ -174,6 +176,12 @@ class Limits:
         """Bytes of one frame; a message in one frame is a message still."""
         most = self.message_size
         return most if self.frame_size is None else min(self.frame_size, most)
+
+    @property
+    def largest_frame_name(self) -> str:
+        """The limit that :attr:`largest_frame` is."""
+        most = self.frame_size
+        return "message_size" if most is None or most >= self.message_size else "frame_size"
 
     @property
     def largest_transformed_frame(self) -> int:

@@ -15,7 +15,7 @@ from .dialects import OLD_VERSION, Dialect, asks_in_old_version, recognise
 from .extensions.extension import Transform
 from .forwarded import Forwarded, read_forwarded
 from .handshake.offer import Agreement, Handshake, Offer, Secret
-from .limits import Limits
+from .limits import Limits, exceeds
 from .networks import Networks
 from .pure_errors import BadAnswer, EarlyBytes, MalformedHead, Refused
 from .wire.body import BodyReader
@@ -155,12 +155,12 @@ class ServerOpening:
         :raises EarlyBytes: when the dialect lets none come, or more than the limit.
         """
         self._rest += data
-        handshake = self.dialect.handshake
-        most = handshake.offer_body()
-        if handshake.early_bytes():
-            most += self._limits.early_size
-        if len(self._rest) > most:
+        handshake, most = self.dialect.handshake, self._limits.early_size
+        early = len(self._rest) - handshake.offer_body()
+        if early > 0 and not handshake.early_bytes():
             raise EarlyBytes("bytes came that have to wait for the answer")
+        if early > most:
+            raise EarlyBytes(exceeds("size of messages before the answer", most, "early_size"))
 
     @property
     def rest(self) -> bytes:

@@ -30,7 +30,17 @@ class HixieError(Exception):
 
 
 class PeerError(HixieError):
-    """The peer broke a rule of its dialect."""
+    """The peer broke a rule of its dialect, or reached a limit of ours."""
+
+    _reply: str | None = None
+
+    @property
+    def reply(self) -> str:
+        """
+        What the peer is told: the text of the error, or, where a limit of ours was reached, short
+        words without the limit's name.
+        """
+        return self._reply or str(self)
 
 
 class HandshakeError(PeerError):
@@ -51,6 +61,7 @@ class HeadTooLarge(MalformedHead):
     """A head of more bytes or fields than the limits allow (RFC 6585 section 5)."""
 
     status = 431
+    _reply = "the head is too large"
 
 
 class BodyTooLarge(HandshakeError):
@@ -78,7 +89,9 @@ class UnsupportedVersion(HandshakeError):
 
 
 class EarlyBytes(HandshakeError):
-    """Bytes after a head whose dialect lets none come before the answer."""
+    """Bytes after a head whose dialect lets none, or not so many, come before the answer."""
+
+    _reply = "bytes came that have to wait for the answer"
 
 
 class UnknownDialect(HandshakeError):
@@ -103,11 +116,13 @@ class FrameError(PeerError):
     """
     The peer sent what its framing does not allow.
 
-    :ivar code: the closing code that answers it, where the dialect has codes
+    :cvar code: the close code that answers it, where the dialect has codes
         (RFC 6455 section 7.4.1).
+    :cvar ours: whether a limit of ours was reached; otherwise a rule was broken.
     """
 
     code = 1002
+    ours = False
 
 
 class WrongKind(FrameError):
@@ -129,9 +144,20 @@ class BadCompression(FrameError):
 
 
 class TooBig(FrameError):
-    """A frame, a message or a number of fragments beyond the limit."""
+    """
+    A frame, a message or a number of fragments exceeds a limit of ours.
+
+    :ivar named: whether the text has the name of the limit. A framing knows only a number; the
+        conversation, which knows the limits, adds the name.
+    """
 
     code = 1009
+    ours = True
+    _reply = "message too big"
+
+    def __init__(self, text: str, *, named: bool = True) -> None:
+        super().__init__(text)
+        self.named = named
 
 
 class Refused(HixieError):

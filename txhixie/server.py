@@ -334,15 +334,19 @@ class HixieServerProtocol(HixieProtocol):
         return finished is not None and finished() is None
 
     def _lateOpening(self) -> None:
+        limits = self.factory.limits
+        seconds = limits.open_timeout
         if self._receive == self._receiveHead and self._isBelowTLS():
             # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
-            seconds = self.factory.limits.open_timeout
             what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
             self.factory.journal.noticed(self.getPeer(), what, self)
             self.abortConnection()
         elif self._receive == self._receiveHead:
-            self._refuse(Refusal(408, "the request did not come in time\n"))
+            why = f"no request within {seconds:g} s (Limits.open_timeout)"
+            self._refuse(Refusal(408, "the request did not come in time\n", why=why))
         elif self._decision is not None:
-            self._refuse(Refusal(503, "the application did not answer in time\n"))
+            seconds = limits.decide_timeout
+            why = f"no decision of the application within {seconds:g} s (Limits.decide_timeout)"
+            self._refuse(Refusal(503, "the application did not answer in time\n", why=why))
         else:
             self.abortConnection()

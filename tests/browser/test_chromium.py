@@ -63,7 +63,7 @@ def test_a_byte_more_is_refused_with_its_code(page: Browser, daemon: Daemon) -> 
     message = {"of": "x", "times": MEBIBYTE + 1}
     seen = page.converse(url(daemon), sends=[message], echoes=1, close=NORMAL)
     assert (seen["received"], seen["code"]) == ([], 1009)
-    assert seen["reason"] == "a message that is too big when inflated"
+    assert seen["reason"] == "message too big"
 
 
 def test_many_messages_come_back_in_their_order(page: Browser, daemon: Daemon) -> None:

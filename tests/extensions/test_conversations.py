@@ -215,7 +215,7 @@ def test_the_limit_is_of_what_was_inflated(side: str, ours: Extension, opcode: i
                 assert [len(message) for _, message in talk.heard] == [size]
             else:
                 assert talk.heard == []
-                talk.assert_failed(1009, "a message that is too big when inflated")
+                talk.assert_too_big("message", 10_000)
 
 
 @both_sides
@@ -234,7 +234,7 @@ def test_a_bomb_is_stopped_before_it_is_kept(side: str, size: int) -> None:
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    talk.assert_failed(1009, "a message that is too big when inflated")
+    talk.assert_too_big("message", 500_000)
     assert most < 4 * 500_000
 
 
@@ -256,7 +256,7 @@ def test_a_bomb_across_fragments_is_stopped_where_it_goes_beyond(
     for chunks in every_way(data):
         talk = talking(side, ours, message_size=limit).receive(*chunks)
         assert talk.heard == []
-        talk.assert_failed(1009, "a message that is too big when inflated")
+        talk.assert_too_big("message", 10_000)
 
 
 @both_sides
@@ -266,7 +266,7 @@ def test_what_is_plain_in_a_compressed_message_counts_too(side: str) -> None:
     data += peer_frame(side, CONTINUATION, bytes(1001))
     for chunks in every_way(data):
         talk = talking(side, FRAMES, message_size=10_000).receive(*chunks)
-        talk.assert_failed(1009, "a message of more than 10000 bytes")
+        talk.assert_too_big("message", 10_000)
 
 
 @both_sides
@@ -275,7 +275,7 @@ def test_a_compressed_frame_is_bounded_on_the_wire_too(side: str, ours: Extensio
     """At its header."""
     header = modern_frame(TEXT, size=301, reserved=RSV1, key=peer_key(side))
     talk = talking(side, ours, message_size=1000, frame_size=300).receive(header)
-    talk.assert_failed(1009, "a frame of more than 300 bytes")
+    talk.assert_too_big("frame", 300, "frame_size")
 
 
 @both_sides
@@ -295,12 +295,12 @@ def test_what_does_not_compress_may_grow_by_it(side: str, memory: int, size: int
         wire = b"".join(fragments(side, parts, BINARY))
         assert talking(side, message_size=size).receive(wire).heard == [(BINARY, noise)]
     plain = talking(side, message_size=size).receive(peer_frame(side, BINARY, bytes(size + 1)))
-    plain.assert_failed(1009, f"a frame of more than {size} bytes")
+    plain.assert_too_big("frame", size)
     most = replace(LIMITS, message_size=size).largest_transformed_frame
     header = modern_frame(BINARY, size=most + 1, reserved=RSV1, key=peer_key(side))
     for chunks in every_way(header):
         talk = talking(side, message_size=size).receive(*chunks)
-        talk.assert_failed(1009, f"a frame of more than {most} bytes")
+        talk.assert_too_big("frame", most)
 
 
 @both_sides
@@ -309,7 +309,7 @@ def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
     data = b"".join(fragments(side, [HELLO, b"", b"", b""]))
     for chunks in every_way(data):
         talk = talking(side, fragments=3).receive(*chunks)
-        talk.assert_failed(1009, "a message in more than 3 fragments")
+        talk.assert_too_big("message", 3, "fragments")
 
 
 # What is kept.

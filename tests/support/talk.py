@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from random import Random
 from typing import Final
@@ -14,7 +15,7 @@ from txhixie.dialects import Dialect, named
 from txhixie.errors import NotOpen
 from txhixie.extensions.extension import Transform
 from txhixie.lifecycle import Ended
-from txhixie.limits import Limits
+from txhixie.limits import Limits, called
 from txhixie.wire.frame import Opcode, Side
 
 LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
@@ -83,6 +84,22 @@ class Talk:
         connection that then is ended; and these are the facts.
         """
         self.assert_ended(code, reason, "peer", False)
+        self._assert_said_last(code, reason)
+
+    def assert_too_big(self, what: str, limit: int, name: str = "message_size") -> None:
+        """
+        A limit of ours was reached: the peer is told no more than that, and our side which it is.
+
+        :param what: ``frame`` or ``message``.
+        """
+        ended = self.conversation.ended
+        assert ended is not None
+        assert (ended.code, ended.who, ended.clean) == (1009, "us", False)
+        pattern = exceeding(what, limit, name)
+        assert re.fullmatch(pattern, ended.reason), f"{ended.reason!r} is not {pattern}"
+        self._assert_said_last(1009, "message too big")
+
+    def _assert_said_last(self, code: int, reason: str) -> None:
         assert self.said[-1] == (Opcode.CLOSE, code.to_bytes(2, "big") + reason.encode())
         assert [opcode for opcode, _ in self.said].count(Opcode.CLOSE) == 1
         assert self.effects.events[-2:] == [("deadline", PATIENCE), ("drop", False)]
@@ -99,6 +116,12 @@ class Talk:
             self.conversation.ping(b"x")
         assert self.effects.events == []
         assert self.conversation.sent == sent
+
+
+def exceeding(what: str, limit: int, name: str = "message_size") -> str:
+    """A pattern for what our own side is told of a limit of ours."""
+    size = r"[\d,]+ (bytes|fragments)( or more)?"
+    return rf"{what} of {size} exceeds our limit of {limit:,} \({re.escape(called(name))}\)"
 
 
 def unframed(data: bytes) -> list[tuple[int, bytes, bool, int]]:

@@ -361,7 +361,7 @@ def test_a_payload_has_so_many_bytes_and_no_more(name: str, side: str, limit: in
     exactly = peer_frame(side, Opcode.BINARY, b"x" * limit)
     assert read(of(name, side, limit=limit), [exactly])[0][1] == b"x" * limit
     more = modern_frame(Opcode.BINARY, size=limit + 1, key=peer_key(side))
-    reason = f"a frame of more than {limit} bytes"
+    reason = f"frame of {limit + 1:,} bytes exceeds our limit of {limit:,}"
     assert_fails(more, reason, TooBig, name, side, limit=limit)
     with_payload = peer_frame(side, Opcode.BINARY, b"x" * (limit + 1))
     assert_raises(TooBig, read, of(name, side, limit=limit), [with_payload], match=reason)
@@ -372,7 +372,8 @@ def test_a_payload_has_so_many_bytes_and_no_more(name: str, side: str, limit: in
 def test_a_giant_length_is_refused_before_anything_of_it_comes(side: str, size: int) -> None:
     """No sign overflows, nothing is waited for and nothing set aside."""
     data = modern_frame(Opcode.BINARY, size=size, key=peer_key(side))
-    assert_fails(data, f"a frame of more than {LIMIT} bytes", TooBig, side=side)
+    reason = f"frame of {size:,} bytes exceeds our limit of {LIMIT:,}"
+    assert_fails(data, reason, TooBig, side=side)
 
 
 @both_sides

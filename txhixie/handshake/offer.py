@@ -161,12 +161,14 @@ class Refusal:
     :ivar body: text for whoever reads the answer, or somebody else's body as it came.
     :ivar headers: further fields, name and value; a ``Content-Type`` among them replaces ours.
     :ivar logged: the log has been told, in a line that says more than the one it would get.
+    :ivar why: for the log, if that is not the body.
     """
 
     status: int
     body: str | bytes = ""
     headers: Pairs = ()
     logged: bool = False
+    why: str | None = None
 
     def __init__(
         self,
@@ -174,6 +176,7 @@ class Refusal:
         body: str | bytes = "",
         headers: HeadersLike = (),
         logged: bool = False,
+        why: str | None = None,
     ) -> None:
         """
         :raises ValueError: for another status, and for a field that no answer can have.
@@ -189,6 +192,7 @@ class Refusal:
         self.body = body if isinstance(body, bytes) else whole_text("body", body)
         self.headers = header_pairs(headers)
         self.logged = logged
+        self.why = why
 
     def write(self) -> bytes:
         """

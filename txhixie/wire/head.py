@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from ..limits import exceeds
 from ..pure_errors import HeadTooLarge, MalformedHead, UnsupportedVersion
 
 END: Final = b"\r\n\r\n"
@@ -138,7 +139,7 @@ class Head(bytes):
         if len(found) != self.count(b"\n", start) - 1:
             raise MalformedHead("a line is no 'name: value', or holds a control character")
         if most is not None and len(found) > most:
-            raise HeadTooLarge(f"more than {most} fields")
+            raise HeadTooLarge(exceeds("number of fields in the head", most, "head_fields"))
         return Fields([(name.lower(), value) for name, value in found])
 
 
@@ -210,7 +211,7 @@ class HeadReader:
             raise MalformedHead("this is not HTTP")
         end = held.find(END, max(0, self._seen - len(END) + 1))
         if (end if end >= 0 else len(held) - len(END)) + len(END) > self._most:
-            raise HeadTooLarge(f"the head is longer than {self._most} bytes")
+            raise HeadTooLarge(exceeds("size of the head", self._most, "head_size"))
         if end >= 0:
             end += len(END)
             self._data = b""

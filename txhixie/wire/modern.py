@@ -170,7 +170,7 @@ class ModernFraming:
         if reserved or (self.reserved and opcode == CONTINUATION):
             limit = self._transformed_limit  # the message has its own, as it is meant
         if size > limit:
-            raise TooBig(f"a frame of more than {limit} bytes")
+            raise TooBig(f"frame of {size:,} bytes exceeds our limit of {limit:,}", named=False)
         if second >= _MASKED:
             start += 4
         end = start + size

@@ -164,7 +164,8 @@ class SentinelFraming:
             raise FrameError(f"a frame of the unknown type 0x{kind:02x}")
 
     def _too_big(self) -> TooBig:
-        return TooBig(f"a frame of more than {self._limit} bytes")
+        what = f"frame of {self._limit + 1:,} bytes or more"  # in whatever pieces it came
+        return TooBig(f"{what} exceeds our limit of {self._limit:,}", named=False)
 
     def ahead(self) -> Iterator[Frame]:
         """See :meth:`txhixie.wire.frame.Framing.ahead`."""

@@ -9,9 +9,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from txhixie.limits import MOST, Limits
+from support import connection
+from support.connection import Answering, Log, ServerEnd, whole_request
+from txhixie.limits import MOST, Limits, called, exceeds
+from txhixie.options import OPTIONS
 from txhixie.testing import Applications, Pair, Recorder, echo
+
+log = connection.log
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "limits.rst"
 NAMES = [field.name for field in fields(Limits)]
@@ -110,3 +116,64 @@ def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
     stages = ("lookup", "connect", "proxy", "tls", "open")
     assert {getattr(patient, f"{stage}_timeout") for stage in stages} == {7}
     assert (patient.message_size, patient.close_timeout) == (5, Limits().close_timeout)
+
+
+# What a limit of ours is called, where it was reached.
+
+
+def test_a_reached_limit_says_whose_it_is_and_its_name() -> None:
+    assert (
+        exceeds("message of 1,048,577 bytes", 1048576, "message_size")
+        == "message of 1,048,577 bytes exceeds our limit of 1,048,576"
+        " (Limits.message_size, --max-message-size)"
+    )
+    assert called("early_size") == "Limits.early_size"
+    assert Limits(unsent_size=1000).unread(1001).startswith("send queue of 1,001 bytes exceeds ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_option_that_is_named_with_a_limit_is_one_of_the_daemon(name: str) -> None:
+    """And where the daemon has one, it is named."""
+    known = {f"--{option.name}" for option in OPTIONS}
+    _, _, option = called(name).partition(", ")
+    assert not option or option in known
+    likely = {f"--{name.replace('_', '-')}", f"--max-{name.replace('_', '-')}"} & known
+    # The daemon's is of a service, for all that it takes to reach a backend.
+    assert likely - {"--connect-timeout"} <= {option}
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "line"),
+    [
+        (
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 17_000,
+            b"the head is too large\n",
+            "size of the head exceeds our limit of 16,384 (Limits.head_size, --max-head-size)",
+        ),
+        (
+            b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * 101 + b"\r\n",
+            b"the head is too large\n",
+            "number of fields in the head exceeds our limit of 100 (Limits.head_fields)",
+        ),
+    ],
+)
+def test_a_refusal_does_not_name_our_limits_and_the_log_does(
+    log: Log, said: bytes, told: bytes, line: str
+) -> None:
+    end = ServerEnd(Applications(Recorder))
+    end.receive(said)
+    assert end.wire.written.startswith(b"HTTP/1.1 431 ")
+    assert end.wire.written.endswith(told)
+    (logged,) = log.lines()
+    assert line in logged
+    end.done()
+
+
+def test_early_messages_are_bounded_in_the_same_way(log: Log) -> None:
+    end = ServerEnd(Answering(lambda offer: Deferred()), limits=Limits(early_size=10))
+    end.receive(whole_request("rfc6455"))
+    end.receive(b"x" * 11)
+    assert end.wire.written.endswith(b"bytes came that have to wait for the answer\n")
+    (logged,) = log.lines()
+    assert "messages before the answer exceeds our limit of 10 (Limits.early_size)" in logged
+    end.done()

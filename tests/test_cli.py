@@ -664,6 +664,28 @@ def test_what_a_proxy_wants_is_told(fields: tuple[str, ...], credentials: str, l
     assert ran.line.startswith(said)
 
 
+@pytest.mark.parametrize("option", ["--no-proxy-basic", None])
+def test_a_password_is_not_shown_on_the_way_where_that_is_forbidden(option: str | None) -> None:
+    """To a proxy without TLS, by Basic; Digest shows none."""
+    heads: list[bytes] = []
+
+    def script(peer: socket.socket) -> None:
+        while True:
+            heads.append(read_head(peer))
+            peer.sendall(
+                b'HTTP/1.1 407 \r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
+            )
+
+    with serving(script) as port:
+        words = [option] if option is not None else []
+        ran = run("connect", *words, "-x", f"me:pa55@127.0.0.1:{port}", "ws://example.com/")
+    assert ran.status == 4
+    sent = b"Proxy-Authorization: Basic bWU6cGE1NQ==" in b"".join(heads)
+    assert sent == (option is None)
+    told = "it asks for Basic, which would show the password to anybody on the way"
+    assert (told in ran.line) == (option is not None)
+
+
 def test_a_refusals_head_is_shown_too() -> None:
     ran = refusing(b"HTTP/1.1 404 Gone\r\nSet-Cookie: c00kie\r\n\r\n", "--show-handshake")
     assert ran.status == 3

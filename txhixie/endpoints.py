@@ -43,6 +43,7 @@ class EndpointOptions(ClientOptions, total=False):
     verify: bool
     serverName: str | None
     alpn: Sequence[str]
+    proxyBasic: bool
     anyPort: bool
 
 
@@ -85,6 +86,7 @@ class WebSocketClientEndpoint:
         verify: bool = True,
         serverName: str | None = None,
         alpn: Sequence[str] = (),
+        proxyBasic: bool = True,
         anyPort: bool = False,
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
@@ -115,6 +117,8 @@ class WebSocketClientEndpoint:
             that the server is told (Server Name Indication); by default the URL's host.
         :param alpn: protocols to offer by ALPN (RFC 7301), such as ``["http/1.1"]``, the better
             first; by default none.
+        :param proxyBasic: ``False`` to send a password to a proxy by Basic (RFC 7617) only where
+            the proxy is reached by TLS: without it anybody on the way can read the password.
         :param anyPort: connect also to ports where other protocols listen, which are refused
             otherwise (the Fetch standard's list; 80 and 443 are not on it).
         :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
@@ -141,6 +145,7 @@ class WebSocketClientEndpoint:
             verify,
             serverName,
             strings("alpn", alpn, '["http/1.1"]'),
+            instance("proxyBasic", proxyBasic, bool),
         )
         return cls.by(way, url, anyPort=anyPort, **options)
 

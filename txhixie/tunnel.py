@@ -67,6 +67,7 @@ class HTTPConnectEndpoint:
         port: int,
         credentials: Credentials | tuple[str, str] | None = None,
         *,
+        basic: bool = True,
         headers: HeadersLike = (),
         limits: Limits = Limits(),
         clock: IReactorTime | None = None,
@@ -79,6 +80,7 @@ class HTTPConnectEndpoint:
         :param credentials: a name and a password, for a proxy that asks. They answer the strongest
             scheme of a challenge: Digest with SHA-256 or MD5 (RFC 7616), or Basic (RFC 7617), which
             anyone between us and a proxy without TLS can read.
+        :param basic: ``False`` to answer no challenge of Basic: for a proxy without TLS.
         :param headers: further fields for the proxy, name and value.
         :param limits: of each answer: the sizes of its head and its body, and
             ``proxy_timeout``, within which the proxy has to look up and connect itself.
@@ -102,7 +104,7 @@ class HTTPConnectEndpoint:
         self._headers = headers
         self._limits = instance("limits", limits, Limits)
         self._clock = clock
-        self._authentication = Authentication(credentials, entropy)
+        self._authentication = Authentication(credentials, entropy, instance("basic", basic, bool))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """

@@ -40,6 +40,8 @@ class Way:
     :ivar serverName: the name or address that a server's certificate has to be for, and that the
         server is told (SNI); ``None``: the URL's host.
     :ivar alpn: protocols to offer a server by ALPN, the better first.
+    :ivar proxyBasic: ``False`` to send a password to a proxy by Basic only where the proxy is
+        reached by TLS (``https:``).
     """
 
     reactor: Any
@@ -52,6 +54,7 @@ class Way:
     verify: bool = True
     serverName: str | None = None
     alpn: Sequence[str] = ()
+    proxyBasic: bool = True
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
@@ -82,6 +85,7 @@ class Way:
             url.name,
             url.port,
             proxy.credentials,
+            basic=self.proxyBasic or proxy.secure,
             limits=self.limits,
             clock=self.reactor,
         )

@@ -291,3 +291,13 @@ def test_nothing_prints_a_password() -> None:
     for thing in (MUFASA, answer, [MUFASA]):
         assert "Mufasa" not in f"{thing!r} {thing}"
         assert "Circle" not in f"{thing!r} {thing}"
+
+
+def test_basic_can_be_forbidden_and_digest_is_answered_then() -> None:
+    forbidden = Authentication(Credentials("me", "pa55"), lambda size: bytes(size), basic=False)
+    assert not forbidden.accept(['Basic realm="x"'])
+    assert "would show the password" in forbidden.lacks(['Basic realm="x"'])
+    assert forbidden.accept(['Basic realm="x"', 'Digest realm="x", nonce="n", qop="auth"'])
+    answer = forbidden.authorization("CONNECT", "a:1")
+    assert answer is not None
+    assert answer.startswith(b"Digest ")

@@ -46,6 +46,8 @@ def addOptions(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("the way there").add_argument
     add("-x", "--proxy", metavar="URL", help="http[s]://[NAME:PASSWORD@]HOST[:PORT]; by default the"
         " one that the environment names, as curl reads it; '' for none")  # fmt: skip
+    add("--no-proxy-basic", action="store_true", help="send a password by Basic only to a proxy"
+        " that is reached by TLS")  # fmt: skip
     add("--cacert", metavar="FILE", help="certificates, in PEM, of whom to trust; by default the"
         " platform's authorities")  # fmt: skip
     add("-E", "--cert", metavar="FILE", help="who we are, in PEM, for a server that asks")
@@ -131,6 +133,7 @@ class Destination:
             self._certificate,
             verify=self.isVerified,
             alpn=self.alpn,
+            proxyBasic=not self._said.no_proxy_basic,
             **more,
         )
 
@@ -180,6 +183,7 @@ class Destination:
             "--lenient": said.lenient,
             "--insecure": said.insecure,
             "--any-port": said.any_port,
+            "--no-proxy-basic": said.no_proxy_basic,
         }
         values = [f" {name} {shlex.quote(value)}" for name, value in words if value is not None]
         return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])

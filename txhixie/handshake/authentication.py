@@ -100,17 +100,21 @@ class Authentication:
     :meth:`authorization` counts the use of its nonce.
     """
 
-    __slots__ = ("_challenge", "_cnonce", "_count", "_credentials", "_entropy")
+    __slots__ = ("_basic", "_challenge", "_cnonce", "_count", "_credentials", "_entropy")
 
-    def __init__(self, credentials: Credentials | None, entropy: Entropy) -> None:
+    def __init__(
+        self, credentials: Credentials | None, entropy: Entropy, basic: bool = True
+    ) -> None:
         """
         :param credentials: ``None``: no challenge is ever answered.
         :param entropy: takes a number, answers that many random bytes.
+        :param basic: ``False`` to answer no challenge of Basic, which sends the password as it is.
         :raises ValueError: for credentials that no answer can say.
         """
         if credentials is not None and _UNSPEAKABLE.search("".join(credentials)):
             raise ValueError("credentials: control characters, or no UTF-8")
         self._credentials = credentials
+        self._basic = basic
         self._entropy = entropy
         self._challenge: Challenge | None = None
         self._cnonce = ""
@@ -127,7 +131,7 @@ class Authentication:
         """
         if self._credentials is None:
             return False
-        best = max(read_challenges(values), key=lambda each: each.strength, default=None)
+        best = max(self._allowed(values), key=lambda each: each.strength, default=None)
         if best is None or not best.strength or (answered and not best.stale):
             return False
         if best.scheme == "basic" and ":" in self._credentials.name:
@@ -136,6 +140,9 @@ class Authentication:
         self._count = 0
         self._cnonce = self._entropy(_CNONCE_SIZE).hex()
         return True
+
+    def _allowed(self, values: Iterable[str]) -> list[Challenge]:
+        return [each for each in read_challenges(values) if self._basic or each.scheme != "basic"]
 
     def lacks(self, values: Iterable[str]) -> str:
         """
@@ -152,6 +159,8 @@ class Authentication:
             return f"it accepts {schemes} only; Basic and Digest are spoken here"
         if self._credentials is None:
             return f"it asks for {_shown(max(known, key=lambda each: each.strength).scheme)}"
+        if self._challenge is None and all(each.scheme == "basic" for each in known):
+            return "it asks for Basic, which would show the password to anybody on the way"
         if self._challenge is None:
             return f"it asks for {schemes}, which cannot be answered with these credentials"
         return "it did not accept this user name and password"

@@ -54,6 +54,7 @@ class GatewayService:
         compresses: bool = False,
         lenient: bool = False,
         alpn: Sequence[str] = (),
+        proxyBasic: bool = True,
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
         route: str | None = None,
@@ -75,6 +76,7 @@ class GatewayService:
             answering them.
         :param compresses: offer compression to the backend: for one that is far.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
+        :param proxyBasic: ``False`` to send a password by Basic only to a proxy of ``https:``.
         :param alpn: protocols to offer the backend by ALPN (RFC 7301); by default none.
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
         :param route: what leads here, for the log.
@@ -93,6 +95,7 @@ class GatewayService:
             "trustRoot": trustRoot,
             "clientCertificate": clientCertificate,
             "alpn": alpn,
+            "proxyBasic": proxyBasic,
         }
         if parsed.secure and proxy is None:
             # Once: reading the platform's authorities takes longer than all the rest.
@@ -200,6 +203,12 @@ GATEWAY_OPTIONS: Final = (
         "the platform's authorities",
     ),
     Setting(
+        "proxy-basic",
+        FLAG,
+        "Whether a proxy's password is sent by Basic also where the proxy is reached without TLS.",
+        "true",
+    ),
+    Setting(
         "alpn",
         Kind("names of protocols, such as http/1.1, with commas", _alpn),
         "Protocols to offer the backend by ALPN in the TLS handshake, with commas.",
@@ -262,6 +271,7 @@ def buildGateway(
         compresses=options.get("compress", False),
         lenient=options.get("lenient", False),
         alpn=options.get("alpn", ()),
+        proxyBasic=options.get("proxy-basic", True),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
         route=str(context.route),

@@ -33,12 +33,12 @@ setup(
     # 3.11: enough of typing, and the exceptions that cost nothing until one is raised.
     python_requires=">=3.11",
     packages=[*find_packages(include=["txhixie", "txhixie.*"]), "twisted.plugins"],
-    entry_points={"console_scripts": ["txhixie = txhixie.cli:main"]},
-    # Optional: where there is no compiler, wire/mask.py does the same.
+    entry_points={"console_scripts": ["txhixie = txhixie.cli.main:main"]},
+    # Optional: where there is no compiler, sansio/wire/mask.py does the same.
     ext_modules=[
         Extension(
-            "txhixie.wire._wire",
-            ["txhixie/wire/_wire.c"],
+            "txhixie.sansio.wire._wire",
+            ["txhixie/sansio/wire/_wire.c"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
@@ -46,14 +46,14 @@ setup(
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
-        "txhixie": ["py.typed", "pages/*.html", "wire/_wire.pyi"],
+        "txhixie": ["py.typed", "daemon/pages/*.html", "sansio/wire/_wire.pyi"],
         "twisted.plugins": ["txhixie_endpoints.py", "txhixie_service.py"],
     },
     install_requires=[
         # 25.5: the first whose twisted.web has the WebSocket module that our applications share
         # their interface with.
         "twisted>=25.5",
-        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (lifecycle.py); 24.8.0
+        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (sansio/closing.py); 24.8.0
         # was withdrawn.
         "automat>=24.8.1",
         # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.

@@ -38,7 +38,7 @@ def setup(app: Sphinx) -> None:
             *(sys.executable, "-m", "pydoctor", "--quiet", "--warnings-as-errors"),
             *(f"--project-name={project}", f"--project-version={version}"),
             *(f"--project-base-dir={CHECKOUT}", "--docformat=restructuredtext"),
-            *("--privacy=HIDDEN:txhixie.wire._wire", f"--html-output={api}"),
+            *("--privacy=HIDDEN:txhixie.sansio.wire._wire", f"--html-output={api}"),
             str(CHECKOUT / "txhixie"),
         ],
         stdout=subprocess.PIPE,

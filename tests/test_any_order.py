@@ -30,7 +30,7 @@ from support.connection import (
 )
 from txhixie import Limits
 from txhixie.errors import CannotCarry, NotOpen
-from txhixie.wire.frame import Opcode, Side
+from txhixie.sansio.wire.frame import Opcode, Side
 
 log = connection.log
 

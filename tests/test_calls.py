@@ -26,9 +26,9 @@ from support.connection import (
     until,
 )
 from support.wire import MASK, modern_frame
-from txhixie.services.gateway import GatewayService
-from txhixie.wire.compiled import COMPILED
-from txhixie.wire.frame import TEXT
+from txhixie.daemon.services.gateway import GatewayService
+from txhixie.sansio.wire.compiled import COMPILED
+from txhixie.sansio.wire.frame import TEXT
 
 __all__ = ["net"]
 

@@ -76,9 +76,9 @@ from support.components import missing, python_with
 from support.documents import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
 from support.story import Story
 from txhixie import Limits
-from txhixie.endpoints import EndpointOptions
-from txhixie.options import OPTIONS
-from txhixie.serverfactory import ServerOptions
+from txhixie.client.endpoint import EndpointOptions
+from txhixie.daemon.options import OPTIONS
+from txhixie.server.protocol import ServerOptions
 
 every_page = pytest.mark.parametrize("path", PAGES)
 

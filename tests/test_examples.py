@@ -25,7 +25,7 @@ from support.daemon import PATIENCE, free_port, program, running
 from support.real_proxies import squid
 from support.wire import MASK, modern_frame
 from txhixie import Offer
-from txhixie.wire.frame import Opcode
+from txhixie.sansio.wire.frame import Opcode
 
 net = connection.net
 

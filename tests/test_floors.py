@@ -1,4 +1,4 @@
-"""The floors of the house: imports go down or sideways, and words mean one thing.
+"""The packages of the house: their order, what the pure half knows, and which words are used.
 
 It reads syntax trees and imports nothing, so that a module which would take a reactor can be
 looked at like any other.
@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final
 
@@ -19,77 +20,65 @@ import pytest
 HOUSE: Final = Path(__file__).parents[1] / "txhixie"
 MODULES: Final = sorted(str(path.relative_to(HOUSE)) for path in HOUSE.rglob("*.py"))
 
-FLOORS: Final = {
-    "arguments": 0,
-    "pure_errors": 0,
-    "coding": 0,
-    "limits": 0,
-    "port": 0,
-    "networks": 0,
-    "wire": 0,
-    "handshake": 1,
-    "extensions": 1,
-    "dialects": 1,
-    "proxies": 1,
-    "backoff": 1,
-    "script": 1,
-    "forwarded": 2,
-    "opening": 2,
-    "routes": 2,
-    "assembly": 2,
-    "conversation": 2,
-    "lifecycle": 2,
-    "complaint": 2,
-    "portcheck": 5,
-    "bothfamilies": 5,
-    "repeats": 0,
-    "tunnel": 4,
-    "httpconnect": 4,
-    "proxyprotocol": 4,
-    "endpoints": 4,
-    "hostname": 4,
-    "pem": 4,
-    "refused": 4,
-    "streamserver": 4,
-    "strings": 4,
-    "identity": 4,
-    "tls": 4,
-    "tlsstrings": 4,
-    "unverified": 4,
-    "way": 4,
-    "channels": 4,
-    "connection": 4,
-    "dom": 4,
-    "reconnection": 4,
-    "web": 4,
-    "websocket": 4,
-    "gateway": 4,
-    "services": 5,
-    "console": 5,
-    "settings": 5,
-    "description": 5,
-    "configuration": 5,
-    "options": 5,
-    "routing": 5,
-    "running": 5,
-    "daemon": 5,
-    "listening": 5,
-    "tap": 5,
-    "cli": 5,
-    "commands": 5,
-    "__main__": 5,
-    "__init__": 6,
-}
-"""What is not named here is what an application meets: floor 3."""
+ORDER: Final = (
+    *("sansio/types", "sansio/arguments", "sansio/errors", "sansio/limits"),
+    *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
+    *("sansio", "interfaces", "display", "dialing", "errors", "sockets", "connection"),
+    *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),
+    *("broadcast", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
+)
+"""The packages, in the order of docs/house.rst: each imports from those before it, and from its own
+files. What stands beside all of them, ``__init__`` and ``__main__``, may import any."""
 
-PROGRAMS: Final = {"tap.py", "cli.py"}
+PURE: Final = "sansio"
+"""The package without Twisted, sockets and clocks."""
+
+PURE_LIBRARIES: Final = {"automat", "idna", "h11"}
+"""What the pure half imports besides the standard library."""
+
+PROTOCOLS: Final = {
+    "sansio/port.py:Port": "what the pure half asks of the world",
+    "sansio/closing.py:Ending": "Automat reads a machine's inputs from it",
+    "sansio/wire/frame.py:Framing": "two framings, in a row of the table each",
+    "sansio/handshake/offer.py:Handshake": "three handshakes, in a row of the table each",
+    "sansio/extensions/extension.py:Extension": "users write their own",
+    "sansio/extensions/extension.py:Transform": "users write their own",
+    "interfaces.py:WebSocketTransport": "what an application is given",
+    "interfaces.py:WebSocketProtocol": "applications are users' own",
+    "interfaces.py:PingListener": "an optional ability of an application",
+    "interfaces.py:CloseListener": "an optional ability of an application",
+    "interfaces.py:WebSocketServerFactory": "applications are users' own",
+    "interfaces.py:WebSocketClientFactory": "applications are users' own",
+    "interfaces.py:Connector": "users pass an endpoint or a function of their own",
+    "websocket.py:WebSocketServerFactory": "the interface of twisted.web.websocket",
+    "connection/output.py:Bounds": "limits and timeouts of a factory, or a test",
+    "connection/output.py:Owner": "a callback: whom the output tells what happens to its transport",
+    "connection/timeouts.py:Waiting": "a callback: whoever waits for a time",
+    "connection/keepalive.py:Looked": "a callback: a connection at each keepalive tick",
+    "connection/keepalive.py:Lookout": "a factory, which a test replaces by a list",
+    "connection/progress.py:Sending": "a connection of ours, or of twisted.web",
+    "connection/progress.py:Group": "factories, gateways and Sites that are watched alike",
+    "connection/log.py:Clocked": "a factory, or a gateway",
+    "connection/log.py:Subject": "a connection of ours, or of a Site",
+    "connection/factory.py:Connection": "what a factory does with connections of either side",
+    "byte_streams/coding.py:Coding": "users write their own",
+    "byte_streams/coding.py:Known": "a coding with a name, of the table",
+    "gateway/machine.py:Client": "one side of the machine's core, which a test replaces",
+    "gateway/machine.py:Backend": "the other side",
+    "gateway/machine.py:Pair": "Automat reads a machine's inputs from it",
+    "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",
+    "server/page_connections.py:Owner": "a resource or a Site, whose pages are watched",
+}
+"""Every typing Protocol of the package, and why it is not a class."""
+
+PROGRAMS: Final = {"daemon/tap.py", "cli/main.py"}
 """The only modules that take the reactor there is, when they are imported."""
 
 UNUSED_WORDS: Final = {
     *("handler", "manager", "processor", "engine", "utils", "helper", "base", "common"),
     *("handlers", "managers", "processors", "engines", "util", "helpers"),
 }
-ALLOWED_NAMES: Final = {"dom.py": "on"}
+ALLOWED_NAMES: Final = {"dom/websocket.py": "on"}
 
 
 @cache
@@ -98,9 +87,24 @@ def tree(module: str) -> ast.Module:
     return ast.parse((HOUSE / module).read_text("utf-8"), module)
 
 
-def floor(module: str) -> int:
-    """The floor of a module or a package, by its path or its first name."""
-    return FLOORS.get(Path(module).parts[0].removesuffix(".py"), 3)
+def place(module: str) -> int:
+    """Where the module's package stands in the order, by its path or its dotted name."""
+    parts = module.removesuffix(".py").replace(".", "/").split("/")
+    for length in (2, 1):
+        if (name := "/".join(parts[:length])) in ORDER:
+            return ORDER.index(name)
+    assert parts[0] in ("__init__", "__main__"), f"{module} is in no package of the order"
+    return len(ORDER)
+
+
+def target(name: str) -> str:
+    """The dotted path, below the package, of the module that an absolute import names."""
+    path = name.split(".")[1:]
+    while path and not (HOUSE / f"{'/'.join(path)}.py").exists():
+        if (HOUSE / "/".join(path) / "__init__.py").exists():
+            return ".".join([*path, "__init__"])
+        path.pop()
+    return ".".join(path) or "__init__"
 
 
 def imports(module: str) -> Iterator[tuple[str, ast.stmt]]:
@@ -161,45 +165,57 @@ def words(name: str) -> list[str]:
 every_module = pytest.mark.parametrize("module", MODULES)
 
 
-def test_the_house_has_all_its_pure_floors() -> None:
-    """Whoever moves a module tells this test."""
-    there = {Path(module).parts[0].removesuffix(".py") for module in MODULES}
-    assert {name for name, number in FLOORS.items() if number < 3} <= there
-    assert "__init__" in there
-
-
-def test_the_guides_picture_shows_everything_on_its_floor() -> None:
+def test_the_guide_shows_the_packages_in_their_order() -> None:
     guide = (HOUSE.parent / "docs" / "house.rst").read_text("utf-8")
-    shown: dict[str, int] = {}
-    number = 5
-    for line in guide.partition("::\n\n")[2].partition("\nFloors")[0].splitlines():
-        if "I/O begins" in line or not line.strip():
-            continue
-        number = int(line[4]) if line[4:5].isdigit() else number
-        shown |= dict.fromkeys(line[7:43].replace("/", " ").split(), number)
-    there = {Path(module).parts[0].removesuffix(".py") for module in MODULES}
-    assert shown == {name: floor(name) for name in there - {"__init__", "__main__"}}
+    shown = re.findall(r"``txhixie/([a-z_/]+?)(?:/|\.py)``", guide.partition("The packages")[2])
+    there = [name for name in ORDER if (HOUSE / name).is_dir() or (HOUSE / f"{name}.py").exists()]
+    assert list(dict.fromkeys(shown))[: len(there)] == there
 
 
 @every_module
-def test_imports_go_down_or_sideways(module: str) -> None:
-    """Nobody knows who lives above."""
-    above = {
+def test_a_package_imports_only_from_those_before_it(module: str) -> None:
+    """Imports for types included."""
+    after = {
         name
         for name, _ in imports(module)
-        if name.startswith("txhixie.") and floor(name.split(".")[1]) > floor(module)
+        if name.startswith("txhixie.") and place(target(name)) > place(module)
     }
-    assert above == set()
+    assert after == set()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) < 3])
-def test_below_the_port_there_is_the_standard_library_alone(module: str) -> None:
-    """And Automat for the end of a conversation, and IDNA's tables: no socket, clock or Twisted."""
-    allowed = sys.stdlib_module_names | {"txhixie"}
-    allowed |= {"lifecycle.py": {"automat"}, "wire/url.py": {"idna"}}.get(module, set())
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for types included: whoever reads one of a circle has to read all of it."""
+    arrows = {
+        module.removesuffix(".py").replace("/", "."): {
+            target(name) for name, _ in imports(module) if name.startswith("txhixie.")
+        }
+        for module in MODULES
+    }
+    for names in arrows.values():
+        names.discard("__init__")
+    TopologicalSorter(arrows).prepare()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(PURE)])
+def test_the_pure_half_imports_no_input_or_output(module: str) -> None:
+    """The standard library without sockets, clocks and threads, and three pure libraries."""
+    allowed = sys.stdlib_module_names | {"txhixie"} | PURE_LIBRARIES
     io = {"socket", "ssl", "select", "selectors", "asyncio", "threading", "time", "subprocess"}
     roots = {name.split(".")[0] for name, _ in imports(module)}
     assert roots <= allowed - io
+
+
+def test_every_typing_protocol_has_a_reason() -> None:
+    """One that only hides an import is not a reason."""
+    found = {
+        f"{module}:{node.name}"
+        for module in MODULES
+        if any(name == "typing.Protocol" for name, _ in imports(module))
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(each).partition("[")[0] == "Protocol" for each in node.bases)
+    }
+    assert found == set(PROTOCOLS)
 
 
 @every_module
@@ -293,9 +309,16 @@ def test_words_are_found_in_either_way_of_joining_them() -> None:
 
 
 def test_relative_imports_are_found_by_their_absolute_names() -> None:
-    """Else nobody would notice one that goes up."""
-    found = {name for name, _ in imports("wire/sentinel.py")}
-    assert {"txhixie.pure_errors.TooBig", "txhixie.wire.frame.Frame", "typing.Final"} <= found
-    assert floor("wire") == floor("wire/sentinel.py") == 0
-    assert imports_twisted("protocol.py")
-    assert not imports_twisted("conversation.py")
+    """Else nobody would notice one of a package that comes later."""
+    found = {name for name, _ in imports("sansio/wire/hixie.py")}
+    assert {"txhixie.sansio.wire.frame.Frame", "typing.Final"} <= found
+    assert target("txhixie.sansio.wire.frame.Frame") == "sansio.wire.frame"
+    assert target("txhixie.sansio.extensions.EXTENSIONS") == "sansio.extensions.__init__"
+    assert place("sansio.wire.frame") < place("sansio/port.py") < place("server/protocol.py")
+    assert imports_twisted("connection/protocol.py")
+    assert not imports_twisted("sansio/conversation.py")
+
+
+def test_a_circle_is_found() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()

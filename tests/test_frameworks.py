@@ -41,6 +41,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from dialing.test_errors import MADE
 from support import connection, scene
 from support.connection import (
     Answering,
@@ -58,12 +59,11 @@ from support.connection import (
 )
 from support.proxies import ProxyEndpoint
 from support.scene import Names, Nothing, says, server, silent
-from test_dialing_errors import MADE
 from txhixie import StreamApplications, WebSocketClientEndpoint, WebSocketClientService, connect
+from txhixie.dialing.tls import TLSEndpoint, clientTLS
+from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import TunnelRefused, UnknownIssuer
 from txhixie.stream import StreamClientEndpoint
-from txhixie.tls import TLSEndpoint, clientTLS
-from txhixie.tunnel import HTTPConnectEndpoint
 
 log = connection.log
 net = connection.net

@@ -34,11 +34,11 @@ from txhixie import (
     serve,
     websocket,
 )
-from txhixie.extensions.permessage_deflate import PermessageDeflate
-from txhixie.handshake.offer import header_pairs
-from txhixie.networks import Networks
-from txhixie.policy import Policy
-from txhixie.streamserver import StreamServerEndpoint
+from txhixie.byte_streams.endpoint import StreamServerEndpoint
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.sansio.http.head import header_pairs
+from txhixie.sansio.http.trusted import Networks
+from txhixie.server.access import Policy
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource
 

@@ -19,8 +19,8 @@ from txhixie import (
     WebSocketProtocol,
     WebSocketTransport,
 )
-from txhixie.lifecycle import Ended
-from txhixie.wire.frame import Side
+from txhixie.sansio.closing import Ended
+from txhixie.sansio.wire.frame import Side
 
 if TYPE_CHECKING:
     # Read by mypy and by nobody else.

@@ -23,40 +23,46 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.testing import MemoryReactorClock
 
 from txhixie import Limits
-from txhixie.assembly import Assembly
-from txhixie.coding import CODINGS
-from txhixie.complaint import complaint
-from txhixie.configuration import read_configuration
-from txhixie.description import read_description
-from txhixie.dialects import DIALECTS, Dialect, named, recognise
+from txhixie.byte_streams.coding import CODINGS
+from txhixie.daemon.options import OPTIONS
+from txhixie.daemon.route_option import read_description
+from txhixie.daemon.routes import Route, Routes, segments_of
+from txhixie.daemon.setting import shown as shown_setting
+from txhixie.daemon.toml_file import read_configuration
+from txhixie.dialing.pem import trustRootFromPath
+from txhixie.dialing.proxy import is_exempt, parse_proxy
+from txhixie.display import complaint, shown, shown_url
 from txhixie.errors import HixieError
 from txhixie.extensions import EXTENSIONS
-from txhixie.extensions.deflate import Inflater
-from txhixie.forwarded import read_forwarded
-from txhixie.gateway.carried import read_names
-from txhixie.handshake.authentication import Authentication, read_challenges
-from txhixie.handshake.connect import AnswerReader, bare_host
-from txhixie.handshake.fields import read_authority, whole_subprotocol
-from txhixie.handshake.hixie76 import key_number
-from txhixie.handshake.offer import Agreement, Offer
-from txhixie.journal import shown, shownURL
-from txhixie.networks import Networks, read_address
-from txhixie.opening import ClientOpening, ServerOpening
-from txhixie.options import OPTIONS
-from txhixie.pem import trustRootFromPath
-from txhixie.policy import Policy, same_host
-from txhixie.proxies import is_exempt, parse_proxy
-from txhixie.routes import Route, Routes, segments_of
-from txhixie.settings import shown as shown_setting
+from txhixie.gateway.headers import read_names
+from txhixie.sansio.assembly import Assembly
+from txhixie.sansio.dialects import DIALECTS, Dialect, named, recognise
+from txhixie.sansio.extensions.deflate import Inflater
+from txhixie.sansio.handshake.fields import whole_subprotocol
+from txhixie.sansio.handshake.hixie76 import key_number
+from txhixie.sansio.handshake.offer import Agreement, Offer
+from txhixie.sansio.http.authentication import Authentication, read_challenges
+from txhixie.sansio.http.body import BodyReader
+from txhixie.sansio.http.chunked import ChunkedReader
+from txhixie.sansio.http.forwarded import read_forwarded
+from txhixie.sansio.http.head import (
+    Fields,
+    Head,
+    HeadReader,
+    RequestReader,
+    read_authority,
+    read_request,
+)
+from txhixie.sansio.http.parameters import read_list
+from txhixie.sansio.http.proxy_header import ProxyHeaderReader
+from txhixie.sansio.http.redaction import masked_lines, masked_subprotocol, masked_url
+from txhixie.sansio.http.trusted import Networks, read_address
+from txhixie.sansio.http.tunnel_answer import AnswerReader, bare_host
+from txhixie.sansio.http.url import Credentials, parse_url, without_credentials
+from txhixie.sansio.opening import ClientOpening, ServerOpening
+from txhixie.sansio.wire.frame import Frame, Framing, Opcode, Side
+from txhixie.server.access import Policy, same_host
 from txhixie.testing.trace import Trace
-from txhixie.wire.body import BodyReader
-from txhixie.wire.chunked import ChunkedReader
-from txhixie.wire.frame import Frame, Framing, Opcode, Side
-from txhixie.wire.head import Fields, Head, HeadReader, RequestReader, read_request
-from txhixie.wire.masked import masked_lines, masked_subprotocol, masked_url
-from txhixie.wire.parameters import read_list
-from txhixie.wire.proxy_header import ProxyHeaderReader
-from txhixie.wire.url import Credentials, parse_url, without_credentials
 
 Work: TypeAlias = Callable[[], object]
 
@@ -242,7 +248,7 @@ TEXT_PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "numbers of the daemon": (read_kind("max-message-size"), ""),
     "settings in the log": (shown_setting, "ws://"),
     "peers' words in the log": (shown, ""),
-    "URLs in the log": (shownURL, "ws://a/"),
+    "URLs in the log": (shown_url, "ws://a/"),
     "complaints": (lambda text: complaint(TypeError(text), "a port"), "missing 1 required "),
     "ws: of an endpoint": (described(clientFromString), "ws:localhost:path=/"),
     "the host in ws: of an endpoint": (described(clientFromString), "ws:"),

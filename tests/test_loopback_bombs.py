@@ -33,10 +33,10 @@ from support.connection import (
 from support.gateways import gateway
 from support.wire import MASK, kept
 from txhixie import AbruptClose, Limits, WebSocket, WebSocketClientEndpoint, serve
-from txhixie.channel import Channel, ChannelApplication
-from txhixie.extensions.permessage_deflate import PermessageDeflate
+from txhixie.channel.channel import Channel, ChannelApplication
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.sansio.wire.frame import Opcode
 from txhixie.stream import StreamApplications
-from txhixie.wire.frame import Opcode
 
 __all__ = ["log", "net"]
 

@@ -50,7 +50,7 @@ from txhixie import (
     Refused,
     UsageError,
 )
-from txhixie.wire.frame import Opcode
+from txhixie.sansio.wire.frame import Opcode
 
 log = connection.log
 net = connection.net

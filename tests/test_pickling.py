@@ -37,17 +37,16 @@ from txhixie import (
     TunnelRefused,
     Unreached,
 )
-from txhixie.events import CloseEvent, Event, MessageEvent
-from txhixie.extensions.deflate_frame import DeflateFrame
-from txhixie.extensions.permessage_deflate import PermessageDeflate
-from txhixie.lifecycle import Ended
-from txhixie.refused import RefusedResponse
-from txhixie.stage import Abandoned
+from txhixie.dialing.stage import Abandoned
+from txhixie.dom.events import CloseEvent, Event, MessageEvent
+from txhixie.sansio.closing import Ended
+from txhixie.sansio.extensions.deflate_frame import DeflateFrame
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.sansio.http.head import Head
+from txhixie.sansio.http.url import Credentials, parse_url
+from txhixie.sansio.wire.frame import Close
 from txhixie.testing import Recorder
-from txhixie.websocket import ConnectionRejected
-from txhixie.wire.frame import Close
-from txhixie.wire.head import Head
-from txhixie.wire.url import Credentials, parse_url
+from txhixie.websocket import ConnectionRejected, RefusedResponse
 
 ENDED: Final = Ended(4003, "no more", "peer", True)
 
@@ -81,7 +80,7 @@ def _response() -> Any:
 def _errors() -> Iterator[type[BaseException]]:
     """Every error of every module but those of the command line, which end a program."""
     for module in pkgutil.walk_packages(txhixie.__path__, "txhixie."):
-        if module.name.endswith("__main__") or module.name.startswith("txhixie.commands"):
+        if module.name.endswith("__main__") or module.name.startswith("txhixie.cli"):
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             if (

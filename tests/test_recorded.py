@@ -27,9 +27,9 @@ from support.documents import ROOT
 from support.handshakes import ask, request_of, serve
 from support.wire import every_way, request, same_every_way
 from txhixie import Accepted, Limits
-from txhixie.dialects import named
-from txhixie.handshake.offer import Agreement, Offer
-from txhixie.opening import Elsewhere, origin_form
+from txhixie.sansio.dialects import named
+from txhixie.sansio.handshake.offer import Agreement, Offer
+from txhixie.sansio.opening import Elsewhere, origin_form
 
 log = connection.log
 

@@ -27,10 +27,10 @@ from support.connection import (
 )
 from txhixie import CleanClose, Limits
 from txhixie.errors import BadAnswer
-from txhixie.extensions.extension import Accepted, Transform
-from txhixie.extensions.permessage_deflate import PermessageDeflate
-from txhixie.wire.frame import Opcode, Side
-from txhixie.wire.parameters import Parameters
+from txhixie.sansio.extensions.extension import Accepted, Transform
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.sansio.http.parameters import Parameters
+from txhixie.sansio.wire.frame import Opcode, Side
 
 log = connection.log
 

@@ -640,7 +640,7 @@ def test_the_options_are_those_of_the_factory() -> None:
     """Written down twice, since a signature that hides its defaults tells nobody anything."""
     import inspect
 
-    from txhixie.serverfactory import ServerOptions
+    from txhixie.server.protocol import ServerOptions
 
     named = set(inspect.signature(HixieServerFactory).parameters)
     assert set(ServerOptions.__annotations__) == named - {"applications", "elsewhere"}

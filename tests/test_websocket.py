@@ -43,7 +43,7 @@ from support.scene import Names, says, server, silent
 from support.wire import modern_frame
 from test_loopback_modern import gathers
 from txhixie import CleanClose, LateAnswer, Limits, PeerLeft, Refused, TunnelRefused
-from txhixie.wire.frame import Opcode
+from txhixie.sansio.wire.frame import Opcode
 
 log = connection.log
 net = connection.net

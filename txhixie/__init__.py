@@ -1,12 +1,17 @@
 """WebSocket for Twisted, in every dialect that shipped."""
 
-from .backoff import Backoff
-from .channel import Channel
-from .client import HixieClientFactory, HixieClientProtocol
-from .connection import Connection, connect
-from .dialects import DIALECTS, Dialect
-from .dom import WebSocket
-from .endpoints import WebSocketClientEndpoint
+from .byte_streams.stream import StreamApplications, StreamClientEndpoint
+from .channel.channel import Channel
+from .channel.dial import Connection, connect
+from .channel.serve import serve
+from .client.backoff import Backoff
+from .client.endpoint import WebSocketClientEndpoint
+from .client.protocol import HixieClientFactory, HixieClientProtocol
+from .client.service import WebSocketClientService
+from .connection.protocol import HixieProtocol
+from .dialing.proxy import Proxy
+from .dialing.tunnel import HTTPConnectEndpoint
+from .dom.websocket import WebSocket
 from .errors import (
     BadAnswer,
     BadCompression,
@@ -33,7 +38,6 @@ from .errors import (
     UsageError,
     WrongKind,
 )
-from .handshake.offer import Agreement, Offer, Refusal
 from .interfaces import (
     AbruptClose,
     Accepted,
@@ -43,16 +47,11 @@ from .interfaces import (
     WebSocketServerFactory,
     WebSocketTransport,
 )
-from .limits import Limits
-from .protocol import HixieProtocol
-from .proxies import Proxy
-from .reconnection import WebSocketClientService
 from .running import run
-from .server import HixieServerProtocol
-from .serverfactory import HixieServerFactory
-from .serving import serve
-from .stream import StreamApplications, StreamClientEndpoint
-from .tunnel import HTTPConnectEndpoint
+from .sansio.dialects import DIALECTS, Dialect
+from .sansio.handshake.offer import Agreement, Offer, Refusal
+from .sansio.limits import Limits
+from .server.protocol import HixieServerFactory, HixieServerProtocol
 
 __all__ = [
     "DIALECTS",

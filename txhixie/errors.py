@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import inspect
 
-from .dialing_errors import (
+from .dialing.errors import (
     STAGES,
     CertificateExpired,
     CertificateForAnotherHost,
@@ -45,7 +45,7 @@ from .dialing_errors import (
     UnknownIssuer,
     Unreached,
 )
-from .pure_errors import (
+from .sansio.errors import (
     BadAnswer,
     BadCompression,
     BadText,

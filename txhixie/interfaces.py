@@ -15,12 +15,14 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 
-from .arguments import whole_text
-from .handshake.offer import Agreement, HeadersLike, Offer, Pairs, Refusal, header_pairs
-from .lifecycle import Ended
-from .limits import Limits
-from .pure_errors import reduced
-from .wire.frame import CloseCode
+from .sansio.arguments import whole_text
+from .sansio.closing import Ended
+from .sansio.errors import reduced
+from .sansio.handshake.offer import Agreement, Offer, Refusal
+from .sansio.http.head import header_pairs
+from .sansio.limits import Limits
+from .sansio.types import HeadersLike, Pairs
+from .sansio.wire.frame import CloseCode
 
 _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 
@@ -198,7 +200,7 @@ class WebSocketProtocol(Protocol):
         It is over. Called once, last, if ``negotiationStarted`` was.
 
         After a loss it waits for an application that has paused the delivery, and has not been
-        given all that came, for at most :attr:`txhixie.limits.Limits.drain_timeout`.
+        given all that came, for at most :attr:`txhixie.sansio.limits.Limits.drain_timeout`.
 
         :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
         """
@@ -272,7 +274,8 @@ class WebSocketServerFactory(Protocol):
         """
         Answer an offer, now or later. While it waits, what the client may send before its answer
         is kept, and one that sends more is refused; when the client leaves or
-        :attr:`txhixie.limits.Limits.decide_timeout` passes, what is waited for is cancelled. What
+        :attr:`txhixie.sansio.limits.Limits.decide_timeout` passes, what is waited for is cancelled.
+            What
         it raises becomes a 500 and one traceback in the log.
         """
         ...
@@ -297,7 +300,7 @@ class _Close(Exception):
     """
     A connection's end, with its story.
 
-    :ivar ended: the facts, an :class:`txhixie.lifecycle.Ended`.
+    :ivar ended: the facts, an :class:`txhixie.sansio.closing.Ended`.
     """
 
     def __init__(self, ended: Ended) -> None:
@@ -340,3 +343,13 @@ def judged(close: CleanClose | AbruptClose) -> CleanClose | AbruptClose:
     the close was clean and its code says what went wrong.
     """
     return close if close.orderly else AbruptClose(close.ended)
+
+
+class Connector(Protocol):
+    """Whatever opens a conversation for an application, such as a ``WebSocketClientEndpoint``."""
+
+    def connectApplication(self, application: WebSocketProtocol, /) -> Deferred[Any]:
+        """
+        :return: fires once the conversation is open; cancelling it gives up.
+        """
+        ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, TextIO, Unpack, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -12,14 +14,13 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
-from .accepting import foldAcceptLines
-from .bothfamilies import BothFamiliesEndpoint
-from .complaint import complaint
+from .display import complaint
 from .interfaces import WebSocketServerFactory
-from .listening import raiseFileLimit, whyNot
-from .listenqueue import serverEndpoint
-from .portcheck import check_port
-from .serverfactory import HixieServerFactory, ServerOptions
+from .server.accepting import foldAcceptLines
+from .server.both_families import BothFamiliesEndpoint
+from .server.listen_queue import serverEndpoint
+from .server.port_check import check_port
+from .server.protocol import HixieServerFactory, ServerOptions
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
 
@@ -154,3 +155,23 @@ def _url(port: IListeningPort, text: str, factory: Any) -> str:
     hasPages = getattr(factory, "elsewhere", factory) is not None
     scheme = ("http" if hasPages else "ws") + ("s" if isSecure else "")
     return f"{scheme}://{_ANYWHERE.get(address.host, host)}:{address.port}/"
+
+
+def raiseFileLimit(system: Any = resource) -> None:
+    """
+    Raise the soft limit of open files to the hard one: each connection is a file. A system may have
+    a hard limit that it does not grant (on macOS there is none, and more than some are refused);
+    then it stays as it is.
+
+    :param system: asks and sets it.
+    """
+    _, hard = system.getrlimit(system.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        system.setrlimit(system.RLIMIT_NOFILE, (hard, hard))
+
+
+def whyNot(failure: Failure) -> str:
+    """Why a port cannot be listened on: the operating system's words, where it had some."""
+    error = failure.value
+    cause = getattr(error, "socketError", None) or error
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -18,18 +18,18 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 
-from .channels import Channels, holderOf
-from .dialects import OLD_VERSION, asks_in_old_version, is_handshake
-from .handshake.offer import Offer, Pairs, Refusal
+from .connection.log import Journal
 from .interfaces import Accepted, WebSocketServerFactory
-from .journal import Journal
-from .lifecycle import Ended
-from .limits import Limits
-from .pagebounds import boundBacklog, boundChannel, channelOf
-from .server import HixieServerProtocol
-from .serverfactory import HixieServerFactory, ServerOptions
-from .streambounds import boundStreams
-from .wire.head import Fields, Head
+from .sansio.closing import Ended
+from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
+from .sansio.handshake.offer import Offer, Refusal
+from .sansio.http.head import Fields, Head
+from .sansio.limits import Limits
+from .sansio.types import Pairs
+from .server.http2_bounds import boundStreams
+from .server.http_bounds import boundBacklog, boundChannel, channelOf
+from .server.page_connections import Channels, holderOf
+from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
 
 _log = Logger()
 

@@ -13,29 +13,37 @@ from dataclasses import replace as changed
 from typing import Any, Protocol, TypeVar, Unpack, cast
 
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, BrowserLikePolicyForHTTPS
+from twisted.internet.interfaces import IProtocol, IPushProducer, IStreamClientEndpoint, ITransport
+from twisted.python.failure import Failure
+from twisted.web.client import URI, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.error import UnsupportedMethod
 from twisted.web.http import BAD_REQUEST
-from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IRequest, IResponse
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import (
+    IAgentEndpointFactory,
+    IClientRequest,
+    IPolicyForHTTPS,
+    IRequest,
+    IResponse,
+)
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from . import endpoints
-from .arguments import instance, settled
-from .client import ClientOptions
+from .client import endpoint as endpoints
+from .client.protocol import ClientOptions
+from .dialing.dialer import Way
+from .dialing.proxy import Proxy
 from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
-from .limits import Limits
-from .proxies import Proxy
-from .pure_errors import HixieError, Refused, TunnelRefused, reduced
-from .refused import RefusedResponse
-from .serverfactory import ServerOptions
-from .way import Way
+from .sansio.arguments import instance, settled
+from .sansio.errors import HixieError, Refused, TunnelRefused, reduced
+from .sansio.http.head import reason_phrase
+from .sansio.http.url import parse_url, without_credentials
+from .sansio.limits import Limits
+from .server.protocol import ServerOptions
 from .web import ByRequest, HixieResource
-from .wire.url import parse_url, without_credentials
 
 A = TypeVar("A", bound=WebSocketProtocol)
 
@@ -222,3 +230,59 @@ def _twisteds(error: HixieError) -> Exception:
     """What Twisted's module would have raised, where it would have."""
     cause = error.__cause__
     return cause if isinstance(cause, ConnectError) else error
+
+
+@implementer(IResponse)
+class RefusedResponse:
+    """
+    What :class:`txhixie.errors.Refused` holds, as an ``IResponse``: its body is here already.
+
+    :ivar version: of HTTP.
+    :ivar code: the status.
+    :ivar phrase: its usual words.
+    :ivar headers: as received.
+    :ivar length: bytes of the body, as far as it was kept.
+    """
+
+    version = (b"HTTP", 1, 1)
+    request: IClientRequest | None = None
+    previousResponse: IResponse | None = None
+
+    def __init__(self, refused: Refused) -> None:
+        self._body = refused.body
+        self.code = refused.status
+        self.phrase = reason_phrase(refused.status).encode("ascii")
+        self.headers = Headers()
+        for name, value in refused.headers:
+            self.headers.addRawHeader(name, value)
+        self.length = len(refused.body)
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """Give a protocol all of it, and the end: a ``ResponseDone``."""
+        protocol.makeConnection(cast(ITransport, _Delivered()))
+        if self._body:
+            protocol.dataReceived(self._body)
+        protocol.connectionLost(Failure(ResponseDone()))
+
+    def setPreviousResponse(self, response: Any) -> None:
+        """There is none: no redirect was followed."""
+        self.previousResponse = response
+
+
+@implementer(IPushProducer)
+class _Delivered:
+    """The transport of a body that has come: nothing is left to be paused."""
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass
+
+    def stopProducing(self) -> None:
+        pass
+
+    def loseConnection(self) -> None:
+        pass
+
+    abortConnection = loseConnection

@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from txhixie import HixieServerFactory
-from txhixie.console import consoleRoot
-from txhixie.handshake.offer import Offer, Refusal
+from txhixie.daemon.console import consoleRoot
 from txhixie.interfaces import WebSocketTransport
+from txhixie.sansio.handshake.offer import Offer, Refusal
 
 
 def fail(transport: WebSocketTransport) -> None:

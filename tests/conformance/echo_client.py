@@ -16,8 +16,8 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
 from txhixie import HixieClientFactory
-from txhixie.limits import Limits
-from txhixie.services.echo import Echo
+from txhixie.daemon.services.echo import Echo
+from txhixie.sansio.limits import Limits
 
 LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
 

@@ -13,8 +13,8 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from txhixie import HixieServerFactory
-from txhixie.limits import Limits
-from txhixie.services.echo import EchoApplications
+from txhixie.daemon.services.echo import EchoApplications
+from txhixie.sansio.limits import Limits
 
 LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
 

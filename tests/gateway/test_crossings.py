@@ -33,8 +33,8 @@ from support.connection import (
 from support.daemon import PATIENCE, Daemon, running
 from support.gateways import gateway, met
 from txhixie import Refusal
-from txhixie.gateway.crossing import Crossing
-from txhixie.services.gateway import GatewayService
+from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway.session import Crossing
 
 __all__ = ["net"]
 

@@ -24,7 +24,7 @@ from txhixie import (
     WebSocketTransport,
 )
 from txhixie.extensions import DEFAULT_EXTENSIONS
-from txhixie.extensions.extension import Extension
+from txhixie.sansio.extensions.extension import Extension
 
 Noted: TypeAlias = str | bytes | Failure
 

@@ -23,9 +23,9 @@ from peers.recorder import Recorder, Served, connected, serving
 from peers.services import openssh, redis
 from support.connection import MODERN, NAMES, code_of, reactor
 from txhixie import CleanClose, Limits, Refused
-from txhixie.dialects import named
-from txhixie.services.gateway import GatewayService
-from txhixie.services.tcp import StreamService
+from txhixie.daemon.services.gateway import GatewayService
+from txhixie.daemon.services.tcp import StreamService
+from txhixie.sansio.dialects import named
 
 Call: TypeAlias = Callable[[str], Awaitable[Peer]]
 

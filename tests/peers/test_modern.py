@@ -19,10 +19,10 @@ from peers.peer import Peer, Server, hexed, onReactor
 from peers.recorder import Recorder, connected, serving
 from peers.wire import Noting
 from txhixie import AbruptClose, CleanClose, Refusal, Refused
-from txhixie.extensions.deflate_frame import DeflateFrame
-from txhixie.extensions.extension import Extension
-from txhixie.extensions.permessage_deflate import PermessageDeflate
-from txhixie.wire.parameters import Parameters
+from txhixie.sansio.extensions.deflate_frame import DeflateFrame
+from txhixie.sansio.extensions.extension import Extension
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.sansio.http.parameters import Parameters
 
 Call: TypeAlias = Callable[[str], Awaitable[Peer]]
 

@@ -23,11 +23,11 @@ from support.connection import Network, Place, Raw, asynchronous, reactor, until
 from support.daemon import PATIENCE, free_port
 from support.documents import block
 from support.real_proxies import NAME, PASSWORD, RealProxy, squid, tinyproxy
+from txhixie.dialing.proxy import parse_proxy
+from txhixie.dialing.proxy_endpoint import proxyEndpoint, tunnelThrough
+from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import PeerLeft, TunnelRefused, UnknownIssuer
-from txhixie.httpconnect import proxyEndpoint, tunnelThrough
-from txhixie.proxies import parse_proxy
 from txhixie.testing import Applications
-from txhixie.tunnel import HTTPConnectEndpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 """Twisted's own way of saying who a server is."""

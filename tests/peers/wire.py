@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from txhixie.extensions.extension import Accepted, Extension, Transform
-from txhixie.wire.parameters import Parameters
+from txhixie.sansio.extensions.extension import Accepted, Extension, Transform
+from txhixie.sansio.http.parameters import Parameters
 
 
 @dataclass

@@ -17,7 +17,7 @@ from typing import Any, Final
 from support.certificates import Authority, authority
 from support.daemon import PATIENCE, free_port, program, running
 from support.wire import modern_frame
-from txhixie.wire.mask import mask
+from txhixie.sansio.wire.mask import mask
 
 PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

@@ -15,8 +15,8 @@ import pytest
 
 from support.components import program
 
-SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "wire" / "_wire.c"
-NAME: Final = "txhixie.wire._wire"
+SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wire" / "_wire.c"
+NAME: Final = "txhixie.sansio.wire._wire"
 
 WAYS: Final = ["python", "c", "chosen"]
 """A function's twins, and the one that everybody else finds."""

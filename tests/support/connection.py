@@ -60,8 +60,8 @@ from txhixie import (
     Offer,
     testing,
 )
-from txhixie.dialects import named
-from txhixie.wire.frame import Opcode, Side
+from txhixie.sansio.dialects import named
+from txhixie.sansio.wire.frame import Opcode, Side
 
 Recorder = testing.Recorder
 Applications = testing.Applications[Any]

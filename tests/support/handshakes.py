@@ -8,13 +8,13 @@ from typing import Final
 
 from support.vectors import Item, dialect_of
 from support.wire import Chunks
-from txhixie.dialects import DIALECTS, Dialect, named
 from txhixie.errors import BadAnswer, HandshakeError, Refused
-from txhixie.handshake.offer import Agreement, Offer, Secret
-from txhixie.limits import Limits
-from txhixie.opening import ClientOpening, Elsewhere, ServerOpening
-from txhixie.wire.head import Head, Request, read_request
-from txhixie.wire.url import parse_url
+from txhixie.sansio.dialects import DIALECTS, Dialect, named
+from txhixie.sansio.handshake.offer import Agreement, Offer, Secret
+from txhixie.sansio.http.head import Head, Request, read_request
+from txhixie.sansio.http.url import parse_url
+from txhixie.sansio.limits import Limits
+from txhixie.sansio.opening import ClientOpening, Elsewhere, ServerOpening
 
 LIMITS: Final = Limits()
 

@@ -12,8 +12,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from txhixie.sansio.http.head import HeadReader, Request, read_request
 from txhixie.testing import Wire
-from txhixie.wire.head import HeadReader, Request, read_request
 
 
 class Connection:

@@ -10,13 +10,13 @@ from typing import Final
 import pytest
 
 from support.wire import MASK, Effects, Event, modern_frame
-from txhixie.conversation import Conversation
-from txhixie.dialects import Dialect, named
 from txhixie.errors import NotOpen
-from txhixie.extensions.extension import Transform
-from txhixie.lifecycle import Ended
-from txhixie.limits import Limits, called
-from txhixie.wire.frame import Opcode, Side
+from txhixie.sansio.closing import Ended
+from txhixie.sansio.conversation import Conversation
+from txhixie.sansio.dialects import Dialect, named
+from txhixie.sansio.extensions.extension import Transform
+from txhixie.sansio.limits import Limits, called
+from txhixie.sansio.wire.frame import Opcode, Side
 
 LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
 PATIENCE: Final = LIMITS.close_timeout

@@ -27,9 +27,9 @@ from support import components, daemon
 from support.certificates import authority
 from support.daemon import free_port
 from txhixie import HixieServerFactory, serve
-from txhixie.channel import Channel
-from txhixie.networks import Networks
-from txhixie.proxyprotocol import ProxyProtocolFactory
+from txhixie.channel.channel import Channel
+from txhixie.sansio.http.trusted import Networks
+from txhixie.server.proxy_protocol import ProxyProtocolFactory
 from txhixie.testing.relay import Relay
 from txhixie.web import HixieResource
 

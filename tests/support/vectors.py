@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from txhixie.dialects import DIALECTS
+from txhixie.sansio.dialects import DIALECTS
 
 Item: TypeAlias = dict[str, Any]
 

@@ -13,11 +13,11 @@ from typing import Final, TypeAlias, TypeVar, TypeVarTuple
 
 import pytest
 
-from txhixie.dialects import Dialect
 from txhixie.errors import PeerError
+from txhixie.sansio.dialects import Dialect
+from txhixie.sansio.http.head import Head
+from txhixie.sansio.wire.frame import CloseCode, Frame, Framing, Opcode
 from txhixie.testing import Wire
-from txhixie.wire.frame import CloseCode, Frame, Framing, Opcode
-from txhixie.wire.head import Head
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -69,15 +69,15 @@ class Effects:
         self.events: list[Event] = []
 
     def write(self, data: bytes, *more: bytes) -> None:
-        """See :meth:`txhixie.port.Port.write`."""
+        """See :meth:`txhixie.sansio.port.Port.write`."""
         self.events.append(("write", b"".join((data, *more))))
 
     def deadline(self, seconds: float | None) -> None:
-        """See :meth:`txhixie.port.Port.deadline`."""
+        """See :meth:`txhixie.sansio.port.Port.deadline`."""
         self.events.append(("deadline", seconds))
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
-        """See :meth:`txhixie.port.Port.drop`."""
+        """See :meth:`txhixie.sansio.port.Port.drop`."""
         self.events.append(("drop", abort if linger else "at once"))
 
     @property

@@ -45,7 +45,7 @@ from txhixie import (
     connect,
     serve,
 )
-from txhixie.serving import Conversations
+from txhixie.channel.serve import Conversations
 from txhixie.testing import Applications, Cable, End, Pair, Recorder, Wire, echo
 from txhixie.testing.strategies import deliveries, messages, spoken
 

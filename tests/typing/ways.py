@@ -22,7 +22,7 @@ from txhixie import (
     connect,
     serve,
 )
-from txhixie.events import CloseEvent, MessageEvent
+from txhixie.dom.events import CloseEvent, MessageEvent
 
 URL = "ws://127.0.0.1:8080/"
 

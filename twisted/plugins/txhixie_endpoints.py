@@ -44,9 +44,9 @@ class ServerDescription:
         return endpoint
 
 
-httpconnect = ClientDescription("httpconnect", "txhixie.httpconnect.parseHTTPConnect")
-ws = ClientDescription("ws", "txhixie.strings.parseWS")
-wss = ClientDescription("wss", "txhixie.strings.parseWSS")
-checkedTLS = ClientDescription("hixietls", "txhixie.tlsstrings.parseTLS")
-checkedSSL = ClientDescription("hixiessl", "txhixie.tlsstrings.parseSSL")
-wsServer = ServerDescription("ws", "txhixie.strings.parseServer")
+httpconnect = ClientDescription("httpconnect", "txhixie.dialing.proxy_endpoint.parseHTTPConnect")
+ws = ClientDescription("ws", "txhixie.byte_streams.descriptions.parseWS")
+wss = ClientDescription("wss", "txhixie.byte_streams.descriptions.parseWSS")
+checkedTLS = ClientDescription("hixietls", "txhixie.dialing.tls_descriptions.parseTLS")
+checkedSSL = ClientDescription("hixiessl", "txhixie.dialing.tls_descriptions.parseSSL")
+wsServer = ServerDescription("ws", "txhixie.byte_streams.descriptions.parseServer")

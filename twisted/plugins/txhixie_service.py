@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 hixie = ServiceMaker(
     "txhixie",
-    "txhixie.tap",
+    "txhixie.daemon.tap",
     "A WebSocket server for every dialect that shipped",
     "hixie",
 )

@@ -12,12 +12,12 @@ from twisted.internet import error as failures
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from ..dialing_errors import LateAnswer
-from ..handshake.offer import Refusal
-from ..journal import writeLine
-from ..pure_errors import HixieError
-from ..stage import systemWords
-from ..wire.masked import masked_url
+from ..connection.log import writeLine
+from ..dialing.errors import LateAnswer
+from ..display import system_words
+from ..sansio.errors import HixieError
+from ..sansio.handshake.offer import Refusal
+from ..sansio.http.redaction import masked_url
 
 _REPEAT: Final = 60.0
 """Seconds after which a line may be said again: often enough for an operator who has just begun to
@@ -78,5 +78,5 @@ class Outages:
 
 def _words(error: Exception) -> str:
     """Ours, or the operating system's, or else Twisted's."""
-    words = str(error) if isinstance(error, HixieError) else systemWords(error) or str(error)
+    words = str(error) if isinstance(error, HixieError) else system_words(error) or str(error)
     return words or type(error).__name__

@@ -8,8 +8,8 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from ..arguments import whole_bytes
-from ..protocol import HixieProtocol
+from ..connection.protocol import HixieProtocol
+from ..sansio.arguments import whole_bytes
 from .wire import Wire
 
 P = TypeVar("P", bound=HixieProtocol)

@@ -9,15 +9,15 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 
-from ..client import HixieClientFactory, HixieClientProtocol
-from ..extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
-from ..extensions.extension import Extension
-from ..handshake.offer import HeadersLike, Offer
+from ..client.protocol import HixieClientFactory, HixieClientProtocol
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
-from ..limits import Limits
-from ..pure_errors import Refused
-from ..server import HixieServerProtocol
-from ..serverfactory import HixieServerFactory
+from ..sansio.errors import Refused
+from ..sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
+from ..sansio.extensions.extension import Extension
+from ..sansio.handshake.offer import Offer
+from ..sansio.limits import Limits
+from ..sansio.types import HeadersLike
+from ..server.protocol import HixieServerFactory, HixieServerProtocol
 from .applications import Applications, Recorder
 from .end import End
 from .trace import Trace

@@ -25,8 +25,8 @@ from twisted.internet.task import react
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..listenqueue import serverEndpoint
-from ..wire.frame import Side
+from ..sansio.wire.frame import Side
+from ..server.listen_queue import serverEndpoint
 from .trace import Trace
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from ..dialects import Dialect, named
-from ..limits import Limits
-from ..wire.frame import BINARY, CONTINUATION, MOST_CONTROL, PING, PONG, TEXT, Framing, Side
+from ..sansio.dialects import Dialect, named
+from ..sansio.limits import Limits
+from ..sansio.wire.frame import BINARY, CONTINUATION, MOST_CONTROL, PING, PONG, TEXT, Framing, Side
 
 
 def texts(max_size: int = 100) -> st.SearchStrategy[str]:

@@ -9,12 +9,22 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..dialects import Dialect, recognise
-from ..limits import Limits
-from ..pure_errors import FrameError, HixieError
-from ..wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, CloseCode, Framing, Side
-from ..wire.head import Head, HeadReader, RequestReader, read_request
-from ..wire.masked import masked_lines
+from ..sansio.dialects import Dialect, recognise
+from ..sansio.errors import FrameError, HixieError
+from ..sansio.http.head import Head, HeadReader, RequestReader, read_request
+from ..sansio.http.redaction import masked_lines
+from ..sansio.limits import Limits
+from ..sansio.wire.frame import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    CloseCode,
+    Framing,
+    Side,
+)
 
 _NAMES: Final = {
     CONTINUATION: "continuation",

@@ -1,0 +1,204 @@
+"""A stream as messages: what went in comes out, wherever it was cut, and nothing else is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.wire import same_every_way
+from txhixie.byte_streams.coding import (
+    CODINGS,
+    LONGEST_LINE,
+    MOST_BYTES,
+    Base64,
+    Binary,
+    Coding,
+    CrLfLines,
+    Lines,
+    Text,
+)
+from txhixie.errors import BadText, FrameError, TooBig, WrongKind
+from txhixie.testing.strategies import deliveries
+
+every_coding = pytest.mark.parametrize("name", CODINGS)
+cut_anywhere = st.binary(max_size=300).flatmap(deliveries)
+line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
+
+
+def encoded(coding: Coding, chunks: list[bytes]) -> list[str | bytes]:
+    """All the messages of a whole stream."""
+    return [message for chunk in chunks for message in coding.encode(chunk)] + coding.finish()
+
+
+@every_coding
+def test_a_coding_is_found_by_its_name_and_made_for_one_connection(name: str) -> None:
+    """What it keeps of one stream must not reach another."""
+    assert CODINGS[name]().name == name
+    assert CODINGS[name]() is not CODINGS[name]()
+
+
+@given(st.sampled_from([Binary, Base64]), cut_anywhere)
+def test_any_bytes_come_back_as_they_were(make: Callable[[], Coding], chunks: list[bytes]) -> None:
+    """Cut anywhere: a piece is whole in itself."""
+    messages = encoded(make(), chunks)
+    assert b"".join(map(make().decode, messages)) == b"".join(chunks)
+    assert len(messages) == len([chunk for chunk in chunks if chunk])
+
+
+@given(st.lists(line), st.data())
+def test_lines_come_back_as_they_were(lines: list[str], data: st.DataObject) -> None:
+    """One a message, wherever the stream was cut, also inside a character."""
+    stream = "".join(f"{line}\n" for line in lines).encode()
+    messages = encoded(Lines(), data.draw(deliveries(stream)))
+    assert messages == lines
+    assert b"".join(map(Lines().decode, messages)) == stream
+
+
+@given(st.lists(line), st.data())
+def test_lines_that_end_in_cr_lf_come_back_as_they_were(
+    lines: list[str], data: st.DataObject
+) -> None:
+    """And a CR and an LF may come in two pieces."""
+    stream = "".join(f"{line}\r\n" for line in lines).encode()
+    messages = encoded(CrLfLines(), data.draw(deliveries(stream)))
+    assert messages == lines
+    assert b"".join(map(CrLfLines().decode, messages)) == stream
+
+
+@given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
+def test_lines_of_anything_are_text(case: tuple[bytes, list[bytes]]) -> None:
+    """And which does not depend on where it was cut."""
+    stream, chunks = case
+    assert encoded(Lines(), chunks) == encoded(Lines(), [stream])
+
+
+@given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
+def test_anything_is_text(case: tuple[bytes, list[bytes]]) -> None:
+    """As a decoder of the whole would have it, wherever it was cut: no character is split."""
+    stream, chunks = case
+    messages = encoded(Text(), chunks)
+    assert "".join(cast("list[str]", messages)) == stream.decode(errors="replace")
+    assert "" not in messages
+
+
+def test_a_prompt_is_text_at_once() -> None:
+    coding = Text()
+    assert coding.encode(b"login: ") == ["login: "]
+    assert coding.encode("Prê".encode()[:-1]) == ["Pr"]
+    assert coding.encode("ê".encode()[1:]) == ["ê"]
+    assert not coding.replaced
+    assert coding.encode(b"21 \xb0C") == ["21 \ufffdC"]
+    assert coding.replaced
+    assert coding.decode("a\r\nb") == b"a\r\nb"
+
+
+def test_text_is_in_messages_that_peers_take() -> None:
+    messages = Text().encode(("\U0001f600" * 40_000).encode())
+    assert "".join(cast("list[str]", messages)) == "\U0001f600" * 40_000
+    assert all(len(cast(str, message).encode()) <= 64 * 1024 for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("make", "stream", "messages"),
+    [
+        (Binary, b"\0\xff", [b"\0\xff"]),
+        (Base64, b"\0\xff", ["AP8="]),
+        (Lines, b"a\n\r\nb\r", ["a", "\r", "b\r"]),
+        (CrLfLines, b"a\r\n\r\nb\nc\r", ["a", "", "b", "c\r"]),
+        (Lines, b"", []),
+        (Lines, b"\n", [""]),
+    ],
+)
+def test_a_stream_stands_in_these_messages(
+    make: Callable[[], Coding], stream: bytes, messages: list[str | bytes]
+) -> None:
+    """Said once by hand, not by the code itself."""
+    assert encoded(make(), [stream]) == messages
+    if make in (Lines, CrLfLines):
+        assert same_every_way(lambda chunks: encoded(make(), chunks), stream) == messages
+
+
+@every_coding
+def test_nothing_makes_no_message(name: str) -> None:
+    """An empty message would be one all the same."""
+    assert encoded(CODINGS[name](), [b"", b""]) == []
+
+
+@pytest.mark.parametrize("make", [Binary, Base64])
+def test_a_long_piece_is_several_messages(make: Callable[[], Coding]) -> None:
+    """None larger than what old peers take."""
+    data = bytes(range(256)) * 1024 + b"!"
+    messages = make().encode(data)
+    pieces = [make().decode(message) for message in messages]
+    assert [len(piece) for piece in pieces] == [MOST_BYTES] * 4 + [1]
+    assert b"".join(pieces) == data
+
+
+@pytest.mark.parametrize(
+    ("make", "message", "error"),
+    [
+        (Binary, "text", WrongKind),
+        (Base64, b"AP8=", WrongKind),
+        (Base64, "AP8", BadText),
+        (Base64, "AP8=\n", BadText),
+        (Base64, "AP8=AP8=", BadText),
+        (Base64, "A P8=", BadText),
+        (Base64, "AP-_", BadText),
+        (Base64, "\u00e4P8=", BadText),
+        (Lines, b"line", WrongKind),
+        (Text, b"line", WrongKind),
+        (Lines, "two\nlines", BadText),
+        (CrLfLines, "two\rlines", BadText),
+        (CrLfLines, "two\nlines", BadText),
+        (Lines, "x" * (LONGEST_LINE + 1), TooBig),
+    ],
+)
+def test_what_stands_for_nothing_is_refused(
+    make: Callable[[], Coding], message: str | bytes, error: type[FrameError]
+) -> None:
+    """With the code that the sender is told."""
+    with pytest.raises(error):
+        make().decode(message)
+
+
+def test_an_empty_message_of_base64_is_no_byte() -> None:
+    """It is whole in itself."""
+    assert Base64().decode("") == b""
+
+
+@pytest.mark.parametrize(
+    ("stream", "lines"),
+    [
+        (b"a\n\xff\n", ["a", "\ufffd"]),
+        (b"\xed\xa0\x80\n", ["\ufffd" * 3]),
+        (b"\xc3", ["\ufffd"]),
+    ],
+)
+def test_a_stream_that_is_not_utf_8_has_lines_all_the_same(stream: bytes, lines: list[str]) -> None:
+    """Latin-1 of a serial port, a surrogate, and the first half of a character at the end: one such
+    byte is no reason to end a console."""
+    coding = Lines()
+    assert encoded(coding, [stream]) == lines
+    assert coding.replaced
+
+
+def test_a_line_that_does_not_end_is_bounded() -> None:
+    """Whoever sends one fills no more than this."""
+    coding = Lines(longest=10)
+    assert coding.encode(b"12345") == []
+    assert coding.encode(b"67890") == []
+    with pytest.raises(TooBig):
+        coding.encode(b"1")
+    assert coding.encode(b"\n") == ["1234567890"]
+
+
+def test_a_line_that_ends_is_bounded_too() -> None:
+    """Also when all of it comes at once, and after others."""
+    with pytest.raises(TooBig):
+        Lines(longest=3).encode(b"1234\n")
+    with pytest.raises(TooBig):
+        Lines(longest=3).encode(b"1\n1234\n")

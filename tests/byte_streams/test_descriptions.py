@@ -1,0 +1,354 @@
+"""Endpoint strings: all of it by configuration, through Twisted's own functions for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import ssl
+from twisted.internet.endpoints import (
+    SSL4ServerEndpoint,
+    clientFromString,
+    quoteStringArgument,
+    serverFromString,
+)
+from twisted.internet.protocol import Factory
+
+from support import connection, scene
+from support.certificates import authority
+from support.connection import (
+    NAMES,
+    Applications,
+    Log,
+    Network,
+    Place,
+    Raw,
+    Recorder,
+    asynchronous,
+    reactor,
+    until,
+    within,
+)
+from support.scene import Names, says, server
+from txhixie import HixieError, LateAnswer, Refused, TunnelRefused, WebSocketClientEndpoint
+from txhixie.byte_streams.endpoint import StreamServerEndpoint
+from txhixie.errors import CannotCarry, NameNotFound
+
+ROOT = Path(__file__).parents[2]
+
+log = connection.log
+net = connection.net
+names = scene.names
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+
+class Echo(Raw):
+    """An ordinary byte protocol."""
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.transport.write(data.upper())
+
+
+async def listens(net: Network, description: str) -> int:
+    """Listen as a description has it; the port."""
+    factory: Any = Factory.forProtocol(Echo)
+    endpoint: Any = serverFromString(reactor, description)
+    listening = await endpoint.listen(factory)
+    net.places.append(Place("tcp", listening, "", factory))
+    return int(listening.getHost().port)
+
+
+async def connects(net: Network, description: str) -> Raw:
+    """Connect as a description has it."""
+    factory: Any = Factory.forProtocol(Raw)
+    endpoint: Any = clientFromString(reactor, description)
+    raw: Raw = await within(endpoint.connect(factory))
+    net.raws.append(raw)
+    return raw
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_a_byte_protocol_is_carried_in_every_dialect(dialect: str, net: Network) -> None:
+    """As base64, where a dialect has only text; neither side has to be told."""
+    port = await listens(net, r"ws:tcp\:0\:interface=127.0.0.1:path=/x")
+    raw = await connects(net, f"ws:127.0.0.1:{port}:path=/x:dialect={dialect}")
+    raw.send(b"\x00bytes\xff")
+    await raw.reads(b"\x00BYTES\xff")
+    raw.transport.loseConnection()
+    await raw.ends()
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        quoteStringArgument("tcp:0:interface=127.0.0.1"),
+        r"tcp\:0\:interface\=127.0.0.1",
+        r"endpoint=tcp\:0\:interface=127.0.0.1",
+    ],
+)
+@asynchronous
+async def test_what_listens_below_is_quoted_in_any_way(below: str, net: Network) -> None:
+    port = await listens(net, f"ws:{below}:path=/x")
+    raw = await connects(net, f"ws:127.0.0.1:{port}:path=/x")
+    raw.send(b"bytes")
+    await raw.reads(b"BYTES")
+
+
+@asynchronous
+async def test_TLS_is_an_ssl_endpoint_below_and_the_authorities_a_file(
+    net: Network, tmp_path: Path
+) -> None:
+    (tmp_path / "server.pem").write_bytes(authority().pem_for("localhost"))
+    (tmp_path / "client.pem").write_bytes(authority().pem_for("client.example"))
+    (tmp_path / "authority.pem").write_bytes(authority().pem)
+    file = quoteStringArgument(str(tmp_path / "server.pem"))
+    below = f"ssl:0:interface=127.0.0.1:privateKey={file}"
+    port = await listens(net, f"ws:{quoteStringArgument(below)}:coding=lines")
+    roots = quoteStringArgument(str(tmp_path / "authority.pem"))
+    client = quoteStringArgument(str(tmp_path / "client.pem"))
+    raw = await connects(
+        net,
+        f"wss:localhost:{port}:coding=lines:trustRoots={roots}:certificate={client}:timeout=9",
+    )
+    raw.send(b"a line\n")
+    await raw.reads(b"A LINE\n")
+    with pytest.raises(HixieError, match="certificate"):
+        await connects(net, f"wss:localhost:{port}")
+
+
+@asynchronous
+async def test_who_we_are_is_in_two_files(net: Network, tmp_path: Path) -> None:
+    """For a server that asks."""
+    key, certificate = re.findall(
+        rb"-----BEGIN.*?-----END[^\n]*\n", authority().pem_for("client.example"), re.DOTALL
+    )
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "client.pem").write_bytes(certificate)
+    (tmp_path / "authority.pem").write_bytes(authority().pem)
+    factory: Any = Factory.forProtocol(Echo)
+    options = authority().issue("localhost").options(ssl.Certificate.loadPEM(authority().pem))
+    listening: Any = await StreamServerEndpoint(
+        SSL4ServerEndpoint(reactor, 0, options, interface="127.0.0.1")
+    ).listen(factory)
+    net.places.append(Place("tls", listening, "", factory))
+    description = f"wss:localhost:{net.places[-1].port}"
+    for word, name in (
+        ("trustRoots", "authority.pem"),
+        ("certificate", "client.pem"),
+        ("privateKey", "key.pem"),
+    ):
+        description += f":{word}={quoteStringArgument(str(tmp_path / name))}"
+    raw = await connects(net, description)
+    raw.send(b"bytes")
+    await raw.reads(b"BYTES")
+
+
+@asynchronous
+async def test_everything_of_a_request_can_be_said(net: Network) -> None:
+    """Colons in values are quoted."""
+    served = Applications()
+    place = await net.serve(served, origins=["http://page.example"], subprotocols=["chat"])
+    await connects(
+        net,
+        f"ws:localhost:port={place.port}:path=/x?y=a\\:b:protocol=soap, chat"
+        r":origin=http\://page.example:cookie=a=b:user=me:password=p@ss"
+        ":bindAddress=127.0.0.9",
+    )
+    (offer,) = served.asked
+    assert offer.target == "/x?y=a:b"
+    assert offer.subprotocols == ("soap", "chat")
+    assert offer.origin == "http://page.example"
+    assert offer.header("cookie") == "a=b"
+    assert offer.header("authorization") == "Basic bWU6cEBzcw=="
+    peer: Any = served.made[0].transport.getPeer()
+    assert peer.host == "127.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("description", "asked"),
+    [
+        ("ws:silent.example", ("silent.example", 80)),
+        ("wss:silent.example", ("silent.example", 443)),
+        ("ws:silent.example:8080", ("silent.example", 8080)),
+        ("ws:host=silent.example:port=8080", ("silent.example", 8080)),
+    ],
+)
+@asynchronous
+async def test_ports_have_the_schemes_defaults(
+    description: str, asked: tuple[str, int], net: Network, names: Names
+) -> None:
+    with pytest.raises(LateAnswer):
+        await connects(net, f"{description}:timeout=0.1")
+    assert names.asked == [asked]
+
+
+@asynchronous
+async def test_an_IPv6_address_is_quoted(net: Network) -> None:
+    """As everywhere in Twisted; brackets are the URL's, and not said."""
+    below = r"tcp6:0:interface=\:\:1"
+    port = await listens(net, f"ws:{quoteStringArgument(below)}")
+    raw = await connects(net, rf"ws:\:\:1:{port}")
+    raw.send(b"bytes")
+    await raw.reads(b"BYTES")
+
+
+@asynchronous
+async def test_a_proxy_is_named_or_the_environments(
+    net: Network, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbidden = says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    place, made = await server(net, forbidden)
+    url = f"http://127.0.0.1:{place.port}"
+    with pytest.raises(TunnelRefused):
+        await connects(net, f"ws:inside.example:proxy={quoteStringArgument(url)}")
+    monkeypatch.setenv("https_proxy", url)
+    monkeypatch.setenv("no_proxy", "nobody.example")
+    with pytest.raises(TunnelRefused):
+        await connects(net, "wss:inside.example:proxy=environment")
+    with pytest.raises(NameNotFound):
+        await connects(net, "wss:nobody.example:proxy=environment")
+    assert made[0].data.startswith(b"CONNECT inside.example:80 ")
+    assert made[1].data.startswith(b"CONNECT inside.example:443 ")
+
+
+@asynchronous
+async def test_a_server_may_be_told_who_comes_in_and_where(net: Network) -> None:
+    port = await listens(
+        net,
+        r"ws:tcp\:0\:interface=127.0.0.1:path=/x:dialects=rfc6455,hybi-08"
+        r":origins=http\://page.example:hosts=127.0.0.1:protocol=chat:secure=no",
+    )
+    refused: list[tuple[str, dict[str, Any], int]] = [
+        ("/y", {}, 404),
+        ("/x", {"dialect": "hixie-76"}, 426),
+        ("/x", {"origin": "http://other.example"}, 403),
+    ]
+    for url, options, status in refused:
+        endpoint = WebSocketClientEndpoint.new(reactor, f"ws://127.0.0.1:{port}{url}", **options)
+        with pytest.raises(Refused) as caught:
+            await within(endpoint.connectApplication(Recorder()))
+        assert caught.value.status == status
+    endpoint = WebSocketClientEndpoint.new(
+        reactor, f"ws://127.0.0.1:{port}/x", subprotocols=["chat"]
+    )
+    application = await within(endpoint.connectApplication(Recorder()))
+    assert application.transport.agreement is not None
+    assert application.transport.agreement.subprotocol == "chat"
+    application.transport.loseConnection()
+    await until(lambda: application.lost)
+
+
+@pytest.mark.parametrize(
+    ("description", "error", "words"),
+    [
+        ("ws:host:dialect=hixie-77", ValueError, "hixie-77"),
+        ("ws:host:dialect=hixie-76:coding=binary", ValueError, "coding=base64"),
+        ("ws:host:dialect=hixie-76:protocol=a,b", CannotCarry, "one"),
+        ("ws:host:coding=morse", ValueError, "morse"),
+        ("ws:host:22", ValueError, "port"),
+        ("ws:host:x", ValueError, "port"),
+        ("ws:host:80@elsewhere.example", ValueError, "port"),
+        ("ws:host/x", ValueError, "host"),
+        ("ws:me@host", ValueError, "host"),
+        ("ws:host:path=@elsewhere.example/", ValueError, "path"),
+        ("ws:host:path=x", ValueError, "path"),
+        ("ws:host:path=/#x", ValueError, "fragment"),
+        ("ws:host:timeout=soon", ValueError, "soon"),
+        (r"ws:host:proxy=socks5\://proxy\:1080", ValueError, "SOCKS"),
+        ("ws:host:colour=blue", TypeError, "colour"),
+        ("ws:host:certificate=x.pem", TypeError, "certificate"),
+        ("ws:", ValueError, "host"),
+        ("wss:host:trustRoots=nowhere.pem", OSError, "nowhere"),
+    ],
+)
+def test_what_is_wrong_with_a_clients_description_is_said(
+    description: str, error: type[Exception], words: str
+) -> None:
+    """At once, and not when something connects."""
+    with pytest.raises(error, match=words):
+        clientFromString(reactor, description)
+
+
+@pytest.mark.parametrize(
+    ("description", "error", "words"),
+    [
+        (r"ws:tcp\:8080:dialects=hixie-77", ValueError, "hixie-77"),
+        (r"ws:tcp\:8080:coding=morse", ValueError, "morse"),
+        (r"ws:tcp\:8080:secure=maybe", ValueError, "secure"),
+        (r"ws:tcp\:8080:colour=blue", TypeError, "colour"),
+        ("ws:nothing", ValueError, "nothing"),
+    ],
+)
+def test_what_is_wrong_with_a_servers_description_is_said(
+    description: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        serverFromString(reactor, description)
+
+
+def test_looking_at_the_plugins_imports_neither_us_nor_OpenSSL() -> None:
+    """``twistd --help`` looks at all there are."""
+    code = """
+import sys
+from twisted.plugins import txhixie_endpoints
+sys.exit(sum(name.split(".")[0] in ("txhixie", "OpenSSL") for name in sys.modules))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+SHOWN = r"""
+from twisted.internet import reactor
+from twisted.internet.endpoints import clientFromString, serverFromString
+import txhixie
+print(txhixie.__file__)
+for text in ("ws:host:path=/x", "wss:host", "httpconnect:proxy:3128:host:443"):
+    print(type(clientFromString(reactor, text)).__name__)
+print(type(serverFromString(reactor, r"ws:tcp\:8080:path=/x")).__name__)
+"""
+
+
+def test_who_installs_the_package_has_the_descriptions(tmp_path: Path) -> None:
+    """Out of the wheel, not out of a checkout."""
+    source, wheels, site = (tmp_path / name for name in ("source", "wheels", "site"))
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "dropin.cache")
+    for name in ("txhixie", "twisted"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("setup.py", "pyproject.toml", "README.rst", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "-w", wheels, source], check=True, timeout=300)
+    (wheel,) = wheels.iterdir()
+    shutil.unpack_archive(wheel, site, "zip")
+    shown = subprocess.run(
+        [sys.executable, "-c", SHOWN],
+        check=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    where, *kinds = shown.stdout.split()
+    assert where.startswith(str(site))
+    assert kinds == [
+        "StreamClientEndpoint",
+        "StreamClientEndpoint",
+        "HTTPConnectEndpoint",
+        "StreamServerEndpoint",
+    ]
+
+
+@asynchronous
+async def test_what_they_log_has_no_password(net: Network, names: Names, log: Log) -> None:
+    with pytest.raises(HixieError) as caught:
+        await connects(net, "ws:nobody.example:user=me:password=secret")
+    assert "secret" not in f"{caught.value} {log.events}"

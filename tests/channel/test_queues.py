@@ -1,0 +1,190 @@
+"""Boxes that are bounded by a pause, and lose nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+
+from txhixie.channel.queues import Inbox, Outbox
+from txhixie.errors import NotOpen, UsageError
+
+
+class Filled:
+    """An inbox, and what it said to whoever fills it."""
+
+    def __init__(self, highWater: int = 300) -> None:
+        self.said: list[str] = []
+        self.box = Inbox(
+            lambda: self.said.append("pause"), lambda: self.said.append("resume"), highWater
+        )
+
+
+def result(deferred: Deferred[Any]) -> Any:
+    """What a Deferred has fired with; its error, raised."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    assert results, "it has not fired"
+    if isinstance(results[0], (str, bytes, type(None))):
+        return results[0]
+    results[0].raiseException()
+    return None
+
+
+def test_what_has_come_is_given_in_its_order() -> None:
+    inbox = Filled().box
+    for message in ("one", b"two", ""):
+        inbox.put(message)
+    assert [result(inbox.get()) for _ in range(3)] == ["one", b"two", ""]
+
+
+def test_who_waits_gets_the_next() -> None:
+    inbox = Filled().box
+    waiting = inbox.get()
+    assert not waiting.called
+    inbox.put("one")
+    assert result(waiting) == "one"
+
+
+def test_two_cannot_wait() -> None:
+    """Which of them would get the next?"""
+    inbox = Filled().box
+    first = inbox.get()
+    with pytest.raises(UsageError):
+        result(inbox.get())
+    inbox.put("one")
+    assert result(first) == "one"
+
+
+def test_who_gives_up_takes_nothing() -> None:
+    inbox = Filled().box
+    waiting = inbox.get()
+    waiting.cancel()
+    with pytest.raises(CancelledError):
+        result(waiting)
+    inbox.put("one")
+    assert result(inbox.get()) == "one"
+
+
+def test_the_end_comes_after_the_last() -> None:
+    inbox = Filled().box
+    inbox.put("one")
+    inbox.end(lambda: NotOpen("over"))
+    assert result(inbox.get()) == "one"
+    for _ in range(2):
+        with pytest.raises(NotOpen):
+            result(inbox.get())
+
+
+def test_who_waits_hears_of_the_end() -> None:
+    inbox = Filled().box
+    waiting = inbox.get()
+    inbox.end(lambda: NotOpen("over"))
+    with pytest.raises(NotOpen):
+        result(waiting)
+
+
+@given(
+    st.lists(st.one_of(st.text(max_size=200), st.binary(max_size=200), st.just(None))),
+    st.integers(1, 1000),
+)
+def test_nothing_is_lost_and_the_source_rests_while_it_is_full(
+    steps: list[str | bytes | None], highWater: int
+) -> None:
+    """``None`` takes one. What it says alternates, and nobody rests with an empty box."""
+    filled = Filled(highWater)
+    put: list[str | bytes] = []
+    got: list[str | bytes] = []
+    for step in steps:
+        if step is not None:
+            filled.box.put(step)
+            put.append(step)
+        elif len(got) < len(put):
+            got.append(result(filled.box.get()))
+        waiting = put[len(got) :]
+        size = sum(len(message) + 64 for message in waiting)
+        resting = filled.said[-1:] == ["pause"]
+        assert resting or size < highWater
+        assert not resting or size > highWater // 2
+    assert filled.said == [("pause", "resume")[i % 2] for i in range(len(filled.said))]
+    while len(got) < len(put):
+        got.append(result(filled.box.get()))
+    assert got == put
+
+
+class Sent:
+    """An outbox, and what it has sent."""
+
+    def __init__(self, room: int = 1000) -> None:
+        self.messages: list[Any] = []
+        self.room = room
+        self.box = Outbox(self.send)
+
+    def send(self, message: Any) -> None:
+        if message == "bad":
+            raise NotOpen("bad")
+        self.messages.append(message)
+        self.room -= 1
+        if self.room == 0:
+            self.box.pauseProducing()
+
+
+def test_with_room_a_message_leaves_at_once() -> None:
+    sent = Sent()
+    assert result(sent.box.put("one")) is None
+    assert sent.messages == ["one"]
+    with pytest.raises(NotOpen):
+        result(sent.box.put("bad"))
+
+
+def test_many_may_wait_and_leave_in_their_order() -> None:
+    sent = Sent(room=1)
+    result(sent.box.put("one"))
+    waiting = [sent.box.put(message) for message in ("two", "three", "bad", "four")]
+    assert sent.messages == ["one"]
+    sent.room = 2
+    sent.box.resumeProducing()
+    assert sent.messages == ["one", "two", "three"]
+    assert [deferred.called for deferred in waiting] == [True, True, False, False]
+    sent.box.resumeProducing()
+    assert sent.messages == ["one", "two", "three", "four"]
+    with pytest.raises(NotOpen):
+        result(waiting[2])
+
+
+def test_who_comes_while_others_leave_comes_after_them() -> None:
+    sent = Sent(room=1)
+    result(sent.box.put("one"))
+    again: list[Deferred[None]] = []
+    first = sent.box.put("two")
+    first.addCallback(lambda _: again.append(sent.box.put("four")))
+    sent.box.put("three")
+    sent.room = 100
+    sent.box.resumeProducing()
+    assert sent.messages == ["one", "two", "three", "four"]
+
+
+def test_what_was_given_up_is_not_sent() -> None:
+    sent = Sent(room=1)
+    result(sent.box.put("one"))
+    two, three = sent.box.put("two"), sent.box.put("three")
+    two.cancel()
+    with pytest.raises(CancelledError):
+        result(two)
+    sent.box.resumeProducing()
+    assert sent.messages == ["one", "three"]
+    assert result(three) is None
+
+
+def test_at_the_end_whoever_waits_is_told() -> None:
+    sent = Sent(room=1)
+    result(sent.box.put("one"))
+    two = sent.box.put("two")
+    sent.box.stopProducing()
+    for deferred in (two, sent.box.put("three")):
+        with pytest.raises(NotOpen):
+            result(deferred)
+    assert sent.messages == ["one"]

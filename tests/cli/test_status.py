@@ -1,0 +1,56 @@
+"""Every error has a status and one line; what nobody expected says where it came from."""
+
+from __future__ import annotations
+
+import pytest
+
+from txhixie import errors
+from txhixie.cli.status import CommandFailed, Status, line_of, status_of
+from txhixie.interfaces import AbruptClose
+from txhixie.sansio.closing import Ended
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.NameNotFound("x"), Status.FAILED),
+        (errors.NotConnected("x"), Status.FAILED),
+        (errors.PeerLeft("handshake"), Status.FAILED),
+        (errors.BadAnswer("accept", "x"), Status.FAILED),
+        (errors.NotOpen("x"), Status.FAILED),
+        (AbruptClose(Ended(1006, "", "peer", False)), Status.FAILED),
+        (errors.Refused(404), Status.REFUSED),
+        (errors.TunnelRefused(407), Status.PROXY),
+        (errors.PeerLeft("proxy"), Status.PROXY),
+        (errors.Unreached("x", "proxy"), Status.PROXY),
+        (errors.TLSFailed("x"), Status.TLS),
+        (errors.CertificateExpired("x"), Status.TLS),
+        (errors.PeerLeft("tls"), Status.TLS),
+        *((errors.LateAnswer(stage, 1), Status.LATE) for stage in errors.STAGES),
+        (CommandFailed(42, "x"), 42),
+    ],
+)
+def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
+    assert status_of(error) == status
+    assert len(line_of(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.Refused(302, ((b"location", b"x\r\n\x1b[31m"),)),
+        errors.Refused(401, ((b"www-authenticate", b"x\r\n\x1b y"),)),
+        AbruptClose(Ended(1011, "x\r\n\x1b[31m\u2028", "peer", False)),
+    ],
+)
+def test_a_strangers_words_stay_in_their_line(error: Exception) -> None:
+    assert line_of(error).isascii()
+    assert line_of(error).isprintable()
+
+
+def test_what_nobody_expected_says_where_it_came_from() -> None:
+    with pytest.raises(KeyError) as caught:
+        raise KeyError("x")
+    line = line_of(caught.value)
+    assert line.startswith("this is a defect of ours: KeyError: 'x', in test_status.py, line ")
+    assert status_of(KeyError("x")) == Status.FAILED

@@ -1,0 +1,487 @@
+"""Whether and when to try again: with a clock and chance of the test's own, and over sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from support import connection
+from support.connection import (
+    Answering,
+    Applications,
+    Broken,
+    Log,
+    Network,
+    Recorder,
+    asynchronous,
+    reactor,
+    until,
+    within,
+)
+from txhixie import (
+    AbruptClose,
+    Backoff,
+    Channel,
+    CleanClose,
+    NotConnected,
+    Refusal,
+    Refused,
+    WebSocketClientService,
+    serve,
+)
+from txhixie.sansio.closing import Ended
+
+log = connection.log
+net = connection.net
+
+
+class Transport:
+    """Of an open conversation; it ends when it is asked to."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.lost = 0
+
+    def loseConnection(self) -> None:
+        self.lost += 1
+        if self.lost == 1:
+            self.attempt.end(1000, who="us")
+
+
+class Attempt:
+    """One attempt, as the endpoint sees it."""
+
+    def __init__(self, headers: Any, application: Any) -> None:
+        self.headers = headers
+        self.application = application
+        self.cancelled = False
+        self.deferred: Deferred[Any] = Deferred(self.cancel)
+        self.transport = Transport(self)
+
+    def cancel(self, deferred: Deferred[Any]) -> None:
+        self.cancelled = True
+
+    def open(self) -> None:
+        self.application.negotiationStarted(self.transport)
+        self.application.negotiationFinished()
+        self.deferred.callback(self.application)
+
+    def fail(self, error: Exception | None = None) -> None:
+        self.deferred.errback(error or NotConnected("nobody there"))
+
+    def end(self, code: int = 1006, who: str = "peer") -> None:
+        kind = AbruptClose if code == 1006 else CleanClose
+        ended = Ended(code, "", who, kind is CleanClose)
+        self.application.connectionLost(Failure(kind(ended)))
+
+
+class Watched:
+    """A service whose attempts are the test's to end, and chance always in the middle."""
+
+    def __init__(self, make: Any = Recorder, **options: Any) -> None:
+        self.clock = Clock()
+        self.attempts: list[Attempt] = []
+        self.applications = Applications(make)
+        self.service = WebSocketClientService(
+            self.connector,
+            "ws://user:secret@example.com/x?token=secret",
+            self.applications,
+            clock=cast(Any, self.clock),
+            backoff=Backoff(random=lambda: 0.5),
+            **options,
+        )
+        self.service.startService()
+
+    def connector(self, headers: Any) -> Any:
+        watched = self
+
+        class Connecting:
+            def connectApplication(self, application: Any) -> Deferred[Any]:
+                watched.attempts.append(Attempt(headers, application))
+                return watched.attempts[-1].deferred
+
+        return Connecting()
+
+    @property
+    def last(self) -> Attempt:
+        return self.attempts[-1]
+
+    def waits(self) -> float:
+        """Seconds until the next attempt, which is then begun."""
+        before = len(self.attempts)
+        (call,) = self.clock.getDelayedCalls()
+        delay = call.getTime() - self.clock.seconds()
+        self.clock.advance(delay)
+        assert len(self.attempts) == before + 1
+        return delay
+
+
+def outcome(deferred: Deferred[Any]) -> Any:
+    """What it has fired with, an exception being one; ``...`` if it has not."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    return getattr(results[0], "value", results[0]) if results else ...
+
+
+# When.
+
+
+def test_the_first_wait_is_random_up_to_five_seconds_and_the_others_double() -> None:
+    """RFC 6455 section 7.2.3."""
+    watched = Watched()
+    waits = []
+    for _ in range(7):
+        watched.last.fail()
+        waits.append(watched.waits())
+    assert waits == [2.5, 7.5, 15.0, 30.0, 45.0, 45.0, 45.0]
+
+
+def test_a_conversation_that_lasted_makes_the_next_end_a_first_one() -> None:
+    watched = Watched()
+    watched.last.fail()
+    watched.waits()
+    watched.last.open()
+    watched.clock.advance(60)
+    watched.last.end()
+    assert watched.waits() == 2.5
+
+
+def test_the_time_it_took_to_open_does_not_count() -> None:
+    """A server that lets us wait for a minute, and then throws us out, has not lasted."""
+    watched = Watched()
+    watched.last.fail()
+    watched.waits()
+    watched.clock.advance(60)
+    watched.last.open()
+    watched.clock.advance(59)
+    watched.last.end()
+    assert watched.waits() == 7.5
+
+
+def test_one_that_ends_at_once_does_not() -> None:
+    """Else whoever is thrown out after each handshake would knock every few seconds for ever."""
+    watched = Watched()
+    waits = []
+    for _ in range(3):
+        watched.last.open()
+        watched.last.end(1008)
+        waits.append(watched.waits())
+    assert waits == [2.5, 7.5, 15.0]
+
+
+@pytest.mark.parametrize(("code", "wait"), [(1012, 17.5), (1013, 45.0), (1001, 2.5), (1006, 2.5)])
+def test_a_closing_code_may_ask_for_another_wait(code: int, wait: float) -> None:
+    watched = Watched()
+    watched.last.open()
+    watched.last.end(code)
+    assert watched.waits() == wait
+
+
+# Whether.
+
+
+def test_a_policy_may_say_when() -> None:
+    def policy(error: Exception) -> bool | float:
+        return 7.0 if isinstance(error, CleanClose) and error.code == 4000 else True
+
+    watched = Watched(policy=policy)
+    watched.last.open()
+    watched.last.end(4000)
+    assert watched.waits() == 7.0
+    watched.last.fail()
+    assert watched.waits() != 7.0
+
+
+def test_a_policy_may_say_never() -> None:
+    """Whoever waits for a conversation then hears why there will be none."""
+    seen: list[Exception] = []
+
+    def policy(error: Exception) -> bool:
+        seen.append(error)
+        return not (isinstance(error, CleanClose) and error.code == 1000)
+
+    watched = Watched(policy=policy)
+    watched.last.fail()
+    watched.waits()
+    watched.last.open()
+    watched.last.end(1000)
+    waiting = watched.service.whenConnected()
+    after = watched.service.whenConnected()
+    watched.clock.pump([0] * 3)
+    after_all = watched.service.whenConnected()
+    watched.clock.advance(0)
+    for deferred in (waiting, after, after_all):
+        assert outcome(deferred) is watched.service.gaveUp is seen[-1]
+    assert isinstance(seen[0], NotConnected)
+    assert not watched.clock.getDelayedCalls()
+    assert not watched.service.running
+    assert outcome(cast(Any, watched.service.stopService())) is None
+
+
+def test_a_policy_sees_what_an_attempt_failed_with() -> None:
+    watched = Watched(policy=lambda error: not isinstance(error, Refused))
+    watched.last.fail(Refused(401))
+    watched.clock.advance(0)
+    assert isinstance(watched.service.gaveUp, Refused)
+    assert not watched.clock.getDelayedCalls()
+
+
+def test_it_can_be_started_again() -> None:
+    watched = Watched(policy=lambda error: False)
+    watched.last.fail()
+    watched.clock.advance(0)
+    watched.service.startService()
+    assert watched.service.gaveUp is None
+    assert len(watched.attempts) == 2
+    waiting = watched.service.whenConnected()
+    watched.last.open()
+    watched.clock.advance(0)
+    assert outcome(waiting) is watched.applications.made[1]
+
+
+@pytest.mark.parametrize("answer", [Broken("policy"), None, "soon"])
+def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answer: Any) -> None:
+    """Else the service would not hear of the end, and not stop when it is told to."""
+
+    def policy(error: Exception) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    watched = Watched(policy=policy)
+    watched.last.fail(NotConnected("nobody there"))
+    assert watched.waits() == 2.5
+    watched.last.open()
+    watched.last.end()
+    assert watched.applications.made[1].told == ["started", "finished", "lost"]
+    assert watched.waits() == 7.5
+    assert outcome(cast(Any, watched.service.stopService())) is None
+    assert len(log.tracebacks()) == 2
+
+
+def test_a_policy_that_asks_for_less_than_no_time_has_none() -> None:
+    watched = Watched(policy=lambda error: -1.0)
+    watched.last.fail()
+    assert watched.waits() == 0
+
+
+# Headers.
+
+
+def test_headers_are_fresh_at_each_attempt() -> None:
+    count = iter(range(10))
+    watched = Watched(freshHeaders=lambda: ((b"X-Count", b"%d" % next(count)),))
+    watched.last.fail()
+    watched.waits()
+    assert [attempt.headers for attempt in watched.attempts] == [
+        ((b"X-Count", b"0"),),
+        ((b"X-Count", b"1"),),
+    ]
+
+
+def test_headers_may_take_their_time_and_may_fail() -> None:
+    tokens: list[Deferred[Any]] = []
+
+    def fresh() -> Deferred[Any]:
+        tokens.append(Deferred())
+        return tokens[-1]
+
+    watched = Watched(freshHeaders=fresh)
+    assert not watched.attempts
+    tokens[0].errback(Broken("no token"))
+    watched.clock.advance(2.5)
+    assert not watched.attempts
+    tokens[1].callback(((b"Authorization", b"Bearer x"),))
+    assert watched.last.headers == ((b"Authorization", b"Bearer x"),)
+
+
+# Who is told.
+
+
+def test_an_application_has_its_conversation_and_hears_of_its_end() -> None:
+    watched = Watched()
+    waiting = watched.service.whenConnected()
+    watched.last.open()
+    watched.clock.advance(0)
+    watched.last.application.textMessageReceived("x")
+    watched.last.application.bytesMessageReceived(b"y")
+    watched.last.application.pongReceived(b"z")
+    watched.last.end()
+    (application,) = watched.applications.made
+    assert outcome(waiting) is application
+    assert watched.applications.asked == ["ws://example.com/x?token=secret"]
+    assert application.told == ["started", "finished", "text", "bytes", "pong", "lost"]
+
+
+def test_an_application_has_its_other_abilities_too() -> None:
+    """It hears of pings if it wants to, and may assign to its own methods."""
+    heard: list[Any] = []
+
+    class Listening(Recorder):
+        def pingReceived(self, payload: bytes) -> None:
+            heard.append(payload)
+
+    watched = Watched(make=Listening)
+    watched.last.open()
+    watched.applications.made[0].textMessageReceived = heard.append
+    watched.last.application.textMessageReceived("x")
+    watched.last.application.pingReceived(b"y")
+    assert heard == ["x", b"y"]
+    assert not hasattr(Watched().last.application, "pingReceived")
+
+
+def test_an_application_whose_handshake_failed_hears_of_it_once() -> None:
+    watched = Watched()
+    watched.last.application.negotiationStarted(watched.last.transport)
+    watched.last.end()
+    watched.last.fail()
+    assert watched.applications.made[0].told == ["started", "lost"]
+    assert watched.waits() == 2.5
+
+
+def test_whoever_waits_may_set_a_bound() -> None:
+    watched = Watched()
+    waiting = watched.service.whenConnected(failAfterFailures=2)
+    watched.last.fail()
+    assert not waiting.called
+    watched.waits()
+    watched.last.fail()
+    watched.clock.advance(0)
+    assert isinstance(outcome(waiting), NotConnected)
+
+
+@pytest.mark.parametrize("when", ["connecting", "waiting", "open"])
+def test_stopping_ends_whatever_it_is_doing(when: str) -> None:
+    watched = Watched()
+    waiting = None
+    if when == "waiting":
+        watched.last.fail()
+    if when == "open":
+        watched.last.open()
+    else:
+        waiting = watched.service.whenConnected()
+    stopped = watched.service.stopService()
+    assert outcome(stopped) is None
+    assert watched.last.cancelled == (when == "connecting")
+    assert watched.last.transport.lost == (when == "open")
+    watched.clock.advance(0)
+    assert not watched.clock.getDelayedCalls()
+    if waiting is not None:
+        assert isinstance(outcome(waiting), CancelledError)
+    assert watched.service.gaveUp is None
+
+
+def test_no_line_of_the_log_has_a_password(log: Log) -> None:
+    watched = Watched(policy=lambda error: False)
+    watched.last.fail()
+    watched.clock.advance(0)
+    text = " ".join(str(event) for event in log.events)
+    assert 'failed url="ws://example.com/x?token=..." reason="nobody there"' in log.lines()
+    assert "secret" not in text
+
+
+# Over sockets.
+
+
+def say(application: Recorder, words: str) -> None:
+    application.transport.sendTextMessage(words)
+
+
+async def stop(service: WebSocketClientService) -> None:
+    await within(service.stopService())
+
+
+@asynchronous
+async def test_it_comes_back_to_a_real_server(net: Network) -> None:
+    offers: list[Any] = []
+
+    def answer(offer: Any) -> Any:
+        offers.append(offer)
+        return Recorder(text=lambda app: app.transport.abortConnection())
+
+    place = await net.serve(Answering(answer))
+    clients = Applications(Recorder)
+    service = WebSocketClientService.new(
+        reactor,
+        place.url(),
+        clients,
+        headers=((b"X-Own", b"always"),),
+        freshHeaders=lambda: succeed(((b"X-Count", b"%d" % len(offers)),)),
+        backoff=Backoff(first=0.01),
+        anyPort=True,
+    )
+    service.startService()
+    first = await within(service.whenConnected())
+    first.transport.sendTextMessage("leave me")
+    await until(lambda: first.lost)
+    second = await within(service.whenConnected())
+    assert second is not first
+    assert [offer.header("X-Count") for offer in offers] == ["0", "1"]
+    assert [offer.header("X-Own") for offer in offers] == ["always", "always"]
+    await stop(service)
+    await until(lambda: second.lost)
+    assert isinstance(second.lost, CleanClose)
+    await until(lambda: not place.factory.connections)
+
+
+@pytest.mark.parametrize("when", ["started", "finished", "text"])
+@asynchronous
+async def test_an_application_may_stop_it_whatever_it_is_told(when: str, net: Network) -> None:
+    """Also while the service does not know yet that it is connected."""
+    place = await net.serve(Applications(lambda: Recorder(finished=lambda app: say(app, "go"))))
+    stopped: list[Deferred[Any]] = []
+    service: WebSocketClientService
+
+    def stops(application: Recorder) -> None:
+        stopped.append(cast("Deferred[Any]", service.stopService()))
+
+    clients = Applications(lambda: Recorder(**{when: stops}))
+    service = WebSocketClientService.new(reactor, place.url(), clients, anyPort=True)
+    service.startService()
+    await until(lambda: stopped)
+    await within(stopped[0])
+    (application,) = clients.made
+    await until(lambda: application.lost)
+    assert application.told.count("lost") == 1
+    await until(lambda: not place.factory.connections)
+
+
+@asynchronous
+async def test_it_waits_for_a_server_that_refuses(net: Network) -> None:
+    answers: list[Callable[[], Any]] = [lambda: Refusal(503), Recorder]
+    place = await net.serve(Answering(lambda offer: answers.pop(0)()))
+    service = WebSocketClientService.new(
+        reactor, place.url(), Applications(Recorder), backoff=Backoff(first=0.01), anyPort=True
+    )
+    service.startService()
+    assert (await within(service.whenConnected())).told == ["started", "finished"]
+    await stop(service)
+
+
+@asynchronous
+async def test_a_coroutine_may_have_each_conversation(net: Network) -> None:
+    """Which connects is nothing to it."""
+    got: list[str | bytes] = []
+
+    async def asks(channel: Channel) -> None:
+        await channel.send(f"{len(got)}")
+        got.append(await channel.receive())
+
+    place = await net.serve(Applications(connection.echo))
+    service = WebSocketClientService.new(
+        reactor, place.url(), serve(asks), backoff=Backoff(first=0.01), anyPort=True
+    )
+    service.startService()
+    await until(lambda: len(got) >= 3)
+    await stop(service)
+    assert got[:3] == ["0", "1", "2"]
+
+
+def test_what_no_attempt_can_say_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match="scheme"):
+        WebSocketClientService.new(reactor, "gopher://a/", Applications(Recorder))

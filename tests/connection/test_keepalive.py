@@ -1,0 +1,406 @@
+"""Signs of life, by a clock that goes as told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from support import connection
+from support.connection import (
+    HIXIE,
+    MODERN,
+    Applications,
+    ClientEnd,
+    End,
+    Recorder,
+    ServerEnd,
+    Source,
+    opened,
+    request,
+    text,
+)
+from support.wire import MASK, modern_frame
+from txhixie import AbruptClose, CleanClose, HixieServerFactory, Limits
+from txhixie.sansio.wire.frame import Opcode, Side
+
+log = connection.log
+
+both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
+modern = pytest.mark.parametrize("dialect", MODERN)
+hixie = pytest.mark.parametrize("dialect", HIXIE)
+
+INTERVAL = Limits().ping_interval or 0.0
+TIMEOUT = Limits().ping_timeout
+LATE = min(INTERVAL, TIMEOUT) / 4
+"""What the rounds may add to a wait."""
+
+
+def spend(clock: Clock, seconds: float, step: float = 0.25) -> None:
+    """Let time pass as it does while the reactor is well."""
+    for _ in range(round(seconds / step)):
+        clock.advance(step)
+
+
+def pinged(end: Any) -> bytes:
+    """Let time pass until there is a ping; its payload."""
+    end.wire.taken()
+    waited = 0.0
+    while not end.wire.written and waited < INTERVAL + 2 * LATE:
+        end.clock.advance(0.25)
+        waited += 0.25
+    said: bytes = end.wire.taken()
+    payload = said[-8:] if end.protocol.side == Side.SERVER else said[6:14]
+    assert said == end.own.frame(Opcode.PING, payload)
+    return payload
+
+
+def given_up(end: Any, application: Recorder, seconds: float = TIMEOUT) -> None:
+    """It was aborted, and its application is told why."""
+    assert end.wire.endings == ["abort"]
+    end.lose()
+    assert isinstance(application.lost, AbruptClose)
+    assert application.lost.code == 1006
+    assert application.lost.reason == (
+        f"not a byte within {seconds:g} seconds of a ping (Limits.ping_timeout, --ping-timeout)"
+    )
+    assert application.lost.ended.who == "us"
+
+
+@both
+@modern
+def test_after_an_interval_there_is_one_ping(dialect: str, side: str) -> None:
+    end, _ = opened(dialect, side=side)
+    spend(end.clock, INTERVAL - 0.5)
+    assert end.wire.written == b""
+    spend(end.clock, 2 * LATE + 0.5)
+    (ping,) = end.wire.writes
+    assert ping[:1] == b"\x89"
+    assert len(ping) == (10 if side == Side.SERVER else 14)
+    end.done()
+
+
+@both
+@modern
+def test_its_answer_tells_the_latency_and_nothing_to_the_application(
+    dialect: str, side: str
+) -> None:
+    end, application = opened(dialect, side=side)
+    assert application.transport.latency is None
+    payload = pinged(end)
+    end.clock.advance(0.125)
+    end.receive(end.peer.frame(Opcode.PONG, payload))
+    assert application.transport.latency == 0.125
+    assert application.told == ["started", "finished"]
+    end.done()
+
+
+@both
+@modern
+def test_who_has_been_pinged_needs_no_dict_of_its_own(dialect: str, side: str) -> None:
+    """Which would be 500 bytes for each connection that idles: its attributes have their slots."""
+    end, _ = opened(dialect, side=side)
+    end.receive(end.peer.frame(Opcode.PONG, pinged(end)))
+    assert vars(end.protocol) == {}
+    end.done()
+
+
+@both
+@modern
+def test_each_round_has_its_ping_while_the_peer_answers(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    payloads = []
+    for _ in range(5):
+        payloads.append(pinged(end))
+        end.receive(end.peer.frame(Opcode.PONG, payloads[-1]))
+    assert len(set(payloads)) == 5
+    assert end.wire.endings == []
+    assert application.told == ["started", "finished"]
+    end.done()
+
+
+@both
+@modern
+def test_a_peer_that_says_nothing_is_given_up_and_not_before_its_time(
+    dialect: str, side: str
+) -> None:
+    end, application = opened(dialect, side=side)
+    pinged(end)
+    spend(end.clock, TIMEOUT - 0.5)
+    assert end.wire.endings == []
+    spend(end.clock, LATE + 1)
+    assert end.wire.written == b""
+    application.transport.sendTextMessage("to nobody")
+    assert end.wire.written == b""
+    end.receive(end.peer.text("too late"))
+    assert application.messages == []
+    given_up(end, application)
+    end.done()
+
+
+@both
+@modern
+@pytest.mark.parametrize("sign", ["pong", "another's pong", "ping", "text", "part", "header"])
+def test_any_traffic_counts_as_life(dialect: str, side: str, sign: str) -> None:
+    """A pong may have to wait behind a long message."""
+    end, _ = opened(dialect, side=side)
+    signs = {
+        "another's pong": [end.peer.frame(Opcode.PONG, b"mine")] * 4,
+        "ping": [end.peer.frame(Opcode.PING)] * 4,
+        "text": [end.peer.text("hello")] * 4,
+        "part": [end.peer.frame(Opcode.BINARY, b"x" * 1000)[:100], b"x", b"x", b"x"],
+        "header": [bytes([byte]) for byte in end.peer.frame(Opcode.TEXT, b"x" * 70_000)[:4]],
+    }
+    for number in range(4):
+        payload = pinged(end)
+        spend(end.clock, TIMEOUT - INTERVAL / 2)
+        if sign == "pong":
+            end.receive(end.peer.frame(Opcode.PONG, payload))
+        else:
+            end.receive(signs[sign][number])
+        assert end.wire.endings == []
+    end.done()
+
+
+def test_who_is_given_up_is_no_matter_to_the_others() -> None:
+    applications = Applications(Recorder)
+    silent = ServerEnd(applications)
+    lively = End(silent.factory.buildProtocol(None), silent.clock)
+    for end in (silent, lively):
+        end.receive(request("rfc6455"))
+    for _ in range(10):
+        spend(silent.clock, 10)
+        lively.receive(lively.peer.text("well"))
+    given_up(silent, applications.made[0])
+    assert lively.wire.endings == []
+    assert len(applications.made[1].messages) == 10
+    lively.done()
+
+
+@both
+@modern
+def test_a_reactor_that_slept_gives_nobody_up(dialect: str, side: str) -> None:
+    """The answers lie in the sockets, and timers run before reads (trap 11)."""
+    end, _ = opened(dialect, side=side)
+    payload = pinged(end)
+    end.clock.advance(10_000)
+    assert end.wire.endings == []
+    end.receive(end.peer.frame(Opcode.PONG, payload))
+    for _ in range(5):
+        end.clock.advance(10_000)
+    assert end.wire.endings == []
+    end.done()
+
+
+@modern
+def test_a_reactor_that_slept_gives_up_who_then_is_silent(dialect: str) -> None:
+    end, application = opened(dialect)
+    pinged(end)
+    end.clock.advance(10_000)
+    assert end.wire.endings == []
+    spend(end.clock, 2 * LATE)
+    given_up(end, application)
+    end.done()
+
+
+def test_with_a_short_timeout_a_short_sleep_gives_nobody_up() -> None:
+    end, application = opened("rfc6455", limits=Limits(ping_interval=0.4, ping_timeout=0.4))
+    spend(end.clock, 0.6, 0.1)
+    assert end.wire.taken()[:1] == b"\x89"
+    end.clock.advance(0.9)
+    assert end.wire.endings == []
+    spend(end.clock, 0.2, 0.1)
+    given_up(end, application, 0.4)
+    end.done()
+
+
+@both
+@modern
+def test_who_is_paused_is_neither_asked_nor_given_up(dialect: str, side: str) -> None:
+    """We do not listen to it."""
+    end, application = opened(dialect, side=side)
+    pinged(end)
+    application.transport.pauseProducing()
+    spend(end.clock, 10 * TIMEOUT)
+    assert end.wire.endings == []
+    assert end.wire.written == b""
+    application.transport.resumeProducing()
+    spend(end.clock, INTERVAL - 0.5)
+    assert end.wire.written == b""
+    spend(end.clock, 2 * LATE + 0.5)
+    assert end.wire.taken()[:1] == b"\x89"
+    spend(end.clock, TIMEOUT + LATE)
+    given_up(end, application)
+    end.done()
+
+
+@both
+@modern
+def test_who_still_reads_what_was_sent_is_neither_asked_nor_given_up(
+    dialect: str, side: str
+) -> None:
+    """Our ping would stand behind it."""
+    end, _ = opened(dialect, side=side)
+    pinged(end)
+    end.wire.producer.pauseProducing()
+    spend(end.clock, 10 * TIMEOUT)
+    assert end.wire.endings == []
+    assert end.wire.written == b""
+    end.wire.producer.resumeProducing()
+    assert pinged(end)
+    end.done()
+
+
+@both
+@modern
+def test_an_answer_that_was_held_back_by_a_pause_is_still_ours(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side)
+    payload = pinged(end)
+    application.transport.pauseProducing()
+    end.receive(end.peer.frame(Opcode.PONG, payload))
+    spend(end.clock, 2 * LATE)
+    application.transport.resumeProducing()
+    assert application.told == ["started", "finished"]
+    assert application.transport.latency is not None
+    assert application.transport.latency >= 2 * LATE
+    end.done()
+
+
+@both
+@modern
+@pytest.mark.parametrize("payload", [b"", b"mine", bytes(8), b"x" * 125])
+def test_a_pong_that_is_not_ours_reaches_the_application(
+    dialect: str, side: str, payload: bytes
+) -> None:
+    end, application = opened(dialect, side=side)
+    end.receive(end.peer.frame(Opcode.PONG, payload))
+    pinged(end)
+    end.receive(end.peer.frame(Opcode.PONG, payload))
+    assert application.events[2:] == [("pong", payload)] * 2
+    assert application.transport.latency is None
+    end.done()
+
+
+@both
+@modern
+def test_whoever_closes_is_asked_no_more(dialect: str, side: str) -> None:
+    end, application = opened(dialect, side=side, limits=Limits(close_timeout=1000))
+    application.transport.loseConnection()
+    end.wire.taken()
+    spend(end.clock, 3 * (INTERVAL + TIMEOUT))
+    assert end.wire.calls == []
+    end.receive(end.peer.close())
+    end.lose()
+    assert isinstance(application.lost, CleanClose)
+    end.done()
+
+
+# The clock itself.
+
+
+def test_there_is_one_timer_however_many_connections() -> None:
+    clock = Clock()
+    factory = HixieServerFactory(Applications(Recorder), clock=clock)
+    assert clock.getDelayedCalls() == []
+    ends = [End(factory.buildProtocol(None), clock) for _ in range(10)]
+    for end in ends:
+        end.receive(request("rfc6455"))
+    assert len(clock.getDelayedCalls()) == 2  # pings, and whether each peer makes progress
+    for end in ends:
+        end.lose()
+    assert clock.getDelayedCalls() == []
+
+
+def test_with_the_next_connection_it_goes_again() -> None:
+    clock = Clock()
+    factory = HixieServerFactory(Applications(Recorder), clock=clock)
+    for _ in range(3):
+        end = End(factory.buildProtocol(None), clock)
+        end.receive(request("rfc6455"))
+        end.wire.calls.clear()
+        assert len(pinged(end)) == 8
+        end.done()
+        assert clock.getDelayedCalls() == []
+
+
+@both
+@hixie
+def test_in_the_Hixie_dialects_there_is_neither_ping_nor_timer(dialect: str, side: str) -> None:
+    """But that which looks for peers that make no progress, in every dialect."""
+    end, _ = opened(dialect, side=side)
+    assert len(end.clock.getDelayedCalls()) == 1
+    spend(end.clock, 3 * (INTERVAL + TIMEOUT))
+    assert end.wire.calls == []
+    end.done()
+
+
+@hixie
+def test_beside_a_modern_connection_a_Hixie_one_is_left_in_peace(dialect: str) -> None:
+    modern_one, _ = opened("rfc6455")
+    old = End(modern_one.factory.buildProtocol(None), modern_one.clock)
+    old.receive(connection.whole_request(dialect))
+    old.wire.calls.clear()
+    for _ in range(10):
+        spend(old.clock, 10)
+        modern_one.receive(modern_one.peer.text("well"))
+    assert old.wire.calls == []
+    old.receive(text("still here"))
+    modern_one.lose()
+    old.done()
+
+
+@both
+@modern
+def test_without_an_interval_there_is_neither_ping_nor_timer(dialect: str, side: str) -> None:
+    """The one of progress runs with pings off."""
+    end, _ = opened(dialect, side=side, limits=Limits(ping_interval=None))
+    assert len(end.clock.getDelayedCalls()) == 1
+    spend(end.clock, 3 * TIMEOUT)
+    assert end.wire.calls == []
+    end.done()
+
+
+@modern
+def test_what_is_not_open_yet_is_not_asked(dialect: str) -> None:
+    limits = Limits(open_timeout=1000)
+    opening = ClientEnd(Applications(Recorder), dialect=dialect, limits=limits)
+    spend(opening.clock, 3 * (INTERVAL + TIMEOUT))
+    assert opening.wire.written == b""
+    assert opening.wire.endings == []
+    opening.receive(opening.answer() + modern_frame(Opcode.PING, b"hello?"))
+    assert opening.wire.written == opening.own.frame(Opcode.PONG, b"hello?")
+    assert opening.peer.key is None
+    assert opening.own.key != MASK
+    opening.done()
+
+
+@modern
+def test_what_one_producer_raises_keeps_no_other_from_being_asked(
+    dialect: str, log: connection.Log
+) -> None:
+    """A ping may be what fills the way out, inside of which a producer is told to pause."""
+
+    class Raising(Source):
+        def pauseProducing(self) -> None:
+            raise RuntimeError("no")
+
+    clock = Clock()
+    factory = HixieServerFactory(Applications(Recorder), clock=clock)
+    ends = [End(factory.buildProtocol(None), clock, limit=1) for _ in range(2)]
+    for end in ends:
+        end.receive(connection.whole_request(dialect))
+        end.wire.arrived(len(end.wire.taken()))
+        end.protocol.attachProducer(Raising())
+    spend(clock, INTERVAL + LATE)
+    assert [end.wire.taken()[:1] for end in ends] == [b"\x89", b"\x89"]
+    assert {str(error) for error in log.tracebacks()} == {"no"}
+    for end in ends:
+        end.protocol.detachProducer()
+        end.wire.arrived(1000)
+    spend(clock, TIMEOUT + LATE)
+    assert [end.wire.endings for end in ends] == [["abort"], ["abort"]]
+    for end in ends:
+        end.lose()
+    for end in ends:
+        end.done()

@@ -1,0 +1,363 @@
+"""What is logged of connections."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import Clock
+from twisted.logger import Logger, formatEvent
+
+from support import connection
+from support.connection import (
+    CLOSING,
+    MODERN,
+    NAMES,
+    Answering,
+    Applications,
+    Log,
+    Recorder,
+    ServerEnd,
+    body_of,
+    whole_request,
+)
+from support.documents import ROOT
+from txhixie import Accepted, HixieServerFactory, Limits, Refusal
+from txhixie.connection.log import writeLine
+from txhixie.connection.repeats import Repeats
+from txhixie.display import shown, shown_address
+from txhixie.testing.end import End
+
+log = connection.log
+
+each = pytest.mark.parametrize("dialect", NAMES)
+modern = pytest.mark.parametrize("dialect", MODERN)
+
+
+@given(st.text())
+def test_whatever_a_peer_said_is_one_short_line_of_ASCII(value: str) -> None:
+    line = shown(value)
+    assert line.isascii()
+    assert line.isprintable() or not line
+    assert len(line) <= 200 * 10 + 3
+
+
+def test_a_long_value_is_cut_and_shows_it() -> None:
+    assert shown("a" * 200) == "a" * 200
+    assert shown("a" * 201) == "a" * 200 + "..."
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (IPv4Address("TCP", "192.0.2.1", 80), "192.0.2.1:80"),
+        (IPv6Address("TCP", "2001:db8::1", 80), "[2001:db8::1]:80"),
+        (UNIXAddress(b"/run/hixie"), "unix:/run/hixie"),
+        (UNIXAddress(None), "unix"),
+        (UNIXAddress(b""), "unix"),
+        (None, "unix"),
+    ],
+)
+def test_an_address_is_shown_as_people_write_it(address: Any, expected: str) -> None:
+    assert shown_address(address) == expected
+
+
+def test_a_UNIX_socket_with_a_line_in_its_name_stays_one_line() -> None:
+    assert shown_address(UNIXAddress(b"/run/a\nb")).isprintable()
+
+
+@each
+def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    end.receive(end.peer.text("hello"))
+    end.done()
+    assert log.lines() == []
+
+
+@each
+def test_who_asks_for_it_reads_of_every_opening_and_ending(dialect: str, log: Log) -> None:
+    accepted = Accepted(connection.echo(), "chat")
+    end = ServerEnd(Answering(lambda offer: accepted), logConnections=True)
+    name = connection.subprotocol_field(dialect)
+    end.receive(whole_request(dialect, f"{name}: chat"))
+    end.receive(end.peer.text("hello") * 3)
+    end.clock.advance(1.5)
+    if dialect in CLOSING:
+        end.receive(end.peer.close(1001, "leaving\n"))
+    end.done()
+    told = "code=1001 reason=leaving\\n" if dialect in MODERN else "code=1005"
+    whose = "connection=1 peer=192.0.2.1:54321 host=example.com target=/demo"
+    assert log.lines() == [
+        f"opened {whose} dialect={dialect} origin=http://example.com subprotocol=chat",
+        f"ended {whose} {told} by=peer received=3 sent=3 seconds=1.5",
+    ]
+
+
+@modern
+def test_the_line_of_an_opening_names_what_was_agreed(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications(), logConnections=True)
+    offered = "Sec-WebSocket-Extensions: x-unknown, permessage-deflate; client_max_window_bits"
+    end.receive(whole_request(dialect, offered, origin=None))
+    (line,) = log.lines()
+    assert line.endswith(f" target=/demo dialect={dialect} extensions=permessage-deflate")
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize(
+    ("code", "lines"), [(1000, 0), (1001, 0), (None, 0), (1003, 1), (1011, 1), (4000, 1)]
+)
+def test_a_close_that_complains_always_has_its_line(
+    dialect: str, code: int | None, lines: int, log: Log
+) -> None:
+    end = ServerEnd(Applications())
+    end.receive(whole_request(dialect))
+    end.receive(end.peer.close(code, "why\x1b[31m" if code is not None else ""))
+    end.done()
+    assert len(log.lines()) == lines
+    assert all(f" code={code} reason=why\\x1b[31m by=peer " in line for line in log.lines())
+
+
+@each
+def test_a_broken_rule_always_has_its_line(dialect: str, log: Log) -> None:
+    end = ServerEnd(Applications(Recorder), limits=Limits(message_size=5))
+    end.receive(whole_request(dialect))
+    end.receive(end.peer.text("too long"))
+    end.done()
+    (line,) = log.lines()
+    assert line.startswith("ended connection=1 ")
+    assert " code=1009 " in line
+
+
+@each
+def test_a_refusal_always_has_its_line(dialect: str, log: Log) -> None:
+    refusal = Refusal(403, "not you\nreally", ((b"Set-Cookie", b"secret=1"),))
+    end = ServerEnd(Answering(lambda offer: refusal))
+    end.receive(whole_request(dialect, target="/a?b"))
+    end.done()
+    (line,) = log.lines()
+    assert line == (
+        "refused connection=1 peer=192.0.2.1:54321 host=example.com target=/a?... status=403 "
+        'reason="not you\\nreally" origin=http://example.com'
+    )
+
+
+def test_what_did_not_get_as_far_as_an_offer_has_a_shorter_line(log: Log) -> None:
+    end = ServerEnd(Applications())
+    end.receive(b"\x00")
+    end.done()
+    assert log.lines() == [
+        'refused connection=1 peer=192.0.2.1:54321 status=400 reason="this is not HTTP"'
+    ]
+
+
+def test_a_refusal_that_has_its_line_gets_no_other(log: Log) -> None:
+    """Whoever made it has said more than its status would."""
+    for logged in (True, False):
+        refusal = Refusal(502, b"no\xff\n", logged=logged)
+        end = ServerEnd(Answering(lambda offer, refusal=refusal: refusal))  # type: ignore[misc]
+        end.receive(whole_request("rfc6455"))
+        assert body_of(end.wire.written) == b"no\xff\n"
+    assert len(log.lines()) == 1
+    assert log.lines()[0].endswith(" status=502 reason=no\\ufffd origin=http://example.com")
+
+
+GUIDE = (ROOT / "docs" / "deployment.rst").read_text("utf-8").partition("What the log says\n")[2]
+SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "txhixie").rglob("*.py"))
+
+
+def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
+    reasons = re.findall(r'reason="([^"]+)"', GUIDE)
+    assert len(reasons) == 13
+    for reason in reasons:
+        words = " ".join(reason.removeprefix("sent an ").split())  # what, is written by others
+        assert words.removesuffix("...").partition(":")[0].partition(" 8 ")[0] in SOURCES
+
+
+def test_the_guide_names_every_event_and_every_field() -> None:
+    events = set(re.findall(r'(?:writeLine\(|_write\()[^")]*"([a-z-]+)"', SOURCES))
+    assert events == {
+        *("opened", "ended", "refused", "page", "failed", "given-up", "stalled", "noticed"),
+        *("backend-up", "backend-down", "gateway"),
+    }
+    for event in events:
+        assert re.search(rf"(?m)^{event} +\S", GUIDE), event
+    for field in _fields():
+        assert re.search(rf"(?m)^{field} +\S|``{field}``", GUIDE), field
+
+
+def _fields() -> set[str]:
+    """The names of fields that are written, wherever that is."""
+    calls = [
+        node
+        for path in (ROOT / "txhixie").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("_write", "writeLine")
+    ]
+    named = {each.arg for call in calls for each in call.keywords if each.arg is not None}
+    assert {"dialect", "offered", "seconds", "agent", "url", "code", "repeated"} <= named
+    return named | {"connection", "peer", "host", "target", "route", "backend", "origin"}
+
+
+# Grammar.
+
+
+@given(st.dictionaries(st.sampled_from(["peer", "host", "target", "reason"]), st.text()))
+def test_whatever_a_value_is_a_line_is_read_back(values: dict[str, str]) -> None:
+    """As logfmt's readers do: a name, and a bare or a quoted value."""
+    recorded: list[str] = []
+    log = Logger(observer=lambda event: recorded.append(formatEvent(event)))  # type: ignore[arg-type]
+    writeLine(log, "opened", **values)
+    (line,) = recorded
+    assert line.isascii()
+    assert line.isprintable()
+    found = re.findall(r' ([a-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"=]+))', line)
+    assert (
+        "opened"
+        + "".join(
+            f' {name}="{quoted}"' if not bare else f" {name}={bare}" for name, quoted, bare in found
+        )
+        == line
+    )
+    assert [name for name, _, _ in found] == list(values)
+    for name, quoted, bare in found:
+        if len(values[name]) <= 200:
+            text = (bare or quoted.replace('\\"', '"')).encode("ascii").decode("unicode_escape")
+            assert text == values[name]
+
+
+def test_an_observer_that_writes_JSON_has_the_fields(log: Log) -> None:
+    end = ServerEnd(Applications(), logConnections=True)
+    end.receive(whole_request("rfc6455"))
+    event = log.events[-1]
+    assert (event["event"], event["connection"], event["host"]) == ("opened", "1", "example.com")
+    end.done()
+
+
+# What stays out of it.
+
+TOKENS = (
+    "/chat?token=s3cret",
+    "/chat?room=1&access=s3cret",
+    "/chat?s3cret",
+    "/chat?czNjcmV0s3cret=",
+    "/chat;jsessionid=s3cret",
+    "/chat?a=1?s3cret",
+)
+
+
+@each
+@pytest.mark.parametrize("target", TOKENS)
+def test_no_token_of_a_URL_is_logged(dialect: str, target: str, log: Log) -> None:
+    """Whatever it is called: opened, ended, and refused."""
+    for application in (Applications(), Answering(lambda offer: None)):
+        end = ServerEnd(application, logConnections=True)
+        end.receive(whole_request(dialect, target=target))
+        end.done()
+    assert len(log.lines()) == 3
+    assert not any("s3cret" in str(event) for event in log.events)
+    assert all("/chat" in line for line in log.lines())
+
+
+@modern
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "base64url.bearer.authorization.k8s.io.s3cret, chat",
+        "chat, eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.s3cret",
+    ],
+)
+def test_no_token_among_subprotocols_is_logged(dialect: str, offered: str, log: Log) -> None:
+    end = ServerEnd(Applications(), subprotocols=["chat"], logConnections=True)
+    end.receive(whole_request(dialect, f"{connection.subprotocol_field(dialect)}: {offered}"))
+    end.done()
+    assert not any("s3cret" in str(event) for event in log.events)
+    assert " subprotocol=chat offered=" in log.lines()[0]
+
+
+def test_subprotocols_that_were_offered_in_vain_are_in_the_log(log: Log) -> None:
+    end = ServerEnd(Applications(), logConnections=True)
+    end.receive(whole_request("rfc6455", "Sec-WebSocket-Protocol: mqtt, v12.stomp"))
+    end.done()
+    assert " offered=mqtt,v12.stomp" in log.lines()[0]
+    assert "subprotocol=" not in log.lines()[0]
+
+
+@each
+def test_a_line_has_its_length(dialect: str, log: Log) -> None:
+    """Whatever of a request is long."""
+    long = "\xff" * 3000
+    end = ServerEnd(Applications(), origins=["*"], logConnections=True)
+    end.receive(whole_request(dialect, f"User-Agent: {long}", target="/" + "a" * 3000, origin=long))
+    end.done()
+    assert log.lines()
+    assert all(len(line) < 2500 for line in log.lines())
+
+
+# Repeats.
+
+
+def test_a_refusal_that_comes_again_is_counted(log: Log) -> None:
+    """By address and reason; when a minute is over, or the last port closes, there is a line."""
+    clock = Clock()
+    factory = HixieServerFactory(Applications(), clock=clock)
+    journal, peer = factory.journal, IPv4Address("TCP", "192.0.2.1", 1)
+    for port in range(500):
+        journal.turnedAway(IPv4Address("TCP", "192.0.2.1", port), 403, "no")
+        journal.turnedAway(peer, 404, "no")
+    journal.turnedAway(IPv4Address("TCP", "192.0.2.2", 1), 403, "no")
+    assert len(log.lines()) == 3
+    clock.advance(61)
+    journal.turnedAway(peer, 403, "no")
+    assert log.lines()[3:] == [
+        "refused peer=192.0.2.1 status=403 reason=no repeated=500",
+        "refused peer=192.0.2.1 status=404 reason=no repeated=499",
+    ]
+    factory.startFactory()
+    factory.stopFactory()
+
+
+def test_what_was_only_counted_is_written_at_the_end(log: Log) -> None:
+    factory = HixieServerFactory(Applications(), clock=Clock())
+    factory.startFactory()
+    for _ in range(3):
+        factory.journal.turnedAway(IPv4Address("TCP", "192.0.2.1", 1), 400, "no")
+    factory.stopFactory()
+    assert log.lines() == [
+        "refused peer=192.0.2.1:1 status=400 reason=no",
+        "refused peer=192.0.2.1 status=400 reason=no repeated=2",
+    ]
+
+
+def test_addresses_without_end_are_no_memory(log: Log) -> None:
+    tracemalloc.start()
+    repeats: Repeats[tuple[int, str]] = Repeats()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(20_000):
+        assert not repeats.again((number, "w" * 200), 0.0)
+        repeats.again((number, "w" * 200), 0.0)
+        assert all(count == 1 for _, count in repeats.over(0.0))
+    assert tracemalloc.get_traced_memory()[0] - before < 1 << 20
+    tracemalloc.stop()
+    assert sum(count for _, count in repeats.all()) == 1024
+
+
+def test_each_connection_of_a_factory_has_a_number(log: Log) -> None:
+    clock = Clock()
+    factory = HixieServerFactory(Applications(), logConnections=True, clock=clock)
+    for _ in range(2):
+        protocol = factory.buildProtocol(None)
+        end = End(protocol, clock)
+        end.receive(whole_request("rfc6455"))
+        end.lose()
+    assert [line.split()[:2] for line in log.lines()] == [
+        [event, f"connection={number}"] for number in (1, 2) for event in ("opened", "ended")
+    ]

@@ -1,0 +1,264 @@
+"""The way out of one connection, by itself."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from twisted.internet.interfaces import IPushProducer
+from zope.interface.verify import verifyObject
+
+from support import connection
+from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, opened
+from txhixie import AbruptClose, Limits
+from txhixie.connection.output import Output
+from txhixie.sansio.wire.frame import Side
+from txhixie.testing import Wire
+
+log = connection.log
+
+
+def outflow() -> tuple[Output, Wire]:
+    """One of a server's, and its transport."""
+    end = ServerEnd(Applications(Recorder))
+    flow: Output = end.wire.producer
+    return flow, end.wire
+
+
+def test_it_is_the_transports_producer() -> None:
+    flow, _ = outflow()
+    assert isinstance(flow, Output)
+    verifyObject(IPushProducer, flow)
+
+
+def test_what_is_held_leaves_joined() -> None:
+    flow, wire = outflow()
+    assert flow.cork()
+    assert not flow.cork()
+    flow.write(b"a")
+    flow.write(b"b")
+    assert wire.writes == []
+    flow.uncork()
+    flow.write(b"c")
+    assert wire.writes == [b"ab", b"c"]
+
+
+def test_nothing_held_is_nothing_written() -> None:
+    flow, wire = outflow()
+    flow.cork()
+    flow.uncork()
+    assert wire.writes == []
+
+
+def test_what_is_held_does_not_grow_for_ever() -> None:
+    flow, wire = outflow()
+    flow.cork()
+    for _ in range(200):
+        flow.write(b"x" * 1024)
+    flow.uncork()
+    assert len(wire.written) == 200 * 1024
+    assert max(map(len, wire.writes)) <= 66 * 1024
+
+
+def test_parts_leave_at_once_after_what_was_held() -> None:
+    flow, wire = outflow()
+    flow.cork()
+    flow.write(b"a")
+    flow.write(b"b")
+    flow.write(b"header", b"payload")
+    flow.write(b"c")
+    assert wire.writes == [b"ab", b"headerpayload"]
+    flow.uncork()
+    assert wire.writes == [b"ab", b"headerpayload", b"c"]
+
+
+def test_what_is_written_at_the_word_that_it_is_full_comes_behind_the_parts() -> None:
+    """Even if it is the header after which the transport says so."""
+    wire = Wire(limit=3)
+    flow = Output(ServerEnd(Applications(Recorder)).protocol, wire)
+
+    class Talkative(Source):
+        def pauseProducing(self) -> None:
+            super().pauseProducing()
+            flow.write(b"full")
+
+    source = Talkative()
+    flow.attach(source)
+    flow.write(b"header", b"payload")
+    assert source.told == ["pause"]
+    assert wire.written == b"headerpayloadfull"
+
+
+def test_the_producer_hears_each_thing_once() -> None:
+    flow, _ = outflow()
+    source = Source()
+    flow.resumeProducing()
+    flow.attach(source)
+    assert source.told == []
+    for _ in range(3):
+        flow.pauseProducing()
+    for _ in range(3):
+        flow.resumeProducing()
+    assert source.told == ["pause", "resume"]
+
+
+def test_who_is_attached_while_it_is_full_is_paused_at_once() -> None:
+    flow, _ = outflow()
+    flow.pauseProducing()
+    source = Source()
+    flow.attach(source)
+    flow.resumeProducing()
+    assert source.told == ["pause", "resume"]
+
+
+def test_there_is_one_producer() -> None:
+    flow, _ = outflow()
+    first = Source()
+    second = Source()
+    flow.attach(first)
+    with pytest.raises(RuntimeError):
+        flow.attach(second)
+    flow.detach()
+    flow.attach(second)
+    flow.pauseProducing()
+    assert (first.told, second.told) == ([], ["pause"])
+
+
+def test_who_was_detached_hears_nothing_more() -> None:
+    flow, _ = outflow()
+    source = Source()
+    flow.attach(source)
+    flow.pauseProducing()
+    flow.detach()
+    flow.resumeProducing()
+    flow.stopProducing()
+    assert source.told == ["pause"]
+
+
+def test_at_the_end_the_producer_is_stopped_once() -> None:
+    end, application = opened("hixie-75")
+    source = Source()
+    application.transport.attachProducer(source)
+    flow = end.wire.producer
+    flow.stopProducing()  # as TCP's FileDescriptor does, before its protocol hears of it
+    end.lose()
+    assert source.told == ["stop"]
+    end.done()
+
+
+def test_who_is_attached_when_it_is_over_is_stopped_at_once() -> None:
+    """As every transport of Twisted's does; otherwise it would produce for ever."""
+    end, application = opened("hixie-75")
+    end.lose()
+    source = Source()
+    application.transport.attachProducer(source)
+    assert source.told == ["stop"]
+    end.done()
+
+
+def test_a_producer_that_writes_when_it_is_resumed_is_heard_in_order() -> None:
+    end, application = opened("hixie-75")
+
+    class Eager(Source):
+        def resumeProducing(self) -> None:
+            super().resumeProducing()
+            application.transport.sendTextMessage("more")
+            if len(self.told) < 4:
+                end.wire.producer.pauseProducing()
+                end.wire.producer.resumeProducing()
+
+    eager = Eager()
+    application.transport.attachProducer(eager)
+    end.wire.producer.pauseProducing()
+    end.wire.producer.resumeProducing()
+    assert eager.told == ["pause", "resume", "pause", "resume"]
+    assert end.wire.written == connection.text("more") * 2
+    end.done()
+
+
+# What waits for a peer that does not read.
+
+each = pytest.mark.parametrize("dialect", NAMES)
+both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
+LITTLE = Limits(unsent_size=10_000)
+
+
+@both
+@each
+def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
+    dialect: str, side: str
+) -> None:
+    end, application = opened(dialect, side=side, limits=LITTLE)
+    end.wire.producer.pauseProducing()
+    for _ in range(9):
+        application.transport.sendTextMessage("x" * 1000)
+    assert end.wire.endings == []
+    application.transport.sendTextMessage("x" * 1000)
+    assert end.wire.endings == ["abort"]
+    sent = end.wire.taken()
+    application.transport.sendTextMessage("x")
+    assert end.wire.written == b""
+    assert len(sent) <= LITTLE.unsent_size
+    end.receive(end.peer.text("not heard"))
+    end.lose()
+    assert isinstance(application.lost, AbruptClose)
+    code, reason, who, clean = application.lost.ended
+    assert (code, who, clean) == (1006, "us", False)
+    assert re.fullmatch(
+        r"send queue of 10,[\d]{3} bytes exceeds our limit of 10,000 \(Limits\.unsent_size\):"
+        r" the peer does not read",
+        reason,
+    )
+    assert application.messages == []
+    end.done()
+
+
+def test_while_it_is_not_full_it_may_be_sent_whatever_it_is() -> None:
+    end, application = opened("rfc6455", limits=LITTLE)
+    for _ in range(100):
+        application.transport.sendTextMessage("x" * 1000)
+    application.transport.sendTextMessage("x" * 100_000)
+    assert end.wire.endings == []
+    end.done()
+
+
+def test_whoever_reads_in_the_end_has_the_whole_measure_again() -> None:
+    end, application = opened("rfc6455", limits=LITTLE)
+    for _ in range(5):
+        end.wire.producer.pauseProducing()
+        for _ in range(9):
+            application.transport.sendTextMessage("x" * 1000)
+        end.wire.producer.resumeProducing()
+    assert end.wire.endings == []
+    end.done()
+
+
+def test_replies_of_one_read_count_too() -> None:
+    """An echo whose peer sends much and reads nothing."""
+    answers = Recorder(text=lambda a: a.transport.sendTextMessage("x" * 1000))
+    end, application = opened("rfc6455", answers, limits=Limits(unsent_size=200_000))
+    end.wire.producer.pauseProducing()
+    for _ in range(10):
+        end.receive(end.peer.text("?") * 100)
+    assert end.wire.endings == ["abort"]
+    assert len(end.wire.written) <= 200_000
+    assert len(application.messages) <= 300
+    end.lose()
+    assert isinstance(application.lost, AbruptClose)
+    end.done()
+
+
+def test_what_one_does_not_read_is_no_matter_to_the_others() -> None:
+    applications = Applications(Recorder)
+    end = ServerEnd(applications, limits=LITTLE)
+    other = connection.End(end.factory.buildProtocol(None), end.clock)
+    for one in (end, other):
+        one.receive(connection.request("rfc6455"))
+    end.wire.producer.pauseProducing()
+    applications.made[0].transport.sendTextMessage("x" * 20_000)
+    assert end.wire.endings == ["abort"]
+    assert other.wire.endings == []
+    applications.made[1].transport.sendTextMessage("hello")
+    assert other.wire.written.endswith(other.own.text("hello"))
+    end.lose()
+    other.done()

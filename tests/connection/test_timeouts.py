@@ -1,0 +1,111 @@
+"""Deadlines: each passes in its time, and there is one timer for all of the same length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.task import Clock
+
+from support import connection
+from support.connection import Broken, Log
+from txhixie.connection.timeouts import Deadline
+
+log = connection.log
+
+
+class Waiting:
+    """Stands for an Output: it writes down when it was told that its time was up."""
+
+    def __init__(self, clock: Clock, then: Callable[[], object] = lambda: None) -> None:
+        self.clock = clock
+        self.then = then
+        self.told: list[float] = []
+
+    def expired(self) -> None:
+        self.told.append(self.clock.seconds())
+        self.then()
+
+
+def deadline(seconds: float = 10.0) -> tuple[Any, Clock]:
+    """One, and its clock."""
+    clock = Clock()
+    return cast(Any, Deadline(clock, seconds)), clock
+
+
+def test_each_is_told_in_its_time() -> None:
+    line, clock = deadline()
+    waiting = [Waiting(clock) for _ in range(5)]
+    for one in waiting:
+        line.join(one)
+        clock.advance(1.5)
+    for _ in range(20):
+        clock.advance(0.5)
+    assert [one.told for one in waiting] == [[10.0], [11.5], [13.0], [14.5], [16.0]]
+    assert clock.getDelayedCalls() == []
+
+
+def test_there_is_one_timer_and_none_when_nobody_waits() -> None:
+    line, clock = deadline()
+    waiting = [Waiting(clock) for _ in range(5)]
+    assert clock.getDelayedCalls() == []
+    for one in waiting:
+        line.join(one)
+        clock.advance(1)
+        assert len(clock.getDelayedCalls()) == 1
+    for one in waiting:
+        line.leave(one)
+        line.leave(one)
+    assert clock.getDelayedCalls() == []
+    clock.advance(100)
+    assert not any(one.told for one in waiting)
+
+
+def test_who_comes_again_waits_from_then_on() -> None:
+    line, clock = deadline()
+    one, other = Waiting(clock), Waiting(clock)
+    line.join(one)
+    clock.advance(4)
+    line.join(other)
+    line.leave(one)
+    line.join(one)
+    clock.advance(9)
+    assert (one.told, other.told) == ([], [])
+    clock.advance(1)
+    assert (one.told, other.told) == ([14.0], [14.0])
+
+
+def test_one_may_end_another_and_join_again() -> None:
+    line, clock = deadline()
+    other = Waiting(clock)
+
+    def then() -> None:
+        line.leave(other)
+        line.join(one)
+
+    one, last = Waiting(clock, then), Waiting(clock)
+    for each in (one, other):
+        line.join(each)
+    clock.advance(3)
+    line.join(last)
+    clock.advance(7)
+    assert (one.told, other.told, last.told) == ([10.0], [], [])
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(3)
+    assert last.told == [13.0]
+    clock.advance(7)
+    assert one.told == [10.0, 20.0]
+
+
+def test_one_that_raises_keeps_no_other_waiting(log: Log) -> None:
+    line, clock = deadline()
+
+    def then() -> None:
+        raise Broken("it is broken")
+
+    waiting = [Waiting(clock, then), Waiting(clock), Waiting(clock, then), Waiting(clock)]
+    for one in waiting:
+        line.join(one)
+    clock.advance(10)
+    assert [one.told for one in waiting] == [[10.0]] * 4
+    assert [type(error) for error in log.tracebacks()] == [Broken, Broken]

@@ -1,0 +1,131 @@
+"""What one read causes, on the connections that it did not come on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from connection.test_output import outflow
+from support import connection
+from support.connection import Log, Recorder, Source, opened
+
+log = connection.log
+
+
+class Raising(Source):
+    """A producer that is told to pause inside a write, and cannot."""
+
+    def pauseProducing(self) -> None:
+        raise RuntimeError("no")
+
+
+def test_what_a_read_writes_elsewhere_leaves_there_in_one_write() -> None:
+    read, own = outflow()
+    other, wire = outflow()
+    read.cork()
+    for data in (b"a", b"b", b"c"):
+        other.write(data)
+    read.write(b"d")
+    assert wire.writes == []
+    read.uncork()
+    assert (own.writes, wire.writes) == ([b"d"], [b"abc"])
+
+
+def test_after_it_each_write_leaves_at_once() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.cork()
+    other.write(b"a")
+    read.uncork()
+    other.write(b"b")
+    other.write(b"c")
+    assert wire.writes == [b"a", b"b", b"c"]
+
+
+def test_elsewhere_too_it_does_not_grow_for_ever() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.cork()
+    for _ in range(200):
+        other.write(b"x" * 1024)
+    assert len(wire.written) > 100 * 1024
+    read.uncork()
+    assert len(wire.written) == 200 * 1024
+
+
+def test_a_read_inside_a_read_ends_what_it_began() -> None:
+    outer, _ = outflow()
+    inner, own = outflow()
+    other, wire = outflow()
+    outer.cork()
+    inner.cork()
+    inner.write(b"a")
+    other.write(b"b")
+    inner.uncork()
+    assert (own.writes, wire.writes) == ([b"a"], [])
+    outer.uncork()
+    assert wire.writes == [b"b"]
+
+
+def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.cork()
+    other.write(b"a")
+    other.write(b"b")
+    other.drop()
+    assert [call for call in wire.calls if call[0] != "no delay"] == [
+        ("write", b"ab"),
+        ("lose write",),
+    ]
+    read.uncork()
+    assert wire.writes == [b"ab"]
+
+
+def test_an_aborted_one_sends_nothing_more() -> None:
+    read, _ = outflow()
+    other, wire = outflow()
+    read.cork()
+    other.write(b"a")
+    other.abort()
+    read.uncork()
+    assert (wire.writes, wire.endings) == ([], ["abort"])
+
+
+def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
+    read, _ = outflow()
+    failing, full = outflow()
+    other, wire = outflow()
+    failing.attach(Raising())
+    full._limit = 1
+    read.cork()
+    failing.write(b"aa")
+    other.write(b"b")
+    read.uncork()
+    other.write(b"c")
+    assert wire.writes == [b"b", b"c"]
+    assert [str(error) for error in log.tracebacks()] == ["no"]
+    failing.write(b"d")
+    assert full.writes == [b"aa", b"d"]
+
+
+@pytest.mark.parametrize("how", ["read", "resumed"])
+def test_what_no_application_should_raise_keeps_no_other_waiting(how: str) -> None:
+    """An asyncio.CancelledError is no Exception, nor is what sys.exit() raises."""
+
+    def leave(app: Recorder) -> None:
+        raise asyncio.CancelledError
+
+    end, application = opened("rfc6455", Recorder(text=leave))
+    other, talking = opened("rfc6455")
+    data = end.peer.text("hi")
+    if how == "resumed":
+        application.transport.pauseProducing()
+        end.receive(data)
+    with pytest.raises(asyncio.CancelledError):
+        application.transport.resumeProducing() if how == "resumed" else end.receive(data)
+    talking.transport.sendTextMessage("are you there?")
+    assert other.wire.writes[-1:] == [other.own.text("are you there?")]
+    end.done()
+    other.done()

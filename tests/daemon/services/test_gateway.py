@@ -1,0 +1,664 @@
+"""The gateway between dialects: what a client sends and hears, and what its backend does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.logger import formatEvent
+
+from support.connection import (
+    HIXIE,
+    MODERN,
+    NAMES,
+    PROOF,
+    Answering,
+    Applications,
+    Log,
+    Network,
+    Place,
+    Raw,
+    Recorder,
+    Voice,
+    asynchronous,
+    body_of,
+    certificate,
+    code_of,
+    echo,
+    log,
+    net,
+    reactor,
+    request,
+    status_of,
+    until,
+    whole_request,
+    within,
+)
+from support.gateways import gateway, hears, met
+from txhixie import Accepted, CleanClose, Limits, Offer, Refusal, Refused
+from txhixie.daemon.services.gateway import GatewayService
+from txhixie.sansio.dialects import named
+
+__all__ = ["log", "net"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+BIG = "x" * (1 << 16)
+TEXT_ONLY = ("hixie-75", "hixie-76")
+
+
+# Messages.
+
+
+@pytest.mark.parametrize("back", NAMES)
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_any_dialect_in_any_dialect_out(net: Network, front: str, back: str) -> None:
+    """Text as text, whole, and binary as binary where a peer has shown that it reads it."""
+    place, _ = await gateway(net, Applications(echo), back, binary="base64")
+    application = await met(net, place, front)
+    said = ["hello", "", "gr\u00fc\u00dfe, \U0001f600", BIG, "a\0b"]
+    for message in said:
+        application.transport.sendTextMessage(message)
+    assert await hears(application, 5) == said
+    application.transport.sendBytesMessage(b"\0\xff")
+    binary = named(back).has_binary
+    assert (await hears(application, 6))[5] == (b"\0\xff" if binary else "AP8=")
+    application.transport.loseConnection()
+    await until(lambda: application.lost)
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_many_messages_keep_their_order_over_slow_sides(net: Network, over: str) -> None:
+    """16 MiB one way, and 16 the other, through pauses on each side."""
+    trust: dict[str, Any] = {"trustRoot": certificate()} if over == "tls" else {}
+    place, _ = await gateway(net, Applications(echo), over=over, **trust)
+    application = await met(net, place, limits=Limits(unsent_size=1 << 25))
+    application.transport.pauseProducing()
+    for number in range(256):
+        application.transport.sendTextMessage(f"{number} {BIG}")
+    (front,) = place.factory.connections
+    await until(lambda: front.full or front._paused)
+    application.transport.resumeProducing()
+    assert await hears(application, 256) == [f"{number} {BIG}" for number in range(256)]
+
+
+@pytest.mark.parametrize("back", TEXT_ONLY)
+@asynchronous
+async def test_binary_towards_a_backend_without_it_ends_it_all(
+    net: Network, log: Log, back: str
+) -> None:
+    """By the rule that holds if nobody says otherwise."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, back)
+    application = await met(net, place)
+    application.transport.sendTextMessage("before")
+    application.transport.sendBytesMessage(b"\1")
+    await until(lambda: application.lost and applications.made[0].lost)
+    assert application.lost.code == 1003  # type: ignore[union-attr]
+    assert applications.made[0].messages == ["before"]
+    (line,) = [line for line in log.lines() if line.startswith("gateway ")]
+    assert line.startswith("gateway connection=1 peer=127.0.0.1:")
+    assert line.endswith(f' code=1003 reason="a binary message, and {back} has none"')
+
+
+@pytest.mark.parametrize("front", TEXT_ONLY)
+@asynchronous
+async def test_binary_towards_a_client_without_it_ends_it_all(net: Network, front: str) -> None:
+    """The backend hears why."""
+    applications = Applications(
+        lambda: Recorder(finished=lambda app: app.transport.sendBytesMessage(b"\1"))
+    )
+    place, _ = await gateway(net, applications)
+    application = await met(net, place, front)
+    await until(lambda: application.lost and applications.made[0].lost)
+    assert applications.made[0].lost.code == 1003
+    assert application.messages == []
+
+
+@pytest.mark.parametrize("front", TEXT_ONLY)
+@asynchronous
+async def test_binary_towards_a_client_without_it_may_be_base64(net: Network, front: str) -> None:
+    """By the operator's word; and text stays text."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, binary="base64")
+    application = await met(net, place, front)
+    await until(lambda: applications.made)
+    applications.made[0].transport.sendBytesMessage(b"\0\xff")
+    applications.made[0].transport.sendTextMessage("AP8=")
+    assert await hears(application, 2) == ["AP8=", "AP8="]
+    application.transport.sendTextMessage("AP8=")
+    assert await hears(applications.made[0], 1) == ["AP8="]
+
+
+@pytest.mark.parametrize("front", HIXIE)
+@asynchronous
+async def test_who_has_sent_binary_is_sent_binary(net: Network, front: str) -> None:
+    """Also in the dialects whose browsers lose it: this one reads it, and by no rule's leave."""
+    place, _ = await gateway(net, Applications(echo))
+    raw = await net.raw(place)
+    await raw.opens(front)
+    binary = Voice(front).binary(b"\0\xff")
+    raw.send(binary)
+    await raw.reads(binary)
+
+
+# The handshake.
+
+
+@pytest.mark.parametrize("back", NAMES)
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_the_subprotocol_is_the_backend_s_choice(net: Network, front: str, back: str) -> None:
+    """Not the client's first; but the Hixie drafts have room for one."""
+    offered = ["one", "two"] if front in MODERN else ["two"]
+    chosen = "two" if back in MODERN or front in HIXIE else "one"
+    place, _ = await gateway(net, Applications(echo), back, subprotocols=["two", "one"])
+    application = await met(net, place, front, subprotocols=offered)
+    agreement = application.transport.agreement
+    assert agreement is not None
+    assert agreement.subprotocol == chosen
+
+
+@pytest.mark.parametrize("back", NAMES)
+@asynchronous
+async def test_a_client_s_cookies_and_origin_are_carried_over(net: Network, back: str) -> None:
+    """And what else was chosen; and who it is, which it cannot claim itself."""
+    applications = Applications(echo)
+    place, behind = await gateway(net, applications, back, headers=["X-Mine"])
+    headers = (
+        (b"Cookie", b"a=1"),
+        (b"Cookie", b"b=2"),
+        (b"X-Mine", b"yes"),
+        (b"X-Other", b"no"),
+        (b"User-Agent", b"no"),
+        (b"X-Forwarded-For", b"203.0.113.7"),
+        (b"Forwarded", b"for=203.0.113.7"),
+    )
+    await met(net, place, "hixie-76", origin="http://page.example", headers=headers)
+    offer: Offer = applications.asked[0]
+    assert offer.origin == "http://page.example"
+    assert offer.header("cookie") == "a=1, b=2"
+    assert offer.header("x-mine") == "yes"
+    assert offer.header("x-other") is offer.header("user-agent") is None
+    assert offer.header("x-forwarded-for") == "127.0.0.1"
+    assert offer.header("x-forwarded-proto") == "http"
+    assert offer.header("x-forwarded-host") == f"localhost:{place.port}"
+    assert offer.header("forwarded") == (f'for=127.0.0.1;host="localhost:{place.port}";proto=http')
+    assert offer.host == f"localhost:{behind.port}"
+
+
+@asynchronous
+async def test_what_nobody_chose_is_who_the_client_is(net: Network) -> None:
+    """A password, a browser's name, a language; and a URL with a password has its own."""
+    headers = ((b"Authorization", b"Basic eDp5"), (b"User-Agent", b"old"), (b"Accept", b"no"))
+    for user, authorization in (("", "Basic eDp5"), ("us:secret@", "Basic dXM6c2VjcmV0")):
+        applications = Applications(echo)
+        back = await net.serve(applications)
+        service = GatewayService(reactor, f"ws://{user}localhost:{back.port}")
+        await met(net, await net.serve(service), headers=headers)
+        offer: Offer = applications.asked[0]
+        assert offer.header("authorization") == authorization
+        assert offer.header("user-agent") == "old"
+        assert offer.header("accept") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "reached"),
+    [
+        ("", "/a/b?c=1", "/a/b?c=1"),
+        ("/", "/a/b?c=1", "/?c=1"),
+        ("/x", "/a", "/x"),
+        ("/x", "/a?", "/x?"),
+        ("/x?own=1", "/a?c=1", "/x?own=1"),
+        ("?own=1", "/a?c=1", "/?own=1"),
+        ("", "//elsewhere.example/", "//elsewhere.example/"),
+    ],
+)
+@asynchronous
+async def test_a_client_gets_where_the_operator_says(
+    net: Network, path: str, asked: str, reached: str
+) -> None:
+    """A path of the URL's own is the only one; a query is the client's unless that has one."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, path=path)
+    await met(net, place, path=asked)
+    assert applications.asked[0].target == reached
+
+
+@asynchronous
+async def test_the_backend_s_cookies_reach_the_client(net: Network) -> None:
+    """And nothing else that its answer says besides."""
+    headers = ((b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"b=2"), (b"X-Secret", b"x"))
+    answering = Answering(lambda offer: Accepted(echo(), None, headers))
+    place, _ = await gateway(net, answering)
+    application = await met(net, place, "hixie-76")
+    agreement = application.transport.agreement
+    assert agreement is not None
+    names = [(name, value) for name, value in agreement.headers if b"ocket" not in name]
+    assert (b"set-cookie", b"a=1") in names
+    assert (b"set-cookie", b"b=2") in names
+    assert b"x-secret" not in dict(names)
+
+
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_a_client_is_answered_when_the_backend_has_agreed(net: Network, front: str) -> None:
+    """And not before."""
+    decision: Deferred[Any] = Deferred()
+    place, _ = await gateway(net, Answering(lambda offer: decision))
+    raw = await net.raw(place)
+    raw.send(whole_request(front))
+    (connection,) = await connections(place)
+    await until(lambda: hasattr(connection, "offer"))
+    for _ in range(20):
+        await within(moment())
+    assert raw.data == b""
+    decision.callback(echo())
+    await raw.reads(b"\r\n\r\n")
+    assert status_of(bytes(raw.data)) == 101
+
+
+@pytest.mark.parametrize("front", MODERN)
+@asynchronous
+async def test_a_client_s_early_words_wait_for_its_backend(net: Network, front: str) -> None:
+    """These dialects let a client speak before it is answered."""
+    decision: Deferred[Any] = Deferred()
+    place, back = await gateway(net, Answering(lambda offer: decision))
+    raw = await net.raw(place)
+    voice = Voice(front, b"mask")
+    raw.send(whole_request(front) + voice.text("early") + voice.binary(b"words"))
+    await connections(back)
+    application = Recorder()
+    decision.callback(application)
+    assert await hears(application, 2) == ["early", b"words"]
+
+
+@asynchronous
+async def test_a_client_that_proves_nothing_costs_its_backend_no_longer(net: Network) -> None:
+    """Hixie-76's eight bytes do not come, after the backend has agreed."""
+    applications = Applications(Recorder)
+    back = await net.serve(applications, origins=["*"])
+    service = GatewayService(reactor, back.url(""))
+    place = await net.serve(service, limits=Limits(open_timeout=0.3))
+    raw = await net.raw(place)
+    raw.send(request("hixie-76"))
+    await raw.reads(b"\r\n\r\n")
+    await until(lambda: applications.made and applications.made[0].lost)
+    assert applications.made[0].lost.code == 1001
+    await until(lambda: raw.reason is not None)
+
+
+@pytest.mark.parametrize("compresses", [True, False])
+@asynchronous
+async def test_compression_towards_the_backend_is_the_operator_s_word(
+    net: Network, compresses: bool
+) -> None:
+    """Whatever the client has agreed on with us."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, compresses=compresses)
+    application = await met(net, place)
+    application.transport.sendTextMessage(BIG)
+    assert await hears(application, 1) == [BIG]
+    assert applications.asked[0].extensions == () or compresses
+    agreed = [app.transport.agreement for app in (application, applications.made[0])]
+    assert [bool(each and each.extensions) for each in agreed] == [True, compresses]
+
+
+def moment() -> Deferred[None]:
+    done: Deferred[None] = Deferred()
+    reactor.callLater(0.005, done.callback, None)
+    return done
+
+
+async def connections(place: Place) -> list[Any]:
+    """Those of a factory of ours, once there are any."""
+    await until(lambda: place.factory.connections)
+    return list(place.factory.connections)
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@asynchronous
+async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
+    """Not even one of Twisted's, which tells of each factory that it is starting."""
+    trust: dict[str, Any] = {"trustRoot": certificate()} if over == "tls" else {}
+    place, _ = await gateway(net, Applications(echo), over=over, **trust)
+    log.events.clear()  # ports are listened on
+    application = await met(net, place)
+    application.transport.sendTextMessage("hello")
+    assert await hears(application, 1) == ["hello"]
+    application.transport.loseConnection()
+    await until(lambda: application.lost)
+    assert [formatEvent(event) for event in log.events] == []
+
+
+# Refusals.
+
+
+REFUSALS = (
+    Refusal(403, "not for you\n", ((b"X-Why", b"because"), (b"Content-Type", b"text/html"))),
+    Refusal(401, "who?", ((b"WWW-Authenticate", b'Basic realm="x"'), (b"Set-Cookie", b"a=1"))),
+    Refusal(302, "", ((b"Location", b"http://example.com/"),)),
+    Refusal(503, b"\x1f\x8b\xff", ((b"Content-Encoding", b"gzip"), (b"Retry-After", b"5"))),
+)
+
+
+@pytest.mark.parametrize("front", NAMES)
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal.status))
+@asynchronous
+async def test_a_backend_s_refusal_is_the_client_s(
+    net: Network, front: str, refusal: Refusal
+) -> None:
+    """Status, body, and the fields that make sense."""
+    place, _ = await gateway(net, Answering(lambda offer: refusal), "hixie-76")
+    raw = await net.raw(place)
+    raw.send(whole_request(front))
+    await raw.ends()
+    answer = bytes(raw.data)
+    assert status_of(answer) == refusal.status
+    body = refusal.body if isinstance(refusal.body, bytes) else refusal.body.encode()
+    assert body_of(answer) == body
+    for name, value in refusal.headers:
+        assert answer.lower().count(b"\r\n" + name.lower() + b": ") == 1
+        assert value in answer
+
+
+@asynchronous
+async def test_a_refusal_that_is_too_long_is_not_passed_on_as_if_it_were_whole(
+    net: Network,
+) -> None:
+    """A part of it with the part's length would look so: the status and a line of ours do not."""
+    page = ((b"Content-Type", b"text/html"), (b"ETag", b'"x"'), (b"Retry-After", b"5"))
+    refusal = Refusal(503, b"x" * (Limits().refusal_size + 1), page)
+    place, _ = await gateway(net, Answering(lambda offer: refusal))
+    raw = await net.raw(place)
+    raw.send(whole_request("rfc6455"))
+    await raw.ends()
+    answer = bytes(raw.data)
+    assert status_of(answer) == 503
+    assert body_of(answer) == b"the backend's answer is too long, or not whole\n"
+    assert b"\r\nRetry-After: 5\r\n" in answer
+    assert b"text/html" not in answer
+    assert b'"x"' not in answer
+
+
+CHUNKED = b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n"
+EMPTY = b"Content-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "body"),
+    [
+        (
+            b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            404,
+            b"abc",
+        ),
+        (
+            CHUNKED + b"xyz\r\n",
+            404,
+            b"the backend's answer is too long, or not whole\n",
+        ),
+        (
+            b"HTTP/1.1 404 No\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nContent-Length: 0\r\n\r\n",
+            404,
+            b"",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello"),
+        (b"HTTP/1.1 999 No\r\n" + EMPTY, 502, b"the backend's answer is none\n"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", 502, b"the backend cannot be reached\n"),
+        (b"HTTP/1.1 101 Yes\r\n\r\n", 502, b"the backend cannot be reached\n"),
+    ],
+)
+@asynchronous
+async def test_whatever_a_backend_says_is_an_answer(
+    net: Network, said: bytes, status: int, body: bytes
+) -> None:
+    """In whatever form; and what is none is a bad gateway."""
+
+    class Backend(Raw):
+        def dataReceived(self, data: bytes) -> None:
+            self.send(said)
+
+    factory: Any = Factory.forProtocol(Backend)
+    back = await net.listen(factory)
+    raw = await net.raw(await net.serve(GatewayService(reactor, f"ws://127.0.0.1:{back.port}")))
+    raw.send(whole_request("rfc6455"))
+    await raw.ends()
+    answer = bytes(raw.data)
+    assert (status_of(answer), body_of(answer)) == (status, body)
+    assert b"x-hop" not in answer.lower()
+    assert answer.lower().count(b"content-length") == 1
+    assert b"transfer-encoding" not in answer.lower()
+
+
+@asynchronous
+async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
+    """And its URL is in the log without the password."""
+    back, _ = await net.raw_server()
+    port = back.port
+    await within(back.listening.stopListening())
+    place = await net.serve(GatewayService(reactor, f"ws://us:secret@localhost:{port}/x"))
+    wire = await net.connect(place, Applications(Recorder))
+    with pytest.raises(Refused) as refused:
+        await within(wire.whenOpen())
+    assert refused.value.status == 502
+    (line,) = log.lines()
+    assert line.startswith(f"backend-down backend=ws://localhost:{port} reason=")
+    assert "secret" not in line
+
+
+@asynchronous
+async def test_a_backend_that_hangs_is_a_504(net: Network, log: Log) -> None:
+    """It takes the connection and says nothing."""
+    silent: Any = Factory.forProtocol(Raw)
+    back = await net.listen(silent)
+    url = f"ws://localhost:{back.port}"
+    place = await net.serve(GatewayService(reactor, url, connectTimeout=0.3))
+    wire = await net.connect(place, Applications(Recorder))
+    with pytest.raises(Refused) as refused:
+        await within(wire.whenOpen())
+    assert refused.value.status == 504
+    assert log.lines() == [
+        f'backend-down backend={url} reason="no answer to the handshake within 0.3 seconds"'
+    ]
+
+
+@asynchronous
+async def test_a_client_that_leaves_cancels_the_handshake(net: Network, log: Log) -> None:
+    """The backend need not decide either."""
+    cancelled: list[object] = []
+    decision: Deferred[Any] = Deferred(cancelled.append)
+    place, back = await gateway(net, Answering(lambda offer: decision))
+    raw = await net.raw(place)
+    raw.send(whole_request("rfc6455"))
+    await connections(back)
+    raw.transport.abortConnection()
+    await until(lambda: cancelled or not back.factory.connections)
+    await until(lambda: not back.factory.connections)
+    assert log.lines() == []
+
+
+@asynchronous
+async def test_an_offer_that_the_backend_s_dialect_cannot_say_is_a_400(net: Network) -> None:
+    """A fragment is in no request."""
+    place, _ = await gateway(net, Applications(echo), "hixie-75")
+    raw = await net.raw(place)
+    raw.send(request("rfc6455", target="/a#b"))
+    await raw.ends()
+    assert status_of(bytes(raw.data)) == 400
+
+
+# The end.
+
+
+@pytest.mark.parametrize("back", NAMES)
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_a_client_s_close_is_the_backend_s(net: Network, front: str, back: str) -> None:
+    """With its code and reason where both sides have them, and 1000 where the client has none."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications, back)
+    application = await met(net, place, front)
+    application.transport.sendTextMessage("last")
+    application.transport.loseConnection(4711, "bye")
+    await until(lambda: applications.made and applications.made[0].lost)
+    lost = applications.made[0].lost
+    assert applications.made[0].messages == ["last"]
+    assert isinstance(lost, CleanClose)
+    if front in MODERN:
+        assert lost.code == code_of(back, 4711)
+    else:
+        assert lost.code == code_of(back, 1000)
+
+
+@pytest.mark.parametrize("back", NAMES)
+@pytest.mark.parametrize("front", NAMES)
+@asynchronous
+async def test_a_backend_s_close_is_the_client_s(net: Network, front: str, back: str) -> None:
+    """Likewise, and after its last words."""
+
+    def leave(app: Recorder) -> None:
+        for number in range(100):
+            app.transport.sendTextMessage(f"{number} {BIG}")
+        app.transport.loseConnection(4711, "bye")
+
+    place, _ = await gateway(net, Applications(lambda: Recorder(finished=leave)), back)
+    application = await met(net, place, front)
+    await until(lambda: application.lost)
+    assert len(application.messages) == 100
+    assert isinstance(application.lost, CleanClose)
+    expected = 4711 if back in MODERN else 1000
+    assert application.lost.code == code_of(front, expected)
+    if front in MODERN and back in MODERN:
+        assert application.lost.reason == "bye"
+
+
+@pytest.mark.parametrize("side", ["client", "backend"])
+@asynchronous
+async def test_who_vanishes_is_told_of(net: Network, side: str) -> None:
+    """The backend hears of a client that is going away, the client of a bad gateway."""
+    applications = Applications(echo)
+    place, _ = await gateway(net, applications)
+    application = await met(net, place)
+    await until(lambda: applications.made)
+    gone, left = application, applications.made[0]
+    if side == "backend":
+        gone, left = left, gone
+    gone.transport.abortConnection()
+    await until(lambda: left.lost)
+    assert isinstance(left.lost, CleanClose)
+    assert left.lost.code == (1001 if side == "client" else 1014)
+
+
+@asynchronous
+async def test_early_words_wait_for_the_end_of_the_handshake(net: Network) -> None:
+    """The backend speaks with its agreement, and hixie-76's eight bytes have not come yet."""
+    back, _ = await net.raw_server(words=b"\x81\x05hello\x82\x01\x00\x88\x02\x03\xe8")
+    service = GatewayService(reactor, f"ws://127.0.0.1:{back.port}", binary="base64")
+    raw = await net.raw(await net.serve(service))
+    raw.send(request("hixie-76"))
+    await raw.reads(b"\r\n\r\n")
+    raw.data.clear()
+    raw.send(b"^n:ds[4U")
+    await raw.reads(PROOF + b"\0hello\xff\0AA==\xff\xff\0")
+
+
+@asynchronous
+async def test_early_words_of_a_backend_that_vanishes_are_heard(net: Network) -> None:
+    """Though it is gone when the client's handshake is through."""
+    back, made = await net.raw_server(words=b"\x81\x05hello")
+    raw = await net.raw(
+        place := await net.serve(GatewayService(reactor, f"ws://127.0.0.1:{back.port}"))
+    )
+    raw.send(request("hixie-76"))
+    await raw.reads(b"\r\n\r\n")
+    raw.data.clear()
+    made[0].transport.abortConnection()
+    for _ in range(10):
+        await within(moment())
+    raw.send(b"^n:ds[4U")
+    await raw.reads(PROOF + b"\0hello\xff\xff\0")
+    assert place.factory.connections
+
+
+# Pings.
+
+
+@asynchronous
+async def test_pings_are_answered_here(net: Network) -> None:
+    """On either side; the other hears of nothing."""
+    applications = Applications(echo)
+    place, back = await gateway(net, applications)
+    application = await met(net, place)
+    await until(lambda: applications.made)
+    application.transport.ping(b"from the client")
+    applications.made[0].transport.ping(b"from the backend")
+    await until(lambda: ("pong", b"from the client") in application.events)
+    await until(lambda: ("pong", b"from the backend") in applications.made[0].events)
+    (wire,) = back.factory.connections
+    seen: list[bytes] = []
+    wire._conversation.answers_pings = False
+    applications.made[0].pingReceived = seen.append
+    application.transport.ping(b"again")
+    await until(lambda: ("pong", b"again") in application.events)
+    assert seen == []
+
+
+@asynchronous
+async def test_pings_pass_if_the_operator_says_so(net: Network) -> None:
+    """And so do their answers: each side asks the other, not us."""
+    asked: list[bytes] = []
+
+    class Listening(Recorder):
+        def pingReceived(self, payload: bytes) -> None:
+            asked.append(payload)
+            self.transport.pong(payload)
+
+    applications = Applications(Listening)
+    place, _ = await gateway(net, applications, relaysPings=True)
+    application = await met(net, place)
+    application.transport.ping(b"to the backend")
+    await until(lambda: ("pong", b"to the backend") in application.events)
+    applications.made[0].transport.ping(b"to the client")
+    await until(lambda: ("pong", b"to the client") in applications.made[0].events)
+    assert asked == [b"to the backend"]
+
+
+@pytest.mark.parametrize(("front", "back"), [("rfc6455", "hixie-76")])
+@asynchronous
+async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, back: str) -> None:
+    """They are answered here."""
+    place, _ = await gateway(net, Applications(echo), back, relaysPings=True)
+    application = await met(net, place, front)
+    application.transport.ping(b"anybody?")
+    await until(lambda: ("pong", b"anybody?") in application.events)
+
+
+# What cannot be meant.
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "expected"),
+    [
+        ("http://x", {}, "scheme"),
+        ("ws://", {}, "host"),
+        ("ws://x:99999", {}, "port"),
+        ("ws://x", {"dialect": "hixie-77"}, "no dialect is called"),
+        ("ws://x", {"proxy": "ftp://x"}, "proxy"),
+        ("ws://x", {"headers": ["Upgrade"]}, "may be carried over, not Upgrade"),
+        ("ws://x", {"headers": ["Sec-WebSocket-Key"]}, "may be carried over"),
+        ("ws://x", {"headers": ["X-Forwarded-For"]}, "may be carried over"),
+        ("ws://x", {"headers": ["a b"]}, "may be carried over"),
+        ("ws://x", {"origin": "\n"}, "not to be said in a request"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_when_the_service_is_made(
+    url: str, options: dict[str, Any], expected: str
+) -> None:
+    """And not to the first client."""
+    with pytest.raises(ValueError, match=expected):
+        GatewayService(reactor, url, **options)

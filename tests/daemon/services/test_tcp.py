@@ -1,0 +1,684 @@
+"""The byte stream service, as clients and backends of the real network see it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from OpenSSL.crypto import FILETYPE_PEM
+from twisted.internet import error as failures
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from support.connection import (
+    KEY3,
+    NAMES,
+    OVER,
+    PROOF,
+    Applications,
+    Log,
+    Network,
+    Place,
+    Raw,
+    Recorder,
+    ServerEnd,
+    Voice,
+    asynchronous,
+    body_of,
+    certificate,
+    code_of,
+    log,
+    net,
+    reactor,
+    request,
+    status_of,
+    subprotocol_field,
+    until,
+    whole_request,
+    within,
+)
+from txhixie import CleanClose, HixieClientProtocol, Limits, Refused
+from txhixie.byte_streams.coding import LONGEST_LINE
+from txhixie.daemon.services.tcp import StreamService
+from txhixie.testing import Wire
+
+__all__ = ["log", "net"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+TEXT_ONLY = ("hixie-75", "hixie-76")
+BIG = os.urandom(1 << 20)
+
+
+@implementer(IHalfCloseableProtocol)
+class Backend(Raw):
+    """
+    A backend that is no library.
+
+    :ivar ended: the other half has been closed.
+    """
+
+    ended = False
+
+    def readConnectionLost(self) -> None:
+        self.ended = True
+
+    def writeConnectionLost(self) -> None:
+        pass
+
+
+class Backends(Factory):
+    """Where backends listen."""
+
+    noisy = False
+
+    def __init__(self, net: Network) -> None:
+        self.made: list[Backend] = []
+        self._net = net
+
+    def buildProtocol(self, addr: Any) -> Backend:
+        self.made.append(Backend())
+        self._net.raws.append(self.made[-1])
+        return self.made[-1]
+
+    async def one(self) -> Backend:
+        """The first, once it is there."""
+        await until(lambda: self.made and self.made[0].transport)
+        return self.made[0]
+
+
+def description(place: Place, directory: Path | None = None) -> str:
+    """The endpoint string of a place."""
+    if place.over == "unix":
+        return f"unix:{place.path}"
+    if place.over == "tls":
+        assert directory is not None
+        pem = certificate().dump(FILETYPE_PEM)
+        (directory / "authority.pem").write_bytes(pem)
+        return f"tls:localhost:{place.port}:trustRoots={directory}"
+    return f"tcp:127.0.0.1:{place.port}"
+
+
+async def served(net: Network, backends: Backends, over: str = "tcp", **options: Any) -> Place:
+    """Where the service listens, for a backend."""
+    place = await net.listen(backends, over)
+    service = StreamService(reactor, description(place, net.directory), **options)
+    return await net.serve(service, limits=Limits(close_timeout=1))
+
+
+async def met(
+    net: Network, place: Place, dialect: str = "rfc6455", **options: Any
+) -> tuple[HixieClientProtocol, Recorder]:
+    """An open client of the service."""
+    application = Recorder()
+    wire = await net.connect(place, Applications(lambda: application), dialect=dialect, **options)
+    await within(wire.whenOpen())
+    return wire, application
+
+
+def stream_of(application: Recorder) -> bytes:
+    """What an application has received."""
+    return b"".join(
+        message if isinstance(message, bytes) else b64decode(message)
+        for message in application.messages
+    )
+
+
+def sent(dialect: str, data: bytes) -> str | bytes:
+    """Bytes as a client of a dialect sends them."""
+    return b64encode(data).decode() if dialect in TEXT_ONLY else data
+
+
+def send(application: Recorder, message: str | bytes) -> None:
+    if isinstance(message, str):
+        application.transport.sendTextMessage(message)
+    else:
+        application.transport.sendBytesMessage(message)
+
+
+# Bytes, there and back.
+
+
+@pytest.mark.parametrize("over", OVER)
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_bytes_go_to_the_backend_and_come_back(net: Network, dialect: str, over: str) -> None:
+    """In every dialect, as binary or base64, over whatever an endpoint string can say."""
+    backends = Backends(net)
+    place = await served(net, backends, over)
+    _, application = await met(net, place, dialect)
+    backend = await backends.one()
+    send(application, sent(dialect, b"PING\r\n"))
+    send(application, sent(dialect, bytes(range(256))))
+    await backend.reads(b"PING\r\n" + bytes(range(256)))
+    backend.send(b"+PONG\r\n\0\xff")
+    await until(lambda: stream_of(application) == b"+PONG\r\n\0\xff")
+    application.transport.loseConnection()
+    await until(lambda: backend.ended or backend.reason)
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_a_backend_that_speaks_first_and_goes_is_heard_to_its_end(
+    net: Network, dialect: str
+) -> None:
+    """Reading starts when both ends exist, and the end is told after the words."""
+
+    class Greeting(Backends):
+        def buildProtocol(self, addr: Any) -> Backend:
+            backend = super().buildProtocol(addr)
+            backend.connectionMade = greet(backend)  # type: ignore[method-assign]
+            return backend
+
+    def greet(backend: Backend) -> Callable[[], None]:
+        def connectionMade() -> None:
+            backend.send(b"SSH-2.0-test\r\n" + BIG)
+            backend.transport.loseConnection()
+
+        return connectionMade
+
+    place = await served(net, Greeting(net))
+    _, application = await met(net, place, dialect)
+    await until(lambda: application.lost)
+    assert stream_of(application) == b"SSH-2.0-test\r\n" + BIG
+    assert isinstance(application.lost, CleanClose)
+    assert application.lost.code == code_of(dialect)
+
+
+@asynchronous
+async def test_a_greeting_waits_for_the_end_of_the_handshake(net: Network) -> None:
+    """The eight bytes of hixie-76 may come long after its head has been answered."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    raw = await net.raw(place)
+    raw.send(request("hixie-76"))
+    await raw.reads(b"\r\n\r\n")
+    (await backends.one()).send(b"hello")
+    raw.data.clear()
+    raw.send(KEY3)
+    await raw.reads(PROOF + b"\0aGVsbG8=\xff")
+
+
+@pytest.mark.parametrize("over", OVER)
+@asynchronous
+async def test_a_backend_that_loses_its_power_is_missed(net: Network, over: str) -> None:
+    """A stream has no pings: the kernel asks, by the times that the pings of clients have."""
+    back = await net.listen(Backends(net), over)
+    limits = Limits(ping_interval=7, ping_timeout=8)
+    service = StreamService(reactor, description(back, net.directory), limits=limits)
+    place = await net.serve(service)
+    await met(net, place)
+    transport = connection(place)._application._backend.transport
+    handle = (transport.transport if over == "tls" else transport).getHandle()
+    asks = over != "unix"
+    assert bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is asks
+    if asks:
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [handle.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [7, 2, 4]
+
+
+# Which coding.
+
+
+def answered(offer: bytes, **options: Any) -> tuple[ServerEnd, Wire]:
+    """The service after this request, its backend reached; both ends of it are the test."""
+    clock: Any = MemoryReactorClock()
+    end = ServerEnd(StreamService(clock, "tcp:backend:1", **options), clock=clock)
+    end.receive(offer)
+    wire = Wire()
+    if clock.tcpClients:
+        backend = clock.tcpClients[0][2].buildProtocol(None)
+        wire.protocol = backend  # type: ignore[attr-defined]
+        backend.makeConnection(wire)
+    return end, wire
+
+
+@pytest.mark.parametrize(
+    ("dialect", "offered", "agreed", "text"),
+    [
+        ("rfc6455", None, None, False),
+        ("rfc6455", "binary", "binary", False),
+        ("rfc6455", "base64", "base64", True),
+        ("rfc6455", "binary, base64", "binary", False),
+        ("rfc6455", "base64, binary", "base64", True),
+        ("rfc6455", "mqtt", None, False),
+        ("hybi-07", "base64", "base64", True),
+        ("hixie-54", "binary", "binary", False),
+        ("hixie-54", None, None, False),
+        ("hixie-75", None, None, True),
+        ("hixie-76", None, None, True),
+        ("hixie-76", "base64", "base64", True),
+        ("hixie-76", "binary, base64", "binary, base64", True),
+        ("hixie-76", "binary,base64", "binary,base64", True),
+        ("hixie-75", "base64,mqtt", "base64,mqtt", True),
+        ("hixie-76", "sample", None, True),
+    ],
+)
+def test_the_coding_is_what_client_and_dialect_can(
+    dialect: str, offered: str | None, agreed: str | None, text: bool
+) -> None:
+    """The client's subprotocols first, then what its dialect has; and both sides know of it: the
+    oldest browsers by the whole string that they sent, of which a member was agreed on."""
+    more = [] if offered is None else [f"{subprotocol_field(dialect)}: {offered}"]
+    end, backend = answered(whole_request(dialect, *more))
+    answer = end.wire.taken()
+    assert status_of(answer) == 101
+    field = b"" if agreed is None else f"{subprotocol_field(dialect)}: {agreed}\r\n".encode()
+    assert (b"-Protocol: " in answer) == (agreed is not None)
+    assert field in answer
+    backend.protocol.dataReceived(b"\0\1")  # type: ignore[attr-defined]
+    voice = Voice(dialect)
+    assert end.wire.taken() == (voice.text("AAE=") if text else voice.binary(b"\0\1"))
+
+
+def test_binary_alone_is_refused_where_there_is_none() -> None:
+    """Such a client could be sent nothing."""
+    for options, more in (({}, ["Sec-WebSocket-Protocol: binary"]), ({"coding": "binary"}, [])):
+        end, backend = answered(whole_request("hixie-76", *more), **options)
+        answer = end.wire.taken()
+        assert status_of(answer) == 400
+        assert body_of(answer) == b"hixie-76 has no binary; offer base64\n"
+        assert backend.calls == []
+
+
+def test_lines_are_a_coding_too_and_a_stream_has_a_subprotocol_of_its_own() -> None:
+    """Both by the operator's word."""
+    offer = whole_request("rfc6455", "Sec-WebSocket-Protocol: other, mqtt, binary")
+    end, backend = answered(offer, coding="lines", subprotocol="mqtt")
+    assert b"Sec-WebSocket-Protocol: mqtt\r\n" in end.wire.taken()
+    backend.protocol.dataReceived(b"one\ntw")  # type: ignore[attr-defined]
+    backend.protocol.dataReceived(b"o\n")  # type: ignore[attr-defined]
+    assert end.wire.taken() == end.own.text("one", "two")
+    end.receive(end.peer.text("three"))
+    assert backend.taken() == b"three\n"
+
+
+def test_what_cannot_be_meant_is_said_when_the_service_is_made() -> None:
+    """And not to the first client."""
+    for wrong in ("tcp:", "tcp:host", "nonsense:1", "unix"):
+        with pytest.raises(ValueError, match="expected a client endpoint description"):
+            StreamService(reactor, wrong)
+    with pytest.raises(ValueError, match="coding: expected binary, base64, lines, crlf-lines"):
+        StreamService(reactor, "tcp:localhost:1", coding="hex")
+
+
+@pytest.mark.parametrize("over", OVER)
+@asynchronous
+async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
+    """Not even one of Twisted's, which tells of each factory that it is starting."""
+    backends = Backends(net)
+    place = await served(net, backends, over)
+    log.events.clear()  # a port is listened on
+    _, application = await met(net, place)
+    send(application, b"hello")
+    await (await backends.one()).reads(b"hello")
+    application.transport.abortConnection()
+    await until(lambda: backends.made[0].reason or backends.made[0].ended)
+    assert [formatEvent(event) for event in log.events] == []
+
+
+# No backend.
+
+
+@asynchronous
+async def test_a_backend_that_is_down_is_a_502_and_one_line(net: Network, log: Log) -> None:
+    """However many ask; when it answers again the log says how many there were."""
+    gone = await net.listen(Backends(net))
+    where, port = description(gone), gone.port
+    await gone.listening.stopListening()
+    place = await net.serve(StreamService(reactor, where))
+    for _ in range(3):
+        wire = await net.connect(place, Applications(Recorder))
+        with pytest.raises(Refused) as refused:
+            await within(wire.whenOpen())
+        assert refused.value.status == 502
+        assert refused.value.body == b"the backend cannot be reached\n"
+    assert log.lines() == [f'backend-down backend={where} reason="Connection refused"']
+    again: Any = Backends(net)
+    listening = reactor.listenTCP(port, again, interface="127.0.0.1")
+    _, application = await met(net, place)
+    assert log.lines()[1:] == [f"backend-up backend={where} repeated=2"]
+    application.transport.abortConnection()
+    await until(lambda: again.made[0].ended)
+    await listening.stopListening()
+
+
+@asynchronous
+async def test_tls_with_somebody_else_is_a_502(net: Network, log: Log) -> None:
+    """A certificate that nobody vouches for is a backend that is not there."""
+    place = await net.listen(Backends(net), "tls")
+    service = StreamService(reactor, f"tls:localhost:{place.port}")
+    wire = await net.connect(await net.serve(service), Applications(Recorder))
+    with pytest.raises(Refused) as refused:
+        await within(wire.whenOpen())
+    assert refused.value.status == 502
+    assert "certificate" in log.lines()[0]
+
+
+def test_a_backend_that_hangs_is_a_504_in_its_time(log: Log) -> None:
+    """And is not waited for any longer."""
+    end, clock, connector = asked(connectTimeout=7)
+    clock.advance(6.9)
+    assert end.wire.written == b""
+    clock.advance(0.2)
+    answer = end.wire.taken()
+    assert status_of(answer) == 504
+    assert body_of(answer) == b"the backend did not answer in time\n"
+    assert connector.stoppedConnecting
+    assert log.lines() == [
+        'backend-down backend=tcp:backend:1 reason="no TCP connection within 7 seconds"'
+    ]
+    end.lose()
+    assert not clock.getDelayedCalls()
+
+
+def asked(**options: Any) -> tuple[ServerEnd, Any, Any]:
+    """The service with a client, its clock, and the backend that is being connected to."""
+    clock: Any = MemoryReactorClock()
+    end = ServerEnd(StreamService(clock, "tcp:backend:1", **options), clock=clock)
+    end.receive(whole_request("rfc6455"))
+    return end, clock, clock.connectors[0]
+
+
+def test_a_client_that_leaves_cancels_the_connect(log: Log) -> None:
+    """Nobody waits for it, and the backend is not to blame."""
+    end, clock, connector = asked()
+    end.lose()
+    assert connector.stoppedConnecting
+    assert not clock.getDelayedCalls()
+    assert log.lines() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (failures.ConnectionRefusedError(), 502),
+        (failures.TimeoutError(), 504),
+        (OSError("no"), 502),
+    ],
+)
+def test_an_endpoint_s_error_has_its_status(error: Exception, status: int) -> None:
+    """Time is time, whoever measured it."""
+    end, clock, connector = asked()
+    clock.tcpClients[0][2].clientConnectionFailed(connector, Failure(error))
+    assert status_of(end.wire.taken()) == status
+
+
+def test_an_error_of_ours_is_a_500_and_a_traceback(log: Log) -> None:
+    """It is to be mended."""
+    end, clock, connector = asked()
+    clock.tcpClients[0][2].clientConnectionFailed(connector, Failure(KeyError("ours")))
+    assert status_of(end.wire.taken()) == 500
+    (error,) = log.tracebacks()
+    assert isinstance(error, KeyError)
+
+
+def test_the_backend_s_name_is_looked_up_for_each_client() -> None:
+    """Addresses change while a daemon runs."""
+    clock: Any = MemoryReactorClock()
+    service = StreamService(clock, "tcp:backend.example:1")
+    for _ in range(2):
+        ServerEnd(service, clock=clock).receive(whole_request("rfc6455"))
+    assert [host for host, *_ in clock.tcpClients] == ["backend.example"] * 2
+
+
+# The end.
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_what_a_client_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
+    """Also at a backend that begins to read when the client has long gone."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place, dialect)
+    backend = await backends.one()
+    backend.transport.pauseProducing()
+    for start in range(0, len(BIG), 1 << 16):
+        send(application, sent(dialect, BIG[start : start + (1 << 16)]))
+    application.transport.loseConnection()
+    await until(lambda: application.lost or not place.factory.connections)
+    backend.transport.resumeProducing()
+    await until(lambda: backend.ended)
+    assert bytes(backend.data) == BIG
+    backend.send(b"whatever it says now is nobody's" * 1000)
+    backend.transport.loseConnection()
+    await until(lambda: backend.reason)
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+@asynchronous
+async def test_what_a_backend_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
+    """Also at a client that begins to read when the backend has long gone."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place, dialect)
+    application.transport.pauseProducing()
+    backend = await backends.one()
+    backend.send(BIG * 4)
+    backend.transport.loseConnection()
+    application.transport.resumeProducing()
+    await until(lambda: application.lost)
+    assert stream_of(application) == BIG * 4
+    assert isinstance(application.lost, CleanClose)
+
+
+@asynchronous
+async def test_a_backend_that_sends_no_more_gets_what_was_sent_to_it(net: Network) -> None:
+    """It closes its half, and the client is closed, whose last words are still on their way."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place)
+    backend = await backends.one()
+    backend.transport.pauseProducing()
+    for _ in range(8):
+        send(application, BIG[: 1 << 19])
+    await until(lambda: (wire := connection(place)) and wire._paused)
+    backend.send(b"enough")
+    backend.transport.loseWriteConnection()
+    await until(lambda: application.lost)
+    assert application.messages == [b"enough"]
+    assert isinstance(application.lost, CleanClose)
+    assert application.lost.code == 1000
+    backend.transport.resumeProducing()
+    await until(lambda: backend.ended)
+    assert 0 < len(backend.data) <= 8 << 19
+    assert bytes(backend.data) == (BIG[: 1 << 19] * 8)[: len(backend.data)]
+
+
+def connection(place: Place) -> Any:
+    """The service's connection to its client."""
+    return next(iter(place.factory.connections), None)
+
+
+@asynchronous
+async def test_a_backend_that_resets_is_told_as_a_bad_gateway(net: Network) -> None:
+    """So that a client knows that this was no end."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place)
+    (await backends.one()).transport.abortConnection()
+    await until(lambda: application.lost)
+    assert isinstance(application.lost, CleanClose)
+    assert (application.lost.code, application.lost.reason) == (1014, "the backend has gone")
+
+
+@asynchronous
+async def test_a_client_that_vanishes_leaves_no_connection_behind(net: Network) -> None:
+    """Its backend is told by an ordinary end."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place)
+    backend = await backends.one()
+    send(application, b"last")
+    await backend.reads(b"last")
+    application.transport.abortConnection()
+    await until(lambda: backend.ended)
+
+
+def test_a_backend_that_neither_reads_nor_goes_is_aborted_in_the_end() -> None:
+    """Sixty seconds after its client, and those of a close."""
+    end, backend = answered(whole_request("rfc6455"), limits=Limits(drain_timeout=50))
+    end.receive(end.peer.binary(b"hello"))
+    end.receive(end.peer.close())
+    end.lose()
+    assert backend.taken() == b"hello"
+    assert backend.endings == ["lose write"]
+    clock: Any = end.clock
+    clock.advance(52.9)
+    assert backend.endings == ["lose write"]
+    clock.advance(0.2)
+    assert backend.endings == ["lose write", "abort"]
+    backend.protocol.connectionLost(Failure(failures.ConnectionLost()))  # type: ignore[attr-defined]
+    assert not clock.getDelayedCalls()
+
+
+# Broken rules.
+
+
+@pytest.mark.parametrize(
+    ("offer", "message", "code"),
+    [
+        ("binary", "text", 1003),
+        ("base64", b"\0", 1003),
+        ("base64", "not base64!", 1007),
+    ],
+)
+@asynchronous
+async def test_a_message_that_is_no_stream_closes_the_client(
+    net: Network, offer: str, message: str | bytes, code: int
+) -> None:
+    """With the code that says why; what came before it is the backend's, and then its end."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place, subprotocols=[offer])
+    send(application, b"good" if offer == "binary" else "Z29vZA==")
+    send(application, message)
+    await until(lambda: application.lost)
+    assert application.lost.code == code  # type: ignore[union-attr]
+    backend = await backends.one()
+    await until(lambda: backend.ended)
+    assert bytes(backend.data) == b"good"
+
+
+@asynchronous
+async def test_a_byte_that_is_not_utf_8_ends_no_console(net: Network, log: Log) -> None:
+    """A degree sign of Latin-1: the log says once which client, route and backend it was."""
+    backends = Backends(net)
+    place = await served(net, backends, coding="lines", route="/serial")
+    _, application = await met(net, place)
+    backend = await backends.one()
+    backend.send(b"fine\n21 \xb0C\n" + "22 °C\n".encode() + b"23 \xb0C\n")
+    await until(lambda: len(application.messages) == 4)
+    assert application.messages == ["fine", "21 \ufffdC", "22 °C", "23 \ufffdC"]
+    (line,) = log.lines()
+    assert line.startswith("gateway connection=1 peer=127.0.0.1:")
+    assert " target=/demo route=/serial backend=tcp:127.0.0.1:" in line
+    assert line.endswith(' reason="bytes of the backend that are not UTF-8 became U+FFFD"')
+
+
+@asynchronous
+async def test_a_line_without_end_closes_the_client_and_the_log_says_whose(
+    net: Network, log: Log
+) -> None:
+    backends = Backends(net)
+    place = await served(net, backends, coding="lines", route="/serial")
+    _, application = await met(net, place)
+    (await backends.one()).send(b"x" * (LONGEST_LINE + 1))
+    await until(lambda: application.lost)
+    assert application.lost.code == 1014  # type: ignore[union-attr]
+    line = next(line for line in log.lines() if line.startswith("gateway "))
+    assert " route=/serial backend=tcp:" in line
+    assert f' code=1014 reason="data of the backend: a line of more than {LONGEST_LINE} ' in line
+
+
+@contextmanager
+def console() -> Iterator[int]:
+    """The port of a real interactive Python that speaks Latin-1, as an old console does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-q", "-i", "-u", "-c", "import sys; sys.ps1 = 'Prêt> '"]
+        processes: list[subprocess.Popen[bytes]] = []
+
+        def accept() -> None:
+            peer, _ = server.accept()
+            with peer:
+                environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+                fd = peer.fileno()
+                processes.append(
+                    subprocess.Popen(command, stdin=fd, stdout=fd, stderr=fd, env=environment)
+                )
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            thread.join()
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+@asynchronous
+async def test_a_prompt_without_an_end_of_line_arrives(net: Network, log: Log) -> None:
+    """Of a real console, whose prompt is UTF-8 and whose output is not."""
+    with console() as port:
+        service = StreamService(reactor, f"tcp:127.0.0.1:{port}", coding="text")
+        wire, application = await met(net, await net.serve(service))
+
+        def said() -> str:
+            return "".join(cast("list[str]", application.messages))
+
+        await until(lambda: said().endswith("Prêt> "))
+        application.transport.sendTextMessage("print('21 ' + chr(176) + 'C')\n")
+        await until(lambda: said().endswith("21 \ufffdC\nPrêt> "))
+        assert len([line for line in log.lines() if line.startswith("gateway ")]) == 1
+        wire.abortConnection()
+
+
+# Slow sides.
+
+
+@asynchronous
+async def test_a_backend_that_does_not_read_stops_its_client(net: Network) -> None:
+    """What is held for it is bounded."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place, limits=Limits(unsent_size=1 << 26))
+    backend = await backends.one()
+    backend.transport.pauseProducing()
+    for _ in range(64):
+        send(application, BIG[: 1 << 19])
+    await until(lambda: connection(place)._paused)
+    backend.transport.resumeProducing()
+    await until(lambda: len(backend.data) == 64 << 19)
+    assert bytes(backend.data) == BIG[: 1 << 19] * 64
+
+
+@asynchronous
+async def test_a_client_that_does_not_read_stops_its_backend(net: Network) -> None:
+    """Likewise."""
+    backends = Backends(net)
+    place = await served(net, backends)
+    _, application = await met(net, place)
+    application.transport.pauseProducing()
+    backend = await backends.one()
+    backend.send(BIG * 32)
+    await until(lambda: connection(place).full)
+    assert len(backend.transport.dataBuffer) + len(backend.transport._tempDataBuffer) > 0
+    application.transport.resumeProducing()
+    await until(lambda: len(stream_of(application)) == 32 << 20)
+    assert stream_of(application) == BIG * 32

@@ -1,0 +1,83 @@
+"""What an operator says of one route, on a command line and in a file."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from txhixie.daemon.route_option import Description, read_description
+from txhixie.daemon.routes import Route
+from txhixie.daemon.setting import FLAG, TEXT, Kind, Setting
+
+SETTINGS = (Setting("coding", TEXT, "How."), Setting("pings", FLAG, "Whether."))
+
+
+@pytest.mark.parametrize(
+    ("word", "route", "service", "given"),
+    [
+        ("/=echo", Route(None, "/"), "echo", {}),
+        ("example.com/a=echo", Route("example.com", "/a"), "echo", {}),
+        ("*.Example.com/=echo", Route("*.example.com", "/"), "echo", {}),
+        (
+            "/vnc=tcp:10.0.0.5:5900 coding=base64 subprotocol=base64",
+            Route(None, "/vnc", "base64"),
+            "tcp:10.0.0.5:5900",
+            {"coding": "base64"},
+        ),
+        ("/=tcp:a:1:bindAddress=b", Route(None, "/"), "tcp:a:1:bindAddress=b", {}),
+        ("/=static:/srv/my pages", Route(None, "/"), "static:/srv/my pages", {}),
+        (
+            "/=static:/srv/my pages  coding=a b pings=true",
+            Route(None, "/"),
+            "static:/srv/my pages",
+            {"coding": "a b", "pings": "true"},
+        ),
+        ("/=ws://backend:9000/?a=b", Route(None, "/"), "ws://backend:9000/?a=b", {}),
+    ],
+)
+def test_a_word_is_taken_apart(
+    word: str, route: Route, service: str, given: dict[str, str]
+) -> None:
+    assert read_description(word) == Description(route, service, given, Kind.read_text)
+
+
+def test_a_table_says_the_same_with_keys() -> None:
+    table = {"host": "example.com", "path": "/a", "subprotocol": "x", "service": "tcp:a:1"}
+    made = read_description({**table, "coding": "base64", "pings": True})
+    assert made.route == Route("example.com", "/a", "x")
+    assert made.options(SETTINGS) == {"coding": "base64", "pings": True}
+    word = read_description("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
+    assert word.options(SETTINGS) == made.options(SETTINGS)
+    assert (
+        str(word) == str(made) == ("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", "expected [HOST]/PATH=SERVICE"),
+        ("/a", "expected [HOST]/PATH=SERVICE"),
+        ("a=echo", "expected [HOST]/PATH=SERVICE"),
+        ("/a=", "expected [HOST]/PATH=SERVICE"),
+        (7, "expected [HOST]/PATH=SERVICE"),
+        ("ex!/=echo", "ex!: expected a host name"),
+        ("/../a=echo", "/../a: expected a path"),
+        ("/=echo subprotocol=a;b", "subprotocol a;b: expected the name"),
+        ("/=echo path=/x", "path: expected to be said once"),
+        ("/=echo x=1 x=2", "x: expected to be said once"),
+        ({"path": "/"}, "expected the key service"),
+        ({"service": "echo"}, "expected the key path"),
+        ({"path": 1, "service": "echo"}, "path 1: expected text"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_was_expected(said: object, expected: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(expected)):
+        read_description(said)
+
+
+def test_the_options_are_the_services_own() -> None:
+    made = read_description("/=tcp:a:1 codign=x")
+    with pytest.raises(ValueError, match=r"codign: expected an option of tcp:a:1; did .* coding\?"):
+        made.options(SETTINGS)

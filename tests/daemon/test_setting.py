@@ -1,0 +1,116 @@
+"""Values that an operator says: read the same on a command line and in a file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from txhixie.daemon.setting import (
+    FLAG,
+    SECONDS,
+    SOME_SECONDS,
+    TEXT,
+    Kind,
+    Setting,
+    find,
+    number,
+    one_of,
+    read_all,
+    shown,
+)
+from txhixie.display import nearest
+
+SETTINGS = (
+    Setting("size", number("bytes"), "How much."),
+    Setting("quiet", FLAG, "Whether."),
+    Setting("dialect", one_of(["hixie-75", "hixie-76"]), "Which."),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (number("bytes"), "17", 17),
+        (SECONDS, "0", 0.0),
+        (SECONDS, "2.5", 2.5),
+        (SOME_SECONDS, "0.1", 0.1),
+        (FLAG, "true", True),
+        (FLAG, "false", False),
+        (TEXT, "any text", "any text"),
+        (one_of(["a", "b"]), "b", "b"),
+    ],
+)
+def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
+    assert kind.read_text(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (number("bytes"), "0", "expected a number of bytes"),
+        (number("bytes"), "-1", "expected a number of bytes"),
+        (number("bytes"), "9" * 20, "expected a number of bytes"),
+        (number("bytes"), "9" * 5000, "expected a number of bytes"),
+        (number("bytes"), "many", "expected a number of bytes"),
+        (SECONDS, "inf", "expected a number of seconds"),
+        (SECONDS, "nan", "expected a number of seconds"),
+        (SECONDS, "-1", "expected a number of seconds"),
+        (SOME_SECONDS, "0", "expected more than 0 seconds"),
+        (FLAG, "yes", "expected true or false"),
+        (TEXT, "", "expected text"),
+        (TEXT, "two\nlines", "expected text"),
+        (one_of(["hixie-75"]), "hixie-57", "expected one of hixie-75; did you mean hixie-75?"),
+    ],
+)
+def test_what_cannot_be_meant_is_answered_with_what_was_expected(
+    kind: Kind, text: str, expected: str
+) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(expected)):
+        kind.read_text(text)
+
+
+def test_a_value_of_toml_has_to_have_its_type() -> None:
+    assert SECONDS.read_toml(2) == SECONDS.read_toml(2.0) == 2.0
+    assert FLAG.read_toml(True) is True
+    for kind, value in ((SECONDS, "2"), (SECONDS, True), (FLAG, 1), (TEXT, 1), (TEXT, [])):
+        with pytest.raises(ValueError, match=f"expected {kind.expected}"):
+            kind.read_toml(value)
+
+
+def test_values_are_read_by_name_from_both() -> None:
+    expected = {"size": 5, "quiet": True}
+    assert read_all({"size": "5", "quiet": "true"}, SETTINGS, "option", Kind.read_text) == expected
+    assert read_all({"size": 5, "quiet": True}, SETTINGS, "option", Kind.read_toml) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"size": "5"}, "size 5: expected a number of bytes"),
+        ({"quiet": 1}, "quiet 1: expected true or false"),
+        ({"dailect": "hixie-76"}, "dailect: expected an option; did you mean dialect?"),
+        ({"zzz": 1}, "zzz: expected an option: size, quiet, dialect"),
+    ],
+)
+def test_a_mistake_names_the_key(given: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(expected) + "$"):
+        read_all(given, SETTINGS, "option", Kind.read_toml)
+
+
+def test_where_nothing_can_be_said_that_is_the_answer() -> None:
+    with pytest.raises(ValueError, match="x: expected no further option of echo"):
+        find("x", (), "option of echo")
+
+
+def test_the_nearest_name_is_guessed_only_if_it_is_near() -> None:
+    assert nearest("prot", ["port", "host"]) == "; did you mean port?"
+    assert nearest("xyz", ["port", "host"]) == ""
+
+
+def test_no_password_is_shown() -> None:
+    """An error and a report are logged; what an operator wrote may be in both."""
+    assert shown("/=ws://user:secret@host/path") == "/=ws://***@host/path"
+    assert shown("ws://host/a@b") == "ws://host/a@b"
+    assert shown(True) == "true"

@@ -1,0 +1,187 @@
+"""A name is looked up, and one of its addresses connected to; each is told from the other."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import TCP6ServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+
+from support import connection, scene
+from support.connection import Log, Network, Place, Raw, asynchronous, reactor, until, within
+from support.scene import Names, Nothing, full_queue, server, silent
+from txhixie import LateAnswer, Limits, NameNotFound, NotConnected
+from txhixie.dialing.hostname import NamedHostEndpoint, lookUp
+
+log = connection.log
+net = connection.net
+names = scene.names
+
+
+async def connected(net: Network, host: str, port: int, **options: Any) -> Raw:
+    """Connect."""
+    endpoint = NamedHostEndpoint(reactor, host, port, **options)
+    factory: Any = Factory.forProtocol(Raw)
+    connecting: Any = endpoint.connect(factory)
+    raw: Raw = await within(connecting)
+    net.raws.append(raw)
+    return raw
+
+
+@asynchronous
+async def test_the_system_is_asked_for_a_name(net: Network) -> None:
+    place, _ = await server(net, silent)
+    raw = await connected(net, "localhost", place.port)
+    assert raw.transport.getPeer().port == place.port
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@asynchronous
+async def test_nobody_is_asked_for_an_address(host: str, names: Names) -> None:
+    """It does not cost a thread, nor a server its log line."""
+    (address,) = await within(lookUp(reactor, host, 80))
+    assert (address.host, address.port, names.asked) == (host, 80, [])
+
+
+@pytest.mark.parametrize("host", ["a..b", ".example.com", f"{64 * 'a'}.example.com"])
+@asynchronous
+async def test_what_no_name_server_can_be_asked_has_no_address(host: str, log: Log) -> None:
+    """It is known at once, and no thread raises for it."""
+    assert await within(lookUp(reactor, host, 80)) == []
+    endpoint = NamedHostEndpoint(reactor, host, 80)
+    with pytest.raises(NameNotFound):
+        await within(endpoint.connect(cast(Any, Factory.forProtocol(Raw))))
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6; get it: enable it")
+@asynchronous
+async def test_an_IPv6_address_is_connected_to(net: Network) -> None:
+    made: list[Raw] = []
+
+    def make() -> Raw:
+        made.append(Raw())
+        net.raws.append(made[-1])
+        return made[-1]
+
+    endpoint = TCP6ServerEndpoint(reactor, 0, interface="::1")
+    factory: Any = Factory.forProtocol(make)
+    listening = await endpoint.listen(factory)
+    net.places.append(Place("tcp", listening, "", factory))
+    raw = await connected(net, "::1", listening.getHost().port)
+    assert raw.transport.getPeer().host == "::1"
+    await until(lambda: made)
+
+
+@asynchronous
+async def test_one_address_that_answers_is_enough(net: Network, names: Names) -> None:
+    """Happy Eyeballs (RFC 8305): the others are neither waited for nor left connecting."""
+    place, made = await server(net, silent)
+    names.known["several.example"] = ["127.0.0.2", "::1", "127.0.0.1"]
+    raw = await connected(net, "several.example", place.port)
+    assert raw.transport.getPeer().host == "127.0.0.1"
+    await until(lambda: len(made) == 1)
+
+
+@asynchronous
+async def test_an_address_that_is_silent_holds_nobody_up(net: Network, names: Names) -> None:
+    """The next is tried beside it after a moment."""
+    with full_queue() as port:
+        names.known["several.example"] = ["127.0.0.1", "127.0.0.2"]
+        listening = socket.socket()
+        with listening:
+            listening.bind(("127.0.0.2", port))
+            listening.listen()
+            nothing = Nothing()
+            raw = await connected(net, "several.example", port)
+            assert raw.transport.getPeer().host == "127.0.0.2"
+            raw.transport.abortConnection()
+            await nothing.is_left()
+
+
+@asynchronous
+async def test_a_name_with_an_underscore_is_a_name(net: Network, names: Names) -> None:
+    """Containers have such names; IDNA, and so Twisted's endpoint, has not."""
+    place, _ = await server(net, silent)
+    names.known["my_service"] = ["127.0.0.1"]
+    await connected(net, "my_service", place.port)
+
+
+@asynchronous
+async def test_our_own_end_has_the_address_we_want(net: Network) -> None:
+    place, _ = await server(net, silent)
+    raw = await connected(net, "127.0.0.1", place.port, bindAddress="127.0.0.3")
+    assert raw.transport.getHost().host == "127.0.0.3"
+
+
+# Twisted leaves the socket that could not be bound to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@asynchronous
+async def test_an_address_that_is_not_ours_is_no_connection(net: Network) -> None:
+    """It is our end's fault; the cause says so."""
+    place, _ = await server(net, silent)
+    with pytest.raises(NotConnected) as caught:
+        await connected(net, "127.0.0.1", place.port, bindAddress="192.0.2.1")
+    assert caught.value.__cause__ is not None
+    del caught
+    gc.collect()
+
+
+@asynchronous
+async def test_each_stage_has_a_time_of_its_own(names: Names) -> None:
+    """Which is measured by the reactor's clock."""
+
+    class Reactor(Clock):
+        nameResolver = names
+        connectTCP = reactor.connectTCP
+
+    clock: Any = Reactor()
+    factory: Any = Factory.forProtocol(Raw)
+    limits = Limits(lookup_timeout=3, connect_timeout=5)
+    looking = NamedHostEndpoint(clock, "silent.example", 80, limits=limits).connect(factory)
+    clock.advance(2.9)
+    assert not looking.called
+    clock.advance(0.2)
+    with pytest.raises(LateAnswer, match="no address for the name within 3 seconds"):
+        await within(looking)
+    assert names.questions[-1].cancelled
+    assert not clock.getDelayedCalls()
+
+
+@asynchronous
+async def test_a_late_answer_of_the_resolver_concerns_nobody(names: Names) -> None:
+    """A thread that asks the system cannot be stopped, and comes back with something."""
+    looking = lookUp(reactor, "silent.example", 80)
+    received: Any = looking
+    looking.cancel()
+    with pytest.raises(CancelledError):
+        await within(received)
+
+    class Late:
+        def resolveHostName(self, receiver: Any, *question: Any, **more: Any) -> None:
+            self.receiver = receiver
+
+        @property
+        def nameResolver(self) -> Late:
+            return self
+
+    late = Late()
+    asking = lookUp(late, "late.example", 80)
+    asking.cancel()
+    with pytest.raises(CancelledError):
+        await within(asking)
+    late.receiver.resolutionComplete()

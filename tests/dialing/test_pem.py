@@ -1,0 +1,74 @@
+"""Certificates out of files: what is in them, or a line that says which file has them not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.certificates import authority, stranger
+from txhixie.dialing.pem import certificateFromPaths, trustRootFromPath
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+
+def parts(pem: bytes) -> tuple[bytes, bytes]:
+    """A key, and its certificate."""
+    key, begin, certificate = pem.partition(b"-----BEGIN CERTIFICATE-----")
+    return key, begin + certificate
+
+
+def test_authorities_come_from_a_file_with_several(tmp_path: Path) -> None:
+    """Whatever else stands in it."""
+    file = tmp_path / "all.pem"
+    file.write_bytes(b"# ours\n" + authority().pem + b"# theirs\n" + stranger().pem)
+    assert len(trustRootFromPath(str(file))._caCerts) == 2
+
+
+def test_or_from_the_files_of_a_directory(tmp_path: Path) -> None:
+    """Those that are called .pem, as Twisted's own ``tls:`` reads them."""
+    (tmp_path / "a.pem").write_bytes(authority().pem)
+    (tmp_path / "b.txt").write_bytes(stranger().pem)
+    assert len(trustRootFromPath(str(tmp_path))._caCerts) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"nothing of the kind",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_a_file_without_a_certificate_trusts_nobody(content: bytes, tmp_path: Path) -> None:
+    """And must not be taken for the platform's authorities."""
+    file = tmp_path / "none.pem"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"none\.pem: expected certificates"):
+        trustRootFromPath(str(file))
+    with pytest.raises(ValueError, match=r"expected certificates"):
+        (tmp_path / "empty").mkdir()
+        trustRootFromPath(str(tmp_path / "empty"))
+    with pytest.raises(OSError, match=r"nowhere\.pem"):
+        trustRootFromPath(str(tmp_path / "nowhere.pem"))
+
+
+def test_who_we_are_is_in_one_file_or_two(tmp_path: Path) -> None:
+    pem = authority().pem_for("client.example")
+    key, certificate = parts(pem)
+    for name, content in (("both", pem), ("key", key), ("certificate", certificate)):
+        (tmp_path / name).write_bytes(content)
+    one = certificateFromPaths(str(tmp_path / "both"))
+    two = certificateFromPaths(str(tmp_path / "certificate"), str(tmp_path / "key"))
+    assert one.serialNumber() == two.serialNumber()
+
+
+def test_a_key_of_another_certificate_is_none(tmp_path: Path) -> None:
+    """It would only be noticed in the first handshake."""
+    _, certificate = parts(authority().pem_for("client.example"))
+    key, _ = parts(authority().pem_for("client.example"))
+    (tmp_path / "key").write_bytes(key)
+    (tmp_path / "certificate").write_bytes(certificate)
+    for paths in (["certificate", "key"], ["certificate"], ["key", "certificate"]):
+        with pytest.raises(ValueError, match="expected a certificate and its key"):
+            certificateFromPaths(*(str(tmp_path / path) for path in paths))

@@ -1,0 +1,275 @@
+"""TLS as a stage: who the peer is, who we are, and a protocol only when that is settled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from OpenSSL import SSL
+from OpenSSL._util import lib
+from twisted.internet import ssl
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone, NoProtocol
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from support import connection, scene
+from support.certificates import authority, stranger
+from support.connection import (
+    Applications,
+    Log,
+    Network,
+    Raw,
+    Recorder,
+    asynchronous,
+    reactor,
+    within,
+)
+from support.connection import until as eventually
+from support.scene import Names, Nothing, agrees, says, server, silent
+from txhixie import CertificateForAnotherHost, TLSFailed, UnknownIssuer, WebSocketClientEndpoint
+from txhixie.dialing.tls import TLSEndpoint, tlsError
+from txhixie.errors import CertificateExpired
+
+log = connection.log
+net = connection.net
+names = scene.names
+
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Watching:
+    """A server's context that notes which name was asked for."""
+
+    def __init__(self, *names: str) -> None:
+        self._options = authority().issue(*names).options()
+        self.connections: list[SSL.Connection] = []
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        self.connections.append(SSL.Connection(self._options.getContext(), None))
+        return self.connections[-1]
+
+
+async def opened(net: Network, url: str, **options: Any) -> None:
+    """Open a conversation, and close it again."""
+    options.setdefault("trustRoot", authority().trust)
+    endpoint = WebSocketClientEndpoint.new(reactor, url, **options)
+    application = await within(endpoint.connectApplication(Recorder()))
+    application.transport.abortConnection()
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [
+        ("server.example", b"server.example"),
+        ("xn--fa-hia.example", b"xn--fa-hia.example"),
+        ("faß.example", b"xn--fa-hia.example"),
+        ("server.example.", b"server.example"),
+        ("127.0.0.1", None),
+    ],
+)
+@asynchronous
+async def test_the_host_is_asked_for_by_its_name_and_an_address_is_not(
+    host: str, sent: bytes | None, net: Network, names: Names
+) -> None:
+    """Server Name Indication (RFC 6066); an address is in the certificate all the same."""
+    names.known |= {"xn--fa-hia.example": ["127.0.0.1"], "server.example.": ["127.0.0.1"]}
+    watching = Watching("server.example", "xn--fa-hia.example", "127.0.0.1")
+    place, _ = await server(net, agrees(), watching)
+    await opened(net, f"wss://{host}:{place.port}/")
+    assert watching.connections[0].get_servername() == sent
+
+
+def test_a_name_that_cannot_be_checked_is_told_before_anybody_connects() -> None:
+    with pytest.raises(ValueError, match=r"^host: "):
+        WebSocketClientEndpoint.new(reactor, "wss://some_container/")
+
+
+@asynchronous
+async def test_the_platforms_authorities_are_trusted_by_default(net: Network, names: Names) -> None:
+    """Ours is none of them."""
+    place, _ = await server(net, agrees(), authority().issue("server.example").options())
+    with pytest.raises(TLSFailed):
+        await opened(net, f"wss://server.example:{place.port}/", trustRoot=None)
+
+
+@asynchronous
+async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: Names) -> None:
+    authorities = ssl.Certificate.loadPEM(authority().pem)
+    place, made = await server(
+        net, agrees(), authority().issue("server.example").options(authorities)
+    )
+    url = f"wss://server.example:{place.port}/"
+    await opened(net, url, clientCertificate=authority().issue("client.example"))
+    certificate = made[0].transport.getPeerCertificate().to_cryptography()
+    assert "client.example" in certificate.subject.rfc4514_string()
+    with pytest.raises(TLSFailed):
+        await opened(net, url, clientCertificate=stranger().issue("client.example"))
+
+
+@asynchronous
+async def test_a_ready_context_may_trust_whom_nobody_else_does(net: Network, names: Names) -> None:
+    """But whoever asks for no check has to say so; what it may not do is in test_identity."""
+    place, _ = await server(net, agrees(), stranger().issue("other.example").options())
+    url, ready = f"wss://server.example:{place.port}/", ssl.CertificateOptions(verify=False)
+    with pytest.raises(UnknownIssuer):
+        await opened(net, url, trustRoot=None, contextFactory=Trusting(ready))
+    await opened(net, url, trustRoot=None, contextFactory=Trusting(ready), verify=False)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Trusting:
+    """An IOpenSSLClientConnectionCreator that asks nobody for papers."""
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        return SSL.Connection(self._options.getContext(), None)
+
+
+class Counting(Factory):
+    """Counts its starts and stops, and builds what it is told to."""
+
+    noisy = False
+
+    def __init__(self, build: Any) -> None:
+        self.build = build
+        self.counts = [0, 0]
+
+    def startFactory(self) -> None:
+        self.counts[0] += 1
+
+    def stopFactory(self) -> None:
+        self.counts[1] += 1
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return self.build()
+
+
+@implementer(IHandshakeListener)
+class Listening(Raw):
+    """Wants to hear that the handshake is through, as Twisted's own TLS tells it."""
+
+    completed = 0
+
+    def connectionMade(self) -> None:
+        assert ISSLTransport.providedBy(self.transport)
+
+    def handshakeCompleted(self) -> None:
+        self.completed += 1
+
+
+def over_tls(port: int) -> TLSEndpoint:
+    """To ``server.example``, here."""
+    tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+    options = ssl.optionsForClientTLS("server.example", trustRoot=authority().trust)
+    return TLSEndpoint(tcp, options, host="server.example", seconds=10, clock=reactor)
+
+
+@asynchronous
+async def test_any_protocol_is_connected_once_the_handshake_is_through(net: Network) -> None:
+    """Its factory lives as long as the connection; what the peer says first is not lost."""
+    place, made = await server(
+        net, says(b"answer", and_closes=True), authority().issue("server.example").options()
+    )
+    factory: Any = Counting(Listening)
+    protocol: Any = await within(over_tls(place.port).connect(factory))
+    assert (factory.counts, protocol.completed) == ([1, 0], 1)
+    protocol.send(b"word")
+    await protocol.reads(b"answer")
+    await protocol.ends()
+    assert factory.counts == [1, 1]
+    assert made[0].data == b"word"
+
+
+@asynchronous
+async def test_no_protocol_is_built_for_another_host(net: Network) -> None:
+    """Not even one that is told at once that it was a mistake."""
+    place, made = await server(net, silent, authority().issue("other.example").options())
+    built: list[Raw] = []
+    factory: Any = Counting(lambda: built.append(Raw()))
+    with pytest.raises(CertificateForAnotherHost):
+        await within(over_tls(place.port).connect(factory))
+    await eventually(lambda: made[0].reason is not None)
+    assert not built
+    assert not made[0].data
+
+
+@asynchronous
+async def test_a_factory_that_builds_nothing_ends_the_connection(net: Network) -> None:
+    """And whoever waits is told, as Twisted's endpoints tell it."""
+    place, _ = await server(net, silent, authority().issue("server.example").options())
+    nothing = Nothing()
+    factory: Any = Counting(lambda: None)
+    with pytest.raises(NoProtocol):
+        await within(over_tls(place.port).connect(factory))
+    await nothing.is_left()
+    assert factory.counts == [1, 1]
+
+
+@asynchronous
+async def test_cancelling_the_handshake_ends_the_connection(net: Network) -> None:
+    place, made = await server(net, silent)
+    nothing = Nothing()
+    factory: Any = Counting(Raw)
+    connecting = over_tls(place.port).connect(factory)
+    await eventually(lambda: made and made[0].data)
+    connecting.cancel()
+    with pytest.raises(ConnectingCancelledError) as caught:
+        await within(connecting)
+    assert caught.value.address.port == place.port
+    await nothing.is_left()
+    assert factory.counts == [1, 1]
+
+
+@asynchronous
+async def test_our_own_server_and_client_meet_over_it(net: Network) -> None:
+    place = await net.serve(Applications(), "tls")
+    await opened(net, place.url(), trustRoot=connection.certificate())
+
+
+@asynchronous
+async def test_a_context_that_breaks_is_told_to_whoever_connects(net: Network, log: Log) -> None:
+    """Its exception would otherwise end in the reactor, and nobody would hear of it."""
+    place, _ = await server(net, silent)
+    tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", place.port)
+    factory: Any = Counting(Raw)
+    nothing = Nothing()
+    with pytest.raises(ZeroDivisionError):
+        await within(
+            TLSEndpoint(tcp, Broken(), host=None, seconds=10, clock=reactor).connect(factory)
+        )
+    await nothing.is_left()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Broken:
+    """An IOpenSSLClientConnectionCreator that creates nothing."""
+
+    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        raise ZeroDivisionError
+
+
+def test_what_is_not_of_TLS_is_none_of_its_errors() -> None:
+    """A connection that ended is another's business."""
+    assert tlsError(None, None) is None
+    assert tlsError(ConnectionDone(), None) is None
+    assert type(tlsError(SSL.Error([("a", "b", "no luck")]), None)) is TLSFailed
+    for error in (SSL.Error(), SSL.Error([]), SSL.SysCallError(104, "ECONNRESET")):
+        assert type(tlsError(error, None)) is TLSFailed
+
+
+def test_the_verdict_is_where_it_was() -> None:
+    """pyOpenSSL has no public name for it; whoever moves it is noticed here."""
+    made = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    assert lib.SSL_get_verify_result(made._ssl) == 0
+    lib.X509_verify_cert_error_string(10)
+    assert issubclass(CertificateExpired, TLSFailed)

@@ -1,0 +1,539 @@
+"""A tunnel through a proxy, in memory: every answer, every end, every moment to give up."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from twisted.internet.address import HostnameAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionLost,
+    NoProtocol,
+)
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from support import connection
+from support.proxies import Factory, Inside, ProxyEndpoint
+from txhixie.dialing.tunnel import HTTPConnectEndpoint
+from txhixie.errors import HixieError, LateAnswer, PeerLeft, TunnelRefused, Unreached
+from txhixie.sansio.http.authentication import read_challenges
+from txhixie.sansio.limits import Limits
+
+log = connection.log
+
+OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
+BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+ME = ("me", "s3cr3t")
+
+
+def who(challenge: bytes, *, closes: bool = False, version: int = 1) -> bytes:
+    """A 407."""
+    return (
+        b"HTTP/1.%d 407 Proxy Authentication Required\r\nContent-Length: 4\r\n%b"
+        b"Proxy-Authenticate: %b\r\n\r\nwho?"
+    ) % (version, b"Connection: close\r\n" if closes else b"", challenge)
+
+
+BASIC = b'Basic realm="there"'
+DIGEST = b'Digest realm="there", nonce="n%d", qop="auth"'
+
+
+class Attempt:
+    """
+    One connection through a tunnel.
+
+    :ivar results: what its Deferred fired with.
+    """
+
+    def __init__(
+        self,
+        endpoint: HTTPConnectEndpoint | None = None,
+        make: Any = Inside,
+        **options: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.proxy = ProxyEndpoint()
+        self.endpoint = endpoint or HTTPConnectEndpoint(
+            self.proxy, "host.example", 443, clock=self.clock, **options
+        )
+        self.results: list[Any] = []
+        self.factory = Factory(make)
+        self.connect()
+
+    def connect(self) -> None:
+        """Begin, or begin again."""
+        self.results = []
+        self.deferred: Deferred[Any] = self.endpoint.connect(cast(Any, self.factory))
+        self.deferred.addBoth(self.results.append)
+
+    def says(self, data: bytes, size: int | None = None) -> None:
+        """The proxy does, on the last connection."""
+        self.proxy.last.says(data, size)
+
+    @property
+    def inside(self) -> Inside:
+        """Who was connected; nobody waits any more."""
+        (result,) = self.results
+        assert isinstance(result, Inside), result
+        assert not self.clock.getDelayedCalls()
+        return result
+
+    def failed(self) -> Any:
+        """Why nobody was: every connection has been ended, and nothing of it is left."""
+        (result,) = self.results
+        assert isinstance(result, Failure), result
+        assert not self.clock.getDelayedCalls()
+        for each in self.proxy.connections:
+            assert each.wire.dead or each.aborted
+        assert ME[1] not in f"{result.value} {result.value!r}"
+        return result.value
+
+
+# Yes.
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_2xx_opens_it(size: int | None) -> None:
+    """The protocol is built for the host, and has the transport to the proxy."""
+    attempt = Attempt()
+    request = attempt.proxy.last.asked()
+    assert request.head.raw == (
+        b"CONNECT host.example:443 HTTP/1.1\r\nHost: host.example:443\r\n\r\n"
+    )
+    attempt.says(OK, size)
+    inside = attempt.inside
+    assert attempt.factory.events == ["start", HostnameAddress(b"host.example", 443)]
+    assert inside.events == ["made"]
+    assert inside.transport is attempt.proxy.last.wire
+    attempt.says(b"hello", size)
+    assert inside.data == b"hello"
+    attempt.proxy.last.ends(ConnectionLost())
+    assert inside.events[-1] is ConnectionLost
+
+
+@pytest.mark.parametrize("size", [None, 1, 41])
+def test_early_bytes_are_the_hosts_first_words(size: int | None) -> None:
+    """Some protocols begin so, and who added a callback is there when they come."""
+    attempt = Attempt()
+    order: list[object] = []
+    attempt.deferred.addBoth(lambda _: order.append(list(attempt.inside.events)))
+    attempt.says(OK + BANNER, size)
+    assert attempt.inside.data == BANNER
+    assert order == [["made"]]
+
+
+def test_who_gives_up_when_it_is_connected_gets_no_early_bytes() -> None:
+    """Its connection is over."""
+
+    class GivesUp(Inside):
+        def connectionMade(self) -> None:
+            super().connectionMade()
+            attempt.proxy.last.ends()
+
+    attempt = Attempt(make=GivesUp)
+    attempt.says(OK + BANNER)
+    assert attempt.inside.data == b""
+    assert len(attempt.inside.events) == 2
+
+
+def test_who_can_be_half_closed_is() -> None:
+    """A transport asks the protocol it knows, which is the tunnel."""
+
+    @implementer(IHalfCloseableProtocol)
+    class Half(Inside):
+        def readConnectionLost(self) -> None:
+            self.events.append("read lost")
+
+        def writeConnectionLost(self) -> None:
+            self.events.append("write lost")
+
+    attempt = Attempt(make=Half)
+    attempt.says(OK)
+    attempt.proxy.last.protocol.writeConnectionLost()
+    attempt.proxy.last.protocol.readConnectionLost()
+    assert attempt.inside.events == ["made", "write lost", "read lost"]
+    assert attempt.proxy.last.wire.endings == []
+
+
+def test_who_cannot_be_half_closed_ends_with_the_first_half() -> None:
+    attempt = Attempt()
+    attempt.says(OK)
+    attempt.proxy.last.protocol.writeConnectionLost()
+    assert attempt.proxy.last.wire.endings == []
+    attempt.proxy.last.protocol.readConnectionLost()
+    assert attempt.proxy.last.wire.endings == ["lose"]
+
+
+def test_a_factory_stops_with_its_last_connection() -> None:
+    attempt = Attempt(credentials=ME)
+    wrapped = attempt.proxy.last.protocol  # what an endpoint has to start and stop is the factory
+    assert attempt.factory.events == ["start"]
+    assert wrapped is not None
+    attempt.says(who(BASIC, closes=True))
+    assert attempt.factory.events == ["start", "start"]
+
+
+def test_a_factory_that_builds_nothing_has_no_connection() -> None:
+    attempt = Attempt(make=lambda: None)
+    attempt.says(OK)
+    assert isinstance(attempt.failed(), NoProtocol)
+
+
+def test_a_factory_that_raises_has_no_connection() -> None:
+    def broken() -> None:
+        raise connection.Broken
+
+    attempt = Attempt(make=broken)
+    attempt.says(OK)
+    assert isinstance(attempt.failed(), connection.Broken)
+
+
+# No.
+
+
+@pytest.mark.parametrize("size", [None, 1])
+@pytest.mark.parametrize("status", [302, 403, 404, 407, 500, 502, 503])
+def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
+    """With all there is to tell; a redirect is not followed."""
+    attempt = Attempt()
+    attempt.says(
+        b"HTTP/1.1 %d No\r\nContent-Length: 5\r\nLocation: http://x/\r\n\r\nsorry" % status, size
+    )
+    refused = attempt.failed()
+    assert isinstance(refused, TunnelRefused)
+    assert (refused.status, refused.body) == (status, b"sorry")
+    assert (b"location", b"http://x/") in refused.headers
+    assert attempt.factory.events == ["start"]
+    assert len(attempt.proxy.connections) == 1
+
+
+def test_a_switch_to_something_else_is_a_refusal_at_once() -> None:
+    """A 101 has no body: what comes behind it is in a language that nobody asked for."""
+    attempt = Attempt()
+    attempt.says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxxx")
+    refused = attempt.failed()
+    assert isinstance(refused, TunnelRefused)
+    assert (refused.status, refused.body) == (101, b"")
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_a_body_of_no_length_ends_with_the_connection(version: bytes) -> None:
+    attempt = Attempt()
+    attempt.says(version + b" 403 No\r\n\r\nso")
+    attempt.says(b"rry")
+    assert attempt.results == []
+    attempt.proxy.last.protocol.readConnectionLost()
+    attempt.proxy.last.ends()
+    assert attempt.failed().body == b"sorry"
+
+
+def test_of_a_large_body_the_beginning_is_kept() -> None:
+    attempt = Attempt(limits=Limits(refusal_size=5))
+    attempt.says(b"HTTP/1.1 403 No\r\n\r\nsorry, but")
+    assert attempt.failed().body == b"sorry"
+
+
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH\r\n", b"\x15\x03\x03\x00\x02", OK.replace(b"1.1", b"2.0")]
+)
+def test_what_is_no_HTTP_is_no_way(data: bytes) -> None:
+    attempt = Attempt()
+    attempt.says(data)
+    error = attempt.failed()
+    assert isinstance(error, Unreached)
+    assert error.stage == "proxy"
+
+
+def test_a_head_without_end_ends_at_the_limit() -> None:
+    attempt = Attempt(limits=Limits(head_size=1000))
+    attempt.says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, 7)
+    assert attempt.failed().stage == "proxy"
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\n"])
+@pytest.mark.parametrize("reason", [None, ConnectionLost("reset")])
+def test_a_proxy_that_leaves_has_not_answered(data: bytes, reason: Exception | None) -> None:
+    attempt = Attempt(credentials=ME)
+    attempt.says(data)
+    attempt.proxy.last.ends(reason)
+    error = attempt.failed()
+    assert isinstance(error, PeerLeft)
+    assert (error.stage, error.__cause__) == ("proxy", reason)
+    assert len(attempt.proxy.connections) == 1
+
+
+def test_a_proxy_that_is_silent_is_late() -> None:
+    attempt = Attempt(limits=Limits(proxy_timeout=7))
+    attempt.says(b"HTTP/1.1 200 OK\r\n")
+    attempt.clock.advance(6.9)
+    assert attempt.results == []
+    attempt.clock.advance(0.2)
+    error = attempt.failed()
+    assert isinstance(error, LateAnswer)
+    assert (error.stage, error.seconds) == ("proxy", 7)
+    attempt.proxy.last.ends()
+
+
+def test_a_refusal_whose_body_has_no_end_is_one_all_the_same() -> None:
+    attempt = Attempt()
+    attempt.says(b"HTTP/1.1 403 No\r\nContent-Length: 1000\r\n\r\nsorry")
+    attempt.clock.advance(60)
+    assert (attempt.failed().status, attempt.failed().body) == (403, b"sorry")
+
+
+def test_who_cannot_be_reached_is_told_by_its_own_endpoint() -> None:
+    """The tunnel knows nothing of names, addresses and sockets."""
+    attempt = Attempt()
+    attempt.proxy.pending = Deferred()
+    attempt.connect()
+    attempt.proxy.pending.errback(ConnectError())
+    attempt.proxy.connections.clear()
+    (result,) = attempt.results
+    assert isinstance(result.value, ConnectError)
+
+
+# Who are you?
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_407_is_answered_on_the_same_connection(size: int | None) -> None:
+    attempt = Attempt(credentials=ME)
+    assert attempt.proxy.last.authorization() is None
+    attempt.says(who(BASIC), size)
+    assert attempt.proxy.last.authorization() == b"Basic bWU6czNjcjN0"
+    attempt.says(OK + BANNER, size)
+    assert attempt.inside.data == BANNER
+    assert len(attempt.proxy.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        who(BASIC, closes=True),
+        who(BASIC, version=0),
+        who(BASIC).replace(b"Content-Length: 4", b"Proxy-Connection: close"),
+        who(BASIC).replace(b"Content-Length: 4", b"Content-Length: 999999"),
+        who(BASIC) + b"more",
+    ],
+)
+def test_a_407_that_closes_is_answered_on_another_connection(challenge: bytes) -> None:
+    """Nor is one kept whose body does not end where it should."""
+    attempt = Attempt(credentials=ME)
+    attempt.says(challenge)
+    if not attempt.proxy.last.aborted and len(attempt.proxy.connections) == 1:
+        attempt.proxy.last.ends()
+    first, second = attempt.proxy.connections
+    assert first.wire.dead or first.aborted
+    assert second.authorization() == b"Basic bWU6czNjcjN0"
+    attempt.says(OK)
+    assert attempt.inside.transport is second.wire
+
+
+@pytest.mark.parametrize("reason", [None, ConnectionLost()])
+def test_a_connection_that_closes_under_the_answer_is_replaced(reason: Exception | None) -> None:
+    """It said it would stay: both sides were right when they spoke."""
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(DIGEST % 1))
+    first = attempt.proxy.last
+    assert count_of(first.authorization()) == 1
+    first.ends(reason)
+    assert count_of(attempt.proxy.last.authorization()) == 2
+    attempt.says(OK)
+    assert attempt.inside.transport is attempt.proxy.last.wire
+
+
+def test_twice_is_not_replaced() -> None:
+    """It does not like what we say."""
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(BASIC))
+    attempt.proxy.last.ends()
+    attempt.proxy.last.ends()
+    assert isinstance(attempt.failed(), PeerLeft)
+    assert len(attempt.proxy.connections) == 2
+
+
+def parameters(authorization: bytes | None) -> dict[str, str]:
+    """Of an answer by Digest."""
+    assert authorization is not None
+    [answer] = read_challenges([authorization.decode()])
+    assert answer.scheme == "digest"
+    return answer.parameters
+
+
+def count_of(authorization: bytes | None) -> int:
+    """Which use of its nonce it says it is."""
+    return int(parameters(authorization)["nc"], 16)
+
+
+def test_the_strongest_of_several_is_answered() -> None:
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(BASIC + b", " + DIGEST % 1 + b", " + DIGEST % 2 + b", algorithm=SHA-256"))
+    said = parameters(attempt.proxy.last.authorization())
+    assert (said["nonce"], said["algorithm"], len(said["response"])) == ("n2", "SHA-256", 64)
+
+
+def test_wrong_credentials_are_a_refusal() -> None:
+    """And are not tried in a weaker scheme."""
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(DIGEST % 1))
+    attempt.says(who(DIGEST % 2 + b", " + BASIC))
+    refused = attempt.failed()
+    assert isinstance(refused, TunnelRefused)
+    assert (refused.status, refused.body) == (407, b"who?")
+
+
+@pytest.mark.parametrize("challenge", [b"Negotiate, NTLM", b"", DIGEST % 1 + b", algorithm=X"])
+def test_a_scheme_that_we_do_not_speak_is_a_refusal(challenge: bytes) -> None:
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(challenge))
+    assert attempt.failed().status == 407
+
+
+def test_a_407_without_credentials_is_a_refusal_that_says_what_it_wanted() -> None:
+    attempt = Attempt()
+    attempt.says(who(BASIC))
+    assert (b"proxy-authenticate", BASIC) in attempt.failed().headers
+
+
+def test_a_stale_nonce_is_replaced() -> None:
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(DIGEST % 1))
+    attempt.proxy.last.asked()
+    attempt.says(who(DIGEST % 2 + b", stale=true"))
+    said = parameters(attempt.proxy.last.authorization())
+    assert (said["nonce"], said["nc"]) == ("n2", "00000001")
+    attempt.says(OK)
+    assert attempt.inside
+
+
+def test_nonces_that_are_always_stale_are_a_refusal() -> None:
+    """A proxy could make us ask for ever."""
+    attempt = Attempt(credentials=ME)
+    asked = 0
+    while not attempt.results and asked < 20:
+        attempt.says(who(DIGEST % asked + b", stale=true"))
+        asked += 1
+    assert attempt.failed().status == 407
+    assert asked < 10
+
+
+def test_the_next_connection_answers_before_it_is_asked() -> None:
+    """With the same nonce, counted, and gets over it when that has become stale, or unknown."""
+    attempt = Attempt(credentials=ME)
+    attempt.says(who(DIGEST % 1))
+    attempt.says(OK)
+    attempt.connect()
+    assert count_of(attempt.proxy.last.authorization()) == 2
+    attempt.says(OK)
+    for again in (b", stale=true", b""):
+        attempt.connect()
+        attempt.proxy.last.asked()
+        attempt.says(who(DIGEST % 7 + again))
+        assert count_of(attempt.proxy.last.authorization()) == 1
+        attempt.says(OK)
+        assert attempt.inside
+
+
+# Giving up.
+
+
+def assert_cancelled(error: object) -> None:
+    """As Twisted's endpoints say it; what was connected to is the host, and not the proxy."""
+    assert isinstance(error, ConnectingCancelledError)
+    assert error.address == HostnameAddress(b"host.example", 443)
+
+
+def test_who_gives_up_while_connecting_cancels_that() -> None:
+    attempt = Attempt()
+    cancelled: list[object] = []
+    attempt.proxy.pending = Deferred(cancelled.append)
+    attempt.connect()
+    attempt.deferred.cancel()
+    assert cancelled == [attempt.proxy.pending]
+    (result,) = attempt.results
+    assert_cancelled(result.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"HTTP/1.1 200", b"HTTP/1.1 403 No\r\n\r\nso", who(BASIC), who(BASIC) + b"HTTP/1.1 200"],
+)
+def test_who_gives_up_while_waiting_ends_the_connection(said: bytes) -> None:
+    attempt = Attempt(credentials=ME)
+    for part in (said[: len(who(BASIC))], said[len(who(BASIC)) :]):
+        if part:
+            attempt.says(part)
+    attempt.deferred.cancel()
+    assert_cancelled(attempt.failed())
+    attempt.says(OK)
+    attempt.proxy.last.ends()
+    assert attempt.factory.events == ["start"]
+
+
+def test_who_gives_up_afterwards_gives_up_nothing() -> None:
+    attempt = Attempt()
+    attempt.says(OK)
+    attempt.deferred.cancel()
+    attempt.says(b"hello")
+    assert attempt.inside.data == b"hello"
+
+
+def test_a_transport_that_cannot_abort_is_closed() -> None:
+    """As a process on pipes."""
+    attempt = Attempt()
+    wire: Any = attempt.proxy.last.wire
+
+    class Pipes:
+        loseConnection = wire.loseConnection
+
+    attempt.proxy.last.protocol.transport = Pipes()
+    attempt.deferred.cancel()
+    assert wire.endings == ["lose"]
+
+
+# Usage.
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "options"),
+    [
+        ("", 443, {}),
+        ("a\r\nb", 443, {}),
+        ("host", 0, {}),
+        ("host", 65536, {}),
+        ("host", 443, {"credentials": ("a\n", "b")}),
+        ("host", 443, {"headers": ((b"X", b"a\r\nb"),)}),
+    ],
+)
+def test_what_cannot_be_asked_is_told_when_it_is_made(
+    host: str, port: int, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"host|port|credentials|header"):
+        HTTPConnectEndpoint(ProxyEndpoint(), host, port, **options)
+
+
+def test_an_address_is_asked_for_in_brackets() -> None:
+    proxy = ProxyEndpoint()
+    endpoint = HTTPConnectEndpoint(
+        proxy, "2001:db8::1", 80, clock=Clock(), headers=((b"User-Agent", b"me"),)
+    )
+    endpoint.connect(cast(Any, Factory())).addErrback(lambda _: None)
+    request = proxy.last.asked()
+    assert (request.target, request.fields.only(b"host")) == (
+        "[2001:db8::1]:80",
+        b"[2001:db8::1]:80",
+    )
+    assert request.fields.only(b"user-agent") == b"me"
+
+
+def test_a_refusal_is_told_as_every_error_of_ours() -> None:
+    attempt = Attempt()
+    attempt.says(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+    assert isinstance(attempt.failed(), HixieError)
+    assert "the proxy refused with status 502" in str(attempt.failed())

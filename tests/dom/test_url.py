@@ -1,0 +1,35 @@
+"""What a page's script says, and what that means."""
+
+from __future__ import annotations
+
+import pytest
+
+from txhixie.dom.url import DOMException, InvalidSyntax, resolved, scalars
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("a\ud800b", "a�b"),
+        ("\udc00\ud800", "��"),
+        ("\ud83d\ude00", "😀"),
+        ("\ufeffx", "\ufeffx"),
+        ("", ""),
+    ],
+)
+def test_lone_surrogates_are_replaced(text: str, sent: str) -> None:
+    assert scalars(text) == sent
+
+
+def test_a_URL_is_told_with_its_parts() -> None:
+    url, parts = resolved("http://user:secret@Example.com/x")
+    assert url == "ws://user:secret@Example.com/x"
+    assert (parts.location, parts.port) == ("ws://example.com/x", 80)
+
+
+def test_what_is_wrong_with_a_URL_is_an_error_of_both_kinds() -> None:
+    """A script's, and Python's."""
+    with pytest.raises(InvalidSyntax, match="scheme") as caught:
+        resolved("gopher://a/")
+    assert isinstance(caught.value, DOMException)
+    assert isinstance(caught.value, ValueError)

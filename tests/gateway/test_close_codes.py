@@ -1,0 +1,54 @@
+"""Which close the end of one side becomes on the other."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txhixie.gateway.close_codes import BACKEND_GONE, CLIENT_GONE, passed_on
+from txhixie.sansio.closing import Ended
+from txhixie.sansio.wire.frame import Close
+from txhixie.sansio.wire.hybi import sendable
+
+
+@pytest.mark.parametrize(
+    ("code", "has_codes", "told"),
+    [
+        (1000, True, 1000),
+        (1001, True, 1001),
+        (1009, True, 1009),
+        (1012, True, 1012),
+        (3000, True, 3000),
+        (4999, True, 4999),
+        (1005, True, 1005),
+        (1005, False, 1000),
+        (1000, False, 1000),
+        (1004, True, 1000),
+        (1015, True, 1000),
+        (2999, True, 1000),
+        (0, True, 1000),
+        (5000, True, 1000),
+    ],
+)
+def test_a_close_is_told_as_it_can_be(code: int, has_codes: bool, told: int) -> None:
+    """With its reason."""
+    ended = Ended(code, "why", "peer", True)
+    assert passed_on(ended, has_codes, CLIENT_GONE) == Close(told, "why")
+
+
+@pytest.mark.parametrize("code", [1002, 1006, 1009])
+def test_whoever_did_not_close_is_gone(code: int) -> None:
+    """What rule it broke is between it and us."""
+    ended = Ended(code, "text that is not UTF-8", "peer", False)
+    assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client has gone")
+    assert passed_on(ended, True, BACKEND_GONE) == (1014, "the backend has gone")
+
+
+@given(st.integers(0, 65535), st.booleans(), st.booleans())
+def test_whatever_a_side_says_can_be_said_to_the_other(
+    code: int, has_codes: bool, clean: bool
+) -> None:
+    """A code, or none."""
+    told = passed_on(Ended(code, "", "peer", clean), has_codes, BACKEND_GONE)
+    assert sendable(told.code) or told.code == 1005

@@ -1,0 +1,185 @@
+"""x-webkit-deflate-frame: frame by frame, as Safari 6 and 7 ask for it."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.wire import assert_raises
+from txhixie.errors import BadAnswer, BadCompression, TooBig
+from txhixie.sansio.extensions.deflate import TAIL
+from txhixie.sansio.extensions.deflate_frame import NAME, RSV1, DeflateFrame, FrameTransform
+from txhixie.sansio.http.parameters import Parameters, read_list
+from txhixie.sansio.wire.frame import Opcode
+
+ROOM = 1 << 20
+FRESH: Parameters = (("no_context_takeover", None),)
+KEEPS = DeflateFrame(takeover=True)
+JSON = b'{"name": "value", "number": 12345, "list": [1, 2, 3]}, ' * 40
+
+
+def parameters(text: str) -> Parameters:
+    """Parameters as they stand in the field."""
+    [(_, found)] = read_list([f"{NAME}; {text}" if text else NAME])
+    return found
+
+
+def pair(client: DeflateFrame, server: DeflateFrame) -> tuple[FrameTransform, FrameTransform]:
+    """Both ends of what these two agree on."""
+    accepted = server.accept(client.offers())
+    assert accepted is not None
+    assert isinstance(accepted.transform, FrameTransform)
+    return client.agree(accepted.parameters), accepted.transform
+
+
+def hears(transform: FrameTransform, payload: bytes, reserved: int = RSV1) -> bytes:
+    """What a message in one frame says."""
+    return transform.decode(Opcode.TEXT, payload, True, reserved, True, ROOM)
+
+
+@pytest.mark.parametrize(("ours", "said"), [(DeflateFrame(), FRESH), (KEEPS, ())])
+def test_each_side_says_what_it_wishes_of_the_others_frames(
+    ours: DeflateFrame, said: Parameters
+) -> None:
+    """The same in an offer and in an answer, whatever the other one wishes."""
+    assert ours.offers() == said
+    for wish in ("", "no_context_takeover", "max_window_bits=9", "max_window_bits=15"):
+        accepted = ours.accept(parameters(wish))
+        assert accepted is not None
+        assert accepted.parameters == said
+        assert isinstance(ours.agree(parameters(wish)), FrameTransform)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "unknown",
+        "no_context_takeover=1",
+        "max_window_bits",
+        *(f"max_window_bits={bits}" for bits in ("0", "7", "8", "16", "09", "+9", "x")),
+        "client_max_window_bits",
+        "server_no_context_takeover",
+        "no_context_takeover; no_context_takeover",
+        "max_window_bits=9; max_window_bits=9",
+        "max_window_bits=9; max_window_bits=15",
+    ],
+)
+@pytest.mark.parametrize("ours", [DeflateFrame(), KEEPS])
+def test_a_wish_that_cannot_be_is_declined_or_refused(ours: DeflateFrame, wish: str) -> None:
+    """By a server and by a client; a window of eight bits too, which zlib has not."""
+    assert ours.accept(parameters(wish)) is None
+    reason = f"^extension: {NAME} with parameters that cannot be$"
+    assert_raises(BadAnswer, ours.agree, parameters(wish), match=reason)
+
+
+@pytest.mark.parametrize("kind", [{"level": 0}, {"level": 10}, {"memory": 0}, {"memory": 10}])
+def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
+    """When the program starts, and not at the first connection."""
+    with pytest.raises(ValueError, match="from 1 to 9"):
+        # Which keyword it is, only the case knows.
+        DeflateFrame(**kind)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_the_others_wish_for_a_window_holds(bits: int) -> None:
+    """It has made room for that and no more."""
+    accepted = KEEPS.accept(parameters(f"max_window_bits={bits}"))
+    assert accepted is not None
+    reader = zlib.decompressobj(-bits)
+    for _ in range(3):
+        sent, reserved = accepted.transform.encode(JSON * 20, compress=True)
+        assert reserved == RSV1
+        assert reader.decompress(sent + TAIL) == JSON * 20
+
+
+@pytest.mark.parametrize("client_keeps", [True, False])
+@pytest.mark.parametrize("server_keeps", [True, False])
+def test_either_side_can_forbid_takeover_both_ways(client_keeps: bool, server_keeps: bool) -> None:
+    """A side that does not want it neither does it nor has it done."""
+    client, server = pair(DeflateFrame(takeover=client_keeps), DeflateFrame(takeover=server_keeps))
+    for writer, reader in ((client, server), (server, client)):
+        first, second = (writer.encode(JSON, compress=True)[0] for _ in range(2))
+        assert (len(second) < len(first) / 2) == (client_keeps and server_keeps)
+        assert [hears(reader, message) for message in (first, second)] == [JSON, JSON]
+
+
+def test_without_takeover_nothing_is_kept() -> None:
+    """On either side, in either direction."""
+    for one in pair(DeflateFrame(), DeflateFrame()):
+        assert hears(one, one.encode(JSON, compress=True)[0]) == JSON
+        assert (one._deflater._compressor, one._inflater._decompressor) == (None, None)
+
+
+def test_messages_below_the_threshold_are_sent_plain() -> None:
+    """Unless their sender says otherwise."""
+    transform, _ = pair(DeflateFrame(threshold=20), DeflateFrame())
+    assert transform.encode(b"a" * 19, None) == (b"a" * 19, 0)
+    assert transform.encode(b"a" * 20, None)[1] == RSV1
+    assert transform.encode(b"a" * 19, compress=True)[1] == RSV1
+    assert transform.encode(b"a" * 20, compress=False) == (b"a" * 20, 0)
+
+
+def test_each_frame_says_for_itself_whether_it_is_compressed() -> None:
+    """Plain and compressed ones make one message, continuations too, in pieces and with frames in
+    between that nobody showed to us."""
+    transform, _ = pair(KEEPS, KEEPS)
+    hello, he, plain = b"\xf2H\xcd\xc9\xc9\x07\x00", b"\xf2\x48\xcd\x01\x00", b"lo"
+    frames = [
+        (Opcode.TEXT, he, False, RSV1, True, b"Hel"),
+        (Opcode.CONTINUATION, plain, False, 0, True, plain),
+        (Opcode.CONTINUATION, b"\xf2H", False, RSV1, False, None),
+        (Opcode.CONTINUATION, hello[2:], False, 0, True, None),
+        (Opcode.CONTINUATION, plain[:1], True, 0, False, plain[:1]),
+        (Opcode.CONTINUATION, plain[1:], True, 0, True, plain[1:]),
+    ]
+    found = b""
+    for opcode, payload, final, reserved, whole, expected in frames:
+        part = transform.decode(opcode, payload, final, reserved, whole, ROOM)
+        assert expected in (None, part)
+        found += part
+    assert found == b"HelloHellolo"
+
+
+def test_garbage_and_bombs_are_named_errors() -> None:
+    """In any frame of a message."""
+    transform, _ = pair(KEEPS, KEEPS)
+    transform.decode(Opcode.TEXT, b"plain", False, 0, True, ROOM)
+    bad = (Opcode.CONTINUATION, b"\xff\xff", True, RSV1, True, ROOM)
+    assert_raises(BadCompression, transform.decode, *bad)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = compressor.compress(bytes(1 << 20)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    transform, _ = pair(KEEPS, KEEPS)
+    big = (Opcode.TEXT, bomb[:-4], True, RSV1, True, 1 << 19)
+    assert_raises(TooBig, transform.decode, *big)
+    transform, _ = pair(KEEPS, KEEPS)
+    takes_the_tail = (Opcode.TEXT, b"\x00\x09\x00\xf6\xffHello", True, RSV1, True, 8)
+    assert_raises(TooBig, transform.decode, *takes_the_tail)
+
+
+preferences = st.builds(
+    DeflateFrame,
+    st.booleans(),
+    st.sampled_from([1, 9]),
+    st.integers(1, 9),
+    st.sampled_from([0, 10, 300]),
+)
+messages = st.binary(max_size=400) | st.text(max_size=300).map(str.encode) | st.just(JSON)
+
+
+@given(
+    preferences,
+    preferences,
+    st.lists(st.tuples(messages, st.sampled_from([None, True, False])), max_size=6),
+)
+def test_any_two_preferences_agree_and_then_understand_each_other(
+    ours: DeflateFrame, theirs: DeflateFrame, said: list[tuple[bytes, bool | None]]
+) -> None:
+    """Both ways, whatever is compressed and what not."""
+    client, server = pair(ours, theirs)
+    for writer, reader in ((client, server), (server, client)):
+        for payload, compress in said:
+            sent, bits = writer.encode(payload, compress)
+            assert hears(reader, sent, bits) == payload

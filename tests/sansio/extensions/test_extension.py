@@ -1,0 +1,107 @@
+"""How two sides agree on an extension: the client's order, and nothing that was not asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.wire import assert_raises
+from txhixie.errors import BadAnswer
+from txhixie.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
+from txhixie.sansio.extensions.deflate_frame import DeflateFrame, FrameTransform
+from txhixie.sansio.extensions.extension import accept, agree
+from txhixie.sansio.extensions.permessage_deflate import MessageTransform, PermessageDeflate
+from txhixie.sansio.http.parameters import Named, read_list
+
+MESSAGE, FRAME = "permessage-deflate", "x-webkit-deflate-frame"
+
+
+def chosen(offered: str) -> tuple[tuple[Named, ...], type | None]:
+    """What a server of everything answers to a field of offers, and what it makes for it."""
+    answered, transform = accept(EXTENSIONS, read_list([offered]))
+    return answered, None if transform is None else type(transform)
+
+
+def test_there_are_two_and_both_are_agreed_by_default() -> None:
+    """The one that has a number of its own in the registry of RFCs first; a client offers that."""
+    assert [extension.name for extension in EXTENSIONS] == [MESSAGE, FRAME]
+    assert DEFAULT_EXTENSIONS == EXTENSIONS
+    assert [extension.name for extension in CLIENT_EXTENSIONS] == [MESSAGE]
+
+
+@pytest.mark.parametrize(
+    ("offered", "name"),
+    [
+        (MESSAGE, MESSAGE),
+        (FRAME, FRAME),
+        (f"{FRAME}, {MESSAGE}", FRAME),
+        (f"{MESSAGE}, {FRAME}", MESSAGE),
+        (f"mux, {FRAME}", FRAME),
+        (f"{MESSAGE}; unknown, {FRAME}", FRAME),
+        (f"{MESSAGE}; unknown, {MESSAGE}", MESSAGE),
+        (f"{MESSAGE}; server_max_window_bits=8, {MESSAGE}; server_max_window_bits=9", MESSAGE),
+    ],
+)
+def test_a_server_takes_the_first_offer_it_can(offered: str, name: str) -> None:
+    """One, since all that there are take the same bit."""
+    answered, kind = chosen(offered)
+    assert [given for given, _ in answered] == [name]
+    assert kind is (MessageTransform if name == MESSAGE else FrameTransform)
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        *("", "mux", "deflate-stream", "Permessage-Deflate", "deflate-frame"),
+        *("permessage-compress", f"{MESSAGE}; unknown", f"{FRAME}; unknown"),
+        f"{MESSAGE}; server_max_window_bits=8",
+    ],
+)
+def test_an_offer_that_cannot_be_taken_is_left(offered: str) -> None:
+    """The conversation goes on without; deflate-stream would undo the masks."""
+    assert chosen(offered) == ((), None)
+
+
+def test_a_server_without_extensions_takes_none() -> None:
+    """Whatever is offered."""
+    assert accept((), read_list([f"{MESSAGE}, {FRAME}"])) == ((), None)
+
+
+def test_a_client_is_content_with_less() -> None:
+    """Nobody has to agree to anything."""
+    assert agree(EXTENSIONS, ()) is None
+
+
+def test_a_client_takes_what_it_asked_for() -> None:
+    """By its name, in whatever order it has them."""
+    answers: list[tuple[Named, type]] = [
+        ((MESSAGE, (("server_no_context_takeover", None),)), MessageTransform),
+        ((FRAME, ()), FrameTransform),
+    ]
+    for answered, kind in answers:
+        for ours in (EXTENSIONS, EXTENSIONS[::-1]):
+            assert type(agree(ours, [answered])) is kind
+
+
+@pytest.mark.parametrize(
+    ("answered", "reason"),
+    [
+        ("mux", "extension: 'mux' was not asked for"),
+        ("x-webkit-deflate-frame", "extension: 'x-webkit-deflate-frame' was not asked for"),
+        ("PERMESSAGE-DEFLATE", "extension: 'PERMESSAGE-DEFLATE' was not asked for"),
+        ("permessage-deflate, permessage-deflate", "extension: two extensions for the same bit"),
+        ("permessage-deflate, mux", "extension: two extensions for the same bit"),
+        ("permessage-deflate; x", "extension: permessage-deflate with parameters that cannot be"),
+    ],
+)
+def test_a_client_refuses_what_it_did_not_ask_for(answered: str, reason: str) -> None:
+    """It would read bits that mean nothing to it."""
+    ours = [PermessageDeflate(server_takeover=True)]
+    assert_raises(BadAnswer, agree, ours, read_list([answered]), match=f"^{reason}$")
+
+
+@pytest.mark.parametrize("ours", [PermessageDeflate(), DeflateFrame()])
+def test_our_own_two_sides_agree(ours: PermessageDeflate | DeflateFrame) -> None:
+    """On what each of them offers."""
+    answered, transform = accept([ours], [(ours.name, ours.offers())])
+    assert transform is not None
+    assert type(agree([ours], answered)) is type(transform)

@@ -1,0 +1,65 @@
+"""What a person sees of a head: all but credentials, and nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+import pytest
+
+from txhixie.sansio.http.redaction import masked_lines
+
+
+def test_lines_stand_as_they_are_up_to_the_empty_one() -> None:
+    head = b"GET /x?key=a HTTP/1.1\r\nHost: a.example\r\nSec-WebSocket-Key: dGhl\r\n\r\n"
+    shown = ["GET /x?key=... HTTP/1.1", "Host: a.example", "Sec-WebSocket-Key: dGhl", ""]
+    assert list(masked_lines(head)) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "Proxy-Authorization", "COOKIE", "Set-Cookie", "Cookie2"),
+        *("X-Auth-Token", "X-Amz-Security-Token", "X-Api-Key", "Apikey", "X-Session-Id"),
+    ],
+)
+def test_fields_that_hold_credentials_are_named_only(name: str) -> None:
+    head = f"GET / HTTP/1.1\r\n{name}: s3cret\r\n\r\n".encode()
+    assert list(masked_lines(head)) == ["GET / HTTP/1.1", f"{name}: ...", ""]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("GET /?access_token=s3cret&b=1 HTTP/1.1", "GET /?access_token=...&b=... HTTP/1.1"),
+        ("GET /?a=1&sig=s3cret HTTP/1.1", "GET /?a=...&sig=... HTTP/1.1"),
+        ("GET /?X-Amz-Signature=s3cret HTTP/1.1", "GET /?X-Amz-Signature=... HTTP/1.1"),
+        ("Location: wss://x.example/?token=s3cret", "Location: wss://x.example/?token=..."),
+        # A page cannot set a field, and calls its token what it likes.
+        ("GET /?jwt=s3cret&t=s3cret HTTP/1.1", "GET /?jwt=...&t=... HTTP/1.1"),
+        ("GET /?s3cret HTTP/1.1", "GET /?... HTTP/1.1"),
+        ("GET /?czNjcmV0s3cret== HTTP/1.1", "GET /?... HTTP/1.1"),
+        ("GET /a;jsessionid=s3cret/b HTTP/1.1", "GET /a;jsessionid=.../b HTTP/1.1"),
+        ("GET http://me:s3cret@a.example/ HTTP/1.1", "GET http://***@a.example/ HTTP/1.1"),
+        ("Referer: http://a.example/?x=s3cret", "Referer: http://a.example/?x=..."),
+        (
+            "Sec-WebSocket-Protocol: chat, eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.s3cret",
+            "Sec-WebSocket-Protocol: chat, ...",
+        ),
+        (
+            "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.s3cret, chat",
+            "Sec-WebSocket-Protocol: base64url.bearer...., chat",
+        ),
+    ],
+)
+def test_credentials_elsewhere_are_hidden(line: str, shown: str) -> None:
+    assert next(masked_lines(f"{line}\r\n\r\n".encode())) == shown
+
+
+@pytest.mark.parametrize(
+    "line", ["GET /monkey=1;design=2 HTTP/1.1", "Sec-WebSocket-Accept: a=", "Origin: http://a/"]
+)
+def test_nothing_else_is_hidden(line: str) -> None:
+    assert next(masked_lines(f"{line}\r\n\r\n".encode())) == line
+
+
+def test_it_is_one_line_of_ASCII_each() -> None:
+    head = b"HTTP/1.1 200 \x1b[31m\xff\n\r\n\r\n"
+    assert next(masked_lines(head)) == "HTTP/1.1 200 \\x1b[31m\\xff\\n"

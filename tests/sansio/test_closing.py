@@ -1,0 +1,148 @@
+"""How a conversation ends: all states times all inputs, whoever waits for whom to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.wire import Effects, Event
+from txhixie.sansio.closing import ENDINGS, Core, Ended, Ending
+
+PATIENCE = 3.0
+FRAME = b"\xff\x00"
+SAY: list[Event] = [("write", FRAME), ("deadline", PATIENCE)]
+WAIT: list[Event] = [("deadline", PATIENCE)]
+DROP: list[Event] = [("drop", False)]
+PART: list[Event] = [("drop", "at once")]
+ABORT: list[Event] = [("drop", True)]
+FORGET: list[Event] = [("deadline", None)]
+NOTHING: list[Event] = []
+
+INPUTS: dict[str, Callable[[Ending], None]] = {
+    "close": lambda ending: ending.close(FRAME),
+    "answered": lambda ending: ending.answered(FRAME),
+    "end": lambda ending: ending.end(FRAME),
+    "late": lambda ending: ending.late(),
+    "lost": lambda ending: ending.lost(),
+}
+WAYS = {
+    "Open": [],
+    "Closing": ["close"],
+    "Leaving": ["answered"],
+    "Ending": ["end"],
+    "Gone": ["lost"],
+}
+"""How each state is reached; only who waits is ever in Leaving."""
+
+TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
+    "Open": {
+        "close": ("Closing", SAY),
+        "answered": ("Leaving", SAY),
+        "end": ("Ending", SAY + DROP),
+        "late": ("Open", NOTHING),
+        "lost": ("Gone", NOTHING),
+    },
+    "Closing": {
+        "close": ("Closing", NOTHING),
+        "answered": ("Leaving", WAIT),
+        "end": ("Ending", SAY + DROP),
+        "late": ("Ending", ABORT),
+        "lost": ("Gone", FORGET),
+    },
+    "Leaving": {
+        "close": ("Leaving", NOTHING),
+        "answered": ("Leaving", NOTHING),
+        "end": ("Ending", SAY + DROP),
+        "late": ("Ending", ABORT),
+        "lost": ("Gone", FORGET),
+    },
+    "Ending": {
+        "close": ("Ending", NOTHING),
+        "answered": ("Ending", NOTHING),
+        "end": ("Ending", NOTHING),
+        "late": ("Ending", ABORT),
+        "lost": ("Gone", FORGET),
+    },
+    "Gone": dict.fromkeys(INPUTS, ("Gone", NOTHING)),
+}
+
+
+def expected(waits: bool, state: str, name: str) -> tuple[str, list[Event]]:
+    """The row of the table; where one would wait for the peer to go, the other goes."""
+    after, events = TABLE[state][name]
+    if not waits and after == "Leaving":
+        return "Ending", events + PART
+    return after, events
+
+
+def begun(waits: bool) -> tuple[Ending, Effects]:
+    """A machine, and what it asks of its Port."""
+    effects = Effects()
+    return ENDINGS[waits](Core(effects, PATIENCE)), effects
+
+
+def state_of(ending: Ending) -> str:
+    """The state that a machine is in, which Automat tells nobody."""
+    return ending.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("state", TABLE)
+def test_every_state_takes_every_input(waits: bool, state: str, name: str) -> None:
+    """Us, the peer and the clock may do anything at any time: no error, and these effects."""
+    if not waits and state == "Leaving":
+        state = "Ending"
+    ending, effects = begun(waits)
+    for way in WAYS[state]:
+        INPUTS[way](ending)
+    assert state_of(ending) == state
+    effects.taken()
+    INPUTS[name](ending)
+    assert (state_of(ending), effects.taken()) == expected(waits, state, name)
+
+
+@given(st.sampled_from([True, False]), st.lists(st.sampled_from(sorted(INPUTS))))
+def test_any_history_is_what_the_table_says(waits: bool, names: list[str]) -> None:
+    """And whatever it was: one frame at most is asked for by us and one as our last word, nothing
+    is written once the connection is being ended, and the clock never runs for one that is gone."""
+    ending, effects = begun(waits)
+    state, events = "Open", NOTHING
+    for name in names:
+        INPUTS[name](ending)
+        state, more = expected(waits, state, name)
+        events = events + more
+    assert (state_of(ending), effects.events) == (state, events)
+    dropped = [index for index, event in enumerate(effects.events) if event in DROP + PART]
+    if dropped:
+        assert ("write", FRAME) not in effects.events[dropped[0] :]
+    assert effects.events.count(("write", FRAME)) <= 2
+    deadlines = [seconds for what, seconds in effects.events if what == "deadline"]
+    if state == "Gone" and deadlines:
+        assert deadlines[-1] is None
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_nothing_is_written_where_there_is_nothing_to_say(waits: bool) -> None:
+    """A dialect without a close ends the connection without an empty write."""
+    ending, effects = begun(waits)
+    ending.end(b"")
+    assert effects.taken() == WAIT + DROP
+
+
+def test_when_both_have_spoken_one_goes_and_the_other_waits() -> None:
+    """So that it is the server which holds TIME_WAIT (RFC 6455 section 7.1.1). Nobody need linger:
+    neither sends any more."""
+    for waits, last in ((False, PART), (True, NOTHING)):
+        ending, effects = begun(waits)
+        ending.close(FRAME)
+        ending.answered(FRAME)
+        assert effects.taken() == SAY + WAIT + last
+
+
+def test_the_facts_of_an_end_are_a_tuple() -> None:
+    """Code, reason, who, and whether it went the dialect's way."""
+    assert Ended(1000, "bye", "us", True) == (1000, "bye", "us", True)

@@ -1,0 +1,683 @@
+"""Messages to frames and back, and how a conversation ends: both sides, in the Hixie dialects, and
+in one that does what it is told. For the modern ones see ``test_conversation_modern.py``."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.talk import LIMITS, PART, PATIENCE, Talk
+from support.vectors import VECTORS, Item, padded
+from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way
+from txhixie.errors import CannotCarry, FrameError, TooBig
+from txhixie.sansio.closing import Ended
+from txhixie.sansio.conversation import Conversation
+from txhixie.sansio.dialects import DIALECTS, named
+from txhixie.sansio.limits import Limits
+from txhixie.sansio.wire.frame import Close, CloseCode, Frame, Opcode, Side
+from txhixie.testing.strategies import deliveries
+
+HELLO = b"\x00Hello\xff"
+HEARD_HELLO = (Opcode.TEXT, "Hello")
+CLOSE = b"\xff\x00"
+
+both_sides = pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
+HIXIE = ["hixie-54", "hixie-75", "hixie-76"]
+every_hixie = pytest.mark.parametrize("name", HIXIE)
+without_close = pytest.mark.parametrize("name", ["hixie-54", "hixie-75"])
+
+
+# The vectors.
+
+
+def expected_events(item: Item, name: str, side: str) -> list[list[object]] | None:
+    """
+    What the vectors expect of us: events, without those that nobody sees.
+
+    Our servers read ``seed`` and, in hixie-76, ``strict76``, but 0x80 is binary and ``FF 80 00``
+    closes; our clients read ``client75`` and ``client76``, with binary in place of what is skipped.
+    """
+    expect = item["expect"]
+    if side == Side.CLIENT:
+        found = expect.get("client76" if name == "hixie-76" else "client75")
+        binary = iter([event for event in expect.get("seed", ()) if event[0].startswith("binary")])
+        delivered = [next(binary) if event == ["skip", 0x80] else event for event in found or ()]
+        return None if found is None else [e for e in delivered if e[0] not in ("skip", "error")]
+    if name != "hixie-76" or item["hex"].startswith("80"):
+        found = expect.get("seed")
+    else:
+        found = [["close"]] if item["id"] == "f-close-nonminimal" else expect.get("strict76")
+    return found  # type: ignore[no-any-return]  # it comes from JSON
+
+
+def events_of(name: str, side: str, chunks: Chunks) -> list[list[object]]:
+    """What came of a delivery, in the words of the vectors."""
+    talk = Talk(name, side).receive(*chunks)
+    events: list[list[object]] = []
+    for opcode, message in talk.heard:
+        if isinstance(message, str):
+            assert opcode == Opcode.TEXT
+            events.append(["text", message])
+        elif len(message) > 64:
+            events.append(["binary-len", len(message)])
+        else:
+            events.append(["binary", message.hex()])
+    if (ended := talk.conversation.ended) is not None:
+        fate = {NO_CODE: "close", CloseCode.PROTOCOL_ERROR: "fail", CloseCode.TOO_BIG: "too-big"}
+        events.append([fate[ended.code]])
+    return events
+
+
+READ = [
+    pytest.param(padded(item), name, side, expected, id=f"{item['id']}-{name}-{side}")
+    for item in VECTORS["hixie_frames"]
+    for name in HIXIE
+    for side in (Side.CLIENT, Side.SERVER)
+    if (expected := expected_events(item, name, side)) is not None
+]
+
+
+@pytest.mark.parametrize(("data", "name", "side", "expected"), READ)
+def test_frames_are_read_as_in_the_vectors(
+    data: bytes, name: str, side: str, expected: list[list[object]]
+) -> None:
+    """Every event of the column that is ours, whole, byte by byte, and with a message behind."""
+    tail, after = HELLO, list(expected)
+    if after == [["more"]]:
+        tail, after = b"", []
+    elif after and after[-1][0] == "fail":
+        after[-1] = ["too-big" if after[-1][1] == "too-big" else "fail"]
+    elif after[-1:] != [["close"]]:
+        after.append(["text", "Hello"])
+    assert same_every_way(lambda chunks: events_of(name, side, chunks), data, tail) == after
+
+
+# Messages.
+
+
+@every_hixie
+@both_sides
+def test_messages_are_heard_as_they_come(name: str, side: str) -> None:
+    """Text as text, binary as bytes, counted, however the reads are cut."""
+    data = HELLO + b"\x80\x02\xff\x00" + b"\x00\xff" + "\x00日本\xff".encode()[:-2] + b"\xff"
+    for chunks in every_way(data, HELLO):
+        talk = Talk(name, side).receive(*chunks)
+        assert talk.heard == [
+            HEARD_HELLO,
+            (Opcode.BINARY, b"\xff\x00"),
+            (Opcode.TEXT, ""),
+            (Opcode.TEXT, "日本"),
+            HEARD_HELLO,
+        ]
+        assert talk.conversation.received == 5
+        talk.assert_open()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"a\xc3(b", "a\ufffd(b"),
+        (b"\xed\xa0\x80", "\ufffd" * 3),
+        (b"\xe6\x97", "\ufffd"),
+        (b"\xfe", "\ufffd"),
+        (b"\xc0\x80", "\ufffd" * 2),
+        (b"\xf4\x90\x80\x80", "\ufffd" * 4),
+        (b"\xef\xbb\xbfA", "\ufeffA"),
+    ],
+)
+@every_hixie
+@both_sides
+def test_bad_utf_8_is_replaced(name: str, side: str, raw: bytes, text: str) -> None:
+    """As the drafts tell clients to; a byte-order mark is text. Nobody is thrown out for it."""
+    for chunks in every_way(b"\x00" + raw + b"\xff", HELLO):
+        talk = Talk(name, side).receive(*chunks)
+        assert talk.heard == [(Opcode.TEXT, text), HEARD_HELLO]
+        talk.assert_open()
+
+
+def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
+    """With 1007, in one piece or in many; the messages before it are heard."""
+    strict = replace(named("hixie-76"), replaces=False)
+    for chunks in every_way(HELLO + b"\x00a\xc3(b\xff"):
+        talk = Talk(strict).receive(*chunks)
+        assert talk.heard == [HEARD_HELLO]
+        talk.assert_ended(CloseCode.BAD_TEXT, "text that is not UTF-8", "peer", False)
+
+
+@every_hixie
+@both_sides
+def test_messages_are_sent(name: str, side: str) -> None:
+    """One frame a message, at once, and counted."""
+    talk = Talk(name, side)
+    talk.conversation.send_text("Hé")
+    talk.conversation.send_text("")
+    assert talk.effects.taken() == [("write", b"\x00H\xc3\xa9\xff"), ("write", b"\x00\xff")]
+    assert talk.conversation.sent == 2
+
+
+@every_hixie
+def test_a_lone_surrogate_is_not_sent(name: str) -> None:
+    """UTF-8 has none; nothing is half written and nothing counted."""
+    talk = Talk(name)
+    with pytest.raises(UnicodeEncodeError):
+        talk.conversation.send_text("a\ud800")
+    talk.assert_open()
+    assert talk.conversation.sent == 0
+
+
+@both_sides
+def test_the_slides_carry_binary(side: str) -> None:
+    """From the first message on."""
+    talk = Talk("hixie-54", side)
+    talk.conversation.send_bytes(b"\xff\x00")
+    assert talk.effects.taken() == [("write", b"\x80\x02\xff\x00")]
+    assert talk.conversation.sent == 1
+
+
+@pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
+@both_sides
+def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
+    """Browsers drop it without a word; a send that is refused changes nothing."""
+    talk = Talk(name, side).receive(HELLO)
+    with pytest.raises(CannotCarry, match="drops binary"):
+        talk.conversation.send_bytes(b"x")
+    talk.assert_open()
+    assert talk.conversation.sent == 0
+    talk.conversation.send_text("still here")
+    assert talk.effects.written == b"\x00still here\xff"
+
+
+@pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
+@both_sides
+def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -> None:
+    """Netty reads what it writes, and an owner may know better than we."""
+    answered = Talk(name, side).receive(b"\x80\x01x")
+    told = Talk(name, side, binary=True)
+    for talk in (answered, told):
+        talk.conversation.send_bytes(b"yz")
+        assert talk.effects.taken() == [("write", b"\x80\x02yz")]
+
+
+@every_hixie
+@both_sides
+def test_there_are_no_pings(name: str, side: str) -> None:
+    """Nobody would answer; nothing is written."""
+    talk = Talk(name, side, binary=True)
+    with pytest.raises(CannotCarry, match=f"{name} has no pings"):
+        talk.conversation.ping(b"")
+    talk.assert_open()
+
+
+# Limits.
+
+
+@every_hixie
+@both_sides
+@pytest.mark.parametrize("frame", [b"\x00%b\xff", b"\x80\x83\x68%b"])
+def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: bytes) -> None:
+    """Beyond, the conversation fails where it stands, however the reads are cut."""
+    payload = b"x" * (3 * 128 + 0x68)
+    data = frame % payload
+    talk = Talk(name, side, replace(LIMITS, message_size=len(payload))).receive(data)
+    assert len(talk.heard) == 1
+    for chunks in every_way(data, HELLO):
+        talk = Talk(name, side, replace(LIMITS, message_size=len(payload) - 1)).receive(*chunks)
+        assert talk.heard == []
+        ended = talk.conversation.ended
+        assert ended is not None
+        assert (ended.code, ended.who, ended.clean) == (CloseCode.TOO_BIG, "us", False)
+        assert talk.effects.events == [("deadline", PATIENCE), ("drop", False)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_a_message_in_tiny_pieces_costs_what_it_weighs(size: int) -> None:
+    """A peer that sends each letter in a packet of its own fills no more memory than another:
+    a thousand connections with a message of 1 MiB each are 1 GiB, not thirty."""
+    talk = Talk("hixie-76").receive(b"\x00")
+    total = 50_000
+    tracemalloc.start()
+    try:
+        for _ in range(total // size):
+            talk.receive(bytes(bytearray(b"x" * size)))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 1.5 * total
+    talk.receive(b"\xff")
+    assert talk.heard == [(Opcode.TEXT, "x" * (total // size * size))]
+
+
+# Pausing.
+
+
+STREAM = HELLO + b"\x80\x01a" + b"\x00" + b"y" * 30 + b"\xff" + HELLO + CLOSE + b"\x00after\xff"
+IN_STREAM = [HEARD_HELLO, (Opcode.BINARY, b"a"), (Opcode.TEXT, "y" * 30), HEARD_HELLO]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 100])
+@both_sides
+def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
+    """What was not asked for is heard later, in its order and once, and the close after it."""
+    talk = Talk("hixie-76", side)
+    for start in range(0, len(STREAM), size):
+        talk.conversation.feed(STREAM[start : start + size])
+        if (event := next(talk.conversation.events(), None)) is not None:
+            talk.heard.append(event)
+    for _ in IN_STREAM:
+        talk.heard += [event for event in [next(talk.conversation.events(), None)] if event]
+    talk.receive(b"")
+    assert talk.heard == IN_STREAM
+    assert talk.conversation.received == len(IN_STREAM)
+    talk.assert_ended(NO_CODE, "", "peer", True)
+
+
+# The end, in hixie-76.
+
+
+@both_sides
+def test_the_peers_close_is_answered(side: str) -> None:
+    """With the same two bytes; what it says after them is forgotten. In hixie-76 servers wait for
+    their clients to go, so neither side waits for the other."""
+    for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
+        talk = Talk("hixie-76", side).receive(*chunks)
+        assert talk.heard == [HEARD_HELLO]
+        assert talk.effects.events == [("write", CLOSE), PART, ("deadline", PATIENCE)]
+        talk.assert_ended(NO_CODE, "", "peer", True)
+        talk.assert_refuses_to_send()
+        assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
+        assert talk.effects.taken() == [("deadline", None)]
+
+
+@both_sides
+def test_our_close_waits_for_the_peers(side: str) -> None:
+    """Messages that were under way are read over, and the answer makes it a clean end."""
+    for chunks in every_way(HELLO + b"\x80\x02ab" + CLOSE, HELLO):
+        talk = Talk("hixie-76", side)
+        talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
+        assert talk.effects.taken() == [("write", CLOSE), ("deadline", PATIENCE)]
+        talk.assert_ended(NO_CODE, "", "us", False)
+        talk.assert_refuses_to_send()
+        assert talk.receive(*chunks).heard == []
+        assert talk.effects.taken() == [("deadline", PATIENCE), PART]
+        talk.assert_ended(NO_CODE, "", "us", True)
+        assert talk.conversation.received == 0
+
+
+@both_sides
+def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
+    """Eventlet, gevent and txWS never do: so the clock does, and the end is not a clean one."""
+    talk = Talk("hixie-76", side)
+    talk.conversation.close()
+    talk.effects.taken()
+    talk.conversation.late()
+    assert talk.effects.taken() == [("drop", True)]
+    assert talk.conversation.lost() == Ended(NO_CODE, "", "us", False)
+    assert talk.effects.taken() == [("deadline", None)]
+
+
+@both_sides
+def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> None:
+    """As PhantomJS's do, which is worth a line and no more."""
+    talk = Talk("hixie-76", side).receive(HELLO)
+    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "", "peer", False)
+    talk.assert_refuses_to_send()
+    assert talk.effects.events == []
+
+
+def test_both_may_close_at_once() -> None:
+    """Each takes the other's close for the answer to its own."""
+    ends = [Talk("hixie-76", side) for side in (Side.CLIENT, Side.SERVER)]
+    for talk in ends:
+        talk.conversation.close()
+        talk.receive(CLOSE)
+        talk.assert_ended(NO_CODE, "", "us", True)
+        assert talk.effects.written == CLOSE
+
+
+def test_a_second_close_says_nothing() -> None:
+    """Whoever asked first has asked."""
+    talk = Talk("hixie-76")
+    talk.conversation.close()
+    talk.effects.taken()
+    talk.conversation.close(CloseCode.GOING_AWAY)
+    assert talk.effects.events == []
+    talk.assert_ended(NO_CODE, "", "us", False)
+
+
+def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
+    """Its close is not waited for any longer, and the end stays ours."""
+    talk = Talk("hixie-76")
+    talk.conversation.close()
+    talk.effects.taken()
+    talk.receive(HELLO + b"\x66")
+    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    talk.receive(CLOSE)
+    talk.assert_ended(NO_CODE, "", "us", False)
+    assert talk.effects.events == []
+
+
+# The end, before hixie-76.
+
+
+@without_close
+@both_sides
+def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -> None:
+    """That is the dialect's way; nothing is written, and what still comes is forgotten."""
+    talk = Talk(name, side)
+    talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
+    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    talk.assert_ended(NO_CODE, "", "us", True)
+    assert talk.receive(HELLO + b"\x66" + CLOSE).heard == []
+    talk.assert_refuses_to_send()
+    talk.conversation.late()
+    assert talk.effects.taken() == [("drop", True)]
+    assert talk.conversation.lost() == Ended(NO_CODE, "", "us", True)
+
+
+@without_close
+@both_sides
+def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: str) -> None:
+    """Between two frames that is clean; inside one it is not."""
+    talk = Talk(name, side).receive(HELLO)
+    assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
+    for part in (b"\x00Hel", b"\x80\x05Hel"):
+        talk = Talk(name, side).receive(HELLO, part)
+        assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "", "peer", False)
+
+
+@without_close
+def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
+    """A server fails at it, a client reads over it."""
+    Talk(name).receive(CLOSE).assert_ended(
+        CloseCode.PROTOCOL_ERROR, "a frame of the unknown type 0xff", "peer", False
+    )
+    assert Talk(name, Side.CLIENT).receive(CLOSE + HELLO).heard == [HEARD_HELLO]
+
+
+# Failing.
+
+
+@every_hixie
+def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
+    """No Hixie dialect can say why; the messages before it are heard, those after it are not."""
+    for chunks in every_way(HELLO + b"\x66", HELLO + CLOSE):
+        talk = Talk(name).receive(*chunks)
+        assert talk.heard == [HEARD_HELLO]
+        assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+        reason = "a frame of the unknown type 0x66"
+        talk.assert_ended(CloseCode.PROTOCOL_ERROR, reason, "peer", False)
+        talk.assert_refuses_to_send()
+        assert talk.conversation.lost().code == CloseCode.PROTOCOL_ERROR
+
+
+@every_hixie
+@both_sides
+def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
+    """It is ours and not the peer's; once the end has begun it changes no fact of it."""
+    talk = Talk(name, side)
+    talk.conversation.fail_here("the application failed")
+    talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
+    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    talk.conversation.fail(FrameError("too late"))
+    talk.conversation.close()
+    talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
+    assert talk.effects.events == []
+
+
+@every_hixie
+@both_sides
+def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
+    """Whoever aborts ends the connection itself; it was not the dialect's way."""
+    talk = Talk(name, side)
+    talk.conversation.abort()
+    assert talk.receive(HELLO + CLOSE).heard == []
+    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "aborted", "us", False)
+    assert talk.effects.events == []
+    talk.assert_refuses_to_send()
+
+
+def test_an_abort_inside_a_close_leaves_the_facts() -> None:
+    """But for one: it did not end as it should have."""
+    talk = Talk("hixie-75")
+    talk.conversation.close()
+    talk.conversation.abort()
+    assert talk.conversation.lost() == Ended(NO_CODE, "", "us", False)
+
+
+@every_hixie
+@both_sides
+def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> None:
+    """No deadline is left behind and nobody is dropped, whatever was still to be read."""
+    for left in (HELLO + b"\x66", b"\x66", CLOSE, b"\x80" * 20):
+        talk = Talk(name, side)
+        talk.conversation.feed(left)
+        ended = talk.conversation.lost()
+        assert talk.receive(b"", HELLO, left).heard == []
+        talk.conversation.close()
+        talk.conversation.late()
+        assert talk.conversation.lost() == ended
+        assert talk.effects.events == []
+        talk = Talk(name, side)
+        talk.conversation.close()
+        talk.conversation.feed(left)
+        ended = talk.conversation.lost()
+        talk.effects.taken()
+        assert talk.receive(b"", HELLO, left).heard == []
+        assert talk.conversation.lost() == ended
+        assert talk.effects.events == []
+
+
+def test_a_deadline_that_nobody_set_is_no_end() -> None:
+    """A clock that is late by one conversation does no harm."""
+    talk = Talk("hixie-76")
+    talk.conversation.late()
+    talk.assert_open()
+    assert talk.receive(HELLO).heard == [HEARD_HELLO]
+
+
+def test_an_application_may_close_while_it_is_told_something() -> None:
+    """The rest of the read is read over."""
+    talk = Talk("hixie-76")
+    talk.conversation.feed(HELLO * 3 + CLOSE)
+    for event in talk.conversation.events():
+        talk.heard.append(event)
+        talk.conversation.close()
+    assert talk.heard == [HEARD_HELLO]
+    assert talk.effects.written == CLOSE
+    talk.assert_ended(NO_CODE, "", "us", True)
+
+
+# Fragments, codes and pings, whatever their bytes are.
+
+
+class Script:
+    """A framing which yields what it is told to, and writes its closes as text."""
+
+    has_binary = True
+
+    def __init__(self, *frames: Frame) -> None:
+        self._frames = list(frames)
+
+    def feed(self, data: bytes) -> None:
+        """Everything is here already."""
+
+    def frames(self) -> Iterator[Frame]:
+        """The next one each time."""
+        while self._frames:
+            yield self._frames.pop(0)
+
+    def ahead(self) -> Iterator[Frame]:
+        """They are not looked at."""
+        return iter(())
+
+    @property
+    def waiting(self) -> int:
+        """Frames have no bytes here."""
+        return 0
+
+    def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
+        """The opcode and the payload."""
+        return b"%x:%b" % (opcode, payload)
+
+    def encode_parts(
+        self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    ) -> tuple[bytes, ...]:
+        """The same."""
+        return b"%x:" % opcode, payload
+
+    def encode_close(self, close: Close) -> bytes:
+        """Its code."""
+        return b"close:%d" % close.code
+
+    def read_close(self, payload: bytes) -> Close:
+        """Its code again."""
+        return Close(int(payload), "read")
+
+
+def scripted(*frames: Frame, side: str = Side.SERVER, limits: Limits = LIMITS) -> Talk:
+    """A conversation in a dialect with codes, pings and fragments, which has heard these frames."""
+    row = replace(
+        DIALECTS[-1],
+        name="scripted",
+        framing=lambda side, limits, binary, reserved, entropy: Script(*frames),
+        has_close=True,
+        has_codes=True,
+        has_pings=True,
+        replaces=False,
+    )
+    return Talk(row, side, limits).receive(b"")
+
+
+def text(payload: bytes, *, first: bool = True, final: bool = True, whole: bool = True) -> Frame:
+    """A frame of text, or a piece or a fragment of one."""
+    return (Opcode.TEXT if first else Opcode.CONTINUATION, payload, final, 0, whole)
+
+
+def test_fragments_are_one_message() -> None:
+    """Their pieces too, and a character that is cut in two."""
+    talk = scripted(
+        text(b"a\xe6\x97", final=False),
+        text(b"\xa5", first=False, final=False),
+        text(b"", first=False, final=True, whole=False),
+        text(b"z", first=False),
+        text(b"next"),
+    )
+    assert talk.heard == [(Opcode.TEXT, "a日z"), (Opcode.TEXT, "next")]
+    assert talk.conversation.received == 2
+    talk.assert_open()
+
+
+def test_a_continuation_of_nothing_is_a_broken_rule() -> None:
+    """At the beginning, and after a message that was whole."""
+    nothing = [text(b"x", first=False)], [text(b"x", first=False, final=False)]
+    for frames in (*nothing, [text(b"a"), text(b"x", first=False)]):
+        talk = scripted(*frames)
+        ended = talk.conversation.ended
+        assert ended is not None
+        assert (ended.code, ended.who) == (CloseCode.PROTOCOL_ERROR, "peer")
+        assert talk.effects.written == b"close:1002"
+
+
+def test_fragments_are_counted_together() -> None:
+    """Small ones too: the limit is that of the message."""
+    limits = replace(LIMITS, message_size=10)
+    frames = [text(b"x" * 5, final=False), text(b"x" * 5, first=False, final=False)]
+    assert scripted(*frames, limits=limits).conversation.ended is None
+    talk = scripted(*frames, text(b"x", first=False), limits=limits)
+    assert talk.heard == []
+    assert talk.effects.events == [
+        ("write", b"close:1009"),
+        ("deadline", PATIENCE),
+        ("drop", False),
+    ]
+
+
+def test_a_message_inside_another_is_a_broken_rule() -> None:
+    """A continuation was due: half a message is not forgotten for a new one."""
+    for frame in (text(b"x"), text(b"x", final=False), (Opcode.BINARY, b"x", True, 0, True)):
+        talk = scripted(text(b"a", final=False), frame)
+        assert talk.heard == []
+        assert talk.effects.written == b"close:1002"
+
+
+@both_sides
+def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
+    """A server then ends the connection; a client waits until it has."""
+    talk = scripted((Opcode.CLOSE, b"1001", True, 0, True), text(b"after"), side=side)
+    first = [] if side == Side.CLIENT else [PART]
+    assert talk.effects.events == [("write", b"close:1001"), *first, ("deadline", PATIENCE)]
+    talk.assert_ended(1001, "read", "peer", True)
+    assert talk.heard == []
+
+
+def test_a_close_may_come_between_fragments() -> None:
+    """The message is never whole then."""
+    talk = scripted(text(b"a", final=False), (Opcode.CLOSE, b"1000", True, 0, True))
+    talk.assert_ended(1000, "read", "peer", True)
+    assert talk.heard == []
+
+
+def test_where_there_are_codes_we_say_why() -> None:
+    """In our close, and in our failure."""
+    talk = scripted()
+    talk.conversation.close(3000, "bye")
+    talk.assert_ended(3000, "bye", "us", False)
+    assert talk.effects.taken() == [("write", b"close:3000"), ("deadline", PATIENCE)]
+    talk = scripted()
+    talk.conversation.fail(TooBig("a message"))
+    talk.assert_ended(CloseCode.TOO_BIG, "a message", "us", False)
+    assert talk.effects.written == b"close:1009"
+
+
+def test_where_there_are_pings_one_is_sent() -> None:
+    """It is no message, and counted as none."""
+    talk = scripted()
+    talk.conversation.ping(b"x")
+    assert talk.effects.taken() == [("write", b"9:x")]
+    assert talk.conversation.sent == 0
+
+
+# Any bytes.
+
+
+acts: dict[str, Callable[[Conversation], None]] = {
+    "close": Conversation.close,
+    "fail": lambda conversation: conversation.fail_here("x"),
+    "abort": Conversation.abort,
+    "nothing": lambda conversation: None,
+}
+bits = st.sampled_from([HELLO, CLOSE, b"\x80\x01x", b"\x80", b"\x00", b"\xff", b"\x66", b"\xc3"])
+
+
+@given(
+    st.data(),
+    st.sampled_from(HIXIE),
+    st.sampled_from([Side.CLIENT, Side.SERVER]),
+    st.lists(bits | st.binary(max_size=20), max_size=10).map(b"".join),
+    st.sampled_from(sorted(acts)),
+)
+def test_any_bytes_are_messages_or_an_end(
+    data: st.DataObject, name: str, side: str, garbage: bytes, act: str
+) -> None:
+    """No error comes out, whatever is said and wherever the reads are cut; and once it has ended
+    nothing is heard and the connection is dropped once."""
+
+    def judge(chunks: Chunks) -> tuple[object, ...]:
+        talk = Talk(name, side, replace(LIMITS, message_size=16))
+        talk.receive(*chunks)
+        acts[act](talk.conversation)
+        heard = list(talk.heard)
+        if talk.conversation.ended is not None:
+            assert talk.receive(HELLO).heard == heard
+        assert talk.conversation.lost() == talk.conversation.ended
+        assert [what for what, _ in talk.effects.events].count("drop") <= 1
+        return heard, talk.conversation.ended
+
+    whole = judge([garbage])
+    assert judge(byte_by_byte(garbage)) == whole
+    assert judge(data.draw(deliveries(garbage))) == whole

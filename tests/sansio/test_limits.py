@@ -1,0 +1,179 @@
+"""Every bound has a value above nothing, and a reason."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import FrozenInstanceError, fields
+from math import inf, nan
+from pathlib import Path
+from random import Random
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from support import connection
+from support.connection import Answering, Log, ServerEnd, whole_request
+from txhixie.daemon.options import OPTIONS
+from txhixie.sansio.limits import MOST, Limits, called, exceeds
+from txhixie.testing import Applications, Pair, Recorder, echo
+
+log = connection.log
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "limits.rst"
+NAMES = [field.name for field in fields(Limits)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_limit_has_a_reason(name: str) -> None:
+    """A number without one is a bug."""
+    assert f":ivar {name}: " in str(Limits.__doc__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_limit_is_in_the_guide(name: str) -> None:
+    """With its default."""
+    value = getattr(Limits(), name)
+    assert f"   * - ``{name}``\n     - {value}\n     - " in GUIDE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_limit_bounds(name: str) -> None:
+    """Sizes and counts are whole, times are seconds; nothing is unlimited by itself."""
+    value = getattr(Limits(), "largest_frame" if name == "frame_size" else name)
+    assert type(value) is (float if name.endswith(("timeout", "interval")) else int)
+    assert 0 < value < 1 << 30
+
+
+def test_a_frame_is_never_larger_than_a_message() -> None:
+    """It may be smaller; and a message in one frame is a message."""
+    assert Limits(message_size=10).largest_frame == 10
+    assert Limits(message_size=10, frame_size=4).largest_frame == 4
+    assert Limits(message_size=10, frame_size=20).largest_frame == 10
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
+def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -> None:
+    """By no more than what zlib adds at its worst; a limit for frames that was set is a limit."""
+    worst = zlib.compressobj(1, zlib.DEFLATED, -15, 1)
+    grown = len(worst.compress(Random(1).randbytes(size)) + worst.flush(zlib.Z_SYNC_FLUSH))
+    assert grown <= Limits(message_size=size).largest_transformed_frame < size * 1.1 + 100
+    assert Limits(message_size=size, frame_size=7).largest_transformed_frame == min(size, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("message_size", -1, "message_size: expected a number from 0 to "),
+        ("frame_size", 1 << 70, "frame_size: expected a number from 0 to "),
+        ("fragments", -1, "fragments: expected a number"),
+        ("open_timeout", -1, "open_timeout: expected a number of seconds, not -1"),
+        ("close_timeout", inf, "close_timeout: expected a number of seconds, not inf"),
+        ("close_timeout", nan, "close_timeout: expected a number of seconds, not nan"),
+        ("ping_interval", 0, "ping_interval: expected more than 0 seconds, not 0"),
+        ("stall_timeout", 0, "stall_timeout: expected more than 0 seconds, not 0"),
+        ("stop_timeout", -1, "stop_timeout: expected a number of seconds, not -1"),
+        ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
+    ],
+)
+def test_what_cannot_be_a_limit_is_told_at_once(name: str, value: float, expected: str) -> None:
+    """And not by the first connection: a ping every 0 seconds is a clock that never rests."""
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        Limits(**{name: value})  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_limit_may_be_nothing_or_nearly_all() -> None:
+    assert Limits(early_size=0, close_timeout=0).early_size == 0
+    assert Limits(message_size=MOST).largest_frame == MOST
+
+
+@pytest.mark.parametrize("dialect", ["hixie-75", "rfc6455"])
+def test_whatever_is_allowed_can_be_counted(dialect: str) -> None:
+    """In C as well: of frames, and by zlib."""
+    servers, client = Applications(echo), Recorder()
+    pair = Pair.new(servers, client, dialect=dialect, limits=Limits(message_size=MOST))
+    client.transport.sendTextMessage("x" * 1000)
+    pair.pump()
+    assert client.messages == ["x" * 1000]
+    pair.done()
+
+
+def test_limits_do_not_change() -> None:
+    """They are shared by every connection of a factory."""
+    with pytest.raises(FrozenInstanceError):
+        Limits().message_size = 0  # type: ignore[misc]
+
+
+def test_limits_are_compared_by_what_they_allow() -> None:
+    """And each can be set alone."""
+    assert Limits() == Limits()
+    assert Limits(message_size=5) != Limits()
+    assert Limits(message_size=5).head_size == Limits().head_size
+
+
+def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
+    """For whoever asks for a timeout, and means that none of them takes longer."""
+    patient = Limits(message_size=5).patient(7)
+    stages = ("lookup", "connect", "proxy", "tls", "open")
+    assert {getattr(patient, f"{stage}_timeout") for stage in stages} == {7}
+    assert (patient.message_size, patient.close_timeout) == (5, Limits().close_timeout)
+
+
+# What a limit of ours is called, where it was reached.
+
+
+def test_a_reached_limit_says_whose_it_is_and_its_name() -> None:
+    assert (
+        exceeds("message of 1,048,577 bytes", 1048576, "message_size")
+        == "message of 1,048,577 bytes exceeds our limit of 1,048,576"
+        " (Limits.message_size, --max-message-size)"
+    )
+    assert called("early_size") == "Limits.early_size"
+    assert Limits(unsent_size=1000).unread(1001).startswith("send queue of 1,001 bytes exceeds ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_option_that_is_named_with_a_limit_is_one_of_the_daemon(name: str) -> None:
+    """And where the daemon has one, it is named."""
+    known = {f"--{option.name}" for option in OPTIONS}
+    _, _, option = called(name).partition(", ")
+    assert not option or option in known
+    likely = {f"--{name.replace('_', '-')}", f"--max-{name.replace('_', '-')}"} & known
+    # The daemon's is of a service, for all that it takes to reach a backend.
+    assert likely - {"--connect-timeout"} <= {option}
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "line"),
+    [
+        (
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 17_000,
+            b"the head is too large\n",
+            "size of the head exceeds our limit of 16,384 (Limits.head_size, --max-head-size)",
+        ),
+        (
+            b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * 101 + b"\r\n",
+            b"the head is too large\n",
+            "number of fields in the head exceeds our limit of 100 (Limits.head_fields)",
+        ),
+    ],
+)
+def test_a_refusal_does_not_name_our_limits_and_the_log_does(
+    log: Log, said: bytes, told: bytes, line: str
+) -> None:
+    end = ServerEnd(Applications(Recorder))
+    end.receive(said)
+    assert end.wire.written.startswith(b"HTTP/1.1 431 ")
+    assert end.wire.written.endswith(told)
+    (logged,) = log.lines()
+    assert line in logged
+    end.done()
+
+
+def test_early_messages_are_bounded_in_the_same_way(log: Log) -> None:
+    end = ServerEnd(Answering(lambda offer: Deferred()), limits=Limits(early_size=10))
+    end.receive(whole_request("rfc6455"))
+    end.receive(b"x" * 11)
+    assert end.wire.written.endswith(b"bytes came that have to wait for the answer\n")
+    (logged,) = log.lines()
+    assert "messages before the answer exceeds our limit of 10 (Limits.early_size)" in logged
+    end.done()

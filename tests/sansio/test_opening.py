@@ -1,0 +1,500 @@
+"""From the first byte to an agreement, in every dialect there is, as server and as client."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.handshakes import (
+    LIMITS,
+    Served,
+    ask,
+    client_opening,
+    cut,
+    drawn,
+    offer_of,
+    offers,
+    secret_of,
+    serve,
+    server_opening,
+)
+from support.vectors import VECTORS, Item, dialect_of, each, is_spoken, vectors
+from support.wire import (
+    FIELDS_76,
+    HEAD_76,
+    KEY3,
+    REQUEST_75,
+    Chunks,
+    assert_raises,
+    byte_by_byte,
+    every_way,
+    kept,
+    request,
+    same_every_way,
+)
+from txhixie.errors import (
+    BadAnswer,
+    EarlyBytes,
+    HeadTooLarge,
+    MalformedHead,
+    Refused,
+    UnknownDialect,
+    UnsupportedVersion,
+)
+from txhixie.sansio.dialects import DIALECTS, Dialect, Version, named, refusal
+from txhixie.sansio.handshake.hixie75 import Hixie75
+from txhixie.sansio.handshake.offer import Agreement, Offer, Refusal
+from txhixie.sansio.http.head import Head
+from txhixie.sansio.opening import ClientOpening, Elsewhere, ServerOpening, last_request
+from txhixie.testing.strategies import deliveries
+
+# The vectors.
+
+
+@vectors("handshakes", is_spoken)
+def test_a_client_asks_as_in_the_vectors(item: Item) -> None:
+    """The same lines, whose order is free where the draft leaves it so; the same raw bytes."""
+    head, body = cut(bytes.fromhex(item["request"]))
+    handshake = named(dialect_of(item)).handshake
+    written, key3 = cut(handshake.write_offer(offer_of(item), secret_of(head, body)))
+    assert written.start_line == head.start_line
+    lines = head.raw.split(b"\r\n")
+    if item["id"] == "hs-v8-late-origin":  # what Firefox wrote; ours has the older of two names
+        lines[lines.index(b"Connection: keep-alive, Upgrade")] = b"Connection: Upgrade"
+        lines[lines.index(b"Origin: http://example.com")] = (
+            b"Sec-WebSocket-Origin: http://example.com"
+        )
+    assert sorted(written.raw.split(b"\r\n")) == sorted(lines)
+    assert key3 == body
+
+
+@vectors("handshakes", is_spoken)
+def test_a_server_understands_the_vectors(item: Item) -> None:
+    """What is asked, and in which dialect, however it comes."""
+    secure = item["url"].startswith("wss")
+    data = bytes.fromhex(item["request"])
+    served = same_every_way(lambda chunks: serve(chunks, secure=secure), data)
+    assert served.found == offer_of(item)
+    assert (served.proved, served.rest) == (True, b"")
+
+
+@vectors("handshakes", lambda item: is_spoken(item) and item["client_result"] == "ok")
+def test_a_server_answers_as_in_the_vectors(item: Item) -> None:
+    """The same lines, whose order clients do not look at, and the same proof."""
+    offer = offer_of(item)
+    chosen = next(iter(offer.subprotocols), None)
+    data = bytes.fromhex(item["request"])
+    answer = serve([data], secure=offer.secure, agreement=Agreement(chosen)).answer
+    head, proof = cut(answer)
+    expected, expected_proof = cut(bytes.fromhex(item["response"]))
+    assert head.start_line == expected.start_line
+    assert sorted(head.raw.split(b"\r\n")) == sorted(expected.raw.split(b"\r\n"))
+    assert proof == expected_proof
+
+
+def result(item: Item, secret: tuple[bytes, ...], tail: bytes) -> tuple[object, bytes]:
+    """What a client makes of a vector's response: ``"ok"`` or the check that failed."""
+    data = bytes.fromhex(item["response"])
+    offer = offer_of(item)
+    found, rest = same_every_way(lambda chunks: ask(offer, secret, chunks), data, tail)
+    return ("ok" if isinstance(found, Agreement) else found), rest
+
+
+@vectors("handshakes", is_spoken)
+def test_a_client_judges_the_answers_of_the_vectors(item: Item) -> None:
+    """The slides as printed answer for another resource, which no client takes."""
+    head, body = cut(bytes.fromhex(item["request"]))
+    judged, rest = result(item, secret_of(head, body), b"\x00Hi\xff")
+    assert judged == item["client_result"]
+    assert rest == (b"\x00Hi\xff" if judged == "ok" else b"")
+
+
+@vectors("client_checks", is_spoken)
+def test_a_client_makes_the_checks_of_the_vectors(item: Item) -> None:
+    """The first that fails is the one that is told, however the answer comes."""
+    keys = tuple(item[name].encode() for name in ("key", "key1", "key2") if name in item)
+    key3 = (bytes.fromhex(item["key3"]),) if "key3" in item else ()
+    judged, rest = result(item, keys + key3, b"")
+    assert judged == item["result"]
+    assert rest.hex() == item.get("rest", "")
+
+
+ELSEWHERE = {"policy-file": MalformedHead, "tls": MalformedHead, "h2": UnsupportedVersion}
+JUDGED_BY_ITS_ROW = {"d-v13-no-key", "d-v13-dup-key", "d-v13-no-host"}
+"""Their version is looked at first: where it is not spoken, the rest is nobody's concern."""
+
+
+def version_of(item: Item) -> bytes | None:
+    """The version that a request names."""
+    found = re.search(rb"Sec-WebSocket-Version: (\S*)", bytes.fromhex(item["data"]))
+    return found[1] if found else None
+
+
+def expected_error(item: Item) -> type[Exception] | None:
+    """What a server that speaks the whole table answers with, if it is an error."""
+    action: str = item["action"]
+    spoken = {
+        str(row.marker.number).encode() for row in DIALECTS if isinstance(row.marker, Version)
+    }
+    if action in ELSEWHERE:
+        return ELSEWHERE[action]
+    if action == "accept-strict:early-data":
+        return EarlyBytes
+    if action == "426" or (item["id"] in JUDGED_BY_ITS_ROW and version_of(item) not in spoken):
+        return UnknownDialect
+    if action == "400":
+        return MalformedHead
+    if item["dialect"] and action != "http" and not is_spoken(item):
+        return UnknownDialect if version_of(item) is not None else MalformedHead
+    return None
+
+
+@each(item for item in VECTORS["detect"] if expected_error(item) is not None)
+def test_a_server_refuses_what_the_vectors_refuse(item: Item) -> None:
+    """By an error that knows the status which answers it, however the bytes come."""
+    data = bytes.fromhex(item["data"])
+    deliveries = [[data]] if item["action"].endswith("early-data") else every_way(data)
+    for chunks in deliveries:
+        assert serve(chunks).found is expected_error(item)
+
+
+@each(item for item in VECTORS["detect"] if expected_error(item) is None)
+def test_a_server_takes_what_the_vectors_take(item: Item) -> None:
+    """In the dialect they are in; ordinary HTTP goes elsewhere, half a head is waited for."""
+    served = same_every_way(serve, bytes.fromhex(item["data"]))
+    if item["action"] == "more":
+        assert served == Served()
+    elif item["action"] == "http":
+        assert isinstance(served.found, Elsewhere)
+    else:
+        assert isinstance(served.found, Offer)
+        assert served.found.dialect == dialect_of(item)
+        assert served.proved == (item["action"] != "send-101-then-wait-8")
+
+
+@each(item for item in VECTORS["detect"] if item["action"] == "send-101-then-wait-8")
+def test_a_server_sends_its_head_and_waits_for_the_eight_bytes(item: Item) -> None:
+    """Which a proxy lets through only then, or which come in a read of their own."""
+    data = bytes.fromhex(item["data"])
+    assert same_every_way(serve, data).answer.endswith(b"\r\n\r\n")
+    missing = KEY3[item.get("key3_have", 0) :]
+    assert serve([data, *byte_by_byte(missing)]).answer.endswith(b"8jKS'y:G*Co,Wxa-")
+
+
+def tell(opening: ClientOpening, answer: bytes) -> None:
+    """Give a client an answer, and end the connection."""
+    opening.receive(answer)
+    opening.end()
+
+
+@vectors("negotiation")
+def test_an_unknown_version_is_negotiated(item: Item) -> None:
+    """A server says which it speaks; a client is told which the other one does."""
+    assert serve([bytes.fromhex(item["request"])]).found is UnknownDialect
+    ours = dict(refusal(UnknownDialect("25"), DIALECTS).headers)[b"Sec-WebSocket-Version"]
+    assert [int(number) for number in ours.split(b", ")] == item["versions"]
+    opening = client_opening(offers(named("hixie-76")), drawn(named("hixie-76")))
+    with pytest.raises(Refused) as caught:
+        tell(opening, bytes.fromhex(item["response"]))
+    told = b",".join(value for name, value in caught.value.headers if name.endswith(b"-version"))
+    assert [int(number) for number in told.split(b",")] == item["versions"]
+
+
+# Every row, with itself.
+
+
+every_row = pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.name)
+
+
+@every_row
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("origin", ["http://example.com", "null"])
+def test_every_dialect_opens_between_our_own_two_sides(
+    row: Dialect, secure: bool, origin: str
+) -> None:
+    """However the request comes, and however the answer does."""
+    offer = replace(offers(row, origin=origin), secure=secure)
+    opening = client_opening(offer, drawn(row))
+    written = opening.request()
+    served = same_every_way(lambda chunks: serve(chunks, secure=secure), written)
+    assert served.found == offer
+    agreement, rest = same_every_way(
+        lambda chunks: ask(offer, drawn(row), chunks), served.answer, b"\x00Hi\xff"
+    )
+    assert isinstance(agreement, Agreement)
+    assert rest == b"\x00Hi\xff"
+
+
+@every_row
+def test_an_agreement_that_is_cut_short_is_none(row: Dialect) -> None:
+    """Wherever the connection ends."""
+    offer, secret = offers(row), drawn(row)
+    answer = serve([client_opening(offer, secret).request()]).answer
+    for count in range(len(answer)):
+        assert ask(offer, secret, [answer[:count]]) == ("eof", b"")
+
+
+@every_row
+@pytest.mark.parametrize(
+    "waits",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3,
+    ],
+)
+def test_a_server_may_have_us_wait_for_its_answer(row: Dialect, waits: bytes) -> None:
+    """Or whoever stands before it may (RFC 9110 section 15.2): what follows is the answer."""
+    offer, secret = offers(row), drawn(row)
+    answer = waits + serve([client_opening(offer, secret).request()]).answer
+    agreement, rest = same_every_way(lambda chunks: ask(offer, secret, chunks), answer, b"\x00Hi")
+    assert isinstance(agreement, Agreement)
+    assert rest == b"\x00Hi"
+    assert ask(offer, secret, [waits]) == ("eof", b"")
+    assert ask(offer, secret, [waits + b"HTTP/1.1 404 Not Found\r\n\r\n"])[0] == 404
+
+
+# Ordinary HTTP.
+
+
+@pytest.mark.parametrize(
+    "line", [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"HEAD / HTTP/1.1", b"GET / HTTP/1.2"]
+)
+def test_what_cannot_upgrade_is_ordinary_http(line: bytes) -> None:
+    """Every byte of it goes elsewhere, the rest too, with its connection marked to end."""
+    data = request(*FIELDS_76, line=line)
+    served = same_every_way(serve, data, b"body")
+    assert isinstance(served.found, Elsewhere)
+    passed, rest = cut(served.found.replay(last=True))
+    kept_lines = [line for line in data.split(b"\r\n") if b"Connection" not in line]
+    assert passed.raw == b"\r\n".join([*kept_lines[:-2], b"Connection: close", b"", b""])
+    assert rest == b"body"
+
+
+@pytest.mark.parametrize("value", [b"h2c", b"websocket2", b"web socket", b""])
+def test_another_upgrade_is_ordinary_http(value: bytes) -> None:
+    """Nobody asked for a WebSocket."""
+    served = serve([request(b"Host: a", b"Connection: Upgrade", b"Upgrade: " + value)])
+    assert isinstance(served.found, Elsewhere)
+
+
+def test_a_request_that_goes_elsewhere_is_the_last_one() -> None:
+    """Whatever it said of its connection: a WebSocket request after it would find nobody."""
+    head = Head(request(b"CONNECTION: keep-alive", b"Keep-Alive: 5", b"A: Connection: x"))
+    assert last_request(head).raw == request(b"A: Connection: x", b"Connection: close")
+    assert last_request(last_request(head)).raw == last_request(head).raw
+
+
+# Which dialects are spoken.
+
+
+def test_a_dialect_that_is_not_spoken_is_named_to_nobody() -> None:
+    """The request is whole, so 426; a server of one dialect takes that one."""
+    assert serve([REQUEST_75], "hixie-76").found is UnknownDialect
+    assert serve([HEAD_76 + KEY3], "hixie-75", "hixie-54").found is UnknownDialect
+    assert isinstance(serve([REQUEST_75], "hixie-75").found, Offer)
+    assert isinstance(serve([HEAD_76 + KEY3], "hixie-76").found, Offer)
+
+
+# Limits.
+
+
+def test_a_request_has_so_many_fields_and_no_more() -> None:
+    """As it has so many bytes; the limits are the owner's."""
+    limits = replace(LIMITS, head_fields=len(FIELDS_76), head_size=len(HEAD_76))
+    assert isinstance(serve([HEAD_76], limits=limits).found, Offer)
+    for less in ({"head_fields": len(FIELDS_76) - 1}, {"head_size": len(HEAD_76) - 1}):
+        assert serve([HEAD_76], limits=replace(limits, **less)).found is HeadTooLarge
+
+
+def test_an_answer_has_so_many_bytes_and_no_more() -> None:
+    """A server cannot make a client read for ever."""
+    opening = client_opening(offers(DIALECTS[0]), drawn(DIALECTS[0]), replace(LIMITS, head_size=99))
+    assert opening.receive(b"HTTP/1.1 101 " + b"x" * 86) is None
+    with pytest.raises(
+        BadAnswer, match=r"^header-syntax: size of the head exceeds our limit of 99 "
+    ):
+        opening.receive(b"x")
+
+
+def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
+    """All its heads together are within the limit of one."""
+    wait = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    limits = replace(LIMITS, head_size=10 * len(wait))
+    opening = client_opening(offers(named("rfc6455")), drawn(named("rfc6455")), limits)
+    assert opening.receive(wait * 10) is None
+    with pytest.raises(BadAnswer, match="header-syntax"):
+        opening.receive(wait)
+
+
+def test_while_an_application_decides_nothing_else_is_kept() -> None:
+    """The head, the offer, and no more than the eight bytes."""
+    opening = server_opening()
+    opening.receive(HEAD_76 + KEY3)
+    assert kept(opening) < 2 * len(HEAD_76)
+    assert_raises(EarlyBytes, opening.keep, b"x")
+
+
+class Impatient(Hixie75):
+    """A handshake whose clients may send before they are answered, as those of RFC 6455 do."""
+
+    def early_bytes(self) -> bool:
+        """They may."""
+        return True
+
+
+def test_what_an_impatient_client_sends_is_kept_within_the_limit() -> None:
+    """It is the conversation's, once there is one."""
+    handshake = Impatient("hixie-75", b"Origin")
+    row = replace(named("hixie-75"), marker=Version(13), handshake=handshake)
+    data = REQUEST_75[:-2] + b"Sec-WebSocket-Version: 13\r\n\r\n"
+    opening = ServerOpening([row], replace(LIMITS, early_size=8), False)
+    assert isinstance(opening.receive(data + b"\x00Hi"), Offer)
+    opening.keep(b"\xff\x00Ho\xff")
+    opening.agree(Agreement())
+    assert (opening.proof(), opening.rest) == (b"", b"\x00Hi\xff\x00Ho\xff")
+    assert_raises(EarlyBytes, opening.keep, b"x")
+
+
+def refused(opening_data: Chunks, limit: int = 10) -> Refused | None:
+    """How a client is refused by this delivery, if it is by the end of it."""
+    row = named("hixie-76")
+    opening = client_opening(offers(row), drawn(row), replace(LIMITS, refusal_size=limit))
+    try:
+        for chunk in opening_data:
+            assert opening.receive(chunk) is None
+            assert kept(opening) <= 2000
+    except Refused as error:
+        return error
+    return None
+
+
+def test_a_refusal_is_told_with_its_body() -> None:
+    """As soon as that is whole, however it comes, and without what follows it."""
+    answer = b"HTTP/1.1 403 No\r\nContent-Length: 3\r\nX: y\r\n\r\nno\n"
+    for chunks in every_way(answer, b"HTTP"):
+        error = refused(chunks)
+        assert error is not None
+        assert (error.status, error.body) == (403, b"no\n")
+        assert error.headers == ((b"content-length", b"3"), (b"x", b"y"))
+
+
+def test_our_own_refusals_are_understood() -> None:
+    """Whatever we say no with."""
+    error = refused([Refusal(503, "ü\n").write()])
+    assert error is not None
+    assert (error.status, error.body) == (503, "ü\n".encode())
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        b"Content-Length: 99999999999999999999",
+        b"Content-Length: 11",
+        b"X: y",
+        b"Content-Length: -1",
+    ],
+)
+def test_of_a_refusal_no_more_than_the_limit_is_kept(length: bytes) -> None:
+    """Whatever length it names, and if it names none."""
+    answer = b"HTTP/1.1 403 No\r\n" + length + b"\r\n\r\n" + b"x" * 10
+    error = refused([*byte_by_byte(answer), b"y" * 1000])
+    assert error is not None
+    assert error.body == b"x" * 10
+
+
+def test_a_refusal_ends_with_its_connection() -> None:
+    """Then as much of the body is told as came."""
+    head = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\n"
+    for body in (b"", b"ab"):
+        opening = client_opening(offers(DIALECTS[0]), ())
+        assert opening.receive(head + body) is None
+        with pytest.raises(Refused) as caught:
+            opening.end()
+        assert (caught.value.status, caught.value.body) == (500, body)
+
+
+@pytest.mark.parametrize("row", ["hixie-54", "hixie-75", "hixie-76", "rfc6455"])
+@pytest.mark.parametrize("line", [b"HTTP/1.1 101 a\nb", b"HTTP/1.1 101 a\rb", b"HTTP/1.1\n101 a b"])
+def test_the_first_line_of_an_answer_is_one_line(row: str, line: bytes) -> None:
+    """A bare LF ends it for other readers, with a field of somebody else's behind it; and
+    whether it comes in one piece makes no difference."""
+    good = serve([client_opening(offers(named(row)), drawn(named(row))).request()]).answer
+    answer = line + good[good.index(b"\r\n") :]
+    for chunks in every_way(answer):
+        assert isinstance(ask(offers(named(row)), drawn(named(row)), chunks)[0], str)
+
+
+# Any bytes.
+
+
+SAMPLES = [bytes.fromhex(item["data"]) for item in VECTORS["detect"]]
+ANSWERS = [bytes.fromhex(item["response"]) for item in VECTORS["client_checks"]]
+scraps = st.sampled_from(
+    [
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b": ",
+        b"\x00",
+        b"\xff",
+        b"Upgrade: WebSocket\r\n",
+        b"Origin: x\r\n",
+        b"Sec-WebSocket-Key1: 1 1\r\n",
+        b"Content-Length: 8\r\n",
+        b"Host: [\r\n",
+        b"HTTP/1.1 ",
+    ]
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, samples: list[bytes]) -> bytes:
+    """A sample with a few scraps in the place of a few of its bytes."""
+    data = draw(st.sampled_from(samples))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(data)))
+        end = start + draw(st.integers(0, 12))
+        data = data[:start] + draw(scraps | st.binary(max_size=12)) + data[end:]
+    return data
+
+
+@given(st.data(), spoilt(SAMPLES) | st.binary(max_size=99))
+def test_any_bytes_are_an_answer_or_a_named_error_to_a_server(
+    data: st.DataObject, garbage: bytes
+) -> None:
+    """Never another exception, and never more kept than the limits."""
+    limits = replace(LIMITS, head_size=500, head_fields=12)
+    chunks = data.draw(deliveries(garbage))
+    opening = server_opening(limits=limits)
+    before = kept(opening)
+    for chunk in chunks:
+        try:
+            found = opening.receive(chunk)
+        except (MalformedHead, UnsupportedVersion, UnknownDialect, EarlyBytes):
+            break
+        assert kept(opening) - before <= 3 * 500 + len(chunk)
+        if found is not None:
+            break
+    served = serve(chunks, limits=limits)
+    if isinstance(served.found, Offer):
+        assert served.answer.isascii() or served.proved
+        assert cut(served.answer)[0].fields(12).exact(b"upgrade") == [b"WebSocket"]
+
+
+@given(st.data(), st.sampled_from(DIALECTS), spoilt(ANSWERS) | st.binary(max_size=99))
+def test_any_bytes_are_an_answer_or_a_named_error_to_a_client(
+    data: st.DataObject, row: Dialect, garbage: bytes
+) -> None:
+    """Agreed, refused, or a check that failed; and how it comes makes no difference to that."""
+    offer = replace(offers(row), subprotocols=("sample",))
+    found = [
+        ask(offer, drawn(row), chunks)[0]
+        for chunks in ([garbage], byte_by_byte(garbage), data.draw(deliveries(garbage)))
+    ]
+    agreed = [isinstance(one, Agreement) for one in found]
+    assert all(agreed) or not any(agreed)
+    assert all(agreed) or {type(one) for one in found} <= {str, int}

@@ -1,0 +1,32 @@
+"""The words all framings share."""
+
+from __future__ import annotations
+
+from support.wire import NO_CODE
+from txhixie.sansio.wire import frame
+from txhixie.sansio.wire.frame import Close, CloseCode, Opcode
+
+
+def test_opcodes_are_the_numbers_of_rfc_6455() -> None:
+    """They are what stands on the wire, and plain integers."""
+    numbers = [getattr(Opcode, name) for name in vars(Opcode) if name.isupper()]
+    assert numbers == [0, 1, 2, 8, 9, 10]
+    assert {type(number) for number in numbers} == {int}
+
+
+def test_short_names_of_opcodes_are_the_same_numbers() -> None:
+    """What each message passes is compared with what everybody else calls it."""
+    short = {name: value for name, value in vars(frame).items() if name.isupper()}
+    assert short.pop("MOST_CONTROL") == 125
+    assert short == {name: getattr(Opcode, name) for name in vars(Opcode) if name.isupper()}
+
+
+def test_close_codes_are_those_of_the_registry() -> None:
+    """RFC 6455 section 7.4.1; 1004 and 1015 are nobody's to send or to report here."""
+    codes = {value for name, value in vars(CloseCode).items() if name.isupper()}
+    assert codes == {*range(1000, 1012), 1014} - {1004}
+
+
+def test_a_close_needs_no_reason() -> None:
+    """And compares by what it says."""
+    assert Close(NO_CODE) == (1005, "")

@@ -1,0 +1,221 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from txhixie import Offer
+from txhixie.server.access import Policy, same_host
+
+
+def asks(
+    origin: str | None,
+    host: str = "example.com",
+    origins: Iterable[str] | None = None,
+    hosts: Iterable[str] | None = None,
+) -> int | None:
+    """The status a page of this origin is refused with, if it is."""
+    refusal = Policy(origins, hosts).refuses(Offer("hixie-76", "/", host, origin))
+    return None if refusal is None else refusal.status
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://example.com", "example.com"),
+        ("https://example.com", "example.com"),
+        ("HTTP://Example.COM", "eXample.com"),
+        ("http://example.com:80", "example.com"),
+        ("http://example.com", "example.com:80"),
+        ("https://example.com:443", "example.com"),
+        ("https://example.com", "example.com:443"),
+        ("http://example.com:8080", "example.com:8080"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("http://[::1]", "[::1]:80"),
+    ],
+)
+def test_pages_of_the_same_host_may_connect(origin: str, host: str) -> None:
+    assert same_host(origin, host)
+    assert asks(origin, host) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.example", "example.com"),
+        ("http://example.com.evil.example", "example.com"),
+        ("http://evil-example.com", "example.com"),
+        ("http://sub.example.com", "example.com"),
+        ("http://example.com", "sub.example.com"),
+        ("http://example.com:8080", "example.com"),
+        ("http://example.com", "example.com:8080"),
+        ("http://example.com:443", "example.com"),
+        ("https://example.com:80", "example.com"),
+        ("http://example.com@evil.example", "example.com"),
+        ("http://example.com evil", "example.com"),
+        ("null", "null"),
+        ("null", "example.com"),
+        ("file://", "example.com"),
+        ("file://", ""),
+        ("://example.com", "other"),
+    ],
+)
+def test_other_pages_may_not(origin: str, host: str) -> None:
+    assert not same_host(origin, host)
+    assert asks(origin, host) == 403
+
+
+def test_no_origin_is_no_page() -> None:
+    assert asks(None) is None
+    assert asks(None, origins=["http://other.example"]) is None
+    assert asks(None, origins=[]) is None
+
+
+def test_a_list_is_exact_but_for_case() -> None:
+    listed = ["http://Page.example:8080", "null"]
+    assert asks("http://page.EXAMPLE:8080", origins=listed) is None
+    assert asks("null", origins=listed) is None
+    assert asks("http://page.example", origins=listed) == 403
+    assert asks("https://page.example:8080", origins=listed) == 403
+    assert asks("file://", origins=listed) == 403
+
+
+def test_a_list_does_not_hold_the_same_host_by_itself() -> None:
+    assert asks("http://example.com", origins=["http://page.example"]) == 403
+    assert asks("http://example.com", origins=[]) == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "file://", None])
+def test_a_star_lets_everybody_in(origin: str | None) -> None:
+    assert asks(origin, origins=["*"]) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "comes"),
+    [
+        ("https://a.example.com", True),
+        ("https://A.B.example.COM", True),
+        ("https://xn--1.a-b_c.example.com", True),
+        ("https://example.com", False),
+        ("https://.example.com", False),
+        ("http://a.example.com", False),
+        ("https://a.example.com:8443", False),
+        ("https://a.example.com.evil.example", False),
+        ("https://evil.example:1.example.com", False),
+        ("https://evil@a.example.com", False),
+        ("https://evil.example, https://a.example.com", False),
+        ("https://evilexample.com", False),
+        ("null", False),
+    ],
+)
+def test_a_star_stands_for_the_first_names_of_a_host(origin: str, comes: bool) -> None:
+    expected = None if comes else 403
+    assert asks(origin, origins=["https://other.example", "https://*.Example.com"]) == expected
+
+
+def test_a_pattern_may_have_a_port() -> None:
+    listed = ["http://*.example.com:8080"]
+    assert asks("http://a.example.com:8080", origins=listed) is None
+    assert asks("http://a.example.com", origins=listed) == 403
+
+
+@pytest.mark.parametrize(
+    "wrong", ["https://*", "*.example.com", "https://a*.example.com", "https://a.*.com", "**", "a*"]
+)
+def test_a_star_elsewhere_is_a_mistake(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"expected \* alone or in the place of the first names"):
+        Policy([wrong])
+
+
+BY_NO_BROWSER = [
+    *("", "*", "ArduinoWebSocketClient", "example.com", "127.0.0.1:8080", "[::1]:8080"),
+    *("http://example.com/", "http://evil.example/page", "HTTPS://evil.example/?a", "a b", "a,b"),
+    *("https://evil.example?.example.com", "https://evil.example#.example.com"),
+    *("//evil.example", "evil.example/path", "nullify", "http:evil.example"),
+]
+BY_A_BROWSER = [
+    *("null", "NULL", "file://", "file:///a/b", "http://evil.example", "HTTP://EVIL.example:81"),
+    *("chrome-extension://abcdef", "qrc://", "app://local", "null, null", "://evil.example"),
+    *("http://a.example/x http://evil.example", "http://evil.example,word", "word null"),
+    *("http://user@evil.example", "http://[::2]", "http://evil.example evil"),
+]
+
+
+@pytest.mark.parametrize("origin", BY_NO_BROWSER)
+def test_an_origin_that_no_browser_writes_counts_as_none(origin: str) -> None:
+    """Devices and libraries send such; a page cannot make a browser do so."""
+    assert asks(origin) is None
+    assert asks(origin, origins=["http://other.example"]) is None
+    offer = Offer("rfc6455", "/", "example.com", origin)
+    assert Policy().disregards(offer)
+    assert not Policy(["*"]).disregards(offer)
+
+
+@pytest.mark.parametrize("origin", BY_A_BROWSER)
+def test_an_origin_that_a_browser_can_have_written_is_judged(origin: str) -> None:
+    """Alone or in a list, as RFC 6454 section 7.1 has it, or joined by a proxy."""
+    assert asks(origin) == 403
+    assert asks(origin, origins=[origin]) is None
+
+
+def test_any_origin_can_be_listed_to_the_letter() -> None:
+    for origin in (*BY_A_BROWSER, "ArduinoWebSocketClient"):
+        policy = Policy([origin])
+        offer = Offer("rfc6455", "/", "example.com", origin.swapcase())
+        assert policy.refuses(offer) is None
+        assert not policy.disregards(offer)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "comes"),
+    [
+        ("https://example.com", "example.com", True),
+        ("HTTPS://Example.com:443", "example.com", True),
+        ("https://example.com", "example.com:443", True),
+        ("https://example.com:8443", "example.com:8443", True),
+        ("http://example.com", "example.com", False),
+        ("http://example.com:8443", "example.com:8443", False),
+        ("http://example.com", "example.com:443", False),
+        ("app://example.com", "example.com", False),
+        ("https://example.com", "example.com:80", False),
+    ],
+)
+def test_a_page_without_TLS_is_another_host_where_the_client_came_by_TLS(
+    origin: str, host: str, comes: bool
+) -> None:
+    """Whoever is in the way of a page that came by http has written it."""
+    assert same_host(origin, host, secure=True) == comes
+    offer = Offer("rfc6455", "/", host, origin, secure=True)
+    assert (Policy().refuses(offer) is None) == comes
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "status"),
+    [
+        ("example.com", None, None),
+        ("example.com", ["Example.com"], None),
+        ("EXAMPLE.com:8080", ["example.com"], None),
+        ("example.com:8080", ["example.com:8080"], None),
+        ("example.com:8081", ["example.com:8080"], 403),
+        ("example.com", ["example.com:8080"], 403),
+        ("evil.example", ["example.com"], 403),
+        ("[::1]:8080", ["[::1]"], None),
+        ("[::2]", ["[::1]"], 403),
+        ("example.com.", ["example.com"], 403),
+    ],
+)
+def test_a_server_may_know_its_names(
+    host: str, hosts: list[str] | None, status: int | None
+) -> None:
+    assert asks(None, host, hosts=hosts) == status
+    assert asks("http://evil.example", host, ["*"], hosts) == status
+
+
+def test_a_refusal_says_why_and_repeats_nothing() -> None:
+    for policy in (Policy(hosts=["a"]), Policy()):
+        refusal = policy.refuses(Offer("hixie-76", "/", "host.example", "http://evil.example"))
+        assert refusal is not None
+        assert refusal.body.strip()
+        assert "example" not in refusal.body

@@ -1,0 +1,345 @@
+"""The test kit: what users' tests, and ours, rely on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+
+from support.connection import MODERN, NAMES, Source, code_of
+from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits, Refusal
+from txhixie.interfaces import Accepted
+from txhixie.sansio.extensions.deflate_frame import DeflateFrame
+from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
+from txhixie.testing import Applications, Pair, Recorder, Wire, echo
+from txhixie.testing.strategies import deliveries, frames, messages, spoken, texts
+from txhixie.web import ByRequest
+
+every_dialect = pytest.mark.parametrize("dialect", NAMES)
+
+
+def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
+    """A pair, and its applications: the server's echoes."""
+    servers, client = Applications(echo), Recorder()
+    pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]
+    return pair, servers.made[0], client
+
+
+# The pair.
+
+
+@every_dialect
+def test_a_pair_is_open_and_talks_when_it_is_pumped(dialect: str) -> None:
+    pair, server, client = talking(dialect)
+    assert client.told == server.told == ["started", "finished"]
+    client.transport.sendTextMessage("hello")
+    assert server.messages == []
+    pair.pump()
+    assert server.messages == client.messages == ["hello"]
+    assert client.transport.offer.dialect == dialect
+    pair.done()
+
+
+@every_dialect
+def test_a_pair_closes_the_dialects_way(dialect: str) -> None:
+    pair, server, client = talking(dialect)
+    client.transport.loseConnection(1000, "bye")
+    pair.pump()
+    for application in (server, client):
+        assert isinstance(application.lost, CleanClose)
+        assert application.lost.code == code_of(dialect)
+    pair.done()
+
+
+@every_dialect
+def test_a_server_may_close_too(dialect: str) -> None:
+    pair, server, client = talking(dialect)
+    server.transport.sendTextMessage("last words")
+    server.transport.loseConnection()
+    pair.pump()
+    assert client.messages == ["last words"]
+    assert isinstance(client.lost, CleanClose)
+    pair.advance(10)
+    assert server.lost is not None
+    pair.done()
+
+
+def test_an_abort_is_abrupt_for_both() -> None:
+    pair, server, client = talking()
+    server.transport.sendTextMessage("never heard")
+    server.transport.abortConnection()
+    pair.pump()
+    assert client.messages == []
+    assert isinstance(client.lost, AbruptClose)
+    assert isinstance(server.lost, AbruptClose)
+    pair.done()
+
+
+@pytest.mark.parametrize(
+    ("extension", "name"),
+    [(PermessageDeflate(), "permessage-deflate"), (DeflateFrame(), "x-webkit-deflate-frame")],
+)
+def test_a_pair_has_any_extensions(extension: PermessageDeflate, name: str) -> None:
+    pair, server, client = talking(serverExtensions=[extension], clientExtensions=[extension])
+    agreement = server.transport.agreement
+    assert agreement is not None
+    assert [extension for extension, _ in agreement.extensions] == [name]
+    pair.toServer.carried.clear()
+    client.transport.sendTextMessage("again and again and " * 50)
+    pair.pump()
+    assert server.messages == client.messages == ["again and again and " * 50]
+    assert len(pair.toServer.carried) < 200
+    pair.done()
+
+
+def test_a_pair_asks_for_what_it_is_told() -> None:
+    class Chooses:
+        def buildProtocol(self, offer: object) -> Accepted:
+            self.offer = offer
+            return Accepted(Recorder(), "chat", ((b"X-Ours", b"1"),))
+
+    client = Recorder()
+    pair = Pair.new(
+        Chooses(),
+        client,
+        url="ws://example.com/room?a=1",
+        origin="http://example.com",
+        subprotocols=["superchat", "chat"],
+        headers=((b"Cookie", b"a=b"),),
+    )
+    offer, agreement = pair.server.protocol.offer, client.transport.agreement
+    assert (offer.target, offer.origin) == ("/room?a=1", "http://example.com")
+    assert offer.header("cookie") == "a=b"
+    assert agreement is not None
+    assert agreement.subprotocol == "chat"
+    pair.done()
+
+
+def test_time_passes_when_the_test_says_so() -> None:
+    pair, server, client = talking(limits=Limits(ping_interval=20, ping_timeout=20))
+    pair.toServer.paused = True
+    for _ in range(6):
+        pair.advance(10)
+    assert isinstance(server.lost, AbruptClose)
+    assert client.lost is not None
+    pair.done()
+
+
+def test_two_that_never_stop_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txhixie.testing.pair._MOST_READS", 100)
+    pair = Pair.new(Applications(echo), echo())
+    pair.client.protocol.sendTextMessage("ball")
+    with pytest.raises(RuntimeError):
+        pair.pump()
+    pair.client.protocol.abortConnection()
+    pair.pump()
+    pair.done()
+
+
+def test_a_pair_is_made_of_any_two_factories() -> None:
+    clock, servers, clients = Clock(), Applications(echo), Applications(Recorder)
+    pair = Pair(
+        HixieServerFactory(servers, dialects=["rfc6455"], clock=clock),
+        HixieClientFactory("ws://example.com/", clients, dialect="hixie-75", clock=clock),
+        clock,
+    )
+    assert servers.made == []
+    pair.pump()
+    assert servers.made == []
+    assert bytes(pair.toClient.carried).startswith(b"HTTP/1.1 426 ")
+    pair.advance(10)
+    pair.done()
+
+
+# What a test of an application asks for.
+
+
+def test_a_pair_goes_by_the_clock_it_is_given() -> None:
+    clock = Clock()
+    pair = Pair.new(Applications(), clock=clock)
+    assert pair.clock is clock
+    assert pair.server.protocol.factory.clock is clock
+    assert pair.client.protocol.factory.clock is clock
+
+
+def test_an_offer_has_the_request_it_is_given() -> None:
+    """As under a Site, for an application that asks for a session or an address."""
+    request = object()
+    servers = Applications(Recorder)
+    Pair.new(servers, request=request)
+    assert servers.asked[0].request is request
+    Pair.new(servers)
+    assert servers.asked[1].request is None
+    asked: list[object] = []
+
+    class Builds:
+        def buildProtocol(self, request: object) -> Recorder:
+            asked.append(request)
+            return Recorder()
+
+    Pair.new(ByRequest(Builds()), request=request)
+    assert asked == [request]
+
+
+@every_dialect
+def test_a_pair_tells_how_the_server_refused(dialect: str) -> None:
+    class Refuses:
+        def buildProtocol(self, offer: object) -> Refusal:
+            return Refusal(401, "who is it?\n", {"WWW-Authenticate": "Basic"})
+
+    pair = Pair.new(Refuses(), dialect=dialect)
+    assert pair.refused is not None
+    assert (pair.refused.status, pair.refused.body) == (401, b"who is it?\n")
+    assert (b"www-authenticate", b"Basic") in pair.refused.headers
+    pair.advance(10)
+    pair.done()
+
+
+def test_a_pair_that_talks_was_not_refused() -> None:
+    assert Pair.new(Applications()).refused is None
+
+
+# Faults.
+
+
+@every_dialect
+def test_byte_by_byte_is_the_same_conversation(dialect: str) -> None:
+    servers, client = Applications(echo), Recorder()
+    clock = Clock()
+    pair = Pair(
+        HixieServerFactory(servers, clock=clock),
+        HixieClientFactory(
+            "ws://example.com/", Applications(lambda: client), dialect=dialect, clock=clock
+        ),
+        clock,
+    )
+    pair.toServer.piece = pair.toClient.piece = 1
+    pair.pump()
+    client.transport.sendTextMessage("hello")
+    pair.pump()
+    assert client.messages == ["hello"]
+    pair.done()
+
+
+@every_dialect
+def test_a_cable_that_is_cut_breaks_the_connection_for_both(dialect: str) -> None:
+    pair, server, client = talking(dialect)
+    before = len(pair.toServer.carried)
+    pair.toServer.cut = 3
+    client.transport.sendTextMessage("hello")
+    pair.pump()
+    assert len(pair.toServer.carried) == before + 3
+    assert server.messages == []
+    for application in (server, client):
+        assert isinstance(application.lost, AbruptClose)
+        assert isinstance(application.lost, ConnectionLost)
+    pair.done()
+
+
+def test_what_a_paused_cable_holds_comes_later() -> None:
+    pair, server, client = talking()
+    pair.toServer.paused = True
+    client.transport.sendTextMessage("a")
+    client.transport.loseConnection()
+    pair.pump()
+    assert server.told == ["started", "finished"]
+    pair.toServer.paused = False
+    pair.pump()
+    assert server.messages == ["a"]
+    assert isinstance(server.lost, CleanClose)
+    pair.done()
+
+
+def test_a_peer_that_does_not_read_makes_the_other_wait() -> None:
+    """And its producer hears of it, as with a real transport."""
+    pair, server, client = talking()
+    client.transport.pauseProducing()
+    producer = Source()
+    server.transport.attachProducer(producer)
+    server.transport.sendTextMessage("x" * 70000, compress=False)
+    pair.pump()
+    assert (producer.told, server.transport.full) == (["pause"], True)
+    client.transport.resumeProducing()
+    pair.pump()
+    assert (producer.told, server.transport.full) == (["pause", "resume"], False)
+    assert client.messages == ["x" * 70000]
+    pair.done()
+
+
+# The wire.
+
+
+def test_a_wire_is_stricter_than_tcp() -> None:
+    wire = Wire()
+    with pytest.raises(AssertionError):
+        wire.write(bytearray(b"x"))  # type: ignore[arg-type]
+    wire.registerProducer(Source(), True)
+    with pytest.raises(RuntimeError):
+        wire.registerProducer(Source(), True)
+    with pytest.raises(AssertionError):
+        wire.loseConnection()
+    wire.unregisterProducer()
+    wire.writeSequence([b"a", b"b"])
+    assert (wire.written, wire.taken(), wire.taken()) == (b"ab", b"ab", b"")
+    wire.loseConnection()
+    wire.write(b"c")
+    assert (wire.written, wire.endings) == (b"", ["lose"])
+
+
+# The strategies.
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_whatever_a_client_says_is_heard_however_it_comes(data: st.DataObject, name: str) -> None:
+    pair, server, _ = talking(name)
+    said = data.draw(spoken(name, "client"))
+    for read in data.draw(deliveries(said.data)):
+        pair.server.receive(read)
+    assert server.messages == said.messages
+    pair.done()
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_every_frame_is_one_that_a_peer_takes(data: st.DataObject, name: str) -> None:
+    pair, _, client = talking(name)
+    pair.client.receive(data.draw(frames(name, "server")))
+    assert client.lost is None
+    assert len(client.events) <= 3
+    pair.pump()
+    assert client.lost is None
+    pair.done()
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_every_message_is_one_that_can_be_sent(data: st.DataObject, name: str) -> None:
+    pair, _, client = talking(name)
+    said = data.draw(st.lists(messages(name)))
+    for message in said:
+        if isinstance(message, str):
+            client.transport.sendTextMessage(message)
+        else:
+            client.transport.sendBytesMessage(message)
+    pair.pump()
+    assert client.messages == said
+    pair.done()
+
+
+@given(texts(5))
+def test_texts_can_be_encoded(text: str) -> None:
+    assert len(text) <= 5
+    assert text.encode().decode() == text
+
+
+@every_dialect
+def test_binary_is_drawn_where_it_is_not_lost(dialect: str) -> None:
+    """Else the messages of hixie-76 could not be sent."""
+    found: set[type] = set()
+
+    @given(messages(dialect))
+    def look(message: str | bytes) -> None:
+        found.add(type(message))
+
+    look()
+    assert (bytes in found) == (dialect in (*MODERN, "hixie-54"))

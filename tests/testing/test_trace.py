@@ -1,0 +1,191 @@
+"""What passes, as lines: in memory, byte by byte, and through the relay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.connection import HIXIE, KEY3, MODERN, NAMES, Voice, request, whole_request
+from support.daemon import PATIENCE, free_port, running
+from support.wire import MASK, byte_by_byte, modern_frame
+from txhixie.sansio.dialects import named
+from txhixie.testing import Applications, Pair, Recorder, Trace, echo
+
+every_dialect = pytest.mark.parametrize("dialect", NAMES)
+
+
+@every_dialect
+def test_a_pair_has_a_trace(dialect: str) -> None:
+    client = Recorder()
+    pair = Pair.new(Applications(echo), client, dialect=dialect)
+    client.transport.sendTextMessage("h\u00e9llo")
+    pair.pump()
+    client.transport.loseConnection(1000, "bye")
+    pair.pump()
+    lines = pair.trace.lines
+    assert lines[0] == "client  GET / HTTP/1.1"
+    assert any(line.startswith("server  HTTP/1.1 101 ") for line in lines)
+    said = "'bye'" if dialect in MODERN else "without a code"
+    close = f"close 1000 {said}" if dialect in MODERN else f"close {said}"
+    told = ["text 'h\\xe9llo'", *([close] if named(dialect).has_close else [])]
+    assert [line for line in lines if line.startswith("client  ")][-len(told) :] == [
+        f"client  {line}" for line in told
+    ]
+    assert [line for line in lines if line.startswith("server  ")][-len(told) :] == [
+        f"server  {line}" for line in told
+    ]
+    pair.done()
+
+
+@every_dialect
+def test_a_trace_is_the_same_however_the_bytes_come(dialect: str) -> None:
+    voice = Voice(dialect, MASK if dialect in MODERN else None)
+    data = whole_request(dialect) + voice.text("a", "b") + voice.binary(b"\x00\xff")
+    whole, slow = Trace(), Trace()
+    whole.passed("client", data)
+    for piece in byte_by_byte(data):
+        slow.passed("client", piece)
+    assert whole.lines == slow.lines
+    assert whole.lines[-3:] == [
+        "client  text 'a'",
+        "client  text 'b'",
+        "client  binary 2 bytes 00 ff",
+    ]
+
+
+def test_the_raw_bytes_of_hixie_76_are_shown() -> None:
+    trace = Trace()
+    trace.passed("client", request("hixie-76"))
+    assert trace.passed("client", KEY3[:3]) == []
+    assert trace.passed("client", KEY3[3:]) == ["client  8 bytes 5e 6e 3a 64 73 5b 34 55"]
+
+
+def test_secrets_are_not_shown() -> None:
+    """A trace is pasted into bug reports."""
+    trace = Trace()
+    trace.passed("client", request("rfc6455", "Cookie: a=secret", "Authorization: Basic secret"))
+    assert "client  Cookie: ..." in trace.lines
+    assert "client  Authorization: ..." in trace.lines
+    assert "secret" not in "".join(trace.lines)
+
+
+def test_frames_of_every_kind_are_told_apart() -> None:
+    trace = Trace()
+    trace.passed("client", request("rfc6455"))
+    frames = [
+        (modern_frame(1, b"a", final=False, key=MASK), "text 'a', more to come"),
+        (modern_frame(0, b"b", key=MASK), "continuation 1 bytes 62"),
+        (modern_frame(1, b"abc", reserved=0x40, key=MASK), "text, reserved bits 100, 3 bytes"),
+        (modern_frame(9, b"?", key=MASK), "ping 1 bytes 3f"),
+        (modern_frame(10, b"", key=MASK), "pong 0 bytes"),
+        (modern_frame(1, b"x" * 99, key=MASK), "text '" + "x" * 63 + "..."),
+        (modern_frame(1, b"\xff", key=MASK), "text '\\ufffd'"),
+        (modern_frame(8, b"", key=MASK), "close without a code"),
+        (modern_frame(8, b"\x03", key=MASK), "close broken: a close with half a code"),
+    ]
+    for frame, line in frames:
+        assert trace.passed("client", frame) == [f"client  {line}"]
+
+
+def test_what_breaks_a_rule_is_shown_and_what_follows_is_bytes() -> None:
+    trace = Trace()
+    trace.passed("client", request("rfc6455"))
+    (line,) = trace.passed("client", modern_frame(3, b"a", key=MASK))
+    assert line.startswith("client  broken: ")
+    assert trace.passed("client", b"\x01\x02") == ["client  2 bytes 01 02"]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", "client  4 bytes 72 65 73 74"),
+        (b"\xff", "client  broken: this is not HTTP"),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+            "client  broken: Upgrade without 'Connection: Upgrade': did a proxy drop it?",
+        ),
+    ],
+)
+def test_what_is_no_websocket_is_shown_as_far_as_it_goes(data: bytes, line: str) -> None:
+    trace = Trace()
+    trace.passed("client", data)
+    assert trace.lines[-1] == line
+
+
+def test_a_refusal_is_a_head_and_bytes() -> None:
+    trace = Trace()
+    trace.passed("client", request("rfc6455"))
+    trace.passed("server", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+    assert trace.lines[-1] == "server  2 bytes 6e 6f"
+
+
+def relay(directory: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "txhixie.testing.relay", *words]
+    with (directory / "relayed").open("wb") as output:
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.parametrize("dialect", [HIXIE[0], "hixie-76", "rfc6455"])
+def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path) as daemon:
+        there = f"tcp:127.0.0.1:{daemon.port}"
+        process = relay(tmp_path, f"tcp:{port}:interface=127.0.0.1", there)
+        try:
+            with connected(port) as peer:
+                peer.sendall(whole_request(dialect, origin=None))
+                voice = Voice(dialect, MASK if dialect in MODERN else None)
+                while b"\r\n\r\n" not in peer.recv(4096):
+                    pass
+                peer.sendall(voice.text("hello"))
+                while b"hello" not in peer.recv(4096):
+                    pass
+            deadline = time.monotonic() + PATIENCE
+            while "server  has left" not in (said := (tmp_path / "relayed").read_text()):
+                assert time.monotonic() < deadline, said
+                time.sleep(0.02)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+    number = next(line for line in said.splitlines() if "hello" in line).split()[0]
+    lines = [line for line in said.splitlines() if line.startswith(f"{number} ")]
+    assert lines[0] == f"{number} client  GET /demo HTTP/1.1"
+    hello = [f"{number} client  text 'hello'", f"{number} server  text 'hello'"]
+    assert lines[-4:-2] == hello
+    assert lines[-2:] == [f"{number} client  has left", f"{number} server  has left"]
+
+
+def connected(port: int) -> socket.socket:
+    """A connection, once there is somebody to connect to."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), PATIENCE)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_relay_says_what_it_needs(tmp_path: Path) -> None:
+    process = relay(tmp_path, "tcp:0")
+    assert process.wait(PATIENCE) == 1
+    assert "LISTEN CONNECT" in (tmp_path / "relayed").read_text()
+
+
+def test_a_relay_to_nobody_hangs_up(tmp_path: Path) -> None:
+    port = free_port()
+    process = relay(tmp_path, f"tcp:{port}:interface=127.0.0.1", f"tcp:127.0.0.1:{free_port()}")
+    try:
+        with connected(port) as peer, contextlib.suppress(ConnectionResetError):
+            assert peer.recv(1) == b""
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE)

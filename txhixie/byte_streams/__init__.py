@@ -1,0 +1,1 @@
+"""Byte protocols inside messages: codings, streams and the endpoints that carry them."""

@@ -1,0 +1,1 @@
+"""The command ``txhixie``: connect to a server, or examine one."""

@@ -1,0 +1,231 @@
+"""What to do about what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ..dialing.errors import (
+    CertificateExpired,
+    CertificateForAnotherHost,
+    LateAnswer,
+    NameNotFound,
+    NotConnected,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+)
+from ..sansio.dialects import DIALECTS
+from ..sansio.errors import Refused, TunnelRefused
+from .certificates import SOON, Link
+from .checks import ALPN, Examination, Finding
+from .target import Destination
+
+_NAMES: Final = tuple(dialect.name for dialect in DIALECTS)
+
+_NO_ANSWER: Final = (TLSFailed, PeerLeft, LateAnswer)
+
+_REFUSALS: Final = {
+    200: "An ordinary page is what it answers: whoever stands before the server does not pass the"
+    " upgrade on, or there is no WebSocket at this path.",
+    401: "It wants to know who you are: put name and password into the URL, or a token into"
+    " --header 'Authorization: ...'.",
+    403: "It does not want you here: does it expect a page's --origin, a cookie, or credentials?",
+    404: "Nothing is served at this path: is the URL's path right?",
+    426: "It speaks another dialect, or another version, than was asked for.",
+    502: "Whoever stands before the server does not reach it.",
+    503: "Whoever stands before the server does not reach it, or it is overloaded.",
+    504: "Whoever stands before the server gets no answer from it.",
+}
+
+
+def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterator[str]:
+    """Sentences, the most urgent first; at least one."""
+    stages = {finding.stage: finding for finding in findings}
+    broken = [each for each in findings if each.works is False and each.stage not in _NAMES]
+    asked = stages.get(examination.dialect)
+    alpn = stages.get("alpn")
+    if alpn is not None and (asked is None or isinstance(asked.error, _NO_ANSWER)):
+        yield _wanted_alpn(examination.destination)  # it is answered, so that is what was missing
+        return
+    for finding in broken:
+        yield from _way_advice(examination.destination, finding)
+    if asked is not None and not asked.works:
+        yield from _dialect_advice(examination, stages)
+    yield from _certificate_advice(examination, stages)
+    yield from _address_advice(stages)
+    if asked is not None and asked.works and not broken:
+        dialect = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
+        destination = examination.destination
+        yield f"It works: txhixie connect{dialect}{destination.options} {destination.shown}"
+
+
+def _wanted_alpn(destination: Destination) -> str:
+    if destination.alpn:
+        return "The server refuses what is offered by ALPN: leave --alpn out."
+    return f"The server serves only clients that offer ALPN: --alpn {ALPN[0]}"
+
+
+def _alpn_advice(destination: Destination) -> str:
+    if destination.alpn:
+        return "Clients that offer no ALPN are refused, as most programs that are no browsers are."
+    return (
+        f"Browsers and curl offer ALPN and are refused: have the server agree on {ALPN[0]}. With"
+        " Twisted 26.10, its factory is to be an IProtocolNegotiationFactory."
+    )
+
+
+def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
+    error = finding.error
+    if finding.stage == "lookup":
+        yield from _lookup_advice(destination, error)
+    elif finding.stage == "tcp":
+        yield from _tcp_advice(destination, error)
+    elif finding.stage == "proxy":
+        yield _proxy_advice(destination, error)
+    elif finding.stage == "tls":
+        yield _tls_advice(destination, finding)
+    elif finding.stage == "alpn":
+        yield _alpn_advice(destination)
+    elif finding.stage == "round trip":
+        yield (
+            "Pings go unanswered: whoever keeps the connection alive by them will take this server"
+            " for gone."
+        )
+
+
+def _lookup_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
+    if isinstance(error, NameNotFound):
+        yield "Nobody knows the name: is it spelled right, and is the name server reached?"
+    else:
+        yield "The name server does not answer."
+    if destination.proxy is None:
+        yield "If only a proxy knows it, say which: --proxy http://HOST:PORT"
+
+
+def _tcp_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
+    what = "proxy" if destination.proxy is not None else "server"
+    if isinstance(error, NotConnected) and "refused" in str(error.__cause__):
+        yield f"Nothing listens there: is the {what} running, and is this its port and address?"
+        return
+    yield f"No way leads to the {what}: a firewall may drop what goes there."
+    if destination.proxy is None:
+        yield "If there is a proxy, say which: --proxy http://HOST:PORT"
+
+
+def _proxy_advice(destination: Destination, error: Exception | None) -> str:
+    if isinstance(error, TunnelRefused):
+        if error.status == 407:
+            return _credentials_advice(destination, error)
+        if error.status >= 500:
+            return (
+                "The proxy does not reach the server: is its name known there, and its port open?"
+            )
+        return (
+            f"The proxy lets nobody through to port {destination.parsed.port} of this host: many"
+            " allow 443 only, and some a list of hosts."
+        )
+    if isinstance(error, TLSFailed):
+        return "The proxy is not who it should be, or speaks no TLS: is it http:, and not https:?"
+    if isinstance(error, LateAnswer):
+        return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
+    return "What listens there does not answer as an HTTP proxy does: is the port right?"
+
+
+def _credentials_advice(destination: Destination, refused: TunnelRefused) -> str:
+    assert destination.proxy is not None
+    schemes = [
+        value.split(b" ")[0].decode("latin-1").lower()
+        for name, value in refused.headers
+        if name.lower() == b"proxy-authenticate"
+    ]
+    if not {"basic", "digest"} & {*schemes}:
+        return (
+            "The proxy speaks none of the schemes that we do, Basic and Digest: a local proxy that"
+            " speaks its own can stand between."
+        )
+    if destination.proxy.credentials is None:
+        return "The proxy wants to know who you are: --proxy http://NAME:PASSWORD@HOST:PORT"
+    return "The proxy does not take this name with this password: are they percent-encoded?"
+
+
+def _tls_advice(destination: Destination, finding: Finding) -> str:
+    error, chain = finding.error, finding.chain
+    if isinstance(error, CertificateExpired):
+        return "The certificate's time is over, or has not begun: renew it, or look at the clock."
+    if isinstance(error, CertificateForAnotherHost):
+        names = f": it is for {', '.join(chain[0].names)}" if chain and chain[0].names else ""
+        return f"The certificate is another host's{names}. Use such a name in the URL."
+    if isinstance(error, UnknownIssuer):
+        return _issuer_advice(chain) + _interception_advice(destination)
+    if isinstance(error, PeerLeft | LateAnswer):
+        return "It does not answer TLS: is it ws: and not wss:, or another port?"
+    return (
+        "There is no TLS with it: is it ws: and not wss:, or another port, or does it want a"
+        " client's certificate (--cert)?"
+    )
+
+
+def _issuer_advice(chain: Sequence[Link]) -> str:
+    if chain and chain[-1].is_its_own_issuer:
+        return (
+            f"Its certificates rest on {chain[-1].subject}, whom nobody here trusts: if you do,"
+            " have its certificate in a file and say --cacert FILE."
+        )
+    return (
+        "Either the server does not send the certificates between its own and an authority's (have"
+        " it send the full chain), or the authority is a private one: --cacert FILE."
+    )
+
+
+def _interception_advice(destination: Destination) -> str:
+    if destination.proxy is None:
+        return ""
+    return (
+        f" A proxy that reads TLS is likely: if {destination.proxy} is your organization's, it has"
+        " an authority of its own, whose certificate its people have."
+    )
+
+
+def _address_advice(stages: dict[str, Finding]) -> Iterator[str]:
+    tcp = stages.get("tcp")
+    if tcp is not None and tcp.works and tcp.error is not None:
+        yield "Not every address of the name answers: clients lose time, or choose the wrong one."
+
+
+def _certificate_advice(examination: Examination, stages: dict[str, Finding]) -> Iterator[str]:
+    tls = stages.get("tls")
+    if tls is None or not tls.works:
+        return
+    ends = [link.until for link in tls.chain]
+    if ends and examination.now <= min(ends) < examination.now + SOON:
+        yield f"A certificate ends on {min(ends):%Y-%m-%d}: renew it."
+
+
+def _dialect_advice(examination: Examination, stages: dict[str, Finding]) -> Iterator[str]:
+    asked, answered = examination.dialect, [name for name in _NAMES if stages[name].works]
+    if not answered:
+        yield _refusal_advice(stages[asked].error)
+        return
+    best = answered[-1]
+    yield f"It does not speak {asked}, but {' and '.join(answered)}: --dialect {best}"
+    yield (
+        "For clients that cannot, put a gateway before it: twistd -n hixie --port 8080 --serve"
+        f" '/={examination.destination.shown} dialect={best}'"
+    )
+
+
+def _refusal_advice(error: Exception | None) -> str:
+    if isinstance(error, Refused):
+        if 300 <= error.status < 400:
+            return "It is elsewhere now: take the URL that it points to, with ws: or wss:."
+        return _REFUSALS.get(
+            error.status, "The server answers, but no WebSocket: is the path right?"
+        )
+    if isinstance(error, TLSFailed):
+        return "It ends TLS after all: does it want to know who we are (--cert FILE)?"
+    if isinstance(error, PeerLeft):
+        return "It hangs up on every handshake: does it speak TLS (wss:), or another protocol?"
+    if isinstance(error, LateAnswer):
+        return "It answers no handshake: does it speak TLS (wss:), or another protocol?"
+    return "What it answers is no WebSocket in any dialect."

@@ -1,0 +1,314 @@
+"""A server, stage by stage: each is tried by itself, and what was found is told in its order.
+
+Nothing is sent beyond what ``connect`` with the same options would send, and no field of the
+request to a server that has not proved who it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+
+from ..channel.channel import Channel
+from ..channel.dial import Connection
+from ..dialing.errors import (
+    CertificateExpired,
+    CertificateForAnotherHost,
+    LateAnswer,
+    NameNotFound,
+    PeerLeft,
+    TLSFailed,
+    UnknownIssuer,
+)
+from ..dialing.hostname import NamedHostEndpoint, lookUp
+from ..dialing.proxy_endpoint import proxyEndpoint
+from ..dialing.stage import bounded
+from ..sansio.dialects import DIALECTS, named
+from ..sansio.errors import CannotCarry, HixieError
+from .certificates import Link, chain_of
+from .status import line_of
+from .target import Destination
+
+_MOST_ADDRESSES: Final = 4
+ALPN: Final = ("http/1.1",)
+"""What browsers offer for ``wss:``."""
+CERTIFICATE_ERRORS: Final = (CertificateExpired, CertificateForAnotherHost, UnknownIssuer)
+"""With these it is not ALPN that is to blame."""
+
+
+class Finding(NamedTuple):
+    """
+    What was found at one stage.
+
+    :ivar stage: its name: ``lookup``, ``tcp``, ``proxy``, ``tls``, a dialect's, ``alpn``,
+        ``round trip``.
+    :ivar works: ``None`` if it was not tried.
+    :ivar lines: what is to be said, one line or more.
+    :ivar error: what went wrong.
+    :ivar chain: the certificates that were shown.
+    """
+
+    stage: str
+    works: bool | None
+    lines: tuple[str, ...]
+    error: Exception | None = None
+    chain: tuple[Link, ...] = ()
+
+
+class Examination:
+    """
+    Of one server.
+
+    :ivar destination: where to, and how.
+    :ivar now: what day it is.
+    """
+
+    def __init__(self, reactor: Any, destination: Destination, now: datetime) -> None:
+        self.destination = destination
+        self.now = now
+        self._reactor = reactor
+        self._way = destination.way(reactor)
+        self._addresses: list[str] = []
+        self._chain: tuple[Link, ...] = ()
+        self._roundTrip: Finding | None = None
+
+    @property
+    def dialect(self) -> str:
+        """The one that was asked for."""
+        return self.destination.dialect or "rfc6455"
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Stage after stage. After one that leads nowhere there is no other."""
+        stages = [self._lookup, self._tcp, self._proxy, self._tls]
+        for stage in stages:
+            finding = await stage()
+            if finding is not None:
+                yield finding
+                if not finding.works:
+                    async for another in self._otherwise(finding):
+                        yield another
+                    return
+        asked = None
+        for row in DIALECTS:
+            finding = await self._converse(row.name)
+            asked = finding if row.name == self.dialect else asked
+            yield finding
+        async for another in self._otherwise(asked):
+            yield another
+        if self._roundTrip is not None:
+            yield self._roundTrip
+
+    # The way.
+
+    @property
+    def _first(self) -> tuple[str, int]:
+        """The host that has to be reached by TCP: the proxy, or the server itself."""
+        proxy, parsed = self.destination.proxy, self.destination.parsed
+        return (parsed.name, parsed.port) if proxy is None else (proxy.host, proxy.port)
+
+    async def _lookup(self) -> Finding:
+        host, port = self._first
+        watch = self._watch()
+        looking = lookUp(self._reactor, host, port)
+        try:
+            found = await bounded(
+                looking, "lookup", self.destination.limits.lookup_timeout, self._reactor
+            )
+            if not found:
+                raise NameNotFound(f"no address is known for {host}")
+        except HixieError as error:
+            return Finding("lookup", False, (line_of(error), *self._through()), error)
+        self._addresses = list(dict.fromkeys(address.host for address in found))
+        line = f"{host}: {', '.join(self._addresses)}{watch()}"
+        if self._addresses == [host]:
+            line = f"{host} is an address"
+        return Finding("lookup", True, (line, *self._through()))
+
+    def _through(self) -> tuple[str, ...]:
+        """Which proxy is used, and what names it: it may be a variable that nobody thinks of."""
+        destination = self.destination
+        if destination.proxy is None:
+            return ()
+        return (f"the proxy {destination.proxy}, which {destination.proxyNamedBy} names",)
+
+    async def _tcp(self) -> Finding:
+        """Every address by itself: a client takes the first that answers, and hides the others."""
+        _, port = self._first
+        lines, errors = [], []
+        for address in self._addresses[:_MOST_ADDRESSES]:
+            watch = self._watch()
+            endpoint = NamedHostEndpoint(
+                self._reactor, address, port, limits=self.destination.limits
+            )
+            try:
+                await self._looked(endpoint)
+            except HixieError as error:
+                errors.append(error)
+                lines.append(line_of(error))
+            else:
+                lines.append(f"{address}, port {port}{watch()}")
+        works = len(errors) < len(lines)
+        return Finding("tcp", works, tuple(lines), errors[0] if errors else None)
+
+    async def _proxy(self) -> Finding | None:
+        proxy, parsed = self.destination.proxy, self.destination.parsed
+        if proxy is None:
+            return None
+        watch = self._watch()
+        try:
+            if proxy.secure:
+                trust = self.destination.trustRoot
+                limits = self.destination.limits
+                await self._looked(
+                    proxyEndpoint(self._reactor, proxy, limits=limits, trustRoot=trust)
+                )
+            await self._looked(self._way.below(parsed))
+        except HixieError as error:
+            return _failed("proxy", error)
+        said = f"{proxy} lets us through to {parsed.name}, port {parsed.port}{watch()}"
+        return Finding("proxy", True, (said,))
+
+    async def _tls(self) -> Finding | None:
+        """As a client does it; and if that fails, once more, to see the certificate."""
+        if not self.destination.parsed.secure:
+            return None
+        watch = self._watch()
+        try:
+            look = await self._looked(self._way.to(self.destination.parsed))
+        except TLSFailed as error:
+            return Finding("tls", False, (line_of(error), *await self._shown()), error, self._chain)
+        except HixieError as error:
+            return _failed("tls", error)
+        self._chain = look.chain
+        trust = "trusted" if self.destination.isVerified else "not asked who it is"
+        said = f"{look.version}, {trust}{watch()}"
+        return Finding("tls", True, (said, *self._chainLines()), chain=self._chain)
+
+    async def _shown(self) -> tuple[str, ...]:
+        anybody = replace(self._way, verify=False, clientCertificate=None)
+        try:
+            self._chain = (await self._looked(anybody.to(self.destination.parsed))).chain
+        except HixieError:
+            return ()
+        return self._chainLines()
+
+    def _chainLines(self) -> tuple[str, ...]:
+        return tuple(line for link in self._chain for line in link.lines(self.now))
+
+    async def _looked(self, endpoint: IStreamClientEndpoint) -> _Look:
+        """Connect, and go."""
+        connecting = endpoint.connect(cast(Any, Factory.forProtocol(_Look)))
+        return cast(_Look, await cast("Deferred[Any]", connecting))
+
+    async def _otherwise(self, asked: Finding | None) -> AsyncIterator[Finding]:
+        """
+        Once more with ALPN, or without it where it was asked for: browsers and curl offer it, we
+        do not, and a server may refuse the ones or the others.
+
+        :param asked: what was found without, or with it.
+        """
+        if asked is None or asked.stage not in ("tls", self.dialect):
+            return
+        if not self.destination.parsed.secure or isinstance(asked.error, CERTIFICATE_ERRORS):
+            return
+        what = "no ALPN" if self.destination.alpn else f"ALPN {ALPN[0]}"
+        way = replace(self._way, alpn=() if self.destination.alpn else ALPN)
+        watch = self._watch()
+        try:
+            channel = await Connection(self.destination.endpoint(way, self.dialect))
+        except (TLSFailed, PeerLeft, LateAnswer) as error:
+            if asked.works:
+                line = f"a client that offers {what} is refused: {line_of(error)}"
+                yield Finding("alpn", False, (line,), error)
+            return
+        except (CannotCarry, ValueError):
+            return
+        except HixieError:
+            pass  # TLS is through, and an answer has come
+        else:
+            await channel.close()
+        yield Finding("alpn", True, (f"a client that offers {what} is answered{watch()}",))
+
+    # The conversation.
+
+    async def _converse(self, dialect: str) -> Finding:
+        watch = self._watch()
+        try:
+            endpoint = self.destination.endpoint(self._way, dialect)
+        except (CannotCarry, ValueError) as error:
+            return Finding(dialect, None, (str(error),))
+        try:
+            channel = await Connection(endpoint)
+        except HixieError as error:
+            return Finding(dialect, False, (self.destination.lineOf(error),), error)
+        said = f"answers{_agreed(channel)}{watch()}"
+        if dialect == self.dialect:
+            self._roundTrip = await self._ping(channel)
+        await channel.close()
+        return Finding(dialect, True, (said,))
+
+    async def _ping(self, channel: Channel) -> Finding:
+        stage = "round trip"
+        if not named(self.dialect).has_pings:
+            return Finding(stage, None, (f"{self.dialect} has no pings",))
+        watch = self._watch()
+        seconds = self.destination.limits.open_timeout
+        pinging = channel.ping()
+        late = LateAnswer("handshake", seconds)
+        try:
+            await pinging.addTimeout(seconds, self._reactor, lambda *_: _raise(late))
+        except LateAnswer:
+            line = f"no answer to a ping within {seconds:g} seconds"
+            return Finding(stage, False, (line,), late)
+        except HixieError as error:
+            return _failed(stage, error)
+        return Finding(stage, True, (f"a ping is answered{watch()}",))
+
+    def _watch(self) -> Callable[[], str]:
+        began = self._reactor.seconds()
+        return lambda: f", {1000 * (self._reactor.seconds() - began):.1f} ms"
+
+
+class _Look(Protocol):
+    """
+    A connection that is only looked at.
+
+    :ivar version: of TLS, and the cipher.
+    :ivar chain: the certificates that were shown.
+    """
+
+    transport: Any
+    version = ""
+    chain: tuple[Link, ...] = ()
+
+    def connectionMade(self) -> None:
+        """Look, and go."""
+        if ISSLTransport.providedBy(self.transport):
+            connection: Any = cast(Any, self.transport).getHandle()
+            self.chain = chain_of(connection)
+            version = connection.get_protocol_version_name()
+            self.version = f"{version}, {connection.get_cipher_name()}"
+        self.transport.loseConnection()
+
+
+def _agreed(channel: Channel) -> str:
+    """What was agreed on."""
+    names = [name for name, _ in channel.agreement.extensions]
+    words = [f"with {', '.join(names)}"] if names else []
+    if channel.subprotocol is not None:
+        words.append(f"subprotocol {channel.subprotocol}")
+    return "".join(f", {word}" for word in words)
+
+
+def _failed(stage: str, error: Exception) -> Finding:
+    return Finding(stage, False, (line_of(error),), error)
+
+
+def _raise(error: Exception) -> Any:
+    raise error

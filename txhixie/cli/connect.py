@@ -1,0 +1,102 @@
+"""``txhixie connect``: a conversation by hand, or for a script."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+
+from ..channel.channel import Channel, ChannelApplication
+from ..dialing.dialer import Way
+from ..sansio.wire.frame import CloseCode
+from .handshake_log import ShownWay
+from .modes import Echo, Lines, Once, listen
+from .status import CommandFailed, Status, ending
+from .stdio import say
+from .target import Destination, addOptions, meant, patience
+
+_ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
+_WAIT = 1.0
+
+
+def options(parser: ArgumentParser) -> None:
+    """Its options."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--once", metavar="TEXT", help="send this one message and write the first answer and a new"
+        " line; with - all of standard input, and the answer byte for byte")  # fmt: skip
+    add("--echo", action="store_true", help="send back what comes, until the peer closes")
+    add = parser.add_argument
+    add("--binary", action="store_true", help="send binary messages instead of text")
+    add("--wait", type=patience, default=_WAIT, metavar="SECONDS", help="after the end of the"
+        " input, close when nothing has come for so long; by default %(default)g, and inf for"
+        " never")  # fmt: skip
+    add("--show-handshake", action="store_true", help="both heads, and the proxy's, on standard"
+        " error, without credentials")  # fmt: skip
+    addOptions(parser)
+
+
+async def run(reactor: Any, said: Namespace) -> None:
+    """
+    Converse, until it is over.
+
+    :param said: what the options of :func:`options` hold.
+    :raises txhixie.errors.HixieError: as ``WebSocketClientEndpoint.connect`` does.
+    :raises CommandFailed: for whatever else is to be told.
+    :raises txhixie.interfaces.AbruptClose: when the conversation did not end in good order.
+    """
+    with meant():
+        destination = Destination(said)
+        way = _way(reactor, destination, said)
+        # Whoever says --binary knows what the peer takes.
+        endpoint = destination.endpoint(way, binary=said.binary)
+    talk = await _talk(reactor, said)
+    application = Echo() if said.echo else ChannelApplication()
+    with destination.reached():
+        channel = Channel(await endpoint.connectApplication(application))
+    try:
+        await talk(channel)
+    finally:
+        await _close(channel)
+    _tellEnd(channel, answered=said.once is not None)
+
+
+def _way(reactor: Any, destination: Destination, said: Namespace) -> Way:
+    if said.show_handshake:
+        return destination.way(reactor, ShownWay, show=say)
+    return destination.way(reactor)
+
+
+async def _talk(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[None]]:
+    if said.echo:
+        return listen
+    if said.once is None:
+        return Lines(reactor, said).talk
+    once = Once(reactor, said)
+    await once.prepare()
+    return once.talk
+
+
+async def _close(channel: Channel) -> None:
+    try:
+        await channel.close()
+    except CancelledError:  # interrupted a second time
+        channel.abort()
+        raise
+
+
+def _tellEnd(channel: Channel, answered: bool) -> None:
+    """
+    A code of the peer's own may be the answer that somebody looks for; and it is no good end, but
+    for whoever has the one answer already that was asked for.
+
+    :raises CommandFailed: with that code.
+    """
+    ended = channel.ended
+    if ended is None or ended.who != "peer" or ended.code in _ORDINARY:
+        return
+    line = f"the peer closed with {ending(ended)}"
+    if not answered:
+        raise CommandFailed(Status.FAILED, line)
+    say(f"txhixie: {line}")

@@ -1,0 +1,120 @@
+"""How a command ends: a status for scripts, and one line for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import IntEnum
+from html import unescape
+from pathlib import Path
+from traceback import extract_tb
+from typing import Final
+
+from ..dialing.errors import LateAnswer, TLSFailed
+from ..display import shown, shown_url
+from ..interfaces import AbruptClose, CleanClose
+from ..sansio.closing import Ended
+from ..sansio.errors import BadAnswer, HixieError, Refused, TunnelRefused
+from ..sansio.http.head import reason_phrase
+
+
+class Status(IntEnum):
+    """What a script can tell apart. One that a signal has ended ends with 128 and its number, 130
+    for the interrupt from a keyboard, as a shell would have it."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    PROXY = 4
+    TLS = 5
+    LATE = 6
+
+
+_KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
+    (LateAnswer, Status.LATE),
+    (TunnelRefused, Status.PROXY),
+    (Refused, Status.REFUSED),
+    (TLSFailed, Status.TLS),
+)
+_TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,500})</title", re.IGNORECASE)
+_STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
+
+
+class CommandFailed(Exception):
+    """
+    The end of a command, other than a good one.
+
+    :ivar status: what it ends with.
+    :ivar line: what is said of it; empty for nothing.
+    """
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+        self.line = line
+
+
+def status_of(error: Exception) -> int:
+    """What a command ends with that could not deal with an error."""
+    if isinstance(error, CommandFailed):
+        return error.status
+    for kind, status in _KINDS:
+        if isinstance(error, kind):
+            return status
+    return _STAGES.get(getattr(error, "stage", ""), Status.FAILED)
+
+
+def line_of(error: Exception, why: str = "") -> str:
+    """
+    An error in one line, whoever it came from.
+
+    :param why: of a refusal, where more is known than it says.
+    """
+    if isinstance(error, Refused):
+        return _refusal(error, why)
+    if isinstance(error, BadAnswer):
+        return f"the server's answer does not stand: {error}"
+    if isinstance(error, CleanClose | AbruptClose):
+        return f"the conversation ended with {ending(error)}"
+    if isinstance(error, HixieError | CommandFailed):
+        return str(error)
+    return f"this is a defect of ours: {type(error).__name__}: {shown(str(error))}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised: a person who reports it has no traceback to send along."""
+    frames = extract_tb(error.__traceback__)
+    return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
+def ending(close: CleanClose | AbruptClose | Ended) -> str:
+    """A closing code, and the reason if there is one."""
+    return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
+
+
+def _refusal(refused: Refused, why: str) -> str:
+    who = "proxy" if isinstance(refused, TunnelRefused) else "server"
+    phrase = reason_phrase(refused.status)
+    line = f"the {who} refused with status {refused.status} {phrase}".rstrip()
+    fields = {name.lower(): value.decode("latin-1") for name, value in refused.headers}
+    if 300 <= refused.status < 400 and (location := fields.get(b"location")):
+        return f"{line}, and points to {shown_url(location)}"
+    asked = fields.get(b"www-authenticate")
+    if not why and refused.status == 401 and asked:
+        why = f"it asks for {shown(asked.split(' ')[0])}"
+    why = why or getattr(refused, "why", "")
+    words = _words(refused.body, fields)
+    return f"{line}{why and f': {why}'}{words and f'; it says: {words}'}"
+
+
+def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
+    """The first line of a body that is text, or the title of a page; empty where there is none."""
+    if fields.get(b"content-encoding", "identity").lower() != "identity":
+        return ""
+    text = body.decode("utf-8", "replace")
+    if "html" in fields.get(b"content-type", "").lower() or text.lstrip()[:1] == "<":
+        found = _TITLE.search(text)
+        return shown(unescape(" ".join(found[1].split()))) if found else ""
+    lines = (line.strip() for line in text.splitlines())
+    return shown(next(filter(None, lines), ""))

@@ -1,0 +1,109 @@
+"""An application that a service follows from its beginning to its end, and what Twisted's own
+``ClientService``, which knows protocols only, is given in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from ..interfaces import (
+    AbruptClose,
+    CleanClose,
+    CloseListener,
+    PingListener,
+    WebSocketProtocol,
+    WebSocketTransport,
+)
+from ..sansio.closing import Ended
+
+
+class Follower(Protocol):
+    """What the service underneath takes for the protocol of a connection."""
+
+    application: WebSocketProtocol
+
+    def follow(self, application: WebSocketProtocol) -> None:
+        """This is whose connection it is."""
+        self.application = application
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Told before the service is."""
+        self.application.connectionLost(reason)
+
+
+class Followed:
+    """
+    An application, of whose beginning and end the service hears.
+
+    :ivar isFollowed: the service underneath knows of the connection; if it was stopped while we
+        told that it is open, it never will.
+    """
+
+    isFollowed = False
+
+    def __init__(
+        self,
+        application: WebSocketProtocol,
+        follower: Any,
+        opened: Callable[[], None],
+        ended: Callable[[CleanClose | AbruptClose], None],
+    ) -> None:
+        """
+        :param follower: the :class:`Follower` that stands for it.
+        :param opened: called when its conversation is open.
+        :param ended: called with its end, if it was open.
+        """
+        self._application = application
+        self._follower = follower
+        self._opened = opened
+        self._ended = ended
+        self._isOpen = False
+        if hasattr(application, "pingReceived"):  # else pings are answered without it
+            self.pingReceived = self._pingReceived
+        if hasattr(application, "closeStarted"):
+            self.closeStarted = self._closeStarted
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """Nothing is followed yet."""
+        self._transport = transport
+        self._application.negotiationStarted(transport)
+
+    def negotiationFinished(self) -> None:
+        """From now on its end is the service's affair."""
+        self._isOpen = True
+        self._opened()
+        self._follower.makeConnection(self._transport)
+        self._application.negotiationFinished()
+
+    # Looked up for each message, since an application may assign to its own methods.
+
+    def textMessageReceived(self, message: str) -> None:
+        """For the application."""
+        self._application.textMessageReceived(message)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        """For the application."""
+        self._application.bytesMessageReceived(data)
+
+    def pongReceived(self, payload: bytes) -> None:
+        """For the application."""
+        self._application.pongReceived(payload)
+
+    def _pingReceived(self, payload: bytes) -> None:
+        cast(PingListener, self._application).pingReceived(payload)
+
+    def _closeStarted(self, ended: Ended) -> None:
+        cast(CloseListener, self._application).closeStarted(ended)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The service hears of it first, and the application once, whoever tells it."""
+        if self._isOpen:
+            self._ended(cast(Any, reason.value))
+        if self.isFollowed:
+            self._follower.connectionLost(reason)
+        else:
+            self._application.connectionLost(reason)

@@ -1,0 +1,592 @@
+"""The wire's Protocol: one connection, whichever side, from its first byte to its last.
+
+``dataReceived`` is the only door. Behind it stands, in a slot, whoever takes bytes now: an opening,
+the conversation, or nobody. The sides differ in how they open, which is in ``server/protocol.py``
+and ``client/protocol.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
+from ..sansio.closing import Ended
+from ..sansio.conversation import OPEN, Conversation
+from ..sansio.dialects import Dialect, named
+from ..sansio.errors import NotOpen
+from ..sansio.extensions.extension import Transform
+from ..sansio.handshake.offer import Agreement, Offer
+from ..sansio.limits import Limits, called
+from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
+from .addresses import plainAddress
+from .factory import HixieFactory
+from .keepalive import leaveToKernel, payload
+from .output import Output
+from .progress import resumed
+from .writer import FULL_READ
+
+BY_APPLICATION, BY_TURN = 1, 2
+"""Who has paused the delivery: bits of ``_paused``."""
+
+
+def ignore(data: bytes) -> None:
+    """Nobody is left whom these bytes concern."""
+
+
+class HixieProtocol(Protocol):
+    """
+    One WebSocket connection. It is the transport of its application
+    (:class:`txhixie.interfaces.WebSocketTransport`).
+
+    :ivar offer: what the client asked for.
+    :ivar agreement: what was granted; ``None`` before.
+    :ivar dialect: the row that is spoken; known with the offer.
+    :ivar side: which end we are.
+    :ivar number: of the connection, by which the log's lines about it are found: among those of one
+        factory the first is 1.
+    :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
+        one.
+    :ivar began: when the conversation opened, in seconds of the factory's clock, if the journal
+        wants to know.
+    """
+
+    _log = Logger()
+
+    # Without them, whatever attributes the first connections do not get as far as to have (a check
+    # of somebody's health has few, none has been pinged yet) cost all later ones a dict of their
+    # own: 500 bytes, of the 1.2 kB that an idle connection costs besides its socket.
+    __slots__ = (
+        "_application",
+        "_asked",
+        "_conversation",
+        "_delivering",
+        "_draining",
+        "_left",
+        "_lost",
+        "_outflow",
+        "_paused",
+        "_pinged",
+        "_receive",
+        "_toldEnding",
+        "_turning",
+        "agreement",
+        "began",
+        "connected",
+        "dialect",
+        "factory",
+        "latency",
+        "number",
+        "offer",
+        "transport",
+    )
+
+    factory: HixieFactory
+    transport: Any
+    number: int
+    offer: Offer
+    dialect: Dialect
+    side: str
+    _outflow: Output
+
+    def __init__(self, factory: HixieFactory) -> None:
+        self.factory = factory
+        self.connected = 0
+        self.transport = None
+        self.agreement: Agreement | None = None
+        self.began: float | None = None
+        self.latency: float | None = None
+        self._receive: Callable[[bytes], None] = ignore
+        self._application: WebSocketProtocol | None = None
+        self._conversation: Conversation | None = None
+        self._paused = 0
+        self._delivering = False
+        self._turning: IDelayedCall | None = None  # goes on with what waits for the next turn
+        self._draining: IDelayedCall | None = None  # drops what nobody takes after the end
+        self._toldEnding = False
+        self._pinged: float | None = None  # when its silence began to count
+        self._asked: float | None = None  # when our last ping left
+        self._left = False
+        self._lost = False
+
+    @property
+    def limits(self) -> Limits:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.limits`."""
+        return self.factory.limits
+
+    # What the application asks for: :class:`txhixie.interfaces.WebSocketTransport`.
+
+    def _listen(self) -> None:
+        """Undo a pause: the peer's close has to be seen."""
+        if self._paused == BY_APPLICATION:
+            self.transport.resumeProducing()
+        self._paused &= BY_TURN
+
+    @property
+    def peerCertificate(self) -> Any:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.peerCertificate`."""
+        if not ISSLTransport.providedBy(self.transport):
+            return None
+        return self.transport.getPeerCertificate()
+
+    @property
+    def isOpen(self) -> bool:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.isOpen`."""
+        return self._conversation is not None and self._conversation.stage == OPEN
+
+    @property
+    def full(self) -> bool:
+        """Whether more is waiting to be sent than the transport likes to hold."""
+        return self._outflow.full
+
+    @property
+    def unsent(self) -> int:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
+        return self._outflow.unsent
+
+    def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
+        if (conversation := self._conversation) is None:
+            raise NotOpen("the handshake is not through")
+        if conversation.stage == OPEN:
+            conversation.send_text(text, compress)
+
+    def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.sendBytesMessage`."""
+        if (conversation := self._conversation) is None:
+            raise NotOpen("the handshake is not through")
+        if conversation.stage == OPEN:
+            conversation.send_bytes(data, compress)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.ping`."""
+        if (conversation := self._conversation) is None:
+            raise NotOpen("the handshake is not through")
+        if conversation.stage == OPEN:
+            conversation.ping(payload)
+
+    def pong(self, payload: bytes) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.pong`."""
+        if (conversation := self._conversation) is None:
+            raise NotOpen("the handshake is not through")
+        if conversation.stage == OPEN:
+            conversation.pong(payload)
+
+    def loseConnection(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.loseConnection`."""
+        if self._conversation is None:
+            self._leave()
+        elif self._lost:
+            self._forgo()
+        else:
+            self._conversation.close(code, reason)
+            self._listen()
+            self._deliver()
+            self._tellEnding()
+
+    def failConnection(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.failConnection`."""
+        if self._conversation is None:
+            self.abortConnection()
+        elif self._lost:
+            self._forgo()
+        else:
+            self._conversation.fail_here(reason, code)
+            self._listen()
+            self._tellEnding()
+
+    def abortConnection(self, reason: str = "aborted") -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
+        if self._lost:
+            self._forgo()
+            return
+        self._left = True
+        self._receive = ignore
+        if self._conversation is not None:
+            self._conversation.abort(reason)
+        self._outflow.abort()
+        self._tellEnding()
+
+    def attachProducer(self, producer: IPushProducer) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
+        self._outflow.attach(producer)
+
+    def detachProducer(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.detachProducer`."""
+        self._outflow.detach()
+
+    def pauseProducing(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
+        if self._conversation is None:
+            if self._receive is not ignore:  # the handshake goes on
+                self._paused = BY_APPLICATION
+        elif self._conversation.ended is None:
+            if not (self._paused or self._lost):
+                self.transport.pauseProducing()
+            self._paused |= BY_APPLICATION
+
+    def resumeProducing(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.resumeProducing`."""
+        if self._paused & BY_APPLICATION:
+            self._paused &= ~BY_APPLICATION
+            if self._conversation is not None and not self._paused:
+                self._goOn()
+
+    def stopProducing(self) -> None:
+        """See :meth:`txhixie.interfaces.WebSocketTransport.stopProducing`."""
+        self.loseConnection()
+
+    def getPeer(self) -> IAddress:
+        """Where the other end is."""
+        return plainAddress(self.transport.getPeer())
+
+    def getHost(self) -> IAddress:
+        """Where this end is."""
+        return self.transport.getHost()  # type: ignore[no-any-return]
+
+    # What the transport says.
+
+    def connectionMade(self) -> None:
+        """Prepare the transport; the side's opening begins."""
+        transport = self.transport
+        # Without it a server that pushes small messages in separate turns stalls for 44 ms at a
+        # time, waiting for acknowledgements. Only TCP has it.
+        if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
+            setNoDelay(True)
+        factory = self.factory
+        self.number = factory.journal.number()
+        self._outflow = Output(self, transport)
+        self._outflow.deadline(factory.limits.open_timeout)
+        factory.joined(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
+        outflow = self._outflow
+        if len(data) >= FULL_READ and self._conversation is not None:
+            outflow.widen()
+        holds = outflow.cork()
+        try:
+            if self._conversation is None:
+                self._receive(data)
+            else:
+                self._converse(self._conversation, data)
+        finally:
+            if holds:
+                outflow.uncork(read=True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection below has ended: tell whoever waits for anything."""
+        self._lost = True
+        self._receive = ignore
+        conversation = self._conversation
+        if conversation is not None:
+            self._lostConversation(conversation, conversation.cut(isOrderly(reason)))
+            return
+        self._outflow.stopProducing()
+        try:
+            self._lostOpening(reason)
+        finally:
+            self._finished()
+
+    # Opening.
+
+    def _lostOpening(self, reason: Failure) -> None:
+        """The connection has ended before there was a conversation."""
+        who = "us" if self._left else "peer"
+        self._tellLost(Ended(CloseCode.ABNORMAL, "ended inside the handshake", who, False))
+
+    def _lateOpening(self) -> None:
+        """The deadline has passed before there was a conversation."""
+        raise NotImplementedError
+
+    def adopt(
+        self,
+        application: WebSocketProtocol,
+        offer: Offer,
+        agreement: Agreement,
+        rest: bytes = b"",
+        transform: Transform | None = None,
+    ) -> None:
+        """
+        Begin with the conversation: for whoever has shaken hands himself, as on a stream of HTTP/2
+        (RFC 8441). The connection stands, and nothing has been received on it.
+
+        :param rest: the peer's first words, if they have come already.
+        :param transform: what the agreed extension does to messages.
+        """
+        self.offer = offer
+        self.dialect = named(offer.dialect)
+        self._application = application
+        application.negotiationStarted(self)
+        self._open(agreement, rest, transform)
+
+    def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
+        """Both halves of the handshake are through; ``rest`` is the peer's first words."""
+        self._outflow.deadline(None)
+        self.agreement = agreement
+        factory = self.factory
+        self._conversation = Conversation(
+            self.dialect,
+            self.side,
+            factory.limits,
+            self._outflow,
+            binary=factory.binary,
+            transform=transform,
+            entropy=factory.entropy,
+        )
+        self._receive = ignore
+        self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
+        if self.dialect.has_pings:
+            factory.keepalive.start()
+        else:
+            leaveToKernel(self.transport, factory.limits)
+        factory.journal.opened(self)
+        if self._paused:
+            self.transport.pauseProducing()
+        try:
+            if self._application is not None:
+                self._application.negotiationFinished()
+        except Exception:
+            self._applicationFailed()
+        if rest:
+            self._converse(self._conversation, rest)
+
+    # Conversation.
+
+    def _converse(self, conversation: Conversation, data: bytes) -> None:
+        conversation.feed(data, self._outflow.direct)  # TLS gives several pieces in one turn
+        if not self._paused:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand messages up until there are none, or no more are wanted."""
+        conversation, application = self._conversation, self._application
+        if self._delivering or conversation is None or application is None:
+            return
+        self._delivering = True
+        try:
+            for kind, message in conversation.events():
+                if kind == TEXT:
+                    application.textMessageReceived(message)  # type: ignore[arg-type]
+                elif kind == BINARY:
+                    application.bytesMessageReceived(message)  # type: ignore[arg-type]
+                elif kind == PING:
+                    application.pingReceived(message)  # type: ignore[attr-defined]
+                elif not self._tellsLatency(message):
+                    application.pongReceived(message)  # type: ignore[arg-type]
+                if self._paused:
+                    break
+        except Exception:
+            self._applicationFailed()
+        finally:
+            self._delivering = False
+        if conversation.rest is not None and not self._paused:
+            self._waitForTurn()
+        elif conversation.ended is not None:
+            self._tellEnding()
+
+    # A turn of the reactor inflates and delivers no more than the limits say.
+
+    def _waitForTurn(self) -> None:
+        """There is more, for the reactor's next turn: others come first."""
+        self._paused |= BY_TURN
+        if not self._lost:
+            self.transport.pauseProducing()  # else what comes meanwhile would pile up
+        self._turning = self.factory.clock.callLater(0, self._turned)
+
+    def _turned(self) -> None:
+        """The next turn has come."""
+        self._turning = None
+        self._paused &= ~BY_TURN
+        if (conversation := self._conversation) is not None:
+            conversation.turned()
+        if not self._paused:
+            self._goOn()
+
+    def _goOn(self) -> None:
+        """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
+        holds = self._outflow.cork()
+        try:
+            self._deliver()
+        finally:
+            if holds:
+                self._outflow.uncork()
+        if self._paused:
+            return
+        if self._lost:
+            self._finish()
+        else:
+            self.transport.resumeProducing()
+
+    # Signs of life.
+
+    def look(self, now: float, slept: bool) -> None:
+        """
+        The factory's rounds: ping whoever was not for an interval, and give up whoever has not
+        been heard since.
+
+        :param now: seconds of the factory's clock.
+        :param slept: the reactor was blocked for so long that silence proves nothing.
+        """
+        conversation = self._conversation
+        if conversation is None or conversation.stage != OPEN or not conversation.has_pings:
+            return
+        if self._paused or self._outflow.full:
+            self._pinged = None  # we do not listen, or our ping could not leave
+            return
+        limits = self.factory.limits
+        if self._pinged is None:
+            self._pinged = now
+            conversation.heard = True  # from now on
+        elif not conversation.heard and now - self._pinged >= limits.ping_timeout and not slept:
+            conversation.abort(
+                f"not a byte within {limits.ping_timeout:g} seconds of a ping"
+                f" ({called('ping_timeout')})"
+            )
+            self._receive = ignore
+            self._outflow.abort()
+            self._tellEnding()
+        elif conversation.heard and now - self._pinged >= (limits.ping_interval or 0):
+            self._pinged = self._asked = now
+            conversation.heard = False
+            conversation.ping(payload(now))
+
+    def _tellsLatency(self, pong: object) -> bool:
+        """Whether a pong answers our own last ping."""
+        if self._asked is None or pong != payload(self._asked):
+            return False
+        self.latency = self.factory.clock.seconds() - self._asked
+        return True
+
+    def overflowed(self, size: int) -> None:
+        """So many bytes wait to be sent, more than the limit: nobody reads them."""
+        if self._conversation is not None:
+            self._conversation.abort(self.factory.limits.unread(size))
+        self._receive = ignore
+        self._tellEnding()
+
+    def stalled(self, waiting: int) -> None:
+        """The peer has made no progress for ``stall_timeout``: end the connection at once."""
+        if self._lost:
+            return  # only our own application is still taking what came before
+        seconds = self.factory.limits.stall_timeout
+        self.factory.journal.stalled(self.getPeer(), seconds, waiting, self)
+        self.abortConnection(
+            f"the peer acknowledged nothing for {seconds:g} seconds ({called('stall_timeout')})"
+        )
+
+    def drained(self) -> None:
+        """The transport has sent what it held."""
+        resumed(self.factory, self)
+        if self._conversation is not None:
+            self._conversation.drained()
+
+    def _applicationFailed(self) -> None:
+        """Its exception is ours to mend: one traceback, and the peer hears that we failed."""
+        self._log.failure("the application of a WebSocket connection raised")
+        self.failConnection(reason="the application failed")
+
+    def _tellEnding(self, ended: Ended | None = None) -> None:
+        """
+        Tell the application, once, that the end has begun.
+
+        :param ended: how, where the conversation does not know it yet.
+        """
+        if ended is None and self._conversation is not None:
+            ended = self._conversation.ended
+        if ended is None or self._toldEnding:
+            return
+        self._toldEnding = True
+        if (closeStarted := getattr(self._application, "closeStarted", None)) is not None:
+            try:
+                closeStarted(ended)
+            except Exception:
+                self._log.failure("the application of a WebSocket connection raised at its end")
+
+    def _lostConversation(self, conversation: Conversation, ended: Ended) -> None:
+        """
+        The connection below has ended. What came before is the application's, as fast as it takes
+        it: delivered all at once, 64 KiB of compressed zeros would fill its memory.
+        """
+        self._tellEnding(ended)
+        self._outflow.stopProducing()
+        if self._paused & BY_APPLICATION and not conversation.holds_messages:
+            self._paused &= ~BY_APPLICATION
+        if not self._paused:
+            self._goOn()
+        if self._paused:
+            seconds = self.factory.limits.drain_timeout
+            self._draining = self.factory.clock.callLater(seconds, self._dropRest, seconds)
+
+    def _dropRest(self, seconds: float) -> None:
+        self._draining = None
+        assert self._conversation is not None
+        self._conversation.drop(
+            f"were dropped: the connection was lost, and the application did not take them within"
+            f" {seconds:g} seconds (Limits.drain_timeout)"
+        )
+        self._finish()
+
+    def _forgo(self) -> None:
+        if self._conversation is None or self._application is None:
+            return
+        self._conversation.forget()
+        self._paused &= ~BY_APPLICATION
+        if not (self._paused or self._delivering):
+            self._waitForTurn()
+
+    def _finish(self) -> None:
+        """Nothing is left to be delivered: the application is told of the end."""
+        try:
+            if self._conversation is not None:
+                self._tellLost(self._conversation.lost())
+        finally:
+            self._finished()
+
+    def _finished(self) -> None:
+        """Nobody is to be told of anything any more."""
+        self._application = None
+        for timer in (self._turning, self._draining):
+            if timer is not None:
+                timer.cancel()
+        self._turning = self._draining = None
+        self.factory.left(self)
+
+    def _tellLost(self, ended: Ended) -> None:
+        close = CleanClose(ended) if ended.clean else AbruptClose(ended)
+        self.factory.journal.ended(self, ended, self._conversation)
+        application, self._application = self._application, None
+        try:
+            if application is not None:
+                application.connectionLost(Failure(close))
+        except Exception:
+            self._log.failure("the application of a WebSocket connection raised at its end")
+
+    # The end.
+
+    def late(self) -> None:
+        """The deadline that was set has passed."""
+        if self._conversation is not None:
+            self._conversation.late()
+        elif self._receive is ignore:
+            self._outflow.drop(abort=True)
+        else:
+            self._lateOpening()
+
+    def _leave(self) -> None:
+        """End a connection that has no conversation, leaving the peer time to read."""
+        self._left = True
+        self._receive = ignore
+        self._outflow.deadline(self.factory.limits.close_timeout)
+        self._outflow.drop()
+
+
+def isOrderly(reason: Failure) -> bool:
+    """Whether a connection was closed, and not reset or the like."""
+    return isinstance(reason.value, ConnectionDone)

@@ -1,0 +1,1 @@
+"""``twistd hixie``: options, routes, listening, and the services that routes name."""

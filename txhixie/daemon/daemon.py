@@ -1,0 +1,211 @@
+"""The daemon, put together from what was said to it: where it listens, what it serves, with what.
+
+Every mistake that is not one of spelling is found here, before anything listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.web.resource import IResource
+
+from ..display import complaint
+from ..gateway.session import Crossings
+from ..interfaces import WebSocketServerFactory
+from ..sansio.extensions import DEFAULT_EXTENSIONS
+from ..sansio.http.trusted import Networks
+from ..sansio.limits import Limits
+from ..server.both_families import BothFamiliesEndpoint
+from ..server.listen_queue import serverEndpoint
+from ..server.port_check import check_interface_here, check_port, parts_of
+from ..server.protocol import HixieServerFactory
+from ..server.proxy_protocol import ProxyProtocolReactor
+from .console import consoleRoot
+from .dispatch import PageSite, RoutedApplications, RoutedPages
+from .listener import CannotStart, ListeningService
+from .options import OPTIONS, Said
+from .route_option import Description
+from .routes import Route, Routes
+from .services import service_for
+from .services.service import CONNECT_TIMEOUT, Context
+
+T = TypeVar("T")
+
+_LIMITS: Final = {
+    "max-head-size": "head_size",
+    "max-message-size": "message_size",
+    "max-frame-size": "frame_size",
+    "max-fragments": "fragments",
+    "ping-interval": "ping_interval",
+    "ping-timeout": "ping_timeout",
+    "stall-timeout": "stall_timeout",
+    "stop-timeout": "stop_timeout",
+}
+"""The options that are limits."""
+
+_TRUSTED_MODE: Final = "660"
+"""Of a UNIX socket whose peers are believed. Twisted's own default is 666."""
+
+_NOTHING_SAID: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
+"""What runs if nothing is said of it; without the last two once something else is served."""
+
+
+class Daemon:
+    """What ``twistd hixie`` runs."""
+
+    def __init__(self, reactor: Any, said: Mapping[str, Sequence[Said]]) -> None:
+        """
+        :param said: by the names of :data:`txhixie.daemon.options.OPTIONS`, what was said of each.
+        :raises CannotStart: with the line for the operator.
+        """
+        self._reactor = reactor
+        self._said = _completed(said)
+        self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
+        self._limits = self._readLimits()
+        senders = Networks(self._all("proxy-protocol") or ())
+        self._listening = (
+            ProxyProtocolReactor(reactor, senders, self._limits.open_timeout)
+            if senders
+            else reactor
+        )
+        self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
+        self._crossings: list[Crossings] = []
+        self.factory = self._makeFactory()
+
+    def service(self) -> ListeningService:
+        """The service that listens."""
+        return ListeningService(self._reactor, self.endpoints, self.factory, self._crossings)
+
+    def report(self) -> str:
+        """What would run: a line for each value, said or by default."""
+        lines: list[tuple[str, str]] = []
+        for option in OPTIONS:
+            default = "" if option.name in _NOTHING_SAID else option.default
+            texts = [one.text for one in self._said.get(option.name, ())] or [default]
+            lines += [(option.name, text) for text in texts if text]
+        return "\n".join(f"{name:18}{text}" for name, text in lines)
+
+    def _one(self, name: str, default: T) -> T:
+        """The value of an option that is said once; the last one counts."""
+        said = self._said.get(name)
+        return said[-1].value if said else default
+
+    def _all(self, name: str) -> list[Any] | None:
+        """The values of one that may be repeated; ``None`` if it was not said."""
+        said = self._said.get(name)
+        return [one.value for one in said] if said else None
+
+    def _readLimits(self) -> Limits:
+        given: dict[str, Any] = {
+            field: self._one(name, None) for name, field in _LIMITS.items() if name in self._said
+        }
+        if "ping_interval" in given:
+            given["ping_interval"] = given["ping_interval"] or None
+        # No page of the daemon reads a body.
+        limits = Limits(**given, body_size=0)
+        # A service that has no answer from its backend gives up first, and says why.
+        patience = self._connectTimeout + limits.open_timeout
+        return replace(limits, decide_timeout=max(limits.decide_timeout, patience))
+
+    def _makeFactory(self) -> HixieServerFactory:
+        applications, pages = self._route()
+        dialects = self._all("dialects")
+        return HixieServerFactory(
+            RoutedApplications(applications),
+            dialects=None if dialects is None else [name for names in dialects for name in names],
+            origins=self._all("origin"),
+            hosts=self._all("host"),
+            extensions=() if self._one("no-compression", False) else DEFAULT_EXTENSIONS,
+            limits=self._limits,
+            secure=self._one("secure-location", None),
+            trustForwarded=self._trusted(),
+            elsewhere=PageSite(RoutedPages(pages)) if pages else None,
+            logConnections=True,
+        )
+
+    def _route(self) -> tuple[Routes[WebSocketServerFactory], Routes[IResource]]:
+        applications: Routes[WebSocketServerFactory] = Routes()
+        pages: Routes[IResource] = Routes()
+
+        def add(description: Description) -> None:
+            served = self._build(description)
+            if IResource.providedBy(served):
+                pages.add(description.route, served)
+            else:
+                applications.add(description.route, served)
+
+        for one in self._said["serve"]:
+            meant(one, add)
+        for one in self._said.get("console", ()):
+            meant(one, lambda path: pages.add(Route(None, path), consoleRoot()))
+        return applications, pages
+
+    def _build(self, description: Description) -> Any:
+        row = service_for(description.service)
+        context = Context(description.route, self._limits, self._connectTimeout)
+        options = description.options(row.options)
+        served = row.build(self._reactor, description.service, options, context)
+        if (crossings := getattr(served, "crossings", None)) is not None:
+            self._crossings.append(crossings)
+        return served
+
+    def _endpoint(self, port: str) -> IStreamServerEndpoint:
+        if port.isdecimal():
+            return BothFamiliesEndpoint(self._listening, int(port))
+        check_port(port)
+        try:
+            return serverEndpoint(self._listening, self._withMode(port))
+        except Exception as error:
+            expected = "a port number or an endpoint description"
+            raise ValueError(complaint(error, expected)) from None
+
+    def _withMode(self, port: str) -> str:
+        """
+        A UNIX socket whose peers are believed what they say of clients is not open to everybody.
+        """
+        scheme, values, named = parts_of(port)
+        trusted = "unix" in [*(self._all("proxy-protocol") or ()), *self._trusted()]
+        if trusted and scheme == "unix" and len(values) == 1 and "mode" not in named:
+            return f"{port}:mode={_TRUSTED_MODE}"
+        return port
+
+    def _trusted(self) -> list[str]:
+        return self._all("trust-forwarded") or []
+
+    def check(self) -> None:
+        """
+        Look at what only this machine tells, and nothing but listening needs.
+
+        :raises CannotStart: for an address that it does not have.
+        """
+        for one in self._said["port"]:
+            meant(one, check_interface_here)
+
+
+def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
+    """
+    What was said, and what is served where nothing was. Whoever serves something of his own has not
+    asked for a page to try it with.
+    """
+    unsaid = {"port": "8080"} if "serve" in said else _NOTHING_SAID
+    return {**{name: [_unsaid(name, text)] for name, text in unsaid.items()}, **said}
+
+
+def _unsaid(name: str, text: str) -> Said:
+    kind = next(option.kind for option in OPTIONS if option.name == name)
+    return Said(f"--{name} {text}", text, kind.read_text(text))
+
+
+def meant(said: Said, make: Callable[[Any], T]) -> T:
+    """
+    What is made of a value.
+
+    :raises CannotStart: saying where the value stands, when it cannot be meant.
+    """
+    try:
+        return make(said.value)
+    except ValueError as error:
+        raise CannotStart(f"hixie: {said.where}: {error}") from None

@@ -1,0 +1,57 @@
+"""A file of options: TOML, whose keys are the options' names.
+
+An option that may be repeated takes an array; a route may be a table (``[[serve]]``).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from .options import OPTIONS, Said
+from .setting import Setting, find, shown
+
+
+def read_configuration(path: Path) -> dict[str, list[Said]]:
+    """
+    Read a file.
+
+    :return: by the options' names, what it says of each.
+    :raises ValueError: naming the file, the key and what was expected.
+    """
+    try:
+        text = path.read_text("utf-8")
+        if text.startswith("\ufeff"):
+            raise ValueError(f"{path}: expected UTF-8 without a byte order mark: save it without")
+        given = tomllib.loads(text)
+    except OSError as error:
+        raise ValueError(f"{path}: expected a file of options: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected TOML: {error}") from None
+    return {name: _read_key(path, name, value) for name, value in given.items()}
+
+
+def _read_key(path: Path, name: str, value: object) -> list[Said]:
+    try:
+        setting = find(name, OPTIONS, "option")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not (setting.repeated and isinstance(value, list)):
+        return [_read(setting, f"{path}: {name}", value)]
+    if not value:
+        raise ValueError(f"{path}: {name}: expected at least one")
+    return [
+        _read(setting, f"{path}: {name}, number {number}", one)
+        for number, one in enumerate(value, 1)
+    ]
+
+
+def _read(setting: Setting, where: str, value: Any) -> Said:
+    if not isinstance(value, (dict, list)):
+        where = f"{where}: {shown(value)}"
+    try:
+        meant = setting.kind.read_toml(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return Said(where, str(meant) if isinstance(value, dict) else shown(value), meant)

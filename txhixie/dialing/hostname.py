@@ -1,0 +1,183 @@
+"""A host by its name: looked up, then connected to, each in its own time. It never speaks first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as AttemptTimedOut
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostResolution,
+    IProtocol,
+    IProtocolFactory,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..sansio.limits import Limits
+from .errors import LateAnswer, NameNotFound
+from .stage import abandonable, bounded, notConnected
+
+
+@implementer(IStreamClientEndpoint)
+class NamedHostEndpoint:
+    """
+    Twisted's ``HostnameEndpoint``, and so Happy Eyeballs (RFC 8305), whose failures have types
+    that tell the lookup from the connection.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        *,
+        limits: Limits = Limits(),
+        bindAddress: str | tuple[str, int] | None = None,
+    ) -> None:
+        """
+        :param reactor: resolves names, connects by TCP and has a clock.
+        :param host: a name in ASCII, or an address without brackets.
+        :param limits: ``lookup_timeout`` and ``connect_timeout`` are heeded.
+        :param bindAddress: our own end's address, or address and port.
+        """
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._limits = limits
+        self._bindAddress = bindAddress
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        :return: fires with the connected protocol. Fails with
+            :class:`txhixie.errors.NameNotFound`, :class:`txhixie.errors.NotConnected`, or
+            :class:`txhixie.errors.LateAnswer` at the stage ``lookup`` or ``tcp``. Cancelling it
+            cancels every attempt, and it fails with
+            ``twisted.internet.error.ConnectingCancelledError``.
+        """
+        address = HostnameAddress(self._host.encode("ascii", "replace"), self._port)
+        return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), address)
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        looking = lookUp(self._reactor, self._host, self._port)
+        patience = self._limits.lookup_timeout
+        addresses = await bounded(looking, "lookup", patience, self._reactor)
+        if not addresses:
+            raise NameNotFound(f"no address is known for {self._host}")
+        return await self._connectToAny(addresses, protocolFactory)
+
+    async def _connectToAny(
+        self, addresses: Sequence[Address], protocolFactory: IProtocolFactory
+    ) -> IProtocol:
+        patience = self._limits.connect_timeout
+        endpoint = HostnameEndpoint(
+            _Informed(self._reactor, addresses),
+            addresses[0].host,  # names with an underscore, as containers have, it would not take
+            self._port,
+            timeout=patience,
+            bindAddress=self._bindAddress,
+        )
+        connecting = endpoint.connect(protocolFactory).addErrback(self._typed)
+        return await bounded(connecting, "tcp", patience, self._reactor)
+
+    def _typed(self, failure: Failure) -> Failure:
+        """Twisted's errors as ours, before ours can come: those are Twisted's too."""
+        error = failure.value
+        if isinstance(error, AttemptTimedOut):
+            late = LateAnswer("tcp", self._limits.connect_timeout)
+            late.__cause__ = error
+            return Failure(late)
+        if isinstance(error, ConnectError):
+            return Failure(notConnected(f"{self._host}, port {self._port}", error))
+        return failure
+
+
+Address = IPv4Address | IPv6Address
+
+
+def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
+    """
+    Ask the reactor's resolver; an address answers itself.
+
+    :return: fires with the host's addresses, none if the name is unknown. Cancelling it forgets
+        the question: a thread that asks the operating system cannot be stopped, nor does it matter.
+    """
+    if isIPAddress(host):
+        return succeed([IPv4Address("TCP", host, port)])
+    if isIPv6Address(host):
+        return succeed([IPv6Address("TCP", host, port)])
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        # An empty label, or one of more than 63 characters. The system's resolver would raise in
+        # its thread, and Twisted's not tell: we would wait for as long as a lookup may take.
+        return succeed([])
+    answer = _Answer()
+    reactor.nameResolver.resolveHostName(answer, host, portNumber=port)
+    return answer.complete
+
+
+@implementer(IResolutionReceiver)
+class _Answer:
+    """What the resolver finds, one address after another."""
+
+    def __init__(self) -> None:
+        self._addresses: list[Address] = []
+        self._resolution: IHostResolution | None = None
+        self.complete: Deferred[list[Address]] = Deferred(self._cancel)
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """Remember what can perhaps be cancelled."""
+        self._resolution = resolutionInProgress
+
+    def addressResolved(self, address: IAddress) -> None:
+        """One more; other kinds than these cannot be connected to by TCP."""
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._addresses.append(address)
+
+    def resolutionComplete(self) -> None:
+        """That was all."""
+        if not self.complete.called:
+            self.complete.callback(self._addresses)
+
+    def _cancel(self, deferred: Deferred[list[Address]]) -> None:
+        if self._resolution is not None:
+            with suppress(NotImplementedError):
+                self._resolution.cancel()
+
+
+@implementer(IReactorPluggableNameResolver)
+class _Informed:
+    """A reactor that knows the addresses already: looking up has a stage of its own."""
+
+    def __init__(self, reactor: Any, addresses: Sequence[Address]) -> None:
+        self._reactor = reactor
+        self._addresses = addresses
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    @property
+    def nameResolver(self) -> Any:
+        """Answers at once."""
+        return self
+
+    def installNameResolver(self, resolver: Any) -> Any:
+        """The reactor's own business."""
+        return self._reactor.installNameResolver(resolver)
+
+    def resolveHostName(self, receiver: IResolutionReceiver, *question: Any, **more: Any) -> None:
+        """Tell what is known."""
+        for address in self._addresses:
+            receiver.addressResolved(address)
+        receiver.resolutionComplete()

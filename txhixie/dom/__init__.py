@@ -1,0 +1,1 @@
+"""The names that pages use: ``WebSocket`` and its events."""

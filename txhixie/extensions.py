@@ -1,0 +1,17 @@
+"""Extensions of the protocol: those that there are, and what one of your own has to do."""
+
+from .sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
+from .sansio.extensions.deflate_frame import DeflateFrame
+from .sansio.extensions.extension import Accepted, Extension, Transform
+from .sansio.extensions.permessage_deflate import PermessageDeflate
+
+__all__ = [
+    "CLIENT_EXTENSIONS",
+    "DEFAULT_EXTENSIONS",
+    "EXTENSIONS",
+    "Accepted",
+    "DeflateFrame",
+    "Extension",
+    "PermessageDeflate",
+    "Transform",
+]

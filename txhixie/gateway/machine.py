@@ -1,0 +1,217 @@
+"""A client and its backend, from the client's offer to the end of both, as an Automat machine.
+
+What is true in each state:
+
+``Reaching``
+    the client's handshake waits; its backend is being reached, and the clock runs.
+``Admitted``
+    the backend stands and is not read from; the client has been let in, and its half of the
+    handshake may still be on its way.
+``Parted``
+    as ``Admitted``, but the backend has ended already. What it said is kept, and is the client's
+    once its conversation is open.
+``Open``
+    both stand, and what one says passes to the other.
+``Draining``
+    one side has ended and the other been told so. What either said before is on its way; the clock
+    runs until the backend has gone.
+``Gone``
+    nothing is left to do. The client may still be closing, which it sees to itself.
+
+Both sides and the clock may do anything at any time, and the endings overtake each other: a connect
+that succeeds while it is being cancelled finds itself in ``Gone``, and is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from automat import TypeMachineBuilder, pep614
+
+from ..dialing.errors import LateAnswer
+from ..sansio.wire.frame import Close
+
+
+class Client(Protocol):
+    """What the machine may ask of the client's side."""
+
+    def admit(self) -> None:
+        """Answer the handshake: the backend has agreed."""
+
+    def refuse(self, error: Exception) -> None:
+        """Answer the handshake: there is no backend, and why."""
+
+    def close(self, close: Close) -> None:
+        """End the conversation, after all that was sent."""
+
+
+class Backend(Protocol):
+    """
+    What the machine may ask of the backend's side.
+
+    :ivar stage: while it is being reached, what is waited for, a key of
+        :data:`txhixie.errors.STAGES`.
+    """
+
+    stage: str
+
+    def cancel(self) -> None:
+        """Do not reach it."""
+
+    def resume(self) -> None:
+        """Pass on what it says, beginning with what was kept."""
+
+    def close(self, close: Close) -> None:
+        """End the connection, after all that was sent, giving the backend time to read it."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
+
+
+@dataclass(slots=True)
+class Core:
+    """
+    What the machine acts with.
+
+    :ivar deadline: have ``late`` said after this many seconds, or never.
+    :ivar connect_timeout: seconds to reach the backend.
+    :ivar drain_timeout: seconds for the backend to read what was sent to it, and to go.
+    """
+
+    client: Client
+    backend: Backend
+    deadline: Callable[[float | None], None]
+    connect_timeout: float
+    drain_timeout: float
+
+
+class Pair(Protocol):
+    """The inputs: what client, backend and clock can do."""
+
+    def reached(self) -> None:
+        """The backend stands, and is not read from."""
+
+    def unreached(self, error: Exception) -> None:
+        """There is no reaching it."""
+
+    def opened(self) -> None:
+        """The client's conversation is open."""
+
+    def client_left(self, close: Close) -> None:
+        """The client neither sends nor reads any more; it may never have been let in."""
+
+    def backend_ended(self, close: Close) -> None:
+        """The backend sends no more; it may still read."""
+
+    def backend_lost(self, close: Close) -> None:
+        """The connection to the backend has ended."""
+
+    def late(self) -> None:
+        """The deadline that was set has passed."""
+
+
+def make_machine() -> Callable[[Core], Pair]:  # noqa: PLR0915 (a page, read as a table)
+    """
+    Build the machine, to be called with a :class:`Core` for each pair. Whoever does has begun to
+    reach the backend, and set the first deadline.
+    """
+    builder = TypeMachineBuilder(Pair, Core)
+    reaching = builder.state("Reaching")
+    admitted = builder.state("Admitted")
+    parted = builder.state("Parted", lambda _pair, _core, close: close)
+    flowing = builder.state("Open")
+    draining = builder.state("Draining")
+    gone = builder.state("Gone")
+
+    # Behaviour-less transitions: what comes too late, or twice.
+    for state in (admitted, flowing, draining):
+        state.upon(Pair.reached).loop().returns(None)
+    for state in (admitted, flowing, draining, gone):
+        state.upon(Pair.unreached).loop().returns(None)
+    for state in (reaching, flowing, draining, gone):
+        state.upon(Pair.opened).loop().returns(None)
+    for state in (draining, gone):
+        state.upon(Pair.client_left).loop().returns(None)
+    for state in (reaching, draining, gone):
+        state.upon(Pair.backend_ended).loop().returns(None)
+    for state in (reaching, gone):
+        state.upon(Pair.backend_lost).loop().returns(None)
+    for state in (admitted, flowing, gone):
+        state.upon(Pair.late).loop().returns(None)
+    parted.upon(Pair.reached, nodata=True).loop().returns(None)
+    parted.upon(Pair.unreached, nodata=True).loop().returns(None)
+    parted.upon(Pair.client_left, nodata=True).to(gone).returns(None)
+    parted.upon(Pair.backend_ended, nodata=True).loop().returns(None)
+    parted.upon(Pair.backend_lost, nodata=True).loop().returns(None)
+    parted.upon(Pair.late, nodata=True).loop().returns(None)
+
+    # Transitions that do something:
+    @pep614(reaching.upon(Pair.reached).to(admitted))
+    def admit(pair: Pair, core: Core) -> None:
+        core.deadline(None)
+        core.client.admit()
+
+    @pep614(reaching.upon(Pair.unreached).to(gone))
+    def refuse(pair: Pair, core: Core, error: Exception) -> None:
+        core.deadline(None)
+        core.client.refuse(error)
+
+    @pep614(reaching.upon(Pair.late).to(gone))
+    def refuse_late(pair: Pair, core: Core) -> None:
+        core.backend.cancel()
+        core.client.refuse(LateAnswer(core.backend.stage, core.connect_timeout))
+
+    @pep614(reaching.upon(Pair.client_left).to(gone))
+    def cancel(pair: Pair, core: Core, close: Close) -> None:
+        core.deadline(None)
+        core.backend.cancel()
+
+    @pep614(gone.upon(Pair.reached).loop())
+    @pep614(draining.upon(Pair.late).to(gone))
+    def abort(pair: Pair, core: Core) -> None:
+        core.backend.abort()
+
+    @pep614(admitted.upon(Pair.opened).to(flowing))
+    def resume(pair: Pair, core: Core) -> None:
+        core.backend.resume()
+
+    @pep614(admitted.upon(Pair.backend_ended).to(parted))
+    def end_backend(pair: Pair, core: Core, close: Close) -> None:
+        core.backend.close(close)
+
+    @pep614(admitted.upon(Pair.backend_lost).to(parted))
+    def keep(pair: Pair, core: Core, close: Close) -> None:
+        pass
+
+    @pep614(parted.upon(Pair.opened).to(gone))
+    def pass_on(pair: Pair, core: Core, close: Close) -> None:
+        core.backend.resume()
+        core.client.close(close)
+
+    @pep614(admitted.upon(Pair.client_left).to(draining))
+    @pep614(flowing.upon(Pair.client_left).to(draining))
+    def drain_backend(pair: Pair, core: Core, close: Close) -> None:
+        core.deadline(core.drain_timeout)
+        core.backend.close(close)
+
+    @pep614(flowing.upon(Pair.backend_ended).to(draining))
+    def drain_both(pair: Pair, core: Core, close: Close) -> None:
+        core.client.close(close)
+        core.deadline(core.drain_timeout)
+        core.backend.close(close)
+
+    @pep614(flowing.upon(Pair.backend_lost).to(gone))
+    def drain_client(pair: Pair, core: Core, close: Close) -> None:
+        core.client.close(close)
+
+    @pep614(draining.upon(Pair.backend_lost).to(gone))
+    def forget(pair: Pair, core: Core, close: Close) -> None:
+        core.deadline(None)
+
+    return builder.build()
+
+
+PAIR: Final = make_machine()
+"""The machine: there is one, however many pairs."""

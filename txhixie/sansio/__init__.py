@@ -1,0 +1,1 @@
+"""The pure half: no Twisted, no socket, no clock."""

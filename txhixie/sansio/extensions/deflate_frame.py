@@ -1,0 +1,112 @@
+"""``x-webkit-deflate-frame``: each frame compressed by itself, as Safari 6 and 7 ask for
+(draft-tyoshino-hybi-websocket-perframe-deflate).
+
+A server agrees to it by default, where a client offers no permessage-deflate that can be accepted
+or offers it later; a client of ours does not offer it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import BadAnswer
+from ..http.parameters import Parameters
+from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
+from .extension import Accepted
+
+NAME: Final = "x-webkit-deflate-frame"
+RSV1: Final = 0x40
+
+
+@dataclass(frozen=True, slots=True)
+class DeflateFrame:
+    """
+    One side's preferences. What a side says is a wish for the other's frames.
+
+    :ivar takeover: let frames refer to earlier ones, both ways.
+    :ivar level: zlib's, 1 to 9.
+    :ivar memory: zlib's memory level, 1 to 9.
+    :ivar threshold: messages of fewer bytes are sent plain.
+    """
+
+    takeover: bool = False
+    level: int = 1
+    memory: int = 8
+    threshold: int = 256
+
+    name = NAME
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
+            raise ValueError("level and memory are from 1 to 9")
+
+    def offers(self) -> Parameters:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.offers`."""
+        return () if self.takeover else (("no_context_takeover", None),)
+
+    def accept(self, parameters: Parameters) -> Accepted | None:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.accept`."""
+        transform = self._transform(parameters)
+        return None if transform is None else Accepted(self.offers(), transform)
+
+    def agree(self, parameters: Parameters) -> FrameTransform:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.agree`."""
+        transform = self._transform(parameters)
+        if transform is None:
+            raise BadAnswer("extension", f"{NAME} with parameters that cannot be")
+        return transform
+
+    def _transform(self, wished: Parameters) -> FrameTransform | None:
+        """From what the other side wishes of our frames; ``None`` if that cannot be."""
+        bits, takeover = MOST_BITS, self.takeover
+        if len({name for name, _ in wished}) < len(wished):
+            return None
+        for name, value in wished:
+            if name == "no_context_takeover" and value is None:
+                takeover = False
+            elif name == "max_window_bits" and value in _BITS:
+                bits = int(value or 0)
+            else:
+                return None
+        deflater = Deflater(bits, self.level, self.memory, takeover)
+        return FrameTransform(deflater, Inflater(MOST_BITS, self.takeover), self.threshold)
+
+
+_BITS: Final = frozenset(str(bits) for bits in range(LEAST_BITS, MOST_BITS + 1))
+
+
+class FrameTransform:
+    """One connection's: see :class:`txhixie.sansio.extensions.extension.Transform`."""
+
+    __slots__ = ("_begins", "_deflater", "_inflater", "_inflating", "_threshold")
+
+    reserved = RSV1
+
+    def __init__(self, deflater: Deflater, inflater: Inflater, threshold: int) -> None:
+        self._deflater = deflater
+        self._inflater = inflater
+        self._threshold = threshold
+        self._inflating = False
+        self._begins = True  # the next piece is the first of a frame
+
+    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        """A message is one frame, so this is the same as for messages."""
+        if compress is None:
+            compress = len(payload) >= self._threshold
+        deflated = self._deflater.deflate(payload) if compress else None
+        return (payload, 0) if deflated is None else (deflated, RSV1)
+
+    def decode(
+        self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
+    ) -> bytes:
+        """Each frame says for itself whether it is compressed, continuations too."""
+        if self._begins:
+            self._inflating = bool(reserved)
+        self._begins = whole
+        if not self._inflating:
+            return payload
+        inflated = self._inflater.inflate(payload, room)
+        if whole:
+            inflated += self._inflater.finish(room - len(inflated))
+        return inflated

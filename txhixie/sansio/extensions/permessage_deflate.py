@@ -1,0 +1,202 @@
+"""``permessage-deflate``: each message compressed as a whole (RFC 7692).
+
+What it costs: an inflater with context takeover keeps 44 KiB a connection at 15 bits, 12 at 12; a
+deflater 91 KiB at 15 bits and memory level 8, 29 KiB at 12 and 5. Without takeover nothing is kept
+between messages, and that is the default here; the row in ``EXTENSIONS`` asks for less of a peer.
+
+A server says only what it was asked about, if it can: Netty's client leaves when it is told more.
+That the server's own window is smaller than it might be, or forgotten after each message, nobody
+needs to be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import BadAnswer, FrameError
+from ..http.parameters import Parameters
+from ..wire.frame import CONTINUATION
+from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
+from .extension import Accepted
+
+NAME: Final = "permessage-deflate"
+RSV1: Final = 0x40
+
+_SERVER_TAKEOVER: Final = "server_no_context_takeover"
+_CLIENT_TAKEOVER: Final = "client_no_context_takeover"
+_SERVER_BITS: Final = "server_max_window_bits"
+_CLIENT_BITS: Final = "client_max_window_bits"
+
+
+@dataclass(frozen=True, slots=True)
+class PermessageDeflate:
+    """
+    One side's preferences.
+
+    :ivar server_takeover: let the server's messages refer to earlier ones.
+    :ivar client_takeover: let the client's.
+    :ivar server_bits: the server's window is at most 2**this, 9 to 15.
+    :ivar client_bits: the client's, 8 to 15. With 8 we, as a client, send plain messages, since
+        zlib has no such window.
+    :ivar level: zlib's, 1 to 9. For 4 KiB of JSON level 1 takes 43 us and level 6 203 us.
+    :ivar memory: zlib's memory level, 1 to 9.
+    :ivar threshold: messages of fewer bytes are sent plain: they hardly shrink.
+    """
+
+    server_takeover: bool = False
+    client_takeover: bool = False
+    server_bits: int = MOST_BITS
+    client_bits: int = MOST_BITS
+    level: int = 1
+    memory: int = 8
+    threshold: int = 256
+
+    name = NAME
+
+    def __post_init__(self) -> None:
+        if not LEAST_BITS <= self.server_bits <= MOST_BITS:
+            raise ValueError(f"server_bits is from 9 to 15, not {self.server_bits}")
+        if not 8 <= self.client_bits <= MOST_BITS:
+            raise ValueError(f"client_bits is from 8 to 15, not {self.client_bits}")
+        if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
+            raise ValueError("level and memory are from 1 to 9")
+
+    def offers(self) -> Parameters:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.offers`."""
+        asked: list[tuple[str, str | None]] = []
+        if not self.server_takeover:
+            asked.append((_SERVER_TAKEOVER, None))
+        if not self.client_takeover:
+            asked.append((_CLIENT_TAKEOVER, None))
+        if self.server_bits < MOST_BITS:
+            asked.append((_SERVER_BITS, str(self.server_bits)))
+        limited = self.client_bits < MOST_BITS
+        asked.append((_CLIENT_BITS, str(self.client_bits) if limited else None))
+        return tuple(asked)
+
+    def accept(self, parameters: Parameters) -> Accepted | None:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.accept` (section 7.1)."""
+        asked = _read(parameters, in_offer=True)
+        if asked is None:
+            return None
+        server_bits = min(asked.server_bits or MOST_BITS, self.server_bits)
+        if server_bits < LEAST_BITS:
+            return None
+        server_takeover = self.server_takeover and asked.server_takeover
+        client_takeover = self.client_takeover and asked.client_takeover
+        answer: list[tuple[str, str | None]] = []
+        if not asked.server_takeover:
+            answer.append((_SERVER_TAKEOVER, None))
+        if not client_takeover:
+            answer.append((_CLIENT_TAKEOVER, None))
+        if asked.server_bits is not None:
+            answer.append((_SERVER_BITS, str(server_bits)))
+        client_bits = MOST_BITS
+        if asked.client_bits is not None:  # else the client cannot be told
+            client_bits = min(asked.client_bits, self.client_bits)
+            if client_bits < MOST_BITS:
+                answer.append((_CLIENT_BITS, str(client_bits)))
+        deflater = Deflater(server_bits, self.level, self.memory, server_takeover)
+        transform = MessageTransform(
+            deflater, Inflater(client_bits, client_takeover), self.threshold
+        )
+        return Accepted(tuple(answer), transform)
+
+    def agree(self, parameters: Parameters) -> MessageTransform:
+        """See :meth:`txhixie.sansio.extensions.extension.Extension.agree` (section 7.1)."""
+        granted = _read(parameters, in_offer=False)
+        if granted is None:
+            raise BadAnswer("extension", f"{NAME} with parameters that cannot be")
+        if granted.server_takeover and not self.server_takeover:
+            raise BadAnswer("extension", f"{NAME} without the {_SERVER_TAKEOVER} we asked for")
+        server_bits = granted.server_bits or MOST_BITS
+        if server_bits > self.server_bits:
+            raise BadAnswer("extension", f"{NAME} with a larger window than we asked for")
+        client_bits = min(granted.client_bits or MOST_BITS, self.client_bits)
+        takeover = self.client_takeover and granted.client_takeover
+        deflater = None
+        if client_bits >= LEAST_BITS:
+            deflater = Deflater(client_bits, self.level, self.memory, takeover)
+        return MessageTransform(
+            deflater, Inflater(server_bits, granted.server_takeover), self.threshold
+        )
+
+
+@dataclass(slots=True)
+class _Parameters:
+    """What was said, with what silence means."""
+
+    server_takeover: bool = True
+    client_takeover: bool = True
+    server_bits: int | None = None
+    client_bits: int | None = None
+
+
+def _read(parameters: Parameters, in_offer: bool) -> _Parameters | None:
+    """
+    Read parameters; ``None`` for any that there is not, that comes twice, or whose value cannot be:
+    an offer with it is declined, an answer with it fails (section 7.1).
+    """
+    said = _Parameters()
+    if len({name for name, _ in parameters}) < len(parameters):
+        return None
+    for name, value in parameters:
+        if name == _SERVER_TAKEOVER and value is None:
+            said.server_takeover = False
+        elif name == _CLIENT_TAKEOVER and value is None:
+            said.client_takeover = False
+        elif name == _CLIENT_BITS and value is None and in_offer:
+            said.client_bits = MOST_BITS
+        elif name == _SERVER_BITS and _is_bits(value):
+            said.server_bits = int(value or 0)
+        elif name == _CLIENT_BITS and _is_bits(value):
+            said.client_bits = int(value or 0)
+        else:
+            return None
+    return said
+
+
+def _is_bits(value: str | None) -> bool:
+    """8 to 15, without leading zeros (section 7.1.2)."""
+    return value in {str(bits) for bits in range(8, MOST_BITS + 1)}
+
+
+class MessageTransform:
+    """One connection's: see :class:`txhixie.sansio.extensions.extension.Transform`."""
+
+    __slots__ = ("_deflater", "_inflater", "_inflating", "_threshold")
+
+    reserved = RSV1
+
+    def __init__(self, deflater: Deflater | None, inflater: Inflater, threshold: int) -> None:
+        """:param deflater: ``None`` where the agreed window is too small for zlib."""
+        self._deflater = deflater
+        self._inflater = inflater
+        self._threshold = threshold
+        self._inflating = False
+
+    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        """Compress what is worth it, or what the sender wants."""
+        if compress is None:
+            compress = len(payload) >= self._threshold
+        if compress and self._deflater is not None:
+            deflated = self._deflater.deflate(payload)
+            if deflated is not None:
+                return deflated, RSV1
+        return payload, 0
+
+    def decode(
+        self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
+    ) -> bytes:
+        """The first frame of a message says whether it is compressed (section 6.2)."""
+        if opcode != CONTINUATION:
+            self._inflating = bool(reserved)
+        elif reserved:
+            raise FrameError("a reserved bit in a continuation")
+        if not self._inflating:
+            return payload
+        inflated = self._inflater.inflate(payload, room)
+        if final and whole:
+            inflated += self._inflater.finish(room - len(inflated))
+        return inflated

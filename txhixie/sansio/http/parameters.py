@@ -1,0 +1,81 @@
+"""Header values that are lists of names with parameters (RFC 6455 section 9.1).
+
+::
+
+    extension-list = 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) )
+
+A quoted value must be a token when unquoted, so nothing is lost by forgetting the quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from ..errors import MalformedHead
+
+Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
+"""``(("client_max_window_bits", None), ("server_max_window_bits", "10"))``, in their order."""
+
+Named: TypeAlias = tuple[str, Parameters]
+"""A name with its parameters."""
+
+_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_EMPTY: Final = re.compile(r"[ \t]*(?:,|\Z)")
+_NAME: Final = re.compile(rf"[ \t]*({_TOKEN})[ \t]*")
+_PARAMETER: Final = re.compile(
+    rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?'
+)
+
+
+def read_list(values: Iterable[str]) -> tuple[Named, ...]:
+    """
+    Read a list that may be spread over several fields.
+
+    :raises MalformedHead: when it is none.
+    """
+    text = ",".join(values)
+    found: list[Named] = []
+    position = 0
+    while position < len(text):
+        match = _NAME.match(text, position)
+        if match is None:
+            position = _skip_empty(text, position)
+            continue
+        parameters, position = _read_parameters(text, match.end())
+        found.append((match[1], parameters))
+        if position < len(text):
+            if text[position] != ",":
+                raise MalformedHead("a list of extensions that is none")
+            position += 1
+    return tuple(found)
+
+
+def write_list(items: Iterable[Named]) -> str:
+    """Write such a list."""
+    return ", ".join(
+        "; ".join([name, *(key if value is None else f"{key}={value}" for key, value in given)])
+        for name, given in items
+    )
+
+
+def _skip_empty(text: str, position: int) -> int:
+    """Empty members are allowed, and mean nothing (RFC 9110 section 5.6.1.2)."""
+    match = _EMPTY.match(text, position)
+    if match is None:
+        raise MalformedHead("a list of extensions that is none")
+    return match.end()
+
+
+def _read_parameters(text: str, position: int) -> tuple[Parameters, int]:
+    parameters: list[tuple[str, str | None]] = []
+    while match := _PARAMETER.match(text, position):
+        name, value, quoted = match.groups()
+        if quoted is not None:
+            value = re.sub(r"\\(.)", r"\1", quoted)
+            if re.fullmatch(_TOKEN, value) is None:
+                raise MalformedHead("a quoted parameter that is no token")
+        parameters.append((name, value))
+        position = match.end()
+    return tuple(parameters), position

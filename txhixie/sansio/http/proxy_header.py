@@ -1,0 +1,135 @@
+"""The PROXY protocol's header (HAProxy, proxy-protocol.txt, versions 1 and 2): who it was that
+connected to whoever stands before us. It comes once, before all else on a connection.
+
+::
+
+    v1 = "PROXY " ( ( "TCP4 " / "TCP6 " ) source " " destination " " port " " port
+                    / "UNKNOWN" [ " " anything ] ) CRLF
+    v2 = signature(12) version-and-command(1) family-and-transport(1) length(2) addresses TLVs
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, NamedTuple, TypeAlias
+
+from ..errors import MalformedHead
+
+End: TypeAlias = tuple[str, int] | bytes
+"""One end of a connection: address and port, or the path of a UNIX socket."""
+
+_V1: Final = b"PROXY "
+_V1_MOST: Final = 107
+"""Bytes of the longest line, its CRLF included (section 2.1)."""
+
+_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
+_V2_FIXED: Final = 16
+_LOCAL: Final = 0x20
+_PROXY: Final = 0x21
+
+_LINE: Final = re.compile(
+    rb"PROXY (?:UNKNOWN(?: .*)?|(TCP4|TCP6) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) (\d{1,5}) (\d{1,5}))"
+)
+_FAMILIES: Final = {0x11: (IPv4Address, 4), 0x21: (IPv6Address, 16)}
+_UNIX: Final = 0x31
+_UNIX_PATH: Final = 108
+
+
+class ProxyHeader(NamedTuple):
+    """
+    What a header says.
+
+    :ivar source: who connected; ``None`` when it does not say: the connection is the sender's own
+        (a health check), or of a kind it does not know. Then the real ends count.
+    :ivar destination: where to.
+    """
+
+    source: End | None = None
+    destination: End | None = None
+
+
+class ProxyHeaderReader:
+    """
+    Reads one header, however its bytes come. At most 64 KiB are kept, which is all that the length
+    of version 2 can say.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def read(self, data: bytes) -> tuple[ProxyHeader, bytes] | None:
+        """
+        Take bytes; once the header is whole, answer it and what came after it.
+
+        :raises MalformedHead: as soon as it cannot become one.
+        """
+        held = self._data
+        held += data
+        if held[: len(_V1)] == _V1[: len(held)]:
+            size = self._size_of_line()
+        elif held[: len(_V2)] == _V2[: len(held)]:
+            size = self._size_of_block()
+        else:
+            raise MalformedHead("expected a header of the PROXY protocol")
+        if size is None or len(held) < size:
+            return None
+        self._data = bytearray()
+        header = bytes(held[:size])
+        read = _read_line if header.startswith(_V1) else _read_block
+        return read(header), bytes(held[size:])
+
+    def _size_of_line(self) -> int | None:
+        end = self._data.find(b"\r\n", 0, _V1_MOST)
+        if end < 0 and len(self._data) >= _V1_MOST:
+            raise MalformedHead("a line of the PROXY protocol is longer than it may be")
+        return None if end < 0 else end + 2
+
+    def _size_of_block(self) -> int | None:
+        if len(self._data) < _V2_FIXED:
+            return None
+        if self._data[12] not in (_LOCAL, _PROXY):
+            raise MalformedHead("neither LOCAL nor PROXY of version 2 of the PROXY protocol")
+        return _V2_FIXED + int.from_bytes(self._data[14:16])
+
+
+def _read_line(line: bytes) -> ProxyHeader:
+    match = _LINE.fullmatch(line[:-2])
+    if match is None:
+        raise MalformedHead("a line of the PROXY protocol that is none")
+    family, source, destination, *ports = match.groups()
+    if family is None:
+        return ProxyHeader()
+    kind = IPv4Address if family == b"TCP4" else IPv6Address
+    try:
+        ends = [str(kind(address.decode("ascii"))) for address in (source, destination)]
+    except ValueError:
+        raise MalformedHead("an address of the PROXY protocol that is none") from None
+    if any(port != b"%d" % int(port) or int(port) > 65535 for port in ports):
+        raise MalformedHead("a port of the PROXY protocol that is none")
+    return ProxyHeader((ends[0], int(ports[0])), (ends[1], int(ports[1])))
+
+
+def _read_block(block: bytes) -> ProxyHeader:
+    """The addresses; TLVs may follow them, and say nothing that we need."""
+    family, addresses = block[13], block[_V2_FIXED:]
+    if block[12] == _LOCAL:
+        return ProxyHeader()
+    if family in _FAMILIES:
+        kind, size = _FAMILIES[family]
+        if len(addresses) < 2 * size + 4:
+            raise MalformedHead("a header of the PROXY protocol is shorter than its addresses")
+        source, destination = addresses[:size], addresses[size : 2 * size]
+        ports = addresses[2 * size : 2 * size + 4]
+        return ProxyHeader(
+            (str(kind(source)), int.from_bytes(ports[:2])),
+            (str(kind(destination)), int.from_bytes(ports[2:])),
+        )
+    if family == _UNIX:
+        if len(addresses) < 2 * _UNIX_PATH:
+            raise MalformedHead("a header of the PROXY protocol is shorter than its addresses")
+        paths = addresses[:_UNIX_PATH], addresses[_UNIX_PATH : 2 * _UNIX_PATH]
+        return ProxyHeader(paths[0].rstrip(b"\0"), paths[1].rstrip(b"\0"))
+    return ProxyHeader()  # UNSPEC, or a transport that is no stream

@@ -1,0 +1,49 @@
+"""The body that a request announces (RFC 9112 section 6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..errors import BodyTooLarge, MalformedHead, UnknownTransferCoding
+from .head import Fields
+
+_LENGTH: Final = re.compile(rb"[0-9]+")
+
+_MOST_DIGITS: Final = 18
+"""Of a length that can be meant. Python raises for a number of more than 4300 digits."""
+
+
+def announced_body(fields: Fields, minor: int, most: int) -> int | None:
+    """
+    Read how long the body of a request is, and refuse a body that is too long.
+
+    :param minor: of the version, which is HTTP/1 and this.
+    :param most: bytes a body may have. With 0 a body of unknown length is refused too.
+    :return: bytes; 0 for a request without a body, ``None`` for a chunked one.
+    :raises BodyTooLarge: for more than ``most``.
+    :raises MalformedHead: for a length that is none, for two of them, and for both a length and a
+        transfer coding: servers that disagree on where a request ends are how requests are smuggled
+        (RFC 9112 section 11.2).
+    :raises UnknownTransferCoding: for another coding than ``chunked``.
+    """
+    codings = fields.stripped(b"transfer-encoding")
+    lengths = fields.stripped(b"content-length")
+    if codings and (lengths or minor == 0):
+        raise MalformedHead("unexpected Transfer-Encoding")
+    if codings:
+        if [coding.lower() for coding in codings] != [b"chunked"]:
+            raise UnknownTransferCoding("the only transfer coding spoken here is chunked")
+        if most == 0:
+            raise BodyTooLarge("no request body is read here")
+        return None
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise MalformedHead("invalid Content-Length")
+    digits = lengths[0].lstrip(b"0") or b"0"
+    if len(digits) > _MOST_DIGITS or int(digits) > most:
+        if most == 0:
+            raise BodyTooLarge("no request body is read here")
+        raise BodyTooLarge(f"the request body is longer than {most} bytes")
+    return int(digits)

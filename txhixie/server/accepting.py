@@ -1,0 +1,71 @@
+"""The log's lines about connections that the system does not let us accept, one a minute.
+
+Twisted writes three for each connection that it closes because there are no more file descriptors
+(``EMFILE``), at the moment when the machine has least to spare.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel
+from zope.interface import implementer
+
+from ..connection.log import writeLine
+from ..connection.repeats import Repeats
+
+_SECONDS: Final = 60.0
+_PROCEDURE: Final = re.compile("EMFILE encountered|Re-reserving EMFILE")
+"""What Twisted does about it, before and after."""
+
+_TOO_MANY: Final = "too many open files (EMFILE): raise LimitNOFILE= of the unit, or ulimit -n"
+
+
+@implementer(ILogObserver)
+class AcceptLines:
+    """Writes a line for the first of these connections, and counts the others for a minute."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, others: ILogObserver) -> None:
+        """:param others: gets whatever else Twisted logs of ports."""
+        self._clock = clock
+        self._others = others
+        self._repeats: Repeats[str] = Repeats(_SECONDS)
+
+    def __call__(self, event: LogEvent) -> None:
+        """One event of Twisted's."""
+        text = event.get("log_format") or ""
+        if "log_failure" in event:
+            self._others(event)
+        elif "EMFILE recovery: Closed socket" in text:
+            self._count(_TOO_MANY)
+        elif "acceptError" in event:
+            self._count(f"cannot accept a connection: {event['acceptError']}")
+        elif not _PROCEDURE.match(text):
+            self._others(event)
+
+    def _count(self, why: str) -> None:
+        if not self._repeats.again(why, self._clock.seconds()):
+            writeLine(self._log, "refused", LogLevel.warn, reason=why)
+            self._clock.callLater(_SECONDS, self._tell)
+
+    def _tell(self) -> None:
+        for why, count in self._repeats.over(self._clock.seconds()):
+            writeLine(self._log, "refused", LogLevel.warn, reason=why, repeated=count)
+
+
+def foldAcceptLines(clock: IReactorTime) -> None:
+    """
+    Have :class:`AcceptLines` read what Twisted's ports log, in this process.
+
+    :param clock: measures the minute: the reactor.
+    """
+    logger: Any = getattr(tcp.Port, "_logger", None)  # a name of Twisted's own
+    if logger is None or isinstance(logger.observer, AcceptLines):
+        return
+    observer = AcceptLines(clock, logger.observer)
+    tcp.Port._logger = Logger(logger.namespace, None, observer)  # noqa: SLF001

@@ -227,7 +227,7 @@ def test_the_console_is_used(page: Browser, daemon: Daemon) -> None:
     page.element("sendhex").click()
     page.awaits("received", "3")
 
-    entries = page.driver.find_elements("css selector", "#log .entry")
+    entries = page.driver.find_elements("css selector", "#log .entry:not(.event)")
     told = [
         (
             entry.get_attribute("data-direction"),
@@ -252,6 +252,14 @@ def test_the_console_is_used(page: Browser, daemon: Daemon) -> None:
     page.awaits("state", "closed")
     assert page.text("closecode") == "1000"
     assert page.text("notice").startswith("Closed after")
+    events = [
+        each.text for each in page.driver.find_elements("css selector", "#log .event .payload")
+    ]
+    assert [event.split(" after ")[0] for event in events] == ["Open", "Closed"]
+    assert (
+        page.driver.find_elements("css selector", "#log .entry")[-1].get_attribute("data-direction")
+        == "event"
+    )
     assert not page.element("send").is_enabled()
     page.photograph(ARTEFACTS / "console-closed.png")
     assert not page.complaints()
@@ -265,6 +273,21 @@ def test_the_console_says_that_it_could_not_connect(page: Browser, daemon: Daemo
     page.awaits("notice", "Could not connect")
     assert page.text("state") == "closed"
     assert page.text("closecode") == "1006"
+    (told,) = page.driver.find_elements("css selector", "#log .event.wrong .payload")
+    assert told.text.startswith("Could not connect")
+
+
+@pytest.mark.parametrize("path", ["", "2009"])
+def test_a_url_without_a_scheme_is_a_host(page: Browser, daemon: Daemon, path: str) -> None:
+    """And not a path of this page, nor the scheme ``localhost:``."""
+    page.open(f"http://127.0.0.1:{daemon.port}/{path}")
+    field = page.element("url")
+    field.clear()
+    field.send_keys(f"localhost:{daemon.port}/typed-{path or 'new'}")
+    page.element("connect").click()
+    page.awaits("notice", "ould not connect")  # a foreign page, to localhost
+    line = daemon.logged(f"target=/typed-{path or 'new'}")
+    assert f" host=localhost:{daemon.port} " in line
 
 
 def test_the_console_of_2009_still_works(page: Browser, daemon: Daemon) -> None:

@@ -53,8 +53,8 @@ setup(
         # 25.5: the first whose twisted.web has the WebSocket module that our applications share
         # their interface with.
         "twisted>=25.5",
-        # 24.8: what Twisted 25.5 asks for, and the first with typed machines (sansio/closing.py); 24.8.0
-        # was withdrawn.
+        # 24.8: what Twisted 25.5 asks for, and the first with typed machines
+        # (sansio/closing.py); 24.8.0 was withdrawn.
         "automat>=24.8.1",
         # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
         # It reads certificates; 42 is the first that tells their times with a time zone.

@@ -60,9 +60,7 @@ def test_the_page_of_2009_connects_exchanges_and_closes(daemon: int, browse: Bro
     assert seen["states"] == ["closed", "open", "closed"]
     assert seen["url"] == f"ws://127.0.0.1:{daemon}/"
     said = [[way, text] for text in messages for way in ("out", "in")]
-    assert seen["log"][:-1] == [["event", "open"], *said]
-    assert seen["log"][-1][0] == "event"
-    assert seen["log"][-1][1].startswith("closed")
+    assert seen["log"] == [["event", "open"], *said]  # as it stands before the end
     assert seen["counts"] == "4 sent, 4 received"
     assert seen["dialect"].startswith("probably hixie-75 or hixie-76")
 

@@ -159,6 +159,11 @@ class Server:
     ) -> None:
         self._running.close()
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._program.port
+
     def sample(
         self, load: Load, seconds: float, warmup: float = 0.0, *, check: bool = False
     ) -> Sample:

@@ -3,6 +3,8 @@ and who has to wait meanwhile."""
 
 from __future__ import annotations
 
+import gc
+import random
 import socket
 import struct
 import zlib
@@ -394,3 +396,55 @@ async def test_others_are_served_between_the_bombs_through_a_gateway(net: Networ
         between.append(conversation.received - before)
     assert max(between) <= 12
     await until(lambda: len(applications.made[0].messages) == MANY)
+
+
+# The other way: what is sent to a peer that does not read.
+
+
+@over_both
+@asynchronous
+async def test_what_is_sent_unawaited_to_who_does_not_read_is_bounded(
+    net: Network, over: str, log: Log
+) -> None:
+    """Of 60 MB, no more than the limit waits; the rest is never taken, and nothing is logged."""
+    limits = Limits(unsent_size=4 * MEBI)
+    sent: list[Deferred[None]] = []
+    most: list[int] = []
+    channels: list[Channel] = []
+
+    async def floods(channel: Channel) -> None:
+        channels.append(channel)
+        await channel.receive()
+        for _ in range(60):
+            sent.append(channel.send(noise))
+            outbox = channel._application.outbox
+            most.append(outbox.size)
+            if channel.full:
+                assert channel.unsent >= outbox.size
+            if channel.ended is not None:
+                return
+            await turn()
+
+    noise = random.Random(1).randbytes(1_000_000)
+    place = await net.serve(serve(floods), over, limits=limits)
+    raw = await net.raw(place)
+    await raw.opens("rfc6455")
+    raw.send(CLIENTS.text("go"))
+    raw.transport.pauseProducing()
+    await until(lambda: channels and channels[0].ended is not None)
+    assert max(most) <= limits.unsent_size
+    fired = sum((getattr(deferred, "result", ...) is None) for deferred in sent)
+    assert 0 < len(sent) - fired <= 6
+    assert len(sent) < 30
+    ended = channels[0].ended
+    assert ended is not None
+    assert (ended.code, ended.who) == (1006, "us")
+    assert "exceeds our limit of 4,194,304 (Limits.unsent_size)" in ended.reason
+    await until(lambda: not place.factory.connections)
+    raw.transport.resumeProducing()
+    await until(lambda: raw.reason is not None)
+    assert len(raw.data) <= fired * 1_000_100
+    sent.clear()
+    gc.collect()
+    assert log.tracebacks() == []
+    assert not any("Unhandled" in str(event.get("log_format")) for event in log.events)

@@ -450,3 +450,15 @@ def test_everything_arrives_in_its_order_whatever_a_turn_takes(
         application.transport.resumeProducing()
     assert application.messages == [message for message, _, _ in whole]
     end.done()
+
+
+@both
+def test_messages_that_inflate_to_nothing_are_not_free(side: str) -> None:
+    """A read may hold 37,000 of them."""
+    application = Recorder()
+    end = opened(side, application)
+    end.receive(end.peer.frame(Opcode.BINARY, b"\x00", reserved=RSV1) * 5000)
+    seen = turns(end, application)
+    assert sum(map(len, seen)) == 5000
+    assert max(map(len, seen)) <= 1024
+    end.done()

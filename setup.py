@@ -67,6 +67,9 @@ setup(
         "service-identity>=21.1",
         # 3.7: what is older takes quadratic time for a long name (CVE-2024-3651).
         "idna>=3.7",
+        # Reads the answers of HTTP proxies. 0.16: what is older takes a chunk that is longer than
+        # its size (CVE-2025-43859).
+        "h11>=0.16",
     ],
     extras_require={
         "test": [

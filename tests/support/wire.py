@@ -139,7 +139,7 @@ def kept(thing: object) -> int:
             queue += [*one.keys(), *one.values()]
         elif isinstance(one, (list, tuple, set, frozenset, deque)):
             queue += one
-        elif type(one).__module__.startswith("txhixie.") and not isinstance(one, Wire):
+        elif type(one).__module__.startswith(("txhixie.", "h11.")) and not isinstance(one, Wire):
             queue += _attributes(one)
     return total
 

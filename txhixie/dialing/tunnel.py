@@ -245,6 +245,7 @@ class _Tunnel(Protocol):
     def giveWay(self, protocol: IProtocol) -> None:
         """To the protocol all this was for."""
         self._protocol = protocol
+        del self._reader  # 3 kB, for as long as the tunnel stays
         protocol.makeConnection(self.transport)
 
     def dataReceived(self, data: bytes) -> None:

@@ -199,7 +199,8 @@ BODIES = [
     (b"Content-Length: 5\r\nContent-Length: 5\r\n", b"hello", True),
     (b"Content-Length: 0\r\n", b"", True),
     (b"Transfer-Encoding: chunked\r\n", b"1\r\nh\r\n4\r\nello\r\n0\r\n\r\n", True),
-    (b"Transfer-Encoding: gzip, Chunked\r\n", b"0\r\n\r\n", True),
+    (b"Transfer-Encoding: Chunked\r\n", b"0\r\n\r\n", True),
+    (b"Content-Length: 5, 5\r\n", b"hello", True),
     (b"Content-Length: 5\r\nConnection: close\r\n", b"hello", False),
     (b"Content-Length: 5\r\nConnection: x, Close\r\n", b"hello", False),
     (b"Content-Length: 5\r\nProxy-Connection: close\r\n", b"hello", False),
@@ -223,21 +224,56 @@ def test_of_HTTP_1_0_no_connection_stays(fields: bytes, sent: bytes, _reusable: 
     assert not answered(data, limits=Limits(refusal_size=100)).reusable
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        b"",
-        b"Transfer-Encoding: gzip\r\n",
-        b"Content-Length: five\r\n",
-        b"Content-Length: 5, 5\r\n",
-        b"Content-Length: 5\r\nContent-Length: 6\r\n",
-        b"Content-Length: -5\r\n",
-    ],
-)
-def test_a_body_of_no_length_ends_with_the_connection(fields: bytes) -> None:
-    answer = read_to_the_end(b"HTTP/1.1 403 No\r\n" + fields + b"\r\nhello")
+def test_a_body_of_no_length_ends_with_the_connection() -> None:
+    answer = read_to_the_end(b"HTTP/1.1 403 No\r\n\r\nhello")
     assert answer is not None
     assert (answer.body, answer.reusable) == (b"hello", False)
+
+
+@pytest.mark.parametrize("status", [200, 403, 407])
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        (b"Transfer-Encoding: gzip\r\n", "Transfer-Encoding"),
+        (b"Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding"),
+        (b"Content-Length: five\r\n", "Content-Length"),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length"),
+        (b"Content-Length: 5, 6\r\n", "Content-Length"),
+        (b"Content-Length: -5\r\n", "Content-Length"),
+    ],
+)
+def test_a_body_of_which_nobody_knows_the_end_is_refused(
+    status: int, fields: bytes, why: str
+) -> None:
+    """RFC 9112 section 6.3: such lengths cannot be recovered from; section 7.4: a coding that was
+    not offered may not be sent."""
+    with pytest.raises(MalformedHead, match=why):
+        read([b"HTTP/1.1 %d X\r\n%b\r\nhello" % (status, fields)])
+
+
+@pytest.mark.parametrize(
+    "line", [b"X: a\x0bb", b"X: a\x01b", b"X: a\x7fb", b"X: a\0b", b"X : y", b": y"]
+)
+def test_what_a_field_may_not_hold_is_refused(line: bytes) -> None:
+    """Also what h11 lets through; and nothing of it is in the error."""
+    with pytest.raises(MalformedHead) as caught:
+        read([b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n"])
+    assert "X" not in str(caught.value)
+
+
+def test_a_bare_LF_ends_no_line_also_where_another_line_ends_well() -> None:
+    """Who takes it for an end reads a length of 5, and who does not none."""
+    head = b"HTTP/1.1 407 Who?\r\nX: y\nContent-Length: 5\r\n\r\nhello"
+    assert_raises(MalformedHead, read, [head])
+
+
+def test_a_head_may_be_as_long_as_the_limit_and_what_follows_longer() -> None:
+    """In one read, or however it comes."""
+    head = b"HTTP/1.1 200 OK\r\nX: %b\r\n\r\n"
+    size = SMALL.head_size - len(head % b"")
+    answer = answered(head % (b"a" * size), b"b" * 300)
+    assert answer.rest == b"b" * 300
+    assert_raises(HeadTooLarge, read, [head % (b"a" * (size + 1))])
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from ..errors import MalformedHead
+from ..errors import HeadTooLarge, MalformedHead
 from ..limits import Limits
 from ..types import Pairs
-from .chunked import ChunkedReader
-from .head import Fields, Head, HeadReader, checked_pairs
+from .head import Fields, Head, checked_pairs
 from .url import ascii_host
 
-_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
+if TYPE_CHECKING:
+    import h11
+
+_LENIENT: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What HTTP/1.1 lets no head have, and h11 does."""
+
 _BEGINNING: Final = b"HTTP/1."
 _NAME: Final = re.compile(r"[a-z0-9._~%!$&'()*+,;=-]+", re.IGNORECASE)
-_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 
 
 def authority(host: str, port: int) -> str:
@@ -115,31 +118,39 @@ class AnswerReader:
     Reads one answer, however the bytes come.
 
     Feed it with :meth:`receive` until that answers, or say with :meth:`end` that no more will come.
+
+    h11 reads it, and what h11 refuses is refused: lengths that differ, say, or a transfer coding
+    that was not offered (RFC 9112 sections 6.3 and 7.4). Ours is what h11 does not do:
+
+    - It lets a line end in a bare LF or go on in the next, and takes control characters. Each hides
+      a field from one reader that another one sees: see :data:`_LENIENT`.
+    - It takes HTTP/0.0 to HTTP/9.9, and tells what is no HTTP when a blank line comes; a server
+      that greets us in another protocol waits for us as long as we wait for it.
+    - It bounds an event that is not whole yet, and no whole head, number of fields, or body.
+    - It knows nothing of ``Proxy-Connection``.
+    - It raises where a refusal's body is broken or cut short, and for a 101 that nobody asked for.
+      Each is a refusal all the same, whose status says more than the error.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunks",
-        "_expected",
-        "_head",
-        "_left",
-        "_length",
-        "_limits",
-        "_reader",
-        "_seen",
-    )
+    __slots__ = ("_body", "_connection", "_expected", "_head", "_limits", "_raw", "_seen")
 
     def __init__(self, limits: Limits) -> None:
         """:param limits: of the head, and of the body of a refusal."""
+        import h11  # 7 ms, only for who goes through a proxy
+
         self._limits = limits
-        self._left = limits.head_size
-        self._reader = HeadReader(self._left)
+        most = max(limits.head_size, limits.refusal_size)
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=most)
+        # What follows a head depends on the request's method, which h11 has to know. "Upgrade",
+        # which we do not send, lets it take a 101; the other words do not matter.
+        fields = [(b"Host", b"host:1"), (b"Upgrade", b"any")]
+        self._connection.send(h11.Request(method=b"CONNECT", target=b"host:1", headers=fields))
+        self._connection.send(h11.EndOfMessage())
         self._expected = _BEGINNING
+        self._raw = bytearray()  # of the heads
         self._head: _FinalHead | None = None
         self._body = bytearray()
         self._seen = 0
-        self._length: int | None = None
-        self._chunks: ChunkedReader | None = None
 
     def receive(self, data: bytes) -> TunnelAnswer | None:
         """
@@ -147,15 +158,18 @@ class AnswerReader:
 
         :raises MalformedHead: when it is no HTTP, or its head is longer than the limit.
         """
-        while self._head is None:
+        if self._head is None:
             self._expect(data)
-            found = self._reader.read(data)
-            if found is None:
+            rest = self._receive_head(data)
+            if rest is None:
                 return None
-            head, data = found
-            self._judge(head)
+            data = rest
+        assert self._head is not None
+        if self._head.status == 101:
+            return self._answer(clean=False)
         if 200 <= self._head.status < 300:
-            return TunnelAnswer(*self._head[:2], b"", data, reusable=False)
+            tail = self._connection.trailing_data[0] + data
+            return TunnelAnswer(*self._head[:2], b"", tail, reusable=False)
         return self._receive_body(data)
 
     def end(self) -> TunnelAnswer | None:
@@ -164,80 +178,95 @@ class AnswerReader:
         return None if self._head is None else self._answer(clean=False)
 
     def _expect(self, data: bytes) -> None:
-        """Whoever greets us in another protocol waits for us as long as we wait for it."""
+        """See that it begins as HTTP does, as soon as its first bytes tell."""
         expected = self._expected
         if data[: len(expected)] != expected[: len(data)]:
             raise MalformedHead("this is not HTTP")
         self._expected = expected[len(data) :]
 
-    def _judge(self, head: Head) -> None:
-        match = _STATUS.match(head)
-        if match is None:
-            raise MalformedHead("the first line is no status line")
-        status = int(match[2])
-        fields = head.fields(self._limits.head_fields)
-        if 100 <= status < 200 and status != 101:  # "wait": the answer is still to come
-            self._left -= len(head)
-            self._reader = HeadReader(self._left)
-            self._expected = _BEGINNING
-            return
-        self._length, chunked = _body_of(status, fields)
-        self._chunks = ChunkedReader() if chunked else None
+    def _receive_head(self, data: bytes) -> bytes | None:
+        """
+        Read heads to the final one's end.
+
+        :return: what h11 has not been given of these bytes, once that has come.
+        """
+        room = self._limits.head_size - len(self._raw)
+        self._feed(data[:room])
+        self._raw += data[:room]
+        while (event := self._next()) is not None:
+            response = cast("h11.Response | h11.InformationalResponse", event)
+            if response.status_code >= 200 or response.status_code == 101:
+                self._judge(response)
+                return data[room:]
+            # Any other 1xx is "wait": the answer is still to come.
+        if len(data) > room:
+            raise HeadTooLarge(f"the head is longer than {self._limits.head_size} bytes")
+        return None
+
+    def _judge(self, response: h11.Response | h11.InformationalResponse) -> None:
+        self._seen = len(self._connection.trailing_data[0])  # of the body
+        heads = self._raw[: len(self._raw) - self._seen]
+        if _LENIENT.search(heads):
+            raise MalformedHead("a bare CR or LF, a folded line, or a control character")
+        if response.http_version not in (b"1.0", b"1.1"):
+            raise MalformedHead("the version is neither HTTP/1.0 nor HTTP/1.1")
+        if len(response.headers) > self._limits.head_fields:
+            raise HeadTooLarge(f"more than {self._limits.head_fields} fields")
+        fields = Fields(list(response.headers))
         # Of an answer with both, the two ends of the connection might see different ends (RFC 9112
         # section 6.3).
-        twofold = chunked and b"content-length" in fields
-        closes = any(
-            fields.has_token(name, b"close") for name in (b"connection", b"proxy-connection")
-        )
-        kept = match[1] == b"1" and not closes and not twofold
-        self._head = _FinalHead(status, tuple(fields.pairs), kept)
+        twofold = b"transfer-encoding" in fields and b"content-length" in fields
+        kept = not twofold and not fields.has_token(b"proxy-connection", b"close")
+        self._head = _FinalHead(response.status_code, tuple(fields.pairs), kept)
+        self._raw.clear()
 
     def _receive_body(self, data: bytes) -> TunnelAnswer | None:
         self._seen += len(data)
-        if self._chunks is None:
-            self._body += data
-            over = self._length is not None and len(self._body) >= self._length
-            clean = len(self._body) == self._length
-        else:
-            try:
-                rest = self._chunks.read(data)
-            except MalformedHead:
-                return self._answer(clean=False)
-            self._body = self._chunks.body
-            over, clean = rest is not None, rest == b""
-        if over or self._seen > self._limits.refusal_size:
-            return self._answer(clean)
-        return None
+        self._feed(data)
+        try:
+            while (event := self._next()) is not None:
+                piece = getattr(event, "data", None)
+                if piece is None:  # the end
+                    return self._answer(clean=True)
+                self._body += piece[: self._limits.refusal_size - len(self._body)]
+        except MalformedHead:
+            return self._answer(clean=False)
+        return self._answer(clean=False) if self._seen > self._limits.refusal_size else None
+
+    def _feed(self, data: bytes) -> None:
+        if data:  # no bytes are the connection's end to h11
+            self._connection.receive_data(data)
+
+    def _next(self) -> h11.Event | None:
+        """
+        What h11 has found; ``None`` while it needs more bytes.
+
+        :raises MalformedHead: in h11's words, without those of the proxy that it may repeat.
+        """
+        import h11
+
+        try:
+            event = self._connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise MalformedHead(str(error).partition(": bytearray(")[0]) from None
+        return event if isinstance(event, h11.Event) else None
 
     def _answer(self, clean: bool) -> TunnelAnswer:
+        """:param clean: the body has come to its end."""
+        import h11
+
         assert self._head is not None
         status, headers, kept = self._head
-        most = self._limits.refusal_size
-        body = bytes(self._body[: most if self._length is None else min(most, self._length)])
-        return TunnelAnswer(status, headers, body, b"", kept and clean)
+        # After HTTP/1.0 and "Connection: close" the state is MUST_CLOSE. What has come behind the
+        # end would be the next answer.
+        goes_on = self._connection.their_state is h11.DONE
+        reusable = kept and clean and goes_on and not self._connection.trailing_data[0]
+        return TunnelAnswer(status, headers, bytes(self._body), b"", reusable)
 
 
 class _FinalHead(NamedTuple):
-    """The head of an answer, and whether the connection is to stay."""
+    """The head of an answer, and whether its fields let the connection stay."""
 
     status: int
     headers: Pairs
     kept: bool
-
-
-def _body_of(status: int, fields: Fields) -> tuple[int | None, bool]:
-    """
-    How the body of a refusal ends (RFC 9112 section 6.3).
-
-    :return: its length in bytes, ``None`` if only its own end or that of the connection tells; and
-        whether it is chunked.
-    """
-    if status in (101, 304):
-        return 0, False
-    if b"transfer-encoding" in fields:
-        codings = b",".join(fields.stripped(b"transfer-encoding")).lower().split(b",")
-        return None, codings[-1].strip(b" \t") == b"chunked"
-    lengths = set(fields.stripped(b"content-length"))
-    if len(lengths) == 1 and _LENGTH.fullmatch(length := lengths.pop()):
-        return int(length), False
-    return None, False

@@ -56,11 +56,12 @@ setup(
         # 24.8: what Twisted 25.5 asks for, and the first with typed machines
         # (sansio/closing.py); 24.8.0 was withdrawn.
         "automat>=24.8.1",
-        # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
-        # It reads certificates; 42 is the first that tells their times with a time zone.
+        # Reads certificates. 42 is the first that tells their times with a time zone.
         "cryptography>=42",
-        # Interfaces are declared with it. 5.5: the first with wheels for Python 3.11.
-        "zope-interface>=5.5",
+        # Interfaces are declared with it. 6.2: the first that lets one stand in a union,
+        # `IAddress | None`.
+        "zope-interface>=6.2",
+        # TLS, as Twisted's own extra `tls` asks for it: wss, and ssl: endpoints.
         # 24.0: the oldest beside a cryptography that our tests can make certificates with.
         "pyopenssl>=24.0",
         # 21.1: what is older needs six and does not say so.
@@ -79,14 +80,17 @@ setup(
             "pytest-twisted>=1.14.3",
             # 6.100: `derandomize` and the settings profile we use; any later one.
             "hypothesis>=6.100",
-            # 42: `datetime` with a time zone in certificates, which the tests of TLS make for
-            # themselves: right ones, expired ones, other people's.
-            "cryptography>=42",
             # 70.1: the first that builds a wheel without a package `wheel` beside it; a test looks
             # into ours.
             "setuptools>=70.1",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
+        ],
+        # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
+        "http2": [
+            "twisted[http2]>=25.5",
+            # 3.2: what Twisted 25.5 asks for.
+            "h2>=3.2",
         ],
         "docs": [
             # 8: the first that takes a warning of an extension for one of its own under -W.

@@ -45,31 +45,6 @@ def test_CI_tests_the_oldest_versions_that_are_allowed() -> None:
     assert pinned == floors()
 
 
-def test_everything_that_is_imported_is_asked_for() -> None:
-    """What comes with something else today need not come with it tomorrow."""
-    provided = {
-        "OpenSSL": "pyopenssl",
-        "service_identity": "service-identity",
-        "zope": "zope-interface",
-    }
-    optional = {"h2", "hypothesis", "uvloop"}  # of extras of others, or of tests
-    asked = {Requirement(line).name for line in told("install_requires")}
-    imported = {
-        name.split(".")[0]
-        for path in [*(ROOT / "txhixie").rglob("*.py"), *(ROOT / "twisted").rglob("*.py")]
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        for name in (
-            [each.name for each in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom) and not node.level
-            else []
-        )
-    }
-    others = imported - set(sys.stdlib_module_names) - {"txhixie"} - optional
-    assert {provided.get(name, name) for name in others} <= asked
-
-
 def test_this_Python_is_one_of_those_it_is_meant_for() -> None:
     named = re.findall(r":: Python :: (3\.\d+)", "\n".join(told("classifiers")))
     assert all(name in SpecifierSet(told("python_requires")) for name in named)

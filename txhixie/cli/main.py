@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class _Parser(ArgumentParser):
         names = [word.partition("=")[0] for word in words if word.startswith("-")]
         if not names:
             self.error("expected nothing after the URL")
-        known = [option.lstrip("-") for option in self._option_string_actions]
+        known = list(dict.fromkeys(re.findall(r"(?<![\w-])--([\w-]+)", self.format_help())))
         meant = nearest(names[0].lstrip("-"), known)
         self.error(f"unrecognized arguments: {' '.join(names)}{meant}")
 

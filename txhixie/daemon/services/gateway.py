@@ -96,7 +96,6 @@ class GatewayService:
             "trustRoot": trustRoot,
             "clientCertificate": clientCertificate,
             "alpn": alpn,
-            "proxyBasic": proxyBasic,
         }
         if parsed.secure and proxy is None:
             # Once: reading the platform's authorities takes longer than all the rest.
@@ -104,6 +103,7 @@ class GatewayService:
         self._options: dict[str, Any] = {
             **tls,
             "proxy": proxy,
+            "proxyBasic": proxyBasic,
             "anyPort": True,  # the operator knows his backends
             "dialect": dialect,
             "extensions": CLIENT_EXTENSIONS if compresses else (),

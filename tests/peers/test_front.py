@@ -386,9 +386,9 @@ def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
 AS_THAT_USER = """
 import os, sys
 from twisted.internet import reactor, ssl
-from txhixie.daemon import Daemon, CannotStart
-from txhixie.tap import Options
-import txhixie.identity
+from txhixie.daemon.daemon import Daemon, CannotStart
+from txhixie.daemon.tap import Options
+import txhixie.dialing.identity
 options = Options()
 options.parseOptions(["--port", sys.argv[1]])
 Daemon(reactor, {})  # whatever is imported late, while this user may read it

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from support.wire import MASK, Effects, Event, modern_frame
+from support.wire import MASK, Effects, Event, masked, modern_frame
 from txhixie.errors import NotOpen
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
@@ -134,7 +134,7 @@ def unframed(data: bytes) -> list[tuple[int, bytes, bool, int]]:
         start = 2 + form + (4 if second & 0x80 else 0)
         key = data[start - 4 : start] if second & 0x80 else bytes(4)
         assert len(data) >= start + size, "a frame that is not whole"
-        payload = bytes(byte ^ key[i % 4] for i, byte in enumerate(data[start : start + size]))
+        payload = masked(data[start : start + size], key)
         found.append((first & 0x0F, payload, bool(first & 0x80), first & 0x70))
         data = data[start + size :]
     return found

@@ -9,7 +9,7 @@ import sys
 
 from twisted.internet.task import react
 
-from txhixie import HixieError, TunnelRefused, connect
+from txhixie import HixieError, ProxyRefused, connect
 
 
 async def main(reactor, url, words, proxy="environment"):
@@ -17,7 +17,7 @@ async def main(reactor, url, words, proxy="environment"):
         async with connect(url, reactor=reactor, proxy=proxy) as channel:
             await channel.send(words)
             print(await channel.receive())
-    except TunnelRefused as refused:
+    except ProxyRefused as refused:
         # Its body is a page of the proxy's, for people.
         raise SystemExit(f"the proxy says {refused.status}, not the server") from None
     except HixieError as error:

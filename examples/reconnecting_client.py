@@ -11,7 +11,7 @@ import time
 
 from twisted.internet import reactor
 
-from txhixie import CleanClose, Refused, WebSocketClientService, serve
+from txhixie import CleanClose, HandshakeRefused, WebSocketClientService, serve
 
 
 async def conversation(channel):
@@ -28,7 +28,7 @@ def token():
 
 def again(error):
     """Whether there is another attempt after this one has failed, or ended."""
-    refused = isinstance(error, Refused) and error.status in (401, 403)
+    refused = isinstance(error, HandshakeRefused) and error.status in (401, 403)
     unwanted = isinstance(error, CleanClose) and error.code == 1008
     if not (refused or unwanted):
         return True

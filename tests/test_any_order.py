@@ -29,7 +29,7 @@ from support.connection import (
     whole_request,
 )
 from txhixie import Limits
-from txhixie.errors import CannotCarry, NotOpen
+from txhixie.errors import NotOpen, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Opcode, Side
 
 log = connection.log
@@ -99,7 +99,7 @@ class Told(Recorder):
         if name == "raise":
             self.ended = True
             fails(self)
-        with suppress(NotOpen, CannotCarry):
+        with suppress(NotOpen, UnsupportedByDialect):
             ACTS[name](self)
         self.ended |= name in ENDINGS
 

@@ -9,33 +9,33 @@ import pytest
 from txhixie import errors
 from txhixie.errors import (
     STAGES,
-    BadAnswer,
     BadCompression,
-    BadText,
-    CannotCarry,
     CertificateExpired,
     CertificateForAnotherHost,
+    ConnectFailed,
+    ConnectionFailed,
+    ConnectTimeout,
     EarlyBytes,
     FrameError,
     HandshakeError,
+    HandshakeRefused,
     HixieError,
-    LateAnswer,
+    InvalidHandshake,
+    InvalidUTF8,
+    LookupFailed,
     MalformedHead,
-    NameNotFound,
-    NotConnected,
+    MessageTooBig,
     NotOpen,
     PeerError,
     PeerLeft,
-    Refused,
+    ProxyRefused,
     TLSFailed,
-    TooBig,
-    TunnelRefused,
     UnknownDialect,
     UnknownIssuer,
-    Unreached,
+    UnsupportedByDialect,
+    UnsupportedData,
     UnsupportedVersion,
     UsageError,
-    WrongKind,
 )
 
 TREE: list[type] = [
@@ -47,7 +47,7 @@ TREE: list[type] = [
 
 def test_every_error_is_one_of_ours() -> None:
     """So that one ``except`` is enough; and each is somebody's: theirs, a server's no, or ours."""
-    trunks = (PeerError, Refused, Unreached, LateAnswer, UsageError)
+    trunks = (PeerError, HandshakeRefused, ConnectionFailed, ConnectTimeout, UsageError)
     for kind in TREE:
         assert issubclass(kind, HixieError)
         assert sum(issubclass(kind, trunk) for trunk in trunks) == (kind is not HixieError)
@@ -65,14 +65,14 @@ def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> Non
         (PeerError, {HandshakeError, FrameError}),
         (
             HandshakeError,
-            {MalformedHead, UnsupportedVersion, EarlyBytes, UnknownDialect, BadAnswer},
+            {MalformedHead, UnsupportedVersion, EarlyBytes, UnknownDialect, InvalidHandshake},
         ),
-        (FrameError, {BadText, BadCompression, TooBig, WrongKind}),
-        (UsageError, {NotOpen, CannotCarry}),
-        (Refused, {TunnelRefused}),
-        (Unreached, {NameNotFound, NotConnected, TLSFailed, PeerLeft}),
+        (FrameError, {InvalidUTF8, BadCompression, MessageTooBig, UnsupportedData}),
+        (UsageError, {NotOpen, UnsupportedByDialect}),
+        (HandshakeRefused, {ProxyRefused}),
+        (ConnectionFailed, {LookupFailed, ConnectFailed, TLSFailed, PeerLeft}),
         (TLSFailed, {CertificateExpired, CertificateForAnotherHost, UnknownIssuer}),
-        (HixieError, {PeerError, Refused, Unreached, LateAnswer, UsageError}),
+        (HixieError, {PeerError, HandshakeRefused, ConnectionFailed, ConnectTimeout, UsageError}),
     ],
 )
 def test_branches_grow_from_their_trunk(trunk: type[Exception], branches: set[type]) -> None:
@@ -93,10 +93,10 @@ def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status:
     ("kind", "code"),
     [
         (FrameError, 1002),
-        (BadText, 1007),
+        (InvalidUTF8, 1007),
         (BadCompression, 1007),
-        (TooBig, 1009),
-        (WrongKind, 1003),
+        (MessageTooBig, 1009),
+        (UnsupportedData, 1003),
     ],
 )
 def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> None:
@@ -106,7 +106,7 @@ def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> Non
 
 def test_a_bad_answer_says_which_check_failed() -> None:
     """In a word for programs and in words for people."""
-    error = BadAnswer("count:upgrade", "upgrade came 2 times")
+    error = InvalidHandshake("count:upgrade", "upgrade came 2 times")
     assert error.check == "count:upgrade"
     assert str(error) == "count:upgrade: upgrade came 2 times"
 
@@ -114,11 +114,11 @@ def test_a_bad_answer_says_which_check_failed() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        (Refused, "the server refused with status 407"),
-        (TunnelRefused, "the proxy refused with status 407"),
+        (HandshakeRefused, "the server refused with status 407"),
+        (ProxyRefused, "the proxy refused with status 407"),
     ],
 )
-def test_a_refusal_holds_the_whole_answer(kind: type[Refused], text: str) -> None:
+def test_a_refusal_holds_the_whole_answer(kind: type[HandshakeRefused], text: str) -> None:
     """And prints none of it: neither a field nor the body may show up in a log."""
     error = kind(407, ((b"set-cookie", b"secret"),), b"secret")
     assert (error.status, error.headers, error.body) == (
@@ -134,8 +134,8 @@ def test_a_refusal_holds_the_whole_answer(kind: type[Refused], text: str) -> Non
 @pytest.mark.parametrize(
     ("kind", "stage"),
     [
-        (NameNotFound, "lookup"),
-        (NotConnected, "tcp"),
+        (LookupFailed, "lookup"),
+        (ConnectFailed, "tcp"),
         (TLSFailed, "tls"),
         (CertificateExpired, "tls"),
         (CertificateForAnotherHost, "tls"),
@@ -143,7 +143,7 @@ def test_a_refusal_holds_the_whole_answer(kind: type[Refused], text: str) -> Non
     ],
 )
 def test_a_way_that_ended_early_says_at_which_stage(
-    kind: type[NameNotFound | NotConnected | TLSFailed], stage: str
+    kind: type[LookupFailed | ConnectFailed | TLSFailed], stage: str
 ) -> None:
     """For programs in a word, for people in words."""
     error = kind("in words")
@@ -155,8 +155,8 @@ def test_a_way_that_ended_early_says_at_which_stage(
 def test_a_peer_may_leave_and_be_late_at_every_stage(stage: str) -> None:
     """And what it did not answer is named; for how many seconds, if it was only late."""
     left = PeerLeft(stage)
-    assert left.stage == Unreached("anything", stage).stage == stage
+    assert left.stage == ConnectionFailed("anything", stage).stage == stage
     assert str(left) == f"the peer closed the connection: no {STAGES[stage]}"
-    late = LateAnswer(stage, 10.0)
+    late = ConnectTimeout(stage, 10.0)
     assert (late.stage, late.seconds) == (stage, 10.0)
     assert str(late) == f"no {STAGES[stage]} within 10 seconds"

@@ -63,11 +63,11 @@ PROTOCOLS: Final = {
     "connection/factory.py:Connection": "what a factory does with connections of either side",
     "byte_streams/coding.py:Coding": "users write their own",
     "byte_streams/coding.py:Known": "a coding with a name, of the table",
-    "gateway/machine.py:Client": "one side of the machine's core, which a test replaces",
-    "gateway/machine.py:Backend": "the other side",
-    "gateway/machine.py:Pair": "Automat reads a machine's inputs from it",
+    "gateway/machine.py:ClientSide": "one side of the machine's core, which a test replaces",
+    "gateway/machine.py:BackendSide": "the other side",
+    "gateway/machine.py:SessionMachine": "Automat reads a machine's inputs from it",
     "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",
-    "server/page_connections.py:Owner": "a resource or a Site, whose pages are watched",
+    "server/page_connections.py:PageOwner": "a resource or a Site, whose pages are watched",
 }
 """Every typing Protocol of the package, and why it is not a class."""
 
@@ -281,7 +281,7 @@ def test_whatever_is_public_says_what_it_does(module: str) -> None:
 
 @every_module
 def test_docstrings_refer_in_a_way_that_pydoctor_reads(module: str) -> None:
-    """``:class:`txhixie.errors.Refused```: to pydoctor a tilde is a part of the name."""
+    """``:class:`txhixie.errors.HandshakeRefused```: to pydoctor a tilde is a part of the name."""
     assert "`~" not in (HOUSE / module).read_text("utf-8")
 
 

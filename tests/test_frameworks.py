@@ -62,7 +62,7 @@ from support.scene import Names, Nothing, says, server, silent
 from txhixie import StreamApplications, WebSocketClientEndpoint, WebSocketClientService, connect
 from txhixie.dialing.tls import TLSEndpoint, clientTLS
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
-from txhixie.errors import TunnelRefused, UnknownIssuer
+from txhixie.errors import ProxyRefused, UnknownIssuer
 from txhixie.stream import StreamClientEndpoint
 
 log = connection.log
@@ -102,7 +102,7 @@ def peers() -> Any:
 
 def test_a_service_tries_again_after_each_error_and_stops() -> None:
     clock = Clock()
-    failing = Failing(clock, [*MADE, TunnelRefused(503)])
+    failing = Failing(clock, [*MADE, ProxyRefused(503)])
     service = ClientService(
         StreamClientEndpoint(failing), peers(), retryPolicy=lambda _: 1.0, clock=clock
     )
@@ -114,7 +114,7 @@ def test_a_service_tries_again_after_each_error_and_stops() -> None:
     for left in reversed(range(attempts)):
         assert (len(failing.errors), errors) == (left, [])
         clock.pump([0.5, 1])
-    assert errors[0].check(TunnelRefused)
+    assert errors[0].check(ProxyRefused)
     assert failing.pending is not None
     stopped: list[object] = []
     service.stopService().addBoth(stopped.append)
@@ -365,7 +365,7 @@ async def test_a_web_client_through_a_proxy(net: Network) -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", TunnelRefused),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", ProxyRefused),
         (b"SSH-2.0-OpenSSH\r\n", ConnectError),
     ],
 )

@@ -37,7 +37,7 @@ from txhixie import (
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.head import header_pairs
-from txhixie.sansio.http.trusted import Networks
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.access import Policy
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource
@@ -145,8 +145,8 @@ def test_a_client_takes_no_string_for_a_list(make: Made) -> None:
 def test_what_is_smaller_takes_no_string_for_a_list_either() -> None:
     refuses(lambda: Policy("https://x"), 'write origins=["https://example.com"]')
     refuses(lambda: Policy(None, "x"), 'write hosts=["example.com"]')
-    refuses(lambda: Networks("127.0.0.1"), 'write networks=["127.0.0.1"]')
-    refuses(lambda: Networks([5]), "networks[0]: expected str, not int")  # type: ignore[list-item]
+    refuses(lambda: TrustedNetworks("127.0.0.1"), 'write networks=["127.0.0.1"]')
+    refuses(lambda: TrustedNetworks([5]), "networks[0]: expected str, not int")  # type: ignore[list-item]
     refuses(lambda: serve(talk, subprotocols="chat"), 'write subprotocols=["chat"]')
     refuses(
         lambda: WebSocket(URL, b"chat", reactor=Clock()),  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ from txhixie.sansio.http.head import (
 from txhixie.sansio.http.parameters import read_list
 from txhixie.sansio.http.proxy_header import ProxyHeaderReader
 from txhixie.sansio.http.redaction import masked_lines, masked_subprotocol, masked_url
-from txhixie.sansio.http.trusted import Networks, read_address
+from txhixie.sansio.http.trusted import TrustedNetworks, read_address
 from txhixie.sansio.http.tunnel_answer import AnswerReader, bare_host
 from txhixie.sansio.http.url import Credentials, parse_url, without_credentials
 from txhixie.sansio.opening import ClientOpening, ServerOpening
@@ -173,7 +173,7 @@ def routed(path: str) -> object:
     return routes.find("example.com", path)
 
 
-TRUSTED = Networks(["10.0.0.0/8"])
+TRUSTED = TrustedNetworks(["10.0.0.0/8"])
 REACTOR: Any = MemoryReactorClock()
 
 

@@ -50,14 +50,14 @@ from support.connection import (
 )
 from txhixie import (
     AbruptClose,
-    BadAnswer,
     CleanClose,
-    LateAnswer,
+    ConnectTimeout,
+    HandshakeRefused,
+    InvalidHandshake,
     Limits,
     NotOpen,
     PeerLeft,
     Refusal,
-    Refused,
 )
 
 log = connection.log
@@ -724,7 +724,7 @@ async def test_a_refusal_reaches_who_waits(dialect: str, over: str, net: Network
     place = await net.serve(Answering(lambda offer: refusal), over)
     clients = Applications(Recorder)
     wire = await net.connect(place, clients, dialect=dialect)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         await within(wire.whenOpen())
     assert (caught.value.status, caught.value.body) == (401, b"not you\n")
     assert (b"www-authenticate", b"Basic") in caught.value.headers
@@ -734,9 +734,9 @@ async def test_a_refusal_reaches_who_waits(dialect: str, over: str, net: Network
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (b"HTTP/1.1 404 Not Found\r\n\r\nnobody here", Refused),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\ncut", Refused),
-        (b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n\r\n", BadAnswer),
+        (b"HTTP/1.1 404 Not Found\r\n\r\nnobody here", HandshakeRefused),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\ncut", HandshakeRefused),
+        (b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n\r\n", InvalidHandshake),
         (b"SSH-2.0-OpenSSH_9\r\n", PeerLeft),
         (b"HTTP/1.1 101 Web", PeerLeft),
         (b"", PeerLeft),
@@ -760,7 +760,7 @@ async def test_whatever_a_server_answers_who_waits_hears_of_it(
 async def test_a_server_that_does_not_answer_is_late(over: str, net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Deferred()), over)
     wire = await net.connect(place, Applications(Recorder), limits=QUICK)
-    with pytest.raises(LateAnswer):
+    with pytest.raises(ConnectTimeout):
         await within(wire.whenOpen())
     await until(lambda: not place.factory.connections)
 
@@ -831,7 +831,7 @@ async def test_an_application_that_raises_when_it_starts_hangs_nobody(
     broken, whole = Applications(lambda: Recorder(started=fails)), Applications(Recorder)
     place = await net.serve(broken if side == "server" else whole, over)
     wire = await net.connect(place, whole if side == "server" else broken)
-    with pytest.raises(Refused if side == "server" else NotOpen):
+    with pytest.raises(HandshakeRefused if side == "server" else NotOpen):
         await within(wire.whenOpen())
     await until(lambda: broken.made[0].told == ["started", "lost"])
     assert len(log.tracebacks()) == 1

@@ -42,12 +42,12 @@ from support.wire import MASK
 from txhixie import (
     AbruptClose,
     Accepted,
-    BadAnswer,
     CleanClose,
+    HandshakeRefused,
+    InvalidHandshake,
     Limits,
     Offer,
     Refusal,
-    Refused,
     UsageError,
 )
 from txhixie.sansio.wire.frame import Opcode
@@ -223,9 +223,9 @@ async def test_a_message_of_one_side_may_be_compressed_and_the_next_not(
 
 def bytes_written(wire: Any) -> int:
     """How much a client has written so far, from now on counted."""
-    outflow = wire._outflow
+    outflow = wire._output
     if not isinstance(outflow, Counting):
-        wire._outflow = wire._conversation._port = outflow = Counting(outflow)
+        wire._output = wire._conversation._port = outflow = Counting(outflow)
     return outflow.size
 
 
@@ -750,7 +750,7 @@ async def test_a_server_that_grants_what_nobody_asked_for_is_left(
     place, made = await net.raw_server(lines, Voice(dialect).text("not heard"))
     applications = Applications(Recorder)
     wire = await net.connect(place, applications, dialect=dialect)
-    with pytest.raises(BadAnswer, match=r"^(extension|protocol-mismatch): "):
+    with pytest.raises(InvalidHandshake, match=r"^(extension|protocol-mismatch): "):
         await within(wire.whenOpen())
     await until(lambda: made[0].reason is not None)
     await until(lambda: applications.made[0].told == ["started", "lost"])
@@ -825,7 +825,7 @@ async def test_a_redirect_is_refused_with_its_headers(dialect: str, net: Network
     refusal = Refusal(307, "over there\n", ((b"Location", b"ws://elsewhere.example/"),))
     place = await net.serve(Answering(lambda offer: refusal))
     wire = await net.connect(place, Applications(Recorder), dialect=dialect)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         await within(wire.whenOpen())
     assert caught.value.status == 307
     assert (b"location", b"ws://elsewhere.example/") in caught.value.headers
@@ -853,7 +853,7 @@ async def test_a_client_hears_which_versions_a_server_speaks(dialect: str, net: 
     others = [name for name in NAMES if name != dialect]
     place = await net.serve(Applications(), dialects=others)
     wire = await net.connect(place, Applications(Recorder), dialect=dialect)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         await within(wire.whenOpen())
     assert caught.value.status == 426
     (listed,) = [value for name, value in caught.value.headers if name == b"sec-websocket-version"]

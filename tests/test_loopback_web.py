@@ -60,7 +60,7 @@ from support.connection import (
 )
 from support.nginx import in_front
 from support.wire import MASK
-from txhixie import Refused
+from txhixie import HandshakeRefused
 from txhixie.web import HixieResource
 
 log = connection.log
@@ -433,7 +433,7 @@ async def test_who_is_not_known_hears_that_he_is_to_say_who_he_is(
     for headers in ((), ((b"Authorization", b"Basic " + b64encode(b"alice:guess")),)):
         clients = Applications(Recorder)
         wire = await net.connect(place, clients, dialect=dialect, headers=headers)
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRefused) as caught:
             await within(wire.whenOpen())
         assert caught.value.status == 401
         assert (b"www-authenticate", b'basic realm="example"') in [

@@ -24,18 +24,18 @@ from txhixie import (
     Accepted,
     Agreement,
     Backoff,
-    BadAnswer,
     CleanClose,
+    ConnectionFailed,
+    ConnectTimeout,
+    HandshakeRefused,
     HixieError,
-    LateAnswer,
+    InvalidHandshake,
     Limits,
     Offer,
     PeerLeft,
     Proxy,
+    ProxyRefused,
     Refusal,
-    Refused,
-    TunnelRefused,
-    Unreached,
 )
 from txhixie.dialing.stage import Abandoned
 from txhixie.dom.events import CloseEvent, Event, MessageEvent
@@ -53,27 +53,27 @@ ENDED: Final = Ended(4003, "no more", "peer", True)
 
 def _made(kind: type[BaseException]) -> BaseException:
     """One of each error, with all that it can hold."""
-    if issubclass(kind, Refused):
+    if issubclass(kind, HandshakeRefused):
         return kind(403, ((b"X-Why", b"secret"),), b"body")
     if issubclass(kind, (CleanClose, AbruptClose)):
         return kind(ENDED)
     if issubclass(kind, ConnectionRejected):
         return kind(_response())
-    if issubclass(kind, LateAnswer):
+    if issubclass(kind, ConnectTimeout):
         return kind("tls", 2.5)
-    if issubclass(kind, BadAnswer):
+    if issubclass(kind, InvalidHandshake):
         return kind("count:upgrade", "upgrade came 2 times")
     if issubclass(kind, PeerLeft):
         return kind("handshake")
     if kind is Abandoned:
         return kind(HostnameAddress(b"host.example", 443), "tls")
-    if kind is Unreached:
-        return Unreached("in words", "proxy")
+    if kind is ConnectionFailed:
+        return ConnectionFailed("in words", "proxy")
     return kind("in words")
 
 
 def _response() -> Any:
-    response: IResponse = RefusedResponse(Refused(404, ((b"x-a", b"1"),), b"gone"))
+    response: IResponse = RefusedResponse(HandshakeRefused(404, ((b"x-a", b"1"),), b"gone"))
     return response
 
 
@@ -129,7 +129,9 @@ def test_every_error_is_the_same_afterwards(
 
 def test_the_walk_has_found_the_errors() -> None:
     """Else the test above is about none."""
-    assert {BadAnswer, TunnelRefused, CleanClose, ConnectionRejected, HixieError} <= set(ERRORS)
+    assert {InvalidHandshake, ProxyRefused, CleanClose, ConnectionRejected, HixieError} <= set(
+        ERRORS
+    )
 
 
 @every_way
@@ -158,7 +160,7 @@ def test_an_error_of_a_users_own_is_the_same_afterwards(way: Callable[[Any], Any
     )
 
 
-class Ours(Refused):
+class Ours(HandshakeRefused):
     """A user's."""
 
     def __init__(self, number: int) -> None:
@@ -169,8 +171,8 @@ class Ours(Refused):
 @every_way
 def test_a_failure_that_holds_an_error_is_the_same_afterwards(way: Callable[[Any], Any]) -> None:
     try:
-        raise BadAnswer("accept", "another key")
-    except BadAnswer:
+        raise InvalidHandshake("accept", "another key")
+    except InvalidHandshake:
         failure = Failure()
     failure.cleanFailure()
     assert way(failure).value.check == "accept"

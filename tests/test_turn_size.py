@@ -26,8 +26,8 @@ from support.connection import (
     whole_request,
 )
 from txhixie import CleanClose, Limits
-from txhixie.errors import BadAnswer
-from txhixie.sansio.extensions.extension import Accepted, Transform
+from txhixie.errors import InvalidHandshake
+from txhixie.sansio.extensions.extension import Agreed, Transform
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.parameters import Parameters
 from txhixie.sansio.wire.frame import Opcode, Side
@@ -321,7 +321,7 @@ class Counting(PermessageDeflate):
         self.__dict__["all"].append(counted := Counted(transform))
         return counted
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
+    def accept(self, parameters: Parameters) -> Agreed | None:
         taken = super().accept(parameters)
         return taken and taken._replace(transform=self._kept(taken.transform))
 
@@ -359,12 +359,12 @@ class Doubling:
     def offers(self) -> Parameters:
         return ()
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
-        return Accepted((), Many())
+    def accept(self, parameters: Parameters) -> Agreed | None:
+        return Agreed((), Many())
 
     def agree(self, parameters: Parameters) -> Any:
         if parameters:
-            raise BadAnswer("extension", "x-many has no parameters")
+            raise InvalidHandshake("extension", "x-many has no parameters")
         return Many()
 
 

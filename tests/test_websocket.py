@@ -42,7 +42,7 @@ from support.daemon import free_port
 from support.scene import Names, says, server, silent
 from support.wire import modern_frame
 from test_loopback_modern import gathers
-from txhixie import CleanClose, LateAnswer, Limits, PeerLeft, Refused, TunnelRefused
+from txhixie import CleanClose, ConnectTimeout, HandshakeRefused, Limits, PeerLeft, ProxyRefused
 from txhixie.sansio.wire.frame import Opcode
 
 log = connection.log
@@ -463,7 +463,7 @@ async def test_a_refusal_is_one_of_ours_too(net: Network) -> None:
     place = await program.serve(net)
     with pytest.raises(ours.ConnectionRejected) as caught:
         await program.connect(f"ws://127.0.0.1:{place.port}/page")
-    assert isinstance(caught.value.__cause__, Refused)
+    assert isinstance(caught.value.__cause__, HandshakeRefused)
     assert await within(readBody(caught.value.response)) == b"a page"
     assert caught.value.response.phrase == b"OK"
 
@@ -476,7 +476,7 @@ async def test_what_Twisted_would_wait_for_for_ever_ends(net: Network, log: Log)
     with pytest.raises(PeerLeft):
         await program.connect(f"ws://127.0.0.1:{place.port}/")
     place, _ = await server(net, silent)
-    with pytest.raises(LateAnswer):
+    with pytest.raises(ConnectTimeout):
         await program.connect(f"ws://127.0.0.1:{place.port}/", limits=Limits(open_timeout=0.1))
 
 
@@ -484,7 +484,7 @@ async def test_what_Twisted_would_wait_for_for_ever_ends(net: Network, log: Log)
 async def test_a_proxy_may_be_on_the_way(net: Network) -> None:
     program: Program[Any] = Program(ours)
     place, made = await server(net, says(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"))
-    with pytest.raises(TunnelRefused):
+    with pytest.raises(ProxyRefused):
         await program.connect("ws://inside.example/", proxy=f"http://127.0.0.1:{place.port}")
     assert made[0].data.startswith(b"CONNECT inside.example:80 ")
 

@@ -7,24 +7,24 @@
         HandshakeError   .status   MalformedHead 400 · HeadTooLarge 431
                                    UnsupportedVersion 505 · BodyTooLarge 413
                                    UnknownTransferCoding 501 · LengthRequired 411
-                                   EarlyBytes 400 · UnknownDialect 426 · BadAnswer
-        FrameError       .code     1002 · BadText 1007 · BadCompression 1007
-                                   TooBig 1009 · WrongKind 1003
-      Refused                      a well-formed no, from the server
-        TunnelRefused              from the proxy
-      Unreached          .stage    the way there ended before its end
-        NameNotFound               lookup
-        NotConnected               tcp
+                                   EarlyBytes 400 · UnknownDialect 426 · InvalidHandshake
+        FrameError       .code     1002 · InvalidUTF8 1007 · BadCompression 1007
+                                   MessageTooBig 1009 · UnsupportedData 1003
+      HandshakeRefused                      a well-formed no, from the server
+        ProxyRefused              from the proxy
+      ConnectionFailed          .stage    the way there ended before its end
+        LookupFailed               lookup
+        ConnectFailed               tcp
         TLSFailed                  tls: CertificateExpired · CertificateForAnotherHost
                                    UnknownIssuer
         PeerLeft                   at any stage: the other side closed the connection
-      LateAnswer         .stage    nobody answered in time
-      UsageError                   we asked wrongly: NotOpen · CannotCarry
+      ConnectTimeout         .stage    nobody answered in time
+      UsageError                   we asked wrongly: NotOpen · UnsupportedByDialect
         ConversationEnded          a NotOpen, with the code and reason of the end
 
-The errors of connecting (``Unreached``, its branches, and ``LateAnswer``) are Twisted's
-``ConnectError`` too, as those of Twisted's own endpoints are; ``LateAnswer`` is its
-``TimeoutError`` and ``NameNotFound`` its ``DNSLookupError``.
+The errors of connecting (``ConnectionFailed``, its branches, and ``ConnectTimeout``) are Twisted's
+``ConnectError`` too, as those of Twisted's own endpoints are; ``ConnectTimeout`` is its
+``TimeoutError`` and ``LookupFailed`` its ``DNSLookupError``.
 
 No error's text repeats a peer's bytes unescaped, and none carries a credential.
 """
@@ -37,74 +37,74 @@ from .dialing.errors import (
     STAGES,
     CertificateExpired,
     CertificateForAnotherHost,
-    LateAnswer,
-    NameNotFound,
-    NotConnected,
+    ConnectFailed,
+    ConnectionFailed,
+    ConnectTimeout,
+    LookupFailed,
     PeerLeft,
     TLSFailed,
     UnknownIssuer,
-    Unreached,
 )
 from .sansio.errors import (
-    BadAnswer,
     BadCompression,
-    BadText,
     BodyTooLarge,
-    CannotCarry,
     ConversationEnded,
     EarlyBytes,
     FrameError,
     HandshakeError,
+    HandshakeRefused,
     HeadTooLarge,
     HixieError,
+    InvalidHandshake,
+    InvalidUTF8,
     LengthRequired,
     MalformedHead,
+    MessageTooBig,
     NotOpen,
     PeerError,
-    Refused,
-    TooBig,
-    TunnelRefused,
+    ProxyRefused,
     UnknownDialect,
     UnknownTransferCoding,
+    UnsupportedByDialect,
+    UnsupportedData,
     UnsupportedVersion,
     UsageError,
-    WrongKind,
 )
 
 __all__ = [
     "STAGES",
-    "BadAnswer",
     "BadCompression",
-    "BadText",
     "BodyTooLarge",
-    "CannotCarry",
     "CertificateExpired",
     "CertificateForAnotherHost",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "ConnectionFailed",
     "ConversationEnded",
     "EarlyBytes",
     "FrameError",
     "HandshakeError",
+    "HandshakeRefused",
     "HeadTooLarge",
     "HixieError",
-    "LateAnswer",
+    "InvalidHandshake",
+    "InvalidUTF8",
     "LengthRequired",
+    "LookupFailed",
     "MalformedHead",
-    "NameNotFound",
-    "NotConnected",
+    "MessageTooBig",
     "NotOpen",
     "PeerError",
     "PeerLeft",
-    "Refused",
+    "ProxyRefused",
     "TLSFailed",
-    "TooBig",
-    "TunnelRefused",
     "UnknownDialect",
     "UnknownIssuer",
     "UnknownTransferCoding",
-    "Unreached",
+    "UnsupportedByDialect",
+    "UnsupportedData",
     "UnsupportedVersion",
     "UsageError",
-    "WrongKind",
 ]
 
 for _kind in [value for value in globals().values() if inspect.isclass(value)]:

@@ -2,14 +2,14 @@
 
 from .sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
 from .sansio.extensions.deflate_frame import DeflateFrame
-from .sansio.extensions.extension import Accepted, Extension, Transform
+from .sansio.extensions.extension import Agreed, Extension, Transform
 from .sansio.extensions.permessage_deflate import PermessageDeflate
 
 __all__ = [
     "CLIENT_EXTENSIONS",
     "DEFAULT_EXTENSIONS",
     "EXTENSIONS",
-    "Accepted",
+    "Agreed",
     "DeflateFrame",
     "Extension",
     "PermessageDeflate",

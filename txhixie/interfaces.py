@@ -21,7 +21,7 @@ from .sansio.errors import reduced
 from .sansio.handshake.offer import Agreement, Offer, Refusal
 from .sansio.http.head import header_pairs
 from .sansio.limits import Limits
-from .sansio.types import HeadersLike, Pairs
+from .sansio.types import Headers, HeadersLike
 from .sansio.wire.frame import CloseCode
 
 _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
@@ -101,8 +101,8 @@ class WebSocketTransport(Protocol):
 
         :param compress: as for text.
         :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.CannotCarry: in a dialect whose peers lose it: hixie-75 and 76,
-            unless this peer has sent binary itself.
+        :raises txhixie.errors.UnsupportedByDialect: in a dialect whose peers lose it: hixie-75 and
+            76, unless this peer has sent binary itself.
         """
 
     def ping(self, payload: bytes = b"") -> None:
@@ -110,7 +110,7 @@ class WebSocketTransport(Protocol):
         Ask for a sign of life, answered through ``pongReceived``; nothing once the end has begun.
 
         :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.CannotCarry: in the Hixie dialects, which have none.
+        :raises txhixie.errors.UnsupportedByDialect: in the Hixie dialects, which have none.
         """
 
     def pong(self, payload: bytes) -> None:
@@ -118,7 +118,7 @@ class WebSocketTransport(Protocol):
         Answer a ping, if the application is a :class:`PingListener`: otherwise that has been done.
 
         :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.CannotCarry: as for pings.
+        :raises txhixie.errors.UnsupportedByDialect: as for pings.
         """
         ...
 
@@ -243,7 +243,7 @@ class Accepted:
 
     application: WebSocketProtocol
     subprotocol: str | None = None
-    headers: Pairs = ()
+    headers: Headers = ()
 
     def __init__(
         self,
@@ -275,8 +275,7 @@ class WebSocketServerFactory(Protocol):
         Answer an offer, now or later. While it waits, what the client may send before its answer
         is kept, and one that sends more is refused; when the client leaves or
         :attr:`txhixie.sansio.limits.Limits.decide_timeout` passes, what is waited for is cancelled.
-            What
-        it raises becomes a 500 and one traceback in the log.
+        What it raises becomes a 500 and one traceback in the log.
         """
         ...
 

@@ -18,14 +18,14 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 
-from .connection.log import Journal
+from .connection.log import ConnectionLog
 from .interfaces import Accepted, WebSocketServerFactory
 from .sansio.closing import Ended
 from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
 from .sansio.handshake.offer import Offer, Refusal
 from .sansio.http.head import Fields, Head
 from .sansio.limits import Limits
-from .sansio.types import Pairs
+from .sansio.types import Headers
 from .server.http2_bounds import boundStreams
 from .server.http_bounds import boundBacklog, boundChannel, channelOf
 from .server.page_connections import Channels, holderOf
@@ -146,7 +146,7 @@ class HixieSite(Site):
         """
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = limits
-        self.journal = Journal(_log, everything=False, factory=self)
+        self.journal = ConnectionLog(_log, everything=False, factory=self)
         self.channels = Channels(self)
 
     @property
@@ -278,7 +278,7 @@ def _nothingMore(request: object) -> None:
     """After this request no other comes."""
 
 
-def _fields(request: Any) -> Pairs:
+def _fields(request: Any) -> Headers:
     return tuple(
         (name, value)
         for name, values in request.requestHeaders.getAllRawHeaders()
@@ -308,7 +308,7 @@ def _head(request: Any) -> Head:
     return Head.of(b"%b %b HTTP/1.1" % (request.method, request.uri), _fields(request))
 
 
-def _answerFields(request: Any) -> Pairs:
+def _answerFields(request: Any) -> Headers:
     """
     What others have put into the answer on the way here, such as a session's cookie.
     """

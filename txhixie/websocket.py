@@ -31,14 +31,14 @@ from zope.interface import implementer
 
 from .client import endpoint as endpoints
 from .client.protocol import ClientOptions
-from .dialing.dialer import Way
+from .dialing.dialer import Dialer
 from .dialing.proxy import Proxy
 from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
 from .sansio.arguments import instance, settled
-from .sansio.errors import HixieError, Refused, TunnelRefused, reduced
+from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase
 from .sansio.http.url import parse_url, without_credentials
 from .sansio.limits import Limits
@@ -52,7 +52,7 @@ A = TypeVar("A", bound=WebSocketProtocol)
 class ConnectionRejected(Exception):
     """
     The server answered with something else than WebSocket. Its ``__cause__`` is our own
-    :class:`txhixie.errors.Refused`.
+    :class:`txhixie.errors.HandshakeRefused`.
 
     :ivar response: what it answered, its body whole or as far as the limits let it be kept.
     """
@@ -165,7 +165,7 @@ class WebSocketClientEndpoint:
             bindAddress = bindAddress.decode("ascii")
         options["limits"] = limits
         options.setdefault("clock", reactor)
-        way = Way(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
+        way = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
         return cls(_Usual(way, tlsPolicy), url, options)
 
     async def connect(self, protocolFactory: WebSocketClientFactory[A]) -> A:
@@ -186,9 +186,9 @@ class WebSocketClientEndpoint:
         applications = _Told(protocolFactory, without_credentials(self.url))
         try:
             return await endpoint.connect(applications)
-        except TunnelRefused:
+        except ProxyRefused:
             raise
-        except Refused as refused:
+        except HandshakeRefused as refused:
             raise ConnectionRejected(cast(IResponse, RefusedResponse(refused))) from refused
         except HixieError as error:
             raise _twisteds(error) from error
@@ -209,7 +209,7 @@ class _Told(WebSocketClientFactory[A]):
 class _Usual:
     """The usual way, with a policy's options for TLS."""
 
-    def __init__(self, way: Way, tlsPolicy: IPolicyForHTTPS) -> None:
+    def __init__(self, way: Dialer, tlsPolicy: IPolicyForHTTPS) -> None:
         self._way = way
         self._tlsPolicy = tlsPolicy
 
@@ -235,7 +235,8 @@ def _twisteds(error: HixieError) -> Exception:
 @implementer(IResponse)
 class RefusedResponse:
     """
-    What :class:`txhixie.errors.Refused` holds, as an ``IResponse``: its body is here already.
+    What :class:`txhixie.errors.HandshakeRefused` holds, as an ``IResponse``: its body is here
+    already.
 
     :ivar version: of HTTP.
     :ivar code: the status.
@@ -248,7 +249,7 @@ class RefusedResponse:
     request: IClientRequest | None = None
     previousResponse: IResponse | None = None
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: HandshakeRefused) -> None:
         self._body = refused.body
         self.code = refused.status
         self.phrase = reason_phrase(refused.status).encode("ascii")

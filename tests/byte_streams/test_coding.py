@@ -18,10 +18,10 @@ from txhixie.byte_streams.coding import (
     Binary,
     Coding,
     CrLfLines,
-    Lines,
+    LineCoding,
     Text,
 )
-from txhixie.errors import BadText, FrameError, TooBig, WrongKind
+from txhixie.errors import FrameError, InvalidUTF8, MessageTooBig, UnsupportedData
 from txhixie.testing.strategies import deliveries
 
 every_coding = pytest.mark.parametrize("name", CODINGS)
@@ -53,9 +53,9 @@ def test_any_bytes_come_back_as_they_were(make: Callable[[], Coding], chunks: li
 def test_lines_come_back_as_they_were(lines: list[str], data: st.DataObject) -> None:
     """One a message, wherever the stream was cut, also inside a character."""
     stream = "".join(f"{line}\n" for line in lines).encode()
-    messages = encoded(Lines(), data.draw(deliveries(stream)))
+    messages = encoded(LineCoding(), data.draw(deliveries(stream)))
     assert messages == lines
-    assert b"".join(map(Lines().decode, messages)) == stream
+    assert b"".join(map(LineCoding().decode, messages)) == stream
 
 
 @given(st.lists(line), st.data())
@@ -73,7 +73,7 @@ def test_lines_that_end_in_cr_lf_come_back_as_they_were(
 def test_lines_of_anything_are_text(case: tuple[bytes, list[bytes]]) -> None:
     """And which does not depend on where it was cut."""
     stream, chunks = case
-    assert encoded(Lines(), chunks) == encoded(Lines(), [stream])
+    assert encoded(LineCoding(), chunks) == encoded(LineCoding(), [stream])
 
 
 @given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
@@ -107,10 +107,10 @@ def test_text_is_in_messages_that_peers_take() -> None:
     [
         (Binary, b"\0\xff", [b"\0\xff"]),
         (Base64, b"\0\xff", ["AP8="]),
-        (Lines, b"a\n\r\nb\r", ["a", "\r", "b\r"]),
+        (LineCoding, b"a\n\r\nb\r", ["a", "\r", "b\r"]),
         (CrLfLines, b"a\r\n\r\nb\nc\r", ["a", "", "b", "c\r"]),
-        (Lines, b"", []),
-        (Lines, b"\n", [""]),
+        (LineCoding, b"", []),
+        (LineCoding, b"\n", [""]),
     ],
 )
 def test_a_stream_stands_in_these_messages(
@@ -118,7 +118,7 @@ def test_a_stream_stands_in_these_messages(
 ) -> None:
     """Said once by hand, not by the code itself."""
     assert encoded(make(), [stream]) == messages
-    if make in (Lines, CrLfLines):
+    if make in (LineCoding, CrLfLines):
         assert same_every_way(lambda chunks: encoded(make(), chunks), stream) == messages
 
 
@@ -141,20 +141,20 @@ def test_a_long_piece_is_several_messages(make: Callable[[], Coding]) -> None:
 @pytest.mark.parametrize(
     ("make", "message", "error"),
     [
-        (Binary, "text", WrongKind),
-        (Base64, b"AP8=", WrongKind),
-        (Base64, "AP8", BadText),
-        (Base64, "AP8=\n", BadText),
-        (Base64, "AP8=AP8=", BadText),
-        (Base64, "A P8=", BadText),
-        (Base64, "AP-_", BadText),
-        (Base64, "\u00e4P8=", BadText),
-        (Lines, b"line", WrongKind),
-        (Text, b"line", WrongKind),
-        (Lines, "two\nlines", BadText),
-        (CrLfLines, "two\rlines", BadText),
-        (CrLfLines, "two\nlines", BadText),
-        (Lines, "x" * (LONGEST_LINE + 1), TooBig),
+        (Binary, "text", UnsupportedData),
+        (Base64, b"AP8=", UnsupportedData),
+        (Base64, "AP8", InvalidUTF8),
+        (Base64, "AP8=\n", InvalidUTF8),
+        (Base64, "AP8=AP8=", InvalidUTF8),
+        (Base64, "A P8=", InvalidUTF8),
+        (Base64, "AP-_", InvalidUTF8),
+        (Base64, "\u00e4P8=", InvalidUTF8),
+        (LineCoding, b"line", UnsupportedData),
+        (Text, b"line", UnsupportedData),
+        (LineCoding, "two\nlines", InvalidUTF8),
+        (CrLfLines, "two\rlines", InvalidUTF8),
+        (CrLfLines, "two\nlines", InvalidUTF8),
+        (LineCoding, "x" * (LONGEST_LINE + 1), MessageTooBig),
     ],
 )
 def test_what_stands_for_nothing_is_refused(
@@ -181,24 +181,24 @@ def test_an_empty_message_of_base64_is_no_byte() -> None:
 def test_a_stream_that_is_not_utf_8_has_lines_all_the_same(stream: bytes, lines: list[str]) -> None:
     """Latin-1 of a serial port, a surrogate, and the first half of a character at the end: one such
     byte is no reason to end a console."""
-    coding = Lines()
+    coding = LineCoding()
     assert encoded(coding, [stream]) == lines
     assert coding.replaced
 
 
 def test_a_line_that_does_not_end_is_bounded() -> None:
     """Whoever sends one fills no more than this."""
-    coding = Lines(longest=10)
+    coding = LineCoding(longest=10)
     assert coding.encode(b"12345") == []
     assert coding.encode(b"67890") == []
-    with pytest.raises(TooBig):
+    with pytest.raises(MessageTooBig):
         coding.encode(b"1")
     assert coding.encode(b"\n") == ["1234567890"]
 
 
 def test_a_line_that_ends_is_bounded_too() -> None:
     """Also when all of it comes at once, and after others."""
-    with pytest.raises(TooBig):
-        Lines(longest=3).encode(b"1234\n")
-    with pytest.raises(TooBig):
-        Lines(longest=3).encode(b"1\n1234\n")
+    with pytest.raises(MessageTooBig):
+        LineCoding(longest=3).encode(b"1234\n")
+    with pytest.raises(MessageTooBig):
+        LineCoding(longest=3).encode(b"1\n1234\n")

@@ -36,9 +36,15 @@ from support.connection import (
     within,
 )
 from support.scene import Names, says, server
-from txhixie import HixieError, LateAnswer, Refused, TunnelRefused, WebSocketClientEndpoint
+from txhixie import (
+    ConnectTimeout,
+    HandshakeRefused,
+    HixieError,
+    ProxyRefused,
+    WebSocketClientEndpoint,
+)
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
-from txhixie.errors import CannotCarry, NameNotFound
+from txhixie.errors import LookupFailed, UnsupportedByDialect
 
 ROOT = Path(__file__).parents[2]
 
@@ -186,7 +192,7 @@ async def test_everything_of_a_request_can_be_said(net: Network) -> None:
 async def test_ports_have_the_schemes_defaults(
     description: str, asked: tuple[str, int], net: Network, names: Names
 ) -> None:
-    with pytest.raises(LateAnswer):
+    with pytest.raises(ConnectTimeout):
         await connects(net, f"{description}:timeout=0.1")
     assert names.asked == [asked]
 
@@ -208,13 +214,13 @@ async def test_a_proxy_is_named_or_the_environments(
     forbidden = says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     place, made = await server(net, forbidden)
     url = f"http://127.0.0.1:{place.port}"
-    with pytest.raises(TunnelRefused):
+    with pytest.raises(ProxyRefused):
         await connects(net, f"ws:inside.example:proxy={quoteStringArgument(url)}")
     monkeypatch.setenv("https_proxy", url)
     monkeypatch.setenv("no_proxy", "nobody.example")
-    with pytest.raises(TunnelRefused):
+    with pytest.raises(ProxyRefused):
         await connects(net, "wss:inside.example:proxy=environment")
-    with pytest.raises(NameNotFound):
+    with pytest.raises(LookupFailed):
         await connects(net, "wss:nobody.example:proxy=environment")
     assert made[0].data.startswith(b"CONNECT inside.example:80 ")
     assert made[1].data.startswith(b"CONNECT inside.example:443 ")
@@ -234,7 +240,7 @@ async def test_a_server_may_be_told_who_comes_in_and_where(net: Network) -> None
     ]
     for url, options, status in refused:
         endpoint = WebSocketClientEndpoint.new(reactor, f"ws://127.0.0.1:{port}{url}", **options)
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRefused) as caught:
             await within(endpoint.connectApplication(Recorder()))
         assert caught.value.status == status
     endpoint = WebSocketClientEndpoint.new(
@@ -252,7 +258,7 @@ async def test_a_server_may_be_told_who_comes_in_and_where(net: Network) -> None
     [
         ("ws:host:dialect=hixie-77", ValueError, "hixie-77"),
         ("ws:host:dialect=hixie-76:coding=binary", ValueError, "coding=base64"),
-        ("ws:host:dialect=hixie-76:protocol=a,b", CannotCarry, "one"),
+        ("ws:host:dialect=hixie-76:protocol=a,b", UnsupportedByDialect, "one"),
         ("ws:host:coding=morse", ValueError, "morse"),
         ("ws:host:22", ValueError, "port"),
         ("ws:host:x", ValueError, "port"),

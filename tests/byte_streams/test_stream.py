@@ -45,7 +45,7 @@ from support.connection import (
     whole_request,
     within,
 )
-from txhixie import AbruptClose, HixieClientFactory, Refusal, Refused
+from txhixie import AbruptClose, HandshakeRefused, HixieClientFactory, Refusal
 from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.stream import StreamApplications, StreamClientEndpoint
 
@@ -611,7 +611,7 @@ async def test_connecting_fails_with_what_went_wrong(net: Network, log: Log) -> 
     place = await net.serve(StreamApplications(Making()))
     no = await net.serve(Answering(lambda offer: Refusal(403)))
     for where, make, error in (
-        (no, Peer, Refused),
+        (no, Peer, HandshakeRefused),
         (place, fails, Broken),
         (place, lambda: None, NoProtocol),
     ):

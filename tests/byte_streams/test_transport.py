@@ -47,10 +47,10 @@ from support.connection import (
     within,
 )
 from txhixie import (
-    CannotCarry,
     HixieServerFactory,
     StreamApplications,
     StreamClientEndpoint,
+    UnsupportedByDialect,
     WebSocketClientEndpoint,
 )
 from txhixie.web import HixieResource
@@ -148,7 +148,7 @@ async def test_what_TLS_knows_is_passed_through(over: str, net: Network) -> None
         await until(lambda: served.made)
         assert served.made[0].transport.getPeerCertificate() is None
         assert transport.negotiatedProtocol is None
-        with pytest.raises(CannotCarry):
+        with pytest.raises(UnsupportedByDialect):
             transport.loseWriteConnection()
 
 

@@ -12,11 +12,11 @@ from support import connection
 from support.connection import CLOSING, HIXIE, MODERN, NAMES
 from txhixie import (
     AbruptClose,
-    CannotCarry,
     CleanClose,
     ConversationEnded,
     Limits,
     NotOpen,
+    UnsupportedByDialect,
     UsageError,
 )
 from txhixie.channel.channel import Channel, ChannelApplication
@@ -239,7 +239,7 @@ def test_a_ping_may_be_cancelled_and_hears_of_the_end() -> None:
 
 @pytest.mark.parametrize("dialect", HIXIE)
 def test_where_there_are_no_pings_that_is_said(dialect: str) -> None:
-    assert isinstance(outcome(Talk(dialect).channel.ping()), CannotCarry)
+    assert isinstance(outcome(Talk(dialect).channel.ping()), UnsupportedByDialect)
 
 
 @every

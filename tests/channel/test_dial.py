@@ -33,8 +33,8 @@ from support.connection import (
 from txhixie import (
     AbruptClose,
     Channel,
+    HandshakeRefused,
     Refusal,
-    Refused,
     UsageError,
     WebSocketClientEndpoint,
     connect,
@@ -138,12 +138,12 @@ def test_a_bad_URL_is_told_before_anything_is_awaited() -> None:
 @asynchronous
 async def test_a_refusal_comes_out_of_every_way_in(net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Refusal(403)))
-    with pytest.raises(Refused):
+    with pytest.raises(HandshakeRefused):
         await connected(place)
-    with pytest.raises(Refused):
+    with pytest.raises(HandshakeRefused):
         async with connected(place):
             pass
-    with pytest.raises(Refused):
+    with pytest.raises(HandshakeRefused):
         await within(connected(place).asDeferred())
 
 

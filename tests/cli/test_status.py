@@ -13,20 +13,20 @@ from txhixie.sansio.closing import Ended
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (errors.NameNotFound("x"), Status.FAILED),
-        (errors.NotConnected("x"), Status.FAILED),
+        (errors.LookupFailed("x"), Status.FAILED),
+        (errors.ConnectFailed("x"), Status.FAILED),
         (errors.PeerLeft("handshake"), Status.FAILED),
-        (errors.BadAnswer("accept", "x"), Status.FAILED),
+        (errors.InvalidHandshake("accept", "x"), Status.FAILED),
         (errors.NotOpen("x"), Status.FAILED),
         (AbruptClose(Ended(1006, "", "peer", False)), Status.FAILED),
-        (errors.Refused(404), Status.REFUSED),
-        (errors.TunnelRefused(407), Status.PROXY),
+        (errors.HandshakeRefused(404), Status.REFUSED),
+        (errors.ProxyRefused(407), Status.PROXY),
         (errors.PeerLeft("proxy"), Status.PROXY),
-        (errors.Unreached("x", "proxy"), Status.PROXY),
+        (errors.ConnectionFailed("x", "proxy"), Status.PROXY),
         (errors.TLSFailed("x"), Status.TLS),
         (errors.CertificateExpired("x"), Status.TLS),
         (errors.PeerLeft("tls"), Status.TLS),
-        *((errors.LateAnswer(stage, 1), Status.LATE) for stage in errors.STAGES),
+        *((errors.ConnectTimeout(stage, 1), Status.LATE) for stage in errors.STAGES),
         (CommandFailed(42, "x"), 42),
     ],
 )
@@ -38,8 +38,8 @@ def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        errors.Refused(302, ((b"location", b"x\r\n\x1b[31m"),)),
-        errors.Refused(401, ((b"www-authenticate", b"x\r\n\x1b y"),)),
+        errors.HandshakeRefused(302, ((b"location", b"x\r\n\x1b[31m"),)),
+        errors.HandshakeRefused(401, ((b"www-authenticate", b"x\r\n\x1b y"),)),
         AbruptClose(Ended(1011, "x\r\n\x1b[31m\u2028", "peer", False)),
     ],
 )

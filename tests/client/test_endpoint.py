@@ -56,23 +56,23 @@ from support.scene import (
 )
 from txhixie import (
     AbruptClose,
-    BadAnswer,
-    CannotCarry,
     CertificateExpired,
     CertificateForAnotherHost,
+    ConnectFailed,
+    ConnectionFailed,
+    ConnectTimeout,
+    HandshakeRefused,
     HixieError,
     HixieServerFactory,
-    LateAnswer,
+    InvalidHandshake,
     Limits,
-    NameNotFound,
-    NotConnected,
+    LookupFailed,
     NotOpen,
     PeerLeft,
-    Refused,
+    ProxyRefused,
     TLSFailed,
-    TunnelRefused,
     UnknownIssuer,
-    Unreached,
+    UnsupportedByDialect,
     WebSocketClientEndpoint,
 )
 from txhixie.dialing.stage import Abandoned
@@ -240,37 +240,37 @@ GARBAGE = b"\x15\x03\x01\x00\x02\x02\x28" * 5000
 
 TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     # what is the matter, with what, what is raised, and the stage
-    ("a name nobody knows", partial(name, "nobody.example"), NameNotFound, "lookup"),
-    ("a resolver is silent", partial(name, "silent.example"), LateAnswer, "lookup"),
-    ("nobody listens", nobody_listens, NotConnected, "tcp"),
-    ("nobody accepts", nobody_accepts, LateAnswer, "tcp"),
+    ("a name nobody knows", partial(name, "nobody.example"), LookupFailed, "lookup"),
+    ("a resolver is silent", partial(name, "silent.example"), ConnectTimeout, "lookup"),
+    ("nobody listens", nobody_listens, ConnectFailed, "tcp"),
+    ("nobody accepts", nobody_accepts, ConnectTimeout, "tcp"),
     (
         "a proxy's name nobody knows",
         partial(name, "inside.example", proxy="http://nobody.example:3128"),
-        NameNotFound,
+        LookupFailed,
         "lookup",
     ),
     (
         "no proxy listens",
         partial(name, "inside.example", proxy="http://127.0.0.1:9"),
-        NotConnected,
+        ConnectFailed,
         "tcp",
     ),
     (
         "a resolver is silent on a proxy's name",
         partial(name, "inside.example", proxy="http://silent.example:3128"),
-        LateAnswer,
+        ConnectTimeout,
         "lookup",
     ),
-    ("no proxy accepts", no_proxy_accepts, LateAnswer, "tcp"),
-    ("a proxy asks who we are", partial(proxy, says(WHO % BASIC)), TunnelRefused, None),
-    ("a proxy asks in no way we speak", partial(proxy, says(WHO % NTLM)), TunnelRefused, None),
-    ("a proxy cannot reach the server", partial(proxy, says(BAD_GATEWAY)), TunnelRefused, None),
-    ("a proxy forbids it", partial(proxy, says(FORBIDDEN, and_closes=True)), TunnelRefused, None),
-    ("a proxy's no has no end", partial(proxy, says(ENDLESS)), TunnelRefused, None),
-    ("a proxy asks, and is silent then", asked_again, LateAnswer, "proxy"),
-    ("a proxy speaks no HTTP", partial(proxy, says(GARBAGE)), Unreached, "proxy"),
-    ("a proxy is silent", partial(proxy, silent), LateAnswer, "proxy"),
+    ("no proxy accepts", no_proxy_accepts, ConnectTimeout, "tcp"),
+    ("a proxy asks who we are", partial(proxy, says(WHO % BASIC)), ProxyRefused, None),
+    ("a proxy asks in no way we speak", partial(proxy, says(WHO % NTLM)), ProxyRefused, None),
+    ("a proxy cannot reach the server", partial(proxy, says(BAD_GATEWAY)), ProxyRefused, None),
+    ("a proxy forbids it", partial(proxy, says(FORBIDDEN, and_closes=True)), ProxyRefused, None),
+    ("a proxy's no has no end", partial(proxy, says(ENDLESS)), ProxyRefused, None),
+    ("a proxy asks, and is silent then", asked_again, ConnectTimeout, "proxy"),
+    ("a proxy speaks no HTTP", partial(proxy, says(GARBAGE)), ConnectionFailed, "proxy"),
+    ("a proxy is silent", partial(proxy, silent), ConnectTimeout, "proxy"),
     ("a proxy closes", partial(proxy, closes), PeerLeft, "proxy"),
     ("a proxy resets", partial(proxy, resets), PeerLeft, "proxy"),
     (
@@ -288,7 +288,7 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     (
         "a proxy's tunnel is silent in the TLS handshake",
         partial(proxy, says(TUNNEL)),
-        LateAnswer,
+        ConnectTimeout,
         "tls",
     ),
     (
@@ -317,10 +317,10 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     ),
     ("a proxy speaks no TLS", partial(below_tls_of_proxy, says(TUNNEL)), TLSFailed, "tls"),
     ("a proxy closes in TLS", partial(below_tls_of_proxy, closes), PeerLeft, "tls"),
-    ("a proxy is silent in TLS", partial(below_tls_of_proxy, silent), LateAnswer, "tls"),
+    ("a proxy is silent in TLS", partial(below_tls_of_proxy, silent), ConnectTimeout, "tls"),
     ("TLS: the peer closes", partial(below_tls, closes), PeerLeft, "tls"),
     ("TLS: the peer resets", partial(below_tls, resets), PeerLeft, "tls"),
-    ("TLS: the peer is silent", partial(below_tls, silent), LateAnswer, "tls"),
+    ("TLS: the peer is silent", partial(below_tls, silent), ConnectTimeout, "tls"),
     ("TLS: the peer speaks HTTP", partial(below_tls, says(NOT_FOUND)), TLSFailed, "tls"),
     ("TLS: the peer is too old", partial(certificate, old_fashioned), TLSFailed, "tls"),
     (
@@ -354,47 +354,47 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
         "tls",
     ),
     ("TLS: the peer wants a certificate", partial(certificate, demanding), TLSFailed, "tls"),
-    ("a status, with headers and body", partial(http, says(NOT_FOUND)), Refused, None),
-    ("a status, with a body in chunks", partial(http, says(IN_CHUNKS)), Refused, None),
-    ("a status, with an endless body", partial(http, says(ENDLESS)), Refused, None),
+    ("a status, with headers and body", partial(http, says(NOT_FOUND)), HandshakeRefused, None),
+    ("a status, with a body in chunks", partial(http, says(IN_CHUNKS)), HandshakeRefused, None),
+    ("a status, with an endless body", partial(http, says(ENDLESS)), HandshakeRefused, None),
     (
         "a status, with half its body",
         partial(http, says(UNFINISHED, and_closes=True)),
-        Refused,
+        HandshakeRefused,
         None,
     ),
     (
         "a status, whose body does not end in time",
         partial(http, says(UNFINISHED), waits=True),
-        Refused,
+        HandshakeRefused,
         None,
     ),
-    ("a status that asks who we are", partial(http, says(UNAUTHORIZED)), Refused, None),
-    ("a redirect, which is not followed", partial(http, says(REDIRECT)), Refused, None),
-    ("no HTTP", partial(http, says(GARBAGE)), BadAnswer, None),
-    ("a bad accept", partial(http, agrees(accept="x" * 27 + "=")), BadAnswer, None),
+    ("a status that asks who we are", partial(http, says(UNAUTHORIZED)), HandshakeRefused, None),
+    ("a redirect, which is not followed", partial(http, says(REDIRECT)), HandshakeRefused, None),
+    ("no HTTP", partial(http, says(GARBAGE)), InvalidHandshake, None),
+    ("a bad accept", partial(http, agrees(accept="x" * 27 + "=")), InvalidHandshake, None),
     (
         "a bad challenge",
         partial(http, agrees_as_hixie_76(b"0123456789abcdef"), dialect="hixie-76"),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
     (
         "a subprotocol nobody asked for",
         partial(http, agrees("Sec-WebSocket-Protocol: default")),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
     (
         "another subprotocol than was asked for",
         partial(http, agrees("Sec-WebSocket-Protocol: soap"), subprotocols=["chat"]),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
     (
         "an extension nobody asked for",
         partial(http, agrees("Sec-WebSocket-Extensions: deflate-stream")),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
     (
@@ -403,16 +403,16 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
             http,
             agrees("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"),
         ),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
     (
         "compression that was not asked for",
         partial(http, agrees("Sec-WebSocket-Extensions: permessage-deflate"), extensions=()),
-        BadAnswer,
+        InvalidHandshake,
         None,
     ),
-    ("the server is silent", partial(http, silent), LateAnswer, "handshake"),
+    ("the server is silent", partial(http, silent), ConnectTimeout, "handshake"),
     ("the server closes", partial(http, closes), PeerLeft, "handshake"),
     ("the server resets", partial(http, resets), PeerLeft, "handshake"),
     (
@@ -424,7 +424,7 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     (
         "the server is silent inside its answer",
         partial(http, says(b"HTTP/1.1 101 Switching")),
-        LateAnswer,
+        ConnectTimeout,
         "handshake",
     ),
     (
@@ -436,13 +436,13 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
     (
         "the server is silent before its proof",
         partial(http, agrees_as_hixie_76(b""), dialect="hixie-76"),
-        LateAnswer,
+        ConnectTimeout,
         "handshake",
     ),
-    ("through TLS the server is silent", partial(https, silent), LateAnswer, "handshake"),
+    ("through TLS the server is silent", partial(https, silent), ConnectTimeout, "handshake"),
     ("through TLS the server closes", partial(https, closes), PeerLeft, "handshake"),
     ("through TLS the server resets", partial(https, resets), PeerLeft, "handshake"),
-    ("through TLS, a status", partial(https, says(NOT_FOUND)), Refused, None),
+    ("through TLS, a status", partial(https, says(NOT_FOUND)), HandshakeRefused, None),
 ]
 
 IMPATIENT = Limits(
@@ -471,7 +471,7 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
     async with setting(net) as scene:
         nothing = Nothing()
         application = Recorder()
-        late = expected is LateAnswer or scene.waits
+        late = expected is ConnectTimeout or scene.waits
         endpoint = scene.endpoint(IMPATIENT if late else PATIENT)
         with pytest.raises(expected) as caught:
             await within(endpoint.connectApplication(application))
@@ -535,7 +535,7 @@ async def test_a_refusal_holds_the_status_the_headers_and_the_bounded_body(
         (ENDLESS, 503, 5000),
     ):
         async with http(says(answer), net) as scene:
-            with pytest.raises(Refused) as caught:
+            with pytest.raises(HandshakeRefused) as caught:
                 await within(
                     scene.endpoint(Limits(refusal_size=5000)).connectApplication(Recorder())
                 )
@@ -575,7 +575,7 @@ async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
     ):
         async with proxy(says(answer), net) as scene:
             endpoint = scene.endpoint(Limits(refusal_size=5000))
-            with pytest.raises(TunnelRefused, match="the proxy") as caught:
+            with pytest.raises(ProxyRefused, match="the proxy") as caught:
                 await within(endpoint.connectApplication(Recorder()))
             assert (caught.value.status, len(caught.value.body)) == (status, size)
             assert "secret" not in f"{caught.value!r} {endpoint!r} {vars(endpoint)!r}"
@@ -687,7 +687,7 @@ async def test_without_a_name_it_is_rfc_6455(net: Network) -> None:
     """And no other one is tried: whoever stands between could make us do without masks."""
     served = Applications()
     place = await net.serve(served, dialects=["hixie-76"])
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         await within(
             WebSocketClientEndpoint.new(reactor, place.url()).connectApplication(Recorder())
         )
@@ -753,13 +753,13 @@ class Failing:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (DNSLookupError("server.example"), NameNotFound),
-        (NobodyThere(), NotConnected),
-        (NoRouteError(), NotConnected),
+        (DNSLookupError("server.example"), LookupFailed),
+        (NobodyThere(), ConnectFailed),
+        (NoRouteError(), ConnectFailed),
         (ConnectingCancelledError(None), Abandoned),
         (CancelledError(), Abandoned),
-        (NameNotFound("in words"), NameNotFound),
-        (LateAnswer("proxy", 5), LateAnswer),
+        (LookupFailed("in words"), LookupFailed),
+        (ConnectTimeout("proxy", 5), ConnectTimeout),
         (ZeroDivisionError(), ZeroDivisionError),
     ],
 )
@@ -795,7 +795,7 @@ async def test_the_request_says_what_was_asked(dialect: str, net: Network) -> No
     connecting = endpoint.connectApplication(Recorder())
     if dialect in HIXIE:
         # Nobody grants the subprotocol, which these drafts do not let stand.
-        with pytest.raises(BadAnswer):
+        with pytest.raises(InvalidHandshake):
             await within(connecting)
     else:
         (await within(connecting)).transport.loseConnection()
@@ -828,7 +828,7 @@ def test_what_cannot_be_asked_for_is_refused_at_once(
 
 
 def test_more_subprotocols_than_there_is_room_for_are_refused_at_once() -> None:
-    with pytest.raises(CannotCarry):
+    with pytest.raises(UnsupportedByDialect):
         WebSocketClientEndpoint.new(
             reactor, "ws://server.example/", dialect="hixie-75", subprotocols=["a", "b"]
         )

@@ -28,15 +28,15 @@ from support.connection import (
 )
 from txhixie import (
     AbruptClose,
-    BadAnswer,
-    CannotCarry,
+    ConnectTimeout,
+    HandshakeRefused,
     HixieClientFactory,
     HixieError,
-    LateAnswer,
+    InvalidHandshake,
     Limits,
     NotOpen,
     PeerLeft,
-    Refused,
+    UnsupportedByDialect,
 )
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.head import Head
@@ -144,7 +144,7 @@ def test_a_factory_is_not_made_of_what_no_request_can_say(url: str, options: Any
 
 @hixie
 def test_a_factory_is_not_made_for_more_subprotocols_than_there_is_room_for(dialect: str) -> None:
-    with pytest.raises(CannotCarry):
+    with pytest.raises(UnsupportedByDialect):
         HixieClientFactory(
             "ws://example.com/", Applications(), dialect=dialect, subprotocols=["a", "b"]
         )
@@ -235,7 +235,7 @@ def test_each_wrong_field_is_a_bad_answer(
     end, application, fired = waiting(dialect)
     end.receive(end.answer(**changed))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert any(reason.check == word for word in alternatives(check)), reason.check
 
 
@@ -265,7 +265,7 @@ def test_each_further_field_that_spoils_it_is_a_bad_answer(
     prefix = "Sec-WebSocket" if dialect == "hixie-76" else "WebSocket"
     end.receive(end.answer(*(line.format(prefix) for line in more)))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert reason.check.startswith(check)
 
 
@@ -277,7 +277,7 @@ def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
     end, application, fired = waiting(dialect, subprotocols=["chat"])
     name = connection.subprotocol_field(dialect)
     end.receive(end.answer(*([f"{name}: {said}"] if said else [])))
-    assert isinstance(failed(end, application, fired), BadAnswer)
+    assert isinstance(failed(end, application, fired), InvalidHandshake)
 
 
 @modern
@@ -302,7 +302,7 @@ def test_each_wrong_field_of_a_modern_answer_is_a_bad_answer(
     end, application, fired = waiting(dialect)
     end.receive(end.answer(**changed))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert reason.check == check
 
 
@@ -328,7 +328,7 @@ def test_each_further_field_that_spoils_a_modern_answer_is_a_bad_answer(
     end, application, fired = waiting(dialect, subprotocols=["chat", "other"])
     end.receive(end.answer(line))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert reason.check == check
 
 
@@ -343,7 +343,7 @@ def test_a_server_need_not_forget_unless_that_was_asked_for(dialect: str) -> Non
     end, application, fired = waiting(dialect, extensions=[PermessageDeflate()])
     end.receive(end.answer(plain))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert reason.check == "extension"
 
 
@@ -386,7 +386,7 @@ def test_a_client_without_extensions_asks_for_none_and_takes_none(dialect: str) 
     assert b"Extensions" not in end.request
     end.receive(end.answer(GRANTED))
     reason = failed(end, application, fired)
-    assert isinstance(reason, BadAnswer)
+    assert isinstance(reason, InvalidHandshake)
     assert reason.check == "extension"
 
 
@@ -444,7 +444,7 @@ def test_a_redirect_is_a_refusal_that_says_where_to(dialect: str, status: int) -
         b"Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n" % status
     )
     reason = failed(end, application, fired)
-    assert isinstance(reason, Refused)
+    assert isinstance(reason, HandshakeRefused)
     assert reason.status == status
     assert (b"location", b"ws://elsewhere.example/") in reason.headers
     assert (b"sec-websocket-version", b"13") in reason.headers
@@ -461,7 +461,7 @@ def test_an_answer_that_is_not_HTTP_is_a_bad_answer(dialect: str) -> None:
     for nonsense in (b"\x15\x03\x01\x00\x02", b"SSH-2.0-OpenSSH\n", b"HTTP" * 5000):
         end, application, fired = waiting(dialect)
         end.receive(nonsense)
-        assert isinstance(failed(end, application, fired), BadAnswer)
+        assert isinstance(failed(end, application, fired), InvalidHandshake)
 
 
 def test_without_leniency_Nettys_upgrade_is_refused() -> None:
@@ -479,7 +479,7 @@ def test_a_refusal_comes_with_its_body(dialect: str, size: int | None) -> None:
     end, application, fired = waiting(dialect)
     end.receive(REFUSAL + b"shoo!", size)
     reason = failed(end, application, fired)
-    assert isinstance(reason, Refused)
+    assert isinstance(reason, HandshakeRefused)
     assert (reason.status, reason.body) == (403, b"shoo!")
     assert (b"x-why", b"because") in reason.headers
 
@@ -598,7 +598,7 @@ def test_a_server_that_grants_no_subprotocol_is_taken(dialect: str) -> None:
     end, application, fired = waiting(dialect, subprotocols=["chat"])
     end.receive(end.answer())
     if dialect in HIXIE:
-        assert isinstance(failed(end, application, fired), BadAnswer)
+        assert isinstance(failed(end, application, fired), InvalidHandshake)
         return
     assert fired.result is application
     assert end.protocol.agreement is not None
@@ -613,7 +613,7 @@ def test_an_answer_that_does_not_come_is_late(dialect: str) -> None:
     end.clock.advance(9.9)
     assert fired.results == []
     end.clock.advance(0.2)
-    assert isinstance(failed(end, application, fired), LateAnswer)
+    assert isinstance(failed(end, application, fired), ConnectTimeout)
 
 
 @each

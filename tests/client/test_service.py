@@ -28,9 +28,9 @@ from txhixie import (
     Backoff,
     Channel,
     CleanClose,
-    NotConnected,
+    ConnectFailed,
+    HandshakeRefused,
     Refusal,
-    Refused,
     WebSocketClientService,
     serve,
 )
@@ -72,7 +72,7 @@ class Attempt:
         self.deferred.callback(self.application)
 
     def fail(self, error: Exception | None = None) -> None:
-        self.deferred.errback(error or NotConnected("nobody there"))
+        self.deferred.errback(error or ConnectFailed("nobody there"))
 
     def end(self, code: int = 1006, who: str = "peer") -> None:
         kind = AbruptClose if code == 1006 else CleanClose
@@ -217,17 +217,17 @@ def test_a_policy_may_say_never() -> None:
     watched.clock.advance(0)
     for deferred in (waiting, after, after_all):
         assert outcome(deferred) is watched.service.gaveUp is seen[-1]
-    assert isinstance(seen[0], NotConnected)
+    assert isinstance(seen[0], ConnectFailed)
     assert not watched.clock.getDelayedCalls()
     assert not watched.service.running
     assert outcome(cast(Any, watched.service.stopService())) is None
 
 
 def test_a_policy_sees_what_an_attempt_failed_with() -> None:
-    watched = Watched(policy=lambda error: not isinstance(error, Refused))
-    watched.last.fail(Refused(401))
+    watched = Watched(policy=lambda error: not isinstance(error, HandshakeRefused))
+    watched.last.fail(HandshakeRefused(401))
     watched.clock.advance(0)
-    assert isinstance(watched.service.gaveUp, Refused)
+    assert isinstance(watched.service.gaveUp, HandshakeRefused)
     assert not watched.clock.getDelayedCalls()
 
 
@@ -254,7 +254,7 @@ def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answ
         return answer
 
     watched = Watched(policy=policy)
-    watched.last.fail(NotConnected("nobody there"))
+    watched.last.fail(ConnectFailed("nobody there"))
     assert watched.waits() == 2.5
     watched.last.open()
     watched.last.end()
@@ -352,7 +352,7 @@ def test_whoever_waits_may_set_a_bound() -> None:
     watched.waits()
     watched.last.fail()
     watched.clock.advance(0)
-    assert isinstance(outcome(waiting), NotConnected)
+    assert isinstance(outcome(waiting), ConnectFailed)
 
 
 @pytest.mark.parametrize("when", ["connecting", "waiting", "open"])

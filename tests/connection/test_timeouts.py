@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from support import connection
 from support.connection import Broken, Log
-from txhixie.connection.timeouts import Deadline
+from txhixie.connection.timeouts import TimeoutQueue
 
 log = connection.log
 
@@ -30,7 +30,7 @@ class Waiting:
 def deadline(seconds: float = 10.0) -> tuple[Any, Clock]:
     """One, and its clock."""
     clock = Clock()
-    return cast(Any, Deadline(clock, seconds)), clock
+    return cast(Any, TimeoutQueue(clock, seconds)), clock
 
 
 def test_each_is_told_in_its_time() -> None:

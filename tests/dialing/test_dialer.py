@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from txhixie.dialing.dialer import Way
+from txhixie.dialing.dialer import Dialer
 from txhixie.sansio.limits import Limits
 
 
 def test_a_way_does_not_show_the_password_of_its_proxy() -> None:
     """It may be given as a URL."""
-    assert "s3cr3t" not in repr(Way(None, Limits(), "http://me:s3cr3t@proxy.example:3128"))
+    assert "s3cr3t" not in repr(Dialer(None, Limits(), "http://me:s3cr3t@proxy.example:3128"))

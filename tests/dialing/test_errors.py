@@ -17,26 +17,26 @@ from txhixie import errors
 from txhixie.errors import (
     CertificateExpired,
     CertificateForAnotherHost,
+    ConnectFailed,
+    ConnectionFailed,
+    ConnectTimeout,
     HixieError,
-    LateAnswer,
-    NameNotFound,
-    NotConnected,
+    LookupFailed,
     PeerLeft,
     TLSFailed,
     UnknownIssuer,
-    Unreached,
 )
 
 MADE = [
-    Unreached("in words", "proxy"),
-    NameNotFound("in words"),
-    NotConnected("in words", errno.ECONNREFUSED),
+    ConnectionFailed("in words", "proxy"),
+    LookupFailed("in words"),
+    ConnectFailed("in words", errno.ECONNREFUSED),
     TLSFailed("in words"),
     CertificateExpired("in words"),
     CertificateForAnotherHost("in words"),
     UnknownIssuer("in words"),
     PeerLeft("tls"),
-    LateAnswer("tcp", 2.5),
+    ConnectTimeout("tcp", 2.5),
 ]
 every_error = pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
 
@@ -71,10 +71,10 @@ def test_our_classes_come_before_Twisteds(error: HixieError) -> None:
 
 def test_some_are_more_than_that() -> None:
     """What Twisted has a class of its own for."""
-    assert issubclass(LateAnswer, ConnectTimeoutError)
-    assert issubclass(LateAnswer, UserError)
-    assert issubclass(NameNotFound, DNSLookupError)
-    assert not any(isinstance(error, OSError) for error in MADE if type(error) is not NameNotFound)
+    assert issubclass(ConnectTimeout, ConnectTimeoutError)
+    assert issubclass(ConnectTimeout, UserError)
+    assert issubclass(LookupFailed, DNSLookupError)
+    assert not any(isinstance(error, OSError) for error in MADE if type(error) is not LookupFailed)
 
 
 def _pickled(error: Exception) -> Any:
@@ -87,7 +87,7 @@ def test_its_words_are_ours_and_stay(error: Any, again: Callable[[Any], Any]) ->
     """Twisted's ``str()`` begins with a sentence of its own."""
     expected = {
         PeerLeft: "the peer closed the connection: no answer to the TLS handshake",
-        LateAnswer: "no TCP connection within 2.5 seconds",
+        ConnectTimeout: "no TCP connection within 2.5 seconds",
     }.get(type(error), "in words")
     for each in (error, again(error)):
         assert (str(each), each.args) == (expected, (expected,))
@@ -96,9 +96,9 @@ def test_its_words_are_ours_and_stay(error: Any, again: Callable[[Any], Any]) ->
 
 def test_the_systems_number_stays() -> None:
     cause = NoRouteError(errno.ENETUNREACH, "Network is unreachable")
-    error = NotConnected.of("no connection to host.example", cause)
+    error = ConnectFailed.of("no connection to host.example", cause)
     assert (error.osError, error.__cause__) == (errno.ENETUNREACH, cause)
-    assert NotConnected("in words").osError is None
+    assert ConnectFailed("in words").osError is None
     assert UnknownIssuer("in words").osError is None
 
 

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from support import connection, scene
 from support.connection import Log, Network, Place, Raw, asynchronous, reactor, until, within
 from support.scene import Names, Nothing, full_queue, server, silent
-from txhixie import LateAnswer, Limits, NameNotFound, NotConnected
+from txhixie import ConnectFailed, ConnectTimeout, Limits, LookupFailed
 from txhixie.dialing.hostname import NamedHostEndpoint, lookUp
 
 log = connection.log
@@ -54,7 +54,7 @@ async def test_what_no_name_server_can_be_asked_has_no_address(host: str, log: L
     """It is known at once, and no thread raises for it."""
     assert await within(lookUp(reactor, host, 80)) == []
     endpoint = NamedHostEndpoint(reactor, host, 80)
-    with pytest.raises(NameNotFound):
+    with pytest.raises(LookupFailed):
         await within(endpoint.connect(cast(Any, Factory.forProtocol(Raw))))
 
 
@@ -134,7 +134,7 @@ async def test_our_own_end_has_the_address_we_want(net: Network) -> None:
 async def test_an_address_that_is_not_ours_is_no_connection(net: Network) -> None:
     """It is our end's fault; the cause says so."""
     place, _ = await server(net, silent)
-    with pytest.raises(NotConnected) as caught:
+    with pytest.raises(ConnectFailed) as caught:
         await connected(net, "127.0.0.1", place.port, bindAddress="192.0.2.1")
     assert caught.value.__cause__ is not None
     del caught
@@ -156,7 +156,7 @@ async def test_each_stage_has_a_time_of_its_own(names: Names) -> None:
     clock.advance(2.9)
     assert not looking.called
     clock.advance(0.2)
-    with pytest.raises(LateAnswer, match="no address for the name within 3 seconds"):
+    with pytest.raises(ConnectTimeout, match="no address for the name within 3 seconds"):
         await within(looking)
     assert names.questions[-1].cancelled
     assert not clock.getDelayedCalls()

@@ -30,7 +30,7 @@ from support.connection import (
 )
 from support.connection import until as eventually
 from support.scene import Names, agrees, server
-from txhixie import CertificateForAnotherHost, Refused, TLSFailed, UnknownIssuer
+from txhixie import CertificateForAnotherHost, HandshakeRefused, TLSFailed, UnknownIssuer
 from txhixie import WebSocketClientEndpoint as Endpoint
 from txhixie.daemon.services.gateway import GatewayService
 from txhixie.daemon.services.tcp import StreamService
@@ -406,7 +406,7 @@ async def test_a_backend_with_a_wrong_certificate_is_a_502(
     place = await net.serve(services(port, net.directory)[service])
     headers = ((b"Cookie", b"secret=1"),)
     wire = await net.connect(place, Applications(Recorder), dialect="rfc6455", headers=headers)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HandshakeRefused) as refused:
         await within(wire.whenOpen())
     assert refused.value.status == 502
     await nothing_came(made)

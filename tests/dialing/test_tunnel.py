@@ -21,7 +21,7 @@ from zope.interface import implementer
 from support import connection
 from support.proxies import Factory, Inside, ProxyEndpoint
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
-from txhixie.errors import HixieError, LateAnswer, PeerLeft, TunnelRefused, Unreached
+from txhixie.errors import ConnectionFailed, ConnectTimeout, HixieError, PeerLeft, ProxyRefused
 from txhixie.sansio.http.authentication import read_challenges
 from txhixie.sansio.limits import Limits
 
@@ -206,7 +206,7 @@ def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
         b"HTTP/1.1 %d No\r\nContent-Length: 5\r\nLocation: http://x/\r\n\r\nsorry" % status, size
     )
     refused = attempt.failed()
-    assert isinstance(refused, TunnelRefused)
+    assert isinstance(refused, ProxyRefused)
     assert (refused.status, refused.body) == (status, b"sorry")
     assert (b"location", b"http://x/") in refused.headers
     assert attempt.factory.events == ["start"]
@@ -218,7 +218,7 @@ def test_a_switch_to_something_else_is_a_refusal_at_once() -> None:
     attempt = Attempt()
     attempt.says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxxx")
     refused = attempt.failed()
-    assert isinstance(refused, TunnelRefused)
+    assert isinstance(refused, ProxyRefused)
     assert (refused.status, refused.body) == (101, b"")
 
 
@@ -246,7 +246,7 @@ def test_what_is_no_HTTP_is_no_way(data: bytes) -> None:
     attempt = Attempt()
     attempt.says(data)
     error = attempt.failed()
-    assert isinstance(error, Unreached)
+    assert isinstance(error, ConnectionFailed)
     assert error.stage == "proxy"
 
 
@@ -275,7 +275,7 @@ def test_a_proxy_that_is_silent_is_late() -> None:
     assert attempt.results == []
     attempt.clock.advance(0.2)
     error = attempt.failed()
-    assert isinstance(error, LateAnswer)
+    assert isinstance(error, ConnectTimeout)
     assert (error.stage, error.seconds) == ("proxy", 7)
     attempt.proxy.last.ends()
 
@@ -384,7 +384,7 @@ def test_wrong_credentials_are_a_refusal() -> None:
     attempt.says(who(DIGEST % 1))
     attempt.says(who(DIGEST % 2 + b", " + BASIC))
     refused = attempt.failed()
-    assert isinstance(refused, TunnelRefused)
+    assert isinstance(refused, ProxyRefused)
     assert (refused.status, refused.body) == (407, b"who?")
 
 

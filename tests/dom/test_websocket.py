@@ -31,13 +31,13 @@ from support.connection import (
 from txhixie import (
     AbruptClose,
     Accepted,
-    BadAnswer,
-    CannotCarry,
+    ConnectFailed,
+    HandshakeRefused,
+    InvalidHandshake,
     Limits,
-    NotConnected,
     NotOpen,
     Refusal,
-    Refused,
+    UnsupportedByDialect,
 )
 from txhixie.dom.url import InvalidAccess, InvalidState, InvalidSyntax
 from txhixie.dom.websocket import WebSocket
@@ -287,7 +287,7 @@ async def test_binary_is_given_as_it_was_asked_for(net: Network) -> None:
 async def test_binary_that_would_be_lost_is_an_error(dialect: str, net: Network) -> None:
     page = Page(await net.serve(echoes()), dialect=dialect)
     await page.hears("open")
-    with pytest.raises(CannotCarry):
+    with pytest.raises(UnsupportedByDialect):
         page.socket.send(b"x")
     assert page.socket.bufferedAmount == 0
 
@@ -312,7 +312,7 @@ async def test_a_server_that_grants_none_of_the_protocols_is_not_talked_to(
     place = await net.serve(Answering(lambda offer: Accepted(connection.echo())))
     page = Page(place, "one", dialect=dialect)
     await page.hears("error", "close")
-    assert isinstance(page.socket.failure, BadAnswer)
+    assert isinstance(page.socket.failure, InvalidHandshake)
     await until(lambda: not place.factory.connections)
 
 
@@ -329,7 +329,7 @@ async def fails(page: Page, kind: type[BaseException]) -> None:
 
 @asynchronous
 async def test_a_refusal_looks_like_any_failure(net: Network, log: Log) -> None:
-    await fails(Page(await net.serve(Answering(lambda offer: Refusal(403)))), Refused)
+    await fails(Page(await net.serve(Answering(lambda offer: Refusal(403)))), HandshakeRefused)
     assert [line for line in log.lines() if "403" in line and "failed" in line]
 
 
@@ -338,14 +338,14 @@ async def test_nobody_there_looks_like_any_failure(net: Network) -> None:
     place = await net.serve(echoes())
     url = place.url()
     await place.listening.stopListening()
-    await fails(Page(place, url=url), NotConnected)
+    await fails(Page(place, url=url), ConnectFailed)
 
 
 @asynchronous
 async def test_a_port_of_another_protocol_looks_like_any_failure(net: Network) -> None:
     place = await net.serve(echoes())
     page = Page(place, url="ws://localhost:25/", anyPort=False)
-    await fails(page, NotConnected)
+    await fails(page, ConnectFailed)
 
 
 @asynchronous

@@ -34,7 +34,7 @@ from support.daemon import PATIENCE, Daemon, running
 from support.gateways import gateway, met
 from txhixie import Refusal
 from txhixie.daemon.services.gateway import GatewayService
-from txhixie.gateway.session import Crossing
+from txhixie.gateway.session import Session
 
 __all__ = ["net"]
 
@@ -103,10 +103,10 @@ def test_who_asks_twice_does_not_wait_for_a_backend(tmp_path: Path) -> None:
 # What is left.
 
 
-def remembered() -> set[Crossing]:
+def remembered() -> set[Session]:
     """Those that are in memory; the log, which is not begun here, remembers some of other tests."""
     gc.collect()
-    return {thing for thing in gc.get_objects() if isinstance(thing, Crossing)}
+    return {thing for thing in gc.get_objects() if isinstance(thing, Session)}
 
 
 def closes(client: Recorder, backend: Recorder) -> None:
@@ -149,12 +149,12 @@ async def test_nothing_is_left_of_a_client_whichever_way_it_ends(
     await turn()  # out of whatever told us
     await until(lambda: remembered() <= known)
     ours = {call for call in reactor.getDelayedCalls() if call not in before}
-    assert not [call for call in ours if "Crossing" in str(call)]
+    assert not [call for call in ours if "Session" in str(call)]
 
 
 @asynchronous
 async def test_nothing_is_left_of_who_was_not_let_in(net: Network) -> None:
-    """Refused, not reached in time, or gone meanwhile."""
+    """HandshakeRefused, not reached in time, or gone meanwhile."""
     known = remembered()
     silent: Any = Factory.forProtocol(Raw)
     hangs = await net.listen(silent)

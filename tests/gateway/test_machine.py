@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txhixie.errors import LateAnswer, NotConnected
-from txhixie.gateway.machine import PAIR, Core, Pair
+from txhixie.errors import ConnectFailed, ConnectTimeout
+from txhixie.gateway.machine import SESSION, SessionCore, SessionMachine
 from txhixie.sansio.wire.frame import Close
 
 CLOSE = Close(1000, "bye")
 LAST = Close(1001, "the first of two")
-ERROR = NotConnected("down")
+ERROR = ConnectFailed("down")
 CONNECT, DRAIN = 10.0, 63.0
 
 Event = tuple[Any, ...]
@@ -65,7 +65,7 @@ class Side:
         self._note("abort")
 
 
-INPUTS: dict[str, Callable[[Pair], None]] = {
+INPUTS: dict[str, Callable[[SessionMachine], None]] = {
     "reached": lambda pair: pair.reached(),
     "unreached": lambda pair: pair.unreached(ERROR),
     "opened": lambda pair: pair.opened(),
@@ -91,9 +91,9 @@ ABORT, RESUME, CANCEL = ("backend", "abort"), ("backend", "resume"), ("backend",
 TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
     "Reaching": {
         "reached": ("Admitted", [FORGET, ("client", "admit")]),
-        "unreached": ("Gone", [FORGET, ("client", "refuse", NotConnected)]),
+        "unreached": ("Gone", [FORGET, ("client", "refuse", ConnectFailed)]),
         "client_left": ("Gone", [FORGET, CANCEL]),
-        "late": ("Gone", [CANCEL, ("client", "refuse", LateAnswer)]),
+        "late": ("Gone", [CANCEL, ("client", "refuse", ConnectTimeout)]),
     },
     "Admitted": {
         "opened": ("Open", [RESUME]),
@@ -123,13 +123,13 @@ def expected(state: str, name: str) -> tuple[str, list[Event]]:
     return TABLE[state].get(name, (state, []))
 
 
-def begun() -> tuple[Pair, Sides]:
+def begun() -> tuple[SessionMachine, Sides]:
     """A machine, and whom it asks."""
     sides = Sides()
-    return PAIR(Core(sides.client, sides.backend, sides.deadline, CONNECT, DRAIN)), sides
+    return SESSION(SessionCore(sides.client, sides.backend, sides.deadline, CONNECT, DRAIN)), sides
 
 
-def state_of(pair: Pair) -> str:
+def state_of(pair: SessionMachine) -> str:
     """The state that a machine is in, which Automat tells nobody."""
     return pair.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
 
@@ -196,7 +196,9 @@ def test_an_end_that_is_caused_by_another_waits_its_turn() -> None:
             super().close(close)
             pair.client_left(LAST)
 
-    pair = PAIR(Core(Client("client", sides.events), sides.backend, sides.deadline, CONNECT, DRAIN))
+    pair = SESSION(
+        SessionCore(Client("client", sides.events), sides.backend, sides.deadline, CONNECT, DRAIN)
+    )
     pair.reached()
     pair.opened()
     sides.taken()
@@ -216,5 +218,5 @@ def test_who_was_late_is_said() -> None:
 
     _, sides = begun()
     client = Client("client", sides.events)
-    PAIR(Core(client, sides.backend, sides.deadline, CONNECT, DRAIN)).late()
+    SESSION(SessionCore(client, sides.backend, sides.deadline, CONNECT, DRAIN)).late()
     assert str(refused[0]) == "no answer to the TLS handshake within 10 seconds"

@@ -7,7 +7,7 @@ from twisted.internet import error as failures
 from twisted.internet.task import Clock
 
 from support.connection import Log, log
-from txhixie.errors import LateAnswer, NotConnected
+from txhixie.errors import ConnectFailed, ConnectTimeout
 from txhixie.gateway.outage import Outages
 
 __all__ = ["log"]
@@ -36,7 +36,7 @@ def test_another_reason_is_another_line(log: Log) -> None:
     outages.served()
     outages.failed(REFUSED)
     outages.failed(REFUSED)
-    outages.failed(NotConnected("no route"))
+    outages.failed(ConnectFailed("no route"))
     outages.served()
     outages.served()
     assert log.lines() == [
@@ -52,8 +52,8 @@ def test_another_reason_is_another_line(log: Log) -> None:
         (REFUSED, 502, "Connection refused"),
         (failures.DNSLookupError("no address"), 502, "DNS lookup failed: no address."),
         (OSError("no such file"), 502, "no such file"),
-        (NotConnected("no\nroute"), 502, "no\\nroute"),
-        (LateAnswer("tcp", 10), 504, "no TCP connection within 10 seconds"),
+        (ConnectFailed("no\nroute"), 502, "no\\nroute"),
+        (ConnectTimeout("tcp", 10), 504, "no TCP connection within 10 seconds"),
         (failures.TimeoutError(), 504, "User timeout caused connection failure."),
         (failures.TCPTimedOutError(110), 504, "Connection timed out"),
         (OSError(), 502, "OSError"),

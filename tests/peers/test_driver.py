@@ -14,7 +14,7 @@ import pytest
 from peers.peer import Server, hexed, onReactor
 from peers.recorder import connected
 from support.real_proxies import RealProxy, squid
-from txhixie import BadAnswer, CleanClose
+from txhixie import CleanClose, InvalidHandshake
 
 VERSIONS = {"hixie-75": "hixie-75", "hixie-76": "hixie-76", "rfc6455": "hybi-13"}
 HIXIE = ("hixie-75", "hixie-76")
@@ -97,5 +97,5 @@ async def test_a_subprotocol_is_agreed(driver_server: Server) -> None:
 async def test_a_subprotocol_is_not_agreed_in_the_old_drafts(
     driver_server: Server, dialect: str
 ) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidHandshake):
         await connected(driver_server, dialect=dialect, subprotocols=("sample",))

@@ -11,7 +11,7 @@ import pytest
 
 from peers.peer import Server, hexed, onReactor
 from peers.recorder import connected
-from txhixie import AbruptClose, BadAnswer, CleanClose
+from txhixie import AbruptClose, CleanClose, InvalidHandshake
 
 DIALECTS = ("hixie-75", "hixie-76")
 
@@ -105,7 +105,7 @@ async def test_a_subprotocol_is_agreed_in_hixie_76(eventlet_server: Server) -> N
 async def test_a_subprotocol_that_eventlet_forgets_in_hixie_75_fails(
     eventlet_server: Server,
 ) -> None:
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(InvalidHandshake) as raised:
         await connected(eventlet_server, dialect="hixie-75", subprotocols=("sample",))
     assert raised.value.check == "count:websocket-protocol"
 
@@ -115,7 +115,7 @@ async def test_a_subprotocol_that_eventlet_forgets_in_hixie_75_fails(
 async def test_a_path_that_comes_back_without_its_percent_signs_fails(
     eventlet_server: Server, dialect: str
 ) -> None:
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(InvalidHandshake) as raised:
         await connected(eventlet_server, "/a%20b", dialect=dialect)
     assert raised.value.check == "location-mismatch"
 

@@ -22,7 +22,7 @@ from peers.peer import Peer, Server, hexed, listening, onReactor
 from peers.recorder import Recorder, Served, connected, serving
 from peers.services import openssh, redis
 from support.connection import MODERN, NAMES, code_of, reactor
-from txhixie import CleanClose, Limits, Refused
+from txhixie import CleanClose, HandshakeRefused, Limits
 from txhixie.daemon.services.gateway import GatewayService
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.sansio.dialects import named
@@ -122,7 +122,7 @@ async def test_a_server_s_close_is_its_client_s(call: Call, library: str, front:
 @onReactor
 async def test_a_server_s_no_is_its_client_s(call: Call, library: str, front: str) -> None:
     async with behind(call, library) as (served, _):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HandshakeRefused) as refused:
             await meets(served, front, "/refused")
         assert (refused.value.status, refused.value.body) == (403, b"not for you\n")
 
@@ -181,7 +181,7 @@ async def test_a_client_of_any_dialect_talks_with_netty(netty_server: Server, fr
 async def test_netty_that_is_not_nearly_right_enough_is_a_502(netty_server: Server) -> None:
     """By the letter its answer is none."""
     async with gateway(netty_server.url("/"), dialect="hixie-76") as served:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HandshakeRefused) as refused:
             await meets(served, "rfc6455")
         assert refused.value.status == 502
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from peers.peer import Peer, Server, hexed, onReactor
 from peers.recorder import Recorder, connected, serving
 from peers.wire import Noting
-from txhixie import AbruptClose, CleanClose, Refusal, Refused
+from txhixie import AbruptClose, CleanClose, HandshakeRefused, Refusal
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.extension import Extension
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
@@ -516,7 +516,7 @@ async def test_a_client_of_a_page_of_the_same_host_comes_in(call: Call, row: Row
 @onReactor
 async def test_their_refusal_is_heard(call: Call, row: Row) -> None:
     server = await asked(await call(row.kind.name))
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(HandshakeRefused) as raised:
         await connected(server, "/refused", dialect=row.dialect)
     assert raised.value.status == 403
     assert raised.value.body == (BODY.encode() if row.kind.tells_bodies else b"")

@@ -17,14 +17,14 @@ import pytest
 
 from peers.peer import Netty, Peer, Server, hexed, onReactor, running
 from peers.recorder import Recorder, Served, connected, serving
-from txhixie import AbruptClose, BadAnswer, CannotCarry, CleanClose, Limits
+from txhixie import AbruptClose, CleanClose, InvalidHandshake, Limits, UnsupportedByDialect
 
 SHORT = ("hello", "gr\u00fc\u00dfe, \u20ac, \U0001f600", "", "a\0b", "x" * 60)
 
 
 @onReactor
 async def test_a_strict_client_refuses_the_lower_case_answer(netty_server: Server) -> None:
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(InvalidHandshake) as raised:
         await connected(netty_server, dialect="hixie-76")
     assert raised.value.check == "upgrade"
 
@@ -33,7 +33,7 @@ async def test_a_strict_client_refuses_the_lower_case_answer(netty_server: Serve
 async def test_netty_s_answer_to_hixie_75_has_none_of_the_fixed_lines(
     netty_server: Server,
 ) -> None:
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(InvalidHandshake) as raised:
         await connected(netty_server, dialect="hixie-75")
     assert raised.value.check == "prefix"
 
@@ -42,7 +42,7 @@ async def test_netty_s_answer_to_hixie_75_has_none_of_the_fixed_lines(
 async def test_a_location_without_the_path_fails_even_a_lenient_client(
     netty_server: Server,
 ) -> None:
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(InvalidHandshake) as raised:
         await connected(netty_server, "/a/b", dialect="hixie-76", lenient=True)
     assert raised.value.check == "location-mismatch"
 
@@ -75,7 +75,7 @@ async def test_netty_reads_and_returns_binary_of_every_length(
 @onReactor
 async def test_binary_is_not_sent_to_a_server_that_has_sent_none(netty_server: Server) -> None:
     application = await connected(netty_server, dialect="hixie-76", lenient=True)
-    with pytest.raises(CannotCarry):
+    with pytest.raises(UnsupportedByDialect):
         application.transport.sendBytesMessage(b"\1")
     await application.exchanges("and nothing is broken by it")
     application.transport.abortConnection()
@@ -136,7 +136,7 @@ async def test_netty_s_client_gets_its_binary_back(netty: Netty, size: int) -> N
 @onReactor
 async def test_binary_is_not_sent_to_a_client_that_has_sent_none(netty: Netty) -> None:
     async with serving() as server, client(netty, server) as (_, application):
-        with pytest.raises(CannotCarry):
+        with pytest.raises(UnsupportedByDialect):
             application.transport.sendBytesMessage(b"\1")
 
 

@@ -23,7 +23,7 @@ from peers.front import running
 from peers.peer import onReactor
 from peers.recorder import serving
 from support.daemon import free_port, program
-from txhixie import AbruptClose, CannotCarry, Limits
+from txhixie import AbruptClose, Limits, UnsupportedByDialect
 
 MESSAGES = [
     "hello",
@@ -248,7 +248,7 @@ async def test_a_browser_is_never_sent_binary(browse: Browse) -> None:
         )
         application = await server.applications.opened()
         assert await application.hears("text") == "hello"
-        with pytest.raises(CannotCarry):
+        with pytest.raises(UnsupportedByDialect):
             application.transport.sendBytesMessage(b"\1")
         application.transport.abortConnection()
         seen = await browsing

@@ -26,7 +26,7 @@ from support.real_proxies import NAME, PASSWORD, RealProxy, squid, tinyproxy
 from txhixie.dialing.proxy import parse_proxy
 from txhixie.dialing.proxy_endpoint import proxyEndpoint, tunnelThrough
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
-from txhixie.errors import PeerLeft, TunnelRefused, UnknownIssuer
+from txhixie.errors import PeerLeft, ProxyRefused, UnknownIssuer
 from txhixie.testing import Applications
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -70,9 +70,9 @@ def through(proxy: RealProxy, place: Place, url: str | None = None) -> HTTPConne
     return tunnelThrough(reactor, url, "127.0.0.1", place.port, trustRoot=authority().trust)
 
 
-async def refused(endpoint: IStreamClientEndpoint) -> TunnelRefused:
+async def refused(endpoint: IStreamClientEndpoint) -> ProxyRefused:
     """The proxy says no, in well-formed HTTP."""
-    with pytest.raises(TunnelRefused) as caught:
+    with pytest.raises(ProxyRefused) as caught:
         await within(cast("Deferred[Any]", endpoint.connect(cast(Any, Factory.forProtocol(Raw)))))
     return caught.value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from txhixie.sansio.extensions.extension import Accepted, Extension, Transform
+from txhixie.sansio.extensions.extension import Agreed, Extension, Transform
 from txhixie.sansio.http.parameters import Parameters
 
 
@@ -32,11 +32,11 @@ class Noting:
     def offers(self) -> Parameters:
         return self.inner.offers()
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
+    def accept(self, parameters: Parameters) -> Agreed | None:
         taken = self.inner.accept(parameters)
         if taken is None:
             return None
-        return Accepted(taken.parameters, NotingTransform(taken.transform, self))
+        return Agreed(taken.parameters, NotingTransform(taken.transform, self))
 
     def agree(self, parameters: Parameters) -> Transform:
         return NotingTransform(self.inner.agree(parameters), self)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.talk import exceeding
 from support.utf8 import BAD, GOOD, certain, first_wrong
 from support.wire import assert_raises, byte_by_byte, kept
-from txhixie.errors import BadText, TooBig
+from txhixie.errors import InvalidUTF8, MessageTooBig
 from txhixie.sansio.assembly import Assembly
 from txhixie.sansio.limits import Limits
 from txhixie.sansio.wire.frame import Opcode
@@ -49,9 +49,9 @@ def test_text_that_cannot_be_fails_at_its_first_wrong_byte(data: bytes) -> None:
     for byte in byte_by_byte(data[:wrong]):
         assembly.add(byte, whole=False)
     if wrong < len(data):
-        assert_raises(BadText, assembly.add, data[wrong : wrong + 1], False, match=reason)
+        assert_raises(InvalidUTF8, assembly.add, data[wrong : wrong + 1], False, match=reason)
     else:
-        assert_raises(BadText, assembly.message, match=reason)
+        assert_raises(InvalidUTF8, assembly.message, match=reason)
 
 
 @pytest.mark.parametrize("data", BAD)
@@ -80,7 +80,7 @@ def test_a_message_has_so_many_bytes_and_no_more(opcode: int, size: int) -> None
     assembly.add(b"", whole=True)
     before = kept(assembly)
     reason = f"^{exceeding('message', 10)}$"
-    assert_raises(TooBig, assembly.add, b"y" * 1000, True, match=reason)
+    assert_raises(MessageTooBig, assembly.add, b"y" * 1000, True, match=reason)
     assert kept(assembly) == before
     assert assembly.message() in ("x" * 10, b"x" * 10)
 
@@ -89,7 +89,7 @@ def test_the_limit_counts_bytes_and_not_characters() -> None:
     """They are what costs."""
     assembly = Assembly(Opcode.TEXT, replace(LIMITS, message_size=6), replaces=False)
     assembly.add("日日".encode(), whole=False)
-    assert_raises(TooBig, assembly.add, b"x", False)
+    assert_raises(MessageTooBig, assembly.add, b"x", False)
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
@@ -99,7 +99,7 @@ def test_a_message_has_so_many_fragments_and_no_more(opcode: int) -> None:
     for whole in (False, True, False, False, True, True, False):
         assembly.add(b"", whole)
     reason = f"^{exceeding('message', 3, 'fragments')}$"
-    assert_raises(TooBig, assembly.add, b"", True, match=reason)
+    assert_raises(MessageTooBig, assembly.add, b"", True, match=reason)
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
@@ -131,4 +131,4 @@ def test_any_text_is_read_or_refused_as_a_whole_would_be(
         errors = "replace" if replaces else "strict"
         assert assembled(parts, replaces=replaces) == text.decode("utf-8", errors)
     else:
-        assert_raises(BadText, assembled, parts)
+        assert_raises(InvalidUTF8, assembled, parts)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wire import Effects, Event
-from txhixie.sansio.closing import ENDINGS, Core, Ended, Ending
+from txhixie.sansio.closing import ENDINGS, ClosingCore, Ended, Ending
 
 PATIENCE = 3.0
 FRAME = b"\xff\x00"
@@ -81,7 +81,7 @@ def expected(waits: bool, state: str, name: str) -> tuple[str, list[Event]]:
 def begun(waits: bool) -> tuple[Ending, Effects]:
     """A machine, and what it asks of its Port."""
     effects = Effects()
-    return ENDINGS[waits](Core(effects, PATIENCE)), effects
+    return ENDINGS[waits](ClosingCore(effects, PATIENCE)), effects
 
 
 def state_of(ending: Ending) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.talk import LIMITS, PART, PATIENCE, Talk
 from support.vectors import VECTORS, Item, padded
 from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way
-from txhixie.errors import CannotCarry, FrameError, TooBig
+from txhixie.errors import FrameError, MessageTooBig, UnsupportedByDialect
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
 from txhixie.sansio.dialects import DIALECTS, named
@@ -184,7 +184,7 @@ def test_the_slides_carry_binary(side: str) -> None:
 def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
     """Browsers drop it without a word; a send that is refused changes nothing."""
     talk = Talk(name, side).receive(HELLO)
-    with pytest.raises(CannotCarry, match="drops binary"):
+    with pytest.raises(UnsupportedByDialect, match="drops binary"):
         talk.conversation.send_bytes(b"x")
     talk.assert_open()
     assert talk.conversation.sent == 0
@@ -208,7 +208,7 @@ def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -
 def test_there_are_no_pings(name: str, side: str) -> None:
     """Nobody would answer; nothing is written."""
     talk = Talk(name, side, binary=True)
-    with pytest.raises(CannotCarry, match=f"{name} has no pings"):
+    with pytest.raises(UnsupportedByDialect, match=f"{name} has no pings"):
         talk.conversation.ping(b"")
     talk.assert_open()
 
@@ -629,7 +629,7 @@ def test_where_there_are_codes_we_say_why() -> None:
     talk.assert_ended(3000, "bye", "us", False)
     assert talk.effects.taken() == [("write", b"close:3000"), ("deadline", PATIENCE)]
     talk = scripted()
-    talk.conversation.fail(TooBig("a message"))
+    talk.conversation.fail(MessageTooBig("a message"))
     talk.assert_ended(CloseCode.TOO_BIG, "a message", "us", False)
     assert talk.effects.written == b"close:1009"
 

@@ -36,7 +36,7 @@ from support.wire import (
     kept,
     modern_frame,
 )
-from txhixie.errors import CannotCarry, UsageError
+from txhixie.errors import UnsupportedByDialect, UsageError
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
 from txhixie.sansio.limits import Limits
@@ -246,7 +246,7 @@ def test_a_ping_is_sent(side: str, payload: bytes) -> None:
 def test_a_ping_of_more_than_125_bytes_is_not_sent(side: str) -> None:
     """The peer would have to fail us."""
     talk = Talk("rfc6455", side)
-    with pytest.raises(CannotCarry, match="at most 125 bytes"):
+    with pytest.raises(UnsupportedByDialect, match="at most 125 bytes"):
         talk.conversation.ping(b"x" * 126)
     talk.assert_open()
 

@@ -17,9 +17,17 @@ from support.wire import (
     byte_by_byte,
     request,
 )
-from txhixie.errors import CannotCarry, EarlyBytes, MalformedHead, UnknownDialect
+from txhixie.errors import EarlyBytes, MalformedHead, UnknownDialect, UnsupportedByDialect
 from txhixie.sansio.conversation import Conversation
-from txhixie.sansio.dialects import DIALECTS, Dialect, Lines, Version, named, recognise, refusal
+from txhixie.sansio.dialects import (
+    DIALECTS,
+    Dialect,
+    RequestLines,
+    Version,
+    named,
+    recognise,
+    refusal,
+)
 from txhixie.sansio.handshake.offer import Offer
 from txhixie.sansio.http.head import Head
 from txhixie.sansio.wire.frame import Opcode, Side
@@ -80,7 +88,7 @@ def test_what_a_dialect_carries_fits_together(row: Dialect) -> None:
     framing = row.framing(Side.SERVER, LIMITS, False, 0, token_bytes)
     assert row.framing(Side.SERVER, LIMITS, True, 0, token_bytes).has_binary
     if not framing.has_binary:
-        with pytest.raises(CannotCarry):
+        with pytest.raises(UnsupportedByDialect):
             framing.encode(Opcode.BINARY, b"")
 
 
@@ -233,7 +241,7 @@ def test_an_unknown_dialect_is_told_which_there_are() -> None:
 
 def test_where_no_versions_are_spoken_none_are_named() -> None:
     """An empty list would be a lie of another kind."""
-    lines = [row for row in DIALECTS if isinstance(row.marker, Lines)]
+    lines = [row for row in DIALECTS if isinstance(row.marker, RequestLines)]
     names = [name for name, _ in refusal(UnknownDialect("x"), lines).headers]
     assert b"Sec-WebSocket-Version" not in names
 

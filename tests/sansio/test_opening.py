@@ -37,11 +37,11 @@ from support.wire import (
     same_every_way,
 )
 from txhixie.errors import (
-    BadAnswer,
     EarlyBytes,
+    HandshakeRefused,
     HeadTooLarge,
+    InvalidHandshake,
     MalformedHead,
-    Refused,
     UnknownDialect,
     UnsupportedVersion,
 )
@@ -198,7 +198,7 @@ def test_an_unknown_version_is_negotiated(item: Item) -> None:
     ours = dict(refusal(UnknownDialect("25"), DIALECTS).headers)[b"Sec-WebSocket-Version"]
     assert [int(number) for number in ours.split(b", ")] == item["versions"]
     opening = client_opening(offers(named("hixie-76")), drawn(named("hixie-76")))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HandshakeRefused) as caught:
         tell(opening, bytes.fromhex(item["response"]))
     told = b",".join(value for name, value in caught.value.headers if name.endswith(b"-version"))
     assert [int(number) for number in told.split(b",")] == item["versions"]
@@ -315,7 +315,7 @@ def test_an_answer_has_so_many_bytes_and_no_more() -> None:
     opening = client_opening(offers(DIALECTS[0]), drawn(DIALECTS[0]), replace(LIMITS, head_size=99))
     assert opening.receive(b"HTTP/1.1 101 " + b"x" * 86) is None
     with pytest.raises(
-        BadAnswer, match=r"^header-syntax: size of the head exceeds our limit of 99 "
+        InvalidHandshake, match=r"^header-syntax: size of the head exceeds our limit of 99 "
     ):
         opening.receive(b"x")
 
@@ -326,7 +326,7 @@ def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
     limits = replace(LIMITS, head_size=10 * len(wait))
     opening = client_opening(offers(named("rfc6455")), drawn(named("rfc6455")), limits)
     assert opening.receive(wait * 10) is None
-    with pytest.raises(BadAnswer, match="header-syntax"):
+    with pytest.raises(InvalidHandshake, match="header-syntax"):
         opening.receive(wait)
 
 
@@ -359,7 +359,7 @@ def test_what_an_impatient_client_sends_is_kept_within_the_limit() -> None:
     assert_raises(EarlyBytes, opening.keep, b"x")
 
 
-def refused(opening_data: Chunks, limit: int = 10) -> Refused | None:
+def refused(opening_data: Chunks, limit: int = 10) -> HandshakeRefused | None:
     """How a client is refused by this delivery, if it is by the end of it."""
     row = named("hixie-76")
     opening = client_opening(offers(row), drawn(row), replace(LIMITS, refusal_size=limit))
@@ -367,7 +367,7 @@ def refused(opening_data: Chunks, limit: int = 10) -> Refused | None:
         for chunk in opening_data:
             assert opening.receive(chunk) is None
             assert kept(opening) <= 2000
-    except Refused as error:
+    except HandshakeRefused as error:
         return error
     return None
 
@@ -412,7 +412,7 @@ def test_a_refusal_ends_with_its_connection() -> None:
     for body in (b"", b"ab"):
         opening = client_opening(offers(DIALECTS[0]), ())
         assert opening.receive(head + body) is None
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(HandshakeRefused) as caught:
             opening.end()
         assert (caught.value.status, caught.value.body) == (500, body)
 

@@ -27,7 +27,7 @@ from support import daemon
 from support.certificates import authority
 from support.connection import asynchronous, reactor, within
 from txhixie.byte_streams.descriptions import parseServer
-from txhixie.sansio.http.trusted import Networks
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.listen_queue import LongQueueReactor, serverEndpoint
 from txhixie.server.proxy_protocol import ProxyProtocolReactor
 
@@ -100,7 +100,11 @@ async def test_a_crowd_waits(kind: str, wrapped: bool, tmp_path: Path) -> None:
         "haproxy": "haproxy:tcp:0:interface=127.0.0.1",
         "ws": "ws:tcp\\:0\\:interface=127.0.0.1:path=/",
     }[kind]
-    on = ProxyProtocolReactor(reactor, Networks(["127.0.0.1", "unix"])) if wrapped else reactor
+    on = (
+        ProxyProtocolReactor(reactor, TrustedNetworks(["127.0.0.1", "unix"]))
+        if wrapped
+        else reactor
+    )
     port = await listening(description, on)
     try:
         with connecting(address_of(port), AT_ONCE) as through:

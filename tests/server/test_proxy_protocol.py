@@ -27,7 +27,7 @@ from support.connection import (
     whole_request,
 )
 from txhixie import HixieServerFactory
-from txhixie.sansio.http.trusted import Networks
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.proxy_protocol import ProxyProtocolFactory, ProxyProtocolReactor
 from txhixie.testing import Wire
 
@@ -68,7 +68,7 @@ class End:
         self.clock = Clock()
         self.server = Factory.forProtocol(Raw)
         self.factory = ProxyProtocolFactory(
-            self.server, Networks(senders), timeout=10, clock=self.clock
+            self.server, TrustedNetworks(senders), timeout=10, clock=self.clock
         )
         self.wire = Carrying()
         self.protocol = self.factory.buildProtocol(addr)
@@ -174,7 +174,7 @@ async def listening(
     net: Network, description: str, senders: str = "127.0.0.1"
 ) -> tuple[Any, HixieServerFactory]:
     factory = HixieServerFactory(Applications(), logConnections=True)
-    below = ProxyProtocolReactor(reactor, Networks([senders]))
+    below = ProxyProtocolReactor(reactor, TrustedNetworks([senders]))
     endpoint: Any = serverFromString(below, description)
     port = await endpoint.listen(factory)
     net.factories.append(factory)

@@ -8,7 +8,7 @@ from typing import Final
 
 from support.vectors import Item, dialect_of
 from support.wire import Chunks
-from txhixie.errors import BadAnswer, HandshakeError, Refused
+from txhixie.errors import HandshakeError, HandshakeRefused, InvalidHandshake
 from txhixie.sansio.dialects import DIALECTS, Dialect, named
 from txhixie.sansio.handshake.offer import Agreement, Offer, Secret
 from txhixie.sansio.http.head import Head, Request, read_request
@@ -88,9 +88,9 @@ def ask(offer: Offer, secret: Secret, chunks: Chunks, *, ends: bool = True) -> t
                 return agreement, opening.rest + b"".join(chunks[index + 1 :])
         if ends:
             opening.end()
-    except BadAnswer as error:
+    except InvalidHandshake as error:
         return error.check, b""
-    except Refused as refused:
+    except HandshakeRefused as refused:
         return refused.status, refused.body
     return None, b""
 

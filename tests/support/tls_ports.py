@@ -28,7 +28,7 @@ from support.certificates import authority
 from support.daemon import free_port
 from txhixie import HixieServerFactory, serve
 from txhixie.channel.channel import Channel
-from txhixie.sansio.http.trusted import Networks
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.proxy_protocol import ProxyProtocolFactory
 from txhixie.testing.relay import Relay
 from txhixie.web import HixieResource
@@ -72,7 +72,7 @@ PROGRAMS: Final[dict[str, Callable[[], Any]]] = {
     "factory": lambda: HixieServerFactory(serve(_echo)),
     "elsewhere": lambda: HixieServerFactory(serve(_echo), elsewhere=_page()),
     "site": lambda: Site(HixieResource(serve(_echo), elsewhere=_Page())),  # type: ignore[no-untyped-call]
-    "wrapped": lambda: ProxyProtocolFactory(HixieServerFactory(serve(_echo)), Networks(())),
+    "wrapped": lambda: ProxyProtocolFactory(HixieServerFactory(serve(_echo)), TrustedNetworks(())),
     "relay": _relay,
     "string": lambda: Factory.forProtocol(_Back),
 }

@@ -10,11 +10,11 @@ from twisted.python.failure import Failure
 
 from txhixie import (
     Accepted,
-    CannotCarry,
     HixieServerFactory,
     Limits,
     Offer,
     Refusal,
+    UnsupportedByDialect,
     WebSocketClientEndpoint,
     WebSocketTransport,
 )
@@ -42,7 +42,7 @@ class Member:
     def bytesMessageReceived(self, data: bytes) -> None:
         try:
             self.transport.sendBytesMessage(data)
-        except CannotCarry:
+        except UnsupportedByDialect:
             self.transport.loseConnection(1003, "text only")
 
     def pongReceived(self, payload: bytes) -> None:

@@ -25,6 +25,7 @@ from txhixie import (
     Channel,
     CleanClose,
     Dialect,
+    HandshakeRefused,
     HixieClientFactory,
     HixieClientProtocol,
     HixieServerFactory,
@@ -32,7 +33,6 @@ from txhixie import (
     Limits,
     Offer,
     Refusal,
-    Refused,
     StreamApplications,
     StreamClientEndpoint,
     WebSocket,
@@ -155,7 +155,7 @@ assert_type(client_factory.buildProtocol(None), HixieClientProtocol)
 assert_type(client_factory.buildProtocol(None).whenOpen(), Deferred[WebSocketProtocol])
 transport: WebSocketTransport = client_factory.buildProtocol(None)
 assert_type(DIALECTS, tuple[Dialect, ...])
-assert_type(Refused(403, ()).status, int)
+assert_type(HandshakeRefused(403, ()).status, int)
 
 
 # Endpoints.

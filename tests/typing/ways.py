@@ -12,8 +12,8 @@ from txhixie import (
     Backoff,
     Channel,
     CleanClose,
+    HandshakeRefused,
     HixieServerFactory,
-    Refused,
     StreamApplications,
     StreamClientEndpoint,
     WebSocket,
@@ -69,7 +69,7 @@ async def main(reactor: IReactorTime) -> None:
     socket.addEventListener("message", received)
 
     def policy(error: Exception) -> bool | float:
-        if isinstance(error, Refused):
+        if isinstance(error, HandshakeRefused):
             return error.status != 401
         return 5.0 if isinstance(error, CleanClose) and error.code == 4000 else True
 

@@ -13,7 +13,7 @@ from codecs import utf_8_decode
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from ..sansio.errors import BadText, TooBig, WrongKind
+from ..sansio.errors import InvalidUTF8, MessageTooBig, UnsupportedData
 
 MOST_BYTES: Final = 64 * 1024
 """Bytes of a stream that one message carries. Peers take 1 MiB by default, and some of the old ones
@@ -86,7 +86,7 @@ class Binary:
     def decode(self, message: str | bytes) -> bytes:
         """Text has no place here."""
         if isinstance(message, str):
-            raise WrongKind("text in a stream of binary messages")
+            raise UnsupportedData("text in a stream of binary messages")
         return message
 
 
@@ -110,14 +110,14 @@ class Base64:
     def decode(self, message: str | bytes) -> bytes:
         """Nothing but the alphabet and its padding is passed over."""
         if isinstance(message, bytes):
-            raise WrongKind("binary in a stream of base64 messages")
+            raise UnsupportedData("binary in a stream of base64 messages")
         try:
             return b64decode(message, validate=True)
         except (binascii.Error, ValueError):  # the latter for what is not ASCII
-            raise BadText("text that is not base64") from None
+            raise InvalidUTF8("text that is not base64") from None
 
 
-class Lines:
+class LineCoding:
     """
     Text messages, each one line in UTF-8 without its end: for serial bridges, consoles and other
     services that talk in lines. The last line of a stream may lack its end.
@@ -158,12 +158,12 @@ class Lines:
     def decode(self, message: str | bytes) -> bytes:
         """One line and its end; a message with an end of line inside would be two."""
         if isinstance(message, bytes):
-            raise WrongKind("binary in a stream of lines")
+            raise UnsupportedData("binary in a stream of lines")
         line = message.encode()
         if line.translate(None, self._end) != line:
-            raise BadText("an end of line inside a line")
+            raise InvalidUTF8("an end of line inside a line")
         if len(line) > self._longest:
-            raise TooBig(f"a line of more than {self._longest} bytes")
+            raise MessageTooBig(f"a line of more than {self._longest} bytes")
         return line + self._end
 
     def _text(self, line: bytes) -> str:
@@ -175,12 +175,12 @@ class Lines:
 
     def _keep(self, data: bytes) -> None:
         if len(self._rest) + len(data) > self._longest:
-            raise TooBig(f"a line of more than {self._longest} bytes")
+            raise MessageTooBig(f"a line of more than {self._longest} bytes")
         self._rest += data
 
 
-class CrLfLines(Lines):
-    """Lines that end in CR LF, as those of most Internet protocols do."""
+class CrLfLines(LineCoding):
+    """LineCoding that end in CR LF, as those of most Internet protocols do."""
 
     name = "crlf-lines"
 
@@ -211,7 +211,7 @@ class Text:
     def decode(self, message: str | bytes) -> bytes:
         """Text as it is: no end of line is added."""
         if isinstance(message, bytes):
-            raise WrongKind("binary in a stream of text")
+            raise UnsupportedData("binary in a stream of text")
         return message.encode()
 
     def _decoded(self, data: bytes, final: bool) -> list[str | bytes]:
@@ -226,7 +226,7 @@ class Text:
 
 
 CODINGS: Final[Mapping[str, Callable[[], Known]]] = {
-    made.name: made for made in (Binary, Base64, Lines, CrLfLines, Text)
+    made.name: made for made in (Binary, Base64, LineCoding, CrLfLines, Text)
 }
 """Each by its name; a connection gets one of its own."""
 

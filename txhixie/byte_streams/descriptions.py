@@ -91,7 +91,7 @@ def _client(
     :param user: whom to be, by Basic authorization, with ``password``.
     :param coding: how bytes stand in messages, a name of
         :data:`txhixie.byte_streams.coding.CODINGS`; by default ``binary``, or ``base64`` in a
-            dialect that has no binary.
+        dialect that has no binary.
     :param proxy: a proxy's URL, or ``environment``.
     :param timeout: seconds for each stage: lookup, TCP, proxy, TLS, handshake.
     :param bindAddress: our own end's address.

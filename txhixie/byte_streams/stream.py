@@ -3,7 +3,7 @@ what comes in them is its data.
 
 Where one message ends means nothing here; what a message looks like is a
 :class:`txhixie.byte_streams.coding.Coding`'s affair, and the way out is
-    :mod:`txhixie.byte_streams.transport`'s.
+:mod:`txhixie.byte_streams.transport`'s.
 
 A conversation cannot be half closed, but it can end whole or broken: a protocol that provides
 ``IHalfCloseableProtocol`` is told of both its halves when the peer has closed in good order.

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from ..interfaces import WebSocketTransport
 from ..sansio.arguments import several, whole_bytes
-from ..sansio.errors import CannotCarry, FrameError
+from ..sansio.errors import FrameError, UnsupportedByDialect
 from ..sansio.wire.frame import CloseCode
 from .coding import Coding
 
@@ -92,8 +92,7 @@ class StreamTransport:
         """
         Send some bytes, as one message or several. Who may write much registers a producer: beyond
         :attr:`txhixie.sansio.limits.Limits.unsent_size` for a peer that does not read, the
-            connection is
-        aborted.
+        connection is aborted.
 
         :raises TypeError: for what is not bytes-like.
         """
@@ -119,7 +118,7 @@ class StreamTransport:
                     conversation.sendTextMessage(message)
                 else:
                     conversation.sendBytesMessage(message)
-        except CannotCarry as error:
+        except UnsupportedByDialect as error:
             self.fail(CloseCode.UNSUPPORTED, str(error))
         except FrameError as error:
             self.fail(CloseCode.INTERNAL_ERROR, str(error))
@@ -251,6 +250,6 @@ class SecureStreamTransport(StreamTransport):
         """
         This interface has it; a conversation, as TLS, has not.
 
-        :raises txhixie.errors.CannotCarry: always.
+        :raises txhixie.errors.UnsupportedByDialect: always.
         """
-        raise CannotCarry("a conversation cannot be half closed")
+        raise UnsupportedByDialect("a conversation cannot be half closed")

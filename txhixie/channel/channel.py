@@ -182,9 +182,9 @@ class Channel:
         :return: fires with ``None`` once the message was handed to the transport. Fails with
             :class:`txhixie.errors.ConversationEnded` once the end has begun, which :attr:`ended`
             then tells, with
-            :class:`txhixie.errors.CannotCarry` for binary in a dialect whose peers lose it, and
-            with ``UnicodeEncodeError`` for a lone surrogate. Nothing is logged of a failure that
-            nobody awaits.
+            :class:`txhixie.errors.UnsupportedByDialect` for binary in a dialect whose peers lose
+            it, and with ``UnicodeEncodeError`` for a lone surrogate. Nothing is logged of a failure
+            that nobody awaits.
         :raises TypeError: for what is neither ``str`` nor bytes-like.
         """
         if type(message) is not bytes and not isinstance(message, str):
@@ -195,7 +195,7 @@ class Channel:
         """
         :return: fires with ``None`` when the peer has answered. Fails with
             :class:`txhixie.errors.ConversationEnded` once the end has begun, and with
-            :class:`txhixie.errors.CannotCarry` in the Hixie dialects, which have no pings.
+            :class:`txhixie.errors.UnsupportedByDialect` in the Hixie dialects, which have no pings.
         """
         return self._application.ping()
 

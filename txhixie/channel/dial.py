@@ -19,7 +19,7 @@ from .channel import Channel, ChannelApplication
 from .queues import HIGH_WATER
 
 
-class Connection:
+class ConnectionAttempt:
     """
     What :func:`connect` answers: an asynchronous context manager, an awaitable, and
     :meth:`asDeferred` for everybody else. Each is a way to begin, and only one of them can be used,
@@ -86,7 +86,7 @@ def connect(
     reactor: Any = None,
     highWater: int = HIGH_WATER,
     **options: Unpack[EndpointOptions],
-) -> Connection:
+) -> ConnectionAttempt:
     """
     A conversation with a server::
 
@@ -110,4 +110,4 @@ def connect(
     """
     if reactor is None:
         from twisted.internet import reactor
-    return Connection(WebSocketClientEndpoint.new(reactor, url, **options), highWater)
+    return ConnectionAttempt(WebSocketClientEndpoint.new(reactor, url, **options), highWater)

@@ -8,22 +8,22 @@ from typing import Final
 from ..dialing.errors import (
     CertificateExpired,
     CertificateForAnotherHost,
-    LateAnswer,
-    NameNotFound,
-    NotConnected,
+    ConnectFailed,
+    ConnectTimeout,
+    LookupFailed,
     PeerLeft,
     TLSFailed,
     UnknownIssuer,
 )
 from ..sansio.dialects import DIALECTS
-from ..sansio.errors import Refused, TunnelRefused
+from ..sansio.errors import HandshakeRefused, ProxyRefused
 from .certificates import SOON, Link
 from .checks import ALPN, Examination, Finding
 from .target import Destination
 
 _NAMES: Final = tuple(dialect.name for dialect in DIALECTS)
 
-_NO_ANSWER: Final = (TLSFailed, PeerLeft, LateAnswer)
+_NO_ANSWER: Final = (TLSFailed, PeerLeft, ConnectTimeout)
 
 _REFUSALS: Final = {
     200: "An ordinary page is what it answers: whoever stands before the server does not pass the"
@@ -95,7 +95,7 @@ def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
 
 
 def _lookup_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
-    if isinstance(error, NameNotFound):
+    if isinstance(error, LookupFailed):
         yield "Nobody knows the name: is it spelled right, and is the name server reached?"
     else:
         yield "The name server does not answer."
@@ -105,7 +105,7 @@ def _lookup_advice(destination: Destination, error: Exception | None) -> Iterato
 
 def _tcp_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
     what = "proxy" if destination.proxy is not None else "server"
-    if isinstance(error, NotConnected) and "refused" in str(error.__cause__):
+    if isinstance(error, ConnectFailed) and "refused" in str(error.__cause__):
         yield f"Nothing listens there: is the {what} running, and is this its port and address?"
         return
     yield f"No way leads to the {what}: a firewall may drop what goes there."
@@ -114,7 +114,7 @@ def _tcp_advice(destination: Destination, error: Exception | None) -> Iterator[s
 
 
 def _proxy_advice(destination: Destination, error: Exception | None) -> str:
-    if isinstance(error, TunnelRefused):
+    if isinstance(error, ProxyRefused):
         if error.status == 407:
             return _credentials_advice(destination, error)
         if error.status >= 500:
@@ -127,12 +127,12 @@ def _proxy_advice(destination: Destination, error: Exception | None) -> str:
         )
     if isinstance(error, TLSFailed):
         return "The proxy is not who it should be, or speaks no TLS: is it http:, and not https:?"
-    if isinstance(error, LateAnswer):
+    if isinstance(error, ConnectTimeout):
         return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
     return "What listens there does not answer as an HTTP proxy does: is the port right?"
 
 
-def _credentials_advice(destination: Destination, refused: TunnelRefused) -> str:
+def _credentials_advice(destination: Destination, refused: ProxyRefused) -> str:
     assert destination.proxy is not None
     schemes = [
         value.split(b" ")[0].decode("latin-1").lower()
@@ -158,7 +158,7 @@ def _tls_advice(destination: Destination, finding: Finding) -> str:
         return f"The certificate is another host's{names}. Use such a name in the URL."
     if isinstance(error, UnknownIssuer):
         return _issuer_advice(chain) + _interception_advice(destination)
-    if isinstance(error, PeerLeft | LateAnswer):
+    if isinstance(error, PeerLeft | ConnectTimeout):
         return "It does not answer TLS: is it ws: and not wss:, or another port?"
     return (
         "There is no TLS with it: is it ws: and not wss:, or another port, or does it want a"
@@ -216,7 +216,7 @@ def _dialect_advice(examination: Examination, stages: dict[str, Finding]) -> Ite
 
 
 def _refusal_advice(error: Exception | None) -> str:
-    if isinstance(error, Refused):
+    if isinstance(error, HandshakeRefused):
         if 300 <= error.status < 400:
             return "It is elsewhere now: take the URL that it points to, with ws: or wss:."
         return _REFUSALS.get(
@@ -226,6 +226,6 @@ def _refusal_advice(error: Exception | None) -> str:
         return "It ends TLS after all: does it want to know who we are (--cert FILE)?"
     if isinstance(error, PeerLeft):
         return "It hangs up on every handshake: does it speak TLS (wss:), or another protocol?"
-    if isinstance(error, LateAnswer):
+    if isinstance(error, ConnectTimeout):
         return "It answers no handshake: does it speak TLS (wss:), or another protocol?"
     return "What it answers is no WebSocket in any dialect."

@@ -16,12 +16,12 @@ from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
 from ..channel.channel import Channel
-from ..channel.dial import Connection
+from ..channel.dial import ConnectionAttempt
 from ..dialing.errors import (
     CertificateExpired,
     CertificateForAnotherHost,
-    LateAnswer,
-    NameNotFound,
+    ConnectTimeout,
+    LookupFailed,
     PeerLeft,
     TLSFailed,
     UnknownIssuer,
@@ -30,7 +30,7 @@ from ..dialing.hostname import NamedHostEndpoint, lookUp
 from ..dialing.proxy_endpoint import proxyEndpoint
 from ..dialing.stage import bounded
 from ..sansio.dialects import DIALECTS, named
-from ..sansio.errors import CannotCarry, HixieError
+from ..sansio.errors import HixieError, UnsupportedByDialect
 from .certificates import Link, chain_of
 from .status import line_of
 from .target import Destination
@@ -121,7 +121,7 @@ class Examination:
                 looking, "lookup", self.destination.limits.lookup_timeout, self._reactor
             )
             if not found:
-                raise NameNotFound(f"no address is known for {host}")
+                raise LookupFailed(f"no address is known for {host}")
         except HixieError as error:
             return Finding("lookup", False, (line_of(error), *self._through()), error)
         self._addresses = list(dict.fromkeys(address.host for address in found))
@@ -221,13 +221,13 @@ class Examination:
         way = replace(self._way, alpn=() if self.destination.alpn else ALPN)
         watch = self._watch()
         try:
-            channel = await Connection(self.destination.endpoint(way, self.dialect))
-        except (TLSFailed, PeerLeft, LateAnswer) as error:
+            channel = await ConnectionAttempt(self.destination.endpoint(way, self.dialect))
+        except (TLSFailed, PeerLeft, ConnectTimeout) as error:
             if asked.works:
                 line = f"a client that offers {what} is refused: {line_of(error)}"
                 yield Finding("alpn", False, (line,), error)
             return
-        except (CannotCarry, ValueError):
+        except (UnsupportedByDialect, ValueError):
             return
         except HixieError:
             pass  # TLS is through, and an answer has come
@@ -241,10 +241,10 @@ class Examination:
         watch = self._watch()
         try:
             endpoint = self.destination.endpoint(self._way, dialect)
-        except (CannotCarry, ValueError) as error:
+        except (UnsupportedByDialect, ValueError) as error:
             return Finding(dialect, None, (str(error),))
         try:
-            channel = await Connection(endpoint)
+            channel = await ConnectionAttempt(endpoint)
         except HixieError as error:
             return Finding(dialect, False, (self.destination.lineOf(error),), error)
         said = f"answers{_agreed(channel)}{watch()}"
@@ -260,10 +260,10 @@ class Examination:
         watch = self._watch()
         seconds = self.destination.limits.open_timeout
         pinging = channel.ping()
-        late = LateAnswer("handshake", seconds)
+        late = ConnectTimeout("handshake", seconds)
         try:
             await pinging.addTimeout(seconds, self._reactor, lambda *_: _raise(late))
-        except LateAnswer:
+        except ConnectTimeout:
             line = f"no answer to a ping within {seconds:g} seconds"
             return Finding(stage, False, (line,), late)
         except HixieError as error:

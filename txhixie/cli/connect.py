@@ -9,10 +9,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 
 from ..channel.channel import Channel, ChannelApplication
-from ..dialing.dialer import Way
+from ..dialing.dialer import Dialer
 from ..sansio.wire.frame import CloseCode
-from .handshake_log import ShownWay
-from .modes import Echo, Lines, Once, listen
+from .handshake_log import ShownDialer
+from .modes import EchoMode, LineMode, Once, listen
 from .status import CommandFailed, Status, ending
 from .stdio import say
 from .target import Destination, addOptions, meant, patience
@@ -52,7 +52,7 @@ async def run(reactor: Any, said: Namespace) -> None:
         # Whoever says --binary knows what the peer takes.
         endpoint = destination.endpoint(way, binary=said.binary)
     talk = await _talk(reactor, said)
-    application = Echo() if said.echo else ChannelApplication()
+    application = EchoMode() if said.echo else ChannelApplication()
     with destination.reached():
         channel = Channel(await endpoint.connectApplication(application))
     try:
@@ -62,9 +62,9 @@ async def run(reactor: Any, said: Namespace) -> None:
     _tellEnd(channel, answered=said.once is not None)
 
 
-def _way(reactor: Any, destination: Destination, said: Namespace) -> Way:
+def _way(reactor: Any, destination: Destination, said: Namespace) -> Dialer:
     if said.show_handshake:
-        return destination.way(reactor, ShownWay, show=say)
+        return destination.way(reactor, ShownDialer, show=say)
     return destination.way(reactor)
 
 
@@ -72,7 +72,7 @@ async def _talk(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[
     if said.echo:
         return listen
     if said.once is None:
-        return Lines(reactor, said).talk
+        return LineMode(reactor, said).talk
     once = Once(reactor, said)
     await once.prepare()
     return once.talk

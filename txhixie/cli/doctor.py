@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..dialing.errors import LateAnswer
+from ..dialing.errors import ConnectTimeout
 from .advice import advice_for
 from .checks import Examination, Finding
 from .status import CommandFailed, Status, status_of
@@ -66,7 +66,7 @@ def _status(examination: Examination, findings: list[Finding]) -> int:
     needed = ("lookup", "tcp", "proxy", "tls", examination.dialect)
     for finding in findings:
         if finding.stage in needed and not finding.works:
-            isLate = isinstance(finding.error, LateAnswer)
+            isLate = isinstance(finding.error, ConnectTimeout)
             if finding.stage in _TO_PROXY and examination.destination.proxy and not isLate:
                 return Status.PROXY
             return status_of(finding.error) if finding.error is not None else Status.FAILED

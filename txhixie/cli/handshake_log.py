@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from ..dialing.dialer import Way
+from ..dialing.dialer import Dialer
 from ..dialing.proxy import Proxy
 from ..sansio.errors import MalformedHead
 from ..sansio.http.head import Head, HeadReader
@@ -32,7 +32,7 @@ Show = Callable[[str], object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownWay(Way):
+class ShownDialer(Dialer):
     """
     The usual way, with its heads shown.
 

@@ -21,7 +21,7 @@ _LONG: Final = 3600.0
 """Seconds of a wait that goes on afterwards: the reactor's clock has no infinity."""
 
 
-class Echo(ChannelApplication):
+class EchoMode(ChannelApplication):
     """
     Sends back what comes, at once: a test suite wants to see that a message was taken before the
     frame behind it that ends everything, also if both came with the answer to the handshake.
@@ -101,8 +101,8 @@ class Once:
             raise CommandFailed(Status.FAILED, line) from None
 
 
-class Lines:
-    """Lines in are messages out, and messages in are lines out."""
+class LineMode:
+    """LineMode in are messages out, and messages in are lines out."""
 
     def __init__(self, reactor: Any, said: Namespace) -> None:
         """:param said: ``binary``, ``wait`` and ``max_message_size``."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Final
 
-from ..dialing.errors import LateAnswer, TLSFailed
+from ..dialing.errors import ConnectTimeout, TLSFailed
 from ..display import shown, shown_url
 from ..interfaces import AbruptClose, CleanClose
 from ..sansio.closing import Ended
-from ..sansio.errors import BadAnswer, HixieError, Refused, TunnelRefused
+from ..sansio.errors import HandshakeRefused, HixieError, InvalidHandshake, ProxyRefused
 from ..sansio.http.head import reason_phrase
 
 
@@ -32,9 +32,9 @@ class Status(IntEnum):
 
 
 _KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
-    (LateAnswer, Status.LATE),
-    (TunnelRefused, Status.PROXY),
-    (Refused, Status.REFUSED),
+    (ConnectTimeout, Status.LATE),
+    (ProxyRefused, Status.PROXY),
+    (HandshakeRefused, Status.REFUSED),
     (TLSFailed, Status.TLS),
 )
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,500})</title", re.IGNORECASE)
@@ -71,9 +71,9 @@ def line_of(error: Exception, why: str = "") -> str:
 
     :param why: of a refusal, where more is known than it says.
     """
-    if isinstance(error, Refused):
+    if isinstance(error, HandshakeRefused):
         return _refusal(error, why)
-    if isinstance(error, BadAnswer):
+    if isinstance(error, InvalidHandshake):
         return f"the server's answer does not stand: {error}"
     if isinstance(error, CleanClose | AbruptClose):
         return f"the conversation ended with {ending(error)}"
@@ -93,8 +93,8 @@ def ending(close: CleanClose | AbruptClose | Ended) -> str:
     return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
 
 
-def _refusal(refused: Refused, why: str) -> str:
-    who = "proxy" if isinstance(refused, TunnelRefused) else "server"
+def _refusal(refused: HandshakeRefused, why: str) -> str:
+    who = "proxy" if isinstance(refused, ProxyRefused) else "server"
     phrase = reason_phrase(refused.status)
     line = f"the {who} refused with status {refused.status} {phrase}".rstrip()
     fields = {name.lower(): value.decode("latin-1") for name, value in refused.headers}

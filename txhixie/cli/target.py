@@ -14,12 +14,12 @@ from twisted.internet.ssl import PrivateCertificate
 
 from ..client.endpoint import WebSocketClientEndpoint
 from ..client.protocol import ClientOptions
-from ..dialing.dialer import Way, chosenProxy
-from ..dialing.errors import NameNotFound, NotConnected
+from ..dialing.dialer import Dialer, chosenProxy
+from ..dialing.errors import ConnectFailed, LookupFailed
 from ..dialing.pem import certificateFromPaths, trustRootFromPath
 from ..dialing.proxy import Proxy, proxy_variable
 from ..sansio.dialects import DIALECTS
-from ..sansio.errors import CannotCarry, Refused
+from ..sansio.errors import HandshakeRefused, UnsupportedByDialect
 from ..sansio.http.head import TOKEN
 from ..sansio.http.url import BAD_PORTS, parse_url, without_credentials
 from ..sansio.limits import Limits
@@ -118,7 +118,7 @@ class Destination:
             return None
         return certificateFromPaths(self._said.cert, self._said.key)
 
-    def way(self, reactor: Any, kind: type[Way] = Way, **more: Any) -> Way:
+    def way(self, reactor: Any, kind: type[Dialer] = Dialer, **more: Any) -> Dialer:
         """
         How to get there.
 
@@ -147,12 +147,12 @@ class Destination:
         """
         try:
             yield
-        except (NameNotFound, NotConnected) as error:
+        except (LookupFailed, ConnectFailed) as error:
             if self.proxy is None:
                 raise
             line = f"no way to the proxy {self.proxy} ({self.proxyNamedBy}): {line_of(error)}"
             raise CommandFailed(Status.PROXY, line) from error
-        except Refused as refused:
+        except HandshakeRefused as refused:
             if refused.status != 401 or not self.hasCredentials:
                 raise
             raise CommandFailed(status_of(refused), self.lineOf(refused)) from refused
@@ -165,7 +165,7 @@ class Destination:
 
     def lineOf(self, error: Exception) -> str:
         """An error in one line, as :func:`line_of`: whether credentials were sent is known here."""
-        if isinstance(error, Refused) and error.status == 401 and self.hasCredentials:
+        if isinstance(error, HandshakeRefused) and error.status == 401 and self.hasCredentials:
             return line_of(error, "it did not accept these credentials")
         return line_of(error)
 
@@ -189,7 +189,7 @@ class Destination:
         return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])
 
     def endpoint(
-        self, way: Way, dialect: str | None = None, **more: Any
+        self, way: Dialer, dialect: str | None = None, **more: Any
     ) -> WebSocketClientEndpoint:
         """
         The endpoint.
@@ -197,7 +197,8 @@ class Destination:
         :param dialect: instead of the one that was asked for.
         :param more: further options of a client.
         :raises ValueError: for what no request can say.
-        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
+        :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
+            for.
         """
         said = self._said
         options: ClientOptions = {
@@ -226,7 +227,7 @@ def meant() -> Iterator[None]:
         yield
     except OSError as error:
         raise CommandFailed(Status.USAGE, f"{error.filename}: {error.strerror}") from None
-    except (ValueError, CannotCarry) as error:
+    except (ValueError, UnsupportedByDialect) as error:
         raise CommandFailed(Status.USAGE, str(error)) from None
 
 

@@ -17,8 +17,8 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
 from ..connection.awaiting import Awaited
-from ..dialing.dialer import Way
-from ..dialing.errors import NameNotFound, PeerLeft
+from ..dialing.dialer import Dialer
+from ..dialing.errors import LookupFailed, PeerLeft
 from ..dialing.proxy import Proxy
 from ..dialing.stage import abandonable, notConnected
 from ..dialing.tls import checkContext, tlsError
@@ -63,7 +63,8 @@ class WebSocketClientEndpoint:
         :param options: those of :class:`txhixie.HixieClientFactory`.
         :raises ValueError: for what no request can say, as the factory does.
         :raises TypeError: for a value of another type, as the factory does.
-        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
+        :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
+            for.
         """
         self._endpoint = endpoint
         self._options = options = settled(options)
@@ -134,7 +135,7 @@ class WebSocketClientEndpoint:
             )
         if contextFactory is not None:
             checkContext(contextFactory)
-        way = Way(
+        way = Dialer(
             reactor,
             instance("limits", options.get("limits", Limits()), Limits),
             proxy,
@@ -151,7 +152,7 @@ class WebSocketClientEndpoint:
 
     @classmethod
     def by(
-        cls, way: Way, url: str, *, anyPort: bool = False, **options: Unpack[ClientOptions]
+        cls, way: Dialer, url: str, *, anyPort: bool = False, **options: Unpack[ClientOptions]
     ) -> WebSocketClientEndpoint:
         """
         :param way: how to reach the URL's server; its reactor is the clock too.
@@ -172,12 +173,14 @@ class WebSocketClientEndpoint:
         :param factory: its ``buildProtocol(url)`` makes the application, once the connection below
             stands.
         :return: the application. Before that, it was told ``negotiationFinished``.
-        :raises txhixie.errors.Unreached: with the stage where the way ended: a branch of it says
-            whether the name was not found, TCP not connected, TLS failed and why, or the peer left.
-        :raises txhixie.errors.LateAnswer: with the stage whose time was up.
-        :raises txhixie.errors.TunnelRefused: by a proxy.
-        :raises txhixie.errors.Refused: by the server, with status, headers and body.
-        :raises txhixie.errors.BadAnswer: for an answer that fails one of the dialect's checks.
+        :raises txhixie.errors.ConnectionFailed: with the stage where the way ended: a branch of it
+            says whether the name was not found, TCP not connected, TLS failed and why, or the peer
+            left.
+        :raises txhixie.errors.ConnectTimeout: with the stage whose time was up.
+        :raises txhixie.errors.ProxyRefused: by a proxy.
+        :raises txhixie.errors.HandshakeRefused: by the server, with status, headers and body.
+        :raises txhixie.errors.InvalidHandshake: for an answer that fails one of the dialect's
+            checks.
         :raises txhixie.errors.NotOpen: if the application itself ended the connection first.
         :raises twisted.internet.error.ConnectingCancelledError: if the Deferred around this was
             cancelled, as with Twisted's endpoints; its ``address`` is the URL's host and port.
@@ -256,7 +259,7 @@ def _typed(failure: Failure) -> Failure:
     elif isinstance(error, HixieError):
         return failure  # ours are Twisted's too
     elif isinstance(error, DNSLookupError):
-        ours = NameNotFound(str(error))
+        ours = LookupFailed(str(error))
     elif isinstance(error, ConnectError):
         ours = notConnected("the server", error)
     if ours is None:

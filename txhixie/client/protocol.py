@@ -15,11 +15,11 @@ from ..connection.applications import checkApplication
 from ..connection.awaiting import Awaited
 from ..connection.factory import HixieFactory
 from ..connection.protocol import HixieProtocol, ignore
-from ..dialing.errors import LateAnswer, PeerLeft
+from ..dialing.errors import ConnectTimeout, PeerLeft
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import strings, whole_text
 from ..sansio.dialects import Version, named
-from ..sansio.errors import BadAnswer, HixieError, NotOpen, Refused
+from ..sansio.errors import HandshakeRefused, HixieError, InvalidHandshake, NotOpen
 from ..sansio.extensions import CLIENT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, agree
 from ..sansio.handshake.offer import Offer
@@ -27,7 +27,7 @@ from ..sansio.http.head import END, Head, header_pairs
 from ..sansio.http.url import Credentials, parse_url, without_credentials
 from ..sansio.limits import Limits
 from ..sansio.opening import ClientOpening
-from ..sansio.types import Entropy, HeadersLike, Pairs
+from ..sansio.types import Headers, HeadersLike, RandomBytes
 from ..sansio.wire.frame import Side
 from ..sansio.wire.mask_keys import random_bytes
 
@@ -45,7 +45,7 @@ class ClientOptions(TypedDict, total=False):
     lenient: bool
     logConnections: bool
     clock: IReactorTime | None
-    entropy: Entropy
+    entropy: RandomBytes
 
 
 class HixieClientProtocol(HixieProtocol):
@@ -94,7 +94,7 @@ class HixieClientProtocol(HixieProtocol):
             self._applicationFailed()
         if self._receive is ignore:
             return  # the application has thought better of it
-        self._outflow.write(self._opening.request())
+        self._output.write(self._opening.request())
 
     @property
     def failure(self) -> HixieError | None:
@@ -104,8 +104,8 @@ class HixieClientProtocol(HixieProtocol):
     def whenOpen(self) -> Deferred[WebSocketProtocol]:
         """
         :return: fires with the application once the conversation is open. Fails with
-            :class:`txhixie.errors.Refused`, :class:`txhixie.errors.BadAnswer`,
-            :class:`txhixie.errors.LateAnswer`, or :class:`txhixie.errors.NotOpen` when it was
+            :class:`txhixie.errors.HandshakeRefused`, :class:`txhixie.errors.InvalidHandshake`,
+            :class:`txhixie.errors.ConnectTimeout`, or :class:`txhixie.errors.NotOpen` when it was
             given up first. Cancelling it ends the connection.
         """
         deferred: Deferred[WebSocketProtocol] = Awaited(self._cancelled)
@@ -142,25 +142,25 @@ class HixieClientProtocol(HixieProtocol):
         if self._failure is None:
             self._failure = error
         self._receive = ignore
-        self._outflow.abort()
+        self._output.abort()
 
     def _lateOpening(self) -> None:
         try:
             self._opening.end()
-        except Refused as refused:
+        except HandshakeRefused as refused:
             self._fail(refused)  # a no is a no, also if the end of its body does not come
-        except BadAnswer:
-            self._fail(LateAnswer("handshake", self.factory.limits.open_timeout))
+        except InvalidHandshake:
+            self._fail(ConnectTimeout("handshake", self.factory.limits.open_timeout))
 
     def _lostOpening(self, reason: Failure) -> None:
         if self._failure is None and not self._left:
             try:
                 self._opening.end()
-            except BadAnswer:
+            except InvalidHandshake:
                 self._failure = PeerLeft("handshake")
                 if reason.check(ConnectionDone) is None:
                     self._failure.__cause__ = reason.value  # a certificate we do not trust, say
-            except Refused as refused:
+            except HandshakeRefused as refused:
                 self._failure = refused
         self._failure = self._failure or NotOpen("it was given up before it was open")
         super()._lostOpening(reason)
@@ -195,7 +195,7 @@ class HixieClientFactory(HixieFactory):
         lenient: bool = False,
         logConnections: bool = False,
         clock: IReactorTime | None = None,
-        entropy: Entropy = random_bytes,
+        entropy: RandomBytes = random_bytes,
     ) -> None:
         """
         :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
@@ -209,7 +209,7 @@ class HixieClientFactory(HixieFactory):
         :param subprotocols: what to ask for, best first; the Hixie drafts have room for one. A
             server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
             server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
-            that nobody asked for is a :class:`txhixie.errors.BadAnswer`.
+            that nobody asked for is a :class:`txhixie.errors.InvalidHandshake`.
         :param headers: further fields of the request, pairs of a name and a value or a mapping;
             none that the handshake has itself, such as ``Host``. ``str`` has to be ASCII.
         :param extensions: what to ask for besides, in the dialects that have extensions.
@@ -223,7 +223,8 @@ class HixieClientFactory(HixieFactory):
         :raises ValueError: for a bad URL, origin, subprotocol, field or dialect, or credentials
             in the URL and in a field too.
         :raises TypeError: for a value of another type, such as one string where a list belongs.
-        :raises txhixie.errors.CannotCarry: for more subprotocols than the dialect has room for.
+        :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
+            for.
         """
         super().__init__(limits, clock, binary, logConnections, extensions, entropy)
         self.url = without_credentials(url)
@@ -259,7 +260,7 @@ class HixieClientFactory(HixieFactory):
         return HixieClientProtocol(self)
 
 
-def _checkFields(request: bytes, headers: Pairs) -> None:
+def _checkFields(request: bytes, headers: Headers) -> None:
     """
     Of what the handshake says itself there may be no other field: proxies and servers differ in
     which of two they read.
@@ -273,7 +274,7 @@ def _checkFields(request: bytes, headers: Pairs) -> None:
             raise ValueError(f"{name.decode('ascii')}: a field that the handshake has itself")
 
 
-def _authorized(headers: Pairs, credentials: Credentials | None) -> Pairs:
+def _authorized(headers: Headers, credentials: Credentials | None) -> Headers:
     """The fields of a request, with what authorizes it."""
     if credentials is None:
         return headers

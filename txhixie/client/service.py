@@ -40,21 +40,21 @@ from ..sansio.arguments import settled
 from ..sansio.http.head import header_pairs
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import without_credentials
-from ..sansio.types import HeadersLike, Pairs
+from ..sansio.types import Headers, HeadersLike
 from .backoff import Backoff
 from .endpoint import EndpointOptions, WebSocketClientEndpoint
 from .tracked import Followed, Follower
 
-Headers: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
+FreshHeaders: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
 """Answers the headers of one attempt, now or later."""
 
-Policy: TypeAlias = "Callable[[Exception], bool | float]"
+RetryPolicy: TypeAlias = "Callable[[Exception], bool | float]"
 """
 Says, after an attempt or a conversation has ended with this error, whether to try again: ``True``
 as usual, ``False`` never, or in how many seconds. One that raises is logged, and asks for what is
 usual. What it looks at is the error's ``code`` if it is
 a :class:`txhixie.interfaces.CleanClose` or a :class:`txhixie.interfaces.AbruptClose`, and the
-``status`` of a :class:`txhixie.errors.Refused`.
+``status`` of a :class:`txhixie.errors.HandshakeRefused`.
 """
 
 _ASKED: Final = {1012: (5.0, 30.0), 1013: (30.0, 60.0)}
@@ -77,13 +77,13 @@ class WebSocketClientService(ClientService):
 
     def __init__(
         self,
-        connector: Callable[[Pairs], Connector],
+        connector: Callable[[Headers], Connector],
         url: str,
         applications: WebSocketClientFactory[Any],
         *,
         clock: IReactorTime,
-        freshHeaders: Headers | None = None,
-        policy: Policy | None = None,
+        freshHeaders: FreshHeaders | None = None,
+        policy: RetryPolicy | None = None,
         backoff: Backoff = Backoff(),
     ) -> None:
         """
@@ -112,8 +112,8 @@ class WebSocketClientService(ClientService):
         url: str,
         applications: WebSocketClientFactory[Any],
         *,
-        freshHeaders: Headers | None = None,
-        policy: Policy | None = None,
+        freshHeaders: FreshHeaders | None = None,
+        policy: RetryPolicy | None = None,
         backoff: Backoff = Backoff(),
         **options: Unpack[EndpointOptions],
     ) -> WebSocketClientService:
@@ -126,8 +126,8 @@ class WebSocketClientService(ClientService):
         :param freshHeaders: is called before each attempt, and answers further headers of its
             request, or an awaitable of them: a token that does not last, say. If it fails, so does
             the attempt.
-        :param policy: see :data:`txhixie.client.service.Policy`; by default there is always another
-            attempt.
+        :param policy: see :data:`txhixie.client.service.RetryPolicy`; by default there is always
+            another attempt.
         :param backoff: the delays where neither the policy nor a closing code asks for one.
         :param options: those of the endpoint.
         :raises ValueError: for what no request can say.
@@ -136,7 +136,7 @@ class WebSocketClientService(ClientService):
         options = settled(options)
         own = header_pairs(options.get("headers", ()))
 
-        def connector(headers: Pairs) -> Connector:
+        def connector(headers: Headers) -> Connector:
             options["headers"] = (*own, *headers)
             return WebSocketClientEndpoint.new(reactor, url, **options)
 

@@ -15,14 +15,14 @@ from ..sansio.arguments import close_arguments, instance
 from ..sansio.errors import UsageError
 from ..sansio.extensions.extension import Extension, chosen_extensions
 from ..sansio.limits import Limits
-from ..sansio.types import Entropy
+from ..sansio.types import RandomBytes
 from ..sansio.wire.frame import CloseCode
 from ..sansio.wire.hybi import sendable
 from .awaiting import Awaited
 from .keepalive import Keepalive, Looked
-from .log import Journal
+from .log import ConnectionLog
 from .progress import unwatch, watch
-from .timeouts import Deadline
+from .timeouts import TimeoutQueue
 
 
 class Connection(Looked, WebSocketTransport, Protocol):
@@ -60,16 +60,16 @@ class HixieFactory(Factory):
         binary: bool,
         logConnections: bool,
         extensions: Iterable[Extension],
-        entropy: Entropy,
+        entropy: RandomBytes,
     ) -> None:
         self.limits = instance("limits", limits, Limits)
         self.binary = binary
         self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
-        self.journal = Journal(self.log, logConnections, self)
+        self.journal = ConnectionLog(self.log, logConnections, self)
         self.connections: set[Connection] = set()
         self.keepalive = Keepalive(self)
-        self._deadlines: dict[float, Deadline] = {}
+        self._deadlines: dict[float, TimeoutQueue] = {}
         self._clock = clock
         self._waiting: list[Deferred[None]] = []
 
@@ -86,11 +86,11 @@ class HixieFactory(Factory):
             self._clock = cast(IReactorTime, reactor)
         return self._clock
 
-    def deadline(self, seconds: float) -> Deadline:
+    def deadline(self, seconds: float) -> TimeoutQueue:
         """Those of this factory's connections that wait for so long. The limits name a few."""
         deadline = self._deadlines.get(seconds)
         if deadline is None:
-            deadline = self._deadlines[seconds] = Deadline(self.clock, seconds)
+            deadline = self._deadlines[seconds] = TimeoutQueue(self.clock, seconds)
         return deadline
 
     def joined(self, connection: Connection) -> None:

@@ -39,7 +39,7 @@ _BARE: Final = re.compile(r"[^\s\"=]+")
 """A value that needs no quotation marks."""
 
 
-Kind: TypeAlias = tuple[str, str, int | None, str]
+RefusalKind: TypeAlias = tuple[str, str, int | None, str]
 """By what repeats are known: event, the peer's host, status and words."""
 
 
@@ -80,7 +80,7 @@ class Subject(Protocol):
         ...
 
 
-class Journal:
+class ConnectionLog:
     """The lines of one factory's connections."""
 
     def __init__(self, log: Logger, everything: bool, factory: Clocked) -> None:
@@ -93,7 +93,7 @@ class Journal:
         self._log = log
         self._everything = everything
         self._factory = factory
-        self._repeats: Repeats[Kind] = Repeats()
+        self._repeats: Repeats[RefusalKind] = Repeats()
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -228,7 +228,7 @@ class Journal:
     def _tellRepeats(self) -> None:
         self._writeRepeats(self._repeats.over(self._now()))
 
-    def _writeRepeats(self, told: list[tuple[Kind, int]]) -> None:
+    def _writeRepeats(self, told: list[tuple[RefusalKind, int]]) -> None:
         for (event, peer, status, why), count in told:
             self._write(event, peer=peer, status=status, reason=why, repeated=count)
 
@@ -239,7 +239,7 @@ class Journal:
         writeLine(self._log, event, **fields)
 
 
-def _kind(event: str, peer: object, status: int | None, why: str) -> Kind:
+def _kind(event: str, peer: object, status: int | None, why: str) -> RefusalKind:
     return event, shown_host(peer), status, why[:MOST_SHOWN]
 
 

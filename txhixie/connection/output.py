@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from ..sansio.limits import Limits
 from .shutdown import Shutdown
-from .timeouts import Deadline
+from .timeouts import TimeoutQueue
 from .writer import Writer
 
 _log = Logger()
@@ -27,7 +27,7 @@ class Bounds(Protocol):
 
     limits: Limits
 
-    def deadline(self, seconds: float) -> Deadline:
+    def deadline(self, seconds: float) -> TimeoutQueue:
         """Those that wait for so long."""
         ...
 
@@ -73,7 +73,7 @@ class Output(Writer):
         """
         super().__init__(transport)
         self.owner: Owner | None = owner
-        self._deadline: Deadline | None = None
+        self._deadline: TimeoutQueue | None = None
         self._producer: IPushProducer | None = None
         self._unsent = 0  # bytes since the transport was full
         self.full = False

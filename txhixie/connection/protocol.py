@@ -70,7 +70,7 @@ class HixieProtocol(Protocol):
         "_draining",
         "_left",
         "_lost",
-        "_outflow",
+        "_output",
         "_paused",
         "_pinged",
         "_receive",
@@ -93,7 +93,7 @@ class HixieProtocol(Protocol):
     offer: Offer
     dialect: Dialect
     side: str
-    _outflow: Output
+    _output: Output
 
     def __init__(self, factory: HixieFactory) -> None:
         self.factory = factory
@@ -143,12 +143,12 @@ class HixieProtocol(Protocol):
     @property
     def full(self) -> bool:
         """Whether more is waiting to be sent than the transport likes to hold."""
-        return self._outflow.full
+        return self._output.full
 
     @property
     def unsent(self) -> int:
         """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
-        return self._outflow.unsent
+        return self._output.unsent
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
@@ -210,16 +210,16 @@ class HixieProtocol(Protocol):
         self._receive = ignore
         if self._conversation is not None:
             self._conversation.abort(reason)
-        self._outflow.abort()
+        self._output.abort()
         self._tellEnding()
 
     def attachProducer(self, producer: IPushProducer) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
-        self._outflow.attach(producer)
+        self._output.attach(producer)
 
     def detachProducer(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.detachProducer`."""
-        self._outflow.detach()
+        self._output.detach()
 
     def pauseProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
@@ -261,13 +261,13 @@ class HixieProtocol(Protocol):
             setNoDelay(True)
         factory = self.factory
         self.number = factory.journal.number()
-        self._outflow = Output(self, transport)
-        self._outflow.deadline(factory.limits.open_timeout)
+        self._output = Output(self, transport)
+        self._output.deadline(factory.limits.open_timeout)
         factory.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
-        outflow = self._outflow
+        outflow = self._output
         if len(data) >= FULL_READ and self._conversation is not None:
             outflow.widen()
         holds = outflow.cork()
@@ -288,7 +288,7 @@ class HixieProtocol(Protocol):
         if conversation is not None:
             self._lostConversation(conversation, conversation.cut(isOrderly(reason)))
             return
-        self._outflow.stopProducing()
+        self._output.stopProducing()
         try:
             self._lostOpening(reason)
         finally:
@@ -328,14 +328,14 @@ class HixieProtocol(Protocol):
 
     def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
         """Both halves of the handshake are through; ``rest`` is the peer's first words."""
-        self._outflow.deadline(None)
+        self._output.deadline(None)
         self.agreement = agreement
         factory = self.factory
         self._conversation = Conversation(
             self.dialect,
             self.side,
             factory.limits,
-            self._outflow,
+            self._output,
             binary=factory.binary,
             transform=transform,
             entropy=factory.entropy,
@@ -360,7 +360,7 @@ class HixieProtocol(Protocol):
     # Conversation.
 
     def _converse(self, conversation: Conversation, data: bytes) -> None:
-        conversation.feed(data, self._outflow.direct)  # TLS gives several pieces in one turn
+        conversation.feed(data, self._output.direct)  # TLS gives several pieces in one turn
         if not self._paused:
             self._deliver()
 
@@ -411,12 +411,12 @@ class HixieProtocol(Protocol):
 
     def _goOn(self) -> None:
         """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
-        holds = self._outflow.cork()
+        holds = self._output.cork()
         try:
             self._deliver()
         finally:
             if holds:
-                self._outflow.uncork()
+                self._output.uncork()
         if self._paused:
             return
         if self._lost:
@@ -437,7 +437,7 @@ class HixieProtocol(Protocol):
         conversation = self._conversation
         if conversation is None or conversation.stage != OPEN or not conversation.has_pings:
             return
-        if self._paused or self._outflow.full:
+        if self._paused or self._output.full:
             self._pinged = None  # we do not listen, or our ping could not leave
             return
         limits = self.factory.limits
@@ -450,7 +450,7 @@ class HixieProtocol(Protocol):
                 f" ({called('ping_timeout')})"
             )
             self._receive = ignore
-            self._outflow.abort()
+            self._output.abort()
             self._tellEnding()
         elif conversation.heard and now - self._pinged >= (limits.ping_interval or 0):
             self._pinged = self._asked = now
@@ -515,7 +515,7 @@ class HixieProtocol(Protocol):
         it: delivered all at once, 64 KiB of compressed zeros would fill its memory.
         """
         self._tellEnding(ended)
-        self._outflow.stopProducing()
+        self._output.stopProducing()
         if self._paused & BY_APPLICATION and not conversation.holds_messages:
             self._paused &= ~BY_APPLICATION
         if not self._paused:
@@ -575,7 +575,7 @@ class HixieProtocol(Protocol):
         if self._conversation is not None:
             self._conversation.late()
         elif self._receive is ignore:
-            self._outflow.drop(abort=True)
+            self._output.drop(abort=True)
         else:
             self._lateOpening()
 
@@ -583,8 +583,8 @@ class HixieProtocol(Protocol):
         """End a connection that has no conversation, leaving the peer time to read."""
         self._left = True
         self._receive = ignore
-        self._outflow.deadline(self.factory.limits.close_timeout)
-        self._outflow.drop()
+        self._output.deadline(self.factory.limits.close_timeout)
+        self._output.drop()
 
 
 def isOrderly(reason: Failure) -> bool:

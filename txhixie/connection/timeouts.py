@@ -23,7 +23,7 @@ class Waiting(Protocol):
         """Its time is up."""
 
 
-class Deadline:
+class TimeoutQueue:
     """All who wait for one length of time, in seconds."""
 
     __slots__ = ("_clock", "_due", "_seconds", "_timer", "_waiting")

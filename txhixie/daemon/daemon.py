@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
 from ..display import complaint
-from ..gateway.session import Crossings
+from ..gateway.session import Sessions
 from ..interfaces import WebSocketServerFactory
 from ..sansio.extensions import DEFAULT_EXTENSIONS
-from ..sansio.http.trusted import Networks
+from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..server.both_families import BothFamiliesEndpoint
 from ..server.listen_queue import serverEndpoint
@@ -65,14 +65,14 @@ class Daemon:
         self._said = _completed(said)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
-        senders = Networks(self._all("proxy-protocol") or ())
+        senders = TrustedNetworks(self._all("proxy-protocol") or ())
         self._listening = (
             ProxyProtocolReactor(reactor, senders, self._limits.open_timeout)
             if senders
             else reactor
         )
         self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
-        self._crossings: list[Crossings] = []
+        self._crossings: list[Sessions] = []
         self.factory = self._makeFactory()
 
     def service(self) -> ListeningService:

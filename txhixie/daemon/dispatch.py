@@ -16,7 +16,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
-from ..connection.log import Journal, RunningReactor
+from ..connection.log import ConnectionLog, RunningReactor
 from ..interfaces import Decision, WebSocketServerFactory
 from ..sansio.handshake.offer import Offer
 from .routes import Routes
@@ -98,7 +98,7 @@ class PageSite(Site):
 
     def __init__(self, root: IResource) -> None:
         super().__init__(root)  # type: ignore[no-untyped-call]
-        self._journal = Journal(self._log, True, RunningReactor())
+        self._journal = ConnectionLog(self._log, True, RunningReactor())
 
     def log(self, request: Any) -> None:
         """Twisted's own line of an access log has the whole query, and fields of any length."""

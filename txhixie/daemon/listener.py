@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..connection.factory import HixieFactory
-from ..gateway.session import Crossings
+from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
 from ..server.second_signal import SECOND_SIGNAL
@@ -39,7 +39,7 @@ class ListeningService(Service):
         reactor: Any,
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: HixieFactory,
-        crossings: Sequence[Crossings] = (),
+        crossings: Sequence[Sessions] = (),
     ) -> None:
         """
         :param reactor: is stopped when an endpoint that takes its time fails in the end.

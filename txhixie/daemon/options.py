@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..sansio.dialects import named
-from ..sansio.http.trusted import Networks
+from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..server.access import read_origin
 from .route_option import read_description
@@ -70,7 +70,7 @@ def _dialects(text: str) -> list[str]:
 
 
 def _network(text: str) -> str:
-    Networks([text])
+    TrustedNetworks([text])
     return text
 
 

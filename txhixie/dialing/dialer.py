@@ -21,7 +21,7 @@ from .tunnel import HTTPConnectEndpoint
 
 
 @dataclass(frozen=True)
-class Way:
+class Dialer:
     """
     How to reach hosts.
 

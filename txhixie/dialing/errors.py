@@ -41,7 +41,7 @@ class _Connecting(ConnectError):
         return Exception.__str__(self)
 
 
-class Unreached(HixieError, _Connecting):
+class ConnectionFailed(HixieError, _Connecting):
     """
     The way to the server ended early; the ``__cause__``, where there is one, is Twisted's own
     error or OpenSSL's.
@@ -57,14 +57,14 @@ class Unreached(HixieError, _Connecting):
         self.stage = stage
 
 
-class NameNotFound(Unreached, DNSLookupError):
+class LookupFailed(ConnectionFailed, DNSLookupError):
     """No address is known for the host's name."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, "lookup")
 
 
-class NotConnected(Unreached):
+class ConnectFailed(ConnectionFailed):
     """There is no TCP connection: refused, no route, or no answer to be had."""
 
     def __init__(self, detail: str, osError: int | None = None) -> None:
@@ -82,7 +82,7 @@ class NotConnected(Unreached):
         return made
 
 
-class TLSFailed(Unreached):
+class TLSFailed(ConnectionFailed):
     """The TLS handshake did not come about. Its branches say what was wrong with a certificate."""
 
     def __init__(self, detail: str, osError: int | None = None) -> None:
@@ -101,14 +101,14 @@ class UnknownIssuer(TLSFailed):
     """The peer's certificate rests on nobody whom we trust: self-signed, or a private authority."""
 
 
-class PeerLeft(Unreached):
+class PeerLeft(ConnectionFailed):
     """The other side closed the connection where it was its turn to answer."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(f"the peer closed the connection: no {STAGES[stage]}", stage)
 
 
-class LateAnswer(HixieError, _Connecting, ConnectTimeoutError):
+class ConnectTimeout(HixieError, _Connecting, ConnectTimeoutError):
     """
     The other side let a deadline pass; Twisted's ``TimeoutError`` too.
 

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..sansio.limits import Limits
-from .errors import LateAnswer, NameNotFound
+from .errors import ConnectTimeout, LookupFailed
 from .stage import abandonable, bounded, notConnected
 
 
@@ -60,8 +60,8 @@ class NamedHostEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         :return: fires with the connected protocol. Fails with
-            :class:`txhixie.errors.NameNotFound`, :class:`txhixie.errors.NotConnected`, or
-            :class:`txhixie.errors.LateAnswer` at the stage ``lookup`` or ``tcp``. Cancelling it
+            :class:`txhixie.errors.LookupFailed`, :class:`txhixie.errors.ConnectFailed`, or
+            :class:`txhixie.errors.ConnectTimeout` at the stage ``lookup`` or ``tcp``. Cancelling it
             cancels every attempt, and it fails with
             ``twisted.internet.error.ConnectingCancelledError``.
         """
@@ -73,7 +73,7 @@ class NamedHostEndpoint:
         patience = self._limits.lookup_timeout
         addresses = await bounded(looking, "lookup", patience, self._reactor)
         if not addresses:
-            raise NameNotFound(f"no address is known for {self._host}")
+            raise LookupFailed(f"no address is known for {self._host}")
         return await self._connectToAny(addresses, protocolFactory)
 
     async def _connectToAny(
@@ -94,7 +94,7 @@ class NamedHostEndpoint:
         """Twisted's errors as ours, before ours can come: those are Twisted's too."""
         error = failure.value
         if isinstance(error, AttemptTimedOut):
-            late = LateAnswer("tcp", self._limits.connect_timeout)
+            late = ConnectTimeout("tcp", self._limits.connect_timeout)
             late.__cause__ = error
             return Failure(late)
         if isinstance(error, ConnectError):

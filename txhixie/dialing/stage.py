@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from ..display import system_words
 from ..sansio.errors import reduced
-from .errors import LateAnswer, NotConnected
+from .errors import ConnectFailed, ConnectTimeout
 
 T = TypeVar("T")
 
@@ -85,15 +85,16 @@ def bounded(
 
     :param stage: a key of :data:`txhixie.errors.STAGES`.
     :param address: of what is connected to.
-    :return: ``deferred``; it may now also fail with :class:`txhixie.errors.LateAnswer`, and with
+    :return: ``deferred``; it may now also fail with :class:`txhixie.errors.ConnectTimeout`, and
+        with
         :class:`Abandoned` when somebody else cancels it.
     """
     return abandonable(deferred, address, stage).addTimeout(
-        seconds, clock, lambda _, seconds: Failure(LateAnswer(stage, seconds))
+        seconds, clock, lambda _, seconds: Failure(ConnectTimeout(stage, seconds))
     )
 
 
-def notConnected(where: str, error: ConnectError) -> NotConnected:
+def notConnected(where: str, error: ConnectError) -> ConnectFailed:
     """
     There is no TCP connection, in words.
 
@@ -101,4 +102,4 @@ def notConnected(where: str, error: ConnectError) -> NotConnected:
     :param error: Twisted's, which becomes the cause.
     """
     words = filter(None, (f"no connection to {where}", system_words(error)))
-    return NotConnected.of(": ".join(words), error)
+    return ConnectFailed.of(": ".join(words), error)

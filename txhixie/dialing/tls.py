@@ -29,10 +29,10 @@ from ..sansio.arguments import strings
 from .errors import (
     CertificateExpired,
     CertificateForAnotherHost,
+    ConnectionFailed,
     PeerLeft,
     TLSFailed,
     UnknownIssuer,
-    Unreached,
 )
 from .identity import OF_ANOTHER, CheckedTLS, checkName
 from .stage import abandonable, bounded
@@ -155,7 +155,7 @@ class TLSEndpoint:
         """
         :return: fires with the connected protocol. Fails as the endpoint below does, or with
             :class:`txhixie.errors.TLSFailed` or a branch of it,
-            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.LateAnswer`. When it is
+            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.ConnectTimeout`. When it is
             cancelled, it fails with ``twisted.internet.error.ConnectingCancelledError``.
         """
         return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), None)
@@ -291,7 +291,9 @@ def _judged(verdict: int, more: str = "") -> TLSFailed:
     return kind(f"the peer's certificate: {_words(verdict)}{more}")
 
 
-def tlsError(reason: BaseException | None, connection: SSL.Connection | None) -> Unreached | None:
+def tlsError(
+    reason: BaseException | None, connection: SSL.Connection | None
+) -> ConnectionFailed | None:
     """
     What went wrong in TLS, if it was that.
 

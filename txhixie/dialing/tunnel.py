@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..sansio.arguments import instance, strings, whole_text
-from ..sansio.errors import MalformedHead, TunnelRefused
+from ..sansio.errors import MalformedHead, ProxyRefused
 from ..sansio.http.authentication import Authentication
 from ..sansio.http.head import header_pairs
 from ..sansio.http.tunnel_answer import (
@@ -40,8 +40,8 @@ from ..sansio.http.tunnel_answer import (
 )
 from ..sansio.http.url import Credentials
 from ..sansio.limits import Limits
-from ..sansio.types import Entropy, HeadersLike
-from .errors import LateAnswer, PeerLeft, Unreached
+from ..sansio.types import HeadersLike, RandomBytes
+from .errors import ConnectionFailed, ConnectTimeout, PeerLeft
 from .stage import abandonable
 
 _MOST_ANSWERS: Final = 4
@@ -78,7 +78,7 @@ class HTTPConnectEndpoint:
         headers: HeadersLike = (),
         limits: Limits = Limits(),
         clock: IReactorTime | None = None,
-        entropy: Entropy = secrets.token_bytes,
+        entropy: RandomBytes = secrets.token_bytes,
     ) -> None:
         """
         :param proxy: connects to the proxy.
@@ -120,11 +120,12 @@ class HTTPConnectEndpoint:
             proxy's answer comes to it as soon as this Deferred has fired.
         :return: fires with the connected protocol. Fails as ``proxy`` does, or with
 
-            - :class:`txhixie.errors.TunnelRefused` for a status that is no 2xx: with a 407 nothing
+            - :class:`txhixie.errors.ProxyRefused` for a status that is no 2xx: with a 407 nothing
               was asked for that we have and speak, or what we said was wrong;
             - :class:`txhixie.errors.PeerLeft` when the proxy ends the connection unasked,
-            - :class:`txhixie.errors.Unreached` for what is no HTTP or has too large a head, and
-            - :class:`txhixie.errors.LateAnswer`, all three with the stage ``proxy``;
+            - :class:`txhixie.errors.ConnectionFailed` for what is no HTTP or has too large a head,
+              and
+            - :class:`txhixie.errors.ConnectTimeout`, all three with the stage ``proxy``;
             - ``twisted.internet.error.NoProtocol`` if the factory builds none.
 
             Cancelling it aborts what was begun, and it fails with
@@ -137,7 +138,7 @@ class HTTPConnectEndpoint:
         try:
             if not answer.open:
                 why = self._authentication.lacks(answer.challenges) if answer.status == 407 else ""
-                raise TunnelRefused(answer.status, answer.headers, answer.body, why)
+                raise ProxyRefused(answer.status, answer.headers, answer.body, why)
             protocol = protocolFactory.buildProtocol(self._address)
             if protocol is None:
                 raise NoProtocol
@@ -233,7 +234,7 @@ class _Tunnel(Protocol):
 
     def late(self, result: object, seconds: float) -> TunnelAnswer | Failure:
         """A no is a no, also if the end of its body does not come."""
-        return self._reader.end() or Failure(LateAnswer("proxy", seconds))
+        return self._reader.end() or Failure(ConnectTimeout("proxy", seconds))
 
     def abort(self) -> None:
         """There will be no tunnel."""
@@ -259,7 +260,9 @@ class _Tunnel(Protocol):
         try:
             answer = self._reader.receive(data)
         except MalformedHead as error:
-            self._fail(Unreached(f"what the proxy answers is no answer: {error}", "proxy"), error)
+            self._fail(
+                ConnectionFailed(f"what the proxy answers is no answer: {error}", "proxy"), error
+            )
             self.abort()
             return
         if answer is None:
@@ -273,7 +276,7 @@ class _Tunnel(Protocol):
             self._asked = None
             asked.callback(answer)
 
-    def _fail(self, error: Unreached, cause: BaseException | None) -> None:
+    def _fail(self, error: ConnectionFailed, cause: BaseException | None) -> None:
         if (asked := self._asked) is not None:
             self._asked = None
             error.__cause__ = cause

@@ -17,11 +17,11 @@ from twisted.python.failure import Failure
 
 from ..client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from ..connection.log import writeLine
-from ..dialing.errors import NotConnected
+from ..dialing.errors import ConnectFailed
 from ..dialing.stage import cancelled
 from ..interfaces import WebSocketTransport
 from ..sansio.arguments import strings, whole_bytes
-from ..sansio.errors import BadAnswer, CannotCarry, NotOpen
+from ..sansio.errors import InvalidHandshake, NotOpen, UnsupportedByDialect
 from ..sansio.http.parameters import write_list
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import BAD_PORTS
@@ -85,7 +85,7 @@ class WebSocket(EventTarget):
         options["subprotocols"] = asked
         try:
             self._endpoint = WebSocketClientEndpoint.new(reactor, url, **options)
-        except (ValueError, CannotCarry) as error:
+        except (ValueError, UnsupportedByDialect) as error:
             raise InvalidSyntax(str(error)) from error
         self.url: str = parsed.location
         self._state: int = self.CONNECTING
@@ -111,7 +111,7 @@ class WebSocket(EventTarget):
 
         :param data: lone surrogates in text become U+FFFD.
         :raises InvalidState: while it connects.
-        :raises txhixie.errors.CannotCarry: for binary in a dialect whose peers lose it.
+        :raises txhixie.errors.UnsupportedByDialect: for binary in a dialect whose peers lose it.
         """
         if self.readyState == self.CONNECTING:
             raise InvalidState("it is not open yet")
@@ -209,7 +209,7 @@ class WebSocket(EventTarget):
         if self.readyState != self.CONNECTING:
             self._fail(NotOpen("it was closed before it was open"))
         elif self._isBlocked:
-            self._fail(NotConnected("the port is another protocol's"))
+            self._fail(ConnectFailed("the port is another protocol's"))
         else:
             application = _Application(self._opened, self._received, self._ended)
             self._connecting = self._endpoint.connectApplication(application).addErrback(cancelled)
@@ -222,7 +222,7 @@ class WebSocket(EventTarget):
         agreement = transport.agreement
         assert agreement is not None
         if self._asked and agreement.subprotocol is None:
-            self.failure = BadAnswer("subprotocol", "none of those asked for was granted")
+            self.failure = InvalidHandshake("subprotocol", "none of those asked for was granted")
             self._state = self.CLOSING
             transport.abortConnection()
             return

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ..sansio.errors import Refused
+from ..sansio.errors import HandshakeRefused
 from ..sansio.handshake.offer import Offer, Refusal
-from ..sansio.types import Pairs
+from ..sansio.types import Headers
 
 CARRIED: Final = ("authorization", "user-agent", "accept-language")
 """Fields that a backend gets if nobody says otherwise; cookies it always gets."""
@@ -40,7 +40,7 @@ def read_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def fields_of(offer: Offer, names: Iterable[bytes]) -> Pairs:
+def fields_of(offer: Offer, names: Iterable[bytes]) -> Headers:
     """Those of a request that have one of these names, in lower case."""
     return tuple(
         (name.title(), value) for name, value in offer.head.fields().pairs if name in names
@@ -62,7 +62,7 @@ _OF_BODY: Final = re.compile(rb"content-|etag|last-modified|digest|repr-digest",
 """Fields that are about a body (RFC 9110 section 8)."""
 
 
-def handed_on(refused: Refused) -> Refusal:
+def handed_on(refused: HandshakeRefused) -> Refusal:
     """
     The same refusal.
 
@@ -83,7 +83,7 @@ def handed_on(refused: Refused) -> Refusal:
     )
 
 
-def end_to_end(headers: Pairs) -> Pairs:
+def end_to_end(headers: Headers) -> Headers:
     """Those fields of an answer that are for whoever it is handed on to."""
     hops = {
         name for name, _ in headers if name in _HOP_BY_HOP or name.startswith(b"sec-websocket-")

@@ -30,11 +30,11 @@ from typing import Final, Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..dialing.errors import LateAnswer
+from ..dialing.errors import ConnectTimeout
 from ..sansio.wire.frame import Close
 
 
-class Client(Protocol):
+class ClientSide(Protocol):
     """What the machine may ask of the client's side."""
 
     def admit(self) -> None:
@@ -47,7 +47,7 @@ class Client(Protocol):
         """End the conversation, after all that was sent."""
 
 
-class Backend(Protocol):
+class BackendSide(Protocol):
     """
     What the machine may ask of the backend's side.
 
@@ -71,7 +71,7 @@ class Backend(Protocol):
 
 
 @dataclass(slots=True)
-class Core:
+class SessionCore:
     """
     What the machine acts with.
 
@@ -80,14 +80,14 @@ class Core:
     :ivar drain_timeout: seconds for the backend to read what was sent to it, and to go.
     """
 
-    client: Client
-    backend: Backend
+    client: ClientSide
+    backend: BackendSide
     deadline: Callable[[float | None], None]
     connect_timeout: float
     drain_timeout: float
 
 
-class Pair(Protocol):
+class SessionMachine(Protocol):
     """The inputs: what client, backend and clock can do."""
 
     def reached(self) -> None:
@@ -112,12 +112,12 @@ class Pair(Protocol):
         """The deadline that was set has passed."""
 
 
-def make_machine() -> Callable[[Core], Pair]:  # noqa: PLR0915 (a page, read as a table)
+def make_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 (a page, read as a table)
     """
-    Build the machine, to be called with a :class:`Core` for each pair. Whoever does has begun to
-    reach the backend, and set the first deadline.
+    Build the machine, to be called with a :class:`SessionCore` for each pair. Whoever does has
+    begun to reach the backend, and set the first deadline.
     """
-    builder = TypeMachineBuilder(Pair, Core)
+    builder = TypeMachineBuilder(SessionMachine, SessionCore)
     reaching = builder.state("Reaching")
     admitted = builder.state("Admitted")
     parted = builder.state("Parted", lambda _pair, _core, close: close)
@@ -127,91 +127,91 @@ def make_machine() -> Callable[[Core], Pair]:  # noqa: PLR0915 (a page, read as 
 
     # Behaviour-less transitions: what comes too late, or twice.
     for state in (admitted, flowing, draining):
-        state.upon(Pair.reached).loop().returns(None)
+        state.upon(SessionMachine.reached).loop().returns(None)
     for state in (admitted, flowing, draining, gone):
-        state.upon(Pair.unreached).loop().returns(None)
+        state.upon(SessionMachine.unreached).loop().returns(None)
     for state in (reaching, flowing, draining, gone):
-        state.upon(Pair.opened).loop().returns(None)
+        state.upon(SessionMachine.opened).loop().returns(None)
     for state in (draining, gone):
-        state.upon(Pair.client_left).loop().returns(None)
+        state.upon(SessionMachine.client_left).loop().returns(None)
     for state in (reaching, draining, gone):
-        state.upon(Pair.backend_ended).loop().returns(None)
+        state.upon(SessionMachine.backend_ended).loop().returns(None)
     for state in (reaching, gone):
-        state.upon(Pair.backend_lost).loop().returns(None)
+        state.upon(SessionMachine.backend_lost).loop().returns(None)
     for state in (admitted, flowing, gone):
-        state.upon(Pair.late).loop().returns(None)
-    parted.upon(Pair.reached, nodata=True).loop().returns(None)
-    parted.upon(Pair.unreached, nodata=True).loop().returns(None)
-    parted.upon(Pair.client_left, nodata=True).to(gone).returns(None)
-    parted.upon(Pair.backend_ended, nodata=True).loop().returns(None)
-    parted.upon(Pair.backend_lost, nodata=True).loop().returns(None)
-    parted.upon(Pair.late, nodata=True).loop().returns(None)
+        state.upon(SessionMachine.late).loop().returns(None)
+    parted.upon(SessionMachine.reached, nodata=True).loop().returns(None)
+    parted.upon(SessionMachine.unreached, nodata=True).loop().returns(None)
+    parted.upon(SessionMachine.client_left, nodata=True).to(gone).returns(None)
+    parted.upon(SessionMachine.backend_ended, nodata=True).loop().returns(None)
+    parted.upon(SessionMachine.backend_lost, nodata=True).loop().returns(None)
+    parted.upon(SessionMachine.late, nodata=True).loop().returns(None)
 
     # Transitions that do something:
-    @pep614(reaching.upon(Pair.reached).to(admitted))
-    def admit(pair: Pair, core: Core) -> None:
+    @pep614(reaching.upon(SessionMachine.reached).to(admitted))
+    def admit(pair: SessionMachine, core: SessionCore) -> None:
         core.deadline(None)
         core.client.admit()
 
-    @pep614(reaching.upon(Pair.unreached).to(gone))
-    def refuse(pair: Pair, core: Core, error: Exception) -> None:
+    @pep614(reaching.upon(SessionMachine.unreached).to(gone))
+    def refuse(pair: SessionMachine, core: SessionCore, error: Exception) -> None:
         core.deadline(None)
         core.client.refuse(error)
 
-    @pep614(reaching.upon(Pair.late).to(gone))
-    def refuse_late(pair: Pair, core: Core) -> None:
+    @pep614(reaching.upon(SessionMachine.late).to(gone))
+    def refuse_late(pair: SessionMachine, core: SessionCore) -> None:
         core.backend.cancel()
-        core.client.refuse(LateAnswer(core.backend.stage, core.connect_timeout))
+        core.client.refuse(ConnectTimeout(core.backend.stage, core.connect_timeout))
 
-    @pep614(reaching.upon(Pair.client_left).to(gone))
-    def cancel(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(reaching.upon(SessionMachine.client_left).to(gone))
+    def cancel(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.deadline(None)
         core.backend.cancel()
 
-    @pep614(gone.upon(Pair.reached).loop())
-    @pep614(draining.upon(Pair.late).to(gone))
-    def abort(pair: Pair, core: Core) -> None:
+    @pep614(gone.upon(SessionMachine.reached).loop())
+    @pep614(draining.upon(SessionMachine.late).to(gone))
+    def abort(pair: SessionMachine, core: SessionCore) -> None:
         core.backend.abort()
 
-    @pep614(admitted.upon(Pair.opened).to(flowing))
-    def resume(pair: Pair, core: Core) -> None:
+    @pep614(admitted.upon(SessionMachine.opened).to(flowing))
+    def resume(pair: SessionMachine, core: SessionCore) -> None:
         core.backend.resume()
 
-    @pep614(admitted.upon(Pair.backend_ended).to(parted))
-    def end_backend(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(admitted.upon(SessionMachine.backend_ended).to(parted))
+    def end_backend(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.backend.close(close)
 
-    @pep614(admitted.upon(Pair.backend_lost).to(parted))
-    def keep(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(admitted.upon(SessionMachine.backend_lost).to(parted))
+    def keep(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         pass
 
-    @pep614(parted.upon(Pair.opened).to(gone))
-    def pass_on(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(parted.upon(SessionMachine.opened).to(gone))
+    def pass_on(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.backend.resume()
         core.client.close(close)
 
-    @pep614(admitted.upon(Pair.client_left).to(draining))
-    @pep614(flowing.upon(Pair.client_left).to(draining))
-    def drain_backend(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(admitted.upon(SessionMachine.client_left).to(draining))
+    @pep614(flowing.upon(SessionMachine.client_left).to(draining))
+    def drain_backend(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.deadline(core.drain_timeout)
         core.backend.close(close)
 
-    @pep614(flowing.upon(Pair.backend_ended).to(draining))
-    def drain_both(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(flowing.upon(SessionMachine.backend_ended).to(draining))
+    def drain_both(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.client.close(close)
         core.deadline(core.drain_timeout)
         core.backend.close(close)
 
-    @pep614(flowing.upon(Pair.backend_lost).to(gone))
-    def drain_client(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(flowing.upon(SessionMachine.backend_lost).to(gone))
+    def drain_client(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.client.close(close)
 
-    @pep614(draining.upon(Pair.backend_lost).to(gone))
-    def forget(pair: Pair, core: Core, close: Close) -> None:
+    @pep614(draining.upon(SessionMachine.backend_lost).to(gone))
+    def forget(pair: SessionMachine, core: SessionCore, close: Close) -> None:
         core.deadline(None)
 
     return builder.build()
 
 
-PAIR: Final = make_machine()
+SESSION: Final = make_machine()
 """The machine: there is one, however many pairs."""

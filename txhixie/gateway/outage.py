@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from ..connection.log import writeLine
-from ..dialing.errors import LateAnswer
+from ..dialing.errors import ConnectTimeout
 from ..display import system_words
 from ..sansio.errors import HixieError
 from ..sansio.handshake.offer import Refusal
@@ -26,7 +26,7 @@ read, and no more than 60 lines an hour and backend."""
 UNREACHED: Final = (HixieError, failures.ConnectError, OSError)
 """What may be the backend's fault; whatever else is raised on the way to it is ours."""
 
-LATE: Final = (LateAnswer, failures.TimeoutError, failures.TCPTimedOutError)
+LATE: Final = (ConnectTimeout, failures.TimeoutError, failures.TCPTimedOutError)
 """What says that it let its time pass."""
 
 

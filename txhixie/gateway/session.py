@@ -20,7 +20,7 @@ from ..connection.progress import unwatch, watch
 from ..display import shown_address
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
 from ..sansio.dialects import named
-from ..sansio.errors import Refused, TunnelRefused
+from ..sansio.errors import HandshakeRefused, ProxyRefused
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Refusal
 from ..sansio.http.redaction import masked_url
 from ..sansio.limits import Limits
@@ -28,14 +28,14 @@ from ..sansio.wire.frame import Close, CloseCode
 from . import machine as pair
 from .close_codes import CLIENT_GONE, passed_on
 from .headers import handed_on
-from .machine import PAIR, Core
+from .machine import SESSION, SessionCore
 from .outage import UNREACHED, Outages
 
 
-class Backend(pair.Backend, Protocol):
+class Backend(pair.BackendSide, Protocol):
     """A backend's side, as a crossing meets it."""
 
-    def reach(self, crossing: Crossing) -> Deferred[Agreement]:
+    def reach(self, crossing: Session) -> Deferred[Agreement]:
         """
         Begin to connect. Fires, before anything is read, with what the backend has agreed to.
 
@@ -65,7 +65,7 @@ class Backend(pair.Backend, Protocol):
 
 
 @implementer(IPushProducer)
-class Crossing:
+class Session:
     """
     From a client's offer to the end of its conversation.
 
@@ -83,7 +83,7 @@ class Crossing:
     def __init__(
         self,
         backend: Backend,
-        crossings: Crossings,
+        crossings: Sessions,
         clock: IReactorTime,
         connectTimeout: float,
         drainTimeout: float,
@@ -99,7 +99,9 @@ class Crossing:
         self._connectTimeout = connectTimeout
         self._timer: IDelayedCall | None = None
         self._agreement = NOTHING_MORE
-        self.pair = PAIR(Core(self, backend, self._deadline, connectTimeout, drainTimeout))
+        self.pair = SESSION(
+            SessionCore(self, backend, self._deadline, connectTimeout, drainTimeout)
+        )
 
     def begin(self) -> Deferred[Decision]:
         """
@@ -168,7 +170,7 @@ class Crossing:
 
     def refuse(self, error: Exception) -> None:
         """Say why not; what is no backend's fault is a 500, and a traceback."""
-        if isinstance(error, Refused) and not isinstance(error, TunnelRefused):
+        if isinstance(error, HandshakeRefused) and not isinstance(error, ProxyRefused):
             self.crossings.refused()
             self._decision.callback(handed_on(error))
         elif isinstance(error, UNREACHED):
@@ -209,7 +211,7 @@ class Crossing:
         """It has gone, of which ``connectionLost`` tells more."""
 
 
-class Crossings:
+class Sessions:
     """
     What a service has on its way to its backend.
 
@@ -242,7 +244,7 @@ class Crossings:
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
         self._named: dict[str, str | None] = {"route": route, "backend": masked_url(backend)}
         self._outages = Outages(backend, clock)
-        self._standing: set[Crossing] = set()
+        self._standing: set[Session] = set()
         self._waiting: list[Deferred[None]] = []
 
     def begin(self, backend: Backend) -> Deferred[Decision]:
@@ -252,7 +254,7 @@ class Crossings:
         :param backend: the other side of its crossing.
         :return: fires with what it is to be answered; cancelling it cancels the connecting.
         """
-        return Crossing(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
+        return Session(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
 
     def drained(self) -> Deferred[None]:
         """
@@ -292,7 +294,7 @@ class Crossings:
 
     # What crossings tell.
 
-    def reached(self, crossing: Crossing) -> None:
+    def reached(self, crossing: Session) -> None:
         """Its backend stands."""
         self._outages.served()
         self._standing.add(crossing)
@@ -305,7 +307,7 @@ class Crossings:
         """There was no reaching the backend; what its client is to be answered."""
         return self._outages.failed(error)
 
-    def left(self, crossing: Crossing) -> None:
+    def left(self, crossing: Session) -> None:
         """Its backend has gone."""
         self._standing.discard(crossing)
         self._tellIfNone()

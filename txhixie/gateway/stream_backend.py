@@ -34,14 +34,14 @@ from ..sansio.handshake.offer import Agreement
 from ..sansio.limits import Limits
 from ..sansio.wire.frame import Close, CloseCode
 from .close_codes import BACKEND_GONE
-from .session import Crossing
+from .session import Session
 
 P = ParamSpec("P")
 M = TypeVar("M")
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
-class Stream(Protocol):
+class StreamBackend(Protocol):
     """
     The backend's side: one connection. As a producer it stands for the client, who is paused while
     the backend does not read.
@@ -71,7 +71,7 @@ class Stream(Protocol):
 
     # Reaching it.
 
-    def reach(self, crossing: Crossing) -> Deferred[Agreement]:
+    def reach(self, crossing: Session) -> Deferred[Agreement]:
         """
         Connect, and where there is TLS, see whether the backend is who it should be.
 
@@ -263,10 +263,10 @@ class _Only(Factory):
 
     noisy = False
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: StreamBackend) -> None:
         self._stream = stream
 
-    def buildProtocol(self, addr: IAddress | None) -> Stream:
+    def buildProtocol(self, addr: IAddress | None) -> StreamBackend:
         return self._stream
 
 

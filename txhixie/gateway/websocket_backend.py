@@ -20,11 +20,11 @@ from ..client.endpoint import WebSocketClientEndpoint
 from ..dialing.stage import Abandoned
 from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
 from ..sansio.dialects import Dialect
-from ..sansio.errors import CannotCarry
+from ..sansio.errors import UnsupportedByDialect
 from ..sansio.handshake.offer import Agreement
 from ..sansio.wire.frame import Close, CloseCode
 from .close_codes import BACKEND_GONE, passed_on
-from .session import Crossing
+from .session import Session
 
 REFUSE: Final = "refuse"
 AS_BASE64: Final = "base64"
@@ -34,7 +34,7 @@ BINARY_RULES: Final = (REFUSE, AS_BASE64)
 
 
 @implementer(IPushProducer)
-class Relay:
+class WebSocketBackend:
     """
     The backend's side. As a producer it stands for the client, who is paused while the backend does
     not read.
@@ -66,7 +66,7 @@ class Relay:
 
     # Reaching it.
 
-    def reach(self, crossing: Crossing) -> Deferred[Agreement]:
+    def reach(self, crossing: Session) -> Deferred[Agreement]:
         """
         Connect and shake hands.
 
@@ -155,7 +155,7 @@ class Relay:
     def _carry(self, transport: WebSocketTransport, data: bytes) -> None:
         try:
             transport.sendBytesMessage(data)
-        except CannotCarry:
+        except UnsupportedByDialect:
             if self._binary == AS_BASE64:
                 transport.sendTextMessage(b64encode(data).decode("ascii"))
             else:
@@ -213,5 +213,5 @@ class Relay:
 
 def passOn(send: Callable[[bytes], None], payload: bytes) -> None:
     """Send a ping or a pong, or nothing where the dialect does not have them."""
-    with suppress(CannotCarry):
+    with suppress(UnsupportedByDialect):
         send(payload)

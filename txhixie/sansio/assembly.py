@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from io import BytesIO
 
-from .errors import BadText, TooBig
+from .errors import InvalidUTF8, MessageTooBig
 from .limits import Limits, exceeds
 from .wire.frame import TEXT
 
@@ -56,8 +56,8 @@ class Assembly:
         Keep a part.
 
         :param whole: it ends a frame.
-        :raises TooBig: when the message is more than one may be, or in too many fragments.
-        :raises BadText: at the first byte that cannot be.
+        :raises MessageTooBig: when the message is more than one may be, or in too many fragments.
+        :raises InvalidUTF8: at the first byte that cannot be.
         """
         self.room -= len(part)
         if self.room < 0:
@@ -65,24 +65,24 @@ class Assembly:
         self._fragments += whole
         if self._fragments > self._limits.fragments:
             what = f"message of {self._fragments:,} fragments"
-            raise TooBig(exceeds(what, self._limits.fragments, "fragments"))
+            raise MessageTooBig(exceeds(what, self._limits.fragments, "fragments"))
         if self._decoder is not None:
             try:
                 self._decoder.decode(part)
             except UnicodeDecodeError:
-                raise BadText("text that is not UTF-8") from None
+                raise InvalidUTF8("text that is not UTF-8") from None
             if _SURROGATE <= self._decoder.getstate()[0] < b"\xee":
-                raise BadText("text that is not UTF-8")
+                raise InvalidUTF8("text that is not UTF-8")
         self._parts.write(part)
 
-    def too_big(self) -> TooBig:
+    def too_big(self) -> MessageTooBig:
         """
         The error for a message of which more has come than one may have. How much more is chance:
         the same bytes have the same error, in whatever pieces they come.
         """
         most = self._limits.message_size
         what = f"message of {most + 1:,} bytes or more"
-        return TooBig(exceeds(what, most, "message_size"))
+        return MessageTooBig(exceeds(what, most, "message_size"))
 
     @property
     def size(self) -> int:
@@ -97,7 +97,7 @@ class Assembly:
         """
         The whole of it.
 
-        :raises BadText: when it ends inside a character.
+        :raises InvalidUTF8: when it ends inside a character.
         """
         data = self.data()
         if self.opcode != TEXT:
@@ -105,4 +105,4 @@ class Assembly:
         try:
             return data.decode("utf-8", "replace" if self._replaces else "strict")
         except UnicodeDecodeError:
-            raise BadText("text that is not UTF-8") from None
+            raise InvalidUTF8("text that is not UTF-8") from None

@@ -69,7 +69,7 @@ class Ending(Protocol):
 
 
 @dataclass(slots=True)
-class Core:
+class ClosingCore:
     """
     What the machine acts with.
 
@@ -98,7 +98,7 @@ class Answered:
 
     def __init__(self, port: Port, patience: float, frame: bytes) -> None:
         """
-        :param patience: as a :class:`Core`'s.
+        :param patience: as a :class:`ClosingCore`'s.
         :param frame: the answer to the peer's close.
         """
         self._port = port
@@ -125,13 +125,13 @@ class Answered:
         self._port.deadline(None)
 
 
-def make_machine(waits: bool) -> Callable[[Core], Ending]:
+def make_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
     """
-    Build a machine, to be called with a :class:`Core` for each conversation.
+    Build a machine, to be called with a :class:`ClosingCore` for each conversation.
 
     :param waits: when both have spoken, wait for the peer to end the connection.
     """
-    builder = TypeMachineBuilder(Ending, Core)
+    builder = TypeMachineBuilder(Ending, ClosingCore)
     start = builder.state("Open")
     closing = builder.state("Closing")
     leaving = builder.state("Leaving")
@@ -153,24 +153,24 @@ def make_machine(waits: bool) -> Callable[[Core], Ending]:
 
     # Transitions that do something:
     @pep614(start.upon(Ending.close).to(closing))
-    def say(machine: Ending, core: Core, frame: bytes) -> None:
+    def say(machine: Ending, core: ClosingCore, frame: bytes) -> None:
         core.say(frame)
 
     @pep614(start.upon(Ending.end).to(ending))
     @pep614(closing.upon(Ending.end).to(ending))
     @pep614(leaving.upon(Ending.end).to(ending))
-    def say_last(machine: Ending, core: Core, frame: bytes) -> None:
+    def say_last(machine: Ending, core: ClosingCore, frame: bytes) -> None:
         core.say(frame)
         core.port.drop()
 
     @pep614(start.upon(Ending.answered).to(agreed))
-    def answer(machine: Ending, core: Core, frame: bytes) -> None:
+    def answer(machine: Ending, core: ClosingCore, frame: bytes) -> None:
         core.say(frame)
         if agreed is ending:
             core.port.drop(linger=False)
 
     @pep614(closing.upon(Ending.answered).to(agreed))
-    def heard(machine: Ending, core: Core, frame: bytes) -> None:
+    def heard(machine: Ending, core: ClosingCore, frame: bytes) -> None:
         core.say(b"")
         if agreed is ending:
             core.port.drop(linger=False)
@@ -178,13 +178,13 @@ def make_machine(waits: bool) -> Callable[[Core], Ending]:
     @pep614(closing.upon(Ending.late).to(ending))
     @pep614(leaving.upon(Ending.late).to(ending))
     @pep614(ending.upon(Ending.late).loop())
-    def give_up(machine: Ending, core: Core) -> None:
+    def give_up(machine: Ending, core: ClosingCore) -> None:
         core.port.drop(abort=True)
 
     @pep614(closing.upon(Ending.lost).to(gone))
     @pep614(leaving.upon(Ending.lost).to(gone))
     @pep614(ending.upon(Ending.lost).to(gone))
-    def forget(machine: Ending, core: Core) -> None:
+    def forget(machine: Ending, core: ClosingCore) -> None:
         core.port.deadline(None)
 
     return builder.build()

@@ -12,13 +12,20 @@ from typing import Final, TypeAlias
 
 from .arguments import close_arguments, whole_bytes, whole_text
 from .assembly import Assembly
-from .closing import ENDINGS, Answered, Core, Ended, Ending
+from .closing import ENDINGS, Answered, ClosingCore, Ended, Ending
 from .dialects import Dialect
-from .errors import BadText, CannotCarry, FrameError, NotOpen, TooBig, UsageError
+from .errors import (
+    FrameError,
+    InvalidUTF8,
+    MessageTooBig,
+    NotOpen,
+    UnsupportedByDialect,
+    UsageError,
+)
 from .extensions.extension import Transform
 from .limits import Limits, called
 from .port import NOWHERE, Port
-from .types import Entropy
+from .types import RandomBytes
 from .wire.frame import (
     BINARY,
     CLOSE,
@@ -112,7 +119,7 @@ class Conversation:
         *,
         binary: bool = False,
         transform: Transform | None = None,
-        entropy: Entropy = random_bytes,
+        entropy: RandomBytes = random_bytes,
     ) -> None:
         """
         :param dialect: the row that was agreed.
@@ -219,7 +226,7 @@ class Conversation:
         """Text that is not UTF-8: replaced by the rules of the older drafts, or fatal."""
         if self._dialect.replaces:
             return payload.decode("utf-8", "replace")
-        raise BadText("text that is not UTF-8")
+        raise InvalidUTF8("text that is not UTF-8")
 
     def _other(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
@@ -282,7 +289,7 @@ class Conversation:
             part = payload[start:stop]
             try:
                 part = transform.decode(opcode, part, final, reserved, ends, assembly.room)
-            except TooBig:  # it knows the room, and not whose limit that is
+            except MessageTooBig:  # it knows the room, and not whose limit that is
                 raise assembly.too_big() from None
             self.inflated += max(len(part), _CALL)
             assembly.add(part, ends)
@@ -343,7 +350,7 @@ class Conversation:
         :param compress: as for text.
         :raises NotOpen: once the end has begun.
         :raises TypeError: for what is not bytes-like.
-        :raises CannotCarry: where the peer would lose it.
+        :raises UnsupportedByDialect: where the peer would lose it.
         """
         if self.stage:
             raise NotOpen("the conversation is over")
@@ -369,7 +376,7 @@ class Conversation:
         """
         :param payload: at most 125 bytes.
         :raises NotOpen: once the end has begun.
-        :raises CannotCarry: in a dialect without pings, or for a longer payload.
+        :raises UnsupportedByDialect: in a dialect without pings, or for a longer payload.
         """
         self._send_control(PING, payload)
 
@@ -381,11 +388,11 @@ class Conversation:
         if self.stage:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
-            raise CannotCarry(f"{self._dialect.name} has no pings")
+            raise UnsupportedByDialect(f"{self._dialect.name} has no pings")
         if type(payload) is not bytes:
             payload = whole_bytes("the payload of a ping", payload)
         if len(payload) > MOST_CONTROL:
-            raise CannotCarry(f"a ping carries at most {MOST_CONTROL} bytes")
+            raise UnsupportedByDialect(f"a ping carries at most {MOST_CONTROL} bytes")
         self._port.write(self.framing.encode(opcode, payload))
 
     @property
@@ -418,7 +425,7 @@ class Conversation:
     def fail(self, error: FrameError) -> None:
         """The peer broke a rule: say so where there is a way to say it, and end."""
         reason = str(error)
-        if isinstance(error, TooBig) and not error.named:
+        if isinstance(error, MessageTooBig) and not error.named:
             reason += f" ({called(self._limits.largest_frame_name)})"
         self._fail(error.code, reason, "us" if error.ours else "peer", error.reply)
 
@@ -551,8 +558,8 @@ class Conversation:
             self._ending = ENDINGS[self._waits](self._core())
         return self._ending
 
-    def _core(self) -> Core:
-        return Core(self._port, self._limits.close_timeout)
+    def _core(self) -> ClosingCore:
+        return ClosingCore(self._port, self._limits.close_timeout)
 
     @property
     def _waits(self) -> bool:

@@ -20,10 +20,10 @@ from .handshake.hybi import Hybi
 from .handshake.offer import Handshake, Refusal
 from .http.head import Fields, Request
 from .limits import Limits
-from .types import Entropy
+from .types import RandomBytes
 from .wire.frame import Framing, Side
-from .wire.hixie import SentinelFraming
-from .wire.hybi import ModernFraming, ServerFraming
+from .wire.hixie import HixieFraming
+from .wire.hybi import HybiFraming, ServerFraming
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class RequestLines:
     """Shown by ``Upgrade`` and ``Connection`` alone, the origin in this field."""
 
     origin_field: bytes
 
 
-Marker: TypeAlias = Version | Keys | Lines
+Marker: TypeAlias = Version | Keys | RequestLines
 
-FramingMaker: TypeAlias = Callable[[str, Limits, bool, int, Entropy], Framing]
+FramingMaker: TypeAlias = Callable[[str, Limits, bool, int, RandomBytes], Framing]
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # there is one of each: no need to look inside
@@ -91,16 +91,20 @@ class Dialect:
 
 
 def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
-    def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
+    def make(
+        side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
+    ) -> Framing:
         limit, has = limits.largest_frame, has_binary or binary
-        return SentinelFraming(side, limit, closes=closes, has_binary=has)
+        return HixieFraming(side, limit, closes=closes, has_binary=has)
 
     return make
 
 
 def _modern(strict_masks: bool, strict_codes: bool) -> FramingMaker:
-    def make(side: str, limits: Limits, binary: bool, reserved: int, entropy: Entropy) -> Framing:
-        kind = ServerFraming if side == Side.SERVER else ModernFraming
+    def make(
+        side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
+    ) -> Framing:
+        kind = ServerFraming if side == Side.SERVER else HybiFraming
         return kind(
             side,
             limits.largest_frame,
@@ -118,14 +122,14 @@ def _modern(strict_masks: bool, strict_codes: bool) -> FramingMaker:
 DIALECTS: Final[tuple[Dialect, ...]] = (
     Dialect(
         "hixie-54",  # the slides of November 2009, whose binary frames are delivered
-        Lines(b"WebSocket-Origin"),
+        RequestLines(b"WebSocket-Origin"),
         Hixie75("hixie-54", b"WebSocket-Origin", fixed=True),
         _sentinel(closes=False, has_binary=True),
         has_close=False,
     ),
     Dialect(
         "hixie-75",  # Chrome 4 and 5, Safari 5.0.0
-        Lines(b"Origin"),
+        RequestLines(b"Origin"),
         Hixie75("hixie-75", b"Origin"),
         _sentinel(closes=False, has_binary=False),
         has_close=False,
@@ -282,7 +286,9 @@ def _by_keys(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
 
 
 def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
-    lines = [(row, row.marker.origin_field) for row in DIALECTS if isinstance(row.marker, Lines)]
+    lines = [
+        (row, row.marker.origin_field) for row in DIALECTS if isinstance(row.marker, RequestLines)
+    ]
     said = [row for row, origin_field in lines if origin_field.lower() in fields]
     if len(said) > 1:
         raise MalformedHead("two origins")

@@ -100,7 +100,7 @@ class UnknownDialect(HandshakeError):
     status = 426
 
 
-class BadAnswer(HandshakeError):
+class InvalidHandshake(HandshakeError):
     """
     The server's answer fails one of the client's checks.
 
@@ -125,13 +125,13 @@ class FrameError(PeerError):
     ours = False
 
 
-class WrongKind(FrameError):
+class UnsupportedData(FrameError):
     """Text where binary was agreed, or the reverse."""
 
     code = 1003
 
 
-class BadText(FrameError):
+class InvalidUTF8(FrameError):
     """Text that is not UTF-8, or not what else it was agreed to be."""
 
     code = 1007
@@ -143,7 +143,7 @@ class BadCompression(FrameError):
     code = 1007
 
 
-class TooBig(FrameError):
+class MessageTooBig(FrameError):
     """
     A frame, a message or a number of fragments exceeds a limit of ours.
 
@@ -160,7 +160,7 @@ class TooBig(FrameError):
         self.named = named
 
 
-class Refused(HixieError):
+class HandshakeRefused(HixieError):
     """
     The server said no, in well-formed HTTP.
 
@@ -185,7 +185,7 @@ class Refused(HixieError):
         self.whole = whole
 
 
-class TunnelRefused(Refused):
+class ProxyRefused(HandshakeRefused):
     """
     The proxy said no.
 
@@ -227,5 +227,5 @@ class ConversationEnded(NotOpen):
         self.reason = reason
 
 
-class CannotCarry(UsageError):
+class UnsupportedByDialect(UsageError):
     """The dialect of this connection has no such message, and the peer would lose it."""

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .dialects import OLD_VERSION, Dialect, asks_in_old_version, recognise
-from .errors import BadAnswer, EarlyBytes, MalformedHead, Refused
+from .errors import EarlyBytes, HandshakeRefused, InvalidHandshake, MalformedHead
 from .extensions.extension import Transform
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .http.body import BodyReader
 from .http.forwarded import Forwarded, read_forwarded
 from .http.head import Head, HeadReader, Request, RequestReader, read_request
 from .http.request_body import announced_body
-from .http.trusted import Networks
+from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
 
 _PROCESSING: Final = 102
@@ -103,7 +103,7 @@ class ServerOpening:
         spoken: Sequence[Dialect],
         limits: Limits,
         secure: bool,
-        relays: Networks | None = None,
+        relays: TrustedNetworks | None = None,
     ) -> None:
         """
         :param spoken: the rows that may be recognised.
@@ -229,7 +229,7 @@ class ClientOpening:
         self._left = limits.head_size
         self._reader: HeadReader | None = HeadReader(self._left)
         self._agreement = Agreement()
-        self._refused: Refused | None = None
+        self._refused: HandshakeRefused | None = None
         self._body: BodyReader | None = None
         self.offer = offer
         self.rest = b""
@@ -242,15 +242,15 @@ class ClientOpening:
         """
         Take bytes; answer what was agreed, once it is whole and every check has passed.
 
-        :raises BadAnswer: at the first check that fails.
-        :raises Refused: for a well-formed answer that is no agreement, once its body is here as
-            far as it will be kept.
+        :raises InvalidHandshake: at the first check that fails.
+        :raises HandshakeRefused: for a well-formed answer that is no agreement, once its body is
+            here as far as it will be kept.
         """
         while self._reader is not None:
             try:
                 found = self._reader.read(data)
             except MalformedHead as error:
-                raise BadAnswer("header-syntax", str(error)) from error
+                raise InvalidHandshake("header-syntax", str(error)) from error
             if found is None:
                 return None
             self._reader = None
@@ -267,19 +267,19 @@ class ClientOpening:
         """
         The connection is over.
 
-        :raises BadAnswer: ``eof``, unless the answer was a refusal.
-        :raises Refused: with as much of the body as came.
+        :raises InvalidHandshake: ``eof``, unless the answer was a refusal.
+        :raises HandshakeRefused: with as much of the body as came.
         """
         refused = self._refused
         if refused is None or self._body is None:
-            raise BadAnswer("eof", "the connection ended inside the answer")
+            raise InvalidHandshake("eof", "the connection ended inside the answer")
         body = self._body
-        raise Refused(refused.status, refused.headers, body.body, whole=body.whole)
+        raise HandshakeRefused(refused.status, refused.headers, body.body, whole=body.whole)
 
     def _judge(self, head: Head) -> None:
         try:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
-        except Refused as refused:
+        except HandshakeRefused as refused:
             if 100 <= refused.status < 200 and refused.status != _PROCESSING:
                 # "Wait" (RFC 9110 section 15.2): the answer is to come, within the same limit.
                 self._left -= len(head)

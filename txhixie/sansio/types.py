@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 HeadersLike: TypeAlias = (
@@ -15,5 +15,5 @@ HeadersLike: TypeAlias = (
 ASCII."""
 
 
-Entropy: TypeAlias = Callable[[int], bytes]
+RandomBytes: TypeAlias = Callable[[int], bytes]
 """As ``secrets.token_bytes``, or what a test puts in its place."""

@@ -20,14 +20,14 @@ from twisted.web.http import HTTPChannel
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import alsoProvides
 
-from ..connection.log import Journal, RunningReactor
+from ..connection.log import ConnectionLog, RunningReactor
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
 
 _NO_ERROR: Final = 0
 """The code that ends a stream whose answer was whole before its request (RFC 9113 section 8.1)."""
 
-_journal = Journal(Logger(), everything=False, factory=RunningReactor())
+_journal = ConnectionLog(Logger(), everything=False, factory=RunningReactor())
 
 
 def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..., Any]:

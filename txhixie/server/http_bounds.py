@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import Journal, RunningReactor
+from ..connection.log import ConnectionLog, RunningReactor
 from ..connection.protocol import ignore
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
@@ -32,7 +32,7 @@ MOST_KEPT: Final = 64 * 1024
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes by which a head grows when it is marked as its connection's last request."""
 
-_journal = Journal(Logger(), everything=False, factory=RunningReactor())
+_journal = ConnectionLog(Logger(), everything=False, factory=RunningReactor())
 
 
 def channelOf(protocol: Any) -> HTTPChannel | None:

@@ -10,17 +10,17 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import Journal
+from ..connection.log import ConnectionLog
 from ..connection.progress import unwatch, watch
 from ..sansio.limits import Limits
 from .protocol import HixieServerProtocol
 
 
-class Owner(Protocol):
+class PageOwner(Protocol):
     """Whose pages they are: a :class:`txhixie.HixieServerFactory`, or a ``HixieSite``."""
 
     limits: Limits
-    journal: Journal
+    journal: ConnectionLog
 
     @property
     def clock(self) -> IReactorTime:
@@ -36,7 +36,7 @@ class Channels:
     :ivar connections: those that stand; each is an ``HTTPChannel``.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: PageOwner) -> None:
         """:param owner: has the limits, the clock and the journal."""
         self._owner = owner
         self.connections: set[Any] = set()

@@ -38,12 +38,12 @@ from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, accept
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
-from ..sansio.http.trusted import Networks
+from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere, ServerOpening
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy
-from .stopping import Shutdown
+from .stopping import StopTrigger
 
 
 class HixieServerProtocol(HixieProtocol):
@@ -127,7 +127,7 @@ class HixieServerProtocol(HixieProtocol):
         Go on reading while it is open, as far as bytes may come early: how else would we hear that
         the client has left, and cancel what nobody waits for any more?
         """
-        self._outflow.deadline(self.factory.limits.decide_timeout)
+        self._output.deadline(self.factory.limits.decide_timeout)
         self._receive = self._receiveEarly
         self._decision = decision
         decision.addCallbacks(self._decided, self._undecided)
@@ -143,7 +143,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._decision is None:
             return  # the client has left; what was cancelled was decided all the same
         self._decision = None
-        self._outflow.deadline(self.factory.limits.open_timeout)
+        self._output.deadline(self.factory.limits.open_timeout)
         self._answer(answer)
 
     def _undecided(self, failure: Failure) -> None:
@@ -209,7 +209,7 @@ class HixieServerProtocol(HixieProtocol):
         start(self)
         if self._receive is ignore:
             return  # the application has thought better of it
-        self._outflow.write(head)
+        self._output.write(head)
         self._wrote(101)
         self._prove()
 
@@ -229,7 +229,7 @@ class HixieServerProtocol(HixieProtocol):
             self._receive = self._receiveProof
             return
         if proof:
-            self._outflow.write(proof)
+            self._output.write(proof)
         del self._opening
         assert self.agreement is not None
         self._open(self.agreement, opening.rest, opening.transform)
@@ -238,7 +238,7 @@ class HixieServerProtocol(HixieProtocol):
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
         data = answer.write()
         self.factory.journal.refused(self, answer)
-        self._outflow.write(data)
+        self._output.write(data)
         self._wrote(answer.status)
         self._leave()
 
@@ -276,7 +276,7 @@ class HixieServerProtocol(HixieProtocol):
             return
         if channel is not None:
             boundChannel(channel, limits)
-        self._outflow.deadline(None)
+        self._output.deadline(None)
         self._elsewhere = protocol
         self.transport.unregisterProducer()
         self._receive = protocol.dataReceived
@@ -284,7 +284,7 @@ class HixieServerProtocol(HixieProtocol):
             self._bodyLeft = length - len(found.rest)
             self._receive = self._receiveBody if self._bodyLeft > 0 else ignore
             if self._bodyLeft > 0 and channel is None:
-                self._outflow.deadline(limits.request_timeout)
+                self._output.deadline(limits.request_timeout)
         protocol.makeConnection(self.transport)
         protocol.dataReceived(found.replay(last, length))
 
@@ -293,7 +293,7 @@ class HixieServerProtocol(HixieProtocol):
         data = data[: self._bodyLeft]
         self._bodyLeft -= len(data)
         if self._bodyLeft == 0:
-            self._outflow.deadline(None)
+            self._output.deadline(None)
             self._receive = ignore
         self._elsewhere.dataReceived(data)
 
@@ -458,11 +458,11 @@ class HixieServerFactory(HixieFactory):
         )
         self.policy = Policy(origins, hosts)
         self.secure = secure
-        self.relays = Networks(strings("trustForwarded", trustForwarded, '["127.0.0.1"]'))
+        self.relays = TrustedNetworks(strings("trustForwarded", trustForwarded, '["127.0.0.1"]'))
         self.elsewhere = elsewhere
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False
-        self._shutdown = Shutdown(self.closeAll, self.abortAll)
+        self._shutdown = StopTrigger(self.closeAll, self.abortAll)
 
     @property
     def elsewhereUpgrades(self) -> bool:

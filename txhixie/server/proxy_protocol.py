@@ -21,10 +21,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..connection.addresses import standFor
-from ..connection.log import Journal
+from ..connection.log import ConnectionLog
 from ..sansio.errors import MalformedHead
 from ..sansio.http.proxy_header import ProxyHeader, ProxyHeaderReader
-from ..sansio.http.trusted import Networks
+from ..sansio.http.trusted import TrustedNetworks
 
 
 class ProxyHeaderProtocol(Protocol):
@@ -97,7 +97,7 @@ class ProxyProtocolFactory(Factory):
     def __init__(
         self,
         wrapped: IProtocolFactory,
-        senders: Networks,
+        senders: TrustedNetworks,
         timeout: float = 10.0,
         clock: IReactorTime | None = None,
     ) -> None:
@@ -109,7 +109,7 @@ class ProxyProtocolFactory(Factory):
         self.wrapped = wrapped
         self.senders = senders
         self.timeout = timeout
-        self.journal = Journal(self.log, True, self)
+        self.journal = ConnectionLog(self.log, True, self)
         self._clock = clock
 
     @property
@@ -154,7 +154,7 @@ class ProxyProtocolReactor:
     not do that for ``ssl:``, where it would wait for the header within TLS.
     """
 
-    def __init__(self, reactor: Any, senders: Networks, timeout: float = 10.0) -> None:
+    def __init__(self, reactor: Any, senders: TrustedNetworks, timeout: float = 10.0) -> None:
         """
         :param reactor: does everything.
         :param senders: as for :class:`ProxyProtocolFactory`, like ``timeout``.

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from .second_signal import SECOND_SIGNAL
 
 
-class Shutdown:
+class StopTrigger:
     """
     A trigger of the reactor's, set while a factory has ports or connections.
 

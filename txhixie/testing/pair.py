@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from ..client.protocol import HixieClientFactory, HixieClientProtocol
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
-from ..sansio.errors import Refused
+from ..sansio.errors import HandshakeRefused
 from ..sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension
 from ..sansio.handshake.offer import Offer
@@ -214,11 +214,11 @@ class Pair:
         return pair
 
     @property
-    def refused(self) -> Refused | None:
+    def refused(self) -> HandshakeRefused | None:
         """The server's refusal, with its ``status``, ``headers`` and ``body``; ``None`` if it did
         not refuse."""
         failure = self.client.protocol.failure
-        return failure if isinstance(failure, Refused) else None
+        return failure if isinstance(failure, HandshakeRefused) else None
 
     def pump(self) -> None:
         """

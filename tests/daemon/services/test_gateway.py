@@ -37,7 +37,7 @@ from support.connection import (
     within,
 )
 from support.gateways import gateway, hears, met
-from txhixie import Accepted, CleanClose, Limits, Offer, Refusal, Refused
+from txhixie import Accepted, CleanClose, HandshakeRefused, Limits, Offer, Refusal
 from txhixie.daemon.services.gateway import GatewayService
 from txhixie.sansio.dialects import named
 
@@ -443,7 +443,7 @@ async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
     await within(back.listening.stopListening())
     place = await net.serve(GatewayService(reactor, f"ws://us:secret@localhost:{port}/x"))
     wire = await net.connect(place, Applications(Recorder))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HandshakeRefused) as refused:
         await within(wire.whenOpen())
     assert refused.value.status == 502
     (line,) = log.lines()
@@ -459,7 +459,7 @@ async def test_a_backend_that_hangs_is_a_504(net: Network, log: Log) -> None:
     url = f"ws://localhost:{back.port}"
     place = await net.serve(GatewayService(reactor, url, connectTimeout=0.3))
     wire = await net.connect(place, Applications(Recorder))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HandshakeRefused) as refused:
         await within(wire.whenOpen())
     assert refused.value.status == 504
     assert log.lines() == [

@@ -42,7 +42,7 @@ from support.connection import (
 from support.daemon import PATIENCE, running
 from support.gateways import gateway, met
 from support.real_proxies import squid
-from txhixie import HixieServerFactory, Offer, Refused
+from txhixie import HandshakeRefused, HixieServerFactory, Offer
 from txhixie.daemon.route_option import read_description
 from txhixie.daemon.services.gateway import GATEWAY_OPTIONS, GatewayService, buildGateway
 from txhixie.daemon.services.service import Context
@@ -57,7 +57,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 async def refused(net: Network, service: Any, dialect: str = "rfc6455") -> int:
     """The status a client of this service gets."""
     wire = await net.connect(await net.serve(service), Applications(Recorder), dialect=dialect)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(HandshakeRefused) as refusal:
         await within(wire.whenOpen())
     return refusal.value.status
 

@@ -50,7 +50,7 @@ from support.connection import (
     whole_request,
     within,
 )
-from txhixie import CleanClose, HixieClientProtocol, Limits, Refused
+from txhixie import CleanClose, HandshakeRefused, HixieClientProtocol, Limits
 from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.testing import Wire
@@ -342,7 +342,7 @@ async def test_a_backend_that_is_down_is_a_502_and_one_line(net: Network, log: L
     place = await net.serve(StreamService(reactor, where))
     for _ in range(3):
         wire = await net.connect(place, Applications(Recorder))
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HandshakeRefused) as refused:
             await within(wire.whenOpen())
         assert refused.value.status == 502
         assert refused.value.body == b"the backend cannot be reached\n"
@@ -362,7 +362,7 @@ async def test_tls_with_somebody_else_is_a_502(net: Network, log: Log) -> None:
     place = await net.listen(Backends(net), "tls")
     service = StreamService(reactor, f"tls:localhost:{place.port}")
     wire = await net.connect(await net.serve(service), Applications(Recorder))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HandshakeRefused) as refused:
         await within(wire.whenOpen())
     assert refused.value.status == 502
     assert "certificate" in log.lines()[0]

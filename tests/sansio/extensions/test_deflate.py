@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wire import assert_raises, kept
-from txhixie.errors import BadCompression, TooBig
+from txhixie.errors import BadCompression, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL, Deflater, Inflater
 from txhixie.testing.strategies import deliveries
 
@@ -224,7 +224,7 @@ def test_a_message_of_exactly_the_room_is_inflated_and_no_more(takeover: bool, r
     assert inflated(Inflater(15, takeover), by_zlib(bytes(room)), room) == bytes(room)
     reason = "^a message that is too big when inflated$"
     data = by_zlib(bytes(room + 1))
-    assert_raises(TooBig, inflated, Inflater(15, takeover), data, room, match=reason)
+    assert_raises(MessageTooBig, inflated, Inflater(15, takeover), data, room, match=reason)
 
 
 def test_a_bomb_is_stopped_before_it_is_kept() -> None:
@@ -236,7 +236,7 @@ def test_a_bomb_is_stopped_before_it_is_kept() -> None:
         inflater = Inflater(15, takeover=True)
         tracemalloc.start()
         try:
-            with pytest.raises(TooBig):
+            with pytest.raises(MessageTooBig):
                 inflate_in_pieces(inflater, bomb, size, room)
             _, most = tracemalloc.get_traced_memory()
         finally:
@@ -255,7 +255,7 @@ def test_a_bomb_in_last_blocks_is_stopped_too() -> None:
     """A new beginning does not begin the count anew."""
     block = by_zlib(bytes(60_000), flush=zlib.Z_FINISH)[:-1]
     assert len(Inflater(15, takeover=False).inflate(block * 2, 120_000)) == 120_000
-    assert_raises(TooBig, Inflater(15, takeover=False).inflate, block * 3, 120_000)
+    assert_raises(MessageTooBig, Inflater(15, takeover=False).inflate, block * 3, 120_000)
 
 
 def test_what_the_end_releases_counts() -> None:
@@ -264,7 +264,7 @@ def test_what_the_end_releases_counts() -> None:
     data = b"\x00\x09\x00\xf6\xffHello"
     assert inflated(Inflater(15, takeover=False), data, 9) == b"Hello" + TAIL
     for room in range(5, 9):
-        assert_raises(TooBig, inflated, Inflater(15, takeover=False), data, room)
+        assert_raises(MessageTooBig, inflated, Inflater(15, takeover=False), data, room)
 
 
 def test_after_a_message_without_takeover_nothing_is_kept() -> None:
@@ -319,7 +319,7 @@ def test_any_bytes_are_inflated_or_a_named_error(
                 room -= len(part)
                 assert room >= 0
             found += inflater.finish(room)
-        except (BadCompression, TooBig) as error:
+        except (BadCompression, MessageTooBig) as error:
             return type(error)
         return found
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wire import assert_raises
-from txhixie.errors import BadAnswer, BadCompression, TooBig
+from txhixie.errors import BadCompression, InvalidHandshake, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL
 from txhixie.sansio.extensions.deflate_frame import NAME, RSV1, DeflateFrame, FrameTransform
 from txhixie.sansio.http.parameters import Parameters, read_list
@@ -72,7 +72,7 @@ def test_a_wish_that_cannot_be_is_declined_or_refused(ours: DeflateFrame, wish: 
     """By a server and by a client; a window of eight bits too, which zlib has not."""
     assert ours.accept(parameters(wish)) is None
     reason = f"^extension: {NAME} with parameters that cannot be$"
-    assert_raises(BadAnswer, ours.agree, parameters(wish), match=reason)
+    assert_raises(InvalidHandshake, ours.agree, parameters(wish), match=reason)
 
 
 @pytest.mark.parametrize("kind", [{"level": 0}, {"level": 10}, {"memory": 0}, {"memory": 10}])
@@ -153,10 +153,10 @@ def test_garbage_and_bombs_are_named_errors() -> None:
     bomb = compressor.compress(bytes(1 << 20)) + compressor.flush(zlib.Z_SYNC_FLUSH)
     transform, _ = pair(KEEPS, KEEPS)
     big = (Opcode.TEXT, bomb[:-4], True, RSV1, True, 1 << 19)
-    assert_raises(TooBig, transform.decode, *big)
+    assert_raises(MessageTooBig, transform.decode, *big)
     transform, _ = pair(KEEPS, KEEPS)
     takes_the_tail = (Opcode.TEXT, b"\x00\x09\x00\xf6\xffHello", True, RSV1, True, 8)
-    assert_raises(TooBig, transform.decode, *takes_the_tail)
+    assert_raises(MessageTooBig, transform.decode, *takes_the_tail)
 
 
 preferences = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.wire import assert_raises
-from txhixie.errors import BadAnswer
+from txhixie.errors import InvalidHandshake
 from txhixie.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame, FrameTransform
 from txhixie.sansio.extensions.extension import accept, agree
@@ -96,7 +96,7 @@ def test_a_client_takes_what_it_asked_for() -> None:
 def test_a_client_refuses_what_it_did_not_ask_for(answered: str, reason: str) -> None:
     """It would read bits that mean nothing to it."""
     ours = [PermessageDeflate(server_takeover=True)]
-    assert_raises(BadAnswer, agree, ours, read_list([answered]), match=f"^{reason}$")
+    assert_raises(InvalidHandshake, agree, ours, read_list([answered]), match=f"^{reason}$")
 
 
 @pytest.mark.parametrize("ours", [PermessageDeflate(), DeflateFrame()])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wire import assert_raises
-from txhixie.errors import BadAnswer, BadCompression, FrameError, TooBig
+from txhixie.errors import BadCompression, FrameError, InvalidHandshake, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL
 from txhixie.sansio.extensions.permessage_deflate import (
     NAME,
@@ -192,7 +192,7 @@ def test_a_server_declines_an_offer_that_cannot_be(ours: PermessageDeflate, offe
 def test_a_client_refuses_an_answer_that_cannot_be(ours: PermessageDeflate, answer: str) -> None:
     """A window without a size is an offer's alone."""
     reason = f"^extension: {NAME} with parameters that cannot be$"
-    assert_raises(BadAnswer, ours.agree, parameters(answer), match=reason)
+    assert_raises(InvalidHandshake, ours.agree, parameters(answer), match=reason)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_client_refuses_an_answer_to_something_else(
 ) -> None:
     """It made room for what it asked for."""
     match = f"^extension: {NAME} {reason}$"
-    assert_raises(BadAnswer, ours.agree, parameters(answer), match=match)
+    assert_raises(InvalidHandshake, ours.agree, parameters(answer), match=match)
 
 
 @pytest.mark.parametrize("fresh", [SERVER_FRESH, f"{SERVER_FRESH}; {CLIENT_FRESH}"])
@@ -386,10 +386,10 @@ def test_garbage_and_bombs_are_named_errors() -> None:
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = compressor.compress(bytes(1 << 20)) + compressor.flush(zlib.Z_SYNC_FLUSH)
     assert len(bomb) < 1100
-    assert_raises(TooBig, hears, transform, bomb[:-4], RSV1, 1 << 19)
+    assert_raises(MessageTooBig, hears, transform, bomb[:-4], RSV1, 1 << 19)
     transform, _ = pair(KEEPS, KEEPS)
     takes_the_tail = b"\x00\x09\x00\xf6\xffHello"
-    assert_raises(TooBig, hears, transform, takes_the_tail, RSV1, 8)
+    assert_raises(MessageTooBig, hears, transform, takes_the_tail, RSV1, 8)
 
 
 # Properties.

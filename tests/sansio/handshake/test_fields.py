@@ -6,7 +6,7 @@ import pytest
 
 from support.handshakes import request_of
 from support.wire import assert_raises, head_of
-from txhixie.errors import BadAnswer, MalformedHead
+from txhixie.errors import InvalidHandshake, MalformedHead
 from txhixie.sansio.handshake.fields import (
     answer_fields,
     count_once,
@@ -107,7 +107,7 @@ def test_an_answer_is_counted_field_by_field() -> None:
     """The first name that is not there exactly once is the one that is told."""
     answered = fields(b"A: 1", b"B: 1", b"B: 2")
     count_once(answered, b"a")
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(InvalidHandshake) as caught:
         count_once(answered, b"a", b"c", b"b")
     assert caught.value.check == "count:c"
 
@@ -117,7 +117,9 @@ def test_an_answer_is_compared_to_the_byte() -> None:
     match_exactly("x", fields(b"A: b"), b"a", "b")
     for value in (b"B", b" b", b"b ", b"\xff"):
         answered = fields(b"A: " + value)
-        assert_raises(BadAnswer, match_exactly, "x", answered, b"a", "b", match="x: expected 'b'")
+        assert_raises(
+            InvalidHandshake, match_exactly, "x", answered, b"a", "b", match="x: expected 'b'"
+        )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_an_answer_is_compared_to_the_byte() -> None:
 )
 def test_an_answer_with_a_broken_field_fails_by_name(line: bytes, check: str) -> None:
     """So that whoever runs the server can be told."""
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(InvalidHandshake) as caught:
         answer_fields(head_of(b"HTTP/1.1 101 x", line))
     assert caught.value.check == check
 

@@ -21,7 +21,7 @@ from support.wire import (
     request,
     same_every_way,
 )
-from txhixie.errors import BadAnswer, CannotCarry, EarlyBytes, MalformedHead
+from txhixie.errors import EarlyBytes, InvalidHandshake, MalformedHead, UnsupportedByDialect
 from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.hixie76 import draw_key, expected_proof, key_number
 from txhixie.sansio.handshake.offer import Agreement, Offer, Secret
@@ -261,7 +261,7 @@ def test_a_client_writes_the_order_of_webkit() -> None:
 def test_there_is_room_for_one_subprotocol() -> None:
     """A second one is refused before anything is sent."""
     offer = Offer("hixie-76", "/", "a", None, False, ("a", "b"))
-    with pytest.raises(CannotCarry, match="one subprotocol"):
+    with pytest.raises(UnsupportedByDialect, match="one subprotocol"):
         ROW.handshake.write_offer(offer, SECRET)
 
 
@@ -331,9 +331,9 @@ def test_a_lenient_client_takes_nettys_answer() -> None:
     assert lenient.leniently() is not ROW.handshake
     head, _ = cut(answer(b"Upgrade: websocket"))
     assert lenient.read_agreement(offers(ROW), SECRET, head).subprotocol is None
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidHandshake):
         ROW.handshake.read_agreement(offers(ROW), SECRET, head)
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidHandshake):
         lenient.read_agreement(offers(ROW), SECRET, cut(answer(b"Upgrade: x"))[0])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.handshakes import LIMITS, ask, client_opening, cut, drawn, offers, request_of, serve
 from support.vectors import Item, vectors
 from support.wire import Chunks, assert_raises, head_of, request, same_every_way
-from txhixie.errors import BadAnswer, EarlyBytes, MalformedHead, UnknownDialect
+from txhixie.errors import EarlyBytes, InvalidHandshake, MalformedHead, UnknownDialect
 from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.hybi import accept
 from txhixie.sansio.handshake.offer import Agreement, Offer, Secret
@@ -504,7 +504,7 @@ def test_another_secret_has_another_hash(name: str) -> None:
     secret = drawn(named(name))
     assert accept(secret[0]) != ACCEPT
     assert_raises(
-        BadAnswer,
+        InvalidHandshake,
         named(name).handshake.read_agreement,
         offers(named(name)),
         secret,

@@ -142,7 +142,7 @@ def test_a_refusal_splits_no_answer() -> None:
 def test_every_status_has_a_phrase(status: int, phrase: str) -> None:
     """The registered one, or a word for its class."""
     assert reason_phrase(status) == phrase
-    assert reason_phrase(499) == "Refused"
+    assert reason_phrase(499) == "HandshakeRefused"
 
 
 @given(st.integers(200, 599), st.text(max_size=30))

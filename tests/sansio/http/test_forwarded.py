@@ -30,13 +30,13 @@ from txhixie.sansio.http.forwarded import (
     write_forwarded,
 )
 from txhixie.sansio.http.head import Fields, Head
-from txhixie.sansio.http.trusted import Networks
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.web import HixieResource
 
 log = connection.log
 net = connection.net
 
-TRUSTED = Networks(["10.0.0.0/8", "fd00::/8"])
+TRUSTED = TrustedNetworks(["10.0.0.0/8", "fd00::/8"])
 
 
 def fields(*lines: str) -> Fields:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from txhixie.sansio.http.trusted import NOBODY, Networks, read_address, unmapped
+from txhixie.sansio.http.trusted import NOBODY, TrustedNetworks, read_address, unmapped
 
-NAMED = Networks(["127.0.0.1", "10.0.0.0/8", "fd00::/8", "::1"])
+NAMED = TrustedNetworks(["127.0.0.1", "10.0.0.0/8", "fd00::/8", "::1"])
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_nobody_else_is(host: str) -> None:
 def test_a_mapped_network_is_one_of_ipv4() -> None:
     for name in ("::ffff:10.0.0.0/104", "10.0.0.0/8"):
         for host in ("10.1.2.3", "::ffff:10.1.2.3"):
-            assert Networks([name]).has(host)
-        assert not Networks([name]).has("11.0.0.1")
+            assert TrustedNetworks([name]).has(host)
+        assert not TrustedNetworks([name]).has("11.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,21 @@ def test_a_mapped_address_is_one_of_ipv4(host: str, plain: str) -> None:
 
 def test_who_has_no_address_is_named_by_a_word() -> None:
     assert not NAMED.has(None)
-    assert Networks(["unix"]).has(None)
-    assert not Networks(["unix"]).has("127.0.0.1")
+    assert TrustedNetworks(["unix"]).has(None)
+    assert not TrustedNetworks(["unix"]).has("127.0.0.1")
 
 
 def test_nobody_is_nobody() -> None:
     assert not NOBODY
     assert not NOBODY.has(None)
     assert NAMED
-    assert Networks(["unix"])
+    assert TrustedNetworks(["unix"])
 
 
 @pytest.mark.parametrize("name", ["", "localhost", "10.0.0.1/8", "10.0.0.0/33", "1.2.3"])
 def test_what_is_no_network_is_not_taken_for_one(name: str) -> None:
     with pytest.raises(ValueError, match=r"does not appear to be|has host bits set"):
-        Networks([name])
+        TrustedNetworks([name])
 
 
 def test_an_address_may_be_written_as_one_of_the_other_family() -> None:

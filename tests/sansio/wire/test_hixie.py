@@ -22,9 +22,9 @@ from support.wire import (
     same_every_way,
     whole_frames,
 )
-from txhixie.errors import CannotCarry, FrameError, TooBig
+from txhixie.errors import FrameError, MessageTooBig, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Close, Frame, Opcode, Side
-from txhixie.sansio.wire.hixie import SentinelFraming, encode_length
+from txhixie.sansio.wire.hixie import HixieFraming, encode_length
 from txhixie.testing.strategies import deliveries
 
 LIMIT = 1000
@@ -38,9 +38,9 @@ def codec(
     limit: int = LIMIT,
     closes: bool = True,
     has_binary: bool = False,
-) -> SentinelFraming:
+) -> HixieFraming:
     """A framing, of hixie-76 unless told otherwise."""
-    return SentinelFraming(side, limit, closes=closes, has_binary=has_binary)
+    return HixieFraming(side, limit, closes=closes, has_binary=has_binary)
 
 
 def frames_of(data: bytes, tail: bytes = b"", **kind: Any) -> list[tuple[int, bytes]]:
@@ -158,15 +158,15 @@ def test_a_payload_of_exactly_the_limit_is_read(side: str) -> None:
 def test_text_of_one_byte_more_is_too_big(side: str) -> None:
     """With its end in sight or not."""
     text = b"\x00" + b"x" * (LIMIT + 1)
-    assert_fails(text, TooBig, side=side)
-    assert_fails(text + b"\xff", TooBig, side=side)
+    assert_fails(text, MessageTooBig, side=side)
+    assert_fails(text + b"\xff", MessageTooBig, side=side)
 
 
 @pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
 @pytest.mark.parametrize("length", [LIMIT + 1, 1 << 31, 1 << 32, 1 << 63, (1 << 70) - 1])
 def test_a_giant_length_is_refused_before_anything_of_it_comes(side: str, length: int) -> None:
     """No sign overflows, nothing is waited for and nothing set aside."""
-    assert_fails(b"\x80" + encode_length(length), TooBig, side=side)
+    assert_fails(b"\x80" + encode_length(length), MessageTooBig, side=side)
 
 
 @pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
@@ -174,13 +174,13 @@ def test_a_giant_length_is_refused_before_anything_of_it_comes(side: str, length
 def test_a_length_that_does_not_end_is_refused(side: str, kind: bytes) -> None:
     """Ten bytes of zeros are read, and no eleventh is waited for."""
     assert frames_of(kind + b"\x80" * 9, side=side) == []
-    assert_fails(kind + b"\x80" * 10, TooBig, side=side)
+    assert_fails(kind + b"\x80" * 10, MessageTooBig, side=side)
 
 
 @pytest.mark.parametrize("kind", [b"\x01", b"\x81\x87\x69"])
 def test_a_client_does_not_read_over_more_than_the_limit(kind: bytes) -> None:
     """An unknown frame may cost as much time as a known one, and no more."""
-    assert_fails(kind + b"x" * (LIMIT + 1), TooBig, side=Side.CLIENT)
+    assert_fails(kind + b"x" * (LIMIT + 1), MessageTooBig, side=Side.CLIENT)
 
 
 def test_endless_text_is_never_kept() -> None:
@@ -279,7 +279,7 @@ def test_a_frame_in_parts_is_the_same_frame(opcode: int, size: int) -> None:
 
 def test_binary_is_not_written_to_a_peer_that_would_lose_it() -> None:
     """The error says so; the frame is not half written."""
-    with pytest.raises(CannotCarry, match="drops binary"):
+    with pytest.raises(UnsupportedByDialect, match="drops binary"):
         codec().encode(Opcode.BINARY, b"x")
 
 
@@ -303,7 +303,7 @@ def test_a_frame_that_is_read_over_does_not_show_that_binary_is_read() -> None:
 @pytest.mark.parametrize("opcode", [Opcode.CONTINUATION, Opcode.CLOSE, Opcode.PING, Opcode.PONG])
 def test_there_are_no_other_frames_to_write(opcode: int) -> None:
     """Neither pings nor fragments; the close has a way of its own."""
-    with pytest.raises(CannotCarry):
+    with pytest.raises(UnsupportedByDialect):
         codec(has_binary=True).encode(opcode, b"")
 
 

@@ -25,11 +25,11 @@ from support.wire import (
     modern_frame,
     same_every_way,
 )
-from txhixie.errors import BadText, FrameError, TooBig, UsageError
+from txhixie.errors import FrameError, InvalidUTF8, MessageTooBig, UsageError
 from txhixie.sansio.dialects import named
 from txhixie.sansio.limits import Limits
 from txhixie.sansio.wire.frame import Close, Frame, Opcode, Side
-from txhixie.sansio.wire.hybi import ModernFraming, cut, sendable
+from txhixie.sansio.wire.hybi import HybiFraming, cut, sendable
 from txhixie.sansio.wire.mask_keys import random_bytes
 from txhixie.testing.strategies import deliveries
 
@@ -46,16 +46,16 @@ both_sides = pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
 every_name = pytest.mark.parametrize("name", NAMES)
 
 
-def codec(side: str = Side.SERVER, *, limit: int = LIMIT, **kind: Any) -> ModernFraming:
+def codec(side: str = Side.SERVER, *, limit: int = LIMIT, **kind: Any) -> HybiFraming:
     """A framing, of RFC 6455 unless told otherwise."""
-    return ModernFraming(side, limit, **kind)
+    return HybiFraming(side, limit, **kind)
 
 
-def of(name: str, side: str, *, reserved: int = 0, limit: int = LIMIT) -> ModernFraming:
+def of(name: str, side: str, *, reserved: int = 0, limit: int = LIMIT) -> HybiFraming:
     """The framing of a dialect."""
     limits = Limits(message_size=limit)
     framing = named(name).framing(side, limits, False, reserved, Random(6455).randbytes)
-    assert isinstance(framing, ModernFraming)
+    assert isinstance(framing, HybiFraming)
     return framing
 
 
@@ -77,7 +77,7 @@ def joined(frames: Iterable[Frame]) -> list[Whole]:
     return found[:-1] if inside else found
 
 
-def read(framing: ModernFraming, chunks: Iterable[bytes]) -> list[Whole]:
+def read(framing: HybiFraming, chunks: Iterable[bytes]) -> list[Whole]:
     """All the frames of a delivery."""
     frames: list[Frame] = []
     for chunk in chunks:
@@ -362,9 +362,9 @@ def test_a_payload_has_so_many_bytes_and_no_more(name: str, side: str, limit: in
     assert read(of(name, side, limit=limit), [exactly])[0][1] == b"x" * limit
     more = modern_frame(Opcode.BINARY, size=limit + 1, key=peer_key(side))
     reason = f"frame of {limit + 1:,} bytes exceeds our limit of {limit:,}"
-    assert_fails(more, reason, TooBig, name, side, limit=limit)
+    assert_fails(more, reason, MessageTooBig, name, side, limit=limit)
     with_payload = peer_frame(side, Opcode.BINARY, b"x" * (limit + 1))
-    assert_raises(TooBig, read, of(name, side, limit=limit), [with_payload], match=reason)
+    assert_raises(MessageTooBig, read, of(name, side, limit=limit), [with_payload], match=reason)
 
 
 @both_sides
@@ -373,7 +373,7 @@ def test_a_giant_length_is_refused_before_anything_of_it_comes(side: str, size: 
     """No sign overflows, nothing is waited for and nothing set aside."""
     data = modern_frame(Opcode.BINARY, size=size, key=peer_key(side))
     reason = f"frame of {size:,} bytes exceeds our limit of {LIMIT:,}"
-    assert_fails(data, reason, TooBig, side=side)
+    assert_fails(data, reason, MessageTooBig, side=side)
 
 
 @both_sides
@@ -595,7 +595,9 @@ def test_half_a_code_is_none(name: str) -> None:
 def test_a_reason_is_utf_8(name: str, reason: bytes) -> None:
     """Else it fails with the code of bad text."""
     close = of(name, Side.SERVER).read_close
-    assert_raises(BadText, close, b"\x03\xe8" + reason, match="^a close whose reason is not UTF-8$")
+    assert_raises(
+        InvalidUTF8, close, b"\x03\xe8" + reason, match="^a close whose reason is not UTF-8$"
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from support.compiled import WAYS, compiled, every_way
 from support.wire import modern_frame
 from txhixie.sansio.wire import hybi_batch as module
 from txhixie.sansio.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, Side
-from txhixie.sansio.wire.hybi import ModernFraming
+from txhixie.sansio.wire.hybi import HybiFraming
 
 LIMIT = 70_000
 KEY = b"\x37\xfa\x21\x3d"
@@ -155,7 +155,7 @@ def test_all_ways_read_the_same(data: st.DataObject, masked: bool, way: str) -> 
 
 def one_by_one(data: bytes, masked: bool, limit: int) -> tuple[list[Frame], int]:
     """The same by the framing's long way, as far as frames are plain."""
-    framing = ModernFraming(Side.SERVER if masked else Side.CLIENT, limit)
+    framing = HybiFraming(Side.SERVER if masked else Side.CLIENT, limit)
     frames: list[Frame] = []
     position = 0
     while position < len(data) and data[position] & 0x7F <= BINARY:

@@ -7,18 +7,18 @@ from itertools import count
 
 import pytest
 
-from txhixie.sansio.wire.mask_keys import Entropy, random_bytes
+from txhixie.sansio.wire.mask_keys import MaskKeys, random_bytes
 
 
-def numbered() -> Entropy:
+def numbered() -> MaskKeys:
     """One whose pages are numbered, and say so in each byte."""
     pages = count(1)
-    return Entropy(lambda size: bytes([next(pages)]) * size)
+    return MaskKeys(lambda size: bytes([next(pages)]) * size)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4, 16, 4096, 5000])
 def test_there_are_as_many_as_are_asked_for(size: int) -> None:
-    entropy = Entropy()
+    entropy = MaskKeys()
     assert [len(entropy(size)) for _ in range(5)] == [size] * 5
 
 
@@ -29,7 +29,7 @@ def test_no_byte_is_given_twice() -> None:
         taken.append(os.urandom(size))
         return taken[-1]
 
-    entropy = Entropy(source)
+    entropy = MaskKeys(source)
     given = [entropy(4) for _ in range(2000)]
     assert b"".join(given) == b"".join(taken)[:8000]
     assert len(taken) == 2

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ...interfaces import Accepted, WebSocketTransport
-from ...sansio.errors import CannotCarry
+from ...sansio.errors import UnsupportedByDialect
 from ...sansio.handshake.offer import Offer
 from ...sansio.wire.frame import CloseCode
 from .service import Context
@@ -41,7 +41,7 @@ class Echo:
         """Send it back, if it can be: a peer that sent binary reads it."""
         try:
             self._transport.sendBytesMessage(data)
-        except CannotCarry:
+        except UnsupportedByDialect:
             self._transport.loseConnection(CloseCode.UNSUPPORTED, "no binary in this dialect")
 
     def pongReceived(self, payload: bytes) -> None:

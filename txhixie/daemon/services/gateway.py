@@ -17,17 +17,17 @@ from ...dialing.pem import certificateFromPaths, trustRootFromPath
 from ...dialing.proxy import parse_proxy
 from ...dialing.tls import alpnNames, clientTLS
 from ...gateway.headers import CARRIED, fields_of, is_token, read_names
-from ...gateway.session import Crossings
-from ...gateway.websocket_backend import BINARY_RULES, REFUSE, Relay
+from ...gateway.session import Sessions
+from ...gateway.websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 from ...interfaces import Decision
 from ...sansio.dialects import DIALECTS, Version, named
-from ...sansio.errors import CannotCarry
+from ...sansio.errors import UnsupportedByDialect
 from ...sansio.extensions import CLIENT_EXTENSIONS
 from ...sansio.handshake.offer import Offer, Refusal
 from ...sansio.http.forwarded import write_forwarded
 from ...sansio.http.url import parse_url
 from ...sansio.limits import Limits
-from ...sansio.types import Pairs
+from ...sansio.types import Headers
 from ..setting import FLAG, TEXT, Kind, Setting, one_of
 from .service import CONNECT_TIMEOUT, Context
 
@@ -115,7 +115,7 @@ class GatewayService:
         self._hasCredentials = parsed.credentials is not None
         WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
         backend = parsed.location.removesuffix(parsed.resource)
-        self.crossings = Crossings(backend, reactor, connectTimeout, limits, route)
+        self.crossings = Sessions(backend, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when the backend has agreed."""
@@ -128,10 +128,10 @@ class GatewayService:
                 headers=self._headers(offer),
                 **self._options,
             )
-        except (ValueError, CannotCarry):
+        except (ValueError, UnsupportedByDialect):
             return Refusal(400, f"this cannot be said in {self._dialect.name}\n")
         pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
-        relay = Relay(endpoint, self._dialect, self._binary, pings)
+        relay = WebSocketBackend(endpoint, self._dialect, self._binary, pings)
         return self.crossings.begin(relay)
 
     def _urlFor(self, offer: Offer) -> str:
@@ -146,7 +146,7 @@ class GatewayService:
             return offer.subprotocols[:1]
         return tuple(filter(is_token, offer.subprotocols))
 
-    def _headers(self, offer: Offer) -> Pairs:
+    def _headers(self, offer: Offer) -> Headers:
         """What the client says of itself, and what we say of it."""
         names = self._names - ({b"authorization"} if self._hasCredentials else set())
         return (

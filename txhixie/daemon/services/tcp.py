@@ -15,8 +15,8 @@ from ...byte_streams.coding import CODINGS
 from ...dialing.tls_descriptions import clientEndpoint
 from ...display import complaint
 from ...gateway.headers import is_token
-from ...gateway.session import Crossings
-from ...gateway.stream_backend import Stream
+from ...gateway.session import Sessions
+from ...gateway.stream_backend import StreamBackend
 from ...interfaces import Decision
 from ...sansio.dialects import named
 from ...sansio.handshake.offer import Offer, Refusal
@@ -93,8 +93,7 @@ class StreamService:
         :param description: a client endpoint string. A name in it is looked up for each connection.
         :param coding: how the stream stands in messages, a key of
             :data:`txhixie.byte_streams.coding.CODINGS`. By default, as the client's subprotocols
-                say
-            (``binary`` or ``base64``, as websockify's clients do), or else binary where the
+            say (``binary`` or ``base64``, as websockify's clients do), or else binary where the
             client's dialect has it, and base64 where not.
         :param subprotocol: what to answer to clients that offer it: that of the stream itself, such
             as ``mqtt``.
@@ -108,7 +107,7 @@ class StreamService:
         self._limits = limits
         self._coding = coding
         self._subprotocol = subprotocol
-        self.crossings = Crossings(description, reactor, connectTimeout, limits, route)
+        self.crossings = Sessions(description, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when that is done."""
@@ -116,7 +115,7 @@ class StreamService:
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
             return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
         subprotocol = self._subprotocolFor(offer, coding)
-        stream = Stream(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
+        stream = StreamBackend(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
         return self.crossings.begin(stream)
 
     def _codingFor(self, offer: Offer) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from ..errors import BadCompression, TooBig
+from ..errors import BadCompression, MessageTooBig
 
 TAIL: Final = b"\x00\x00\xff\xff"
 """What a sync flush ends with, and what is left out on the wire (RFC 7692 section 7.2.1)."""
@@ -83,7 +83,7 @@ class Inflater:
         What a piece of a compressed payload gives.
 
         :param room: bytes that may come of it: a bomb is stopped here, before it is kept.
-        :raises TooBig: when more would.
+        :raises MessageTooBig: when more would.
         :raises BadCompression: when it is no DEFLATE.
         """
         parts = []
@@ -97,7 +97,7 @@ class Inflater:
                 raise BadCompression(f"compressed data that is none: {error}") from error
             room -= len(part)
             if room < 0:
-                raise TooBig("a message that is too big when inflated")
+                raise MessageTooBig("a message that is too big when inflated")
             parts.append(part)
             data = decompressor.unconsumed_tail
             if decompressor.eof:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import BadAnswer
+from ..errors import InvalidHandshake
 from ..http.parameters import Parameters
 from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
-from .extension import Accepted
+from .extension import Agreed
 
 NAME: Final = "x-webkit-deflate-frame"
 RSV1: Final = 0x40
@@ -45,16 +45,16 @@ class DeflateFrame:
         """See :meth:`txhixie.sansio.extensions.extension.Extension.offers`."""
         return () if self.takeover else (("no_context_takeover", None),)
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
+    def accept(self, parameters: Parameters) -> Agreed | None:
         """See :meth:`txhixie.sansio.extensions.extension.Extension.accept`."""
         transform = self._transform(parameters)
-        return None if transform is None else Accepted(self.offers(), transform)
+        return None if transform is None else Agreed(self.offers(), transform)
 
     def agree(self, parameters: Parameters) -> FrameTransform:
         """See :meth:`txhixie.sansio.extensions.extension.Extension.agree`."""
         transform = self._transform(parameters)
         if transform is None:
-            raise BadAnswer("extension", f"{NAME} with parameters that cannot be")
+            raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
         return transform
 
     def _transform(self, wished: Parameters) -> FrameTransform | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..arguments import several
-from ..errors import BadAnswer
+from ..errors import InvalidHandshake
 from ..http.parameters import Named, Parameters
 
 
@@ -39,13 +39,13 @@ class Transform(Protocol):
         :data:`txhixie.sansio.wire.frame.Frame`).
 
         :param room: bytes that may come of it.
-        :raises TooBig: when more would.
+        :raises MessageTooBig: when more would.
         :raises FrameError: when it cannot be read.
         """
         ...
 
 
-class Accepted(NamedTuple):
+class Agreed(NamedTuple):
     """
     :ivar parameters: what the server answers.
     :ivar transform: for the connection.
@@ -68,7 +68,7 @@ class Extension(Protocol):
         """What a client asks for."""
         ...
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
+    def accept(self, parameters: Parameters) -> Agreed | None:
         """As a server: take an offer, or leave it."""
         ...
 
@@ -76,7 +76,7 @@ class Extension(Protocol):
         """
         As a client: what the server has made of our offer.
 
-        :raises BadAnswer: ``extension``, for what may not be answered to it.
+        :raises InvalidHandshake: ``extension``, for what may not be answered to it.
         """
         ...
 
@@ -116,14 +116,14 @@ def agree(ours: Sequence[Extension], answered: Sequence[Named]) -> Transform | N
     """
     A client's check of the answer.
 
-    :raises BadAnswer: ``extension``, when it grants what was not asked for, or two at once.
+    :raises InvalidHandshake: ``extension``, when it grants what was not asked for, or two at once.
     """
     if not answered:
         return None
     if len(answered) > 1:
-        raise BadAnswer("extension", "two extensions for the same bit")
+        raise InvalidHandshake("extension", "two extensions for the same bit")
     name, parameters = answered[0]
     for extension in ours:
         if extension.name == name:
             return extension.agree(parameters)
-    raise BadAnswer("extension", f"{name!r} was not asked for")
+    raise InvalidHandshake("extension", f"{name!r} was not asked for")

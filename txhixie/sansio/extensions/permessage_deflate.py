@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import BadAnswer, FrameError
+from ..errors import FrameError, InvalidHandshake
 from ..http.parameters import Parameters
 from ..wire.frame import CONTINUATION
 from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
-from .extension import Accepted
+from .extension import Agreed
 
 NAME: Final = "permessage-deflate"
 RSV1: Final = 0x40
@@ -75,7 +75,7 @@ class PermessageDeflate:
         asked.append((_CLIENT_BITS, str(self.client_bits) if limited else None))
         return tuple(asked)
 
-    def accept(self, parameters: Parameters) -> Accepted | None:
+    def accept(self, parameters: Parameters) -> Agreed | None:
         """See :meth:`txhixie.sansio.extensions.extension.Extension.accept` (section 7.1)."""
         asked = _read(parameters, in_offer=True)
         if asked is None:
@@ -101,18 +101,20 @@ class PermessageDeflate:
         transform = MessageTransform(
             deflater, Inflater(client_bits, client_takeover), self.threshold
         )
-        return Accepted(tuple(answer), transform)
+        return Agreed(tuple(answer), transform)
 
     def agree(self, parameters: Parameters) -> MessageTransform:
         """See :meth:`txhixie.sansio.extensions.extension.Extension.agree` (section 7.1)."""
         granted = _read(parameters, in_offer=False)
         if granted is None:
-            raise BadAnswer("extension", f"{NAME} with parameters that cannot be")
+            raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
         if granted.server_takeover and not self.server_takeover:
-            raise BadAnswer("extension", f"{NAME} without the {_SERVER_TAKEOVER} we asked for")
+            raise InvalidHandshake(
+                "extension", f"{NAME} without the {_SERVER_TAKEOVER} we asked for"
+            )
         server_bits = granted.server_bits or MOST_BITS
         if server_bits > self.server_bits:
-            raise BadAnswer("extension", f"{NAME} with a larger window than we asked for")
+            raise InvalidHandshake("extension", f"{NAME} with a larger window than we asked for")
         client_bits = min(granted.client_bits or MOST_BITS, self.client_bits)
         takeover = self.client_takeover and granted.client_takeover
         deflater = None

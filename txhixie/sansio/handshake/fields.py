@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import BadAnswer, MalformedHead
+from ..errors import InvalidHandshake, MalformedHead
 from ..http.head import Fields, Head, Request, read_authority, text, visible
 from .offer import Offer
 
@@ -79,33 +79,33 @@ def count_once(fields: Fields, *names: bytes) -> None:
     """
     The drafts' clients count fields: each of these exactly once.
 
-    :raises BadAnswer: ``count:NAME`` for the first that is not.
+    :raises InvalidHandshake: ``count:NAME`` for the first that is not.
     """
     for name in names:
         if (count := len(fields.exact(name))) != 1:
             shown = name.decode("ascii")
-            raise BadAnswer(f"count:{shown}", f"{shown} came {count} times")
+            raise InvalidHandshake(f"count:{shown}", f"{shown} came {count} times")
 
 
 def match_exactly(check: str, fields: Fields, name: bytes, expected: str) -> None:
     """
-    :raises BadAnswer: ``check`` when the field's value is another, to the byte.
+    :raises InvalidHandshake: ``check`` when the field's value is another, to the byte.
     """
     received = text(fields.exact(name)[0])
     if received != expected:
-        raise BadAnswer(check, f"expected {expected!r}, received {received!r}")
+        raise InvalidHandshake(check, f"expected {expected!r}, received {received!r}")
 
 
 def answer_fields(head: Head) -> Fields:
     """
     The fields of an answer.
 
-    :raises BadAnswer: ``header-syntax`` or ``empty-name``.
+    :raises InvalidHandshake: ``header-syntax`` or ``empty-name``.
     """
     try:
         fields = head.fields()
     except MalformedHead as error:
-        raise BadAnswer("header-syntax", str(error)) from error
+        raise InvalidHandshake("header-syntax", str(error)) from error
     if fields.exact(b""):
-        raise BadAnswer("empty-name", "a field without a name")
+        raise InvalidHandshake("empty-name", "a field without a name")
     return fields

@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..errors import BadAnswer, CannotCarry, MalformedHead, Refused
+from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead, UnsupportedByDialect
 from ..http.head import Fields, Head, Request, checked_pairs
-from ..types import Entropy, Pairs
+from ..types import Headers, RandomBytes
 from .fields import (
     answer_fields,
     count_once,
@@ -28,7 +28,7 @@ from .fields import (
 )
 from .offer import Agreement, Offer, Secret
 
-_FIXED: Final[Pairs] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
+_FIXED: Final[Headers] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
 
 FIXED_LINES: Final = b"Upgrade: WebSocket\r\nConnection: Upgrade\r\n"
 """The second and third line of an answer, and of a request of the slides' dialect."""
@@ -65,7 +65,7 @@ class Hixie75:
         """The same, for a client of servers that are nearly right."""
         return Hixie75(self._dialect, self._origin_field, fixed=self._fixed, lenient=True)
 
-    def draw(self, entropy: Entropy) -> Secret:
+    def draw(self, entropy: RandomBytes) -> Secret:
         """No key, so nothing to draw."""
         return ()
 
@@ -73,10 +73,11 @@ class Hixie75:
         """
         The request, in the order hixie-75 gives it.
 
-        :raises CannotCarry: for more than one subprotocol: these drafts have room for one string.
+        :raises UnsupportedByDialect: for more than one subprotocol: these drafts have room for one
+            string.
         :raises ValueError: for an origin or a subprotocol that would end its line.
         """
-        pairs: Pairs = ((b"Host", offer.host.encode("ascii")),)
+        pairs: Headers = ((b"Host", offer.host.encode("ascii")),)
         if offer.origin is not None:
             pairs += ((self._origin_field, offer.origin.lower().encode("ascii")),)
         if offer.subprotocols:
@@ -115,7 +116,7 @@ class Hixie75:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """The answer: its fields in the one order hixie-75 allows, further ones at the end."""
-        pairs: Pairs = ((b"WebSocket-Location", offer.location.encode("ascii")),)
+        pairs: Headers = ((b"WebSocket-Location", offer.location.encode("ascii")),)
         if offer.origin is not None:
             pairs = ((b"WebSocket-Origin", offer.origin.encode("ascii")), *pairs)
         if agreement.subprotocol is not None:
@@ -138,20 +139,22 @@ class Hixie75:
         """
         The client's checks of hixie-75 section 4.1, in its order.
 
-        :raises BadAnswer: ``status-line``, ``status``, ``prefix``, ``header-syntax``,
+        :raises InvalidHandshake: ``status-line``, ``status``, ``prefix``, ``header-syntax``,
             ``empty-name``, ``count:...``, ``origin-mismatch``, ``location-mismatch`` or
             ``protocol-mismatch``.
-        :raises Refused: for a status that is not 101.
+        :raises HandshakeRefused: for a status that is not 101.
         """
         if self._lenient and _LENIENT_STATUS.fullmatch(head.start_line):
             fields = answer_fields(head)
             if not _asks_for_upgrade(fields):
-                raise BadAnswer("prefix", "Upgrade is not 'WebSocket' or Connection not 'Upgrade'")
+                raise InvalidHandshake(
+                    "prefix", "Upgrade is not 'WebSocket' or Connection not 'Upgrade'"
+                )
         else:
             if not head.startswith(_STATUS_LINE):
                 self._judge_status(head)
             if not head.startswith(FIXED_LINES, len(_STATUS_LINE)):
-                raise BadAnswer("prefix", "the second and third line are not the draft's")
+                raise InvalidHandshake("prefix", "the second and third line are not the draft's")
             fields = answer_fields(head)
         origin, location = b"websocket-origin", b"websocket-location"
         # A server that saw no Origin has none to repeat; the drafts' own clients always send one.
@@ -170,10 +173,10 @@ class Hixie75:
     def _judge_status(self, head: Head) -> None:
         match = _STATUS.fullmatch(head.start_line)
         if match is None:
-            raise BadAnswer("status-line", "the first line is no status line")
+            raise InvalidHandshake("status-line", "the first line is no status line")
         if match[1].isdigit() and len(match[1]) == 3 and match[1] != b"101":
-            raise Refused(int(match[1]), tuple(answer_fields(head).pairs))
-        raise BadAnswer("status", "the first line is not the draft's, which is fixed")
+            raise HandshakeRefused(int(match[1]), tuple(answer_fields(head).pairs))
+        raise InvalidHandshake("status", "the first line is not the draft's, which is fixed")
 
 
 def _check_lines(head: Head) -> None:
@@ -206,9 +209,10 @@ def one_subprotocol(offer: Offer) -> bytes:
     The string that asks for an offer's subprotocols: the only one, or a list in one string, with or
     without its members after it.
 
-    :raises CannotCarry: when an offer has several subprotocols, for which there is no room.
+    :raises UnsupportedByDialect: when an offer has several subprotocols, for which there is no
+        room.
     """
     value = offer.subprotocols[0]
     if offer.subprotocols not in ((value,), whole_subprotocol(value)):
-        raise CannotCarry(f"{offer.dialect} asks for one subprotocol at most")
+        raise UnsupportedByDialect(f"{offer.dialect} asks for one subprotocol at most")
     return value.encode("ascii")

@@ -12,9 +12,9 @@ import struct
 from hashlib import md5
 from typing import Final
 
-from ..errors import BadAnswer, MalformedHead, Refused
+from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead
 from ..http.head import Fields, Head, Request, checked_pairs
-from ..types import Entropy, Pairs
+from ..types import Headers, RandomBytes
 from .fields import (
     answer_fields,
     count_once,
@@ -63,7 +63,7 @@ class Hixie76:
         """The same, for servers that are nearly right."""
         return Hixie76(self._dialect, lenient=True)
 
-    def draw(self, entropy: Entropy) -> Secret:
+    def draw(self, entropy: RandomBytes) -> Secret:
         """Two keys and eight bytes (hixie-76 section 4.1, steps 16 to 26)."""
         return draw_key(entropy), draw_key(entropy), entropy(8)
 
@@ -74,11 +74,11 @@ class Hixie76:
         The draft wants the fields in random order, so that no server relies on one; this is the
         order WebKit sent, on which some came to rely.
 
-        :raises CannotCarry: for more than one subprotocol.
+        :raises UnsupportedByDialect: for more than one subprotocol.
         :raises ValueError: for an origin or a subprotocol that would end its line.
         """
         key1, key2, key3 = secret
-        pairs: Pairs = (
+        pairs: Headers = (
             (b"Upgrade", b"WebSocket"),
             (b"Connection", b"Upgrade"),
             (b"Host", offer.host.encode("ascii")),
@@ -120,7 +120,7 @@ class Hixie76:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """The head of the answer: ``WebSocket`` and a lone ``Upgrade`` to the letter."""
-        pairs: Pairs = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
+        pairs: Headers = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
         if offer.origin is not None:
             pairs += ((b"Sec-WebSocket-Origin", offer.origin.encode("ascii")),)
         pairs += ((b"Sec-WebSocket-Location", offer.location.encode("ascii")),)
@@ -142,20 +142,20 @@ class Hixie76:
         """
         The client's checks of section 4.1, steps 28 to 45, in their order.
 
-        :raises BadAnswer: ``status-line``, ``header-syntax``, ``empty-name``, ``count:...``,
+        :raises InvalidHandshake: ``status-line``, ``header-syntax``, ``empty-name``, ``count:...``,
             ``upgrade``, ``connection``, ``origin-mismatch``, ``location-mismatch`` or
             ``protocol-mismatch``.
-        :raises Refused: for a status that is not 101.
+        :raises HandshakeRefused: for a status that is not 101.
         """
         if (status := self._status(head)) != 101:
-            raise Refused(status, tuple(answer_fields(head).pairs))
+            raise HandshakeRefused(status, tuple(answer_fields(head).pairs))
         fields = answer_fields(head)
         self._check_counts(offer, fields)
         upgrade = fields.exact(b"upgrade")[0]
         if upgrade != b"WebSocket" and not (self._lenient and upgrade.lower() == b"websocket"):
-            raise BadAnswer("upgrade", "the Upgrade field is not 'WebSocket' to the letter")
+            raise InvalidHandshake("upgrade", "the Upgrade field is not 'WebSocket' to the letter")
         if fields.exact(b"connection")[0].lower() != b"upgrade":
-            raise BadAnswer("connection", "the Connection field is not 'Upgrade' alone")
+            raise InvalidHandshake("connection", "the Connection field is not 'Upgrade' alone")
         if offer.origin is not None:
             match_exactly("origin-mismatch", fields, b"sec-websocket-origin", offer.origin.lower())
         match_exactly("location-mismatch", fields, b"sec-websocket-location", offer.location)
@@ -167,12 +167,12 @@ class Hixie76:
     def check_proof(self, secret: Secret, body: bytes) -> None:
         """Step 46: the sixteen bytes."""
         if body != expected_proof(secret):
-            raise BadAnswer("challenge", "the sixteen bytes are not the answer to our keys")
+            raise InvalidHandshake("challenge", "the sixteen bytes are not the answer to our keys")
 
     def _status(self, head: Head) -> int:
         match = _STATUS.fullmatch(head.start_line)
         if match is None:
-            raise BadAnswer("status-line", "the first line is no status line")
+            raise InvalidHandshake("status-line", "the first line is no status line")
         return int(match[1])
 
     def _check_counts(self, offer: Offer, fields: Fields) -> None:
@@ -237,7 +237,7 @@ def expected_proof(secret: Secret) -> bytes:
     return md5(numbers + key3, usedforsecurity=False).digest()
 
 
-def draw_key(entropy: Entropy) -> bytes:
+def draw_key(entropy: RandomBytes) -> bytes:
     """
     One key (section 4.1 steps 16 to 24): a product in decimal, noise anywhere, blanks anywhere but
     first and last.
@@ -254,6 +254,6 @@ def draw_key(entropy: Entropy) -> bytes:
     return bytes(key)
 
 
-def _below(bound: int, entropy: Entropy) -> int:
+def _below(bound: int, entropy: RandomBytes) -> int:
     """A number from 0 to ``bound`` - 1; 64 bits make the bias of the remainder immaterial."""
     return int.from_bytes(entropy(8), "big") % bound

@@ -11,10 +11,10 @@ import re
 from hashlib import sha1
 from typing import Final
 
-from ..errors import BadAnswer, MalformedHead, Refused
+from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead
 from ..http.head import TOKEN, Fields, Head, Request, checked_pairs, text
 from ..http.parameters import Named, read_list, write_list
-from ..types import Entropy, Pairs
+from ..types import Headers, RandomBytes
 from .fields import answer_fields, read_host, read_target, read_visible
 from .offer import Agreement, Offer, Secret
 
@@ -56,7 +56,7 @@ class Hybi:
         """The same: whoever gets the hash right gets the rest right."""
         return self
 
-    def draw(self, entropy: Entropy) -> Secret:
+    def draw(self, entropy: RandomBytes) -> Secret:
         """A nonce of 16 bytes, in base64."""
         return (binascii.b2a_base64(entropy(16), newline=False),)
 
@@ -66,7 +66,7 @@ class Hybi:
 
         :raises ValueError: for an origin, subprotocol or field that would end its line.
         """
-        pairs: Pairs = (
+        pairs: Headers = (
             (b"Host", offer.host.encode("ascii")),
             (b"Upgrade", b"websocket"),
             (b"Connection", b"Upgrade"),
@@ -115,7 +115,7 @@ class Hybi:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """The answer (section 4.2.2)."""
-        pairs: Pairs = ()
+        pairs: Headers = ()
         if agreement.subprotocol is not None:
             pairs += ((b"Sec-WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
         if agreement.extensions:
@@ -137,22 +137,22 @@ class Hybi:
         """
         The client's checks of section 4.1.
 
-        :raises BadAnswer: ``status-line``, ``header-syntax``, ``empty-name``, ``upgrade``,
+        :raises InvalidHandshake: ``status-line``, ``header-syntax``, ``empty-name``, ``upgrade``,
             ``connection``, ``accept``, ``extension`` or ``protocol-mismatch``.
-        :raises Refused: for a status that is not 101.
+        :raises HandshakeRefused: for a status that is not 101.
         """
         match = _STATUS.match(head)
         if match is None:
-            raise BadAnswer("status-line", "the first line is no status line of HTTP/1")
+            raise InvalidHandshake("status-line", "the first line is no status line of HTTP/1")
         fields = answer_fields(head)
         if match[1] != b"101":
-            raise Refused(int(match[1]), tuple(fields.pairs))
+            raise HandshakeRefused(int(match[1]), tuple(fields.pairs))
         if [value.lower() for value in fields.stripped(b"upgrade")] != [b"websocket"]:
-            raise BadAnswer("upgrade", "the Upgrade field is not 'websocket'")
+            raise InvalidHandshake("upgrade", "the Upgrade field is not 'websocket'")
         if not fields.has_token(b"connection", b"upgrade"):
-            raise BadAnswer("connection", "the Connection field has no 'Upgrade'")
+            raise InvalidHandshake("connection", "the Connection field has no 'Upgrade'")
         if fields.stripped(b"sec-websocket-accept") != [accept(secret[0])]:
-            raise BadAnswer("accept", "Sec-WebSocket-Accept is not the answer to our key")
+            raise InvalidHandshake("accept", "Sec-WebSocket-Accept is not the answer to our key")
         subprotocol = _agreed_subprotocol(offer, fields)
         extensions = _agreed_extensions(offer, fields)
         return Agreement(subprotocol, tuple(fields.pairs), extensions)
@@ -206,7 +206,7 @@ def _agreed_subprotocol(offer: Offer, fields: Fields) -> str | None:
         return None
     subprotocol = text(values[0])
     if len(values) > 1 or subprotocol not in offer.subprotocols:
-        raise BadAnswer("protocol-mismatch", f"{subprotocol!r} was not asked for")
+        raise InvalidHandshake("protocol-mismatch", f"{subprotocol!r} was not asked for")
     return subprotocol
 
 
@@ -214,9 +214,9 @@ def _agreed_extensions(offer: Offer, fields: Fields) -> tuple[Named, ...]:
     try:
         agreed = read_extensions(fields)
     except MalformedHead as error:
-        raise BadAnswer("extension", str(error)) from error
+        raise InvalidHandshake("extension", str(error)) from error
     asked = {name for name, _ in offer.extensions}
     for name, _ in agreed:
         if name not in asked:
-            raise BadAnswer("extension", f"{name!r} was not asked for")
+            raise InvalidHandshake("extension", f"{name!r} was not asked for")
     return agreed

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 from ..arguments import whole_text
 from ..http.head import Head, Request, checked_pairs, header_pairs, reason_phrase, text
 from ..http.parameters import Named
-from ..types import Entropy, HeadersLike, Pairs
+from ..types import Headers, HeadersLike, RandomBytes
 
 Secret: TypeAlias = tuple[bytes, ...]
 """What a client draws at random for one handshake, and must see answered: the drafts' keys."""
@@ -129,7 +129,7 @@ class Agreement:
     """
 
     subprotocol: str | None = None
-    headers: Pairs = ()
+    headers: Headers = ()
     extensions: tuple[Named, ...] = ()
 
 
@@ -151,7 +151,7 @@ class Refusal:
 
     status: int
     body: str | bytes = ""
-    headers: Pairs = ()
+    headers: Headers = ()
     logged: bool = False
     why: str | None = None
 
@@ -207,7 +207,7 @@ class Handshake(Protocol):
         """The same for a client that takes answers which are known to be nearly right."""
         ...
 
-    def draw(self, entropy: Entropy) -> Secret:
+    def draw(self, entropy: RandomBytes) -> Secret:
         """A client's secret for one handshake."""
         ...
 
@@ -243,8 +243,8 @@ class Handshake(Protocol):
         """
         What the server granted, after every check the dialect asks of a client, in its order.
 
-        :raises BadAnswer: at the first check that fails.
-        :raises Refused: for a well-formed answer that is no agreement.
+        :raises InvalidHandshake: at the first check that fails.
+        :raises HandshakeRefused: for a well-formed answer that is no agreement.
         """
         ...
 
@@ -252,5 +252,5 @@ class Handshake(Protocol):
         """
         The raw bytes after that head.
 
-        :raises BadAnswer: ``challenge`` when they are not the answer to the secret.
+        :raises InvalidHandshake: ``challenge`` when they are not the answer to the secret.
         """

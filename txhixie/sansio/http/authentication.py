@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from hashlib import md5, sha256
 from typing import Final, NamedTuple
 
-from ..types import Entropy
+from ..types import RandomBytes
 from .url import Credentials
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -103,7 +103,7 @@ class Authentication:
     __slots__ = ("_basic", "_challenge", "_cnonce", "_count", "_credentials", "_entropy")
 
     def __init__(
-        self, credentials: Credentials | None, entropy: Entropy, basic: bool = True
+        self, credentials: Credentials | None, entropy: RandomBytes, basic: bool = True
     ) -> None:
         """
         :param credentials: ``None``: no challenge is ever answered.

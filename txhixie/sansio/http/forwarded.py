@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ..errors import MalformedHead
-from ..types import Pairs
+from ..types import Headers
 from .head import Fields, read_authority, text
-from .trusted import Networks, read_address
+from .trusted import TrustedNetworks, read_address
 
 FORWARDED_FIELDS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
@@ -50,7 +50,7 @@ class Forwarded(NamedTuple):
     host: str | None = None
 
 
-def read_forwarded(fields: Fields, trusted: Networks) -> Forwarded:
+def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     """
     What the fields of a request tell. Ask only for a peer that is trusted.
 
@@ -69,7 +69,7 @@ def read_forwarded(fields: Fields, trusted: Networks) -> Forwarded:
     )
 
 
-def write_forwarded(client: str | None, secure: bool, host: str) -> Pairs:
+def write_forwarded(client: str | None, secure: bool, host: str) -> Headers:
     """
     The fields that tell a server of a client. They say what we know and nothing that came in.
 
@@ -85,7 +85,7 @@ def write_forwarded(client: str | None, secure: bool, host: str) -> Pairs:
     return tuple((name.encode("ascii"), value.encode("ascii")) for name, value in pairs)
 
 
-def _read_several(fields: Fields, trusted: Networks) -> Forwarded:
+def _read_several(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     """``X-Forwarded-*``: lists side by side, each of which a proxy may leave as it came."""
     index, address, port = _client(_list(fields, b"x-forwarded-for"), trusted)
     proto = _beside(_list(fields, b"x-forwarded-proto"), index)
@@ -93,7 +93,7 @@ def _read_several(fields: Fields, trusted: Networks) -> Forwarded:
     return Forwarded(address, port, _read_proto(proto), _read_host(host))
 
 
-def _read_one(fields: Fields, trusted: Networks) -> Forwarded:
+def _read_one(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     """``Forwarded``: one list, of elements with parameters."""
     elements = _elements(",".join(text(value) for value in fields.stripped(b"forwarded")))
     if not elements:
@@ -105,7 +105,7 @@ def _read_one(fields: Fields, trusted: Networks) -> Forwarded:
     )
 
 
-def _client(nodes: Sequence[str], trusted: Networks) -> tuple[int, str | None, int]:
+def _client(nodes: Sequence[str], trusted: TrustedNetworks) -> tuple[int, str | None, int]:
     """
     Which of them is the client, the first from the end that is nobody we trust: its index, counted
     from the end, its address and port. What stands before it is the client's own, and may be long.

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from ..errors import HeadTooLarge, MalformedHead, UnsupportedVersion
 from ..limits import exceeds
-from ..types import HeadersLike, Pairs
+from ..types import Headers, HeadersLike
 
 END: Final = b"\r\n\r\n"
 
@@ -292,10 +292,10 @@ def reason_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
-        return "Refused" if status >= 400 else "Answer"
+        return "HandshakeRefused" if status >= 400 else "Answer"
 
 
-def header_pairs(headers: HeadersLike) -> Pairs:
+def header_pairs(headers: HeadersLike) -> Headers:
     """
     Header fields as they were given, as bytes.
 
@@ -330,7 +330,7 @@ def _field_bytes(value: object) -> bytes:
     return value.encode("ascii")
 
 
-def checked_pairs(pairs: Pairs) -> Pairs:
+def checked_pairs(pairs: Headers) -> Headers:
     """
     :raises ValueError: for a field that would end its line, or holds another control character: our
         own caller's mistake, and the way responses are split. It names the field and keeps its

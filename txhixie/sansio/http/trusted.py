@@ -14,7 +14,7 @@ UNIX: Final = "unix"
 """Names whoever comes through a socket of the file system, and has no address."""
 
 
-class Networks:
+class TrustedNetworks:
     """Some addresses, each named by itself or by its network."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -46,7 +46,7 @@ class Networks:
         return address is not None and any(address in network for network in self._networks)
 
 
-NOBODY: Final = Networks()
+NOBODY: Final = TrustedNetworks()
 
 
 def _read_network(name: str) -> IPv4Network | IPv6Network:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ..errors import HeadTooLarge, MalformedHead
 from ..limits import Limits
-from ..types import Pairs
+from ..types import Headers
 from .head import Fields, Head, checked_pairs
 from .url import ascii_host
 
@@ -63,7 +63,7 @@ def _is_address(text: str) -> bool:
 
 
 def write_connect(
-    host: str, port: int, authorization: bytes | None = None, headers: Pairs = ()
+    host: str, port: int, authorization: bytes | None = None, headers: Headers = ()
 ) -> bytes:
     """
     The request.
@@ -96,7 +96,7 @@ class TunnelAnswer(NamedTuple):
     """
 
     status: int
-    headers: Pairs
+    headers: Headers
     body: bytes
     rest: bytes
     reusable: bool
@@ -268,5 +268,5 @@ class _FinalHead(NamedTuple):
     """The head of an answer, and whether its fields let the connection stay."""
 
     status: int
-    headers: Pairs
+    headers: Headers
     kept: bool

@@ -118,7 +118,7 @@ class Framing(Protocol):
         """
         One frame, ready to be written.
 
-        :raises CannotCarry: for an opcode the dialect does not have.
+        :raises UnsupportedByDialect: for an opcode the dialect does not have.
         """
         ...
 

@@ -11,7 +11,7 @@ from copy import copy
 from itertools import chain
 from typing import Final
 
-from ..errors import CannotCarry, FrameError, TooBig
+from ..errors import FrameError, MessageTooBig, UnsupportedByDialect
 from .frame import BINARY, CLOSE, CONTINUATION, TEXT, Close, CloseCode, Frame, Side
 from .hixie_batch import read_texts
 
@@ -29,7 +29,7 @@ _SKIP: Final = -1
 """Stands for an opcode: the frame is read over and not handed up."""
 
 
-class SentinelFraming:
+class HixieFraming:
     """
     One connection's codec for ``hixie-54``, ``hixie-75`` and ``hixie-76``.
 
@@ -129,7 +129,7 @@ class SentinelFraming:
                 self._begin(self._meaning(kind, length), length, start + index + 1)
                 return True
         if len(self._data) - start >= _MOST_LENGTH_BYTES:
-            raise TooBig("a length does not end")
+            raise MessageTooBig("a length does not end")
         return False
 
     def _meaning(self, kind: int, length: int) -> int:
@@ -163,9 +163,9 @@ class SentinelFraming:
         if not self._lenient:
             raise FrameError(f"a frame of the unknown type 0x{kind:02x}")
 
-    def _too_big(self) -> TooBig:
+    def _too_big(self) -> MessageTooBig:
         what = f"frame of {self._limit + 1:,} bytes or more"  # in whatever pieces it came
-        return TooBig(f"{what} exceeds our limit of {self._limit:,}", named=False)
+        return MessageTooBig(f"{what} exceeds our limit of {self._limit:,}", named=False)
 
     def ahead(self) -> Iterator[Frame]:
         """See :meth:`txhixie.sansio.wire.frame.Framing.ahead`."""
@@ -197,9 +197,11 @@ class SentinelFraming:
             return b"\x00", bytes(payload), _END
         if opcode == BINARY:
             if not self.has_binary:
-                raise CannotCarry("a peer of this dialect drops binary messages without a word")
+                raise UnsupportedByDialect(
+                    "a peer of this dialect drops binary messages without a word"
+                )
             return b"\x80" + encode_length(len(payload)), bytes(payload)
-        raise CannotCarry("this dialect has no pings")
+        raise UnsupportedByDialect("this dialect has no pings")
 
     def encode_close(self, close: Close) -> bytes:
         """``FF 00`` says nothing of a code or a reason; before hixie-76 there was not even that."""

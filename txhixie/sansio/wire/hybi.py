@@ -12,7 +12,7 @@ from copy import copy
 from itertools import chain
 from typing import Final
 
-from ..errors import BadText, FrameError, TooBig, UsageError
+from ..errors import FrameError, InvalidUTF8, MessageTooBig, UsageError
 from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
 from .hybi_batch import read_plain, write_plain
 from .mask import mask, unmask
@@ -47,7 +47,7 @@ _UNSENT: Final = frozenset((1004, CloseCode.NO_STATUS, CloseCode.ABNORMAL, 1015)
 """Codes that are never on the wire (RFC 6455 section 7.4.1)."""
 
 
-class ModernFraming:
+class HybiFraming:
     """
     One connection's codec for ``hybi-07``, ``hybi-08`` and ``rfc6455``.
 
@@ -170,7 +170,9 @@ class ModernFraming:
         if reserved or (self.reserved and opcode == CONTINUATION):
             limit = self._transformed_limit  # the message has its own, as it is meant
         if size > limit:
-            raise TooBig(f"frame of {size:,} bytes exceeds our limit of {limit:,}", named=False)
+            raise MessageTooBig(
+                f"frame of {size:,} bytes exceeds our limit of {limit:,}", named=False
+            )
         if second >= _MASKED:
             start += 4
         end = start + size
@@ -272,10 +274,10 @@ class ModernFraming:
         try:
             return Close(code, payload[2:].decode())
         except UnicodeDecodeError:
-            raise BadText("a close whose reason is not UTF-8") from None
+            raise InvalidUTF8("a close whose reason is not UTF-8") from None
 
 
-class ServerFraming(ModernFraming):
+class ServerFraming(HybiFraming):
     """A server's, whose ``encode`` is one function: nothing that it sends has a mask."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ _PAGE: Final = 4096
 """Bytes taken at once: 1024 masks."""
 
 
-class Entropy:
+class MaskKeys:
     """Whoever is called with a number answers that many bytes, each of them once."""
 
     __slots__ = ("_bytes", "_position", "_source")
@@ -45,7 +45,7 @@ class Entropy:
         self._position = 0
 
 
-random_bytes: Final = Entropy()
+random_bytes: Final = MaskKeys()
 
 if hasattr(os, "register_at_fork"):  # or a child would use its parent's
     os.register_at_fork(after_in_child=random_bytes.forget)

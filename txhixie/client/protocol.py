@@ -80,7 +80,7 @@ class HixieClientProtocol(HixieProtocol):
 
     def begin(self) -> None:
         """Make the application, and ask; unless this has been given up meanwhile."""
-        if self._receive is ignore:
+        if self._isOver:
             return
         factory = self.factory
         try:
@@ -92,7 +92,7 @@ class HixieClientProtocol(HixieProtocol):
             self._failure = NotOpen(f"the application failed: {type(error).__name__}: {error}")
             self._failure.__cause__ = error
             self._applicationFailed()
-        if self._receive is ignore:
+        if self._isOver:
             return  # the application has thought better of it
         self._output.write(self._opening.request())
 
@@ -141,6 +141,7 @@ class HixieClientProtocol(HixieProtocol):
         """There will be no conversation: nothing that comes is of use."""
         if self._failure is None:
             self._failure = error
+        self._left = True
         self._receive = ignore
         self._output.abort()
 

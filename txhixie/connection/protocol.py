@@ -224,7 +224,7 @@ class HixieProtocol(Protocol):
     def pauseProducing(self) -> None:
         """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
         if self._conversation is None:
-            if self._receive is not ignore:  # the handshake goes on
+            if not self._isOver:  # the handshake goes on
                 self._paused = BY_APPLICATION
         elif self._conversation.ended is None:
             if not (self._paused or self._lost):
@@ -468,6 +468,7 @@ class HixieProtocol(Protocol):
         """So many bytes wait to be sent, more than the limit: nobody reads them."""
         if self._conversation is not None:
             self._conversation.abort(self.factory.limits.unread(size))
+        self._left = True
         self._receive = ignore
         self._tellEnding()
 
@@ -570,11 +571,16 @@ class HixieProtocol(Protocol):
 
     # The end.
 
+    @property
+    def _isOver(self) -> bool:
+        """Whether there will be no conversation: refused, given up, aborted or lost."""
+        return self._left or self._lost
+
     def late(self) -> None:
         """The deadline that was set has passed."""
         if self._conversation is not None:
             self._conversation.late()
-        elif self._receive is ignore:
+        elif self._isOver:
             self._output.drop(abort=True)
         else:
             self._lateOpening()

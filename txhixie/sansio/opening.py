@@ -76,6 +76,7 @@ class ServerOpening:
     :meth:`agree` answers, feed on until :meth:`proof` has something to write, and take
     :attr:`rest`, or write a refusal.
 
+    :ivar awaits_head: whether the head of the request has not come yet.
     :ivar dialect: known once there is an offer.
     :ivar transform: what the agreed extension will do to messages, kept here for whoever agreed.
     :ivar forwarded: what the request tells of the client, once there is one and if its sender is
@@ -91,6 +92,7 @@ class ServerOpening:
         "_rest",
         "_secure",
         "_spoken",
+        "awaits_head",
         "dialect",
         "forwarded",
         "transform",
@@ -116,6 +118,7 @@ class ServerOpening:
         self._relays = relays
         self.forwarded: Forwarded | None = None
         self._reader = RequestReader(limits.head_size)
+        self.awaits_head = True
         self._offer: Offer | None = None
         self._agreed = False
         self._rest = bytearray()
@@ -130,6 +133,7 @@ class ServerOpening:
         found = self._reader.read(data)
         if found is None:
             return None
+        self.awaits_head = False
         head, rest = found
         request = origin_form(read_request(head, self._limits.head_fields))
         if self._relays is not None:

@@ -192,7 +192,7 @@ class HixieServerProtocol(HixieProtocol):
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             self._application = accepted.application
             accepted.application.negotiationStarted(self)  # so that it hears of the end, and why
-            if self._receive is ignore:
+            if self._isOver:
                 return
             offered = ", ".join(map(repr, self.offer.subprotocols)) or "none"
             raise Unusable(
@@ -207,7 +207,7 @@ class HixieServerProtocol(HixieProtocol):
         start = accepted.application.negotiationStarted  # first: what has none is no application
         self._application = accepted.application
         start(self)
-        if self._receive is ignore:
+        if self._isOver:
             return  # the application has thought better of it
         self._output.write(head)
         self._wrote(101)
@@ -349,12 +349,12 @@ class HixieServerProtocol(HixieProtocol):
     def _lateOpening(self) -> None:
         limits = self.factory.limits
         seconds = limits.open_timeout
-        if self._receive == self._receiveHead and self._isBelowTLS():
+        if self._opening.awaits_head and self._isBelowTLS():
             # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
             what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
             self.factory.journal.noticed(self.getPeer(), what, self)
             self.abortConnection()
-        elif self._receive == self._receiveHead:
+        elif self._opening.awaits_head:
             why = f"no request within {seconds:g} s (Limits.open_timeout)"
             self._refuse(Refusal(408, "the request did not come in time\n", why=why))
         elif self._decision is not None:

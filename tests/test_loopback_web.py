@@ -117,6 +117,7 @@ THE_SITES_OWN = {
     "test_abortAll_leaves_nobody",
     "test_who_speaks_TLS_to_a_clear_port_is_told_at_once",
     "test_who_does_not_finish_the_TLS_handshake_is_left",
+    "test_who_finishes_it_and_asks_for_nothing_gets_a_408",
     "test_closing_before_the_TLS_handshake_is_through_hangs_nobody",
 }
 

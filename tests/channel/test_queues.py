@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 
 from txhixie.channel.queues import Inbox, Outbox
-from txhixie.errors import NotOpen, UsageError
+from txhixie.errors import ConversationEnded, NotOpen, UsageError
 
 
 class Filled:
@@ -183,8 +183,11 @@ def test_at_the_end_whoever_waits_is_told() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     two = sent.box.put("two")
-    sent.box.stopProducing()
+    sent.box.stopProducing()  # as TCP's transport does, before anybody knows how it ended
+    assert not two.called
+    sent.box.end(lambda: ConversationEnded(1006, "reset"))
     for deferred in (two, sent.box.put("three")):
-        with pytest.raises(NotOpen):
+        with pytest.raises(ConversationEnded) as raised:
             result(deferred)
+        assert (raised.value.code, raised.value.reason) == (1006, "reset")
     assert sent.messages == ["one"]

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from ..sansio.errors import NotOpen, UsageError
+from ..sansio.errors import UsageError
 from ..sansio.limits import MOST
 from .quiet import QuietDeferred, failed
 
@@ -191,8 +191,10 @@ class Outbox:
             deferred.errback(make())
 
     def stopProducing(self) -> None:
-        """The connection has ended."""
-        self.end(lambda: NotOpen("the conversation has ended"))
+        """
+        The connection has ended. :meth:`end` tells how: TCP's transport stops its producer before
+        it tells its protocol, and whoever waits here would learn of an end without a code.
+        """
 
 
 def weight(message: Message) -> int:

@@ -43,10 +43,15 @@ class End(Generic[P]):
             self.protocol.dataReceived(data[start : start + size])
 
     def lose(self, reason: Exception | None = None) -> None:
-        """The connection ends, in good order unless there is a reason."""
+        """
+        The connection ends, in good order unless there is a reason. Its producer is stopped first,
+        as by TCP's transport.
+        """
         assert not self.wire.dead
         self.wire.dead = True
-        self.wire.producer = None
+        producer, self.wire.producer = self.wire.producer, None
+        if producer is not None:
+            producer.stopProducing()
         self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def reset(self) -> None:

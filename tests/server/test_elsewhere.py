@@ -20,6 +20,7 @@ from support.connection import (
     Network,
     Raw,
     ServerEnd,
+    Source,
     Voice,
     asynchronous,
     body_of,
@@ -180,7 +181,7 @@ def test_what_is_broken_does_not() -> None:
 
 def test_the_other_protocol_has_the_transport_for_itself() -> None:
     end, protocol = kept(PLAIN)
-    end.wire.registerProducer(object(), True)  # raises if ours were still there
+    end.wire.registerProducer(Source(), True)  # raises if ours were still there
     end.clock.advance(11)
     assert (end.wire.written, end.wire.endings) == (b"", [])
     end.receive(b"more")  # behind the connection's last request: it is dropped

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from twisted.internet import reactor
 
 from txhixie import Refusal, run
-from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway import GatewayService
 
 WORD = b"sesame"
 

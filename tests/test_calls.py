@@ -26,7 +26,7 @@ from support.connection import (
     until,
 )
 from support.wire import MASK, modern_frame
-from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.compiled import COMPILED
 from txhixie.sansio.wire.frame import TEXT
 

@@ -43,8 +43,8 @@ from txhixie import (
     WebSocketClientService,
     serve,
 )
-from txhixie.daemon.services.gateway import GatewayService
 from txhixie.daemon.services.tcp import StreamService
+from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.frame import Side
 from txhixie.web import HixieResource, HixieSite
 

@@ -32,10 +32,10 @@ from support.connection import until as eventually
 from support.scene import Names, agrees, server
 from txhixie import CertificateForAnotherHost, HandshakeRefused, TLSFailed, UnknownIssuer
 from txhixie import WebSocketClientEndpoint as Endpoint
-from txhixie.daemon.services.gateway import GatewayService
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.dialing.identity import OF_ANOTHER, checkName
 from txhixie.dialing.tls_descriptions import clientEndpoint
+from txhixie.gateway import GatewayService
 from txhixie.websocket import WebSocketClientEndpoint as TwistedsEndpoint
 
 log = connection.log

@@ -33,7 +33,7 @@ from support.connection import (
 from support.daemon import PATIENCE, Daemon, running
 from support.gateways import gateway, met
 from txhixie import Refusal
-from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway import GatewayService
 from txhixie.gateway.session import Session
 
 __all__ = ["net"]

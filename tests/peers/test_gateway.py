@@ -23,8 +23,8 @@ from peers.recorder import Recorder, Served, connected, serving
 from peers.services import openssh, redis
 from support.connection import MODERN, NAMES, code_of, reactor
 from txhixie import CleanClose, HandshakeRefused, Limits
-from txhixie.daemon.services.gateway import GatewayService
 from txhixie.daemon.services.tcp import StreamService
+from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import named
 
 Call: TypeAlias = Callable[[str], Awaitable[Peer]]

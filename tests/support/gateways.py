@@ -6,7 +6,7 @@ from typing import Any
 
 from support.connection import Applications, Network, Place, Recorder, reactor, until, within
 from txhixie import Limits
-from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway import GatewayService
 
 QUICK = Limits(close_timeout=0.5)
 

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.resource import IResource
 
 from ..display import complaint
+from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
 from ..interfaces import WebSocketServerFactory
 from ..sansio.extensions import DEFAULT_EXTENSIONS
@@ -30,7 +31,7 @@ from .options import OPTIONS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
-from .services.service import CONNECT_TIMEOUT, Context
+from .services.service import Context
 
 T = TypeVar("T")
 

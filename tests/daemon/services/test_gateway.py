@@ -38,7 +38,7 @@ from support.connection import (
 )
 from support.gateways import gateway, hears, met
 from txhixie import Accepted, CleanClose, HandshakeRefused, Limits, Offer, Refusal
-from txhixie.daemon.services.gateway import GatewayService
+from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import named
 
 __all__ = ["log", "net"]

@@ -44,9 +44,10 @@ from support.gateways import gateway, met
 from support.real_proxies import squid
 from txhixie import HandshakeRefused, HixieServerFactory, Offer
 from txhixie.daemon.route_option import read_description
-from txhixie.daemon.services.gateway import GATEWAY_OPTIONS, GatewayService, buildGateway
+from txhixie.daemon.services.gateway import GATEWAY_OPTIONS, build_gateway
 from txhixie.daemon.services.service import Context
 from txhixie.daemon.services.tcp import StreamService
+from txhixie.gateway import GatewayService
 from txhixie.testing import Wire
 
 __all__ = ["log", "net"]
@@ -66,7 +67,7 @@ def described(words: str) -> GatewayService:
     """A service as an operator describes it, options and all."""
     description = read_description(f"/={words}")
     options = description.options(GATEWAY_OPTIONS)
-    return buildGateway(reactor, description.service, options, Context(description.route))
+    return build_gateway(reactor, description.service, options, Context(description.route))
 
 
 # One that hangs.

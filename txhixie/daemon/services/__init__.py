@@ -8,7 +8,7 @@ from typing import Final
 
 from ...display import nearest
 from .echo import buildEcho
-from .gateway import GATEWAY_OPTIONS, buildGateway
+from .gateway import GATEWAY_OPTIONS, build_gateway
 from .service import Service
 from .static import buildStatic
 from .tcp import STREAM_OPTIONS, buildStream
@@ -16,7 +16,7 @@ from .tcp import STREAM_OPTIONS, buildStream
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic),
-    Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, buildGateway),
+    Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway),
     Service("stream", (), STREAM_OPTIONS, buildStream),
 )  # fmt: skip
 """Every service there is. A new one is a file beside this one and a row here."""

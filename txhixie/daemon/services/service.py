@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from twisted.web.resource import IResource
 
+from ...gateway.service import CONNECT_TIMEOUT
 from ...interfaces import WebSocketServerFactory
 from ...sansio.limits import Limits
 from ..routes import Route
@@ -17,10 +18,6 @@ Served: TypeAlias = "WebSocketServerFactory | IResource"
 """What serves a route: something that answers offers, or ordinary pages of ``twisted.web``. If it
 makes connections of its own for its clients, it has ``crossings``."""
 
-
-CONNECT_TIMEOUT: Final = 10.0
-"""Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
-line that loses three of them is still reached, and no client has given up yet."""
 
 _LIMITS: Final = Limits()
 

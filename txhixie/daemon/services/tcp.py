@@ -15,6 +15,7 @@ from ...byte_streams.coding import CODINGS
 from ...dialing.tls_descriptions import clientEndpoint
 from ...display import complaint
 from ...gateway.headers import is_token
+from ...gateway.service import CONNECT_TIMEOUT
 from ...gateway.session import Sessions
 from ...gateway.stream_backend import StreamBackend
 from ...interfaces import Decision
@@ -23,7 +24,7 @@ from ...sansio.handshake.offer import Offer, Refusal
 from ...sansio.limits import Limits
 from ...server.port_check import check_backend
 from ..setting import Kind, Setting, one_of
-from .service import CONNECT_TIMEOUT, Context
+from .service import Context
 
 FOR_TEXT: Final = "base64"
 FOR_BINARY: Final = "binary"

@@ -1,7 +1,10 @@
 """How Sphinx builds the guide, and pydoctor the API beside it, in ``api/``."""
 
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -30,6 +33,32 @@ html_theme_options = {
 }
 
 
+def not_shown() -> Iterator[str]:
+    """
+    What is not public, by its full name: every module but those that ``api.rst`` lists and the
+    packages that they are in, and in a public module what its ``__all__`` leaves out. What it
+    re-exports is shown there, by its public name.
+    """
+    page = (CHECKOUT / "docs" / "api.rst").read_text("utf-8")
+    public = re.findall(r"^``([a-z_.]+)``$", page, re.MULTILINE)
+    for path in sorted((CHECKOUT / "txhixie").rglob("*.[pc]*")):
+        name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")
+        if name in public:
+            yield from (f"{name}.{left_out}" for left_out in not_exported(path))
+        elif not any(module.startswith(f"{name}.") for module in public):
+            yield name
+
+
+def not_exported(path: Path) -> Iterator[str]:
+    """The classes and functions of a module that are not in its ``__all__``, if it has one."""
+    body = ast.parse(path.read_text("utf-8")).body
+    for statement in body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            exported = ast.literal_eval(statement.value)
+            made = [each.name for each in body if isinstance(each, (ast.ClassDef, ast.FunctionDef))]
+            yield from (name for name in made if name not in exported)
+
+
 def setup(app: Sphinx) -> None:
     """Before anything is read: what refers to the API needs to know what is in it."""
     api = Path(app.outdir, "api")
@@ -38,8 +67,8 @@ def setup(app: Sphinx) -> None:
             *(sys.executable, "-m", "pydoctor", "--quiet", "--warnings-as-errors"),
             *(f"--project-name={project}", f"--project-version={version}"),
             *(f"--project-base-dir={CHECKOUT}", "--docformat=restructuredtext"),
-            *("--privacy=HIDDEN:txhixie.sansio.wire._wire", f"--html-output={api}"),
-            str(CHECKOUT / "txhixie"),
+            *(f"--privacy=HIDDEN:{name}" for name in (*not_shown(), "**._[!_]*")),
+            *(f"--html-output={api}", str(CHECKOUT / "txhixie")),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -48,4 +77,16 @@ def setup(app: Sphinx) -> None:
     )
     if told.returncode:
         raise ExtensionError(f"pydoctor: {told.stdout}")
+    for page in api.glob("*.html"):
+        page.write_text(without_dead_links(page), "utf-8")
     app.config.intersphinx_mapping = {"api": ("api/", str(api / "objects.inv"))}
+
+
+def without_dead_links(page: Path) -> str:
+    """A page of pydoctor's, whose annotations and bases it links to pages that are not shown."""
+
+    def link(found: re.Match[str]) -> str:
+        return found[0] if (page.parent / found["page"]).exists() else found["text"]
+
+    pattern = r'<a [^>]*href="(?P<page>txhixie[^"#]*)[^>]*>(?P<text>[^<]*)</a>'
+    return re.sub(pattern, link, page.read_text("utf-8"))

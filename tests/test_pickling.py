@@ -196,6 +196,7 @@ VALUES: Final[list[Any]] = [
     parse_url("wss://name:password@example.com/chat"),
     Close(1000, "bye"),
     ENDED,
+    Credentials("name", "password"),
     PermessageDeflate(),
     DeflateFrame(),
     Event(type="open"),

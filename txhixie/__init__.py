@@ -1,13 +1,17 @@
-"""WebSocket for Twisted, in every dialect that shipped."""
+"""WebSocket for Twisted, in every dialect that shipped.
+
+The errors have a page of their own, :mod:`txhixie.errors`.
+"""
 
 from .byte_streams.stream import StreamApplications, StreamClientEndpoint
 from .channel.channel import Channel
 from .channel.dial import ConnectionAttempt, connect
 from .channel.serve import serve
 from .client.backoff import Backoff
-from .client.endpoint import WebSocketClientEndpoint
-from .client.protocol import HixieClientFactory, HixieClientProtocol
+from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
+from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .client.service import WebSocketClientService
+from .connection.factory import HixieFactory
 from .connection.protocol import HixieProtocol
 from .dialing.proxy import Proxy
 from .dialing.tunnel import HTTPConnectEndpoint
@@ -42,16 +46,21 @@ from .interfaces import (
     AbruptClose,
     Accepted,
     CleanClose,
+    CloseListener,
+    PingListener,
     WebSocketClientFactory,
     WebSocketProtocol,
     WebSocketServerFactory,
     WebSocketTransport,
 )
 from .running import run
+from .sansio.closing import Ended
 from .sansio.dialects import DIALECTS, Dialect
 from .sansio.handshake.offer import Agreement, Offer, Refusal
+from .sansio.http.url import Credentials
 from .sansio.limits import Limits
-from .server.protocol import HixieServerFactory, HixieServerProtocol
+from .sansio.wire.frame import CloseCode
+from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
 
 __all__ = [
     "DIALECTS",
@@ -64,12 +73,18 @@ __all__ = [
     "CertificateForAnotherHost",
     "Channel",
     "CleanClose",
+    "ClientOptions",
+    "CloseCode",
+    "CloseListener",
     "ConnectFailed",
     "ConnectTimeout",
     "ConnectionAttempt",
     "ConnectionFailed",
     "ConversationEnded",
+    "Credentials",
     "Dialect",
+    "Ended",
+    "EndpointOptions",
     "FrameError",
     "HTTPConnectEndpoint",
     "HandshakeError",
@@ -77,6 +92,7 @@ __all__ = [
     "HixieClientFactory",
     "HixieClientProtocol",
     "HixieError",
+    "HixieFactory",
     "HixieProtocol",
     "HixieServerFactory",
     "HixieServerProtocol",
@@ -89,9 +105,11 @@ __all__ = [
     "Offer",
     "PeerError",
     "PeerLeft",
+    "PingListener",
     "Proxy",
     "ProxyRefused",
     "Refusal",
+    "ServerOptions",
     "StreamApplications",
     "StreamClientEndpoint",
     "TLSFailed",
@@ -106,7 +124,20 @@ __all__ = [
     "WebSocketProtocol",
     "WebSocketServerFactory",
     "WebSocketTransport",
+    "__version__",
     "connect",
     "run",
     "serve",
 ]
+
+__version__: str
+"""The version of the package that is installed."""
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up when it is asked for: to import what does so takes 17 ms."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("txhixie")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -200,7 +200,7 @@ class WebSocketProtocol(Protocol):
         It is over. Called once, last, if ``negotiationStarted`` was.
 
         After a loss it waits for an application that has paused the delivery, and has not been
-        given all that came, for at most :attr:`txhixie.sansio.limits.Limits.drain_timeout`.
+        given all that came, for at most :attr:`txhixie.Limits.drain_timeout`.
 
         :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
         """
@@ -274,7 +274,7 @@ class WebSocketServerFactory(Protocol):
         """
         Answer an offer, now or later. While it waits, what the client may send before its answer
         is kept, and one that sends more is refused; when the client leaves or
-        :attr:`txhixie.sansio.limits.Limits.decide_timeout` passes, what is waited for is cancelled.
+        :attr:`txhixie.Limits.decide_timeout` passes, what is waited for is cancelled.
         What it raises becomes a 500 and one traceback in the log.
         """
         ...
@@ -299,7 +299,7 @@ class _Close(Exception):
     """
     A connection's end, with its story.
 
-    :ivar ended: the facts, an :class:`txhixie.sansio.closing.Ended`.
+    :ivar ended: the facts, an :class:`txhixie.Ended`.
     """
 
     def __init__(self, ended: Ended) -> None:
@@ -329,11 +329,25 @@ class _Close(Exception):
 
 
 class CleanClose(_Close, ConnectionDone):
-    """It ended the dialect's way."""
+    """
+    The conversation ended by the close handshake of its dialect.
+
+    :ivar ended: the facts, an :class:`txhixie.Ended`.
+    :ivar code: the close code; 1005 where the dialect has none.
+    :ivar reason: the close reason; empty where none was given.
+    :ivar orderly: whether neither side's code says that something went wrong.
+    """
 
 
 class AbruptClose(_Close, ConnectionLost):
-    """It ended otherwise: a broken rule, a peer that vanished, an abort."""
+    """
+    The conversation ended otherwise: a broken rule, a lost connection, an abort.
+
+    :ivar ended: the facts, an :class:`txhixie.Ended`.
+    :ivar code: the close code; 1006 where none was received.
+    :ivar reason: the close reason; empty where none was given.
+    :ivar orderly: ``False``.
+    """
 
 
 def judged(close: CleanClose | AbruptClose) -> CleanClose | AbruptClose:

@@ -31,6 +31,8 @@ from .server.http_bounds import boundBacklog, boundChannel, channelOf
 from .server.page_connections import Channels, holderOf
 from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
 
+__all__ = ["ByRequest", "HixieResource", "HixieSite"]
+
 _log = Logger()
 
 _KEY3: Final = 8

@@ -45,7 +45,7 @@ from .sansio.limits import Limits
 from .server.protocol import ServerOptions
 from .web import ByRequest, HixieResource
 
-A = TypeVar("A", bound=WebSocketProtocol)
+_A = TypeVar("_A", bound=WebSocketProtocol)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class WebSocketClientEndpoint:
         way = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
         return cls(_Usual(way, tlsPolicy), url, options)
 
-    async def connect(self, protocolFactory: WebSocketClientFactory[A]) -> A:
+    async def connect(self, protocolFactory: WebSocketClientFactory[_A]) -> _A:
         """
         Connect, and open a conversation.
 
@@ -194,14 +194,14 @@ class WebSocketClientEndpoint:
             raise _twisteds(error) from error
 
 
-class _Told(WebSocketClientFactory[A]):
+class _Told(WebSocketClientFactory[_A]):
     """Tells a factory the URL as its program gave it."""
 
-    def __init__(self, factory: WebSocketClientFactory[A], url: str) -> None:
+    def __init__(self, factory: WebSocketClientFactory[_A], url: str) -> None:
         self._factory = factory
         self._url = url
 
-    def buildProtocol(self, url: str) -> A:
+    def buildProtocol(self, url: str) -> _A:
         return self._factory.buildProtocol(self._url)
 
 

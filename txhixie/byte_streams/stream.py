@@ -2,7 +2,7 @@
 what comes in them is its data.
 
 Where one message ends means nothing here; what a message looks like is a
-:class:`txhixie.byte_streams.coding.Coding`'s affair, and the way out is
+:class:`txhixie.stream.Coding`'s affair, and the way out is
 :mod:`txhixie.byte_streams.transport`'s.
 
 A conversation cannot be half closed, but it can end whole or broken: a protocol that provides
@@ -108,7 +108,7 @@ class Stream:
         """
         The inner protocol hears of a ``ConnectionDone`` when both sides have said that it is over
         and neither that something went wrong, and else of a ``ConnectionLost``: a
-        :class:`txhixie.interfaces.CleanClose` or an :class:`txhixie.interfaces.AbruptClose`.
+        :class:`txhixie.CleanClose` or an :class:`txhixie.AbruptClose`.
         """
         protocol, transport = self.protocol, self._transport
         if protocol is None or transport is None:
@@ -144,7 +144,7 @@ class StreamApplications:
             server's factory.
         :param coding: how bytes stand in messages: ``"binary"``, ``"base64"``, ``"lines"``,
             ``"crlf-lines"``, or what makes a connection's
-            :class:`txhixie.byte_streams.coding.Coding`.
+            :class:`txhixie.stream.Coding`.
         :raises ValueError: for a coding there is not.
         """
         self._factory = factory

@@ -91,7 +91,7 @@ class StreamTransport:
     def write(self, data: bytes) -> None:
         """
         Send some bytes, as one message or several. Who may write much registers a producer: beyond
-        :attr:`txhixie.sansio.limits.Limits.unsent_size` for a peer that does not read, the
+        :attr:`txhixie.Limits.unsent_size` for a peer that does not read, the
         connection is aborted.
 
         :raises TypeError: for what is not bytes-like.

@@ -138,7 +138,7 @@ class ChannelApplication:
 class Channel:
     """
     An open conversation. ``async for message in channel`` gives what comes, ``str`` or ``bytes``,
-    until the peer or we close in good order, and raises :class:`txhixie.interfaces.AbruptClose`
+    until the peer or we close in good order, and raises :class:`txhixie.AbruptClose`
     after the last message when it ended otherwise.
 
     What has come and was not taken is bounded: beyond the high-water mark nothing more is read from
@@ -166,8 +166,8 @@ class Channel:
     def receive(self) -> Deferred[Message]:
         """
         :return: fires with the next message, ``str`` for text and ``bytes`` for binary. After the
-            last it fails with :class:`txhixie.interfaces.CleanClose` for an orderly end and with
-            :class:`txhixie.interfaces.AbruptClose` for any other, and at once with
+            last it fails with :class:`txhixie.CleanClose` for an orderly end and with
+            :class:`txhixie.AbruptClose` for any other, and at once with
             :class:`txhixie.errors.UsageError` while somebody else waits for the next message.
         """
         return self._application.inbox.get()
@@ -176,7 +176,7 @@ class Channel:
         """
         Send text or binary: at once, or when the transport has room again. Any number may wait, and
         leave in the order in which they came. Whoever does not await may look at :attr:`full`:
-        beyond :attr:`txhixie.sansio.limits.Limits.unsent_size` bytes that wait, the connection is
+        beyond :attr:`txhixie.Limits.unsent_size` bytes that wait, the connection is
         aborted.
 
         :return: fires with ``None`` once the message was handed to the transport. Fails with
@@ -223,7 +223,7 @@ class Channel:
         """
         :return: fires with :attr:`ended` when the connection has ended, whoever ended it, and all
             that came before has been received, or at most
-            :attr:`txhixie.sansio.limits.Limits.drain_timeout` later. It never fails.
+            :attr:`txhixie.Limits.drain_timeout` later. It never fails.
         """
         return self._application.whenEnded()
 
@@ -264,7 +264,7 @@ class Channel:
 
     @property
     def peerCertificate(self) -> Any:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.peerCertificate`."""
+        """See :meth:`txhixie.WebSocketTransport.peerCertificate`."""
         return self._transport.peerCertificate
 
     @property

@@ -100,7 +100,7 @@ class WebSocketClientEndpoint:
         :param url: ``ws:`` or ``wss:``; a user and a password in it are sent as Basic
             authorization and shown nowhere.
         :param proxy: through which an HTTP tunnel is asked for, also for ``ws:``: its URL,
-            ``[http[s]://][name[:password]@]host[:port]``; a :class:`txhixie.dialing.proxy.Proxy`;
+            ``[http[s]://][name[:password]@]host[:port]``; a :class:`txhixie.Proxy`;
             ``"environment"`` for what ``https_proxy``, ``http_proxy``, ``all_proxy`` and
             ``no_proxy`` say now, as curl reads them; or ``None``.
         :param trustRoot: whose word is taken for who a server, or a proxy that is reached by TLS,

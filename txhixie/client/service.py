@@ -53,7 +53,7 @@ RetryPolicy: TypeAlias = "Callable[[Exception], bool | float]"
 Says, after an attempt or a conversation has ended with this error, whether to try again: ``True``
 as usual, ``False`` never, or in how many seconds. One that raises is logged, and asks for what is
 usual. What it looks at is the error's ``code`` if it is
-a :class:`txhixie.interfaces.CleanClose` or a :class:`txhixie.interfaces.AbruptClose`, and the
+a :class:`txhixie.CleanClose` or a :class:`txhixie.AbruptClose`, and the
 ``status`` of a :class:`txhixie.errors.HandshakeRefused`.
 """
 
@@ -126,8 +126,9 @@ class WebSocketClientService(ClientService):
         :param freshHeaders: is called before each attempt, and answers further headers of its
             request, or an awaitable of them: a token that does not last, say. If it fails, so does
             the attempt.
-        :param policy: see :data:`txhixie.client.service.RetryPolicy`; by default there is always
-            another attempt.
+        :param policy: is called with the error of each attempt or conversation that has ended, and
+            says whether to try again: ``True`` or ``False``, or the delay in seconds; by default
+            there is always another attempt.
         :param backoff: the delays where neither the policy nor a closing code asks for one.
         :param options: those of the endpoint.
         :raises ValueError: for what no request can say.

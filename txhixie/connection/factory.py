@@ -26,7 +26,7 @@ from .timeouts import TimeoutQueue
 
 
 class Connection(Looked, WebSocketTransport, Protocol):
-    """One of them: a :class:`txhixie.connection.protocol.HixieProtocol`."""
+    """One of them: a :class:`txhixie.HixieProtocol`."""
 
     transport: Any
 
@@ -105,7 +105,11 @@ class HixieFactory(Factory):
         self._tellIfNone()
 
     def stalled(self, connection: Connection, waiting: int) -> None:
-        """See :class:`txhixie.connection.progress.Group`."""
+        """
+        End a connection whose peer has made no progress for ``limits.stall_timeout`` seconds.
+
+        :param waiting: bytes that the peer has not taken.
+        """
         connection.stalled(waiting)
 
     def _tellIfNone(self) -> None:

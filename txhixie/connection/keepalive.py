@@ -46,7 +46,7 @@ class Looked(Protocol):
 
 
 class Lookout(Protocol):
-    """Whose connections they are: a :class:`txhixie.connection.factory.HixieFactory`."""
+    """Whose connections they are: a :class:`txhixie.HixieFactory`."""
 
     limits: Limits
 

@@ -44,7 +44,7 @@ RefusalKind: TypeAlias = tuple[str, str, int | None, str]
 
 
 class Clocked(Protocol):
-    """What has a clock: a :class:`txhixie.connection.factory.HixieFactory`."""
+    """What has a clock: a :class:`txhixie.HixieFactory`."""
 
     @property
     def clock(self) -> IReactorTime:
@@ -65,7 +65,7 @@ class RunningReactor:
 
 class Subject(Protocol):
     """
-    Whom a line is about: a :class:`txhixie.connection.protocol.HixieProtocol`.
+    Whom a line is about: a :class:`txhixie.HixieProtocol`.
 
     ``offer`` is not there before the request's head was read.
     """

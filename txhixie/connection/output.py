@@ -23,7 +23,7 @@ _log = Logger()
 
 
 class Bounds(Protocol):
-    """What bounds a connection: a :class:`txhixie.connection.factory.HixieFactory`."""
+    """What bounds a connection: a :class:`txhixie.HixieFactory`."""
 
     limits: Limits
 
@@ -33,7 +33,7 @@ class Bounds(Protocol):
 
 
 class Owner(Protocol):
-    """Whose way out it is: a :class:`txhixie.connection.protocol.HixieProtocol`."""
+    """Whose way out it is: a :class:`txhixie.HixieProtocol`."""
 
     @property
     def factory(self) -> Bounds:
@@ -100,7 +100,7 @@ class Output(Writer):
 
     @property
     def unsent(self) -> int:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
+        """See :meth:`txhixie.WebSocketTransport.unsent`."""
         waiting = self.waiting
         return waiting if waiting is not None else sys.maxsize if self.full else self.joined
 

@@ -33,7 +33,7 @@ class Sending(Protocol):
 
 class Group(Protocol):
     """Connections with the same limits: those of a
-    :class:`txhixie.connection.factory.HixieFactory`, say."""
+    :class:`txhixie.HixieFactory`, say."""
 
     @property
     def limits(self) -> Limits:

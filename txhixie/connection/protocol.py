@@ -43,7 +43,7 @@ def ignore(data: bytes) -> None:
 class HixieProtocol(Protocol):
     """
     One WebSocket connection. It is the transport of its application
-    (:class:`txhixie.interfaces.WebSocketTransport`).
+    (:class:`txhixie.WebSocketTransport`).
 
     :ivar offer: what the client asked for.
     :ivar agreement: what was granted; ``None`` before.
@@ -117,10 +117,10 @@ class HixieProtocol(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.limits`."""
+        """See :meth:`txhixie.WebSocketTransport.limits`."""
         return self.factory.limits
 
-    # What the application asks for: :class:`txhixie.interfaces.WebSocketTransport`.
+    # What the application asks for: :class:`txhixie.WebSocketTransport`.
 
     def _listen(self) -> None:
         """Undo a pause: the peer's close has to be seen."""
@@ -130,14 +130,14 @@ class HixieProtocol(Protocol):
 
     @property
     def peerCertificate(self) -> Any:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.peerCertificate`."""
+        """See :meth:`txhixie.WebSocketTransport.peerCertificate`."""
         if not ISSLTransport.providedBy(self.transport):
             return None
         return self.transport.getPeerCertificate()
 
     @property
     def isOpen(self) -> bool:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.isOpen`."""
+        """See :meth:`txhixie.WebSocketTransport.isOpen`."""
         return self._conversation is not None and self._conversation.stage == OPEN
 
     @property
@@ -147,39 +147,39 @@ class HixieProtocol(Protocol):
 
     @property
     def unsent(self) -> int:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.unsent`."""
+        """See :meth:`txhixie.WebSocketTransport.unsent`."""
         return self._output.unsent
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.sendTextMessage`."""
+        """See :meth:`txhixie.WebSocketTransport.sendTextMessage`."""
         if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
         if conversation.stage == OPEN:
             conversation.send_text(text, compress)
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.sendBytesMessage`."""
+        """See :meth:`txhixie.WebSocketTransport.sendBytesMessage`."""
         if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
         if conversation.stage == OPEN:
             conversation.send_bytes(data, compress)
 
     def ping(self, payload: bytes = b"") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.ping`."""
+        """See :meth:`txhixie.WebSocketTransport.ping`."""
         if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
         if conversation.stage == OPEN:
             conversation.ping(payload)
 
     def pong(self, payload: bytes) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.pong`."""
+        """See :meth:`txhixie.WebSocketTransport.pong`."""
         if (conversation := self._conversation) is None:
             raise NotOpen("the handshake is not through")
         if conversation.stage == OPEN:
             conversation.pong(payload)
 
     def loseConnection(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.loseConnection`."""
+        """See :meth:`txhixie.WebSocketTransport.loseConnection`."""
         if self._conversation is None:
             self._leave()
         elif self._lost:
@@ -191,7 +191,7 @@ class HixieProtocol(Protocol):
             self._tellEnding()
 
     def failConnection(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.failConnection`."""
+        """See :meth:`txhixie.WebSocketTransport.failConnection`."""
         if self._conversation is None:
             self.abortConnection()
         elif self._lost:
@@ -202,7 +202,7 @@ class HixieProtocol(Protocol):
             self._tellEnding()
 
     def abortConnection(self, reason: str = "aborted") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
+        """See :meth:`txhixie.WebSocketTransport.abortConnection`."""
         if self._lost:
             self._forgo()
             return
@@ -214,15 +214,15 @@ class HixieProtocol(Protocol):
         self._tellEnding()
 
     def attachProducer(self, producer: IPushProducer) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.attachProducer`."""
+        """See :meth:`txhixie.WebSocketTransport.attachProducer`."""
         self._output.attach(producer)
 
     def detachProducer(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.detachProducer`."""
+        """See :meth:`txhixie.WebSocketTransport.detachProducer`."""
         self._output.detach()
 
     def pauseProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.pauseProducing`."""
+        """See :meth:`txhixie.WebSocketTransport.pauseProducing`."""
         if self._conversation is None:
             if not self._isOver:  # the handshake goes on
                 self._paused = BY_APPLICATION
@@ -232,14 +232,14 @@ class HixieProtocol(Protocol):
             self._paused |= BY_APPLICATION
 
     def resumeProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.resumeProducing`."""
+        """See :meth:`txhixie.WebSocketTransport.resumeProducing`."""
         if self._paused & BY_APPLICATION:
             self._paused &= ~BY_APPLICATION
             if self._conversation is not None and not self._paused:
                 self._goOn()
 
     def stopProducing(self) -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.stopProducing`."""
+        """See :meth:`txhixie.WebSocketTransport.stopProducing`."""
         self.loseConnection()
 
     def getPeer(self) -> IAddress:

@@ -27,7 +27,7 @@ class Dialer:
 
     :ivar reactor: resolves names, connects by TCP and has a clock.
     :ivar limits: the seconds of each stage.
-    :ivar proxy: a :class:`txhixie.dialing.proxy.Proxy`, the URL of one, ``"environment"`` for the
+    :ivar proxy: a :class:`txhixie.Proxy`, the URL of one, ``"environment"`` for the
         one that the environment names as curl reads it, or ``None``.
     :ivar trustRoot: whose word is taken for who a server or a proxy is: a certificate, or what
         ``twisted.internet.ssl.trustRootFromCertificates`` answers; ``None``: the platform's

@@ -1,7 +1,7 @@
 """Which proxy: one given as a URL, or the one that the environment names by curl's rules.
 
 Nothing here connects to one. A name and a password stay in their
-:class:`txhixie.sansio.http.url.Credentials`: errors say which part of a URL is wrong, and
+:class:`txhixie.Credentials`: errors say which part of a URL is wrong, and
 never repeat it.
 """
 

@@ -25,14 +25,13 @@ from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Refusal
 from ..sansio.http.redaction import masked_url
 from ..sansio.limits import Limits
 from ..sansio.wire.frame import Close, CloseCode
-from . import machine as pair
 from .close_codes import CLIENT_GONE, passed_on
 from .headers import handed_on
-from .machine import SESSION, SessionCore
+from .machine import SESSION, BackendSide, SessionCore
 from .outage import UNREACHED, Outages
 
 
-class Backend(pair.BackendSide, Protocol):
+class Backend(BackendSide, Protocol):
     """A backend's side, as a crossing meets it."""
 
     def reach(self, crossing: Session) -> Deferred[Agreement]:

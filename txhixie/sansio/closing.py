@@ -35,7 +35,7 @@ class Ended(NamedTuple):
     """
     What is known of a conversation's end: facts, from which others judge.
 
-    :ivar code: a :class:`txhixie.sansio.wire.frame.CloseCode`; 1005 where the dialect has no codes,
+    :ivar code: a :class:`txhixie.CloseCode`; 1005 where the dialect has no codes,
         1006 where the end was none of the dialect's.
     :ivar reason: in words; empty if nobody gave one.
     :ivar who: ``"us"`` or ``"peer"``: who began it.
@@ -74,7 +74,7 @@ class ClosingCore:
     What the machine acts with.
 
     :ivar port: the connection's.
-    :ivar patience: seconds for the peer's part, :attr:`txhixie.sansio.limits.Limits.close_timeout`.
+    :ivar patience: seconds for the peer's part, :attr:`txhixie.Limits.close_timeout`.
     """
 
     port: Port

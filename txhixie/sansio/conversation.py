@@ -79,7 +79,7 @@ class Conversation:
     :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
     :ivar delivered: bytes of messages that were handed up in this turn.
     :ivar inflated: bytes that an extension has made in this turn of what came; a small piece counts
-        as 1 KiB. Beyond :attr:`txhixie.sansio.limits.Limits.turn_size` of either, :meth:`events`
+        as 1 KiB. Beyond :attr:`txhixie.Limits.turn_size` of either, :meth:`events`
         stops.
     :ivar rest: the frame before which it stopped for that reason; ``None`` if it did not.
     :ivar framing: the codec.

@@ -317,7 +317,7 @@ class HixieServerProtocol(HixieProtocol):
         super()._leave()
 
     def abortConnection(self, reason: str = "aborted") -> None:
-        """See :meth:`txhixie.interfaces.WebSocketTransport.abortConnection`."""
+        """See :meth:`txhixie.WebSocketTransport.abortConnection`."""
         self._cancelDecision()
         super().abortConnection(reason)
 
@@ -421,11 +421,13 @@ class HixieServerFactory(HixieFactory):
         :param applications: has ``buildProtocol(offer)``; if it has ``doStart`` and ``doStop`` as
             well, they are called when the first port listens and when the last has stopped.
         :param dialects: names of those to speak; all that there are by default.
-        :param origins: pages that may connect, see :class:`txhixie.server.access.Policy`; by
-            default those of the same host, and whatever sends no Origin.
+        :param origins: pages that may connect: origins such as ``http://example.com:8080``,
+            ``https://*.example.com`` for all names below that one, ``null`` for local pages and
+            sandboxed frames, ``*`` for all; by default those of the same host, and whatever sends
+            no Origin.
         :param hosts: names this server is known under; any by default.
         :param subprotocols: which one to answer where the application does not say (with
-            :class:`txhixie.interfaces.Accepted`): a sequence, the first that the client offers; or
+            :class:`txhixie.Accepted`): a sequence, the first that the client offers; or
             a callable, which gets the offer and answers one of its subprotocols or ``None``.
         :param extensions: what to agree on besides, where a client offers it; by default
             permessage-deflate, which keeps up to 44 KiB for a peer that compresses, and for clients
@@ -502,7 +504,7 @@ class HixieServerFactory(HixieFactory):
         super().stopFactory()
 
     def joined(self, connection: Connection) -> None:
-        """See :meth:`txhixie.connection.factory.HixieFactory.joined`; a Site has the port."""
+        """See :meth:`txhixie.HixieFactory.joined`; a Site has the port."""
         super().joined(connection)
         if not self._shutdown.isArmed:
             reactor = getattr(lowest(connection.transport), "reactor", None)
@@ -510,7 +512,7 @@ class HixieServerFactory(HixieFactory):
                 self._shutdown.arm(reactor)
 
     def left(self, connection: Connection) -> None:
-        """See :meth:`txhixie.connection.factory.HixieFactory.left`."""
+        """See :meth:`txhixie.HixieFactory.left`."""
         super().left(connection)
         self._disarmIfOver()
 

@@ -42,16 +42,16 @@ class DeflateFrame:
             raise ValueError("level and memory are from 1 to 9")
 
     def offers(self) -> Parameters:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.offers`."""
+        """See :meth:`txhixie.extensions.Extension.offers`."""
         return () if self.takeover else (("no_context_takeover", None),)
 
     def accept(self, parameters: Parameters) -> Agreed | None:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.accept`."""
+        """See :meth:`txhixie.extensions.Extension.accept`."""
         transform = self._transform(parameters)
         return None if transform is None else Agreed(self.offers(), transform)
 
     def agree(self, parameters: Parameters) -> FrameTransform:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.agree`."""
+        """See :meth:`txhixie.extensions.Extension.agree`."""
         transform = self._transform(parameters)
         if transform is None:
             raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
@@ -77,7 +77,7 @@ _BITS: Final = frozenset(str(bits) for bits in range(LEAST_BITS, MOST_BITS + 1))
 
 
 class FrameTransform:
-    """One connection's: see :class:`txhixie.sansio.extensions.extension.Transform`."""
+    """One connection's: see :class:`txhixie.extensions.Transform`."""
 
     __slots__ = ("_begins", "_deflater", "_inflater", "_inflating", "_threshold")
 

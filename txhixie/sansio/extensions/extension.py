@@ -35,9 +35,12 @@ class Transform(Protocol):
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
     ) -> bytes:
         """
-        A frame's payload, or a piece of it, as it was meant (see
-        :data:`txhixie.sansio.wire.frame.Frame`).
+        Decode a frame's payload, or a piece of it while the frame is still arriving.
 
+        :param opcode: the frame's; 0, a continuation, for every piece after the first.
+        :param final: whether the message ends with this frame.
+        :param reserved: the reserved bits of the frame.
+        :param whole: whether the frame ends with this piece.
         :param room: bytes that may come of it.
         :raises MessageTooBig: when more would.
         :raises FrameError: when it cannot be read.

@@ -63,7 +63,7 @@ class PermessageDeflate:
             raise ValueError("level and memory are from 1 to 9")
 
     def offers(self) -> Parameters:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.offers`."""
+        """See :meth:`txhixie.extensions.Extension.offers`."""
         asked: list[tuple[str, str | None]] = []
         if not self.server_takeover:
             asked.append((_SERVER_TAKEOVER, None))
@@ -76,7 +76,7 @@ class PermessageDeflate:
         return tuple(asked)
 
     def accept(self, parameters: Parameters) -> Agreed | None:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.accept` (section 7.1)."""
+        """See :meth:`txhixie.extensions.Extension.accept` (section 7.1)."""
         asked = _read(parameters, in_offer=True)
         if asked is None:
             return None
@@ -104,7 +104,7 @@ class PermessageDeflate:
         return Agreed(tuple(answer), transform)
 
     def agree(self, parameters: Parameters) -> MessageTransform:
-        """See :meth:`txhixie.sansio.extensions.extension.Extension.agree` (section 7.1)."""
+        """See :meth:`txhixie.extensions.Extension.agree` (section 7.1)."""
         granted = _read(parameters, in_offer=False)
         if granted is None:
             raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
@@ -165,7 +165,7 @@ def _is_bits(value: str | None) -> bool:
 
 
 class MessageTransform:
-    """One connection's: see :class:`txhixie.sansio.extensions.extension.Transform`."""
+    """One connection's: see :class:`txhixie.extensions.Transform`."""
 
     __slots__ = ("_deflater", "_inflater", "_inflating", "_threshold")
 

@@ -30,7 +30,7 @@ class Offer:
     """
     A client's request for a conversation.
 
-    :ivar dialect: its name, as in :data:`txhixie.sansio.dialects.DIALECTS`.
+    :ivar dialect: its name, as in :data:`txhixie.DIALECTS`.
     :ivar target: the resource: path and query, ASCII, beginning with ``/``.
     :ivar host: the ``Host`` field as sent: a name or address, and the port if it is not the usual.
     :ivar origin: the page that asks, as it was sent; ``None`` if nobody said. Only browsers are

@@ -42,7 +42,7 @@ from support.connection import (
 from support.wire import MASK
 from txhixie import Accepted, HixieServerFactory, Limits, Offer, Refusal
 from txhixie.testing import Wire
-from txhixie.web import ByRequest, HixieResource, takeOver
+from txhixie.web import ByRequest, HixieResource, HixieSite, takeOver
 
 log = connection.log
 net = connection.net
@@ -113,8 +113,10 @@ class SiteEnd(End):
 
     wire: SiteWire
 
-    def __init__(self, resource: HixieResource, root: Resource | None = None) -> None:
-        self.site = Site(root or resource)
+    def __init__(
+        self, resource: HixieResource, root: Resource | None = None, site: type[Site] = Site
+    ) -> None:
+        self.site = site(root or resource)
         self.logged = io.StringIO()
         self.site._logFile = self.logged
         self.site._logDateTime = "[now]"
@@ -661,3 +663,31 @@ def test_a_factory_can_be_shared_with_a_port_of_its_own(log: Log) -> None:
     end.receive(whole_request("rfc6455"))
     assert status_of(end.wire.written) == 426
     end.done()
+
+
+# The access log.
+
+
+def test_the_access_log_of_a_HixieSite_has_no_token(log: Log) -> None:
+    """Neither of a conversation nor of a page, whose URL a browser sends with the conversation."""
+    fields = ("Referer: http://me:s3cret@a/?id=s3cret", "User-Agent: x?key=s3cret")
+    conversation = whole_request("rfc6455", *fields, target="/a?token=s3cret")
+    page = "\r\n".join(("GET /a?token=s3cret HTTP/1.1", "Host: a", *fields, "", "")).encode()
+    for data, status in ((conversation, 101), (page, 404)):
+        end = SiteEnd(HixieResource(Applications()), site=HixieSite)
+        end.receive(data)
+        end.done()
+        line = end.logged.getvalue()
+        assert f'"GET /a?token=... HTTP/1.1" {status} ' in line
+        assert line.endswith(' "http://***@a/?id=..." "x?key=..."\n')
+
+
+def test_a_HixieSite_has_the_access_log_that_it_is_given() -> None:
+    def formatter(timestamp: str, request: Any) -> str:
+        return "a line"
+
+    for site in (
+        HixieSite(Resource(), logFormatter=formatter),
+        HixieSite(Resource(), None, None, 60, formatter),
+    ):
+        assert site._logFormatter is formatter

@@ -8,15 +8,17 @@ Any other request is a page, and not ours.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, combinedLogFormatter
+from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
+from zope.interface import provider
 
 from .connection.log import ConnectionLog
 from .interfaces import Accepted, WebSocketServerFactory
@@ -24,6 +26,7 @@ from .sansio.closing import Ended
 from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
 from .sansio.handshake.offer import Offer, Refusal
 from .sansio.http.head import Fields, Head
+from .sansio.http.redaction import masked_text, masked_url
 from .sansio.limits import Limits
 from .sansio.types import Headers
 from .server.http2_bounds import boundStreams
@@ -125,6 +128,38 @@ class HixieResource(Resource):
         return site.channels if isinstance(site, HixieSite) else self._channels
 
 
+_LOG_FORMATTER: Final = 4
+"""How many arguments a ``Site`` has behind its resource, up to ``logFormatter``."""
+
+
+@provider(IAccessLogFormatter)
+def maskedLogFormatter(timestamp: str, request: Any) -> str:
+    """
+    Write a line of a ``Site``'s access log as ``twisted.web`` does, with the values of a query and
+    the passwords of a URL hidden: for the ``logFormatter`` of a ``Site``.
+
+    :param timestamp: when the request was answered, in the format of that log.
+    :param request: an ``IRequest``.
+    """
+    return cast(str, combinedLogFormatter(timestamp, _MaskedRequest(request)))
+
+
+class _MaskedRequest:
+    """A request as its line in a log may show it."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self.uri = masked_url(request.uri.decode("latin-1")).encode("latin-1")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._request, name)
+
+    def getHeader(self, name: bytes) -> bytes | None:
+        """A field of the request."""
+        value: bytes | None = self._request.getHeader(name)
+        return value and masked_text(value.decode("latin-1")).encode("latin-1")
+
+
 class HixieSite(Site):
     """
     A ``Site`` that bounds what a request may cost, whichever of its resources it is for: the size
@@ -144,8 +179,11 @@ class HixieSite(Site):
         """
         :param resource: the root.
         :param limits: sizes in bytes, times in seconds.
-        :param args: those of ``Site``, like ``kw``.
+        :param args: those of ``Site``, like ``kw``. Without a ``logFormatter`` among them the
+            access log has no values of a query: a page's token for its WebSocket is there.
         """
+        if len(args) < _LOG_FORMATTER:
+            kw.setdefault("logFormatter", maskedLogFormatter)
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = limits
         self.journal = ConnectionLog(_log, everything=False, factory=self)

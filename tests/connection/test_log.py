@@ -267,6 +267,18 @@ def test_no_token_of_a_URL_is_logged(dialect: str, target: str, log: Log) -> Non
     assert all("/chat" in line for line in log.lines())
 
 
+@each
+@pytest.mark.parametrize("origin", ["http://a/x?token=s3cret", "ws://me:s3cret@a.example/"])
+def test_no_token_of_an_Origin_is_logged(dialect: str, origin: str, log: Log) -> None:
+    """Programs write the URL there that they connect to: noticed, opened, ended, and refused."""
+    for application in (Applications(), Answering(lambda offer: None)):
+        end = ServerEnd(application, logConnections=True)
+        end.receive(whole_request(dialect, origin=origin))
+        end.done()
+    assert any("origin=" in line for line in log.lines())
+    assert not any("s3cret" in str(event) for event in log.events)
+
+
 @modern
 @pytest.mark.parametrize(
     "offered",

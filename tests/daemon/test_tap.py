@@ -282,6 +282,24 @@ def test_a_page_has_a_line_of_its_own_that_is_cut_and_has_no_token(daemon: Daemo
     assert "s3cret" not in daemon.log
 
 
+@pytest.mark.parametrize(
+    ("target", "field", "status", "shown"),
+    [
+        ("/", "Host: me:s3cret@a.example", 200, "host=***@a.example"),
+        ("/", "User-Agent: x (+http://a/?key=s3cret)", 200, 'agent="x (+http://a/?key=..."'),
+        ("http://me:s3cret@a.example/", "Accept: x", 400, 'reason="the Host field is no host"'),
+    ],
+)
+def test_no_credential_of_a_page_request_is_logged(
+    daemon: Daemon, target: str, field: str, status: int, shown: str
+) -> None:
+    host = "" if field.startswith("Host") else "Host: a.example\r\n"
+    head = f"GET {target} HTTP/1.1\r\n{host}{field}\r\n\r\n"
+    assert asked(daemon, head.encode()).startswith(b"HTTP/1.1 %d" % status)
+    daemon.logged(shown)
+    assert "s3cret" not in daemon.log
+
+
 def test_who_is_refused_again_and_again_has_one_line(tmp_path: Path) -> None:
     """And one for how often it was, in the end."""
     with running(tmp_path, "--host", "a.example") as daemon:

@@ -24,7 +24,7 @@ from ..sansio.closing import Ended
 from ..sansio.conversation import Conversation
 from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.parameters import Named
-from ..sansio.http.redaction import masked_subprotocol, masked_url
+from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
 from .repeats import Repeats
 
@@ -111,7 +111,7 @@ class ConnectionLog:
             "opened",
             **of(protocol),
             dialect=offer.dialect,
-            origin=offer.origin,
+            origin=_originOf(protocol),
             subprotocol=None if agreed is None else masked_subprotocol(agreed),
             offered=_notAgreed(offer.subprotocols, agreed),
             extensions=",".join(name for name, _ in _extensionsOf(protocol)) or None,
@@ -212,13 +212,13 @@ class ConnectionLog:
             "page",
             connection=number,
             peer=shown_address(request.getClientAddress()),
-            host=_field(request, "host"),
+            host=masked_host(_field(request, "host") or "") or None,
             method=request.method.decode("latin-1"),
             target=masked_url(request.uri.decode("latin-1")),
             status=request.code,
             bytes=request.sentLength,
             referrer=masked_url(_field(request, "referer") or "") or None,
-            agent=_field(request, "user-agent"),
+            agent=masked_text(_field(request, "user-agent") or "") or None,
         )
 
     def close(self) -> None:
@@ -280,8 +280,9 @@ def _written(value: object) -> str:
 
 
 def _originOf(protocol: Subject) -> str | None:
+    """The Origin field, which programs fill with a URL and its query."""
     offer = getattr(protocol, "offer", None)
-    return None if offer is None else offer.origin
+    return None if offer is None or offer.origin is None else masked_url(offer.origin)
 
 
 def _notAgreed(offered: tuple[str, ...], agreed: str | None) -> str | None:

@@ -17,7 +17,7 @@ from .extensions.extension import Transform
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .http.body import BodyReader
 from .http.forwarded import Forwarded, read_forwarded
-from .http.head import Head, HeadReader, Request, RequestReader, read_request
+from .http.head import Head, HeadReader, Request, RequestReader, read_authority, read_request
 from .http.request_body import announced_body
 from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
@@ -308,7 +308,8 @@ def origin_form(request: Request) -> Request:
     4.2.1 allows: its host is that of the URL then, and the ``Host`` field, which has to be there,
     does not count (RFC 9112 section 3.2.2).
 
-    :raises MalformedHead: for such a request without a Host field, or with two.
+    :raises MalformedHead: for such a request without a Host field, or with two, and for a URL with
+        a user (RFC 9110 section 4.2.4) or a host that is none.
     """
     match = _ABSOLUTE.fullmatch(request.target)
     if match is None:
@@ -316,6 +317,7 @@ def origin_form(request: Request) -> Request:
     if request.fields.only(b"host") is None:
         raise MalformedHead("no Host field")
     authority, resource = match.groups()
+    read_authority(authority.encode("ascii"))
     target = resource if resource.startswith("/") else "/" + resource
     head = request.head
     line = b" ".join((request.method, target.encode("ascii"), b"HTTP/1.%d" % request.minor))

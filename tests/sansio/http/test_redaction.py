@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from txhixie.sansio.http.redaction import masked_lines
+from txhixie.sansio.http.redaction import masked_host, masked_lines, masked_text
 
 
 def test_lines_stand_as_they_are_up_to_the_empty_one() -> None:
@@ -63,3 +63,17 @@ def test_nothing_else_is_hidden(line: str) -> None:
 def test_it_is_one_line_of_ASCII_each() -> None:
     head = b"HTTP/1.1 200 \x1b[31m\xff\n\r\n\r\n"
     assert next(masked_lines(head)) == "HTTP/1.1 200 \\x1b[31m\\xff\\n"
+
+
+def test_the_URLs_within_a_text_are_masked() -> None:
+    text = "Bot/1.0 (+https://me:s3cret@a.example/bot?id=s3cret; spider) Bearer.s3cret"
+    assert masked_text(text) == "Bot/1.0 (+https://***@a.example/bot?id=... spider) Bearer...."
+    assert masked_text("Mozilla/5.0 (X11; rv:1)") == "Mozilla/5.0 (X11; rv:1)"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("a.example:80", "a.example:80"), ("me:s3cret@a", "***@a"), ("a@b@[::1]", "***@[::1]")],
+)
+def test_a_host_has_no_user(host: str, shown: str) -> None:
+    assert masked_host(host) == shown

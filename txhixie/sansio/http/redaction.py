@@ -87,5 +87,20 @@ def _masked(line: str) -> str:
     if colon and field in ("sec-websocket-protocol", "websocket-protocol"):
         members = (masked_subprotocol(member.strip()) for member in value.split(","))
         return f"{name}: {', '.join(members)}"
-    line = _QUERY.sub(lambda found: f"?{masked_query(found[1])}", _USER.sub("***@", line))
-    return _BEARER.sub(r"\1...", _SECRET_PARAMETER.sub(r"\1...", line))
+    return masked_text(line)
+
+
+def masked_text(text: str) -> str:
+    """
+    Hide the user, the query and the bearer tokens of each URL in a text.
+
+    :param text: the value of a field that is no URL as a whole, such as ``User-Agent``.
+    """
+    text = _QUERY.sub(lambda found: f"?{masked_query(found[1])}", _USER.sub("***@", text))
+    return _BEARER.sub(r"\1...", _SECRET_PARAMETER.sub(r"\1...", text))
+
+
+def masked_host(host: str) -> str:
+    """Hide the user of a ``Host`` field, which RFC 9110 section 7.2 has no place for."""
+    _, at, name = host.rpartition("@")
+    return f"***@{name}" if at else host

@@ -61,12 +61,23 @@ def run(
     """
     from twisted.internet import reactor
 
+    descriptions = _descriptions(description)
     factory = _factory(applications, options)
     _beginLogging(sys.stdout)
     raiseFileLimit()
     foldAcceptLines(cast(Any, reactor))
-    several = [description] if isinstance(description, str | int) else description
-    _Program(cast(Any, reactor), factory).run([str(each) for each in several])
+    _Program(cast(Any, reactor), factory).run(descriptions)
+
+
+def _descriptions(description: object) -> list[str]:
+    several = description if isinstance(description, list | tuple) else [description]
+    for each in several:
+        if not isinstance(each, str | int) or isinstance(each, bool):
+            raise TypeError(
+                "description: expected a port number, an endpoint description or a list of these, "
+                f"not {type(each).__name__}; write 8080 or 'tcp:8080:interface=127.0.0.1'"
+            )
+    return [str(each) for each in several]
 
 
 def _factory(applications: Any, options: RunOptions) -> Any:
@@ -170,8 +181,13 @@ def raiseFileLimit(system: Any = resource) -> None:
         system.setrlimit(system.RLIMIT_NOFILE, (hard, hard))
 
 
+_LOCKED: Final = {"Cannot acquire lock": "another process listens there"}
+"""Twisted's words for a UNIX socket, beside which a lock file names a process that runs."""
+
+
 def whyNot(failure: Failure) -> str:
     """Why a port cannot be listened on: the operating system's words, where it had some."""
     error = failure.value
     cause = getattr(error, "socketError", None) or error
-    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__
+    words = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
+    return _LOCKED.get(words, words)

@@ -52,7 +52,7 @@ def service(reactor: Any, endpoint: Any) -> ListeningService:
 
 
 NO = CannotListenError("", 80, OSError(13, "Permission denied"))
-LINE = "hixie: --port slow:: expected an address to listen on: Permission denied"
+LINE = "hixie: --port slow:: cannot listen: Permission denied"
 
 
 def test_an_endpoint_may_take_its_time() -> None:

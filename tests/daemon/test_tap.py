@@ -360,11 +360,14 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--ping-interval", "soon"], r"--ping-interval soon: expected a number of seconds"),
         (["--ping-timeout", "0"], r"--ping-timeout 0: expected more than 0 seconds"),
         (["--port", "tcp"], r"--port tcp: expected a port number .*: without port$"),
+        (["--serve", "/=static:/nowhere"], r"static: and a directory .*, and /nowhere is none$"),
+        (["--serve", "/=static:"], r"expected static: and a directory .*, and nothing is named$"),
+        (["--serve", "/a b=echo"], r"/a b: expected a path of a URL, .* blanks as %20"),
         (["--port", "ssl:0:privatekey=x"], r": it has no privatekey=$"),
         (["--serve", "/=tcp:127.0.0.1"], r"such as tcp:HOST:PORT.*: without port$"),
         (["--serve", "/=http://127.0.0.1"], r"and http: is none; did you mean ws:\?$"),
         (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
-        (["--origin", "https://example.com/"], r"expected .* without a path, null or \*$"),
+        (["--origin", "https://example.com/"], r"expected an Origin without a path"),
         (["--host", "http://example.com"], r"--host http://example.com: expected a name such as"),
         (["--host", "*.example.com"], r"expected a name such as example.com"),
         (["--nonsense"], r"option --nonsense not recognized$"),
@@ -381,12 +384,23 @@ def test_a_mistake_is_the_last_line_on_stderr(options: list[str], expected: str)
     assert "Traceback" not in result.stderr + result.stdout
 
 
+def test_the_log_says_too_why_there_is_nothing_to_serve(daemon: Daemon, tmp_path: Path) -> None:
+    """As a daemon, its standard error goes nowhere, and the shell is shown 100 characters."""
+    port = f"tcp:{daemon.port}:interface=127.0.0.1"
+    own = [f"--pidfile={tmp_path / 'pid'}", f"--logfile={tmp_path / 'log'}"]
+    command = [program("twistd"), *own, "hixie", "--port", port]
+    ended = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 1
+    line = f"hixie: --port {port}: cannot listen: Address already in use"
+    assert line in (tmp_path / "log").read_text()
+
+
 @pytest.mark.parametrize("runner", ["twistd", "twist"])
 def test_a_port_that_is_taken_is_named(daemon: Daemon, runner: str) -> None:
     port = f"tcp:{daemon.port}:interface=127.0.0.1"
     result = run_hixie("--port", port, runner=runner)
     assert result.stderr.splitlines() == [
-        f"hixie: --port {port}: expected an address to listen on: Address already in use"
+        f"hixie: --port {port}: cannot listen: Address already in use"
     ]
     assert result.returncode == 1
 

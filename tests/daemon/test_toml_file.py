@@ -105,6 +105,15 @@ def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Pat
         ),
         ("serve = ['/=echo', '/=echo']", "serve, number 2: /=echo: expected one service for /"),
         ("port = ]", "expected TOML: .*line 1"),
+        ("port = tcp:8080", "expected TOML: .*line 1.*; text stands in quotation marks$"),
+        (
+            "[[serve]]\npath = '/'\nservice = 'tcp:127.0.0.1:1 coding=lines'",
+            'serve, number 1: tcp:.* expected the service alone; .*: coding = "lines"$',
+        ),
+        (
+            "[[serve]]\npath = '/'\nservice = 'ws://127.0.0.1:1 dialect=hixie-76 lenient=true'",
+            'serve, number 1: .*: dialect = "hixie-76"; lenient = true$',
+        ),
         ("\xe4 = 1", "expected TOML: "),
     ],
 )

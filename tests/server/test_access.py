@@ -129,6 +129,14 @@ def test_a_star_elsewhere_is_a_mistake(wrong: str) -> None:
         Policy([wrong])
 
 
+def test_a_URL_is_no_origin_and_no_host() -> None:
+    """It would match nobody: browsers write neither a path nor a scheme there."""
+    with pytest.raises(ValueError, match=r"^expected an Origin without a path.*: https://x/$"):
+        Policy(["https://x/"])
+    with pytest.raises(ValueError, match=r"^expected a name such as example\.com.*: http://x$"):
+        Policy(hosts=["http://x"])
+
+
 BY_NO_BROWSER = [
     *("", "*", "ArduinoWebSocketClient", "example.com", "127.0.0.1:8080", "[::1]:8080"),
     *("http://example.com/", "http://evil.example/page", "HTTPS://evil.example/?a", "a b", "a,b"),

@@ -74,7 +74,12 @@ class ListeningService(Service):
             problem: list[Failure] = []
             listening.addErrback(problem.append)
             if problem:
-                raise CannotStart(_mistake(name, problem[0]))
+                mistake = _mistake(name, problem[0])
+                # A daemon's standard error is closed by now, and twistd cuts what it hands on to
+                # the shell after 100 characters: the log has the whole line. Before a log has begun
+                # Twisted writes what is critical to standard error, where it would be twice.
+                self._log.error("{mistake}", mistake=mistake)
+                raise CannotStart(mistake)
 
     def _listens(self, port: IListeningPort) -> object:
         if self._started:
@@ -143,4 +148,4 @@ def showMistakes() -> None:
 
 
 def _mistake(name: str, failure: Failure) -> str:
-    return f"hixie: {name}: expected an address to listen on: {whyNot(failure)}"
+    return f"hixie: {name}: cannot listen: {whyNot(failure)}"

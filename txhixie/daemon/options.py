@@ -31,9 +31,6 @@ class Said:
     value: Any
 
 
-_SLASH: Final = re.compile(r"https?://[^/?#]+/", re.IGNORECASE)
-"""A page's URL in the place of its origin: browsers write no path, and it would match nobody."""
-
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
 
@@ -50,7 +47,7 @@ def _path(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable() or _SLASH.fullmatch(text):
+    if not text or not text.isascii() or not text.isprintable():
         raise ValueError
     read_origin(text)
     return text

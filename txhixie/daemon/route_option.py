@@ -65,8 +65,24 @@ def read_description(said: object) -> Description:
     if isinstance(said, str):
         return _read_word(said)
     if isinstance(said, dict):
+        _check_service(said.get("service"))
         return _describe(said, Kind.read_toml)
     raise ValueError(f"{_SHAPE}, or a table of these")
+
+
+def _check_service(service: object) -> None:
+    """Options that stand behind a table's service, as on a command line."""
+    if isinstance(service, str) and (found := _OPTION.split(service))[1:]:
+        raise ValueError(
+            f"{shown(service)}: expected the service alone; its options are keys of the table: "
+            + "; ".join(map(_as_key, found[1:]))
+        )
+
+
+def _as_key(option: str) -> str:
+    name, _, value = option.partition("=")
+    quoted = value if value in {"true", "false"} else f'"{shown(value)}"'
+    return f"{name} = {quoted}"
 
 
 def _read_word(word: str) -> Description:

@@ -49,7 +49,10 @@ class Route:
                 "*.example.com"
             )
         if not _PATH.fullmatch(self.path) or segments_of(self.path) is None:
-            raise ValueError(f"{self.path}: expected a path of a URL, beginning with /")
+            raise ValueError(
+                f"{self.path}: expected a path of a URL, beginning with /, with blanks as %20 and "
+                "without a query or the segments . and .."
+            )
         if self.subprotocol is not None and not _TOKEN.fullmatch(self.subprotocol):
             raise ValueError(f"subprotocol {self.subprotocol}: expected the name of a subprotocol")
 

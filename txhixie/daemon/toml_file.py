@@ -28,7 +28,8 @@ def read_configuration(path: Path) -> dict[str, list[Said]]:
     except OSError as error:
         raise ValueError(f"{path}: expected a file of options: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected TOML: {error}") from None
+        quotes = "; text stands in quotation marks" if "Invalid value" in str(error) else ""
+        raise ValueError(f"{path}: expected TOML: {error}{quotes}") from None
     return {name: _read_key(path, name, value) for name, value in given.items()}
 
 

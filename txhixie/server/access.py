@@ -20,6 +20,9 @@ EVERYBODY: Final = "*"
 _PATTERN: Final = re.compile(r"([a-z][a-z0-9+.-]*://)\*(\.[^/?#*\s]+)")
 """``https://*.example.com``, with a port or without."""
 
+_OF_A_PAGE: Final = re.compile(r"https?://[^/?#]+/", re.IGNORECASE)
+"""A page's URL in the place of its origin: browsers write no path, and it would match nobody."""
+
 _BELOW: Final = r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+"
 """What the star stands for: one label of a name, or several."""
 
@@ -49,12 +52,18 @@ class Policy:
         :param hosts: names under which this server is known, each with or without a port. A
             foreign one is what DNS rebinding looks like.
         :raises TypeError: for one string where several belong, and for what is not ``str``.
-        :raises ValueError: for an origin with a ``*`` that stands elsewhere.
+        :raises ValueError: for an origin with a ``*`` that stands elsewhere or with a path, and for
+            a host that is a URL.
         """
         self.origins = _lower("origins", origins, '["https://example.com"]')
         listed = sorted(read_origin(origin) for origin in self.origins or ())
         self._patterns = tuple(_pattern_of(origin) for origin in listed if "*." in origin)
         self.hosts = _lower("hosts", hosts, '["example.com"]')
+        for host in self.hosts or ():
+            if "/" in host:
+                raise ValueError(
+                    f"expected a name such as example.com, with or without a port: {host}"
+                )
 
     def refuses(self, offer: Offer) -> Refusal | None:
         """A 403 that says why, or ``None`` for whom nothing is said against."""
@@ -91,9 +100,12 @@ def read_origin(text: str) -> str:
     """
     An origin that may come, as it is compared: in lower case.
 
-    :raises ValueError: for one in which a ``*`` stands where it means nothing.
+    :raises ValueError: for one in which a ``*`` stands where it means nothing, and for the URL of a
+        page.
     """
     origin = text.lower()
+    if _OF_A_PAGE.fullmatch(origin):
+        raise ValueError(f"expected an Origin without a path, such as https://example.com: {text}")
     if "*" in origin and origin != EVERYBODY and not _PATTERN.fullmatch(origin):
         raise ValueError(
             f"expected * alone or in the place of the first names, https://*.example.com: {text}"

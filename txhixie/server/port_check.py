@@ -23,6 +23,9 @@ _ADDRESS_AND_PORT: Final = re.compile(
 )
 """What stands for an address and a port elsewhere."""
 
+_BARE_COLONS: Final = re.compile(r"interface=([0-9A-Fa-f]*(?::[0-9A-Fa-f.]*){2,})(?=:|$)")
+r"""An IPv6 address whose colons are not escaped; Twisted takes them for further parts."""
+
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 """One label of a host's name (RFC 1123 section 2.1); an underscore is in names of containers."""
 
@@ -62,6 +65,7 @@ def check_port(description: str) -> None:
     """
     if _ADDRESS_AND_PORT.fullmatch(description):
         raise ValueError(f"expected a description: write {_meant(description)}")
+    _check_colons(description)
     scheme, values, named = parts = parts_of(description)
     if scheme in ("tcp", "tcp6", "ssl"):
         _check_number(_value(parts, 0, "port"))
@@ -74,6 +78,16 @@ def check_port(description: str) -> None:
         _check_path(_value(parts, 0, "address"), listens=True)
         if not re.fullmatch("[0-7]{3,4}", named.get("mode", "666")):
             raise ValueError(f"mode={named['mode']}: expected an octal mode such as 660")
+
+
+def _check_colons(description: str) -> None:
+    found = _BARE_COLONS.search(description)
+    if found is not None:
+        escaped = found[1].replace(":", r"\:")
+        raise ValueError(
+            f"interface={found[1]}: expected an IPv6 address with its colons escaped:"
+            f" interface={escaped}"
+        )
 
 
 def check_interface_here(description: str) -> None:

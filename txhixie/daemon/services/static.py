@@ -19,6 +19,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from twisted.web.static import File
 
+from ...display import shown
 from .service import Context
 
 _INDEX: Final = ("index.html", "index.htm")
@@ -116,7 +117,8 @@ def buildStatic(
     """
     name = description.partition(":")[2]
     if not name or not Path(name).is_dir():
-        raise ValueError("expected static: and a directory")
+        found = "nothing is named" if not name else f"{shown(name)} is none"
+        raise ValueError(f"expected static: and a directory that exists, and {found}")
     return Pages(str(Path(name).absolute()))
 
 

@@ -303,6 +303,25 @@ def test_subprotocols_that_were_offered_in_vain_are_in_the_log(log: Log) -> None
     assert "subprotocol=" not in log.lines()[0]
 
 
+@pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
+@pytest.mark.parametrize(
+    ("agreed", "words"),
+    [
+        (["b"], " subprotocol=b offered=a,c"),
+        (["a,b, c"], ' subprotocol="a,b, c"'),
+        ([], " offered=a,b,c"),
+    ],
+)
+def test_a_list_in_one_string_is_offered_once(
+    dialect: str, agreed: list[str], words: str, log: Log
+) -> None:
+    """It is in the offer as a whole, and its members after it."""
+    end = ServerEnd(Applications(), subprotocols=agreed, logConnections=True)
+    end.receive(whole_request(dialect, f"{connection.subprotocol_field(dialect)}: a,b, c"))
+    end.done()
+    assert log.lines()[0].endswith(words), log.lines()[0]
+
+
 @each
 def test_a_line_has_its_length(dialect: str, log: Log) -> None:
     """Whatever of a request is long."""

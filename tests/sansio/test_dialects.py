@@ -206,6 +206,8 @@ def test_an_unknown_version_is_unknown(version: bytes) -> None:
     data = request(*MODERN, b"Sec-WebSocket-Version: " + version)
     assert_raises(UnknownDialect, recognised, data)
     assert_raises(UnknownDialect, recognised, request(*MODERN))
+    with pytest.raises(UnknownDialect, match=r"^missing Sec-WebSocket-Version$"):
+        recognise(request_of(request(*MODERN)))
 
 
 def test_a_version_shows_its_dialect() -> None:

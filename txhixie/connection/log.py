@@ -286,9 +286,12 @@ def _originOf(protocol: Subject) -> str | None:
 
 
 def _notAgreed(offered: tuple[str, ...], agreed: str | None) -> str | None:
-    """The subprotocols that the client has offered in vain."""
-    if not offered or offered == (agreed,):
-        return None
+    """
+    The subprotocols that the client has offered in vain. A list of hixie-75 and hixie-76 is one
+    string, which comes first in an offer, and then its members: here it is only these.
+    """
+    if offered and "," in offered[0]:
+        offered = () if agreed == offered[0] else offered[1:]
     return ",".join(masked_subprotocol(name) for name in offered if name != agreed) or None
 
 

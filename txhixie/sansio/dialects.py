@@ -270,7 +270,8 @@ def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]
     _check_length(fields, also=b"0")
     row = _versions(tuple(spoken)).get(version or b"")
     if row is None:
-        raise UnknownDialect("no such Sec-WebSocket-Version")
+        missing = version is None
+        raise UnknownDialect(f"{'missing' if missing else 'no such'} Sec-WebSocket-Version")
     return row
 
 

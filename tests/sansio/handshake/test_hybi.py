@@ -141,6 +141,16 @@ def test_half_a_handshake_is_refused(name: str, missing: bytes) -> None:
 
 
 @every_name
+def test_a_key_that_is_missing_is_told_from_a_bad_one(name: str) -> None:
+    field, handshake = b"Sec-WebSocket-Key", named(name).handshake
+    with pytest.raises(MalformedHead, match=r"^missing Sec-WebSocket-Key$"):
+        handshake.read_offer(request_of(asked(name, without=field)), secure=False)
+    with pytest.raises(MalformedHead, match=r"^Sec-WebSocket-Key is not 16 bytes in base64$"):
+        wrong = asked(name, field + b": x", without=field)
+        handshake.read_offer(request_of(wrong), secure=False)
+
+
+@every_name
 @pytest.mark.parametrize(
     "line",
     [

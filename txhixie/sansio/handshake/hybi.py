@@ -91,7 +91,9 @@ class Hybi:
         """
         fields = request.fields
         key = fields.only(b"sec-websocket-key")
-        if key is None or not self._is_key(key):
+        if key is None:
+            raise MalformedHead("missing Sec-WebSocket-Key")
+        if not self._is_key(key):
             raise MalformedHead("Sec-WebSocket-Key is not 16 bytes in base64")
         return Offer(
             self._dialect,

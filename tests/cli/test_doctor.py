@@ -209,6 +209,24 @@ def test_a_proxy_that_is_none(url: str) -> None:
     assert said.advice[0].startswith("What listens there does not answer as an HTTP proxy does")
 
 
+def test_a_proxy_that_is_none_of_TLS(url: str) -> None:
+    def script(peer: socket.socket) -> None:
+        while peer.recv(4096):
+            pass
+
+    with serving(script) as port:
+        said = report("--timeout", "1", "--proxy", f"https://127.0.0.1:{port}", url)
+    assert (said.status, said.marks["proxy"]) == (6, "NO")
+    assert said.advice[0].startswith("The proxy does not answer TLS: is it http:, and not https:")
+
+
+def test_a_proxy_whose_only_scheme_is_forbidden(url: str) -> None:
+    with squid("basic") as proxy:
+        said = report("--no-proxy-basic", "--proxy", proxy.url_with_credentials, url)
+    assert (said.status, said.marks["proxy"]) == (4, "NO")
+    assert said.advice[0].startswith("The proxy takes passwords by Basic only: leave --no-proxy-")
+
+
 # TLS.
 
 

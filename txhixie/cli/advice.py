@@ -128,8 +128,14 @@ def _proxy_advice(destination: Destination, error: Exception | None) -> str:
     if isinstance(error, TLSFailed):
         return "The proxy is not who it should be, or speaks no TLS: is it http:, and not https:?"
     if isinstance(error, ConnectTimeout):
-        return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
+        return _silence_advice(destination)
     return "What listens there does not answer as an HTTP proxy does: is the port right?"
+
+
+def _silence_advice(destination: Destination) -> str:
+    if destination.proxy is not None and destination.proxy.secure:
+        return "The proxy does not answer TLS: is it http:, and not https:, or another port?"
+    return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
 
 
 def _credentials_advice(destination: Destination, refused: ProxyRefused) -> str:
@@ -141,11 +147,13 @@ def _credentials_advice(destination: Destination, refused: ProxyRefused) -> str:
     ]
     if not {"basic", "digest"} & {*schemes}:
         return (
-            "The proxy speaks none of the schemes that we do, Basic and Digest: a local proxy that"
-            " speaks its own can stand between."
+            "The proxy speaks none of the schemes that we do, Basic and Digest: run a local proxy"
+            " that speaks NTLM and Negotiate (cntlm, px), and name that one by --proxy."
         )
     if destination.proxy.credentials is None:
         return "The proxy wants to know who you are: --proxy http://NAME:PASSWORD@HOST:PORT"
+    if "digest" not in schemes and not (destination.proxyBasic or destination.proxy.secure):
+        return "The proxy takes passwords by Basic only: leave --no-proxy-basic out, or use https:."
     return "The proxy does not take this name with this password: are they percent-encoded?"
 
 

@@ -75,6 +75,7 @@ class Destination:
     :ivar trustRoot: whose word is taken for who a server is; ``None``: the platform's authorities.
     :ivar isVerified: whether a server has to prove who it is.
     :ivar alpn: protocols to offer by ALPN.
+    :ivar proxyBasic: whether a proxy without TLS may be sent a password by Basic.
     """
 
     def __init__(self, said: Namespace) -> None:
@@ -95,6 +96,7 @@ class Destination:
         self.trustRoot = trustRootFromPath(said.cacert) if said.cacert else None
         self.isVerified = not said.insecure
         self.alpn: tuple[str, ...] = tuple(said.alpn)
+        self.proxyBasic = not said.no_proxy_basic
         self._certificate = self._readCertificate()
 
     def _readProxy(self) -> Proxy | None:
@@ -133,7 +135,7 @@ class Destination:
             self._certificate,
             verify=self.isVerified,
             alpn=self.alpn,
-            proxyBasic=not self._said.no_proxy_basic,
+            proxyBasic=self.proxyBasic,
             **more,
         )
 

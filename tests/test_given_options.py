@@ -4,6 +4,7 @@ write; a right one may come in any shape that means the same."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.resource import Resource
 
+import txhixie
 from support import connection
 from support.connection import Log
 from txhixie import (
@@ -481,3 +483,54 @@ def test_who_connects_hears_what_was_wrong_with_the_application(
     assert said in str(failure.value)
     assert failure.value.__cause__ is not None
     assert len(log.tracebacks()) == 1
+
+
+# What the handshake says itself, and who a server is.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Upgrade", "connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"),
+        *("WebSocket-Location", "Content-Length", "Transfer-Encoding"),
+    ],
+)
+def test_an_agreement_has_no_second_field_of_the_handshakes_own(name: str) -> None:
+    """A client that reads the wrong one ends the connection."""
+    with pytest.raises(
+        ValueError, match=f"^headers: {name}: a field that the handshake has itself"
+    ):
+        Accepted(Recorder(), headers={name: "x"})
+
+
+def test_a_subprotocol_among_the_headers_is_told_where_it_belongs() -> None:
+    with pytest.raises(ValueError, match=r"; write subprotocol=$"):
+        Accepted(Recorder(), headers={"Sec-WebSocket-Protocol": "chat"})
+
+
+def test_files_are_no_certificates() -> None:
+    """Found where they are passed, not by Twisted when a connection is tried."""
+    new = cast(Made, WebSocketClientEndpoint.new)
+    made = partial(new, MemoryReactorClock(), "wss://example.com/")
+    for wrong in ("ca.pem", b"-----BEGIN", Path("ca.pem"), ["ca.pem"]):
+        refuses(lambda w=wrong: made(trustRoot=w), "trustRoot: expected a certificate, not ")  # type: ignore[misc]
+        said = "clientCertificate: expected a PrivateCertificate, not "
+        refuses(lambda w=wrong: made(clientCertificate=w), said)  # type: ignore[misc]
+        refuses(lambda w=wrong: made(verify=w), "verify: expected bool, not ")  # type: ignore[misc]
+    refuses(lambda: made(serverName=b"x"), "serverName: expected str, not bytes")
+
+
+def test_what_is_no_application_is_found_before_anything_is_connected() -> None:
+    endpoint = WebSocketClientEndpoint(cast(Any, _Endpoint()), URL)
+    made = cast(Made, endpoint.connectApplication)
+    refuses(lambda: made(Recorder), "application: the class Recorder, not an application; write R")
+    refuses(lambda: made(None), "application: NoneType, not an application: it has no ")
+    refuses(lambda: made(talk), "application: a function, not an application")
+
+
+@pytest.mark.parametrize("wrong", [8080.0, None, b"tcp:0", True, ["tcp:0", None]])
+def test_a_program_is_told_what_describes_a_port(wrong: Any) -> None:
+    refuses(
+        lambda: txhixie.run(wrong, Applications()),
+        "description: expected a port number, an endpoint description or a list of these, not ",
+    )

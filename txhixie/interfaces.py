@@ -6,9 +6,10 @@ interfaces of its own, which an object satisfies or not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -23,6 +24,11 @@ from .sansio.http.head import header_pairs
 from .sansio.limits import Limits
 from .sansio.types import Headers, HeadersLike
 from .sansio.wire.frame import CloseCode
+
+_OF_THE_HANDSHAKE: Final = re.compile(
+    rb"upgrade|connection|content-length|transfer-encoding|(?:sec-)?websocket-.*", re.IGNORECASE
+)
+"""Fields of an agreement that a handshake writes itself, and those of a body, which it has not."""
 
 _ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
 
@@ -254,11 +260,17 @@ class Accepted:
         """
         :param headers: pairs of a name and a value, or a mapping; ``str`` has to be ASCII.
         :raises TypeError: for a subprotocol that is not ``str``, and for fields of another type.
-        :raises ValueError: for a field that no answer can have.
+        :raises ValueError: for a field that no answer can have, and for one that the handshake
+            writes itself, such as ``Upgrade`` or ``Sec-WebSocket-Protocol``.
         """
         self.application = application
         self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
         self.headers = header_pairs(headers)
+        for name, _ in self.headers:
+            if _OF_THE_HANDSHAKE.fullmatch(name):
+                hint = "; write subprotocol=" if name.lower().endswith(b"-protocol") else ""
+                field = name.decode("ascii")
+                raise ValueError(f"headers: {field}: a field that the handshake has itself{hint}")
 
 
 Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"

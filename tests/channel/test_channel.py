@@ -89,7 +89,7 @@ def test_messages_go_both_ways(dialect: str) -> None:
 
 
 def test_only_messages_are_sent() -> None:
-    with pytest.raises(TypeError, match="a message: expected bytes, not "):
+    with pytest.raises(TypeError, match="a message: expected str or bytes, not "):
         Talk().channel.send(3)  # type: ignore[arg-type]
 
 

@@ -195,7 +195,7 @@ def test_what_holds_no_bytes_is_a_type_error_everywhere_it_could_be_sent(wrong: 
     with pytest.raises(TypeError, match=r"^receive: expected bytes, not "):
         joined.server.receive(wrong)
     if not isinstance(wrong, str):
-        with pytest.raises(TypeError, match=r"^a message: expected bytes, not "):
+        with pytest.raises(TypeError, match=r"^a message: expected str or bytes, not "):
             opened(Recorder())[1].send(wrong)
 
 

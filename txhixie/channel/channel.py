@@ -188,7 +188,7 @@ class Channel:
         :raises TypeError: for what is neither ``str`` nor bytes-like.
         """
         if type(message) is not bytes and not isinstance(message, str):
-            message = whole_bytes("a message", message)
+            message = whole_bytes("a message", message, "str or bytes")
         return self._application.outbox.put(message)
 
     def ping(self) -> Deferred[None]:

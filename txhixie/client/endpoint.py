@@ -16,12 +16,13 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
+from ..connection.applications import checkArgument
 from ..connection.awaiting import Awaited
 from ..dialing.dialer import Dialer
 from ..dialing.errors import LookupFailed, PeerLeft
 from ..dialing.proxy import Proxy
 from ..dialing.stage import abandonable, notConnected
-from ..dialing.tls import checkContext, tlsError
+from ..dialing.tls import checkContext, checkWho, tlsError
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import instance, settled, strings
 from ..sansio.errors import HixieError
@@ -135,6 +136,7 @@ class WebSocketClientEndpoint:
             )
         if contextFactory is not None:
             checkContext(contextFactory)
+        checkWho(trustRoot, clientCertificate, serverName)
         way = Dialer(
             reactor,
             instance("limits", options.get("limits", Limits()), Limits),
@@ -143,7 +145,7 @@ class WebSocketClientEndpoint:
             clientCertificate,
             contextFactory,
             bindAddress,
-            verify,
+            instance("verify", verify, bool),
             serverName,
             strings("alpn", alpn, '["http/1.1"]'),
             instance("proxyBasic", proxyBasic, bool),
@@ -193,7 +195,9 @@ class WebSocketClientEndpoint:
         Connect one application.
 
         :return: fires with it once the conversation is open; fails as :meth:`connect` does.
+        :raises TypeError: for what is no application, such as a class that was not called.
         """
+        checkArgument("application", application)
         return cast("Deferred[A]", self._attempt(_Only(application)))
 
     def _attempt(self, factory: WebSocketClientFactory[Any]) -> Deferred[WebSocketProtocol]:

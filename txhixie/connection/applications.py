@@ -34,11 +34,26 @@ def checkApplication(answer: object) -> None:
     :raises Unusable: for an object that is none, and for one with a coroutine
         function in the place of a method, which nobody would await.
     """
-    if isinstance(answer, type) or not hasattr(answer, "negotiationStarted"):
-        raise Unusable(f"buildProtocol answered {_described(answer)}")
-    complaint = _complaintOf(cast(Any, type(answer)))
+    complaint = _complaintAbout(answer, "buildProtocol answered ")
     if complaint is not None:
         raise Unusable(complaint)
+
+
+def checkArgument(option: str, application: object) -> None:
+    """
+    Look at an application that a program passes.
+
+    :raises TypeError: as :func:`checkApplication` raises.
+    """
+    complaint = _complaintAbout(application, "")
+    if complaint is not None:
+        raise TypeError(f"{option}: {complaint}")
+
+
+def _complaintAbout(application: object, said: str) -> str | None:
+    if isinstance(application, type) or not hasattr(application, "negotiationStarted"):
+        return said + _described(application)
+    return _complaintOf(cast(Any, type(application)))
 
 
 def checkBuilder(option: str, builder: object, hint: str) -> None:

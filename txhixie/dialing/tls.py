@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
@@ -25,7 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..sansio.arguments import strings
+from ..sansio.arguments import strings, whole_text
 from .errors import (
     CertificateExpired,
     CertificateForAnotherHost,
@@ -116,6 +117,27 @@ def checkContext(contextFactory: object) -> None:
             "contextFactory: expected an IOpenSSLClientConnectionCreator, such as"
             f" optionsForClientTLS(...) returns, not {contextFactory!r}"
         )
+
+
+def checkWho(trustRoot: object, clientCertificate: object, serverName: object) -> None:
+    """
+    Look at what a program says of certificates, before anything is connected.
+
+    :raises TypeError: for a file's name or contents where a certificate belongs, and for a server's
+        name that is not ``str``.
+    """
+    if isinstance(trustRoot, str | bytes | PathLike | list | tuple):
+        raise TypeError(
+            f"trustRoot: expected a certificate, not {type(trustRoot).__name__}; write "
+            "Certificate.loadPEM(data), or trustRootFromCertificates([...]) for several"
+        )
+    if clientCertificate is not None and not isinstance(clientCertificate, PrivateCertificate):
+        raise TypeError(
+            f"clientCertificate: expected a PrivateCertificate, not "
+            f"{type(clientCertificate).__name__}; write PrivateCertificate.loadPEM(data)"
+        )
+    if serverName is not None:
+        whole_text("serverName", serverName)
 
 
 @implementer(IStreamClientEndpoint)

@@ -120,7 +120,7 @@ class WebSocket(EventTarget):
             message = scalars(data)
             size = len(message.encode())
         else:
-            message = whole_bytes("a message", data)
+            message = whole_bytes("a message", data, "str or bytes")
             size = len(message)
         if self._transport is None or self.readyState != self.OPEN:
             self._unsendable += size

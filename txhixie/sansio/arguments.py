@@ -74,19 +74,20 @@ def settled(options: Mapping[str, Any]) -> Any:
     }
 
 
-def whole_bytes(name: str, data: object) -> bytes:
+def whole_bytes(name: str, data: object, expected: str = "bytes") -> bytes:
     """
     The bytes of a bytes-like object: of an array of wide items, or a memoryview with gaps, all of
     them in their order (``len()`` counts items, and a frame has to count bytes). A copy, so that
     it stays what it was while it waits to be sent.
 
+    :param expected: what else would do, for the error.
     :raises TypeError: for what is not bytes-like.
     """
     try:
         return memoryview(data).tobytes()  # type: ignore[arg-type]
     except TypeError:
         hint = "; sendTextMessage sends str" if isinstance(data, str) and "message" in name else ""
-        raise TypeError(f"{name}: expected bytes, not {_kind(data)}{hint}") from None
+        raise TypeError(f"{name}: expected {expected}, not {_kind(data)}{hint}") from None
 
 
 def close_arguments(code: object, reason: object) -> None:

@@ -317,8 +317,8 @@ def test_what_is_no_directory_is_not_served(description: str) -> None:
 
 
 def test_a_directory_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    result = run_hixie("--serve", f"/=static:{tmp_path}/none", "--check")
-    assert result.stderr.splitlines()[-1] == (
-        f"hixie: --serve /=static:{tmp_path}/none: expected static: and a directory"
-    )
+    where = f"static:{tmp_path}/none"
+    result = run_hixie("--serve", f"/={where}", "--check")
+    expected = f"expected static: and a directory that exists, and {tmp_path}/none is none"
+    assert result.stderr.splitlines()[-1] == f"hixie: --serve /={where}: {expected}"
     assert result.returncode == 1

@@ -132,6 +132,16 @@ def test_a_refusal_is_never_an_agreement(status: int) -> None:
         Refusal(status)
 
 
+def test_a_refusals_length_is_that_of_its_body() -> None:
+    """Another would cut the body, or have the client wait for more."""
+    written = Refusal(404, "\xfc", {"Content-Length": "2"}).write()
+    assert written.endswith(b"\r\n\r\n\xc3\xbc")
+    with pytest.raises(ValueError, match=r"^headers: the Content-Length is not that of the body"):
+        Refusal(404, "\xfc", {"content-length": "1"})
+    with pytest.raises(ValueError, match=r"^headers: a refusal has no Transfer-Encoding"):
+        Refusal(404, "x", {"Transfer-Encoding": "chunked"})
+
+
 def test_a_refusal_splits_no_answer() -> None:
     """Its fields are checked when it is written."""
     with pytest.raises(ValueError, match="not a header field"):

@@ -176,15 +176,29 @@ class Refusal:
         self.status = status
         self.body = body if isinstance(body, bytes) else whole_text("body", body)
         self.headers = header_pairs(headers)
+        self._check_length()
         self.logged = logged
         self.why = why
+
+    def _check_length(self) -> None:
+        """A length of the caller's that is not the body's would cut it, or have the client wait."""
+        for name, value in self.headers:
+            if name.lower() == b"transfer-encoding":
+                raise ValueError("headers: a refusal has no Transfer-Encoding, but a whole body")
+            if name.lower() == b"content-length" and value != b"%d" % len(self._encoded()):
+                raise ValueError(
+                    "headers: the Content-Length is not that of the body; leave it out"
+                )
+
+    def _encoded(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else self.body.encode("utf-8")
 
     def write(self) -> bytes:
         """
         The answer's bytes. The connection ends with it: what stood before us may already hold it
         for a tunnel, so that nothing else must ever be read from it as HTTP (RFC 9112 section 9.6).
         """
-        body = self.body if isinstance(self.body, bytes) else self.body.encode("utf-8")
+        body = self._encoded()
         own: dict[bytes, bytes] = {
             b"Content-Type": b"text/plain; charset=utf-8",
             b"Connection": b"close",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
@@ -28,13 +29,17 @@ log = connection.log
 
 
 def in_a_task(run: Callable[[], Any]) -> RuntimeError:
-    """What an asyncio Task raises that awaits this."""
+    """
+    What an asyncio Task raises that awaits this.
+
+    In a thread: where the reactor is asyncio's, its loop runs in this one already.
+    """
 
     async def task() -> None:
         await run()
 
-    with pytest.raises(RuntimeError) as caught:
-        asyncio.run(task())
+    with ThreadPoolExecutor(1) as threads, pytest.raises(RuntimeError) as caught:
+        threads.submit(asyncio.run, task()).result()
     return caught.value
 
 

@@ -30,7 +30,7 @@ _OF_THE_HANDSHAKE: Final = re.compile(
 )
 """Fields of an agreement that a handshake writes itself, and those of a body, which it has not."""
 
-_ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
+_ORDERLY = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
 
 
 class WebSocketTransport(Protocol):

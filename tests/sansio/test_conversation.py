@@ -68,7 +68,11 @@ def events_of(name: str, side: str, chunks: Chunks) -> list[list[object]]:
         else:
             events.append(["binary", message.hex()])
     if (ended := talk.conversation.ended) is not None:
-        fate = {NO_CODE: "close", CloseCode.PROTOCOL_ERROR: "fail", CloseCode.TOO_BIG: "too-big"}
+        fate = {
+            NO_CODE: "close",
+            CloseCode.PROTOCOL_ERROR: "fail",
+            CloseCode.MESSAGE_TOO_BIG: "too-big",
+        }
         events.append([fate[ended.code]])
     return events
 
@@ -146,7 +150,9 @@ def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
     for chunks in every_way(HELLO + b"\x00a\xc3(b\xff"):
         talk = Talk(strict).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
-        talk.assert_ended(CloseCode.BAD_TEXT, "text that is not UTF-8", "peer", False)
+        talk.assert_ended(
+            CloseCode.INVALID_FRAME_PAYLOAD_DATA, "text that is not UTF-8", "peer", False
+        )
 
 
 @every_hixie
@@ -230,7 +236,7 @@ def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: by
         assert talk.heard == []
         ended = talk.conversation.ended
         assert ended is not None
-        assert (ended.code, ended.who, ended.clean) == (CloseCode.TOO_BIG, "us", False)
+        assert (ended.code, ended.who, ended.clean) == (CloseCode.MESSAGE_TOO_BIG, "us", False)
         assert talk.effects.events == [("deadline", PATIENCE), ("drop", False)]
 
 
@@ -324,7 +330,7 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
 def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> None:
     """As PhantomJS's do, which is worth a line and no more."""
     talk = Talk("hixie-76", side).receive(HELLO)
-    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "", "peer", False)
+    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
     talk.assert_refuses_to_send()
     assert talk.effects.events == []
 
@@ -387,7 +393,7 @@ def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: s
     assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
     for part in (b"\x00Hel", b"\x80\x05Hel"):
         talk = Talk(name, side).receive(HELLO, part)
-        assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "", "peer", False)
+        assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
 
 
 @without_close
@@ -436,7 +442,7 @@ def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
     talk = Talk(name, side)
     talk.conversation.abort()
     assert talk.receive(HELLO + CLOSE).heard == []
-    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "aborted", "us", False)
+    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "aborted", "us", False)
     assert talk.effects.events == []
     talk.assert_refuses_to_send()
 
@@ -630,7 +636,7 @@ def test_where_there_are_codes_we_say_why() -> None:
     assert talk.effects.taken() == [("write", b"close:3000"), ("deadline", PATIENCE)]
     talk = scripted()
     talk.conversation.fail(MessageTooBig("a message"))
-    talk.assert_ended(CloseCode.TOO_BIG, "a message", "us", False)
+    talk.assert_ended(CloseCode.MESSAGE_TOO_BIG, "a message", "us", False)
     assert talk.effects.written == b"close:1009"
 
 

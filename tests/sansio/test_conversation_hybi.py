@@ -658,7 +658,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(
     talk = Talk(name, side)
     if begun:
         talk.receive(peer_frame(side, TEXT, b"a", final=False))
-    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL, "", "peer", False)
+    assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
     talk.assert_refuses_to_send()
     assert talk.effects.events == []
 

@@ -227,4 +227,4 @@ FIELDS_76: Final = (
     b"Sec-WebSocket-Key2: " + KEY2,
 )
 HEAD_76: Final = request(*FIELDS_76)
-NO_CODE: Final = CloseCode.NO_STATUS
+NO_CODE: Final = CloseCode.NO_STATUS_RCVD

@@ -119,7 +119,7 @@ class StreamTransport:
                 else:
                     conversation.sendBytesMessage(message)
         except UnsupportedByDialect as error:
-            self.fail(CloseCode.UNSUPPORTED, str(error))
+            self.fail(CloseCode.UNSUPPORTED_DATA, str(error))
         except FrameError as error:
             self.fail(CloseCode.INTERNAL_ERROR, str(error))
 

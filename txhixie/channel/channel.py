@@ -201,7 +201,7 @@ class Channel:
 
     # The end.
 
-    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> Deferred[None]:
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> Deferred[None]:
         """
         Close the dialect's way, if nobody has; messages that were received can still be taken.
 

@@ -17,7 +17,7 @@ from .status import CommandFailed, Status, ending
 from .stdio import say
 from .target import Destination, addOptions, meant, patience
 
-_ORDINARY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)
+_ORDINARY = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
 _WAIT = 1.0
 
 

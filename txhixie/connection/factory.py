@@ -135,7 +135,7 @@ class HixieFactory(Factory):
         :raises TypeError: for a code or a reason of another type.
         """
         close_arguments(code, reason)
-        if code != CloseCode.NO_STATUS and not sendable(code):
+        if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
             raise UsageError(f"{code} is no code that can be sent")
         done: Deferred[None] = Awaited()
         self._waiting.append(done)

@@ -29,10 +29,10 @@ from ..sansio.wire.frame import CloseCode
 from .repeats import Repeats
 
 _ORDINARY: Final = (
-    CloseCode.NORMAL,
+    CloseCode.NORMAL_CLOSURE,
     CloseCode.GOING_AWAY,
-    CloseCode.NO_STATUS,
-    CloseCode.ABNORMAL,  # PhantomJS and many others just vanish
+    CloseCode.NO_STATUS_RCVD,
+    CloseCode.ABNORMAL_CLOSURE,  # PhantomJS and many others just vanish
 )
 
 _BARE: Final = re.compile(r"[^\s\"=]+")

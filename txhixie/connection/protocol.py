@@ -178,7 +178,7 @@ class HixieProtocol(Protocol):
         if conversation.stage == OPEN:
             conversation.pong(payload)
 
-    def loseConnection(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+    def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """See :meth:`txhixie.WebSocketTransport.loseConnection`."""
         if self._conversation is None:
             self._leave()
@@ -299,7 +299,7 @@ class HixieProtocol(Protocol):
     def _lostOpening(self, reason: Failure) -> None:
         """The connection has ended before there was a conversation."""
         who = "us" if self._left else "peer"
-        self._tellLost(Ended(CloseCode.ABNORMAL, "ended inside the handshake", who, False))
+        self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, "ended inside the handshake", who, False))
 
     def _lateOpening(self) -> None:
         """The deadline has passed before there was a conversation."""

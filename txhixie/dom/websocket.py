@@ -145,7 +145,7 @@ class WebSocket(EventTarget):
         :raises InvalidAccess: for another code.
         :raises InvalidSyntax: for a longer reason.
         """
-        if code is not None and code != CloseCode.NORMAL and not 3000 <= code <= 4999:
+        if code is not None and code != CloseCode.NORMAL_CLOSURE and not 3000 <= code <= 4999:
             raise InvalidAccess(f"{code} is not 1000, and not from 3000 to 4999")
         reason = scalars(reason)
         if len(reason.encode()) > MOST_REASON:
@@ -157,7 +157,7 @@ class WebSocket(EventTarget):
         elif self.readyState == self.OPEN and self._transport is not None:
             self._state = self.CLOSING
             if code is None:
-                code = CloseCode.NORMAL if reason else CloseCode.NO_STATUS
+                code = CloseCode.NORMAL_CLOSURE if reason else CloseCode.NO_STATUS_RCVD
             self._transport.loseConnection(code, reason)
 
     @property
@@ -253,7 +253,7 @@ class WebSocket(EventTarget):
         writeLine(_log, "failed", url=masked_url(self.url), reason=str(error))
         self._state = self.CLOSED
         self._fire(Event(type="error"))
-        self._close(False, CloseCode.ABNORMAL, "")
+        self._close(False, CloseCode.ABNORMAL_CLOSURE, "")
 
     def _close(self, clean: bool, code: int, reason: str) -> None:
         self._state = self.CLOSED

@@ -32,6 +32,6 @@ def passed_on(ended: Ended, has_codes: bool, gone: Close) -> Close:
     """
     if not ended.clean:
         return gone
-    if sendable(ended.code) or (has_codes and ended.code == CloseCode.NO_STATUS):
+    if sendable(ended.code) or (has_codes and ended.code == CloseCode.NO_STATUS_RCVD):
         return Close(ended.code, ended.reason)
-    return Close(CloseCode.NORMAL, ended.reason)
+    return Close(CloseCode.NORMAL_CLOSURE, ended.reason)

@@ -135,7 +135,7 @@ class StreamBackend(Protocol):
             return
         self._ended = True
         self._pass(self._encoded(self._coding.finish))
-        self._crossing.pair.backend_ended(Close(CloseCode.NORMAL))
+        self._crossing.pair.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
 
     def writeConnectionLost(self) -> None:
         """It has been told that there will be no more."""
@@ -149,7 +149,7 @@ class StreamBackend(Protocol):
         self._pass(self._encoded(self._coding.finish))
         self._closing = True
         orderly = isinstance(reason.value, ConnectionDone)
-        self._crossing.backendLost(Close(CloseCode.NORMAL) if orderly else BACKEND_GONE)
+        self._crossing.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
 
     def _tellReplaced(self) -> None:
         """Once: a console that speaks Latin-1 says so with every word."""

@@ -162,8 +162,10 @@ class WebSocketBackend:
                 self._refuseBinary(transport.offer.dialect)
 
     def _refuseBinary(self, dialect: str) -> None:
-        self._crossing.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED)
-        self._crossing.pair.backend_ended(Close(CloseCode.UNSUPPORTED, "no binary is carried here"))
+        self._crossing.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED_DATA)
+        self._crossing.pair.backend_ended(
+            Close(CloseCode.UNSUPPORTED_DATA, "no binary is carried here")
+        )
 
     # What the machine asks.
 

@@ -400,7 +400,7 @@ class Conversation:
         """Whether the dialect has them."""
         return self._dialect.has_pings
 
-    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """
         Begin the end, if it has not begun. Where the dialect has no codes, ``code`` and
         ``reason`` stay here.
@@ -411,7 +411,7 @@ class Conversation:
         close_arguments(code, reason)
         if self.ended is not None:
             return
-        close = Close(code, reason) if self._dialect.has_codes else Close(CloseCode.NO_STATUS)
+        close = Close(code, reason) if self._dialect.has_codes else Close(CloseCode.NO_STATUS_RCVD)
         if self._dialect.has_close:
             frame = self.framing.encode_close(close)
             self.ended = Ended(close.code, close.reason, "us", False)
@@ -442,7 +442,7 @@ class Conversation:
     def abort(self, reason: str = "aborted") -> None:
         """The connection below is ended at once: nothing more is said, and nothing heard."""
         if self.ended is None:
-            self.ended = Ended(CloseCode.ABNORMAL, reason, "us", False)
+            self.ended = Ended(CloseCode.ABNORMAL_CLOSURE, reason, "us", False)
         self.ended = self.ended._replace(clean=False)
         self.forget()
 
@@ -466,7 +466,7 @@ class Conversation:
         try:
             frame = self.framing.encode_close(close)
         except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
-            frame = self.framing.encode_close(Close(CloseCode.NO_STATUS))
+            frame = self.framing.encode_close(Close(CloseCode.NO_STATUS_RCVD))
         if self._ending is None and not self._waits:
             self._ending = Answered(self._port, self._limits.close_timeout, frame)
         else:
@@ -524,7 +524,7 @@ class Conversation:
             dropped += self._assembly.size
         if self.ended is None:
             reason = f"{dropped:,} received bytes {why}"
-            self.ended = Ended(CloseCode.ABNORMAL, reason, "peer", False)
+            self.ended = Ended(CloseCode.ABNORMAL_CLOSURE, reason, "peer", False)
         self.forget()
 
     def forget(self) -> None:
@@ -550,7 +550,7 @@ class Conversation:
         # is a reset one.
         reset = self.stage == _RESET
         abnormal = self._dialect.has_close or self._assembly is not None or reset
-        code = CloseCode.ABNORMAL if abnormal else CloseCode.NO_STATUS
+        code = CloseCode.ABNORMAL_CLOSURE if abnormal else CloseCode.NO_STATUS_RCVD
         return Ended(code, "", "peer", not abnormal)
 
     def _begin(self) -> Ending:

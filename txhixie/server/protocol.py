@@ -156,7 +156,7 @@ class HixieServerProtocol(HixieProtocol):
         """What the application answered cannot be done: it hears why, and so does the log."""
         self.factory.journal.misused(self, str(error))
         self._refuse(Refusal(500, "the application failed\n", logged=True))
-        self._tellLost(Ended(CloseCode.ABNORMAL, str(error), "us", False))
+        self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, str(error), "us", False))
 
     def _failed(self, failure: Failure) -> None:
         """The application raised: ours to mend, so there is a traceback."""

@@ -160,7 +160,7 @@ def _close(framing: Framing, payload: bytes) -> str:
         close = framing.read_close(payload)
     except FrameError as error:
         return f"broken: {error}"
-    if close.code == CloseCode.NO_STATUS:
+    if close.code == CloseCode.NO_STATUS_RCVD:
         return "without a code"
     return f"{close.code} {ascii(close.reason) if close.reason else ''}".rstrip()
 

@@ -42,7 +42,7 @@ class Echo:
         try:
             self._transport.sendBytesMessage(data)
         except UnsupportedByDialect:
-            self._transport.loseConnection(CloseCode.UNSUPPORTED, "no binary in this dialect")
+            self._transport.loseConnection(CloseCode.UNSUPPORTED_DATA, "no binary in this dialect")
 
     def pongReceived(self, payload: bytes) -> None:
         """Nobody asked."""

@@ -42,18 +42,20 @@ MOST_CONTROL: Final = 125
 
 
 class CloseCode:
-    """Why a conversation ended (RFC 6455 section 7.4.1 and its registry)."""
+    """
+    Close codes, by the names of their registry at IANA (RFC 6455 section 11.7).
+    """
 
-    NORMAL: Final = 1000
+    NORMAL_CLOSURE: Final = 1000
     GOING_AWAY: Final = 1001
     PROTOCOL_ERROR: Final = 1002
-    UNSUPPORTED: Final = 1003
-    NO_STATUS: Final = 1005
-    ABNORMAL: Final = 1006
-    BAD_TEXT: Final = 1007
-    POLICY: Final = 1008
-    TOO_BIG: Final = 1009
-    MISSING_EXTENSION: Final = 1010
+    UNSUPPORTED_DATA: Final = 1003
+    NO_STATUS_RCVD: Final = 1005
+    ABNORMAL_CLOSURE: Final = 1006
+    INVALID_FRAME_PAYLOAD_DATA: Final = 1007
+    POLICY_VIOLATION: Final = 1008
+    MESSAGE_TOO_BIG: Final = 1009
+    MANDATORY_EXT: Final = 1010
     INTERNAL_ERROR: Final = 1011
     BAD_GATEWAY: Final = 1014
 

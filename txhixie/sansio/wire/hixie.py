@@ -209,7 +209,7 @@ class HixieFraming:
 
     def read_close(self, payload: bytes) -> Close:
         """A close, which carries nothing."""
-        return Close(CloseCode.NO_STATUS)
+        return Close(CloseCode.NO_STATUS_RCVD)
 
 
 def encode_length(length: int) -> bytes:

@@ -43,7 +43,7 @@ _NOTHING: Final[Iterator[Frame]] = iter(())
 _MOST_REASON: Final = 123
 """Bytes: what two bytes of code leave of a control frame (RFC 6455 section 5.5)."""
 
-_UNSENT: Final = frozenset((1004, CloseCode.NO_STATUS, CloseCode.ABNORMAL, 1015))
+_UNSENT: Final = frozenset((1004, CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, 1015))
 """Codes that are never on the wire (RFC 6455 section 7.4.1)."""
 
 
@@ -256,7 +256,7 @@ class HybiFraming:
 
         :raises UsageError: for a code that is never sent.
         """
-        if close.code == CloseCode.NO_STATUS:
+        if close.code == CloseCode.NO_STATUS_RCVD:
             return self.encode(CLOSE, b"")
         if not sendable(close.code):
             raise UsageError(f"{close.code} is no code that can be sent")
@@ -265,7 +265,7 @@ class HybiFraming:
     def read_close(self, payload: bytes) -> Close:
         """See :meth:`txhixie.sansio.wire.frame.Framing.read_close` (section 5.5.1)."""
         if not payload:
-            return Close(CloseCode.NO_STATUS)
+            return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:
             raise FrameError("a close with half a code")
         code = int.from_bytes(payload[:2], "big")

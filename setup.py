@@ -97,6 +97,10 @@ setup(
             "sphinx>=8",
             # 25.4: the first that reads the types of Python 3.13.
             "pydoctor>=25.4",
+            # The guide's theme, with a dark scheme. 2024.8.6: the first that allows Sphinx 8.
+            "furo>=2024.8.6",
+            # A button that copies a block of code.
+            "sphinx-copybutton>=0.5.2",
         ],
     },
     zip_safe=False,

@@ -18,19 +18,21 @@ author = "The txhixie developers"
 project_copyright = author
 version = release = installed("txhixie")
 
-extensions = ["sphinx.ext.intersphinx"]
+extensions = ["sphinx.ext.intersphinx", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 nitpicky = True
 
 highlight_language = "none"  # a block that is code says which
 
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "WebSocket for Twisted, in every dialect that shipped",
-    # Lines of code have 100 columns.
-    "page_width": "1240px",
-    "body_max_width": "980px",
-}
+html_theme = "furo"
+html_title = f"txhixie {version}"
+html_copy_source = False
+
+# Only what a reader types is copied: the commands after "$" with their continuation lines, the
+# statements after ">>>" and "...", and programs as they are.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
 
 
 def not_shown() -> Iterator[str]:
@@ -39,7 +41,7 @@ def not_shown() -> Iterator[str]:
     packages that they are in, and in a public module what its ``__all__`` leaves out. What it
     re-exports is shown there, by its public name.
     """
-    page = (CHECKOUT / "docs" / "api.rst").read_text("utf-8")
+    page = (CHECKOUT / "docs" / "reference" / "api.rst").read_text("utf-8")
     public = re.findall(r"^``([a-z_.]+)``$", page, re.MULTILINE)
     for path in sorted((CHECKOUT / "txhixie").rglob("*.[pc]*")):
         name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")

@@ -99,7 +99,7 @@ def test_a_page_does_what_it_says(path: str, tmp_path: Path) -> None:
 
 def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
     """With the API, whose docstrings are read as strictly."""
-    for library in ("sphinx", "pydoctor"):
+    for library in ("sphinx", "furo", "sphinx_copybutton", "pydoctor"):
         python_with(library, get="pip install '.[docs]'")
     command = [executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     built = run(
@@ -138,9 +138,9 @@ def inventory(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("pages", "names"),
     [
-        (["docs/server.rst"], [*ServerOptions.__annotations__, "elsewhere"]),
-        (["docs/client.rst", "docs/tls.rst"], EndpointOptions.__annotations__),
-        (["docs/limits.rst"], [field.name for field in fields(Limits)]),
+        (["docs/howto/server.rst"], [*ServerOptions.__annotations__, "elsewhere"]),
+        (["docs/howto/client.rst", "docs/howto/tls.rst"], EndpointOptions.__annotations__),
+        (["docs/reference/limits.rst"], [field.name for field in fields(Limits)]),
         (["README.rst"], [f"--{option.name}" for option in OPTIONS]),
     ],
     ids=["server", "client", "limits", "daemon"],

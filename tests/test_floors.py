@@ -27,8 +27,8 @@ ORDER: Final = (
     *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),
     *("broadcast", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
 )
-"""The packages, in the order of docs/house.rst: each imports from those before it, and from its own
-files. What stands beside all of them, ``__init__`` and ``__main__``, may import any."""
+"""The packages, in the order of docs/explanation/house.rst: each imports from those before it, and
+from its own files. What stands beside all of them, ``__init__`` and ``__main__``, may import any."""
 
 PURE: Final = "sansio"
 """The package without Twisted, sockets and clocks."""
@@ -166,7 +166,7 @@ every_module = pytest.mark.parametrize("module", MODULES)
 
 
 def test_the_guide_shows_the_packages_in_their_order() -> None:
-    guide = (HOUSE.parent / "docs" / "house.rst").read_text("utf-8")
+    guide = (HOUSE.parent / "docs" / "explanation" / "house.rst").read_text("utf-8")
     shown = re.findall(r"``txhixie/([a-z_/]+?)(?:/|\.py)``", guide.partition("The packages")[2])
     there = [name for name in ORDER if (HOUSE / name).is_dir() or (HOUSE / f"{name}.py").exists()]
     assert list(dict.fromkeys(shown))[: len(there)] == there

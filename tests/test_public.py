@@ -1,6 +1,6 @@
 """The boundary of the package: which modules are public, what the guide imports, what they export.
 
-The list of public modules stands in docs/api.rst, once: these tests and the API pages read it.
+docs/reference/api.rst lists the public modules: these tests and the API pages read that list.
 """
 
 from __future__ import annotations

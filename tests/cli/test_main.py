@@ -439,7 +439,7 @@ def test_nearly_right_is_for_who_is_lenient(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("command", ["connect", "doctor"])
 def test_every_option_is_explained_in_the_guide(command: str) -> None:
-    guide = (ROOT / "docs" / "commandline.rst").read_text("utf-8")
+    guide = (ROOT / "docs" / "reference" / "command-line.rst").read_text("utf-8")
     lines = re.findall(r"(?m)^``--.*", guide[guide.index("\nOptions\n") :])
     explained = set(re.findall(r"--[a-z-]+", " ".join(lines)))
     helped = set(re.findall(r"--[a-z-]+", run(command, "--help").output.decode())) - {"--help"}

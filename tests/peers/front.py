@@ -15,7 +15,7 @@ from pathlib import Path
 from support.daemon import PATIENCE, program
 from support.documents import block
 
-GUIDE = "docs/deployment.rst"
+GUIDE = "docs/howto/deployment.rst"
 
 NGINX = """\
 daemon off;

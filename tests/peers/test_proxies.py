@@ -255,7 +255,7 @@ async def test_a_proxy_that_hangs_up_has_not_answered(net: Network) -> None:
 
 # The guide's programs.
 
-PAGE = "docs/proxies.rst"
+PAGE = "docs/howto/proxies.rst"
 
 
 async def output(tmp_path: Path, name: str, *arguments: str) -> str:

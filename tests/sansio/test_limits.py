@@ -19,7 +19,7 @@ from txhixie.testing import Applications, Pair, Recorder, echo
 
 log = connection.log
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "limits.rst"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "limits.rst"
 NAMES = [field.name for field in fields(Limits)]
 
 

@@ -17,7 +17,11 @@ from support import components
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = tuple(
     str(path.relative_to(ROOT))
-    for path in (ROOT / "README.rst", ROOT / "CONTRIBUTING.rst", *sorted(ROOT.glob("docs/*.rst")))
+    for path in (
+        ROOT / "README.rst",
+        ROOT / "CONTRIBUTING.rst",
+        *sorted(ROOT.glob("docs/**/*.rst")),
+    )
     if path.exists()
 )
 

@@ -16,7 +16,7 @@ from typing import Any, Final, ForwardRef, is_typeddict
 
 from support.documents import ROOT
 
-LIST: Final = "docs/api.rst"
+LIST: Final = "docs/reference/api.rst"
 MODULES: Final = tuple(
     re.findall(r"^``([a-z_.]+)``$", (ROOT / LIST).read_text("utf-8"), re.MULTILINE)
 )

@@ -155,7 +155,7 @@ def test_a_connect_timeout_is_as_long_as_it_says() -> None:
         assert daemon.factory.limits.decide_timeout == most
 
 
-@pytest.mark.parametrize("page", ["README.rst", "docs/gateway.rst"])
+@pytest.mark.parametrize("page", ["README.rst", "docs/howto/gateway.rst"])
 def test_every_service_and_option_is_explained(page: str) -> None:
     """Where an operator looks for it."""
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ ORDER: Final = (
     *("broadcast", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
 )
 """The packages, in the order of docs/explanation/house.rst: each imports from those before it, and
-from its own files. What stands beside all of them, ``__init__`` and ``__main__``, may import any."""
+from its own files. ``__init__`` and ``__main__``, which are in no package, may import any."""
 
 PURE: Final = "sansio"
 """The package without Twisted, sockets and clocks."""

@@ -1,5 +1,5 @@
-"""Apache, lighttpd and Caddy in front of the daemon, configured as in docs/howto/deployment.rst; and
-real clients of old dialects through them, and through nginx.
+"""Apache, lighttpd and Caddy in front of the daemon, configured as in docs/howto/deployment.rst;
+and real clients of old dialects through them, and through nginx.
 
 What they have in common: they write every head anew. The slides' dialect, which is fixed to the
 byte, gets through nginx alone.

@@ -100,7 +100,7 @@ def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=90) as port, squid("basic") as proxy:
         url = f"wss://127.0.0.1:{port}/"
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, "--proxy", proxy.url_with_credentials, url)
+        said = report("--trust-root", trusted, "--proxy", proxy.url_with_credentials, url)
     assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok", "alpn": "ok"})
     through = f"http://localhost:{proxy.port} lets us through to 127.0.0.1, port {port}, "
     assert said.stages["proxy"][1].startswith(through)
@@ -108,7 +108,7 @@ def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
     assert words.startswith("TLSv1.3, ")
     assert "; localhost, for localhost, 127.0.0.1; by the tests' authority, until " in words
     assert words.endswith("(89 days left)")
-    assert said.advice == [f"It works: txhixie connect --cacert {trusted} --proxy ... {url}"]
+    assert said.advice == [f"It works: txhixie connect --trust-root {trusted} --proxy ... {url}"]
 
 
 def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
@@ -119,9 +119,9 @@ def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
 
 def test_what_works_is_said_with_what_it_takes_and_no_credentials(url: str) -> None:
     origin = url.replace("ws:", "http:").removesuffix("/")
-    hidden = ("--header", "Cookie: s3cret", "--protocol", "s3cret", "--proxy", "")
+    hidden = ("--header", "Cookie: s3cret", "--subprotocol", "s3cret", "--proxy", "")
     said = report(*hidden, "-k", "--lenient", "--origin", origin, url)
-    options = f"--origin {origin} --proxy '' --protocol ... --header ... --lenient --insecure"
+    options = f"--origin {origin} --proxy '' --subprotocol ... --header ... --lenient --no-verify"
     assert said.advice == [f"It works: txhixie connect {options} {url}"]
 
 
@@ -184,7 +184,7 @@ def test_a_proxy_that_refuses(
 def test_a_proxy_by_TLS(url: str, tmp_path: Path) -> None:
     """Which has to prove who it is as well, before it is told who we are."""
     (tmp_path / "authority.pem").write_bytes(authority().pem)
-    words = ("--cacert", os.fspath(tmp_path / "authority.pem"))
+    words = ("--trust-root", os.fspath(tmp_path / "authority.pem"))
     with squid("basic", authority().pem_for("localhost")) as proxy:
         asked = ("--proxy", proxy.url_with_credentials, url)
         good, unknown = report(*words, *asked), report(*asked)
@@ -234,8 +234,8 @@ def test_a_stranger_s_certificate_through_a_proxy_may_be_the_proxy_s(tmp_path: P
     trusted = os.fspath(tmp_path / "authority.pem")
     with secure_daemon(tmp_path, by=stranger()) as port, squid("open") as proxy:
         url = f"wss://127.0.0.1:{port}/"
-        said = report("--cacert", trusted, "--proxy", proxy.url, url)
-        direct = report("--cacert", trusted, url)
+        said = report("--trust-root", trusted, "--proxy", proxy.url, url)
+        direct = report("--trust-root", trusted, url)
     assert (said.status, said.marks["tls"]) == (5, "NO")
     assert f"A proxy that reads TLS is likely: if {proxy.url} is" in " ".join(said.advice)
     assert "A proxy that reads TLS" not in " ".join(direct.advice)
@@ -268,7 +268,7 @@ def test_what_is_wrong_with_a_certificate(
     """And the certificate is shown, though it is not believed; no handshake is made."""
     with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
+        said = report("--trust-root", trusted, f"wss://127.0.0.1:{port}/")
         assert (said.status, said.marks) == (5, {"lookup": "ok", "tcp": "ok", "tls": "NO"})
         assert words in said.stages["tls"][1]
         assert said.advice[0].startswith(advice)
@@ -277,14 +277,14 @@ def test_what_is_wrong_with_a_certificate(
 def test_a_certificate_that_ends_soon_works_and_is_to_be_renewed(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=3) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
+        said = report("--trust-root", trusted, f"wss://127.0.0.1:{port}/")
     assert said.status == 0
     assert re.fullmatch(r"A certificate ends on 20\d\d-\d\d-\d\d: renew it\.", said.advice[0])
 
 
 def test_insecure_it_goes_on(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=-1) as port:
-        said = report("--insecure", f"wss://127.0.0.1:{port}/")
+        said = report("--no-verify", f"wss://127.0.0.1:{port}/")
     assert said.status == 0
     assert "not asked who it is" in said.stages["tls"][1]
     assert "expired on " in said.stages["tls"][1]
@@ -338,7 +338,7 @@ def test_a_server_with_an_opinion_on_alpn(tmp_path: Path, refuses: bool, offers:
             secure.shutdown()
 
     with serving(script) as port:
-        trusted = ["--cacert", os.fspath(tmp_path / "authority.pem")]
+        trusted = ["--trust-root", os.fspath(tmp_path / "authority.pem")]
         url = f"wss://127.0.0.1:{port}/"
         said = report(*trusted, *(["--alpn", "http/1.1"] if offers else []), url)
     assert said.marks.get("rfc6455", "NO") == ("NO" if offers == refuses else "ok")
@@ -371,7 +371,7 @@ def test_a_server_that_asks_who_we_are(tmp_path: Path) -> None:
     """In TLS 1.3 it says no when we believe to be through."""
     with asking(tmp_path) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
-        said = report("--cacert", trusted, f"wss://127.0.0.1:{port}/")
+        said = report("--trust-root", trusted, f"wss://127.0.0.1:{port}/")
     assert (said.status, said.marks["rfc6455"]) == (5, "NO")
     assert said.advice[0].startswith("It ends TLS after all: does it want to know who we are")
 

@@ -363,13 +363,15 @@ def asked(*words: str) -> bytes:
 def test_options_are_fields_of_the_request() -> None:
     head = asked(
         *("--header", "X-One: 1", "-H", "X-Two:zw\u00f6lf", "--origin", "https://page.example"),
-        *("--protocol", "better", "--protocol", "good"),
+        *("--subprotocol", "better", "--subprotocol", "good"),
     )
     assert head.startswith(b"GET /path?x=1 HTTP/1.1\r\n")
     assert b"\r\nX-One: 1\r\n" in head
     assert "\r\nX-Two: zw\u00f6lf\r\n".encode() in head
     assert b"\r\nOrigin: https://page.example\r\n" in head
     assert b"\r\nSec-WebSocket-Protocol: better, good\r\n" in head
+    assert b"\r\nSec-WebSocket-Extensions: permessage-deflate" in head
+    assert b"Sec-WebSocket-Extensions" not in asked("--no-compression")
 
 
 SECRETS = ("c00kie", "t0ken", "s3cret", "pa55", "k3y")
@@ -378,7 +380,7 @@ SECRETS = ("c00kie", "t0ken", "s3cret", "pa55", "k3y")
 def test_both_heads_are_shown_without_credentials(url: str) -> None:
     ran = run(
         *("connect", "--once", "hello", "--show-handshake", "-H", "Cookie: a=c00kie"),
-        *("-H", "X-Auth-Token: t0ken", "-H", "X-API-Key: k3y", "--protocol", "bearer.s3cret"),
+        *("-H", "X-Auth-Token: t0ken", "-H", "X-API-Key: k3y", "--subprotocol", "bearer.s3cret"),
         url.replace("ws://", "ws://me:pa55@") + "?access_token=s3cret&x=1",
     )
     assert (ran.status, ran.output) == (0, b"hello\n")
@@ -467,12 +469,26 @@ def test_every_option_is_explained_in_the_guide(command: str) -> None:
         (("--origin", "a\nb", "ws://127.0.0.1/"), "not to be said in a request"),
         (("--proxy", "socks5://me:s3cret@127.0.0.1", "ws://127.0.0.1/"), "--proxy: scheme: SOCKS"),
         (("--proxy", "http://me:s3cret@:x", "ws://127.0.0.1/"), "--proxy: host or port"),
-        (("--cacert", "/nowhere/at-all", "wss://127.0.0.1/"), "/nowhere/at-all: No such file"),
-        (("--cacert", "/dev/null", "wss://127.0.0.1/"), "/dev/null: expected certificates in PEM"),
-        (("--key", "/dev/null", "wss://127.0.0.1/"), "--key: expected a --cert as well"),
+        (("--trust-root", "/nowhere/at-all", "wss://127.0.0.1/"), "/nowhere/at-all: No such file"),
+        (
+            ("--trust-root", "/dev/null", "wss://127.0.0.1/"),
+            "/dev/null: expected certificates in PEM",
+        ),
+        (
+            ("--private-key", "/dev/null", "wss://127.0.0.1/"),
+            "--private-key: expected a --certificate as well",
+        ),
         (("--once", "a", "--echo", "ws://127.0.0.1/"), "not allowed with argument"),
         (
-            ("--dialect", "hixie-76", "--protocol", "a", "--protocol", "b", "ws://127.0.0.1/"),
+            (
+                "--dialect",
+                "hixie-76",
+                "--subprotocol",
+                "a",
+                "--subprotocol",
+                "b",
+                "ws://127.0.0.1/",
+            ),
             "subprotocol",
         ),
         (("--onc", "a", "ws://127.0.0.1/"), "unrecognized arguments: --onc; did you mean once?"),
@@ -760,7 +776,7 @@ def test_through_a_proxy_its_heads_are_shown_too(secure: tuple[int, str]) -> Non
     port, trusted = secure
     with squid("basic") as proxy:
         ran = run(
-            *("connect", "--once", "hello", "--show-handshake", "--cacert", trusted),
+            *("connect", "--once", "hello", "--show-handshake", "--trust-root", trusted),
             *("--proxy", proxy.url_with_credentials, f"wss://localhost:{port}/"),
         )
     assert (ran.status, ran.output) == (0, b"hello\n")
@@ -809,14 +825,17 @@ def test_the_environment_names_the_proxy(url: str) -> None:
 def test_by_TLS_to_whom_is_trusted(secure: tuple[int, str]) -> None:
     port, trusted = secure
     url = f"wss://localhost:{port}/"
-    ran = run("connect", "--once", "hello", "--cacert", trusted, url)
+    ran = run("connect", "--once", "hello", "--trust-root", trusted, url)
     assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
+    assert run("connect", "--once", "hello", "--cacert", trusted, url).status == 0  # curl's word
     ran = run("connect", "--once", "hello", url)
     assert (ran.status, ran.output) == (5, b"")
     assert ran.line.startswith("txhixie: the peer's certificate: unable to get local issuer")
-    ran = run("connect", "--once", "hello", "--cacert", trusted, url.replace("localhost", "[::1]"))
+    ran = run(
+        "connect", "--once", "hello", "--trust-root", trusted, url.replace("localhost", "[::1]")
+    )
     assert ran.status == 1  # it listens on the other loopback
-    ran = run("connect", "--once", "hello", "--insecure", url.replace("localhost", "127.0.0.1"))
+    ran = run("connect", "--once", "hello", "--no-verify", url.replace("localhost", "127.0.0.1"))
     assert (ran.status, ran.output) == (0, b"hello\n")
 
 
@@ -835,10 +854,10 @@ def test_what_is_wrong_with_a_certificate_is_5(
     with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
         url = f"wss://localhost:{port}/"
-        ran = run("connect", "--once", "hello", "--cacert", trusted, url)
+        ran = run("connect", "--once", "hello", "--trust-root", trusted, url)
         assert (ran.status, ran.output) == (5, b"")
         assert line in ran.line
-        ran = run("connect", "--once", "hello", "--insecure", url)
+        ran = run("connect", "--once", "hello", "--no-verify", url)
         assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
 
 
@@ -853,8 +872,12 @@ def test_a_server_is_told_who_we_are(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes((tmp_path / "me.pem").read_bytes())
     me, key, trusted = (os.fspath(tmp_path / f"{n}.pem") for n in ("me", "key", "authority"))
     with asking(tmp_path) as port:
-        words = ("connect", "--once", "hello", f"wss://127.0.0.1:{port}/", "--cacert", trusted)
-        for more in (("--cert", me), ("--cert", me, "--key", key), ("--cert", me, "--insecure")):
+        words = ("connect", "--once", "hello", f"wss://127.0.0.1:{port}/", "--trust-root", trusted)
+        for more in (
+            ("--certificate", me),
+            ("--certificate", me, "--private-key", key),
+            ("--certificate", me, "--no-verify"),
+        ):
             ran = run(*words, *more)
             assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
         ran = run(*words)

@@ -170,7 +170,7 @@ def _tls_advice(destination: Destination, finding: Finding) -> str:
         return "It does not answer TLS: is it ws: and not wss:, or another port?"
     return (
         "There is no TLS with it: is it ws: and not wss:, or another port, or does it want a"
-        " client's certificate (--cert)?"
+        " client's certificate (--certificate)?"
     )
 
 
@@ -178,11 +178,11 @@ def _issuer_advice(chain: Sequence[Link]) -> str:
     if chain and chain[-1].is_its_own_issuer:
         return (
             f"Its certificates rest on {chain[-1].subject}, whom nobody here trusts: if you do,"
-            " have its certificate in a file and say --cacert FILE."
+            " have its certificate in a file and say --trust-root FILE."
         )
     return (
         "Either the server does not send the certificates between its own and an authority's (have"
-        " it send the full chain), or the authority is a private one: --cacert FILE."
+        " it send the full chain), or the authority is a private one: --trust-root FILE."
     )
 
 
@@ -231,7 +231,7 @@ def _refusal_advice(error: Exception | None) -> str:
             error.status, "The server answers, but no WebSocket: is the path right?"
         )
     if isinstance(error, TLSFailed):
-        return "It ends TLS after all: does it want to know who we are (--cert FILE)?"
+        return "It ends TLS after all: does it want to know who we are (--certificate FILE)?"
     if isinstance(error, PeerLeft):
         return "It hangs up on every handshake: does it speak TLS (wss:), or another protocol?"
     if isinstance(error, ConnectTimeout):

@@ -20,15 +20,13 @@ from ..dialing.pem import certificateFromPaths, trustRootFromPath
 from ..dialing.proxy import Proxy, proxy_variable
 from ..sansio.dialects import DIALECTS
 from ..sansio.errors import HandshakeRefused, UnsupportedByDialect
+from ..sansio.extensions import CLIENT_EXTENSIONS
 from ..sansio.http.head import TOKEN
 from ..sansio.http.url import BAD_PORTS, parse_url, without_credentials
 from ..sansio.limits import Limits
 from .status import CommandFailed, Status, line_of, status_of
 
-_MOST_MESSAGE: Final = 16 * 1024 * 1024
-_MOST_FRAGMENTS: Final = 1024 * 1024
-"""The largest messages of the Autobahn testsuite, in bytes, and more than their most fragments: it
-sends 4 MiB by 64 bytes. Whose server it is has chosen somebody here."""
+_LIMITS: Final = Limits()
 
 
 def addOptions(parser: ArgumentParser) -> None:
@@ -37,8 +35,8 @@ def addOptions(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("what is asked for").add_argument
     names = [dialect.name for dialect in DIALECTS]
     add("--dialect", choices=names, metavar="NAME", help="one of %(choices)s; by default rfc6455")
-    add("--protocol", action="append", default=[], metavar="NAME", help="a subprotocol; again for"
-        " another, the better first")  # fmt: skip
+    add("--subprotocol", action="append", default=[], metavar="NAME", help="a subprotocol to"
+        " offer; may be repeated, the preferred one first")  # fmt: skip
     add("--origin", metavar="ORIGIN", help="of the page on whose behalf this is")
     add("-H", "--header", action="append", default=[], type=header, metavar="'NAME: VALUE'",
         help="a further field of the request; again for another")  # fmt: skip
@@ -48,18 +46,20 @@ def addOptions(parser: ArgumentParser) -> None:
         " one that the environment names, as curl reads it; '' for none")  # fmt: skip
     add("--no-proxy-basic", action="store_true", help="send a password by Basic only to a proxy"
         " that is reached by TLS")  # fmt: skip
-    add("--cacert", metavar="FILE", help="certificates, in PEM, of whom to trust; by default the"
-        " platform's authorities")  # fmt: skip
-    add("-E", "--cert", metavar="FILE", help="who we are, in PEM, for a server that asks")
-    add("--key", metavar="FILE", help="its key, if that is not in the same file")
+    add("--trust-root", "--cacert", metavar="FILE", help="trusted certificates in PEM, a file or a"
+        " directory; by default the platform's CA certificates")  # fmt: skip
+    add("-E", "--certificate", metavar="FILE", help="client certificate, a PEM file")
+    add("--private-key", metavar="FILE", help="private key of the client certificate, a PEM file;"
+        " by default it is read from the file of the certificate")  # fmt: skip
     add("--alpn", action="append", default=[], metavar="NAME", help="a protocol to offer by ALPN in"
         " the TLS handshake, such as http/1.1; again for another; by default none")  # fmt: skip
-    add("-k", "--insecure", action="store_true", help="do not ask who the server is")
+    add("-k", "--no-verify", action="store_true", help="do not verify the server's certificate")
     add("--any-port", action="store_true", help="connect also to other protocols' ports")
     add("--timeout", type=seconds, metavar="SECONDS", help="for each stage of the way, for the"
         " answer to the handshake, and for the one to --once")  # fmt: skip
-    add("--max-message-size", type=size, metavar="BYTES", default=_MOST_MESSAGE,
+    add("--max-message-size", type=size, metavar="BYTES", default=_LIMITS.message_size,
         help="of one message, in and out; by default %(default)s")  # fmt: skip
+    add("--no-compression", action="store_true", help="offer no compression")
 
 
 class Destination:
@@ -87,14 +87,14 @@ class Destination:
         self._said = said
         self.parsed = parse_url(said.url)
         self.shown = without_credentials(said.url)
-        self.limits = Limits(message_size=said.max_message_size, fragments=_MOST_FRAGMENTS)
+        self.limits = Limits(message_size=said.max_message_size)
         if said.timeout is not None:
             self.limits = self.limits.patient(said.timeout)
         self.dialect: str | None = said.dialect
         self.proxy = self._readProxy()
         self.proxyNamedBy = self._readNamer()
-        self.trustRoot = trustRootFromPath(said.cacert) if said.cacert else None
-        self.isVerified = not said.insecure
+        self.trustRoot = trustRootFromPath(said.trust_root) if said.trust_root else None
+        self.isVerified = not said.no_verify
         self.alpn: tuple[str, ...] = tuple(said.alpn)
         self.proxyBasic = not said.no_proxy_basic
         self._certificate = self._readCertificate()
@@ -114,11 +114,11 @@ class Destination:
         return proxy_variable(url.secure, url.name, url.port, os.environ) or ""
 
     def _readCertificate(self) -> PrivateCertificate | None:
-        if self._said.cert is None:
-            if self._said.key is not None:
-                raise ValueError("--key: expected a --cert as well")
+        if self._said.certificate is None:
+            if self._said.private_key is not None:
+                raise ValueError("--private-key: expected a --certificate as well")
             return None
-        return certificateFromPaths(self._said.cert, self._said.key)
+        return certificateFromPaths(self._said.certificate, self._said.private_key)
 
     def way(self, reactor: Any, kind: type[Dialer] = Dialer, **more: Any) -> Dialer:
         """
@@ -176,16 +176,18 @@ class Destination:
         """What was said besides dialect and URL, as it can be said again, with a blank before each
         word. What may be a credential is three dots."""
         said = self._said
-        words = [("--origin", said.origin), ("--cacert", said.cacert), ("--cert", said.cert)]
-        words += [("--key", said.key), ("--proxy", said.proxy and "...")]
-        words += [("--protocol", "...") for _ in said.protocol]
+        words = [("--origin", said.origin), ("--trust-root", said.trust_root)]
+        words += [("--certificate", said.certificate), ("--private-key", said.private_key)]
+        words += [("--proxy", said.proxy and "...")]
+        words += [("--subprotocol", "...") for _ in said.subprotocol]
         words += [("--header", "...") for _ in said.header]
         words += [("--alpn", name) for name in said.alpn]
         flags = {
             "--lenient": said.lenient,
-            "--insecure": said.insecure,
+            "--no-verify": said.no_verify,
             "--any-port": said.any_port,
             "--no-proxy-basic": said.no_proxy_basic,
+            "--no-compression": said.no_compression,
         }
         values = [f" {name} {shlex.quote(value)}" for name, value in words if value is not None]
         return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])
@@ -206,9 +208,10 @@ class Destination:
         options: ClientOptions = {
             "dialect": dialect or said.dialect or "rfc6455",
             "origin": said.origin,
-            "subprotocols": said.protocol,
+            "subprotocols": said.subprotocol,
             "headers": said.header,
             "limits": self.limits,
+            "extensions": () if said.no_compression else CLIENT_EXTENSIONS,
             "lenient": said.lenient,
             **more,  # type: ignore[typeddict-item]
         }

@@ -1,4 +1,4 @@
-"""TLS without a check of the server's certificate: for ``verify=False`` and ``--insecure``."""
+"""TLS without a check of the server's certificate: for ``verify=False`` and ``--no-verify``."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ from txhixie.sansio.http.head import (
     Head,
     HeadReader,
     RequestReader,
+    read_asked,
     read_authority,
     read_request,
 )
@@ -356,10 +357,11 @@ def read_answers(head: Head) -> None:
         read_offer,
         read_answers,
         lambda head: [*masked_lines(head)],
+        read_asked,
         lambda head: Trace().passed(Side.CLIENT, head.raw),
         lambda head: head.fields().only(b"host"),
     ],
-    ids=["request", "answer", "masked", "trace", "fields"],
+    ids=["request", "answer", "masked", "asked", "trace", "fields"],
 )
 def test_a_head_takes_linear_time(read: Callable[[Head], object], shape: str) -> None:
     def make(size: int) -> Work:

@@ -25,6 +25,7 @@ from support.connection import (
     Recorder,
     ServerEnd,
     body_of,
+    request,
     whole_request,
 )
 from support.documents import ROOT
@@ -32,6 +33,7 @@ from txhixie import Accepted, HixieServerFactory, Limits, Refusal
 from txhixie.connection.log import writeLine
 from txhixie.connection.repeats import Repeats
 from txhixie.display import shown, shown_address
+from txhixie.sansio.http.head import Asked
 from txhixie.testing.end import End
 
 log = connection.log
@@ -158,6 +160,75 @@ def test_what_did_not_get_as_far_as_an_offer_has_a_shorter_line(log: Log) -> Non
     ]
 
 
+HOST = "Host: a.example"
+NAMED = ' host=a.example target="/a?token=..." status={} '
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\nUpgrade: websocket\r\n\r\n", NAMED.format(400)),
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\nX: a\x00b\r\n\r\n", NAMED.format(400)),
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\nX: a\n\r\n", NAMED.format(400)),
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\n folded\r\n\r\n", NAMED.format(400)),
+        ("GET /a?token=s3cret HTTP/2.0\r\n{}\r\n\r\n", NAMED.format(505)),
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\nX: " + "a" * 20_000, NAMED.format(431)),
+        ("GET /a?token=s3cret HTTP/1.1\r\n{}\r\n\r\n", NAMED.format(404)),
+        ("HEAD /a?token=s3cret HTTP/1.1\r\n{}\r\n\r\n", NAMED.format(404)),
+        ("GET /a b HTTP/1.1\r\n{}\r\n\r\n", " host=a.example target=/a status=400 "),
+        ("GET /\xff HTTP/1.1\r\n{}\r\n\r\n", " host=a.example target=/\\xff status=400 "),
+        (
+            "GET http://me:s3cret@a.example/ HTTP/1.1\r\n{}\r\nUpgrade: websocket\r\n\r\n",
+            " host=a.example target=http://***@a.example/ status=400 ",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: me:s3cret@b\r\n{}\r\nUpgrade: websocket\r\n\r\n",
+            ' host="***@b, a.example" target=/ status=400 ',
+        ),
+        ("GET /" + "a" * 20_000, f" target=/{'a' * 199}... status=431 "),
+    ],
+)
+def test_the_line_of_a_malformed_request_says_what_it_asks_for(
+    asked: str, shown: str, log: Log
+) -> None:
+    """As far as that can be read, and without its credentials."""
+    origin = "Origin: http://b.example/?token=s3cret"
+    end = ServerEnd(Applications())
+    end.receive(asked.replace("{}", f"{HOST}\r\n{origin}").encode("latin-1"))
+    end.done()
+    (line,) = log.lines()
+    assert line.startswith("refused connection=1 peer=192.0.2.1:54321" + shown)
+    assert line.endswith(' origin="http://b.example/?token=..."') == ("{}" in asked)
+    assert "s3cret" not in line
+
+
+def test_a_request_that_does_not_come_in_time_is_named_as_far_as_it_came(log: Log) -> None:
+    end = ServerEnd(Applications())
+    end.receive(b"GET /a?token=s3cret HTTP/1.1\r\nHost: a.example\r\nX: ")
+    end.clock.advance(Limits().open_timeout + 1)
+    (line,) = log.lines()
+    assert ' host=a.example target="/a?token=..." status=408 ' in line
+
+
+def test_bytes_that_come_too_early_with_the_head_have_a_line_that_names_the_request(
+    log: Log,
+) -> None:
+    end = ServerEnd(Applications(), limits=Limits(early_size=10))
+    end.receive(whole_request("rfc6455") + bytes(20))
+    (line,) = log.lines()
+    assert " host=example.com target=/demo status=" in line
+
+
+def test_a_malformed_request_of_a_trusted_proxy_has_its_clients_address_and_host(log: Log) -> None:
+    end = ServerEnd(Applications(), trustForwarded=["192.0.2.1"])
+    forwarded = "Forwarded: for=198.51.100.7;host=public.example"
+    end.receive(request("rfc6455", forwarded).replace(b"Version: 13", b"Version: 99"))
+    (line,) = log.lines()
+    assert line.startswith(
+        "refused connection=1 peer=198.51.100.7 host=public.example target=/demo status=426 "
+    )
+
+
 def test_a_refusal_that_has_its_line_gets_no_other(log: Log) -> None:
     """Whoever made it has said more than its status would."""
     for logged in (True, False):
@@ -179,14 +250,14 @@ SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "txhixie").rglob("
 
 def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
     reasons = re.findall(r'reason="([^"]+)"', GUIDE)
-    assert len(reasons) == 13
+    assert len(reasons) == 14
     for reason in reasons:
         words = " ".join(reason.removeprefix("sent an ").split())  # what, is written by others
         assert words.removesuffix("...").partition(":")[0].partition(" 8 ")[0] in SOURCES
 
 
 def test_the_guide_names_every_event_and_every_field() -> None:
-    events = set(re.findall(r'(?:writeLine\(|_write\()[^")]*"([a-z-]+)"', SOURCES))
+    events = set(re.findall(r'(?:writeLine\(|_write\(|_folded\()[^")]*"([a-z-]+)"', SOURCES))
     assert events == {
         *("opened", "ended", "refused", "page", "failed", "given-up", "stalled", "noticed"),
         *("backend-up", "backend-down", "gateway"),
@@ -360,6 +431,46 @@ def test_a_refusal_that_comes_again_is_counted(log: Log) -> None:
     factory.stopFactory()
 
 
+@pytest.mark.parametrize("option", ["host", "target", "origin"])
+def test_refusals_of_another_host_target_or_origin_are_no_repeats(option: str, log: Log) -> None:
+    """An operator who tries a second page a moment later finds its line."""
+    clock = Clock()
+    factory = HixieServerFactory(Applications(), clock=clock, origins=["https://c.example"])
+    for name in ("a", "b", "a"):
+        value = {"host": name, "target": f"/{name}", "origin": f"http://{name}"}[option]
+        end = End(factory.buildProtocol(None), clock)
+        end.receive(whole_request("rfc6455", **{option: value}))
+        end.done()
+    first, second = log.lines()
+    assert re.search(rf" {option}=\S*a\b", first)
+    assert re.search(rf" {option}=\S*b\b", second)
+    factory.startFactory()
+    factory.stopFactory()
+    repeated = log.lines()[2]
+    assert re.search(rf" {option}=\S*a\b.* repeated=1$", repeated)
+
+
+def test_one_address_cannot_fill_the_log(log: Log) -> None:
+    """Whatever it varies; the rest of its lines is counted, and other addresses keep theirs."""
+    clock = Clock()
+    journal = HixieServerFactory(Applications(), clock=clock).journal
+    peer, other = (IPv4Address("TCP", f"192.0.2.{host}", 1) for host in (1, 2))
+    for number in range(1000):
+        journal.turnedAway(peer, 403, "no", Asked("a", f"/{number}", "http://a"))
+    assert len(log.lines()) == 21
+    for number in range(1000):
+        journal.turnedAway(peer, 400, f"malformed: {number}", Asked("a", f"/{number}"))
+    assert len(log.lines()) == 40
+    journal.turnedAway(other, 403, "no")
+    assert len(log.lines()) == 41
+    clock.advance(61)
+    journal.turnedAway(peer, 403, "no")
+    assert log.lines()[41:] == [
+        "refused peer=192.0.2.1 status=403 reason=no repeated=980",
+        'refused peer=192.0.2.1 reason="other refusals and notices of this address" repeated=981',
+    ]
+
+
 def test_what_was_only_counted_is_written_at_the_end(log: Log) -> None:
     factory = HixieServerFactory(Applications(), clock=Clock())
     factory.startFactory()
@@ -377,8 +488,8 @@ def test_addresses_without_end_are_no_memory(log: Log) -> None:
     repeats: Repeats[tuple[int, str]] = Repeats()
     before = tracemalloc.get_traced_memory()[0]
     for number in range(20_000):
-        assert not repeats.again((number, "w" * 200), 0.0)
-        repeats.again((number, "w" * 200), 0.0)
+        assert not repeats.again(0.0, (number, "w" * 200))
+        repeats.again(0.0, (number, "w" * 200))
         assert all(count == 1 for _, count in repeats.over(0.0))
     assert tracemalloc.get_traced_memory()[0] - before < 1 << 20
     tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -142,6 +143,8 @@ async def test_a_body_over_the_limit_is_refused(announced: bool, net: Network, l
         return client.answer(stream)
 
     assert await talk(net, HixieSite(Said()), act) == (413, b"")
+    (line,) = (line for line in log.lines() if " status=413 " in line)
+    assert re.search(r" host=\S+ target=/ status=413 ", line)
 
 
 @asynchronous

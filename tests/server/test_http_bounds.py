@@ -178,6 +178,21 @@ async def test_what_is_refused_is_answered_and_the_connection_closed_in_order(
 
 @pytest.mark.parametrize("make", BOUNDED)
 @asynchronous
+async def test_the_line_of_a_refused_request_says_what_it_asks_for(
+    make: Make, net: Network, log: Log
+) -> None:
+    line = b"POST /a?token=s3cret HTTP/1.1"
+    for status, field in ((413, b"Content-Length: 65537"), (400, b"Content-Length: -1")):
+        asked = request(line, b"Origin: http://b", field)
+        assert await answers(net, make(Said()), asked) == [status]
+        assert log.lines()[-1].startswith("refused ")
+        named = f' host=a target="/a?token=..." status={status} reason='
+        assert named in log.lines()[-1]
+        assert log.lines()[-1].endswith(" origin=http://b")
+
+
+@pytest.mark.parametrize("make", BOUNDED)
+@asynchronous
 async def test_a_length_that_nobody_can_count_is_refused(
     make: Make, net: Network, log: Log
 ) -> None:

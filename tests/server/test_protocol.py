@@ -602,7 +602,7 @@ def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
     assert line.startswith(
         "refused connection=1 peer=192.0.2.1:54321 host=example.com target=/demo "
     )
-    assert line.endswith(f' status=500 reason="{why}"')
+    assert line.endswith(f' status=500 reason="{why}" origin=http://example.com')
     assert log.tracebacks() == []
     assert refused(end, 500) == b"the application failed\n"
     assert application.told == ["started", "lost"]

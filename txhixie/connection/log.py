@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger, LogLevel
@@ -23,6 +23,7 @@ from ..display import MOST_SHOWN, reasons_of, shown, shown_address, shown_host
 from ..sansio.closing import Ended
 from ..sansio.conversation import Conversation
 from ..sansio.handshake.offer import Agreement, Offer, Refusal
+from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.parameters import Named
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
@@ -39,8 +40,35 @@ _BARE: Final = re.compile(r"[^\s\"=]+")
 """A value that needs no quotation marks."""
 
 
-RefusalKind: TypeAlias = tuple[str, str, int | None, str]
-"""By what repeats are known: event, the peer's host, status and words."""
+class Kind(NamedTuple):
+    """
+    By what repeats of a line are known. The values are those of the line, masked and cut.
+
+    :ivar peer: without the port.
+    """
+
+    event: str
+    peer: str
+    status: int | None
+    reason: str
+    host: str | None = None
+    target: str | None = None
+    origin: str | None = None
+
+    @classmethod
+    def of(
+        cls, event: str, peer: object, status: int | None, why: str, asked: Asked
+    ) -> tuple[Kind, ...]:
+        """The kinds of a line, the finest first; the last is the same for each line of a peer."""
+        address = shown_host(peer)
+        coarse = cls(event, address, status, why[: MOST_SHOWN + 1])
+        host, target, origin = map(_cut, asked)
+        fine = coarse._replace(host=host, target=target, origin=origin)
+        return fine, coarse, cls("refused", address, None, _OTHERS)
+
+
+_OTHERS: Final = "other refusals and notices of this address"
+"""The words for lines beyond :data:`txhixie.connection.repeats.MOST_LINES`."""
 
 
 class Clocked(Protocol):
@@ -75,6 +103,11 @@ class Subject(Protocol):
     offer: Offer
     agreement: Agreement | None
 
+    @property
+    def asked(self) -> Asked:
+        """What the request asks for, as far as it can be read."""
+        ...
+
     def getPeer(self) -> IAddress:
         """Where the other end is."""
         ...
@@ -93,7 +126,7 @@ class ConnectionLog:
         self._log = log
         self._everything = everything
         self._factory = factory
-        self._repeats: Repeats[RefusalKind] = Repeats()
+        self._repeats: Repeats[Kind] = Repeats()
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -111,7 +144,7 @@ class ConnectionLog:
             "opened",
             **of(protocol),
             dialect=offer.dialect,
-            origin=_originOf(protocol),
+            origin=_masked(protocol.asked).origin,
             subprotocol=None if agreed is None else masked_subprotocol(agreed),
             offered=_notAgreed(offer.subprotocols, agreed),
             extensions=",".join(name for name, _ in _extensionsOf(protocol)) or None,
@@ -128,56 +161,78 @@ class ConnectionLog:
             protocol.getPeer(),
             refusal.status,
             words.strip() or "no reason given",
-            of(protocol),
-            {"origin": _originOf(protocol)},
+            protocol.asked,
+            protocol.number,
         )
 
     def misused(self, protocol: Subject, why: str) -> None:
         """An application's answer to an offer cannot be carried out."""
-        self.turnedAway(protocol.getPeer(), 500, why, of(protocol), level=LogLevel.error)
+        peer, asked, number = protocol.getPeer(), protocol.asked, protocol.number
+        self.turnedAway(peer, 500, why, asked, number, level=LogLevel.error)
 
     def turnedAway(
         self,
         peer: object,
         status: int | None,
         why: str,
-        first: dict[str, Any] | None = None,
-        last: dict[str, Any] | None = None,
+        asked: Asked = NOTHING_ASKED,
+        number: int | None = None,
         level: Any = LogLevel.info,
     ) -> None:
         """
-        A peer gets no conversation. Repeats from its address, with the same status and the same
-        words, are counted for a minute, and have one line together.
+        A peer gets no conversation. Repeats from its address, with the same status, words, host,
+        target and origin, are counted for a minute, and have one line together; so have those of an
+        address beyond :data:`txhixie.connection.repeats.MOST_LINES` a minute.
 
         :param peer: its address.
         :param status: of the answer in HTTP, if it got one.
         :param why: for the log.
-        :param first: the fields before the status; by default the peer alone.
-        :param last: further fields, after the words.
+        :param asked: what the request asks for.
+        :param number: of the connection.
         :param level: of Twisted's.
         """
-        if not self._repeats.again(_kind("refused", peer, status, why), self._now()):
-            named = first or {"peer": shown_address(peer)}
-            writeLine(
-                self._log, "refused", level, **named, status=status, reason=why, **(last or {})
-            )
-        self._tellRepeats()
+        self._folded("refused", peer, status, why, asked, number, level)
 
     def noticed(self, peer: IAddress, what: str, protocol: Subject | None = None) -> None:
         """
         A peer did something that is no refusal yet and that an operator looks for. Repeats are
         counted, as for :meth:`turnedAway`.
         """
-        if not self._repeats.again(_kind("noticed", peer, None, what), self._now()):
-            named = {"peer": shown_address(peer)} if protocol is None else of(protocol)
-            origin = None if protocol is None else _originOf(protocol)
-            self._write("noticed", **named, reason=what, origin=origin)
+        asked, number = NOTHING_ASKED, None
+        if protocol is not None:
+            asked, number = protocol.asked, protocol.number
+        self._folded("noticed", peer, None, what, asked, number, LogLevel.info)
+
+    def _folded(
+        self,
+        event: str,
+        peer: object,
+        status: int | None,
+        why: str,
+        asked: Asked,
+        number: int | None,
+        level: Any,
+    ) -> None:
+        asked = _masked(asked)
+        if not self._repeats.again(self._now(), *Kind.of(event, peer, status, why, asked)):
+            writeLine(
+                self._log,
+                event,
+                level,
+                connection=number,
+                peer=shown_address(peer),
+                host=asked.host,
+                target=asked.target,
+                status=status,
+                reason=why,
+                origin=asked.origin,
+            )
         self._tellRepeats()
 
     def unsecured(self, protocol: Subject, error: BaseException | None) -> None:
         """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
         if reasons := reasons_of(error):
-            self.turnedAway(protocol.getPeer(), None, f"no TLS: {reasons}", of(protocol))
+            self.turnedAway(protocol.getPeer(), None, f"no TLS: {reasons}", number=protocol.number)
 
     def stalled(
         self, peer: IAddress, seconds: float, waiting: int, protocol: Subject | None = None
@@ -228,9 +283,18 @@ class ConnectionLog:
     def _tellRepeats(self) -> None:
         self._writeRepeats(self._repeats.over(self._now()))
 
-    def _writeRepeats(self, told: list[tuple[RefusalKind, int]]) -> None:
-        for (event, peer, status, why), count in told:
-            self._write(event, peer=peer, status=status, reason=why, repeated=count)
+    def _writeRepeats(self, told: list[tuple[Kind, int]]) -> None:
+        for kind, count in told:
+            self._write(
+                kind.event,
+                peer=kind.peer,
+                host=kind.host,
+                target=kind.target,
+                status=kind.status,
+                reason=kind.reason,
+                origin=kind.origin,
+                repeated=count,
+            )
 
     def _now(self) -> float:
         return self._factory.clock.seconds()
@@ -239,8 +303,18 @@ class ConnectionLog:
         writeLine(self._log, event, **fields)
 
 
-def _kind(event: str, peer: object, status: int | None, why: str) -> RefusalKind:
-    return event, shown_host(peer), status, why[:MOST_SHOWN]
+def _masked(asked: Asked) -> Asked:
+    """What a request asks for, as a line may show it."""
+    host, target, origin = asked
+    return Asked(
+        None if host is None else masked_host(host),
+        None if target is None else masked_url(target),
+        None if origin is None else masked_url(origin),
+    )
+
+
+def _cut(value: str | None) -> str | None:
+    return value and value[: MOST_SHOWN + 1]  # one more, so that the line shows that it was cut
 
 
 def whyStalled(seconds: float) -> str:
@@ -250,14 +324,13 @@ def whyStalled(seconds: float) -> str:
 
 def of(protocol: Subject) -> dict[str, Any]:
     """The fields that say which connection a line is about, and what it has asked for."""
-    offer = getattr(protocol, "offer", None)
-    named: dict[str, Any] = {
+    asked = _masked(protocol.asked)
+    return {
         "connection": protocol.number,
         "peer": shown_address(protocol.getPeer()),
+        "host": asked.host,
+        "target": asked.target,
     }
-    if offer is not None:
-        named |= {"host": offer.host, "target": masked_url(offer.target)}
-    return named
 
 
 def writeLine(log: Logger, event: str, level: Any = LogLevel.info, **fields: Any) -> None:
@@ -277,12 +350,6 @@ def _written(value: object) -> str:
     if _BARE.fullmatch(text):
         return text
     return '"{}"'.format(text.replace('"', '\\"'))
-
-
-def _originOf(protocol: Subject) -> str | None:
-    """The Origin field, which programs fill with a URL and its query."""
-    offer = getattr(protocol, "offer", None)
-    return None if offer is None or offer.origin is None else masked_url(offer.origin)
 
 
 def _notAgreed(offered: tuple[str, ...], agreed: str | None) -> str | None:

@@ -23,6 +23,7 @@ from ..sansio.dialects import Dialect, named
 from ..sansio.errors import NotOpen
 from ..sansio.extensions.extension import Transform
 from ..sansio.handshake.offer import Agreement, Offer
+from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
 from .addresses import plainAddress
@@ -114,6 +115,12 @@ class HixieProtocol(Protocol):
         self._asked: float | None = None  # when our last ping left
         self._left = False
         self._lost = False
+
+    @property
+    def asked(self) -> Asked:
+        """What the request asks for, for the log: not masked, and not checked for a refused one."""
+        offer: Offer | None = getattr(self, "offer", None)  # before the head was read there is none
+        return NOTHING_ASKED if offer is None else Asked(offer.host, offer.target, offer.origin)
 
     @property
     def limits(self) -> Limits:

@@ -17,7 +17,16 @@ from .extensions.extension import Transform
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .http.body import BodyReader
 from .http.forwarded import Forwarded, read_forwarded
-from .http.head import Head, HeadReader, Request, RequestReader, read_authority, read_request
+from .http.head import (
+    Asked,
+    Head,
+    HeadReader,
+    Request,
+    RequestReader,
+    read_asked,
+    read_authority,
+    read_request,
+)
 from .http.request_body import announced_body
 from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
@@ -85,6 +94,7 @@ class ServerOpening:
 
     __slots__ = (
         "_agreed",
+        "_head",
         "_limits",
         "_offer",
         "_reader",
@@ -119,6 +129,7 @@ class ServerOpening:
         self.forwarded: Forwarded | None = None
         self._reader = RequestReader(limits.head_size)
         self.awaits_head = True
+        self._head: Head | None = None
         self._offer: Offer | None = None
         self._agreed = False
         self._rest = bytearray()
@@ -135,6 +146,7 @@ class ServerOpening:
             return None
         self.awaits_head = False
         head, rest = found
+        self._head = head
         request = origin_form(read_request(head, self._limits.head_fields))
         if self._relays is not None:
             self.forwarded = read_forwarded(request.fields, self._relays)
@@ -151,6 +163,13 @@ class ServerOpening:
         if rest:
             self.keep(rest)
         return offer
+
+    def asked(self) -> Asked:
+        """What the request asks for, as far as it came and can be read; also of one refused."""
+        asked = read_asked(self._reader.held if self._head is None else self._head)
+        if self.forwarded is None or self.forwarded.host is None:
+            return asked
+        return asked._replace(host=self.forwarded.host)
 
     def keep(self, data: bytes) -> None:
         """

@@ -49,7 +49,7 @@ class AcceptLines:
             self._others(event)
 
     def _count(self, why: str) -> None:
-        if not self._repeats.again(why, self._clock.seconds()):
+        if not self._repeats.again(self._clock.seconds(), why):
             writeLine(self._log, "refused", LogLevel.warn, reason=why)
             self._clock.callLater(_SECONDS, self._tell)
 

@@ -23,6 +23,7 @@ from zope.interface import alsoProvides
 from ..connection.log import ConnectionLog, RunningReactor
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
+from .http_bounds import askedBy
 
 _NO_ERROR: Final = 0
 """The code that ends a stream whose answer was whole before its request (RFC 9113 section 8.1)."""
@@ -105,7 +106,8 @@ class StreamBounds:
             return
         from h2.exceptions import H2Error  # who has such a stream has this
 
-        _journal.turnedAway(connection.getPeer(), refusal.status, str(refusal.body).strip())
+        asked, why = askedBy(self._request, stream.path), str(refusal.body).strip()
+        _journal.turnedAway(connection.getPeer(), refusal.status, why, asked)
         with suppress(H2Error):  # the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)

@@ -24,6 +24,7 @@ from twisted.web.http import HTTPChannel
 from ..connection.log import ConnectionLog, RunningReactor
 from ..connection.protocol import ignore
 from ..sansio.handshake.offer import Refusal
+from ..sansio.http.head import NOTHING_ASKED, Asked, text
 from ..sansio.limits import MOST_SEGMENTS, Limits
 
 MOST_KEPT: Final = 64 * 1024
@@ -39,6 +40,16 @@ def channelOf(protocol: Any) -> HTTPChannel | None:
     """The channel that the protocol of a Site begins with; ``None`` for other protocols."""
     channel = getattr(protocol, "_channel", protocol)
     return channel if isinstance(channel, HTTPChannel) else None
+
+
+def askedBy(request: Any, target: bytes | None) -> Asked:
+    """What a request of ``twisted.web`` asks for, before it is whole, for the log."""
+    given = request.requestHeaders
+    if target is None or not any(given.getAllRawHeaders()):
+        return NOTHING_ASKED  # before the first field, the target may be that of another request
+    found = (given.getRawHeaders(name) for name in (b"host", b"origin"))
+    host, origin = (text(b", ".join(values)) if values else None for values in found)
+    return Asked(host, text(target), origin)
 
 
 def boundBacklog(channel: Any) -> None:
@@ -218,7 +229,10 @@ class RequestBounds:
         channel = self._channel
         transport, stream = channel.transport, channel._networkProducer
         refusal = Refusal(status, why)
-        _journal.turnedAway(transport.getPeer(), status, why.strip())
+        asked = NOTHING_ASKED
+        if channel.requests:
+            asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
+        _journal.turnedAway(transport.getPeer(), status, why.strip(), asked)
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

@@ -38,6 +38,7 @@ from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, accept
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
+from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere, ServerOpening
@@ -75,14 +76,24 @@ class HixieServerProtocol(HixieProtocol):
     def _client(self) -> str | None:
         return getattr(self.getPeer(), "host", None)
 
+    @property
+    def asked(self) -> Asked:
+        """See :class:`txhixie.HixieProtocol`; also of a request that is no offer."""
+        asked = super().asked
+        opening = getattr(self, "_opening", None)
+        return opening.asked() if asked is NOTHING_ASKED and opening is not None else asked
+
     def _receiveHead(self, data: bytes) -> None:
+        opening = self._opening
         try:
-            found = self._opening.receive(data)
+            found = opening.receive(data)
         except HandshakeError as error:
+            if opening.forwarded is not None:
+                self._standForClient(None, opening.forwarded)
             self._refuse(refusal(error, self.factory.dialects))
             return
-        if self._opening.forwarded is not None:
-            self._standForClient(found, self._opening.forwarded)
+        if opening.forwarded is not None:
+            self._standForClient(found, opening.forwarded)
         if isinstance(found, Offer):
             peer = self.transport.getPeer()
             found.client = getattr(peer, "host", None)

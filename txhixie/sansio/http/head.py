@@ -180,6 +180,48 @@ def read_request(head: Head, most: int | None = None) -> Request:
     return Request(head, method, target.decode("ascii"), int(minor), head.fields(most))
 
 
+class Asked(NamedTuple):
+    """
+    What a request asks for, as far as it can be read: for a line of a log.
+
+    Nothing here was checked, and credentials are not masked.
+
+    :ivar host: the ``Host`` field; several, joined by commas.
+    :ivar target: the request's target.
+    :ivar origin: the fields of the page's origin, of any dialect.
+    """
+
+    host: str | None = None
+    target: str | None = None
+    origin: str | None = None
+
+
+NOTHING_ASKED: Final = Asked()
+
+
+_ASKED_TARGET: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ([^ \r\n]+)")
+_ASKED_HOST: Final = re.compile(rb"^host[ \t]*:[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+_ASKED_ORIGIN: Final = re.compile(
+    rb"^(?:(?:sec-)?websocket-)?origin[ \t]*:[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE
+)
+
+
+def read_asked(data: bytes) -> Asked:
+    """
+    What a request asks for, however malformed or incomplete its head is.
+
+    :param data: its head, or the beginning of one; bytes behind the blank line do not count.
+    """
+    head, _, _ = data.partition(END)
+    target = _ASKED_TARGET.match(head)
+    if target is None:
+        return NOTHING_ASKED
+    host, origin = (
+        text(b", ".join(pattern.findall(head))) or None for pattern in (_ASKED_HOST, _ASKED_ORIGIN)
+    )
+    return Asked(host, text(target[1]), origin)
+
+
 class HeadReader:
     """
     Reads up to the blank line, however the bytes come.
@@ -195,6 +237,11 @@ class HeadReader:
         self._data: bytes | bytearray = b""  # a bytearray, once there is something to hold
         self._most = most
         self._seen = 0
+
+    @property
+    def held(self) -> bytes:
+        """What has come of a head that is not whole, as far as a head may be long."""
+        return bytes(self._data[: self._most])
 
     def read(self, data: bytes) -> tuple[Head, bytes] | None:
         """

@@ -51,23 +51,13 @@ PROTOCOLS: Final = {
     "interfaces.py:WebSocketClientFactory": "applications are users' own",
     "interfaces.py:Connector": "users pass an endpoint or a function of their own",
     "websocket.py:WebSocketServerFactory": "the interface of twisted.web.websocket",
-    "connection/output.py:Bounds": "limits and timeouts of a factory, or a test",
     "connection/output.py:Owner": "a callback: whom the output tells what happens to its transport",
     "connection/timeouts.py:Waiting": "a callback: whoever waits for a time",
-    "connection/keepalive.py:Looked": "a callback: a connection at each keepalive tick",
-    "connection/keepalive.py:Lookout": "a factory, which a test replaces by a list",
-    "connection/progress.py:Sending": "a connection of ours, or of twisted.web",
-    "connection/progress.py:Group": "factories, gateways and Sites that are watched alike",
-    "connection/log.py:Clocked": "a factory, or a gateway",
-    "connection/log.py:Subject": "a connection of ours, or of a Site",
-    "connection/factory.py:Connection": "what a factory does with connections of either side",
     "byte_streams/coding.py:Coding": "users write their own",
-    "byte_streams/coding.py:Known": "a coding with a name, of the table",
     "gateway/machine.py:ClientSide": "one side of the machine's core, which a test replaces",
     "gateway/machine.py:BackendSide": "the other side",
     "gateway/machine.py:SessionMachine": "Automat reads a machine's inputs from it",
     "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",
-    "server/page_connections.py:PageOwner": "a resource or a Site, whose pages are watched",
 }
 """Every typing Protocol of the package, and why it is not a class."""
 

@@ -11,8 +11,7 @@ from .client.backoff import Backoff
 from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .client.service import WebSocketClientService
-from .connection.factory import HixieFactory
-from .connection.protocol import HixieProtocol
+from .connection.protocol import HixieFactory, HixieProtocol
 from .dialing.proxy import Proxy
 from .dialing.tunnel import HTTPConnectEndpoint
 from .dom.websocket import WebSocket

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, Unpack, cast
 
-from twisted.internet.interfaces import IProtocol, IReactorTime
+from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,7 +20,7 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import provider
 
-from .connection.log import ConnectionLog
+from .connection.log import ConnectionLog, Logged
 from .interfaces import Accepted, WebSocketServerFactory
 from .sansio.closing import Ended
 from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
@@ -83,7 +83,7 @@ class HixieResource(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = HixieServerFactory(applications, **options)
         self.elsewhere = elsewhere
-        self._channels = Channels(self.factory)
+        self._channels = _channelsOf(self.factory)
 
     @classmethod
     def sharing(
@@ -95,7 +95,7 @@ class HixieResource(Resource):
         """
         resource = cls(factory.applications, elsewhere=elsewhere)
         resource.factory = factory
-        resource._channels = Channels(factory)
+        resource._channels = _channelsOf(factory)
         return resource
 
     def render(self, request: Any) -> Any:
@@ -114,7 +114,8 @@ class HixieResource(Resource):
         if isOurs:
             boundBacklog(request.channel)
         if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
-            self.factory.journal.noticed(request.transport.getPeer(), f"sent an {OLD_VERSION}")
+            client = Logged(None, request.transport.getPeer())
+            self.factory.log.noticed(client, f"sent an {OLD_VERSION}")
         if self.elsewhere is not None and request.method != b"CONNECT":
             self._channelsOf(request).watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
@@ -126,6 +127,10 @@ class HixieResource(Resource):
         """Who watches a request's connection: a Site of ours, or we."""
         site = getattr(request, "site", None)
         return site.channels if isinstance(site, HixieSite) else self._channels
+
+
+def _channelsOf(factory: HixieServerFactory) -> Channels:
+    return Channels(factory.limits.stall_timeout, lambda: factory.clock, factory.log)
 
 
 _LOG_FORMATTER: Final = 4
@@ -169,7 +174,6 @@ class HixieSite(Site):
 
     :ivar limits: of them ``body_size``, ``request_timeout``, ``head_size``, ``close_timeout`` and
         ``stall_timeout``.
-    :ivar journal: writes the log's lines.
     :ivar channels: the connections that are watched for progress.
     """
 
@@ -186,13 +190,8 @@ class HixieSite(Site):
             kw.setdefault("logFormatter", maskedLogFormatter)
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = limits
-        self.journal = ConnectionLog(_log, everything=False, factory=self)
-        self.channels = Channels(self)
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The reactor of the Site."""
-        return self.reactor
+        log = ConnectionLog(_log, False, lambda: self.reactor)
+        self.channels = Channels(limits.stall_timeout, lambda: self.reactor, log)
 
     def getResourceFor(self, request: Any) -> Any:
         """Find a request's resource. From its first request on, a connection is watched."""

@@ -415,14 +415,14 @@ def test_a_refusal_that_comes_again_is_counted(log: Log) -> None:
     """By address and reason; when a minute is over, or the last port closes, there is a line."""
     clock = Clock()
     factory = HixieServerFactory(Applications(), clock=clock)
-    journal, peer = factory.journal, IPv4Address("TCP", "192.0.2.1", 1)
+    lines, peer = factory.log, IPv4Address("TCP", "192.0.2.1", 1)
     for port in range(500):
-        journal.turnedAway(IPv4Address("TCP", "192.0.2.1", port), 403, "no")
-        journal.turnedAway(peer, 404, "no")
-    journal.turnedAway(IPv4Address("TCP", "192.0.2.2", 1), 403, "no")
+        lines.turnedAway(IPv4Address("TCP", "192.0.2.1", port), 403, "no")
+        lines.turnedAway(peer, 404, "no")
+    lines.turnedAway(IPv4Address("TCP", "192.0.2.2", 1), 403, "no")
     assert len(log.lines()) == 3
     clock.advance(61)
-    journal.turnedAway(peer, 403, "no")
+    lines.turnedAway(peer, 403, "no")
     assert log.lines()[3:] == [
         "refused peer=192.0.2.1 status=403 reason=no repeated=500",
         "refused peer=192.0.2.1 status=404 reason=no repeated=499",
@@ -453,18 +453,18 @@ def test_refusals_of_another_host_target_or_origin_are_no_repeats(option: str, l
 def test_one_address_cannot_fill_the_log(log: Log) -> None:
     """Whatever it varies; the rest of its lines is counted, and other addresses keep theirs."""
     clock = Clock()
-    journal = HixieServerFactory(Applications(), clock=clock).journal
+    lines = HixieServerFactory(Applications(), clock=clock).log
     peer, other = (IPv4Address("TCP", f"192.0.2.{host}", 1) for host in (1, 2))
     for number in range(1000):
-        journal.turnedAway(peer, 403, "no", Asked("a", f"/{number}", "http://a"))
+        lines.turnedAway(peer, 403, "no", Asked("a", f"/{number}", "http://a"))
     assert len(log.lines()) == 21
     for number in range(1000):
-        journal.turnedAway(peer, 400, f"malformed: {number}", Asked("a", f"/{number}"))
+        lines.turnedAway(peer, 400, f"malformed: {number}", Asked("a", f"/{number}"))
     assert len(log.lines()) == 40
-    journal.turnedAway(other, 403, "no")
+    lines.turnedAway(other, 403, "no")
     assert len(log.lines()) == 41
     clock.advance(61)
-    journal.turnedAway(peer, 403, "no")
+    lines.turnedAway(peer, 403, "no")
     assert log.lines()[41:] == [
         "refused peer=192.0.2.1 status=403 reason=no repeated=980",
         'refused peer=192.0.2.1 reason="other refusals and notices of this address" repeated=981',
@@ -475,7 +475,7 @@ def test_what_was_only_counted_is_written_at_the_end(log: Log) -> None:
     factory = HixieServerFactory(Applications(), clock=Clock())
     factory.startFactory()
     for _ in range(3):
-        factory.journal.turnedAway(IPv4Address("TCP", "192.0.2.1", 1), 400, "no")
+        factory.log.turnedAway(IPv4Address("TCP", "192.0.2.1", 1), 400, "no")
     factory.stopFactory()
     assert log.lines() == [
         "refused peer=192.0.2.1:1 status=400 reason=no",

@@ -127,7 +127,7 @@ class Log:
         return [event["log_failure"].value for event in failures]
 
     def lines(self) -> list[str]:
-        """The lines of our own journal."""
+        """The lines of the package's own log."""
         events = [
             event
             for event in self.events

@@ -11,7 +11,7 @@ import binascii
 from base64 import b64decode, b64encode
 from codecs import utf_8_decode
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ..sansio.errors import InvalidUTF8, MessageTooBig, UnsupportedData
 
@@ -57,16 +57,6 @@ class Coding(Protocol):
             that is not what it should be.
         """
         ...
-
-
-class Known(Coding, Protocol):
-    """
-    One of our own.
-
-    :ivar replaced: whether bytes of the stream that are no UTF-8 became U+FFFD in a message so far.
-    """
-
-    replaced: bool
 
 
 class Binary:
@@ -224,6 +214,10 @@ class Text:
         most = MOST_BYTES // 4  # of a character's bytes
         return [text[start : start + most] for start in range(0, len(text), most)]
 
+
+Known: TypeAlias = Binary | Base64 | LineCoding | Text
+"""A coding of our own. Its ``replaced`` says whether bytes of the stream that are no UTF-8 became
+U+FFFD in a message so far."""
 
 CODINGS: Final[Mapping[str, Callable[[], Known]]] = {
     made.name: made for made in (Binary, Base64, LineCoding, CrLfLines, Text)

@@ -10,14 +10,14 @@ from inspect import (
     isfunction,
     isgeneratorfunction,
 )
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..connection.awaiting import explain
-from ..connection.log import Subject, of, writeLine
+from ..connection.log import fieldsOf, loggedOf, writeLine
 from ..interfaces import AbruptClose, Accepted, CleanClose
 from ..sansio.errors import ConversationEnded
 from ..sansio.handshake.offer import Offer
@@ -57,7 +57,7 @@ class _ServedChannel(ChannelApplication):
                 self.transport.failConnection(reason="the application failed")
         elif failure.check(ConversationEnded) is not None:
             why = f"the coroutine of a channel was sending when {failure.value}"
-            writeLine(_log, "noticed", **of(cast(Subject, self.transport)), reason=why)
+            writeLine(_log, "noticed", **fieldsOf(loggedOf(self.transport)), reason=why)
 
 
 class Conversations:

@@ -13,8 +13,7 @@ from twisted.python.failure import Failure
 
 from ..connection.applications import checkApplication
 from ..connection.awaiting import Awaited
-from ..connection.factory import HixieFactory
-from ..connection.protocol import HixieProtocol, ignore
+from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..dialing.errors import ConnectTimeout, PeerLeft
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import strings, whole_text

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Collection
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection
+from typing import Any, Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -33,49 +33,40 @@ _MOST_SECONDS: Final = 32767
 """Linux takes no more, for any of them."""
 
 
-class Looked(Protocol):
-    """A connection that is looked at."""
-
-    def look(self, now: float, slept: bool) -> None:
-        """
-        Ping, or give the peer up.
-
-        :param now: by the clock, in seconds.
-        :param slept: this look is late, and what the peer has said may lie unread.
-        """
+C = TypeVar("C")
 
 
-class Lookout(Protocol):
-    """Whose connections they are: a :class:`txhixie.HixieFactory`."""
-
-    limits: Limits
-
-    @property
-    def clock(self) -> IReactorTime:
-        """By which they live."""
-        ...
-
-    @property
-    def connections(self) -> Collection[Looked]:
-        """Those that stand."""
-        ...
-
-
-class Keepalive:
+class Keepalive(Generic[C]):
     """The rounds of one factory: from its first conversation that has pings to its last."""
 
-    def __init__(self, factory: Lookout) -> None:
-        self._factory = factory
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], IReactorTime],
+        connections: Collection[C],
+        look: Callable[[C, float, bool], None],
+    ) -> None:
+        """
+        :param clock: returns the factory's clock.
+        :param connections: the factory's, as they come and go.
+        :param look: pings the peer of a connection, or gives it up. It takes the connection, the
+            time by the clock, and whether this look is late, so that what the peer has said may
+            lie unread.
+        """
+        self._limits = limits
+        self._clock = clock
+        self._connections = connections
+        self._lookAt = look
         self._timer: IDelayedCall | None = None
         self._due = 0.0
         self._pause = 0.0
 
     def start(self) -> None:
         """There is a conversation that has pings."""
-        interval = self._factory.limits.ping_interval
+        interval = self._limits.ping_interval
         if self._timer is None and interval is not None:
-            self._pause = min(interval, self._factory.limits.ping_timeout) / _ROUNDS
-            clock = self._factory.clock
+            self._pause = min(interval, self._limits.ping_timeout) / _ROUNDS
+            clock = self._clock()
             self._due = clock.seconds() + self._pause
             self._timer = clock.callLater(self._pause, self._look)
 
@@ -87,15 +78,15 @@ class Keepalive:
 
     def _look(self) -> None:
         self._timer = None
-        now = self._factory.clock.seconds()
+        now = self._clock().seconds()
         slept = now - self._due > min(_LATE, self._pause)
-        for connection in tuple(self._factory.connections):
+        for connection in tuple(self._connections):
             try:
-                connection.look(now, slept)
+                self._lookAt(connection, now, slept)
             except Exception:
                 # Inside a write an application's producer is told to pause, and may raise.
                 _log.failure("a WebSocket connection could not be looked after")
-        if self._factory.connections:
+        if self._connections:
             self.start()
 
 

@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from ..display import MOST_SHOWN, reasons_of, shown, shown_address, shown_host
+from ..interfaces import WebSocketTransport
 from ..sansio.closing import Ended
-from ..sansio.conversation import Conversation
 from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked
-from ..sansio.http.parameters import Named
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
 from .repeats import Repeats
@@ -71,61 +71,50 @@ _OTHERS: Final = "other refusals and notices of this address"
 """The words for lines beyond :data:`txhixie.connection.repeats.MOST_LINES`."""
 
 
-class Clocked(Protocol):
-    """What has a clock: a :class:`txhixie.HixieFactory`."""
+def installedReactor() -> IReactorTime:
+    """The reactor, which is installed by now, as a clock."""
+    from twisted.internet import reactor
 
-    @property
-    def clock(self) -> IReactorTime:
-        """The clock."""
-        ...
+    return cast(IReactorTime, reactor)
 
 
-class RunningReactor:
-    """Has the clock of the reactor that runs."""
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The reactor, which is installed by now."""
-        from twisted.internet import reactor
-
-        return cast(IReactorTime, reactor)
-
-
-class Subject(Protocol):
+class Logged(NamedTuple):
     """
-    Whom a line is about: a :class:`txhixie.HixieProtocol`.
+    The connection that a line is about.
 
-    ``offer`` is not there before the request's head was read.
+    :ivar number: of the connection; ``None`` for one that has none.
+    :ivar peer: the address of the peer.
+    :ivar asked: what its request asks for, as far as that can be read.
     """
 
-    number: int
-    began: float | None
-    offer: Offer
-    agreement: Agreement | None
+    number: int | None
+    peer: IAddress
+    asked: Asked = NOTHING_ASKED
 
-    @property
-    def asked(self) -> Asked:
-        """What the request asks for, as far as it can be read."""
-        ...
 
-    def getPeer(self) -> IAddress:
-        """Where the other end is."""
-        ...
+def loggedOf(transport: WebSocketTransport) -> Logged:
+    """What a line says of a connection. One that is not ours, under HTTP/2 say, has no number."""
+    number = getattr(transport, "number", None)
+    return Logged(number, transport.getPeer(), getattr(transport, "asked", NOTHING_ASKED))
 
 
 class ConnectionLog:
-    """The lines of one factory's connections."""
+    """
+    The lines of one factory's connections.
 
-    def __init__(self, log: Logger, everything: bool, factory: Clocked) -> None:
+    :ivar everything: whether each opening and each ordinary end has a line too.
+    """
+
+    def __init__(self, logger: Logger, everything: bool, clock: Callable[[], IReactorTime]) -> None:
         """
-        :param log: where they go.
-        :param everything: each opening and ending too. Two lines nobody prints are a third of what
-            a handshake costs, so that it has to be asked for.
-        :param factory: whose clock is used.
+        :param logger: where the lines go.
+        :param everything: two lines nobody prints are a third of what a handshake costs, so that
+            they have to be asked for.
+        :param clock: returns the clock, which is asked for at the first line.
         """
-        self._log = log
-        self._everything = everything
-        self._factory = factory
+        self.everything = everything
+        self._logger = logger
+        self._clock = clock
         self._repeats: Repeats[Kind] = Repeats()
         self._numbers = itertools.count(1)
 
@@ -133,41 +122,37 @@ class ConnectionLog:
         """The number of one more connection."""
         return next(self._numbers)
 
-    def opened(self, protocol: Subject) -> None:
-        """A conversation has begun."""
-        if not self._everything:
-            return
-        protocol.began = self._now()
-        offer = protocol.offer
-        agreed = None if protocol.agreement is None else protocol.agreement.subprotocol
+    def opened(self, connection: Logged, offer: Offer, agreement: Agreement) -> None:
+        """Write that a conversation has begun."""
+        agreed = agreement.subprotocol
         self._write(
             "opened",
-            **of(protocol),
+            **fieldsOf(connection),
             dialect=offer.dialect,
-            origin=_masked(protocol.asked).origin,
+            origin=_masked(connection.asked).origin,
             subprotocol=None if agreed is None else masked_subprotocol(agreed),
             offered=_notAgreed(offer.subprotocols, agreed),
-            extensions=",".join(name for name, _ in _extensionsOf(protocol)) or None,
+            extensions=",".join(name for name, _ in agreement.extensions) or None,
         )
         self._tellRepeats()
 
-    def refused(self, protocol: Subject, refusal: Refusal) -> None:
+    def refused(self, connection: Logged, refusal: Refusal) -> None:
         """A handshake was answered with something else than a conversation."""
         if refusal.logged:
             return
         body = refusal.why or refusal.body
         words = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         self.turnedAway(
-            protocol.getPeer(),
+            connection.peer,
             refusal.status,
             words.strip() or "no reason given",
-            protocol.asked,
-            protocol.number,
+            connection.asked,
+            connection.number,
         )
 
-    def misused(self, protocol: Subject, why: str) -> None:
+    def misused(self, connection: Logged, why: str) -> None:
         """An application's answer to an offer cannot be carried out."""
-        peer, asked, number = protocol.getPeer(), protocol.asked, protocol.number
+        peer, asked, number = connection.peer, connection.asked, connection.number
         self.turnedAway(peer, 500, why, asked, number, level=LogLevel.error)
 
     def turnedAway(
@@ -193,14 +178,12 @@ class ConnectionLog:
         """
         self._folded("refused", peer, status, why, asked, number, level)
 
-    def noticed(self, peer: IAddress, what: str, protocol: Subject | None = None) -> None:
+    def noticed(self, connection: Logged, what: str) -> None:
         """
         A peer did something that is no refusal yet and that an operator looks for. Repeats are
         counted, as for :meth:`turnedAway`.
         """
-        asked, number = NOTHING_ASKED, None
-        if protocol is not None:
-            asked, number = protocol.asked, protocol.number
+        peer, asked, number = connection.peer, connection.asked, connection.number
         self._folded("noticed", peer, None, what, asked, number, LogLevel.info)
 
     def _folded(
@@ -216,7 +199,7 @@ class ConnectionLog:
         asked = _masked(asked)
         if not self._repeats.again(self._now(), *Kind.of(event, peer, status, why, asked)):
             writeLine(
-                self._log,
+                self._logger,
                 event,
                 level,
                 connection=number,
@@ -229,36 +212,44 @@ class ConnectionLog:
             )
         self._tellRepeats()
 
-    def unsecured(self, protocol: Subject, error: BaseException | None) -> None:
+    def unsecured(self, connection: Logged, error: BaseException | None) -> None:
         """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
         if reasons := reasons_of(error):
-            self.turnedAway(protocol.getPeer(), None, f"no TLS: {reasons}", number=protocol.number)
+            self.turnedAway(connection.peer, None, f"no TLS: {reasons}", number=connection.number)
 
-    def stalled(
-        self, peer: IAddress, seconds: float, waiting: int, protocol: Subject | None = None
-    ) -> None:
+    def stalled(self, connection: Logged, seconds: float, waiting: int) -> None:
         """
-        A connection is ended because its peer acknowledged nothing for so long.
+        A connection is ended because its peer acknowledged nothing for some time.
 
-        :param protocol: that of the connection, where it is one of ours.
+        :param seconds: how long.
+        :param waiting: bytes that the peer has not acknowledged.
         """
-        named = {"peer": shown_address(peer)} if protocol is None else of(protocol)
+        named = fieldsOf(connection)
         self._write("stalled", **named, reason=whyStalled(seconds), waiting=waiting)
 
-    def ended(self, protocol: Subject, ended: Ended, conversation: Conversation | None) -> None:
-        """A connection has ended, whose application had been told of it."""
-        if not self._everything and ended.code in _ORDINARY:
-            return
-        began = protocol.began
+    def tells(self, ended: Ended) -> bool:
+        """Whether an end has a line: any but an ordinary one, or all of them."""
+        return self.everything or ended.code not in _ORDINARY
+
+    def ended(
+        self, connection: Logged, ended: Ended, received: int, sent: int, seconds: float | None
+    ) -> None:
+        """
+        Write that a connection has ended, whose application had been told of its beginning.
+
+        :param received: messages.
+        :param sent: messages.
+        :param seconds: how long the conversation has lasted, where that is known.
+        """
         self._write(
             "ended",
-            **of(protocol),
+            **fieldsOf(connection),
             code=ended.code,
             reason=ended.reason or None,
             by=ended.who,
-            received=conversation.received if conversation is not None else 0,
-            sent=conversation.sent if conversation is not None else 0,
-            seconds=None if began is None else f"{self._now() - began:.1f}",
+            received=received,
+            sent=sent,
+            seconds=None if seconds is None else f"{seconds:.1f}",
         )
 
     def page(self, number: int | None, request: Any) -> None:
@@ -297,10 +288,10 @@ class ConnectionLog:
             )
 
     def _now(self) -> float:
-        return self._factory.clock.seconds()
+        return self._clock().seconds()
 
     def _write(self, event: str, **fields: Any) -> None:
-        writeLine(self._log, event, **fields)
+        writeLine(self._logger, event, **fields)
 
 
 def _masked(asked: Asked) -> Asked:
@@ -322,18 +313,18 @@ def whyStalled(seconds: float) -> str:
     return f"no data acknowledged for {seconds:g} s (Limits.stall_timeout)"
 
 
-def of(protocol: Subject) -> dict[str, Any]:
+def fieldsOf(connection: Logged) -> dict[str, Any]:
     """The fields that say which connection a line is about, and what it has asked for."""
-    asked = _masked(protocol.asked)
+    asked = _masked(connection.asked)
     return {
-        "connection": protocol.number,
-        "peer": shown_address(protocol.getPeer()),
+        "connection": connection.number,
+        "peer": shown_address(connection.peer),
         "host": asked.host,
         "target": asked.target,
     }
 
 
-def writeLine(log: Logger, event: str, level: Any = LogLevel.info, **fields: Any) -> None:
+def writeLine(logger: Logger, event: str, level: Any = LogLevel.info, **fields: Any) -> None:
     """
     Write one line: the event, and each field that has a value.
 
@@ -342,7 +333,7 @@ def writeLine(log: Logger, event: str, level: Any = LogLevel.info, **fields: Any
         finds each by its name, and the event as ``event``.
     """
     values = {name: _written(value) for name, value in fields.items() if value is not None}
-    log.emit(level, " ".join([event, *(f"{n}={{{n}}}" for n in values)]), event=event, **values)
+    logger.emit(level, " ".join([event, *(f"{n}={{{n}}}" for n in values)]), event=event, **values)
 
 
 def _written(value: object) -> str:
@@ -360,10 +351,6 @@ def _notAgreed(offered: tuple[str, ...], agreed: str | None) -> str | None:
     if offered and "," in offered[0]:
         offered = () if agreed == offered[0] else offered[1:]
     return ",".join(masked_subprotocol(name) for name in offered if name != agreed) or None
-
-
-def _extensionsOf(protocol: Subject) -> tuple[Named, ...]:
-    return () if protocol.agreement is None else protocol.agreement.extensions
 
 
 def _field(request: Any, name: str) -> str | None:

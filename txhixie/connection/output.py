@@ -16,32 +16,27 @@ from zope.interface import implementer
 
 from ..sansio.limits import Limits
 from .shutdown import Shutdown
-from .timeouts import TimeoutQueue
+from .timeouts import TimeoutQueue, Timeouts
 from .writer import Writer
 
 _log = Logger()
 
 
-class Bounds(Protocol):
-    """What bounds a connection: a :class:`txhixie.HixieFactory`."""
-
-    limits: Limits
-
-    def deadline(self, seconds: float) -> TimeoutQueue:
-        """Those that wait for so long."""
-        ...
-
-
 class Owner(Protocol):
-    """Whose way out it is: a :class:`txhixie.HixieProtocol`."""
+    """The connection that an output belongs to: a :class:`txhixie.HixieProtocol`."""
 
     @property
-    def factory(self) -> Bounds:
-        """What bounds it."""
+    def limits(self) -> Limits:
+        """What the connection may cost."""
+        ...
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The queues in which its factory's connections wait."""
         ...
 
     def late(self) -> None:
-        """The deadline that was set has passed."""
+        """The timeout that was set has passed."""
 
     def drained(self) -> None:
         """The transport has sent what it held."""
@@ -92,7 +87,7 @@ class Output(Writer):
         """
         self._unsent += size
         owner = self.owner
-        if owner is None or self._unsent <= owner.factory.limits.unsent_size:
+        if owner is None or self._unsent <= owner.limits.unsent_size:
             return False
         owner.overflowed(self._unsent)
         self.abort()
@@ -112,7 +107,7 @@ class Output(Writer):
         if waited is not None:
             waited.leave(self)
         if seconds is not None and self.owner is not None:
-            self._deadline = self.owner.factory.deadline(seconds)
+            self._deadline = self.owner.timeouts.queue(seconds)
             self._deadline.join(self)
 
     def expired(self) -> None:
@@ -122,7 +117,7 @@ class Output(Writer):
             return
         if self.full and self._end.extend():
             # The peer is still reading what it was promised.
-            self.deadline(self.owner.factory.limits.drain_timeout)
+            self.deadline(self.owner.limits.drain_timeout)
         else:
             self.owner.late()
 
@@ -153,7 +148,7 @@ class Output(Writer):
     def _giveUp(self, owner: Owner) -> None:
         """Only what the kernel would not take yet is given further time, once."""
         if self._end.extend():
-            self.deadline(owner.factory.limits.drain_timeout)
+            self.deadline(owner.limits.drain_timeout)
             self._end.giveUp()
         else:
             self.transport.abortConnection()

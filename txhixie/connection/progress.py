@@ -6,13 +6,13 @@ is no progress: a peer that sends and never reads is the very case.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import BaseProtocol
 from twisted.logger import Logger
 
-from ..sansio.limits import Limits
 from .acknowledged import Sent, sent_to
 
 _log = Logger()
@@ -25,38 +25,54 @@ _LATE: Final = 1.0
 reactor was blocked, and nobody is ended by what it sees first."""
 
 
-class Sending(Protocol):
-    """A connection that is looked at."""
-
-    transport: Any
+C = TypeVar("C", bound=BaseProtocol)
 
 
-class Group(Protocol):
-    """Connections with the same limits: those of a
-    :class:`txhixie.HixieFactory`, say."""
+class Watched(Generic[C]):
+    """
+    Connections with the same timeout that are watched for progress: those of a factory, of a
+    gateway's service or of a ``Site``.
 
-    @property
-    def limits(self) -> Limits:
-        """Has the timeout."""
-        ...
+    :ivar connections: those that stand.
+    """
 
-    @property
-    def clock(self) -> IReactorTime:
-        """Measures the timeout."""
-        ...
-
-    @property
-    def connections(self) -> Collection[Any]:
-        """Those that stand, each a :class:`Sending`."""
-        ...
-
-    def stalled(self, connection: Any, waiting: int) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        clock: Callable[[], IReactorTime],
+        stalled: Callable[[C, int], None],
+    ) -> None:
         """
-        End a connection: its peer has made no progress for ``limits.stall_timeout``.
-
-        :param waiting: bytes that the peer has not acknowledged.
+        :param seconds: how long a peer may make no progress.
+        :param clock: returns the clock, which is asked for at the first connection.
+        :param stalled: ends a connection whose peer has made no progress for so long. It takes the
+            connection, and how many bytes its peer has not acknowledged.
         """
-        ...
+        self.connections: set[C] = set()
+        self.stalled = stalled
+        self._seconds = seconds
+        self._clock = clock
+        self._progress: Progress | None = None
+
+    def add(self, connection: C) -> None:
+        """Watch a connection."""
+        if self._progress is None:
+            self._progress = _progressOf(self._clock(), self._seconds)
+            self._progress.join(self)
+        self.connections.add(connection)
+
+    def discard(self, connection: C) -> None:
+        """Watch a connection no more, if it is watched."""
+        self.connections.discard(connection)
+        if self._progress is not None and not self.connections:
+            progress, self._progress = self._progress, None
+            if progress.leave(self):
+                _ROUNDS_OF.pop(progress.key, None)
+
+    def resumed(self, connection: C) -> None:
+        """See :meth:`Progress.resumed`."""
+        if self._progress is not None:
+            self._progress.resumed(connection)
 
 
 class Progress:
@@ -73,18 +89,18 @@ class Progress:
         self.key = clock, seconds
         self._clock = clock
         self._seconds = seconds
-        self._groups: dict[Group, None] = {}
-        self._behind: dict[Sending, tuple[float, Sent]] = {}  # when each made progress last
+        self._groups: dict[Watched[Any], None] = {}
+        self._behind: dict[BaseProtocol, tuple[float, Sent]] = {}  # when each made progress last
         self._timer: IDelayedCall | None = None
         self._due = 0.0
 
-    def join(self, group: Group) -> None:
+    def join(self, group: Watched[Any]) -> None:
         """Look at the connections of a group."""
         self._groups[group] = None
         if self._timer is None:
             self._start()
 
-    def leave(self, group: Group) -> bool:
+    def leave(self, group: Watched[Any]) -> bool:
         """
         Look at them no more.
 
@@ -99,7 +115,7 @@ class Progress:
             timer.cancel()
         return True
 
-    def resumed(self, connection: Sending) -> None:
+    def resumed(self, connection: BaseProtocol) -> None:
         """
         The transport has sent what it held: progress, unless the kernel counts what the peer has
         acknowledged, which is less.
@@ -129,8 +145,8 @@ class Progress:
 
     def _lookAt(
         self,
-        group: Group,
-        connection: Sending,
+        group: Watched[Any],
+        connection: BaseProtocol,
         before: tuple[float, Sent] | None,
         now: float,
         slept: bool,
@@ -148,31 +164,14 @@ class Progress:
             group.stalled(connection, sent.waiting)
 
 
-_WATCHED: Final[dict[Group, Progress]] = {}
 _ROUNDS_OF: Final[dict[tuple[IReactorTime, float], Progress]] = {}
 """One for each clock and timeout, while there are connections: a process has one reactor, and the
 clients of a gateway's backend have a factory each."""
 
 
-def watch(group: Group) -> None:
-    """Look at the connections of a group from now on; it has one."""
-    key = group.clock, group.limits.stall_timeout
+def _progressOf(clock: IReactorTime, seconds: float) -> Progress:
+    key = clock, seconds
     progress = _ROUNDS_OF.get(key)
     if progress is None:
         progress = _ROUNDS_OF[key] = Progress(*key)
-    _WATCHED[group] = progress
-    progress.join(group)
-
-
-def unwatch(group: Group) -> None:
-    """It has no connections any more."""
-    progress = _WATCHED.pop(group, None)
-    if progress is not None and progress.leave(group):
-        _ROUNDS_OF.pop(progress.key, None)
-
-
-def resumed(group: Group, connection: Sending) -> None:
-    """See :meth:`Progress.resumed`."""
-    progress = _WATCHED.get(group)
-    if progress is not None:
-        progress.resumed(connection)
+    return progress

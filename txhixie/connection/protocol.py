@@ -1,4 +1,4 @@
-"""The wire's Protocol: one connection, whichever side, from its first byte to its last.
+"""One connection, whichever side, from its first byte to its last, and the factory of such.
 
 ``dataReceived`` is the only door. Behind it stands, in a slot, whoever takes bytes now: an opening,
 the conversation, or nobody. The sides differ in how they open, which is in ``server/protocol.py``
@@ -7,30 +7,42 @@ and ``client/protocol.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, ISSLTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
+from ..sansio.arguments import close_arguments, instance
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
-from ..sansio.errors import NotOpen
-from ..sansio.extensions.extension import Transform
+from ..sansio.errors import NotOpen, UsageError
+from ..sansio.extensions.extension import Extension, Transform, chosen_extensions
 from ..sansio.handshake.offer import Agreement, Offer
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
+from ..sansio.types import RandomBytes
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
+from ..sansio.wire.hybi import sendable
 from .addresses import plainAddress
-from .factory import HixieFactory
-from .keepalive import leaveToKernel, payload
+from .awaiting import Awaited
+from .keepalive import Keepalive, leaveToKernel, payload
+from .log import ConnectionLog, loggedOf
 from .output import Output
-from .progress import resumed
+from .progress import Watched
+from .timeouts import Timeouts
 from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN = 1, 2
@@ -54,8 +66,8 @@ class HixieProtocol(Protocol):
         factory the first is 1.
     :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
         one.
-    :ivar began: when the conversation opened, in seconds of the factory's clock, if the journal
-        wants to know.
+    :ivar began: when the conversation opened, in seconds of the factory's clock, if the log
+        has a line for it.
     """
 
     _log = Logger()
@@ -126,6 +138,11 @@ class HixieProtocol(Protocol):
     def limits(self) -> Limits:
         """See :meth:`txhixie.WebSocketTransport.limits`."""
         return self.factory.limits
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The queues in which the factory's connections wait."""
+        return self.factory.timeouts
 
     # What the application asks for: :class:`txhixie.WebSocketTransport`.
 
@@ -267,7 +284,7 @@ class HixieProtocol(Protocol):
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         factory = self.factory
-        self.number = factory.journal.number()
+        self.number = factory.log.number()
         self._output = Output(self, transport)
         self._output.deadline(factory.limits.open_timeout)
         factory.joined(self)
@@ -353,7 +370,9 @@ class HixieProtocol(Protocol):
             factory.keepalive.start()
         else:
             leaveToKernel(self.transport, factory.limits)
-        factory.journal.opened(self)
+        if factory.log.everything:
+            self.began = factory.clock.seconds()
+            factory.log.opened(loggedOf(self), self.offer, agreement)
         if self._paused:
             self.transport.pauseProducing()
         try:
@@ -484,14 +503,14 @@ class HixieProtocol(Protocol):
         if self._lost:
             return  # only our own application is still taking what came before
         seconds = self.factory.limits.stall_timeout
-        self.factory.journal.stalled(self.getPeer(), seconds, waiting, self)
+        self.factory.log.stalled(loggedOf(self), seconds, waiting)
         self.abortConnection(
             f"the peer acknowledged nothing for {seconds:g} seconds ({called('stall_timeout')})"
         )
 
     def drained(self) -> None:
         """The transport has sent what it held."""
-        resumed(self.factory, self)
+        self.factory.watched.resumed(self)
         if self._conversation is not None:
             self._conversation.drained()
 
@@ -568,13 +587,21 @@ class HixieProtocol(Protocol):
 
     def _tellLost(self, ended: Ended) -> None:
         close = CleanClose(ended) if ended.clean else AbruptClose(ended)
-        self.factory.journal.ended(self, ended, self._conversation)
+        if self.factory.log.tells(ended):
+            self._logEnd(ended)
         application, self._application = self._application, None
         try:
             if application is not None:
                 application.connectionLost(Failure(close))
         except Exception:
             self._log.failure("the application of a WebSocket connection raised at its end")
+
+    def _logEnd(self, ended: Ended) -> None:
+        conversation = self._conversation
+        received = 0 if conversation is None else conversation.received
+        sent = 0 if conversation is None else conversation.sent
+        seconds = None if self.began is None else self.factory.clock.seconds() - self.began
+        self.factory.log.ended(loggedOf(self), ended, received, sent, seconds)
 
     # The end.
 
@@ -603,3 +630,114 @@ class HixieProtocol(Protocol):
 def isOrderly(reason: Failure) -> bool:
     """Whether a connection was closed, and not reset or the like."""
     return isinstance(reason.value, ConnectionDone)
+
+
+class HixieFactory(Factory):
+    """
+    Either side's factory.
+
+    :ivar limits: what a connection may cost.
+    :ivar binary: whether binary is sent even in dialects whose peers are known to lose it.
+    :ivar extensions: what may be agreed besides the dialect, the better first.
+    :ivar entropy: takes a number, answers that many random bytes.
+    :ivar connections: those that stand.
+    :ivar log: writes the log's lines.
+    :ivar timeouts: the queues in which its connections wait for a time to pass.
+    :ivar watched: the connections, as they are watched for peers that have stalled.
+    :ivar keepalive: the rounds in which peers are pinged.
+    """
+
+    noisy = False
+    _logger = Logger()
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: IReactorTime | None,
+        binary: bool,
+        logConnections: bool,
+        extensions: Iterable[Extension],
+        entropy: RandomBytes,
+    ) -> None:
+        self.limits = instance("limits", limits, Limits)
+        self.binary = binary
+        self.extensions = chosen_extensions(extensions)
+        self.entropy = entropy
+        self._clock = clock
+        self.log = ConnectionLog(self._logger, logConnections, lambda: self.clock)
+        self.timeouts = Timeouts(lambda: self.clock)
+        self.watched: Watched[HixieProtocol] = Watched(
+            limits.stall_timeout, lambda: self.clock, HixieProtocol.stalled
+        )
+        self.connections = self.watched.connections
+        self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
+        self._waiting: list[Deferred[None]] = []
+
+    def stopFactory(self) -> None:
+        """The last port has stopped listening."""
+        self.log.close()
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The clock it was given, or else the reactor that runs."""
+        if self._clock is None:
+            from twisted.internet import reactor
+
+            self._clock = cast(IReactorTime, reactor)
+        return self._clock
+
+    def joined(self, connection: HixieProtocol) -> None:
+        """A connection stands."""
+        self.watched.add(connection)
+
+    def left(self, connection: HixieProtocol) -> None:
+        """A connection has ended."""
+        self.watched.discard(connection)
+        self._tellIfNone()
+
+    def _tellIfNone(self) -> None:
+        if not self.connections:
+            self.keepalive.stop()
+            waiting, self._waiting = self._waiting, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def closeAll(
+        self,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+        timeout: float | None = None,
+    ) -> Deferred[None]:
+        """
+        Close every connection its dialect's way, and abort what is left after a time.
+
+        :param timeout: seconds until then; by default the limits' ``stop_timeout``.
+        :return: fires with ``None`` when the last has ended. It never fails.
+        :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
+        :raises TypeError: for a code or a reason of another type.
+        """
+        close_arguments(code, reason)
+        if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
+            raise UsageError(f"{code} is no code that can be sent")
+        done: Deferred[None] = Awaited()
+        self._waiting.append(done)
+        for connection in tuple(self.connections):
+            connection.loseConnection(code, reason)
+        if self.connections:
+            seconds = self.limits.stop_timeout if timeout is None else timeout
+            done.addBoth(_cancelling(self.clock.callLater(seconds, self.abortAll)))
+        self._tellIfNone()
+        return done
+
+    def abortAll(self) -> None:
+        """End every connection at once."""
+        for connection in tuple(self.connections):
+            connection.abortConnection()
+
+
+def _cancelling(timer: IDelayedCall) -> Callable[[None], None]:
+    def cancel(result: None) -> None:
+        if timer.active():
+            timer.cancel()
+
+    return cancel

@@ -8,6 +8,7 @@ first of them there is a timer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -76,3 +77,19 @@ class TimeoutQueue:
             wait = max(0.0, due - self._clock.seconds())
             self._timer = self._clock.callLater(wait, self._pass)
             return
+
+
+class Timeouts:
+    """The queues of one factory's connections: one for each length of time to wait."""
+
+    def __init__(self, clock: Callable[[], IReactorTime]) -> None:
+        """:param clock: returns the factory's clock."""
+        self._clock = clock
+        self._queues: dict[float, TimeoutQueue] = {}
+
+    def queue(self, seconds: float) -> TimeoutQueue:
+        """The queue of those that wait for so many seconds."""
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = TimeoutQueue(self._clock(), seconds)
+        return queue

@@ -16,7 +16,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
-from ..connection.log import ConnectionLog, RunningReactor
+from ..connection.log import ConnectionLog, installedReactor
 from ..interfaces import Decision, WebSocketServerFactory
 from ..sansio.handshake.offer import Offer
 from .routes import Routes
@@ -98,10 +98,10 @@ class PageSite(Site):
 
     def __init__(self, root: IResource) -> None:
         super().__init__(root)  # type: ignore[no-untyped-call]
-        self._journal = ConnectionLog(self._log, True, RunningReactor())
+        self._lines = ConnectionLog(self._log, True, installedReactor)
 
     def log(self, request: Any) -> None:
         """Twisted's own line of an access log has the whole query, and fields of any length."""
         transport = request.channel.transport
         holder = getattr(transport, "wrappedProtocol", None) or transport.protocol
-        self._journal.page(getattr(holder, "number", None), request)
+        self._lines.page(getattr(holder, "number", None), request)

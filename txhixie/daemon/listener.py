@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..connection.factory import HixieFactory
+from ..connection.protocol import HixieFactory
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines

@@ -15,8 +15,8 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..connection.log import Subject, of, whyStalled, writeLine
-from ..connection.progress import unwatch, watch
+from ..connection.log import fieldsOf, loggedOf, whyStalled, writeLine
+from ..connection.progress import Watched
 from ..display import shown_address
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
 from ..sansio.dialects import named
@@ -216,8 +216,6 @@ class Sessions:
 
     :ivar limits: how long the end of a connection may take, and a peer may make no progress.
     :ivar clock: measures these times.
-    :ivar connections: those to a backend that is a stream of bytes. A backend that speaks WebSocket
-        is watched by its own factory.
     """
 
     _log = Logger()
@@ -238,7 +236,7 @@ class Sessions:
         """
         self.limits = limits
         self.clock = clock
-        self.connections: set[Any] = set()
+        self._watched: Watched[Any] = Watched(limits.stall_timeout, lambda: clock, self._stalled)
         self._connectTimeout = connectTimeout
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
         self._named: dict[str, str | None] = {"route": route, "backend": masked_url(backend)}
@@ -274,18 +272,13 @@ class Sessions:
 
     def connected(self, stream: Any) -> None:
         """A stream to a backend stands."""
-        if not self.connections:
-            watch(self)
-        self.connections.add(stream)
+        self._watched.add(stream)
 
     def disconnected(self, stream: Any) -> None:
         """It has ended."""
-        self.connections.discard(stream)
-        if not self.connections:
-            unwatch(self)
+        self._watched.discard(stream)
 
-    def stalled(self, connection: Any, waiting: int) -> None:
-        """See :class:`txhixie.connection.progress.Group`."""
+    def _stalled(self, connection: Any, waiting: int) -> None:
         reason = whyStalled(self.limits.stall_timeout)
         peer = shown_address(connection.transport.getPeer())
         writeLine(self._log, "stalled", **self._named, peer=peer, reason=reason, waiting=waiting)
@@ -318,8 +311,7 @@ class Sessions:
         :param client: its connection, once it is let in.
         :param code: what its conversation is closed with; ``None`` if it goes on.
         """
-        # Under HTTP/2, say, whose connection is no HixieProtocol, a client has no number.
-        known = {} if client is None else of(cast(Subject, client))
+        known = {} if client is None else fieldsOf(loggedOf(client))
         writeLine(
             self._log, "gateway", LogLevel.warn, **known, **self._named, code=code, reason=why
         )

@@ -20,7 +20,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import alsoProvides
 
-from ..connection.log import ConnectionLog, RunningReactor
+from ..connection.log import ConnectionLog, installedReactor
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
 from .http_bounds import askedBy
@@ -28,7 +28,7 @@ from .http_bounds import askedBy
 _NO_ERROR: Final = 0
 """The code that ends a stream whose answer was whole before its request (RFC 9113 section 8.1)."""
 
-_journal = ConnectionLog(Logger(), everything=False, factory=RunningReactor())
+_log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
 
 def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..., Any]:
@@ -107,7 +107,7 @@ class StreamBounds:
         from h2.exceptions import H2Error  # who has such a stream has this
 
         asked, why = askedBy(self._request, stream.path), str(refusal.body).strip()
-        _journal.turnedAway(connection.getPeer(), refusal.status, why, asked)
+        _log.turnedAway(connection.getPeer(), refusal.status, why, asked)
         with suppress(H2Error):  # the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import ConnectionLog, RunningReactor
+from ..connection.log import ConnectionLog, installedReactor
 from ..connection.protocol import ignore
 from ..sansio.handshake.offer import Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked, text
@@ -33,7 +33,7 @@ MOST_KEPT: Final = 64 * 1024
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes by which a head grows when it is marked as its connection's last request."""
 
-_journal = ConnectionLog(Logger(), everything=False, factory=RunningReactor())
+_log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
 
 def channelOf(protocol: Any) -> HTTPChannel | None:
@@ -232,7 +232,7 @@ class RequestBounds:
         asked = NOTHING_ASKED
         if channel.requests:
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
-        _journal.turnedAway(transport.getPeer(), status, why.strip(), asked)
+        _log.turnedAway(transport.getPeer(), status, why.strip(), asked)
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

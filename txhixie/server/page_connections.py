@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import ConnectionLog
-from ..connection.progress import unwatch, watch
-from ..sansio.limits import Limits
+from ..connection.log import ConnectionLog, Logged
+from ..connection.progress import Watched
 from .protocol import HixieServerProtocol
-
-
-class PageOwner(Protocol):
-    """Whose pages they are: a :class:`txhixie.HixieServerFactory`, or a ``HixieSite``."""
-
-    limits: Limits
-    journal: ConnectionLog
-
-    @property
-    def clock(self) -> IReactorTime:
-        """Measures the timeout."""
-        ...
 
 
 class Channels:
@@ -36,20 +23,18 @@ class Channels:
     :ivar connections: those that stand; each is an ``HTTPChannel``.
     """
 
-    def __init__(self, owner: PageOwner) -> None:
-        """:param owner: has the limits, the clock and the journal."""
-        self._owner = owner
-        self.connections: set[Any] = set()
-
-    @property
-    def limits(self) -> Limits:
-        """The owner's."""
-        return self._owner.limits
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The owner's."""
-        return self._owner.clock
+    def __init__(
+        self, seconds: float, clock: Callable[[], IReactorTime], log: ConnectionLog
+    ) -> None:
+        """
+        :param seconds: how long a client may make no progress: ``Limits.stall_timeout``.
+        :param clock: returns the clock that measures it.
+        :param log: gets a line for each that is ended.
+        """
+        self._seconds = seconds
+        self._log = log
+        self._watched: Watched[Any] = Watched(seconds, clock, self._stalled)
+        self.connections = self._watched.connections
 
     def watch(self, channel: Any) -> None:
         """
@@ -68,20 +53,15 @@ class Channels:
             lost(reason)
 
         channel.connectionLost = connectionLost  # type: ignore[method-assign]
-        if not self.connections:
-            watch(self)
-        self.connections.add(channel)
+        self._watched.add(channel)
 
     def forget(self, channel: Any) -> None:
-        """It has ended, or is no channel of the Site's any more."""
-        self.connections.discard(channel)
-        if not self.connections:
-            unwatch(self)
+        """Watch a connection no more: it has ended, or is no channel of the Site's any more."""
+        self._watched.discard(channel)
 
-    def stalled(self, connection: Any, waiting: int) -> None:
-        """See :class:`txhixie.connection.progress.Group`."""
-        transport = connection.transport
-        self._owner.journal.stalled(transport.getPeer(), self.limits.stall_timeout, waiting)
+    def _stalled(self, channel: Any, waiting: int) -> None:
+        transport = channel.transport
+        self._log.stalled(Logged(None, transport.getPeer()), self._seconds, waiting)
         transport.abortConnection()
 
 

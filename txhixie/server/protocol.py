@@ -27,8 +27,8 @@ from ..connection.acknowledged import lowest
 from ..connection.addresses import standFor
 from ..connection.applications import Unusable, checkApplication, checkBuilder
 from ..connection.awaiting import explain
-from ..connection.factory import Connection, HixieFactory
-from ..connection.protocol import HixieProtocol, ignore
+from ..connection.log import loggedOf
+from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.arguments import strings
 from ..sansio.closing import Ended
@@ -122,7 +122,7 @@ class HixieServerProtocol(HixieProtocol):
             return
         if policy.disregards(offer):
             what = "sent an Origin that no browser writes, which counts as none"
-            self.factory.journal.noticed(self.getPeer(), what, self)
+            self.factory.log.noticed(loggedOf(self), what)
         try:
             answer = self.factory.applications.buildProtocol(offer)
         except Exception:
@@ -165,7 +165,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _misused(self, error: Unusable) -> None:
         """What the application answered cannot be done: it hears why, and so does the log."""
-        self.factory.journal.misused(self, str(error))
+        self.factory.log.misused(loggedOf(self), str(error))
         self._refuse(Refusal(500, "the application failed\n", logged=True))
         self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, str(error), "us", False))
 
@@ -248,7 +248,7 @@ class HixieServerProtocol(HixieProtocol):
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
         data = answer.write()
-        self.factory.journal.refused(self, answer)
+        self.factory.log.refused(loggedOf(self), answer)
         self._output.write(data)
         self._wrote(answer.status)
         self._leave()
@@ -269,7 +269,7 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(Refusal(404, why))
             return
         if found.fault:
-            self.factory.journal.noticed(self.getPeer(), f"sent an {found.fault}", self)
+            self.factory.log.noticed(loggedOf(self), f"sent an {found.fault}")
         self._handOver(found, protocol)
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
@@ -343,11 +343,11 @@ class HixieServerProtocol(HixieProtocol):
             self._log.failure("the application could not cancel what nobody waits for any more")
 
     def _lostOpening(self, reason: Failure) -> None:
-        self.factory.journal.unsecured(self, reason.value)
+        self.factory.log.unsecured(loggedOf(self), reason.value)
         opening = getattr(self, "_opening", None)
         if opening is not None and (missing := opening.missing):
             what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"
-            self.factory.journal.noticed(self.getPeer(), what, self)
+            self.factory.log.noticed(loggedOf(self), what)
         if self._application is not None:
             super()._lostOpening(reason)
 
@@ -363,7 +363,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._opening.awaits_head and self._isBelowTLS():
             # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
             what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
-            self.factory.journal.noticed(self.getPeer(), what, self)
+            self.factory.log.noticed(loggedOf(self), what)
             self.abortConnection()
         elif self._opening.awaits_head:
             why = f"no request within {seconds:g} s (Limits.open_timeout)"
@@ -514,7 +514,7 @@ class HixieServerFactory(HixieFactory):
             stop()
         super().stopFactory()
 
-    def joined(self, connection: Connection) -> None:
+    def joined(self, connection: HixieProtocol) -> None:
         """See :meth:`txhixie.HixieFactory.joined`; a Site has the port."""
         super().joined(connection)
         if not self._shutdown.isArmed:
@@ -522,7 +522,7 @@ class HixieServerFactory(HixieFactory):
             if self._clock is None or self._clock is reactor:
                 self._shutdown.arm(reactor)
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: HixieProtocol) -> None:
         """See :meth:`txhixie.HixieFactory.left`."""
         super().left(connection)
         self._disarmIfOver()

@@ -75,7 +75,7 @@ class ProxyHeaderProtocol(Protocol):
     def _giveUp(self, why: str) -> None:
         if self._deadline.active():
             self._deadline.cancel()
-        self.factory.journal.turnedAway(self.transport.getPeer(), None, why)
+        self.factory.log.turnedAway(self.transport.getPeer(), None, why)
         self.transport.abortConnection()
 
 
@@ -88,11 +88,11 @@ class ProxyProtocolFactory(Factory):
     :ivar wrapped: the factory.
     :ivar senders: who begins with a header; everybody else must not.
     :ivar timeout: seconds for a header to come.
-    :ivar journal: writes the log's lines.
+    :ivar log: writes the log's lines.
     """
 
     noisy = False
-    log = Logger()
+    _logger = Logger()
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class ProxyProtocolFactory(Factory):
         self.wrapped = wrapped
         self.senders = senders
         self.timeout = timeout
-        self.journal = ConnectionLog(self.log, True, self)
+        self.log = ConnectionLog(self._logger, True, lambda: self.clock)
         self._clock = clock
 
     @property
@@ -137,7 +137,7 @@ class ProxyProtocolFactory(Factory):
     def stopFactory(self) -> None:
         """The last port has stopped listening."""
         self.wrapped.doStop()
-        self.journal.close()
+        self.log.close()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A protocol that reads a header, or the wrapped factory's own."""

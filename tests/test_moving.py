@@ -12,7 +12,7 @@ from support.components import python_with
 from support.documents import ROOT
 from txhixie import HixieClientFactory, HixieServerFactory, Limits
 
-PAGE = (ROOT / "docs" / "howto" / "migrating.rst").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "howto" / "migrating-autobahn.rst").read_text(encoding="utf-8")
 SERVER, CLIENT = (
     PAGE.partition("setProtocolOptions`` of a server's factory")[2].partition("and of a client's:")
 )[::2]

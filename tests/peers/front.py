@@ -15,7 +15,19 @@ from pathlib import Path
 from support.daemon import PATIENCE, program
 from support.documents import block
 
-GUIDE = "docs/howto/deployment.rst"
+PAGES = {
+    "hixie.toml": "docs/howto/systemd.rst",
+    "hixie.service": "docs/howto/systemd.rst",
+    "hixie.conf": "docs/howto/nginx.rst",
+    "haproxy.cfg": "docs/howto/haproxy.rst",
+    "hixie-behind-haproxy.toml": "docs/howto/haproxy.rst",
+    "haproxy-old.cfg": "docs/howto/old-devices.rst",
+    "hixie-old.toml": "docs/howto/old-devices.rst",
+    "apache.conf": "docs/howto/apache.rst",
+    "lighttpd.conf": "docs/howto/lighttpd.rst",
+    "Caddyfile": "docs/howto/caddy.rst",
+}
+"""The configuration files of the guide, each with its page."""
 
 NGINX = """\
 daemon off;
@@ -38,7 +50,7 @@ http {{
 
 def written(directory: Path, name: str, replaced: Mapping[str, object]) -> Path:
     """A file of the guide, with other ports and paths; each of them has to be in it."""
-    text = block(GUIDE, name)
+    text = block(PAGES[name], name)
     for old, new in replaced.items():
         assert old in text, f"{old} is not in {name}"
         text = text.replace(old, str(new))

@@ -1,5 +1,5 @@
-"""nginx and HAProxy in front of the daemon, configured as in docs/howto/deployment.rst, in every
-dialect.
+"""nginx and HAProxy in front of the daemon, configured as in docs/howto/nginx.rst,
+docs/howto/haproxy.rst and docs/howto/old-devices.rst, in every dialect.
 
 The client's address is 127.0.0.2 here, so that it can be told from the proxy's.
 """
@@ -245,7 +245,7 @@ def test_the_eight_bytes_may_come_once_the_head_has_been_seen(front: Front) -> N
 def test_only_haproxy_leaves_an_answer_as_the_oldest_clients_want_it(
     nginx: Front, haproxy: Front, dialect: str
 ) -> None:
-    """nginx writes its own fields before the daemon's: docs/howto/deployment.rst says so."""
+    """nginx writes its own fields before the daemon's: docs/howto/nginx.rst says so."""
     begun = (
         b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade"
     )
@@ -407,7 +407,7 @@ except CannotStart as error:
 def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_path: Path) -> None:
     """As Debian keeps keys: for root and the group ``ssl-cert``, in a directory likewise."""
     unit = configparser.ConfigParser(interpolation=None)
-    unit.read_string(block("docs/howto/deployment.rst", "hixie.service"))
+    unit.read_string(block("docs/howto/systemd.rst", "hixie.service"))
     assert unit["Service"]["User"] == "hixie"
     assert unit["Service"]["SupplementaryGroups"] == "ssl-cert"
     assert "DynamicUser" not in unit["Service"]
@@ -437,7 +437,7 @@ def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_p
 
 def test_what_the_container_runs_starts_again_after_it_was_killed(tmp_path: Path) -> None:
     """``twistd`` would leave a pid file with the number that the next one has as well."""
-    text = block("docs/howto/deployment.rst", "Dockerfile")
+    text = block("docs/howto/docker.rst", "Dockerfile")
     found = re.search(r"(?m)^CMD (\[.*\])$", text)
     assert found is not None
     name, *words = json.loads(found[1])

@@ -1,5 +1,6 @@
-"""Apache, lighttpd and Caddy in front of the daemon, configured as in docs/howto/deployment.rst;
-and real clients of old dialects through them, and through nginx.
+"""Apache, lighttpd and Caddy in front of the daemon, configured as in docs/howto/apache.rst,
+docs/howto/lighttpd.rst and docs/howto/caddy.rst; and real clients of old dialects through them and
+through nginx.
 
 What they have in common: they write every head anew. The slides' dialect, which is fixed to the
 byte, gets through nginx alone.
@@ -172,7 +173,7 @@ def test_the_eight_bytes_get_through_together_with_the_head(front: Front) -> Non
 
 
 def test_caddy_swallows_the_eight_bytes_that_come_with_the_head(caddy: Front) -> None:
-    """As docs/howto/deployment.rst says; and our log tells such a client from others."""
+    """As docs/howto/caddy.rst says; and our log tells such a client from others."""
     which = {"target": "/echo/swallowed", "host": "localhost", "origin": ORIGIN}
     with caddy.connect() as peer:
         peer.sendall(whole_request("hixie-76", **which))

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 PROGRAM = (HERE / "program.py").read_text(encoding="utf-8")
 WAYS = (HERE / "ways.py").read_text(encoding="utf-8")
 
-GUIDE = "docs/howto/server.rst"
+GUIDE = "docs/howto/typing.rst"
 CONFIGURATION = block(GUIDE, "mypy.ini")
 """What Twisted itself makes necessary: interfaces of Zope's, and functions without annotations."""
 

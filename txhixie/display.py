@@ -101,7 +101,12 @@ def reasons_of(error: BaseException | None) -> str | None:
     return ", ".join(str(entry[-1]) for entry in held) or "nothing of the kind"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, as the end of a sentence; empty if there is none."""
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """
+    Suggest the known name that is most like a given one.
+
+    :param prefix: is written before the name, such as the dashes of an option.
+    :return: the suggestion as the end of a sentence; empty if no name is similar enough.
+    """
     found = get_close_matches(name, list(known), 1)
-    return f"; did you mean {found[0]}?" if found else ""
+    return f"; did you mean {prefix}{found[0]}?" if found else ""

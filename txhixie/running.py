@@ -63,7 +63,7 @@ def run(
 
     descriptions = _descriptions(description)
     factory = _factory(applications, options)
-    _beginLogging(sys.stdout)
+    beginLogging(sys.stdout)
     raiseFileLimit()
     foldAcceptLines(cast(Any, reactor))
     _Program(cast(Any, reactor), factory).run(descriptions)
@@ -109,7 +109,9 @@ class _Program:
             raise self._problem
 
     def _listens(self, port: IListeningPort, text: str) -> None:
-        sys.stdout.write(f"listening on {_url(port, text, self._factory)}\n")
+        hasPages = getattr(self._factory, "elsewhere", self._factory) is not None
+        url = urlOf(port, text, "http" if hasPages else "ws") or text
+        sys.stdout.write(f"listening on {url}\n")
         sys.stdout.flush()
 
     def _fails(self, failure: Failure, text: str) -> None:
@@ -149,23 +151,28 @@ def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
         raise SystemExit(f"cannot listen on {text}: {why}") from None
 
 
-def _beginLogging(stream: TextIO) -> None:
+def beginLogging(stream: TextIO) -> None:
+    """Write the log to a stream, unless the program has begun to log elsewhere."""
     # There is no public way to ask whether a program has begun already; twice is a warning.
     if getattr(globalLogBeginner, "_temporaryObserver", None) is not None:
         observers = [textFileLogObserver(stream)]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
 
 
-def _url(port: IListeningPort, text: str, factory: Any) -> str:
-    """The URL to open: a page where there are any, and otherwise that of the WebSocket."""
+def urlOf(port: IListeningPort, text: str, scheme: str) -> str:
+    """
+    The URL of a listening port.
+
+    :param text: the description of the port.
+    :param scheme: ``http`` or ``ws``; an ``s`` is appended where the port speaks TLS.
+    :return: empty for a port without a host and port number, such as a UNIX socket.
+    """
     address: Any = port.getHost()
     if not isinstance(address, IPv4Address | IPv6Address):
-        return text
+        return ""
     host = f"[{address.host}]" if ":" in address.host else address.host
-    isSecure = text.partition(":")[0] in _OVER_TLS
-    hasPages = getattr(factory, "elsewhere", factory) is not None
-    scheme = ("http" if hasPages else "ws") + ("s" if isSecure else "")
-    return f"{scheme}://{_ANYWHERE.get(address.host, host)}:{address.port}/"
+    secure = "s" if text.partition(":")[0] in _OVER_TLS else ""
+    return f"{scheme}{secure}://{_ANYWHERE.get(address.host, host)}:{address.port}/"
 
 
 def raiseFileLimit(system: Any = resource) -> None:

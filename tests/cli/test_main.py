@@ -41,6 +41,7 @@ from support.documents import ROOT
 from support.real_proxies import NAME, PASSWORD, squid
 from support.wire import modern_frame
 from txhixie import DIALECTS
+from txhixie.cli.main import COMMANDS
 
 NAMES = [dialect.name for dialect in DIALECTS]
 
@@ -451,6 +452,40 @@ def test_every_option_is_explained_in_the_guide(command: str) -> None:
         assert helped == explained
 
 
+@pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
+def test_every_help_has_examples(command: str) -> None:
+    """Each example is a command line of the program."""
+    ran = run(*command.split(), "--help")
+    examples = ran.output.decode().partition("\nExamples:\n")[2]
+    assert ran.status == 0
+    assert len(re.findall(rf"(?m)^    txhixie {command}", examples)) >= 2
+
+
+def test_without_arguments_the_usage_is_shown_with_three_examples() -> None:
+    ran = run()
+    assert (ran.status, ran.output) == (2, b"")
+    assert ran.errors[0] == "usage: txhixie COMMAND [OPTIONS] ..."
+    assert len([line for line in ran.errors if line.startswith("    txhixie ")]) == 3
+    for command in COMMANDS:
+        assert f"  {command.name:10}{command.summary}" in ran.errors
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("conect", "did you mean connect?"),
+        ("--versoin", "did you mean --version?"),
+        ("ws://me:s3cret@127.0.0.1/", "did you mean txhixie connect URL?"),
+        ("xyz", "expected a command: connect, doctor, serve; see txhixie --help"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
+    ran = run(word)
+    assert (ran.status, ran.output) == (2, b"")
+    assert meant in ran.line
+    assert "s3cret" not in ran.line
+
+
 # How it ends.
 
 
@@ -491,9 +526,9 @@ def test_every_option_is_explained_in_the_guide(command: str) -> None:
             ),
             "subprotocol",
         ),
-        (("--onc", "a", "ws://127.0.0.1/"), "unrecognized arguments: --onc; did you mean once?"),
-        (("--pass=s3cret", "ws://me:s3cret@127.0.0.1/"), "unrecognized arguments: --pass; txhixie"),
-        (("ws://127.0.0.1/", "ws://me:s3cret@b/"), "connect: expected nothing after the URL; "),
+        (("--onc", "a", "ws://127.0.0.1/"), "unrecognized option --onc; did you mean --once?"),
+        (("--pass=s3cret", "ws://me:s3cret@127.0.0.1/"), "unrecognized option --pass; see txhixie"),
+        (("ws://127.0.0.1/", "ws://me:s3cret@b/"), "connect: expected no further arguments; "),
         (("--proxy", "http://me:s3cret#@a", "ws://127.0.0.1/"), "password are percent-encoded"),
     ],
 )

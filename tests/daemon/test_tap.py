@@ -371,7 +371,7 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--host", "http://example.com"], r"--host http://example.com: expected a name such as"),
         (["--host", "*.example.com"], r"expected a name such as example.com"),
         (["--nonsense"], r"option --nonsense not recognized$"),
-        (["--orgin", "x"], r"option --orgin not recognized; did you mean origin\?$"),
+        (["--orgin", "x"], r"option --orgin not recognized; did you mean --origin\?$"),
         (["word"], r"word: expected options only$"),
         (["--serve", "/=echo", "x=y"], r"x=y: expected options only; a route is one word: --serve"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import CancelledError
 
@@ -16,6 +16,19 @@ from .modes import EchoMode, LineMode, Once, listen
 from .status import CommandFailed, Status, ending
 from .stdio import say
 from .target import Destination, addOptions, meant, patience
+
+EXAMPLES: Final = (
+    ("Type messages:", "txhixie connect ws://127.0.0.1:8080/"),
+    (
+        "Send one message, and print the answer:",
+        "txhixie connect --once hello ws://127.0.0.1:8080/",
+    ),
+    (
+        "Send each line of a file, with a token in a header field:",
+        "txhixie connect -H 'Authorization: Bearer TOKEN' wss://example.com/ <lines.txt",
+    ),
+)
+"""The examples of the command: what each does, and its command line."""
 
 _ORDINARY = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
 _WAIT = 1.0

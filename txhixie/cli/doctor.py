@@ -13,6 +13,15 @@ from .status import CommandFailed, Status, status_of
 from .stdio import StandardOutput
 from .target import Destination, addOptions, meant
 
+EXAMPLES: Final = (
+    ("Test a server:", "txhixie doctor wss://example.com/chat"),
+    (
+        "Test through a proxy, with a private CA:",
+        "txhixie doctor --proxy http://10.0.0.1:3128 --trust-root ca.pem wss://example.com/",
+    ),
+)
+"""The examples of the command: what each does, and its command line."""
+
 _MARKS: Final = {True: "ok", False: "NO", None: "--"}
 _TO_PROXY: Final = ("lookup", "tcp")
 """Stages on the way to the proxy, where there is one."""

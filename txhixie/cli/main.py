@@ -1,12 +1,13 @@
-"""``txhixie`` on a command line: what is said, what it runs, and how that ends."""
+"""The program ``txhixie``: its commands, their parsers, and how each of them is run."""
 
 from __future__ import annotations
 
 import re
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from argparse import ArgumentParser, HelpFormatter, Namespace
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from textwrap import fill
 from typing import Any, Final, NamedTuple, NoReturn
 
 from twisted.internet.defer import Deferred
@@ -14,106 +15,194 @@ from twisted.internet.task import react
 
 from ..dialing.stage import CANCELLED
 from ..display import nearest
-from . import connect, doctor
+from . import connect, doctor, serve
 from .signals import Interruption
 from .status import Status, line_of, status_of
 from .stdio import openAll, say
 
 
+class _Help(HelpFormatter):
+    """Fills paragraphs, and keeps the lines that are indented: examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            paragraph if "\n  " in paragraph else fill(paragraph, width) for paragraph in paragraphs
+        )
+
+
 class _Parser(ArgumentParser):
-    """One line for a mistake, not all of the usage above it."""
+    """Reports a mistake in one line, without all of the usage above it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
 
     def error(self, message: str) -> NoReturn:
-        """End, with the status for it."""
-        say(f"{self.prog}: {message}; {self.prog} --help says more")
+        """Write the line, and exit with the status for usage errors."""
+        see = " See" if message.endswith("?") else "; see"
+        say(f"{self.prog}: {message}{see} {self.prog} --help")
         sys.exit(Status.USAGE)
 
     def surplus(self, words: Sequence[str]) -> NoReturn:
-        """End for what is no option of this one. Only names are repeated: a word may be a URL with
-        a password, or the value of a header."""
+        """
+        Exit for arguments that no option takes. Only names of options are repeated: another word
+        may be a URL with a password, or the value of a header.
+        """
         names = [word.partition("=")[0] for word in words if word.startswith("-")]
         if not names:
-            self.error("expected nothing after the URL")
-        known = list(dict.fromkeys(re.findall(r"(?<![\w-])--([\w-]+)", self.format_help())))
-        meant = nearest(names[0].lstrip("-"), known)
-        self.error(f"unrecognized arguments: {' '.join(names)}{meant}")
+            self.error("expected no further arguments")
+        known = (name for action in self._actions for name in action.option_strings)
+        meant = nearest(names[0].lstrip("-"), (name.lstrip("-") for name in known), "--")
+        self.error(f"unrecognized option {' '.join(names)}{meant}")
 
 
-class _Row(NamedTuple):
+class Command(NamedTuple):
     """
-    A command.
+    A command of ``txhixie``.
 
-    :ivar module: has ``options``, which adds them to a parser, and ``run``, which runs with a
-        reactor and what was said. What it raises is told.
-    :ivar summary: in a few words.
+    :ivar module: has ``options``, which adds the command's options to a parser, and ``EXAMPLES``.
+    :ivar start: runs the command, with the parsed options.
+    :ivar summary: in a few words, for the list of commands.
     :ivar description: in a sentence or two.
-    :ivar ending: what its status means.
+    :ivar status: what the exit status means.
     """
 
     name: str
     module: Any
+    start: Callable[[Namespace], object]
     summary: str
     description: str
-    ending: str
+    status: str
+
+
+def _with_reactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace], None]:
+    def start(said: Namespace) -> None:
+        react(_run, (run, said))
+
+    return start
+
+
+def _connect(said: Namespace) -> None:
+    _with_reactor(connect.run)(said)
 
 
 COMMANDS: Final = (
-    _Row(
+    Command(
         "connect",
         connect,
-        "lines in are messages out, and messages in are lines out",
-        "Connect to a WebSocket server. Lines of standard input are sent as messages, and messages"
-        " that come are written as lines.",
-        "Status: 0 done, 1 failed or closed abnormally, 2 usage, 3 refused by the server, 4 by the"
-        " proxy, 5 TLS, 6 timeout, 130 interrupted.",
+        _connect,
+        "connect to a WebSocket server, and send and show messages",
+        "Connect to a WebSocket server. Each line of standard input is sent as a message, and each"
+        " message received is written as a line. On a terminal, the line being typed can be"
+        " edited.",
+        "0 done, 1 failed or closed abnormally, 2 usage error, 3 refused by the server, 4 refused"
+        " by the proxy, 5 TLS failed, 6 timeout, 130 interrupted.",
     ),
-    _Row(
+    Command(
         "doctor",
         doctor,
-        "what works on the way to a server and what does not, and what to do",
-        "Try each stage of the way to a WebSocket server, and every dialect, and say what was"
-        " found, and what to do about it.",
-        "Status: that with which connect would end with the same options.",
+        _with_reactor(doctor.run),
+        "test the connection to a WebSocket server stage by stage, and give advice",
+        "Test each stage of the connection to a WebSocket server, and every dialect; report what"
+        " works and what does not, and what to do about it.",
+        "the status with which connect would end with the same options.",
+    ),
+    Command(
+        "serve",
+        serve,
+        serve.start,
+        "run a WebSocket server with a console page, or a gateway",
+        "Run a WebSocket server and gateway until it is interrupted, and print the URL to open. It"
+        " is the same as twist hixie, with the same options. Without --serve every path echoes"
+        " each message, and GET / is a console page to try it with.",
+        "0 stopped by SIGINT or SIGTERM, 1 failed to start, 2 usage error.",
     ),
 )
-"""Every command there is. A new one is a file in ``commands`` and a row here."""
+"""Every command. A new command is a module of this package and a row here."""
+
+EXAMPLES: Final = (
+    ("Run a server that echoes, and print the URL of its console page:", "txhixie serve"),
+    ("Connect to a server, and type messages:", "txhixie connect ws://127.0.0.1:8080/"),
+    ("Find out why a connection fails:", "txhixie doctor wss://example.com/chat"),
+)
+"""The examples of the program: what each does, and its command line."""
 
 
-def _parser() -> ArgumentParser:
-    parser = _Parser("txhixie", description="WebSocket in every dialect.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"txhixie {version('txhixie')}")
-    rows = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> _Parser:
+    """The parser of the program's command line, with a parser for each command."""
+    program = _Parser(
+        prog="txhixie",
+        description="A WebSocket client, server and diagnosis for every dialect of WebSocket.",
+        epilog=_examples(EXAMPLES),
+    )
+    program.add_argument("--version", action="version", version=f"txhixie {version('txhixie')}")
+    rows = program.add_subparsers(metavar="COMMAND", title="commands")
     for row in COMMANDS:
         one = rows.add_parser(
             row.name,
             help=row.summary,
             description=row.description,
-            epilog=row.ending,
-            allow_abbrev=False,
+            epilog=f"{_examples(row.module.EXAMPLES)}\n\nExit status: {row.status}",
         )
         row.module.options(one)
-        one.set_defaults(run=row.module.run, parser=one)
-    return parser
+        one.set_defaults(start=row.start, parser=one)
+    return program
+
+
+def _examples(rows: Sequence[tuple[str, str]]) -> str:
+    return "\n\n".join(["Examples:", *(f"  {what}\n    {line}" for what, line in rows)])
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """
-    Run, and exit.
+    Run the command that the command line names, and exit.
 
     :param words: the command line, without the program's name; by default this program's own.
     """
     openAll()
     try:
-        said, surplus = _parser().parse_known_args(words)
+        words = sys.argv[1:] if words is None else words
+        program = parser()
+        _check_command(program, words)
+        said, surplus = program.parse_known_args(words)
         if surplus:
             said.parser.surplus(surplus)
-        react(_run, (said,))
-    except KeyboardInterrupt:  # before the reactor has heard of signals
+        said.start(said)
+        sys.exit(Status.DONE)
+    except KeyboardInterrupt:  # before the reactor has installed its signal handlers
         sys.exit(130)
 
 
-def _run(reactor: Any, said: Namespace) -> Deferred[None]:
-    running = Deferred.fromCoroutine(said.run(reactor, said))
+def _check_command(program: _Parser, words: Sequence[str]) -> None:
+    """
+    Exit with a usage error unless the first word is a command or an option of the program.
+
+    argparse would repeat the word, which may be a URL with a password.
+    """
+    if not words:
+        say(_usage(program))
+        sys.exit(Status.USAGE)
+    names = [row.name for row in COMMANDS]
+    word = words[0]
+    if word.startswith("-"):
+        if word.partition("=")[0] not in ("-h", "--help", "--version"):
+            program.surplus([word])
+    elif re.match(r"(wss?|https?)://", word):
+        program.error(f"expected a command: {', '.join(names)}; did you mean txhixie connect URL?")
+    elif word not in names:
+        meant = nearest(word, names)
+        program.error(f"expected a command: {', '.join(names)}{meant}")
+
+
+def _usage(program: _Parser) -> str:
+    """What the program writes when it is started without arguments."""
+    rows = "\n".join(f"  {row.name:10}{row.summary}" for row in COMMANDS)
+    usage = "usage: txhixie COMMAND [OPTIONS] ..."
+    return f"{usage}\n\ncommands:\n{rows}\n\n{program.epilog}\n\nSee txhixie COMMAND --help."
+
+
+def _run(reactor: Any, run: Callable[[Any, Namespace], Any], said: Namespace) -> Deferred[None]:
+    running = Deferred.fromCoroutine(run(reactor, said))
     interruption = Interruption(reactor, running)
     reactor.callWhenRunning(interruption.listen)
     return Deferred.fromCoroutine(_ended(running, interruption))

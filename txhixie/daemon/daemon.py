@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.web.resource import IResource
 
 from ..display import complaint
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
 from ..interfaces import WebSocketServerFactory
+from ..running import urlOf
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
@@ -74,11 +75,34 @@ class Daemon:
         )
         self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
         self._crossings: list[Sessions] = []
+        self._paths: list[str] = []  # of the routes that are served by WebSocket
         self.factory = self._makeFactory()
 
-    def service(self) -> ListeningService:
-        """The service that listens."""
-        return ListeningService(self._reactor, self.endpoints, self.factory, self._crossings)
+    def service(
+        self, listens: Callable[[IListeningPort, str], object] | None = None
+    ) -> ListeningService:
+        """
+        The service that listens.
+
+        :param listens: is called with each port once it listens, and with where the operator said
+            it.
+        """
+        return ListeningService(
+            self._reactor, self.endpoints, self.factory, self._crossings, listens
+        )
+
+    def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
+        """
+        The URLs to open at a listening port: what is there, and its URL.
+
+        :param where: the operator said it.
+        :return: empty for a port without a host and port number, such as a UNIX socket.
+        """
+        text = next(str(one.value) for one in self._said["port"] if one.where == where)
+        pages = [one.value for one in self._said.get("console", ())]
+        found = [("console page", urlOf(port, text, "http"), path) for path in pages]
+        found += [("WebSocket", urlOf(port, text, "ws"), path) for path in self._paths[:1]]
+        return [(what, url.removesuffix("/") + path) for what, url, path in found if url]
 
     def report(self) -> str:
         """What would run: a line for each value, said or by default."""
@@ -137,6 +161,7 @@ class Daemon:
                 pages.add(description.route, served)
             else:
                 applications.add(description.route, served)
+                self._paths.append(description.route.path)
 
         for one in self._said["serve"]:
             meant(one, add)

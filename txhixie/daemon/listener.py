@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -40,16 +40,20 @@ class ListeningService(Service):
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: HixieFactory,
         crossings: Sequence[Sessions] = (),
+        listens: Callable[[IListeningPort, str], object] | None = None,
     ) -> None:
         """
         :param reactor: is stopped when an endpoint that takes its time fails in the end.
         :param endpoints: each with where the operator said it (``--port 8080``).
         :param crossings: what the factory's clients have on its way to somebody else.
+        :param listens: is called with each port once it listens, and with where the operator said
+            it.
         """
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
         self._crossings = crossings
+        self._tell = listens
         self._ports: list[IListeningPort] = []
         self._started = False
 
@@ -67,7 +71,7 @@ class ListeningService(Service):
         foldAcceptLines(self._reactor)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         for name, endpoint in self._endpoints:
-            listening = endpoint.listen(self._factory).addCallback(self._listens)
+            listening = endpoint.listen(self._factory).addCallback(self._listens, name)
             if not listening.called:
                 listening.addErrback(self._cannotListen, name)
                 continue
@@ -81,9 +85,11 @@ class ListeningService(Service):
                 self._log.error("{mistake}", mistake=mistake)
                 raise CannotStart(mistake)
 
-    def _listens(self, port: IListeningPort) -> object:
+    def _listens(self, port: IListeningPort, name: str) -> object:
         if self._started:
             self._ports.append(port)
+            if self._tell is not None:
+                self._tell(port, name)
             return None
         return port.stopListening()  # too late: nobody waits for it any more
 

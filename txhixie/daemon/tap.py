@@ -106,7 +106,7 @@ def _meant(mistake: str) -> str:
     """Which option probably was, if that was the mistake; empty if not."""
     unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
     known = [setting.name for setting in (*OPTIONS, *COMMANDS)]
-    return nearest(unknown[1], known) if unknown else ""
+    return nearest(unknown[1], known, "--") if unknown else ""
 
 
 def _option(setting: Setting) -> Callable[..., None]:

@@ -239,7 +239,7 @@ def test_a_page_may_be_asked_for_on_a_UNIX_socket_without_a_host(
     with TemporaryDirectory(prefix="hixie") as directory:
         path = f"{directory}/s"
         with running(tmp_path, "--port", f"unix:{path}") as daemon:
-            daemon.logged("starting on")
+            daemon.logged(f"starting on {path!r}")
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.settimeout(PATIENCE)
                 peer.connect(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from argparse import ArgumentParser, HelpFormatter, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from textwrap import fill
@@ -21,21 +21,11 @@ from .status import Status, line_of, status_of
 from .stdio import openAll, say
 
 
-class _Help(HelpFormatter):
-    """Fills paragraphs, and keeps the lines that are indented: examples."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        paragraphs = text.split("\n\n")
-        return "\n\n".join(
-            paragraph if "\n  " in paragraph else fill(paragraph, width) for paragraph in paragraphs
-        )
-
-
 class _Parser(ArgumentParser):
     """Reports a mistake in one line, without all of the usage above it."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
+        super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         """Write the line, and exit with the status for usage errors."""
@@ -51,8 +41,8 @@ class _Parser(ArgumentParser):
         names = [word.partition("=")[0] for word in words if word.startswith("-")]
         if not names:
             self.error("expected no further arguments")
-        known = (name for action in self._actions for name in action.option_strings)
-        meant = nearest(names[0].lstrip("-"), (name.lstrip("-") for name in known), "--")
+        known = dict.fromkeys(re.findall(r"(?<![\w-])--([\w-]+)", self.format_help()))
+        meant = nearest(names[0].lstrip("-"), known, "--")
         self.error(f"unrecognized option {' '.join(names)}{meant}")
 
 
@@ -75,7 +65,7 @@ class Command(NamedTuple):
     status: str
 
 
-def _with_reactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace], None]:
+def _underReactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace], None]:
     def start(said: Namespace) -> None:
         react(_run, (run, said))
 
@@ -83,7 +73,7 @@ def _with_reactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace],
 
 
 def _connect(said: Namespace) -> None:
-    _with_reactor(connect.run)(said)
+    _underReactor(connect.run)(said)
 
 
 COMMANDS: Final = (
@@ -101,7 +91,7 @@ COMMANDS: Final = (
     Command(
         "doctor",
         doctor,
-        _with_reactor(doctor.run),
+        _underReactor(doctor.run),
         "test the connection to a WebSocket server stage by stage, and give advice",
         "Test each stage of the connection to a WebSocket server, and every dialect; report what"
         " works and what does not, and what to do about it.",
@@ -119,6 +109,9 @@ COMMANDS: Final = (
     ),
 )
 """Every command. A new command is a module of this package and a row here."""
+
+_WIDTH: Final = 78
+"""Columns of the paragraphs of --help."""
 
 EXAMPLES: Final = (
     ("Run a server that echoes, and print the URL of its console page:", "txhixie serve"),
@@ -141,12 +134,16 @@ def parser() -> _Parser:
         one = rows.add_parser(
             row.name,
             help=row.summary,
-            description=row.description,
-            epilog=f"{_examples(row.module.EXAMPLES)}\n\nExit status: {row.status}",
+            description=fill(row.description, _WIDTH),
+            epilog=f"{_examples(row.module.EXAMPLES)}\n\n{_status(row)}",
         )
         row.module.options(one)
         one.set_defaults(start=row.start, parser=one)
     return program
+
+
+def _status(row: Command) -> str:
+    return fill(f"Exit status: {row.status}", _WIDTH)
 
 
 def _examples(rows: Sequence[tuple[str, str]]) -> str:
@@ -163,7 +160,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     try:
         words = sys.argv[1:] if words is None else words
         program = parser()
-        _check_command(program, words)
+        _checkCommand(program, words)
         said, surplus = program.parse_known_args(words)
         if surplus:
             said.parser.surplus(surplus)
@@ -173,7 +170,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-def _check_command(program: _Parser, words: Sequence[str]) -> None:
+def _checkCommand(program: _Parser, words: Sequence[str]) -> None:
     """
     Exit with a usage error unless the first word is a command or an option of the program.
 

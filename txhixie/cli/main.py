@@ -192,7 +192,7 @@ def _checkCommand(program: _Parser, words: Sequence[str]) -> None:
 
 
 def _usage(program: _Parser) -> str:
-    """What the program writes when it is started without arguments."""
+    """The text that the program writes when it is started without arguments."""
     rows = "\n".join(f"  {row.name:10}{row.summary}" for row in COMMANDS)
     usage = "usage: txhixie COMMAND [OPTIONS] ..."
     return f"{usage}\n\ncommands:\n{rows}\n\n{program.epilog}\n\nSee txhixie COMMAND --help."

@@ -9,17 +9,75 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
 
 import pytest
+import pytest_twisted
 from hypothesis import settings
+from twisted.logger import ILogObserver, globalLogPublisher
 
-from support.selection import is_quick, keep_quick, lines_of
+from support.log_recorder import Log
+from support.quick_suite import is_quick, keep_quick, lines_of
 
 settings.register_profile("txhixie", derandomize=True, deadline=None, database=None)
 settings.load_profile("txhixie")
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if TYPE_CHECKING:
+    from support.network import Network
+    from support.resolver import FakeResolver
+
+# Modules that import the reactor are imported in the fixtures: pytest-twisted installs the reactor
+# of the option --reactor after this file was read.
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[Log]:
+    """Record the log during each test; a test fails on a traceback that the test did not take."""
+    recorded = Log()
+    publish = cast(ILogObserver, recorded.events.append)
+    globalLogPublisher.addObserver(publish)
+    try:
+        yield recorded
+        unexpected = recorded.tracebacks()
+        assert not unexpected, f"tracebacks nobody expected: {unexpected}"
+    finally:
+        globalLogPublisher.removeObserver(publish)
+
+
+# pytest-twisted has no annotations.
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+async def net() -> AsyncIterator[Network]:
+    """Servers and clients over real sockets, all closed after the test."""
+    from support.network import Network
+
+    # Not tmp_path: a UNIX socket's name has room for 107 bytes.
+    with TemporaryDirectory(prefix="hixie") as directory:
+        network = Network(Path(directory))
+        try:
+            yield network
+        finally:
+            await network.close()
+
+
+@pytest.fixture
+def names() -> Iterator[FakeResolver]:
+    """A resolver whose answers the test decides, as the reactor's resolver during the test."""
+    from support.resolver import FakeResolver
+    from support.waiting import reactor
+
+    made = FakeResolver(reactor.nameResolver)
+    before = reactor.installNameResolver(made)
+    try:
+        yield made
+    finally:
+        reactor.installNameResolver(before)
+
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import components
+from support import third_party
 from support.certificates import authority
-from support.connection import whole_request
 from support.daemon import PATIENCE
+from support.frames import MASK, modern_frame
+from support.handshake_bytes import whole_request
 from support.tls_ports import KINDS, PAGES, tls_port
-from support.wire import MASK, modern_frame
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -88,7 +88,7 @@ def test_curl_gets_a_page(served: tuple[str, int]) -> None:
     kind, port = served
     for options in ([], ["--http1.1"], ["--no-alpn"]):
         url = f"https://localhost:{port}/"
-        command = [str(components.curl()), "-sSk", "-o", "/dev/null", "-w", "%{http_code}"]
+        command = [str(third_party.curl()), "-sSk", "-o", "/dev/null", "-w", "%{http_code}"]
         asked = subprocess.run(
             [*command, *options, "--noproxy", "*", url],
             stdin=subprocess.DEVNULL,

@@ -14,25 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from support import connection
-from support.connection import (
-    MODERN,
-    NAMES,
-    Applications,
-    Broken,
-    ClientEnd,
-    Log,
-    Recorder,
-    ServerEnd,
-    Source,
-    fails,
-    whole_request,
-)
+from support.applications import Applications, Broken, Recorder, Source, fails
+from support.dialect_names import MODERN, NAMES
+from support.handshake_bytes import whole_request
+from support.log_recorder import Log
+from support.memory_connection import ClientEnd, ServerEnd
 from txhixie import Limits
 from txhixie.errors import NotOpen, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Opcode, Side
-
-log = connection.log
 
 Act = Callable[[Recorder], object]
 

@@ -14,23 +14,15 @@ from typing import Any, Self
 import pytest
 
 import txhixie
-from support.connection import (
-    Applications,
-    Network,
-    Raw,
-    asynchronous,
-    net,
-    reactor,
-    text,
-    turn,
-    until,
-)
-from support.wire import MASK, modern_frame
+from support.applications import Applications
+from support.frame_writer import text
+from support.frames import MASK, modern_frame
+from support.network import Network
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, turn, until
 from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.compiled import COMPILED
 from txhixie.sansio.wire.frame import TEXT
-
-__all__ = ["net"]
 
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.documents import ROOT, block
+from support.guide_pages import ROOT, block
 
 PAGE = "CONTRIBUTING.rst"
 

@@ -51,11 +51,11 @@ long one goes on in indented lines::
     The block is cut from a file of the checkout, which has a test of its own.
     ``literalinclude`` says so by itself. Examples have their tests in test_examples.py.
 ``taken by PATH``, ``taken by PATH as NAME``
-    That test takes the block from the page, by ``support.documents.block(page, name)`` or
+    That test takes the block from the page, by ``support.guide_pages.block(page, name)`` or
     otherwise, and runs it: a configuration file for nginx, say. It has to name the page.
 ``needs NAME``
-    Where ``support.components.NAME()`` does not find it, the block is passed over; when the rest of
-    the page has run, its test is skipped and says why, or fails, as that function does.
+    Where ``support.third_party.NAME()`` does not find it, the block is passed over; when the rest
+    of the page has run, its test is skipped and says why, or fails, as that function does.
     ``page needs NAME``, before whichever block, passes over the whole page.
 ``picture``
     A drawing, not code: only ``text`` and literal blocks can be.
@@ -73,10 +73,10 @@ from sys import executable
 
 import pytest
 
-from support import components, public
-from support.components import missing, python_with
-from support.documents import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
-from support.story import Story
+from support import public_api, third_party
+from support.guide_pages import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
+from support.page_runner import PageRunner
+from support.third_party import missing, python_with
 from txhixie import Limits
 from txhixie.client.endpoint import EndpointOptions
 from txhixie.daemon.options import OPTIONS
@@ -94,7 +94,7 @@ def test_every_block_is_somebodys(path: str) -> None:
 
 @every_page
 def test_a_page_does_what_it_says(path: str, tmp_path: Path) -> None:
-    Story(read_page(path), tmp_path).run()
+    PageRunner(read_page(path), tmp_path).run()
 
 
 def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
     assert (built.returncode, built.stdout) == (0, "")
     shown = inventory(tmp_path / "html" / "api" / "objects.inv")
     shown.pop("txhixie.__main__")  # pydoctor shows it, greyed, whatever it is told
-    assert {name for name, kind in shown.items() if kind == "py:module"} == set(public.MODULES)
-    assert [name for name in shown if not public.is_public(name)] == []
-    assert [paths for paths in public.paths() if not paths & shown.keys()] == []
+    assert {name for name, kind in shown.items() if kind == "py:module"} == set(public_api.MODULES)
+    assert [name for name in shown if not public_api.is_public(name)] == []
+    assert [paths for paths in public_api.paths() if not paths & shown.keys()] == []
     assert dead_links(tmp_path / "html" / "api") == set()
 
 
@@ -161,7 +161,7 @@ def page(text: str) -> Page:
 
 def story(text: str, directory: Path) -> None:
     directory.mkdir(exist_ok=True)
-    Story(page(text), directory).run()
+    PageRunner(page(text), directory).run()
 
 
 def code(language: str, *lines: str) -> str:
@@ -196,7 +196,7 @@ def test_a_block_that_needs_what_is_not_here_is_passed_over(
 ) -> None:
     """The others run, and the test says that it has not seen all; or fails, if it ought to have."""
     monkeypatch.delenv("TXHIXIE_REQUIRE", raising=False)
-    monkeypatch.setattr(components, "nobody", lambda: missing("nobody", "nowhere"), raising=False)
+    monkeypatch.setattr(third_party, "nobody", lambda: missing("nobody", "nowhere"), raising=False)
     needs = ".. test: needs nobody\n\n"
     told = [needs + code("console", "$ false"), code("console", "$ touch ran")]
     with pytest.raises(pytest.skip.Exception, match="nobody is not here; get it: nowhere"):
@@ -255,7 +255,7 @@ def test_what_stays_ends_also_before_a_block_that_is_passed_over(
 ) -> None:
     """Else what follows would meet the servers of the story before."""
     monkeypatch.setenv("TXHIXIE_REQUIRE", "")
-    monkeypatch.setattr(components, "txws", lambda: missing("txws", "nowhere"))
+    monkeypatch.setattr(third_party, "txws", lambda: missing("txws", "nowhere"))
     told = [
         ".. test: stays\n\n" + code("console", "$ python3 -m http.server 8080 -b 127.0.0.1"),
         ".. test: needs txws\n.. test: anew\n\n" + code("console", "$ false"),
@@ -269,7 +269,7 @@ def test_a_page_that_needs_what_is_not_here_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TXHIXIE_REQUIRE", "")
-    monkeypatch.setattr(components, "txws", lambda: missing("txws", "nowhere"))
+    monkeypatch.setattr(third_party, "txws", lambda: missing("txws", "nowhere"))
     told = (
         code("console", "$ false") + "\n.. test: page needs txws\n\n" + code("console", "$ false")
     )

@@ -19,15 +19,15 @@ import pytest
 from twisted.internet.utils import getProcessOutputAndValue
 
 from browser.chromium import Browser, started
-from support import components, connection
-from support.connection import Answering, Network, Recorder, asynchronous, within
+from support import handshake_bytes, third_party
+from support.applications import Answering, Recorder
 from support.daemon import PATIENCE, free_port, program, running
+from support.frames import MASK, modern_frame
+from support.network import Network
 from support.real_proxies import squid
-from support.wire import MASK, modern_frame
+from support.waiting import asynchronous, within
 from txhixie import Offer
 from txhixie.sansio.wire.frame import Opcode
-
-net = connection.net
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PHANTOM = Path(__file__).parent / "peers" / "phantom"
@@ -301,7 +301,7 @@ class Guest:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
-        self.socket.sendall(connection.whole_request("rfc6455"))
+        self.socket.sendall(handshake_bytes.whole_request("rfc6455"))
         self.reading = self.socket.makefile("rb")
         assert b" 101 " in self.reading.readline()
         while self.reading.readline() != b"\r\n":
@@ -351,7 +351,7 @@ def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> N
 
 
 def test_a_page_of_2009_talks_in_a_browser_of_its_time(tmp_path: Path) -> None:
-    browser = components.phantomjs()
+    browser = third_party.phantomjs()
     plan = tmp_path / "plan.json"
     with serving("old_browser.py", tmp_path) as port:
         assert asks(port).endswith(" in rfc6455\n")

@@ -42,32 +42,20 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from dialing.test_errors import MADE
-from support import connection, scene
-from support.connection import (
-    Answering,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    asynchronous,
-    reactor,
-    turn,
-    until,
-    within,
-)
-from support.proxies import ProxyEndpoint
-from support.scene import Names, Nothing, says, server, silent
+from support.applications import Answering, Applications, Recorder
+from support.log_recorder import Log
+from support.memory_proxies import ProxyEndpoint
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.reactor_state import ReactorState
+from support.resolver import FakeResolver
+from support.scripted_servers import says, server, silent
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import StreamApplications, WebSocketClientEndpoint, WebSocketClientService, connect
 from txhixie.dialing.tls import TLSEndpoint, clientTLS
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import ProxyRefused, UnknownIssuer
 from txhixie.stream import StreamClientEndpoint
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = [
     # Twisted's own way of handing a certificate to pyOpenSSL.
@@ -203,7 +191,7 @@ async def test_a_cancelled_endpoint_says_to_what_it_was_connecting(
 ) -> None:
     """As Twisted's endpoints do, with the same class, which is no ``CancelledError``."""
     place, made = await server(net, silent)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     connecting = begin(place)
     await until(lambda: made and made[0].data)
     connecting.cancel()
@@ -212,7 +200,7 @@ async def test_a_cancelled_endpoint_says_to_what_it_was_connecting(
     assert caught.value.address == HostnameAddress(b"localhost", place.port)
     assert not isinstance(caught.value, CancelledError)
     assert f"port={place.port}" in str(caught.value)
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 def test_an_endpoint_within_that_only_knows_CancelledError_is_understood() -> None:
@@ -237,13 +225,13 @@ def test_an_endpoint_within_that_only_knows_CancelledError_is_understood() -> No
 async def test_a_cancelled_connect_is_a_CancelledError(net: Network) -> None:
     """It is no endpoint, but a Deferred like any other."""
     place, made = await server(net, silent)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     connecting = connect(place.url()).asDeferred()
     await until(lambda: made and made[0].data)
     connecting.cancel()
     with pytest.raises(CancelledError):
         await within(connecting)
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 @asynchronous
@@ -355,11 +343,11 @@ async def test_a_web_client_through_a_proxy(net: Network) -> None:
     factory: Any = Factory.forProtocol(Proxy)
     factory.noisy = False
     proxy = await net.listen(factory)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     pool = HTTPConnectionPool(reactor, persistent=False)
     agent = agent_by(HTTPConnectEndpoint(proxy.endpoint, "inside.example", 80), pool)
     assert await page_of(agent) == b"a page"
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 @pytest.mark.parametrize(
@@ -392,7 +380,9 @@ async def test_a_web_client_over_ws(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_web_client_knows_the_errors_of_ws_from_Twisted(net: Network, names: Names) -> None:
+async def test_a_web_client_knows_the_errors_of_ws_from_Twisted(
+    net: Network, names: FakeResolver
+) -> None:
     names.known["nobody.example"] = []
     with pytest.raises(DNSLookupError):
         await page_of(agent_by(clientFromString(reactor, "ws:nobody.example")))
@@ -408,14 +398,14 @@ async def test_a_web_client_knows_the_errors_of_ws_from_Twisted(net: Network, na
 @asynchronous
 async def test_a_cancelled_request_of_a_web_client_cancels_the_endpoint(net: Network) -> None:
     place, made = await server(net, silent)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     agent = agent_by(clientFromString(reactor, f"ws:localhost:{place.port}"))
     asking = agent.request(b"GET", b"http://inside.example/")
     await until(lambda: made and made[0].data)
     asking.cancel()
     with pytest.raises(ConnectingCancelledError):
         await within(asking)
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 # Conch.
@@ -500,7 +490,9 @@ async def test_an_SSH_command_over_ws(net: Network) -> None:
 
 
 @asynchronous
-async def test_SSH_to_nobody_fails_as_Twisteds_endpoints_do(net: Network, names: Names) -> None:
+async def test_SSH_to_nobody_fails_as_Twisteds_endpoints_do(
+    net: Network, names: FakeResolver
+) -> None:
     names.known["nobody.example"] = []
     with pytest.raises(DNSLookupError):
         await within(connectProtocol(clientFromString(reactor, "ws:nobody.example"), SSH()))

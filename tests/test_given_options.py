@@ -17,8 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.web.resource import Resource
 
 import txhixie
-from support import connection
-from support.connection import Log
+from support.log_recorder import Log
 from txhixie import (
     Accepted,
     HixieClientFactory,
@@ -43,8 +42,6 @@ from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.access import Policy
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource
-
-log = connection.log
 
 URL: Final = "ws://example.com/"
 Made = Callable[..., Any]

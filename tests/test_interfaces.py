@@ -9,7 +9,9 @@ from twisted.internet.error import ConnectionClosed, ConnectionDone, ConnectionL
 from twisted.python.failure import Failure
 from twisted.web import websocket
 
-from support.connection import NAMES, Plain, Recorder, opened
+from support.applications import Plain, Recorder
+from support.dialect_names import NAMES
+from support.memory_connection import opened
 from txhixie import (
     AbruptClose,
     Accepted,

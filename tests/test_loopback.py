@@ -18,36 +18,24 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from support import connection
-from support.connection import (
-    CLOSE,
-    HIXIE,
-    KEY3,
-    NAMES,
-    OVER,
-    PROOF,
+from support import dialect_names, network
+from support.applications import (
     Answering,
     Applications,
     Broken,
-    Log,
-    Network,
     Plain,
-    Raw,
     Recorder,
     Source,
-    asynchronous,
     echo,
     fails,
-    head_of,
-    reactor,
-    request,
-    status_of,
-    text,
-    turn,
-    until,
-    whole_request,
-    within,
 )
+from support.dialect_names import HIXIE, NAMES
+from support.frame_writer import CLOSE, text
+from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
+from support.log_recorder import Log
+from support.network import OVER, Network
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
     CleanClose,
@@ -59,9 +47,6 @@ from txhixie import (
     PeerLeft,
     Refusal,
 )
-
-log = connection.log
-net = connection.net
 
 each = pytest.mark.parametrize("dialect", HIXIE)
 every = pytest.mark.parametrize("dialect", NAMES)
@@ -106,7 +91,7 @@ async def test_it_opens_echoes_and_closes(dialect: str, over: str, net: Network,
     await until(lambda: pair.client.lost and pair.server.lost)
     assert isinstance(pair.client.lost, CleanClose)
     assert isinstance(pair.server.lost, CleanClose)
-    code = connection.code_of(dialect)
+    code = dialect_names.code_of(dialect)
     assert pair.client.lost.ended == (code, "", "us", True)
     assert pair.server.lost.ended == (code, "", "peer", True)
     assert pair.client.told.count("lost") == pair.server.told.count("lost") == 1
@@ -135,7 +120,7 @@ async def test_an_abort_is_no_close(dialect: str, over: str, net: Network, log: 
     assert isinstance(pair.client.lost, AbruptClose)
     assert pair.client.lost.ended.who == "us"
     # A UNIX socket knows no reset: without a closing frame the server cannot tell.
-    if over == "tcp" or dialect in connection.CLOSING:
+    if over == "tcp" or dialect in dialect_names.CLOSING:
         assert isinstance(pair.server.lost, AbruptClose)
 
 
@@ -785,7 +770,7 @@ async def test_where_nobody_listens_there_is_no_connection_and_no_application(
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        place = connection.Place("tcp", None, "", None)
+        place = network.Place("tcp", None, "", None)
         object.__setattr__(place, "listening", Bound(probe.getsockname()[1]))
         clients = Applications(Recorder)
         with pytest.raises(NobodyThere):

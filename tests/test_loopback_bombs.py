@@ -14,33 +14,22 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
-from support.connection import (
-    Applications,
-    Log,
-    Network,
-    Raw,
-    Recorder,
-    Voice,
-    asynchronous,
-    certificate,
-    echo,
-    log,
-    net,
-    reactor,
-    turn,
-    until,
-    whole_request,
-    within,
-)
-from support.gateways import gateway
-from support.wire import MASK, kept
+from support.applications import Applications, Recorder, echo
+from support.certificates import certificate
+from support.frame_writer import FrameWriter
+from support.frames import MASK
+from support.gateway_setup import gateway
+from support.handshake_bytes import whole_request
+from support.held_bytes import kept
+from support.log_recorder import Log
+from support.network import Network
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import AbruptClose, Limits, WebSocket, WebSocketClientEndpoint, serve
 from txhixie.channel.channel import Channel, ChannelApplication
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.wire.frame import Opcode
 from txhixie.stream import StreamApplications
-
-__all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -55,14 +44,14 @@ MANY: Final = 250
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
 
-def bomb(voice: Voice, letter: bytes = b"\0", size: int = MEBI) -> bytes:
+def bomb(voice: FrameWriter, letter: bytes = b"\0", size: int = MEBI) -> bytes:
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     payload = compressor.compress(letter * size) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return voice.frame(Opcode.BINARY, payload[:-4], reserved=RSV1)
 
 
-CLIENTS: Final = Voice("rfc6455", MASK)
-SERVERS: Final = Voice("rfc6455")
+CLIENTS: Final = FrameWriter("rfc6455", MASK)
+SERVERS: Final = FrameWriter("rfc6455")
 
 
 async def opened(raw: Raw) -> None:

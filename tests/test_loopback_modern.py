@@ -13,32 +13,15 @@ from twisted.web import _websocket_impl, websocket
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from support import connection
-from support.connection import (
-    CLOSING,
-    MODERN,
-    NAMES,
-    OVER,
-    Answering,
-    Applications,
-    Log,
-    Network,
-    Pair,
-    Plain,
-    Recorder,
-    Voice,
-    asynchronous,
-    body_of,
-    echo,
-    fails,
-    reactor,
-    request,
-    status_of,
-    turn,
-    until,
-    within,
-)
-from support.wire import MASK
+from support import applications
+from support.applications import Answering, Applications, Plain, Recorder, echo, fails
+from support.dialect_names import CLOSING, MODERN, NAMES
+from support.frame_writer import FrameWriter
+from support.frames import MASK
+from support.handshake_bytes import body_of, request, status_of
+from support.log_recorder import Log
+from support.network import OVER, Network, Pair
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
     Accepted,
@@ -51,9 +34,6 @@ from txhixie import (
     UsageError,
 )
 from txhixie.sansio.wire.frame import Opcode
-
-log = connection.log
-net = connection.net
 
 every = pytest.mark.parametrize("dialect", NAMES)
 modern = pytest.mark.parametrize("dialect", MODERN)
@@ -255,18 +235,18 @@ async def test_the_server_ends_TCP_once_both_have_closed(
 ) -> None:
     applications = Applications(Recorder)
     place = await net.serve(applications, over, limits=Limits(close_timeout=60))
-    peer = Voice(dialect, MASK)
+    peer = FrameWriter(dialect, MASK)
     ours, theirs = await net.raw(place), await net.raw(place)
     for raw in (ours, theirs):
         await raw.opens(dialect)
     applications.made[0].transport.loseConnection(4000, "enough")
-    await ours.reads(Voice(dialect).close(4000, "enough"))
+    await ours.reads(FrameWriter(dialect).close(4000, "enough"))
     assert ours.reason is None
     ours.send(peer.close(4000))
     theirs.send(peer.close(4001, "bye"))
     for raw in (ours, theirs):
         await raw.ends()
-    assert bytes(theirs.data) == Voice(dialect).close(4001, "bye")
+    assert bytes(theirs.data) == FrameWriter(dialect).close(4001, "bye")
     await until(lambda: not place.factory.connections)
     assert applications.made[0].lost.ended == (4000, "enough", "us", True)
     assert applications.made[1].lost.ended == (4001, "bye", "peer", True)
@@ -283,7 +263,7 @@ async def test_the_client_leaves_it_to_the_server_to_end_TCP(
     wire = await net.connect(place, applications, dialect=dialect)
     await within(wire.whenOpen())
     (raw,) = made
-    peer = Voice(dialect)
+    peer = FrameWriter(dialect)
     if side == "client":
         applications.made[0].transport.loseConnection(4000, "enough")
         await until(lambda: len(raw.data) == 2 + 4 + 2 + 6)
@@ -312,8 +292,8 @@ async def test_a_client_that_never_answers_the_close_is_not_waited_for(
     raw = await net.raw(place)
     await raw.opens(dialect)
     applications.made[0].transport.loseConnection(4000, "enough")
-    await raw.reads(Voice(dialect).close(4000, "enough"))
-    raw.send(Voice(dialect, MASK).text("what?"))
+    await raw.reads(FrameWriter(dialect).close(4000, "enough"))
+    raw.send(FrameWriter(dialect, MASK).text("what?"))
     await until(lambda: applications.made[0].lost, 3)
     assert applications.made[0].lost.ended == (4000, "enough", "us", False)
     assert applications.made[0].messages == []
@@ -343,7 +323,7 @@ async def test_a_server_that_answers_the_close_and_stays_is_left(
     applications = Applications(Recorder)
     wire = await net.connect(place, applications, dialect=dialect, limits=HASTY)
     await within(wire.whenOpen())
-    made[0].send(Voice(dialect).close(1001))
+    made[0].send(FrameWriter(dialect).close(1001))
     await until(lambda: applications.made[0].lost, 3)
     assert applications.made[0].lost.ended == (1001, "", "peer", True)
 
@@ -358,7 +338,7 @@ async def test_who_leaves_without_a_close_has_not_closed(
     place = await net.serve(applications, over)
     raw = await net.raw(place)
     await raw.opens(dialect)
-    raw.send(Voice(dialect, MASK).text("hello")[:-1])
+    raw.send(FrameWriter(dialect, MASK).text("hello")[:-1])
     raw.transport.loseConnection()
     await until(lambda: applications.made[0].lost)
     assert isinstance(applications.made[0].lost, AbruptClose)
@@ -406,7 +386,7 @@ async def test_fragments_of_the_peers_are_one_message(
     """Cut inside characters, with control frames between them."""
     place = await net.serve(Applications(), over)
     raw = await net.raw(place)
-    peer = Voice(dialect, MASK)
+    peer = FrameWriter(dialect, MASK)
     if compressed:
         raw.send(request(dialect, OFFERED))
         await raw.reads(b"\r\n\r\n")
@@ -428,7 +408,7 @@ async def test_fragments_of_the_peers_are_one_message(
         raw.send(peer.frame(Opcode.PING, b"%d" % number))
         if number % 3 == 0:
             await turn()
-    said = Voice(dialect)
+    said = FrameWriter(dialect)
     pongs = [said.frame(Opcode.PONG, b"%d" % number) for number in range(len(parts))]
     await raw.reads(pongs[-1])
     assert bytes(raw.data) == b"".join(pongs[:-1]) + said.text(message) + pongs[-1]
@@ -446,7 +426,7 @@ async def test_fragments_of_a_servers_are_one_message(
     await within(wire.whenOpen())
     payload = "Grüße".encode()
     payload = deflated(payload) if compressed else payload
-    peer = Voice(dialect)
+    peer = FrameWriter(dialect)
     first = 0x40 if compressed else 0
     made[0].send(peer.frame(Opcode.TEXT, payload[:3], final=False, reserved=first))
     await turn(0.01)
@@ -465,7 +445,7 @@ async def test_a_mebibyte_in_fragments_arrives_and_one_byte_more_does_not(
 ) -> None:
     applications = Applications(Recorder)
     place = await net.serve(applications)
-    peer = Voice(dialect, MASK)
+    peer = FrameWriter(dialect, MASK)
     for more in (b"", b"x"):
         raw = await net.raw(place)
         await raw.opens(dialect)
@@ -475,7 +455,7 @@ async def test_a_mebibyte_in_fragments_arrives_and_one_byte_more_does_not(
         raw.send(peer.frame(Opcode.CONTINUATION, more))
         if more:
             await raw.ends()
-            assert bytes(raw.data) == Voice(dialect).close(1009, "message too big")
+            assert bytes(raw.data) == FrameWriter(dialect).close(1009, "message too big")
         else:
             await until(lambda: applications.made[0].messages)
             assert applications.made[0].messages == [b"x" * MEBI]
@@ -519,10 +499,10 @@ SINCE_13 = {"a code that nobody may send"}
 COMPRESSED = {"compressed data that is none", "a bomb"}
 
 
-def violation(peer: Voice, what: str) -> bytes:
+def violation(peer: FrameWriter, what: str) -> bytes:
     """The bytes of it."""
     frame, part = peer.frame, partial(peer.frame, final=False)
-    wrong = Voice(peer.dialect, None if peer.key else MASK)
+    wrong = FrameWriter(peer.dialect, None if peer.key else MASK)
     bomb = deflated(bytes(1_000_000))
     kinds = {
         "an unknown opcode": lambda: frame(3),
@@ -585,7 +565,7 @@ async def test_a_client_that_breaks_a_rule_reads_which(
     raw.send(request(dialect, *([OFFERED] if what in COMPRESSED else [])))
     await raw.reads(b"\r\n\r\n")
     raw.data.clear()
-    peer = Voice(dialect, MASK)
+    peer = FrameWriter(dialect, MASK)
     raw.send(peer.text("good") + violation(peer, what) + peer.text("not heard"))
     await raw.ends()
     await until(lambda: applications.made[0].lost)
@@ -594,7 +574,7 @@ async def test_a_client_that_breaks_a_rule_reads_which(
     who = "us" if code == 1009 else "peer"
     assert (lost.code, lost.ended.who) == (code, who)
     reason = reason_of(what, lost.reason)
-    said = Voice(dialect)
+    said = FrameWriter(dialect)
     assert bytes(raw.data) == said.text("good") + said.close(code, told_of(what, reason))
     assert applications.made[0].messages == ["good"]
     (line,) = log.lines()
@@ -608,7 +588,7 @@ async def test_a_server_that_breaks_a_rule_reads_which(
     dialect: str, what: str, net: Network, log: Log
 ) -> None:
     code = VIOLATIONS[what][0]
-    peer, own = Voice(dialect), Voice(dialect, bytes(4))
+    peer, own = FrameWriter(dialect), FrameWriter(dialect, bytes(4))
     lines = GRANTED if what in COMPRESSED else ""
     words = peer.text("good") + violation(peer, what) + peer.text("not heard")
     place, made = await net.raw_server(lines, words)
@@ -640,7 +620,7 @@ async def test_what_the_older_drafts_let_pass_is_no_violation(
 ) -> None:
     """Lengths in too many bytes and any code up to version 8; no mask, and any text, in 7."""
     place = await net.serve(Applications())
-    peer, said = Voice(dialect, MASK), Voice(dialect)
+    peer, said = FrameWriter(dialect, MASK), FrameWriter(dialect)
     raw = await net.raw(place)
     await raw.opens(dialect)
     for what in sorted(SINCE_13 | SINCE_8):
@@ -665,7 +645,7 @@ async def test_an_application_that_raises_is_1011(
     one, other = (pair.server, pair.client) if side == "server" else (pair.client, pair.server)
     other.transport.sendTextMessage("hello")
     await over_both(pair)
-    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert [type(error) for error in log.tracebacks()] == [applications.Broken]
     assert isinstance(one.lost, AbruptClose)
     assert one.lost.ended == (1011, "the application failed", "us", False)
     assert other.lost.ended[:3] == (1011, "the application failed", "peer")
@@ -687,7 +667,7 @@ async def test_a_client_may_speak_before_it_is_answered_up_to_the_limit(
         return decisions[-1]
 
     place = await net.serve(Answering(decide), limits=Limits(early_size=1000))
-    peer = Voice(dialect, MASK)
+    peer = FrameWriter(dialect, MASK)
     patient, hasty = await net.raw(place), await net.raw(place)
     patient.send(request(dialect) + peer.text("one"))
     await until(lambda: len(decisions) == 1)
@@ -698,7 +678,7 @@ async def test_a_client_may_speak_before_it_is_answered_up_to_the_limit(
     assert not patient.data
     application = echo()
     decisions[0].callback(application)
-    await patient.reads(Voice(dialect).text("x" * 500))
+    await patient.reads(FrameWriter(dialect).text("x" * 500))
     assert application.messages == ["one", "x" * 500]
     hasty.send(request(dialect))
     await until(lambda: len(decisions) == 2)
@@ -715,7 +695,7 @@ async def test_a_request_with_frames_in_the_same_read_is_answered_whole(
     dialect: str, over: str, net: Network
 ) -> None:
     raw = await net.raw(await net.serve(Applications(), over))
-    peer, said = Voice(dialect, MASK), Voice(dialect)
+    peer, said = FrameWriter(dialect, MASK), FrameWriter(dialect)
     raw.send(request(dialect) + peer.text("a", "b") + peer.close(4000, "bye"))
     await raw.ends()
     assert body_of(bytes(raw.data)) == said.text("a", "b") + said.close(4000, "bye")
@@ -724,7 +704,7 @@ async def test_a_request_with_frames_in_the_same_read_is_answered_whole(
 @modern
 @asynchronous
 async def test_frames_in_the_same_read_as_the_answer_are_heard(dialect: str, net: Network) -> None:
-    peer = Voice(dialect)
+    peer = FrameWriter(dialect)
     place, _ = await net.raw_server(words=peer.text("a", "b") + peer.close(4000, "bye"))
     applications = Applications(Recorder)
     wire = await net.connect(place, applications, dialect=dialect, limits=HASTY)
@@ -747,7 +727,7 @@ async def test_frames_in_the_same_read_as_the_answer_are_heard(dialect: str, net
 async def test_a_server_that_grants_what_nobody_asked_for_is_left(
     dialect: str, lines: str, net: Network
 ) -> None:
-    place, made = await net.raw_server(lines, Voice(dialect).text("not heard"))
+    place, made = await net.raw_server(lines, FrameWriter(dialect).text("not heard"))
     applications = Applications(Recorder)
     wire = await net.connect(place, applications, dialect=dialect)
     with pytest.raises(InvalidHandshake, match=r"^(extension|protocol-mismatch): "):
@@ -880,7 +860,7 @@ async def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
     deaf.transport.pauseProducing()
     held = []
     wire = heedless.transport
-    peer, said = Voice("rfc6455", MASK), Voice("rfc6455")
+    peer, said = FrameWriter("rfc6455", MASK), FrameWriter("rfc6455")
     for number in range(1000):
         if not wire.isOpen:
             break
@@ -918,7 +898,7 @@ async def test_a_peer_that_asks_and_does_not_read_fills_nothing(
     raw = await net.raw(place)
     await raw.opens(dialect)
     raw.transport.pauseProducing()
-    peer, said = Voice(dialect, MASK), Voice(dialect)
+    peer, said = FrameWriter(dialect, MASK), FrameWriter(dialect)
     (wire,) = place.factory.connections
     flood = peer.frame(Opcode.PING, b"x" * 125) * 500
     for _ in range(400):
@@ -970,7 +950,7 @@ async def test_who_says_nothing_is_left_and_who_says_anything_is_not(
     await silent.opens(dialect)
     await talking.opens(dialect)
     while silent.reason is None:
-        talking.send(Voice(dialect, MASK).text("well"))
+        talking.send(FrameWriter(dialect, MASK).text("well"))
         await turn(0.03)
     await until(lambda: applications.made[0].lost)
     assert isinstance(applications.made[0].lost, AbruptClose)

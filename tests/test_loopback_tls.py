@@ -11,26 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocolFactory
 
-from support import connection
-from support.connection import (
-    CLOSE,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Recorder,
-    asynchronous,
-    reactor,
-    text,
-    turn,
-    until,
-    whole_request,
-    within,
-)
+from support.applications import Applications, Recorder
+from support.frame_writer import CLOSE, text
+from support.handshake_bytes import whole_request
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import HixieClientFactory, Limits, PeerLeft
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 

@@ -31,39 +31,21 @@ from zope.interface import implementer
 import test_loopback
 import test_loopback_modern
 import test_loopback_tls
-from support import connection
-from support.components import missing
-from support.connection import (
-    KEY3,
-    MODERN,
-    NAMES,
-    OVER,
-    PROOF,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    Voice,
-    asynchronous,
-    certificate,
-    echo,
-    head_of,
-    reactor,
-    request,
-    status_of,
-    turn,
-    until,
-    whole_request,
-    within,
-)
+from support import frame_writer
+from support.applications import Applications, Recorder, echo
+from support.certificates import certificate
+from support.dialect_names import MODERN, NAMES
+from support.frame_writer import FrameWriter
+from support.frames import MASK
+from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
+from support.log_recorder import Log
+from support.network import OVER, Network, Place
 from support.nginx import in_front
-from support.wire import MASK
+from support.raw_peer import Raw
+from support.third_party import missing
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import HandshakeRefused
 from txhixie.web import HixieResource
-
-log = connection.log
 
 every = pytest.mark.parametrize("dialect", NAMES)
 over_all = pytest.mark.parametrize("over", OVER)
@@ -141,9 +123,9 @@ def page(name: str) -> Any:
     return resource
 
 
-def voice(dialect: str) -> Voice:
+def voice(dialect: str) -> FrameWriter:
     """What a client says."""
-    return Voice(dialect, MASK if dialect in MODERN else None)
+    return FrameWriter(dialect, MASK if dialect in MODERN else None)
 
 
 async def echoes(raw: Raw, dialect: str) -> None:
@@ -152,7 +134,7 @@ async def echoes(raw: Raw, dialect: str) -> None:
     assert status_of(bytes(raw.data)) == 101, bytes(raw.data)
     raw.data.clear()
     raw.send(voice(dialect).text("hello"))
-    await raw.reads(Voice(dialect).text("hello"))
+    await raw.reads(FrameWriter(dialect).text("hello"))
 
 
 async def reads_page(raw: Raw, body: bytes) -> None:
@@ -224,8 +206,8 @@ async def test_it_follows_a_page_that_nobody_has_read_yet(
     await until(lambda: raw.data.endswith(PROOF))
     assert raw.data.count(b"p" * 1000) == size // 1000
     raw.data.clear()
-    raw.send(connection.text("hello"))
-    await raw.reads(connection.text("hello"))
+    raw.send(frame_writer.text("hello"))
+    await raw.reads(frame_writer.text("hello"))
 
 
 @every
@@ -411,7 +393,7 @@ async def test_who_is_known_to_a_guard_comes_in(
     """Also where it takes its time, and the eight bytes are there before it knows."""
     raw = await net.raw(await guarded(net, seconds, over))
     raw.send(whole_request(dialect, basic(b"alice:secret")))
-    await raw.reads(Voice(dialect).text("hello alice"))
+    await raw.reads(FrameWriter(dialect).text("hello alice"))
 
 
 @asynchronous
@@ -421,7 +403,7 @@ async def test_the_eight_bytes_may_come_while_a_guard_thinks(net: SiteNetwork, l
     for byte in KEY3:
         await turn(0.01)
         raw.send(bytes([byte]))
-    await raw.reads(PROOF + connection.text("hello alice"))
+    await raw.reads(PROOF + frame_writer.text("hello alice"))
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])

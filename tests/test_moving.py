@@ -8,8 +8,8 @@ from dataclasses import fields
 
 import pytest
 
-from support.components import python_with
-from support.documents import ROOT
+from support.guide_pages import ROOT
+from support.third_party import python_with
 from txhixie import HixieClientFactory, HixieServerFactory, Limits
 
 PAGE = (ROOT / "docs" / "howto" / "migrating-autobahn.rst").read_text(encoding="utf-8")

@@ -10,15 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.web.server import Site
 
-from support import connection
 from support.certificates import authority
-from support.connection import Network, Place, asynchronous, reactor, within
+from support.network import Network, Place
+from support.waiting import asynchronous, reactor, within
 from txhixie import Channel, HixieServerFactory, connect, serve
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import txhixie
-from support.documents import PAGES, ROOT
-from support.public import LIST, MODULES, exports, is_public, signatures
+from support.guide_pages import PAGES, ROOT
+from support.public_api import LIST, MODULES, exports, is_public, signatures
 
 SNAPSHOT = ROOT / "tests" / "data" / "signatures.txt"
 EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/**/*.py"))
@@ -62,7 +62,7 @@ def test_imports_are_found_in_every_form() -> None:
 def test_public_names_and_their_signatures_are_those_of_the_snapshot() -> None:
     """
     What changes here changes for users, and needs a line in CHANGELOG.rst. Then write it down:
-    ``PYTHONPATH=tests python -m support.public > tests/data/signatures.txt``.
+    ``PYTHONPATH=tests python -m support.public_api > tests/data/signatures.txt``.
     """
     assert list(signatures()) == SNAPSHOT.read_text("utf-8").splitlines()
 

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 from support.daemon import OPTIONS
-from support.documents import block, read_text
+from support.guide_pages import block, read_text
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")

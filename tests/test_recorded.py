@@ -9,29 +9,26 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from support import connection
-from support.connection import (
+from support import applications, dialect_names, handshake_bytes, memory_connection
+from support.applications import Answering, Applications, Recorder
+from support.chunks import every_way, same_every_way
+from support.guide_pages import ROOT
+from support.handshake_bytes import (
     KEY3,
-    Answering,
-    Applications,
-    Log,
-    Recorder,
-    ServerEnd,
     body_of,
     head_of,
     status_of,
     subprotocol_field,
     whole_request,
 )
-from support.documents import ROOT
 from support.handshakes import ask, request_of, serve
-from support.wire import every_way, request, same_every_way
+from support.http_heads import request
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
 from txhixie import Accepted, Limits
 from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.offer import Agreement, Offer
 from txhixie.sansio.opening import Elsewhere, origin_form
-
-log = connection.log
 
 RECORDED = ROOT / "tests" / "data" / "heads"
 
@@ -46,7 +43,7 @@ def echoing(*members: str) -> Answering:
 
     def answer(offer: Offer) -> Accepted:
         chosen = next((name for name in members if name in offer.subprotocols), None)
-        return Accepted(connection.echo(), chosen)
+        return Accepted(applications.echo(), chosen)
 
     return Answering(answer)
 
@@ -167,7 +164,7 @@ def test_what_is_no_request_is_named_by_its_first_bytes(first: bytes, why: str, 
 # Empty lines.
 
 
-@pytest.mark.parametrize("dialect", connection.NAMES)
+@pytest.mark.parametrize("dialect", dialect_names.NAMES)
 @pytest.mark.parametrize("count", [1, 2, 3, 100])
 def test_empty_lines_before_a_request_are_none(dialect: str, count: int) -> None:
     data = b"\r\n" * count + whole_request(dialect)
@@ -195,7 +192,7 @@ def test_whoever_sends_empty_lines_only_is_not_heard_for_ever(log: Log) -> None:
 
 def test_a_client_takes_no_empty_line_before_an_answer() -> None:
     """None is known to be sent, and the drafts fix the first bytes of an answer."""
-    for dialect in connection.NAMES:
+    for dialect in dialect_names.NAMES:
         offer = Offer(dialect, "/", "a", "http://a")
         key = (b"1 1", b"1 1", KEY3) if dialect == "hixie-76" else (b"x",)
         found, _ = ask(offer, key, [b"\r\nHTTP/1.1 101 x\r\n\r\n"])
@@ -205,7 +202,7 @@ def test_a_client_takes_no_empty_line_before_an_answer() -> None:
 # The absolute form.
 
 
-@pytest.mark.parametrize("dialect", connection.NAMES)
+@pytest.mark.parametrize("dialect", dialect_names.NAMES)
 @pytest.mark.parametrize(
     ("target", "host", "resource"),
     [
@@ -308,7 +305,7 @@ def test_web_socket_js_wants_the_member(fields: tuple[bytes, ...], answer: bytes
 
 def test_web_socket_js_offers_members_and_no_list(log: Log) -> None:
     """An application that takes the first of what is offered takes one of these."""
-    end = ServerEnd(Answering(lambda offer: Accepted(connection.echo(), offer.subprotocols[0])))
+    end = ServerEnd(Answering(lambda offer: Accepted(applications.echo(), offer.subprotocols[0])))
     end.receive(request(*FLASH) + KEY3)
     assert end.protocol.offer.subprotocols == ("binary", "base64")
     assert b"Sec-WebSocket-Protocol: binary\r\n" in end.wire.taken()
@@ -362,7 +359,7 @@ def test_hixie_76_may_have_the_field_of_hixie_75(log: Log) -> None:
 NOTICED = "noticed connection=1 peer=192.0.2.1:54321"
 
 
-@pytest.mark.parametrize("dialect", connection.NAMES)
+@pytest.mark.parametrize("dialect", dialect_names.NAMES)
 @pytest.mark.parametrize("origin", ["*", "ArduinoWebSocketClient", "example.com:80", "http://x/y"])
 def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, log: Log) -> None:
     """It counts as none, and an answer that repeats the origin repeats it."""
@@ -370,7 +367,9 @@ def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, l
     end.receive(whole_request(dialect, origin=origin))
     answer = end.wire.taken()
     assert status_of(answer) == 101
-    assert (f"WebSocket-Origin: {origin}\r\n".encode() in answer) == (dialect in connection.HIXIE)
+    assert (f"WebSocket-Origin: {origin}\r\n".encode() in answer) == (
+        dialect in dialect_names.HIXIE
+    )
     why = "sent an Origin that no browser writes, which counts as none"
     assert log.lines() == [
         f'{NOTICED} host=example.com target=/demo reason="{why}" origin={origin}'
@@ -392,7 +391,7 @@ def test_an_origin_that_is_let_in_is_not_logged(log: Log) -> None:
 def test_eight_bytes_that_never_come_are_in_the_log(have: int, ending: str, log: Log) -> None:
     """A reverse proxy may have kept them, such as Caddy 2.6."""
     end = ServerEnd(Applications(), limits=Limits(open_timeout=10))
-    end.receive(connection.request("hixie-76") + KEY3[:have])
+    end.receive(handshake_bytes.request("hixie-76") + KEY3[:have])
     assert status_of(end.wire.written) == 101
     if ending == "late":
         end.clock.advance(10)
@@ -404,7 +403,7 @@ def test_eight_bytes_that_never_come_are_in_the_log(have: int, ending: str, log:
 
 
 def test_a_client_that_leaves_before_an_answer_is_not_said_to_owe_bytes(log: Log) -> None:
-    for data in (b"", b"GET / HTTP/1.1\r\n", connection.request("rfc6455")[:-2]):
+    for data in (b"", b"GET / HTTP/1.1\r\n", handshake_bytes.request("rfc6455")[:-2]):
         end = ServerEnd(Applications())
         end.receive(data)
         end.done()
@@ -448,7 +447,7 @@ def test_a_lenient_client_takes_hixie_76s_status_line_in_hixie_75() -> None:
     offer = Offer("hixie-75", "/echo", "127.0.0.1:8080", "http://127.0.0.1:8080")
     found, rest = same_every_way(lambda chunks: ask(offer, (), chunks), data, b"\0x\xff")
     assert (found, rest) == ("status", b"")
-    end = connection.ClientEnd(
+    end = memory_connection.ClientEnd(
         Applications(Recorder),
         "ws://127.0.0.1:8080/echo",
         dialect="hixie-75",

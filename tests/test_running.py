@@ -19,13 +19,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from support import connection
+from support.applications import Applications, Recorder
 from support.certificates import Authority
-from support.connection import Applications, End, Recorder, whole_request
 from support.daemon import PATIENCE, free_port, program
+from support.handshake_bytes import whole_request
+from support.memory_connection import End
 from txhixie import HixieServerFactory, run
-
-log = connection.log
 
 REACTORS = ("default", "select", "poll", "asyncio")
 SHAPES = ("run", "bare", "resource", "elsewhere", "several", "stopping")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from support.connection import NAMES
-from support.documents import ROOT
-from support.selection import LONG, lines_of, reason_of
+from support.dialect_names import NAMES
+from support.guide_pages import ROOT
+from support.quick_suite import LONG, lines_of, reason_of
 
 TESTS = ROOT / "tests"
 

@@ -10,7 +10,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from support.documents import ROOT
+from support.guide_pages import ROOT
 
 
 def told(keyword: str) -> Any:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority
-from support.connection import whole_request
 from support.daemon import Daemon, free_port, running
+from support.handshake_bytes import whole_request
 
 STOP = 1.5
 """Seconds that the daemons here have for their end; without a bound it takes them 63."""

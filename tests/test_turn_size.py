@@ -14,25 +14,16 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import (
-    MODERN,
-    Applications,
-    ClientEnd,
-    End,
-    Recorder,
-    ServerEnd,
-    closed,
-    whole_request,
-)
+from support.applications import Applications, Recorder, closed
+from support.dialect_names import MODERN
+from support.handshake_bytes import whole_request
+from support.memory_connection import ClientEnd, End, ServerEnd
 from txhixie import CleanClose, Limits
 from txhixie.errors import InvalidHandshake
 from txhixie.sansio.extensions.extension import Agreed, Transform
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.parameters import Parameters
 from txhixie.sansio.wire.frame import Opcode, Side
-
-log = connection.log
 
 MEBI: Final = 1024 * 1024
 RSV1: Final = 0x40

@@ -18,34 +18,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import implementer
 
-from support import connection
-from support.connection import (
-    HIXIE,
-    KEY3,
-    MODERN,
-    NAMES,
-    Answering,
-    Applications,
-    Broken,
-    End,
-    Log,
-    Recorder,
-    ServerEnd,
-    Voice,
-    body_of,
-    echo,
-    head_of,
-    request,
-    status_of,
-    whole_request,
-)
-from support.wire import MASK
+from support import frame_writer, handshake_bytes
+from support.applications import Answering, Applications, Broken, Recorder, echo
+from support.dialect_names import HIXIE, MODERN, NAMES
+from support.frame_writer import FrameWriter
+from support.frames import MASK
+from support.handshake_bytes import KEY3, body_of, head_of, request, status_of, whole_request
+from support.log_recorder import Log
+from support.memory_connection import End, ServerEnd
 from txhixie import Accepted, HixieServerFactory, Limits, Offer, Refusal
 from txhixie.testing import Wire
 from txhixie.web import ByRequest, HixieResource, HixieSite, takeOver
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -141,9 +124,9 @@ def under(applications: Any, **options: Any) -> SiteEnd:
     return SiteEnd(HixieResource(applications, **options))
 
 
-def voice(dialect: str) -> Voice:
+def voice(dialect: str) -> FrameWriter:
     """What a client says."""
-    return Voice(dialect, MASK if dialect in MODERN else None)
+    return FrameWriter(dialect, MASK if dialect in MODERN else None)
 
 
 # In memory, to the byte.
@@ -236,7 +219,7 @@ def test_the_channel_had_stopped_the_transport_where_many_bytes_came_early(log: 
     end = SiteEnd(resource, waiting)
     end.receive(whole_request("rfc6455"))
     message = "x" * 30_000
-    end.receive(Voice("rfc6455", MASK).text(message))
+    end.receive(FrameWriter("rfc6455", MASK).text(message))
     assert end.wire.paused
     waiting.go_on()
     assert not end.wire.paused
@@ -249,8 +232,8 @@ def test_the_eight_bytes_may_be_announced_as_a_body(log: Log) -> None:
     made = Applications(Recorder)
     end = under(made)
     end.receive(request("hixie-76", "Content-Length: 8") + KEY3)
-    assert end.wire.written.endswith(connection.PROOF)
-    end.receive(connection.text("hello"))
+    assert end.wire.written.endswith(handshake_bytes.PROOF)
+    end.receive(frame_writer.text("hello"))
     assert made.made[0].messages == ["hello"]
     end.done()
 
@@ -324,7 +307,7 @@ def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> No
     assert status_of(end.wire.taken()) == 404
     assert not end.wire.endings
     end.receive(whole_request("hixie-76"))
-    assert end.wire.written.endswith(connection.PROOF)
+    assert end.wire.written.endswith(handshake_bytes.PROOF)
     assert len(made.made) == 1
     end.done()
     lines = end.logged.getvalue().splitlines()
@@ -656,7 +639,7 @@ def test_a_factory_can_be_shared_with_a_port_of_its_own(log: Log) -> None:
     assert len(factory.connections) == 1
     done: list[Any] = []
     factory.closeAll().addCallback(done.append)
-    end.receive(connection.CLOSE)
+    end.receive(frame_writer.CLOSE)
     end.lose()
     assert done == [None]
     end = SiteEnd(resource)

@@ -26,28 +26,19 @@ from twisted.web.test import test_websocket as twisteds_tests
 from zope.interface import implementer
 
 import txhixie.websocket as ours
-from support import connection, scene
-from support.connection import (
-    NAMES,
-    Log,
-    Network,
-    Place,
-    asynchronous,
-    reactor,
-    request,
-    until,
-    within,
-)
+from support import certificates, dialect_names, scripted_servers, waiting
 from support.daemon import free_port
-from support.scene import Names, says, server, silent
-from support.wire import modern_frame
+from support.dialect_names import NAMES
+from support.frames import modern_frame
+from support.handshake_bytes import request
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.resolver import FakeResolver
+from support.scripted_servers import says, server, silent
+from support.waiting import asynchronous, reactor, until, within
 from test_loopback_modern import gathers
 from txhixie import CleanClose, ConnectTimeout, HandshakeRefused, Limits, PeerLeft, ProxyRefused
 from txhixie.sansio.wire.frame import Opcode
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
@@ -346,7 +337,7 @@ async def test_frames_are_put_together(ws: Any, net: Network) -> None:
     ]
     for byte in b"".join(frames):
         raw.send(bytes([byte]))
-        await connection.turn()
+        await waiting.turn()
     raw.send(modern_frame(Opcode.BINARY, b"abcdef", key=key))
     await until(lambda: len(program.servers[0].received) == 3)
     assert program.servers[0].received == [b"abcdef", "abcdef", b"abcdef"]
@@ -362,7 +353,7 @@ async def raw_opened(raw: Any, head: bytes) -> None:
 @both
 @asynchronous
 async def test_a_connection_that_cannot_be_made_fails_as_any_of_Twisteds(
-    ws: Any, net: Network, names: Names
+    ws: Any, net: Network, names: FakeResolver
 ) -> None:
     program: Program[Any] = Program(ws)
     with pytest.raises(ConnectError):
@@ -376,7 +367,7 @@ async def test_a_connection_that_cannot_be_made_fails_as_any_of_Twisteds(
 async def test_a_policy_for_HTTPS_makes_the_options_of_TLS(ws: Any, net: Network) -> None:
     program: Program[Any] = Program(ws)
     place = await program.serve(net, "tls")
-    trust = BrowserLikePolicyForHTTPS(trustRoot=connection.certificate())
+    trust = BrowserLikePolicyForHTTPS(trustRoot=certificates.certificate())
     client = await program.connect(f"wss://localhost:{place.port}/connect", tlsPolicy=trust)
     client.transport.sendTextMessage("ask this")
     await until(lambda: client.received == ["THIS"])
@@ -453,7 +444,7 @@ async def test_every_dialect_comes_through_the_same_names(dialect: str, net: Net
     client.transport.loseConnection(1000, "done")
     await ended(client, program.servers[0])
     assert isinstance(program.servers[0].lost.value, CleanClose)
-    if dialect in connection.MODERN:
+    if dialect in dialect_names.MODERN:
         assert program.servers[0].lost.value.reason == "done"
 
 
@@ -472,7 +463,7 @@ async def test_a_refusal_is_one_of_ours_too(net: Network) -> None:
 async def test_what_Twisted_would_wait_for_for_ever_ends(net: Network, log: Log) -> None:
     """A server that closes before it answers, one that is silent, and a certificate's issuer."""
     program: Program[Any] = Program(ours)
-    place, _ = await server(net, scene.closes)
+    place, _ = await server(net, scripted_servers.closes)
     with pytest.raises(PeerLeft):
         await program.connect(f"ws://127.0.0.1:{place.port}/")
     place, _ = await server(net, silent)
@@ -490,10 +481,10 @@ async def test_a_proxy_may_be_on_the_way(net: Network) -> None:
 
 
 @asynchronous
-async def test_the_times_are_ones_own(net: Network, names: Names) -> None:
+async def test_the_times_are_ones_own(net: Network, names: FakeResolver) -> None:
     """``connectTimeout`` is what it was; it fails as Twisted's does."""
     program: Program[Any] = Program(ours)
-    with scene.full_queue() as port, pytest.raises(ConnectError):
+    with scripted_servers.full_queue() as port, pytest.raises(ConnectError):
         await program.connect(
             f"ws://127.0.0.1:{port}/", connectTimeout=0.1, bindAddress=b"127.0.0.1"
         )

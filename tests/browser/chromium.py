@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from support import components
+from support import third_party
 from support.daemon import PATIENCE
 
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
@@ -80,9 +80,9 @@ class Browser:
 @contextmanager
 def started(profile: Path) -> Iterator[Browser]:
     """A browser with a fresh profile, for as long as the block lasts."""
-    chromium, chromedriver = components.chromium(), components.chromedriver()
+    chromium, chromedriver = third_party.chromium(), third_party.chromedriver()
     if find_spec("selenium") is None:
-        components.missing("selenium", "tests/browser/install (PyPI: selenium)")
+        third_party.missing("selenium", "tests/browser/install (PyPI: selenium)")
     webdriver = import_module("selenium.webdriver")
     options = webdriver.ChromeOptions()
     # Both paths are said, so that selenium has nothing to look for in the network.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import same_every_way
+from support.chunks import same_every_way
 from txhixie.byte_streams.coding import (
     CODINGS,
     LONGEST_LINE,

@@ -20,22 +20,15 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.protocol import Factory
 
-from support import connection, scene
+from support.applications import Applications, Recorder
 from support.certificates import authority
-from support.connection import (
-    NAMES,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    asynchronous,
-    reactor,
-    until,
-    within,
-)
-from support.scene import Names, says, server
+from support.dialect_names import NAMES
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.resolver import FakeResolver
+from support.scripted_servers import says, server
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import (
     ConnectTimeout,
     HandshakeRefused,
@@ -48,9 +41,6 @@ from txhixie.errors import LookupFailed, UnsupportedByDialect
 
 ROOT = Path(__file__).parents[2]
 
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -190,7 +180,7 @@ async def test_everything_of_a_request_can_be_said(net: Network) -> None:
 )
 @asynchronous
 async def test_ports_have_the_schemes_defaults(
-    description: str, asked: tuple[str, int], net: Network, names: Names
+    description: str, asked: tuple[str, int], net: Network, names: FakeResolver
 ) -> None:
     with pytest.raises(ConnectTimeout):
         await connects(net, f"{description}:timeout=0.1")
@@ -209,7 +199,7 @@ async def test_an_IPv6_address_is_quoted(net: Network) -> None:
 
 @asynchronous
 async def test_a_proxy_is_named_or_the_environments(
-    net: Network, names: Names, monkeypatch: pytest.MonkeyPatch
+    net: Network, names: FakeResolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forbidden = says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     place, made = await server(net, forbidden)
@@ -354,7 +344,7 @@ def test_who_installs_the_package_has_the_descriptions(tmp_path: Path) -> None:
 
 
 @asynchronous
-async def test_what_they_log_has_no_password(net: Network, names: Names, log: Log) -> None:
+async def test_what_they_log_has_no_password(net: Network, names: FakeResolver, log: Log) -> None:
     with pytest.raises(HixieError) as caught:
         await connects(net, "ws:nobody.example:user=me:password=secret")
     assert "secret" not in f"{caught.value} {log.events}"

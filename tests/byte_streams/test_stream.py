@@ -27,30 +27,16 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from support import connection
-from support.connection import (
-    NAMES,
-    Answering,
-    Applications,
-    Broken,
-    ClientEnd,
-    Log,
-    Network,
-    Place,
-    ServerEnd,
-    asynchronous,
-    code_of,
-    turn,
-    until,
-    whole_request,
-    within,
-)
+from support.applications import Answering, Applications, Broken
+from support.dialect_names import NAMES, code_of
+from support.handshake_bytes import whole_request
+from support.log_recorder import Log
+from support.memory_connection import ClientEnd, ServerEnd
+from support.network import Network, Place
+from support.waiting import asynchronous, turn, until, within
 from txhixie import AbruptClose, HandshakeRefused, HixieClientFactory, Refusal
 from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.stream import StreamApplications, StreamClientEndpoint
-
-log = connection.log
-net = connection.net
 
 every = pytest.mark.parametrize("dialect", NAMES)
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])

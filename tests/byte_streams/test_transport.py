@@ -35,17 +35,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from support import connection
-from support.certificates import authority
-from support.connection import (
-    Network,
-    Place,
-    asynchronous,
-    certificate,
-    reactor,
-    until,
-    within,
-)
+from support.certificates import authority, certificate
+from support.network import Network, Place
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import (
     HixieServerFactory,
     StreamApplications,
@@ -54,9 +46,6 @@ from txhixie import (
     WebSocketClientEndpoint,
 )
 from txhixie.web import HixieResource
-
-log = connection.log
-net = connection.net
 
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from support import connection
-from support.connection import CLOSING, HIXIE, MODERN, NAMES
+from support import dialect_names, log_recorder
+from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES
 from txhixie import (
     AbruptClose,
     CleanClose,
@@ -21,8 +21,6 @@ from txhixie import (
 )
 from txhixie.channel.channel import Channel, ChannelApplication
 from txhixie.testing import Applications, Pair, Recorder
-
-log = connection.log
 
 every = pytest.mark.parametrize("dialect", NAMES)
 
@@ -106,7 +104,7 @@ def test_iteration_ends_with_an_orderly_close(dialect: str) -> None:
     assert messages == ["one", "two"]
     assert outcome(reading) == "done"
     assert isinstance(outcome(talk.channel.receive()), CleanClose)
-    assert talk.channel.ended == (connection.code_of(dialect), "", "peer", True)
+    assert talk.channel.ended == (dialect_names.code_of(dialect), "", "peer", True)
 
 
 @pytest.mark.parametrize("dialect", CLOSING)
@@ -360,14 +358,14 @@ def test_after_a_loss_sends_fail_at_once_and_what_came_before_can_still_be_recei
     assert outcome(talk.channel.whenEnded()).code == 1006
 
 
-def unhandled(log: connection.Log) -> list[str]:
+def unhandled(log: log_recorder.Log) -> list[str]:
     """What is logged of Deferreds that failed, once they are forgotten."""
     collect_garbage()
     said = [str(event.get("log_format")) for event in log.events]
     return [line for line in said if "Unhandled" in line] + [*map(str, log.tracebacks())]
 
 
-def test_nothing_is_logged_of_sends_that_nobody_awaits(log: connection.Log) -> None:
+def test_nothing_is_logged_of_sends_that_nobody_awaits(log: log_recorder.Log) -> None:
     talk = Talk()
     talk.channel.send("\ud800")
     talk.pair.client.wire.producer.pauseProducing()
@@ -383,7 +381,7 @@ def test_nothing_is_logged_of_sends_that_nobody_awaits(log: connection.Log) -> N
     assert unhandled(log) == []
 
 
-def test_whoever_adds_a_callback_has_to_handle_the_failure(log: connection.Log) -> None:
+def test_whoever_adds_a_callback_has_to_handle_the_failure(log: log_recorder.Log) -> None:
     """It is theirs then, whether it was added before the end or after."""
     talk = Talk()
     talk.pair.client.wire.producer.pauseProducing()
@@ -395,7 +393,7 @@ def test_whoever_adds_a_callback_has_to_handle_the_failure(log: connection.Log) 
     assert [type(error) for error in errors] == [ConversationEnded] * 2
 
 
-def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: connection.Log) -> None:
+def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: log_recorder.Log) -> None:
     talk = Talk(limits=Limits(unsent_size=1_000_000))
     talk.pair.client.wire.producer.pauseProducing()
     assert talk.channel.full

@@ -13,23 +13,12 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.internet.utils import getProcessOutputAndValue
 
-from support import connection
-from support.connection import (
-    NAMES,
-    Answering,
-    Applications,
-    Broken,
-    Network,
-    Place,
-    Recorder,
-    asynchronous,
-    certificate,
-    code_of,
-    reactor,
-    turn,
-    until,
-    within,
-)
+from support import applications
+from support.applications import Answering, Applications, Broken, Recorder
+from support.certificates import certificate
+from support.dialect_names import NAMES, code_of
+from support.network import Network, Place
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
     Channel,
@@ -42,9 +31,6 @@ from txhixie import (
 )
 from txhixie.client.endpoint import EndpointOptions
 from txhixie.client.protocol import ClientOptions
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings(
     # Twisted's own way of handing a certificate to pyOpenSSL.
@@ -68,7 +54,7 @@ def connected(place: Place, **options: Any) -> Any:
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
 async def test_a_block_opens_talks_and_closes(dialect: str, over: str, net: Network) -> None:
-    places = Applications(lambda: connection.echo())
+    places = Applications(lambda: applications.echo())
     place = await net.serve(places, over, binary=True)
     async with connected(place, dialect=dialect, binary=True) as channel:
         await channel.send("hello")

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from support import connection
-from support.connection import MODERN, NAMES, Broken, Log, code_of
+from support.applications import Broken
+from support.dialect_names import MODERN, NAMES, code_of
+from support.log_recorder import Log
 from txhixie import AbruptClose, CleanClose, ConversationEnded, serve
 from txhixie.channel.channel import Channel
 from txhixie.testing import Pair, Recorder
-
-log = connection.log
 
 every = pytest.mark.parametrize("dialect", NAMES)
 

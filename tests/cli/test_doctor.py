@@ -18,21 +18,10 @@ import pytest
 from OpenSSL import SSL
 
 from support.certificates import Authority, authority, stranger
-from support.command import (
-    Ran,
-    Script,
-    accept,
-    asking,
-    environment,
-    read_frame,
-    read_head,
-    run,
-    secure_daemon,
-    serving,
-    start,
-)
+from support.command_line import Ran, environment, run, secure_daemon, start
 from support.daemon import PATIENCE, Daemon, free_port, running
 from support.real_proxies import NAME, squid
+from support.scripted_peer import Script, accept, asking, read_frame, read_head, serving
 from txhixie import DIALECTS
 
 NAMES = [dialect.name for dialect in DIALECTS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.wire import same_every_way
+from support.chunks import same_every_way
 from txhixie.cli.handshake_log import Heads
 
 REQUEST = b"GET / HTTP/1.1\r\nCookie: a\r\n\r\n"

@@ -22,24 +22,12 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority, authority, stranger
-from support.command import (
-    Ran,
-    accept,
-    asking,
-    close,
-    environment,
-    read_frame,
-    read_head,
-    run,
-    say,
-    secure_daemon,
-    serving,
-    start,
-)
+from support.command_line import Ran, environment, run, secure_daemon, start
 from support.daemon import PATIENCE, Daemon, program, running
-from support.documents import ROOT
+from support.frames import modern_frame
+from support.guide_pages import ROOT
 from support.real_proxies import NAME, PASSWORD, squid
-from support.wire import modern_frame
+from support.scripted_peer import accept, asking, close, read_frame, read_head, say, serving
 from txhixie import DIALECTS
 from txhixie.cli.main import COMMANDS
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from support.command import Ran, run, start
+from support.command_line import Ran, run, start
 from support.daemon import OPTIONS, PATIENCE, free_port
 
 LOOPBACK = "interface=127.0.0.1"

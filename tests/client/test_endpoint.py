@@ -24,27 +24,18 @@ from twisted.internet.error import (
 from twisted.internet.error import ConnectionRefusedError as NobodyThere
 from twisted.internet.protocol import Factory, Protocol
 
-from support import connection, scene
+from support import certificates
+from support.applications import Applications, Recorder
 from support.certificates import authority, stranger
-from support.connection import (
-    HIXIE,
-    NAMES,
-    Applications,
-    Log,
-    Network,
-    Place,
-    RawServer,
-    Recorder,
-    asynchronous,
-    reactor,
-    until,
-    within,
-)
 from support.daemon import free_port
-from support.scene import (
+from support.dialect_names import HIXIE, NAMES
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.raw_peer import RawServer
+from support.reactor_state import ReactorState
+from support.resolver import FakeResolver
+from support.scripted_servers import (
     Act,
-    Names,
-    Nothing,
     agrees,
     agrees_as_hixie_76,
     closes,
@@ -54,6 +45,7 @@ from support.scene import (
     server,
     silent,
 )
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import (
     AbruptClose,
     CertificateExpired,
@@ -77,10 +69,6 @@ from txhixie import (
 )
 from txhixie.dialing.stage import Abandoned
 from txhixie.sansio.http.url import parse_url
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -464,12 +452,12 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
     expected: type[HixieError],
     stage: str | None,
     net: Network,
-    names: Names,
+    names: FakeResolver,
     log: Log,
 ) -> None:
     """The table of failures; nothing is left in the reactor after any of them."""
     async with setting(net) as scene:
-        nothing = Nothing()
+        reactor_state = ReactorState()
         application = Recorder()
         late = expected is ConnectTimeout or scene.waits
         endpoint = scene.endpoint(IMPATIENT if late else PATIENT)
@@ -478,7 +466,7 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
         assert type(caught.value) is expected
         assert getattr(caught.value, "stage", None) == stage
         assert application.told in ([], ["started", "lost"])
-        await nothing.is_left()
+        await reactor_state.is_restored()
 
 
 CANCELLED: list[tuple[str, Setting]] = [
@@ -503,11 +491,11 @@ CANCELLED: list[tuple[str, Setting]] = [
 )
 @asynchronous
 async def test_it_can_be_cancelled_at_each_stage(
-    setting: Setting, net: Network, names: Names, log: Log
+    setting: Setting, net: Network, names: FakeResolver, log: Log
 ) -> None:
     """Whatever was begun is cancelled; nothing is left in the reactor."""
     async with setting(net) as scene:
-        nothing = Nothing()
+        reactor_state = ReactorState()
         application = Recorder()
         connecting = scene.endpoint().connectApplication(application)
         fired: list[Any] = []
@@ -520,14 +508,14 @@ async def test_it_can_be_cancelled_at_each_stage(
         assert fired[0].value.address == HostnameAddress(parsed.name.encode(), parsed.port)
         for question in names.questions:
             assert question.cancelled == (question.name == "silent.example")
-        await nothing.is_left()
+        await reactor_state.is_restored()
         assert len(fired) == 1
         assert application.told in ([], ["started", "lost"])
 
 
 @asynchronous
 async def test_a_refusal_holds_the_status_the_headers_and_the_bounded_body(
-    net: Network, names: Names
+    net: Network, names: FakeResolver
 ) -> None:
     for answer, status, size in (
         (NOT_FOUND, 404, 11),
@@ -555,7 +543,7 @@ async def test_a_refusal_holds_the_status_the_headers_and_the_bounded_body(
 )
 @asynchronous
 async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
-    tls: Any, cause: type[Exception], words: str, net: Network, names: Names, log: Log
+    tls: Any, cause: type[Exception], words: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
     async with certificate(tls, net) as scene:
         with pytest.raises(TLSFailed, match=words) as caught:
@@ -565,7 +553,7 @@ async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
 
 @asynchronous
 async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
-    net: Network, names: Names
+    net: Network, names: FakeResolver
 ) -> None:
     """Neither does what it says, though it was asked with a password."""
     for answer, status, size in (
@@ -583,7 +571,7 @@ async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
 
 @asynchronous
 async def test_an_application_that_leaves_first_is_told_that_it_did(
-    net: Network, names: Names, log: Log
+    net: Network, names: FakeResolver, log: Log
 ) -> None:
     async with http(silent, net) as scene:
         application = Recorder(started=lambda app: app.transport.abortConnection())
@@ -597,8 +585,8 @@ async def test_an_application_that_leaves_first_is_told_that_it_did(
 async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net: Network) -> None:
     """Inside what tells it so: the connection ends, and nothing of the attempt remains."""
     place = await net.serve(Applications(), over)
-    nothing = Nothing()
-    trust = connection.certificate() if over == "tls" else None
+    reactor_state = ReactorState()
+    trust = certificates.certificate() if over == "tls" else None
     endpoint = WebSocketClientEndpoint.new(reactor, place.url(), trustRoot=trust)
     connecting: list[Deferred[Any]] = []
     application = Recorder(**{when: lambda app: connecting[0].cancel()})
@@ -607,7 +595,7 @@ async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net
         await within(connecting[0])
     await until(lambda: application.lost)
     assert application.told[-2:] == [when, "lost"]
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 # Through a tunnel.
@@ -670,7 +658,7 @@ async def test_every_dialect_is_spoken_by_its_name(dialect: str, over: str, net:
     place = await net.serve(served, over)
     options: dict[str, Any] = {"dialect": dialect}
     if over == "tls":
-        options["trustRoot"] = connection.certificate()
+        options["trustRoot"] = certificates.certificate()
     endpoint = WebSocketClientEndpoint.new(reactor, place.url(), **options)
     application = Recorder()
     assert await within(endpoint.connectApplication(application)) is application
@@ -846,7 +834,7 @@ def test_more_subprotocols_than_there_is_room_for_are_refused_at_once() -> None:
 )
 @asynchronous
 async def test_the_host_and_port_are_those_of_the_url(
-    url: str, options: dict[str, Any], asked: tuple[str, int], names: Names
+    url: str, options: dict[str, Any], asked: tuple[str, int], names: FakeResolver
 ) -> None:
     """The scheme's own port if there is none; another protocol's only if one insists."""
     names.known[asked[0]] = None
@@ -860,7 +848,7 @@ async def test_the_host_and_port_are_those_of_the_url(
 
 @asynchronous
 async def test_credentials_reach_nobody_but_the_server(
-    net: Network, names: Names, log: Log
+    net: Network, names: FakeResolver, log: Log
 ) -> None:
     """Neither an error's text, nor the log, nor what prints itself."""
     shown: list[str] = []

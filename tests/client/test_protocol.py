@@ -13,19 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from support import connection
-from support.connection import (
-    HIXIE,
-    MODERN,
-    NAMES,
-    ORIGIN_FIELDS,
-    Applications,
-    Broken,
-    ClientEnd,
-    Log,
-    Recorder,
-    fails,
-)
+from support import handshake_bytes
+from support.applications import Applications, Broken, Recorder, fails
+from support.dialect_names import HIXIE, MODERN, NAMES
+from support.handshake_bytes import ORIGIN_FIELDS
+from support.log_recorder import Log
+from support.memory_connection import ClientEnd
 from txhixie import (
     AbruptClose,
     ConnectTimeout,
@@ -40,8 +33,6 @@ from txhixie import (
 )
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.head import Head
-
-log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
 hixie = pytest.mark.parametrize("dialect", HIXIE)
@@ -94,7 +85,7 @@ def test_the_slides_are_spoken() -> None:
 def test_hixie_76_sends_two_keys_and_eight_bytes() -> None:
     end, _, _ = waiting()
     fields = Head(end.request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n").fields()
-    assert len(connection.body_of(end.request)) == 8
+    assert len(handshake_bytes.body_of(end.request)) == 8
     assert [name for name, _ in fields.pairs][-2:] == [b"sec-websocket-key1", b"sec-websocket-key2"]
     end.done()
 
@@ -172,7 +163,7 @@ def test_it_is_open_when_the_answer_has_come(dialect: str, size: int | None) -> 
 @each
 def test_it_knows_what_was_granted(dialect: str) -> None:
     end, application, _ = waiting(dialect, subprotocols=["chat"])
-    name = connection.subprotocol_field(dialect)
+    name = handshake_bytes.subprotocol_field(dialect)
     end.receive(end.answer(f"{name}: chat", "Set-Cookie: a=b"))
     agreement = application.transport.agreement
     assert agreement is not None
@@ -275,7 +266,7 @@ def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
     dialect: str, said: str | None
 ) -> None:
     end, application, fired = waiting(dialect, subprotocols=["chat"])
-    name = connection.subprotocol_field(dialect)
+    name = handshake_bytes.subprotocol_field(dialect)
     end.receive(end.answer(*([f"{name}: {said}"] if said else [])))
     assert isinstance(failed(end, application, fired), InvalidHandshake)
 
@@ -293,7 +284,7 @@ def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
         ({"connection": "keep-alive"}, "connection"),
         ({"accept": None}, "accept"),
         ({"accept": ""}, "accept"),
-        ({"accept": connection.ACCEPT}, "accept"),
+        ({"accept": handshake_bytes.ACCEPT}, "accept"),
     ],
 )
 def test_each_wrong_field_of_a_modern_answer_is_a_bad_answer(

@@ -10,19 +10,11 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from support import connection
-from support.connection import (
-    Answering,
-    Applications,
-    Broken,
-    Log,
-    Network,
-    Recorder,
-    asynchronous,
-    reactor,
-    until,
-    within,
-)
+from support import applications
+from support.applications import Answering, Applications, Broken, Recorder
+from support.log_recorder import Log
+from support.network import Network
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import (
     AbruptClose,
     Backoff,
@@ -35,9 +27,6 @@ from txhixie import (
     serve,
 )
 from txhixie.sansio.closing import Ended
-
-log = connection.log
-net = connection.net
 
 
 class Transport:
@@ -472,7 +461,7 @@ async def test_a_coroutine_may_have_each_conversation(net: Network) -> None:
         await channel.send(f"{len(got)}")
         got.append(await channel.receive())
 
-    place = await net.serve(Applications(connection.echo))
+    place = await net.serve(Applications(applications.echo))
     service = WebSocketClientService.new(
         reactor, place.url(), serve(asks), backoff=Backoff(first=0.01), anyPort=True
     )

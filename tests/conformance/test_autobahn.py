@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.testsuite import AGENT, SIDES, Broken, Verdict, judge
-from support import components
+from support import third_party
 
 INFORMATIONAL = ["7.1.6", "7.13.1", "7.13.2"]
 """A large message and then a close; close codes that no RFC gives a meaning."""
@@ -19,7 +19,7 @@ INFORMATIONAL = ["7.1.6", "7.13.1", "7.13.2"]
 
 @pytest.mark.parametrize("side", SIDES)
 def test_every_case_passes(side: str) -> None:
-    python27 = components.python27()
+    python27 = third_party.python27()
     if python27 is None:
         # The one skip that TXHIXIE_REQUIRE=all allows; components.python27 says why.
         pytest.skip("the Autobahn testsuite needs a Python 2.7, and none is here that runs")

@@ -258,9 +258,9 @@ def main() -> int:
     options = parser.parse_args()
 
     sys.path.insert(0, os.fspath(HERE.parent))
-    from support import components
+    from support import third_party
 
-    python27 = components.python27()
+    python27 = third_party.python27()
     if python27 is None:
         raise Broken("there is no Python 2.7: in PATH, of pyenv, or named by TXHIXIE_PYTHON27")
     right = True

@@ -17,15 +17,12 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent
 
-from support import connection
-from support.command import environment
-from support.connection import Log
+from support.command_line import environment
+from support.log_recorder import Log
 from txhixie import Channel, connect, serve
 from txhixie.channel.channel import ChannelApplication
 from txhixie.connection.awaiting import IN_A_TASK, IN_TWISTED, Awaited, awaited, explain
 from txhixie.testing import Applications, Pair, Recorder
-
-log = connection.log
 
 
 def in_a_task(run: Callable[[], Any]) -> RuntimeError:

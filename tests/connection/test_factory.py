@@ -9,22 +9,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import (
-    CLOSE,
-    CLOSING,
-    NAMES,
-    Applications,
-    ClientEnd,
-    End,
-    Recorder,
-    ServerEnd,
-    request,
-    whole_request,
-)
+from support.applications import Applications, Recorder
+from support.dialect_names import CLOSING, NAMES
+from support.frame_writer import CLOSE
+from support.handshake_bytes import request, whole_request
+from support.memory_connection import ClientEnd, End, ServerEnd
 from txhixie import HixieClientFactory, HixieServerFactory, Limits, UsageError
-
-log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
 

@@ -7,25 +7,15 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import (
-    HIXIE,
-    MODERN,
-    Applications,
-    ClientEnd,
-    End,
-    Recorder,
-    ServerEnd,
-    Source,
-    opened,
-    request,
-    text,
-)
-from support.wire import MASK, modern_frame
+from support import handshake_bytes, log_recorder
+from support.applications import Applications, Recorder, Source
+from support.dialect_names import HIXIE, MODERN
+from support.frame_writer import text
+from support.frames import MASK, modern_frame
+from support.handshake_bytes import request
+from support.memory_connection import ClientEnd, End, ServerEnd, opened
 from txhixie import AbruptClose, CleanClose, HixieServerFactory, Limits
 from txhixie.sansio.wire.frame import Opcode, Side
-
-log = connection.log
 
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 modern = pytest.mark.parametrize("dialect", MODERN)
@@ -339,7 +329,7 @@ def test_in_the_Hixie_dialects_there_is_neither_ping_nor_timer(dialect: str, sid
 def test_beside_a_modern_connection_a_Hixie_one_is_left_in_peace(dialect: str) -> None:
     modern_one, _ = opened("rfc6455")
     old = End(modern_one.factory.buildProtocol(None), modern_one.clock)
-    old.receive(connection.whole_request(dialect))
+    old.receive(handshake_bytes.whole_request(dialect))
     old.wire.calls.clear()
     for _ in range(10):
         spend(old.clock, 10)
@@ -377,7 +367,7 @@ def test_what_is_not_open_yet_is_not_asked(dialect: str) -> None:
 
 @modern
 def test_what_one_producer_raises_keeps_no_other_from_being_asked(
-    dialect: str, log: connection.Log
+    dialect: str, log: log_recorder.Log
 ) -> None:
     """A ping may be what fills the way out, inside of which a producer is told to pause."""
 
@@ -389,7 +379,7 @@ def test_what_one_producer_raises_keeps_no_other_from_being_asked(
     factory = HixieServerFactory(Applications(Recorder), clock=clock)
     ends = [End(factory.buildProtocol(None), clock, limit=1) for _ in range(2)]
     for end in ends:
-        end.receive(connection.whole_request(dialect))
+        end.receive(handshake_bytes.whole_request(dialect))
         end.wire.arrived(len(end.wire.taken()))
         end.protocol.attachProducer(Raising())
     spend(clock, INTERVAL + LATE)

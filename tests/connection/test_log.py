@@ -14,29 +14,19 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.task import Clock
 from twisted.logger import Logger, formatEvent
 
-from support import connection
-from support.connection import (
-    CLOSING,
-    MODERN,
-    NAMES,
-    Answering,
-    Applications,
-    Log,
-    Recorder,
-    ServerEnd,
-    body_of,
-    request,
-    whole_request,
-)
-from support.documents import ROOT
+from support import applications, handshake_bytes
+from support.applications import Answering, Applications, Recorder
+from support.dialect_names import CLOSING, MODERN, NAMES
+from support.guide_pages import ROOT
+from support.handshake_bytes import body_of, request, whole_request
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
 from txhixie import Accepted, HixieServerFactory, Limits, Refusal
 from txhixie.connection.log import writeLine
 from txhixie.connection.repeats import Repeats
 from txhixie.display import shown, shown_address
 from txhixie.sansio.http.head import Asked
 from txhixie.testing.end import End
-
-log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
 modern = pytest.mark.parametrize("dialect", MODERN)
@@ -85,9 +75,9 @@ def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
 
 @each
 def test_who_asks_for_it_reads_of_every_opening_and_ending(dialect: str, log: Log) -> None:
-    accepted = Accepted(connection.echo(), "chat")
+    accepted = Accepted(applications.echo(), "chat")
     end = ServerEnd(Answering(lambda offer: accepted), logConnections=True)
-    name = connection.subprotocol_field(dialect)
+    name = handshake_bytes.subprotocol_field(dialect)
     end.receive(whole_request(dialect, f"{name}: chat"))
     end.receive(end.peer.text("hello") * 3)
     end.clock.advance(1.5)
@@ -360,7 +350,7 @@ def test_no_token_of_an_Origin_is_logged(dialect: str, origin: str, log: Log) ->
 )
 def test_no_token_among_subprotocols_is_logged(dialect: str, offered: str, log: Log) -> None:
     end = ServerEnd(Applications(), subprotocols=["chat"], logConnections=True)
-    end.receive(whole_request(dialect, f"{connection.subprotocol_field(dialect)}: {offered}"))
+    end.receive(whole_request(dialect, f"{handshake_bytes.subprotocol_field(dialect)}: {offered}"))
     end.done()
     assert not any("s3cret" in str(event) for event in log.events)
     assert " subprotocol=chat offered=" in log.lines()[0]
@@ -388,7 +378,7 @@ def test_a_list_in_one_string_is_offered_once(
 ) -> None:
     """It is in the offer as a whole, and its members after it."""
     end = ServerEnd(Applications(), subprotocols=agreed, logConnections=True)
-    end.receive(whole_request(dialect, f"{connection.subprotocol_field(dialect)}: a,b, c"))
+    end.receive(whole_request(dialect, f"{handshake_bytes.subprotocol_field(dialect)}: a,b, c"))
     end.done()
     assert log.lines()[0].endswith(words), log.lines()[0]
 

@@ -8,28 +8,14 @@ from typing import Any
 import pytest
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from support import connection
-from support.connection import (
-    HIXIE,
-    KEY3,
-    MODERN,
-    NAMES,
-    Applications,
-    ClientEnd,
-    End,
-    Recorder,
-    ServerEnd,
-    Source,
-    closed,
-    echo,
-    opened,
-    request,
-)
+from support import applications, dialect_names, log_recorder
+from support.applications import Applications, Recorder, Source, closed, echo
+from support.dialect_names import HIXIE, MODERN, NAMES
+from support.handshake_bytes import KEY3, request
+from support.memory_connection import ClientEnd, End, ServerEnd, opened
 from txhixie import CleanClose, Limits, NotOpen, UsageError
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.wire.frame import Side
-
-log = connection.log
 
 SIDES = (Side.SERVER, Side.CLIENT)
 both = pytest.mark.parametrize("side", SIDES)
@@ -150,18 +136,18 @@ def test_an_application_is_told_once_when_an_end_begins(dialect: str, side: str,
 
 
 def test_what_an_application_raises_when_an_end_begins_is_logged_and_nothing_else(
-    log: connection.Log,
+    log: log_recorder.Log,
 ) -> None:
     class Raises(Recorder):
         def closeStarted(self, ended: Ended) -> None:
-            raise connection.Broken
+            raise applications.Broken
 
     end, application = opened("rfc6455", Raises())
     end.receive(end.peer.close())
     assert end.wire.written == end.own.close()
     end.lose()
     assert isinstance(closed(application), CleanClose)
-    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert [type(error) for error in log.tracebacks()] == [applications.Broken]
     end.done()
 
 
@@ -487,7 +473,7 @@ def test_nobody_waits_for_a_paused_application_that_would_be_given_nothing(
     assert application.messages == []
     close = closed(application)
     assert close.code == {
-        "a close": connection.code_of(dialect) if peer.close() else 1006,
+        "a close": dialect_names.code_of(dialect) if peer.close() else 1006,
         "a broken frame": 1002 if side == Side.SERVER or dialect in MODERN else 1006,
     }.get(rest, 1006)
     end.done()

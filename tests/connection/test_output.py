@@ -8,14 +8,14 @@ import pytest
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
-from support import connection
-from support.connection import NAMES, Applications, Recorder, ServerEnd, Source, opened
+from support import frame_writer, handshake_bytes, memory_connection
+from support.applications import Applications, Recorder, Source
+from support.dialect_names import NAMES
+from support.memory_connection import ServerEnd, opened
 from txhixie import AbruptClose, Limits
 from txhixie.connection.output import Output
 from txhixie.sansio.wire.frame import Side
 from txhixie.testing import Wire
-
-log = connection.log
 
 
 def outflow() -> tuple[Output, Wire]:
@@ -172,7 +172,7 @@ def test_a_producer_that_writes_when_it_is_resumed_is_heard_in_order() -> None:
     end.wire.producer.pauseProducing()
     end.wire.producer.resumeProducing()
     assert eager.told == ["pause", "resume", "pause", "resume"]
-    assert end.wire.written == connection.text("more") * 2
+    assert end.wire.written == frame_writer.text("more") * 2
     end.done()
 
 
@@ -251,9 +251,9 @@ def test_replies_of_one_read_count_too() -> None:
 def test_what_one_does_not_read_is_no_matter_to_the_others() -> None:
     applications = Applications(Recorder)
     end = ServerEnd(applications, limits=LITTLE)
-    other = connection.End(end.factory.buildProtocol(None), end.clock)
+    other = memory_connection.End(end.factory.buildProtocol(None), end.clock)
     for one in (end, other):
-        one.receive(connection.request("rfc6455"))
+        one.receive(handshake_bytes.request("rfc6455"))
     end.wire.producer.pauseProducing()
     applications.made[0].transport.sendTextMessage("x" * 20_000)
     assert end.wire.endings == ["abort"]

@@ -17,22 +17,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import File
 
-from support import connection
-from support.connection import (
-    Applications,
-    Log,
-    Network,
-    Raw,
-    Recorder,
-    asynchronous,
-    echo,
-    opened,
-    reactor,
-    turn,
-    until,
-    within,
-)
-from support.gateways import met
+from support import handshake_bytes, memory_connection
+from support.applications import Applications, Recorder, echo
+from support.gateway_setup import met
+from support.log_recorder import Log
+from support.memory_connection import opened
+from support.network import Network
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
     Backoff,
@@ -47,9 +39,6 @@ from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.frame import Side
 from txhixie.web import HixieResource, HixieSite
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -223,7 +212,7 @@ def test_and_one_that_empties_now_and_then_has_made_progress() -> None:
 def test_a_factory_without_connections_has_no_timer() -> None:
     clock = Clock()
     factory = HixieServerFactory(Applications(Recorder), clock=clock)
-    ends = [connection.End(factory.buildProtocol(None), clock) for _ in range(3)]
+    ends = [memory_connection.End(factory.buildProtocol(None), clock) for _ in range(3)]
     assert clock.getDelayedCalls() != []
     for end in ends:
         end.lose()
@@ -275,7 +264,7 @@ async def test_a_client_that_stops_reading_is_ended(
     served = Applications(Flood)
     place = await net.serve(served, over, limits=BRIEF)
     raw = await net.raw(place)
-    await stops_reading(raw, connection.whole_request(dialect))
+    await stops_reading(raw, handshake_bytes.whole_request(dialect))
     await until(lambda: served.made)
     await ended_with_1006(served.made[0], log)
 
@@ -293,7 +282,7 @@ async def test_a_client_that_reads_64_KiB_a_second_is_not_ended(
     below = getattr(raw.transport, "transport", raw.transport)
     below.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     below.bufferSize = 8192
-    await stops_reading(raw, connection.whole_request("rfc6455"))
+    await stops_reading(raw, handshake_bytes.whole_request("rfc6455"))
     began = reactor.seconds()
     while reactor.seconds() - began < 6:
         below.doRead()
@@ -317,7 +306,9 @@ async def test_a_server_that_stops_reading_is_ended_by_its_client(
             self.transport.pauseProducing()
             self.send(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Accept: " + connection.accept_for(self.data).encode() + b"\r\n\r\n"
+                b"Sec-WebSocket-Accept: "
+                + handshake_bytes.accept_for(self.data).encode()
+                + b"\r\n\r\n"
             )
 
     place = await net.listen(Factory.forProtocol(Server), over)
@@ -359,7 +350,7 @@ async def test_a_close_that_makes_no_progress_is_ended(over: str, net: Network, 
     limits = Limits(stall_timeout=0.4, close_timeout=0.1, drain_timeout=1e6, unsent_size=1 << 30)
     place = await net.serve(served, over, limits=limits)
     raw = await net.raw(place)
-    await stops_reading(raw, connection.whole_request("rfc6455"))
+    await stops_reading(raw, handshake_bytes.whole_request("rfc6455"))
     await until(lambda: served.made and served.made[0].transport.full)
     served.made[0].transport.loseConnection()
     await until(lambda: not place.factory.connections, 30)
@@ -447,7 +438,7 @@ async def test_a_gateways_client_that_stops_reading_is_ended_and_so_is_its_backe
     back = await net.serve(served, limits=Limits(unsent_size=1 << 30), origins=["*"])
     place = await relay(net, back.url(""))
     raw = await net.raw(place)
-    await stops_reading(raw, connection.whole_request("rfc6455"))
+    await stops_reading(raw, handshake_bytes.whole_request("rfc6455"))
     await until(lambda: served.made and served.made[0].lost, 30)
     assert len(stalls(log)) == 1
     await until(lambda: not place.factory.connections)
@@ -504,6 +495,6 @@ async def test_a_coroutine_that_sends_hears_of_it(net: Network, log: Log) -> Non
 
     place = await net.serve(serve(talk), limits=BRIEF)
     raw = await net.raw(place)
-    await stops_reading(raw, connection.whole_request("rfc6455"))
+    await stops_reading(raw, handshake_bytes.whole_request("rfc6455"))
     await until(lambda: heard, 30)
     assert len(stalls(log)) == 1

@@ -9,31 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from support import connection
-from support.connection import (
-    CLOSING,
-    HIXIE,
-    MODERN,
-    NAMES,
-    OLDEST,
-    Applications,
-    Log,
-    Recorder,
-    ServerEnd,
-    Source,
-    Voice,
-    closed,
-    code_of,
-    echo,
-    fails,
-    opened,
-    text,
-)
-from support.wire import MASK, kept
+from support import applications, frame_writer, handshake_bytes, memory_connection
+from support.applications import Applications, Recorder, Source, closed, echo, fails
+from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES, OLDEST, code_of
+from support.frame_writer import FrameWriter, text
+from support.frames import MASK
+from support.held_bytes import kept
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd, opened
 from txhixie import AbruptClose, Agreement, CleanClose, Limits, Offer, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Side
-
-log = connection.log
 
 SIDES = (Side.SERVER, Side.CLIENT)
 both = pytest.mark.parametrize("side", SIDES)
@@ -331,7 +316,7 @@ OURS_TO_SAY = {
 }
 
 
-def violation(peer: connection.Voice, what: str) -> bytes:
+def violation(peer: frame_writer.FrameWriter, what: str) -> bytes:
     """The bytes of it."""
     if what == "too many fragments":
         more = peer.frame(0, b"x", final=False)
@@ -500,10 +485,10 @@ def test_a_server_ends_at_a_broken_frame(dialect: str, bad: bytes, log: Log) -> 
 
 @each
 def test_a_broken_frame_of_one_leaves_the_others_alone(dialect: str, log: Log) -> None:
-    end = connection.ServerEnd(connection.Applications())
-    other = connection.End(end.factory.buildProtocol(None), end.clock)
+    end = memory_connection.ServerEnd(Applications())
+    other = memory_connection.End(end.factory.buildProtocol(None), end.clock)
     for each_end in (end, other):
-        each_end.receive(connection.whole_request(dialect))
+        each_end.receive(handshake_bytes.whole_request(dialect))
         each_end.wire.taken()
     other.receive(other.peer.broken())
     assert other.wire.endings == ["lose write"]
@@ -528,7 +513,7 @@ def test_what_an_application_raises_ends_its_connection(
     if messages[kind]:
         end.receive(messages[kind])
     assert application.told.count(kind) == 1
-    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert [type(error) for error in log.tracebacks()] == [applications.Broken]
     if dialect in MODERN:
         assert end.wire.written.endswith(end.own.close(1011, "the application failed"))
     assert end.wire.endings == ["lose write"]
@@ -544,7 +529,7 @@ def test_what_an_application_raises_in_connectionLost_is_logged_and_that_is_all(
 ) -> None:
     end, application = opened(dialect, Recorder(lost=fails), side)
     end.lose()
-    assert [type(error) for error in log.tracebacks()] == [connection.Broken]
+    assert [type(error) for error in log.tracebacks()] == [applications.Broken]
     assert application.told.count("lost") == 1
     end.done()
 
@@ -640,16 +625,16 @@ def test_it_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
 def test_it_may_end_before_it_opens(dialect: str, side: str, how: str, log: Log) -> None:
     application = Recorder(started=lambda a: getattr(a.transport, how)())
-    applications = connection.Applications(lambda: application)
+    applications = Applications(lambda: application)
     if side == Side.SERVER:
-        end: connection.End = connection.ServerEnd(applications)
-        end.receive(connection.whole_request(dialect))
+        end: memory_connection.End = memory_connection.ServerEnd(applications)
+        end.receive(handshake_bytes.whole_request(dialect))
         assert end.wire.written == b""
     else:
-        client = connection.ClientEnd(applications, dialect=dialect)
+        client = memory_connection.ClientEnd(applications, dialect=dialect)
         end = client
         assert client.request == b""
-        client.request = connection.whole_request(dialect)
+        client.request = handshake_bytes.whole_request(dialect)
         client.receive(client.answer())
     assert end.wire.endings == ["abort" if how == "abortConnection" else "lose write"]
     end.lose()
@@ -712,7 +697,7 @@ def test_a_conversation_can_be_adopted(dialect: str) -> None:
     """Whoever has shaken hands himself, on a stream of HTTP/2 say, begins with the conversation."""
     end = ServerEnd(Applications())
     app = echo()
-    client = Voice(dialect, MASK if dialect in MODERN else None)
+    client = FrameWriter(dialect, MASK if dialect in MODERN else None)
     offer = Offer(dialect, "/demo", "example.com")
     end.protocol.adopt(app, offer, Agreement("chat"), client.text("early"))
     assert app.told == ["started", "finished", "text"]

@@ -7,11 +7,9 @@ from typing import Any, cast
 
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import Broken, Log
+from support.applications import Broken
+from support.log_recorder import Log
 from txhixie.connection.timeouts import TimeoutQueue
-
-log = connection.log
 
 
 class Waiting:

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from connection.test_output import outflow
-from support import connection
-from support.connection import Log, Recorder, Source, opened
-
-log = connection.log
+from support.applications import Recorder, Source
+from support.log_recorder import Log
+from support.memory_connection import opened
 
 
 class Raising(Source):

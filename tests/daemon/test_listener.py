@@ -12,12 +12,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
-from support import connection
+from support import log_recorder
 from txhixie import HixieServerFactory, testing
 from txhixie.daemon.listener import CannotStart, ListeningService
 from txhixie.running import raiseFileLimit
-
-log = connection.log
 
 
 class Slow:
@@ -72,7 +70,7 @@ def test_one_that_fails_at_once_is_a_mistake_of_the_operators() -> None:
         service(Stoppable(), endpoint).startService()
 
 
-def test_one_that_fails_later_ends_everything_with_the_same_line(log: connection.Log) -> None:
+def test_one_that_fails_later_ends_everything_with_the_same_line(log: log_recorder.Log) -> None:
     """On all of them or on none: nobody would notice a port that is not there."""
     endpoint, reactor = Slow(), Stoppable()
     service(reactor, endpoint).startService()
@@ -81,7 +79,7 @@ def test_one_that_fails_later_ends_everything_with_the_same_line(log: connection
     assert reactor.stopped
 
 
-def test_one_that_answers_after_the_end_is_not_left_listening(log: connection.Log) -> None:
+def test_one_that_answers_after_the_end_is_not_left_listening(log: log_recorder.Log) -> None:
     for late in (Port(), NO):
         endpoint, reactor = Slow(), Stoppable()
         listening = service(reactor, endpoint)

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from support.connection import certificate
+from support.certificates import certificate
 from support.daemon import OPTIONS, PATIENCE, Daemon, free_port, program, run_hixie, running
 
 SLIDES = (

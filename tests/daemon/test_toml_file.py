@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from support.connection import certificate
+from support.certificates import certificate
 from support.daemon import run_hixie, running
 from txhixie.daemon.options import OPTIONS
 from txhixie.daemon.tap import Options

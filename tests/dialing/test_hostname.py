@@ -12,15 +12,15 @@ from twisted.internet.endpoints import TCP6ServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
-from support import connection, scene
-from support.connection import Log, Network, Place, Raw, asynchronous, reactor, until, within
-from support.scene import Names, Nothing, full_queue, server, silent
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.reactor_state import ReactorState
+from support.resolver import FakeResolver
+from support.scripted_servers import full_queue, server, silent
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import ConnectFailed, ConnectTimeout, Limits, LookupFailed
 from txhixie.dialing.hostname import NamedHostEndpoint, lookUp
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 
 async def connected(net: Network, host: str, port: int, **options: Any) -> Raw:
@@ -42,7 +42,7 @@ async def test_the_system_is_asked_for_a_name(net: Network) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @asynchronous
-async def test_nobody_is_asked_for_an_address(host: str, names: Names) -> None:
+async def test_nobody_is_asked_for_an_address(host: str, names: FakeResolver) -> None:
     """It does not cost a thread, nor a server its log line."""
     (address,) = await within(lookUp(reactor, host, 80))
     assert (address.host, address.port, names.asked) == (host, 80, [])
@@ -88,7 +88,7 @@ async def test_an_IPv6_address_is_connected_to(net: Network) -> None:
 
 
 @asynchronous
-async def test_one_address_that_answers_is_enough(net: Network, names: Names) -> None:
+async def test_one_address_that_answers_is_enough(net: Network, names: FakeResolver) -> None:
     """Happy Eyeballs (RFC 8305): the others are neither waited for nor left connecting."""
     place, made = await server(net, silent)
     names.known["several.example"] = ["127.0.0.2", "::1", "127.0.0.1"]
@@ -98,7 +98,7 @@ async def test_one_address_that_answers_is_enough(net: Network, names: Names) ->
 
 
 @asynchronous
-async def test_an_address_that_is_silent_holds_nobody_up(net: Network, names: Names) -> None:
+async def test_an_address_that_is_silent_holds_nobody_up(net: Network, names: FakeResolver) -> None:
     """The next is tried beside it after a moment."""
     with full_queue() as port:
         names.known["several.example"] = ["127.0.0.1", "127.0.0.2"]
@@ -106,15 +106,15 @@ async def test_an_address_that_is_silent_holds_nobody_up(net: Network, names: Na
         with listening:
             listening.bind(("127.0.0.2", port))
             listening.listen()
-            nothing = Nothing()
+            reactor_state = ReactorState()
             raw = await connected(net, "several.example", port)
             assert raw.transport.getPeer().host == "127.0.0.2"
             raw.transport.abortConnection()
-            await nothing.is_left()
+            await reactor_state.is_restored()
 
 
 @asynchronous
-async def test_a_name_with_an_underscore_is_a_name(net: Network, names: Names) -> None:
+async def test_a_name_with_an_underscore_is_a_name(net: Network, names: FakeResolver) -> None:
     """Containers have such names; IDNA, and so Twisted's endpoint, has not."""
     place, _ = await server(net, silent)
     names.known["my_service"] = ["127.0.0.1"]
@@ -142,7 +142,7 @@ async def test_an_address_that_is_not_ours_is_no_connection(net: Network) -> Non
 
 
 @asynchronous
-async def test_each_stage_has_a_time_of_its_own(names: Names) -> None:
+async def test_each_stage_has_a_time_of_its_own(names: FakeResolver) -> None:
     """Which is measured by the reactor's clock."""
 
     class Reactor(Clock):
@@ -163,7 +163,7 @@ async def test_each_stage_has_a_time_of_its_own(names: Names) -> None:
 
 
 @asynchronous
-async def test_a_late_answer_of_the_resolver_concerns_nobody(names: Names) -> None:
+async def test_a_late_answer_of_the_resolver_concerns_nobody(names: FakeResolver) -> None:
     """A thread that asks the system cannot be stopped, and comes back with something."""
     looking = lookUp(reactor, "silent.example", 80)
     received: Any = looking

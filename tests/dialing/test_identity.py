@@ -16,20 +16,15 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from support import connection, scene
+from support.applications import Applications, Recorder
 from support.certificates import authority, stranger
-from support.connection import (
-    Applications,
-    Log,
-    Network,
-    Raw,
-    Recorder,
-    asynchronous,
-    reactor,
-    within,
-)
-from support.connection import until as eventually
-from support.scene import Names, agrees, server
+from support.log_recorder import Log
+from support.network import Network
+from support.raw_peer import Raw
+from support.resolver import FakeResolver
+from support.scripted_servers import agrees, server
+from support.waiting import asynchronous, reactor, within
+from support.waiting import until as eventually
 from txhixie import CertificateForAnotherHost, HandshakeRefused, TLSFailed, UnknownIssuer
 from txhixie import WebSocketClientEndpoint as Endpoint
 from txhixie.daemon.services.tcp import StreamService
@@ -37,10 +32,6 @@ from txhixie.dialing.identity import OF_ANOTHER, checkName
 from txhixie.dialing.tls_descriptions import clientEndpoint
 from txhixie.gateway import GatewayService
 from txhixie.websocket import WebSocketClientEndpoint as TwistedsEndpoint
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
@@ -258,7 +249,7 @@ async def nothing_came(made: list[Raw], connections: int = 1) -> None:
 @pytest.mark.parametrize("wrong", WRONG)
 @asynchronous
 async def test_whoever_has_a_wrong_certificate_gets_nothing(
-    wrong: str, net: Network, names: Names
+    wrong: str, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, WRONG[wrong])
     for asks in ASKS.values():
@@ -270,7 +261,7 @@ async def test_whoever_has_a_wrong_certificate_gets_nothing(
 @pytest.mark.parametrize("wrong", WRONG)
 @asynchronous
 async def test_twisteds_own_options_for_tls_are_not_believed(
-    wrong: str, net: Network, names: Names, log: Log
+    wrong: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
     """26.10 goes on with a malformed certificate, and logs a traceback."""
     port, made = await shown(net, WRONG[wrong])
@@ -283,7 +274,7 @@ async def test_twisteds_own_options_for_tls_are_not_believed(
 @pytest.mark.parametrize("wrong", UNREADABLE)
 @asynchronous
 async def test_names_that_cannot_be_read_at_all_are_nobodys(
-    wrong: str, net: Network, names: Names
+    wrong: str, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, UNREADABLE[wrong])
     for asks in ASKS.values():
@@ -304,7 +295,7 @@ async def test_names_that_cannot_be_read_at_all_are_nobodys(
 )
 @asynchronous
 async def test_the_right_certificate_is_taken(
-    asks: str, value: bytes, net: Network, names: Names
+    asks: str, value: bytes, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, value)
     await ASKS[asks](net, port)
@@ -399,7 +390,7 @@ def services(port: int, directory: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("service", ["gateway", "stream", "tunnel", "messages"])
 @asynchronous
 async def test_a_backend_with_a_wrong_certificate_is_a_502(
-    service: str, wrong: str, net: Network, names: Names, log: Log
+    service: str, wrong: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
     """With one line in the log, and no traceback."""
     port, made = await shown(net, WRONG[wrong])
@@ -435,7 +426,11 @@ def pins(connection: Connection, certificate: X509, error: int, depth: int, good
 )
 @asynchronous
 async def test_a_context_that_checks_no_name_is_checked(
-    verify: Any, value: bytes | None, error: type[Exception] | None, net: Network, names: Names
+    verify: Any,
+    value: bytes | None,
+    error: type[Exception] | None,
+    net: Network,
+    names: FakeResolver,
 ) -> None:
     """And one that verifies no certificate at all is no way to anybody."""
     port, made = await shown(net, value, stranger())
@@ -452,7 +447,9 @@ async def test_a_context_that_checks_no_name_is_checked(
 
 @pytest.mark.parametrize("ready", [False, True])
 @asynchronous
-async def test_no_check_is_a_word_of_its_own(ready: bool, net: Network, names: Names) -> None:
+async def test_no_check_is_a_word_of_its_own(
+    ready: bool, net: Network, names: FakeResolver
+) -> None:
     port, made = await shown(net, None, stranger())
     options: Any = {"contextFactory": Verifying(ssl.CertificateOptions())} if ready else {}
     endpoint = Endpoint.new(reactor, f"wss://{HOST}:{port}/", verify=False, **options)
@@ -470,7 +467,9 @@ def test_what_makes_no_connections_of_tls_is_a_type_error(context: Any) -> None:
 
 
 @asynchronous
-async def test_options_of_certificates_are_checked_or_refused(net: Network, names: Names) -> None:
+async def test_options_of_certificates_are_checked_or_refused(
+    net: Network, names: FakeResolver
+) -> None:
     """They make clients' connections since Twisted 26.10, and look at no name."""
     options = ssl.CertificateOptions()
     port, made = await shown(net, names_of(dns(b"other.example")))
@@ -482,7 +481,7 @@ async def test_options_of_certificates_are_checked_or_refused(net: Network, name
 
 
 @asynchronous
-async def test_another_name_may_be_asked_for(net: Network, names: Names) -> None:
+async def test_another_name_may_be_asked_for(net: Network, names: FakeResolver) -> None:
     """Where a server is reached by an address, say."""
     port, _ = await shown(net, names_of(GOOD))
     options: Any = {"trustRoot": authority().trust, "serverName": HOST}
@@ -503,7 +502,7 @@ class Policy:
 
 
 @asynchronous
-async def test_a_policy_of_twisted_webs_is_checked_too(net: Network, names: Names) -> None:
+async def test_a_policy_of_twisted_webs_is_checked_too(net: Network, names: FakeResolver) -> None:
     for value, verify in [(names_of(dns(b"*")), True), (names_of(GOOD), True), (None, False)]:
         port, made = await shown(net, value)
         policy: Any = Policy()

@@ -10,13 +10,10 @@ import pytest
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.testing import MemoryReactorClock
 
-from support import connection
-from support.proxies import Factory
+from support.memory_proxies import Factory
 from txhixie.dialing.proxy_endpoint import tunnelThrough
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.testing import Wire
-
-log = connection.log
 
 
 def asks(endpoint: Any, reactor: MemoryReactorClock) -> tuple[str, int, bytes]:

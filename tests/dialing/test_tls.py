@@ -19,27 +19,20 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from support import connection, scene
+from support import certificates
+from support.applications import Applications, Recorder
 from support.certificates import authority, stranger
-from support.connection import (
-    Applications,
-    Log,
-    Network,
-    Raw,
-    Recorder,
-    asynchronous,
-    reactor,
-    within,
-)
-from support.connection import until as eventually
-from support.scene import Names, Nothing, agrees, says, server, silent
+from support.log_recorder import Log
+from support.network import Network
+from support.raw_peer import Raw
+from support.reactor_state import ReactorState
+from support.resolver import FakeResolver
+from support.scripted_servers import agrees, says, server, silent
+from support.waiting import asynchronous, reactor, within
+from support.waiting import until as eventually
 from txhixie import CertificateForAnotherHost, TLSFailed, UnknownIssuer, WebSocketClientEndpoint
 from txhixie.dialing.tls import TLSEndpoint, tlsError
 from txhixie.errors import CertificateExpired
-
-log = connection.log
-net = connection.net
-names = scene.names
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -77,7 +70,7 @@ async def opened(net: Network, url: str, **options: Any) -> None:
 )
 @asynchronous
 async def test_the_host_is_asked_for_by_its_name_and_an_address_is_not(
-    host: str, sent: bytes | None, net: Network, names: Names
+    host: str, sent: bytes | None, net: Network, names: FakeResolver
 ) -> None:
     """Server Name Indication (RFC 6066); an address is in the certificate all the same."""
     names.known |= {"xn--fa-hia.example": ["127.0.0.1"], "server.example.": ["127.0.0.1"]}
@@ -93,7 +86,9 @@ def test_a_name_that_cannot_be_checked_is_told_before_anybody_connects() -> None
 
 
 @asynchronous
-async def test_the_platforms_authorities_are_trusted_by_default(net: Network, names: Names) -> None:
+async def test_the_platforms_authorities_are_trusted_by_default(
+    net: Network, names: FakeResolver
+) -> None:
     """Ours is none of them."""
     place, _ = await server(net, agrees(), authority().issue("server.example").options())
     with pytest.raises(TLSFailed):
@@ -101,7 +96,7 @@ async def test_the_platforms_authorities_are_trusted_by_default(net: Network, na
 
 
 @asynchronous
-async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: Names) -> None:
+async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: FakeResolver) -> None:
     authorities = ssl.Certificate.loadPEM(authority().pem)
     place, made = await server(
         net, agrees(), authority().issue("server.example").options(authorities)
@@ -115,7 +110,9 @@ async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: Names)
 
 
 @asynchronous
-async def test_a_ready_context_may_trust_whom_nobody_else_does(net: Network, names: Names) -> None:
+async def test_a_ready_context_may_trust_whom_nobody_else_does(
+    net: Network, names: FakeResolver
+) -> None:
     """But whoever asks for no check has to say so; what it may not do is in test_identity."""
     place, _ = await server(net, agrees(), stranger().issue("other.example").options())
     url, ready = f"wss://server.example:{place.port}/", ssl.CertificateOptions(verify=False)
@@ -207,18 +204,18 @@ async def test_no_protocol_is_built_for_another_host(net: Network) -> None:
 async def test_a_factory_that_builds_nothing_ends_the_connection(net: Network) -> None:
     """And whoever waits is told, as Twisted's endpoints tell it."""
     place, _ = await server(net, silent, authority().issue("server.example").options())
-    nothing = Nothing()
+    reactor_state = ReactorState()
     factory: Any = Counting(lambda: None)
     with pytest.raises(NoProtocol):
         await within(over_tls(place.port).connect(factory))
-    await nothing.is_left()
+    await reactor_state.is_restored()
     assert factory.counts == [1, 1]
 
 
 @asynchronous
 async def test_cancelling_the_handshake_ends_the_connection(net: Network) -> None:
     place, made = await server(net, silent)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     factory: Any = Counting(Raw)
     connecting = over_tls(place.port).connect(factory)
     await eventually(lambda: made and made[0].data)
@@ -226,14 +223,14 @@ async def test_cancelling_the_handshake_ends_the_connection(net: Network) -> Non
     with pytest.raises(ConnectingCancelledError) as caught:
         await within(connecting)
     assert caught.value.address.port == place.port
-    await nothing.is_left()
+    await reactor_state.is_restored()
     assert factory.counts == [1, 1]
 
 
 @asynchronous
 async def test_our_own_server_and_client_meet_over_it(net: Network) -> None:
     place = await net.serve(Applications(), "tls")
-    await opened(net, place.url(), trustRoot=connection.certificate())
+    await opened(net, place.url(), trustRoot=certificates.certificate())
 
 
 @asynchronous
@@ -242,12 +239,12 @@ async def test_a_context_that_breaks_is_told_to_whoever_connects(net: Network, l
     place, _ = await server(net, silent)
     tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", place.port)
     factory: Any = Counting(Raw)
-    nothing = Nothing()
+    reactor_state = ReactorState()
     with pytest.raises(ZeroDivisionError):
         await within(
             TLSEndpoint(tcp, Broken(), host=None, seconds=10, clock=reactor).connect(factory)
         )
-    await nothing.is_left()
+    await reactor_state.is_restored()
 
 
 @implementer(IOpenSSLClientConnectionCreator)

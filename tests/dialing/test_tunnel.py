@@ -18,14 +18,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from support import connection
-from support.proxies import Factory, Inside, ProxyEndpoint
+from support import applications
+from support.memory_proxies import Factory, Inside, ProxyEndpoint
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import ConnectionFailed, ConnectTimeout, HixieError, PeerLeft, ProxyRefused
 from txhixie.sansio.http.authentication import read_challenges
 from txhixie.sansio.limits import Limits
-
-log = connection.log
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
@@ -187,11 +185,11 @@ def test_a_factory_that_builds_nothing_has_no_connection() -> None:
 
 def test_a_factory_that_raises_has_no_connection() -> None:
     def broken() -> None:
-        raise connection.Broken
+        raise applications.Broken
 
     attempt = Attempt(make=broken)
     attempt.says(OK)
-    assert isinstance(attempt.failed(), connection.Broken)
+    assert isinstance(attempt.failed(), applications.Broken)
 
 
 # No.

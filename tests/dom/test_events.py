@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from support import connection
-from support.connection import Broken, Log
+from support.applications import Broken
+from support.log_recorder import Log
 from txhixie.dom.events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
-
-log = connection.log
 
 
 class Bell(EventTarget):

@@ -9,25 +9,13 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import (
-    CLOSING,
-    HIXIE,
-    MODERN,
-    NAMES,
-    Answering,
-    Applications,
-    Broken,
-    Log,
-    Network,
-    Place,
-    Recorder,
-    asynchronous,
-    certificate,
-    code_of,
-    turn,
-    until,
-)
+from support import applications
+from support.applications import Answering, Applications, Broken, Recorder
+from support.certificates import certificate
+from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES, code_of
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.waiting import asynchronous, turn, until
 from txhixie import (
     AbruptClose,
     Accepted,
@@ -41,9 +29,6 @@ from txhixie import (
 )
 from txhixie.dom.url import InvalidAccess, InvalidState, InvalidSyntax
 from txhixie.dom.websocket import WebSocket
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings(
     # Twisted's own way of handing a certificate to pyOpenSSL.
@@ -83,7 +68,7 @@ class Page:
 
 
 def echoes() -> Applications:
-    return Applications(connection.echo)
+    return Applications(applications.echo)
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
@@ -309,7 +294,7 @@ async def test_what_was_agreed_on_can_be_read(net: Network) -> None:
 async def test_a_server_that_grants_none_of_the_protocols_is_not_talked_to(
     dialect: str, net: Network
 ) -> None:
-    place = await net.serve(Answering(lambda offer: Accepted(connection.echo())))
+    place = await net.serve(Answering(lambda offer: Accepted(applications.echo())))
     page = Page(place, "one", dialect=dialect)
     await page.hears("error", "close")
     assert isinstance(page.socket.failure, InvalidHandshake)

@@ -13,30 +13,17 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory
 
-from support.connection import (
-    NAMES,
-    Answering,
-    Applications,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    asynchronous,
-    head_of,
-    net,
-    reactor,
-    turn,
-    until,
-    whole_request,
-    within,
-)
+from support.applications import Answering, Applications, Recorder
 from support.daemon import PATIENCE, Daemon, running
-from support.gateways import gateway, met
+from support.dialect_names import NAMES
+from support.gateway_setup import gateway, met
+from support.handshake_bytes import head_of, whole_request
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import Refusal
 from txhixie.gateway import GatewayService
 from txhixie.gateway.session import Session
-
-__all__ = ["net"]
 
 SIZE = 1 << 16
 MESSAGE = b"\x80\x84\x80\x00" + b"x" * SIZE  # hixie-54 has binary, and its close is the end

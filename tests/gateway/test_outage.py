@@ -6,11 +6,9 @@ import pytest
 from twisted.internet import error as failures
 from twisted.internet.task import Clock
 
-from support.connection import Log, log
+from support.log_recorder import Log
 from txhixie.errors import ConnectFailed, ConnectTimeout
 from txhixie.gateway.outage import Outages
-
-__all__ = ["log"]
 
 REFUSED = failures.ConnectionRefusedError(111, "refused")
 

@@ -10,11 +10,11 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from support.connection import KEY3, ServerEnd, log, request, text
+from support.frame_writer import text
+from support.handshake_bytes import KEY3, request
+from support.memory_connection import ServerEnd
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.testing import Wire
-
-__all__ = ["log"]
 
 TALK = (
     *("key3", "client says", "backend says", "backend full", "backend free", "client full"),

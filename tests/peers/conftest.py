@@ -12,8 +12,6 @@ from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired, check_call
 
 import pytest
 
-from peers.browsing import Browse, browsing
-from peers.company import Company
 from peers.peer import (
     PATIENCE,
     Netty,
@@ -24,14 +22,16 @@ from peers.peer import (
     moduleFixtureOnReactor,
     running,
 )
-from support import components
+from peers.phantomjs import Browse, browsing
+from peers.running_peers import RunningPeers
+from support import third_party
 from support.daemon import free_port
 
 HERE = Path(__file__).parent
 
 
 def _python(library: str, module: str) -> tuple[str | Path, ...]:
-    interpreter = components.python_with(library)
+    interpreter = third_party.python_with(library)
     return interpreter, "-W", "ignore", "-m", f"peers.programs.{module}"
 
 
@@ -42,25 +42,33 @@ COMMANDS: dict[str, Callable[[], tuple[str | Path, ...]]] = {
     "autobahn": lambda: _python("autobahn", "autobahn_peer"),
     "twisted": lambda: _python("wsproto", "twisted_peer"),  # what twisted[websocket] brings
     "eventlet": lambda: (
-        components.eventlet_python(),
+        third_party.eventlet_python(),
         "-W",
         "ignore",
         "-m",
         "peers.programs.eventlet_peer",
     ),
-    "ws": lambda: (components.node(), HERE / "programs" / "ws_peer.js", components.ws_library()),
+    "ws": lambda: (third_party.node(), HERE / "programs" / "ws_peer.js", third_party.ws_library()),
 }
 
 
 @pytest.fixture(scope="session")
 def netty(tmp_path_factory: pytest.TempPathFactory) -> Netty:
     """Netty's programs of this directory, compiled once."""
-    jars = components.netty_classpath()
+    jars = third_party.netty_classpath()
     classes = tmp_path_factory.mktemp("netty")
     sources = sorted((HERE / "java").glob("*.java"))
-    command = [os.fspath(components.javac()), "-encoding", "UTF-8", "-cp", jars, "-d", str(classes)]
+    command = [
+        os.fspath(third_party.javac()),
+        "-encoding",
+        "UTF-8",
+        "-cp",
+        jars,
+        "-d",
+        str(classes),
+    ]
     check_call([*command, *map(str, sources)], timeout=120)
-    return Netty(components.java(), f"{jars}:{classes}")
+    return Netty(third_party.java(), f"{jars}:{classes}")
 
 
 @fixtureOnReactor
@@ -73,13 +81,13 @@ async def netty_server(netty: Netty) -> AsyncIterator[Server]:
 @pytest.fixture(scope="session")
 def eventlet_command() -> tuple[str | Path, ...]:
     """What starts eventlet's server."""
-    return components.eventlet_python(), "-W", "ignore", HERE / "eventlet_echo.py"
+    return third_party.eventlet_python(), "-W", "ignore", HERE / "eventlet_echo.py"
 
 
 @pytest.fixture(scope="session")
 def driver_command() -> tuple[str | Path, ...]:
     """What starts the server of npm's websocket-driver."""
-    return components.node(), HERE / "driver_echo.js", components.websocket_driver()
+    return third_party.node(), HERE / "driver_echo.js", third_party.websocket_driver()
 
 
 @fixtureOnReactor
@@ -97,21 +105,23 @@ async def driver_server(driver_command: tuple[str | Path, ...]) -> AsyncIterator
 
 
 @moduleFixtureOnReactor
-async def company() -> AsyncIterator[Company]:
-    company = Company()
-    yield company
-    await company.dismiss()
+async def running_peers() -> AsyncIterator[RunningPeers]:
+    running_peers = RunningPeers()
+    yield running_peers
+    await running_peers.dismiss()
 
 
 @pytest.fixture
-def call(request: pytest.FixtureRequest, company: Company) -> Callable[[str], Awaitable[Peer]]:
+def call(
+    request: pytest.FixtureRequest, running_peers: RunningPeers
+) -> Callable[[str], Awaitable[Peer]]:
     """Gives the peer of a name, running and idle; skips the test where it is not installed."""
 
     def called(name: str) -> Awaitable[Peer]:
         if name == "netty":
             netty: Netty = request.getfixturevalue("netty")
-            return company.call(name, netty.command("NettyPeer"))
-        return company.call(name, COMMANDS[name]())
+            return running_peers.call(name, netty.command("NettyPeer"))
+        return running_peers.call(name, COMMANDS[name]())
 
     return called
 

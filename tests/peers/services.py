@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers.front import running
-from support import components
+from peers.reverse_proxies import running
+from support import third_party
 from support.daemon import free_port
 
 
@@ -20,7 +20,7 @@ def redis(directory: Path) -> Iterator[int]:
     options = {"port": port, "bind": "127.0.0.1", "unixsocket": directory / "redis.sock"}
     options |= {"save": "", "appendonly": "no", "dir": directory}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    with running([components.redis_server(), *words], [port], directory):
+    with running([third_party.redis_server(), *words], [port], directory):
         yield port
 
 
@@ -28,7 +28,7 @@ def redis(directory: Path) -> Iterator[int]:
 def openssh(directory: Path) -> Iterator[int]:
     """An OpenSSH that lets nobody in: its port."""
     port = free_port()
-    sshd = components.sshd()
+    sshd = third_party.sshd()
     key = directory / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     configuration = directory / "sshd_config"

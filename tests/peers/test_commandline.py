@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from support.documents import Block, Page, read_page
+from support.guide_pages import Block, Page, read_page
+from support.page_runner import PageRunner
 from support.real_proxies import squid
-from support.story import Story
 
 README = "README.rst"
 
@@ -37,4 +37,4 @@ def test_the_last_step(tmp_path: Path) -> None:
     server = replace(taken("server"), notes=(("stays", ""),))
     with squid(rules=rules()) as proxy:
         page = Page(README, (server, taken("transcript")), (8443, 3128))
-        Story(page, tmp_path, ports={3128: proxy.port}).run()
+        PageRunner(page, tmp_path, ports={3128: proxy.port}).run()

@@ -26,12 +26,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from peers.front import NGINX, daemon, running, written
-from support import components
-from support.certificates import authority
-from support.connection import NAMES, Voice, certificate, request, status_of, whole_request
+from peers.reverse_proxies import NGINX, daemon, running, written
+from support import third_party
+from support.certificates import authority, certificate
 from support.daemon import PATIENCE, free_port, program
-from support.documents import block
+from support.dialect_names import NAMES
+from support.frame_writer import FrameWriter
+from support.guide_pages import block
+from support.handshake_bytes import request, status_of, whole_request
 
 CLIENT = "127.0.0.2"
 KEY3 = b"^n:ds[4U"
@@ -116,7 +118,7 @@ def behind_nginx(directory: Path, *options: str, trusted: str = "127.0.0.1") -> 
         },
     )
     (directory / "nginx.conf").write_text(NGINX.format(directory=directory), "utf-8")
-    nginx: list[str | Path] = [components.nginx(), "-p", directory, "-e", directory / "errors"]
+    nginx: list[str | Path] = [third_party.nginx(), "-p", directory, "-e", directory / "errors"]
     with (
         running(daemon(configuration, *options), [front.behind], directory),
         running([*nginx, "-c", directory / "nginx.conf"], [front.plain, front.secure], directory),
@@ -152,7 +154,9 @@ def haproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     )
     with (
         running(daemon(configuration), [front.behind, inner], directory),
-        running([components.haproxy(), "-db", "-f", rules], [front.plain, front.secure], directory),
+        running(
+            [third_party.haproxy(), "-db", "-f", rules], [front.plain, front.secure], directory
+        ),
     ):
         yield front
 
@@ -215,7 +219,7 @@ def shake_hands(
 def talk(peer: socket.socket, dialect: str) -> None:
     """Two messages there and back, one of them larger than what a proxy holds at once."""
     long = "x" * 100_000
-    theirs, ours = Voice(dialect, b"mask"), Voice(dialect, None)
+    theirs, ours = FrameWriter(dialect, b"mask"), FrameWriter(dialect, None)
     for message in ("hello", long):
         peer.sendall(theirs.text(message))
         assert read_exactly(peer, len(ours.text(message))) == ours.text(message)
@@ -334,7 +338,7 @@ def test_a_device_with_the_TLS_of_its_time_gets_through_haproxy(tmp_path: Path) 
     context.set_ciphers("DEFAULT@SECLEVEL=0")
     with (
         running(daemon(configuration), [behind], tmp_path),
-        running([components.haproxy(), "-db", "-f", rules], [front], tmp_path),
+        running([third_party.haproxy(), "-db", "-f", rules], [front], tmp_path),
         socket.create_connection(("127.0.0.1", front), PATIENCE) as wire,
         context.wrap_socket(wire, server_hostname="localhost") as peer,
     ):
@@ -454,7 +458,7 @@ def test_what_the_container_runs_starts_again_after_it_was_killed(tmp_path: Path
 def test_systemd_knows_every_word_of_the_unit(tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
-        components.missing("systemd-analyze", "Debian: systemd")
+        third_party.missing("systemd-analyze", "Debian: systemd")
     unit = written(tmp_path, "hixie.service", {"/opt/hixie/bin/twistd": program("twistd")})
     result = subprocess.run(
         [verify, "verify", "--man=no", unit], capture_output=True, text=True, check=False

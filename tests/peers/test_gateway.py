@@ -17,11 +17,12 @@ from typing import Any, TypeAlias
 import pytest
 from twisted.internet.threads import deferToThread
 
-from peers.browsing import Browse
 from peers.peer import Peer, Server, hexed, listening, onReactor
+from peers.phantomjs import Browse
 from peers.recorder import Recorder, Served, connected, serving
 from peers.services import openssh, redis
-from support.connection import MODERN, NAMES, code_of, reactor
+from support.dialect_names import MODERN, NAMES, code_of
+from support.waiting import reactor
 from txhixie import CleanClose, HandshakeRefused, Limits
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService

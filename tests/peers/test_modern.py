@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from peers.peer import Peer, Server, hexed, onReactor
 from peers.recorder import Recorder, connected, serving
-from peers.wire import Noting
+from peers.recording_extension import RecordingExtension
 from txhixie import AbruptClose, CleanClose, HandshakeRefused, Refusal
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.extension import Extension
@@ -41,7 +41,7 @@ class Kind:
 
     :ivar client: the dialects its client speaks.
     :ivar server: those its server does.
-    :ivar client_deflates: how its client can be told to compress, in the words of talk.py.
+    :ivar client_deflates: how its client can be told to compress, in the words of peer_commands.py.
     :ivar server_deflates: how its server can.
     :ivar always_deflates: it cannot be told not to.
     :ivar client_fails: with these of `COMPRESSIONS` its client refuses our answer.
@@ -279,7 +279,7 @@ BINARIES = (
 async def test_every_message_comes_back(call: Call, row: Row, wanted: str) -> None:
     """Compressed where both sides want that, and only there."""
     deflate, ours = COMPRESSIONS[wanted]
-    noting = [] if ours is None else [Noting(ours)]
+    noting = [] if ours is None else [RecordingExtension(ours)]
     async with talking(call, row, wanted, extensions=noting) as (_, application):
         for text in TEXTS:
             await application.exchanges(text)
@@ -292,7 +292,7 @@ async def test_every_message_comes_back(call: Call, row: Row, wanted: str) -> No
             assert bool(noting[0].received) == compressed
 
 
-def declines(row: Row, noting: Noting) -> bool:
+def declines(row: Row, noting: RecordingExtension) -> bool:
     """Whether this server takes no offer with server_no_context_takeover."""
     names = {name for name, _ in noting.offers()}
     asks = "server_no_context_takeover" in names
@@ -319,7 +319,7 @@ async def test_a_message_refers_to_the_one_before_if_that_is_agreed(
     """
     deflate, ours = COMPRESSIONS[wanted]
     assert ours is not None
-    noting = Noting(ours)
+    noting = RecordingExtension(ours)
     text = "".join(random.Random(2).choices(LETTERS, k=2000))
     async with talking(call, row, wanted, extensions=[noting]) as (_, application):
         await application.exchanges(text)
@@ -376,7 +376,7 @@ async def test_a_client_that_takes_only_what_it_asked_for_leaves(
 @onReactor
 async def test_each_frame_compressed_for_itself(call: Call, row: Row) -> None:
     """x-webkit-deflate-frame, which nobody else has."""
-    noting = Noting(DeflateFrame(takeover=True))
+    noting = RecordingExtension(DeflateFrame(takeover=True))
     talk = talking(call, row, extensions=[noting], deflate="frame")
     async with talk as (_, application):
         for text in TEXTS:
@@ -402,7 +402,7 @@ WHOLE = ("websockets", "wsproto", "autobahn", "ws", "netty")
 @onReactor
 async def test_fragments_are_compressed_as_one(call: Call, row: Row) -> None:
     parts = ("gr\u00fc", "\u00dfe, ", "\u20ac" * 30000, "\U0001f600")
-    noting = Noting(TAKEOVER)
+    noting = RecordingExtension(TAKEOVER)
     async with talking(call, row, "takeover", extensions=[noting]) as (peer, application):
         peer.tell("pieces", *(hexed(part) for part in parts))
         assert await application.hears("text") == "".join(parts)

@@ -18,10 +18,10 @@ import pytest
 from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 
-from peers.browsing import Browse
-from peers.front import running
 from peers.peer import onReactor
+from peers.phantomjs import Browse
 from peers.recorder import serving
+from peers.reverse_proxies import running
 from support.daemon import free_port, program
 from txhixie import AbruptClose, Limits, UnsupportedByDialect
 

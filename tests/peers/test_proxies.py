@@ -17,12 +17,14 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.utils import getProcessOutputAndValue
 
-from support import connection
+from support import certificates
 from support.certificates import authority
-from support.connection import Network, Place, Raw, asynchronous, reactor, until, within
 from support.daemon import PATIENCE, free_port
-from support.documents import block
+from support.guide_pages import block
+from support.network import Network, Place
+from support.raw_peer import Raw
 from support.real_proxies import NAME, PASSWORD, RealProxy, squid, tinyproxy
+from support.waiting import asynchronous, reactor, until, within
 from txhixie.dialing.proxy import parse_proxy
 from txhixie.dialing.proxy_endpoint import proxyEndpoint, tunnelThrough
 from txhixie.dialing.tunnel import HTTPConnectEndpoint
@@ -32,8 +34,6 @@ from txhixie.testing import Applications
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 """Twisted's own way of saying who a server is."""
 
-log = connection.log
-net = connection.net
 
 BANNER = b"220 speaks first\r\n"
 
@@ -163,7 +163,7 @@ async def test_TLS_to_the_proxy_and_TLS_inside_it(net: Network, kind: str) -> No
     place, secure = await greeter(net), await greeter(net, "tls")
     with squid(kind, authority().pem_for("localhost")) as proxy:
         await talks(net, through(proxy, place))
-        options = optionsForClientTLS("localhost", trustRoot=connection.certificate())
+        options = optionsForClientTLS("localhost", trustRoot=certificates.certificate())
         await talks(net, wrapClientTLS(options, through(proxy, secure)))
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from peers.browsing import Browse
-from peers.front import daemon, running, written
+from peers.phantomjs import Browse
+from peers.reverse_proxies import daemon, running, written
 from peers.test_front import (
     CLIENT,
     Front,
@@ -27,9 +27,10 @@ from peers.test_front import (
     shake_hands,
     talk,
 )
-from support import components
-from support.connection import NAMES, request, status_of, whole_request
+from support import third_party
 from support.daemon import PATIENCE, free_port
+from support.dialect_names import NAMES
+from support.handshake_bytes import request, status_of, whole_request
 
 HERE = Path(__file__).parent
 ORIGIN = "http://localhost"
@@ -60,10 +61,10 @@ def apache(front: Front) -> list[str | Path]:
         {"*:80": f"127.0.0.1:{front.plain}", "127.0.0.1:8080": f"127.0.0.1:{front.behind}"},
     )
     whole = front.directory / "whole.conf"
-    modules = components.apache_modules()
+    modules = third_party.apache_modules()
     text = APACHE.format(directory=front.directory, port=front.plain, modules=modules)
     whole.write_text(text, "utf-8")
-    return [components.apache(), "-X", "-f", whole]
+    return [third_party.apache(), "-X", "-f", whole]
 
 
 def lighttpd(front: Front) -> list[str | Path]:
@@ -76,7 +77,7 @@ def lighttpd(front: Front) -> list[str | Path]:
             '"port" => 8080': f'"port" => {front.behind}',
         },
     )
-    return [components.lighttpd(), "-D", "-f", rules]
+    return [third_party.lighttpd(), "-D", "-f", rules]
 
 
 def caddy(front: Front) -> list[str | Path]:
@@ -88,7 +89,7 @@ def caddy(front: Front) -> list[str | Path]:
             "127.0.0.1:8080": f"127.0.0.1:{front.behind}",
         },
     )
-    command: list[str | Path] = [components.caddy(), "run", "--adapter", "caddyfile"]
+    command: list[str | Path] = [third_party.caddy(), "run", "--adapter", "caddyfile"]
     # It keeps what it likes in the user's directory.
     return ["env", f"HOME={front.directory}", *command, "--config", rules]
 
@@ -259,7 +260,7 @@ def conversed(*command: str | Path) -> dict[str, object]:
 def ruby(port: int, version: int, origin: str, subprotocol: str, *messages: str) -> object:
     """Ruby's websocket, in one of its versions."""
     command: list[str | Path] = [
-        components.ruby_with_websocket(),
+        third_party.ruby_with_websocket(),
         "-E",
         "UTF-8",
         HERE / "ruby" / "client.rb",
@@ -292,7 +293,7 @@ def test_rubys_client_talks_with_the_daemon_itself(
     daemon: int, version: int, subprotocol: str
 ) -> None:
     command: list[str | Path] = [
-        components.ruby_with_websocket(),
+        third_party.ruby_with_websocket(),
         "-E",
         "UTF-8",
         HERE / "ruby" / "client.rb",
@@ -308,10 +309,10 @@ def test_ws_of_2012_talks_in_version_8(daemon: int, subprotocol: str) -> None:
     script = HERE / "programs" / "ws04_client.js"
     url, origin = f"ws://127.0.0.1:{daemon}/", f"http://127.0.0.1:{daemon}"
     command: list[str | Path] = [
-        components.node(),
+        third_party.node(),
         "--no-deprecation",
         script,
-        components.ws04_library(),
+        third_party.ws04_library(),
     ]
     messages = ["hello", "gr\u00fc\u00dfe", "x" * 70_000]
     assert conversed(*command, url, origin, subprotocol, *messages) == {
@@ -325,10 +326,10 @@ def test_ws_of_2012_is_judged_by_the_page_it_names(daemon: int) -> None:
     """And not by the ``Origin`` that it makes of its own host."""
     script = HERE / "programs" / "ws04_client.js"
     command: list[str | Path] = [
-        components.node(),
+        third_party.node(),
         "--no-deprecation",
         script,
-        components.ws04_library(),
+        third_party.ws04_library(),
     ]
     told = conversed(*command, f"ws://127.0.0.1:{daemon}/", "http://evil.example", "", "hello")
     assert "403" in str(told["error"])

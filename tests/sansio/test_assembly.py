@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import exceeding
+from support.chunks import byte_by_byte
+from support.conversation_driver import exceeding
+from support.held_bytes import kept
+from support.peer_errors import assert_raises
 from support.utf8 import BAD, GOOD, certain, first_wrong
-from support.wire import assert_raises, byte_by_byte, kept
 from txhixie.errors import InvalidUTF8, MessageTooBig
 from txhixie.sansio.assembly import Assembly
 from txhixie.sansio.limits import Limits

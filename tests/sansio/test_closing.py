@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import Effects, Event
+from support.recording_port import Event, RecordingPort
 from txhixie.sansio.closing import ENDINGS, ClosingCore, Ended, Ending
 
 PATIENCE = 3.0
@@ -78,9 +78,9 @@ def expected(waits: bool, state: str, name: str) -> tuple[str, list[Event]]:
     return after, events
 
 
-def begun(waits: bool) -> tuple[Ending, Effects]:
+def begun(waits: bool) -> tuple[Ending, RecordingPort]:
     """A machine, and what it asks of its Port."""
-    effects = Effects()
+    effects = RecordingPort()
     return ENDINGS[waits](ClosingCore(effects, PATIENCE)), effects
 
 

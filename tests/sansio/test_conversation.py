@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import LIMITS, PART, PATIENCE, Talk
+from support.chunks import Chunks, byte_by_byte, every_way, same_every_way
+from support.conversation_driver import LIMITS, PART, PATIENCE, ConversationDriver
+from support.frames import NO_CODE
 from support.vectors import VECTORS, Item, padded
-from support.wire import NO_CODE, Chunks, byte_by_byte, every_way, same_every_way
 from txhixie.errors import FrameError, MessageTooBig, UnsupportedByDialect
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
@@ -57,7 +58,7 @@ def expected_events(item: Item, name: str, side: str) -> list[list[object]] | No
 
 def events_of(name: str, side: str, chunks: Chunks) -> list[list[object]]:
     """What came of a delivery, in the words of the vectors."""
-    talk = Talk(name, side).receive(*chunks)
+    talk = ConversationDriver(name, side).receive(*chunks)
     events: list[list[object]] = []
     for opcode, message in talk.heard:
         if isinstance(message, str):
@@ -110,7 +111,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str) -> None:
     """Text as text, binary as bytes, counted, however the reads are cut."""
     data = HELLO + b"\x80\x02\xff\x00" + b"\x00\xff" + "\x00日本\xff".encode()[:-2] + b"\xff"
     for chunks in every_way(data, HELLO):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [
             HEARD_HELLO,
             (Opcode.BINARY, b"\xff\x00"),
@@ -139,7 +140,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str) -> None:
 def test_bad_utf_8_is_replaced(name: str, side: str, raw: bytes, text: str) -> None:
     """As the drafts tell clients to; a byte-order mark is text. Nobody is thrown out for it."""
     for chunks in every_way(b"\x00" + raw + b"\xff", HELLO):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [(Opcode.TEXT, text), HEARD_HELLO]
         talk.assert_open()
 
@@ -148,7 +149,7 @@ def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
     """With 1007, in one piece or in many; the messages before it are heard."""
     strict = replace(named("hixie-76"), replaces=False)
     for chunks in every_way(HELLO + b"\x00a\xc3(b\xff"):
-        talk = Talk(strict).receive(*chunks)
+        talk = ConversationDriver(strict).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
         talk.assert_ended(
             CloseCode.INVALID_FRAME_PAYLOAD_DATA, "text that is not UTF-8", "peer", False
@@ -159,7 +160,7 @@ def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
 @both_sides
 def test_messages_are_sent(name: str, side: str) -> None:
     """One frame a message, at once, and counted."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.send_text("Hé")
     talk.conversation.send_text("")
     assert talk.effects.taken() == [("write", b"\x00H\xc3\xa9\xff"), ("write", b"\x00\xff")]
@@ -169,7 +170,7 @@ def test_messages_are_sent(name: str, side: str) -> None:
 @every_hixie
 def test_a_lone_surrogate_is_not_sent(name: str) -> None:
     """UTF-8 has none; nothing is half written and nothing counted."""
-    talk = Talk(name)
+    talk = ConversationDriver(name)
     with pytest.raises(UnicodeEncodeError):
         talk.conversation.send_text("a\ud800")
     talk.assert_open()
@@ -179,7 +180,7 @@ def test_a_lone_surrogate_is_not_sent(name: str) -> None:
 @both_sides
 def test_the_slides_carry_binary(side: str) -> None:
     """From the first message on."""
-    talk = Talk("hixie-54", side)
+    talk = ConversationDriver("hixie-54", side)
     talk.conversation.send_bytes(b"\xff\x00")
     assert talk.effects.taken() == [("write", b"\x80\x02\xff\x00")]
     assert talk.conversation.sent == 1
@@ -189,7 +190,7 @@ def test_the_slides_carry_binary(side: str) -> None:
 @both_sides
 def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
     """Browsers drop it without a word; a send that is refused changes nothing."""
-    talk = Talk(name, side).receive(HELLO)
+    talk = ConversationDriver(name, side).receive(HELLO)
     with pytest.raises(UnsupportedByDialect, match="drops binary"):
         talk.conversation.send_bytes(b"x")
     talk.assert_open()
@@ -202,8 +203,8 @@ def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
 @both_sides
 def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -> None:
     """Netty reads what it writes, and an owner may know better than we."""
-    answered = Talk(name, side).receive(b"\x80\x01x")
-    told = Talk(name, side, binary=True)
+    answered = ConversationDriver(name, side).receive(b"\x80\x01x")
+    told = ConversationDriver(name, side, binary=True)
     for talk in (answered, told):
         talk.conversation.send_bytes(b"yz")
         assert talk.effects.taken() == [("write", b"\x80\x02yz")]
@@ -213,7 +214,7 @@ def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -
 @both_sides
 def test_there_are_no_pings(name: str, side: str) -> None:
     """Nobody would answer; nothing is written."""
-    talk = Talk(name, side, binary=True)
+    talk = ConversationDriver(name, side, binary=True)
     with pytest.raises(UnsupportedByDialect, match=f"{name} has no pings"):
         talk.conversation.ping(b"")
     talk.assert_open()
@@ -229,10 +230,12 @@ def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: by
     """Beyond, the conversation fails where it stands, however the reads are cut."""
     payload = b"x" * (3 * 128 + 0x68)
     data = frame % payload
-    talk = Talk(name, side, replace(LIMITS, message_size=len(payload))).receive(data)
+    talk = ConversationDriver(name, side, replace(LIMITS, message_size=len(payload))).receive(data)
     assert len(talk.heard) == 1
     for chunks in every_way(data, HELLO):
-        talk = Talk(name, side, replace(LIMITS, message_size=len(payload) - 1)).receive(*chunks)
+        talk = ConversationDriver(
+            name, side, replace(LIMITS, message_size=len(payload) - 1)
+        ).receive(*chunks)
         assert talk.heard == []
         ended = talk.conversation.ended
         assert ended is not None
@@ -244,7 +247,7 @@ def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: by
 def test_a_message_in_tiny_pieces_costs_what_it_weighs(size: int) -> None:
     """A peer that sends each letter in a packet of its own fills no more memory than another:
     a thousand connections with a message of 1 MiB each are 1 GiB, not thirty."""
-    talk = Talk("hixie-76").receive(b"\x00")
+    talk = ConversationDriver("hixie-76").receive(b"\x00")
     total = 50_000
     tracemalloc.start()
     try:
@@ -269,7 +272,7 @@ IN_STREAM = [HEARD_HELLO, (Opcode.BINARY, b"a"), (Opcode.TEXT, "y" * 30), HEARD_
 @both_sides
 def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
     """What was not asked for is heard later, in its order and once, and the close after it."""
-    talk = Talk("hixie-76", side)
+    talk = ConversationDriver("hixie-76", side)
     for start in range(0, len(STREAM), size):
         talk.conversation.feed(STREAM[start : start + size])
         if (event := next(talk.conversation.events(), None)) is not None:
@@ -290,7 +293,7 @@ def test_the_peers_close_is_answered(side: str) -> None:
     """With the same two bytes; what it says after them is forgotten. In hixie-76 servers wait for
     their clients to go, so neither side waits for the other."""
     for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
-        talk = Talk("hixie-76", side).receive(*chunks)
+        talk = ConversationDriver("hixie-76", side).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
         assert talk.effects.events == [("write", CLOSE), PART, ("deadline", PATIENCE)]
         talk.assert_ended(NO_CODE, "", "peer", True)
@@ -303,7 +306,7 @@ def test_the_peers_close_is_answered(side: str) -> None:
 def test_our_close_waits_for_the_peers(side: str) -> None:
     """Messages that were under way are read over, and the answer makes it a clean end."""
     for chunks in every_way(HELLO + b"\x80\x02ab" + CLOSE, HELLO):
-        talk = Talk("hixie-76", side)
+        talk = ConversationDriver("hixie-76", side)
         talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
         assert talk.effects.taken() == [("write", CLOSE), ("deadline", PATIENCE)]
         talk.assert_ended(NO_CODE, "", "us", False)
@@ -317,7 +320,7 @@ def test_our_close_waits_for_the_peers(side: str) -> None:
 @both_sides
 def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
     """Eventlet, gevent and txWS never do: so the clock does, and the end is not a clean one."""
-    talk = Talk("hixie-76", side)
+    talk = ConversationDriver("hixie-76", side)
     talk.conversation.close()
     talk.effects.taken()
     talk.conversation.late()
@@ -329,7 +332,7 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
 @both_sides
 def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> None:
     """As PhantomJS's do, which is worth a line and no more."""
-    talk = Talk("hixie-76", side).receive(HELLO)
+    talk = ConversationDriver("hixie-76", side).receive(HELLO)
     assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
     talk.assert_refuses_to_send()
     assert talk.effects.events == []
@@ -337,7 +340,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> N
 
 def test_both_may_close_at_once() -> None:
     """Each takes the other's close for the answer to its own."""
-    ends = [Talk("hixie-76", side) for side in (Side.CLIENT, Side.SERVER)]
+    ends = [ConversationDriver("hixie-76", side) for side in (Side.CLIENT, Side.SERVER)]
     for talk in ends:
         talk.conversation.close()
         talk.receive(CLOSE)
@@ -347,7 +350,7 @@ def test_both_may_close_at_once() -> None:
 
 def test_a_second_close_says_nothing() -> None:
     """Whoever asked first has asked."""
-    talk = Talk("hixie-76")
+    talk = ConversationDriver("hixie-76")
     talk.conversation.close()
     talk.effects.taken()
     talk.conversation.close(CloseCode.GOING_AWAY)
@@ -357,7 +360,7 @@ def test_a_second_close_says_nothing() -> None:
 
 def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
     """Its close is not waited for any longer, and the end stays ours."""
-    talk = Talk("hixie-76")
+    talk = ConversationDriver("hixie-76")
     talk.conversation.close()
     talk.effects.taken()
     talk.receive(HELLO + b"\x66")
@@ -374,7 +377,7 @@ def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
 @both_sides
 def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -> None:
     """That is the dialect's way; nothing is written, and what still comes is forgotten."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
     assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
     talk.assert_ended(NO_CODE, "", "us", True)
@@ -389,20 +392,20 @@ def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -
 @both_sides
 def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: str) -> None:
     """Between two frames that is clean; inside one it is not."""
-    talk = Talk(name, side).receive(HELLO)
+    talk = ConversationDriver(name, side).receive(HELLO)
     assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
     for part in (b"\x00Hel", b"\x80\x05Hel"):
-        talk = Talk(name, side).receive(HELLO, part)
+        talk = ConversationDriver(name, side).receive(HELLO, part)
         assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
 
 
 @without_close
 def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
     """A server fails at it, a client reads over it."""
-    Talk(name).receive(CLOSE).assert_ended(
+    ConversationDriver(name).receive(CLOSE).assert_ended(
         CloseCode.PROTOCOL_ERROR, "a frame of the unknown type 0xff", "peer", False
     )
-    assert Talk(name, Side.CLIENT).receive(CLOSE + HELLO).heard == [HEARD_HELLO]
+    assert ConversationDriver(name, Side.CLIENT).receive(CLOSE + HELLO).heard == [HEARD_HELLO]
 
 
 # Failing.
@@ -412,7 +415,7 @@ def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
 def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
     """No Hixie dialect can say why; the messages before it are heard, those after it are not."""
     for chunks in every_way(HELLO + b"\x66", HELLO + CLOSE):
-        talk = Talk(name).receive(*chunks)
+        talk = ConversationDriver(name).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
         assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
         reason = "a frame of the unknown type 0x66"
@@ -425,7 +428,7 @@ def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
 @both_sides
 def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
     """It is ours and not the peer's; once the end has begun it changes no fact of it."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
     assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
@@ -439,7 +442,7 @@ def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
 @both_sides
 def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
     """Whoever aborts ends the connection itself; it was not the dialect's way."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.abort()
     assert talk.receive(HELLO + CLOSE).heard == []
     assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "aborted", "us", False)
@@ -449,7 +452,7 @@ def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
 
 def test_an_abort_inside_a_close_leaves_the_facts() -> None:
     """But for one: it did not end as it should have."""
-    talk = Talk("hixie-75")
+    talk = ConversationDriver("hixie-75")
     talk.conversation.close()
     talk.conversation.abort()
     assert talk.conversation.lost() == Ended(NO_CODE, "", "us", False)
@@ -460,7 +463,7 @@ def test_an_abort_inside_a_close_leaves_the_facts() -> None:
 def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> None:
     """No deadline is left behind and nobody is dropped, whatever was still to be read."""
     for left in (HELLO + b"\x66", b"\x66", CLOSE, b"\x80" * 20):
-        talk = Talk(name, side)
+        talk = ConversationDriver(name, side)
         talk.conversation.feed(left)
         ended = talk.conversation.lost()
         assert talk.receive(b"", HELLO, left).heard == []
@@ -468,7 +471,7 @@ def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> 
         talk.conversation.late()
         assert talk.conversation.lost() == ended
         assert talk.effects.events == []
-        talk = Talk(name, side)
+        talk = ConversationDriver(name, side)
         talk.conversation.close()
         talk.conversation.feed(left)
         ended = talk.conversation.lost()
@@ -480,7 +483,7 @@ def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> 
 
 def test_a_deadline_that_nobody_set_is_no_end() -> None:
     """A clock that is late by one conversation does no harm."""
-    talk = Talk("hixie-76")
+    talk = ConversationDriver("hixie-76")
     talk.conversation.late()
     talk.assert_open()
     assert talk.receive(HELLO).heard == [HEARD_HELLO]
@@ -488,7 +491,7 @@ def test_a_deadline_that_nobody_set_is_no_end() -> None:
 
 def test_an_application_may_close_while_it_is_told_something() -> None:
     """The rest of the read is read over."""
-    talk = Talk("hixie-76")
+    talk = ConversationDriver("hixie-76")
     talk.conversation.feed(HELLO * 3 + CLOSE)
     for event in talk.conversation.events():
         talk.heard.append(event)
@@ -545,7 +548,9 @@ class Script:
         return Close(int(payload), "read")
 
 
-def scripted(*frames: Frame, side: str = Side.SERVER, limits: Limits = LIMITS) -> Talk:
+def scripted(
+    *frames: Frame, side: str = Side.SERVER, limits: Limits = LIMITS
+) -> ConversationDriver:
     """A conversation in a dialect with codes, pings and fragments, which has heard these frames."""
     row = replace(
         DIALECTS[-1],
@@ -556,7 +561,7 @@ def scripted(*frames: Frame, side: str = Side.SERVER, limits: Limits = LIMITS) -
         has_pings=True,
         replaces=False,
     )
-    return Talk(row, side, limits).receive(b"")
+    return ConversationDriver(row, side, limits).receive(b"")
 
 
 def text(payload: bytes, *, first: bool = True, final: bool = True, whole: bool = True) -> Frame:
@@ -674,7 +679,7 @@ def test_any_bytes_are_messages_or_an_end(
     nothing is heard and the connection is dropped once."""
 
     def judge(chunks: Chunks) -> tuple[object, ...]:
-        talk = Talk(name, side, replace(LIMITS, message_size=16))
+        talk = ConversationDriver(name, side, replace(LIMITS, message_size=16))
         talk.receive(*chunks)
         acts[act](talk.conversation)
         heard = list(talk.heard)

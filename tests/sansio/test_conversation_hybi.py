@@ -15,27 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import (
-    LIMITS,
-    PART,
-    PATIENCE,
-    Talk,
-    peer_frame,
-    peer_frames,
-    peer_key,
-    unframed,
-)
+from support.chunks import Chunks, byte_by_byte, every_way
+from support.conversation_driver import LIMITS, PART, PATIENCE, ConversationDriver
+from support.frames import MASK, NO_CODE, modern_frame, peer_frame, peer_frames, peer_key, unframed
+from support.held_bytes import kept
 from support.utf8 import BAD, GOOD, certain
 from support.vectors import Item, is_spoken, padded, vectors
-from support.wire import (
-    MASK,
-    NO_CODE,
-    Chunks,
-    byte_by_byte,
-    every_way,
-    kept,
-    modern_frame,
-)
 from txhixie.errors import UnsupportedByDialect, UsageError
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
@@ -86,7 +71,7 @@ def test_frames_are_read_as_in_the_vectors(item: Item) -> None:
     expect = [event for event in item["expect"] if event[0] not in ("close", "fail", "ping")]
     ends = [event for event in item["expect"] if event[0] in ("close", "fail")]
     for chunks in every_way(padded(item), peer_frame(side, TEXT, b"behind")):
-        talk = Talk(item["family"], side).receive(*chunks)
+        talk = ConversationDriver(item["family"], side).receive(*chunks)
         heard = [
             ["pong", message.hex()]
             if opcode == PONG and isinstance(message, bytes)
@@ -129,7 +114,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> Non
         [data[start : start + 997] for start in range(0, len(data), 997)],
         byte_by_byte(data) if size < 1000 else [data],
     ):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [(TEXT, text), (BINARY, payload)]
         assert talk.conversation.received == 2
         talk.assert_open()
@@ -140,7 +125,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> Non
 @pytest.mark.parametrize("size", SIZES)
 def test_messages_are_sent(name: str, side: str, size: int) -> None:
     """One frame a message, at once, masked by clients, and counted."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     payload = Random(size).randbytes(size)
     talk.conversation.send_text("é" * (size // 2))
     talk.conversation.send_bytes(payload)
@@ -154,7 +139,7 @@ def test_messages_are_sent(name: str, side: str, size: int) -> None:
 @every_name
 def test_a_lone_surrogate_is_not_sent(name: str) -> None:
     """UTF-8 has none; nothing is half written and nothing counted."""
-    talk = Talk(name)
+    talk = ConversationDriver(name)
     with pytest.raises(UnicodeEncodeError):
         talk.conversation.send_text("a\ud800")
     talk.assert_open()
@@ -170,7 +155,7 @@ def test_a_lone_surrogate_is_not_sent(name: str) -> None:
 def test_a_ping_is_answered_with_its_own_payload(name: str, side: str, payload: bytes) -> None:
     """At once, as a pong; the application hears nothing of it."""
     for chunks in every_way(peer_frame(side, PING, payload), peer_frame(side, TEXT, b"x")):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(PONG, payload)]
         assert talk.heard == [(TEXT, "x")]
         assert talk.conversation.received == 1
@@ -184,7 +169,7 @@ def test_each_of_many_pings_is_answered(name: str, side: str) -> None:
     payloads = [b"payload-%d" % number for number in range(10)]
     data = b"".join(peer_frame(side, PING, payload) for payload in payloads)
     for chunks in every_way(data):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(PONG, payload) for payload in payloads]
 
 
@@ -194,7 +179,7 @@ def test_a_pong_is_told_and_not_answered(name: str, side: str) -> None:
     """Whether anybody asked for it or not; it is no message."""
     data = peer_frame(side, PONG, b"unsolicited") + peer_frame(side, PONG)
     for chunks in every_way(data, peer_frame(side, PING, b"p")):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [(PONG, b"unsolicited"), (PONG, b"")]
         assert talk.said == [(PONG, b"p")]
         assert talk.conversation.received == 0
@@ -203,7 +188,7 @@ def test_a_pong_is_told_and_not_answered(name: str, side: str) -> None:
 @both_sides
 def test_while_the_way_out_is_full_only_the_latest_pong_waits(side: str) -> None:
     """A peer that asks and does not read fills nothing (RFC 6455 section 5.5.3)."""
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.effects.full = True
     for number in range(100):
         talk.receive(peer_frame(side, PING, b"%d" % number))
@@ -222,7 +207,7 @@ def test_while_the_way_out_is_full_only_the_latest_pong_waits(side: str) -> None
 def test_a_pong_that_waited_is_not_said_after_a_close(side: str) -> None:
     """Nothing is (section 5.5.1)."""
     for end in (Conversation.close, lambda conversation: conversation.fail_here("x")):
-        talk = Talk("rfc6455", side)
+        talk = ConversationDriver("rfc6455", side)
         talk.effects.full = True
         talk.receive(peer_frame(side, PING, b"late"))
         end(talk.conversation)
@@ -235,7 +220,7 @@ def test_a_pong_that_waited_is_not_said_after_a_close(side: str) -> None:
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
 def test_a_ping_is_sent(side: str, payload: bytes) -> None:
     """It is no message, and counted as none."""
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.conversation.ping(payload)
     assert talk.said == [(PING, payload)]
     assert talk.conversation.sent == 0
@@ -245,7 +230,7 @@ def test_a_ping_is_sent(side: str, payload: bytes) -> None:
 @both_sides
 def test_a_ping_of_more_than_125_bytes_is_not_sent(side: str) -> None:
     """The peer would have to fail us."""
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     with pytest.raises(UnsupportedByDialect, match="at most 125 bytes"):
         talk.conversation.ping(b"x" * 126)
     talk.assert_open()
@@ -326,7 +311,7 @@ def test_every_violation_has_its_code_and_its_reason(name: str, side: str, viola
     hello, behind = peer_frame(side, TEXT, b"Hello"), peer_frame(side, PING, b"behind")
     before = ["Hello", "start"] if violation == "continuation-after" else ["Hello"]
     for chunks in every_way(hello + write(side), behind):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert [message for _, message in talk.heard] == before
         talk.assert_failed(code, reason)
         assert talk.said == [(CLOSE, said_close(code, reason))]
@@ -342,7 +327,7 @@ NEVER_SENT: Final = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 500
 def test_a_closing_code_that_is_never_sent_is_a_violation(side: str, code: int) -> None:
     """By the RFC."""
     for chunks in every_way(peer_frame(side, CLOSE, said_close(code))):
-        talk = Talk("rfc6455", side).receive(*chunks)
+        talk = ConversationDriver("rfc6455", side).receive(*chunks)
         talk.assert_failed(1002, f"a close with the code {code}")
 
 
@@ -353,7 +338,7 @@ def test_before_the_rfc_any_code_is_taken_and_none_of_these_repeated(
     side: str, code: int, name: str
 ) -> None:
     """It is what the peer says; our answer is without a code."""
-    talk = Talk(name, side).receive(peer_frame(side, CLOSE, said_close(code, "old")))
+    talk = ConversationDriver(name, side).receive(peer_frame(side, CLOSE, said_close(code, "old")))
     talk.assert_ended(code, "old", "peer", True)
     assert talk.said == [(CLOSE, b"")]
     assert talk.effects.events[1:] == answered(side)
@@ -365,7 +350,7 @@ def test_a_length_in_more_bytes_than_it_needs_is_a_length(side: str, size: int, 
     """RFC 6455 section 5.2 forbids it to senders alone."""
     data = modern_frame(BINARY, bytes(size), form=form, key=peer_key(side))
     for name in ("hybi-07", "hybi-08", "rfc6455"):
-        assert Talk(name, side).receive(data).heard == [(BINARY, bytes(size))]
+        assert ConversationDriver(name, side).receive(data).heard == [(BINARY, bytes(size))]
 
 
 @strict_names
@@ -375,11 +360,13 @@ def test_a_mask_that_is_missing_and_one_that_must_not_be_are_violations(
 ) -> None:
     """In hybi-07 they are not, on either side."""
     plain, masked = modern_frame(opcode, b""), modern_frame(opcode, b"", key=MASK)
-    Talk(name, Side.SERVER).receive(plain).assert_failed(1002, "a frame without a mask")
-    Talk(name, Side.CLIENT).receive(masked).assert_failed(1002, "a frame with a mask")
+    ConversationDriver(name, Side.SERVER).receive(plain).assert_failed(
+        1002, "a frame without a mask"
+    )
+    ConversationDriver(name, Side.CLIENT).receive(masked).assert_failed(1002, "a frame with a mask")
     if opcode != CONTINUATION:
         for side, data in ((Side.SERVER, plain), (Side.CLIENT, masked)):
-            ended = Talk("hybi-07", side).receive(data).conversation.ended
+            ended = ConversationDriver("hybi-07", side).receive(data).conversation.ended
             assert ended == (Ended(NO_CODE, "", "peer", True) if opcode == CLOSE else None)
 
 
@@ -389,7 +376,7 @@ def test_a_violation_after_our_close_ends_the_connection(side: str, violation: s
     """Without another close; the end stays ours. Only what fails in a header or in a close is one
     then: messages are read over."""
     write, _, reason = VIOLATIONS[violation]
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.conversation.close(1001, "bye")
     talk.effects.taken()
     talk.receive(write(side))
@@ -426,7 +413,7 @@ def test_fragments_are_one_message(name: str, side: str, opcode: int, parts: lis
     expected = (opcode, whole.decode() if opcode == TEXT else whole)
     data = peer_frames(side, parts, opcode)
     for chunks in every_way(data, peer_frame(side, TEXT, b"next")):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [expected, (TEXT, "next")]
         assert talk.conversation.received == 2
         talk.assert_open()
@@ -447,7 +434,7 @@ def test_control_frames_come_between_fragments(name: str, side: str) -> None:
     )
     end = peer_frame(side, CONTINUATION, "日".encode()[2:])
     for chunks in every_way(data):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(PONG, b"first"), (PONG, b"second")]
         assert talk.heard == [(PONG, b"pong")]
         assert talk.receive(end).heard == [(PONG, b"pong"), (TEXT, "日")]
@@ -459,7 +446,7 @@ def test_a_close_between_fragments_ends_it(name: str, side: str) -> None:
     """The message is never whole."""
     data = peer_frame(side, TEXT, b"a", final=False) + peer_frame(side, CLOSE, said_close(1000))
     for chunks in every_way(data, peer_frame(side, CONTINUATION, b"b")):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == []
         talk.assert_ended(1000, "", "peer", True)
 
@@ -474,7 +461,7 @@ def test_text_is_utf_8(name: str, side: str, data: bytes) -> None:
     """In a frame, in fragments of single bytes, and in a frame that comes byte by byte."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(written):
-            talk = Talk(name, side).receive(*chunks)
+            talk = ConversationDriver(name, side).receive(*chunks)
             assert talk.heard == [(TEXT, data.decode())]
             talk.assert_open()
 
@@ -486,7 +473,7 @@ def test_text_that_is_not_utf_8_fails(name: str, side: str, data: bytes) -> None
     """With 1007, in a frame, in fragments, and in a frame that comes byte by byte."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(peer_frame(side, TEXT, b"ok") + written):
-            talk = Talk(name, side).receive(*chunks)
+            talk = ConversationDriver(name, side).receive(*chunks)
             assert talk.heard == [(TEXT, "ok")]
             talk.assert_failed(1007, BAD_UTF8)
             assert talk.conversation.received == 1
@@ -508,7 +495,7 @@ def test_text_fails_at_its_first_wrong_byte(name: str, side: str, data: bytes) -
         peer_frame(side, CONTINUATION if wrong else TEXT, data[wrong : wrong + 1], final=False),
     ]
     for before, at in (arriving, fragments):
-        talk = Talk(name, side).receive(*byte_by_byte(before))
+        talk = ConversationDriver(name, side).receive(*byte_by_byte(before))
         talk.assert_open()
         talk.receive(at).assert_failed(1007, BAD_UTF8)
 
@@ -519,7 +506,7 @@ def test_hybi_07_replaces_what_is_not_utf_8(side: str, data: bytes) -> None:
     """The same however it comes; 1007 came with draft 10."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(written):
-            talk = Talk("hybi-07", side).receive(*chunks)
+            talk = ConversationDriver("hybi-07", side).receive(*chunks)
             assert talk.heard == [(TEXT, data.decode("utf-8", "replace"))]
             talk.assert_open()
 
@@ -529,7 +516,7 @@ def test_hybi_07_replaces_what_is_not_utf_8(side: str, data: bytes) -> None:
 def test_binary_is_any_bytes(name: str, data: bytes) -> None:
     """Whole and in fragments."""
     for written in (peer_frame("server", BINARY, data), peer_frames("server", [data, b""], BINARY)):
-        assert Talk(name).receive(written).heard == [(BINARY, data)]
+        assert ConversationDriver(name).receive(written).heard == [(BINARY, data)]
 
 
 # 7: closing.
@@ -545,7 +532,7 @@ def test_the_peers_close_is_answered_with_the_same(
     name: str, side: str, code: int, reason: str
 ) -> None:
     """Once; a server then ends the connection, a client waits until it has."""
-    talk = Talk(name, side).receive(peer_frame(side, CLOSE, said_close(code, reason)))
+    talk = ConversationDriver(name, side).receive(peer_frame(side, CLOSE, said_close(code, reason)))
     assert talk.said == [(CLOSE, said_close(code, reason))]
     assert talk.effects.events[1:] == answered(side)
     talk.assert_ended(code, reason, "peer", True)
@@ -559,7 +546,7 @@ def test_the_peers_close_is_answered_with_the_same(
 def test_a_close_without_a_code_is_answered_without_one(name: str, side: str) -> None:
     """It is reported as 1005, which is never on the wire."""
     for chunks in every_way(peer_frame(side, CLOSE)):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(CLOSE, b"")]
         talk.assert_ended(NO_CODE, "", "peer", True)
 
@@ -583,7 +570,7 @@ def test_what_comes_after_a_close_is_ignored(
     """Whatever it is (section 5.5.1)."""
     behind = frames(after)(side)
     for chunks in every_way(peer_frame(side, CLOSE, said_close(1000)), behind + b"\xff" * 20):
-        talk = Talk(name, side).receive(*chunks)
+        talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == []
         assert talk.said == [(CLOSE, said_close(1000))]
         assert talk.effects.events[1:] == answered(side)
@@ -599,7 +586,7 @@ def test_our_close_waits_for_the_peers(name: str, side: str, answer: bytes) -> N
     its close, the code is ours."""
     under_way = peer_frame(side, TEXT, b"x", final=False) + peer_frame(side, PING, b"p")
     for chunks in every_way(under_way + peer_frame(side, CLOSE, answer), b"behind"):
-        talk = Talk(name, side)
+        talk = ConversationDriver(name, side)
         talk.conversation.close(3000, "bye")
         assert talk.said == [(CLOSE, said_close(3000, "bye"))]
         assert talk.effects.taken()[1:] == [("deadline", PATIENCE)]
@@ -614,7 +601,7 @@ def test_our_close_waits_for_the_peers(name: str, side: str, answer: bytes) -> N
 def test_both_may_close_at_once(name: str) -> None:
     """Each takes the other's close for the answer to its own, and says no more; the server goes
     first, and both ends were clean."""
-    ends = {side: Talk(name, side) for side in SIDES}
+    ends = {side: ConversationDriver(name, side) for side in SIDES}
     for side, code in ((Side.CLIENT, 1000), (Side.SERVER, 1001)):
         ends[side].conversation.close(code, f"said the {side}")
     written = {side: talk.effects.written for side, talk in ends.items()}
@@ -630,7 +617,7 @@ def test_both_may_close_at_once(name: str) -> None:
 @both_sides
 def test_a_peer_that_does_not_answer_our_close_is_dropped(name: str, side: str) -> None:
     """The clock does it, and the end is not a clean one."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.close(1001)
     talk.effects.taken()
     talk.conversation.late()
@@ -641,7 +628,9 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(name: str, side: str) 
 @every_name
 def test_a_server_that_does_not_go_is_dropped_by_its_client(name: str) -> None:
     """It had its time after both closes; the end was clean all the same."""
-    talk = Talk(name, Side.CLIENT).receive(peer_frame(Side.CLIENT, CLOSE, said_close(1000)))
+    talk = ConversationDriver(name, Side.CLIENT).receive(
+        peer_frame(Side.CLIENT, CLOSE, said_close(1000))
+    )
     talk.effects.taken()
     talk.conversation.late()
     assert talk.effects.taken() == [("drop", True)]
@@ -655,7 +644,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(
     name: str, side: str, begun: bool
 ) -> None:
     """1006, between messages and inside one; nothing is written to nobody."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     if begun:
         talk.receive(peer_frame(side, TEXT, b"a", final=False))
     assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
@@ -668,7 +657,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(
 @pytest.mark.parametrize("code", SENT)
 def test_a_code_that_may_be_sent_is_sent(name: str, side: str, code: int) -> None:
     """With its reason."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.close(code, "wörds")
     assert talk.said == [(CLOSE, said_close(code, "wörds"))]
     talk.assert_ended(code, "wörds", "us", False)
@@ -679,7 +668,7 @@ def test_a_code_that_may_be_sent_is_sent(name: str, side: str, code: int) -> Non
 @pytest.mark.parametrize("code", [code for code in NEVER_SENT if code != NO_CODE] + [-1, 65536])
 def test_a_code_that_is_never_sent_changes_nothing(name: str, side: str, code: int) -> None:
     """Its caller is told, and may go on or close otherwise."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     with pytest.raises(UsageError, match=f"^{code} is no code that can be sent$"):
         talk.conversation.close(code)
     with pytest.raises(UsageError, match=f"^{code} is no code that can be sent$"):
@@ -693,7 +682,7 @@ def test_a_code_that_is_never_sent_changes_nothing(name: str, side: str, code: i
 @every_name
 def test_a_close_may_say_nothing(name: str) -> None:
     """1005 asks for an empty one."""
-    talk = Talk(name)
+    talk = ConversationDriver(name)
     talk.conversation.close(NO_CODE)
     assert talk.said == [(CLOSE, b"")]
     talk.assert_ended(NO_CODE, "", "us", False)
@@ -710,10 +699,10 @@ def test_a_close_may_say_nothing(name: str) -> None:
 )
 def test_a_long_reason_is_cut_where_a_character_ends(side: str, reason: str, sent: bytes) -> None:
     """On the wire, where a close has 125 bytes; that of a failure too."""
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.conversation.close(1000, reason)
     assert talk.said == [(CLOSE, said_close(1000) + sent)]
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.conversation.fail_here(reason)
     assert talk.said == [(CLOSE, said_close(1011) + sent)]
 
@@ -722,7 +711,7 @@ def test_a_long_reason_is_cut_where_a_character_ends(side: str, reason: str, sen
 @both_sides
 def test_our_own_failure_is_1011(name: str, side: str) -> None:
     """It is ours and not the peer's; nothing is waited for, and what still comes is forgotten."""
-    talk = Talk(name, side)
+    talk = ConversationDriver(name, side)
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(1011, "the application failed", "us", False)
     assert talk.said == [(CLOSE, said_close(1011, "the application failed"))]
@@ -734,7 +723,7 @@ def test_our_own_failure_is_1011(name: str, side: str) -> None:
 @every_name
 def test_an_application_may_close_while_it_is_told_something(name: str) -> None:
     """The rest of the read is read over, up to the peer's close."""
-    talk = Talk(name)
+    talk = ConversationDriver(name)
     hello = peer_frame(Side.SERVER, TEXT, b"Hello")
     talk.conversation.feed(hello * 3 + peer_frame(Side.SERVER, CLOSE, said_close(1000)) + hello)
     for event in talk.conversation.events():
@@ -753,10 +742,10 @@ def test_an_application_may_close_while_it_is_told_something(name: str) -> None:
 def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
     """Before any of it has come."""
     limits = replace(LIMITS, message_size=1000, frame_size=300)
-    good = Talk(name, side, limits).receive(peer_frame(side, BINARY, bytes(300)))
+    good = ConversationDriver(name, side, limits).receive(peer_frame(side, BINARY, bytes(300)))
     assert good.heard == [(BINARY, bytes(300))]
     for chunks in every_way(modern_frame(BINARY, size=301, key=peer_key(side))):
-        talk = Talk(name, side, limits).receive(*chunks)
+        talk = ConversationDriver(name, side, limits).receive(*chunks)
         talk.assert_too_big("frame", 300, "frame_size")
 
 
@@ -768,9 +757,11 @@ def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
 ) -> None:
     """Whatever a frame may have."""
     limits = replace(LIMITS, message_size=100, frame_size=frame_size)
-    assert Talk(name, side, limits).receive(peer_frame(side, BINARY, bytes(100))).heard
+    assert (
+        ConversationDriver(name, side, limits).receive(peer_frame(side, BINARY, bytes(100))).heard
+    )
     for chunks in every_way(peer_frame(side, BINARY, bytes(101))):
-        talk = Talk(name, side, limits).receive(*chunks)
+        talk = ConversationDriver(name, side, limits).receive(*chunks)
         assert talk.heard == []
         talk.assert_too_big("frame", 100)
 
@@ -782,10 +773,13 @@ def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) ->
     """Where they go beyond the limit together, and with pings in between."""
     limits = replace(LIMITS, message_size=1000)
     parts = [b"x" * 400, b"y" * 600]
-    assert len(Talk(name, side, limits).receive(peer_frames(side, parts, opcode)).heard) == 1
+    assert (
+        len(ConversationDriver(name, side, limits).receive(peer_frames(side, parts, opcode)).heard)
+        == 1
+    )
     data = peer_frame(side, opcode, parts[0], final=False) + peer_frame(side, PING)
     for chunks in every_way(data + peer_frame(side, CONTINUATION, parts[1] + b"z", final=False)):
-        talk = Talk(name, side, limits).receive(*chunks)
+        talk = ConversationDriver(name, side, limits).receive(*chunks)
         assert talk.heard == []
         talk.assert_too_big("message", 1000)
 
@@ -797,10 +791,10 @@ def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> No
     limits = replace(LIMITS, fragments=4)
     data = peer_frames(side, [b"a", b"", b"", b"b"])
     pings = peer_frame(side, PING) * 5
-    talk = Talk(name, side, limits).receive(data, data[:-1], data[-1:] + pings)
+    talk = ConversationDriver(name, side, limits).receive(data, data[:-1], data[-1:] + pings)
     assert talk.heard == [(TEXT, "ab")] * 2
     for chunks in every_way(data + peer_frames(side, [b"", b"", b"", b"", b""])):
-        talk = Talk(name, side, limits).receive(*chunks)
+        talk = ConversationDriver(name, side, limits).receive(*chunks)
         assert talk.heard == [(TEXT, "ab")]
         talk.assert_too_big("message", 4, "fragments")
 
@@ -808,15 +802,19 @@ def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> No
 def test_the_default_limits_hold() -> None:
     """1 MiB a message, 4096 fragments."""
     exactly = peer_frame(Side.CLIENT, BINARY, bytes(1 << 20))
-    assert Talk("rfc6455", Side.CLIENT, Limits()).receive(exactly).heard == [
+    assert ConversationDriver("rfc6455", Side.CLIENT, Limits()).receive(exactly).heard == [
         (BINARY, bytes(1 << 20))
     ]
     more = modern_frame(BINARY, size=(1 << 20) + 1)
-    Talk("rfc6455", Side.CLIENT, Limits()).receive(more).assert_too_big("frame", 1 << 20)
+    ConversationDriver("rfc6455", Side.CLIENT, Limits()).receive(more).assert_too_big(
+        "frame", 1 << 20
+    )
     parts = [b"x"] * 4096
     data = peer_frames(Side.CLIENT, parts)
-    assert Talk("rfc6455", Side.CLIENT, Limits()).receive(data).heard == [(TEXT, "x" * 4096)]
-    Talk("rfc6455", Side.CLIENT, Limits()).receive(
+    assert ConversationDriver("rfc6455", Side.CLIENT, Limits()).receive(data).heard == [
+        (TEXT, "x" * 4096)
+    ]
+    ConversationDriver("rfc6455", Side.CLIENT, Limits()).receive(
         peer_frames(Side.CLIENT, [*parts, b"x"])
     ).assert_too_big("message", 4096, "fragments")
 
@@ -829,7 +827,7 @@ def test_a_large_message_comes_in_many_fragments(
 ) -> None:
     """In reads of a network's size."""
     data = peer_frames(side, [b"*" * size] * count, opcode)
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     talk.receive(*[data[start : start + 65536] for start in range(0, len(data), 65536)])
     assert talk.heard == [(opcode, "*" * size * count if opcode == TEXT else b"*" * size * count)]
 
@@ -837,7 +835,7 @@ def test_a_large_message_comes_in_many_fragments(
 @both_sides
 def test_after_a_message_nothing_is_kept(side: str) -> None:
     """Neither of its bytes nor of how it came."""
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     before = kept(talk.conversation)
     data = peer_frames(side, [b"x" * 5000] * 3) + peer_frame(side, BINARY, b"y" * 5000)
     talk.receive(*[data[start : start + 700] for start in range(0, len(data), 700)])
@@ -864,7 +862,7 @@ def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
         ]
     )
     expected = [(TEXT, "Hello"), (TEXT, "ab"), (PONG, b"p"), (TEXT, "Hello")]
-    talk = Talk("rfc6455", side)
+    talk = ConversationDriver("rfc6455", side)
     for start in range(0, len(data), size):
         talk.conversation.feed(data[start : start + size])
         talk.heard += [event for event in [next(talk.conversation.events(), None)] if event]
@@ -888,7 +886,7 @@ def test_two_sides_understand_each_other_under_any_split(
     """Messages whole or in fragments cut anywhere, pings between them, and the close."""
     for side in SIDES:
         other = Side.CLIENT if side == Side.SERVER else Side.SERVER
-        writer = Talk(name, other)
+        writer = ConversationDriver(name, other)
         for message in messages:
             if isinstance(message, str):
                 writer.conversation.send_text(message)
@@ -904,7 +902,7 @@ def test_two_sides_understand_each_other_under_any_split(
             for opcode, payload in writer.said
         )
         for wire in (writer.effects.written, written):
-            reader = Talk(name, side).receive(*data.draw(deliveries(wire)))
+            reader = ConversationDriver(name, side).receive(*data.draw(deliveries(wire)))
             assert [message for _, message in reader.heard] == messages
             pongs = [payload for opcode, payload in reader.said if opcode == PONG]
             assert pongs == [b"?"] * len(messages)
@@ -942,7 +940,7 @@ def test_any_bytes_are_messages_or_an_end(
     nothing is heard; and at most one close is said, as the last of all."""
 
     def judge(chunks: Chunks) -> tuple[object, ...]:
-        talk = Talk(name, side, replace(LIMITS, message_size=16))
+        talk = ConversationDriver(name, side, replace(LIMITS, message_size=16))
         talk.receive(*chunks)
         acts[act](talk.conversation)
         heard, received = list(talk.heard), talk.conversation.received

@@ -7,16 +7,11 @@ from secrets import token_bytes
 
 import pytest
 
+from support.chunks import byte_by_byte
 from support.handshakes import LIMITS, client_opening, drawn, offers, request_of, serve
-from support.wire import (
-    FIELDS_76,
-    HEAD_76,
-    REQUEST_75,
-    Effects,
-    assert_raises,
-    byte_by_byte,
-    request,
-)
+from support.http_heads import FIELDS_76, HEAD_76, REQUEST_75, request
+from support.peer_errors import assert_raises
+from support.recording_port import RecordingPort
 from txhixie.errors import EarlyBytes, MalformedHead, UnknownDialect, UnsupportedByDialect
 from txhixie.sansio.conversation import Conversation
 from txhixie.sansio.dialects import (
@@ -96,7 +91,7 @@ def test_what_a_dialect_carries_fits_together(row: Dialect) -> None:
 def test_a_dialect_speaks_with_itself(row: Dialect) -> None:
     """From the request to the end of the connection: both sides say and hear text and binary, the
     client closes, and both call it clean."""
-    sides = {side: Effects() for side in (Side.CLIENT, Side.SERVER)}
+    sides = {side: RecordingPort() for side in (Side.CLIENT, Side.SERVER)}
     talks = {
         side: Conversation(row, side, LIMITS, effects, binary=True)
         for side, effects in sides.items()

@@ -11,13 +11,13 @@ from random import Random
 import pytest
 from twisted.internet.defer import Deferred
 
-from support import connection
-from support.connection import Answering, Log, ServerEnd, whole_request
+from support.applications import Answering
+from support.handshake_bytes import whole_request
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
 from txhixie.daemon.options import OPTIONS
 from txhixie.sansio.limits import MOST, Limits, called, exceeds
 from txhixie.testing import Applications, Pair, Recorder, echo
-
-log = connection.log
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "limits.rst"
 NAMES = [field.name for field in fields(Limits)]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import Chunks, byte_by_byte, every_way, same_every_way
 from support.handshakes import (
     LIMITS,
     Served,
@@ -22,20 +23,10 @@ from support.handshakes import (
     serve,
     server_opening,
 )
+from support.held_bytes import kept
+from support.http_heads import FIELDS_76, HEAD_76, KEY3, REQUEST_75, request
+from support.peer_errors import assert_raises
 from support.vectors import VECTORS, Item, dialect_of, each, is_spoken, vectors
-from support.wire import (
-    FIELDS_76,
-    HEAD_76,
-    KEY3,
-    REQUEST_75,
-    Chunks,
-    assert_raises,
-    byte_by_byte,
-    every_way,
-    kept,
-    request,
-    same_every_way,
-)
 from txhixie.errors import (
     EarlyBytes,
     HandshakeRefused,

@@ -10,12 +10,9 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from support import connection
-from support.connection import Log
 from support.daemon import running
+from support.log_recorder import Log
 from txhixie.server.accepting import AcceptLines
-
-log = connection.log
 
 FILES = 64
 

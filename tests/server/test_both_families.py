@@ -10,11 +10,10 @@ import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 
-from support.connection import Network, asynchronous, net, reactor, until, within
 from support.daemon import free_port
+from support.network import Network
+from support.waiting import asynchronous, reactor, until, within
 from txhixie.server.both_families import BothFamiliesEndpoint, boundSocket
-
-__all__ = ["net"]
 
 
 class Peer(Protocol):

@@ -11,34 +11,19 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from support import connection
-from support.connection import (
-    MODERN,
-    NAMES,
-    Applications,
-    Log,
-    Network,
-    Raw,
-    ServerEnd,
-    Source,
-    Voice,
-    asynchronous,
-    body_of,
-    head_of,
-    request,
-    status_of,
-    text,
-    turn,
-    until,
-    whole_request,
-    within,
-)
-from support.wire import MASK
+from support import applications
+from support.applications import Applications, Source
+from support.dialect_names import MODERN, NAMES
+from support.frame_writer import FrameWriter, text
+from support.frames import MASK
+from support.handshake_bytes import body_of, head_of, request, status_of, whole_request
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
+from support.network import Network
+from support.raw_peer import Raw
+from support.waiting import asynchronous, turn, until, within
 from txhixie import HixieServerFactory, Limits
 from txhixie.web import HixieResource
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -230,10 +215,10 @@ def test_the_others_end_is_not_ours_to_forget(log: Log) -> None:
     end, protocol = kept(PLAIN)
 
     def raises(reason: Failure) -> None:
-        raise connection.Broken
+        raise applications.Broken
 
     protocol.connectionLost = raises  # type: ignore[assignment,method-assign]
-    with pytest.raises(connection.Broken):
+    with pytest.raises(applications.Broken):
         end.lose()
     assert not end.factory.connections
 
@@ -272,14 +257,14 @@ async def test_a_socket_follows_pages_on_one_connection_where_the_site_upgrades(
         await raw.reads(b"GET " + path)
         raw.data.clear()
     await raw.opens(dialect)
-    client = Voice(dialect, MASK if dialect in MODERN else None)
+    client = FrameWriter(dialect, MASK if dialect in MODERN else None)
     raw.send(client.text("hello"))
-    await raw.reads(Voice(dialect).text("hello"))
+    await raw.reads(FrameWriter(dialect).text("hello"))
     assert len(factory.connections) == 1
     # It is closed once, and its dialect's way.
     done = factory.closeAll()
     if dialect in MODERN or dialect == "hixie-76":
-        await raw.reads(Voice(dialect).close(1001))
+        await raw.reads(FrameWriter(dialect).close(1001))
         raw.send(client.close(1001))
     await raw.ends()
     await within(done)

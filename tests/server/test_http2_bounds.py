@@ -13,16 +13,15 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from server.test_http_bounds import Said
-from support import connection
-from support.components import missing
-from support.connection import PATIENCE, Applications, Log, Network, asynchronous, until, within
+from support.applications import Applications
+from support.log_recorder import Log
+from support.network import Network
+from support.third_party import missing
+from support.waiting import PATIENCE, asynchronous, until, within
 from test_web import Leaf
 from txhixie import Limits
 from txhixie.sansio.limits import MOST_SEGMENTS
 from txhixie.web import HixieResource, HixieSite
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 

@@ -24,28 +24,18 @@ from twisted.internet.threads import deferToThread
 from twisted.web.server import Site
 from twisted.web.static import File
 
-from support import connection
-from support.connection import (
-    PATIENCE,
-    Applications,
-    Log,
-    Network,
-    asynchronous,
-    body_of,
-    status_of,
-    until,
-    whole_request,
-    within,
-)
+from support import frame_writer
+from support.applications import Applications
+from support.handshake_bytes import body_of, status_of, whole_request
+from support.log_recorder import Log
+from support.network import Network
+from support.waiting import PATIENCE, asynchronous, until, within
 from test_web import Leaf, SiteWire
 from txhixie import HixieServerFactory, Limits
 from txhixie.sansio.limits import MOST_SEGMENTS
 from txhixie.server.http_bounds import MOST_KEPT, boundChannel
 from txhixie.testing import echo
 from txhixie.web import HixieResource, HixieSite
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -457,5 +447,5 @@ async def test_a_conversation_follows_a_page_that_was_not_read(net: Network, log
     pages.asked[0].finish()
     raw.transport.resumeProducing()
     await until(lambda: resource.factory.connections)
-    raw.send(connection.text("hello"))
-    await raw.reads(connection.text("hello"))
+    raw.send(frame_writer.text("hello"))
+    await raw.reads(frame_writer.text("hello"))

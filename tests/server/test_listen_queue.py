@@ -25,7 +25,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from support import daemon
 from support.certificates import authority
-from support.connection import asynchronous, reactor, within
+from support.waiting import asynchronous, reactor, within
 from txhixie.byte_streams.descriptions import parseServer
 from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.listen_queue import LongQueueReactor, serverEndpoint

@@ -11,35 +11,25 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import Protocol
 
-from support import connection
-from support.connection import (
+from support import frame_writer, handshake_bytes
+from support.applications import Answering, Applications, Broken, Recorder, echo, fails
+from support.dialect_names import HIXIE, MODERN, NAMES
+from support.frame_writer import text
+from support.frames import MASK
+from support.handshake_bytes import (
     ACCEPT,
-    HIXIE,
     KEY3,
-    MODERN,
-    NAMES,
     NONCE,
     PROOF,
-    Answering,
-    Applications,
-    Broken,
-    End,
-    Log,
-    Recorder,
-    ServerEnd,
     body_of,
-    echo,
-    fails,
     head_of,
     request,
     status_of,
-    text,
     whole_request,
 )
-from support.wire import MASK
+from support.log_recorder import Log
+from support.memory_connection import End, ServerEnd
 from txhixie import AbruptClose, Accepted, HixieServerFactory, Limits, NotOpen, Offer, Refusal
-
-log = connection.log
 
 each = pytest.mark.parametrize("dialect", NAMES)
 hixie = pytest.mark.parametrize("dialect", HIXIE)
@@ -365,7 +355,7 @@ def test_an_application_may_be_answered_now_or_later(dialect: str, wrap: str) ->
 
 @each
 def test_the_application_is_told_what_was_asked_and_granted(dialect: str) -> None:
-    name = connection.subprotocol_field(dialect)
+    name = handshake_bytes.subprotocol_field(dialect)
     application = Recorder()
     accepted = Accepted(application, "chat", ((b"Set-Cookie", b"a=b"),))
     offers: list[Offer] = []
@@ -802,7 +792,7 @@ def test_what_a_modern_client_says_too_early_is_kept_and_heard_once_it_is_agreed
 ) -> None:
     waiting, application = Waiting(), echo()
     end = ServerEnd(waiting)
-    peer = connection.Voice(dialect, MASK)
+    peer = frame_writer.FrameWriter(dialect, MASK)
     end.receive(request(dialect) + peer.text("one"))
     end.receive(peer.text("two", "three") + peer.text("four")[:-2], size)
     assert (end.wire.written, application.told) == (b"", [])
@@ -825,7 +815,7 @@ def test_of_what_comes_too_early_no_more_is_kept_than_the_limit(
     for size in (1000, 1001):
         waiting, application = Waiting(), Recorder()
         end = ServerEnd(waiting, limits=limits)
-        early = connection.Voice(dialect, MASK).text("x" * (size - 8))
+        early = frame_writer.FrameWriter(dialect, MASK).text("x" * (size - 8))
         assert len(early) == size
         end.receive(request(dialect) + early, None if together else 100)
         if size == 1000:
@@ -842,7 +832,7 @@ def test_of_what_comes_too_early_no_more_is_kept_than_the_limit(
 @modern
 def test_frames_in_the_same_read_as_the_request_are_heard_after_it_is_open(dialect: str) -> None:
     end = ServerEnd(Applications(echo))
-    peer = connection.Voice(dialect, MASK)
+    peer = frame_writer.FrameWriter(dialect, MASK)
     end.receive(request(dialect) + peer.text("hello") + peer.close(4000, "bye"))
     assert body_of(end.wire.written) == end.own.text("hello") + end.own.close(4000, "bye")
     assert len(end.wire.writes) == 1

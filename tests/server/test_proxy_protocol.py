@@ -13,26 +13,17 @@ from twisted.internet.ssl import optionsForClientTLS, trustRootFromCertificates
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from support import connection
-from support.connection import (
-    Applications,
-    Network,
-    Place,
-    Raw,
-    asynchronous,
-    certificate,
-    reactor,
-    status_of,
-    until,
-    whole_request,
-)
+from support import log_recorder
+from support.applications import Applications
+from support.certificates import certificate
+from support.handshake_bytes import status_of, whole_request
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, until
 from txhixie import HixieServerFactory
 from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.proxy_protocol import ProxyProtocolFactory, ProxyProtocolReactor
 from txhixie.testing import Wire
-
-log = connection.log
-net = connection.net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -131,7 +122,7 @@ def test_a_socket_of_the_file_system_is_named_by_a_word() -> None:
     assert end.wire.getPeer().host == "203.0.113.9"
 
 
-def test_a_sender_that_leaves_it_out_is_not_served(log: connection.Log) -> None:
+def test_a_sender_that_leaves_it_out_is_not_served(log: log_recorder.Log) -> None:
     """A client could else write one itself."""
     end = End()
     end.receive(b"GET / HTTP/1.1\r\n\r\n", 1)
@@ -142,7 +133,7 @@ def test_a_sender_that_leaves_it_out_is_not_served(log: connection.Log) -> None:
     assert not end.clock.getDelayedCalls()
 
 
-def test_a_header_does_not_take_for_ever(log: connection.Log) -> None:
+def test_a_header_does_not_take_for_ever(log: log_recorder.Log) -> None:
     end = End()
     end.receive(V1[:-1])
     end.clock.advance(9.9)
@@ -152,7 +143,7 @@ def test_a_header_does_not_take_for_ever(log: connection.Log) -> None:
     assert log.lines() == ['refused peer=192.0.2.1:54321 reason="the header did not come in time"']
 
 
-def test_a_connection_that_ends_before_leaves_nothing(log: connection.Log) -> None:
+def test_a_connection_that_ends_before_leaves_nothing(log: log_recorder.Log) -> None:
     """Health checks do nothing but connect."""
     end = End()
     end.protocol.connectionLost()
@@ -183,7 +174,7 @@ async def listening(
 
 
 @asynchronous
-async def test_hixie_is_spoken_after_a_header(net: Network, log: connection.Log) -> None:
+async def test_hixie_is_spoken_after_a_header(net: Network, log: log_recorder.Log) -> None:
     _, factory = await listening(net, "tcp:0:interface=127.0.0.1")
     raw = await net.raw(net.places[0])
     raw.send(V1[:1])

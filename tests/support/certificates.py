@@ -1,4 +1,4 @@
-"""An authority of our own, and certificates that are right, or wrong in one way each."""
+"""A certificate authority for tests, valid certificates, and certificates with one fault each."""
 
 from __future__ import annotations
 
@@ -127,3 +127,29 @@ def authority() -> Authority:
 def stranger() -> Authority:
     """One that nobody trusts."""
     return Authority("a stranger")
+
+
+@cache
+def certificate() -> ssl.PrivateCertificate:
+    """For the name ``localhost``, signed by itself, good for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=12))
+        .not_valid_after(now + datetime.timedelta(hours=12))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        Encoding.PEM,
+        PrivateFormat.PKCS8,
+        NoEncryption(),
+    ) + signed.public_bytes(Encoding.PEM)
+    made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
+    return made

@@ -1,4 +1,4 @@
-"""Our server as an operator starts it: the installed program, in a process of its own."""
+"""The installed ``twistd hixie`` in a process, and free TCP ports."""
 
 from __future__ import annotations
 

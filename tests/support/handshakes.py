@@ -1,4 +1,4 @@
-"""Handshakes as one call: an offer or an answer in, what came of it out."""
+"""A handshake as one call: an offer or an answer in, its result out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from support.chunks import Chunks
 from support.vectors import Item, dialect_of
-from support.wire import Chunks
 from txhixie.errors import HandshakeError, HandshakeRefused, InvalidHandshake
 from txhixie.sansio.dialects import DIALECTS, Dialect, named
 from txhixie.sansio.handshake.offer import Agreement, Offer, Secret

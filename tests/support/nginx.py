@@ -1,4 +1,4 @@
-"""nginx in front of a server of ours, as its own manual has it for WebSocket."""
+"""nginx as a reverse proxy before a server, configured for WebSocket as its manual says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.components import nginx
 from support.daemon import PATIENCE, free_port
+from support.third_party import nginx
 
 CONFIGURATION = """
 daemon off;

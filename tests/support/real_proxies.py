@@ -1,4 +1,4 @@
-"""squid and tinyproxy on the loopback, each in a directory of its own, gone when a test is over."""
+"""squid and tinyproxy as processes, each with a temporary directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import quote
 
-from support import components
+from support import third_party
 from support.daemon import PATIENCE, free_port
 
 NAME: Final = "me"
@@ -115,8 +115,8 @@ def squid(
     :param certificate: a key and a certificate, in PEM, for TLS to it.
     :param rules: instead of a kind's, these.
     """
-    program = components.squid()
-    helpers = components.squid_helpers()
+    program = third_party.squid()
+    helpers = third_party.squid_helpers()
     port = free_port()
     with _directory() as directory:
         (directory / "users").write_text(_USERS)
@@ -139,7 +139,7 @@ def squid(
 @contextlib.contextmanager
 def tinyproxy(*, asks: bool = True) -> Iterator[RealProxy]:
     """It answers in HTTP/1.0, and closes the connection after a 407."""
-    program = components.tinyproxy()
+    program = third_party.tinyproxy()
     port = free_port()
     with _directory() as directory:
         lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 100"]

@@ -1,4 +1,4 @@
-"""A port of each kind that speaks TLS, in a process of its own: the daemon's, and a program's."""
+"""A TLS port of each kind, in a process: the ports of the daemon, and of programs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from twisted.plugin import getPlugins
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from peers.front import running
-from support import components, daemon
+from peers.reverse_proxies import running
+from support import daemon, third_party
 from support.certificates import authority
 from support.daemon import free_port
 from txhixie import HixieServerFactory, serve
@@ -143,7 +143,7 @@ def _daemon(kind: str, directory: Path) -> Iterator[int]:
         (directory / "haproxy.cfg").write_text(_HAPROXY.format(front=front, behind=behind))
         told = ("--port", where, "--proxy-protocol", "127.0.0.1")
         stack.enter_context(daemon.running(directory, *told, awaited=behind))
-        haproxy: list[str | Path] = [components.haproxy(), "-f", directory / "haproxy.cfg"]
+        haproxy: list[str | Path] = [third_party.haproxy(), "-f", directory / "haproxy.cfg"]
         stack.enter_context(running(haproxy, [front], directory))
         yield front
 

@@ -1,4 +1,4 @@
-"""UTF-8 by the grammar of RFC 3629 section 4, written out: what is, what is not, and from where."""
+"""The grammar of UTF-8 in RFC 3629 section 4, with valid and invalid samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``tests/data/vectors.json``: the wire as data, in the file's own format.
+"""The samples of ``tests/data/vectors.json`` as parameters of tests.
 
 An item runs as soon as its dialect is a row of the table: nothing is listed here by hand but what
 the file calls otherwise than the code does.

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
-from support.connection import MODERN, NAMES, Source, code_of
+from support.applications import Source
+from support.dialect_names import MODERN, NAMES, code_of
 from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits, Refusal
 from txhixie.interfaces import Accepted
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame

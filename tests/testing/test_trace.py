@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from support.connection import HIXIE, KEY3, MODERN, NAMES, Voice, request, whole_request
+from support.chunks import byte_by_byte
 from support.daemon import PATIENCE, free_port, running
-from support.wire import MASK, byte_by_byte, modern_frame
+from support.dialect_names import HIXIE, MODERN, NAMES
+from support.frame_writer import FrameWriter
+from support.frames import MASK, modern_frame
+from support.handshake_bytes import KEY3, request, whole_request
 from txhixie.sansio.dialects import named
 from txhixie.testing import Applications, Pair, Recorder, Trace, echo
 
@@ -47,7 +50,7 @@ def test_a_pair_has_a_trace(dialect: str) -> None:
 
 @every_dialect
 def test_a_trace_is_the_same_however_the_bytes_come(dialect: str) -> None:
-    voice = Voice(dialect, MASK if dialect in MODERN else None)
+    voice = FrameWriter(dialect, MASK if dialect in MODERN else None)
     data = whole_request(dialect) + voice.text("a", "b") + voice.binary(b"\x00\xff")
     whole, slow = Trace(), Trace()
     whole.passed("client", data)
@@ -142,7 +145,7 @@ def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
         try:
             with connected(port) as peer:
                 peer.sendall(whole_request(dialect, origin=None))
-                voice = Voice(dialect, MASK if dialect in MODERN else None)
+                voice = FrameWriter(dialect, MASK if dialect in MODERN else None)
                 while b"\r\n\r\n" not in peer.recv(4096):
                     pass
                 peer.sendall(voice.text("hello"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.components import python_with
-from support.documents import block
+from support.guide_pages import block
+from support.third_party import python_with
 
 HERE = Path(__file__).parent
 PROGRAM = (HERE / "program.py").read_text(encoding="utf-8")

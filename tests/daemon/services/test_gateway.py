@@ -9,39 +9,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import formatEvent
 
-from support.connection import (
-    HIXIE,
-    MODERN,
-    NAMES,
-    PROOF,
-    Answering,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    Voice,
-    asynchronous,
-    body_of,
-    certificate,
-    code_of,
-    echo,
-    log,
-    net,
-    reactor,
-    request,
-    status_of,
-    until,
-    whole_request,
-    within,
-)
-from support.gateways import gateway, hears, met
+from support.applications import Answering, Applications, Recorder, echo
+from support.certificates import certificate
+from support.dialect_names import HIXIE, MODERN, NAMES, code_of
+from support.frame_writer import FrameWriter
+from support.gateway_setup import gateway, hears, met
+from support.handshake_bytes import PROOF, body_of, request, status_of, whole_request
+from support.log_recorder import Log
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import Accepted, CleanClose, HandshakeRefused, Limits, Offer, Refusal
 from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import named
-
-__all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -141,7 +121,7 @@ async def test_who_has_sent_binary_is_sent_binary(net: Network, front: str) -> N
     place, _ = await gateway(net, Applications(echo))
     raw = await net.raw(place)
     await raw.opens(front)
-    binary = Voice(front).binary(b"\0\xff")
+    binary = FrameWriter(front).binary(b"\0\xff")
     raw.send(binary)
     await raw.reads(binary)
 
@@ -269,7 +249,7 @@ async def test_a_client_s_early_words_wait_for_its_backend(net: Network, front: 
     decision: Deferred[Any] = Deferred()
     place, back = await gateway(net, Answering(lambda offer: decision))
     raw = await net.raw(place)
-    voice = Voice(front, b"mask")
+    voice = FrameWriter(front, b"mask")
     raw.send(whole_request(front) + voice.text("early") + voice.binary(b"words"))
     await connections(back)
     application = Recorder()

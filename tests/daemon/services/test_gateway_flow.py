@@ -8,25 +8,14 @@ import pytest
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from support.connection import (
-    MODERN,
-    NAMES,
-    Applications,
-    Log,
-    Network,
-    Recorder,
-    asynchronous,
-    certificate,
-    code_of,
-    log,
-    net,
-    turn,
-    until,
-)
-from support.gateways import gateway, met
+from support.applications import Applications, Recorder
+from support.certificates import certificate
+from support.dialect_names import MODERN, NAMES, code_of
+from support.gateway_setup import gateway, met
+from support.log_recorder import Log
+from support.network import Network
+from support.waiting import asynchronous, turn, until
 from txhixie import CleanClose, Limits
-
-__all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 

@@ -18,30 +18,18 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock
 
+from support.applications import Applications, Recorder, echo
 from support.certificates import Authority
-from support.connection import (
-    HIXIE,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    ServerEnd,
-    asynchronous,
-    body_of,
-    echo,
-    log,
-    net,
-    reactor,
-    status_of,
-    until,
-    whole_request,
-    within,
-)
 from support.daemon import PATIENCE, running
-from support.gateways import gateway, met
+from support.dialect_names import HIXIE
+from support.gateway_setup import gateway, met
+from support.handshake_bytes import body_of, status_of, whole_request
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
+from support.network import Network, Place
+from support.raw_peer import Raw
 from support.real_proxies import squid
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import HandshakeRefused, HixieServerFactory, Offer
 from txhixie.daemon.route_option import read_description
 from txhixie.daemon.services.gateway import GATEWAY_OPTIONS, build_gateway
@@ -49,8 +37,6 @@ from txhixie.daemon.services.service import Context
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService
 from txhixie.testing import Wire
-
-__all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 

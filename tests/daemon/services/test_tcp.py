@@ -23,39 +23,28 @@ from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from support.connection import (
+from support.applications import Applications, Recorder
+from support.certificates import certificate
+from support.dialect_names import NAMES, code_of
+from support.frame_writer import FrameWriter
+from support.handshake_bytes import (
     KEY3,
-    NAMES,
-    OVER,
     PROOF,
-    Applications,
-    Log,
-    Network,
-    Place,
-    Raw,
-    Recorder,
-    ServerEnd,
-    Voice,
-    asynchronous,
     body_of,
-    certificate,
-    code_of,
-    log,
-    net,
-    reactor,
     request,
     status_of,
     subprotocol_field,
-    until,
     whole_request,
-    within,
 )
+from support.log_recorder import Log
+from support.memory_connection import ServerEnd
+from support.network import OVER, Network, Place
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, until, within
 from txhixie import CleanClose, HandshakeRefused, HixieClientProtocol, Limits
 from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.testing import Wire
-
-__all__ = ["log", "net"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -280,7 +269,7 @@ def test_the_coding_is_what_client_and_dialect_can(
     assert (b"-Protocol: " in answer) == (agreed is not None)
     assert field in answer
     backend.protocol.dataReceived(b"\0\1")  # type: ignore[attr-defined]
-    voice = Voice(dialect)
+    voice = FrameWriter(dialect)
     assert end.wire.taken() == (voice.text("AAE=") if text else voice.binary(b"\0\1"))
 
 

@@ -53,7 +53,7 @@ import java.nio.charset.StandardCharsets;
 
 
 /**
- * Netty, client and server, versions 07, 08 and 13; what it is told and what it says is in talk.py.
+ * Netty, client and server, versions 07, 08 and 13; what it is told and what it says is in peer_commands.py.
  *
  * "fresh" is Netty's handlers with every allowance for no context takeover given, "frame" x-webkit-deflate-frame.
  * What comes in frames goes back in frames, as it came.

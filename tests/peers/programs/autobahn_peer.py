@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import reactor as installed_reactor
 
-from peers.programs.talk import (
+from peers.programs.peer_commands import (
     NARROW,
     REFUSED_BODY,
     REFUSED_PATH,

@@ -7,7 +7,14 @@ from collections.abc import Coroutine
 from importlib import import_module
 from typing import Any
 
-from peers.programs.talk import REFUSED_BODY, REFUSED_PATH, SUBPROTOCOL, UNSEEN, Library, obey
+from peers.programs.peer_commands import (
+    REFUSED_BODY,
+    REFUSED_PATH,
+    SUBPROTOCOL,
+    UNSEEN,
+    Library,
+    obey,
+)
 
 eventlet = import_module("eventlet")
 greenio = import_module("eventlet.greenio")

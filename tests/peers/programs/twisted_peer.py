@@ -19,7 +19,7 @@ from twisted.web.websocket import (
     WebSocketResource,
 )
 
-from peers.programs.talk import (
+from peers.programs.peer_commands import (
     REFUSED_BODY,
     REFUSED_PATH,
     UNSEEN,

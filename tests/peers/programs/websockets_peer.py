@@ -6,7 +6,7 @@ import asyncio
 from importlib import import_module
 from typing import Any
 
-from peers.programs.talk import (
+from peers.programs.peer_commands import (
     NARROW,
     REFUSED_BODY,
     REFUSED_PATH,

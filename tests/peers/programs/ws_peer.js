@@ -1,4 +1,4 @@
-// npm's ws, client and server, versions 8 and 13; what it is told and what it says is in talk.py.
+// npm's ws, client and server, versions 8 and 13; what it is told and what it says is in peer_commands.py.
 //
 //     node ws_peer.js DIRECTORY-OF-WS
 "use strict";

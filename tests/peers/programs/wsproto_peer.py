@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from peers.programs.talk import (
+from peers.programs.peer_commands import (
     NARROW,
     REFUSED_BODY,
     REFUSED_PATH,

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import LIMITS, Talk, peer_frame, peer_key, unframed
+from support.chunks import byte_by_byte, every_way
+from support.conversation_driver import LIMITS, ConversationDriver
+from support.frames import modern_frame, peer_frame, peer_key, unframed
+from support.held_bytes import kept
 from support.vectors import Item, vectors
-from support.wire import byte_by_byte, every_way, kept, modern_frame
 from txhixie.sansio.extensions.deflate import TAIL
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.extension import Extension, Transform
@@ -42,10 +44,10 @@ def transforms(client: Extension, server: Extension) -> dict[str, Transform]:
     return {Side.CLIENT: client.agree(accepted.parameters), Side.SERVER: accepted.transform}
 
 
-def talking(side: str, ours: Extension = KEEPS, **limits: int) -> Talk:
+def talking(side: str, ours: Extension = KEEPS, **limits: int) -> ConversationDriver:
     """One end of a compressed conversation."""
     transform = transforms(ours, ours)[side]
-    return Talk("rfc6455", side, replace(LIMITS, **limits), transform=transform)
+    return ConversationDriver("rfc6455", side, replace(LIMITS, **limits), transform=transform)
 
 
 def deflated(data: bytes, *, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
@@ -157,7 +159,7 @@ def test_other_bits_and_other_frames_are_violations(
 @pytest.mark.parametrize("name", ["hybi-07", "hybi-08", "rfc6455"])
 def test_without_an_extension_the_bit_is_a_violation(side: str, name: str) -> None:
     """Nobody has agreed on what it means."""
-    talk = Talk(name, side).receive(peer_frame(side, TEXT, HELLO, reserved=RSV1))
+    talk = ConversationDriver(name, side).receive(peer_frame(side, TEXT, HELLO, reserved=RSV1))
     talk.assert_failed(1002, "a reserved bit that no extension has taken")
 
 
@@ -287,7 +289,7 @@ def test_what_does_not_compress_may_grow_by_it(side: str, memory: int, size: int
     noise = Random(size).randbytes(size)
     ours = replace(KEEPS, memory=memory)
     other = Side.CLIENT if side == Side.SERVER else Side.SERVER
-    writer = Talk("rfc6455", other, transform=transforms(ours, ours)[other])
+    writer = ConversationDriver("rfc6455", other, transform=transforms(ours, ours)[other])
     writer.conversation.send_bytes(noise, True)
     [(_, payload, _, reserved)] = unframed(writer.effects.written)
     assert (reserved, len(payload) > size) == (RSV1, True)
@@ -377,7 +379,7 @@ def assert_understood(
     """Whatever either side says is what the other one hears, in one read and byte by byte."""
     for split in (lambda wire: [wire], byte_by_byte):
         ends = transforms(client, server)
-        talks = {side: Talk("rfc6455", side, transform=ends[side]) for side in SIDES}
+        talks = {side: ConversationDriver("rfc6455", side, transform=ends[side]) for side in SIDES}
         for one, other in (SIDES, SIDES[::-1]):
             for message, compress in messages:
                 if isinstance(message, str):
@@ -456,7 +458,7 @@ def test_messages_are_heard_in_any_fragments_and_under_any_split(
     """A proxy may cut a message anywhere: the bit stays on the first fragment."""
     ends = transforms(client, server)
     other = Side.CLIENT if side == Side.SERVER else Side.SERVER
-    writer = Talk("rfc6455", other, transform=ends[other])
+    writer = ConversationDriver("rfc6455", other, transform=ends[other])
     for message, compress in said:
         if isinstance(message, str):
             writer.conversation.send_text(message, compress)
@@ -475,7 +477,9 @@ def test_messages_are_heard_in_any_fragments_and_under_any_split(
             )
             for index, part in enumerate(parts)
         )
-    reader = Talk("rfc6455", side, transform=ends[side]).receive(*data.draw(deliveries(wire)))
+    reader = ConversationDriver("rfc6455", side, transform=ends[side]).receive(
+        *data.draw(deliveries(wire))
+    )
     assert [message for _, message in reader.heard] == [message for message, _ in said]
     reader.assert_open()
 

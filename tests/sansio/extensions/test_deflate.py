@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises, kept
+from support.held_bytes import kept
+from support.peer_errors import assert_raises
 from txhixie.errors import BadCompression, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL, Deflater, Inflater
 from txhixie.testing.strategies import deliveries

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises
+from support.peer_errors import assert_raises
 from txhixie.errors import BadCompression, InvalidHandshake, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL
 from txhixie.sansio.extensions.deflate_frame import NAME, RSV1, DeflateFrame, FrameTransform

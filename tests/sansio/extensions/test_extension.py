@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.wire import assert_raises
+from support.peer_errors import assert_raises
 from txhixie.errors import InvalidHandshake
 from txhixie.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame, FrameTransform

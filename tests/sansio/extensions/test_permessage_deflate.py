@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises
+from support.peer_errors import assert_raises
 from txhixie.errors import BadCompression, FrameError, InvalidHandshake, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL
 from txhixie.sansio.extensions.permessage_deflate import (

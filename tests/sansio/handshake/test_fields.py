@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.handshakes import request_of
-from support.wire import assert_raises, head_of
+from support.http_heads import head_of
+from support.peer_errors import assert_raises
 from txhixie.errors import InvalidHandshake, MalformedHead
 from txhixie.sansio.handshake.fields import (
     answer_fields,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import same_every_way
 from support.handshakes import ask, cut, drawn, offers, request_of, serve
-from support.wire import request, same_every_way
+from support.http_heads import request
 from txhixie.errors import (
     EarlyBytes,
     HandshakeRefused,

@@ -9,18 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import same_every_way
 from support.handshakes import ask, client_opening, cut, drawn, offers, serve, server_opening
+from support.http_heads import FIELDS_76, HEAD_76, KEY1, KEY2, KEY3, request
+from support.peer_errors import assert_raises
 from support.vectors import VECTORS, Item, each, vectors
-from support.wire import (
-    FIELDS_76,
-    HEAD_76,
-    KEY1,
-    KEY2,
-    KEY3,
-    assert_raises,
-    request,
-    same_every_way,
-)
 from txhixie.errors import EarlyBytes, InvalidHandshake, MalformedHead, UnsupportedByDialect
 from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.hixie76 import draw_key, expected_proof, key_number

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import Chunks, same_every_way
 from support.handshakes import LIMITS, ask, client_opening, cut, drawn, offers, request_of, serve
+from support.http_heads import head_of, request
+from support.peer_errors import assert_raises
 from support.vectors import Item, vectors
-from support.wire import Chunks, assert_raises, head_of, request, same_every_way
 from txhixie.errors import EarlyBytes, InvalidHandshake, MalformedHead, UnknownDialect
 from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.hybi import accept

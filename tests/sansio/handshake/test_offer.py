@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import head_of
+from support.http_heads import head_of
 from txhixie.sansio.handshake.offer import Offer, Refusal
 from txhixie.sansio.http.head import Head, checked_pairs, reason_phrase
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises, same_every_way
+from support.chunks import same_every_way
+from support.peer_errors import assert_raises
 from txhixie.errors import MalformedHead
 from txhixie.sansio.http.chunked import ChunkedReader
 

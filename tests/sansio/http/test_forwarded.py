@@ -12,15 +12,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from support import connection
-from support.connection import (
-    NAMES,
-    Applications,
-    ServerEnd,
-    head_of,
-    status_of,
-    whole_request,
-)
+from support import handshake_bytes, log_recorder, network, waiting
+from support.applications import Applications
+from support.dialect_names import NAMES
+from support.handshake_bytes import head_of, status_of, whole_request
+from support.memory_connection import ServerEnd
 from txhixie import HixieServerFactory
 from txhixie.errors import MalformedHead
 from txhixie.sansio.http.forwarded import (
@@ -32,9 +28,6 @@ from txhixie.sansio.http.forwarded import (
 from txhixie.sansio.http.head import Fields, Head
 from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.web import HixieResource
-
-log = connection.log
-net = connection.net
 
 TRUSTED = TrustedNetworks(["10.0.0.0/8", "fd00::/8"])
 
@@ -195,7 +188,7 @@ def end(*lines: str, dialect: str = "hixie-75", **options: Any) -> ServerEnd:
 
 
 @pytest.mark.parametrize("dialect", NAMES)
-def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: connection.Log) -> None:
+def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: log_recorder.Log) -> None:
     """The offer, the location of the answer, the policy about origins, the log and the transport
     tell of the client and not of the proxy."""
     made = end(*FORWARDED, dialect=dialect, trustForwarded=PROXY, logConnections=True)
@@ -239,7 +232,7 @@ def test_a_contradiction_is_refused() -> None:
     assert status_of(made.wire.written) == 400
 
 
-def test_the_log_names_a_refused_client_and_not_its_proxy(log: connection.Log) -> None:
+def test_the_log_names_a_refused_client_and_not_its_proxy(log: log_recorder.Log) -> None:
     made = end(FORWARDED[0], trustForwarded=PROXY)
     assert status_of(made.wire.written) == 403
     assert log.lines()[-1].startswith("refused connection=1 peer=203.0.113.9 ")
@@ -271,9 +264,9 @@ def test_a_request_of_its_own_says_who_it_is() -> None:
     assert made.protocol.offer.client == "192.0.2.1"
 
 
-@connection.asynchronous
+@waiting.asynchronous
 async def test_on_a_connection_that_stays_each_request_is_of_its_own_client(
-    net: connection.Network,
+    net: network.Network,
 ) -> None:
     """A proxy sends the requests of all its clients by the few connections that it keeps."""
     hosts: list[bytes] = []
@@ -298,7 +291,7 @@ async def test_on_a_connection_that_stays_each_request_is_of_its_own_client(
         raw.data.clear()
     assert hosts == [b"inside", b"inside"]
     others = ("X-Forwarded-For: 192.0.2.9", "X-Forwarded-Host: other.example")
-    raw.send(connection.request("rfc6455", *others, origin="http://other.example"))
+    raw.send(handshake_bytes.request("rfc6455", *others, origin="http://other.example"))
     await raw.reads(b"101 Switching Protocols")
     offer = applications.asked[0]
     assert (offer.client, offer.host) == ("192.0.2.9", "other.example")

@@ -8,17 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import (
-    HEAD_76,
-    REQUEST_75,
-    Chunks,
-    assert_raises,
-    every_way,
-    head_of,
-    kept,
-    request,
-    same_every_way,
-)
+from support.chunks import Chunks, every_way, same_every_way
+from support.held_bytes import kept
+from support.http_heads import HEAD_76, REQUEST_75, head_of, request
+from support.peer_errors import assert_raises
 from txhixie.errors import HeadTooLarge, MalformedHead, PeerError, UnsupportedVersion
 from txhixie.sansio.http.head import END, TOKEN, Head, HeadReader, Request, read_request
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import assert_raises
+from support.peer_errors import assert_raises
 from txhixie.errors import MalformedHead
 from txhixie.sansio.http.head import TOKEN
 from txhixie.sansio.http.parameters import Named, read_list, write_list

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.wire import Chunks, kept, same_every_way
+from support.chunks import Chunks, same_every_way
+from support.held_bytes import kept
 from txhixie.errors import MalformedHead
 from txhixie.sansio.http.proxy_header import ProxyHeader, ProxyHeaderReader
 from txhixie.testing.strategies import deliveries

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import same_every_way
+from support.held_bytes import kept
+from support.peer_errors import assert_raises
 from support.vectors import Item, vectors
-from support.wire import assert_raises, kept, same_every_way
 from txhixie.errors import HeadTooLarge, MalformedHead
 from txhixie.sansio.http.authentication import write_basic
 from txhixie.sansio.http.head import HeadReader, Request, read_request

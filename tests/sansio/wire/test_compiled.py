@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.compiled import SOURCE, shared_object
+from support.c_extension import SOURCE, shared_object
 
 CHOSEN = """
 import importlib.util, sys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.wire import NO_CODE
+from support.frames import NO_CODE
 from txhixie.sansio.wire import frame
 from txhixie.sansio.wire.frame import Close, CloseCode, Opcode
 

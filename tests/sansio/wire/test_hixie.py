@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.chunks import Chunks, byte_by_byte, every_way, same_every_way
+from support.frames import NO_CODE, read_frames, whole_frames
+from support.held_bytes import kept
+from support.peer_errors import assert_raises
 from support.vectors import Item, padded, vectors
-from support.wire import (
-    NO_CODE,
-    Chunks,
-    assert_raises,
-    byte_by_byte,
-    every_way,
-    kept,
-    read_frames,
-    same_every_way,
-    whole_frames,
-)
 from txhixie.errors import FrameError, MessageTooBig, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Close, Frame, Opcode, Side
 from txhixie.sansio.wire.hixie import HixieFraming, encode_length

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.compiled import WAYS, compiled, every_way
+from support.c_extension import WAYS, compiled, every_way
 from txhixie.sansio.wire import hixie_batch as module
 from txhixie.sansio.wire.frame import TEXT, Frame
 

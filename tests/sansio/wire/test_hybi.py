@@ -13,18 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.talk import peer_frame, peer_key, unframed
-from support.wire import (
-    MASK,
-    NO_CODE,
-    Chunks,
-    assert_raises,
-    byte_by_byte,
-    every_way,
-    kept,
-    modern_frame,
-    same_every_way,
-)
+from support.chunks import Chunks, byte_by_byte, every_way, same_every_way
+from support.frames import MASK, NO_CODE, modern_frame, peer_frame, peer_key, unframed
+from support.held_bytes import kept
+from support.peer_errors import assert_raises
 from txhixie.errors import FrameError, InvalidUTF8, MessageTooBig, UsageError
 from txhixie.sansio.dialects import named
 from txhixie.sansio.limits import Limits

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.compiled import WAYS, compiled, every_way
-from support.wire import modern_frame
+from support.c_extension import WAYS, compiled, every_way
+from support.frames import modern_frame
 from txhixie.sansio.wire import hybi_batch as module
 from txhixie.sansio.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, Side
 from txhixie.sansio.wire.hybi import HybiFraming

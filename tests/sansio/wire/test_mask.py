@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.compiled import WAYS, compiled, every_way
+from support.c_extension import WAYS, compiled, every_way
 from txhixie.sansio.wire import mask as module
 
 KEY: Final = b"\x37\xfa\x21\x3d"

@@ -1,6 +1,6 @@
-"""The public modules, and what they export as text: names, signatures and attributes.
+"""The public modules, and their names, signatures and attributes as text.
 
-``PYTHONPATH=tests python -m support.public > tests/data/signatures.txt`` writes down what there is.
+Written to a file by ``PYTHONPATH=tests python -m support.public_api > tests/data/signatures.txt``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, ForwardRef, is_typeddict
 
-from support.documents import ROOT
+from support.guide_pages import ROOT
 
 LIST: Final = "docs/reference/api.rst"
 MODULES: Final = tuple(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.daemon import PATIENCE, program
-from support.documents import block
+from support.guide_pages import block
 
 PAGES = {
     "hixie.toml": "docs/howto/systemd.rst",

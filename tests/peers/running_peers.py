@@ -13,7 +13,7 @@ from pathlib import Path
 from peers.peer import Peer, started
 
 
-class Company:
+class RunningPeers:
     def __init__(self) -> None:
         self._peers: dict[str, Peer] = {}
         self._tokens = count()

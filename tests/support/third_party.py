@@ -1,4 +1,4 @@
-"""The one place that finds what the tests use and none of us wrote: programs, libraries, browsers.
+"""Finds the programs, libraries and browsers of others that tests use, or skips the test.
 
 A component is looked for in the environment variable TXHIXIE_<NAME>, in ``.components/`` of the
 checkout (where ``tests/peers/install`` puts what Debian has not), in PATH and in Debian's own

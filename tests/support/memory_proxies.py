@@ -1,4 +1,4 @@
-"""Proxies in memory: what a tunnel sends is seen, what it is answered is the test's."""
+"""HTTP and SOCKS proxies in memory: the test reads what a tunnel sends, and answers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from txhixie.sansio.http.parameters import Parameters
 
 
 @dataclass
-class Noting:
+class RecordingExtension:
     """
     An extension that works as `inner` does.
 
@@ -36,14 +36,14 @@ class Noting:
         taken = self.inner.accept(parameters)
         if taken is None:
             return None
-        return Agreed(taken.parameters, NotingTransform(taken.transform, self))
+        return Agreed(taken.parameters, RecordingTransform(taken.transform, self))
 
     def agree(self, parameters: Parameters) -> Transform:
-        return NotingTransform(self.inner.agree(parameters), self)
+        return RecordingTransform(self.inner.agree(parameters), self)
 
 
-class NotingTransform:
-    def __init__(self, inner: Transform, noting: Noting) -> None:
+class RecordingTransform:
+    def __init__(self, inner: Transform, noting: RecordingExtension) -> None:
         self.inner = inner
         self.noting = noting
         self.reserved = inner.reserved

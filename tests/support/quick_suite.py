@@ -1,4 +1,4 @@
-"""Which tests run when nobody says which: the quick ones. ``--all`` runs every one of them.
+"""The tests that ``pytest`` leaves out without ``--all``, and why.
 
 Whoever changes something runs the quick suite, and it has to take at most two minutes on two cores
 of a machine that has nothing but Python: otherwise nobody runs it. CI runs all of them. Left out is

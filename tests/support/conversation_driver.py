@@ -1,15 +1,15 @@
-"""One end of a conversation, with what it hears and what it asks of its Port."""
+"""One side of a `Conversation`, with the messages it received and the requests to its Port."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from random import Random
 from typing import Final
 
 import pytest
 
-from support.wire import MASK, Effects, Event, masked, modern_frame
+from support.frames import unframed
+from support.recording_port import Event, RecordingPort
 from txhixie.errors import NotOpen
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
@@ -24,7 +24,7 @@ PART: Final[Event] = ("drop", "at once")
 """What is asked of the Port when both have said that they close, and it is on us to go."""
 
 
-class Talk:
+class ConversationDriver:
     """
     One end of a conversation.
 
@@ -41,7 +41,7 @@ class Talk:
         binary: bool = False,
         transform: Transform | None = None,
     ) -> None:
-        self.effects = Effects()
+        self.effects = RecordingPort()
         self.side = side
         self.conversation = Conversation(
             named(row) if isinstance(row, str) else row,
@@ -54,7 +54,7 @@ class Talk:
         )
         self.heard: list[tuple[int, str | bytes]] = []
 
-    def receive(self, *chunks: bytes) -> Talk:
+    def receive(self, *chunks: bytes) -> ConversationDriver:
         """Take these reads one after the other, and all the messages in them."""
         for chunk in chunks:
             self.conversation.feed(chunk)
@@ -122,45 +122,3 @@ def exceeding(what: str, limit: int, name: str = "message_size") -> str:
     """A pattern for what our own side is told of a limit of ours."""
     size = r"[\d,]+ (bytes|fragments)( or more)?"
     return rf"{what} of {size} exceeds our limit of {limit:,} \({re.escape(called(name))}\)"
-
-
-def unframed(data: bytes) -> list[tuple[int, bytes, bool, int]]:
-    """Whole frames of RFC 6455 taken apart: opcode, payload, whether final, reserved bits."""
-    found = []
-    while data:
-        first, second = data[:2]
-        form = {126: 2, 127: 8}.get(second & 0x7F, 0)
-        size = int.from_bytes(data[2 : 2 + form], "big") if form else second & 0x7F
-        start = 2 + form + (4 if second & 0x80 else 0)
-        key = data[start - 4 : start] if second & 0x80 else bytes(4)
-        assert len(data) >= start + size, "a frame that is not whole"
-        payload = masked(data[start : start + size], key)
-        found.append((first & 0x0F, payload, bool(first & 0x80), first & 0x70))
-        data = data[start + size :]
-    return found
-
-
-def peer_key(side: str) -> bytes | None:
-    """The mask that a peer of this side uses: clients do, servers do not."""
-    return MASK if side == Side.SERVER else None
-
-
-def peer_frame(
-    side: str, opcode: int, payload: bytes = b"", *, final: bool = True, reserved: int = 0
-) -> bytes:
-    """A frame as a peer of this side writes it."""
-    return modern_frame(opcode, payload, final=final, reserved=reserved, key=peer_key(side))
-
-
-def peer_frames(side: str, parts: Iterable[bytes], opcode: int = Opcode.TEXT) -> bytes:
-    """One message in these fragments, as a peer of this side writes it."""
-    fragments = list(parts)
-    return b"".join(
-        peer_frame(
-            side,
-            Opcode.CONTINUATION if index else opcode,
-            part,
-            final=index == len(fragments) - 1,
-        )
-        for index, part in enumerate(fragments)
-    )

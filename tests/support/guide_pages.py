@@ -1,4 +1,4 @@
-"""The pages of the guide, their blocks, and what becomes of each; ``story.py`` runs them.
+"""The code blocks of the guide, and what a test does with each; ``page_runner.py`` runs them.
 
 The convention is told in ``tests/test_documents.py``.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from support import components
+from support import third_party
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = tuple(
@@ -166,8 +166,8 @@ def kind(block: Block, page: Page) -> str:
     :raises NobodyRuns: for nothing.
     """
     for component in (*page.needs, *block.said("needs")):
-        if not hasattr(components, component):
-            raise NobodyRuns(f"{block}: support/components.py knows no {component}")
+        if not hasattr(third_party, component):
+            raise NobodyRuns(f"{block}: support/third_party.py knows no {component}")
     if shown := block.said("shown from"):
         _check_shown(block, shown[0])
         return "shown"

@@ -1,4 +1,4 @@
-"""A page of the guide that is being run, as its reader would.
+"""Runs the code blocks of one page of the guide, in the order of the page.
 
 The convention is told in ``tests/test_documents.py``.
 """
@@ -21,16 +21,16 @@ from typing import Final
 
 import pytest
 
-from support import components
+from support import third_party
 from support.daemon import PATIENCE, free_port
-from support.documents import ROOT, Block, Page, kind
+from support.guide_pages import ROOT, Block, Page, kind
 
 _OUTPUT: Final = doctest.OutputChecker()
 _LOOSELY: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @dataclass
-class Story:
+class PageRunner:
     """
     A page that is being run: in a directory of its own, every port it prints replaced by a free
     one, what stays kept until the end.
@@ -53,7 +53,7 @@ class Story:
         and in the end the test is skipped and says why.
         """
         for component in self.page.needs:
-            getattr(components, component)()
+            getattr(third_party, component)()
         passed_over = []
         try:
             for block in self.page.blocks:
@@ -62,7 +62,7 @@ class Story:
                     self.stop()
                 try:
                     for component in block.said("needs"):
-                        getattr(components, component)()
+                        getattr(third_party, component)()
                 except pytest.skip.Exception as reason:
                     passed_over.append(str(reason))
                 else:
@@ -181,7 +181,7 @@ class Story:
     def _start(self, command: str) -> tuple[Path, subprocess.Popen[bytes]]:
         output = self.directory / f"output{len(self.outputs)}"
         self.outputs.append(output)
-        programs = [Path(sys.executable).parent, components.COMPONENTS / "bin"]
+        programs = [Path(sys.executable).parent, third_party.COMPONENTS / "bin"]
         path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
         with output.open("wb") as stdout:
             return output, subprocess.Popen(

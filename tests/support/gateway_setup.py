@@ -1,10 +1,12 @@
-"""A gateway over real sockets: its backend, its clients, and what they hear."""
+"""A gateway, its backend and its clients over real sockets."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from support.connection import Applications, Network, Place, Recorder, reactor, until, within
+from support.applications import Applications, Recorder
+from support.network import Network, Place
+from support.waiting import reactor, until, within
 from txhixie import Limits
 from txhixie.gateway import GatewayService
 

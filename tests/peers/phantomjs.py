@@ -10,7 +10,7 @@ from subprocess import run
 from typing import Any, TypeAlias
 
 from peers.peer import PATIENCE
-from support import components
+from support import third_party
 
 HERE = Path(__file__).parent
 
@@ -20,7 +20,7 @@ Browse: TypeAlias = Callable[..., Seen]
 
 def browsing(directory: Path) -> Browse:
     """Runs a script of ``phantom/`` to its end; what it saw."""
-    browser = components.phantomjs()
+    browser = third_party.phantomjs()
 
     def browse(script: str, **plan: object) -> Seen:
         file = directory / "plan.json"

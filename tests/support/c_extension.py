@@ -1,4 +1,4 @@
-"""The C module of this checkout, compiled now: an installed one may be older."""
+"""The C extension, compiled from this checkout: an installed one may be older."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from support.components import program
+from support.third_party import program
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wire" / "_wire.c"
 NAME: Final = "txhixie.sansio.wire._wire"

@@ -1,4 +1,4 @@
-"""Servers that behave as a test wants at each stage of the way to them, and names for them.
+"""Asynchronous servers that fail or stall at one stage of a connection, as a test says.
 
 All of it is real: sockets, TLS, a listening queue that is full. Only the names are made up, by a
 resolver of the reactor's own that is put back afterwards.
@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
-import pytest
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
-from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
 from twisted.internet.protocol import Factory, Protocol
-from zope.interface import implementer
 
-from support.connection import Network, Place, Raw, accept_for, reactor, until
+from support.handshake_bytes import accept_for
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.waiting import reactor
 
 Act = Callable[[Raw], object]
 """What a server does when it is first spoken to."""
@@ -130,88 +129,3 @@ def full_queue() -> Iterator[int]:
             waiting.setblocking(False)
             waiting.connect_ex(listening.getsockname())
         yield int(listening.getsockname()[1])
-
-
-@implementer(IHostResolution)
-class Question:
-    """:ivar cancelled: whether somebody did not want to know any more."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@implementer(IHostnameResolver)
-class Names:
-    """
-    Addresses for names. What is not among them is asked of the system.
-
-    :ivar known: addresses by name; ``None``: no answer ever comes.
-    :ivar asked: names and ports.
-    """
-
-    def __init__(self, system: IHostnameResolver) -> None:
-        self._system = system
-        self.known: dict[str, list[str] | None] = {
-            "server.example": ["127.0.0.1"],
-            "nobody.example": [],
-            "silent.example": None,
-        }
-        self.asked: list[tuple[str, int]] = []
-        self.questions: list[Question] = []
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        *more: Any,
-        **others: Any,
-    ) -> Any:
-        self.asked.append((hostName, portNumber))
-        if hostName not in self.known:
-            return self._system.resolveHostName(
-                resolutionReceiver, hostName, portNumber, *more, **others
-            )
-        question = Question(hostName)
-        self.questions.append(question)
-        resolutionReceiver.resolutionBegan(cast(IHostResolution, question))
-        addresses = self.known[hostName]
-        if addresses is not None:
-            for address in addresses:
-                kind = IPv6Address if ":" in address else IPv4Address
-                resolutionReceiver.addressResolved(kind("TCP", address, portNumber))
-            resolutionReceiver.resolutionComplete()
-        return question
-
-
-@pytest.fixture
-def names() -> Iterator[Names]:
-    """The reactor's resolver meanwhile."""
-    made = Names(reactor.nameResolver)
-    before = reactor.installNameResolver(made)
-    try:
-        yield made
-    finally:
-        reactor.installNameResolver(before)
-
-
-class Nothing:
-    """That nothing of a connection is left in the reactor."""
-
-    def __init__(self) -> None:
-        self._before = self._now()
-
-    def _now(self) -> tuple[set[object], set[object], set[object]]:
-        return (
-            set(reactor.getDelayedCalls()),
-            set(reactor.getReaders()),
-            set(reactor.getWriters()),
-        )
-
-    async def is_left(self) -> None:
-        """Once the kernel has told both ends."""
-        await until(lambda: self._now() == self._before)

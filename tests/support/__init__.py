@@ -1,0 +1,47 @@
+"""What the tests share, each file named for what it provides.
+
+===================  ========================================  =====================================
+file                 what it provides                          used by
+===================  ========================================  =====================================
+applications         applications and producers                most tests of connections
+c_extension          the C extension, compiled now             sansio/wire
+certificates         certificate authorities and certificates  TLS tests, dialing, cli
+chunks               bytes cut into pieces                     sansio
+command_line         ``txhixie`` in a process                  cli
+conversation_driver  one side of a `Conversation`              sansio
+daemon               ``twistd hixie`` in a process             every test that starts a daemon
+dialect_names        names of dialects                         tests that run for each dialect
+frame_writer         frames of any dialect as bytes            connection, server, gateway
+frames               frames of RFC 6455 as bytes               sansio, frame_writer
+gateway_setup        a gateway with its backend                gateway, daemon/services
+guide_pages          code blocks of the guide                  test_documents, tests of taken blocks
+handshake_bytes      handshakes of any dialect as bytes        connection, server, raw_peer
+handshakes           a handshake as one call                   sansio/handshake, sansio
+held_bytes           how many bytes an object holds            tests of bounded buffers
+http_heads           HTTP heads from their lines               sansio/http, sansio/handshake
+log_recorder         the log events of a test                  conftest, annotations
+memory_connection    one side of a connection in memory        connection, server, client
+memory_proxies       proxies in memory                         dialing
+network              servers and clients over sockets          conftest, every test over sockets
+nginx                nginx before a server                     test_loopback_web
+page_runner          runs a page of the guide                  test_documents
+peer_errors          an assertion about a peer's error         sansio
+public_api           the public names as text                  test_public, test_documents
+quick_suite          tests left out without ``--all``          conftest
+raw_peer             peers that send and keep bytes            network, tests of malformed input
+reactor_state        a check of the reactor after a test       client, dialing, test_frameworks
+real_proxies         squid and tinyproxy                       peers, cli, daemon/services
+recording_port       a Port that records                       sansio, conversation_driver
+resolver             a resolver of host names                  conftest, dialing, client
+scripted_peer        a blocking server with a script           cli
+scripted_servers     servers that fail or stall                dialing, client
+third_party          finds programs and libraries              peers, browser, conformance
+tls_ports            a TLS port of each kind                   test_alpn, browser
+utf8                 valid and invalid UTF-8                   sansio
+vectors              samples of vectors.json                   sansio
+waiting              bounded waits on the reactor              every test on the reactor
+===================  ========================================  =====================================
+
+Fixtures are in ``tests/conftest.py``. ``tests/`` is on the import path: a module is imported as
+``support.NAME``.
+"""

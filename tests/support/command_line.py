@@ -1,0 +1,87 @@
+"""The command ``txhixie`` run in a process, and the daemon run with TLS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from support.certificates import Authority, authority
+from support.daemon import PATIENCE, free_port, program, running
+
+PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This one, without the proxies that it may name."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
+    return {**kept, **more}
+
+
+def start(
+    *words: str,
+    stdin: Any = subprocess.PIPE,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
+    env: dict[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start it, on pipes or whatever else."""
+    command = [program("txhixie"), *words]
+    env = env or environment()
+    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env)
+
+
+class Ran:
+    """
+    What has run to its end.
+
+    :ivar status: it ended with.
+    :ivar output: its standard output.
+    :ivar errors: the lines of its standard error.
+    """
+
+    def __init__(self, status: int, output: bytes, errors: bytes) -> None:
+        self.status = status
+        self.output = output
+        self.errors = errors.decode().splitlines()
+
+    @property
+    def line(self) -> str:
+        """The one line of standard error."""
+        assert len(self.errors) == 1, self.errors
+        return self.errors[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.status}: {self.output!r}, {self.errors}>"
+
+
+def run(*words: str, given: bytes = b"", **options: Any) -> Ran:
+    """Run it to its end."""
+    process = start(*words, **options)
+    try:
+        output, errors = process.communicate(given, PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+    return Ran(process.returncode, output or b"", errors or b"")
+
+
+@contextmanager
+def secure_daemon(
+    directory: Path,
+    *options: str,
+    names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+    until: int = 1,
+    by: Authority | None = None,
+) -> Iterator[int]:
+    """Our server by TLS, with a certificate made for it; its port."""
+    pem = directory / "server.pem"
+    pem.write_bytes((by or authority()).pem_for(*names, since=min(-1, until - 1), until=until))
+    (directory / "authority.pem").write_bytes(authority().pem)
+    port = free_port()
+    where = f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    with running(directory, "--port", where, *options, awaited=port):
+        yield port

@@ -1,0 +1,28 @@
+"""The log events of a test; the fixture ``log`` of ``tests/conftest.py`` makes a `Log`."""
+
+from __future__ import annotations
+
+from twisted.logger import LogEvent, formatEvent
+
+
+class Log:
+    """What was logged meanwhile. A traceback that nobody asked for fails the test."""
+
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+
+    def tracebacks(self) -> list[BaseException]:
+        """The exceptions of the tracebacks so far, which are thereby expected."""
+        failures = [event for event in self.events if "log_failure" in event]
+        self.events[:] = [event for event in self.events if "log_failure" not in event]
+        return [event["log_failure"].value for event in failures]
+
+    def lines(self) -> list[str]:
+        """The lines of the package's own log."""
+        events = [
+            event
+            for event in self.events
+            if str(event.get("log_namespace", "")).startswith("txhixie")
+            and "log_failure" not in event
+        ]
+        return [formatEvent(event) for event in events]

@@ -1,0 +1,23 @@
+"""A check that a test leaves no delayed call, reader or writer in the reactor."""
+
+from __future__ import annotations
+
+from support.waiting import reactor, until
+
+
+class ReactorState:
+    """The delayed calls, readers and writers of the reactor when this object was made."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def _now(self) -> tuple[set[object], set[object], set[object]]:
+        return (
+            set(reactor.getDelayedCalls()),
+            set(reactor.getReaders()),
+            set(reactor.getWriters()),
+        )
+
+    async def is_restored(self) -> None:
+        """Wait until the reactor has those again, and no others."""
+        await until(lambda: self._now() == self._before)

@@ -152,6 +152,49 @@ def words(name: str) -> list[str]:
     ]
 
 
+def classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    """Every class of the package, and its module."""
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ClassDef):
+                yield module, node
+
+
+@cache
+def classes_named(name: str) -> list[tuple[str, ast.ClassDef]]:
+    """The classes of that name: usually one."""
+    return [(module, node) for module, node in classes() if node.name == name]
+
+
+def ancestors(module: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
+    """
+    The package's classes that a class inherits from, by the names of its bases. A base that is
+    imported by a name which several modules define counts as each of them.
+    """
+    for base in node.bases:
+        name = ast.unparse(base).partition("[")[0].split(".")[-1]
+        for there, above in classes_named(name):
+            if above is not node and not (there != module and is_defined_here(module, name)):
+                yield there, above
+                yield from ancestors(there, above)
+
+
+def is_defined_here(module: str, name: str) -> bool:
+    """Whether a module has a class of that name itself."""
+    return any(there == module for there, _ in classes_named(name))
+
+
+def privates(node: ast.ClassDef) -> set[str]:
+    """The names of a class's private methods."""
+    return {
+        each.name
+        for each in node.body
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and each.name.startswith("_")
+        and not each.name.endswith("__")
+    }
+
+
 every_module = pytest.mark.parametrize("module", MODULES)
 
 
@@ -206,6 +249,18 @@ def test_every_typing_protocol_has_a_reason() -> None:
         and any(ast.unparse(each).partition("[")[0] == "Protocol" for each in node.bases)
     }
     assert found == set(PROTOCOLS)
+
+
+def test_no_class_overrides_a_private_method_of_another_file() -> None:
+    """What a subclass elsewhere changes has a name without an underscore, and is documented."""
+    found = [
+        f"{module}: {node.name}.{name} overrides {there}: {above.name}.{name}"
+        for module, node in classes()
+        for there, above in ancestors(module, node)
+        if there != module
+        for name in sorted(privates(node) & privates(above))
+    ]
+    assert found == []
 
 
 @every_module
@@ -307,6 +362,14 @@ def test_relative_imports_are_found_by_their_absolute_names() -> None:
     assert place("sansio.wire.frame") < place("sansio/port.py") < place("server/protocol.py")
     assert imports_twisted("connection/protocol.py")
     assert not imports_twisted("sansio/conversation.py")
+
+
+def test_an_override_in_another_file_would_be_found() -> None:
+    """Else nobody would notice one."""
+    (sub,) = ast.parse("class Sub(HixieServerProtocol):\n def _leave(self): pass").body
+    assert isinstance(sub, ast.ClassDef)
+    found = {there for there, above in ancestors("web.py", sub) if privates(above) & privates(sub)}
+    assert found == {"connection/protocol.py"}
 
 
 def test_a_circle_is_found() -> None:

@@ -7,7 +7,6 @@ Any other request is a page, and not ours.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final, Unpack, cast
 
 from twisted.internet.interfaces import IProtocol
@@ -21,10 +20,10 @@ from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import provider
 
 from .connection.log import ConnectionLog, Logged
-from .interfaces import Accepted, WebSocketServerFactory
+from .interfaces import WebSocketServerFactory
 from .sansio.closing import Ended
 from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
-from .sansio.handshake.offer import Offer, Refusal
+from .sansio.handshake.offer import Offer
 from .sansio.http.head import Fields, Head
 from .sansio.http.redaction import masked_text, masked_url
 from .sansio.limits import Limits
@@ -232,49 +231,40 @@ class UpgradedProtocol(HixieServerProtocol):
 
     def __init__(self, factory: HixieServerFactory, request: Any) -> None:
         super().__init__(factory)
-        self._request = request
+        self.request = request
 
-    def _cameByTLS(self) -> bool:
-        return bool(self._request.isSecure())  # which knows of a vhost.VHostMonsterResource too
+    def isSecure(self) -> bool:
+        """As the request says, which knows of a ``vhost.VHostMonsterResource`` too."""
+        return bool(self.request.isSecure())
 
-    def _decide(self, offer: Offer) -> None:
-        offer.request = self._request
-        super()._decide(offer)
+    def answerHeaders(self) -> Headers:
+        """The fields that others have put into the answer, such as a session's cookie."""
+        return _answerFields(self.request)
 
-    def _agree(self, accepted: Accepted) -> None:
-        headers = (*accepted.headers, *_answerFields(self._request))
-        super()._agree(replace(accepted, headers=headers))
-
-    def _refuse(self, answer: Refusal) -> None:
-        headers = (*answer.headers, *_answerFields(self._request))
-        super()._refuse(replace(answer, headers=headers))
-
-    def _wrote(self, status: int) -> None:
+    def answered(self, status: int) -> None:
+        """The request has this status, in the access log too."""
         self._status = status
-        self._request.setResponseCode(status)
-        self._request.startedWriting = 1
+        self.request.setResponseCode(status)
+        self.request.startedWriting = 1
 
-    def _tellLost(self, ended: Ended) -> None:
+    def ended(self, ended: Ended) -> None:
+        """Whether the request has ended well is whether the conversation was closed cleanly."""
         self._clean = ended.clean
-        super()._tellLost(ended)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The request ends with the last that is told of its connection."""
+        """Keep the reason, for ``notifyFinish``."""
         self._reason = reason
         super().connectionLost(reason)
 
-    def _finished(self) -> None:
-        super()._finished()
-        self._endRequest(self._reason)
-
-    def _endRequest(self, reason: Failure) -> None:
-        request = self._request
+    def finished(self) -> None:
+        """End the request."""
+        request = self.request
         if self._status is not None and self._clean:
             request.finish()
             return
         if self._status is not None:
             request.channel.factory.log(request)
-        request.connectionLost(reason)
+        request.connectionLost(self._reason)
 
 
 def upgrade(request: Any, factory: HixieServerFactory) -> None:

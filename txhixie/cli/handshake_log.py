@@ -45,8 +45,9 @@ class ShownDialer(Dialer):
         """The endpoint of a URL's server, whose handshake is shown."""
         return _ShownEndpoint(super().to(url), b"GET ", self.limits, self.show)
 
-    def _proxy(self, proxy: Proxy) -> IStreamClientEndpoint:
-        return _ShownEndpoint(super()._proxy(proxy), b"CONNECT ", self.limits, self.show)
+    def toProxy(self, proxy: Proxy) -> IStreamClientEndpoint:
+        """The endpoint of a proxy, whose answer to ``CONNECT`` is shown."""
+        return _ShownEndpoint(super().toProxy(proxy), b"CONNECT ", self.limits, self.show)
 
 
 @implementer(IStreamClientEndpoint)

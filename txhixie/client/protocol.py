@@ -144,7 +144,8 @@ class HixieClientProtocol(HixieProtocol):
         self._receive = ignore
         self._output.abort()
 
-    def _lateOpening(self) -> None:
+    def openingLate(self) -> None:
+        """See :meth:`HixieProtocol.openingLate`: the server did not answer in time."""
         try:
             self._opening.end()
         except HandshakeRefused as refused:
@@ -152,7 +153,8 @@ class HixieClientProtocol(HixieProtocol):
         except InvalidHandshake:
             self._fail(ConnectTimeout("handshake", self.factory.limits.open_timeout))
 
-    def _lostOpening(self, reason: Failure) -> None:
+    def openingLost(self, reason: Failure) -> None:
+        """See :meth:`HixieProtocol.openingLost`; whoever waits for :meth:`whenOpen` hears why."""
         if self._failure is None and not self._left:
             try:
                 self._opening.end()
@@ -163,7 +165,7 @@ class HixieClientProtocol(HixieProtocol):
             except HandshakeRefused as refused:
                 self._failure = refused
         self._failure = self._failure or NotOpen("it was given up before it was open")
-        super()._lostOpening(reason)
+        super().openingLost(reason)
         while self._waiting:
             self._waiting.pop(0).errback(self._failure)
 

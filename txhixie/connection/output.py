@@ -76,9 +76,10 @@ class Output(Writer):
 
     # Bytes.
 
-    def _queue(self, data: bytes, *more: bytes) -> None:
+    def queue(self, data: bytes, *more: bytes) -> None:
+        """See :meth:`Writer.queue`; within :attr:`txhixie.Limits.unsent_size`."""
         if not (self.full and self._overflows(len(data) + sum(map(len, more)))):
-            super()._queue(data, *more)
+            super().queue(data, *more)
 
     def _overflows(self, size: int) -> bool:
         """

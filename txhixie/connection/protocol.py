@@ -58,6 +58,18 @@ class HixieProtocol(Protocol):
     One WebSocket connection. It is the transport of its application
     (:class:`txhixie.WebSocketTransport`).
 
+    A class in another module that inherits from this one or from a side's overrides only the
+    methods of this list, which do little or nothing here, and whatever Twisted calls:
+
+    - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingAbandoned`: a side's handshake ends
+      without a conversation;
+    - :meth:`ended`, :meth:`finished`: the connection ends, for a log of requests;
+    - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
+      ``answered`` and ``request``, for a handshake that another HTTP server has read.
+
+    ``late``, ``drained``, ``overflowed``, ``look`` and ``stalled`` are called by the parts of the
+    connection and of its factory, which are made here.
+
     :ivar offer: what the client asked for.
     :ivar agreement: what was granted; ``None`` before.
     :ivar dialect: the row that is spoken; known with the offer.
@@ -66,8 +78,6 @@ class HixieProtocol(Protocol):
         factory the first is 1.
     :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
         one.
-    :ivar began: when the conversation opened, in seconds of the factory's clock, if the log
-        has a line for it.
     """
 
     _log = Logger()
@@ -78,6 +88,7 @@ class HixieProtocol(Protocol):
     __slots__ = (
         "_application",
         "_asked",
+        "_began",
         "_conversation",
         "_delivering",
         "_draining",
@@ -90,7 +101,6 @@ class HixieProtocol(Protocol):
         "_toldEnding",
         "_turning",
         "agreement",
-        "began",
         "connected",
         "dialect",
         "factory",
@@ -113,7 +123,7 @@ class HixieProtocol(Protocol):
         self.connected = 0
         self.transport = None
         self.agreement: Agreement | None = None
-        self.began: float | None = None
+        self._began: float | None = None  # when the conversation opened, where the log tells
         self.latency: float | None = None
         self._receive: Callable[[bytes], None] = ignore
         self._application: WebSocketProtocol | None = None
@@ -230,6 +240,8 @@ class HixieProtocol(Protocol):
         if self._lost:
             self._forgo()
             return
+        if self._conversation is None:
+            self.openingAbandoned()
         self._left = True
         self._receive = ignore
         if self._conversation is not None:
@@ -314,20 +326,40 @@ class HixieProtocol(Protocol):
             return
         self._output.stopProducing()
         try:
-            self._lostOpening(reason)
+            self.openingAbandoned()
+            self.openingLost(reason)
         finally:
             self._finished()
 
-    # Opening.
+    # Opening: what the two sides do, each in its own way.
 
-    def _lostOpening(self, reason: Failure) -> None:
-        """The connection has ended before there was a conversation."""
+    def openingLost(self, reason: Failure) -> None:
+        """
+        The connection has ended before there was a conversation: tell the application.
+
+        :param reason: why the transport was lost.
+        """
         who = "us" if self._left else "peer"
         self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, "ended inside the handshake", who, False))
 
-    def _lateOpening(self) -> None:
-        """The deadline has passed before there was a conversation."""
+    def openingLate(self) -> None:
+        """The timeout has passed before there was a conversation: end the connection."""
         raise NotImplementedError
+
+    def openingAbandoned(self) -> None:
+        """The opening ends without a conversation: cancel what it waits for. May come again."""
+
+    # The connection's end, for whoever keeps a log of it.
+
+    def ended(self, ended: Ended) -> None:
+        """
+        The application is about to be told of the end. Not called where none was chosen yet.
+
+        :param ended: how the connection ended.
+        """
+
+    def finished(self) -> None:
+        """The connection has ended and its application was told: the last call."""
 
     def adopt(
         self,
@@ -371,7 +403,7 @@ class HixieProtocol(Protocol):
         else:
             leaveToKernel(self.transport, factory.limits)
         if factory.log.everything:
-            self.began = factory.clock.seconds()
+            self._began = factory.clock.seconds()
             factory.log.opened(loggedOf(self), self.offer, agreement)
         if self._paused:
             self.transport.pauseProducing()
@@ -584,8 +616,10 @@ class HixieProtocol(Protocol):
                 timer.cancel()
         self._turning = self._draining = None
         self.factory.left(self)
+        self.finished()
 
     def _tellLost(self, ended: Ended) -> None:
+        self.ended(ended)
         close = CleanClose(ended) if ended.clean else AbruptClose(ended)
         if self.factory.log.tells(ended):
             self._logEnd(ended)
@@ -600,7 +634,7 @@ class HixieProtocol(Protocol):
         conversation = self._conversation
         received = 0 if conversation is None else conversation.received
         sent = 0 if conversation is None else conversation.sent
-        seconds = None if self.began is None else self.factory.clock.seconds() - self.began
+        seconds = None if self._began is None else self.factory.clock.seconds() - self._began
         self.factory.log.ended(loggedOf(self), ended, received, sent, seconds)
 
     # The end.
@@ -617,10 +651,11 @@ class HixieProtocol(Protocol):
         elif self._isOver:
             self._output.drop(abort=True)
         else:
-            self._lateOpening()
+            self.openingLate()
 
     def _leave(self) -> None:
         """End a connection that has no conversation, leaving the peer time to read."""
+        self.openingAbandoned()
         self._left = True
         self._receive = ignore
         self._output.deadline(self.factory.limits.close_timeout)

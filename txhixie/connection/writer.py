@@ -193,9 +193,9 @@ class Writer:
                 return
             if isinstance(sent, int) and sent > 0:
                 data = data[sent:]
-        self._queue(data, *more)
+        self.queue(data, *more)
 
-    def _queue(self, data: bytes, *more: bytes) -> None:
+    def queue(self, data: bytes, *more: bytes) -> None:
         """Have the transport send it when what waits before it has gone."""
         if more:
             self.transport.writeSequence((data, *more))

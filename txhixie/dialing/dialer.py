@@ -81,7 +81,7 @@ class Dialer:
 
     def _tunnel(self, proxy: Proxy, url: WebSocketURL) -> IStreamClientEndpoint:
         return HTTPConnectEndpoint(
-            self._proxy(proxy),
+            self.toProxy(proxy),
             url.name,
             url.port,
             proxy.credentials,
@@ -90,7 +90,8 @@ class Dialer:
             clock=self.reactor,
         )
 
-    def _proxy(self, proxy: Proxy) -> IStreamClientEndpoint:
+    def toProxy(self, proxy: Proxy) -> IStreamClientEndpoint:
+        """The endpoint of a proxy itself, with TLS where its URL is ``https:``."""
         return proxyEndpoint(
             self.reactor,
             proxy,

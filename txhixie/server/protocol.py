@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, Final, TypeAlias, TypedDict, cast
 
@@ -42,13 +43,19 @@ from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere, ServerOpening
+from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy
 from .stopping import StopTrigger
 
 
 class HixieServerProtocol(HixieProtocol):
-    """One connection to a server."""
+    """
+    One connection to a server.
+
+    :ivar request: the ``IRequest`` that the handshake was for another HTTP server, such as a
+        ``Site``; ``None`` where there was none.
+    """
 
     __slots__ = ("_bodyLeft", "_decision", "_elsewhere", "_opening")
 
@@ -62,7 +69,7 @@ class HixieServerProtocol(HixieProtocol):
     def connectionMade(self) -> None:
         """Wait for a head."""
         factory = self.factory
-        secure = self._cameByTLS() if factory.secure is None else factory.secure
+        secure = self.isSecure() if factory.secure is None else factory.secure
         relays = factory.relays if factory.relays and factory.relays.has(self._client()) else None
         self._opening = ServerOpening(factory.dialects, factory.limits, secure, relays)
         self._receive = self._receiveHead
@@ -70,8 +77,26 @@ class HixieServerProtocol(HixieProtocol):
         if factory.isStopping:
             self._leave()
 
-    def _cameByTLS(self) -> bool:
+    # What a connection adds that was ordinary HTTP before its handshake.
+
+    request: Any = None
+
+    def isSecure(self) -> bool:
+        """Whether the client came by TLS; asked unless the factory says so."""
         return ISSLTransport.providedBy(self.transport)
+
+    def answerHeaders(self) -> Headers:
+        """Further fields of the answer to the handshake."""
+        return ()
+
+    def answered(self, status: int) -> None:
+        """
+        The answer to the handshake was written.
+
+        :param status: of the answer in HTTP.
+        """
+
+    # The head.
 
     def _client(self) -> str | None:
         return getattr(self.getPeer(), "host", None)
@@ -98,6 +123,7 @@ class HixieServerProtocol(HixieProtocol):
             peer = self.transport.getPeer()
             found.client = getattr(peer, "host", None)
             found.client_port = getattr(peer, "port", None) or None  # a proxy may tell none
+            found.request = self.request
             self.offer = found
             self.dialect = self._opening.dialect
             self._decide(found)
@@ -199,6 +225,8 @@ class HixieServerProtocol(HixieProtocol):
             client did not offer.
         """
         checkApplication(accepted.application)
+        if headers := self.answerHeaders():
+            accepted = replace(accepted, headers=(*accepted.headers, *headers))
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             self._application = accepted.application
@@ -221,7 +249,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._isOver:
             return  # the application has thought better of it
         self._output.write(head)
-        self._wrote(101)
+        self.answered(101)
         self._prove()
 
     def _receiveProof(self, data: bytes) -> None:
@@ -247,14 +275,13 @@ class HixieServerProtocol(HixieProtocol):
 
     def _refuse(self, answer: Refusal) -> None:
         """Answer in plain HTTP, and let nothing more be asked on this connection."""
+        if headers := self.answerHeaders():
+            answer = replace(answer, headers=(*answer.headers, *headers))
         data = answer.write()
         self.factory.log.refused(loggedOf(self), answer)
         self._output.write(data)
-        self._wrote(answer.status)
+        self.answered(answer.status)
         self._leave()
-
-    def _wrote(self, status: int) -> None:
-        """The answer is on its way; whoever keeps a log of requests writes it down."""
 
     def _goElsewhere(self, found: Elsewhere) -> None:
         """Ordinary HTTP: the rest of the connection is another protocol's."""
@@ -315,24 +342,15 @@ class HixieServerProtocol(HixieProtocol):
     # The end.
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Whoever is still deciding need not; whoever took over is told."""
+        """Tell the protocol that took the connection over, if one did."""
         try:
-            self._cancelDecision()
             if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
                 elsewhere.connectionLost(reason)
         finally:
             super().connectionLost(reason)
 
-    def _leave(self) -> None:
-        self._cancelDecision()
-        super()._leave()
-
-    def abortConnection(self, reason: str = "aborted") -> None:
-        """See :meth:`txhixie.WebSocketTransport.abortConnection`."""
-        self._cancelDecision()
-        super().abortConnection(reason)
-
-    def _cancelDecision(self) -> None:
+    def openingAbandoned(self) -> None:
+        """See :meth:`HixieProtocol.openingAbandoned`: nobody waits for a decision any more."""
         decision, self._decision = self._decision, None
         if decision is None:
             return
@@ -342,22 +360,24 @@ class HixieServerProtocol(HixieProtocol):
             # Out of its canceller: the client is to be answered all the same.
             self._log.failure("the application could not cancel what nobody waits for any more")
 
-    def _lostOpening(self, reason: Failure) -> None:
+    def openingLost(self, reason: Failure) -> None:
+        """See :meth:`HixieProtocol.openingLost`: the log has why TLS failed, or what is missing."""
         self.factory.log.unsecured(loggedOf(self), reason.value)
         opening = getattr(self, "_opening", None)
         if opening is not None and (missing := opening.missing):
             what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"
             self.factory.log.noticed(loggedOf(self), what)
         if self._application is not None:
-            super()._lostOpening(reason)
+            super().openingLost(reason)
 
     def _isBelowTLS(self) -> bool:
         """Whether the TLS handshake is not through: the client's Finished has not come."""
-        handle = self.transport.getHandle() if self._cameByTLS() else None
+        handle = self.transport.getHandle() if self.isSecure() else None
         finished = getattr(handle, "get_peer_finished", None)
         return finished is not None and finished() is None
 
-    def _lateOpening(self) -> None:
+    def openingLate(self) -> None:
+        """See :meth:`HixieProtocol.openingLate`: 408, or 503 where the application is late."""
         limits = self.factory.limits
         seconds = limits.open_timeout
         if self._opening.awaits_head and self._isBelowTLS():

@@ -76,6 +76,32 @@ class Browser:
         file.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(os.fspath(file))
 
+    def screen(self, width: int, height: int, scheme: str = "light") -> None:
+        """
+        Show pages as on another screen.
+
+        :param scheme: ``light`` or ``dark``, as the page's style sheet is asked.
+        """
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def own_screen(self) -> None:
+        """Show pages as the browser does by itself."""
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def until(self, condition: str, why: str) -> Any:
+        """
+        Wait until an expression of the page's is true.
+
+        :param why: what has not happened, for the test's failure.
+        :return: the value of the expression.
+        """
+        wait = import_module("selenium.webdriver.support.ui").WebDriverWait(self.driver, PATIENCE)
+        return wait.until(lambda _: self.driver.execute_script(f"return {condition}"), why)
+
 
 @contextmanager
 def started(profile: Path) -> Iterator[Browser]:

@@ -1,5 +1,5 @@
 """A server that closes, as its path says, once it is open: `closing_server.py PORT`. What has not
-closed yet is aborted by the first message.
+closed yet is aborted by the first message, except for ``/answering``, which answers it.
 
 It has the console as well, so that a browser has a page from which it may connect.
 """
@@ -30,6 +30,32 @@ def speak(transport: WebSocketTransport) -> None:
     transport.loseConnection(3000, "that was all")
 
 
+FLOOD = 20_000
+MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+def flood(transport: WebSocketTransport) -> None:
+    """Many messages, as fast as a browser takes them: a part each time the transport has room."""
+    numbers = iter(range(FLOOD))
+
+    class Producer:
+        def resumeProducing(self) -> None:
+            for number in numbers:
+                transport.sendTextMessage(f'{{"number": {number}}}')
+                if transport.full:
+                    return
+
+        def pauseProducing(self) -> None:
+            pass
+
+        def stopProducing(self) -> None:
+            pass
+
+    producer = Producer()
+    transport.attachProducer(cast(Any, producer))
+    producer.resumeProducing()
+
+
 CLOSES: dict[str, Callable[[WebSocketTransport], None]] = {
     "/because": lambda transport: transport.loseConnection(4001, "because"),
     "/plain": lambda transport: transport.loseConnection(),
@@ -37,6 +63,9 @@ CLOSES: dict[str, Callable[[WebSocketTransport], None]] = {
     "/spoken": speak,
     "/failing": fail,
     "/aborted": lambda transport: None,
+    "/flood": flood,
+    "/answering": lambda transport: None,
+    "/markup": lambda transport: transport.sendTextMessage(MARKUP),
 }
 
 
@@ -53,7 +82,10 @@ class Closing:
         self._close(self._transport)
 
     def textMessageReceived(self, message: str) -> None:
-        self._transport.abortConnection()
+        if self._transport.offer.target == "/answering":
+            self._transport.sendTextMessage("another text")
+        else:
+            self._transport.abortConnection()
 
     def bytesMessageReceived(self, data: bytes) -> None:
         pass

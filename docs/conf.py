@@ -12,15 +12,19 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / "docs"))
+
+from references import short_names  # noqa: E402
 
 project = "txhixie"
 author = "The txhixie developers"
 project_copyright = author
 version = release = installed("txhixie")
 
-extensions = ["sphinx.ext.intersphinx", "sphinx_copybutton"]
+extensions = ["sphinx.ext.intersphinx", "sphinx_copybutton", "references"]
 exclude_patterns = ["_build"]
 nitpicky = True
+default_role = "py:obj"  # `Limits` is a link: references.py
 
 highlight_language = "none"  # a block that is code says which
 
@@ -35,14 +39,19 @@ copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
 
 
+def public_modules() -> list[str]:
+    """The public modules, as ``reference/api.rst`` lists them."""
+    page = (CHECKOUT / "docs" / "reference" / "api.rst").read_text("utf-8")
+    return re.findall(r"^``([a-z_.]+)``$", page, re.MULTILINE)
+
+
 def not_shown() -> Iterator[str]:
     """
     What is not public, by its full name: every module but those that ``api.rst`` lists and the
     packages that they are in, and in a public module what its ``__all__`` leaves out. What it
     re-exports is shown there, by its public name.
     """
-    page = (CHECKOUT / "docs" / "reference" / "api.rst").read_text("utf-8")
-    public = re.findall(r"^``([a-z_.]+)``$", page, re.MULTILINE)
+    public = public_modules()
     for path in sorted((CHECKOUT / "txhixie").rglob("*.[pc]*")):
         name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")
         if name in public:
@@ -62,7 +71,7 @@ def not_exported(path: Path) -> Iterator[str]:
 
 
 def setup(app: Sphinx) -> None:
-    """Before anything is read: what refers to the API needs to know what is in it."""
+    """Write the API pages before anything is read: the text of the guide refers to them."""
     api = Path(app.outdir, "api")
     told = subprocess.run(
         [
@@ -81,6 +90,8 @@ def setup(app: Sphinx) -> None:
         raise ExtensionError(f"pydoctor: {told.stdout}")
     for page in api.glob("*.html"):
         page.write_text(without_dead_links(page), "utf-8")
+    names = short_names(api / "objects.inv", public_modules())
+    app.add_config_value("public_names", names, "env", dict)
     app.config.intersphinx_mapping = {"api": ("api/", str(api / "objects.inv"))}
 
 

@@ -36,7 +36,7 @@ def test_every_option_of_the_installed_autobahn_is_in_the_table(side: str) -> No
 
 
 def test_the_limits_and_options_that_the_tables_name_exist() -> None:
-    limits = set(re.findall(r"``Limits\.(\w+)``", OURS))
+    limits = set(re.findall(r"`Limits\.(\w+)`", OURS))
     assert limits
     assert limits <= {field.name for field in fields(Limits)}
     keywords = set(re.findall(r"``(\w+)=", OURS))

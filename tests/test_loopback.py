@@ -335,7 +335,7 @@ async def test_the_replies_of_one_read_come_in_one_piece(dialect: str, net: Netw
 async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
     dialect: str, net: Network
 ) -> None:
-    """Its bytes lie in the socket when all the deadlines pass at once (trap 11)."""
+    """Its bytes lie in the socket when all the timeouts pass at once (trap 11)."""
     place = await net.serve(Applications(), limits=QUICK)
     raw = await net.raw(place)
     raw.send(whole_request(dialect)[:40])

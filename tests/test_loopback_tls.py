@@ -90,7 +90,7 @@ async def test_who_goes_before_he_has_said_anything_is_no_line_in_the_log(
 
 @asynchronous
 async def test_who_speaks_TLS_to_a_clear_port_is_told_at_once(net: Network, log: Log) -> None:
-    """Both would wait for each other until the deadline."""
+    """Both would wait for each other until the timeout."""
     clear = await net.serve(Applications(), limits=Limits(open_timeout=60))
     raw = await net.raw(Place("tls", clear.listening, "", clear.factory))
     await until(lambda: raw.reason is not None)

@@ -88,7 +88,7 @@ async def net() -> AsyncIterator[SiteNetwork]:
 
 
 THE_SITES_OWN = {
-    # Until a request asks for WebSocket, a connection is the Site's: its deadline, its 400, and no
+    # Until a request asks for WebSocket, a connection is the Site's: its timeout, its 400, and no
     # line in our log.
     "test_who_does_not_trust_the_server_is_a_line_in_the_log",
     "test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log",

@@ -46,7 +46,7 @@ class Talk:
         self.pair.pump()
 
     def settle(self) -> None:
-        """Until the last deadline has passed."""
+        """Until the last timeout has passed."""
         self.pair.advance(10)
 
 

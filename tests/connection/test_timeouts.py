@@ -25,14 +25,14 @@ class Waiting:
         self.then()
 
 
-def deadline(seconds: float = 10.0) -> tuple[Any, Clock]:
+def timeout(seconds: float = 10.0) -> tuple[Any, Clock]:
     """One, and its clock."""
     clock = Clock()
     return cast(Any, TimeoutQueue(clock, seconds)), clock
 
 
 def test_each_is_told_in_its_time() -> None:
-    line, clock = deadline()
+    line, clock = timeout()
     waiting = [Waiting(clock) for _ in range(5)]
     for one in waiting:
         line.join(one)
@@ -44,7 +44,7 @@ def test_each_is_told_in_its_time() -> None:
 
 
 def test_there_is_one_timer_and_none_when_nobody_waits() -> None:
-    line, clock = deadline()
+    line, clock = timeout()
     waiting = [Waiting(clock) for _ in range(5)]
     assert clock.getDelayedCalls() == []
     for one in waiting:
@@ -60,7 +60,7 @@ def test_there_is_one_timer_and_none_when_nobody_waits() -> None:
 
 
 def test_who_comes_again_waits_from_then_on() -> None:
-    line, clock = deadline()
+    line, clock = timeout()
     one, other = Waiting(clock), Waiting(clock)
     line.join(one)
     clock.advance(4)
@@ -74,7 +74,7 @@ def test_who_comes_again_waits_from_then_on() -> None:
 
 
 def test_one_may_end_another_and_join_again() -> None:
-    line, clock = deadline()
+    line, clock = timeout()
     other = Waiting(clock)
 
     def then() -> None:
@@ -96,7 +96,7 @@ def test_one_may_end_another_and_join_again() -> None:
 
 
 def test_one_that_raises_keeps_no_other_waiting(log: Log) -> None:
-    line, clock = deadline()
+    line, clock = timeout()
 
     def then() -> None:
         raise Broken("it is broken")

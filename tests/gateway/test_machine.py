@@ -28,8 +28,8 @@ class Sides:
         self.events: list[Event] = []
         self.client, self.backend = Side("client", self.events), Side("backend", self.events)
 
-    def deadline(self, seconds: float | None) -> None:
-        self.events.append(("deadline", seconds))
+    def timeout(self, seconds: float | None) -> None:
+        self.events.append(("timeout", seconds))
 
     def taken(self) -> list[Event]:
         events, self.events[:] = [*self.events], []
@@ -66,13 +66,13 @@ class Side:
 
 
 INPUTS: dict[str, Callable[[SessionMachine], None]] = {
-    "reached": lambda pair: pair.reached(),
-    "unreached": lambda pair: pair.unreached(ERROR),
-    "opened": lambda pair: pair.opened(),
-    "client_left": lambda pair: pair.client_left(CLOSE),
-    "backend_ended": lambda pair: pair.backend_ended(CLOSE),
-    "backend_lost": lambda pair: pair.backend_lost(CLOSE),
-    "late": lambda pair: pair.late(),
+    "reached": lambda machine: machine.reached(),
+    "unreached": lambda machine: machine.unreached(ERROR),
+    "opened": lambda machine: machine.opened(),
+    "client_left": lambda machine: machine.client_left(CLOSE),
+    "backend_ended": lambda machine: machine.backend_ended(CLOSE),
+    "backend_lost": lambda machine: machine.backend_lost(CLOSE),
+    "late": lambda machine: machine.late(),
 }
 WAYS = {
     "Reaching": [],
@@ -85,7 +85,7 @@ WAYS = {
 """How each state is reached."""
 
 END_CLIENT, END_BACKEND = ("client", "close", CLOSE), ("backend", "close", CLOSE)
-TIMED, FORGET = ("deadline", DRAIN), ("deadline", None)
+TIMED, FORGET = ("timeout", DRAIN), ("timeout", None)
 ABORT, RESUME, CANCEL = ("backend", "abort"), ("backend", "resume"), ("backend", "cancel")
 
 TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
@@ -126,45 +126,45 @@ def expected(state: str, name: str) -> tuple[str, list[Event]]:
 def begun() -> tuple[SessionMachine, Sides]:
     """A machine, and whom it asks."""
     sides = Sides()
-    return SESSION(SessionCore(sides.client, sides.backend, sides.deadline, CONNECT, DRAIN)), sides
+    return SESSION(SessionCore(sides.client, sides.backend, sides.timeout, CONNECT, DRAIN)), sides
 
 
-def state_of(pair: SessionMachine) -> str:
+def state_of(machine: SessionMachine) -> str:
     """The state that a machine is in, which Automat tells nobody."""
-    return pair.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
+    return machine.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("state", TABLE)
 def test_every_state_takes_every_input(state: str, name: str) -> None:
     """Client, backend and clock may do anything at any time: no error, and these effects."""
-    pair, sides = begun()
+    machine, sides = begun()
     for way in WAYS[state]:
-        INPUTS[way](pair)
-    assert state_of(pair) == state
+        INPUTS[way](machine)
+    assert state_of(machine) == state
     sides.taken()
-    INPUTS[name](pair)
-    assert (state_of(pair), sides.taken()) == expected(state, name)
+    INPUTS[name](machine)
+    assert (state_of(machine), sides.taken()) == expected(state, name)
 
 
 @given(st.lists(st.sampled_from(sorted(INPUTS)), max_size=12))
 def test_any_history_is_what_the_table_says(names: list[str]) -> None:
     """And whatever it was: the client is answered once at most, nobody is closed twice, a backend
-    is read from only once its client is there, and no clock runs for a pair that is gone."""
-    pair, sides = begun()
-    sides.deadline(CONNECT)
+    is read from only once its client is there, and no clock runs for a machine that is gone."""
+    machine, sides = begun()
+    sides.timeout(CONNECT)
     state = "Reaching"
-    events: list[Event] = [("deadline", CONNECT)]
+    events: list[Event] = [("timeout", CONNECT)]
     clock: float | None = CONNECT
     for name in names:
         if name == "late" and clock is None:
             continue  # nobody set it
-        INPUTS[name](pair)
+        INPUTS[name](machine)
         state, more = expected(state, name)
         events = [*events, *more]
         clock = None if name == "late" else clock
-        clock = next((event[1] for event in reversed(more) if event[0] == "deadline"), clock)
-    assert (state_of(pair), sides.events) == (state, events)
+        clock = next((event[1] for event in reversed(more) if event[0] == "timeout"), clock)
+    assert (state_of(machine), sides.events) == (state, events)
     done = [event[:2] for event in events]
     answers = [event for event in done if event in (("client", "admit"), ("client", "refuse"))]
     assert len(answers) <= 1
@@ -178,33 +178,33 @@ def test_any_history_is_what_the_table_says(names: list[str]) -> None:
 
 def test_the_first_end_is_the_one_that_is_told() -> None:
     """A backend that has ended before its client was there is not asked again how."""
-    pair, sides = begun()
-    pair.reached()
-    pair.backend_ended(LAST)
-    pair.backend_lost(CLOSE)
+    machine, sides = begun()
+    machine.reached()
+    machine.backend_ended(LAST)
+    machine.backend_lost(CLOSE)
     sides.taken()
-    pair.opened()
+    machine.opened()
     assert sides.taken() == [RESUME, ("client", "close", LAST)]
 
 
 def test_an_end_that_is_caused_by_another_waits_its_turn() -> None:
     """A side may end while it is being closed, from inside of that."""
-    pair, sides = begun()
+    machine, sides = begun()
 
     class Client(Side):
         def close(self, close: Close) -> None:
             super().close(close)
-            pair.client_left(LAST)
+            machine.client_left(LAST)
 
-    pair = SESSION(
-        SessionCore(Client("client", sides.events), sides.backend, sides.deadline, CONNECT, DRAIN)
+    machine = SESSION(
+        SessionCore(Client("client", sides.events), sides.backend, sides.timeout, CONNECT, DRAIN)
     )
-    pair.reached()
-    pair.opened()
+    machine.reached()
+    machine.opened()
     sides.taken()
-    pair.backend_ended(CLOSE)
+    machine.backend_ended(CLOSE)
     assert sides.taken() == [END_CLIENT, TIMED, END_BACKEND]
-    pair.backend_lost(CLOSE)
+    machine.backend_lost(CLOSE)
     assert sides.taken() == [FORGET]
 
 
@@ -218,5 +218,5 @@ def test_who_was_late_is_said() -> None:
 
     _, sides = begun()
     client = Client("client", sides.events)
-    SESSION(SessionCore(client, sides.backend, sides.deadline, CONNECT, DRAIN)).late()
+    SESSION(SessionCore(client, sides.backend, sides.timeout, CONNECT, DRAIN)).late()
     assert str(refused[0]) == "no answer to the TLS handshake within 10 seconds"

@@ -13,12 +13,12 @@ from txhixie.sansio.closing import ENDINGS, ClosingCore, Ended, Ending
 
 PATIENCE = 3.0
 FRAME = b"\xff\x00"
-SAY: list[Event] = [("write", FRAME), ("deadline", PATIENCE)]
-WAIT: list[Event] = [("deadline", PATIENCE)]
+SAY: list[Event] = [("write", FRAME), ("timeout", PATIENCE)]
+WAIT: list[Event] = [("timeout", PATIENCE)]
 DROP: list[Event] = [("drop", False)]
 PART: list[Event] = [("drop", "at once")]
 ABORT: list[Event] = [("drop", True)]
-FORGET: list[Event] = [("deadline", None)]
+FORGET: list[Event] = [("timeout", None)]
 NOTHING: list[Event] = []
 
 INPUTS: dict[str, Callable[[Ending], None]] = {
@@ -120,9 +120,9 @@ def test_any_history_is_what_the_table_says(waits: bool, names: list[str]) -> No
     if dropped:
         assert ("write", FRAME) not in effects.events[dropped[0] :]
     assert effects.events.count(("write", FRAME)) <= 2
-    deadlines = [seconds for what, seconds in effects.events if what == "deadline"]
-    if state == "Gone" and deadlines:
-        assert deadlines[-1] is None
+    timeouts = [seconds for what, seconds in effects.events if what == "timeout"]
+    if state == "Gone" and timeouts:
+        assert timeouts[-1] is None
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -1,5 +1,5 @@
 """Messages to frames and back, and how a conversation ends: both sides, in the Hixie dialects, and
-in one that does what it is told. For the modern ones see ``test_conversation_modern.py``."""
+in one that does what it is told. For the modern ones see ``test_conversation_hybi.py``."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: by
         ended = talk.conversation.ended
         assert ended is not None
         assert (ended.code, ended.who, ended.clean) == (CloseCode.MESSAGE_TOO_BIG, "us", False)
-        assert talk.effects.events == [("deadline", PATIENCE), ("drop", False)]
+        assert talk.effects.events == [("timeout", PATIENCE), ("drop", False)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100])
@@ -295,11 +295,11 @@ def test_the_peers_close_is_answered(side: str) -> None:
     for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
         talk = ConversationDriver("hixie-76", side).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
-        assert talk.effects.events == [("write", CLOSE), PART, ("deadline", PATIENCE)]
+        assert talk.effects.events == [("write", CLOSE), PART, ("timeout", PATIENCE)]
         talk.assert_ended(NO_CODE, "", "peer", True)
         talk.assert_refuses_to_send()
         assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
-        assert talk.effects.taken() == [("deadline", None)]
+        assert talk.effects.taken() == [("timeout", None)]
 
 
 @both_sides
@@ -308,11 +308,11 @@ def test_our_close_waits_for_the_peers(side: str) -> None:
     for chunks in every_way(HELLO + b"\x80\x02ab" + CLOSE, HELLO):
         talk = ConversationDriver("hixie-76", side)
         talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
-        assert talk.effects.taken() == [("write", CLOSE), ("deadline", PATIENCE)]
+        assert talk.effects.taken() == [("write", CLOSE), ("timeout", PATIENCE)]
         talk.assert_ended(NO_CODE, "", "us", False)
         talk.assert_refuses_to_send()
         assert talk.receive(*chunks).heard == []
-        assert talk.effects.taken() == [("deadline", PATIENCE), PART]
+        assert talk.effects.taken() == [("timeout", PATIENCE), PART]
         talk.assert_ended(NO_CODE, "", "us", True)
         assert talk.conversation.received == 0
 
@@ -326,7 +326,7 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
     talk.conversation.late()
     assert talk.effects.taken() == [("drop", True)]
     assert talk.conversation.lost() == Ended(NO_CODE, "", "us", False)
-    assert talk.effects.taken() == [("deadline", None)]
+    assert talk.effects.taken() == [("timeout", None)]
 
 
 @both_sides
@@ -364,7 +364,7 @@ def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
     talk.conversation.close()
     talk.effects.taken()
     talk.receive(HELLO + b"\x66")
-    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
     talk.receive(CLOSE)
     talk.assert_ended(NO_CODE, "", "us", False)
     assert talk.effects.events == []
@@ -379,7 +379,7 @@ def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -
     """That is the dialect's way; nothing is written, and what still comes is forgotten."""
     talk = ConversationDriver(name, side)
     talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
-    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
     talk.assert_ended(NO_CODE, "", "us", True)
     assert talk.receive(HELLO + b"\x66" + CLOSE).heard == []
     talk.assert_refuses_to_send()
@@ -417,7 +417,7 @@ def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
     for chunks in every_way(HELLO + b"\x66", HELLO + CLOSE):
         talk = ConversationDriver(name).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
-        assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+        assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
         reason = "a frame of the unknown type 0x66"
         talk.assert_ended(CloseCode.PROTOCOL_ERROR, reason, "peer", False)
         talk.assert_refuses_to_send()
@@ -431,7 +431,7 @@ def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
     talk = ConversationDriver(name, side)
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
-    assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+    assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
     talk.conversation.fail(FrameError("too late"))
     talk.conversation.close()
     talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
@@ -461,7 +461,7 @@ def test_an_abort_inside_a_close_leaves_the_facts() -> None:
 @every_hixie
 @both_sides
 def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> None:
-    """No deadline is left behind and nobody is dropped, whatever was still to be read."""
+    """No timeout is left behind and nobody is dropped, whatever was still to be read."""
     for left in (HELLO + b"\x66", b"\x66", CLOSE, b"\x80" * 20):
         talk = ConversationDriver(name, side)
         talk.conversation.feed(left)
@@ -603,7 +603,7 @@ def test_fragments_are_counted_together() -> None:
     assert talk.heard == []
     assert talk.effects.events == [
         ("write", b"close:1009"),
-        ("deadline", PATIENCE),
+        ("timeout", PATIENCE),
         ("drop", False),
     ]
 
@@ -621,7 +621,7 @@ def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
     """A server then ends the connection; a client waits until it has."""
     talk = scripted((Opcode.CLOSE, b"1001", True, 0, True), text(b"after"), side=side)
     first = [] if side == Side.CLIENT else [PART]
-    assert talk.effects.events == [("write", b"close:1001"), *first, ("deadline", PATIENCE)]
+    assert talk.effects.events == [("write", b"close:1001"), *first, ("timeout", PATIENCE)]
     talk.assert_ended(1001, "read", "peer", True)
     assert talk.heard == []
 
@@ -638,7 +638,7 @@ def test_where_there_are_codes_we_say_why() -> None:
     talk = scripted()
     talk.conversation.close(3000, "bye")
     talk.assert_ended(3000, "bye", "us", False)
-    assert talk.effects.taken() == [("write", b"close:3000"), ("deadline", PATIENCE)]
+    assert talk.effects.taken() == [("write", b"close:3000"), ("timeout", PATIENCE)]
     talk = scripted()
     talk.conversation.fail(MessageTooBig("a message"))
     talk.assert_ended(CloseCode.MESSAGE_TOO_BIG, "a message", "us", False)

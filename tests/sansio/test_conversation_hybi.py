@@ -47,11 +47,11 @@ def said_close(code: int, reason: str = "") -> bytes:
 
 def last(side: str) -> list[tuple[str, object]]:
     """What else is asked of the Port when both have closed: servers go first."""
-    return [("deadline", PATIENCE), *([PART] if side == Side.SERVER else [])]
+    return [("timeout", PATIENCE), *([PART] if side == Side.SERVER else [])]
 
 
 def answered(side: str) -> list[tuple[str, object]]:
-    """The same where the peer was first: a connection that ends with that needs no deadline."""
+    """The same where the peer was first: a connection that ends with that needs no timeout."""
     return last(side)[::-1]
 
 
@@ -385,7 +385,7 @@ def test_a_violation_after_our_close_ends_the_connection(side: str, violation: s
         talk.receive(peer_frame(side, CLOSE, said_close(1001)))
         talk.assert_ended(1001, "bye", "us", True)
     else:
-        assert talk.effects.taken() == [("deadline", PATIENCE), ("drop", False)]
+        assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
         talk.assert_ended(1001, "bye", "us", False)
 
 
@@ -538,7 +538,7 @@ def test_the_peers_close_is_answered_with_the_same(
     talk.assert_ended(code, reason, "peer", True)
     talk.assert_refuses_to_send()
     assert talk.conversation.lost() == Ended(code, reason, "peer", True)
-    assert talk.effects.taken() == [("deadline", None)]
+    assert talk.effects.taken() == [("timeout", None)]
 
 
 @every_name
@@ -589,7 +589,7 @@ def test_our_close_waits_for_the_peers(name: str, side: str, answer: bytes) -> N
         talk = ConversationDriver(name, side)
         talk.conversation.close(3000, "bye")
         assert talk.said == [(CLOSE, said_close(3000, "bye"))]
-        assert talk.effects.taken()[1:] == [("deadline", PATIENCE)]
+        assert talk.effects.taken()[1:] == [("timeout", PATIENCE)]
         talk.assert_ended(3000, "bye", "us", False)
         talk.assert_refuses_to_send()
         assert talk.receive(*chunks).heard == []
@@ -715,7 +715,7 @@ def test_our_own_failure_is_1011(name: str, side: str) -> None:
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(1011, "the application failed", "us", False)
     assert talk.said == [(CLOSE, said_close(1011, "the application failed"))]
-    assert talk.effects.events[1:] == [("deadline", PATIENCE), ("drop", False)]
+    assert talk.effects.events[1:] == [("timeout", PATIENCE), ("drop", False)]
     assert talk.receive(peer_frame(side, TEXT, b"x"), peer_frame(side, CLOSE)).heard == []
     assert len(talk.effects.events) == 3
 

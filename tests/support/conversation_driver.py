@@ -102,7 +102,7 @@ class ConversationDriver:
     def _assert_said_last(self, code: int, reason: str) -> None:
         assert self.said[-1] == (Opcode.CLOSE, code.to_bytes(2, "big") + reason.encode())
         assert [opcode for opcode, _ in self.said].count(Opcode.CLOSE) == 1
-        assert self.effects.events[-2:] == [("deadline", PATIENCE), ("drop", False)]
+        assert self.effects.events[-2:] == [("timeout", PATIENCE), ("drop", False)]
 
     def assert_refuses_to_send(self) -> None:
         """Whatever is sent now raises and is written nowhere."""

@@ -11,7 +11,7 @@ class RecordingPort:
     """
     A Port that records each request made to it.
 
-    :ivar events: all of it, in order: ``("write", bytes)``, ``("deadline", seconds)`` and
+    :ivar events: all of it, in order: ``("write", bytes)``, ``("timeout", seconds)`` and
         ``("drop", abort)``, or ``("drop", "at once")`` for a peer that sends no more.
     :ivar full: what it says when it is asked whether the transport is full.
     """
@@ -25,9 +25,9 @@ class RecordingPort:
         """See :meth:`txhixie.sansio.port.Port.write`."""
         self.events.append(("write", b"".join((data, *more))))
 
-    def deadline(self, seconds: float | None) -> None:
-        """See :meth:`txhixie.sansio.port.Port.deadline`."""
-        self.events.append(("deadline", seconds))
+    def timeout(self, seconds: float | None) -> None:
+        """See :meth:`txhixie.sansio.port.Port.timeout`."""
+        self.events.append(("timeout", seconds))
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
         """See :meth:`txhixie.sansio.port.Port.drop`."""

@@ -54,8 +54,8 @@ class Output(Writer):
     """
 
     __slots__ = (
-        "_deadline",
         "_producer",
+        "_timeout",
         "_unsent",
         "full",
         "owner",
@@ -63,12 +63,12 @@ class Output(Writer):
 
     def __init__(self, owner: Owner, transport: Any) -> None:
         """
-        :param owner: whose ``late`` is called when a deadline has passed.
+        :param owner: whose ``late`` is called when a timeout has passed.
         :param transport: an ``ITransport`` and ``IConsumer``; its producer is this now.
         """
         super().__init__(transport)
         self.owner: Owner | None = owner
-        self._deadline: TimeoutQueue | None = None
+        self._timeout: TimeoutQueue | None = None
         self._producer: IPushProducer | None = None
         self._unsent = 0  # bytes since the transport was full
         self.full = False
@@ -102,23 +102,23 @@ class Output(Writer):
 
     # The clock.
 
-    def deadline(self, seconds: float | None) -> None:
+    def timeout(self, seconds: float | None) -> None:
         """Say so when this many seconds have passed; ``None``: say nothing."""
-        waited, self._deadline = self._deadline, None
+        waited, self._timeout = self._timeout, None
         if waited is not None:
             waited.leave(self)
         if seconds is not None and self.owner is not None:
-            self._deadline = self.owner.timeouts.queue(seconds)
-            self._deadline.join(self)
+            self._timeout = self.owner.timeouts.queue(seconds)
+            self._timeout.join(self)
 
     def expired(self) -> None:
-        """The deadline has passed."""
-        self._deadline = None
+        """The timeout has passed."""
+        self._timeout = None
         if self.owner is None:
             return
         if self.full and self._end.extend():
             # The peer is still reading what it was promised.
-            self.deadline(self.owner.limits.drain_timeout)
+            self.timeout(self.owner.limits.drain_timeout)
         else:
             self.owner.late()
 
@@ -149,7 +149,7 @@ class Output(Writer):
     def _giveUp(self, owner: Owner) -> None:
         """Only what the kernel would not take yet is given further time, once."""
         if self._end.extend():
-            self.deadline(owner.limits.drain_timeout)
+            self.timeout(owner.limits.drain_timeout)
             self._end.giveUp()
         else:
             self.transport.abortConnection()
@@ -221,7 +221,7 @@ class Output(Writer):
 
     def stopProducing(self) -> None:
         """The connection has ended: there is nobody left to send to, or to tell of it."""
-        self.deadline(None)
+        self.timeout(None)
         self.owner = None
         self.sendsAtOnce = False
         if self.shutdown is not None:

@@ -298,23 +298,23 @@ class HixieProtocol(Protocol):
         factory = self.factory
         self.number = factory.log.number()
         self._output = Output(self, transport)
-        self._output.deadline(factory.limits.open_timeout)
+        self._output.timeout(factory.limits.open_timeout)
         factory.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
-        outflow = self._output
+        output = self._output
         if len(data) >= FULL_READ and self._conversation is not None:
-            outflow.widen()
-        holds = outflow.cork()
+            output.widen()
+        corked = output.cork()
         try:
             if self._conversation is None:
                 self._receive(data)
             else:
                 self._converse(self._conversation, data)
         finally:
-            if holds:
-                outflow.uncork(read=True)
+            if corked:
+                output.uncork(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection below has ended: tell whoever waits for anything."""
@@ -384,7 +384,7 @@ class HixieProtocol(Protocol):
 
     def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
         """Both halves of the handshake are through; ``rest`` is the peer's first words."""
-        self._output.deadline(None)
+        self._output.timeout(None)
         self.agreement = agreement
         factory = self.factory
         self._conversation = Conversation(
@@ -469,11 +469,11 @@ class HixieProtocol(Protocol):
 
     def _goOn(self) -> None:
         """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
-        holds = self._output.cork()
+        corked = self._output.cork()
         try:
             self._deliver()
         finally:
-            if holds:
+            if corked:
                 self._output.uncork()
         if self._paused:
             return
@@ -645,7 +645,7 @@ class HixieProtocol(Protocol):
         return self._left or self._lost
 
     def late(self) -> None:
-        """The deadline that was set has passed."""
+        """The timeout that was set has passed."""
         if self._conversation is not None:
             self._conversation.late()
         elif self._isOver:
@@ -658,7 +658,7 @@ class HixieProtocol(Protocol):
         self.openingAbandoned()
         self._left = True
         self._receive = ignore
-        self._output.deadline(self.factory.limits.close_timeout)
+        self._output.timeout(self.factory.limits.close_timeout)
         self._output.drop()
 
 

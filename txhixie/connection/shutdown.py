@@ -36,7 +36,7 @@ class Shutdown:
 
     A socket closed with bytes unread is reset, and what we wrote last is lost with it (RFC 9112
     section 9.6). So, unless nobody is to be heard any more, only our half is closed, and the peer's
-    is read and forgotten until the peer has closed as well or a deadline comes.
+    is read and forgotten until the peer has closed as well or a timeout comes.
 
     :ivar stage: how far it is.
     """

@@ -74,7 +74,7 @@ class Daemon:
             else reactor
         )
         self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
-        self._crossings: list[Sessions] = []
+        self._sessions: list[Sessions] = []
         self._paths: list[str] = []  # of the routes that are served by WebSocket
         self.factory = self._makeFactory()
 
@@ -88,7 +88,7 @@ class Daemon:
             it.
         """
         return ListeningService(
-            self._reactor, self.endpoints, self.factory, self._crossings, listens
+            self._reactor, self.endpoints, self.factory, self._sessions, listens
         )
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
@@ -174,8 +174,8 @@ class Daemon:
         context = Context(description.route, self._limits, self._connectTimeout)
         options = description.options(row.options)
         served = row.build(self._reactor, description.service, options, context)
-        if (crossings := getattr(served, "crossings", None)) is not None:
-            self._crossings.append(crossings)
+        if (sessions := getattr(served, "sessions", None)) is not None:
+            self._sessions.append(sessions)
         return served
 
     def _endpoint(self, port: str) -> IStreamServerEndpoint:

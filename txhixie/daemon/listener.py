@@ -39,20 +39,20 @@ class ListeningService(Service):
         reactor: Any,
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: HixieFactory,
-        crossings: Sequence[Sessions] = (),
+        sessions: Sequence[Sessions] = (),
         listens: Callable[[IListeningPort, str], object] | None = None,
     ) -> None:
         """
         :param reactor: is stopped when an endpoint that takes its time fails in the end.
         :param endpoints: each with where the operator said it (``--port 8080``).
-        :param crossings: what the factory's clients have on its way to somebody else.
+        :param sessions: what the factory's clients have on its way to somebody else.
         :param listens: is called with each port once it listens, and with where the operator said
             it.
         """
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
-        self._crossings = crossings
+        self._sessions = sessions
         self._tell = listens
         self._ports: list[IListeningPort] = []
         self._started = False
@@ -118,7 +118,7 @@ class ListeningService(Service):
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
         timer = self._factory.clock.callLater(self._factory.limits.stop_timeout, self._abortAll)
         closed = DeferredList([*waiting, self._factory.closeAll()])
-        closed.addCallback(lambda _: DeferredList([each.drained() for each in self._crossings]))
+        closed.addCallback(lambda _: DeferredList([each.drained() for each in self._sessions]))
 
         def finish(result: object) -> object:
             leave()
@@ -130,7 +130,7 @@ class ListeningService(Service):
 
     def _abortAll(self) -> None:
         self._factory.abortAll()
-        for each in self._crossings:
+        for each in self._sessions:
             each.abortAll()
 
 

@@ -110,7 +110,7 @@ class PeerLeft(ConnectionFailed):
 
 class ConnectTimeout(HixieError, _Connecting, ConnectTimeoutError):
     """
-    The other side let a deadline pass; Twisted's ``TimeoutError`` too.
+    The other side did not answer within a timeout; Twisted's ``TimeoutError`` too.
 
     :ivar stage: where on the way, a key of :data:`STAGES`.
     :ivar seconds: how long it was waited for.

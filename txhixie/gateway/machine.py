@@ -75,14 +75,14 @@ class SessionCore:
     """
     What the machine acts with.
 
-    :ivar deadline: have ``late`` said after this many seconds, or never.
+    :ivar timeout: have ``late`` said after this many seconds, or never.
     :ivar connect_timeout: seconds to reach the backend.
     :ivar drain_timeout: seconds for the backend to read what was sent to it, and to go.
     """
 
     client: ClientSide
     backend: BackendSide
-    deadline: Callable[[float | None], None]
+    timeout: Callable[[float | None], None]
     connect_timeout: float
     drain_timeout: float
 
@@ -109,18 +109,18 @@ class SessionMachine(Protocol):
         """The connection to the backend has ended."""
 
     def late(self) -> None:
-        """The deadline that was set has passed."""
+        """The timeout that was set has passed."""
 
 
 def make_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 (a page, read as a table)
     """
-    Build the machine, to be called with a :class:`SessionCore` for each pair. Whoever does has
-    begun to reach the backend, and set the first deadline.
+    Build the machine, to be called with a :class:`SessionCore` for each session. Whoever does has
+    begun to reach the backend, and set the first timeout.
     """
     builder = TypeMachineBuilder(SessionMachine, SessionCore)
     reaching = builder.state("Reaching")
     admitted = builder.state("Admitted")
-    parted = builder.state("Parted", lambda _pair, _core, close: close)
+    parted = builder.state("Parted", lambda _machine, _core, close: close)
     flowing = builder.state("Open")
     draining = builder.state("Draining")
     gone = builder.state("Gone")
@@ -149,69 +149,69 @@ def make_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 
 
     # Transitions that do something:
     @pep614(reaching.upon(SessionMachine.reached).to(admitted))
-    def admit(pair: SessionMachine, core: SessionCore) -> None:
-        core.deadline(None)
+    def admit(machine: SessionMachine, core: SessionCore) -> None:
+        core.timeout(None)
         core.client.admit()
 
     @pep614(reaching.upon(SessionMachine.unreached).to(gone))
-    def refuse(pair: SessionMachine, core: SessionCore, error: Exception) -> None:
-        core.deadline(None)
+    def refuse(machine: SessionMachine, core: SessionCore, error: Exception) -> None:
+        core.timeout(None)
         core.client.refuse(error)
 
     @pep614(reaching.upon(SessionMachine.late).to(gone))
-    def refuse_late(pair: SessionMachine, core: SessionCore) -> None:
+    def refuse_late(machine: SessionMachine, core: SessionCore) -> None:
         core.backend.cancel()
         core.client.refuse(ConnectTimeout(core.backend.stage, core.connect_timeout))
 
     @pep614(reaching.upon(SessionMachine.client_left).to(gone))
-    def cancel(pair: SessionMachine, core: SessionCore, close: Close) -> None:
-        core.deadline(None)
+    def cancel(machine: SessionMachine, core: SessionCore, close: Close) -> None:
+        core.timeout(None)
         core.backend.cancel()
 
     @pep614(gone.upon(SessionMachine.reached).loop())
     @pep614(draining.upon(SessionMachine.late).to(gone))
-    def abort(pair: SessionMachine, core: SessionCore) -> None:
+    def abort(machine: SessionMachine, core: SessionCore) -> None:
         core.backend.abort()
 
     @pep614(admitted.upon(SessionMachine.opened).to(flowing))
-    def resume(pair: SessionMachine, core: SessionCore) -> None:
+    def resume(machine: SessionMachine, core: SessionCore) -> None:
         core.backend.resume()
 
     @pep614(admitted.upon(SessionMachine.backend_ended).to(parted))
-    def end_backend(pair: SessionMachine, core: SessionCore, close: Close) -> None:
+    def end_backend(machine: SessionMachine, core: SessionCore, close: Close) -> None:
         core.backend.close(close)
 
     @pep614(admitted.upon(SessionMachine.backend_lost).to(parted))
-    def keep(pair: SessionMachine, core: SessionCore, close: Close) -> None:
+    def keep(machine: SessionMachine, core: SessionCore, close: Close) -> None:
         pass
 
     @pep614(parted.upon(SessionMachine.opened).to(gone))
-    def pass_on(pair: SessionMachine, core: SessionCore, close: Close) -> None:
+    def pass_on(machine: SessionMachine, core: SessionCore, close: Close) -> None:
         core.backend.resume()
         core.client.close(close)
 
     @pep614(admitted.upon(SessionMachine.client_left).to(draining))
     @pep614(flowing.upon(SessionMachine.client_left).to(draining))
-    def drain_backend(pair: SessionMachine, core: SessionCore, close: Close) -> None:
-        core.deadline(core.drain_timeout)
+    def drain_backend(machine: SessionMachine, core: SessionCore, close: Close) -> None:
+        core.timeout(core.drain_timeout)
         core.backend.close(close)
 
     @pep614(flowing.upon(SessionMachine.backend_ended).to(draining))
-    def drain_both(pair: SessionMachine, core: SessionCore, close: Close) -> None:
+    def drain_both(machine: SessionMachine, core: SessionCore, close: Close) -> None:
         core.client.close(close)
-        core.deadline(core.drain_timeout)
+        core.timeout(core.drain_timeout)
         core.backend.close(close)
 
     @pep614(flowing.upon(SessionMachine.backend_lost).to(gone))
-    def drain_client(pair: SessionMachine, core: SessionCore, close: Close) -> None:
+    def drain_client(machine: SessionMachine, core: SessionCore, close: Close) -> None:
         core.client.close(close)
 
     @pep614(draining.upon(SessionMachine.backend_lost).to(gone))
-    def forget(pair: SessionMachine, core: SessionCore, close: Close) -> None:
-        core.deadline(None)
+    def forget(machine: SessionMachine, core: SessionCore, close: Close) -> None:
+        core.timeout(None)
 
     return builder.build()
 
 
 SESSION: Final = make_machine()
-"""The machine: there is one, however many pairs."""
+"""The machine: there is one, however many sessions."""

@@ -36,7 +36,7 @@ class GatewayService:
     """
     Relays everybody to one backend, each client by a connection of its own.
 
-    :ivar crossings: those connections.
+    :ivar sessions: those connections.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class GatewayService:
         self._hasCredentials = parsed.credentials is not None
         WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
         backend = parsed.location.removesuffix(parsed.resource)
-        self.crossings = Sessions(backend, reactor, connectTimeout, limits, route)
+        self.sessions = Sessions(backend, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when the backend has agreed."""
@@ -131,8 +131,8 @@ class GatewayService:
         except (ValueError, UnsupportedByDialect):
             return Refusal(400, f"this cannot be said in {self._dialect.name}\n")
         pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
-        relay = WebSocketBackend(endpoint, self._dialect, self._binary, pings)
-        return self.crossings.begin(relay)
+        backend = WebSocketBackend(endpoint, self._dialect, self._binary, pings)
+        return self.sessions.begin(backend)
 
     def _urlFor(self, offer: Offer) -> str:
         if not self._hasPath:

@@ -1,6 +1,6 @@
 """One client of a backend: its application, and the decision that waits for the backend.
 
-It carries out what the pair's machine asks of the client's side; the messages themselves go past
+It carries out what the session's machine asks of the client's side; the messages themselves go past
 it, to the backend's.
 """
 
@@ -32,13 +32,13 @@ from .outage import UNREACHED, Outages
 
 
 class Backend(BackendSide, Protocol):
-    """A backend's side, as a crossing meets it."""
+    """A backend's side, as a session meets it."""
 
-    def reach(self, crossing: Session) -> Deferred[Agreement]:
+    def reach(self, session: Session) -> Deferred[Agreement]:
         """
         Begin to connect. Fires, before anything is read, with what the backend has agreed to.
 
-        :param crossing: whose ``pair`` is told of the backend's end, and whose ``transport`` gets
+        :param session: whose ``machine`` is told of the backend's end, and whose ``transport`` gets
             its messages once ``resume`` was called.
         """
         ...
@@ -68,8 +68,8 @@ class Session:
     """
     From a client's offer to the end of its conversation.
 
-    :ivar crossings: those of the same backend's, who are told how it is.
-    :ivar pair: the machine; the backend's side tells it what the backend does.
+    :ivar sessions: those of the same backend's, who are told how it is.
+    :ivar machine: the machine; the backend's side tells it what the backend does.
     :ivar transport: the client's, once there is one.
     """
 
@@ -82,24 +82,24 @@ class Session:
     def __init__(
         self,
         backend: Backend,
-        crossings: Sessions,
+        sessions: Sessions,
         clock: IReactorTime,
         connectTimeout: float,
         drainTimeout: float,
     ) -> None:
         """
-        :param crossings: those of the same backend's, who are told how it is.
+        :param sessions: those of the same backend's, who are told how it is.
         :param connectTimeout: seconds until a backend that does not answer is given up.
         :param drainTimeout: seconds for it to read what was sent to it, and to go.
         """
         self._backend = backend
-        self.crossings = crossings
+        self.sessions = sessions
         self._clock = clock
         self._connectTimeout = connectTimeout
         self._timer: IDelayedCall | None = None
         self._agreement = NOTHING_MORE
-        self.pair = SESSION(
-            SessionCore(self, backend, self._deadline, connectTimeout, drainTimeout)
+        self.machine = SESSION(
+            SessionCore(self, backend, self._setTimeout, connectTimeout, drainTimeout)
         )
 
     def begin(self) -> Deferred[Decision]:
@@ -110,21 +110,21 @@ class Session:
             left, cancels the connecting.
         """
         self._decision: Deferred[Decision] = Deferred(self._cancelled)
-        self._deadline(self._connectTimeout)
+        self._setTimeout(self._connectTimeout)
         self._backend.reach(self).addCallbacks(self._reached, self._unreached)
         return self._decision
 
     def _cancelled(self, decision: Deferred[Decision]) -> None:
-        self.pair.client_left(Close(CloseCode.GOING_AWAY))
+        self.machine.client_left(Close(CloseCode.GOING_AWAY))
 
     def _reached(self, agreement: Agreement) -> None:
         self._agreement = agreement
-        self.pair.reached()
+        self.machine.reached()
 
     def _unreached(self, failure: Failure) -> None:
-        self.pair.unreached(cast(Exception, failure.value))
+        self.machine.unreached(cast(Exception, failure.value))
 
-    def _deadline(self, seconds: float | None) -> None:
+    def _setTimeout(self, seconds: float | None) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
@@ -133,7 +133,7 @@ class Session:
 
     def _late(self) -> None:
         self._timer = None
-        self.pair.late()
+        self.machine.late()
 
     def log(self, why: str, code: int | None = None) -> None:
         """
@@ -141,7 +141,7 @@ class Session:
 
         :param code: what the conversation is closed with for that; ``None`` if it goes on.
         """
-        self.crossings.log(getattr(self, "transport", None), why, code)
+        self.sessions.log(getattr(self, "transport", None), why, code)
 
     def abort(self) -> None:
         """End the connection to the backend at once."""
@@ -149,14 +149,14 @@ class Session:
 
     def backendLost(self, close: Close) -> None:
         """It has ended. ``close`` is what the client is told."""
-        self.crossings.left(self)
-        self.pair.backend_lost(close)
+        self.sessions.left(self)
+        self.machine.backend_lost(close)
 
     # What the machine asks of the client's side.
 
     def admit(self) -> None:
         """Let it in, on the backend's conditions."""
-        self.crossings.reached(self)
+        self.sessions.reached(self)
         backend = self._backend
         # Straight to the backend's side: each message would pay for the way through here.
         self.textMessageReceived = backend.sendTextMessage
@@ -170,10 +170,10 @@ class Session:
     def refuse(self, error: Exception) -> None:
         """Say why not; what is no backend's fault is a 500, and a traceback."""
         if isinstance(error, HandshakeRefused) and not isinstance(error, ProxyRefused):
-            self.crossings.refused()
+            self.sessions.refused()
             self._decision.callback(handed_on(error))
         elif isinstance(error, UNREACHED):
-            self._decision.callback(self.crossings.failed(error))
+            self._decision.callback(self.sessions.failed(error))
         else:
             self._decision.errback(error)
 
@@ -190,13 +190,13 @@ class Session:
 
     def negotiationFinished(self) -> None:
         """Its conversation is open."""
-        self.pair.opened()
+        self.machine.opened()
 
     def connectionLost(self, reason: Failure) -> None:
         """It has gone."""
         error = cast("CleanClose | AbruptClose", reason.value)
         hasCodes = named(self.transport.offer.dialect).has_codes
-        self.pair.client_left(passed_on(error.ended, hasCodes, CLIENT_GONE))
+        self.machine.client_left(passed_on(error.ended, hasCodes, CLIENT_GONE))
 
     def pauseProducing(self) -> None:
         """It does not read: neither do we, of what would have to wait for it."""
@@ -248,7 +248,7 @@ class Sessions:
         """
         One more client.
 
-        :param backend: the other side of its crossing.
+        :param backend: the other side of its session.
         :return: fires with what it is to be answered; cancelling it cancels the connecting.
         """
         return Session(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
@@ -265,8 +265,8 @@ class Sessions:
 
     def abortAll(self) -> None:
         """End every connection to the backend at once."""
-        for crossing in tuple(self._standing):
-            crossing.abort()
+        for session in tuple(self._standing):
+            session.abort()
 
     # Progress.
 
@@ -284,12 +284,12 @@ class Sessions:
         writeLine(self._log, "stalled", **self._named, peer=peer, reason=reason, waiting=waiting)
         connection.abort()
 
-    # What crossings tell.
+    # What sessions tell.
 
-    def reached(self, crossing: Session) -> None:
+    def reached(self, session: Session) -> None:
         """Its backend stands."""
         self._outages.served()
-        self._standing.add(crossing)
+        self._standing.add(session)
 
     def refused(self) -> None:
         """The backend has answered a client, with a no."""
@@ -299,9 +299,9 @@ class Sessions:
         """There was no reaching the backend; what its client is to be answered."""
         return self._outages.failed(error)
 
-    def left(self, crossing: Session) -> None:
+    def left(self, session: Session) -> None:
         """Its backend has gone."""
-        self._standing.discard(crossing)
+        self._standing.discard(session)
         self._tellIfNone()
 
     def log(self, client: WebSocketTransport | None, why: str, code: int | None) -> None:

@@ -1,6 +1,6 @@
 """A backend that is a stream of bytes: one connection of one client's.
 
-It carries out what the pair's machine asks of the backend's side, and tells it what the backend
+It carries out what the session's machine asks of the backend's side, and tells it what the backend
 does; how bytes stand in messages is its coding's.
 """
 
@@ -71,13 +71,13 @@ class StreamBackend(Protocol):
 
     # Reaching it.
 
-    def reach(self, crossing: Session) -> Deferred[Agreement]:
+    def reach(self, session: Session) -> Deferred[Agreement]:
         """
         Connect, and where there is TLS, see whether the backend is who it should be.
 
         :return: fails as the endpoint does, or with the error that ended TLS.
         """
-        self._crossing = crossing
+        self._session = session
         self._reaching = Deferred.fromCoroutine(self._reach()).addErrback(cancelled)
         return self._reaching
 
@@ -96,8 +96,8 @@ class StreamBackend(Protocol):
     def connectionMade(self) -> None:
         """It stands; over TLS, only the socket below does."""
         transport = self.transport
-        self._crossing.crossings.connected(self)
-        self._sender = Writer(transport)
+        self._session.sessions.connected(self)
+        self._writer = Writer(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         leaveToKernel(transport, self._limits)
@@ -124,7 +124,7 @@ class StreamBackend(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """It has said something; TLS says what it has also when it is paused."""
         if len(data) >= FULL_READ:
-            self._sender.widen()
+            self._writer.widen()
         if not self._closing:
             self._pass(self._encoded(self._coding.encode, data))
 
@@ -135,34 +135,34 @@ class StreamBackend(Protocol):
             return
         self._ended = True
         self._pass(self._encoded(self._coding.finish))
-        self._crossing.pair.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
+        self._session.machine.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
 
     def writeConnectionLost(self) -> None:
         """It has been told that there will be no more."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has gone."""
-        self._crossing.crossings.disconnected(self)
+        self._session.sessions.disconnected(self)
         if not self._standing.called:
             self._standing.errback(_tlsFailed(reason.value, self.transport))
             return
         self._pass(self._encoded(self._coding.finish))
         self._closing = True
         orderly = isinstance(reason.value, ConnectionDone)
-        self._crossing.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
+        self._session.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
 
     def _tellReplaced(self) -> None:
         """Once: a console that speaks Latin-1 says so with every word."""
         self._toldReplaced = True
-        self._crossing.log("bytes of the backend that are not UTF-8 became U+FFFD")
+        self._session.log("bytes of the backend that are not UTF-8 became U+FFFD")
 
     def _encoded(self, encode: Callable[P, list[M]], *args: P.args, **kw: P.kwargs) -> list[M]:
         """The messages, or none and the end of it all."""
         try:
             messages = encode(*args, **kw)
         except FrameError as error:
-            self._crossing.log(f"data of the backend: {error}", CloseCode.BAD_GATEWAY)
-            self._crossing.pair.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
+            self._session.log(f"data of the backend: {error}", CloseCode.BAD_GATEWAY)
+            self._session.machine.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
             self.abort()
             return []
         if self._coding.replaced and not self._toldReplaced:
@@ -173,7 +173,7 @@ class StreamBackend(Protocol):
         if self._kept is not None:
             self._kept += messages
             return
-        transport = self._crossing.transport
+        transport = self._session.transport
         for message in messages:
             if isinstance(message, bytes):
                 transport.sendBytesMessage(message)
@@ -197,10 +197,10 @@ class StreamBackend(Protocol):
         try:
             data = self._coding.decode(message)
         except FrameError as error:
-            self._crossing.transport.loseConnection(error.code, str(error))
-            self._crossing.pair.client_left(Close(error.code))
+            self._session.transport.loseConnection(error.code, str(error))
+            self._session.machine.client_left(Close(error.code))
         else:
-            self._sender.write(data)
+            self._writer.write(data)
 
     # What the machine asks.
 
@@ -208,7 +208,7 @@ class StreamBackend(Protocol):
         """There is somebody to read for."""
         messages, self._kept = self._kept or [], None
         self._pass(messages)
-        if not self._crossing.transport.full:
+        if not self._session.transport.full:
             self.resumeReading()
 
     def close(self, close: Close) -> None:
@@ -217,7 +217,7 @@ class StreamBackend(Protocol):
         closed with bytes unread is reset, and what we sent last lost with it. TLS has no halves.
         """
         self._closing = True
-        self._sender.flush()
+        self._writer.flush()
         transport = self.transport
         transport.unregisterProducer()  # over TLS, it would have to finish first
         if not self._ended:
@@ -248,11 +248,11 @@ class StreamBackend(Protocol):
 
     def pauseProducing(self) -> None:
         """The backend does not read: no more is taken from the client."""
-        self._crossing.transport.pauseProducing()
+        self._session.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The backend reads."""
-        self._crossing.transport.resumeProducing()
+        self._session.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """It has gone, of which ``connectionLost`` tells more."""

@@ -1,6 +1,6 @@
 """A backend that speaks WebSocket: one conversation of one client's, in a dialect of its own.
 
-It is the application of that conversation, and carries out what the pair's machine asks of the
+It is the application of that conversation, and carries out what the session's machine asks of the
 backend's side. Messages pass whole, text as text and binary as binary.
 """
 
@@ -66,14 +66,14 @@ class WebSocketBackend:
 
     # Reaching it.
 
-    def reach(self, crossing: Session) -> Deferred[Agreement]:
+    def reach(self, session: Session) -> Deferred[Agreement]:
         """
         Connect and shake hands.
 
         :return: fires with the subprotocol that the backend has chosen and its cookies. Fails as
             :meth:`txhixie.WebSocketClientEndpoint.connect` does.
         """
-        self._crossing = crossing
+        self._session = session
         self._reaching = Deferred.fromCoroutine(self._reach())
         return self._reaching
 
@@ -107,31 +107,31 @@ class WebSocketBackend:
     def textMessageReceived(self, message: str) -> None:
         """It has said this."""
         if self._kept is None:
-            self._crossing.transport.sendTextMessage(message)
+            self._session.transport.sendTextMessage(message)
         else:
             self._kept.append(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
         """It has said this."""
         if self._kept is None:
-            self._carry(self._crossing.transport, data)
+            self._carry(self._session.transport, data)
         else:
             self._kept.append(data)
 
     def _pingReceived(self, payload: bytes) -> None:
         """It waits for a pong of the client's."""
         if self._kept is None:
-            passOn(self._crossing.transport.ping, payload)
+            passOn(self._session.transport.ping, payload)
 
     def pongReceived(self, payload: bytes) -> None:
         """It has answered the client's ping, or says that it lives."""
         if self.ping is not None and self._kept is None:
-            passOn(self._crossing.transport.pong, payload)
+            passOn(self._session.transport.pong, payload)
 
     def connectionLost(self, reason: Failure) -> None:
         """It has gone."""
         ended = cast("CleanClose | AbruptClose", reason.value).ended
-        self._crossing.backendLost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
+        self._session.backendLost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
 
     # What the client says.
 
@@ -162,8 +162,8 @@ class WebSocketBackend:
                 self._refuseBinary(transport.offer.dialect)
 
     def _refuseBinary(self, dialect: str) -> None:
-        self._crossing.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED_DATA)
-        self._crossing.pair.backend_ended(
+        self._session.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED_DATA)
+        self._session.machine.backend_ended(
             Close(CloseCode.UNSUPPORTED_DATA, "no binary is carried here")
         )
 
@@ -177,7 +177,7 @@ class WebSocketBackend:
                 self.textMessageReceived(message)
             else:
                 self.bytesMessageReceived(message)
-        if not self._crossing.transport.full:
+        if not self._session.transport.full:
             self.resumeReading()
 
     def close(self, close: Close) -> None:
@@ -202,12 +202,12 @@ class WebSocketBackend:
     def pauseProducing(self) -> None:
         """The backend does not read: no more is taken from the client."""
         if self._kept is None:
-            self._crossing.transport.pauseProducing()
+            self._session.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The backend reads."""
         if self._kept is None:
-            self._crossing.transport.resumeProducing()
+            self._session.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """It has gone, of which ``connectionLost`` tells more."""

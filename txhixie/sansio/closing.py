@@ -62,7 +62,7 @@ class Ending(Protocol):
         that closes by ending the connection."""
 
     def late(self) -> None:
-        """The deadline that was set has passed."""
+        """The timeout that was set has passed."""
 
     def lost(self) -> None:
         """The connection below has ended."""
@@ -74,17 +74,17 @@ class ClosingCore:
     What the machine acts with.
 
     :ivar port: the connection's.
-    :ivar patience: seconds for the peer's part, :attr:`txhixie.Limits.close_timeout`.
+    :ivar close_timeout: seconds for the peer's part, :attr:`txhixie.Limits.close_timeout`.
     """
 
     port: Port
-    patience: float
+    close_timeout: float
 
     def say(self, frame: bytes) -> None:
         """Write what there is to write, and give the peer its time."""
         if frame:
             self.port.write(frame)
-        self.port.deadline(self.patience)
+        self.port.timeout(self.close_timeout)
 
 
 class Answered:
@@ -96,16 +96,16 @@ class Answered:
 
     __slots__ = ("_port",)
 
-    def __init__(self, port: Port, patience: float, frame: bytes) -> None:
+    def __init__(self, port: Port, close_timeout: float, frame: bytes) -> None:
         """
-        :param patience: as a :class:`ClosingCore`'s.
+        :param close_timeout: as a :class:`ClosingCore`'s.
         :param frame: the answer to the peer's close.
         """
         self._port = port
         port.write(frame)
         port.drop(linger=False)
         # Last: a connection that has ended with that needs no timer.
-        port.deadline(patience)
+        port.timeout(close_timeout)
 
     def close(self, frame: bytes) -> None:
         """It has been said."""
@@ -122,7 +122,7 @@ class Answered:
 
     def lost(self) -> None:
         """Nobody has to be late any more."""
-        self._port.deadline(None)
+        self._port.timeout(None)
 
 
 def make_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
@@ -185,7 +185,7 @@ def make_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
     @pep614(leaving.upon(Ending.lost).to(gone))
     @pep614(ending.upon(Ending.lost).to(gone))
     def forget(machine: Ending, core: ClosingCore) -> None:
-        core.port.deadline(None)
+        core.port.timeout(None)
 
     return builder.build()
 

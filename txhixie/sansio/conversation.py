@@ -473,7 +473,7 @@ class Conversation:
             self._begin().answered(frame)
 
     def late(self) -> None:
-        """The deadline set at the Port has passed."""
+        """The timeout set at the Port has passed."""
         self._begin().late()
 
     def cut(self, orderly: bool = True) -> Ended:

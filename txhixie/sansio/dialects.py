@@ -90,7 +90,7 @@ class Dialect:
         return named, (self.name,)
 
 
-def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
+def _hixie_frames(closes: bool, has_binary: bool) -> FramingMaker:
     def make(
         side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
     ) -> Framing:
@@ -100,7 +100,7 @@ def _sentinel(closes: bool, has_binary: bool) -> FramingMaker:
     return make
 
 
-def _modern(strict_masks: bool, strict_codes: bool) -> FramingMaker:
+def _hybi_frames(strict_masks: bool, strict_codes: bool) -> FramingMaker:
     def make(
         side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
     ) -> Framing:
@@ -124,14 +124,14 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hixie-54",  # the slides of November 2009, whose binary frames are delivered
         RequestLines(b"WebSocket-Origin"),
         Hixie75("hixie-54", b"WebSocket-Origin", fixed=True),
-        _sentinel(closes=False, has_binary=True),
+        _hixie_frames(closes=False, has_binary=True),
         has_close=False,
     ),
     Dialect(
         "hixie-75",  # Chrome 4 and 5, Safari 5.0.0
         RequestLines(b"Origin"),
         Hixie75("hixie-75", b"Origin"),
-        _sentinel(closes=False, has_binary=False),
+        _hixie_frames(closes=False, has_binary=False),
         has_close=False,
         has_binary=False,
     ),
@@ -139,14 +139,14 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hixie-76",  # Chrome 6 to 13, Safari 5.0.1 to 5.1, iOS 4.2 to 5.1, televisions
         Keys((None, b"0")),
         Hixie76("hixie-76"),
-        _sentinel(closes=True, has_binary=False),
+        _hixie_frames(closes=True, has_binary=False),
         has_binary=False,
     ),
     Dialect(
         "hybi-07",  # Firefox 6
         Version(7),
         Hybi("hybi-07", 7, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _modern(strict_masks=False, strict_codes=False),
+        _hybi_frames(strict_masks=False, strict_codes=False),
         has_codes=True,
         has_pings=True,
     ),
@@ -154,7 +154,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hybi-08",  # drafts 8 to 12: Firefox 7 to 10, Chrome 14 and 15
         Version(8),
         Hybi("hybi-08", 8, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _modern(strict_masks=True, strict_codes=False),
+        _hybi_frames(strict_masks=True, strict_codes=False),
         has_codes=True,
         has_pings=True,
         replaces=False,
@@ -163,7 +163,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "rfc6455",  # everything since 2012
         Version(13),
         Hybi("rfc6455", 13, (b"Origin",), strict=True),
-        _modern(strict_masks=True, strict_codes=True),
+        _hybi_frames(strict_masks=True, strict_codes=True),
         has_codes=True,
         has_pings=True,
         replaces=False,

@@ -24,9 +24,9 @@ class Port(Protocol):
         to be joined.
         """
 
-    def deadline(self, seconds: float | None) -> None:
+    def timeout(self, seconds: float | None) -> None:
         """
-        Tell the owner that time is up after this many seconds, unless there is another deadline
+        Tell the owner that time is up after this many seconds, unless there is another timeout
         by then; ``None`` forgets the one that stands.
         """
 
@@ -48,8 +48,8 @@ class Nowhere:
     def write(self, data: bytes, *more: bytes) -> None:
         """See :meth:`Port.write`."""
 
-    def deadline(self, seconds: float | None) -> None:
-        """See :meth:`Port.deadline`."""
+    def timeout(self, seconds: float | None) -> None:
+        """See :meth:`Port.timeout`."""
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
         """See :meth:`Port.drop`."""

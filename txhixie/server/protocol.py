@@ -164,7 +164,7 @@ class HixieServerProtocol(HixieProtocol):
         Go on reading while it is open, as far as bytes may come early: how else would we hear that
         the client has left, and cancel what nobody waits for any more?
         """
-        self._output.deadline(self.factory.limits.decide_timeout)
+        self._output.timeout(self.factory.limits.decide_timeout)
         self._receive = self._receiveEarly
         self._decision = decision
         decision.addCallbacks(self._decided, self._undecided)
@@ -180,7 +180,7 @@ class HixieServerProtocol(HixieProtocol):
         if self._decision is None:
             return  # the client has left; what was cancelled was decided all the same
         self._decision = None
-        self._output.deadline(self.factory.limits.open_timeout)
+        self._output.timeout(self.factory.limits.open_timeout)
         self._answer(answer)
 
     def _undecided(self, failure: Failure) -> None:
@@ -314,7 +314,7 @@ class HixieServerProtocol(HixieProtocol):
             return
         if channel is not None:
             boundChannel(channel, limits)
-        self._output.deadline(None)
+        self._output.timeout(None)
         self._elsewhere = protocol
         self.transport.unregisterProducer()
         self._receive = protocol.dataReceived
@@ -322,7 +322,7 @@ class HixieServerProtocol(HixieProtocol):
             self._bodyLeft = length - len(found.rest)
             self._receive = self._receiveBody if self._bodyLeft > 0 else ignore
             if self._bodyLeft > 0 and channel is None:
-                self._output.deadline(limits.request_timeout)
+                self._output.timeout(limits.request_timeout)
         protocol.makeConnection(self.transport)
         protocol.dataReceived(found.replay(last, length))
 
@@ -331,7 +331,7 @@ class HixieServerProtocol(HixieProtocol):
         data = data[: self._bodyLeft]
         self._bodyLeft -= len(data)
         if self._bodyLeft == 0:
-            self._output.deadline(None)
+            self._output.timeout(None)
             self._receive = ignore
         self._elsewhere.dataReceived(data)
 

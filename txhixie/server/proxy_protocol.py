@@ -39,7 +39,7 @@ class ProxyHeaderProtocol(Protocol):
     def connectionMade(self) -> None:
         """Wait for the header, not for ever."""
         self._reader = ProxyHeaderReader()
-        self._deadline = self.factory.clock.callLater(self.factory.timeout, self._late)
+        self._timeoutCall = self.factory.clock.callLater(self.factory.timeout, self._late)
 
     def dataReceived(self, data: bytes) -> None:
         """A piece of it, of any size; what follows it is the real protocol's."""
@@ -49,13 +49,13 @@ class ProxyHeaderProtocol(Protocol):
             self._giveUp(str(error))
             return
         if found is not None:
-            self._deadline.cancel()
+            self._timeoutCall.cancel()
             self._giveWay(*found)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It ended before the header did: a health check, perhaps."""
-        if self._deadline.active():
-            self._deadline.cancel()
+        if self._timeoutCall.active():
+            self._timeoutCall.cancel()
 
     def _giveWay(self, header: ProxyHeader, rest: bytes) -> None:
         transport = self.transport
@@ -73,8 +73,8 @@ class ProxyHeaderProtocol(Protocol):
         self._giveUp("the header did not come in time")
 
     def _giveUp(self, why: str) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
+        if self._timeoutCall.active():
+            self._timeoutCall.cancel()
         self.factory.log.turnedAway(self.transport.getPeer(), None, why)
         self.transport.abortConnection()
 

@@ -251,7 +251,7 @@ class Pair:
             step = min(seconds, 1.0)
             seconds -= step
             self.clock.advance(step)
-            # A deadline that has passed looks once more whether what it waits for has come.
+            # A timeout that has passed looks once more whether what it waits for has come.
             self.clock.advance(0)
             self.pump()
 

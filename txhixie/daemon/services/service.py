@@ -16,7 +16,7 @@ from ..setting import Setting
 
 Served: TypeAlias = "WebSocketServerFactory | IResource"
 """What serves a route: something that answers offers, or ordinary pages of ``twisted.web``. If it
-makes connections of its own for its clients, it has ``crossings``."""
+makes connections of its own for its clients, it has ``sessions``."""
 
 
 _LIMITS: Final = Limits()

@@ -75,7 +75,7 @@ class StreamService:
     """
     Serves one byte stream to everybody, each client with a connection of its own.
 
-    :ivar crossings: those connections.
+    :ivar sessions: those connections.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class StreamService:
         self._limits = limits
         self._coding = coding
         self._subprotocol = subprotocol
-        self.crossings = Sessions(description, reactor, connectTimeout, limits, route)
+        self.sessions = Sessions(description, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """Connect; the client is answered when that is done."""
@@ -117,7 +117,7 @@ class StreamService:
             return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
         subprotocol = self._subprotocolFor(offer, coding)
         stream = StreamBackend(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
-        return self.crossings.begin(stream)
+        return self.sessions.begin(stream)
 
     def _codingFor(self, offer: Offer) -> str:
         if self._coding is not None:

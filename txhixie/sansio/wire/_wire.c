@@ -1,9 +1,9 @@
 /* What each message passes, in C: masks (RFC 6455 section 5.3), plain frames (section 5.2), and the
  * Hixie drafts' texts.
  *
- * mask.py, plain.py and texts.py do the same, to the byte, where this could not be built. A frame of 128 bytes
- * takes them 0.7 us to read and 0.2 us to write, and this a tenth of it. Nothing here decides:
- * whatever is not plain, is not whole, or breaks a rule is left to modern.py.
+ * mask.py, hybi_batch.py and hixie_batch.py do the same, to the byte, where this could not be built.
+ * A frame of 128 bytes takes them 0.7 us to read and 0.2 us to write, and this a tenth of it. Nothing
+ * here decides: whatever is not plain, is not whole, or breaks a rule is left to hybi.py.
  * Limited API: one build serves every Python from 3.11 on.
  */
 #define PY_SSIZE_T_CLEAN
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MOST_FRAMES 64 /* of one read_plain; plain.py says why */
+#define MOST_FRAMES 64 /* of one read_plain; hybi_batch.py says why */
 
 static void
 apply(unsigned char *out, const unsigned char *in, Py_ssize_t size, const unsigned char *key)
@@ -84,7 +84,7 @@ unmask(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-/* One frame as modern.py knows it: (opcode, payload, final, 0, True). */
+/* One frame as hybi.py knows it: (opcode, payload, final, 0, True). */
 static PyObject *
 made(unsigned char first, PyObject *payload)
 {

@@ -1,5 +1,5 @@
 """The texts of the Hixie drafts: 0x00, UTF-8, 0xFF. Nearly every frame is one, so they are taken by
-the dozen. Whatever is otherwise is left to ``sentinel.py``.
+the dozen. Whatever is otherwise is left to ``hixie.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _TYPE: Final = 0x00
 _END: Final = b"\xff"
 
 _MOST_FRAMES: Final = 64
-"""Frames taken at once; ``plain.py`` says why."""
+"""Frames taken at once; ``hybi_batch.py`` says why."""
 
 
 def read_texts_in_python(data: bytes, position: int, limit: int) -> tuple[list[Frame], int]:

@@ -1,7 +1,7 @@
 """Plain frames: data, whole, without reserved bits, masked as they must be, their length in as few
 bytes as it needs. Nearly every frame is one, so they are taken by the dozen.
 
-What is otherwise, be it a rule broken, is not looked at here: ``modern.py`` begins where this ends.
+What is otherwise, be it a rule broken, is not looked at here: ``hybi.py`` begins where this ends.
 """
 
 from __future__ import annotations

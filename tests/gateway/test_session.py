@@ -130,7 +130,7 @@ async def test_nothing_is_left_of_a_client_whichever_way_it_ends(
     client = await met(net, place, front)
     await until(lambda: applications.made and "finished" in applications.made[0].told)
     end(client, applications.made[0])
-    await within(place.factory.applications.crossings.drained())
+    await within(place.factory.applications.sessions.drained())
     await until(lambda: not place.factory.connections and not back.factory.connections)
     await until(lambda: client.lost)
     await turn()  # out of whatever told us
@@ -150,7 +150,7 @@ async def test_nothing_is_left_of_who_was_not_let_in(net: Network) -> None:
     for url, leaves in ((refuses.url(""), False), (silence, False), (silence, True)):
         service = GatewayService(reactor, url, connectTimeout=0.2)
         await asks_in_vain(net, await net.serve(service), leaves)
-        await within(service.crossings.drained())
+        await within(service.sessions.drained())
     await turn()  # out of whatever told us
     await until(lambda: remembered() <= known)
 

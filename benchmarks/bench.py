@@ -31,6 +31,7 @@ from figures import figures, is_idle
 from gateways import GATEWAYS
 from gateways import REFERENCE as GATEWAY
 from peers import OPT, PEERS, REFERENCE, Peer, added
+from plot import plot
 from rounds import Rounds
 from server import Place
 from tables import markdown, rst
@@ -80,6 +81,7 @@ def command_line() -> argparse.ArgumentParser:
     output.add_argument("--json", type=Path, help="every sample and figure")
     output.add_argument("--md", type=Path, help="the tables in Markdown, which are printed as well")
     output.add_argument("--rst", type=Path, help="the tables in reStructuredText")
+    output.add_argument("--plot", type=Path, help="a picture of the capacities, SVG (matplotlib)")
     output.add_argument("--log", type=Path, help="the servers' output")
     output.add_argument("-v", "--verbose", action="store_true", help="a line for each sample")
     return parser
@@ -210,6 +212,8 @@ def write(results: dict[str, Any], options: argparse.Namespace) -> int:
         options.md.write_text(markdown(results))
     if options.rst:
         options.rst.write_text(rst(results))
+    if options.plot:
+        plot(results, options.plot)
     print(markdown(results))
     return int(bool(results["missing"]) or any(s["errors"] for s in results["samples"]))
 

@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
 from pathlib import Path
 
 from support.daemon import OPTIONS
-from support.guide_pages import block, read_text
+from support.guide_pages import block, read_page
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 
 
-def block_after(words: str) -> str:
-    """The program that follows the first line with these words."""
-    rest = README[README.index(words) :]
-    match = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", rest)
-    assert match is not None
-    return textwrap.dedent(match[1])
+def programs_of(page: str) -> list[str]:
+    """The Python programs of a page of the guide."""
+    return [found.text for found in read_page(page).blocks if found.language == "python"]
 
 
-def test_the_program_is_the_example() -> None:
-    """The README shows the example, apart from where it listens."""
-    shown = {ast.dump(node) for node in ast.parse(block_after("In your own program")).body}
+def test_the_first_application_of_the_guide_is_the_example() -> None:
+    """The page and the example may listen on different endpoints."""
+    (program,) = programs_of("docs/start/application.rst")
+    shown = {ast.dump(node) for node in ast.parse(program).body}
     example = ast.parse((ROOT / "examples" / "echo.py").read_text())
     kept = {ast.dump(node) for node in example.body if isinstance(node, ast.ClassDef)}
     assert kept
     assert kept <= shown
 
 
-def test_each_of_the_four_ways_is_a_program_of_at_most_fifteen_lines() -> None:
-    """Blank ones not counted; `test_documents` runs them."""
-    section = README.partition("\nFour ways to write a client\n")[2]
-    section = re.split(r"^-{3,}$", section, maxsplit=2, flags=re.MULTILINE)[1]
-    blocks = read_text("README.rst", section).blocks
-    programs = [block.text for block in blocks if block.language == "python"]
+def test_each_of_the_four_clients_is_a_program_of_at_most_fifteen_lines() -> None:
+    """Blank lines are not counted. `test_documents` runs the programs."""
+    programs = programs_of("docs/start/clients.rst")
     clients = ("connectApplication(", "connect(", "StreamClientEndpoint(", "WebSocket(")
     servers = ("serve(", "StreamApplications(")
-    assert [way for way in clients + servers if not any(way in text for text in programs)] == []
+    assert [name for name in clients + servers if not any(name in text for text in programs)] == []
     assert len(programs) == len(clients + servers)
     for program in programs:
         assert len([line for line in program.splitlines() if line]) <= 15

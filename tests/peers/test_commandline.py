@@ -1,4 +1,4 @@
-"""The README's section on proxies, played: the command line, squid, and our daemon with TLS."""
+"""The guide's page on squid: its commands run with the client, squid and a TLS server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from support.guide_pages import Block, Page, read_page
 from support.page_runner import PageRunner
 from support.real_proxies import squid
 
-README = "README.rst"
+PAGE = "docs/howto/squid.rst"
 
 
 def taken(name: str) -> Block:
-    """The README's block of this name, to be played as if it were nobody's."""
-    for block in read_page(README).blocks:
+    """The page's block of this name, without its note, so that PageRunner runs it."""
+    for block in read_page(PAGE).blocks:
         if f"tests/peers/test_commandline.py as {name}" in block.said("taken by"):
             notes = tuple(note for note in block.notes if note[0] != "taken by")
             return replace(block, notes=notes)
@@ -22,7 +22,7 @@ def taken(name: str) -> Block:
 
 
 def rules() -> str:
-    """What the README's squid has in its file, but for its port, for files elsewhere."""
+    """The page's configuration of squid without its port, with the paths as placeholders."""
     lines = taken("squid").text.splitlines()
     assert lines.pop(0) == "http_port 127.0.0.1:3128"
     text = "\n".join([*lines, ""])
@@ -33,8 +33,8 @@ def rules() -> str:
     )
 
 
-def test_the_last_step(tmp_path: Path) -> None:
+def test_the_commands_of_the_page_print_what_the_page_shows(tmp_path: Path) -> None:
     server = replace(taken("server"), notes=(("stays", ""),))
     with squid(rules=rules()) as proxy:
-        page = Page(README, (server, taken("transcript")), (8443, 3128))
+        page = Page(PAGE, (server, taken("transcript")), (8443, 3128))
         PageRunner(page, tmp_path, ports={3128: proxy.port}).run()

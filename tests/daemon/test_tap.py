@@ -368,6 +368,11 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--serve", "/=http://127.0.0.1"], r"and http: is none; did you mean ws:\?$"),
         (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
         (["--origin", "https://example.com/"], r"expected an Origin without a path"),
+        (
+            ["--origin", "example.com"],
+            r"--origin example.com: .* scheme, such as https://example.c",
+        ),
+        (["--origin", "https://a,https://b"], r"expected one Origin, such as https://example.com"),
         (["--host", "http://example.com"], r"--host http://example.com: expected a name such as"),
         (["--host", "*.example.com"], r"expected a name such as example.com"),
         (["--nonsense"], r"option --nonsense not recognized$"),

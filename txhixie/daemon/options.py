@@ -47,7 +47,7 @@ def _path(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable():
+    if not text or not text.isprintable():
         raise ValueError
     read_origin(text)
     return text
@@ -103,12 +103,11 @@ OPTIONS: Final = (
     Setting(
         "origin",
         Kind(
-            "scheme://host, https://*.example.com or another Origin to the letter, without a "
-            "path, null or *",
+            "scheme://host without a path, https://*.example.com, null, * or a device's word",
             _origin,
         ),
         "An origin whose pages may connect, such as https://example.com, or https://*.example.com "
-        "for all names below it, null for local files, any other text to the letter, or * for all. "
+        "for all names below it, null for local files, a device's word, or * for all. "
         "May be repeated.",
         default="pages of the host they connect to",
         repeated=True,

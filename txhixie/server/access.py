@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 from typing import Final
 
 from ..sansio.arguments import strings
 from ..sansio.handshake.offer import Offer, Refusal
+from ..sansio.http.url import ascii_host
 
 EVERYBODY: Final = "*"
 """Among the origins that may come: all of them."""
@@ -20,8 +22,16 @@ EVERYBODY: Final = "*"
 _PATTERN: Final = re.compile(r"([a-z][a-z0-9+.-]*://)\*(\.[^/?#*\s]+)")
 """``https://*.example.com``, with a port or without."""
 
-_OF_A_PAGE: Final = re.compile(r"https?://[^/?#]+/", re.IGNORECASE)
-"""A page's URL in the place of its origin: browsers write no path, and it would match nobody."""
+_WEB: Final = re.compile(r"(https?)://([^\s/?#@\[\]:]+|\[[0-9a-f:.]+\])(?::0*([0-9]{1,5}))?")
+_WITH_MORE: Final = re.compile(r"(https?://)(?:[^/?#@]*@)?([^/?#@]+)[/?#]?.*")
+"""A page's URL in the place of its origin, or one with a user: browsers write neither."""
+
+_OF_A_SOCKET: Final = re.compile(r"ws(s?)://([^/?#@]+)(?:[/?#].*)?")
+_NAME_OR_ADDRESS: Final = re.compile(r"localhost(?::.*)?|.*[.:/].*|\[.*")
+"""What lacks a scheme. A word is none of these: a device's origin, which may be listed."""
+
+_DEFAULT_PORT: Final = re.compile(r"(http://.*):80|(https://.*):443")
+"""Browsers leave it out (RFC 6454 section 6.2)."""
 
 _BELOW: Final = r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+"
 """What the star stands for: one label of a name, or several."""
@@ -37,8 +47,8 @@ class Policy:
     """
     The rules of one server.
 
-    :ivar origins: exact origins that may come, in lower case; ``None`` for the default, which is
-        the host the request itself names.
+    :ivar origins: exact origins that may come, as browsers write them and in lower case; ``None``
+        for the default, which is the host the request itself names.
     :ivar hosts: names that are served, in lower case; ``None`` for any.
     """
 
@@ -47,17 +57,16 @@ class Policy:
     ) -> None:
         """
         :param origins: such as ``http://example.com:8080``, or ``https://*.example.com`` for all
-            names below that one, or ``null`` for local pages and sandboxed frames, or any other
-            text to the letter but for case, or ``*`` for all.
+            names below that one, or ``null`` for local pages and sandboxed frames, or that of
+            another scheme or a device's word to the letter but for case, or ``*`` for all. See
+            :func:`read_origin`.
         :param hosts: names under which this server is known, each with or without a port. A
             foreign one is what DNS rebinding looks like.
         :raises TypeError: for one string where several belong, and for what is not ``str``.
-        :raises ValueError: for an origin with a ``*`` that stands elsewhere or with a path, and for
-            a host that is a URL.
+        :raises ValueError: for an origin that no browser writes so, and for a host that is a URL.
         """
-        self.origins = _lower("origins", origins, '["https://example.com"]')
-        listed = sorted(read_origin(origin) for origin in self.origins or ())
-        self._patterns = tuple(_pattern_of(origin) for origin in listed if "*." in origin)
+        self.origins = None if origins is None else _origins(origins)
+        self._patterns = tuple(map(_pattern_of, sorted(_of_many(self.origins or ()))))
         self.hosts = _lower("hosts", hosts, '["example.com"]')
         for host in self.hosts or ():
             if "/" in host:
@@ -82,7 +91,7 @@ class Policy:
         assert offer.origin is not None
         if self.origins is None:
             return same_host(offer.origin, offer.host, offer.secure)
-        origin = offer.origin.lower()
+        origin = _without_default_port(offer.origin.lower())
         return (
             origin in self.origins
             or EVERYBODY in self.origins
@@ -96,21 +105,70 @@ def _lower(option: str, values: Iterable[str] | None, example: str) -> frozenset
     return frozenset(value.lower() for value in strings(option, values, example))
 
 
+def _origins(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(read_origin, strings("origins", values, '["https://example.com"]')))
+
+
+def _of_many(origins: Iterable[str]) -> list[str]:
+    return [origin for origin in origins if "*." in origin]
+
+
 def read_origin(text: str) -> str:
     """
-    An origin that may come, as it is compared: in lower case.
+    An origin that may come, as it is compared: as browsers write it, in lower case, without a
+    default port, its host in ASCII. Origins of other schemes than ``http`` and ``https``, and words
+    of devices, stay as they are.
 
-    :raises ValueError: for one in which a ``*`` stands where it means nothing, and for the URL of a
-        page.
+    :raises ValueError: for one that would never match: with a ``*`` where it means nothing, without
+        a scheme, with a path, a query or a user, that of a WebSocket, and several in one string.
     """
     origin = text.lower()
-    if _OF_A_PAGE.fullmatch(origin):
-        raise ValueError(f"expected an Origin without a path, such as https://example.com: {text}")
-    if "*" in origin and origin != EVERYBODY and not _PATTERN.fullmatch(origin):
+    if origin in ("null", EVERYBODY) or origin.startswith("file:"):
+        return origin
+    if not origin or re.search(r"[\s,]", origin):
+        raise ValueError(f"expected one Origin, such as https://example.com: {text!r}")
+    if "*" in origin and not _PATTERN.fullmatch(origin):
         raise ValueError(
             f"expected * alone or in the place of the first names, https://*.example.com: {text}"
         )
+    if (socket := _OF_A_SOCKET.fullmatch(origin)) is not None:
+        raise ValueError(f"expected the Origin of a page, http{socket[1]}://{socket[2]}: {text}")
+    web = _WEB.fullmatch(origin)
+    if web is not None:
+        return _written(web, text)
+    if (more := _WITH_MORE.fullmatch(origin)) is not None:
+        raise ValueError(
+            f"expected an Origin without a path or a user, such as {more[1]}{more[2]}: {text}"
+        )
+    if "://" not in origin and _NAME_OR_ADDRESS.fullmatch(origin):
+        scheme = re.sub(r"^(?:https?:)?/*", "https://", origin)
+        raise ValueError(f"expected an Origin with its scheme, such as {scheme}: {text}")
     return origin
+
+
+def _written(web: re.Match[str], text: str) -> str:
+    """An origin of the web as browsers write it."""
+    scheme, host, port = web.groups()
+    star = "*." if host.startswith("*.") else ""
+    try:
+        if host.startswith("["):
+            host = f"[{IPv6Address(host[1:-1]).compressed}]"
+        elif not host.isascii():
+            host = star + ascii_host(host.removeprefix(star))
+        if port is not None and int(port) > 65535:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"expected an Origin with a host and at most a port, https://example.com:8443: {text}"
+        ) from None
+    return _without_default_port(f"{scheme}://{host}" + (f":{port}" if port else ""))
+
+
+def _without_default_port(origin: str) -> str:
+    if not origin.endswith((":80", ":443")):
+        return origin
+    match = _DEFAULT_PORT.fullmatch(origin)
+    return origin if match is None else match[1] or match[2]
 
 
 def of_a_browser(origin: str) -> bool:

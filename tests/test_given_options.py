@@ -20,6 +20,7 @@ import txhixie
 from support.log_recorder import Log
 from txhixie import (
     Accepted,
+    Backoff,
     HixieClientFactory,
     HixieServerFactory,
     HTTPConnectEndpoint,
@@ -36,6 +37,8 @@ from txhixie import (
     websocket,
 )
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
+from txhixie.extensions import DeflateFrame
+from txhixie.gateway import GatewayService
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.head import header_pairs
 from txhixie.sansio.http.trusted import TrustedNetworks
@@ -531,3 +534,132 @@ def test_a_program_is_told_what_describes_a_port(wrong: Any) -> None:
         lambda: txhixie.run(wrong, Applications()),
         "description: expected a port number, an endpoint description or a list of these, not ",
     )
+
+
+# Scalars: a string is no bool and no number, since "no" would be yes.
+
+
+def scalar_options() -> list[tuple[str, str, str]]:
+    """Each name of an option that is a scalar, of each maker that takes it, and its type."""
+    found = []
+    endpoint = txhixie.EndpointOptions.__annotations__
+    client = txhixie.ClientOptions.__annotations__
+    server = txhixie.ServerOptions.__annotations__
+    tables: dict[str, Any] = {
+        **dict.fromkeys(SERVERS, server),
+        **dict.fromkeys(("HixieClientFactory", "WebSocketClientEndpoint"), client),
+        **dict.fromkeys(("WebSocketClientEndpoint.new", "connect"), endpoint),
+        "WebSocketClientService.new": endpoint,
+    }
+    for maker, names in tables.items():
+        for option, annotation in names.items():
+            kind = str(getattr(annotation, "__forward_arg__", annotation)).removesuffix(" | None")
+            if kind in ("bool", "int", "float"):
+                found.append((maker, option, kind))
+    return found
+
+
+SCALARS: Final = scalar_options()
+
+
+@pytest.mark.parametrize(("maker", "option", "kind"), SCALARS)
+def test_a_scalar_is_what_its_type_says(maker: str, option: str, kind: str) -> None:
+    for wrong, name in (("no", "str"), (b"", "bytes"), (1, "int"), ([], "list")):
+        said = f"{option}: expected {kind}, not {name}; write {option}=True or {option}=False"
+        refuses(lambda wrong=wrong: ALL[maker](**{option: wrong}), said)  # type: ignore[misc]
+
+
+def test_no_bool_among_the_options_is_left_out() -> None:
+    assert {option for _, option, _ in SCALARS} == {
+        *("secure", "binary", "logConnections", "lenient", "verify", "proxyBasic", "anyPort")
+    }
+
+
+def gateway(**options: Any) -> GatewayService:
+    return GatewayService(MemoryReactorClock(), "ws://example.com/", **options)
+
+
+def twisted_endpoint(**options: Any) -> object:
+    new = cast(Made, websocket.WebSocketClientEndpoint.new)
+    return new(MemoryReactorClock(), URL, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "expected"),
+    [
+        (CLIENTS["connect"], "highWater", "int"),
+        (partial(serve, talk), "highWater", "int"),
+        (partial(cast(Made, HTTPConnectEndpoint), _Endpoint(), "h", 1), "basic", "bool"),
+        (CLIENTS["Pair.new"], "binary", "bool"),
+        (twisted_endpoint, "connectTimeout", "a number"),
+        (twisted_endpoint, "verify", "bool"),
+        (gateway, "relaysPings", "bool"),
+        (gateway, "compresses", "bool"),
+        (gateway, "lenient", "bool"),
+        (gateway, "proxyBasic", "bool"),
+        (gateway, "connectTimeout", "a number"),
+        (Backoff, "first", "a number"),
+        (Backoff, "longest", "a number"),
+        (Backoff, "steady", "a number"),
+        (partial(Refusal, 403), "logged", "bool"),
+        (PermessageDeflate, "server_takeover", "bool"),
+        (PermessageDeflate, "client_takeover", "bool"),
+        (PermessageDeflate, "client_bits", "int"),
+        (PermessageDeflate, "level", "int"),
+        (PermessageDeflate, "threshold", "int"),
+        (DeflateFrame, "takeover", "bool"),
+        (DeflateFrame, "memory", "int"),
+        (HixieServerFactory(Applications(), clock=Clock()).closeAll, "timeout", "a number"),
+    ],
+)
+def test_a_scalar_of_something_smaller_has_its_type_too(
+    make: Made, option: str, expected: str
+) -> None:
+    refuses(lambda: make(**{option: "5"}), f"{option}: expected {expected}, not str")
+    if expected != "bool":
+        refuses(lambda: make(**{option: True}), f"{option}: expected {expected}, not bool")
+
+
+def test_a_gateway_in_a_program_is_told_of_other_types_as_well() -> None:
+    refuses(lambda: gateway(headers="cookie"), "headers: expected a list, not str; write headers=[")
+    refuses(lambda: gateway(trustRoot="ca.pem"), "trustRoot: expected a certificate, not str")
+    refuses(lambda: gateway(limits=5), "limits: expected Limits, not int")
+    refuses(lambda: gateway(route=5), "route: expected str, not int")
+    with pytest.raises(ValueError, match=r"^binary: expected refuse or base64, not True$"):
+        gateway(binary=True)
+
+
+@pytest.mark.parametrize("wrong", [5, b"127.0.0.1", ["127.0.0.1", 0], ("127.0.0.1",), (1, "a")])
+def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
+    said = "bindAddress: expected an address or an address and a port, not "
+    for name in ("WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"):
+        refuses(lambda name=name: CLIENTS[name](bindAddress=wrong), said)  # type: ignore[misc]
+    for right in (None, "127.0.0.1", ("127.0.0.1", 0)):
+        CLIENTS["connect"](bindAddress=right)
+
+
+# Options that there are not.
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("timeout", "write limits=Limits().patient(seconds), or Limits with one of its times"),
+        ("connectTimeout", "write limits=Limits().patient(seconds), or Limits with one of its t"),
+        ("open_timeout", "write limits=Limits(open_timeout=...)"),
+        ("message_size", "write limits=Limits(message_size=...)"),
+        ("trust_root", "did you mean trustRoot?"),
+        ("subprotocol", "did you mean subprotocols?"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"]
+)
+def test_an_option_that_there_is_not_says_what_was_probably_meant(
+    name: str, option: str, said: str
+) -> None:
+    refuses(lambda: CLIENTS[name](**{option: 5}), f"{option}: no such option; {said}")
+
+
+def test_an_option_of_another_surface_is_unknown_to_an_endpoint_over_an_endpoint() -> None:
+    refuses(lambda: CLIENTS["WebSocketClientEndpoint"](trustRoot=None), "trustRoot: no such option")

@@ -21,6 +21,7 @@ from zope.interface import provider
 
 from .connection.log import ConnectionLog, Logged
 from .interfaces import WebSocketServerFactory
+from .sansio.arguments import instance
 from .sansio.closing import Ended
 from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
 from .sansio.handshake.offer import Offer
@@ -188,7 +189,7 @@ class HixieSite(Site):
         if len(args) < _LOG_FORMATTER:
             kw.setdefault("logFormatter", maskedLogFormatter)
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
-        self.limits = limits
+        self.limits = instance("limits", limits, Limits)
         log = ConnectionLog(_log, False, lambda: self.reactor)
         self.channels = Channels(limits.stall_timeout, lambda: self.reactor, log)
 

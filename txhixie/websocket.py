@@ -37,7 +37,7 @@ from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
-from .sansio.arguments import instance, settled
+from .sansio.arguments import instance, scalars, settled
 from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase
 from .sansio.http.url import parse_url, without_credentials
@@ -157,9 +157,11 @@ class WebSocketClientEndpoint:
             which the check is left to the policy.
         :param options: those of :class:`txhixie.HixieClientFactory`.
         """
-        options = settled(options)
+        options = endpoints.checkedNames(options, ClientOptions)
+        scalars(bool, verify=verify)
         limits = instance("limits", options.get("limits", Limits()), Limits)
         if connectTimeout is not None:
+            scalars(float, connectTimeout=connectTimeout)
             limits = changed(limits, connect_timeout=float(connectTimeout))
         if isinstance(bindAddress, bytes):
             bindAddress = bindAddress.decode("ascii")

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from ..client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from ..connection.awaiting import explain
 from ..dialing.stage import cancelled
+from ..sansio.arguments import scalars
 from ..sansio.errors import UsageError
 from .channel import Channel, ChannelApplication
 from .queues import HIGH_WATER
@@ -31,6 +32,7 @@ class ConnectionAttempt:
         :param endpoint: where to.
         :param highWater: bytes of received messages that may wait to be taken.
         """
+        scalars(int, highWater=highWater)
         self._endpoint = endpoint
         self._highWater = highWater
         self._application: ChannelApplication | None = None

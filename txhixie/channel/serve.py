@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from ..connection.awaiting import explain
 from ..connection.log import fieldsOf, loggedOf, writeLine
 from ..interfaces import AbruptClose, Accepted, CleanClose
+from ..sansio.arguments import scalars
 from ..sansio.errors import ConversationEnded
 from ..sansio.handshake.offer import Offer
 from ..server.protocol import SubprotocolChoice, chosenSubprotocol, settledChoice
@@ -126,6 +127,7 @@ def serve(
         has called is nothing to a coroutine, of a :class:`txhixie.WebSocketClientService`.
     """
     _checkConversation(conversation)
+    scalars(int, highWater=highWater)
     if subprotocols is not None:
         subprotocols = settledChoice(subprotocols)
     return Conversations(conversation, subprotocols, highWater)

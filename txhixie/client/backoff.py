@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import SystemRandom
 
+from ..sansio.arguments import scalars
+
 _SYSTEM = SystemRandom()
 
 
@@ -32,6 +34,10 @@ class Backoff:
     longest: float = 60.0
     steady: float = 60.0
     random: Callable[[], float] = _random
+
+    def __post_init__(self) -> None:
+        """:raises TypeError: for what is no number."""
+        scalars(float, first=self.first, longest=self.longest, steady=self.steady)
 
     def delay(self, attempt: int) -> float:
         """:return: seconds before the attempt of this number, which counts from 1."""

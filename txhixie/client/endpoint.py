@@ -6,7 +6,7 @@ the handshake is the client protocol's (``client/protocol.py``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack, cast
 
 from twisted.internet.address import HostnameAddress
@@ -23,8 +23,9 @@ from ..dialing.errors import LookupFailed, PeerLeft
 from ..dialing.proxy import Proxy
 from ..dialing.stage import abandonable, notConnected
 from ..dialing.tls import checkContext, checkWho, tlsError
+from ..display import nearest
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
-from ..sansio.arguments import instance, settled, strings
+from ..sansio.arguments import instance, scalars, settled, strings
 from ..sansio.errors import HixieError
 from ..sansio.http.url import BAD_PORTS, parse_url
 from ..sansio.limits import Limits
@@ -48,6 +49,29 @@ class EndpointOptions(ClientOptions, total=False):
     anyPort: bool
 
 
+def checkedNames(options: Mapping[str, Any], known: type) -> Any:
+    """
+    Options as :func:`txhixie.sansio.arguments.settled` makes them.
+
+    :param known: the ``TypedDict`` whose names there are.
+    :raises TypeError: for an option with another name, with what was probably meant.
+    """
+    names = known.__annotations__
+    for option in options:
+        if option not in names:
+            raise TypeError(f"{option}: no such option{_meant(option, names)}")
+    return settled(options)
+
+
+def _meant(option: str, names: Iterable[str]) -> str:
+    """What was probably meant by the name of an option, as the end of a sentence."""
+    if option in Limits.__annotations__:
+        return f"; write limits=Limits({option}=...)"
+    if "timeout" in option.lower():
+        return "; write limits=Limits().patient(seconds), or Limits with one of its times"
+    return nearest(option.replace("_", ""), names)
+
+
 class WebSocketClientEndpoint:
     """
     A URL, and a way to connect to it.
@@ -68,7 +92,7 @@ class WebSocketClientEndpoint:
             for.
         """
         self._endpoint = endpoint
-        self._options = options = settled(options)
+        self._options = options = checkedNames(options, ClientOptions)
         self._url = url  # with its credentials
         self.url = HixieClientFactory(url, _Nobody(), **options).url
         parsed = parse_url(url)
@@ -130,6 +154,8 @@ class WebSocketClientEndpoint:
         :raises TypeError: for a value of another type, such as one string where a list belongs, or
             a ``contextFactory`` that is no ``IOpenSSLClientConnectionCreator``.
         """
+        options = checkedNames(options, EndpointOptions)
+        scalars(bool, verify=verify, proxyBasic=proxyBasic)
         if contextFactory is not None and (trustRoot or clientCertificate or alpn):
             raise ValueError(
                 "contextFactory: it is instead of trustRoot, clientCertificate and alpn"
@@ -145,10 +171,10 @@ class WebSocketClientEndpoint:
             clientCertificate,
             contextFactory,
             bindAddress,
-            instance("verify", verify, bool),
+            verify,
             serverName,
             strings("alpn", alpn, '["http/1.1"]'),
-            instance("proxyBasic", proxyBasic, bool),
+            proxyBasic,
         )
         return cls.by(way, url, anyPort=anyPort, **options)
 
@@ -161,6 +187,7 @@ class WebSocketClientEndpoint:
         :param anyPort: as for :meth:`new`, and so are the errors.
         :param options: those of :class:`txhixie.HixieClientFactory`.
         """
+        scalars(bool, anyPort=anyPort)
         parsed = parse_url(url)
         if parsed.port in BAD_PORTS and not anyPort:
             raise ValueError(f"port: {parsed.port} is another protocol's")

@@ -16,7 +16,7 @@ from ..connection.awaiting import Awaited
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..dialing.errors import ConnectTimeout, PeerLeft
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
-from ..sansio.arguments import strings, whole_text
+from ..sansio.arguments import scalars, strings, whole_text
 from ..sansio.dialects import Version, named
 from ..sansio.errors import HandshakeRefused, HixieError, InvalidHandshake, NotOpen
 from ..sansio.extensions import CLIENT_EXTENSIONS
@@ -232,6 +232,7 @@ class HixieClientFactory(HixieFactory):
         self.url = without_credentials(url)
         self.applications = applications
         self.dialect = named(dialect)
+        scalars(bool, lenient=lenient)
         self.lenient = lenient
         parsed = parse_url(url)
         fields = _authorized(header_pairs(headers), parsed.credentials)

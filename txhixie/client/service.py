@@ -36,7 +36,7 @@ from ..interfaces import (
     WebSocketClientFactory,
     WebSocketProtocol,
 )
-from ..sansio.arguments import settled
+from ..sansio.arguments import scalars, settled
 from ..sansio.http.head import header_pairs
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import without_credentials
@@ -159,6 +159,8 @@ class WebSocketClientService(ClientService):
             with what the last attempt failed with when so many have; with :attr:`gaveUp` when there
             will be no other; and with ``CancelledError`` when the service is stopped.
         """
+        if failAfterFailures is not None:
+            scalars(int, failAfterFailures=failAfterFailures)
         connected: Deferred[Any] = cast(Any, super().whenConnected(failAfterFailures))
         return awaited(
             connected.addCallbacks(self._application, self._explain).addBoth(self._later)

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
-from ..sansio.arguments import close_arguments, instance
+from ..sansio.arguments import close_arguments, instance, scalars
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
@@ -694,6 +694,7 @@ class HixieFactory(Factory):
         extensions: Iterable[Extension],
         entropy: RandomBytes,
     ) -> None:
+        scalars(bool, binary=binary, logConnections=logConnections)
         self.limits = instance("limits", limits, Limits)
         self.binary = binary
         self.extensions = chosen_extensions(extensions)
@@ -749,9 +750,11 @@ class HixieFactory(Factory):
         :param timeout: seconds until then; by default the limits' ``stop_timeout``.
         :return: fires with ``None`` when the last has ended. It never fails.
         :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
-        :raises TypeError: for a code or a reason of another type.
+        :raises TypeError: for a code, a reason or a time of another type.
         """
         close_arguments(code, reason)
+        if timeout is not None:
+            scalars(float, timeout=timeout)
         if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
             raise UsageError(f"{code} is no code that can be sent")
         done: Deferred[None] = Awaited()

@@ -24,6 +24,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..sansio.arguments import local_address
 from ..sansio.limits import Limits
 from .errors import ConnectTimeout, LookupFailed
 from .stage import abandonable, bounded, notConnected
@@ -50,7 +51,9 @@ class NamedHostEndpoint:
         :param host: a name in ASCII, or an address without brackets.
         :param limits: ``lookup_timeout`` and ``connect_timeout`` are heeded.
         :param bindAddress: our own end's address, or address and port.
+        :raises TypeError: for a ``bindAddress`` that is neither.
         """
+        local_address("bindAddress", bindAddress)
         self._reactor = reactor
         self._host = host
         self._port = port

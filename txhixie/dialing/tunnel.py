@@ -27,7 +27,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..sansio.arguments import instance, strings, whole_text
+from ..sansio.arguments import instance, scalars, strings, whole_text
 from ..sansio.errors import MalformedHead, ProxyRefused
 from ..sansio.http.authentication import Authentication
 from ..sansio.http.head import header_pairs
@@ -95,12 +95,14 @@ class HTTPConnectEndpoint:
         :param entropy: takes a number, answers that many random bytes.
         :raises ValueError: for a host, a port, credentials or fields that no request can say.
         """
+        scalars(int, port=port)
+        scalars(bool, basic=basic)
         if credentials is not None:
             credentials = Credentials(*_nameAndPassword(credentials))
         headers = header_pairs(headers)
         write_connect(
             whole_text("host", host),
-            instance("port", port, int),
+            port,
             None if credentials is None else b"",
             headers,
         )
@@ -111,7 +113,7 @@ class HTTPConnectEndpoint:
         self._headers = headers
         self._limits = instance("limits", limits, Limits)
         self._clock = clock
-        self._authentication = Authentication(credentials, entropy, instance("basic", basic, bool))
+        self._authentication = Authentication(credentials, entropy, basic)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """

@@ -13,8 +13,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from ..client.endpoint import WebSocketClientEndpoint
-from ..dialing.tls import clientTLS
+from ..dialing.tls import checkWho, clientTLS
 from ..interfaces import Decision
+from ..sansio.arguments import instance, scalars, strings
 from ..sansio.dialects import Version, named
 from ..sansio.errors import UnsupportedByDialect
 from ..sansio.extensions import CLIENT_EXTENSIONS
@@ -25,7 +26,7 @@ from ..sansio.limits import Limits
 from ..sansio.types import Headers
 from .headers import CARRIED, fields_of, is_token, read_names
 from .session import Sessions
-from .websocket_backend import REFUSE, WebSocketBackend
+from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
@@ -82,11 +83,20 @@ class GatewayService:
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
         :param route: what leads here, for the log.
         :raises ValueError: "expected ..." for what cannot be meant.
+        :raises TypeError: for a value of another type.
         """
+        scalars(bool, relaysPings=relaysPings, compresses=compresses)
+        scalars(float, connectTimeout=connectTimeout)
+        if binary not in BINARY_RULES:
+            raise ValueError(f"binary: expected {' or '.join(BINARY_RULES)}, not {binary!r}")
+        if route is not None:
+            scalars(str, route=route)
+        checkWho(trustRoot, clientCertificate, None)
         self._reactor = reactor
         self._url = url
         self._dialect = named(dialect)
         self._origin = origin
+        headers = strings("headers", headers, '["authorization"]')
         names = read_names(",".join(headers)) if headers else ()
         self._names = {b"cookie", *(name.lower().encode("ascii") for name in names)}
         self._binary = binary
@@ -108,7 +118,7 @@ class GatewayService:
             "dialect": dialect,
             "extensions": CLIENT_EXTENSIONS if compresses else (),
             "lenient": lenient,
-            "limits": limits.patient(connectTimeout),
+            "limits": instance("limits", limits, Limits).patient(connectTimeout),
         }
         self._hasPath = re.search("://[^/?]*[/?]", url) is not None
         self._hasQuery = "?" in parsed.resource

@@ -6,7 +6,7 @@ No text of these errors repeats a value: a header, a subprotocol or a URL may ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -61,6 +61,45 @@ def instance(option: str, value: T, kind: type[T]) -> T:
         name = kind.__name__
         raise TypeError(f"{option}: expected {name}, not {_kind(value)}; write {name}(...)")
     return value
+
+
+_SCALARS: Final[dict[type, tuple[str, tuple[type, ...]]]] = {
+    bool: ("bool", (bool,)),
+    int: ("int", (int,)),
+    float: ("a number", (int, float)),
+    str: ("str", (str,)),
+}
+
+
+def scalars(kind: type[bool | float | str], **options: object) -> None:
+    """
+    Check options of one scalar type, each by its name.
+
+    :param kind: ``bool``, ``int``, ``float`` (which takes ``int`` too) or ``str``. A ``bool`` is no
+        number here.
+    :raises TypeError: for a value of another type.
+    """
+    expected, kinds = _SCALARS[kind]
+    for option, value in options.items():
+        if isinstance(value, kinds) and (kind is bool or not isinstance(value, bool)):
+            continue
+        hint = f"; write {option}=True or {option}=False" if kind is bool else ""
+        raise TypeError(f"{option}: expected {expected}, not {_kind(value)}{hint}")
+
+
+def local_address(option: str, value: object) -> None:
+    """
+    An address of this machine, or an address and a port, or ``None``.
+
+    :raises TypeError: for anything else.
+    """
+    pair = value if isinstance(value, tuple) and len(value) == 2 else (value, 0)
+    if value is not None and [isinstance(pair[0], str), type(pair[1])] != [True, int]:
+        example = f'{option}="192.0.2.1" or {option}=("192.0.2.1", 0)'
+        raise TypeError(
+            f"{option}: expected an address or an address and a port, not {_kind(value)}; "
+            f"write {example}"
+        )
 
 
 def settled(options: Mapping[str, Any]) -> Any:

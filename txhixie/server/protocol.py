@@ -31,7 +31,7 @@ from ..connection.awaiting import explain
 from ..connection.log import loggedOf
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
-from ..sansio.arguments import strings
+from ..sansio.arguments import scalars, strings
 from ..sansio.closing import Ended
 from ..sansio.dialects import DIALECTS, Dialect, named, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
@@ -482,6 +482,8 @@ class HixieServerFactory(HixieFactory):
         checkBuilder("applications", applications, "a coroutine function goes into serve(...)")
         if elsewhere is not None:
             checkBuilder("elsewhere", elsewhere, "a resource goes into Site(resource)")
+        if secure is not None:
+            scalars(bool, secure=secure)
         super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
         self.applications = applications
         self.dialects: tuple[Dialect, ...] = (

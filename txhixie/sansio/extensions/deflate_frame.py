@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ..arguments import scalars
 from ..errors import InvalidHandshake
 from ..http.parameters import Parameters
 from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
@@ -38,6 +39,8 @@ class DeflateFrame:
     name = NAME
 
     def __post_init__(self) -> None:
+        scalars(bool, takeover=self.takeover)
+        scalars(int, level=self.level, memory=self.memory, threshold=self.threshold)
         if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
             raise ValueError("level and memory are from 1 to 9")
 

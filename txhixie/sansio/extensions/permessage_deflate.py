@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ..arguments import scalars
 from ..errors import FrameError, InvalidHandshake
 from ..http.parameters import Parameters
 from ..wire.frame import CONTINUATION
@@ -55,6 +56,9 @@ class PermessageDeflate:
     name = NAME
 
     def __post_init__(self) -> None:
+        scalars(bool, server_takeover=self.server_takeover, client_takeover=self.client_takeover)
+        scalars(int, server_bits=self.server_bits, client_bits=self.client_bits)
+        scalars(int, level=self.level, memory=self.memory, threshold=self.threshold)
         if not LEAST_BITS <= self.server_bits <= MOST_BITS:
             raise ValueError(f"server_bits is from 9 to 15, not {self.server_bits}")
         if not 8 <= self.client_bits <= MOST_BITS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_plus
 
-from ..arguments import whole_text
+from ..arguments import scalars, whole_text
 from ..http.head import Head, Request, checked_pairs, header_pairs, reason_phrase, text
 from ..http.parameters import Named
 from ..types import Headers, HeadersLike, RandomBytes
@@ -167,10 +167,10 @@ class Refusal:
         :raises ValueError: for another status, and for a field that no answer can have.
         :raises TypeError: for a status, a body or fields of another type.
         """
-        if not isinstance(status, int):
-            raise TypeError(
-                f"status: expected int, not {type(status).__name__}; write Refusal(403)"
-            )
+        scalars(int, status=status)
+        scalars(bool, logged=logged)
+        if why is not None:
+            whole_text("why", why)
         if not 200 <= status <= 599:
             raise ValueError(f"a refusal has a status from 200 to 599, not {status}")
         self.status = status

@@ -1,6 +1,6 @@
-"""A chat: run it, and open http://127.0.0.1:8080/ in as many browsers as you like.
+"""A chat: run it, and open http://127.0.0.1:8080/ in several windows.
 
-One port serves the page (chat.html) and the sockets.
+One port serves the page (chat.html) and the WebSocket.
 """
 
 import sys
@@ -10,46 +10,37 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from txhixie import run
+from txhixie import run, serve
+
+MOST = 1024 * 1024  # bytes that may wait to be sent to one member
+
+members = set()
 
 
-class Guest:
-    """Whoever has the page open."""
-
-    def __init__(self, room):
-        self.room = room
-
-    def negotiationStarted(self, transport):
-        self.transport = transport
-
-    def negotiationFinished(self):
-        self.room.add(self)
-
-    def textMessageReceived(self, message):
-        for guest in self.room:
-            if not guest.transport.full:  # one who does not read misses something
-                guest.transport.sendTextMessage(message)
-
-    def bytesMessageReceived(self, data):
-        self.transport.loseConnection(1003, "text only")
-
-    def pongReceived(self, payload):
-        pass
-
-    def connectionLost(self, reason):
-        self.room.discard(self)
+def tell(message):
+    """Send a message to every member, and close the connection of a member who is too slow."""
+    for member in list(members):
+        if member.unsent <= MOST:
+            member.send(message)  # not awaited: the others need not wait for this member
+        else:
+            members.discard(member)
+            member.close(1013, "too slow")
 
 
-class Chat:
-    def __init__(self):
-        self.room = set()
-
-    def buildProtocol(self, offer):
-        return Guest(self.room)
+async def chat(member):
+    members.add(member)
+    try:
+        async for message in member:
+            if isinstance(message, bytes):
+                member.close(1003, "text only")
+                break
+            tell(message)
+    finally:  # the member has left, in whatever way
+        members.discard(member)
 
 
 if __name__ == "__main__":
     where = sys.argv[1] if len(sys.argv) > 1 else "tcp:8080"
     page = Resource()
     page.putChild(b"", Data(Path(__file__).with_suffix(".html").read_bytes(), "text/html"))
-    run(where, Chat(), elsewhere=Site(page))
+    run(where, serve(chat), elsewhere=Site(page))

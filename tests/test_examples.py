@@ -3,9 +3,11 @@ for."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -321,22 +323,69 @@ class Guest:
         self.reading.close()
         self.socket.close()
 
+    def vanish(self) -> None:
+        """Leave without a close frame: the kernel sends a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
-def test_no_guest_of_a_chat_can_throw_out_the_speaker(tmp_path: Path) -> None:
-    """Neither one that reads nothing nor one that is being closed and does not answer."""
-    with serving("chat.py", tmp_path) as port, ExitStack() as room:
-        speaker, listener = (room.enter_context(closing(Guest(port))) for _ in range(2))
-        stalled = room.enter_context(closing(Guest(port, buffer=4096)))
-        for number in range(600):
-            if number % 50 == 0:  # each is given up after three seconds, and its place is taken
-                leaving = room.enter_context(closing(Guest(port)))
+
+def test_a_chat_survives_slow_members_leavers_and_a_stop(tmp_path: Path) -> None:
+    """
+    Everybody else hears every message. A member who reads nothing and one who reads a third are
+    closed with 1013; others vanish, or are closed and do not answer.
+    """
+    with ExitStack() as stack:
+        process, log = stack.enter_context(chatting(tmp_path))
+        speaker, listener = (stack.enter_context(closing(Guest(process.port))) for _ in range(2))
+        stack.enter_context(closing(Guest(process.port, buffer=4096)))  # reads nothing
+        slow = stack.enter_context(closing(Guest(process.port, buffer=4096)))
+        for number in itertools.count():
+            if number % 50 == 0:
+                leaving = stack.enter_context(closing(Guest(process.port)))
                 leaving.say(Opcode.BINARY, b"no text")
                 assert leaving.hears() == (Opcode.CLOSE, b"\x03\xebtext only")
+                Guest(process.port).vanish()
             words = f"{number} ".encode().ljust(20_000, b"x")
             speaker.say(Opcode.TEXT, words)
             assert speaker.hears() == (Opcode.TEXT, words)
             assert listener.hears() == (Opcode.TEXT, words)
-        assert stalled.hears()[1].startswith(b"0 ")
+            if number % 3 == 0:
+                opcode, payload = slow.hears()
+                if opcode == Opcode.CLOSE:
+                    slow.say(Opcode.CLOSE, payload)
+                    break
+        assert payload == b"\x03\xf5too slow"
+        process.terminate()
+        for member in (speaker, listener):
+            assert member.hears() == (Opcode.CLOSE, b"\x03\xe9")
+            member.say(Opcode.CLOSE, b"\x03\xe9")
+        assert process.wait(PATIENCE) == 0
+        assert log.read_text().count(" code=1013 ") == 2
+        assert "Traceback" not in log.read_text()
+
+
+class Serving(subprocess.Popen[bytes]):
+    """
+    A server's process.
+
+    :ivar port: where it listens.
+    """
+
+    port: int
+
+
+@contextmanager
+def chatting(directory: Path) -> Iterator[tuple[Serving, Path]]:
+    """The chat in a process, until the block ends; and the file of its log."""
+    port, log = free_port(), directory / "log"
+    command = [sys.executable, os.fspath(EXAMPLES / "chat.py"), f"tcp:{port}:interface=127.0.0.1"]
+    with log.open("wb") as file, Serving(command, stdout=file, stderr=file) as process:
+        process.port = port
+        try:
+            connected(port).close()
+            yield process, log
+        finally:
+            process.kill()
 
 
 def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> None:

@@ -484,7 +484,10 @@ def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
         (("http://127.0.0.1/",), "scheme: a WebSocket URL begins with ws: or wss:"),
         (("ws://:80/",), "host: missing, or no host name"),
         (("ws://me:s3cret@127.0.0.1:70000/",), "port: not a number from 1 to 65535"),
-        (("ws://127.0.0.1:25/",), "port: 25 is another protocol's; --any-port if it is meant"),
+        (
+            ("ws://127.0.0.1:25/",),
+            "port 25 is blocked by the Fetch standard; use --any-port to connect anyway",
+        ),
         (("--dialect", "hixie-77", "ws://127.0.0.1/"), "invalid choice: 'hixie-77'"),
         (("--timeout", "0", "ws://127.0.0.1/"), "expected seconds, more than 0"),
         (("--header", "s3cret", "ws://127.0.0.1/"), "expected 'NAME: VALUE'"),
@@ -545,17 +548,17 @@ def test_nobody_there_is_1() -> None:
         (
             ("--proxy", "http://127.0.0.1:2"),
             {},
-            "no way to the proxy http://127.0.0.1:2 (--proxy): no conn",
+            "cannot connect to the proxy http://127.0.0.1:2 (--proxy): no conn",
         ),
         (
             (),
             {"http_proxy": "127.0.0.1:2"},
-            "no way to the proxy http://127.0.0.1:2 (http_proxy): no conn",
+            "cannot connect to the proxy http://127.0.0.1:2 (http_proxy): no conn",
         ),
         (
             ("--proxy", "nobody.invalid"),
             {},
-            "no way to the proxy http://nobody.invalid:1080 (--proxy): no ad",
+            "cannot connect to the proxy http://nobody.invalid:1080 (--proxy): no ad",
         ),
     ],
 )

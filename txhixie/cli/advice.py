@@ -122,7 +122,7 @@ def _proxy_advice(destination: Destination, error: Exception | None) -> str:
                 "The proxy does not reach the server: is its name known there, and its port open?"
             )
         return (
-            f"The proxy lets nobody through to port {destination.parsed.port} of this host: many"
+            f"The proxy lets nobody through to port {destination.address[1]} of this host: many"
             " allow 443 only, and some a list of hosts."
         )
     if isinstance(error, TLSFailed):

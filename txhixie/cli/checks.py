@@ -109,8 +109,8 @@ class Examination:
     @property
     def _first(self) -> tuple[str, int]:
         """The host that has to be reached by TCP: the proxy, or the server itself."""
-        proxy, parsed = self.destination.proxy, self.destination.parsed
-        return (parsed.name, parsed.port) if proxy is None else (proxy.host, proxy.port)
+        proxy = self.destination.proxy
+        return self.destination.address if proxy is None else (proxy.host, proxy.port)
 
     async def _lookup(self) -> Finding:
         host, port = self._first
@@ -171,7 +171,8 @@ class Examination:
             await self._looked(self._way.below(parsed))
         except HixieError as error:
             return _failed("proxy", error)
-        said = f"{proxy} lets us through to {parsed.name}, port {parsed.port}{watch()}"
+        host, port = self.destination.address
+        said = f"{proxy} lets us through to {host}, port {port}{watch()}"
         return Finding("proxy", True, (said,))
 
     async def _tls(self) -> Finding | None:

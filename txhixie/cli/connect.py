@@ -61,6 +61,8 @@ async def run(reactor: Any, said: Namespace) -> None:
     """
     with meant():
         destination = Destination(said)
+        if destination.note:
+            say(destination.note)
         way = _way(reactor, destination, said)
         # Whoever says --binary knows what the peer takes.
         endpoint = destination.endpoint(way, binary=said.binary)

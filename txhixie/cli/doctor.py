@@ -10,7 +10,7 @@ from ..dialing.errors import ConnectTimeout
 from .advice import advice_for
 from .checks import Examination, Finding
 from .status import CommandFailed, Status, status_of
-from .stdio import StandardOutput
+from .stdio import StandardOutput, say
 from .target import Destination, addOptions, meant
 
 EXAMPLES: Final = (
@@ -45,6 +45,8 @@ async def run(reactor: Any, said: Namespace) -> None:
     """
     with meant():
         destination = Destination(said)
+        if destination.note:
+            say(destination.note)
         destination.endpoint(destination.way(reactor))
     output = StandardOutput(reactor)
     examination = Examination(reactor, destination, datetime.now(UTC))

@@ -1,14 +1,16 @@
-"""Where to, and how: the options that both commands have, and the endpoint they ask for."""
+"""The server to connect to: the options that connect and doctor share, and the endpoint."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from twisted.internet.ssl import PrivateCertificate
 
@@ -27,66 +29,84 @@ from ..sansio.limits import Limits
 from .status import CommandFailed, Status, line_of, status_of
 
 _LIMITS: Final = Limits()
+_AUTHORITY: Final = re.compile(r"[^@/?#\\\s\ufffd]+")
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][:/@?#\s]*):([0-9]*)")
 
 
 def addOptions(parser: ArgumentParser) -> None:
-    """Those of the way, and of what is asked of a server."""
-    parser.add_argument("url", metavar="URL", help="ws: or wss:, as pages have it")
-    add = parser.add_argument_group("what is asked for").add_argument
+    """Add the options of the handshake and of the connection, which both commands have."""
+    parser.add_argument("url", metavar="URL", help="URL of the server: ws://HOST[:PORT]/PATH, or"
+        " wss:// for TLS. Without a scheme it is ws://, or wss:// for port 443.")  # fmt: skip
+    add = parser.add_argument_group("handshake options").add_argument
     names = [dialect.name for dialect in DIALECTS]
-    add("--dialect", choices=names, metavar="NAME", help="one of %(choices)s; by default rfc6455")
-    add("--subprotocol", action="append", default=[], metavar="NAME", help="a subprotocol to"
-        " offer; may be repeated, the preferred one first")  # fmt: skip
-    add("--origin", metavar="ORIGIN", help="of the page on whose behalf this is")
+    add("--dialect", choices=names, metavar="NAME", help="Dialect: one of %(choices)s. Default:"
+        " rfc6455.")  # fmt: skip
+    add("--subprotocol", action="append", default=[], metavar="NAME", help="Subprotocol to offer."
+        " May be repeated; the preferred one first.")  # fmt: skip
+    add("--origin", metavar="ORIGIN", help="Origin header field, such as https://example.com.")
     add("-H", "--header", action="append", default=[], type=header, metavar="'NAME: VALUE'",
-        help="a further field of the request; again for another")  # fmt: skip
-    add("--lenient", action="store_true", help="take answers that are known to be nearly right")
-    add = parser.add_argument_group("the way there").add_argument
-    add("-x", "--proxy", metavar="URL", help="http[s]://[NAME:PASSWORD@]HOST[:PORT]; by default the"
-        " one that the environment names, as curl reads it; '' for none")  # fmt: skip
-    add("--no-proxy-basic", action="store_true", help="send a password by Basic only to a proxy"
-        " that is reached by TLS")  # fmt: skip
-    add("--trust-root", "--cacert", metavar="FILE", help="trusted certificates in PEM, a file or a"
-        " directory; by default the platform's CA certificates")  # fmt: skip
-    add("-E", "--certificate", metavar="FILE", help="client certificate, a PEM file")
-    add("--private-key", metavar="FILE", help="private key of the client certificate, a PEM file;"
-        " by default it is read from the file of the certificate")  # fmt: skip
-    add("--alpn", action="append", default=[], metavar="NAME", help="a protocol to offer by ALPN in"
-        " the TLS handshake, such as http/1.1; again for another; by default none")  # fmt: skip
-    add("-k", "--no-verify", action="store_true", help="do not verify the server's certificate")
-    add("--any-port", action="store_true", help="connect also to other protocols' ports")
-    add("--timeout", type=seconds, metavar="SECONDS", help="for each stage of the way, for the"
-        " answer to the handshake, and for the one to --once")  # fmt: skip
+        help="Further header field of the request. May be repeated. 'Host: NAME[:PORT]' replaces"
+        " the host of the URL in the request, to try a virtual host.")  # fmt: skip
+    add("--lenient", action="store_true", help="Accept handshake responses of servers that are"
+        " known to deviate from their dialect.")  # fmt: skip
+    add("--no-compression", action="store_true", help="Offer no compression.")
+    add = parser.add_argument_group("connection options").add_argument
+    add("--connect-to", type=connectTo, metavar="HOST:PORT", help="Connect to this host and port"
+        " instead of the URL's. The Host header field, SNI and the name in the certificate stay"
+        " those of the URL. HOST or PORT may be empty, for that of the URL.")  # fmt: skip
+    add("-x", "--proxy", metavar="URL", help="HTTP proxy: http[s]://[NAME:PASSWORD@]HOST[:PORT]."
+        " Default: the proxy that the environment names, as for curl; '' for none.")  # fmt: skip
+    add("--no-proxy-basic", action="store_true", help="Do not send the proxy's password by Basic"
+        " authentication unless the proxy is reached by TLS.")  # fmt: skip
+    add("--trust-root", "--cacert", metavar="FILE", help="Trusted certificates in PEM, a file or a"
+        " directory. Default: the platform's CA certificates.")  # fmt: skip
+    add("-E", "--certificate", metavar="FILE", help="Client certificate, a PEM file.")
+    add("--private-key", metavar="FILE", help="Private key of the client certificate, a PEM file."
+        " Default: the file of the certificate.")  # fmt: skip
+    add("--alpn", action="append", default=[], metavar="NAME", help="Protocol to offer by ALPN in"
+        " the TLS handshake, such as http/1.1. May be repeated. Default: none.")  # fmt: skip
+    add("-k", "--no-verify", action="store_true", help="Do not verify the server's certificate.")
+    add("--any-port", action="store_true", help="Connect also to ports that the Fetch standard"
+        " blocks: those of other protocols.")  # fmt: skip
+    add("--timeout", type=seconds, metavar="SECONDS", help="Timeout of each stage of the"
+        " connection: lookup, TCP, proxy, TLS, handshake; and of the answer to --once.",
+    )  # fmt: skip
     add("--max-message-size", type=size, metavar="BYTES", default=_LIMITS.message_size,
-        help="of one message, in and out; by default %(default)s")  # fmt: skip
-    add("--no-compression", action="store_true", help="offer no compression")
+        help="Largest message that is sent or received. Default: %(default)s.")  # fmt: skip
 
 
 class Destination:
     """
-    What was asked for, with nothing begun.
+    The server to connect to, read from the options. Nothing is connected yet.
 
-    :ivar shown: the URL, without credentials.
-    :ivar parsed: the URL, taken apart.
-    :ivar limits: with the seconds of each stage, and the most bytes of a message.
-    :ivar dialect: the name of the one asked for; ``None`` if none was.
-    :ivar proxy: through which to go; ``None`` for none.
-    :ivar proxyNamedBy: the option or the variable that says so, for people.
-    :ivar trustRoot: whose word is taken for who a server is; ``None``: the platform's authorities.
-    :ivar isVerified: whether a server has to prove who it is.
+    :ivar url: the URL, with a scheme, and with its credentials.
+    :ivar shown: the URL without credentials.
+    :ivar note: a line for the user about the URL; empty for none.
+    :ivar parsed: the parts of the URL.
+    :ivar address: host and port of the TCP connection: the URL's, or those of ``--connect-to``.
+    :ivar limits: with the timeout of each stage in seconds, and the most bytes of a message.
+    :ivar dialect: the name of the dialect; ``None`` if no option gave one.
+    :ivar proxy: the HTTP proxy; ``None`` for a direct connection.
+    :ivar proxyNamedBy: the option or the environment variable that names the proxy.
+    :ivar trustRoot: the trusted certificates; ``None`` for the platform's CA certificates.
+    :ivar isVerified: whether the server's certificate is verified.
     :ivar alpn: protocols to offer by ALPN.
     :ivar proxyBasic: whether a proxy without TLS may be sent a password by Basic.
     """
 
     def __init__(self, said: Namespace) -> None:
         """
-        :param said: what :func:`addOptions` has read.
-        :raises ValueError: for what cannot be meant.
+        :param said: the options of :func:`addOptions`.
+        :raises ValueError: for an option with a value that cannot be used.
         :raises OSError: for a file that cannot be read.
         """
         self._said = said
-        self.parsed = parse_url(said.url)
-        self.shown = without_credentials(said.url)
+        self.url = withScheme(said.url)
+        self.shown = without_credentials(self.url)
+        self.note = "" if self.url == said.url else f"no scheme in the URL: using {self.shown}"
+        self.parsed = parse_url(self.url)
+        self.address = self._readAddress()
+        self._headers, self._requested = self._readHost()
         self.limits = Limits(message_size=said.max_message_size)
         if said.timeout is not None:
             self.limits = self.limits.patient(said.timeout)
@@ -98,6 +118,24 @@ class Destination:
         self.alpn: tuple[str, ...] = tuple(said.alpn)
         self.proxyBasic = not said.no_proxy_basic
         self._certificate = self._readCertificate()
+
+    def _readAddress(self) -> tuple[str, int]:
+        host, port = self._said.connect_to or ("", 0)
+        return host or self.parsed.name, port or self.parsed.port
+
+    def _readHost(self) -> tuple[list[tuple[bytes, bytes]], str]:
+        """The header fields without ``Host``, and the URL that the request is made of."""
+        fields: list[tuple[bytes, bytes]] = self._said.header
+        others = [pair for pair in fields if pair[0].lower() != b"host"]
+        hosts = [value for name, value in fields if name.lower() == b"host"]
+        if not hosts:
+            return others, self.url
+        text = hosts[0].decode("ascii", "replace")
+        if len(hosts) > 1 or not _AUTHORITY.fullmatch(text):
+            raise ValueError("--header: Host: expected one host name, with or without a port")
+        split = urlsplit(self.url.strip())
+        user, at, _ = split.netloc.rpartition("@")
+        return others, urlunsplit(split._replace(netloc=f"{user}{at}{text}"))
 
     def _readProxy(self) -> Proxy | None:
         said = self._said.proxy
@@ -122,10 +160,10 @@ class Destination:
 
     def way(self, reactor: Any, kind: type[Dialer] = Dialer, **more: Any) -> Dialer:
         """
-        How to get there.
+        Make the dialer.
 
-        :param kind: the class of it.
-        :param more: what that class wants to know besides.
+        :param kind: its class.
+        :param more: further arguments of that class.
         """
         return kind(
             reactor,
@@ -136,23 +174,26 @@ class Destination:
             verify=self.isVerified,
             alpn=self.alpn,
             proxyBasic=self.proxyBasic,
+            connectTo=self.address if self._said.connect_to else None,
             **more,
         )
 
     @contextmanager
     def reached(self) -> Iterator[None]:
         """
-        Where there is a proxy, that is all we look up and connect to ourselves.
+        Report errors of lookup and TCP as errors of the proxy, where there is one: then the proxy
+        is the only host that this program connects to.
 
-        :raises CommandFailed: instead of an error that names the proxy and not the server, and of a
-            refusal of credentials that were sent.
+        :raises CommandFailed: for such an error, and for a server that refuses credentials.
         """
         try:
             yield
         except (LookupFailed, ConnectFailed) as error:
             if self.proxy is None:
                 raise
-            line = f"no way to the proxy {self.proxy} ({self.proxyNamedBy}): {line_of(error)}"
+            line = (
+                f"cannot connect to the proxy {self.proxy} ({self.proxyNamedBy}): {line_of(error)}"
+            )
             raise CommandFailed(Status.PROXY, line) from error
         except HandshakeRefused as refused:
             if refused.status != 401 or not self.hasCredentials:
@@ -161,20 +202,20 @@ class Destination:
 
     @property
     def hasCredentials(self) -> bool:
-        """Whether the server is sent credentials, by the URL or a field of the request."""
+        """Whether the request has credentials, in the URL or in a header field."""
         fields = [name.lower() for name, _ in self._said.header]
         return self.parsed.credentials is not None or b"authorization" in fields
 
     def lineOf(self, error: Exception) -> str:
-        """An error in one line, as :func:`line_of`: whether credentials were sent is known here."""
+        """Describe an error in one line, as :func:`line_of` does, with regard to credentials."""
         if isinstance(error, HandshakeRefused) and error.status == 401 and self.hasCredentials:
-            return line_of(error, "it did not accept these credentials")
+            return line_of(error, "the server did not accept these credentials")
         return line_of(error)
 
     @property
     def options(self) -> str:
-        """What was said besides dialect and URL, as it can be said again, with a blank before each
-        word. What may be a credential is three dots."""
+        """The options besides dialect and URL, as words of a command line with a blank before each.
+        Values that may be credentials are shown as three dots."""
         said = self._said
         words = [("--origin", said.origin), ("--trust-root", said.trust_root)]
         words += [("--certificate", said.certificate), ("--private-key", said.private_key)]
@@ -182,6 +223,7 @@ class Destination:
         words += [("--subprotocol", "...") for _ in said.subprotocol]
         words += [("--header", "...") for _ in said.header]
         words += [("--alpn", name) for name in said.alpn]
+        words += [("--connect-to", said.connect_to and self._shownAddress())]
         flags = {
             "--lenient": said.lenient,
             "--no-verify": said.no_verify,
@@ -192,15 +234,19 @@ class Destination:
         values = [f" {name} {shlex.quote(value)}" for name, value in words if value is not None]
         return "".join([*values, *(f" {flag}" for flag, is_said in flags.items() if is_said)])
 
+    def _shownAddress(self) -> str:
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def endpoint(
         self, way: Dialer, dialect: str | None = None, **more: Any
     ) -> WebSocketClientEndpoint:
         """
-        The endpoint.
+        Make the endpoint.
 
-        :param dialect: instead of the one that was asked for.
+        :param dialect: instead of the dialect of the options.
         :param more: further options of a client.
-        :raises ValueError: for what no request can say.
+        :raises ValueError: for a value that cannot be sent in a request.
         :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
             for.
         """
@@ -209,24 +255,27 @@ class Destination:
             "dialect": dialect or said.dialect or "rfc6455",
             "origin": said.origin,
             "subprotocols": said.subprotocol,
-            "headers": said.header,
+            "headers": self._headers,
+            "clock": way.reactor,
             "limits": self.limits,
             "extensions": () if said.no_compression else CLIENT_EXTENSIONS,
             "lenient": said.lenient,
             **more,  # type: ignore[typeddict-item]
         }
-        if self.parsed.port in BAD_PORTS and not said.any_port:
-            port = self.parsed.port
-            raise ValueError(f"port: {port} is another protocol's; --any-port if it is meant")
-        return WebSocketClientEndpoint.by(way, said.url, anyPort=True, **options)
+        port = self.address[1]
+        if port in BAD_PORTS and not said.any_port:
+            raise ValueError(
+                f"port {port} is blocked by the Fetch standard; use --any-port to connect anyway"
+            )
+        return WebSocketClientEndpoint(way.to(self.parsed), self._requested, **options)
 
 
 @contextmanager
 def meant() -> Iterator[None]:
     """
-    What cannot be meant is a mistake of whoever has typed it.
+    Report wrong values of options as usage errors.
 
-    :raises CommandFailed: instead of what says so.
+    :raises CommandFailed: for ``ValueError``, ``OSError`` and ``UnsupportedByDialect``.
     """
     try:
         yield
@@ -236,11 +285,36 @@ def meant() -> Iterator[None]:
         raise CommandFailed(Status.USAGE, str(error)) from None
 
 
-# What an option's value can be. An error never repeats it: it may be a credential.
+# Types of options' values. An error never repeats the value: it may be a credential.
+
+
+def withScheme(url: str) -> str:
+    """
+    Add the scheme to a URL that has none, as curl does for HTTP.
+
+    Port 443 is that of TLS: ``wss``. No server answers a handshake without TLS there.
+    """
+    text = url.strip()
+    if re.match(r"[a-z][a-z0-9+.-]*://|wss?:", text, re.IGNORECASE):
+        return url
+    authority = re.split(r"[/?#]", text, maxsplit=1)[0]
+    return f"{'wss' if authority.endswith(':443') else 'ws'}://{text}"
+
+
+def connectTo(text: str) -> tuple[str, int]:
+    """Read a host and a port, of which either may be empty: an empty string, or 0."""
+    found = _ADDRESS.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        parsed = parse_url(f"ws://{found[1] or 'localhost'}:{found[2] or '1'}/")
+    except ValueError:
+        raise ArgumentTypeError("expected HOST:PORT") from None
+    return parsed.name if found[1] else "", parsed.port if found[2] else 0
 
 
 def header(text: str) -> tuple[bytes, bytes]:
-    """A field of a request, name and value."""
+    """Read a header field: its name and its value."""
     name, colon, value = text.partition(":")
     raw = value.strip().encode("utf-8", "surrogateescape")
     token = name.encode("utf-8", "surrogateescape")
@@ -252,7 +326,7 @@ def header(text: str) -> tuple[bytes, bytes]:
 
 
 def seconds(text: str) -> float:
-    """A time, which may be a fraction."""
+    """Read a time in seconds."""
     value = _number(text)
     if not 0 < value < math.inf:
         raise ArgumentTypeError("expected seconds, more than 0")
@@ -260,7 +334,7 @@ def seconds(text: str) -> float:
 
 
 def patience(text: str) -> float:
-    """A time, which may be none or have no end."""
+    """Read a time in seconds that may be 0 or infinite."""
     value = _number(text)
     if not value >= 0:
         raise ArgumentTypeError("expected seconds, 0 or more, or inf")
@@ -275,7 +349,7 @@ def _number(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """A number of bytes."""
+    """Read a number of bytes."""
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise ArgumentTypeError("expected a number of bytes, 1 or more")
     return int(text)

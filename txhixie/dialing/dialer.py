@@ -42,6 +42,8 @@ class Dialer:
     :ivar alpn: protocols to offer a server by ALPN, the better first.
     :ivar proxyBasic: ``False`` to send a password to a proxy by Basic only where the proxy is
         reached by TLS (``https:``).
+    :ivar connectTo: host and port to connect to instead of the URL's; ``None``: the URL's. The name
+        in the certificate and in SNI stays that of the URL.
     """
 
     reactor: Any
@@ -55,6 +57,7 @@ class Dialer:
     serverName: str | None = None
     alpn: Sequence[str] = ()
     proxyBasic: bool = True
+    connectTo: tuple[str, int] | None = None
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
@@ -72,18 +75,19 @@ class Dialer:
         :raises ValueError: for a proxy that is none, or a host that TLS cannot be spoken to.
         """
         proxy = chosenProxy(self.proxy, url)
-        return self._tcp(url) if proxy is None else self._tunnel(proxy, url)
+        host, port = self.connectTo or (url.name, url.port)
+        return self._tcp(host, port) if proxy is None else self._tunnel(proxy, host, port)
 
-    def _tcp(self, url: WebSocketURL) -> IStreamClientEndpoint:
+    def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
         return NamedHostEndpoint(
-            self.reactor, url.name, url.port, limits=self.limits, bindAddress=self.bindAddress
+            self.reactor, host, port, limits=self.limits, bindAddress=self.bindAddress
         )
 
-    def _tunnel(self, proxy: Proxy, url: WebSocketURL) -> IStreamClientEndpoint:
+    def _tunnel(self, proxy: Proxy, host: str, port: int) -> IStreamClientEndpoint:
         return HTTPConnectEndpoint(
             self.toProxy(proxy),
-            url.name,
-            url.port,
+            host,
+            port,
             proxy.credentials,
             basic=self.proxyBasic or proxy.secure,
             limits=self.limits,

@@ -676,7 +676,7 @@ def test_credentials_that_are_refused_are_told_from_none(how: str) -> None:
         ran = run("connect", *words, f"ws://{place}:{port}/")
     assert ran.status == 3
     assert ran.line == (
-        "txhixie: the server refused with status 401 Unauthorized: it did not accept these"
+        "txhixie: the server refused with status 401 Unauthorized: the server did not accept these"
         " credentials"
     )
 

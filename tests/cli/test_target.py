@@ -7,18 +7,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from support.command import (
-    Script,
-    accept,
-    close,
-    read_frame,
-    read_head,
-    run,
-    say,
-    secure_daemon,
-    serving,
-)
 
+from support.command_line import run, secure_daemon
+from support.scripted_peer import Script, accept, close, read_frame, read_head, say, serving
 from txhixie.cli.target import connectTo, withScheme
 
 
@@ -117,13 +108,13 @@ def test_a_host_that_cannot_be_used_is_2(words: tuple[str, ...]) -> None:
 
 def test_the_certificate_is_that_of_the_URLs_host(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, names=("chat.example",)) as port:
-        words = ("--trust-root", os.fspath(tmp_path / "authority.pem"))
-        words = ("--once", "hello", *words, "--connect-to", f"127.0.0.1:{port}")
-        ran = run("connect", *words, "wss://chat.example/")
+        trusted = os.fspath(tmp_path / "authority.pem")
+        words = ("--trust-root", trusted, "--connect-to", f"127.0.0.1:{port}")
+        ran = run("connect", "--once", "hello", *words, "wss://chat.example/")
         assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
         ran = run("connect", *words, "wss://other.example/")
         assert ran.status == 5
-        ran = run("doctor", *words[2:], "wss://chat.example/")
+        ran = run("doctor", *words, "wss://chat.example/")
         assert ran.status == 0
         told = ran.output.decode()
         assert f"127.0.0.1, port {port}" in told

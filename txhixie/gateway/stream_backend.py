@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
     IProtocolFactory,
@@ -25,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..byte_streams.coding import Known
+from ..connection.acknowledged import lowest, sent_to
 from ..connection.keepalive import leaveToKernel
 from ..connection.writer import FULL_READ, Writer
 from ..dialing.errors import PeerLeft
@@ -68,6 +70,8 @@ class StreamBackend(Protocol):
         self._closing = False
         self._ended = False
         self._toldReplaced = False
+        self._speaks = False  # whether it has said something since we looked last
+        self._quiet: IDelayedCall | None = None  # looks whether anybody still waits for its end
 
     # Reaching it.
 
@@ -127,6 +131,8 @@ class StreamBackend(Protocol):
             self._writer.widen()
         if not self._closing:
             self._pass(self._encoded(self._coding.encode, data))
+        else:
+            self._speaks = True
 
     def readConnectionLost(self) -> None:
         """It sends no more."""
@@ -143,6 +149,9 @@ class StreamBackend(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has gone."""
         self._session.sessions.disconnected(self)
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
         if not self._standing.called:
             self._standing.errback(_tlsFailed(reason.value, self.transport))
             return
@@ -227,6 +236,25 @@ class StreamBackend(Protocol):
             transport.loseConnection()
         else:
             closeHalf()
+        self._waitForEnd()
+
+    def _waitForEnd(self) -> None:
+        sessions = self._session.sessions
+        self._quiet = sessions.clock.callLater(sessions.limits.close_timeout, self._endIfQuiet)
+
+    def _endIfQuiet(self) -> None:
+        """
+        Do not wait for a backend that does not close its half, once it has acknowledged all that
+        was sent to it and says no more: many do not look for that end. The socket is closed, which
+        leaves it what it has not read yet; a reset might not.
+        """
+        self._quiet = None
+        sent = sent_to(self.transport)
+        if self._speaks or sent is None or sent.waiting:
+            self._speaks = False
+            self._waitForEnd()
+        else:
+            lowest(self.transport).loseConnection()
 
     def abort(self) -> None:
         """Nothing that is still to be said or read matters."""

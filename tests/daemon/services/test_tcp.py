@@ -518,6 +518,41 @@ async def test_a_client_that_vanishes_leaves_no_connection_behind(net: Network) 
     await until(lambda: backend.ended)
 
 
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+@asynchronous
+async def test_a_backend_that_ignores_the_end_is_not_waited_for(net: Network, over: str) -> None:
+    """Once it has acknowledged all, for the time of a close; it can still read what it has got."""
+    backends = Backends(net)
+    place = await served(net, backends, limits=Limits(close_timeout=0.1, drain_timeout=10_000))
+    _, application = await met(net, place)
+    backend = await backends.one()
+    backend.transport.pauseProducing()
+    send(application, b"last")
+    application.transport.loseConnection()
+    await within(place.factory.applications.sessions.drained())
+    assert not backend.ended
+    backend.transport.resumeProducing()
+    await backend.reads(b"last")
+
+
+def test_a_backend_that_has_not_read_all_or_still_sends_is_waited_for() -> None:
+    end, backend = answered(whole_request("rfc6455"))
+    wire: Any = backend
+    wire.offset, wire._tempDataLen, wire.dataBuffer = 0, 0, b"unread"  # as Twisted's transports
+    end.receive(end.peer.close())
+    end.lose()
+    clock: Any = end.clock
+    clock.advance(3.5)
+    wire.dataBuffer = b""
+    wire.protocol.dataReceived(b"still here")
+    clock.advance(3)
+    assert backend.endings == ["lose write"]
+    clock.advance(3)
+    assert backend.endings == ["lose write", "lose"]
+    wire.protocol.connectionLost(Failure(failures.ConnectionDone()))
+    assert not clock.getDelayedCalls()
+
+
 def test_a_backend_that_neither_reads_nor_goes_is_aborted_in_the_end() -> None:
     """Sixty seconds after its client, and those of a close."""
     end, backend = answered(whole_request("rfc6455"), limits=Limits(drain_timeout=50))

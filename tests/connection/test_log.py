@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -23,7 +22,6 @@ from support.log_recorder import Log
 from support.memory_connection import ServerEnd
 from txhixie import Accepted, HixieServerFactory, Limits, Refusal
 from txhixie.connection.log import writeLine
-from txhixie.connection.repeats import Repeats
 from txhixie.display import shown, shown_address
 from txhixie.sansio.http.head import Asked
 from txhixie.testing.end import End
@@ -467,19 +465,6 @@ def test_what_was_only_counted_is_written_at_the_end(log: Log) -> None:
         "refused peer=192.0.2.1:1 status=400 reason=no",
         "refused peer=192.0.2.1 status=400 reason=no repeated=2",
     ]
-
-
-def test_addresses_without_end_are_no_memory(log: Log) -> None:
-    tracemalloc.start()
-    repeats: Repeats[tuple[int, str]] = Repeats()
-    before = tracemalloc.get_traced_memory()[0]
-    for number in range(20_000):
-        assert not repeats.again(0.0, (number, "w" * 200))
-        repeats.again(0.0, (number, "w" * 200))
-        assert all(count == 1 for _, count in repeats.over(0.0))
-    assert tracemalloc.get_traced_memory()[0] - before < 1 << 20
-    tracemalloc.stop()
-    assert sum(count for _, count in repeats.all()) == 1024
 
 
 def test_each_connection_of_a_factory_has_a_number(log: Log) -> None:

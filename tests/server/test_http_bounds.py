@@ -265,7 +265,7 @@ async def test_who_goes_while_the_answer_is_read_leaves_no_timer(net: Network, l
 
 
 def test_a_body_of_unknown_length_is_for_nobody_who_cannot_bound_it(log: Log) -> None:
-    from server.test_elsewhere import kept
+    from server.test_protocol_site import kept
 
     end, protocol = kept(chunked(b"2\r\nhi\r\n0\r\n\r\n"))
     assert status_of(end.wire.written) == 411
@@ -274,7 +274,7 @@ def test_a_body_of_unknown_length_is_for_nobody_who_cannot_bound_it(log: Log) ->
 
 
 def test_only_the_body_that_was_announced_is_handed_on(log: Log) -> None:
-    from server.test_elsewhere import kept
+    from server.test_protocol_site import kept
 
     end, protocol = kept(post(b"Content-Length: 4", body=b"ab"))
     end.receive(b"cdef")

@@ -1,4 +1,4 @@
-"""What an operator is told of what a parser of somebody else's has raised."""
+"""Values of a peer and errors of a library as text for one line of a log."""
 
 from __future__ import annotations
 

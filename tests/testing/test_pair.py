@@ -1,21 +1,18 @@
-"""The test kit: what users' tests, and ours, rely on."""
+"""A client and a server in memory, as tests of applications use them."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
 from support.applications import Source
-from support.dialect_names import MODERN, NAMES, code_of
+from support.dialect_names import NAMES, code_of
 from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits, Refusal
 from txhixie.interfaces import Accepted
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
-from txhixie.testing import Applications, Pair, Recorder, Wire, echo
-from txhixie.testing.strategies import deliveries, frames, messages, spoken, texts
+from txhixie.testing import Applications, Pair, Recorder, echo
 from txhixie.web import ByRequest
 
 every_dialect = pytest.mark.parametrize("dialect", NAMES)
@@ -267,80 +264,3 @@ def test_a_peer_that_does_not_read_makes_the_other_wait() -> None:
     assert (producer.told, server.transport.full) == (["pause", "resume"], False)
     assert client.messages == ["x" * 70000]
     pair.done()
-
-
-# The wire.
-
-
-def test_a_wire_is_stricter_than_tcp() -> None:
-    wire = Wire()
-    with pytest.raises(AssertionError):
-        wire.write(bytearray(b"x"))  # type: ignore[arg-type]
-    wire.registerProducer(Source(), True)
-    with pytest.raises(RuntimeError):
-        wire.registerProducer(Source(), True)
-    with pytest.raises(AssertionError):
-        wire.loseConnection()
-    wire.unregisterProducer()
-    wire.writeSequence([b"a", b"b"])
-    assert (wire.written, wire.taken(), wire.taken()) == (b"ab", b"ab", b"")
-    wire.loseConnection()
-    wire.write(b"c")
-    assert (wire.written, wire.endings) == (b"", ["lose"])
-
-
-# The strategies.
-
-
-@given(st.data(), st.sampled_from(NAMES))
-def test_whatever_a_client_says_is_heard_however_it_comes(data: st.DataObject, name: str) -> None:
-    pair, server, _ = talking(name)
-    said = data.draw(spoken(name, "client"))
-    for read in data.draw(deliveries(said.data)):
-        pair.server.receive(read)
-    assert server.messages == said.messages
-    pair.done()
-
-
-@given(st.data(), st.sampled_from(NAMES))
-def test_every_frame_is_one_that_a_peer_takes(data: st.DataObject, name: str) -> None:
-    pair, _, client = talking(name)
-    pair.client.receive(data.draw(frames(name, "server")))
-    assert client.lost is None
-    assert len(client.events) <= 3
-    pair.pump()
-    assert client.lost is None
-    pair.done()
-
-
-@given(st.data(), st.sampled_from(NAMES))
-def test_every_message_is_one_that_can_be_sent(data: st.DataObject, name: str) -> None:
-    pair, _, client = talking(name)
-    said = data.draw(st.lists(messages(name)))
-    for message in said:
-        if isinstance(message, str):
-            client.transport.sendTextMessage(message)
-        else:
-            client.transport.sendBytesMessage(message)
-    pair.pump()
-    assert client.messages == said
-    pair.done()
-
-
-@given(texts(5))
-def test_texts_can_be_encoded(text: str) -> None:
-    assert len(text) <= 5
-    assert text.encode().decode() == text
-
-
-@every_dialect
-def test_binary_is_drawn_where_it_is_not_lost(dialect: str) -> None:
-    """Else the messages of hixie-76 could not be sent."""
-    found: set[type] = set()
-
-    @given(messages(dialect))
-    def look(message: str | bytes) -> None:
-        found.add(type(message))
-
-    look()
-    assert (bytes in found) == (dialect in (*MODERN, "hixie-54"))

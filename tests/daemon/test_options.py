@@ -13,7 +13,7 @@ from txhixie.daemon.daemon import Daemon
 from txhixie.daemon.options import OPTIONS, Said
 from txhixie.daemon.services import SERVICES
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 WS = "ws://127.0.0.1:9"
 

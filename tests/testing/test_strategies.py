@@ -1,0 +1,74 @@
+"""The Hypothesis strategies of the test kit: what they draw is valid in the dialect."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.dialect_names import MODERN, NAMES
+from txhixie.testing import Applications, Pair, Recorder, echo
+from txhixie.testing.strategies import deliveries, frames, messages, spoken, texts
+
+every_dialect = pytest.mark.parametrize("dialect", NAMES)
+
+
+def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
+    """A pair, and its applications: the server's echoes."""
+    servers, client = Applications(echo), Recorder()
+    pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]
+    return pair, servers.made[0], client
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_whatever_a_client_says_is_heard_however_it_comes(data: st.DataObject, name: str) -> None:
+    pair, server, _ = talking(name)
+    said = data.draw(spoken(name, "client"))
+    for read in data.draw(deliveries(said.data)):
+        pair.server.receive(read)
+    assert server.messages == said.messages
+    pair.done()
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_every_frame_is_one_that_a_peer_takes(data: st.DataObject, name: str) -> None:
+    pair, _, client = talking(name)
+    pair.client.receive(data.draw(frames(name, "server")))
+    assert client.lost is None
+    assert len(client.events) <= 3
+    pair.pump()
+    assert client.lost is None
+    pair.done()
+
+
+@given(st.data(), st.sampled_from(NAMES))
+def test_every_message_is_one_that_can_be_sent(data: st.DataObject, name: str) -> None:
+    pair, _, client = talking(name)
+    said = data.draw(st.lists(messages(name)))
+    for message in said:
+        if isinstance(message, str):
+            client.transport.sendTextMessage(message)
+        else:
+            client.transport.sendBytesMessage(message)
+    pair.pump()
+    assert client.messages == said
+    pair.done()
+
+
+@given(texts(5))
+def test_texts_can_be_encoded(text: str) -> None:
+    assert len(text) <= 5
+    assert text.encode().decode() == text
+
+
+@every_dialect
+def test_binary_is_drawn_where_it_is_not_lost(dialect: str) -> None:
+    """Else the messages of hixie-76 could not be sent."""
+    found: set[type] = set()
+
+    @given(messages(dialect))
+    def look(message: str | bytes) -> None:
+        found.add(type(message))
+
+    look()
+    assert (bytes in found) == (dialect in (*MODERN, "hixie-54"))

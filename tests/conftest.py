@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def log() -> Iterator[Log]:
     """Record the log during each test; a test fails on a traceback that the test did not take."""
     recorded = Log()
-    publish = cast(ILogObserver, recorded.events.append)
+    publish = cast("ILogObserver", recorded.events.append)
     globalLogPublisher.addObserver(publish)
     try:
         yield recorded

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from OpenSSL import SSL, crypto
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import ConnectError
 
-from txhixie.display import complaint
+from txhixie.display import (
+    MOST_SHOWN,
+    complaint,
+    nearest,
+    shown,
+    shown_address,
+    shown_host,
+    shown_url,
+    system_words,
+)
 
 
 def _place(host: str, port: str, *, backlog: int = 50) -> None:
@@ -54,3 +67,42 @@ def test_a_call_that_fails_is_told_in_an_operators_words(
 def test_an_error_without_words_has_its_name() -> None:
     assert complaint(KeyError(), "a place") == "expected a place: KeyError"
     assert complaint(SSL.Error([]), "a place").endswith("in PEM: nothing of the kind")
+
+
+def test_text_of_a_peer_is_one_line_of_ASCII() -> None:
+    assert shown("a\r\nb\x1b[2J\u202e") == r"a\r\nb\x1b[2J\u202e"
+    assert shown("x" * MOST_SHOWN) == "x" * MOST_SHOWN
+    assert shown("x" * (MOST_SHOWN + 1)) == "x" * MOST_SHOWN + "..."
+
+
+def test_a_URL_is_shown_without_its_credentials() -> None:
+    line = shown_url("ws://user:secret@example.com/a?token=hidden")
+    assert line.startswith("ws://")
+    assert "example.com/a" in line
+    assert not re.search("user|secret|hidden", line)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "whole"),
+    [
+        (IPv4Address("TCP", "192.0.2.1", 80), "192.0.2.1", "192.0.2.1:80"),
+        (IPv4Address("TCP", "192.0.2.1", 0), "192.0.2.1", "192.0.2.1"),
+        (IPv6Address("TCP", "2001:db8::1", 80), "[2001:db8::1]", "[2001:db8::1]:80"),
+        (IPv6Address("TCP", "::ffff:192.0.2.1", 80), "192.0.2.1", "192.0.2.1:80"),
+        (UNIXAddress(b"/run/a\nb"), r"unix:/run/a\nb", r"unix:/run/a\nb"),
+        (UNIXAddress(None), "unix", "unix"),
+        (None, "unix", "unix"),
+    ],
+)
+def test_an_address_is_shown_with_its_port(address: object, host: str, whole: str) -> None:
+    assert (shown_host(address), shown_address(address)) == (host, whole)
+
+
+def test_the_operating_system_has_the_words_of_its_error() -> None:
+    assert system_words(ConnectError(errno.ECONNREFUSED)) == "Connection refused"
+    assert system_words(ValueError("no number")) == ""
+
+
+def test_a_misspelled_name_is_answered_with_the_one_that_is_like_it() -> None:
+    assert nearest("prot", ["port", "host"], "--") == "; did you mean --port?"
+    assert nearest("xyz", ["port", "host"]) == ""

@@ -154,12 +154,12 @@ async def test_a_service_that_is_stopped_cancels_the_attempt(net: Network) -> No
 
 def websocket(place: Place) -> Deferred[Any]:
     endpoint = WebSocketClientEndpoint.new(reactor, place.url())
-    return Deferred.fromCoroutine(endpoint.connect(cast(Any, Applications(Recorder))))
+    return Deferred.fromCoroutine(endpoint.connect(cast("Any", Applications(Recorder))))
 
 
 def application(place: Place) -> Deferred[Any]:
     endpoint = WebSocketClientEndpoint.new(reactor, place.url())
-    return endpoint.connectApplication(cast(Any, Recorder()))
+    return endpoint.connectApplication(cast("Any", Recorder()))
 
 
 def stream(place: Place) -> Deferred[Any]:
@@ -209,13 +209,13 @@ def test_an_endpoint_within_that_only_knows_CancelledError_is_understood() -> No
     for wrap in (
         lambda proxy: HTTPConnectEndpoint(proxy, "host.example", 443, clock=clock),
         lambda proxy: TLSEndpoint(
-            proxy, clientTLS("host.example"), host=None, seconds=1, clock=cast(Any, clock)
+            proxy, clientTLS("host.example"), host=None, seconds=1, clock=cast("Any", clock)
         ),
     ):
         proxy = ProxyEndpoint()
         proxy.pending = Deferred()
         failures: list[Any] = []
-        connecting = wrap(cast(Any, proxy)).connect(cast(Any, peers()))
+        connecting = wrap(cast("Any", proxy)).connect(cast("Any", peers()))
         connecting.addErrback(failures.append)
         connecting.cancel()
         assert failures[0].check(ConnectingCancelledError)
@@ -250,7 +250,7 @@ async def test_a_timeout_of_a_cancelled_connect_is_Twisteds(net: Network) -> Non
 async def test_whoever_waits_for_our_service_hears_CancelledError(net: Network, log: Log) -> None:
     """Cancelled himself, or stopped with the service while it connects."""
     place, made = await server(net, silent)
-    service = WebSocketClientService.new(reactor, place.url(), cast(Any, Applications(Recorder)))
+    service = WebSocketClientService.new(reactor, place.url(), cast("Any", Applications(Recorder)))
     service.startService()
     cancelled, waiting = service.whenConnected(), service.whenConnected()
     await until(lambda: made and made[0].data)
@@ -283,7 +283,7 @@ class By:
 
 
 def agent_by(endpoint: Any, pool: HTTPConnectionPool | None = None) -> Any:
-    return Agent.usingEndpointFactory(reactor, cast(Any, By(endpoint)), pool)
+    return Agent.usingEndpointFactory(reactor, cast("Any", By(endpoint)), pool)
 
 
 async def page_of(agent: Any) -> bytes:
@@ -311,7 +311,7 @@ class Tunnelling(Raw):
         endpoint: Any = clientFromString(reactor, f"tcp:127.0.0.1:{self.port}")
         back = Back()
         back.front = self
-        factory: Any = Factory.forProtocol(cast(Any, lambda: back))
+        factory: Any = Factory.forProtocol(cast("Any", lambda: back))
         endpoint.connect(factory).addCallback(self._connected)
 
     def _connected(self, back: Any) -> None:

@@ -70,7 +70,7 @@ CLIENTS: Final[dict[str, Made]] = {
         url, Applications(Recorder), **options
     ),
     "WebSocketClientEndpoint": lambda url=URL, **options: WebSocketClientEndpoint(
-        cast(Any, _Endpoint()), url, **options
+        cast("Any", _Endpoint()), url, **options
     ),
     "WebSocketClientEndpoint.new": lambda url=URL, **options: WebSocketClientEndpoint.new(
         MemoryReactorClock(), url, **options
@@ -510,7 +510,7 @@ def test_a_subprotocol_among_the_headers_is_told_where_it_belongs() -> None:
 
 def test_files_are_no_certificates() -> None:
     """Found where they are passed, not by Twisted when a connection is tried."""
-    new = cast(Made, WebSocketClientEndpoint.new)
+    new = cast("Made", WebSocketClientEndpoint.new)
     made = partial(new, MemoryReactorClock(), "wss://example.com/")
     for wrong in ("ca.pem", b"-----BEGIN", Path("ca.pem"), ["ca.pem"]):
         refuses(lambda w=wrong: made(trustRoot=w), "trustRoot: expected a certificate, not ")  # type: ignore[misc]
@@ -521,8 +521,8 @@ def test_files_are_no_certificates() -> None:
 
 
 def test_what_is_no_application_is_found_before_anything_is_connected() -> None:
-    endpoint = WebSocketClientEndpoint(cast(Any, _Endpoint()), URL)
-    made = cast(Made, endpoint.connectApplication)
+    endpoint = WebSocketClientEndpoint(cast("Any", _Endpoint()), URL)
+    made = cast("Made", endpoint.connectApplication)
     refuses(lambda: made(Recorder), "application: the class Recorder, not an application; write R")
     refuses(lambda: made(None), "application: NoneType, not an application: it has no ")
     refuses(lambda: made(talk), "application: a function, not an application")

@@ -31,7 +31,7 @@ async def distrusts(net: Network, place: Place) -> None:
         ssl.optionsForClientTLS("localhost"),  # the platform's authorities
         TCP4ClientEndpoint(reactor, "127.0.0.1", place.port),
     )
-    connecting = endpoint.connect(cast(IProtocolFactory, factory))
+    connecting = endpoint.connect(cast("IProtocolFactory", factory))
     wire = await within(cast("Deferred[Any]", connecting))
     with pytest.raises(PeerLeft) as caught:
         await within(wire.whenOpen())

@@ -106,7 +106,7 @@ class Applications:
 
 
 def main() -> None:
-    reactor = cast(Any, installed_reactor)
+    reactor = cast("Any", installed_reactor)
     endpoint = TCP4ServerEndpoint(reactor, int(sys.argv[1]), interface="127.0.0.1")
     endpoint.listen(HixieServerFactory(Applications(), elsewhere=Site(consoleRoot())))
     reactor.run()

@@ -99,7 +99,7 @@ def test_a_prompt_is_text_at_once() -> None:
 def test_text_is_in_messages_that_peers_take() -> None:
     messages = Text().encode(("\U0001f600" * 40_000).encode())
     assert "".join(cast("list[str]", messages)) == "\U0001f600" * 40_000
-    assert all(len(cast(str, message).encode()) <= 64 * 1024 for message in messages)
+    assert all(len(cast("str", message).encode()) <= 64 * 1024 for message in messages)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class Connector:
             self.place.url(), Applications(lambda: application), **self.options
         )
         self.net.factories.append(factory)
-        connecting: Any = self.place.endpoint.connect(cast(IProtocolFactory, factory))
+        connecting: Any = self.place.endpoint.connect(cast("IProtocolFactory", factory))
         return cast("Deferred[Any]", connecting.addCallback(lambda wire: wire.whenOpen()))
 
 
@@ -145,7 +145,7 @@ class Connected:
         served, connected = Making(server), Making(client)
         self.serverEnd = ServerEnd(StreamApplications(served, coding=coding), binary=True)
         opener = Opener()
-        deferred = StreamClientEndpoint(opener, coding).connect(cast(IProtocolFactory, connected))
+        deferred = StreamClientEndpoint(opener, coding).connect(cast("IProtocolFactory", connected))
         self.clientEnd = ClientEnd(
             Applications(lambda: opener.application), dialect=dialect, binary=True
         )
@@ -249,7 +249,7 @@ def test_a_line_without_its_end_goes_with_the_close() -> None:
 def test_a_coding_there_is_not_is_told_at_once() -> None:
     for make in (StreamApplications, StreamClientEndpoint):
         with pytest.raises(ValueError, match="no coding 'morse'"):
-            make(cast(Any, Factory()), coding="morse")
+            make(cast("Any", Factory()), coding="morse")
 
 
 # The end.

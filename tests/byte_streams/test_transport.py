@@ -57,7 +57,7 @@ pytestmark = [
 
 async def serves(net: Network, factory: object, over: str = "tcp", **options: Any) -> Place:
     """Where an ordinary factory's protocols are inside messages."""
-    return await net.serve(StreamApplications(cast(Any, factory), **options), over)
+    return await net.serve(StreamApplications(cast("Any", factory), **options), over)
 
 
 def endpoint(place: Place, **options: Any) -> Any:
@@ -153,7 +153,7 @@ async def test_what_TLS_was_told_of_either_side_is_passed_through(net: Network) 
     )
     served = Made()
     listening: Any = await SSL4ServerEndpoint(reactor, 0, options, interface="127.0.0.1").listen(
-        cast(IProtocolFactory, HixieServerFactory(StreamApplications(cast(Any, served))))
+        cast("IProtocolFactory", HixieServerFactory(StreamApplications(cast("Any", served))))
     )
     net.places.append(Place("tls", listening, "", served))
     context = ssl.optionsForClientTLS(
@@ -181,7 +181,7 @@ async def test_what_TLS_was_told_of_either_side_is_passed_through(net: Network) 
 @asynchronous
 async def test_under_a_Site_it_is_the_same(over: str, net: Network) -> None:
     served = Made(Shouting)
-    site: Any = Site(HixieResource(StreamApplications(cast(Any, served))))
+    site: Any = Site(HixieResource(StreamApplications(cast("Any", served))))
     site.noisy = False
     place = await net.listen(site, over)
     inner: Any = await within(connectProtocol(endpoint(place), Peer()))
@@ -306,7 +306,7 @@ class AskingChannel(SSHChannel):
 
     def channelOpen(self, specificData: bytes) -> None:
         self.received = bytearray()
-        cast(Any, self.conn).transport.channel = self
+        cast("Any", self.conn).transport.channel = self
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
@@ -379,7 +379,7 @@ async def test_HTTP(over: str, net: Network) -> None:
             return endpoint(place)
 
     pool = HTTPConnectionPool(reactor)
-    agent: Any = Agent.usingEndpointFactory(reactor, cast(Any, Inside()), pool)
+    agent: Any = Agent.usingEndpointFactory(reactor, cast("Any", Inside()), pool)
     for _ in range(3):
         body = FileBodyProducer(BytesIO(b"a body " * 100_000))
         response = await within(agent.request(b"POST", b"http://inside.example/", None, body))
@@ -399,7 +399,7 @@ async def test_TLS_from_end_to_end(over: str, net: Network) -> None:
     """Inside the messages, whoever stands between: its end is the conversation's."""
     served = Made(Shouting)
     inside = authority().issue("inside.example").options()
-    place = await serves(net, TLSMemoryBIOFactory(inside, False, cast(Any, served)), over)
+    place = await serves(net, TLSMemoryBIOFactory(inside, False, cast("Any", served)), over)
     context = ssl.optionsForClientTLS("inside.example", trustRoot=authority().trust)
     inner: Any = await within(connectProtocol(wrapClientTLS(context, endpoint(place)), Peer()))
     inner.transport.write(b"hello " * 50_000)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.command_line import run, secure_daemon
 from support.scripted_peer import Script, accept, close, read_frame, read_head, say, serving
-from txhixie.cli.target import connectTo, withScheme
+from txhixie.cli.status import CommandFailed, Status
+from txhixie.cli.target import (
+    Destination,
+    addOptions,
+    connectTo,
+    header,
+    meant,
+    patience,
+    seconds,
+    size,
+    withScheme,
+)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +153,65 @@ def test_a_port_to_connect_to_may_be_blocked() -> None:
     ran = run("connect", "--connect-to", ":22", "ws://127.0.0.1/")
     assert (ran.status, ran.output) == (2, b"")
     assert ran.line.startswith("txhixie: port 22 is blocked by the Fetch standard; use --any-port")
+
+
+def destination(*words: str) -> Destination:
+    """What the command reads from these words."""
+    parser = ArgumentParser()
+    addOptions(parser)
+    return Destination(parser.parse_args([*words, "--proxy", "", "ws://example.com/"]))
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (seconds, "1.5", 1.5),
+        (patience, "0", 0.0),
+        (patience, "inf", math.inf),
+        (size, "1", 1),
+        (header, "X-A: b", (b"X-A", b"b")),
+        (header, "X-A:b:c", (b"X-A", b"b:c")),
+        (header, "X-A:", (b"X-A", b"")),
+        (header, "X-A: ä", (b"X-A", "ä".encode())),
+    ],
+)
+def test_the_text_of_an_option_is_read(read: Callable[[str], Any], text: str, value: Any) -> None:
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        *((seconds, text) for text in ("0", "-1", "inf", "nan", "secret")),
+        *((patience, text) for text in ("-1", "nan", "secret")),
+        *((size, text) for text in ("0", "-1", "1.5", "\u0661", "secret", "")),
+        *((header, text) for text in ("secret", ": secret", "a b: secret", "X: a\nsecret")),
+        (header, "X: a\x00secret"),
+    ],
+)
+def test_an_error_of_an_option_does_not_repeat_the_value(
+    read: Callable[[str], Any], text: str
+) -> None:
+    """The value may be a credential."""
+    with pytest.raises(ArgumentTypeError) as caught:
+        read(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_options_are_shown_as_they_can_be_said_again_without_credentials() -> None:
+    shown = destination(
+        "--origin", "http://a b", "-H", "Authorization: secret", "--lenient"
+    ).options
+    assert shown == " --origin 'http://a b' --proxy '' --header ... --lenient"
+
+
+def test_credentials_of_the_request_are_noticed() -> None:
+    assert destination("-H", "Authorization: a").hasCredentials
+    assert not destination("-H", "X-A: a").hasCredentials
+
+
+@pytest.mark.parametrize("error", [ValueError("a mistake"), FileNotFoundError(2, "none", "/none")])
+def test_what_cannot_be_meant_is_a_mistake_of_usage(error: Exception) -> None:
+    with pytest.raises(CommandFailed) as caught, meant():
+        raise error
+    assert caught.value.status == Status.USAGE

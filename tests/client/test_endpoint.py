@@ -718,7 +718,7 @@ async def test_an_IPv6_address_stands_in_brackets(dialect: str, net: Network) ->
     """In what is said as well, which the Hixie dialects' servers repeat."""
     served = Applications()
     server = TCP6ServerEndpoint(reactor, 0, interface="::1")
-    listening = await server.listen(cast(Any, HixieServerFactory(served)))
+    listening = await server.listen(cast("Any", HixieServerFactory(served)))
     net.places.append(Place("tcp", listening, "", None))
     port = net.places[-1].port
     endpoint = WebSocketClientEndpoint.new(reactor, f"ws://[::1]:{port}/", dialect=dialect)

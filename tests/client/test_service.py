@@ -80,7 +80,7 @@ class Watched:
             self.connector,
             "ws://user:secret@example.com/x?token=secret",
             self.applications,
-            clock=cast(Any, self.clock),
+            clock=cast("Any", self.clock),
             backoff=Backoff(random=lambda: 0.5),
             **options,
         )
@@ -209,7 +209,7 @@ def test_a_policy_may_say_never() -> None:
     assert isinstance(seen[0], ConnectFailed)
     assert not watched.clock.getDelayedCalls()
     assert not watched.service.running
-    assert outcome(cast(Any, watched.service.stopService())) is None
+    assert outcome(cast("Any", watched.service.stopService())) is None
 
 
 def test_a_policy_sees_what_an_attempt_failed_with() -> None:
@@ -249,7 +249,7 @@ def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answ
     watched.last.end()
     assert watched.applications.made[1].told == ["started", "finished", "lost"]
     assert watched.waits() == 7.5
-    assert outcome(cast(Any, watched.service.stopService())) is None
+    assert outcome(cast("Any", watched.service.stopService())) is None
     assert len(log.tracebacks()) == 2
 
 

@@ -21,7 +21,7 @@ LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
 
 def main() -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
-    reactor = cast(Any, installed_reactor)
+    reactor = cast("Any", installed_reactor)
     endpoint = TCP4ServerEndpoint(reactor, int(sys.argv[1]), interface="127.0.0.1")
     endpoint.listen(HixieServerFactory(EchoApplications(), limits=LIMITS))
     reactor.run()

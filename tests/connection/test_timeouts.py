@@ -28,7 +28,7 @@ class Waiting:
 def timeout(seconds: float = 10.0) -> tuple[Any, Clock]:
     """One, and its clock."""
     clock = Clock()
-    return cast(Any, TimeoutQueue(clock, seconds)), clock
+    return cast("Any", TimeoutQueue(clock, seconds)), clock
 
 
 def test_each_is_told_in_its_time() -> None:

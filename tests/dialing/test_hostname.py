@@ -55,7 +55,7 @@ async def test_what_no_name_server_can_be_asked_has_no_address(host: str, log: L
     assert await within(lookUp(reactor, host, 80)) == []
     endpoint = NamedHostEndpoint(reactor, host, 80)
     with pytest.raises(LookupFailed):
-        await within(endpoint.connect(cast(Any, Factory.forProtocol(Raw))))
+        await within(endpoint.connect(cast("Any", Factory.forProtocol(Raw))))
 
 
 def has_ipv6() -> bool:

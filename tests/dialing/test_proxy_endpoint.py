@@ -18,10 +18,10 @@ from txhixie.testing import Wire
 
 def asks(endpoint: Any, reactor: MemoryReactorClock) -> tuple[str, int, bytes]:
     """Where it connects to, and what it says there."""
-    endpoint.connect(cast(Any, Factory())).addErrback(lambda _: None)
+    endpoint.connect(cast("Any", Factory())).addErrback(lambda _: None)
     host, port, clients, *_ = reactor.tcpClients[-1]
     wire = Wire()
-    protocol = cast(Any, clients).buildProtocol(None)
+    protocol = cast("Any", clients).buildProtocol(None)
     protocol.makeConnection(wire)
     first = wire.taken()
     protocol.dataReceived(
@@ -53,9 +53,9 @@ def test_a_description_says_all_there_is(description: str) -> None:
 def test_a_timeout_is_that_of_each_stage() -> None:
     reactor = MemoryReactorClock()
     endpoint = clientFromString(reactor, "httpconnect:192.0.2.1:3128:host.example:443:timeout=5")
-    endpoint.connect(cast(Any, Factory())).addErrback(lambda _: None)
+    endpoint.connect(cast("Any", Factory())).addErrback(lambda _: None)
     assert reactor.tcpClients[-1][3] == 5
-    reactor.tcpClients[-1][2].buildProtocol(cast(Any, None)).makeConnection(Wire())  # type: ignore[union-attr]
+    reactor.tcpClients[-1][2].buildProtocol(cast("Any", None)).makeConnection(Wire())  # type: ignore[union-attr]
     assert [call.getTime() for call in reactor.getDelayedCalls()] == [5]
 
 

@@ -67,7 +67,7 @@ class Attempt:
     def connect(self) -> None:
         """Begin, or begin again."""
         self.results = []
-        self.deferred: Deferred[Any] = self.endpoint.connect(cast(Any, self.factory))
+        self.deferred: Deferred[Any] = self.endpoint.connect(cast("Any", self.factory))
         self.deferred.addBoth(self.results.append)
 
     def says(self, data: bytes, size: int | None = None) -> None:
@@ -521,7 +521,7 @@ def test_an_address_is_asked_for_in_brackets() -> None:
     endpoint = HTTPConnectEndpoint(
         proxy, "2001:db8::1", 80, clock=Clock(), headers=((b"User-Agent", b"me"),)
     )
-    endpoint.connect(cast(Any, Factory())).addErrback(lambda _: None)
+    endpoint.connect(cast("Any", Factory())).addErrback(lambda _: None)
     request = proxy.last.asked()
     assert (request.target, request.fields.only(b"host")) == (
         "[2001:db8::1]:80",

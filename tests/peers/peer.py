@@ -45,7 +45,7 @@ moduleFixtureOnReactor = cast(
 
 def within(seconds: float, deferred: Deferred[T]) -> Deferred[T]:
     """The same Deferred, bounded: no test waits for ever."""
-    return deferred.addTimeout(seconds, cast(IReactorTime, installed_reactor))
+    return deferred.addTimeout(seconds, cast("IReactorTime", installed_reactor))
 
 
 def hexed(message: str | bytes) -> str:
@@ -114,7 +114,7 @@ def started(*command: str | Path) -> Peer:
     """The program. It runs where ``-m`` finds the programs of this directory."""
     peer = Peer()
     words = [os.fspath(word) for word in command]
-    spawner = cast(IReactorProcess, installed_reactor)
+    spawner = cast("IReactorProcess", installed_reactor)
     spawner.spawnProcess(peer, words[0], words, env=os.environ, path=os.fspath(TESTS))
     return peer
 

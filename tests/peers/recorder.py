@@ -162,7 +162,7 @@ async def serving(
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     listening = await endpoint.listen(factory)
     try:
-        yield Served(cast(IPv4Address, listening.getHost()).port, recorders)
+        yield Served(cast("IPv4Address", listening.getHost()).port, recorders)
     finally:
         await within(PATIENCE, maybeDeferred(listening.stopListening))
         factory.abortAll()

@@ -44,7 +44,7 @@ def complaints() -> Iterator[list[LogEvent]]:
         if event["log_level"] >= LogLevel.warn:
             noted.append(event)
 
-    observer = cast(ILogObserver, note)
+    observer = cast("ILogObserver", note)
     globalLogPublisher.addObserver(observer)
     try:
         yield noted

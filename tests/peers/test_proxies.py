@@ -55,7 +55,7 @@ async def greeter(net: Network, over: str = "tcp") -> Place:
 
 async def talks(net: Network, endpoint: Any) -> Raw:
     """Whoever is at the other end is the greeter."""
-    connecting = endpoint.connect(cast(Any, Factory.forProtocol(Raw)))
+    connecting = endpoint.connect(cast("Any", Factory.forProtocol(Raw)))
     raw: Raw = await within(cast("Deferred[Any]", connecting))
     net.raws.append(raw)
     raw.send(b"hello " * 50000)
@@ -73,7 +73,7 @@ def through(proxy: RealProxy, place: Place, url: str | None = None) -> HTTPConne
 async def refused(endpoint: IStreamClientEndpoint) -> ProxyRefused:
     """The proxy says no, in well-formed HTTP."""
     with pytest.raises(ProxyRefused) as caught:
-        await within(cast("Deferred[Any]", endpoint.connect(cast(Any, Factory.forProtocol(Raw)))))
+        await within(cast("Deferred[Any]", endpoint.connect(cast("Any", Factory.forProtocol(Raw)))))
     return caught.value
 
 
@@ -228,7 +228,7 @@ async def test_who_gives_up_leaves_nothing_behind(net: Network) -> None:
     before = set(reactor.getReaders()), set(reactor.getDelayedCalls())
     endpoint = tunnelThrough(reactor, f"http://127.0.0.1:{place.port}", "127.0.0.1", 80)
     for waited in (False, True):
-        connecting = endpoint.connect(cast(Any, Factory.forProtocol(Raw)))
+        connecting = endpoint.connect(cast("Any", Factory.forProtocol(Raw)))
         if waited:
             await until(lambda: net.raws and net.raws[-1].data)
         gone: list[Any] = []
@@ -267,7 +267,7 @@ async def output(tmp_path: Path, name: str, *arguments: str) -> str:
     )
     out, err, status = await within(cast("Deferred[Any]", running), PATIENCE)
     assert (err, status) == (b"", 0)
-    return cast(str, out.decode())
+    return cast("str", out.decode())
 
 
 @asynchronous

@@ -125,4 +125,4 @@ class Factory:
 
 def factory(make: Any = Inside) -> IProtocolFactory:
     """One, as endpoints want it."""
-    return cast(IProtocolFactory, Factory(make))
+    return cast("IProtocolFactory", Factory(make))

@@ -66,10 +66,10 @@ class Place:
     @property
     def endpoint(self) -> IStreamClientEndpoint:
         if self.over == "unix":
-            return cast(IStreamClientEndpoint, UNIXClientEndpoint(reactor, self.path))
+            return cast("IStreamClientEndpoint", UNIXClientEndpoint(reactor, self.path))
         tcp = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
         if self.over == "tcp":
-            return cast(IStreamClientEndpoint, tcp)
+            return cast("IStreamClientEndpoint", tcp)
         options = ssl.optionsForClientTLS("localhost", trustRoot=certificate())
         return wrapClientTLS(options, tcp)
 
@@ -120,7 +120,7 @@ class Network:
         options.setdefault("dialect", "hixie-76")
         factory = HixieClientFactory(place.url(path), applications, **options)
         self.factories.append(factory)
-        connecting = place.endpoint.connect(cast(IProtocolFactory, factory))
+        connecting = place.endpoint.connect(cast("IProtocolFactory", factory))
         wire: HixieClientProtocol = await within(cast("Deferred[Any]", connecting))
         return wire
 

@@ -58,7 +58,7 @@ class FakeResolver:
             )
         question = Question(hostName)
         self.questions.append(question)
-        resolutionReceiver.resolutionBegan(cast(IHostResolution, question))
+        resolutionReceiver.resolutionBegan(cast("IHostResolution", question))
         addresses = self.known[hostName]
         if addresses is not None:
             for address in addresses:

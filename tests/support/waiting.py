@@ -33,7 +33,7 @@ def asynchronous(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, An
 
 def within(deferred: Deferred[T], seconds: float = PATIENCE) -> Deferred[T]:
     """The same, bounded: it fails with a TimeoutError."""
-    return deferred.addTimeout(seconds, cast(IReactorTime, reactor))
+    return deferred.addTimeout(seconds, cast("IReactorTime", reactor))
 
 
 async def turn(seconds: float = 0.0) -> None:

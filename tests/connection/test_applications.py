@@ -1,0 +1,84 @@
+"""Objects that are no application, and what the error tells a programmer to write instead."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from twisted.internet.protocol import Factory, Protocol
+
+from support.applications import Plain, Recorder
+from txhixie.connection.applications import (
+    Unusable,
+    checkApplication,
+    checkArgument,
+    checkBuilder,
+)
+
+
+class Builds:
+    """An object that builds applications."""
+
+    def buildProtocol(self, offer: object) -> Plain:
+        return Plain()
+
+
+class Awaits(Plain):
+    """An application with a coroutine function in the place of a method."""
+
+    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]
+        """Is never awaited."""
+
+
+@pytest.mark.parametrize("application", [Plain(), Recorder()])
+def test_an_application_passes_the_check(application: object) -> None:
+    checkApplication(application)
+    checkArgument("application", application)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Recorder, r"the class Recorder, .*write Recorder\(\)"),
+        (lambda offer: None, "a function, .*goes into serve"),
+        (Protocol(), "Protocol, a protocol of bytes; .*StreamApplications"),
+        (object(), "object, not an application: it has no negotiationStarted"),
+        (Awaits(), r"Awaits\.textMessageReceived is a coroutine function"),
+    ],
+)
+def test_what_is_no_application_is_named_in_the_error(answer: object, words: str) -> None:
+    with pytest.raises(Unusable, match=words):
+        checkApplication(answer)
+    with pytest.raises(TypeError, match=f"application: .*{words}"):
+        checkArgument("application", answer)
+
+
+def test_a_future_is_told_from_a_deferred() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        with pytest.raises(Unusable, match=r"write Deferred\.fromFuture"):
+            checkApplication(loop.create_future())
+    finally:
+        loop.close()
+
+
+def test_an_object_that_builds_applications_passes_the_check() -> None:
+    checkBuilder("applications", Builds(), "a hint")
+
+
+@pytest.mark.parametrize(
+    ("builder", "words"),
+    [
+        (Builds, r"expected an object, not the class Builds; write Builds\(\)"),
+        (Recorder, "expected an object with buildProtocol, not Recorder; a hint"),
+        (Recorder(), "expected an object with buildProtocol, not <class .*Recorder'>; a hint"),
+    ],
+)
+def test_what_builds_no_application_is_named_in_the_error(builder: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=f"applications: {words}"):
+        checkBuilder("applications", builder, "a hint")
+
+
+def test_a_factory_of_twisted_has_buildProtocol_too() -> None:
+    checkBuilder("applications", Factory(), "a hint")

@@ -1,0 +1,177 @@
+"""Where the tests of a module are: ``tests/a/test_b.py`` for ``txhixie/a/b.py``.
+
+A theme of a module that fills a file of its own is ``test_b_theme.py`` beside it, and a package
+with code in its ``__init__.py`` is tested as a module of that name is. Other modules and other test
+files stand here, each with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+TESTS: Final = Path(__file__).parent
+PACKAGE: Final = TESTS.parent / "txhixie"
+
+COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the command"
+DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
+NAMES: Final = "only names of other modules, which tests/test_public.py holds"
+
+WITHOUT: Final = {
+    "__main__": "tests/cli/test_main.py runs it: test_a_module_is_a_program_too",
+    "byte_streams/endpoint": "both halves of its descriptions: byte_streams/test_descriptions.py",
+    "cli/advice": DOCTOR,
+    "cli/certificates": DOCTOR,
+    "cli/checks": DOCTOR,
+    "cli/connect": COMMAND,
+    "cli/modes": COMMAND,
+    "cli/signals": COMMAND,
+    "cli/stdio": COMMAND,
+    "client/tracked": "a part of the service of client/service.py, in client/test_service.py",
+    "connection/acknowledged": "what the kernel tells of a real peer: connection/test_progress.py",
+    "connection/shutdown": "states of the connection of connection/test_protocol.py",
+    "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
+    "daemon/services/echo": "the service of the daemons in tests: daemon/test_tap.py",
+    "daemon/services/service": "types of the table that daemon/test_services.py holds",
+    "dialing/tls_descriptions": "checks of a certificate's name: dialing/test_identity.py",
+    "dialing/unverified": "beside the checked context: dialing/test_tls.py",
+    "extensions": NAMES,
+    "gateway/service": "with its backend and its route: daemon/services/test_gateway.py",
+    "gateway/websocket_backend": "with its service: daemon/services/test_gateway_backend.py",
+    "sansio/errors": "tests/test_errors.py holds the tree of all errors",
+    "sansio/port": "a typing Protocol, with an empty implementation",
+    "sansio/types": "names of types",
+    "server/page_connections": "stalled downloads: connection/test_progress.py",
+    "server/second_signal": "signals to a process: server/test_stopping.py",
+    "stream": NAMES,
+    "testing/applications": "the applications of the pair: testing/test_pair.py",
+    "testing/end": "one side of the pair: testing/test_pair.py",
+}
+"""Modules that have no test file of their own, by their path in the package."""
+
+WHOLE: Final = {
+    "browser/": "browsers, with a daemon",
+    "conformance/": "the testsuite of Autobahn",
+    "peers/": "programs and libraries of others",
+    "test_alpn": "every kind of TLS port",
+    "test_any_order": "the tests themselves, in any order",
+    "test_calls": "calls of the package for one message, over a whole connection",
+    "test_contributing": "a page for contributors",
+    "test_documents": "pages of the guide",
+    "test_examples": "programs of examples/",
+    "test_exports": "names of the package",
+    "test_floors": "imports between packages",
+    "test_frameworks": "endpoints in programs of Twisted",
+    "test_given_options": "options of every public name",
+    "test_language": "the words of the texts",
+    "test_linear": "the cost of every parser",
+    "test_loopback": "both sides over sockets, Hixie dialects",
+    "test_loopback_bombs": "both sides over sockets, peers that exhaust memory",
+    "test_loopback_modern": "both sides over sockets, other dialects",
+    "test_loopback_tls": "both sides over TLS",
+    "test_loopback_web": "both sides over sockets, under a Site",
+    "test_mirror": "the test files themselves",
+    "test_moving": "a page of the guide",
+    "test_peer_certificate": "the certificate of a peer, on every public way to a connection",
+    "test_pickling": "every public value",
+    "test_private_names": "private names of other libraries",
+    "test_public": "the public names and signatures",
+    "test_readme": "the README",
+    "test_recorded": "recorded handshakes, through a whole server or client",
+    "test_selection": "which tests run without --all",
+    "test_setup": "the metadata of the distribution",
+    "test_turn_size": "one turn of the reactor, through all layers of a connection",
+    "typing/": "what mypy says to a user",
+}
+"""Test files that mirror no module, by path; a folder ends with a slash."""
+
+
+def module_paths() -> list[str]:
+    """The modules as paths without their ending; of packages those that define something."""
+    return sorted(_module_paths())
+
+
+def _module_paths() -> Iterator[str]:
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE).with_suffix("")
+        if module.name != "__init__":
+            yield module.as_posix()
+        elif _defines(path) and module.parent.name:
+            yield module.parent.as_posix()
+
+
+def _defines(path: Path) -> bool:
+    """Whether a file has more than a docstring, imports and names of these."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
+
+
+MODULES: Final = module_paths()
+FILES: Final = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py"))
+
+
+def mirrors(file: str) -> str | None:
+    """The module of a test file: the longest name that the file's begins with."""
+    folder, _, name = f"/{file}".rpartition("/")
+    words = name.removeprefix("test_").removesuffix(".py").split("_")
+    for count in range(len(words), 0, -1):
+        module = f"{folder}/{'_'.join(words[:count])}".removeprefix("/")
+        if module in MODULES:
+            return module
+    return None
+
+
+def stands_in(file: str, table: dict[str, str]) -> bool:
+    return file.removesuffix(".py") in table or any(
+        entry.endswith("/") and file.startswith(entry) for entry in table
+    )
+
+
+MIRRORED: Final = {mirrors(file) for file in FILES if not stands_in(file, WHOLE)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_test_file_or_a_reason(module: str) -> None:
+    assert (module in MIRRORED) != (module in WITHOUT), (
+        f"txhixie/{module}.py: expected a test file at its path in tests/, or an entry in WITHOUT, "
+        "and not both"
+    )
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_test_file_mirrors_a_module_or_has_a_reason(file: str) -> None:
+    assert stands_in(file, WHOLE) or mirrors(file), (
+        f"tests/{file}: no module has this path; expected an entry in WHOLE"
+    )
+
+
+@pytest.mark.parametrize("module", WITHOUT)
+def test_a_module_with_a_reason_exists(module: str) -> None:
+    assert module in MODULES
+
+
+@pytest.mark.parametrize("entry", WHOLE)
+def test_a_test_file_with_a_reason_exists(entry: str) -> None:
+    assert any(
+        file.startswith(entry) if entry.endswith("/") else file == f"{entry}.py" for file in FILES
+    )
+
+
+@pytest.mark.parametrize("reason", [*WITHOUT.values(), *WHOLE.values()])
+def test_a_test_file_that_a_reason_names_exists(reason: str) -> None:
+    named = [word.strip(":,;").removeprefix("tests/") for word in reason.split() if ".py" in word]
+    for path in named:
+        assert (TESTS / path).is_file() or (PACKAGE / path).is_file()
+
+
+def test_the_table_of_the_support_files_is_whole() -> None:
+    """The table in the docstring of tests/support/__init__.py."""
+    table = ast.get_docstring(ast.parse((TESTS / "support" / "__init__.py").read_text("utf-8")))
+    assert table is not None
+    rows = table.split("\n\n")[1].splitlines()[3:-1]
+    files = {path.stem for path in (TESTS / "support").glob("*.py")} - {"__init__"}
+    assert [row.split()[0] for row in rows] == sorted(files)

@@ -21,7 +21,7 @@ author = "The txhixie developers"
 project_copyright = author
 version = release = installed("txhixie")
 
-extensions = ["sphinx.ext.intersphinx", "sphinx_copybutton", "references"]
+extensions = ["sphinx.ext.intersphinx", "sphinx_copybutton", "references", "option_tables"]
 exclude_patterns = ["_build"]
 nitpicky = True
 default_role = "py:obj"  # `Limits` is a link: references.py

@@ -18,6 +18,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 TWISTED: Final = "https://docs.twisted.org/en/stable/api/"
@@ -79,8 +80,25 @@ ELSEWHERE: Final = {
 """Short names of objects of other packages: each with its full name, or with its URL."""
 
 
+class Exports(SphinxDirective):
+    """``.. exports:: MODULE``: the names that a public module exports, each as a link."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """List the names that the API pages have in this module."""
+        module = self.arguments[0]
+        names = [
+            name
+            for name, full in self.config.public_names.items()
+            if full == f"{module}.{name}" and "." not in name and not name.startswith("_")
+        ]
+        return self.parse_text_to_nodes(", ".join(f"`{name}`" for name in sorted(names)))
+
+
 def setup(app: Sphinx) -> None:
     """Resolve names before ``sphinx.ext.intersphinx`` does."""
+    app.add_directive("exports", Exports)
     app.connect("missing-reference", resolve, priority=400)
 
 

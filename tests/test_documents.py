@@ -63,24 +63,14 @@ long one goes on in indented lines::
 
 from __future__ import annotations
 
-import re
-import zlib
-from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
-from subprocess import PIPE, STDOUT, run
-from sys import executable
 
 import pytest
 
-from support import public_api, third_party
-from support.guide_pages import PAGES, ROOT, NobodyRuns, Page, kind, read_page, read_text
+from support import third_party
+from support.guide_pages import PAGES, NobodyRuns, Page, kind, read_page, read_text
 from support.page_runner import PageRunner
-from support.third_party import missing, python_with
-from txhixie import Limits
-from txhixie.client.endpoint import EndpointOptions
-from txhixie.daemon.options import OPTIONS
-from txhixie.server.protocol import ServerOptions
+from support.third_party import missing
 
 every_page = pytest.mark.parametrize("path", PAGES)
 
@@ -95,61 +85,6 @@ def test_every_block_is_somebodys(path: str) -> None:
 @every_page
 def test_a_page_does_what_it_says(path: str, tmp_path: Path) -> None:
     PageRunner(read_page(path), tmp_path).run()
-
-
-def test_the_guide_builds_without_a_warning(tmp_path: Path) -> None:
-    """With the API, whose docstrings are read as strictly."""
-    for library in ("sphinx", "furo", "sphinx_copybutton", "pydoctor"):
-        python_with(library, get="pip install '.[docs]'")
-    command = [executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    built = run(
-        [*command, "-d", str(tmp_path / "trees"), "docs", str(tmp_path / "html")],
-        cwd=ROOT,
-        stdout=PIPE,
-        stderr=STDOUT,
-        text=True,
-        check=False,
-    )
-    assert (built.returncode, built.stdout) == (0, "")
-    shown = inventory(tmp_path / "html" / "api" / "objects.inv")
-    shown.pop("txhixie.__main__")  # pydoctor shows it, greyed, whatever it is told
-    assert {name for name, kind in shown.items() if kind == "py:module"} == set(public_api.MODULES)
-    assert [name for name in shown if not public_api.is_public(name)] == []
-    assert [paths for paths in public_api.paths() if not paths & shown.keys()] == []
-    assert dead_links(tmp_path / "html" / "api") == set()
-
-
-def dead_links(folder: Path) -> set[str]:
-    """What pages of a folder link to that is not there."""
-    links = {
-        link
-        for page in folder.glob("*.html")
-        for link in re.findall(r'href="([^"#:]+)[#"]', page.read_text("utf-8"))
-    }
-    return {link for link in links if not (folder / link).exists()}
-
-
-def inventory(path: Path) -> dict[str, str]:
-    """What the API pages show: full names, and what each is (``py:class``)."""
-    lines = zlib.decompress(path.read_bytes().split(b"\n", 4)[4]).decode("utf-8").splitlines()
-    return {name: kind for name, kind, *_ in map(str.split, lines)}
-
-
-@pytest.mark.parametrize(
-    ("pages", "names"),
-    [
-        (["docs/howto/server.rst"], [*ServerOptions.__annotations__, "elsewhere"]),
-        (["docs/howto/client.rst", "docs/howto/tls.rst"], EndpointOptions.__annotations__),
-        (["docs/reference/limits.rst"], [field.name for field in fields(Limits)]),
-        (["README.rst"], [f"--{option.name}" for option in OPTIONS]),
-    ],
-    ids=["server", "client", "limits", "daemon"],
-)
-def test_the_guide_names_whatever_there_is_to_be_said(
-    pages: list[str], names: Iterable[str]
-) -> None:
-    text = "".join((ROOT / page).read_text("utf-8") for page in pages)
-    assert [name for name in names if f"``{name}``" not in text] == []
 
 
 # That these tests would see it.

@@ -25,7 +25,6 @@ from support.certificates import Authority, authority, stranger
 from support.command_line import Ran, environment, run, secure_daemon, start
 from support.daemon import PATIENCE, Daemon, program, running
 from support.frames import modern_frame
-from support.guide_pages import ROOT
 from support.real_proxies import NAME, PASSWORD, squid
 from support.scripted_peer import accept, asking, close, read_frame, read_head, say, serving
 from txhixie import DIALECTS
@@ -426,18 +425,6 @@ def test_nearly_right_is_for_who_is_lenient(daemon: Daemon) -> None:
     assert strict.status == 1
     assert strict.line.startswith("txhixie: the server's answer does not stand: ")
     assert (lenient.status, lenient.output, lenient.errors) == (0, b"hello\n", [])
-
-
-@pytest.mark.parametrize("command", ["connect", "doctor"])
-def test_every_option_is_explained_in_the_guide(command: str) -> None:
-    guide = (ROOT / "docs" / "reference" / "command-line.rst").read_text("utf-8")
-    lines = re.findall(r"(?m)^``--.*", guide[guide.index("\nOptions\n") :])
-    explained = set(re.findall(r"--[a-z-]+", " ".join(lines)))
-    helped = set(re.findall(r"--[a-z-]+", run(command, "--help").output.decode())) - {"--help"}
-    assert helped
-    assert helped <= explained
-    if command == "connect":
-        assert helped == explained
 
 
 @pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])

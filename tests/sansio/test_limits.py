@@ -33,7 +33,9 @@ def test_every_limit_has_a_reason(name: str) -> None:
 def test_every_limit_is_in_the_guide(name: str) -> None:
     """With its default."""
     value = getattr(Limits(), name)
-    assert f"   * - ``{name}``\n     - {value}\n     - " in GUIDE.read_text(encoding="utf-8")
+    assert f".. confval:: Limits.{name}\n   :default: {value}\n" in GUIDE.read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,6 +28,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/channel/test_dial.py::test_it_runs_under",
         "tests/test_contributing.py",
         "tests/cli/test_doctor.py",
+        "tests/test_built_guide.py",
         "tests/test_documents.py",
         "tests/test_examples.py",
         "tests/test_exports.py::test_importing",

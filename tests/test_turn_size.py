@@ -453,3 +453,111 @@ def test_messages_that_inflate_to_nothing_are_not_free(side: str) -> None:
     assert sum(map(len, seen)) == 5000
     assert max(map(len, seen)) <= 1024
     end.done()
+
+
+# Frames that carry next to nothing.
+
+
+MOST_FRAMES: Final = 8192
+
+
+def small(kind: str, end: End) -> bytes:
+    """A frame of this kind, as the peer sends it."""
+    peer = end.peer
+    return {
+        "ping": lambda: peer.frame(Opcode.PING, b""),
+        "pong": lambda: peer.frame(Opcode.PONG, b""),
+        "empty text": lambda: peer.text(""),
+        "empty binary": lambda: peer.binary(b""),
+        "fragment": lambda: (
+            peer.frame(Opcode.TEXT, b"", final=False) + peer.frame(Opcode.CONTINUATION, b"")
+        ),
+    }[kind]()
+
+
+class Work:
+    """Counts what a conversation has done in each turn, by what has come out of it."""
+
+    def __init__(self, end: End) -> None:
+        self._end = end
+
+    def left(self) -> int:
+        """Bytes that wait for the next turn."""
+        conversation: Any = self._end.protocol._conversation
+        return int(conversation.framing.waiting)
+
+
+@both
+@pytest.mark.parametrize("kind", ["ping", "pong", "empty text", "empty binary", "fragment"])
+def test_a_turn_has_a_bounded_number_of_frames(side: str, kind: str) -> None:
+    """A read of 256 KiB may be 43,000 pings, which kept all others waiting for 50 ms."""
+    end = opened(side, Recorder())
+    frame = small(kind, end)
+    count = 50_000
+    end.receive(frame * count)
+    turned, work = 0, Work(end)
+    before = work.left()
+    assert before >= len(frame) * (count - MOST_FRAMES - 64)
+    clock: Any = end.clock
+    while clock.turn():
+        after = work.left()
+        assert before - after <= len(frame) * (MOST_FRAMES + 64)
+        before, turned = after, turned + 1
+    assert before == 0
+    assert turned >= count // MOST_FRAMES
+    assert not end.wire.paused
+    end.done()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "frame"),
+    [
+        *(("hixie-75", b"\x00\xff"), ("hixie-76", b"\x00\xff"), ("hixie-76", b"\x80\x00")),
+        *(("hixie-75", b"\x01\xff"), ("hixie-76", b"\x01\xff"), ("hixie-75", b"\xff\x00")),
+    ],
+)
+def test_a_turn_has_a_bounded_number_of_frames_of_the_older_dialects(
+    dialect: str, frame: bytes
+) -> None:
+    """Of those, too, that a client reads over."""
+    application = Recorder()
+    clock: Any = Turns()
+    end = ClientEnd(Applications(lambda: application), dialect=dialect, clock=clock)
+    end.receive(end.answer())
+    end.receive(frame * 50_000 + b"\x00last\xff")
+    assert Work(end).left() >= len(frame) * (50_000 - MOST_FRAMES - 64)
+    while clock.turn():
+        pass
+    assert application.messages[-1] == "last"
+    end.done()
+
+
+@both
+def test_what_is_read_over_after_our_close_is_bounded_too(side: str) -> None:
+    application = Recorder()
+    end = opened(side, application)
+    application.transport.loseConnection()
+    end.receive(end.peer.text("") * 50_000 + end.peer.close(1000))
+    assert Work(end).left() >= 2 * (50_000 - MOST_FRAMES - 64)
+    clock: Any = end.clock
+    while Work(end).left() and clock.turn():
+        pass
+    end.lose()
+    assert isinstance(closed(application), CleanClose)
+
+
+@both
+@pytest.mark.parametrize("turn_size", [0, 1, 127, 128, 300])
+def test_a_turn_takes_at_least_one_frame(side: str, turn_size: int) -> None:
+    application = Recorder()
+    end = opened(side, application, limits=Limits(turn_size=turn_size))
+    peer = end.peer
+    end.receive(
+        (peer.frame(Opcode.PING, b"") + peer.text("a") + small("fragment", end)) * 5
+        + peer.close(1000)
+    )
+    clock: Any = end.clock
+    while clock.turn():
+        pass
+    assert application.messages == ["a", ""] * 5
+    end.done()

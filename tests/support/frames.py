@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from txhixie.sansio.wire.frame import CloseCode, Frame, Framing, Opcode, Side
+from txhixie.sansio.wire.frame import SKIPPED, CloseCode, Frame, Framing, Opcode, Side
 
 MASK: Final = b"\x37\xfa\x21\x3d"
 """The mask of the examples in RFC 6455 section 5.7."""
@@ -50,12 +50,18 @@ def masked(payload: bytes, key: bytes) -> bytes:
 
 
 def whole_frames(frames: Iterable[Frame]) -> list[tuple[int, bytes]]:
-    """Frames as opcode and payload, their pieces put together; each piece must fit the last."""
+    """
+    Frames as opcode and payload, their pieces put together; each piece must fit the last. Those
+    that are read over are left out.
+    """
     found: list[tuple[int, bytes]] = []
     inside = False
     for opcode, payload, final, reserved, whole in frames:
         assert type(payload) is bytes
         assert (final, reserved) == (whole, 0)
+        if opcode == SKIPPED:
+            assert (payload, inside) == (b"", False)
+            continue
         if inside:
             assert opcode == Opcode.CONTINUATION
             found[-1] = (found[-1][0], found[-1][1] + payload)

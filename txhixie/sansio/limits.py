@@ -69,7 +69,8 @@ class Limits:
     :ivar turn_size: bytes of messages, as inflated, that one turn of the reactor inflates or
         delivers on one connection, or one message if that is larger; the next turn goes on. 256 KiB
         of compressed zeros are 250 messages of 1 MiB: inflating and answering them in one turn kept
-        all other connections waiting for 1 to 5 seconds, and 1 MiB is 4 to 20 ms.
+        all other connections waiting for 1 to 5 seconds, and 1 MiB is 4 to 20 ms. A frame counts
+        128 bytes besides its payload, control frames too: 1 MiB is 8,192 pings.
     :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
     :ivar body_size: bytes of the body of a page request. A form of ``a=1&a=1&...`` costs
         ``twisted.web`` 0.2 us and 17 bytes of memory for each of its bytes, in one go, and a

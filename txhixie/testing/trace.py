@@ -20,6 +20,7 @@ from ..sansio.wire.frame import (
     CONTINUATION,
     PING,
     PONG,
+    SKIPPED,
     TEXT,
     CloseCode,
     Framing,
@@ -134,6 +135,8 @@ class _Way:
 
     def _frames(self, framing: Framing) -> Iterator[str]:
         for opcode, payload, final, reserved, whole in framing.frames():
+            if opcode == SKIPPED:
+                continue
             if not self._pieces:
                 self._first = (opcode, reserved)
             self._pieces.append(payload)

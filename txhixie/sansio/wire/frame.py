@@ -37,6 +37,9 @@ CLOSE: Final = Opcode.CLOSE
 PING: Final = Opcode.PING
 PONG: Final = Opcode.PONG
 
+SKIPPED: Final = -1
+"""Stands for the opcode of a frame that means nothing and is read over, so that it is counted."""
+
 MOST_CONTROL: Final = 125
 """Bytes of a control frame's payload (RFC 6455 section 5.5)."""
 
@@ -97,7 +100,7 @@ class Framing(Protocol):
     def frames(self) -> Iterator[Frame]:
         """
         What the bytes fed so far hold. Stop at any frame and call again later: what was not
-        yielded is not lost.
+        yielded is not lost. What is read over is :data:`SKIPPED`, in as many pieces as it comes.
 
         :raises FrameError: at a header that breaks a rule or a limit, before its payload is kept.
         """

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final
 
 from ..errors import FrameError, MessageTooBig, UnsupportedByDialect
-from .frame import BINARY, CLOSE, CONTINUATION, TEXT, Close, CloseCode, Frame, Side
+from .frame import BINARY, CLOSE, CONTINUATION, SKIPPED, TEXT, Close, CloseCode, Frame, Side
 from .hixie_batch import read_texts
 
 _TEXT_TYPE: Final = 0x00
@@ -24,9 +24,6 @@ _MOST_LENGTH_BYTES: Final = 10
 """Any number of leading 0x80 is legal and means nothing; ten bytes hold 70 bits."""
 
 _NOTHING: Final[Iterator[Frame]] = iter(())
-
-_SKIP: Final = -1
-"""Stands for an opcode: the frame is read over and not handed up."""
 
 
 class HixieFraming:
@@ -99,7 +96,7 @@ class HixieFraming:
                     raise self._too_big()
             elif data[position] < _BINARY_TYPE:
                 self._unknown(data[position])
-                self._begin(_SKIP, None, position + 1)
+                self._begin(SKIPPED, None, position + 1)
             elif not self._begin_sized(data[position]):
                 break
             elif self._left == 0 and self._opcode is not None:
@@ -136,7 +133,7 @@ class HixieFraming:
         if kind == _BINARY_TYPE:
             self.has_binary = True
             return BINARY
-        return CLOSE if self._closes and kind == _CLOSE_TYPE and not length else _SKIP
+        return CLOSE if self._closes and kind == _CLOSE_TYPE and not length else SKIPPED
 
     def _piece(self, opcode: int) -> Iterator[Frame]:
         """What has come of the frame that is arriving; the last piece ends it."""
@@ -156,7 +153,9 @@ class HixieFraming:
             raise self._too_big()
         self._position = after
         self._opcode = None if done else opcode
-        if opcode != _SKIP:
+        if opcode == SKIPPED:
+            yield SKIPPED, b"", True, 0, True
+        else:
             yield opcode if first else CONTINUATION, data[position:end], done, 0, done
 
     def _unknown(self, kind: int) -> None:

@@ -220,7 +220,7 @@ def test_every_client_is_answered_by_what_a_generator_gave() -> None:
 def test_a_server_that_is_made_twice_keeps_what_a_generator_gave(name: str) -> None:
     """Once to hear of mistakes, and once to serve."""
     made = SERVERS[name](hosts=(host for host in ("example.com",)))
-    options = made._options
+    options = made._options  # private: what is kept for each listen()
     assert options["hosts"] == ("example.com",)
 
 

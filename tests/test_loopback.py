@@ -34,6 +34,7 @@ from support.frame_writer import CLOSE, text
 from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
 from support.log_recorder import Log
 from support.network import OVER, Network
+from support.private_state import waiting_bytes
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
@@ -524,13 +525,6 @@ class Giver:
 
     def stopProducing(self) -> None:
         self.told.append("stop")
-
-
-def waiting_bytes(wire: Any) -> int:
-    """How much a TCP transport holds."""
-    transport = wire.transport
-    transport = getattr(transport, "transport", transport)
-    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
 
 
 @over_both

@@ -23,6 +23,7 @@ from support.handshake_bytes import whole_request
 from support.held_bytes import kept
 from support.log_recorder import Log
 from support.network import Network
+from support.private_state import application_of, backend_of, conversation_of, has_noticed_its_loss
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import AbruptClose, Limits, WebSocket, WebSocketClientEndpoint, serve
@@ -74,7 +75,7 @@ async def noticed(connections: Any) -> None:
     """
     Wait until each has noticed that it is lost: one that is not read from finds out by writing.
     """
-    while not all(connection._lost for connection in connections):
+    while not all(has_noticed_its_loss(connection) for connection in connections):
         for connection in connections:
             connection.ping(b"?")
         await turn(0.002)
@@ -142,7 +143,7 @@ async def test_a_reset_delivers_no_more_than_is_taken(net: Network, over: str) -
     slow = Slow()
     place, raws = await slowly_served(net, over, slow, Limits())
     connections = [*place.factory.connections]
-    ours = [*connections, *(connection._application for connection in connections)]
+    ours = [*connections, *(application_of(connection) for connection in connections)]
     for raw in raws:
         reset(raw)
     await noticed(connections)
@@ -235,8 +236,9 @@ async def test_through_a_gateway_a_reset_passes_on_what_the_backend_takes(
     backend = applications.made[0]
     backend.transport.pauseProducing()
     (front,) = place.factory.connections
-    relay = front._application._backend
-    relay.transport._conversation._transform = None  # so that the way there can be full
+    relay = backend_of(front)
+    # private: without compression, so that the connection to the backend can be full
+    conversation_of(relay.transport)._transform = None
     raw.send(bomb(CLIENTS) * 500)
     await until(lambda: relay.transport.full)
     await settled()
@@ -374,7 +376,7 @@ async def test_others_are_served_between_the_bombs_through_a_gateway(net: Networ
     await other.opens("rfc6455")
     (front,) = place.factory.connections
     one.send(bomb(CLIENTS) * MANY)
-    conversation = front._conversation
+    conversation = conversation_of(front)
     between: list[int] = []
     await until(lambda: conversation.received)
     while conversation.received < MANY:
@@ -406,7 +408,7 @@ async def test_what_is_sent_unawaited_to_who_does_not_read_is_bounded(
         await channel.receive()
         for _ in range(60):
             sent.append(channel.send(noise))
-            outbox = channel._application.outbox
+            outbox = application_of(channel).outbox
             most.append(outbox.size)
             if channel.full:
                 assert channel.unsent >= outbox.size

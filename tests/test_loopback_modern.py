@@ -21,6 +21,7 @@ from support.frames import MASK
 from support.handshake_bytes import body_of, request, status_of
 from support.log_recorder import Log
 from support.network import OVER, Network, Pair
+from support.private_state import waiting_bytes
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
@@ -203,8 +204,9 @@ async def test_a_message_of_one_side_may_be_compressed_and_the_next_not(
 
 def bytes_written(wire: Any) -> int:
     """How much a client has written so far, from now on counted."""
-    outflow = wire._output
+    outflow = wire._output  # private: a sum of the writes, which no transport has
     if not isinstance(outflow, Counting):
+        # private: the conversation writes to the same object
         wire._output = wire._conversation._port = outflow = Counting(outflow)
     return outflow.size
 
@@ -879,13 +881,6 @@ async def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
     assert lively.lost is None
     well.send(peer.text("still well"))
     await well.reads(said.text("still well"))
-
-
-def waiting_bytes(wire: Any) -> int:
-    """How much a transport holds in memory; over TLS, that below it."""
-    transport = wire.transport
-    transport = getattr(transport, "transport", transport)
-    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
 
 
 @modern

@@ -79,6 +79,7 @@ WHOLE: Final = {
     "test_moving": "a page of the guide",
     "test_peer_certificate": "the certificate of a peer, on every public way to a connection",
     "test_pickling": "every public value",
+    "test_private_pokes": "private names of the package in tests",
     "test_private_names": "private names of other libraries",
     "test_public": "the public names and signatures",
     "test_readme": "the README",

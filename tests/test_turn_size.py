@@ -18,6 +18,7 @@ from support.applications import Applications, Recorder, closed
 from support.dialect_names import MODERN
 from support.handshake_bytes import whole_request
 from support.memory_connection import ClientEnd, End, ServerEnd
+from support.private_state import conversation_of
 from txhixie import CleanClose, Limits
 from txhixie.errors import InvalidHandshake
 from txhixie.sansio.extensions.extension import Agreed, Transform
@@ -252,7 +253,7 @@ def test_whoever_ends_it_meanwhile_is_given_no_more(side: str, how: str) -> None
     assert not end.wire.paused
     if how == "loseConnection":  # the peer's close was found behind what was read over
         assert application.transport.isOpen is False
-        assert end.protocol._conversation.ended.clean
+        assert conversation_of(end.protocol).ended.clean
     end.lose()
     assert application.told.count("lost") == 1
     end.done()
@@ -276,7 +277,7 @@ def test_a_bomb_that_is_too_big_ends_it_after_the_others(side: str) -> None:
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 2 + bomb(end, bytes(MEBI + 1)) + end.peer.text("late"))
     assert [*chain(*turns(end, application))] == [MEBI, MEBI]
-    assert end.protocol._conversation.ended.code == 1009
+    assert conversation_of(end.protocol).ended.code == 1009
     end.lose()
     end.done()
 

@@ -106,7 +106,7 @@ class SiteEnd(End):
         self.resource = resource
         self.clock = Clock()
         self.site.reactor = self.clock
-        resource.factory._clock = self.clock
+        resource.factory._clock = self.clock  # private: a resource takes the reactor of its Site
         self.protocol = self.site.buildProtocol(None)
         self.wire = SiteWire()
         self.protocol.makeConnection(self.wire)

@@ -10,6 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from support import dialect_names, log_recorder
 from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES
+from support.held_bytes import kept
+from support.private_state import application_of
 from txhixie import (
     AbruptClose,
     CleanClose,
@@ -144,7 +146,7 @@ def test_what_is_not_taken_is_bounded_by_not_reading() -> None:
         talk.peer.transport.sendTextMessage(f"{number:0100}")
         talk.pump()
     assert talk.pair.client.wire.paused
-    assert talk.channel._application.inbox._size < 1200
+    assert kept(application_of(talk.channel).inbox) < 1200
     messages: list[str | bytes] = []
     reading = run(collect(talk.channel, messages))
     talk.pump()
@@ -218,9 +220,9 @@ def test_an_answer_to_a_later_ping_answers_those_before_it() -> None:
     talk = Talk()
     talk.pair.toServer.paused = True
     pings = [talk.channel.ping() for _ in range(3)]
-    talk.channel._application.pongReceived(b"channel 2")
+    application_of(talk.channel).pongReceived(b"channel 2")
     assert [outcome(ping) for ping in pings] == [None, None, ...]
-    talk.channel._application.pongReceived(b"unasked")
+    application_of(talk.channel).pongReceived(b"unasked")
     assert outcome(pings[2]) is ...
 
 
@@ -409,7 +411,7 @@ def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: log_recor
     code, reason, who, clean = talk.channel.ended
     assert (code, who, clean) == (1006, "us", False)
     assert "exceeds our limit of 1,000,000 (Limits.unsent_size)" in reason
-    assert talk.channel._application.outbox.size == 0
+    assert application_of(talk.channel).outbox.size == 0
     talk.pump()
     assert isinstance(outcome(talk.channel.receive()), AbruptClose)
     assert unhandled(log) == []
@@ -423,4 +425,4 @@ def test_sends_that_are_given_up_count_no_more() -> None:
         waiting.addErrback(lambda _: None)
         waiting.cancel()
     assert talk.channel.ended is None
-    assert talk.channel._application.outbox.size == 0
+    assert application_of(talk.channel).outbox.size == 0

@@ -190,7 +190,7 @@ def test_nobody_is_ended_by_a_look_that_comes_late(counted: Counted) -> None:
 
 def test_a_transport_without_a_socket_is_judged_by_its_buffer() -> None:
     end, _ = opened("hixie-76")
-    end.protocol._output.pauseProducing()
+    end.wire.producer.pauseProducing()
     spend(end.clock, TIMEOUT - 1)
     assert end.wire.endings == []
     spend(end.clock, TIMEOUT / 2 + 1)

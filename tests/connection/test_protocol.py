@@ -17,6 +17,7 @@ from support.frames import MASK
 from support.held_bytes import kept
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
+from support.private_state import conversation_of
 from txhixie import AbruptClose, Agreement, CleanClose, Limits, Offer, UnsupportedByDialect
 from txhixie.sansio.wire.frame import Side
 
@@ -411,7 +412,7 @@ def test_a_flood_of_pings_fills_nothing(dialect: str, side: str) -> None:
         end.receive(flood)
         end.clock.advance(0)  # a read each turn
     assert 65_536 < len(end.wire.written) < 3 * 65_536
-    assert kept(end.protocol._conversation) < 2000
+    assert kept(conversation_of(end.protocol)) < 2000
     end.done()
 
 

@@ -97,7 +97,7 @@ def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
     failing, full = outflow()
     other, wire = outflow()
     failing.attach(Raising())
-    full._limit = 1
+    full._limit = 1  # private: Output has one limit, of 64 KiB, which no option sets
     read.cork()
     failing.write(b"aa")
     other.write(b"b")

@@ -402,7 +402,7 @@ async def test_a_listener_that_raises_breaks_nothing(net: Network, log: Log) -> 
 
 def squeeze(page: Page) -> None:
     """Let the kernel take little for a peer that does not read."""
-    transport: Any = page.socket._transport
+    transport: Any = page.socket._transport  # private: a page has no transport
     below = getattr(transport.transport, "transport", transport.transport)
     below.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.private_state import name_of_state
 from txhixie.errors import ConnectFailed, ConnectTimeout
 from txhixie.gateway.machine import SESSION, SessionCore, SessionMachine
 from txhixie.sansio.wire.frame import Close
@@ -131,7 +132,7 @@ def begun() -> tuple[SessionMachine, Sides]:
 
 def state_of(machine: SessionMachine) -> str:
     """The state that a machine is in, which Automat tells nobody."""
-    return machine.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
+    return name_of_state(machine)
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.private_state import name_of_state
 from support.recording_port import Event, RecordingPort
 from txhixie.sansio.closing import ENDINGS, ClosingCore, Ended, Ending
 
@@ -86,7 +87,7 @@ def begun(waits: bool) -> tuple[Ending, RecordingPort]:
 
 def state_of(ending: Ending) -> str:
     """The state that a machine is in, which Automat tells nobody."""
-    return ending.__automat_transitioner__._state.name  # type: ignore[attr-defined, no-any-return]
+    return name_of_state(ending)
 
 
 @pytest.mark.parametrize("waits", [True, False])

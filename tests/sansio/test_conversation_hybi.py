@@ -193,6 +193,7 @@ def test_while_the_way_out_is_full_only_the_latest_pong_waits(side: str) -> None
     for number in range(100):
         talk.receive(peer_frame(side, PING, b"%d" % number))
     assert talk.effects.events == []
+    # private: of the pongs that wait, only the last is kept
     assert kept(talk.conversation._pong) == 2
     talk.effects.full = False
     talk.conversation.drained()

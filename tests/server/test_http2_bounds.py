@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +13,7 @@ from twisted.internet.threads import deferToThread
 
 from server.test_http_bounds import Said
 from support.applications import Applications
+from support.certificates import unverified_context
 from support.log_recorder import Log
 from support.network import Network
 from support.third_party import missing
@@ -35,7 +35,7 @@ class Client:
         from h2.config import H2Configuration
         from h2.connection import H2Connection
 
-        context = ssl._create_unverified_context()
+        context = unverified_context()
         context.set_alpn_protocols(["h2"])
         below = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.peer = context.wrap_socket(below, server_hostname="localhost")

@@ -11,7 +11,6 @@ import io
 import re
 import select
 import socket
-import ssl
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +25,7 @@ from twisted.web.static import File
 
 from support import frame_writer
 from support.applications import Applications
+from support.certificates import unverified_context
 from support.handshake_bytes import body_of, status_of, whole_request
 from support.log_recorder import Log
 from support.network import Network
@@ -309,7 +309,7 @@ def downloads_and_does_not_read(place: Any, over: str) -> int:
         plain.connect(("127.0.0.1", place.port))
         peer = plain
         if over == "tls":
-            context = ssl._create_unverified_context()
+            context = unverified_context()
             peer = context.wrap_socket(plain, server_hostname="localhost")
         with peer:
             peer.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")

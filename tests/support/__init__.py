@@ -26,6 +26,7 @@ network              servers and clients over sockets          conftest, every t
 nginx                nginx before a server                     test_loopback_web
 page_runner          runs a page of the guide                  test_documents
 peer_errors          an assertion about a peer's error         sansio
+private_state        state that has no public name             tests of memory and states
 prose                sentences of the texts                    test_language
 public_api           the public names as text                  test_public, test_documents
 quick_suite          tests left out without ``--all``          conftest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from functools import cache
+from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
 
 from cryptography import x509
@@ -153,3 +154,11 @@ def certificate() -> ssl.PrivateCertificate:
     ) + signed.public_bytes(Encoding.PEM)
     made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
     return made
+
+
+def unverified_context() -> SSLContext:
+    """A client's context that takes any certificate."""
+    context = create_default_context()
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    return context

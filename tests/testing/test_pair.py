@@ -126,6 +126,7 @@ def test_time_passes_when_the_test_says_so() -> None:
 
 
 def test_two_that_never_stop_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    # private: a million reads would take most of a minute
     monkeypatch.setattr("txhixie.testing.pair._MOST_READS", 100)
     pair = Pair.new(Applications(echo), echo())
     pair.client.protocol.sendTextMessage("ball")

@@ -17,6 +17,7 @@ from support.gateway_setup import gateway, hears, met
 from support.handshake_bytes import PROOF, body_of, request, status_of, whole_request
 from support.log_recorder import Log
 from support.network import Network, Place
+from support.private_state import conversation_of, is_paused
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, until, within
 from txhixie import Accepted, CleanClose, HandshakeRefused, Limits, Offer, Refusal
@@ -61,7 +62,7 @@ async def test_many_messages_keep_their_order_over_slow_sides(net: Network, over
     for number in range(256):
         application.transport.sendTextMessage(f"{number} {BIG}")
     (front,) = place.factory.connections
-    await until(lambda: front.full or front._paused)
+    await until(lambda: front.full or is_paused(front))
     application.transport.resumeProducing()
     assert await hears(application, 256) == [f"{number} {BIG}" for number in range(256)]
 
@@ -581,7 +582,7 @@ async def test_pings_are_answered_here(net: Network) -> None:
     await until(lambda: ("pong", b"from the backend") in applications.made[0].events)
     (wire,) = back.factory.connections
     seen: list[bytes] = []
-    wire._conversation.answers_pings = False
+    conversation_of(wire).answers_pings = False
     applications.made[0].pingReceived = seen.append
     application.transport.ping(b"again")
     await until(lambda: ("pong", b"again") in application.events)

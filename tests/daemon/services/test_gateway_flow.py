@@ -14,6 +14,7 @@ from support.dialect_names import MODERN, NAMES, code_of
 from support.gateway_setup import gateway, met
 from support.log_recorder import Log
 from support.network import Network
+from support.private_state import backend_of
 from support.waiting import asynchronous, turn, until
 from txhixie import CleanClose, Limits
 
@@ -116,7 +117,7 @@ async def test_a_backend_that_does_not_read_stops_its_client(
     torrent.run()
     await stuck(torrent)
     (ours,) = place.factory.connections
-    relay = ours._application._backend
+    relay = backend_of(ours)
     assert relay.transport.full
     assert relay.transport.unsent < 8 * SIZE
     assert 2 * SIZE < torrent.said * SIZE < MOST
@@ -184,7 +185,7 @@ async def test_pings_of_who_does_not_read_fill_nothing(net: Network, pings: bool
     applications.made[0].transport.pauseProducing()
     raw.transport.pauseProducing()
     (ours,) = place.factory.connections
-    relay = ours._application._backend
+    relay = backend_of(ours)
     ping = b"\x89\xfd" + bytes(4) + b"x" * 125
     for _ in range(64):
         raw.send(ping * 1000)

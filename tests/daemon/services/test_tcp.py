@@ -39,6 +39,7 @@ from support.handshake_bytes import (
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd
 from support.network import OVER, Network, Place
+from support.private_state import backend_of, is_paused
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, until, within
 from txhixie import CleanClose, HandshakeRefused, HixieClientProtocol, Limits
@@ -210,7 +211,7 @@ async def test_a_backend_that_loses_its_power_is_missed(net: Network, over: str)
     service = StreamService(reactor, description(back, net.directory), limits=limits)
     place = await net.serve(service)
     await met(net, place)
-    transport = connection(place)._application._backend.transport
+    transport = backend_of(connection(place)).transport
     handle = (transport.transport if over == "tls" else transport).getHandle()
     asks = over != "unix"
     assert bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is asks
@@ -475,7 +476,7 @@ async def test_a_backend_that_sends_no_more_gets_what_was_sent_to_it(net: Networ
     backend.transport.pauseProducing()
     for _ in range(8):
         send(application, BIG[: 1 << 19])
-    await until(lambda: (wire := connection(place)) and wire._paused)
+    await until(lambda: (wire := connection(place)) and is_paused(wire))
     backend.send(b"enough")
     backend.transport.loseWriteConnection()
     await until(lambda: application.lost)
@@ -686,7 +687,7 @@ async def test_a_backend_that_does_not_read_stops_its_client(net: Network) -> No
     backend.transport.pauseProducing()
     for _ in range(64):
         send(application, BIG[: 1 << 19])
-    await until(lambda: connection(place)._paused)
+    await until(lambda: is_paused(connection(place)))
     backend.transport.resumeProducing()
     await until(lambda: len(backend.data) == 64 << 19)
     assert bytes(backend.data) == BIG[: 1 << 19] * 64

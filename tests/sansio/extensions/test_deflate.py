@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.held_bytes import kept
 from support.peer_errors import assert_raises
+from support.private_state import has_stream
 from txhixie.errors import BadCompression, MessageTooBig
 from txhixie.sansio.extensions.deflate import TAIL, Deflater, Inflater
 from txhixie.testing.strategies import deliveries
@@ -114,8 +115,8 @@ def test_without_takeover_no_compressor_is_kept() -> None:
     with_takeover, without = deflater(takeover=True), deflater(takeover=False)
     for ours in (with_takeover, without):
         ours.deflate(TEXT)
-    assert without._compressor is None
-    assert with_takeover._compressor is not None
+    assert not has_stream(without)
+    assert has_stream(with_takeover)
 
 
 # In.
@@ -272,11 +273,11 @@ def test_after_a_message_without_takeover_nothing_is_kept() -> None:
     """Neither an inflater nor a byte; with takeover it is what was agreed."""
     with_takeover, without = Inflater(15, takeover=True), Inflater(15, takeover=False)
     for inflater in (with_takeover, without):
-        assert inflater._decompressor is None
+        assert not has_stream(inflater)
         assert inflated(inflater, by_zlib(TEXT)) == TEXT
         assert kept(inflater) == 0
-    assert without._decompressor is None
-    assert with_takeover._decompressor is not None
+    assert not has_stream(without)
+    assert has_stream(with_takeover)
 
 
 # Properties.

@@ -492,8 +492,8 @@ def test_a_frame_in_parts_is_the_same_frame(side: str, size: int) -> None:
 def test_masks_come_from_the_systems_entropy() -> None:
     """Nobody who sees one knows the next (section 5.3)."""
     framing = codec(Side.CLIENT)
-    assert framing._entropy is random_bytes
-    assert random_bytes._source is secrets.token_bytes
+    assert framing._entropy is random_bytes  # private: no output shows where keys are from
+    assert random_bytes._source is secrets.token_bytes  # private: the same
     keys = {framing.encode(Opcode.TEXT, b"")[2:6] for _ in range(50)}
     assert len(keys) == 50
 

@@ -160,13 +160,13 @@ def one_by_one(data: bytes, masked: bool, limit: int) -> tuple[list[Frame], int]
     position = 0
     while position < len(data) and data[position] & 0x7F <= BINARY:
         try:
-            frame = framing._begin(data, position, len(data))
+            frame = framing._begin(data, position, len(data))  # private: the twin of the batch
         except Exception:
             break
         if frame is None:
             break
         frames.append(frame)
-        position = framing._position
+        position = framing._position  # private: where the batch ends
     return frames, position
 
 

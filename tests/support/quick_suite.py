@@ -87,7 +87,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/sansio/wire/test_hybi_batch.py::test_frames_of_one_size",
         "tests/sansio/wire/test_hybi_batch.py::test_what_is_otherwise_is_left",
     ),
-    "how the code is written": ("tests/test_floors.py",),
+    "how the code is written": ("tests/test_floors.py", "tests/test_private_pokes.py"),
     "the loopback tests once more, under a Site": ("tests/test_loopback_web.py",),
     "what every parser costs": (
         "tests/sansio/handshake/test_offer.py::test_long_queries",

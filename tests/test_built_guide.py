@@ -93,11 +93,11 @@ def options(kind: str) -> set[str]:
     if kind == "limits":
         return {f"Limits.{field.name}" for field in fields(Limits)}
     if kind == "client strings":
-        return {
-            f"ws-client.{name}" for name in keywords(descriptions._client, descriptions.parseWSS)
-        }
+        readers = descriptions._client, descriptions.parseWSS  # private: it reads the keywords
+        return {f"ws-client.{name}" for name in keywords(*readers)}
     if kind == "server strings":
-        return {f"ws-server.{name}" for name in keywords(descriptions._server)}
+        reader = descriptions._server  # private: it reads the keywords
+        return {f"ws-server.{name}" for name in keywords(reader)}
     return {*ServerOptions.__annotations__, "elsewhere", *EndpointOptions.__annotations__}
 
 
@@ -120,7 +120,8 @@ def test_every_option_of_the_command_line_has_an_anchor(command: str, html: Path
     from txhixie.cli.main import parser
 
     assert command in {row.name for row in CLI_COMMANDS}
-    (commands,) = [each.choices for each in parser()._actions if isinstance(each.choices, dict)]
+    actions = parser()._actions
+    (commands,) = [each.choices for each in actions if isinstance(each.choices, dict)]
     helped = set(re.findall(r"(?<![\w-])--[a-z-]+(?=[ ,\n])", commands[command].format_usage()))
     shown = inventory(html / "objects.inv")
     assert helped

@@ -7,6 +7,7 @@ of each, and those below, which only tests need.
 from __future__ import annotations
 
 import ast
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ PUBLIC: Final = {"_exit"}
 """Of ``os``: documented."""
 
 OF_OTHERS: Final = {
+    "_actions": "ArgumentParser",
     "_caCerts": "what trustRootFromCertificates returns",
     "_logDateTime": "HTTPFactory",
     "_logFile": "HTTPFactory",
@@ -141,6 +143,12 @@ def test_a_Site_writes_its_log_to_a_file_with_the_date_that_a_timer_sets() -> No
     assert callable(site._logFormatter)
     assert isinstance(site, Site)
     assert hasattr(site, "_logFile") or not site.logPath
+
+
+def test_a_parser_of_arguments_keeps_its_actions() -> None:
+    parser = ArgumentParser()
+    action = parser.add_argument("--option")
+    assert parser._actions[-1] is action
 
 
 def test_Twisted_keeps_the_certificates_that_it_trusts() -> None:

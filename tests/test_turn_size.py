@@ -484,7 +484,7 @@ class Work:
 
     def left(self) -> int:
         """Bytes that wait for the next turn."""
-        conversation: Any = self._end.protocol._conversation
+        conversation: Any = conversation_of(self._end.protocol)
         return int(conversation.framing.waiting)
 
 

@@ -15,7 +15,7 @@ from twisted.internet.error import ConnectError
 
 from txhixie.display import (
     MOST_SHOWN,
-    complaint,
+    expectation,
     nearest,
     shown,
     shown_address,
@@ -61,12 +61,12 @@ def raised(call: Callable[[], object]) -> Exception:
 def test_a_call_that_fails_is_told_in_an_operators_words(
     call: Callable[[], object], words: str
 ) -> None:
-    assert complaint(raised(call), "a place") == f"expected {words}"
+    assert expectation(raised(call), "a place") == f"expected {words}"
 
 
 def test_an_error_without_words_has_its_name() -> None:
-    assert complaint(KeyError(), "a place") == "expected a place: KeyError"
-    assert complaint(SSL.Error([]), "a place").endswith("in PEM: nothing of the kind")
+    assert expectation(KeyError(), "a place") == "expected a place: KeyError"
+    assert expectation(SSL.Error([]), "a place").endswith("in PEM: nothing of the kind")
 
 
 def test_text_of_a_peer_is_one_line_of_ASCII() -> None:

@@ -31,7 +31,7 @@ from txhixie.daemon.setting import shown as shown_setting
 from txhixie.daemon.toml_file import read_configuration
 from txhixie.dialing.pem import trustRootFromPath
 from txhixie.dialing.proxy import is_exempt, parse_proxy
-from txhixie.display import complaint, shown, shown_url
+from txhixie.display import expectation, shown, shown_url
 from txhixie.errors import HixieError
 from txhixie.extensions import EXTENSIONS
 from txhixie.gateway.headers import read_names
@@ -250,7 +250,7 @@ TEXT_PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "settings in the log": (shown_setting, "ws://"),
     "peers' words in the log": (shown, ""),
     "URLs in the log": (shown_url, "ws://a/"),
-    "complaints": (lambda text: complaint(TypeError(text), "a port"), "missing 1 required "),
+    "expectations": (lambda text: expectation(TypeError(text), "a port"), "missing 1 required "),
     "ws: of an endpoint": (described(clientFromString), "ws:localhost:path=/"),
     "the host in ws: of an endpoint": (described(clientFromString), "ws:"),
     "ws: of a listening endpoint": (described(serverFromString), "ws:tcp\\:0:path=/"),

@@ -64,7 +64,7 @@ _UNKNOWN: Final = re.compile(r"unexpected keyword argument '(\w+)'")
 _MISSING: Final = re.compile(r"missing \d+ required [\w-]+ arguments?: (.+)")
 
 
-def complaint(error: Exception, expected: str) -> str:
+def expectation(error: Exception, expected: str) -> str:
     """
     One sentence, "expected ...".
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
-from .display import complaint
+from .display import expectation
 from .interfaces import WebSocketServerFactory
 from .server.accepting import foldAcceptLines
 from .server.both_families import BothFamiliesEndpoint
@@ -147,7 +147,7 @@ def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     try:
         return serverEndpoint(reactor, text)
     except Exception as error:
-        why = complaint(error, "a port number or an endpoint description")
+        why = expectation(error, "a port number or an endpoint description")
         raise SystemExit(f"cannot listen on {text}: {why}") from None
 
 

@@ -167,8 +167,8 @@ class WebSocketClientEndpoint:
             bindAddress = bindAddress.decode("ascii")
         options["limits"] = limits
         options.setdefault("clock", reactor)
-        way = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
-        return cls(_Usual(way, tlsPolicy), url, options)
+        dialer = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
+        return cls(_Usual(dialer, tlsPolicy), url, options)
 
     async def connect(self, protocolFactory: WebSocketClientFactory[_A]) -> _A:
         """
@@ -211,17 +211,17 @@ class _Told(WebSocketClientFactory[_A]):
 class _Usual:
     """The usual way, with a policy's options for TLS."""
 
-    def __init__(self, way: Dialer, tlsPolicy: IPolicyForHTTPS) -> None:
-        self._way = way
+    def __init__(self, dialer: Dialer, tlsPolicy: IPolicyForHTTPS) -> None:
+        self._dialer = dialer
         self._tlsPolicy = tlsPolicy
 
     def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
         url = parse_url(uri.toBytes().decode("utf-8"))
-        way = self._way
+        dialer = self._dialer
         if url.secure:
             ready = self._tlsPolicy.creatorForNetloc(url.name.encode("ascii"), url.port)
-            way = changed(way, contextFactory=ready)
-        return way.to(url)
+            dialer = changed(dialer, contextFactory=ready)
+        return dialer.to(url)
 
 
 def _websocket(url: str) -> str:

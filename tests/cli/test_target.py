@@ -16,7 +16,7 @@ from support.command_line import run, secure_daemon
 from support.scripted_peer import Script, accept, close, read_frame, read_head, say, serving
 from txhixie.cli.status import CommandFailed, Status
 from txhixie.cli.target import (
-    Destination,
+    Target,
     addOptions,
     connectTo,
     header,
@@ -155,11 +155,11 @@ def test_a_port_to_connect_to_may_be_blocked() -> None:
     assert ran.line.startswith("txhixie: port 22 is blocked by the Fetch standard; use --any-port")
 
 
-def destination(*words: str) -> Destination:
+def destination(*words: str) -> Target:
     """What the command reads from these words."""
     parser = ArgumentParser()
     addOptions(parser)
-    return Destination(parser.parse_args([*words, "--proxy", "", "ws://example.com/"]))
+    return Target(parser.parse_args([*words, "--proxy", "", "ws://example.com/"]))
 
 
 @pytest.mark.parametrize(

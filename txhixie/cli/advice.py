@@ -18,8 +18,8 @@ from ..dialing.errors import (
 from ..sansio.dialects import DIALECTS
 from ..sansio.errors import HandshakeRefused, ProxyRefused
 from .certificates import SOON, Link
-from .checks import ALPN, Examination, Finding
-from .target import Destination
+from .checks import ALPN, Checks, Finding
+from .target import Target
 
 _NAMES: Final = tuple(dialect.name for dialect in DIALECTS)
 
@@ -39,35 +39,35 @@ _REFUSALS: Final = {
 }
 
 
-def advice_for(examination: Examination, findings: Sequence[Finding]) -> Iterator[str]:
+def advice_for(checks: Checks, findings: Sequence[Finding]) -> Iterator[str]:
     """Sentences, the most urgent first; at least one."""
     stages = {finding.stage: finding for finding in findings}
     broken = [each for each in findings if each.works is False and each.stage not in _NAMES]
-    asked = stages.get(examination.dialect)
+    asked = stages.get(checks.dialect)
     alpn = stages.get("alpn")
     if alpn is not None and (asked is None or isinstance(asked.error, _NO_ANSWER)):
-        yield _wanted_alpn(examination.destination)  # it is answered, so that is what was missing
+        yield _wanted_alpn(checks.target)  # it is answered, so that is what was missing
         return
     for finding in broken:
-        yield from _way_advice(examination.destination, finding)
+        yield from _way_advice(checks.target, finding)
     if asked is not None and not asked.works:
-        yield from _dialect_advice(examination, stages)
-    yield from _certificate_advice(examination, stages)
+        yield from _dialect_advice(checks, stages)
+    yield from _certificate_advice(checks, stages)
     yield from _address_advice(stages)
     if asked is not None and asked.works and not broken:
         dialect = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
-        destination = examination.destination
-        yield f"It works: txhixie connect{dialect}{destination.options} {destination.shown}"
+        target = checks.target
+        yield f"It works: txhixie connect{dialect}{target.options} {target.shown}"
 
 
-def _wanted_alpn(destination: Destination) -> str:
-    if destination.alpn:
+def _wanted_alpn(target: Target) -> str:
+    if target.alpn:
         return "The server refuses what is offered by ALPN: leave --alpn out."
     return f"The server serves only clients that offer ALPN: --alpn {ALPN[0]}"
 
 
-def _alpn_advice(destination: Destination) -> str:
-    if destination.alpn:
+def _alpn_advice(target: Target) -> str:
+    if target.alpn:
         return "Clients that offer no ALPN are refused, as most programs that are no browsers are."
     return (
         f"Browsers and curl offer ALPN and are refused: have the server agree on {ALPN[0]}. With"
@@ -75,18 +75,18 @@ def _alpn_advice(destination: Destination) -> str:
     )
 
 
-def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
+def _way_advice(target: Target, finding: Finding) -> Iterator[str]:
     error = finding.error
     if finding.stage == "lookup":
-        yield from _lookup_advice(destination, error)
+        yield from _lookup_advice(target, error)
     elif finding.stage == "tcp":
-        yield from _tcp_advice(destination, error)
+        yield from _tcp_advice(target, error)
     elif finding.stage == "proxy":
-        yield _proxy_advice(destination, error)
+        yield _proxy_advice(target, error)
     elif finding.stage == "tls":
-        yield _tls_advice(destination, finding)
+        yield _tls_advice(target, finding)
     elif finding.stage == "alpn":
-        yield _alpn_advice(destination)
+        yield _alpn_advice(target)
     elif finding.stage == "round trip":
         yield (
             "Pings go unanswered: whoever keeps the connection alive by them will take this server"
@@ -94,52 +94,52 @@ def _way_advice(destination: Destination, finding: Finding) -> Iterator[str]:
         )
 
 
-def _lookup_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
+def _lookup_advice(target: Target, error: Exception | None) -> Iterator[str]:
     if isinstance(error, LookupFailed):
         yield "Nobody knows the name: is it spelled right, and is the name server reached?"
     else:
         yield "The name server does not answer."
-    if destination.proxy is None:
+    if target.proxy is None:
         yield "If only a proxy knows it, say which: --proxy http://HOST:PORT"
 
 
-def _tcp_advice(destination: Destination, error: Exception | None) -> Iterator[str]:
-    what = "proxy" if destination.proxy is not None else "server"
+def _tcp_advice(target: Target, error: Exception | None) -> Iterator[str]:
+    what = "proxy" if target.proxy is not None else "server"
     if isinstance(error, ConnectFailed) and "refused" in str(error.__cause__):
         yield f"Nothing listens there: is the {what} running, and is this its port and address?"
         return
     yield f"No way leads to the {what}: a firewall may drop what goes there."
-    if destination.proxy is None:
+    if target.proxy is None:
         yield "If there is a proxy, say which: --proxy http://HOST:PORT"
 
 
-def _proxy_advice(destination: Destination, error: Exception | None) -> str:
+def _proxy_advice(target: Target, error: Exception | None) -> str:
     if isinstance(error, ProxyRefused):
         if error.status == 407:
-            return _credentials_advice(destination, error)
+            return _credentials_advice(target, error)
         if error.status >= 500:
             return (
                 "The proxy does not reach the server: is its name known there, and its port open?"
             )
         return (
-            f"The proxy lets nobody through to port {destination.address[1]} of this host: many"
+            f"The proxy lets nobody through to port {target.address[1]} of this host: many"
             " allow 443 only, and some a list of hosts."
         )
     if isinstance(error, TLSFailed):
         return "The proxy is not who it should be, or speaks no TLS: is it http:, and not https:?"
     if isinstance(error, ConnectTimeout):
-        return _silence_advice(destination)
+        return _silence_advice(target)
     return "What listens there does not answer as an HTTP proxy does: is the port right?"
 
 
-def _silence_advice(destination: Destination) -> str:
-    if destination.proxy is not None and destination.proxy.secure:
+def _silence_advice(target: Target) -> str:
+    if target.proxy is not None and target.proxy.secure:
         return "The proxy does not answer TLS: is it http:, and not https:, or another port?"
     return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
 
 
-def _credentials_advice(destination: Destination, refused: ProxyRefused) -> str:
-    assert destination.proxy is not None
+def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
+    assert target.proxy is not None
     schemes = [
         value.split(b" ")[0].decode("latin-1").lower()
         for name, value in refused.headers
@@ -150,22 +150,26 @@ def _credentials_advice(destination: Destination, refused: ProxyRefused) -> str:
             "The proxy speaks none of the schemes that we do, Basic and Digest: run a local proxy"
             " that speaks NTLM and Negotiate (cntlm, px), and name that one by --proxy."
         )
-    if destination.proxy.credentials is None:
+    if target.proxy.credentials is None:
         return "The proxy wants to know who you are: --proxy http://NAME:PASSWORD@HOST:PORT"
-    if "digest" not in schemes and not (destination.proxyBasic or destination.proxy.secure):
+    if "digest" not in schemes and not (target.proxyBasic or target.proxy.secure):
         return "The proxy takes passwords by Basic only: leave --no-proxy-basic out, or use https:."
     return "The proxy does not take this name with this password: are they percent-encoded?"
 
 
-def _tls_advice(destination: Destination, finding: Finding) -> str:
-    error, chain = finding.error, finding.chain
+def _tls_advice(target: Target, finding: Finding) -> str:
+    error, certificates = finding.error, finding.certificates
     if isinstance(error, CertificateExpired):
         return "The certificate's time is over, or has not begun: renew it, or look at the clock."
     if isinstance(error, CertificateForAnotherHost):
-        names = f": it is for {', '.join(chain[0].names)}" if chain and chain[0].names else ""
+        names = (
+            f": it is for {', '.join(certificates[0].names)}"
+            if certificates and certificates[0].names
+            else ""
+        )
         return f"The certificate is another host's{names}. Use such a name in the URL."
     if isinstance(error, UnknownIssuer):
-        return _issuer_advice(chain) + _interception_advice(destination)
+        return _issuer_advice(certificates) + _interception_advice(target)
     if isinstance(error, PeerLeft | ConnectTimeout):
         return "It does not answer TLS: is it ws: and not wss:, or another port?"
     return (
@@ -174,11 +178,11 @@ def _tls_advice(destination: Destination, finding: Finding) -> str:
     )
 
 
-def _issuer_advice(chain: Sequence[Link]) -> str:
-    if chain and chain[-1].is_its_own_issuer:
+def _issuer_advice(certificates: Sequence[Link]) -> str:
+    if certificates and certificates[-1].is_its_own_issuer:
         return (
-            f"Its certificates rest on {chain[-1].subject}, whom nobody here trusts: if you do,"
-            " have its certificate in a file and say --trust-root FILE."
+            f"Its certificates rest on {certificates[-1].subject}, whom nobody here trusts: if you"
+            " do, have its certificate in a file and say --trust-root FILE."
         )
     return (
         "Either the server does not send the certificates between its own and an authority's (have"
@@ -186,11 +190,11 @@ def _issuer_advice(chain: Sequence[Link]) -> str:
     )
 
 
-def _interception_advice(destination: Destination) -> str:
-    if destination.proxy is None:
+def _interception_advice(target: Target) -> str:
+    if target.proxy is None:
         return ""
     return (
-        f" A proxy that reads TLS is likely: if {destination.proxy} is your organization's, it has"
+        f" A proxy that reads TLS is likely: if {target.proxy} is your organization's, it has"
         " an authority of its own, whose certificate its people have."
     )
 
@@ -201,17 +205,17 @@ def _address_advice(stages: dict[str, Finding]) -> Iterator[str]:
         yield "Not every address of the name answers: clients lose time, or choose the wrong one."
 
 
-def _certificate_advice(examination: Examination, stages: dict[str, Finding]) -> Iterator[str]:
+def _certificate_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]:
     tls = stages.get("tls")
     if tls is None or not tls.works:
         return
-    ends = [link.until for link in tls.chain]
-    if ends and examination.now <= min(ends) < examination.now + SOON:
+    ends = [link.until for link in tls.certificates]
+    if ends and checks.now <= min(ends) < checks.now + SOON:
         yield f"A certificate ends on {min(ends):%Y-%m-%d}: renew it."
 
 
-def _dialect_advice(examination: Examination, stages: dict[str, Finding]) -> Iterator[str]:
-    asked, answered = examination.dialect, [name for name in _NAMES if stages[name].works]
+def _dialect_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]:
+    asked, answered = checks.dialect, [name for name in _NAMES if stages[name].works]
     if not answered:
         yield _refusal_advice(stages[asked].error)
         return
@@ -219,7 +223,7 @@ def _dialect_advice(examination: Examination, stages: dict[str, Finding]) -> Ite
     yield f"It does not speak {asked}, but {' and '.join(answered)}: --dialect {best}"
     yield (
         "For clients that cannot, put a gateway before it: twistd -n hixie --port 8080 --serve"
-        f" '/={examination.destination.shown} dialect={best}'"
+        f" '/={checks.target.shown} dialect={best}'"
     )
 
 

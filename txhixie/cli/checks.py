@@ -33,7 +33,7 @@ from ..sansio.dialects import DIALECTS, named
 from ..sansio.errors import HixieError, UnsupportedByDialect
 from .certificates import Link, chain_of
 from .status import line_of
-from .target import Destination
+from .target import Target
 
 _MOST_ADDRESSES: Final = 4
 ALPN: Final = ("http/1.1",)
@@ -51,37 +51,37 @@ class Finding(NamedTuple):
     :ivar works: ``None`` if it was not tried.
     :ivar lines: what is to be said, one line or more.
     :ivar error: what went wrong.
-    :ivar chain: the certificates that were shown.
+    :ivar certificates: the certificates that were shown.
     """
 
     stage: str
     works: bool | None
     lines: tuple[str, ...]
     error: Exception | None = None
-    chain: tuple[Link, ...] = ()
+    certificates: tuple[Link, ...] = ()
 
 
-class Examination:
+class Checks:
     """
     Of one server.
 
-    :ivar destination: where to, and how.
+    :ivar target: where to, and how.
     :ivar now: what day it is.
     """
 
-    def __init__(self, reactor: Any, destination: Destination, now: datetime) -> None:
-        self.destination = destination
+    def __init__(self, reactor: Any, target: Target, now: datetime) -> None:
+        self.target = target
         self.now = now
         self._reactor = reactor
-        self._way = destination.way(reactor)
+        self._dialer = target.dialer(reactor)
         self._addresses: list[str] = []
-        self._chain: tuple[Link, ...] = ()
+        self._certificates: tuple[Link, ...] = ()
         self._roundTrip: Finding | None = None
 
     @property
     def dialect(self) -> str:
         """The one that was asked for."""
-        return self.destination.dialect or "rfc6455"
+        return self.target.dialect or "rfc6455"
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Stage after stage. After one that leads nowhere there is no other."""
@@ -109,8 +109,8 @@ class Examination:
     @property
     def _first(self) -> tuple[str, int]:
         """The host that has to be reached by TCP: the proxy, or the server itself."""
-        proxy = self.destination.proxy
-        return self.destination.address if proxy is None else (proxy.host, proxy.port)
+        proxy = self.target.proxy
+        return self.target.address if proxy is None else (proxy.host, proxy.port)
 
     async def _lookup(self) -> Finding:
         host, port = self._first
@@ -118,7 +118,7 @@ class Examination:
         looking = lookUp(self._reactor, host, port)
         try:
             found = await bounded(
-                looking, "lookup", self.destination.limits.lookup_timeout, self._reactor
+                looking, "lookup", self.target.limits.lookup_timeout, self._reactor
             )
             if not found:
                 raise LookupFailed(f"no address is known for {host}")
@@ -132,10 +132,10 @@ class Examination:
 
     def _through(self) -> tuple[str, ...]:
         """Which proxy is used, and what names it: it may be a variable that nobody thinks of."""
-        destination = self.destination
-        if destination.proxy is None:
+        target = self.target
+        if target.proxy is None:
             return ()
-        return (f"the proxy {destination.proxy}, which {destination.proxyNamedBy} names",)
+        return (f"the proxy {target.proxy}, which {target.proxyNamedBy} names",)
 
     async def _tcp(self) -> Finding:
         """Every address by itself: a client takes the first that answers, and hides the others."""
@@ -143,9 +143,7 @@ class Examination:
         lines, errors = [], []
         for address in self._addresses[:_MOST_ADDRESSES]:
             watch = self._watch()
-            endpoint = NamedHostEndpoint(
-                self._reactor, address, port, limits=self.destination.limits
-            )
+            endpoint = NamedHostEndpoint(self._reactor, address, port, limits=self.target.limits)
             try:
                 await self._looked(endpoint)
             except HixieError as error:
@@ -157,50 +155,54 @@ class Examination:
         return Finding("tcp", works, tuple(lines), errors[0] if errors else None)
 
     async def _proxy(self) -> Finding | None:
-        proxy, parsed = self.destination.proxy, self.destination.parsed
+        proxy, parsed = self.target.proxy, self.target.parsed
         if proxy is None:
             return None
         watch = self._watch()
         try:
             if proxy.secure:
-                trust = self.destination.trustRoot
-                limits = self.destination.limits
+                trust = self.target.trustRoot
+                limits = self.target.limits
                 await self._looked(
                     proxyEndpoint(self._reactor, proxy, limits=limits, trustRoot=trust)
                 )
-            await self._looked(self._way.below(parsed))
+            await self._looked(self._dialer.below(parsed))
         except HixieError as error:
             return _failed("proxy", error)
-        host, port = self.destination.address
+        host, port = self.target.address
         said = f"{proxy} lets us through to {host}, port {port}{watch()}"
         return Finding("proxy", True, (said,))
 
     async def _tls(self) -> Finding | None:
         """As a client does it; and if that fails, once more, to see the certificate."""
-        if not self.destination.parsed.secure:
+        if not self.target.parsed.secure:
             return None
         watch = self._watch()
         try:
-            look = await self._looked(self._way.to(self.destination.parsed))
+            look = await self._looked(self._dialer.to(self.target.parsed))
         except TLSFailed as error:
-            return Finding("tls", False, (line_of(error), *await self._shown()), error, self._chain)
+            return Finding(
+                "tls", False, (line_of(error), *await self._shown()), error, self._certificates
+            )
         except HixieError as error:
             return _failed("tls", error)
-        self._chain = look.chain
-        trust = "trusted" if self.destination.isVerified else "not asked who it is"
+        self._certificates = look.certificates
+        trust = "trusted" if self.target.isVerified else "not asked who it is"
         said = f"{look.version}, {trust}{watch()}"
-        return Finding("tls", True, (said, *self._chainLines()), chain=self._chain)
+        return Finding(
+            "tls", True, (said, *self._certificateLines()), certificates=self._certificates
+        )
 
     async def _shown(self) -> tuple[str, ...]:
-        anybody = replace(self._way, verify=False, clientCertificate=None)
+        anybody = replace(self._dialer, verify=False, clientCertificate=None)
         try:
-            self._chain = (await self._looked(anybody.to(self.destination.parsed))).chain
+            self._certificates = (await self._looked(anybody.to(self.target.parsed))).certificates
         except HixieError:
             return ()
-        return self._chainLines()
+        return self._certificateLines()
 
-    def _chainLines(self) -> tuple[str, ...]:
-        return tuple(line for link in self._chain for line in link.lines(self.now))
+    def _certificateLines(self) -> tuple[str, ...]:
+        return tuple(line for link in self._certificates for line in link.lines(self.now))
 
     async def _looked(self, endpoint: IStreamClientEndpoint) -> _Look:
         """Connect, and go."""
@@ -216,13 +218,13 @@ class Examination:
         """
         if asked is None or asked.stage not in ("tls", self.dialect):
             return
-        if not self.destination.parsed.secure or isinstance(asked.error, CERTIFICATE_ERRORS):
+        if not self.target.parsed.secure or isinstance(asked.error, CERTIFICATE_ERRORS):
             return
-        what = "no ALPN" if self.destination.alpn else f"ALPN {ALPN[0]}"
-        way = replace(self._way, alpn=() if self.destination.alpn else ALPN)
+        what = "no ALPN" if self.target.alpn else f"ALPN {ALPN[0]}"
+        dialer = replace(self._dialer, alpn=() if self.target.alpn else ALPN)
         watch = self._watch()
         try:
-            channel = await ConnectionAttempt(self.destination.endpoint(way, self.dialect))
+            channel = await ConnectionAttempt(self.target.endpoint(dialer, self.dialect))
         except (TLSFailed, PeerLeft, ConnectTimeout) as error:
             if asked.works:
                 line = f"a client that offers {what} is refused: {line_of(error)}"
@@ -241,13 +243,13 @@ class Examination:
     async def _converse(self, dialect: str) -> Finding:
         watch = self._watch()
         try:
-            endpoint = self.destination.endpoint(self._way, dialect)
+            endpoint = self.target.endpoint(self._dialer, dialect)
         except (UnsupportedByDialect, ValueError) as error:
             return Finding(dialect, None, (str(error),))
         try:
             channel = await ConnectionAttempt(endpoint)
         except HixieError as error:
-            return Finding(dialect, False, (self.destination.lineOf(error),), error)
+            return Finding(dialect, False, (self.target.lineOf(error),), error)
         said = f"answers{_agreed(channel)}{watch()}"
         if dialect == self.dialect:
             self._roundTrip = await self._ping(channel)
@@ -259,7 +261,7 @@ class Examination:
         if not named(self.dialect).has_pings:
             return Finding(stage, None, (f"{self.dialect} has no pings",))
         watch = self._watch()
-        seconds = self.destination.limits.open_timeout
+        seconds = self.target.limits.open_timeout
         pinging = channel.ping()
         late = ConnectTimeout("handshake", seconds)
         try:
@@ -281,18 +283,18 @@ class _Look(Protocol):
     A connection that is only looked at.
 
     :ivar version: of TLS, and the cipher.
-    :ivar chain: the certificates that were shown.
+    :ivar certificates: the certificates that were shown.
     """
 
     transport: Any
     version = ""
-    chain: tuple[Link, ...] = ()
+    certificates: tuple[Link, ...] = ()
 
     def connectionMade(self) -> None:
         """Look, and go."""
         if ISSLTransport.providedBy(self.transport):
             connection: Any = cast(Any, self.transport).getHandle()
-            self.chain = chain_of(connection)
+            self.certificates = chain_of(connection)
             version = connection.get_protocol_version_name()
             self.version = f"{version}, {connection.get_cipher_name()}"
         self.transport.loseConnection()

@@ -15,7 +15,7 @@ from .handshake_log import ShownDialer
 from .modes import EchoMode, LineMode, Once, listen
 from .status import CommandFailed, Status, ending
 from .stdio import say
-from .target import Destination, addOptions, meant, patience
+from .target import Target, addOptions, meant, patience
 
 EXAMPLES: Final = (
     ("Type messages:", "txhixie connect ws://127.0.0.1:8080/"),
@@ -60,37 +60,37 @@ async def run(reactor: Any, said: Namespace) -> None:
     :raises txhixie.interfaces.AbruptClose: when the conversation did not end in good order.
     """
     with meant():
-        destination = Destination(said)
-        if destination.note:
-            say(destination.note)
-        way = _way(reactor, destination, said)
+        target = Target(said)
+        if target.note:
+            say(target.note)
+        dialer = _dialer(reactor, target, said)
         # Whoever says --binary knows what the peer takes.
-        endpoint = destination.endpoint(way, binary=said.binary)
-    talk = await _talk(reactor, said)
+        endpoint = target.endpoint(dialer, binary=said.binary)
+    run = await _mode(reactor, said)
     application = EchoMode() if said.echo else ChannelApplication()
-    with destination.reached():
+    with target.reached():
         channel = Channel(await endpoint.connectApplication(application))
     try:
-        await talk(channel)
+        await run(channel)
     finally:
         await _close(channel)
     _tellEnd(channel, answered=said.once is not None)
 
 
-def _way(reactor: Any, destination: Destination, said: Namespace) -> Dialer:
+def _dialer(reactor: Any, target: Target, said: Namespace) -> Dialer:
     if said.show_handshake:
-        return destination.way(reactor, ShownDialer, show=say)
-    return destination.way(reactor)
+        return target.dialer(reactor, ShownDialer, show=say)
+    return target.dialer(reactor)
 
 
-async def _talk(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[None]]:
+async def _mode(reactor: Any, said: Namespace) -> Callable[[Channel], Awaitable[None]]:
     if said.echo:
         return listen
     if said.once is None:
-        return LineMode(reactor, said).talk
+        return LineMode(reactor, said).run
     once = Once(reactor, said)
     await once.prepare()
-    return once.talk
+    return once.run
 
 
 async def _close(channel: Channel) -> None:

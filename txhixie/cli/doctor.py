@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from ..dialing.errors import ConnectTimeout
 from .advice import advice_for
-from .checks import Examination, Finding
+from .checks import Checks, Finding
 from .status import CommandFailed, Status, status_of
 from .stdio import StandardOutput, say
-from .target import Destination, addOptions, meant
+from .target import Target, addOptions, meant
 
 EXAMPLES: Final = (
     ("Test a server:", "txhixie doctor wss://example.com/chat"),
@@ -44,23 +44,23 @@ async def run(reactor: Any, said: Namespace) -> None:
     :raises CommandFailed: with the status that ``connect`` with these options would end with.
     """
     with meant():
-        destination = Destination(said)
-        if destination.note:
-            say(destination.note)
-        destination.endpoint(destination.way(reactor))
+        target = Target(said)
+        if target.note:
+            say(target.note)
+        target.endpoint(target.dialer(reactor))
     output = StandardOutput(reactor)
-    examination = Examination(reactor, destination, datetime.now(UTC))
+    checks = Checks(reactor, target, datetime.now(UTC))
     findings: list[Finding] = []
-    async for finding in examination.findings():
+    async for finding in checks.findings():
         findings.append(finding)
         for line in _lines(finding):
             await output.writeLine(line)
         await output.flush()
     await output.writeLine("")
-    for advice in advice_for(examination, findings):
+    for advice in advice_for(checks, findings):
         await output.writeLine(advice)
     await output.flush()
-    if (status := _status(examination, findings)) != Status.DONE:
+    if (status := _status(checks, findings)) != Status.DONE:
         raise CommandFailed(status, "")
 
 
@@ -72,13 +72,13 @@ def _lines(finding: Finding) -> list[str]:
     ]
 
 
-def _status(examination: Examination, findings: list[Finding]) -> int:
+def _status(checks: Checks, findings: list[Finding]) -> int:
     """Of the first stage that ``connect`` would not get over."""
-    needed = ("lookup", "tcp", "proxy", "tls", examination.dialect)
+    needed = ("lookup", "tcp", "proxy", "tls", checks.dialect)
     for finding in findings:
         if finding.stage in needed and not finding.works:
             isLate = isinstance(finding.error, ConnectTimeout)
-            if finding.stage in _TO_PROXY and examination.destination.proxy and not isLate:
+            if finding.stage in _TO_PROXY and checks.target.proxy and not isLate:
                 return Status.PROXY
             return status_of(finding.error) if finding.error is not None else Status.FAILED
     return Status.DONE

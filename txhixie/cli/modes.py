@@ -74,7 +74,7 @@ class Once:
         what = self._input.name if self._isExact else "--once"
         self._message = data if self._said.binary else text(data, what)
 
-    async def talk(self, channel: Channel) -> None:
+    async def run(self, channel: Channel) -> None:
         """
         Send it, wait for the answer and write that.
 
@@ -113,7 +113,7 @@ class LineMode:
         self._heard: float | None = None  # when the last message had been written; None meanwhile
         self._over = False  # we have said that we close
 
-    async def talk(self, channel: Channel) -> None:
+    async def run(self, channel: Channel) -> None:
         """
         Until the peer closes, or the input is at its end and nothing comes any more.
 

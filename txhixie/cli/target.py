@@ -75,7 +75,7 @@ def addOptions(parser: ArgumentParser) -> None:
         help="Largest message that is sent or received. Default: %(default)s.")  # fmt: skip
 
 
-class Destination:
+class Target:
     """
     The server to connect to, read from the options. Nothing is connected yet.
 
@@ -158,7 +158,7 @@ class Destination:
             return None
         return certificateFromPaths(self._said.certificate, self._said.private_key)
 
-    def way(self, reactor: Any, kind: type[Dialer] = Dialer, **more: Any) -> Dialer:
+    def dialer(self, reactor: Any, kind: type[Dialer] = Dialer, **more: Any) -> Dialer:
         """
         Make the dialer.
 
@@ -239,7 +239,7 @@ class Destination:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def endpoint(
-        self, way: Dialer, dialect: str | None = None, **more: Any
+        self, dialer: Dialer, dialect: str | None = None, **more: Any
     ) -> WebSocketClientEndpoint:
         """
         Make the endpoint.
@@ -256,7 +256,7 @@ class Destination:
             "origin": said.origin,
             "subprotocols": said.subprotocol,
             "headers": self._headers,
-            "clock": way.reactor,
+            "clock": dialer.reactor,
             "limits": self.limits,
             "extensions": () if said.no_compression else CLIENT_EXTENSIONS,
             "lenient": said.lenient,
@@ -267,7 +267,7 @@ class Destination:
             raise ValueError(
                 f"port {port} is blocked by the Fetch standard; use --any-port to connect anyway"
             )
-        return WebSocketClientEndpoint(way.to(self.parsed), self._requested, **options)
+        return WebSocketClientEndpoint(dialer.to(self.parsed), self._requested, **options)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ from ..sansio.http.url import without_credentials
 from ..sansio.types import Headers, HeadersLike
 from .backoff import Backoff
 from .endpoint import EndpointOptions, WebSocketClientEndpoint
-from .tracked import Followed, Follower
+from .tracked import ServiceProtocol, Tracked
 
 FreshHeaders: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
 """Answers the headers of one attempt, now or later."""
@@ -101,7 +101,7 @@ class WebSocketClientService(ClientService):
         self._began = 0.0
         self._wait: float | None = None
         attempts = cast(IStreamClientEndpoint, _Attempts(self.url, self._open))
-        factory = cast(IProtocolFactory, Factory.forProtocol(Follower))
+        factory = cast(IProtocolFactory, Factory.forProtocol(ServiceProtocol))
         cast(Any, factory).noisy = False
         super().__init__(attempts, factory, self._delay, clock)
 
@@ -166,8 +166,8 @@ class WebSocketClientService(ClientService):
             connected.addCallbacks(self._application, self._explain).addBoth(self._later)
         )
 
-    def _application(self, follower: Any) -> WebSocketProtocol:
-        return cast(WebSocketProtocol, follower.application)
+    def _application(self, serviceProtocol: Any) -> WebSocketProtocol:
+        return cast(WebSocketProtocol, serviceProtocol.application)
 
     def _later(self, result: object) -> Deferred[Any]:
         """
@@ -195,17 +195,17 @@ class WebSocketClientService(ClientService):
             fresh = self._freshHeaders() if self._freshHeaders is not None else ()
             headers = header_pairs(await fresh if isawaitable(fresh) else fresh)
             application = self._applications.buildProtocol(self.url)
-            follower = cast(Any, protocolFactory).buildProtocol(None)
-            follower.follow(application)
-            followed = Followed(application, follower, self._opened, self._ended)
-            await self._connector(headers).connectApplication(followed)
+            serviceProtocol = cast(Any, protocolFactory).buildProtocol(None)
+            serviceProtocol.track(application)
+            tracked = Tracked(application, serviceProtocol, self._opened, self._ended)
+            await self._connector(headers).connectApplication(tracked)
         except CANCELLED:
             raise  # the service is stopped
         except Exception as error:
             self._failed(error)
             raise
-        followed.isFollowed = True
-        return cast(IProtocol, follower)
+        tracked.isTracked = True
+        return cast(IProtocol, serviceProtocol)
 
     def _failed(self, error: Exception) -> None:
         explain(error)

@@ -21,12 +21,12 @@ from ..interfaces import (
 from ..sansio.closing import Ended
 
 
-class Follower(Protocol):
+class ServiceProtocol(Protocol):
     """What the service underneath takes for the protocol of a connection."""
 
     application: WebSocketProtocol
 
-    def follow(self, application: WebSocketProtocol) -> None:
+    def track(self, application: WebSocketProtocol) -> None:
         """This is whose connection it is."""
         self.application = application
 
@@ -35,30 +35,30 @@ class Follower(Protocol):
         self.application.connectionLost(reason)
 
 
-class Followed:
+class Tracked:
     """
     An application, of whose beginning and end the service hears.
 
-    :ivar isFollowed: the service underneath knows of the connection; if it was stopped while we
+    :ivar isTracked: the service underneath knows of the connection; if it was stopped while we
         told that it is open, it never will.
     """
 
-    isFollowed = False
+    isTracked = False
 
     def __init__(
         self,
         application: WebSocketProtocol,
-        follower: Any,
+        serviceProtocol: Any,
         opened: Callable[[], None],
         ended: Callable[[CleanClose | AbruptClose], None],
     ) -> None:
         """
-        :param follower: the :class:`Follower` that stands for it.
+        :param serviceProtocol: the :class:`ServiceProtocol` that stands for it.
         :param opened: called when its conversation is open.
         :param ended: called with its end, if it was open.
         """
         self._application = application
-        self._follower = follower
+        self._serviceProtocol = serviceProtocol
         self._opened = opened
         self._ended = ended
         self._isOpen = False
@@ -76,7 +76,7 @@ class Followed:
         """From now on its end is the service's affair."""
         self._isOpen = True
         self._opened()
-        self._follower.makeConnection(self._transport)
+        self._serviceProtocol.makeConnection(self._transport)
         self._application.negotiationFinished()
 
     # Looked up for each message, since an application may assign to its own methods.
@@ -103,7 +103,7 @@ class Followed:
         """The service hears of it first, and the application once, whoever tells it."""
         if self._isOpen:
             self._ended(cast(Any, reason.value))
-        if self.isFollowed:
-            self._follower.connectionLost(reason)
+        if self.isTracked:
+            self._serviceProtocol.connectionLost(reason)
         else:
             self._application.connectionLost(reason)

@@ -34,9 +34,9 @@ def checkApplication(answer: object) -> None:
     :raises Unusable: for an object that is none, and for one with a coroutine
         function in the place of a method, which nobody would await.
     """
-    complaint = _complaintAbout(answer, "buildProtocol answered ")
-    if complaint is not None:
-        raise Unusable(complaint)
+    fault = _faultOf(answer, "buildProtocol answered ")
+    if fault is not None:
+        raise Unusable(fault)
 
 
 def checkArgument(option: str, application: object) -> None:
@@ -45,15 +45,15 @@ def checkArgument(option: str, application: object) -> None:
 
     :raises TypeError: as :func:`checkApplication` raises.
     """
-    complaint = _complaintAbout(application, "")
-    if complaint is not None:
-        raise TypeError(f"{option}: {complaint}")
+    fault = _faultOf(application, "")
+    if fault is not None:
+        raise TypeError(f"{option}: {fault}")
 
 
-def _complaintAbout(application: object, said: str) -> str | None:
+def _faultOf(application: object, said: str) -> str | None:
     if isinstance(application, type) or not hasattr(application, "negotiationStarted"):
         return said + _described(application)
-    return _complaintOf(cast(Any, type(application)))
+    return _faultOfKind(cast(Any, type(application)))
 
 
 def checkBuilder(option: str, builder: object, hint: str) -> None:
@@ -86,7 +86,7 @@ def _described(answer: object) -> str:
 
 
 @lru_cache(maxsize=64)
-def _complaintOf(kind: type) -> str | None:
+def _faultOfKind(kind: type) -> str | None:
     """Once for a class, not for each connection."""
     for name in _METHODS:
         method: Callable[..., object] | None = getattr(kind, name, None)

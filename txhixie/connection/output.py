@@ -1,6 +1,6 @@
 """The way out of one connection: bytes, the clock, the end, and who must be told that it is full.
 
-This is the :class:`txhixie.sansio.port.Port` that the floors below write to, and the one producer a
+This is the :class:`txhixie.sansio.port.Port` that the pure half writes to, and the one producer a
 transport has: what the transport says to it, it says on to the application's producer, each thing
 once.
 """

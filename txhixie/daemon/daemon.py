@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.web.resource import IResource
 
-from ..display import complaint
+from ..display import expectation
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
 from ..interfaces import WebSocketServerFactory
@@ -186,7 +186,7 @@ class Daemon:
             return serverEndpoint(self._listening, self._withMode(port))
         except Exception as error:
             expected = "a port number or an endpoint description"
-            raise ValueError(complaint(error, expected)) from None
+            raise ValueError(expectation(error, expected)) from None
 
     def _withMode(self, port: str) -> str:
         """

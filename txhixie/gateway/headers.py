@@ -10,7 +10,7 @@ from ..sansio.errors import HandshakeRefused
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.types import Headers
 
-CARRIED: Final = ("authorization", "user-agent", "accept-language")
+PASSED_HEADERS: Final = ("authorization", "user-agent", "accept-language")
 """Fields that a backend gets if nobody says otherwise; cookies it always gets."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

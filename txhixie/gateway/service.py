@@ -24,7 +24,7 @@ from ..sansio.http.forwarded import write_forwarded
 from ..sansio.http.url import parse_url
 from ..sansio.limits import Limits
 from ..sansio.types import Headers
-from .headers import CARRIED, fields_of, is_token, read_names
+from .headers import PASSED_HEADERS, fields_of, is_token, read_names
 from .session import Sessions
 from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 
@@ -50,7 +50,7 @@ class GatewayService:
         trustRoot: Any = None,
         clientCertificate: Any = None,
         origin: str | None = None,
-        headers: Sequence[str] = CARRIED,
+        headers: Sequence[str] = PASSED_HEADERS,
         binary: str = REFUSE,
         relaysPings: bool = False,
         compresses: bool = False,

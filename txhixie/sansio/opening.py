@@ -98,10 +98,10 @@ class ServerOpening:
         "_limits",
         "_offer",
         "_reader",
-        "_relays",
         "_rest",
         "_secure",
         "_spoken",
+        "_trusted_proxies",
         "awaits_head",
         "dialect",
         "forwarded",
@@ -115,17 +115,17 @@ class ServerOpening:
         spoken: Sequence[Dialect],
         limits: Limits,
         secure: bool,
-        relays: TrustedNetworks | None = None,
+        trusted_proxies: TrustedNetworks | None = None,
     ) -> None:
         """
         :param spoken: the rows that may be recognised.
         :param secure: whether clients come by TLS, here or to whoever stands before us.
-        :param relays: for a peer that is believed what it forwards, all of its kind.
+        :param trusted_proxies: for a peer that is believed what it forwards, all of its kind.
         """
         self._spoken = spoken
         self._limits = limits
         self._secure = secure
-        self._relays = relays
+        self._trusted_proxies = trusted_proxies
         self.forwarded: Forwarded | None = None
         self._reader = RequestReader(limits.head_size)
         self.awaits_head = True
@@ -148,8 +148,8 @@ class ServerOpening:
         head, rest = found
         self._head = head
         request = origin_form(read_request(head, self._limits.head_fields))
-        if self._relays is not None:
-            self.forwarded = read_forwarded(request.fields, self._relays)
+        if self._trusted_proxies is not None:
+            self.forwarded = read_forwarded(request.fields, self._trusted_proxies)
         dialect = recognise(request, self._spoken)
         if dialect is None:
             host = None if self.forwarded is None else self.forwarded.host

@@ -1,6 +1,6 @@
-"""What stands in for a transport and a clock below floor 3: three verbs.
+"""What stands for a transport and a clock in the pure half: three verbs.
 
-Nothing below the Twisted floors owns a socket or a timer; whatever they want of the world they
+The pure half owns no socket and no timer: what its parts want of the world they
 ask of their Port, and a test hands them one that writes into a list.
 """
 

@@ -70,8 +70,12 @@ class HixieServerProtocol(HixieProtocol):
         """Wait for a head."""
         factory = self.factory
         secure = self.isSecure() if factory.secure is None else factory.secure
-        relays = factory.relays if factory.relays and factory.relays.has(self._client()) else None
-        self._opening = ServerOpening(factory.dialects, factory.limits, secure, relays)
+        trustedProxies = (
+            factory.trustedProxies
+            if factory.trustedProxies and factory.trustedProxies.has(self._client())
+            else None
+        )
+        self._opening = ServerOpening(factory.dialects, factory.limits, secure, trustedProxies)
         self._receive = self._receiveHead
         super().connectionMade()
         if factory.isStopping:
@@ -427,7 +431,7 @@ class HixieServerFactory(HixieFactory):
     :ivar dialects: the rows that are spoken.
     :ivar policy: who may come in.
     :ivar secure: whether clients come by TLS that ends before us; ``None``: as the socket says.
-    :ivar relays: who is believed what is forwarded.
+    :ivar trustedProxies: who is believed what is forwarded.
     :ivar elsewhere: who gets a request that is HTTP and not WebSocket.
     """
 
@@ -493,7 +497,9 @@ class HixieServerFactory(HixieFactory):
         )
         self.policy = Policy(origins, hosts)
         self.secure = secure
-        self.relays = TrustedNetworks(strings("trustForwarded", trustForwarded, '["127.0.0.1"]'))
+        self.trustedProxies = TrustedNetworks(
+            strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
+        )
         self.elsewhere = elsewhere
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False

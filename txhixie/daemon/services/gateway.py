@@ -9,7 +9,7 @@ from typing import Any, Final
 from ...dialing.pem import certificateFromPaths, trustRootFromPath
 from ...dialing.proxy import parse_proxy
 from ...dialing.tls import alpnNames
-from ...gateway.headers import CARRIED, read_names
+from ...gateway.headers import PASSED_HEADERS, read_names
 from ...gateway.service import GatewayService
 from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
@@ -90,7 +90,7 @@ GATEWAY_OPTIONS: Final = (
         "headers",
         Kind("names of fields, with commas", read_names),
         "Fields of the client's request that the backend gets besides its cookies, with commas.",
-        ",".join(CARRIED),
+        ",".join(PASSED_HEADERS),
     ),
     Setting(
         "binary",
@@ -129,7 +129,7 @@ def build_gateway(
         trustRoot=options.get("trust-roots"),
         clientCertificate=_certificate(options),
         origin=options.get("origin"),
-        headers=options.get("headers", CARRIED),
+        headers=options.get("headers", PASSED_HEADERS),
         binary=options.get("binary", REFUSE),
         relaysPings=options.get("pings") == "relay",
         compresses=options.get("compress", False),

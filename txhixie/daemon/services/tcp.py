@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ...byte_streams.coding import CODINGS
 from ...dialing.tls_descriptions import clientEndpoint
-from ...display import complaint
+from ...display import expectation
 from ...gateway.headers import is_token
 from ...gateway.service import CONNECT_TIMEOUT
 from ...gateway.session import Sessions
@@ -149,4 +149,4 @@ def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
         expected = (
             "a client endpoint description, such as tcp:HOST:PORT, tls:HOST:PORT or unix:/PATH"
         )
-        raise ValueError(f"{description}: {complaint(error, expected)}") from None
+        raise ValueError(f"{description}: {expectation(error, expected)}") from None

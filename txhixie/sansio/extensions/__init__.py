@@ -1,4 +1,4 @@
-"""Floor 1: what may be agreed besides the dialect. An extension is a file and a row here."""
+"""What may be agreed besides the dialect: an extension is a file and a row here."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""Floor 1: how a conversation opens. One file a family of dialects, both halves in it."""
+"""How a conversation opens. One file a family of dialects, both halves in it."""

@@ -105,7 +105,7 @@ class HixieResource(Resource):
         :return: the body of a refusal, or ``NOT_DONE_YET``.
         """
         if request.channel is None:
-            return NOT_DONE_YET  # the client has left while somebody asked who he is
+            return NOT_DONE_YET  # the client has left while a guard asked for its credentials
         isOurs = isinstance(request.channel, HTTPChannel)
         if isOurs and _isHandshake(request):
             self._channelsOf(request).forget(request.channel)
@@ -124,7 +124,7 @@ class HixieResource(Resource):
         return NOT_DONE_YET
 
     def _channelsOf(self, request: Any) -> Channels:
-        """Who watches a request's connection: a Site of ours, or we."""
+        """The connections watched with a request's: those of its ``HixieSite``, or ours."""
         site = getattr(request, "site", None)
         return site.channels if isinstance(site, HixieSite) else self._channels
 
@@ -235,7 +235,7 @@ class UpgradedProtocol(HixieServerProtocol):
         self.request = request
 
     def isSecure(self) -> bool:
-        """As the request says, which knows of a ``vhost.VHostMonsterResource`` too."""
+        """Ask the request, which knows of a ``vhost.VHostMonsterResource`` too."""
         return bool(self.request.isSecure())
 
     def answerHeaders(self) -> Headers:

@@ -22,22 +22,22 @@ from ..sansio.closing import Ended
 
 
 class ServiceProtocol(Protocol):
-    """What the service underneath takes for the protocol of a connection."""
+    """The protocol of a connection as Twisted's ``ClientService`` knows it."""
 
     application: WebSocketProtocol
 
     def track(self, application: WebSocketProtocol) -> None:
-        """This is whose connection it is."""
+        """Pass the end of the connection on to this application."""
         self.application = application
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Told before the service is."""
+        """Tell the application, before the service."""
         self.application.connectionLost(reason)
 
 
 class Tracked:
     """
-    An application, of whose beginning and end the service hears.
+    An application that tells the service of its beginning and its end.
 
     :ivar isTracked: the service underneath knows of the connection; if it was stopped while we
         told that it is open, it never will.
@@ -53,7 +53,7 @@ class Tracked:
         ended: Callable[[CleanClose | AbruptClose], None],
     ) -> None:
         """
-        :param serviceProtocol: the :class:`ServiceProtocol` that stands for it.
+        :param serviceProtocol: its :class:`ServiceProtocol`.
         :param opened: called when its conversation is open.
         :param ended: called with its end, if it was open.
         """
@@ -68,12 +68,12 @@ class Tracked:
             self.closeStarted = self._closeStarted
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """Nothing is followed yet."""
+        """Pass the transport on to the application."""
         self._transport = transport
         self._application.negotiationStarted(transport)
 
     def negotiationFinished(self) -> None:
-        """From now on its end is the service's affair."""
+        """Tell the service that the conversation is open, then the application."""
         self._isOpen = True
         self._opened()
         self._serviceProtocol.makeConnection(self._transport)
@@ -100,7 +100,7 @@ class Tracked:
         cast(CloseListener, self._application).closeStarted(ended)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The service hears of it first, and the application once, whoever tells it."""
+        """Tell the service first, then the application, once."""
         if self._isOpen:
             self._ended(cast(Any, reason.value))
         if self.isTracked:

@@ -84,7 +84,7 @@ class Keepalive(Generic[C]):
             try:
                 self._lookAt(connection, now, slept)
             except Exception:
-                # Inside a write an application's producer is told to pause, and may raise.
+                # A write may pause the application's producer, which may raise.
                 _log.failure("a WebSocket connection could not be looked after")
         if self._connections:
             self.start()

@@ -93,7 +93,7 @@ class Logged(NamedTuple):
 
 
 def loggedOf(transport: WebSocketTransport) -> Logged:
-    """What a line says of a connection. One that is not ours, under HTTP/2 say, has no number."""
+    """Name the connection of a line. One of another package, under HTTP/2 say, has no number."""
     number = getattr(transport, "number", None)
     return Logged(number, transport.getPeer(), getattr(transport, "asked", NOTHING_ASKED))
 
@@ -108,7 +108,7 @@ class ConnectionLog:
     def __init__(self, logger: Logger, everything: bool, clock: Callable[[], IReactorTime]) -> None:
         """
         :param logger: where the lines go.
-        :param everything: two lines nobody prints are a third of what a handshake costs, so that
+        :param everything: two lines that are not printed are a third of what a handshake costs: so
             they have to be asked for.
         :param clock: returns the clock, which is asked for at the first line.
         """
@@ -213,7 +213,7 @@ class ConnectionLog:
         self._tellRepeats()
 
     def unsecured(self, connection: Logged, error: BaseException | None) -> None:
-        """A connection has ended before its first byte; if TLS is why, nobody else knows it."""
+        """Write why TLS failed, where a connection has ended before its first byte."""
         if reasons := reasons_of(error):
             self.turnedAway(connection.peer, None, f"no TLS: {reasons}", number=connection.number)
 
@@ -235,7 +235,7 @@ class ConnectionLog:
         self, connection: Logged, ended: Ended, received: int, sent: int, seconds: float | None
     ) -> None:
         """
-        Write that a connection has ended, whose application had been told of its beginning.
+        Write that a connection with an application has ended.
 
         :param received: messages.
         :param sent: messages.
@@ -295,7 +295,7 @@ class ConnectionLog:
 
 
 def _masked(asked: Asked) -> Asked:
-    """What a request asks for, as a line may show it."""
+    """Mask what a request asks for, for a line of the log."""
     host, target, origin = asked
     return Asked(
         None if host is None else masked_host(host),

@@ -153,7 +153,7 @@ class Progress:
     ) -> None:
         sent = sent_to(connection.transport)
         if sent is None:
-            # In memory, or somebody's own: all that is known is whether it takes more.
+            # In memory, or of a program's own: only whether it is full is known.
             sent = Sent(1 if getattr(connection, "full", False) else 0, 0, (0, 0))
         if not sent.waiting:
             return

@@ -1,8 +1,7 @@
-"""One connection, whichever side, from its first byte to its last, and the factory of such.
+"""One connection of either side, from its first byte to its last, and the factory of connections.
 
-``dataReceived`` is the only door. Behind it stands, in a slot, whoever takes bytes now: an opening,
-the conversation, or nobody. The sides differ in how they open, which is in ``server/protocol.py``
-and ``client/protocol.py``.
+All bytes come in by ``dataReceived``, for the handshake or for the conversation. The handshake of
+each side is in ``server/protocol.py`` and ``client/protocol.py``.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ from .timeouts import Timeouts
 from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN = 1, 2
-"""Who has paused the delivery: bits of ``_paused``."""
+"""Reasons why the delivery is paused: bits of ``_paused``."""
 
 
 def ignore(data: bytes) -> None:
-    """Nobody is left whom these bytes concern."""
+    """Drop the bytes: the connection has ended, or is being ended."""
 
 
 class HixieProtocol(Protocol):
@@ -59,7 +58,7 @@ class HixieProtocol(Protocol):
     (:class:`txhixie.WebSocketTransport`).
 
     A class in another module that inherits from this one or from a side's overrides only the
-    methods of this list, which do little or nothing here, and whatever Twisted calls:
+    methods of this list, which do little or nothing here, and those that Twisted calls:
 
     - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingAbandoned`: a side's handshake ends
       without a conversation;
@@ -82,9 +81,9 @@ class HixieProtocol(Protocol):
 
     _log = Logger()
 
-    # Without them, whatever attributes the first connections do not get as far as to have (a check
-    # of somebody's health has few, none has been pinged yet) cost all later ones a dict of their
-    # own: 500 bytes, of the 1.2 kB that an idle connection costs besides its socket.
+    # Without slots, attributes that the first connections never set (a health check has few, and
+    # none was pinged yet) would cost each later connection a dict of its own: 500 bytes, of the
+    # 1.2 kB that an idle connection costs besides its socket.
     __slots__ = (
         "_application",
         "_asked",
@@ -131,7 +130,7 @@ class HixieProtocol(Protocol):
         self._paused = 0
         self._delivering = False
         self._turning: IDelayedCall | None = None  # goes on with what waits for the next turn
-        self._draining: IDelayedCall | None = None  # drops what nobody takes after the end
+        self._draining: IDelayedCall | None = None  # drops messages not taken after the end
         self._toldEnding = False
         self._pinged: float | None = None  # when its silence began to count
         self._asked: float | None = None  # when our last ping left
@@ -140,8 +139,8 @@ class HixieProtocol(Protocol):
 
     @property
     def asked(self) -> Asked:
-        """What the request asks for, for the log: not masked, and not checked for a refused one."""
-        offer: Offer | None = getattr(self, "offer", None)  # before the head was read there is none
+        """Name what the request asks for, for the log: neither masked nor, if refused, checked."""
+        offer: Offer | None = getattr(self, "offer", None)  # unset until the head was read
         return NOTHING_ASKED if offer is None else Asked(offer.host, offer.target, offer.origin)
 
     @property
@@ -317,7 +316,7 @@ class HixieProtocol(Protocol):
                 output.uncork(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection below has ended: tell whoever waits for anything."""
+        """The transport has ended: tell the application, or what waits for the handshake."""
         self._lost = True
         self._receive = ignore
         conversation = self._conversation
@@ -349,17 +348,17 @@ class HixieProtocol(Protocol):
     def openingAbandoned(self) -> None:
         """The opening ends without a conversation: cancel what it waits for. May come again."""
 
-    # The connection's end, for whoever keeps a log of it.
+    # The connection's end, for a log of requests.
 
     def ended(self, ended: Ended) -> None:
         """
-        The application is about to be told of the end. Not called where none was chosen yet.
+        Learn how the connection ended, before its application does. Not called without one.
 
         :param ended: how the connection ended.
         """
 
     def finished(self) -> None:
-        """The connection has ended and its application was told: the last call."""
+        """Learn that the connection is over. The last call, after that of the application."""
 
     def adopt(
         self,
@@ -370,8 +369,8 @@ class HixieProtocol(Protocol):
         transform: Transform | None = None,
     ) -> None:
         """
-        Begin with the conversation: for whoever has shaken hands himself, as on a stream of HTTP/2
-        (RFC 8441). The connection stands, and nothing has been received on it.
+        Begin with the conversation, where the program has made the handshake, as on a stream of
+        HTTP/2 (RFC 8441). The connection stands, and nothing has been received on it.
 
         :param rest: the peer's first words, if they have come already.
         :param transform: what the agreed extension does to messages.
@@ -486,8 +485,8 @@ class HixieProtocol(Protocol):
 
     def look(self, now: float, slept: bool) -> None:
         """
-        The factory's rounds: ping whoever was not for an interval, and give up whoever has not
-        been heard since.
+        Keepalive tick: ping the peer after ``ping_interval``, and abort the connection of one that
+        was silent for ``ping_timeout`` after a ping.
 
         :param now: seconds of the factory's clock.
         :param slept: the reactor was blocked for so long that silence proves nothing.
@@ -523,7 +522,7 @@ class HixieProtocol(Protocol):
         return True
 
     def overflowed(self, size: int) -> None:
-        """So many bytes wait to be sent, more than the limit: nobody reads them."""
+        """Abort the connection: more bytes than the limit wait for a peer that does not read."""
         if self._conversation is not None:
             self._conversation.abort(self.factory.limits.unread(size))
         self._left = True
@@ -601,7 +600,7 @@ class HixieProtocol(Protocol):
             self._waitForTurn()
 
     def _finish(self) -> None:
-        """Nothing is left to be delivered: the application is told of the end."""
+        """Tell the application of the end, after the last message was delivered."""
         try:
             if self._conversation is not None:
                 self._tellLost(self._conversation.lost())
@@ -609,7 +608,7 @@ class HixieProtocol(Protocol):
             self._finished()
 
     def _finished(self) -> None:
-        """Nobody is to be told of anything any more."""
+        """Forget the application and cancel the timers."""
         self._application = None
         for timer in (self._turning, self._draining):
             if timer is not None:

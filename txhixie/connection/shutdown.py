@@ -130,7 +130,7 @@ class Shutdown:
         transport = self._transport
         transport.unregisterProducer()
         transport.loseConnection()
-        # TLS says so to its peer and waits for the answer, for which there was time.
+        # TLS has sent its close_notify; there was time for the peer's.
         below = getattr(transport, "transport", None)
         if below is not None:
             below.loseConnection()

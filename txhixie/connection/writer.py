@@ -53,13 +53,13 @@ class Reads:
     def flush(self) -> None:
         """Write what other connections hold; what that causes too."""
         while self.joined and not self.depth:
-            # Emptied first: a producer that is told to pause may cause another write.
+            # Emptied first: a producer that pauses may cause another write.
             writers, self.joined = self.joined, []
             for writer in writers:
                 try:
                     writer.flushJoined()
                 except Exception:
-                    # Inside a write an application's producer is told to pause, and may raise.
+                    # A write may pause the application's producer, which may raise.
                     _log.failure("unhandled error while flushing a WebSocket connection")
 
 

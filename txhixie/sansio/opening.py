@@ -165,7 +165,7 @@ class ServerOpening:
         return offer
 
     def asked(self) -> Asked:
-        """What the request asks for, as far as it came and can be read; also of one refused."""
+        """Read what the request asks for, as far as it has come; also of one that is refused."""
         asked = read_asked(self._reader.held if self._head is None else self._head)
         if self.forwarded is None or self.forwarded.host is None:
             return asked
@@ -345,7 +345,7 @@ def origin_form(request: Request) -> Request:
 
 
 def asked_of(head: Head, host: str) -> Head:
-    """The same request with another ``Host``."""
+    """Replace the ``Host`` of a request."""
     lines = head[:-4].split(b"\r\n")
     hosts = [at for at, line in enumerate(lines) if line.partition(b":")[0].lower() == b"host"]
     for at in reversed(hosts):

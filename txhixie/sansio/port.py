@@ -1,4 +1,4 @@
-"""What stands for a transport and a clock in the pure half: three verbs.
+"""The transport and the clock as the pure half knows them: three verbs.
 
 The pure half owns no socket and no timer: what its parts want of the world they
 ask of their Port, and a test hands them one that writes into a list.

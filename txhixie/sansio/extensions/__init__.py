@@ -1,4 +1,4 @@
-"""What may be agreed besides the dialect: an extension is a file and a row here."""
+"""Extensions that may be agreed besides the dialect. Each is a file and a row here."""
 
 from typing import Final
 
@@ -16,7 +16,8 @@ EXTENSIONS: Final[tuple[Extension, ...]] = (
 """Every extension there is, as it is agreed unless somebody says otherwise, the better first."""
 
 DEFAULT_EXTENSIONS: Final = EXTENSIONS
-"""Those that a server agrees on without being told to."""
+"""Extensions that a server agrees on by default."""
 
 CLIENT_EXTENSIONS: Final[tuple[Extension, ...]] = (PermessageDeflate(server_takeover=True),)
-"""What a client asks for: not that the server forget, which many servers do not answer."""
+"""Extensions that a client offers by default. It does not ask the server to drop its context, which
+many servers do not answer."""

@@ -106,9 +106,9 @@ def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> Non
 
 def test_a_bad_answer_says_which_check_failed() -> None:
     """In a word for programs and in words for people."""
-    error = InvalidHandshake("count:upgrade", "upgrade came 2 times")
+    error = InvalidHandshake("count:upgrade", "upgrade received 2")
     assert error.check == "count:upgrade"
-    assert str(error) == "count:upgrade: upgrade came 2 times"
+    assert str(error) == "count:upgrade: upgrade received 2"
 
 
 @pytest.mark.parametrize(

@@ -466,39 +466,39 @@ async def test_a_mebibyte_in_fragments_arrives_and_one_byte_more_does_not(
 # What breaks a rule: the code on the wire, the reason in connectionLost.
 
 LONG = 1001
-VIOLATIONS = {
+VIOLATIONS: dict[str, tuple[int, str | tuple[str, ...]]] = {
     "an unknown opcode": (1002, "unknown opcode 0x3"),
     "an unknown control opcode": (1002, "unknown opcode 0xf"),
-    "a reserved bit": (1002, "a reserved bit that no extension has taken"),
-    "a reserved bit of a ping": (1002, "a reserved bit in a control frame"),
-    "a continuation of nothing": (1002, "a continuation of nothing"),
-    "a message inside another": (1002, "a message inside another"),
-    "a ping in fragments": (1002, "a control frame in fragments"),
-    "a long ping": (1002, "a control frame of more than 125 bytes"),
-    "a top bit": (1002, "a length with its top bit set"),
-    "half a code": (1002, "a close with half a code"),
-    "a close that is not UTF-8": (1007, "a close whose reason is not UTF-8"),
-    "text that is not UTF-8": (1007, "text that is not UTF-8"),
-    "text that ends inside a character": (1007, "text that is not UTF-8"),
-    "a wrong byte in a part of a frame": (1007, "text that is not UTF-8"),
-    "compressed data that is none": (1007, "compressed data that is none"),
+    "a reserved bit": (1002, "reserved bits must be 0"),
+    "a reserved bit of a ping": (1002, "reserved bits of a control frame must be 0"),
+    "unexpected continuation frame": (1002, "unexpected continuation frame"),
+    "expected a continuation frame": (1002, "expected a continuation frame"),
+    "a ping in fragments": (1002, "fragmented control frame"),
+    "a long ping": (1002, "control frame payload longer than 125 bytes"),
+    "a top bit": (1002, "the most significant bit of a 64-bit payload length must be 0"),
+    "half a code": (1002, "close frame payload of 1 byte"),
+    "a close that is not UTF-8": (1007, "invalid UTF-8 in a close reason"),
+    "invalid UTF-8 in a text message": (1007, "invalid UTF-8 in a text message"),
+    "text that ends inside a character": (1007, "invalid UTF-8 in a text message"),
+    "a wrong byte in a part of a frame": (1007, "invalid UTF-8 in a text message"),
+    "invalid compressed data": (1007, "invalid compressed data"),
     "a bomb": (1009, "message of 1,001 bytes or more exceeds our limit of 1,000 "),
     "a long frame": (1009, "frame of 1,001 bytes exceeds our limit of 1,000 "),
     "a long message": (1009, "message of 1,001 bytes or more exceeds our limit of 1,000 "),
     "many fragments": (1009, "message of 6 fragments exceeds our limit of 5 "),
     # From version 8 on:
-    "a wrong mask": (1002, "a frame with"),
+    "a wrong mask": (1002, ("client frames must be masked", "server frames must not be masked")),
     # From version 13 on:
-    "a code that nobody may send": (1002, "a close with the code 1006"),
+    "a code that nobody may send": (1002, "invalid close code 1006"),
 }
 SINCE_8 = {
-    "text that is not UTF-8",
+    "invalid UTF-8 in a text message",
     "text that ends inside a character",
     "a wrong byte in a part of a frame",
     "a wrong mask",
 }
 SINCE_13 = {"a code that nobody may send"}
-COMPRESSED = {"compressed data that is none", "a bomb"}
+COMPRESSED = {"invalid compressed data", "a bomb"}
 
 
 def violation(peer: FrameWriter, what: str) -> bytes:
@@ -511,17 +511,17 @@ def violation(peer: FrameWriter, what: str) -> bytes:
         "an unknown control opcode": lambda: frame(15),
         "a reserved bit": lambda: frame(1, b"x", reserved=0x20),
         "a reserved bit of a ping": lambda: frame(9, b"x", reserved=0x40),
-        "a continuation of nothing": lambda: frame(0, b"x"),
-        "a message inside another": lambda: part(1, b"x") + frame(1, b"x"),
+        "unexpected continuation frame": lambda: frame(0, b"x"),
+        "expected a continuation frame": lambda: part(1, b"x") + frame(1, b"x"),
         "a ping in fragments": lambda: part(9, b"x"),
         "a long ping": lambda: frame(9, b"x" * 126),
         "a top bit": lambda: frame(2, b"", size=1 << 63, form=8),
         "half a code": lambda: frame(8, b"\x03"),
         "a close that is not UTF-8": lambda: frame(8, b"\x03\xe8\xff"),
-        "text that is not UTF-8": lambda: frame(1, b"\xff"),
+        "invalid UTF-8 in a text message": lambda: frame(1, b"\xff"),
         "text that ends inside a character": lambda: part(1, b"\xc3") + frame(0, b""),
         "a wrong byte in a part of a frame": lambda: frame(1, b"\xff" * 900)[:50],
-        "compressed data that is none": lambda: frame(1, b"\xff" * 9, reserved=0x40),
+        "invalid compressed data": lambda: frame(1, b"\xff" * 9, reserved=0x40),
         "a bomb": lambda: frame(1, bomb[:900], reserved=0x40),
         "a long frame": lambda: frame(2, b"", size=LONG, form=2),
         "a long message": lambda: part(2, b"x" * 600) + frame(0, b"x" * 600),

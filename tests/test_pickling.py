@@ -62,7 +62,7 @@ def _made(kind: type[BaseException]) -> BaseException:
     if issubclass(kind, ConnectTimeout):
         return kind("tls", 2.5)
     if issubclass(kind, InvalidHandshake):
-        return kind("count:upgrade", "upgrade came 2 times")
+        return kind("count:upgrade", "upgrade received 2")
     if issubclass(kind, PeerLeft):
         return kind("handshake")
     if kind is Abandoned:

@@ -309,9 +309,9 @@ def test_a_client_waits_for_its_server_to_end_TCP_and_not_for_ever(dialect: str)
 
 OURS_TO_SAY = {
     "an unknown opcode": (1002, "unknown opcode 0x3"),
-    "a reserved bit": (1002, "a reserved bit that no extension has taken"),
-    "half a code": (1002, "a close with half a code"),
-    "text that is none": (1007, "text that is not UTF-8"),
+    "a reserved bit": (1002, "reserved bits must be 0"),
+    "half a code": (1002, "close frame payload of 1 byte"),
+    "text that is none": (1007, "invalid UTF-8 in a text message"),
     "too long": (1009, "message too big"),
     "too many fragments": (1009, "message too big"),
 }

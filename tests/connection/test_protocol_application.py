@@ -211,7 +211,7 @@ def test_a_code_that_is_never_sent_reaches_the_caller_and_changes_nothing(
     application.transport.pauseProducing()
     end.receive(end.peer.text("still here"))
     end.wire.calls.clear()
-    with pytest.raises(UsageError, match=f"^{code} is no code"):
+    with pytest.raises(UsageError, match=f"^close code {code} cannot be sent"):
         application.transport.loseConnection(code, "why")
     assert end.wire.calls == []
     application.transport.sendTextMessage("so are we")

@@ -40,7 +40,7 @@ def test_a_close_is_told_as_it_can_be(code: int, has_codes: bool, told: int) -> 
 @pytest.mark.parametrize("code", [1002, 1006, 1009])
 def test_whoever_did_not_close_is_gone(code: int) -> None:
     """What rule it broke is between it and us."""
-    ended = Ended(code, "text that is not UTF-8", "peer", False)
+    ended = Ended(code, "invalid UTF-8 in a text message", "peer", False)
     assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client has gone")
     assert passed_on(ended, True, BACKEND_GONE) == (1014, "the backend has gone")
 

@@ -47,7 +47,7 @@ def test_text_that_cannot_be_fails_at_its_first_wrong_byte(data: bytes) -> None:
     """Not at the end, which may never come; only what is cut short must wait for it."""
     wrong = certain(data)
     assembly = Assembly(Opcode.TEXT, LIMITS, replaces=False)
-    reason = "^text that is not UTF-8$"
+    reason = "^invalid UTF-8 in a text message$"
     for byte in byte_by_byte(data[:wrong]):
         assembly.add(byte, whole=False)
     if wrong < len(data):

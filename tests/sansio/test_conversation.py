@@ -152,7 +152,7 @@ def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
         talk = ConversationDriver(strict).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
         talk.assert_ended(
-            CloseCode.INVALID_FRAME_PAYLOAD_DATA, "text that is not UTF-8", "peer", False
+            CloseCode.INVALID_FRAME_PAYLOAD_DATA, "invalid UTF-8 in a text message", "peer", False
         )
 
 
@@ -191,7 +191,7 @@ def test_the_slides_carry_binary(side: str) -> None:
 def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
     """Browsers drop it without a word; a send that is refused changes nothing."""
     talk = ConversationDriver(name, side).receive(HELLO)
-    with pytest.raises(UnsupportedByDialect, match="drops binary"):
+    with pytest.raises(UnsupportedByDialect, match="drop binary messages"):
         talk.conversation.send_bytes(b"x")
     talk.assert_open()
     assert talk.conversation.sent == 0
@@ -215,7 +215,7 @@ def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -
 def test_there_are_no_pings(name: str, side: str) -> None:
     """Nobody would answer; nothing is written."""
     talk = ConversationDriver(name, side, binary=True)
-    with pytest.raises(UnsupportedByDialect, match=f"{name} has no pings"):
+    with pytest.raises(UnsupportedByDialect, match=f"{name} has no ping frames"):
         talk.conversation.ping(b"")
     talk.assert_open()
 
@@ -403,7 +403,7 @@ def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: s
 def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
     """A server fails at it, a client reads over it."""
     ConversationDriver(name).receive(CLOSE).assert_ended(
-        CloseCode.PROTOCOL_ERROR, "a frame of the unknown type 0xff", "peer", False
+        CloseCode.PROTOCOL_ERROR, "unknown frame type 0xff", "peer", False
     )
     assert ConversationDriver(name, Side.CLIENT).receive(CLOSE + HELLO).heard == [HEARD_HELLO]
 
@@ -418,7 +418,7 @@ def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
         talk = ConversationDriver(name).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
         assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
-        reason = "a frame of the unknown type 0x66"
+        reason = "unknown frame type 0x66"
         talk.assert_ended(CloseCode.PROTOCOL_ERROR, reason, "peer", False)
         talk.assert_refuses_to_send()
         assert talk.conversation.lost().code == CloseCode.PROTOCOL_ERROR

@@ -229,7 +229,7 @@ def test_an_unknown_dialect_is_told_which_there_are() -> None:
     answer = refusal(UnknownDialect("no such version"), [DIALECTS[1], older, modern])
     assert answer.status == 426
     assert dict(answer.headers)[b"Sec-WebSocket-Version"] == b"13, 8"
-    assert answer.body == "no such version; spoken here: hixie-75, older, modern\n"
+    assert answer.body == "no such version; supported dialects: hixie-75, older, modern\n"
     fields = Head(answer.write().partition(b"\r\n\r\n")[0] + b"\r\n\r\n").fields()
     assert fields.has_token(b"connection", b"upgrade")
     assert fields.has_token(b"connection", b"close")

@@ -149,12 +149,12 @@ def test_the_option_that_is_named_with_a_limit_is_one_of_the_daemon(name: str) -
     [
         (
             b"GET / HTTP/1.1\r\nX: " + b"x" * 17_000,
-            b"the head is too large\n",
+            b"request header fields too large\n",
             "size of the head exceeds our limit of 16,384 (Limits.head_size, --max-head-size)",
         ),
         (
             b"GET / HTTP/1.1\r\n" + b"X: x\r\n" * 101 + b"\r\n",
-            b"the head is too large\n",
+            b"request header fields too large\n",
             "number of fields in the head exceeds our limit of 100 (Limits.head_fields)",
         ),
     ],
@@ -175,7 +175,10 @@ def test_early_messages_are_bounded_in_the_same_way(log: Log) -> None:
     end = ServerEnd(Answering(lambda offer: Deferred()), limits=Limits(early_size=10))
     end.receive(whole_request("rfc6455"))
     end.receive(b"x" * 11)
-    assert end.wire.written.endswith(b"bytes came that have to wait for the answer\n")
+    assert end.wire.written.endswith(b"data received before the handshake completed\n")
     (logged,) = log.lines()
-    assert "messages before the answer exceeds our limit of 10 (Limits.early_size)" in logged
+    assert (
+        "data received before the handshake completed exceeds our limit of 10 (Limits.early_size)"
+        in logged
+    )
     end.done()

@@ -484,7 +484,7 @@ def test_without_extensions_of_either_side_nothing_is_compressed(
     application.transport.sendTextMessage("ha" * 500, compress=True)
     assert end.wire.taken() == end.own.text("ha" * 500)
     end.receive(end.peer.frame(1, bytes.fromhex("f248cdc9c90700"), reserved=0x40))
-    assert end.wire.written == end.own.close(1002, "a reserved bit that no extension has taken")
+    assert end.wire.written == end.own.close(1002, "reserved bits must be 0")
     end.done()
 
 

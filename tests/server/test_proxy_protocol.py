@@ -127,9 +127,7 @@ def test_a_sender_that_leaves_it_out_is_not_served(log: log_recorder.Log) -> Non
     end = End()
     end.receive(b"GET / HTTP/1.1\r\n\r\n", 1)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == [
-        'refused peer=192.0.2.1:54321 reason="expected a header of the PROXY protocol"'
-    ]
+    assert log.lines() == ['refused peer=192.0.2.1:54321 reason="expected a PROXY protocol header"']
     assert not end.clock.getDelayedCalls()
 
 

@@ -82,7 +82,7 @@ def test_frames_of_every_kind_are_told_apart() -> None:
         (modern_frame(1, b"x" * 99, key=MASK), "text '" + "x" * 63 + "..."),
         (modern_frame(1, b"\xff", key=MASK), "text '\\ufffd'"),
         (modern_frame(8, b"", key=MASK), "close without a code"),
-        (modern_frame(8, b"\x03", key=MASK), "close broken: a close with half a code"),
+        (modern_frame(8, b"\x03", key=MASK), "close broken: close frame payload of 1 byte"),
     ]
     for frame, line in frames:
         assert trace.passed("client", frame) == [f"client  {line}"]

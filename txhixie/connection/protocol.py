@@ -755,7 +755,7 @@ class HixieFactory(Factory):
         if timeout is not None:
             scalars(float, timeout=timeout)
         if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
-            raise UsageError(f"{code} is no code that can be sent")
+            raise UsageError(f"close code {code} cannot be sent; send 1000 or 3000 to 4999")
         done: Deferred[None] = Awaited()
         self._waiting.append(done)
         for connection in tuple(self.connections):

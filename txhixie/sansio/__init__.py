@@ -1,1 +1,1 @@
-"""The pure half: no Twisted, no socket, no clock."""
+"""The pure half of the package: the protocol without Twisted, sockets and clocks."""

@@ -1,6 +1,7 @@
-"""Checks of what a program passes: a wrong type is a TypeError that says what to write instead.
+"""Checks of arguments: a wrong type raises a TypeError that says what to write instead.
 
-No text of these errors repeats a value: a header, a subprotocol or a URL may hold a credential.
+The texts of these errors never repeat a value: a header, a subprotocol or a URL may contain a
+credential.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ T = TypeVar("T")
 
 def whole_text(option: str, value: object) -> str:
     """
-    A string, as it is.
+    Return a value that has to be a string.
 
-    :raises TypeError: for anything else; ``bytes`` are not decoded, since nobody says how.
+    :raises TypeError: for another type; ``bytes`` are not decoded, since their encoding is unknown.
     """
     if not isinstance(value, str):
         raise TypeError(f"{option}: expected str, not {_kind(value)}")
@@ -24,11 +25,11 @@ def whole_text(option: str, value: object) -> str:
 
 def several(option: str, values: Iterable[T], example: str) -> tuple[T, ...]:
     """
-    All values of an iterable, taken once.
+    Return all values of an iterable as a tuple.
 
-    :param example: how the option is written, for the error.
-    :raises TypeError: for one string, which is an iterable of its characters, and for what cannot
-        be iterated.
+    :param example: example of a valid argument, for the error.
+    :raises TypeError: for a string, which is an iterable of characters, and for an object that is
+        not iterable.
     """
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise TypeError(f"{option}: expected a list, not {_kind(values)}; write {option}={example}")
@@ -37,9 +38,9 @@ def several(option: str, values: Iterable[T], example: str) -> tuple[T, ...]:
 
 def strings(option: str, values: Iterable[str], example: str) -> tuple[str, ...]:
     """
-    All strings of an iterable, taken once.
+    Return all strings of an iterable as a tuple.
 
-    :param example: how the option is written, for the error.
+    :param example: example of a valid argument, for the error.
     :raises TypeError: as :func:`several`, and for a value that is not ``str``.
     """
     found = several(option, values, example)
@@ -53,9 +54,9 @@ def strings(option: str, values: Iterable[str], example: str) -> tuple[str, ...]
 
 def instance(option: str, value: T, kind: type[T]) -> T:
     """
-    A value of a class, as it is.
+    Return a value that has to be an instance of a class.
 
-    :raises TypeError: for anything else.
+    :raises TypeError: for another type.
     """
     if not isinstance(value, kind):
         name = kind.__name__
@@ -104,8 +105,9 @@ def local_address(option: str, value: object) -> None:
 
 def settled(options: Mapping[str, Any]) -> Any:
     """
-    Options that are used more than once: what can be iterated only once, such as a generator, is
-    taken now.
+    Return options in which each iterator, such as a generator, is replaced by a tuple.
+
+    The options are used more than once, and an iterator can be iterated only once.
     """
     return {
         option: tuple(value) if isinstance(value, Iterator) else value
@@ -115,12 +117,14 @@ def settled(options: Mapping[str, Any]) -> Any:
 
 def whole_bytes(name: str, data: object, expected: str = "bytes") -> bytes:
     """
-    The bytes of a bytes-like object: of an array of wide items, or a memoryview with gaps, all of
-    them in their order (``len()`` counts items, and a frame has to count bytes). A copy, so that
-    it stays what it was while it waits to be sent.
+    Return a copy of a bytes-like object as bytes.
 
-    :param expected: what else would do, for the error.
-    :raises TypeError: for what is not bytes-like.
+    An array of wide items or a memoryview with gaps is copied as all its bytes in their order,
+    since ``len()`` counts items and a frame has to count bytes. A copy cannot change while it waits
+    to be sent.
+
+    :param expected: expected types, for the error.
+    :raises TypeError: for an object that is not bytes-like.
     """
     try:
         return memoryview(data).tobytes()  # type: ignore[arg-type]
@@ -131,7 +135,7 @@ def whole_bytes(name: str, data: object, expected: str = "bytes") -> bytes:
 
 def close_arguments(code: object, reason: object) -> None:
     """
-    The two arguments of a close.
+    Check the types of a close code and a close reason.
 
     :raises TypeError: for a code that is not ``int`` or a reason that is not ``str``.
     """

@@ -1,4 +1,4 @@
-"""A message that comes in parts: fragments of it, or pieces of a frame that is still arriving."""
+"""Assembly of a message from its fragments, or from the pieces of an incomplete frame."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from .wire.frame import TEXT
 _decoder = codecs.getincrementaldecoder("utf-8")
 
 _SURROGATE = b"\xed\xa0"
-"""From here on what begins with 0xED is a surrogate. The decoder waits for its third byte, since
-there are error handlers that would let it pass."""
+"""First two bytes of the lowest surrogate. A sequence of 0xED and a byte from 0xA0 on is a
+surrogate, which the incremental decoder reports only at its third byte."""
 
 
 class Assembly:
     """
-    One message, from its first part to its last.
+    One message that is received in parts.
 
-    Text is decoded as it comes, so that what cannot be UTF-8 is known at its first wrong byte, and
-    kept as the bytes it came in, in one buffer: a string for each part, in a list or a StringIO,
-    would let a peer that sends two bytes a packet fill thirty times what its message weighs.
+    Each part of a text message is decoded at once, so that invalid UTF-8 is reported at its first
+    wrong byte. The parts are kept as bytes in one buffer. Keeping a string for each part, in a list
+    or a StringIO, would allow a peer that sends two bytes a packet to fill thirty times the size of
+    its message.
 
-    :ivar opcode: text or binary.
-    :ivar room: bytes that may still come.
-    :ivar transformed: whether a frame of it came with a reserved bit, as an extension sends it.
+    :ivar opcode: the opcode of the message, text or binary.
+    :ivar room: number of bytes that the message may still receive.
+    :ivar transformed: whether a frame of the message had a reserved bit, set by an extension.
     """
 
     __slots__ = (
@@ -41,7 +42,11 @@ class Assembly:
     )
 
     def __init__(self, opcode: int, limits: Limits, replaces: bool) -> None:
-        """:param replaces: bad UTF-8 becomes U+FFFD; otherwise it is an error."""
+        """
+        Begin a message.
+
+        :param replaces: whether invalid UTF-8 becomes U+FFFD; otherwise it is an error.
+        """
         self.opcode = opcode
         self.room = limits.message_size
         self.transformed = False
@@ -53,11 +58,12 @@ class Assembly:
 
     def add(self, part: bytes, whole: bool) -> None:
         """
-        Keep a part.
+        Add a part to the message.
 
-        :param whole: it ends a frame.
-        :raises MessageTooBig: when the message is more than one may be, or in too many fragments.
-        :raises InvalidUTF8: at the first byte that cannot be.
+        :param whole: whether the part ends a frame.
+        :raises MessageTooBig: when the message exceeds ``Limits.message_size`` or
+            ``Limits.fragments``.
+        :raises InvalidUTF8: at the first byte that is not UTF-8.
         """
         self.room -= len(part)
         if self.room < 0:
@@ -70,15 +76,17 @@ class Assembly:
             try:
                 self._decoder.decode(part)
             except UnicodeDecodeError:
-                raise InvalidUTF8("text that is not UTF-8") from None
+                raise InvalidUTF8("invalid UTF-8 in a text message") from None
             if _SURROGATE <= self._decoder.getstate()[0] < b"\xee":
-                raise InvalidUTF8("text that is not UTF-8")
+                raise InvalidUTF8("invalid UTF-8 in a text message")
         self._parts.write(part)
 
     def too_big(self) -> MessageTooBig:
         """
-        The error for a message of which more has come than one may have. How much more is chance:
-        the same bytes have the same error, in whatever pieces they come.
+        Return the error for a message that exceeds ``Limits.message_size``.
+
+        The text does not have the number of bytes that were received, so that the error for a
+        message does not depend on the sizes of its parts.
         """
         most = self._limits.message_size
         what = f"message of {most + 1:,} bytes or more"
@@ -86,18 +94,18 @@ class Assembly:
 
     @property
     def size(self) -> int:
-        """Bytes that have come."""
+        """The number of bytes received so far."""
         return self._limits.message_size - self.room
 
     def data(self) -> bytes:
-        """The bytes that have come."""
+        """Return the bytes received so far."""
         return self._parts.getvalue()
 
     def message(self) -> str | bytes:
         """
-        The whole of it.
+        Return the complete message.
 
-        :raises InvalidUTF8: when it ends inside a character.
+        :raises InvalidUTF8: when the text ends inside a character.
         """
         data = self.data()
         if self.opcode != TEXT:
@@ -105,4 +113,4 @@ class Assembly:
         try:
             return data.decode("utf-8", "replace" if self._replaces else "strict")
         except UnicodeDecodeError:
-            raise InvalidUTF8("text that is not UTF-8") from None
+            raise InvalidUTF8("invalid UTF-8 in a text message") from None

@@ -1,7 +1,8 @@
-"""Messages to frames and back, for one connection after its handshake, either side.
+"""Conversation: messages to frames and back, for one connection after its handshake.
 
-It knows no socket and no clock: it writes to its Port, and whoever has a clock says when time is
-up. What the peer did wrong it answers itself, in the dialect's way; its caller sees messages only.
+A conversation has no socket and no clock: it writes to its port, whose owner has the clock and
+tells it when the timeout passes. It answers errors of the peer itself, as the dialect requires;
+its caller receives messages only.
 """
 
 from __future__ import annotations
@@ -44,55 +45,62 @@ from .wire.frame import (
 from .wire.mask_keys import random_bytes
 
 _LONG: Final = 256 * 1024
-"""Bytes of a payload that is written as it is, behind its header, and not copied to be joined. The
-copy of 1 MiB would cost little, but with it a message takes and gives back so much that glibc
-returns it to the kernel each time, and new pages are half of the CPU time of its echo."""
+"""Bytes from which a payload is written after its header without being copied and joined.
+
+The copy itself would cost little. But with it a message of 1 MiB allocates and frees so much memory
+that glibc returns the memory to the kernel each time, and new pages are half of the CPU time of an
+echo."""
 
 OPEN, _LOST, _RESET, _CLOSING, _OVER = range(5)
-"""What a conversation still does: all; hand up what came before the connection was lost, in good
-order or by a reset; read over messages and look for the peer's close; nothing. Compared for each
-message, so no Enum."""
+"""Stages of a conversation. Plain integers and no Enum, since each message compares them.
+
+``OPEN``: messages are sent and received. ``_LOST`` and ``_RESET``: the connection was closed or
+reset and messages received before are still delivered. ``_CLOSING``: we have sent a close frame,
+messages are discarded, and the peer's close frame is awaited. ``_OVER``: nothing is sent or
+received."""
 
 _RATIO: Final = 1032
-"""Bytes that one byte of DEFLATE becomes at most: a match of 258 bytes takes two bits."""
+"""Most bytes that one byte of DEFLATE data inflates to: a match of 258 bytes takes two bits."""
 
 _SLACK: Final = 8
 _LEAST: Final = 16
-"""Bytes of compressed payload: what the end of a message may give besides, from the bits that zlib
-holds and the four bytes of the tail; and as few as are still worth a call."""
+"""Bytes of compressed payload. ``_SLACK``: bytes that the end of a message may add, from the bits
+that zlib holds and the four bytes of the tail. ``_LEAST``: fewest bytes that are worth a call."""
 
 _CALL: Final = 1024
-"""Bytes that a call of the extension counts at least: a read of 256 KiB may be 37,000 messages that
-inflate to nothing, and take 10 us each."""
+"""Fewest bytes that a call of an extension counts as inflated: a read of 256 KiB can have 37,000
+messages that inflate to nothing and take 10 us each."""
 
 _FRAME: Final = 128
-"""Bytes that a frame counts besides its payload: a read of 256 KiB may be 43,000 pings or 131,000
-empty texts of hixie-76, at 1 us each and more. One turn takes 8,192 of these."""
+"""Bytes that each frame counts in addition to its payload: a read of 256 KiB can have 43,000 pings
+or 131,000 empty text frames of hixie-76, which take at least 1 us each. One turn takes 8,192 of
+these."""
 
 Event: TypeAlias = tuple[int, str | bytes]
-"""What :meth:`Conversation.events` yields: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
-``(Opcode.PONG, bytes)`` or, where that is not answered here, ``(Opcode.PING, bytes)``. A tuple, for
-speed."""
+"""An event of :meth:`Conversation.events`: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
+``(Opcode.PONG, bytes)`` or, where the conversation does not answer pings, ``(Opcode.PING, bytes)``.
+A tuple, for speed."""
 
 
 class Conversation:
     """
-    One connection's messages.
+    Messages of one connection, from its handshake to its end.
 
-    :ivar received: messages that came whole.
-    :ivar sent: messages sent.
-    :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
-    :ivar delivered: bytes of messages that were handed up in this turn, and 128 for each frame that
-        is not compressed.
-    :ivar inflated: bytes that an extension has made in this turn of what came; a small piece counts
-        as 1 KiB. Beyond :attr:`txhixie.Limits.turn_size` of either, :meth:`events`
-        stops.
-    :ivar rest: the frame before which it stopped for that reason; ``None`` if it did not.
-    :ivar framing: the codec.
-    :ivar heard: something has come since somebody last set this to ``False``.
-    :ivar stage: :data:`OPEN` while messages can be sent: the connection stands, and no end has
-        begun. An attribute, and no property: it is looked at for each message.
-    :ivar answers_pings: whether pings are answered here; otherwise they are events.
+    :ivar received: number of complete messages received.
+    :ivar sent: number of messages sent.
+    :ivar ended: how the conversation ended, from the first sign of its end; ``None`` while it is
+        open.
+    :ivar delivered: bytes of messages that were delivered in this turn of the reactor, and 128
+        for each frame that is not compressed.
+    :ivar inflated: bytes that an extension has inflated in this turn; a small piece counts as
+        1 KiB. Once ``delivered`` or ``inflated`` exceeds :attr:`txhixie.Limits.turn_size`,
+        :meth:`events` stops.
+    :ivar rest: the frame before which :meth:`events` stopped for that reason; otherwise ``None``.
+    :ivar framing: the codec of the connection.
+    :ivar heard: whether data was received since another object last set this to ``False``.
+    :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
+        is read for each message.
+    :ivar answers_pings: whether the conversation answers pings; otherwise they are events.
     """
 
     __slots__ = (
@@ -128,11 +136,15 @@ class Conversation:
         entropy: RandomBytes = random_bytes,
     ) -> None:
         """
-        :param dialect: the row that was agreed.
-        :param side: which end we are, a :class:`txhixie.sansio.wire.frame.Side`.
-        :param binary: send binary even where the peers of the dialect are known to lose it.
-        :param transform: what the agreed extension does to messages.
-        :param entropy: takes a number, answers that many random bytes; a client's masks.
+        Begin a conversation.
+
+        :param dialect: the dialect of the handshake.
+        :param side: our side of the connection, a :class:`txhixie.sansio.wire.frame.Side`.
+        :param limits: the limits of the connection.
+        :param port: the port through which the conversation writes.
+        :param binary: send binary messages even in a dialect whose peers are known to drop them.
+        :param transform: the transform of the agreed extension, if any.
+        :param entropy: takes a number and returns that many random bytes, for masking keys.
         """
         self._dialect = dialect
         self._side = side
@@ -143,8 +155,8 @@ class Conversation:
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
         self._ending: Ending | None = None
         self.stage = OPEN
-        self._assembly: Assembly | None = None  # the message whose parts are arriving
-        self._pong: bytes | None = None  # the latest that waits for the way out to be free
+        self._assembly: Assembly | None = None  # the incomplete message
+        self._pong: bytes | None = None  # payload of the pong that waits for the write buffer
         self.ended: Ended | None = None
         self.heard = False
         self.answers_pings = True
@@ -156,9 +168,9 @@ class Conversation:
 
     def feed(self, data: bytes, anew: bool = True) -> None:
         """
-        Take what was received. After the end it is forgotten: the peer may not know yet.
+        Buffer received bytes; after the end they are discarded, since the peer may still send.
 
-        :param anew: this is the only read of a turn: as :meth:`turned`.
+        :param anew: whether this is the first read of a turn of the reactor, as :meth:`turned`.
         """
         self.heard = True
         if anew:
@@ -167,17 +179,18 @@ class Conversation:
             self.framing.feed(data)
 
     def turned(self) -> None:
-        """A new turn: as much may be inflated and delivered again."""
+        """Begin a new turn of the reactor: ``Limits.turn_size`` counts from 0 again."""
         self.delivered = self.inflated = 0
 
     # In one piece, since each call would cost every message 0.05 us.
     def events(self) -> Iterator[Event]:  # noqa: PLR0912 (for that reason)
         """
-        What the bytes fed so far mean. Stop anywhere and call again: nothing is lost.
+        Yield the messages and pongs of the buffered bytes.
 
-        Whatever breaks a rule ends the conversation here; no error comes out. Once we have
-        said that we close, messages are read over and only the peer's close is looked for.
-        When :attr:`rest` is set at the end, a turn's bytes were reached, and there is more.
+        A caller may stop at any event and call again later. An error of the peer ends the
+        conversation, and no error is raised. Once we have sent a close frame, messages are
+        discarded and only the peer's close frame counts. If :attr:`rest` is set afterwards, the
+        limit of a turn was reached, and more bytes are buffered.
         """
         if self.stage == _OVER:
             return
@@ -193,7 +206,7 @@ class Conversation:
                         return
                     if opcode == CLOSE:
                         self._answer(payload)
-                        return  # whatever stands behind it is not even looked at
+                        return  # bytes after a close frame are not read
                     delivered += _FRAME
                     if delivered > most and delivered > _FRAME:
                         self.rest = opcode, payload, final, reserved, whole
@@ -231,18 +244,22 @@ class Conversation:
             self.received += received
 
     def _mend(self, payload: bytes) -> str:
-        """Text that is not UTF-8: replaced by the rules of the older drafts, or fatal."""
+        """
+        Replace invalid UTF-8 in a text, in the older dialects.
+
+        :raises InvalidUTF8: in the other dialects.
+        """
         if self._dialect.replaces:
             return payload.decode("utf-8", "replace")
-        raise InvalidUTF8("text that is not UTF-8")
+        raise InvalidUTF8("invalid UTF-8 in a text message")
 
     def _other(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
     ) -> Event | None:
-        """What is not a plain message in one frame: control frames, and parts of messages."""
+        """Process a control frame, or a frame that is a part of a message or transformed."""
         assembly = self._assembly
         compressed = bool(reserved) or (assembly is not None and assembly.transformed)
-        if opcode > BINARY or not compressed:  # what is compressed counts by what it becomes
+        if opcode > BINARY or not compressed:  # a compressed frame counts by its inflated size
             if self.delivered > self._limits.turn_size:
                 self.rest = opcode, payload, final, reserved, whole
                 return None
@@ -262,13 +279,13 @@ class Conversation:
     def _gather(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
     ) -> Event | None:
-        """Keep a part of a message, or answer the message that it completes."""
+        """Add a part to the incomplete message; return the message if it is complete."""
         assembly = self._assembly
         if opcode == CONTINUATION:
             if assembly is None:
-                raise FrameError("a continuation of nothing")
+                raise FrameError("unexpected continuation frame")
         elif assembly is not None:
-            raise FrameError("a message inside another")
+            raise FrameError("expected a continuation frame")
         elif reserved and self._has_inflated_enough:
             self.rest = opcode, payload, final, reserved, whole
             return None
@@ -292,8 +309,10 @@ class Conversation:
 
     def _transformed(self, assembly: Assembly, transform: Transform, frame: Frame) -> None:
         """
-        Add what the extension makes of a frame. Of one that it has compressed, no more is given to
-        it at once than can become what is left of this turn; the rest is kept for the next.
+        Add the output of the extension for a frame to a message.
+
+        The extension gets at most so much compressed payload at once as can inflate to the rest of
+        ``Limits.turn_size``. The remaining payload is kept for the next turn of the reactor.
         """
         opcode, payload, final, reserved, whole = frame
         assembly.transformed |= bool(reserved)
@@ -306,7 +325,7 @@ class Conversation:
             part = payload[start:stop]
             try:
                 part = transform.decode(opcode, part, final, reserved, ends, assembly.room)
-            except MessageTooBig:  # it knows the room, and not whose limit that is
+            except MessageTooBig:  # an extension does not know the name of the limit
                 raise assembly.too_big() from None
             self.inflated += max(len(part), _CALL)
             assembly.add(part, ends)
@@ -319,18 +338,20 @@ class Conversation:
 
     @property
     def _left(self) -> int:
-        """Bytes that may still be inflated in this turn."""
+        """The number of bytes that may still be inflated in this turn."""
         return self._limits.turn_size - self.inflated
 
     @property
     def _has_inflated_enough(self) -> bool:
-        """Whether so little may still be inflated in this turn that it is not worth a call."""
+        """Whether too few bytes may still be inflated in this turn to be worth a call."""
         return self.inflated > 0 and self._left < (_SLACK + _LEAST) * _RATIO
 
     def _answer_ping(self, payload: bytes) -> None:
         """
-        With a pong, or, while the way out is full, with one pong for the latest of them all
-        (RFC 6455 section 5.5.3): a peer that asks and does not read fills nothing.
+        Answer a ping with a pong.
+
+        While the write buffer is full, only the last ping is answered, once the buffer has drained
+        (RFC 6455 section 5.5.3). So a peer that sends pings and does not read fills no memory.
         """
         if self._port.full:
             self._pong = payload
@@ -338,17 +359,19 @@ class Conversation:
             self._port.write(self.framing.encode(PONG, payload))
 
     def drained(self) -> None:
-        """The way out is free again."""
+        """The write buffer has drained: send the pong that waits for it."""
         payload, self._pong = self._pong, None
         if payload is not None and self.stage == OPEN:
             self._port.write(self.framing.encode(PONG, payload))
 
     def send_text(self, text: str, compress: bool | None = None) -> None:
         """
-        :param compress: whether to; ``None`` leaves it to the agreed extension.
-        :raises NotOpen: once the end has begun.
-        :raises TypeError: for anything but ``str``.
-        :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 does not have.
+        Send a text message.
+
+        :param compress: whether to compress it; ``None``: as the agreed extension decides.
+        :raises NotOpen: once the conversation is closing.
+        :raises TypeError: for another type than ``str``.
+        :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 cannot encode.
         """
         if self.stage:
             raise NotOpen("the conversation is over")
@@ -363,11 +386,13 @@ class Conversation:
 
     def send_bytes(self, data: bytes, compress: bool | None = None) -> None:
         """
-        :param data: ``bytes``, or an object whose memory holds them: they are copied.
-        :param compress: as for text.
-        :raises NotOpen: once the end has begun.
-        :raises TypeError: for what is not bytes-like.
-        :raises UnsupportedByDialect: where the peer would lose it.
+        Send a binary message.
+
+        :param data: ``bytes``, or a bytes-like object, which is copied.
+        :param compress: whether to compress it; ``None``: as the agreed extension decides.
+        :raises NotOpen: once the conversation is closing.
+        :raises TypeError: for an object that is not bytes-like.
+        :raises UnsupportedByDialect: in a dialect whose peers drop binary messages.
         """
         if self.stage:
             raise NotOpen("the conversation is over")
@@ -380,7 +405,7 @@ class Conversation:
         self.sent += 1
 
     def _send_otherwise(self, opcode: int, payload: bytes, compress: bool | None) -> None:
-        """A message that an extension may change, or that is long."""
+        """Send a message that an extension may transform, or that is long."""
         reserved = 0
         if self._transform is not None:
             payload, reserved = self._transform.encode(payload, compress)
@@ -391,38 +416,41 @@ class Conversation:
 
     def ping(self, payload: bytes) -> None:
         """
+        Send a ping frame.
+
         :param payload: at most 125 bytes.
-        :raises NotOpen: once the end has begun.
-        :raises UnsupportedByDialect: in a dialect without pings, or for a longer payload.
+        :raises NotOpen: once the conversation is closing.
+        :raises UnsupportedByDialect: in a dialect without ping frames, or for a longer payload.
         """
         self._send_control(PING, payload)
 
     def pong(self, payload: bytes) -> None:
-        """Answer a ping, where that is not done here; as :meth:`ping`."""
+        """Send a pong frame, where pings are events; parameters and errors as :meth:`ping`."""
         self._send_control(PONG, payload)
 
     def _send_control(self, opcode: int, payload: bytes) -> None:
         if self.stage:
             raise NotOpen("the conversation is over")
         if not self._dialect.has_pings:
-            raise UnsupportedByDialect(f"{self._dialect.name} has no pings")
+            raise UnsupportedByDialect(f"{self._dialect.name} has no ping frames")
         if type(payload) is not bytes:
             payload = whole_bytes("the payload of a ping", payload)
         if len(payload) > MOST_CONTROL:
-            raise UnsupportedByDialect(f"a ping carries at most {MOST_CONTROL} bytes")
+            raise UnsupportedByDialect(f"a ping payload has at most {MOST_CONTROL} bytes")
         self._port.write(self.framing.encode(opcode, payload))
 
     @property
     def has_pings(self) -> bool:
-        """Whether the dialect has them."""
+        """Whether the dialect has ping and pong frames."""
         return self._dialect.has_pings
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """
-        Begin the end, if it has not begun. Where the dialect has no codes, ``code`` and
-        ``reason`` stay here.
+        Close the conversation, unless it is closing or closed.
 
-        :raises UsageError: for a code that is never sent.
+        In a dialect without close codes, ``code`` and ``reason`` are not sent.
+
+        :raises UsageError: for a code that may not be sent.
         :raises TypeError: for a code or a reason of another type.
         """
         close_arguments(code, reason)
@@ -440,7 +468,7 @@ class Conversation:
             self._begin().end(b"")
 
     def fail(self, error: FrameError) -> None:
-        """The peer broke a rule: say so where there is a way to say it, and end."""
+        """End the conversation after an error of the peer, with a close frame if possible."""
         reason = str(error)
         if isinstance(error, MessageTooBig) and not error.named:
             reason += f" ({called(self._limits.largest_frame_name)})"
@@ -448,16 +476,16 @@ class Conversation:
 
     def fail_here(self, reason: str, code: int = CloseCode.INTERNAL_ERROR) -> None:
         """
-        Our own side broke: 1011 where the dialect has codes (RFC 6455 section 7.4.1).
+        End the conversation after an error of our side (1011: RFC 6455 section 7.4.1).
 
-        :raises UsageError: for a code that is never sent.
+        :raises UsageError: for a code that may not be sent.
         :raises TypeError: for a code or a reason of another type.
         """
         close_arguments(code, reason)
         self._fail(code, reason, "us", reason)
 
     def abort(self, reason: str = "aborted") -> None:
-        """The connection below is ended at once: nothing more is said, and nothing heard."""
+        """Record that the connection is aborted: nothing more is sent or received."""
         if self.ended is None:
             self.ended = Ended(CloseCode.ABNORMAL_CLOSURE, reason, "us", False)
         self.ended = self.ended._replace(clean=False)
@@ -473,7 +501,7 @@ class Conversation:
         self._begin().end(frame)
 
     def _answer(self, payload: bytes) -> None:
-        """The peer has sent its close."""
+        """Answer the peer's close frame."""
         close = self.framing.read_close(payload)
         if self.ended is None:
             self.ended = Ended(close.code, close.reason, "peer", True)
@@ -482,7 +510,7 @@ class Conversation:
         self.forget()
         try:
             frame = self.framing.encode_close(close)
-        except UsageError:  # a code that the older drafts let pass, and that nobody may repeat
+        except UsageError:  # a code that is accepted in older drafts, but may not be sent
             frame = self.framing.encode_close(Close(CloseCode.NO_STATUS_RCVD))
         if self._ending is None and not self._waits:
             self._ending = Answered(self._port, self._limits.close_timeout, frame)
@@ -490,15 +518,16 @@ class Conversation:
             self._begin().answered(frame)
 
     def late(self) -> None:
-        """The timeout set at the Port has passed."""
+        """The timeout of the port has passed."""
         self._begin().late()
 
     def cut(self, orderly: bool = True) -> Ended:
         """
-        The connection below has ended. What has come before can still be had from :meth:`events`.
+        Record that the connection has ended; :meth:`events` still yields buffered messages.
 
-        :param orderly: not by a reset or the like.
-        :return: how it has ended, as far as that is known before all has been read.
+        :param orderly: whether the connection ended without an error such as a reset.
+        :return: how the conversation ended, as far as this is known before all buffered bytes have
+            been read.
         """
         if self._ending is not None:
             self._ending.lost()
@@ -510,8 +539,8 @@ class Conversation:
     @property
     def holds_messages(self) -> bool:
         """
-        Whether there is anything to be handed up in what has come before the connection was lost.
-        Nothing is inflated to find out.
+        Whether complete frames of messages are buffered that were received before the connection
+        was lost. Nothing is inflated to find out.
         """
         if self.stage not in (_LOST, _RESET):
             return False
@@ -526,14 +555,14 @@ class Conversation:
                 if final and whole and opcode not in read_over:
                     return True
         except FrameError:
-            pass  # whoever reads as far as that is told
+            pass  # events() reports the error when it reads the frame
         return False
 
     def drop(self, why: str) -> None:
         """
-        Forget what has come before the connection was lost, and say so in :attr:`ended`.
+        Discard the bytes received before the connection was lost, and report it in :attr:`ended`.
 
-        :param why: follows the number of bytes.
+        :param why: the reason, which follows the number of bytes in the text.
         """
         dropped = self.framing.waiting
         if self.rest is not None:
@@ -546,7 +575,7 @@ class Conversation:
         self.forget()
 
     def forget(self) -> None:
-        """Hand nothing up any more."""
+        """End the conversation: deliver nothing more."""
         if self.ended is None:
             self.ended = self._lost()
         self.stage = _OVER
@@ -554,18 +583,18 @@ class Conversation:
 
     def lost(self, orderly: bool = True) -> Ended:
         """
-        The connection below has ended, and what has come before is of no more interest.
+        Record that the connection has ended, and discard the buffered bytes.
 
         :param orderly: as for :meth:`cut`.
-        :return: what is known of the end.
+        :return: how the conversation ended.
         """
         self.ended = self.cut(orderly)
         self.forget()
         return self.ended
 
     def _lost(self) -> Ended:
-        # Without a closing frame, the end of the connection is the peer's close; but not even then
-        # is a reset one.
+        # In a dialect without close frames, the end of the connection is the peer's close, except
+        # for a reset.
         reset = self.stage == _RESET
         abnormal = self._dialect.has_close or self._assembly is not None or reset
         code = CloseCode.ABNORMAL_CLOSURE if abnormal else CloseCode.NO_STATUS_RCVD
@@ -581,5 +610,5 @@ class Conversation:
 
     @property
     def _waits(self) -> bool:
-        """When both have said that they close, the peer is to end the connection."""
+        """Whether the peer ends the connection once both sides have sent a close frame."""
         return self._side == Side.CLIENT and self._dialect.has_codes

@@ -1,8 +1,8 @@
-"""THE TABLE: one row a dialect, and how a request shows which one it is.
+"""Table of dialects, and recognition of the dialect of a request.
 
-``handshake x framing x what it carries``. A new dialect is a row here and, if it is new in kind, a
-file in ``handshake/`` or ``wire/``. The order of the questions is the one every server in the field
-asks them in: version, draft, keys, and then the field of the origin.
+Each row of the table names a handshake, a framing, and what the dialect can carry. A new dialect is
+a new row. A dialect of a new kind also has a new file in ``handshake/`` or ``wire/``. A request is
+recognised by these, in this order, as in other servers: version, draft, keys, field of the origin.
 """
 
 from __future__ import annotations
@@ -28,26 +28,30 @@ from .wire.hybi import HybiFraming, ServerFraming
 
 @dataclass(frozen=True)
 class Version:
-    """Shown by ``Sec-WebSocket-Version`` with this number."""
+    """Marker of a dialect with this number in ``Sec-WebSocket-Version``."""
 
     number: int
 
     @cached_property
     def written(self) -> bytes:
-        """As it stands in the field: no other way of writing a number is taken."""
+        """The exact value of the field; other spellings of the number are not accepted."""
         return str(self.number).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Shown by ``Sec-WebSocket-Key1`` and ``-Key2``, with one of these ``Sec-WebSocket-Draft``."""
+    """
+    Marker of a dialect with the fields ``Sec-WebSocket-Key1`` and ``Sec-WebSocket-Key2``.
+
+    :ivar drafts: accepted values of ``Sec-WebSocket-Draft``; ``None`` for a missing field.
+    """
 
     drafts: tuple[bytes | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLines:
-    """Shown by ``Upgrade`` and ``Connection`` alone, the origin in this field."""
+    """Marker of a dialect without version and keys, and with this field for the origin."""
 
     origin_field: bytes
 
@@ -57,22 +61,24 @@ Marker: TypeAlias = Version | Keys | RequestLines
 FramingMaker: TypeAlias = Callable[[str, Limits, bool, int, RandomBytes], Framing]
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: no need to look inside
+@dataclass(frozen=True, slots=True, eq=False)  # one object of each row: identity is equality
 class Dialect:
     """
-    One row.
+    A dialect: one row of the table.
 
-    :ivar name: what it is called everywhere.
-    :ivar marker: how a request shows that it is this one.
-    :ivar handshake: both halves of its opening.
-    :ivar framing: makes a connection's codec from our side, the limits, whether binary may be sent
-        even where peers are known to lose it, the reserved bits that are taken, and entropy.
-    :ivar has_close: whether there is a closing frame; without one, the end of the connection is
-        the close.
-    :ivar has_codes: whether closes carry a code and a reason, so that failing can say why.
-    :ivar has_binary: whether binary reaches its peers; browsers of the others drop it.
-    :ivar has_pings: whether there are pings and pongs.
-    :ivar replaces: bad UTF-8 becomes U+FFFD; otherwise it fails the connection.
+    :ivar name: the name of the dialect in options, logs and tests.
+    :ivar marker: the fields by which a request of this dialect is recognised.
+    :ivar handshake: the handshake, for client and server.
+    :ivar framing: creates the codec of a connection. It takes the side, the limits, whether binary
+        messages may be sent even though peers are known to drop them, the reserved bits that
+        extensions use, and the source of random bytes.
+    :ivar has_close: whether the dialect has a close frame; without close frames, the end of the
+        connection is the close.
+    :ivar has_codes: whether close frames carry a close code and a close reason.
+    :ivar has_binary: whether peers receive binary messages; browsers of the other dialects drop
+        them.
+    :ivar has_pings: whether the dialect has ping and pong frames.
+    :ivar replaces: whether invalid UTF-8 becomes U+FFFD; otherwise it fails the connection.
     """
 
     name: str
@@ -86,7 +92,7 @@ class Dialect:
     replaces: bool = True
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy, or what was pickled, is the row itself."""
+        """Copy or unpickle a dialect as the row of the table itself."""
         return named, (self.name,)
 
 
@@ -109,7 +115,7 @@ def _hybi_frames(strict_masks: bool, strict_codes: bool) -> FramingMaker:
             side,
             limits.largest_frame,
             reserved=reserved,
-            # Only then, since it would be an integer of its own for each connection.
+            # 0 without extensions: another number would be an integer object for each connection.
             transformed_limit=limits.largest_transformed_frame if reserved else 0,
             strict_masks=strict_masks,
             strict_codes=strict_codes,
@@ -121,7 +127,7 @@ def _hybi_frames(strict_masks: bool, strict_codes: bool) -> FramingMaker:
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
     Dialect(
-        "hixie-54",  # the slides of November 2009, whose binary frames are delivered
+        "hixie-54",  # the slides of November 2009; peers receive binary messages
         RequestLines(b"WebSocket-Origin"),
         Hixie75("hixie-54", b"WebSocket-Origin", fixed=True),
         _hixie_frames(closes=False, has_binary=True),
@@ -169,30 +175,32 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         replaces=False,
     ),
 )
-"""Every dialect there is, the oldest first; servers speak all of them unless told otherwise."""
+"""All dialects, the oldest first; servers accept all of them by default."""
 
 
 def named(name: str) -> Dialect:
     """
-    :raises ValueError: for a name no row has; the text lists those there are.
-    :raises TypeError: for what is not ``str``.
+    Return the dialect with this name.
+
+    :raises ValueError: for an unknown name; the text lists the known names.
+    :raises TypeError: for a name that is not ``str``.
     """
     whole_text("dialect", name)
     for dialect in DIALECTS:
         if dialect.name == name:
             return dialect
     known = ", ".join(dialect.name for dialect in DIALECTS)
-    raise ValueError(f"no dialect is called {name!r}; there are {known}")
+    raise ValueError(f"unknown dialect {name!r}; known are {known}")
 
 
 def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect | None:
     """
-    The dialect a request is in; ``None`` for ordinary HTTP.
+    Return the dialect of a request; ``None`` for a request that is ordinary HTTP.
 
-    :param spoken: the rows this server is willing to speak.
-    :raises MalformedHead: for a request that is half a handshake, or two at once: whoever stands
-        between may have read the other one.
-    :raises UnknownDialect: for one that is whole and not spoken here.
+    :param spoken: the dialects that this server accepts.
+    :raises MalformedHead: for an incomplete handshake, or for the fields of two dialects at once: a
+        reverse proxy may have read the request in the other dialect.
+    :raises UnknownDialect: for a complete handshake in a dialect that this server does not accept.
     """
     fields = request.fields
     if not is_handshake(request.method, request.minor, fields):
@@ -202,7 +210,7 @@ def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect
     version = fields.only(b"sec-websocket-version")
     if version is not None or fields.only(b"sec-websocket-key") is not None:
         if has_keys:
-            raise MalformedHead("two dialects in one head")
+            raise MalformedHead("ambiguous handshake: keys of hixie-76 and of a later dialect")
         return _by_version(version, fields, spoken)
     _check_length(fields, also=b"8" if has_keys else b"0")
     return _by_keys(fields, spoken) if has_keys else _by_lines(fields, spoken)
@@ -210,9 +218,9 @@ def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect
 
 def is_handshake(method: bytes, minor: int, fields: Fields) -> bool:
     """
-    Whether a request of HTTP/1 wants WebSocket, however badly it asks: the others are ordinary.
+    Whether an HTTP/1 request asks for an upgrade to WebSocket, even with an invalid handshake.
 
-    :param minor: of the version, which is HTTP/1 and this.
+    :param minor: the minor version of HTTP/1.
     """
     return method == b"GET" and minor == 1 and fields.has_token(b"upgrade", b"websocket")
 
@@ -220,19 +228,21 @@ def is_handshake(method: bytes, minor: int, fields: Fields) -> bool:
 OLD_VERSION: Final = (
     "upgrade request in HTTP/1.0; WebSocket needs HTTP/1.1 (in nginx: proxy_http_version 1.1)"
 )
-"""What is said of a request for which :func:`asks_in_old_version`."""
+"""Error for a request of which :func:`asks_in_old_version` is true."""
 
 
 def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
     """
-    Whether a request of HTTP/1.0 wants WebSocket: what nginx makes of one if nobody tells it
-    otherwise. A server ignores ``Upgrade`` there (RFC 9110 section 7.8), but may say so.
+    Whether an HTTP/1.0 request asks for an upgrade to WebSocket.
+
+    nginx forwards handshakes so by default. A server ignores ``Upgrade`` in HTTP/1.0 (RFC 9110
+    section 7.8), but may report it.
     """
     return minor == 0 and is_handshake(method, 1, fields)
 
 
 def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
-    """The answer to a peer whose handshake cannot stand (for 426: RFC 6455 section 4.4)."""
+    """Return the response to a peer with an invalid handshake (426: RFC 6455 section 4.4)."""
     if not isinstance(error, UnknownDialect):
         return Refusal(error.status, f"{error.reply}\n", why=str(error))
     spoken = list(spoken)
@@ -241,12 +251,12 @@ def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
         newest_first = sorted(versions, key=int, reverse=True)
         pairs.append((b"Sec-WebSocket-Version", b", ".join(newest_first)))
     names = ", ".join(dialect.name for dialect in spoken)
-    return Refusal(error.status, f"{error}; spoken here: {names}\n", tuple(pairs))
+    return Refusal(error.status, f"{error}; supported dialects: {names}\n", tuple(pairs))
 
 
 @lru_cache(maxsize=8)
 def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
-    """Of these rows, those that a version shows, by how it is written."""
+    """Return the dialects that are recognised by a version, by the value of its field."""
     return {row.marker.written: row for row in spoken if isinstance(row.marker, Version)}
 
 
@@ -255,15 +265,17 @@ def _check_upgrade(fields: Fields) -> None:
         raise MalformedHead("Upgrade without 'Connection: Upgrade': did a proxy drop it?")
     fields.only(b"upgrade")
     if b"" in fields or b"transfer-encoding" in fields:
-        raise MalformedHead("a handshake has no body and no nameless field")
+        raise MalformedHead("unexpected Transfer-Encoding or field without a name in a handshake")
 
 
 def _check_length(fields: Fields, also: bytes) -> None:
     """
-    No body, except that Netty, Perl's Protocol::WebSocket and proxies announce key3 as one.
+    Refuse a Content-Length, except one of these values.
+
+    Netty, Perl's Protocol::WebSocket and proxies announce key3 as a body of 8 bytes.
     """
     if fields.only(b"content-length") not in (None, also):
-        raise MalformedHead("a Content-Length, where there is no such body")
+        raise MalformedHead("unexpected Content-Length")
 
 
 def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
@@ -271,7 +283,7 @@ def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]
     row = _versions(tuple(spoken)).get(version or b"")
     if row is None:
         missing = version is None
-        raise UnknownDialect(f"{'missing' if missing else 'no such'} Sec-WebSocket-Version")
+        raise UnknownDialect(f"{'missing' if missing else 'unsupported'} Sec-WebSocket-Version")
     return row
 
 
@@ -279,11 +291,11 @@ def _by_keys(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     draft = fields.only(b"sec-websocket-draft")
     known = [row for row in DIALECTS if isinstance(row.marker, Keys) and draft in row.marker.drafts]
     if not known:
-        raise MalformedHead("no such Sec-WebSocket-Draft")
+        raise MalformedHead("unsupported Sec-WebSocket-Draft")
     for row in spoken:
         if row in known:
             return row
-    raise UnknownDialect(f"{known[0].name} is not spoken")
+    raise UnknownDialect(f"{known[0].name} is not enabled")
 
 
 def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
@@ -292,8 +304,8 @@ def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     ]
     said = [row for row, origin_field in lines if origin_field.lower() in fields]
     if len(said) > 1:
-        raise MalformedHead("two origins")
+        raise MalformedHead("ambiguous handshake: Origin and WebSocket-Origin")
     row = said[0] if said else named("hixie-75")
     if row not in spoken:
-        raise UnknownDialect(f"{row.name} is not spoken")
+        raise UnknownDialect(f"{row.name} is not enabled")
     return row

@@ -1,7 +1,7 @@
-"""What can go wrong in the pure half: rules that a peer broke, a server's refusal, wrong use.
+"""Errors of the pure half: a peer's protocol errors, refused handshakes, and wrong use.
 
-The errors of connecting are in ``dialing/errors.py``, since they are Twisted's too. A program
-imports all of them from :mod:`txhixie.errors`, where the whole tree is shown.
+Errors of connecting are in ``dialing/errors.py``, since they are also errors of Twisted. A program
+imports every error from :mod:`txhixie.errors`, which shows the whole tree.
 """
 
 from __future__ import annotations
@@ -9,69 +9,73 @@ from __future__ import annotations
 
 def reduced(error: BaseException) -> tuple[object, ...]:
     """
-    What ``__reduce__`` answers for an error that ``pickle`` and ``copy`` make again from its
-    ``args`` and its attributes. Python's own way calls ``__init__`` with ``args``, which are the
-    text, and not what our ``__init__`` methods take. The ``__cause__`` is lost, as everywhere.
+    Return the value of ``__reduce__`` for an error, so that it can be pickled and copied.
+
+    The copy is made from the ``args`` and the attributes of the error. Python's default calls
+    ``__init__`` with ``args``, which hold the text of the error, and not the arguments that the
+    ``__init__`` methods of these errors take. The ``__cause__`` is lost, as in every pickled error.
     """
     return _again, (type(error), error.args), error.__dict__
 
 
 def _again(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
     error = kind.__new__(kind, *args)
-    error.args = args  # a branch of OSError with an __init__ of its own comes without them
+    error.args = args  # OSError.__new__ leaves args empty where a subclass has an own __init__
     return error
 
 
 class HixieError(Exception):
-    """The root: whatever txhixie raises of its own."""
+    """Base class of all errors of txhixie."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return reduced(self)
 
 
 class PeerError(HixieError):
-    """The peer broke a rule of its dialect, or reached a limit of ours."""
+    """The peer broke a rule of its dialect, or exceeded one of our limits."""
 
     _reply: str | None = None
 
     @property
     def reply(self) -> str:
         """
-        What the peer is told: the text of the error, or, where a limit of ours was reached, short
-        words without the limit's name.
+        Text that is sent to the peer, in a close frame or an HTTP response.
+
+        This is the text of the error. Where one of our limits was exceeded, it is a short text
+        without the name of the limit.
         """
         return self._reply or str(self)
 
 
 class HandshakeError(PeerError):
     """
-    The peer's half of a handshake cannot stand.
+    The request or the response of the peer is not a valid handshake.
 
-    :cvar status: the HTTP status a server answers with.
+    :cvar status: the HTTP status of a server's response to such a request.
     """
 
     status = 400
 
 
 class MalformedHead(HandshakeError):
-    """A head that is no HTTP/1.1 head, or that says two things at once."""
+    """A head that is not valid HTTP/1.1, or that is ambiguous."""
 
 
 class HeadTooLarge(MalformedHead):
-    """A head of more bytes or fields than the limits allow (RFC 6585 section 5)."""
+    """A head with more bytes or fields than the limits allow (RFC 6585 section 5)."""
 
     status = 431
-    _reply = "the head is too large"
+    _reply = "request header fields too large"
 
 
 class BodyTooLarge(HandshakeError):
-    """The body of a page request exceeds the limit (RFC 9110 section 15.5.14)."""
+    """The body of a page request that exceeds the limit (RFC 9110 section 15.5.14)."""
 
     status = 413
 
 
 class LengthRequired(HandshakeError):
-    """A chunked body for a protocol of which we cannot bound it (RFC 9110 section 15.5.12)."""
+    """A chunked request body for a protocol without a bound for it (RFC 9110 section 15.5.12)."""
 
     status = 411
 
@@ -83,28 +87,33 @@ class UnknownTransferCoding(HandshakeError):
 
 
 class UnsupportedVersion(HandshakeError):
-    """A request line of another major version of HTTP (RFC 9110 section 15.6.6)."""
+    """A request with another major version of HTTP (RFC 9110 section 15.6.6)."""
 
     status = 505
 
 
 class EarlyBytes(HandshakeError):
-    """Bytes after a head whose dialect lets none, or not so many, come before the answer."""
+    """
+    Data after the head of a request, before the server's response.
 
-    _reply = "bytes came that have to wait for the answer"
+    Raised in a dialect that allows no such data, or where there is more than
+    ``Limits.early_size``.
+    """
+
+    _reply = "data received before the handshake completed"
 
 
 class UnknownDialect(HandshakeError):
-    """A WebSocket request in a dialect this server does not speak (RFC 6455 section 4.4)."""
+    """A WebSocket request in a dialect that this server does not support (RFC 6455 section 4.4)."""
 
     status = 426
 
 
 class InvalidHandshake(HandshakeError):
     """
-    The server's answer fails one of the client's checks.
+    The server's handshake response fails one of the client's checks.
 
-    :ivar check: which one, in a word (``"origin-mismatch"``, ``"count:upgrade"``).
+    :ivar check: name of the check that failed (``"origin-mismatch"``, ``"count:upgrade"``).
     """
 
     def __init__(self, check: str, detail: str) -> None:
@@ -114,11 +123,12 @@ class InvalidHandshake(HandshakeError):
 
 class FrameError(PeerError):
     """
-    The peer sent what its framing does not allow.
+    The peer sent a frame or a message that its dialect does not allow.
 
-    :cvar code: the close code that answers it, where the dialect has codes
+    :cvar code: the close code that is sent to the peer, where the dialect has close codes
         (RFC 6455 section 7.4.1).
-    :cvar ours: whether a limit of ours was reached; otherwise a rule was broken.
+    :cvar ours: ``True`` where one of our limits was exceeded, ``False`` where the peer broke a rule
+        of the protocol.
     """
 
     code = 1002
@@ -126,13 +136,13 @@ class FrameError(PeerError):
 
 
 class UnsupportedData(FrameError):
-    """Text where binary was agreed, or the reverse."""
+    """A text message where only binary messages are accepted, or the reverse."""
 
     code = 1003
 
 
 class InvalidUTF8(FrameError):
-    """Text that is not UTF-8, or not what else it was agreed to be."""
+    """A text message that is not UTF-8, or not in the coding that both sides agreed on."""
 
     code = 1007
 
@@ -145,10 +155,10 @@ class BadCompression(FrameError):
 
 class MessageTooBig(FrameError):
     """
-    A frame, a message or a number of fragments exceeds a limit of ours.
+    A frame, a message or its number of fragments exceeds one of our limits.
 
-    :ivar named: whether the text has the name of the limit. A framing knows only a number; the
-        conversation, which knows the limits, adds the name.
+    :ivar named: whether the text includes the name of the limit. A framing knows only the number;
+        the conversation, which knows the limits, adds the name.
     """
 
     code = 1009
@@ -162,12 +172,12 @@ class MessageTooBig(FrameError):
 
 class HandshakeRefused(HixieError):
     """
-    The server said no, in well-formed HTTP.
+    The server refused the handshake with a well-formed HTTP response.
 
     :ivar status: the HTTP status.
     :ivar headers: name and value pairs, as received.
-    :ivar body: as much of the body as came within the limit, in bytes.
-    :ivar whole: whether that is all of it, as far as can be known.
+    :ivar body: the body of the response, at most ``Limits.refusal_size`` bytes of it.
+    :ivar whole: whether ``body`` is the complete body, as far as this can be known.
     """
 
     def __init__(
@@ -187,9 +197,9 @@ class HandshakeRefused(HixieError):
 
 class ProxyRefused(HandshakeRefused):
     """
-    The proxy said no.
+    The proxy refused the CONNECT request.
 
-    :ivar why: what it wants and did not get, in words; empty where its answer does not say.
+    :ivar why: text that says what the proxy requires; empty where its response does not say it.
     """
 
     def __init__(
@@ -205,19 +215,19 @@ class ProxyRefused(HandshakeRefused):
 
 
 class UsageError(HixieError):
-    """We were asked for something that cannot be; nothing was sent, no state changed."""
+    """A call that is not possible; nothing was sent, and no state has changed."""
 
 
 class NotOpen(UsageError):
-    """A send before the conversation is open or after it has begun to close."""
+    """A message was sent before the conversation is open, or after it began to close."""
 
 
 class ConversationEnded(NotOpen):
     """
-    A send or a ping through a channel whose end has begun.
+    A message or a ping was sent through a channel that is closing or closed.
 
-    :ivar code: the close code, as of the channel's ``ended``.
-    :ivar reason: in words; empty where none were given.
+    :ivar code: the close code, the same as in ``Channel.ended``.
+    :ivar reason: the close reason; empty where there is none.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -228,4 +238,4 @@ class ConversationEnded(NotOpen):
 
 
 class UnsupportedByDialect(UsageError):
-    """The dialect of this connection has no such message, and the peer would lose it."""
+    """The dialect of this connection cannot carry this message: the peer would drop it."""

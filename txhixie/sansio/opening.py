@@ -181,9 +181,11 @@ class ServerOpening:
         handshake, most = self.dialect.handshake, self._limits.early_size
         early = len(self._rest) - handshake.offer_body()
         if early > 0 and not handshake.early_bytes():
-            raise EarlyBytes("bytes came that have to wait for the answer")
+            raise EarlyBytes("data received before the handshake completed")
         if early > most:
-            raise EarlyBytes(exceeds("size of messages before the answer", most, "early_size"))
+            raise EarlyBytes(
+                exceeds("data received before the handshake completed", most, "early_size")
+            )
 
     @property
     def rest(self) -> bytes:
@@ -295,7 +297,9 @@ class ClientOpening:
         """
         refused = self._refused
         if refused is None or self._body is None:
-            raise InvalidHandshake("eof", "the connection ended inside the answer")
+            raise InvalidHandshake(
+                "eof", "the server closed the connection before the end of its handshake response"
+            )
         body = self._body
         raise HandshakeRefused(refused.status, refused.headers, body.body, whole=body.whole)
 
@@ -334,7 +338,7 @@ def origin_form(request: Request) -> Request:
     if match is None:
         return request
     if request.fields.only(b"host") is None:
-        raise MalformedHead("no Host field")
+        raise MalformedHead("missing Host")
     authority, resource = match.groups()
     read_authority(authority.encode("ascii"))
     target = resource if resource.startswith("/") else "/" + resource

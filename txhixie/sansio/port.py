@@ -1,7 +1,7 @@
-"""The transport and the clock as the pure half knows them: three verbs.
+"""Port: the interface through which the pure half writes, sets a timeout, and drops a connection.
 
-The pure half owns no socket and no timer: what its parts want of the world they
-ask of their Port, and a test hands them one that writes into a list.
+The pure half has no transport and no timer. ``connection/output.py`` implements a port with
+Twisted; a test passes a port that appends to a list.
 """
 
 from __future__ import annotations
@@ -11,37 +11,39 @@ from typing import Final, Protocol
 
 class Port(Protocol):
     """
-    One connection's way out.
+    Output of one connection, with one timeout.
 
-    :ivar full: more waits to be sent than the transport likes to hold.
+    :ivar full: whether the write buffer is over the high-water mark of the transport.
     """
 
     full: bool
 
     def write(self, data: bytes, *more: bytes) -> None:
         """
-        Send this after what was written before; with ``more`` right behind it, which is not copied
-        to be joined.
+        Send bytes, after all bytes written before.
+
+        :param more: further bytes, sent directly after ``data`` and not copied to be joined.
         """
 
     def timeout(self, seconds: float | None) -> None:
         """
-        Tell the owner that time is up after this many seconds, unless there is another timeout
-        by then; ``None`` forgets the one that stands.
+        Set the timeout of the connection, which replaces an earlier one.
+
+        :param seconds: time after which the owner of the port is told; ``None``: no timeout.
         """
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
         """
-        End the connection below.
+        End the transport connection.
 
-        :param abort: the peer has had its time; otherwise it gets time to read what was sent.
-        :param linger: it may still be sending: read on until it has gone, since whoever closes with
-            bytes unread takes back what he sent last.
+        :param abort: end it at once; otherwise the peer gets time to read the sent bytes.
+        :param linger: read and discard data until the peer closes. A TCP connection that is closed
+            with unread data is reset, and the peer may lose the last bytes sent to it.
         """
 
 
 class Nowhere:
-    """The Port of a conversation whose connection was lost: nothing is sent, nobody is awaited."""
+    """Port of a lost connection: does nothing."""
 
     full = False
 
@@ -56,4 +58,4 @@ class Nowhere:
 
 
 NOWHERE: Final[Port] = Nowhere()
-"""There is one, however many connections were lost."""
+"""The port of all lost connections."""

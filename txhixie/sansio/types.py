@@ -11,9 +11,9 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 HeadersLike: TypeAlias = (
     "Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]"
 )
-"""Header fields as they may be given: pairs of a name and a value, or a mapping; ``str`` has to be
-ASCII."""
+"""Header fields as a program may pass them: pairs of name and value, or a mapping; ``str`` has to
+be ASCII."""
 
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
-"""As ``secrets.token_bytes``, or what a test puts in its place."""
+"""A function that takes a number and returns that many random bytes: ``secrets.token_bytes``."""

@@ -85,12 +85,15 @@ def test_a_client_takes_what_it_asked_for() -> None:
 @pytest.mark.parametrize(
     ("answered", "reason"),
     [
-        ("mux", "extension: 'mux' was not asked for"),
-        ("x-webkit-deflate-frame", "extension: 'x-webkit-deflate-frame' was not asked for"),
-        ("PERMESSAGE-DEFLATE", "extension: 'PERMESSAGE-DEFLATE' was not asked for"),
-        ("permessage-deflate, permessage-deflate", "extension: two extensions for the same bit"),
-        ("permessage-deflate, mux", "extension: two extensions for the same bit"),
-        ("permessage-deflate; x", "extension: permessage-deflate with parameters that cannot be"),
+        ("mux", "extension: 'mux' was not offered"),
+        ("x-webkit-deflate-frame", "extension: 'x-webkit-deflate-frame' was not offered"),
+        ("PERMESSAGE-DEFLATE", "extension: 'PERMESSAGE-DEFLATE' was not offered"),
+        (
+            "permessage-deflate, permessage-deflate",
+            "extension: two extensions for the same reserved bit",
+        ),
+        ("permessage-deflate, mux", "extension: two extensions for the same reserved bit"),
+        ("permessage-deflate; x", "extension: permessage-deflate with invalid parameters"),
     ],
 )
 def test_a_client_refuses_what_it_did_not_ask_for(answered: str, reason: str) -> None:

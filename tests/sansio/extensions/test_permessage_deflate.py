@@ -102,7 +102,7 @@ def test_a_client_offers_what_it_prefers(ours: PermessageDeflate, offer: str) ->
 )
 def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
-    with pytest.raises(ValueError, match=r"from \d+ to \d+"):
+    with pytest.raises(ValueError, match=r"expected .*[189] to "):
         # Which keyword it is, only the case knows.
         PermessageDeflate(**kind)  # type: ignore[arg-type]
 
@@ -192,20 +192,24 @@ def test_a_server_declines_an_offer_that_cannot_be(ours: PermessageDeflate, offe
 @pytest.mark.parametrize("ours", [PermessageDeflate(), KEEPS])
 def test_a_client_refuses_an_answer_that_cannot_be(ours: PermessageDeflate, answer: str) -> None:
     """A window without a size is an offer's alone."""
-    reason = f"^extension: {NAME} with parameters that cannot be$"
+    reason = f"^extension: {NAME} with invalid parameters$"
     assert_raises(InvalidHandshake, ours.agree, parameters(answer), match=reason)
 
 
 @pytest.mark.parametrize(
     ("ours", "answer", "reason"),
     [
-        (PermessageDeflate(), "", f"without the {SERVER_FRESH} we asked for"),
-        (PermessageDeflate(), CLIENT_FRESH, f"without the {SERVER_FRESH} we asked for"),
-        (PermessageDeflate(server_bits=10), SERVER_FRESH, "with a larger window than we asked for"),
+        (PermessageDeflate(), "", f"without the requested {SERVER_FRESH}"),
+        (PermessageDeflate(), CLIENT_FRESH, f"without the requested {SERVER_FRESH}"),
+        (
+            PermessageDeflate(server_bits=10),
+            SERVER_FRESH,
+            "with server_max_window_bits larger than requested",
+        ),
         (
             PermessageDeflate(server_bits=10),
             f"{SERVER_FRESH}; {SERVER_BITS}=11",
-            "with a larger window than we asked for",
+            "with server_max_window_bits larger than requested",
         ),
     ],
 )
@@ -374,7 +378,7 @@ def test_a_continuation_has_no_reserved_bit(first: int) -> None:
         FrameError,
         transform.decode,
         *(Opcode.CONTINUATION, b"x", True, RSV1, True, ROOM),
-        match="^a reserved bit in a continuation$",
+        match="^RSV1 must be 0 in a continuation frame$",
     )
 
 

@@ -215,7 +215,7 @@ def test_a_server_answers_what_the_rfc_shows(name: str) -> None:
 @every_name
 def test_an_answer_cannot_be_split(name: str) -> None:
     """A header of the application's ends no line."""
-    with pytest.raises(ValueError, match="not a header field"):
+    with pytest.raises(ValueError, match="header field"):
         serve([asked(name)], agreement=Agreement(None, ((b"X", b"a\r\nY: b"),)))
 
 
@@ -329,7 +329,7 @@ def test_a_client_writes_the_order_of_browsers(name: str) -> None:
 def test_a_subprotocol_is_a_token(name: str, subprotocol: str) -> None:
     """Else it would be another list than the one that was meant."""
     offer = replace(offers(named(name)), subprotocols=("ok", subprotocol))
-    with pytest.raises(ValueError, match="a subprotocol is a token"):
+    with pytest.raises(ValueError, match=r"^subprotocols: expected a token "):
         named(name).handshake.write_offer(offer, SECRET)
 
 
@@ -337,7 +337,7 @@ def test_a_subprotocol_is_a_token(name: str, subprotocol: str) -> None:
 def test_a_request_cannot_be_split(name: str) -> None:
     """An origin ends no line."""
     offer = offers(named(name), origin="http://a\r\nX: y")
-    with pytest.raises(ValueError, match="not a header field"):
+    with pytest.raises(ValueError, match="header field"):
         named(name).handshake.write_offer(offer, SECRET)
 
 

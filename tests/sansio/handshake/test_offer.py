@@ -87,7 +87,7 @@ def test_an_offer_by_hand_has_no_fields() -> None:
 )
 def test_a_field_that_would_end_its_line_is_not_written(pair: tuple[bytes, bytes]) -> None:
     """A value from somewhere else, put into a header by an application, splits no answer."""
-    with pytest.raises(ValueError, match="not a header field"):
+    with pytest.raises(ValueError, match="header field"):
         checked_pairs((pair,))
 
 
@@ -136,15 +136,15 @@ def test_a_refusals_length_is_that_of_its_body() -> None:
     """Another would cut the body, or have the client wait for more."""
     written = Refusal(404, "\xfc", {"Content-Length": "2"}).write()
     assert written.endswith(b"\r\n\r\n\xc3\xbc")
-    with pytest.raises(ValueError, match=r"^headers: the Content-Length is not that of the body"):
+    with pytest.raises(ValueError, match=r"^headers: Content-Length does not match"):
         Refusal(404, "\xfc", {"content-length": "1"})
-    with pytest.raises(ValueError, match=r"^headers: a refusal has no Transfer-Encoding"):
+    with pytest.raises(ValueError, match=r"^headers: a refusal cannot have Transfer-Encoding"):
         Refusal(404, "x", {"Transfer-Encoding": "chunked"})
 
 
 def test_a_refusal_splits_no_answer() -> None:
     """Its fields are checked when it is written."""
-    with pytest.raises(ValueError, match="not a header field"):
+    with pytest.raises(ValueError, match="header field"):
         Refusal(403, headers=((b"Location", b"/\r\nX: y"),)).write()
 
 

@@ -174,7 +174,9 @@ def test_a_tab_and_whatever_is_beyond_ascii_are_data(byte: int) -> None:
 def test_a_line_that_is_no_field_is_refused(line: bytes) -> None:
     """Folds, blanks before a colon, names that are no tokens: whoever stands between reads them
     in its own way."""
-    assert_raises(MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="no 'name: value'")
+    assert_raises(
+        MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="expected 'name: value'"
+    )
 
 
 def test_names_are_in_lower_case_and_values_lose_one_blank() -> None:
@@ -209,7 +211,7 @@ def test_a_field_that_may_come_once_says_one_thing() -> None:
     fields = head_of(b"GET / HTTP/1.1", b"A:  1\t", b"B: 2", b"B: 2").fields()
     assert fields.only(b"c") is None
     assert fields.only(b"a") == b"1"
-    assert_raises(MalformedHead, fields.only, b"b", match="b came more than once")
+    assert_raises(MalformedHead, fields.only, b"b", match="duplicate b")
 
 
 def test_exact_values_keep_their_blanks_and_others_lose_them() -> None:
@@ -275,7 +277,7 @@ def test_a_request_line_has_three_parts(line: bytes, expected: tuple[bytes, str,
 )
 def test_what_is_no_request_line_is_refused(line: bytes) -> None:
     """One blank between three parts, and nothing else: no reader can split it otherwise."""
-    assert_raises(MalformedHead, request_line, line, match="no request line")
+    assert_raises(MalformedHead, request_line, line, match="^invalid request line")
 
 
 @pytest.mark.parametrize("version", [b"0.9", b"2.0", b"3.1", b"9.9"])

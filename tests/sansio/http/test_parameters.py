@@ -113,7 +113,7 @@ def test_a_list_may_come_in_several_fields() -> None:
 )
 def test_what_is_no_list_is_refused(text: str) -> None:
     """Also behind a member that is one, before one, and over several fields."""
-    reasons = "^(a list of extensions that is none|a quoted parameter that is no token)$"
+    reasons = "^invalid (Sec-WebSocket-Extensions$|quoted parameter in Sec-WebSocket-Extensions: )"
     for values in ([text], ["ok; x=1", text], [text, "ok"]):
         assert_raises(MalformedHead, read_list, values, match=reasons)
 

@@ -272,7 +272,7 @@ def test_a_frame_in_parts_is_the_same_frame(opcode: int, size: int) -> None:
 
 def test_binary_is_not_written_to_a_peer_that_would_lose_it() -> None:
     """The error says so; the frame is not half written."""
-    with pytest.raises(UnsupportedByDialect, match="drops binary"):
+    with pytest.raises(UnsupportedByDialect, match="drop binary messages"):
         codec().encode(Opcode.BINARY, b"x")
 
 

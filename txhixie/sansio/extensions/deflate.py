@@ -94,10 +94,10 @@ class Inflater:
             try:
                 part = decompressor.decompress(data, room + 1)  # 0 would mean: no limit
             except zlib.error as error:
-                raise BadCompression(f"compressed data that is none: {error}") from error
+                raise BadCompression(f"invalid compressed data: {error}") from error
             room -= len(part)
             if room < 0:
-                raise MessageTooBig("a message that is too big when inflated")
+                raise MessageTooBig("inflated message too big")
             parts.append(part)
             data = decompressor.unconsumed_tail
             if decompressor.eof:
@@ -106,7 +106,7 @@ class Inflater:
                 self._decompressor = None
                 last += 1
                 if last > _MOST_LAST:
-                    raise BadCompression("too many blocks that call themselves the last")
+                    raise BadCompression("too many final DEFLATE blocks")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def finish(self, room: int) -> bytes:

@@ -42,7 +42,7 @@ class DeflateFrame:
         scalars(bool, takeover=self.takeover)
         scalars(int, level=self.level, memory=self.memory, threshold=self.threshold)
         if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
-            raise ValueError("level and memory are from 1 to 9")
+            raise ValueError("level, memory: expected 1 to 9")
 
     def offers(self) -> Parameters:
         """See :meth:`txhixie.extensions.Extension.offers`."""
@@ -57,7 +57,7 @@ class DeflateFrame:
         """See :meth:`txhixie.extensions.Extension.agree`."""
         transform = self._transform(parameters)
         if transform is None:
-            raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
+            raise InvalidHandshake("extension", f"{NAME} with invalid parameters")
         return transform
 
     def _transform(self, wished: Parameters) -> FrameTransform | None:

@@ -124,9 +124,9 @@ def agree(ours: Sequence[Extension], answered: Sequence[Named]) -> Transform | N
     if not answered:
         return None
     if len(answered) > 1:
-        raise InvalidHandshake("extension", "two extensions for the same bit")
+        raise InvalidHandshake("extension", "two extensions for the same reserved bit")
     name, parameters = answered[0]
     for extension in ours:
         if extension.name == name:
             return extension.agree(parameters)
-    raise InvalidHandshake("extension", f"{name!r} was not asked for")
+    raise InvalidHandshake("extension", f"{name!r} was not offered")

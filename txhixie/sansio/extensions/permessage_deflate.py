@@ -60,11 +60,11 @@ class PermessageDeflate:
         scalars(int, server_bits=self.server_bits, client_bits=self.client_bits)
         scalars(int, level=self.level, memory=self.memory, threshold=self.threshold)
         if not LEAST_BITS <= self.server_bits <= MOST_BITS:
-            raise ValueError(f"server_bits is from 9 to 15, not {self.server_bits}")
+            raise ValueError(f"server_bits: expected 9 to 15, not {self.server_bits}")
         if not 8 <= self.client_bits <= MOST_BITS:
-            raise ValueError(f"client_bits is from 8 to 15, not {self.client_bits}")
+            raise ValueError(f"client_bits: expected 8 to 15, not {self.client_bits}")
         if not (1 <= self.level <= 9 and 1 <= self.memory <= 9):
-            raise ValueError("level and memory are from 1 to 9")
+            raise ValueError("level, memory: expected 1 to 9")
 
     def offers(self) -> Parameters:
         """See :meth:`txhixie.extensions.Extension.offers`."""
@@ -111,14 +111,12 @@ class PermessageDeflate:
         """See :meth:`txhixie.extensions.Extension.agree` (section 7.1)."""
         granted = _read(parameters, in_offer=False)
         if granted is None:
-            raise InvalidHandshake("extension", f"{NAME} with parameters that cannot be")
+            raise InvalidHandshake("extension", f"{NAME} with invalid parameters")
         if granted.server_takeover and not self.server_takeover:
-            raise InvalidHandshake(
-                "extension", f"{NAME} without the {_SERVER_TAKEOVER} we asked for"
-            )
+            raise InvalidHandshake("extension", f"{NAME} without the requested {_SERVER_TAKEOVER}")
         server_bits = granted.server_bits or MOST_BITS
         if server_bits > self.server_bits:
-            raise InvalidHandshake("extension", f"{NAME} with a larger window than we asked for")
+            raise InvalidHandshake("extension", f"{NAME} with {_SERVER_BITS} larger than requested")
         client_bits = min(granted.client_bits or MOST_BITS, self.client_bits)
         takeover = self.client_takeover and granted.client_takeover
         deflater = None
@@ -199,7 +197,7 @@ class MessageTransform:
         if opcode != CONTINUATION:
             self._inflating = bool(reserved)
         elif reserved:
-            raise FrameError("a reserved bit in a continuation")
+            raise FrameError("RSV1 must be 0 in a continuation frame")
         if not self._inflating:
             return payload
         inflated = self._inflater.inflate(payload, room)

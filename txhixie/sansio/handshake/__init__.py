@@ -1,1 +1,1 @@
-"""How a conversation opens. One file a family of dialects, both halves in it."""
+"""Handshakes: one file for each family of dialects, client and server side."""

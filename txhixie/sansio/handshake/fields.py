@@ -1,4 +1,4 @@
-"""The fields of a head, as the handshakes read them: each check once, and what it raises."""
+"""Header fields of handshakes: reading and checking."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from .offer import Offer
 
 def read_target(request: Request) -> str:
     """
-    The resource that a request asks for.
+    Read the request target, which has to be a path.
 
-    :raises MalformedHead: when it is no path: ``*``, or a name. An absolute URL has been taken
-        apart before (:func:`txhixie.sansio.opening.origin_form`).
+    :raises MalformedHead: when the target is ``*`` or a name. A target that is an absolute URL was
+        replaced by its path before (:func:`txhixie.sansio.opening.origin_form`).
     """
     target = request.target
     if not target.startswith("/"):
-        raise MalformedHead("the target of a handshake is a path, or an http or ws URL")
+        raise MalformedHead(
+            "invalid request target: expected a path or an http, https, ws or wss URL"
+        )
     return target
 
 
 def read_host(fields: Fields) -> str:
     """
-    The ``Host`` field, which is repeated in answers and compared with origins.
+    Read the ``Host`` field, which responses repeat and which is compared with origins.
 
-    :raises MalformedHead: when it is missing, doubled or no host.
+    :raises MalformedHead: when the field is missing, duplicate or invalid.
     """
     host = fields.only(b"host")
     if host is None:
-        raise MalformedHead("no Host field")
+        raise MalformedHead("missing Host")
     return read_authority(host)
 
 
 def read_visible(fields: Fields, name: bytes) -> str | None:
     """
-    A field that is repeated in the answer: visible ASCII and blanks, or it splits responses.
+    Read a field that the response repeats: only visible ASCII and spaces are allowed.
 
-    :raises MalformedHead: for anything else, and when it came twice.
+    Other characters would allow a client to split the response.
+
+    :raises MalformedHead: for another character, and for a duplicate field.
     """
     value = fields.only(name)
     if value is None:
@@ -46,30 +50,32 @@ def read_visible(fields: Fields, name: bytes) -> str | None:
 
 def read_whole_subprotocol(fields: Fields, name: bytes) -> tuple[str, ...]:
     """
-    The Hixie drafts' subprotocol: one string, which may hold a comma or a blank. It is compared
-    whole first, and only then as the list into which web-socket-js joins several.
+    Read the subprotocol of a Hixie request: one string, which may contain commas and spaces.
+
+    The whole string is the first choice; its comma-separated members follow, since web-socket-js
+    joins several subprotocols to one string.
     """
     value = read_visible(fields, name)
     return () if not value else whole_subprotocol(value)
 
 
 def whole_subprotocol(value: str) -> tuple[str, ...]:
-    """One string of the drafts as the choices it offers."""
+    """Return the choices that a subprotocol string of a Hixie request offers."""
     return (value, *members(value)) if "," in value else (value,)
 
 
 def members(value: str) -> tuple[str, ...]:
-    """The members of a list of subprotocols that is one string."""
+    """Return the members of a comma-separated list of subprotocols."""
     return tuple(member for part in value.split(",") if (member := part.strip()))
 
 
 def whole_answer(offer: Offer, agreed: str) -> str:
     """
-    The subprotocol as the answer to a Hixie client has it: the whole string that the client sent,
-    where a member of it was agreed on.
+    Return the subprotocol for the response to a Hixie client.
 
-    WebKit of that time compares the two to the letter (PhantomJS 1.9.8: ``protocol mismatch: a,b
-    != a``). A client that wants the member, web-socket-js, has no whole string in its offer.
+    This is the whole string that the client sent, where a member of it was agreed on: WebKit of
+    that time compares the strings exactly (PhantomJS 1.9.8: ``protocol mismatch: a,b != a``).
+    web-socket-js expects the member; an offer of web-socket-js has no whole string.
     """
     whole = offer.subprotocols[0] if agreed in offer.subprotocols else agreed
     return whole if "," in whole else agreed
@@ -77,19 +83,22 @@ def whole_answer(offer: Offer, agreed: str) -> str:
 
 def count_once(fields: Fields, *names: bytes) -> None:
     """
-    The drafts' clients count fields: each of these exactly once.
+    Check that each of these fields is in the response exactly once, as the Hixie drafts require.
 
-    :raises InvalidHandshake: ``count:NAME`` for the first that is not.
+    :raises InvalidHandshake: ``count:NAME`` for the first field that fails the check.
     """
     for name in names:
         if (count := len(fields.exact(name))) != 1:
             shown = name.decode("ascii")
-            raise InvalidHandshake(f"count:{shown}", f"{shown} came {count} times")
+            raise InvalidHandshake(f"count:{shown}", f"expected one {shown}, received {count}")
 
 
 def match_exactly(check: str, fields: Fields, name: bytes, expected: str) -> None:
     """
-    :raises InvalidHandshake: ``check`` when the field's value is another, to the byte.
+    Check that the value of a field is exactly the expected one, byte for byte.
+
+    :param check: name of the check, for the error.
+    :raises InvalidHandshake: when the value is different.
     """
     received = text(fields.exact(name)[0])
     if received != expected:
@@ -98,7 +107,7 @@ def match_exactly(check: str, fields: Fields, name: bytes, expected: str) -> Non
 
 def answer_fields(head: Head) -> Fields:
     """
-    The fields of an answer.
+    Read the fields of a response.
 
     :raises InvalidHandshake: ``header-syntax`` or ``empty-name``.
     """
@@ -107,5 +116,5 @@ def answer_fields(head: Head) -> Fields:
     except MalformedHead as error:
         raise InvalidHandshake("header-syntax", str(error)) from error
     if fields.exact(b""):
-        raise InvalidHandshake("empty-name", "a field without a name")
+        raise InvalidHandshake("empty-name", "header field without a name")
     return fields

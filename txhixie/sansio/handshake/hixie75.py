@@ -1,10 +1,10 @@
-"""The handshake without keys: the slides of 2009, hixie-54 and hixie-75.
+"""Handshake without keys: hixie-54 (the slides of 2009) and hixie-75.
 
-The answer proves nothing: it repeats what the request said. The drafts fix the first three lines of
-either side to the byte (draft-hixie-thewebsocketprotocol-75 sections 4.1 and 5.2). A client holds
-an answer to that. A server of hixie-75 does not hold a request to it: nginx, Apache, lighttpd and
-Caddy reorder the fields, and a page cannot set ``Upgrade`` anyway. The slides' own dialect, which
-shipped nowhere, stays as the slides have it.
+The response proves nothing: it repeats values of the request. The drafts define the first three
+lines of the request and of the response byte for byte (draft-hixie-thewebsocketprotocol-75 sections
+4.1 and 5.2). A client checks those lines of a response. A server of hixie-75 does not check them:
+nginx, Apache, lighttpd and Caddy reorder the fields of a request, and a page cannot set ``Upgrade``
+anyway. hixie-54, which no browser shipped, keeps the check that the slides define.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .offer import Agreement, Offer, Secret
 _FIXED: Final[Headers] = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
 
 FIXED_LINES: Final = b"Upgrade: WebSocket\r\nConnection: Upgrade\r\n"
-"""The second and third line of an answer, and of a request of the slides' dialect."""
+"""Lines 2 and 3 of a response, and of a hixie-54 request."""
 
 _STATUS_LINE: Final = b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n"
 _STATUS: Final = re.compile(rb"[^ ]* ([^ ]*) .*")
@@ -40,9 +40,10 @@ _LENIENT_STATUS: Final = re.compile(rb"HTTP/1\.[01] 101(?: .*)?")
 
 class Hixie75:
     """
-    Both halves, for a dialect whose request names its origin in ``origin_field``.
+    Handshake of hixie-54 or hixie-75, for the client and for the server.
 
-    The one difference between the slides (``WebSocket-Origin``) and the drafts (``Origin``).
+    The dialects differ in the field that holds the origin of a request: ``WebSocket-Origin`` in
+    hixie-54, ``Origin`` in hixie-75.
     """
 
     __slots__ = ("_dialect", "_fixed", "_lenient", "_origin_field")
@@ -51,9 +52,13 @@ class Hixie75:
         self, dialect: str, origin_field: bytes, *, fixed: bool = False, lenient: bool = False
     ) -> None:
         """
-        :param fixed: as a server, hold the second and third line of a request to the letter.
-        :param lenient: as a client, take an answer whose status line has another phrase (servers
-            that write hixie-76's) and whose fields stand in any order and case (Netty's server,
+        Create the handshake of one dialect.
+
+        :param dialect: name of the dialect.
+        :param origin_field: name of the field that holds the origin of a request.
+        :param fixed: whether a server requires lines 2 and 3 of a request byte for byte.
+        :param lenient: whether a client accepts a response with another reason phrase (some servers
+            send the phrase of hixie-76), and with fields in any order and case (Netty's server,
             reverse proxies).
         """
         self._dialect = dialect
@@ -62,20 +67,21 @@ class Hixie75:
         self._lenient = lenient
 
     def leniently(self) -> Hixie75:
-        """The same, for a client of servers that are nearly right."""
+        """Return this handshake for a client that accepts responses with known deviations."""
         return Hixie75(self._dialect, self._origin_field, fixed=self._fixed, lenient=True)
 
     def draw(self, entropy: RandomBytes) -> Secret:
-        """No key, so nothing to draw."""
+        """Return an empty secret: these dialects have no keys."""
         return ()
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """
-        The request, in the order hixie-75 gives it.
+        Return the bytes of the request, its fields in the order of hixie-75.
 
         :raises UnsupportedByDialect: for more than one subprotocol: these drafts have room for one
             string.
-        :raises ValueError: for an origin or a subprotocol that would end its line.
+        :raises ValueError: for an origin or a subprotocol that contains a line end or another
+            control character.
         """
         pairs: Headers = ((b"Host", offer.host.encode("ascii")),)
         if offer.origin is not None:
@@ -87,8 +93,10 @@ class Hixie75:
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
         """
-        :raises MalformedHead: when the values of ``Upgrade`` and ``Connection`` are others (the
-            slides' dialect: their lines), or a field says two things.
+        Read a request.
+
+        :raises MalformedHead: when ``Upgrade`` and ``Connection`` have other values (hixie-54: when
+            lines 2 and 3 differ), or when a field is ambiguous.
         """
         head, fields = request.head, request.fields
         origin = read_visible(fields, self._origin_field.lower())
@@ -107,15 +115,15 @@ class Hixie75:
         )
 
     def offer_body(self) -> int:
-        """Nothing follows the head."""
+        """Return 0: no bytes follow the head of a request."""
         return 0
 
     def early_bytes(self) -> bool:
-        """These clients wait: bytes that follow the head are somebody else's request."""
+        """Return ``False``: these clients wait, so bytes after the head are another request."""
         return False
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
-        """The answer: its fields in the one order hixie-75 allows, further ones at the end."""
+        """Return the head of the response, in the order of hixie-75, further fields at the end."""
         pairs: Headers = ((b"WebSocket-Location", offer.location.encode("ascii")),)
         if offer.origin is not None:
             pairs = ((b"WebSocket-Origin", offer.origin.encode("ascii")), *pairs)
@@ -125,19 +133,19 @@ class Hixie75:
         return Head.of(_STATUS_LINE[:-2], _FIXED + pairs + checked_pairs(agreement.headers)).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
-        """There is none."""
+        """Return no bytes: these dialects have no proof."""
         return b""
 
     def agreement_body(self) -> int:
-        """Nothing follows the head."""
+        """Return 0: no bytes follow the head of a response."""
         return 0
 
     def check_proof(self, secret: Secret, body: bytes) -> None:
-        """Nothing is proved."""
+        """Accept every response: these dialects have no proof."""
 
     def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
         """
-        The client's checks of hixie-75 section 4.1, in its order.
+        Read a response, with the client's checks of hixie-75 section 4.1 in their order.
 
         :raises InvalidHandshake: ``status-line``, ``status``, ``prefix``, ``header-syntax``,
             ``empty-name``, ``count:...``, ``origin-mismatch``, ``location-mismatch`` or
@@ -148,16 +156,19 @@ class Hixie75:
             fields = answer_fields(head)
             if not _asks_for_upgrade(fields):
                 raise InvalidHandshake(
-                    "prefix", "Upgrade is not 'WebSocket' or Connection not 'Upgrade'"
+                    "prefix", "expected 'Upgrade: WebSocket' and 'Connection: Upgrade'"
                 )
         else:
             if not head.startswith(_STATUS_LINE):
                 self._judge_status(head)
             if not head.startswith(FIXED_LINES, len(_STATUS_LINE)):
-                raise InvalidHandshake("prefix", "the second and third line are not the draft's")
+                raise InvalidHandshake(
+                    "prefix",
+                    "expected 'Upgrade: WebSocket' and 'Connection: Upgrade' as the lines 2 and 3",
+                )
             fields = answer_fields(head)
         origin, location = b"websocket-origin", b"websocket-location"
-        # A server that saw no Origin has none to repeat; the drafts' own clients always send one.
+        # A server repeats the Origin of the request. Clients of the drafts always send an Origin.
         count_once(fields, *((origin,) if offer.origin is not None else ()), location)
         if offer.subprotocols:
             count_once(fields, b"websocket-protocol")
@@ -173,30 +184,36 @@ class Hixie75:
     def _judge_status(self, head: Head) -> None:
         match = _STATUS.fullmatch(head.start_line)
         if match is None:
-            raise InvalidHandshake("status-line", "the first line is no status line")
+            raise InvalidHandshake("status-line", "invalid status line")
         if match[1].isdigit() and len(match[1]) == 3 and match[1] != b"101":
             raise HandshakeRefused(int(match[1]), tuple(answer_fields(head).pairs))
-        raise InvalidHandshake("status", "the first line is not the draft's, which is fixed")
+        raise InvalidHandshake("status", "expected 'HTTP/1.1 101 Web Socket Protocol Handshake'")
 
 
 def _check_lines(head: Head) -> None:
     if not head.startswith(FIXED_LINES, len(head.start_line) + 2):
         raise MalformedHead(
-            "a request of the slides' dialect has 'Upgrade: WebSocket' and 'Connection: Upgrade' "
-            "as its second and third line, to the letter"
+            "expected 'Upgrade: WebSocket' and 'Connection: Upgrade' as the lines 2 and 3 of a "
+            "hixie-54 request"
         )
 
 
 def _check_values(fields: Fields, origin: str | None) -> None:
     """
-    Caddy 2.6 writes the value of ``Upgrade`` in lower case, so that its case tells nothing, except
-    where there is no Origin either: clients of hixie-75 write ``WebSocket``, all later ones
-    ``websocket``, and a request that was written by hand often lacks the key.
+    Check the values of ``Upgrade`` and ``Connection`` in a hixie-75 request.
+
+    ``Upgrade`` may have any case, since Caddy 2.6 writes its value in lower case. Without an Origin
+    the case matters: clients of hixie-75 send ``WebSocket``, later clients send ``websocket``, and
+    in a request that was written by hand the key is often missing.
     """
     if not _asks_for_upgrade(fields):
-        raise MalformedHead("a request without keys has 'Upgrade: WebSocket' alone")
+        raise MalformedHead(
+            "expected 'Upgrade: WebSocket' as the only Upgrade of a request without keys"
+        )
     if origin is None and fields.stripped(b"upgrade") != [b"WebSocket"]:
-        raise MalformedHead("no Sec-WebSocket-Key; hixie-75, without one, has 'Upgrade: WebSocket'")
+        raise MalformedHead(
+            "missing Sec-WebSocket-Key (and no 'Upgrade: WebSocket', as in hixie-75)"
+        )
 
 
 def _asks_for_upgrade(fields: Fields) -> bool:
@@ -206,13 +223,15 @@ def _asks_for_upgrade(fields: Fields) -> bool:
 
 def one_subprotocol(offer: Offer) -> bytes:
     """
-    The string that asks for an offer's subprotocols: the only one, or a list in one string, with or
-    without its members after it.
+    Return the subprotocol string of a request: the first subprotocol of the offer.
 
-    :raises UnsupportedByDialect: when an offer has several subprotocols, for which there is no
-        room.
+    The offer may have further subprotocols only where they are the members of the first, which is
+    then a comma-separated list.
+
+    :raises UnsupportedByDialect: when the offer has several subprotocols: a Hixie request has room
+        for one string.
     """
     value = offer.subprotocols[0]
     if offer.subprotocols not in ((value,), whole_subprotocol(value)):
-        raise UnsupportedByDialect(f"{offer.dialect} asks for one subprotocol at most")
+        raise UnsupportedByDialect(f"{offer.dialect} has room for one subprotocol; pass one")
     return value.encode("ascii")

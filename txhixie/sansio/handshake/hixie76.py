@@ -1,8 +1,9 @@
-"""The handshake of two keys and eight bytes: hixie-76, which is hybi-00.
+"""Handshake of hixie-76, which is also hybi-00: two keys in fields, and eight bytes after the head.
 
-The eight bytes follow the request without a Content-Length, the sixteen that prove the server
-understood follow its head (draft-hixie-thewebsocketprotocol-76 sections 4.1 and 5.2). Proxies hold
-the eight back until they have seen the head of an answer; so it proves nothing and goes first.
+The eight bytes (key3) follow the head of the request without a Content-Length. The server's proof,
+sixteen bytes, follows the head of the response (draft-hixie-thewebsocketprotocol-76 sections 4.1
+and 5.2). Proxies hold key3 back until they have received the head of a response. So a server sends
+the head of its response first, without the proof.
 """
 
 from __future__ import annotations
@@ -31,51 +32,59 @@ from .offer import Agreement, Offer, Secret
 
 _MOST_NUMBER: Final = 0xFFFFFFFF
 _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))
-"""A key whose digits run on is refused before ``int()``, whose cost is their square."""
+"""Most digits of a key. More are refused before ``int()``, whose cost is quadratic in digits."""
 
 _STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
-"""Two blanks and a code of three digits between them is all that the draft asks for."""
+"""Status line of a response: the draft requires two spaces with three digits between them."""
 
 _FLASH: Final = (
     *(b"upgrade", b"connection", b"host", b"origin", b"cookie"),
     *(b"sec-websocket-key1", b"sec-websocket-key2", b"sec-websocket-protocol"),
 )
-"""The fields of web-socket-js's request, in its order (``WebSocket.as`` of 2010 and 2011)."""
+"""Fields of a web-socket-js request, in their order (``WebSocket.as`` of 2010 and 2011)."""
 
 _NOISE: Final = bytes([*range(0x21, 0x30), *range(0x3A, 0x7F)])
 _NOT_DIGITS: Final = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class Hixie76:
-    """Both halves. The secret is ``(key1, key2, key3)``: two keys as text, and the eight bytes."""
+    """
+    Handshake of hixie-76, for the client and for the server.
+
+    The secret is ``(key1, key2, key3)``: two keys as text, and eight bytes.
+    """
 
     __slots__ = ("_dialect", "_lenient")
 
     def __init__(self, dialect: str, lenient: bool = False) -> None:
         """
-        :param lenient: as a client, take ``Upgrade`` in any case. The draft compares it to the
-            letter, and Netty's server answers ``websocket``.
+        Create the handshake of one dialect.
+
+        :param dialect: name of the dialect.
+        :param lenient: whether a client accepts ``Upgrade`` in any case. The draft compares it
+            case-sensitively, but Netty's server sends ``websocket``.
         """
         self._dialect = dialect
         self._lenient = lenient
 
     def leniently(self) -> Hixie76:
-        """The same, for servers that are nearly right."""
+        """Return this handshake for a client that accepts responses with known deviations."""
         return Hixie76(self._dialect, lenient=True)
 
     def draw(self, entropy: RandomBytes) -> Secret:
-        """Two keys and eight bytes (hixie-76 section 4.1, steps 16 to 26)."""
+        """Draw two random keys and eight random bytes (hixie-76 section 4.1, steps 16 to 26)."""
         return draw_key(entropy), draw_key(entropy), entropy(8)
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """
-        The request and its eight bytes.
+        Return the bytes of the request: its head and the eight bytes of key3.
 
-        The draft wants the fields in random order, so that no server relies on one; this is the
-        order WebKit sent, on which some came to rely.
+        The draft requires the fields in random order, so that no server relies on an order. This is
+        the order of WebKit, since some servers rely on it.
 
         :raises UnsupportedByDialect: for more than one subprotocol.
-        :raises ValueError: for an origin or a subprotocol that would end its line.
+        :raises ValueError: for an origin or a subprotocol that contains a line end or another
+            control character.
         """
         key1, key2, key3 = secret
         pairs: Headers = (
@@ -93,7 +102,9 @@ class Hixie76:
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
         """
-        :raises MalformedHead: for keys that are no keys, or a field that says two things.
+        Read a request.
+
+        :raises MalformedHead: for invalid keys, or for an ambiguous field.
         """
         fields = request.fields
         key1, key2 = fields.only(b"sec-websocket-key1"), fields.only(b"sec-websocket-key2")
@@ -111,15 +122,15 @@ class Hixie76:
         )
 
     def offer_body(self) -> int:
-        """The eight bytes of key3."""
+        """Return 8: the size of key3, which follows the head of a request."""
         return 8
 
     def early_bytes(self) -> bool:
-        """A client waits for the sixteen bytes: whatever follows the eight is not its own."""
+        """Return ``False``: a client waits for the proof, so bytes after key3 are an error."""
         return False
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
-        """The head of the answer: ``WebSocket`` and a lone ``Upgrade`` to the letter."""
+        """Return the head of the response; clients compare Upgrade and Connection exactly."""
         pairs: Headers = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
         if offer.origin is not None:
             pairs += ((b"Sec-WebSocket-Origin", offer.origin.encode("ascii")),)
@@ -131,16 +142,16 @@ class Hixie76:
         return Head.of(line, pairs + checked_pairs(agreement.headers)).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
-        """The sixteen bytes (section 5.2 steps 7 to 11)."""
+        """Return the sixteen bytes of the proof (section 5.2 steps 7 to 11)."""
         return md5(offer.challenge + body, usedforsecurity=False).digest()
 
     def agreement_body(self) -> int:
-        """The sixteen bytes."""
+        """Return 16: the size of the proof, which follows the head of a response."""
         return 16
 
     def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
         """
-        The client's checks of section 4.1, steps 28 to 45, in their order.
+        Read a response, with the client's checks of section 4.1, steps 28 to 45, in their order.
 
         :raises InvalidHandshake: ``status-line``, ``header-syntax``, ``empty-name``, ``count:...``,
             ``upgrade``, ``connection``, ``origin-mismatch``, ``location-mismatch`` or
@@ -153,9 +164,11 @@ class Hixie76:
         self._check_counts(offer, fields)
         upgrade = fields.exact(b"upgrade")[0]
         if upgrade != b"WebSocket" and not (self._lenient and upgrade.lower() == b"websocket"):
-            raise InvalidHandshake("upgrade", "the Upgrade field is not 'WebSocket' to the letter")
+            raise InvalidHandshake("upgrade", "expected 'Upgrade: WebSocket' (case-sensitive)")
         if fields.exact(b"connection")[0].lower() != b"upgrade":
-            raise InvalidHandshake("connection", "the Connection field is not 'Upgrade' alone")
+            raise InvalidHandshake(
+                "connection", "expected 'Connection: Upgrade' and no other value"
+            )
         if offer.origin is not None:
             match_exactly("origin-mismatch", fields, b"sec-websocket-origin", offer.origin.lower())
         match_exactly("location-mismatch", fields, b"sec-websocket-location", offer.location)
@@ -165,14 +178,20 @@ class Hixie76:
         return Agreement(asked, tuple(fields.pairs))
 
     def check_proof(self, secret: Secret, body: bytes) -> None:
-        """Step 46: the sixteen bytes."""
+        """
+        Check the sixteen bytes of the proof (step 46).
+
+        :raises InvalidHandshake: ``challenge`` when the proof is wrong.
+        """
         if body != expected_proof(secret):
-            raise InvalidHandshake("challenge", "the sixteen bytes are not the answer to our keys")
+            raise InvalidHandshake(
+                "challenge", "the 16 bytes after the head do not answer the keys of the request"
+            )
 
     def _status(self, head: Head) -> int:
         match = _STATUS.fullmatch(head.start_line)
         if match is None:
-            raise InvalidHandshake("status-line", "the first line is no status line")
+            raise InvalidHandshake("status-line", "invalid status line")
         return int(match[1])
 
     def _check_counts(self, offer: Offer, fields: Fields) -> None:
@@ -186,11 +205,11 @@ class Hixie76:
 
 def _read_subprotocols(fields: Fields) -> tuple[str, ...]:
     """
-    The whole string first, as the draft has it; of web-socket-js (Flash) its members alone: it
-    wants one of them as the answer, and not the list that it sent.
+    Read the subprotocols of a request: the whole string first, as the draft defines.
 
-    Ruby's websocket and the first web-socket-js of June 2010 write the name of hixie-75 in the
-    request, and look for that of hixie-76 in the answer.
+    For web-socket-js (Flash) only the members of the string count: it expects one of the members in
+    the response, and not the list that it sent. Ruby's websocket and the first web-socket-js of
+    June 2010 send the field of hixie-75, and expect the field of hixie-76 in the response.
     """
     name = b"sec-websocket-protocol"
     offered = read_whole_subprotocol(fields, name if name in fields else b"websocket-protocol")
@@ -199,39 +218,41 @@ def _read_subprotocols(fields: Fields) -> tuple[str, ...]:
 
 def _is_flash(fields: Fields) -> bool:
     """
-    Whether a request is web-socket-js's: its fields stand in one order, ``Cookie`` among them even
-    when it is empty, and what its page adds stands behind them.
+    Whether web-socket-js sent a request, judged by the order of its fields.
 
-    All of it is looked at: Chromium 6 to 13 and Firefox 4 shuffle their fields, so that the place
-    of one field proves nothing.
+    The order is fixed and includes ``Cookie`` even when it is empty; fields that a page adds come
+    after these. The whole order is compared: Chromium 6 to 13 and Firefox 4 send their fields in
+    random order, so the position of one field proves nothing.
     """
     return tuple(name for name, _ in fields.pairs[: len(_FLASH)]) == _FLASH
 
 
 def key_number(key: bytes) -> int:
     """
-    The number in a key: its digits, divided by its blanks (section 5.2 steps 4 to 6).
+    Return the number of a key: its digits, divided by its number of spaces (section 5.2 steps 4-6).
 
-    Neither noise nor positions are looked at: the draft's own examples hold more noise than its
-    algorithm lets a client make.
+    Other characters and positions are not checked: the examples of the draft contain more random
+    characters than its algorithm allows a client to insert.
 
-    :raises MalformedHead: without a blank or a digit, when the blanks do not divide the digits, or
-        when the result needs more than 32 bits.
+    :raises MalformedHead: for a key without a space or a digit, when the division has a remainder,
+        or when the result has more than 32 bits.
     """
     digits = key.translate(None, _NOT_DIGITS)
     blanks = key.count(b" ")
     if not blanks or not digits:
-        raise MalformedHead("a key without blanks or digits")
+        raise MalformedHead("Sec-WebSocket-Key1 or Sec-WebSocket-Key2 without spaces or digits")
     if len(digits) > _MOST_DIGITS:
-        raise MalformedHead("a key with too many digits")
+        raise MalformedHead("Sec-WebSocket-Key1 or Sec-WebSocket-Key2 with too many digits")
     number, left = divmod(int(digits), blanks)
     if left or number > _MOST_NUMBER:
-        raise MalformedHead("a key whose blanks do not divide its digits into 32 bits")
+        raise MalformedHead(
+            "invalid Sec-WebSocket-Key1 or Sec-WebSocket-Key2: digits / spaces is no 32-bit integer"
+        )
     return number
 
 
 def expected_proof(secret: Secret) -> bytes:
-    """The sixteen bytes that answer a secret."""
+    """Return the sixteen bytes of the proof for a client's secret."""
     key1, key2, key3 = secret
     numbers = struct.pack(">II", key_number(key1), key_number(key2))
     return md5(numbers + key3, usedforsecurity=False).digest()
@@ -239,10 +260,12 @@ def expected_proof(secret: Secret) -> bytes:
 
 def draw_key(entropy: RandomBytes) -> bytes:
     """
-    One key (section 4.1 steps 16 to 24): a product in decimal, noise anywhere, blanks anywhere but
-    first and last.
+    Draw one random key (section 4.1 steps 16 to 24).
 
-    :param entropy: takes a number of bytes, answers them.
+    The key is a product in decimal digits, with random characters at any position, and spaces at
+    any position except the first and the last.
+
+    :param entropy: takes a number and returns that many random bytes.
     """
     blanks = 1 + _below(12, entropy)
     number = _below(_MOST_NUMBER // blanks + 1, entropy)
@@ -255,5 +278,5 @@ def draw_key(entropy: RandomBytes) -> bytes:
 
 
 def _below(bound: int, entropy: RandomBytes) -> int:
-    """A number from 0 to ``bound`` - 1; 64 bits make the bias of the remainder immaterial."""
+    """Return a random number from 0 to ``bound`` - 1; with 64 bits its bias is negligible."""
     return int.from_bytes(entropy(8), "big") % bound

@@ -1,7 +1,7 @@
-"""The handshake of one key and its hash: hybi-07, version 8 and RFC 6455 (sections 4.1 and 4.2).
+"""Handshake of hybi-07, hybi-08 and RFC 6455 (sections 4.1 and 4.2): one key and its hash.
 
-The hash proves that the server has read this request and knows what it asks for; what the request
-asks for besides are lists, of subprotocols and of extensions.
+The hash proves that the server has read the request as a WebSocket handshake. A request also has
+lists of subprotocols and of extensions.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ _AGREED: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 )
-"""The lines that every agreement begins with."""
+"""First lines of every response that accepts a handshake."""
 
 
 class Hybi:
     """
-    Both halves. The secret is ``(key,)``: sixteen random bytes as base64.
+    Handshake of hybi-07, hybi-08 or RFC 6455, for the client and for the server.
 
-    The versions differ in where the origin stands (``Sec-WebSocket-Origin`` up to draft 10, then
-    ``Origin``, although the number stayed 8) and in how strict they are about the key.
+    The secret is ``(key,)``: sixteen random bytes in base64. The versions differ in the field of
+    the origin (``Sec-WebSocket-Origin`` up to draft 10, then ``Origin``, although the version
+    stayed 8), and in the check of the key.
     """
 
     __slots__ = ("_dialect", "_number", "_origin_fields", "_origin_names", "_strict")
@@ -41,10 +42,14 @@ class Hybi:
         self, dialect: str, number: int, origin_fields: tuple[bytes, ...], *, strict: bool
     ) -> None:
         """
+        Create the handshake of one dialect.
+
+        :param dialect: name of the dialect.
         :param number: the ``Sec-WebSocket-Version``.
-        :param origin_fields: where an origin may stand; a client writes the first, and of a request
-            with several the first counts.
-        :param strict: the key has 16 bytes. ws 0.4 and 1.x send 15 as version 8.
+        :param origin_fields: names of the fields that may hold the origin; a client sends the first
+            of them, and a server uses the first that a request has.
+        :param strict: whether the key must have 16 bytes. ws 0.4 and 1.x send 15 bytes with version
+            8.
         """
         self._dialect = dialect
         self._number = number
@@ -53,18 +58,19 @@ class Hybi:
         self._strict = strict
 
     def leniently(self) -> Hybi:
-        """The same: whoever gets the hash right gets the rest right."""
+        """Return this handshake itself: no deviations of servers are known in these versions."""
         return self
 
     def draw(self, entropy: RandomBytes) -> Secret:
-        """A nonce of 16 bytes, in base64."""
+        """Draw a random key: 16 bytes in base64."""
         return (binascii.b2a_base64(entropy(16), newline=False),)
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
         """
-        The request, in the order browsers send it.
+        Return the bytes of the request, its fields in the order of browsers.
 
-        :raises ValueError: for an origin, subprotocol or field that would end its line.
+        :raises ValueError: for an origin, a subprotocol or a field that contains a line end or
+            another control character.
         """
         pairs: Headers = (
             (b"Host", offer.host.encode("ascii")),
@@ -78,7 +84,9 @@ class Hybi:
         if offer.subprotocols:
             for name in offer.subprotocols:
                 if not name or name.encode("ascii", "replace").translate(None, TOKEN):
-                    raise ValueError(f"a subprotocol is a token, not {name!r}")
+                    raise ValueError(
+                        f"subprotocols: expected a token (RFC 9110 section 5.6.2), not {name!r}"
+                    )
             pairs += ((b"Sec-WebSocket-Protocol", ", ".join(offer.subprotocols).encode("ascii")),)
         if offer.extensions:
             pairs += ((b"Sec-WebSocket-Extensions", write_list(offer.extensions).encode("ascii")),)
@@ -87,7 +95,9 @@ class Hybi:
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
         """
-        :raises MalformedHead: without a key that is one, or for a field that says two things.
+        Read a request.
+
+        :raises MalformedHead: for a missing or invalid key, or for an ambiguous field.
         """
         fields = request.fields
         key = fields.only(b"sec-websocket-key")
@@ -108,15 +118,15 @@ class Hybi:
         )
 
     def offer_body(self) -> int:
-        """Nothing follows the head."""
+        """Return 0: no bytes follow the head of a request."""
         return 0
 
     def early_bytes(self) -> bool:
-        """A client may not send before it is answered, but some do, and nothing is ambiguous."""
+        """Return ``True``: some clients send before the response, and the data is unambiguous."""
         return True
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
-        """The answer (section 4.2.2)."""
+        """Return the head of the response (section 4.2.2)."""
         pairs: Headers = ()
         if agreement.subprotocol is not None:
             pairs += ((b"Sec-WebSocket-Protocol", agreement.subprotocol.encode("ascii")),)
@@ -128,16 +138,16 @@ class Hybi:
         return Head.of(_AGREED + accept(offer.challenge), pairs).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
-        """The proof is in the head."""
+        """Return no bytes: the proof is in the head of the response."""
         return b""
 
     def agreement_body(self) -> int:
-        """Nothing follows the head."""
+        """Return 0: no bytes follow the head of a response."""
         return 0
 
     def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
         """
-        The client's checks of section 4.1.
+        Read a response, with the client's checks of section 4.1.
 
         :raises InvalidHandshake: ``status-line``, ``header-syntax``, ``empty-name``, ``upgrade``,
             ``connection``, ``accept``, ``extension`` or ``protocol-mismatch``.
@@ -145,22 +155,24 @@ class Hybi:
         """
         match = _STATUS.match(head)
         if match is None:
-            raise InvalidHandshake("status-line", "the first line is no status line of HTTP/1")
+            raise InvalidHandshake("status-line", "invalid HTTP/1 status line")
         fields = answer_fields(head)
         if match[1] != b"101":
             raise HandshakeRefused(int(match[1]), tuple(fields.pairs))
         if [value.lower() for value in fields.stripped(b"upgrade")] != [b"websocket"]:
-            raise InvalidHandshake("upgrade", "the Upgrade field is not 'websocket'")
+            raise InvalidHandshake("upgrade", "expected 'Upgrade: websocket'")
         if not fields.has_token(b"connection", b"upgrade"):
-            raise InvalidHandshake("connection", "the Connection field has no 'Upgrade'")
+            raise InvalidHandshake("connection", "expected 'Connection: Upgrade'")
         if fields.stripped(b"sec-websocket-accept") != [accept(secret[0])]:
-            raise InvalidHandshake("accept", "Sec-WebSocket-Accept is not the answer to our key")
+            raise InvalidHandshake(
+                "accept", "Sec-WebSocket-Accept does not match the Sec-WebSocket-Key of the request"
+            )
         subprotocol = _agreed_subprotocol(offer, fields)
         extensions = _agreed_extensions(offer, fields)
         return Agreement(subprotocol, tuple(fields.pairs), extensions)
 
     def check_proof(self, secret: Secret, body: bytes) -> None:
-        """The proof was in the head."""
+        """Do nothing: :meth:`read_agreement` checks the proof, which is in the head."""
 
     def _is_key(self, key: bytes) -> bool:
         try:
@@ -171,8 +183,10 @@ class Hybi:
 
     def _read_origin(self, fields: Fields) -> str | None:
         """
-        The first of the fields that is there. In versions 7 and 8 that is ``Sec-WebSocket-Origin``:
-        ws 0.4 sends an ``Origin`` besides, which is its own host and not the page's.
+        Read the origin: the first of the origin fields that the request has.
+
+        In versions 7 and 8 ``Sec-WebSocket-Origin`` comes first: ws 0.4 also sends an ``Origin``,
+        which holds the host of the server and not the origin of a page.
         """
         for name in self._origin_names:
             if (origin := read_visible(fields, name)) is not None:
@@ -183,19 +197,21 @@ class Hybi:
         members = b",".join(fields.exact(b"sec-websocket-protocol")).split(b",")
         names = [name for member in members if (name := member.strip(b" \t"))]
         if any(name.translate(None, TOKEN) for name in names):
-            raise MalformedHead("a subprotocol that is no token")
+            raise MalformedHead("invalid Sec-WebSocket-Protocol: expected a list of tokens")
         return tuple(dict.fromkeys(name.decode("ascii") for name in names))
 
 
 def accept(key: bytes) -> bytes:
-    """The hash of a key, taken as the text it came as (section 4.2.2 item 5.4)."""
+    """Return the hash of a key, whose text is hashed as received (section 4.2.2 item 5.4)."""
     digest = sha1(key + _GUID, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False)
 
 
 def read_extensions(fields: Fields) -> tuple[Named, ...]:
     """
-    :raises MalformedHead: for a list of extensions that is none.
+    Read the ``Sec-WebSocket-Extensions`` fields.
+
+    :raises MalformedHead: for an invalid list of extensions.
     """
     if b"sec-websocket-extensions" not in fields:
         return ()
@@ -208,7 +224,7 @@ def _agreed_subprotocol(offer: Offer, fields: Fields) -> str | None:
         return None
     subprotocol = text(values[0])
     if len(values) > 1 or subprotocol not in offer.subprotocols:
-        raise InvalidHandshake("protocol-mismatch", f"{subprotocol!r} was not asked for")
+        raise InvalidHandshake("protocol-mismatch", f"{subprotocol!r} was not offered")
     return subprotocol
 
 
@@ -220,5 +236,5 @@ def _agreed_extensions(offer: Offer, fields: Fields) -> tuple[Named, ...]:
     asked = {name for name, _ in offer.extensions}
     for name, _ in agreed:
         if name not in asked:
-            raise InvalidHandshake("extension", f"{name!r} was not asked for")
+            raise InvalidHandshake("extension", f"{name!r} was not offered")
     return agreed

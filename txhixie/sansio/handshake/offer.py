@@ -1,7 +1,8 @@
-"""What two sides say to each other before a conversation, free of any dialect's bytes.
+"""Offer, agreement and refusal: the content of a handshake, independent of the dialect.
 
-An Offer is what a client wants, an Agreement what a server grants, a Refusal that it does not. They
-can be built from a head of any dialect, from a request of ``twisted.web``, or by hand.
+An Offer holds the request of a client, an Agreement the values that a server accepts, a Refusal an
+HTTP response without a conversation. Each can be built from a head of any dialect, from a request
+of ``twisted.web``, or by a program.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from ..http.parameters import Named
 from ..types import Headers, HeadersLike, RandomBytes
 
 Secret: TypeAlias = tuple[bytes, ...]
-"""What a client draws at random for one handshake, and must see answered: the drafts' keys."""
+"""Random values of a client for one handshake, which the server's proof has to answer: keys."""
 
 
 _MOST_PARTS: Final = 1000
-"""Of a query or of cookies. A page of today sends 20; a head of 16 KiB has room for 8,000."""
+"""Most fields of a query, and most cookies, that are read. Pages of today send 20; a head of 16 KiB
+has room for 8,000."""
 
 _NO_HEAD: Final = Head.of(b"")
 
@@ -30,21 +32,23 @@ class Offer:
     """
     A client's request for a conversation.
 
-    :ivar dialect: its name, as in :data:`txhixie.DIALECTS`.
-    :ivar target: the resource: path and query, ASCII, beginning with ``/``.
-    :ivar host: the ``Host`` field as sent: a name or address, and the port if it is not the usual.
-    :ivar origin: the page that asks, as it was sent; ``None`` if nobody said. Only browsers are
-        bound to tell the truth here.
-    :ivar secure: whether the client came by TLS, to us or to whoever stands before us.
-    :ivar subprotocols: what the client would speak, best first.
-    :ivar extensions: what it would agree on besides, each with its parameters, best first.
-    :ivar head: the request, whose other fields :meth:`headers` gives; for a client, the fields it
-        wants sent besides.
-    :ivar challenge: what the answer has to prove, in the dialect's own terms.
-    :ivar client: to a server, the client's address, as far as whoever stands before us is believed
-        what it tells; ``None`` where there is none.
-    :ivar client_port: to a server, the client's port; ``None`` where there is none, and where a
-        trusted reverse proxy does not tell it.
+    :ivar dialect: name of the dialect, as in :data:`txhixie.DIALECTS`.
+    :ivar target: the request target: path and query, ASCII, beginning with ``/``.
+    :ivar host: the ``Host`` field as sent: a host name or address, and the port, except for the
+        default port of the scheme.
+    :ivar origin: the origin of the page that sends the request, as sent; ``None`` without an
+        origin. Only browsers are bound to send the true origin.
+    :ivar secure: whether the client uses TLS, to the server or to a reverse proxy in front of it.
+    :ivar subprotocols: subprotocols that the client supports, the preferred one first.
+    :ivar extensions: extensions that the client offers, each with its parameters, the preferred one
+        first.
+    :ivar head: the head of the request, whose fields :meth:`headers` returns; for a client, the
+        further fields that it sends.
+    :ivar challenge: the value that the server's proof has to answer, in the form of the dialect.
+    :ivar client: on a server, the client's address: the one that a trusted reverse proxy forwards,
+        otherwise the peer's address; ``None`` where there is no address.
+    :ivar client_port: on a server, the client's port; ``None`` where there is none, and where a
+        trusted reverse proxy does not forward it.
     :ivar request: under a :class:`txhixie.web.HixieResource`, the request of ``twisted.web`` (an
         ``IRequest``); elsewhere ``None``.
     """
@@ -70,9 +74,10 @@ class Offer:
     @property
     def query(self) -> dict[str, list[str]]:
         """
-        The target's query as a form's fields, percent-decoded: each name with its values in their
-        order. Bytes that are no UTF-8 become U+FFFD. Of more than 1,000 fields the first 1,000 are
-        read. Made anew each time.
+        The query of the target as form fields, percent-decoded: each name with all its values.
+
+        Values keep their order. Bytes that are not UTF-8 become U+FFFD. Of more than 1,000 fields
+        only the first 1,000 are read. Each access parses the query again.
         """
         found: dict[str, list[str]] = {}
         for part in self.target.partition("?")[2].split("&", _MOST_PARTS)[:_MOST_PARTS]:
@@ -84,9 +89,11 @@ class Offer:
     @property
     def cookies(self) -> dict[str, str]:
         """
-        The request's cookies (RFC 6265 section 5.4): names and values as they were sent, neither
-        unquoted nor decoded. Of two with one name it is the first, which is the one with the longer
-        path. Of more than 1,000 the first 1,000 are read. Made anew each time.
+        The cookies of the request, by name, as sent (RFC 6265 section 5.4).
+
+        Names and values are neither unquoted nor decoded. Of two cookies with the same name the
+        first counts, which has the longer path. Of more than 1,000 cookies only the first 1,000 are
+        read. Each access parses the cookies again.
         """
         found: dict[str, str] = {}
         fields = b";".join(self.head.fields().stripped(b"cookie"))
@@ -98,22 +105,22 @@ class Offer:
 
     @property
     def authority(self) -> str:
-        """The host in lower case, without the port that its scheme implies."""
+        """The host in lower case, without the default port of the scheme."""
         usual = ":443" if self.secure else ":80"
         return self.host.lower().removesuffix(usual)
 
     @property
     def location(self) -> str:
-        """The resource's URL, as the drafts rebuild it (hixie-76 section 3.2)."""
+        """The URL of the request, as the Hixie drafts construct it (hixie-76 section 3.2)."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.target}"
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Every field of the request in its order: lower-case name and value (as ISO 8859-1)."""
+        """Return all fields in their order: name in lower case, and value (as ISO 8859-1)."""
         pairs = self.head.fields().pairs
         return tuple((name.decode("ascii"), text(value).strip(" \t")) for name, value in pairs)
 
     def header(self, name: str) -> str | None:
-        """The value of a field, joined by commas if it came more than once; ``None`` if never."""
+        """Return the value of a field, several values joined by commas; ``None`` if missing."""
         values = self.head.fields().stripped(name.lower().encode("ascii", "replace"))
         return text(b", ".join(values)) if values else None
 
@@ -121,11 +128,11 @@ class Offer:
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """
-    What the server granted.
+    The values that a server accepts from an offer.
 
-    :ivar subprotocol: the one of the offer's that will be spoken, or ``None``.
-    :ivar headers: further fields of the answer, name and value (``Set-Cookie``, say).
-    :ivar extensions: those of the offer's that hold, each with the parameters that do.
+    :ivar subprotocol: the chosen subprotocol, one of the offer's, or ``None``.
+    :ivar headers: further fields of the response, name and value (for example ``Set-Cookie``).
+    :ivar extensions: the chosen extensions, each with the agreed parameters.
     """
 
     subprotocol: str | None = None
@@ -134,19 +141,20 @@ class Agreement:
 
 
 NOTHING_MORE: Final = Agreement()
-"""The agreement that grants the conversation and nothing else: one object for all of them."""
+"""Agreement without a subprotocol, further fields or extensions: one object for all of these."""
 
 
 @dataclass(slots=True)
 class Refusal:
     """
-    A plain HTTP answer instead of an agreement.
+    An HTTP response that refuses a handshake.
 
-    :ivar status: the HTTP status, 200 to 599; never 101, which would be an agreement.
-    :ivar body: text for whoever reads the answer, or somebody else's body as it came.
-    :ivar headers: further fields, name and value; a ``Content-Type`` among them replaces ours.
-    :ivar logged: the log has been told, in a line that says more than the one it would get.
-    :ivar why: for the log, if that is not the body.
+    :ivar status: the HTTP status, 200 to 599; never 101, which would accept the handshake.
+    :ivar body: text for the reader of the response; or ``bytes``, such as the body of a backend's
+        response.
+    :ivar headers: further fields, name and value; a ``Content-Type`` replaces the default one.
+    :ivar logged: whether the refusal is already in the log, so that it gets no second line.
+    :ivar why: the reason for the log; ``None`` to log the body.
     """
 
     status: int
@@ -164,7 +172,9 @@ class Refusal:
         why: str | None = None,
     ) -> None:
         """
-        :raises ValueError: for another status, and for a field that no answer can have.
+        Create a refusal.
+
+        :raises ValueError: for a status outside 200 to 599, and for an invalid field.
         :raises TypeError: for a status, a body or fields of another type.
         """
         scalars(int, status=status)
@@ -172,7 +182,7 @@ class Refusal:
         if why is not None:
             whole_text("why", why)
         if not 200 <= status <= 599:
-            raise ValueError(f"a refusal has a status from 200 to 599, not {status}")
+            raise ValueError(f"status: expected 200 to 599, not {status}")
         self.status = status
         self.body = body if isinstance(body, bytes) else whole_text("body", body)
         self.headers = header_pairs(headers)
@@ -181,22 +191,26 @@ class Refusal:
         self.why = why
 
     def _check_length(self) -> None:
-        """A length of the caller's that is not the body's would cut it, or have the client wait."""
+        """
+        Refuse a Content-Length that is not the length of the body, and a Transfer-Encoding.
+
+        A wrong length would truncate the body, or keep the client waiting for more of it.
+        """
         for name, value in self.headers:
             if name.lower() == b"transfer-encoding":
-                raise ValueError("headers: a refusal has no Transfer-Encoding, but a whole body")
+                raise ValueError("headers: a refusal cannot have Transfer-Encoding; leave it out")
             if name.lower() == b"content-length" and value != b"%d" % len(self._encoded()):
-                raise ValueError(
-                    "headers: the Content-Length is not that of the body; leave it out"
-                )
+                raise ValueError("headers: Content-Length does not match the body; leave it out")
 
     def _encoded(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else self.body.encode("utf-8")
 
     def write(self) -> bytes:
         """
-        The answer's bytes. The connection ends with it: what stood before us may already hold it
-        for a tunnel, so that nothing else must ever be read from it as HTTP (RFC 9112 section 9.6).
+        Return the bytes of the response, which has ``Connection: close``.
+
+        The connection has to end with the response: a reverse proxy may already treat the
+        connection as a tunnel, so nothing more may be read from it as HTTP (RFC 9112 section 9.6).
         """
         body = self._encoded()
         own: dict[bytes, bytes] = {
@@ -212,59 +226,63 @@ class Refusal:
 
 class Handshake(Protocol):
     """
-    One family's handshake, both halves, as pure verbs. It holds nothing of any connection.
+    Handshake of one family of dialects, for client and server; it has no state of a connection.
 
-    What cannot be read raises a :class:`txhixie.errors.HandshakeError`.
+    A request or a response that cannot be read raises a :class:`txhixie.errors.HandshakeError`.
     """
 
     def leniently(self) -> Handshake:
-        """The same for a client that takes answers which are known to be nearly right."""
+        """Return this handshake for a client that accepts responses with known deviations."""
         ...
 
     def draw(self, entropy: RandomBytes) -> Secret:
-        """A client's secret for one handshake."""
+        """Draw a client's random secret for one handshake."""
         ...
 
     def write_offer(self, offer: Offer, secret: Secret) -> bytes:
-        """The request, with whatever raw bytes follow its head."""
+        """Return the bytes of the request, with the bytes that follow its head."""
         ...
 
     def read_offer(self, request: Request, secure: bool) -> Offer:
-        """All that a request proves, the arithmetic of its keys included."""
+        """Read and check a request, including the arithmetic of its keys."""
         ...
 
     def offer_body(self) -> int:
-        """How many raw bytes follow the head of a request."""
+        """Return the number of bytes of the handshake that follow the head of a request."""
         ...
 
     def early_bytes(self) -> bool:
-        """Whether a client may send frames before it is answered."""
+        """Whether a server accepts frames that a client sends before the response."""
         ...
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
-        """The head of the answer."""
+        """Return the head of the response."""
         ...
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
-        """What follows that head, once the request's raw bytes have come."""
+        """
+        Return the bytes that follow the head of the response.
+
+        :param body: the bytes that followed the head of the request.
+        """
         ...
 
     def agreement_body(self) -> int:
-        """How many raw bytes follow the head of an agreement."""
+        """Return the number of bytes of the handshake that follow the head of a response."""
         ...
 
     def read_agreement(self, offer: Offer, secret: Secret, head: Head) -> Agreement:
         """
-        What the server granted, after every check the dialect asks of a client, in its order.
+        Read the head of a response, with all checks of the dialect in their order.
 
         :raises InvalidHandshake: at the first check that fails.
-        :raises HandshakeRefused: for a well-formed answer that is no agreement.
+        :raises HandshakeRefused: for a well-formed response that refuses the handshake.
         """
         ...
 
     def check_proof(self, secret: Secret, body: bytes) -> None:
         """
-        The raw bytes after that head.
+        Check the bytes that follow the head of the response.
 
-        :raises InvalidHandshake: ``challenge`` when they are not the answer to the secret.
+        :raises InvalidHandshake: ``challenge`` when the bytes do not answer the client's secret.
         """

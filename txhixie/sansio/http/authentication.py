@@ -112,7 +112,7 @@ class Authentication:
         :raises ValueError: for credentials that no answer can say.
         """
         if credentials is not None and _UNSPEAKABLE.search("".join(credentials)):
-            raise ValueError("credentials: control characters, or no UTF-8")
+            raise ValueError("credentials: control character, or not UTF-8")
         self._credentials = credentials
         self._basic = basic
         self._entropy = entropy
@@ -154,16 +154,16 @@ class Authentication:
         known = [each for each in challenges if each.strength]
         schemes = " and ".join(dict.fromkeys(_shown(each.scheme) for each in challenges))
         if not challenges:
-            return "it does not say which authentication it wants"
+            return "no authentication scheme in Proxy-Authenticate"
         if not known:
-            return f"it accepts {schemes} only; Basic and Digest are spoken here"
+            return f"the proxy accepts {schemes} only; txhixie supports Basic and Digest"
         if self._credentials is None:
-            return f"it asks for {_shown(max(known, key=lambda each: each.strength).scheme)}"
+            return f"the proxy requires {_shown(max(known, key=lambda each: each.strength).scheme)}"
         if self._challenge is None and all(each.scheme == "basic" for each in known):
-            return "it asks for Basic, which would show the password to anybody on the way"
+            return "the proxy requires Basic, which sends the password unencrypted"
         if self._challenge is None:
-            return f"it asks for {schemes}, which cannot be answered with these credentials"
-        return "it did not accept this user name and password"
+            return f"the proxy requires {schemes}, which cannot be answered with these credentials"
+        return "the proxy rejected the user name and password"
 
     def authorization(self, method: str, target: str) -> bytes | None:
         """

@@ -61,7 +61,7 @@ class ChunkedReader:
         end = data.find(b"\r\n", start)
         line = data[start:] if end < 0 else data[start:end]
         if len(line) > _MOST_LINE:
-            raise MalformedHead("a line between chunks is too long")
+            raise MalformedHead("chunk line longer than 1,024 bytes")
         if end < 0:
             self._line = line
             return len(data)
@@ -71,13 +71,13 @@ class ChunkedReader:
     def _size(self, line: bytes) -> None:
         match = _SIZE.fullmatch(line)
         if match is None:
-            raise MalformedHead("a chunk without a size")
+            raise MalformedHead("invalid chunk size")
         self._left = int(match[1], 16)
         self._judge = self._gap if self._left else self._trailer
 
     def _gap(self, line: bytes) -> None:
         if line:
-            raise MalformedHead("a chunk longer than its size")
+            raise MalformedHead("chunk longer than its size")
         self._judge = self._size
 
     def _trailer(self, line: bytes) -> None:

@@ -60,7 +60,7 @@ def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     for name in ("client", "secure", "host"):
         said = {getattr(several, name), getattr(one, name)} - {None}
         if len(said) > 1:
-            raise MalformedHead("Forwarded and X-Forwarded-* tell of different clients")
+            raise MalformedHead("Forwarded and X-Forwarded-* contradict each other")
     return Forwarded(
         several.client or one.client,
         several.port or one.port,
@@ -140,11 +140,11 @@ def _elements(value: str) -> list[dict[str, str]]:
     while position < len(value):
         match = _PAIR.match(value, position)
         if match is None:
-            raise MalformedHead("a Forwarded field that is none")
+            raise MalformedHead("invalid Forwarded")
         name, quoted, plain, separator = match.groups()
         if name is not None:
             if name.lower() in element:
-                raise MalformedHead("a Forwarded field that says something twice")
+                raise MalformedHead("duplicate parameter in Forwarded")
             element[name.lower()] = plain or re.sub(r"\\(.)", r"\1", quoted or "")
         if separator != ";" and element:
             elements.append(element)
@@ -172,7 +172,7 @@ def _read_proto(proto: str | None) -> bool | None:
     if proto is None:
         return None
     if (secure := _SECURE.get(proto.lower())) is None:
-        raise MalformedHead("a forwarded scheme that is none of ours")
+        raise MalformedHead("invalid forwarded scheme: expected http, https, ws or wss")
     return secure
 
 

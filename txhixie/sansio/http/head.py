@@ -88,7 +88,7 @@ class Fields(dict[bytes, bytes]):
         if value is None:
             return None
         if self._repeats and len(self.exact(name)) > 1:
-            raise MalformedHead(f"{name.decode('ascii')} came more than once")
+            raise MalformedHead(f"duplicate {name.decode('ascii')}")
         return value.strip(b" \t")
 
     def has_token(self, name: bytes, token: bytes) -> bool:
@@ -141,7 +141,9 @@ class Head(bytes):
         found = _FIELD.findall(self, start)
         # A line that is none, or a bare CR or LF somewhere, leaves fewer matches than line ends.
         if len(found) != self.count(b"\n", start) - 1:
-            raise MalformedHead("a line is no 'name: value', or holds a control character")
+            raise MalformedHead(
+                "invalid header field: expected 'name: value' without control characters"
+            )
         if most is not None and len(found) > most:
             raise HeadTooLarge(exceeds("number of fields in the head", most, "head_fields"))
         return Fields([(name.lower(), value) for name, value in found])
@@ -173,10 +175,10 @@ def read_request(head: Head, most: int | None = None) -> Request:
     """
     match = _REQUEST_LINE.match(head)
     if match is None:
-        raise MalformedHead("the first line is no request line")
+        raise MalformedHead("invalid request line")
     method, target, major, minor = match.groups()
     if major != b"1":
-        raise UnsupportedVersion("only HTTP/1.1 is spoken here")
+        raise UnsupportedVersion("unsupported HTTP version: expected HTTP/1.1")
     return Request(head, method, target.decode("ascii"), int(minor), head.fields(most))
 
 
@@ -268,7 +270,7 @@ class HeadReader:
             self._data = b""
             return Head(held[:end]), bytes(held[end:])
         if _BARE_LF.search(held, max(0, self._seen - 1)):
-            raise MalformedHead("a line ends in a bare LF")
+            raise MalformedHead("bare LF at the end of a header line")
         self._seen = len(held)
         return None
 
@@ -359,7 +361,7 @@ def header_pairs(headers: HeadersLike) -> Headers:
     pairs = []
     for pair in given:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(f"{_HEADERS}; one of these is no pair, but {type(pair).__name__}")
+            raise TypeError(f"{_HEADERS}; found {type(pair).__name__} instead of a pair")
         pairs.append((_field_bytes(pair[0]), _field_bytes(pair[1])))
     return checked_pairs(tuple(pairs))
 
@@ -373,7 +375,7 @@ def _field_bytes(value: object) -> bytes:
     if not isinstance(value, str):
         raise TypeError(f"{_HEADERS}, of str or bytes, not {type(value).__name__}")
     if not value.isascii():
-        raise ValueError("headers: str that is not ASCII; encode it, so that its bytes are known")
+        raise ValueError("headers: str outside ASCII; pass encoded bytes")
     return value.encode("ascii")
 
 
@@ -385,9 +387,9 @@ def checked_pairs(pairs: Headers) -> Headers:
     """
     for name, value in pairs:
         if not name or name.translate(None, TOKEN):
-            raise ValueError(f"not a header field: {name!r}")
+            raise ValueError(f"invalid header field name: {name!r}")
         if _CONTROL.search(value):
-            raise ValueError(f"not a header field: {name!r} with a control character in it")
+            raise ValueError(f"control character in the value of header field {name!r}")
     return pairs
 
 
@@ -407,7 +409,7 @@ def read_authority(value: bytes) -> str:
     :raises MalformedHead: when it is none.
     """
     if _HOST.fullmatch(text(value)) is None:
-        raise MalformedHead("the Host field is no host")
+        raise MalformedHead("invalid Host")
     return value.decode("ascii")
 
 
@@ -419,5 +421,5 @@ def visible(name: bytes, value: bytes) -> str:
     :raises MalformedHead: for anything else.
     """
     if not value.isascii() or not text(value).isprintable():
-        raise MalformedHead(f"{name.decode('ascii')} holds more than visible ASCII")
+        raise MalformedHead(f"invalid {name.decode('ascii')}: expected visible ASCII")
     return value.decode("ascii")

@@ -47,7 +47,7 @@ def read_list(values: Iterable[str]) -> tuple[Named, ...]:
         found.append((match[1], parameters))
         if position < len(text):
             if text[position] != ",":
-                raise MalformedHead("a list of extensions that is none")
+                raise MalformedHead("invalid Sec-WebSocket-Extensions")
             position += 1
     return tuple(found)
 
@@ -64,7 +64,7 @@ def _skip_empty(text: str, position: int) -> int:
     """Empty members are allowed, and mean nothing (RFC 9110 section 5.6.1.2)."""
     match = _EMPTY.match(text, position)
     if match is None:
-        raise MalformedHead("a list of extensions that is none")
+        raise MalformedHead("invalid Sec-WebSocket-Extensions")
     return match.end()
 
 
@@ -75,7 +75,9 @@ def _read_parameters(text: str, position: int) -> tuple[Parameters, int]:
         if quoted is not None:
             value = re.sub(r"\\(.)", r"\1", quoted)
             if re.fullmatch(_TOKEN, value) is None:
-                raise MalformedHead("a quoted parameter that is no token")
+                raise MalformedHead(
+                    "invalid quoted parameter in Sec-WebSocket-Extensions: expected a token"
+                )
         parameters.append((name, value))
         position = match.end()
     return tuple(parameters), position

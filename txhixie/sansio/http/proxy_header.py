@@ -73,7 +73,7 @@ class ProxyHeaderReader:
         elif held[: len(_V2)] == _V2[: len(held)]:
             size = self._size_of_block()
         else:
-            raise MalformedHead("expected a header of the PROXY protocol")
+            raise MalformedHead("expected a PROXY protocol header")
         if size is None or len(held) < size:
             return None
         self._data = bytearray()
@@ -84,21 +84,23 @@ class ProxyHeaderReader:
     def _size_of_line(self) -> int | None:
         end = self._data.find(b"\r\n", 0, _V1_MOST)
         if end < 0 and len(self._data) >= _V1_MOST:
-            raise MalformedHead("a line of the PROXY protocol is longer than it may be")
+            raise MalformedHead("PROXY protocol v1 header longer than 107 bytes")
         return None if end < 0 else end + 2
 
     def _size_of_block(self) -> int | None:
         if len(self._data) < _V2_FIXED:
             return None
         if self._data[12] not in (_LOCAL, _PROXY):
-            raise MalformedHead("neither LOCAL nor PROXY of version 2 of the PROXY protocol")
+            raise MalformedHead(
+                "invalid PROXY protocol v2 header: expected the command LOCAL or PROXY"
+            )
         return _V2_FIXED + int.from_bytes(self._data[14:16])
 
 
 def _read_line(line: bytes) -> ProxyHeader:
     match = _LINE.fullmatch(line[:-2])
     if match is None:
-        raise MalformedHead("a line of the PROXY protocol that is none")
+        raise MalformedHead("invalid PROXY protocol v1 header")
     family, source, destination, *ports = match.groups()
     if family is None:
         return ProxyHeader()
@@ -106,9 +108,9 @@ def _read_line(line: bytes) -> ProxyHeader:
     try:
         ends = [str(kind(address.decode("ascii"))) for address in (source, destination)]
     except ValueError:
-        raise MalformedHead("an address of the PROXY protocol that is none") from None
+        raise MalformedHead("invalid address in a PROXY protocol v1 header") from None
     if any(port != b"%d" % int(port) or int(port) > 65535 for port in ports):
-        raise MalformedHead("a port of the PROXY protocol that is none")
+        raise MalformedHead("invalid port in a PROXY protocol v1 header")
     return ProxyHeader((ends[0], int(ports[0])), (ends[1], int(ports[1])))
 
 
@@ -120,7 +122,7 @@ def _read_block(block: bytes) -> ProxyHeader:
     if family in _FAMILIES:
         kind, size = _FAMILIES[family]
         if len(addresses) < 2 * size + 4:
-            raise MalformedHead("a header of the PROXY protocol is shorter than its addresses")
+            raise MalformedHead("PROXY protocol v2 header too short for its addresses")
         source, destination = addresses[:size], addresses[size : 2 * size]
         ports = addresses[2 * size : 2 * size + 4]
         return ProxyHeader(
@@ -129,7 +131,7 @@ def _read_block(block: bytes) -> ProxyHeader:
         )
     if family == _UNIX:
         if len(addresses) < 2 * _UNIX_PATH:
-            raise MalformedHead("a header of the PROXY protocol is shorter than its addresses")
+            raise MalformedHead("PROXY protocol v2 header too short for its addresses")
         paths = addresses[:_UNIX_PATH], addresses[_UNIX_PATH : 2 * _UNIX_PATH]
         return ProxyHeader(paths[0].rstrip(b"\0"), paths[1].rstrip(b"\0"))
     return ProxyHeader()  # UNSPEC, or a transport that is no stream

@@ -33,9 +33,9 @@ def announced_body(fields: Fields, minor: int, most: int) -> int | None:
         raise MalformedHead("unexpected Transfer-Encoding")
     if codings:
         if [coding.lower() for coding in codings] != [b"chunked"]:
-            raise UnknownTransferCoding("the only transfer coding spoken here is chunked")
+            raise UnknownTransferCoding("unsupported transfer coding: expected chunked")
         if most == 0:
-            raise BodyTooLarge("no request body is read here")
+            raise BodyTooLarge("unexpected request body")
         return None
     if not lengths:
         return 0
@@ -44,6 +44,6 @@ def announced_body(fields: Fields, minor: int, most: int) -> int | None:
     digits = lengths[0].lstrip(b"0") or b"0"
     if len(digits) > _MOST_DIGITS or int(digits) > most:
         if most == 0:
-            raise BodyTooLarge("no request body is read here")
+            raise BodyTooLarge("unexpected request body")
         raise BodyTooLarge(f"the request body is longer than {most} bytes")
     return int(digits)

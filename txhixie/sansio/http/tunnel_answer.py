@@ -35,7 +35,7 @@ def authority(host: str, port: int) -> str:
     :raises ValueError: for what is no host and no port: it would be the request's next line.
     """
     if not 0 < port < 65536:
-        raise ValueError("port: not a number from 1 to 65535")
+        raise ValueError("port: expected a number from 1 to 65535")
     bare = bare_host(host)
     return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
 
@@ -50,7 +50,7 @@ def bare_host(host: str) -> str:
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if _is_address(bare):
             return bare
-        raise ValueError("host: missing, or no host name")
+        raise ValueError("host: missing or invalid host name")
     return host if _NAME.fullmatch(host) else ascii_host(host)
 
 
@@ -79,7 +79,9 @@ def write_connect(
     own = [name.lower() for name, _ in fields]
     for name, _ in headers:
         if name.lower() in own:
-            raise ValueError(f"{name.decode('latin-1')}: a field that the request has itself")
+            raise ValueError(
+                f"headers: {name.decode('latin-1')} is already set by the CONNECT request"
+            )
     pairs = checked_pairs((*fields, *headers))
     return Head.of(b"CONNECT " + where + b" HTTP/1.1", pairs).raw
 
@@ -207,9 +209,9 @@ class AnswerReader:
         self._seen = len(self._connection.trailing_data[0])  # of the body
         heads = self._raw[: len(self._raw) - self._seen]
         if _LENIENT.search(heads):
-            raise MalformedHead("a bare CR or LF, a folded line, or a control character")
+            raise MalformedHead("bare CR or LF, folded line, or control character in the head")
         if response.http_version not in (b"1.0", b"1.1"):
-            raise MalformedHead("the version is neither HTTP/1.0 nor HTTP/1.1")
+            raise MalformedHead("unsupported HTTP version: expected HTTP/1.0 or HTTP/1.1")
         if len(response.headers) > self._limits.head_fields:
             raise HeadTooLarge(f"more than {self._limits.head_fields} fields")
         fields = Fields(list(response.headers))

@@ -82,26 +82,26 @@ def parse_url(url: str) -> WebSocketURL:
     :raises TypeError: for what is not ``str``.
     """
     if _CONTROL.search(whole_text("url", url).strip()):
-        raise ValueError("a URL has no control characters")
+        raise ValueError("url: control character in the URL")
     try:
         split = urlsplit(url.strip())
     except ValueError:
         # Its text repeats what it took for a host, and that may be a password.
-        raise ValueError("host: missing, or no host name") from None
+        raise ValueError("host: missing or invalid host name") from None
     if "\\" in split.netloc:
         # Browsers read a slash, and so another host: ws://one\\@other/ is the first to them.
-        raise ValueError("host: a backslash before it or in it")
+        raise ValueError("host: backslash before or in the host name")
     if split.scheme not in ("ws", "wss"):
-        raise ValueError("scheme: a WebSocket URL begins with ws: or wss:")
+        raise ValueError("scheme: expected ws: or wss:")
     if split.fragment or url.rstrip().endswith("#"):
-        raise ValueError("fragment: a WebSocket URL has none")
+        raise ValueError("fragment: a WebSocket URL cannot have a fragment (#...)")
     host = split.netloc.rpartition("@")[2].lower()
     try:
         port = split.port
     except ValueError:
-        raise ValueError("port: not a number from 1 to 65535") from None
+        raise ValueError("port: expected a number from 1 to 65535") from None
     if port == 0:
-        raise ValueError("port: not a number from 1 to 65535")
+        raise ValueError("port: expected a number from 1 to 65535")
     host = re.sub(r":[0-9]*$", "", host)
     if _HOST.fullmatch(host) is None:
         host = ascii_host(host)
@@ -123,7 +123,7 @@ def _credentials(name: str | None, password: str | None) -> Credentials | None:
     credentials = unquoted_credentials(name or "", password or "")
     # RFC 7617 section 2: the first colon ends the name, and neither has control characters.
     if ":" in credentials.name or _CONTROL.search("".join(tuple(credentials))):
-        raise ValueError("userinfo: a colon in the name, or control characters")
+        raise ValueError("userinfo: colon in the user name, or control character")
     return credentials
 
 
@@ -137,7 +137,7 @@ def unquoted_credentials(name: str, password: str) -> Credentials:
     try:
         return Credentials(unquote(name, errors="strict"), unquote(password, errors="strict"))
     except UnicodeDecodeError:
-        raise ValueError("userinfo: percent-encoded, and no UTF-8") from None
+        raise ValueError("userinfo: percent-encoded bytes are not UTF-8") from None
 
 
 def ascii_host(host: str) -> str:
@@ -156,5 +156,5 @@ def ascii_host(host: str) -> str:
     except UnicodeError:
         name = ""
     if _HOST.fullmatch(name) is None:
-        raise ValueError("host: missing, or no host name")
+        raise ValueError("host: missing or invalid host name")
     return name

@@ -1,1 +1,1 @@
-"""Bytes to frames, and back. No rule of any conversation lives here."""
+"""Framings: bytes to frames and back, without any rule about messages or conversations."""

@@ -1,8 +1,8 @@
-"""``_wire``, the optional C module, or nothing: where it could not be built, and where the
-environment says ``TXHIXIE_PURE_PYTHON=1``.
+"""The optional C module ``_wire``, if it is built and not switched off.
 
-Whatever is in it has a twin in Python, in the module whose name stands beside it, to the same
-result.
+``COMPILED`` is ``None`` where the module could not be built, and where the environment has
+``TXHIXIE_PURE_PYTHON=1``. Each function of the module has a Python twin with the same results, in
+the Python module that imports ``COMPILED``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words every framing shares. What a message is, none of them knows."""
+"""Types that all framings share: side, opcode, close code, frame. Nothing here knows messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 
 class Side:
-    """Which end of a connection we are. Plain strings: compared once a connection."""
+    """The side of a connection: client or server. Plain strings, compared once a connection."""
 
     CLIENT: Final = "client"
     SERVER: Final = "server"
@@ -15,11 +15,11 @@ class Side:
 
 class Opcode:
     """
-    Kinds of frame, by the numbers of RFC 6455 section 11.8.
+    Frame opcodes, with the numbers of RFC 6455 section 11.8.
 
-    Plain integers: an enum's constructor costs 0.4 us, a fifth of a whole message's way in. Where
-    each message passes, the same numbers are used by their names in this module: looking one
-    up in a class costs 0.04 us, and six of them are a fifth of the rest.
+    Plain integers: the constructor of an enum costs 0.4 us, a fifth of receiving a message. Code
+    that runs for each message uses the names of this module: a lookup in a class costs 0.04 us, and
+    six lookups are a fifth of the rest.
     """
 
     CONTINUATION: Final = 0x0
@@ -38,10 +38,10 @@ PING: Final = Opcode.PING
 PONG: Final = Opcode.PONG
 
 SKIPPED: Final = -1
-"""Stands for the opcode of a frame that means nothing and is read over, so that it is counted."""
+"""Pseudo-opcode of a frame that is discarded; the conversation counts such frames."""
 
 MOST_CONTROL: Final = 125
-"""Bytes of a control frame's payload (RFC 6455 section 5.5)."""
+"""Most bytes of a control frame's payload (RFC 6455 section 5.5)."""
 
 
 class CloseCode:
@@ -65,10 +65,10 @@ class CloseCode:
 
 class Close(NamedTuple):
     """
-    What a close says.
+    Content of a close frame.
 
-    :ivar code: a :class:`CloseCode` or a number of the application's.
-    :ivar reason: up to 123 bytes of UTF-8.
+    :ivar code: the close code: a :class:`CloseCode` or an application's own number.
+    :ivar reason: the close reason, up to 123 bytes of UTF-8.
     """
 
     code: int
@@ -77,38 +77,42 @@ class Close(NamedTuple):
 
 Frame: TypeAlias = tuple[int, bytes, bool, int, bool]
 """
-A frame, or a piece of one still arriving: ``(opcode, payload, final, reserved, whole)``.
+A frame, or a piece of an incomplete frame: ``(opcode, payload, final, reserved, whole)``.
 
-``final``: the message ends with this payload. ``reserved``: the bits for extensions. ``whole``: the
-frame ends with this payload; a long frame comes as pieces, of which only the last has it. Pieces
-after the first carry ``CONTINUATION``. A tuple: a named one costs three times as much to make.
+``final``: whether the message ends with this frame. ``reserved``: the reserved bits, which
+extensions use. ``whole``: whether the frame ends with this payload; a long frame is delivered in
+pieces, and only the last piece is ``whole``. Pieces after the first have the opcode
+``CONTINUATION``. Creating a named tuple would cost three times as much as a tuple.
 """
 
 
 class Framing(Protocol):
     """
-    One connection's codec. It is told its side and limits when it is made.
+    Codec of one connection: bytes to frames and back.
 
-    :ivar has_binary: whether binary may be sent on this connection without being lost.
+    :ivar has_binary: whether the peer receives binary messages on this connection.
     """
 
     has_binary: bool
 
     def feed(self, data: bytes) -> None:
-        """Take what was received; nothing is looked at yet."""
+        """Buffer received bytes, without reading them."""
 
     def frames(self) -> Iterator[Frame]:
         """
-        What the bytes fed so far hold. Stop at any frame and call again later: what was not
-        yielded is not lost. What is read over is :data:`SKIPPED`, in as many pieces as it comes.
+        Yield the frames of the buffered bytes.
 
-        :raises FrameError: at a header that breaks a rule or a limit, before its payload is kept.
+        A caller may stop at any frame and call again later: frames that were not yielded stay in
+        the buffer. A frame that is discarded is yielded as :data:`SKIPPED`, in one or more pieces.
+
+        :raises FrameError: at a frame header that breaks a rule or a limit, before the payload is
+            buffered.
         """
         ...
 
     def ahead(self) -> Iterator[Frame]:
         """
-        The same frames, to look ahead: whoever calls :meth:`frames` gets them all the same.
+        Yield the same frames as :meth:`frames`, without removing them from the buffer.
 
         :raises FrameError: as :meth:`frames`.
         """
@@ -116,31 +120,31 @@ class Framing(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Bytes that were fed and not yielded."""
+        """The number of buffered bytes, which were not yielded yet."""
         ...
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
-        One frame, ready to be written.
+        Return the bytes of one frame.
 
-        :raises UnsupportedByDialect: for an opcode the dialect does not have.
+        :raises UnsupportedByDialect: for an opcode that the dialect does not have.
         """
         ...
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
     ) -> tuple[bytes, ...]:
-        """The same in parts, so that a long payload is not copied to stand behind its header."""
+        """Return the bytes of one frame in parts, so that a long payload is not copied."""
         ...
 
     def encode_close(self, close: Close) -> bytes:
-        """The frame that closes, or nothing where the dialect closes by ending the connection."""
+        """Return the bytes of a close frame; no bytes in a dialect without close frames."""
         ...
 
     def read_close(self, payload: bytes) -> Close:
         """
-        What a close frame's payload says.
+        Read the payload of a close frame.
 
-        :raises FrameError: for a payload no close may have.
+        :raises FrameError: for an invalid payload.
         """
         ...

@@ -1,7 +1,7 @@
-"""The framing of the Hixie drafts: text between 0x00 and 0xFF, binary as 0x80 and a length.
+"""Framing of the Hixie drafts: text between 0x00 and 0xFF, binary after 0x80 and a length.
 
-No frame here says whether it ends a message: each is one. The rules, and what every side did with
-what it did not know, are in draft-hixie-thewebsocketprotocol-76 sections 4.2 and 5.3.
+Each frame is a whole message. draft-hixie-thewebsocketprotocol-76 has the rules in sections 4.2 and
+5.3, including those for unknown frame types.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ _CLOSE_TYPE: Final = 0xFF
 _END: Final = b"\xff"
 
 _MOST_LENGTH_BYTES: Final = 10
-"""Any number of leading 0x80 is legal and means nothing; ten bytes hold 70 bits."""
+"""Most bytes of a frame length: 70 bits. Leading 0x80 bytes are legal and mean nothing."""
 
 _NOTHING: Final[Iterator[Frame]] = iter(())
 
 
 class HixieFraming:
     """
-    One connection's codec for ``hixie-54``, ``hixie-75`` and ``hixie-76``.
+    Codec of one connection in ``hixie-54``, ``hixie-75`` or ``hixie-76``.
 
-    A server fails a connection at the first frame it does not know; a client reads over it, since
-    the drafts tell clients to. Frames of type 0x80 are delivered as binary by both.
+    A server fails the connection at the first frame of an unknown type; a client discards the
+    frame, as the drafts require. Both deliver frames of type 0x80 as binary messages.
 
-    :ivar has_binary: whether a 0x80 frame may be sent. Browsers of 75 and 76 drop them without a
-        word, so that it takes a peer that has itself sent one, or somebody who knows.
+    :ivar has_binary: whether a frame of type 0x80 may be sent. Browsers of hixie-75 and hixie-76
+        drop these frames silently. So they are sent only after the peer has sent one, or where the
+        application has asked for binary messages.
     """
 
     __slots__ = (
@@ -52,10 +53,12 @@ class HixieFraming:
 
     def __init__(self, side: str, limit: int, *, closes: bool, has_binary: bool) -> None:
         """
-        :param side: which end we are, a :class:`Side`.
-        :param limit: bytes a frame's payload may have.
-        :param closes: whether ``FF 00`` closes (hixie-76) or is one more unknown frame.
-        :param has_binary: whether 0x80 may be sent from the start.
+        Create the codec of one connection.
+
+        :param side: our side of the connection, a :class:`Side`.
+        :param limit: most bytes of a frame's payload.
+        :param closes: whether ``FF 00`` is the close frame (hixie-76) or a frame of unknown type.
+        :param has_binary: whether frames of type 0x80 may be sent from the start.
         """
         self._limit = limit
         self._lenient = side == Side.CLIENT
@@ -63,13 +66,17 @@ class HixieFraming:
         self.has_binary = has_binary
         self._data = b""
         self._position = 0
-        self._ready = _NOTHING  # texts that were read and not taken
-        self._opcode: int | None = None  # of the frame whose payload is arriving
-        self._left: int | None = None  # bytes still to come of it; None: up to 0xFF
-        self._size = 0  # bytes that have come of it
+        self._ready = _NOTHING  # text frames that were read and not yielded
+        self._opcode: int | None = None  # opcode of the incomplete frame, if there is one
+        self._left: int | None = None  # bytes missing of its payload; None: up to 0xFF
+        self._size = 0  # bytes received of its payload
 
     def feed(self, data: bytes) -> None:
-        """Take what was received. What is left over is at most a header, or what a pause left."""
+        """
+        Buffer received bytes, without reading them.
+
+        Bytes of earlier reads are at most a frame header, or the frames left over by a pause.
+        """
         if self._position < len(self._data):
             data = self._data[self._position :] + data
         self._data = data
@@ -80,7 +87,11 @@ class HixieFraming:
         return chain.from_iterable(self._batches())
 
     def _batches(self) -> Iterator[Iterator[Frame]]:
-        """Iterators, not lists: in the one in ``_ready`` is what nobody has taken yet."""
+        """
+        Yield iterators over frames.
+
+        Iterators, not lists: the iterator in ``_ready`` has exactly the frames not yielded yet.
+        """
         yield self._ready
         while (position := self._position) < len(data := self._data):
             if self._opcode is not None:
@@ -111,7 +122,7 @@ class HixieFraming:
         self._position = position
 
     def _begin_sized(self, kind: int) -> bool:
-        """Read the type and length of a frame; answer whether they have come whole."""
+        """Read the type and length of a frame; return whether both are complete."""
         if kind != _BINARY_TYPE and not (kind == _CLOSE_TYPE and self._closes):
             self._unknown(kind)
         length = 0
@@ -126,7 +137,7 @@ class HixieFraming:
                 self._begin(self._meaning(kind, length), length, start + index + 1)
                 return True
         if len(self._data) - start >= _MOST_LENGTH_BYTES:
-            raise MessageTooBig("a length does not end")
+            raise MessageTooBig("frame length of more than 10 bytes")
         return False
 
     def _meaning(self, kind: int, length: int) -> int:
@@ -136,7 +147,7 @@ class HixieFraming:
         return CLOSE if self._closes and kind == _CLOSE_TYPE and not length else SKIPPED
 
     def _piece(self, opcode: int) -> Iterator[Frame]:
-        """What has come of the frame that is arriving; the last piece ends it."""
+        """Yield the received part of the incomplete frame, which the last part completes."""
         position, data = self._position, self._data
         if self._left is None:
             end = data.find(_END, position)
@@ -160,10 +171,11 @@ class HixieFraming:
 
     def _unknown(self, kind: int) -> None:
         if not self._lenient:
-            raise FrameError(f"a frame of the unknown type 0x{kind:02x}")
+            raise FrameError(f"unknown frame type 0x{kind:02x}")
 
     def _too_big(self) -> MessageTooBig:
-        what = f"frame of {self._limit + 1:,} bytes or more"  # in whatever pieces it came
+        # The text does not depend on how many bytes of the frame were received together.
+        what = f"frame of {self._limit + 1:,} bytes or more"
         return MessageTooBig(f"{what} exceeds our limit of {self._limit:,}", named=False)
 
     def ahead(self) -> Iterator[Frame]:
@@ -196,23 +208,21 @@ class HixieFraming:
             return b"\x00", bytes(payload), _END
         if opcode == BINARY:
             if not self.has_binary:
-                raise UnsupportedByDialect(
-                    "a peer of this dialect drops binary messages without a word"
-                )
+                raise UnsupportedByDialect("peers of this dialect drop binary messages; send text")
             return b"\x80" + encode_length(len(payload)), bytes(payload)
-        raise UnsupportedByDialect("this dialect has no pings")
+        raise UnsupportedByDialect("this dialect has no ping frames")
 
     def encode_close(self, close: Close) -> bytes:
-        """``FF 00`` says nothing of a code or a reason; before hixie-76 there was not even that."""
+        """Return ``FF 00``, without code or reason; no bytes in a dialect before hixie-76."""
         return b"\xff\x00" if self._closes else b""
 
     def read_close(self, payload: bytes) -> Close:
-        """A close, which carries nothing."""
+        """Return a close without a code and a reason."""
         return Close(CloseCode.NO_STATUS_RCVD)
 
 
 def encode_length(length: int) -> bytes:
-    """A length in groups of seven bits, the most significant first, the last without bit 7."""
+    """Return a length in groups of 7 bits, most significant first, the last without bit 7."""
     groups = [length & 0x7F]
     while length := length >> 7:
         groups.append(length & 0x7F | 0x80)

@@ -1,5 +1,6 @@
-"""The texts of the Hixie drafts: 0x00, UTF-8, 0xFF. Nearly every frame is one, so they are taken by
-the dozen. Whatever is otherwise is left to ``hixie.py``.
+"""Batches of complete text frames of the Hixie drafts: 0x00, UTF-8, 0xFF.
+
+Nearly every frame is a complete text frame. ``hixie.py`` reads all other frames.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ _TYPE: Final = 0x00
 _END: Final = b"\xff"
 
 _MOST_FRAMES: Final = 64
-"""Frames taken at once; ``hybi_batch.py`` says why."""
+"""Most frames of one batch; ``hybi_batch.py`` has the reason."""
 
 
 def read_texts_in_python(data: bytes, position: int, limit: int) -> tuple[list[Frame], int]:
     """
-    The texts that stand in ``data`` from ``position`` on, up to whatever is none, has more than
-    ``limit`` bytes or is not here whole; or the first dozens of them.
+    Read complete text frames from ``data``, starting at ``position``.
 
-    :return: the frames, and the position behind them.
+    Reading stops at another frame, at a frame of more than ``limit`` bytes, at an incomplete frame,
+    and after 64 frames.
+
+    :return: the frames, and the position after them.
     """
     frames: list[Frame] = []
     have = len(data)

@@ -1,7 +1,8 @@
-"""The framing of hybi-07 to RFC 6455 section 5.2: two bytes, a length, a mask, a payload.
+"""Framing of hybi-07 to RFC 6455 (section 5.2): two bytes, a length, a masking key, a payload.
 
-A frame that came whole is one slice. The payload of a longer one is unmasked and handed up as it
-comes, so that what is above sees bad text, or too much of it, before its end.
+A complete frame is one slice of the buffer. The payload of an incomplete frame is unmasked and
+delivered in pieces, so that the conversation finds invalid UTF-8, or a message that is too big,
+before the end of the frame.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _KINDS: Final = tuple(
     (byte & _OPCODE, byte >= _FINAL, byte & _RESERVED) if byte & _OPCODE in _KNOWN else None
     for byte in range(256)
 )
-"""What a first byte says; ``None`` for an unknown opcode. Looked up, not computed: 0.1 us less."""
+"""Meaning of each first byte of a frame; ``None`` for an unknown opcode. A lookup is 0.1 us faster
+than computing the meaning."""
 
 _TOP_BIT: Final = 1 << 63
 
@@ -41,19 +43,19 @@ _pack_64: Final = struct.Struct(">BBQ").pack
 _NOTHING: Final[Iterator[Frame]] = iter(())
 
 _MOST_REASON: Final = 123
-"""Bytes: what two bytes of code leave of a control frame (RFC 6455 section 5.5)."""
+"""Most bytes of a close reason: a control frame has 125, the code 2 (RFC 6455 section 5.5)."""
 
 _UNSENT: Final = frozenset((1004, CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, 1015))
-"""Codes that are never on the wire (RFC 6455 section 7.4.1)."""
+"""Close codes that are never sent in a frame (RFC 6455 section 7.4.1)."""
 
 
 class HybiFraming:
     """
-    One connection's codec for ``hybi-07``, ``hybi-08`` and ``rfc6455``.
+    Codec of one connection in ``hybi-07``, ``hybi-08`` or ``rfc6455``.
 
-    :ivar has_binary: there is binary in all of them.
-    :ivar reserved: the reserved bits of a data frame that extensions have taken; the others, and
-        all of a control frame, must be zero (section 5.2).
+    :ivar has_binary: always ``True``: each of these dialects has binary messages.
+    :ivar reserved: the reserved bits of data frames that extensions use; all other reserved bits,
+        and those of control frames, must be 0 (section 5.2).
     """
 
     __slots__ = (
@@ -85,31 +87,37 @@ class HybiFraming:
         entropy: Callable[[int], bytes] = random_bytes,
     ) -> None:
         """
-        :param side: which end we are, a :class:`txhixie.sansio.wire.frame.Side`.
-        :param limit: bytes a frame's payload may have.
-        :param reserved: the bits that extensions have taken.
-        :param transformed_limit: bytes of payload in a frame that an extension has made what it is;
+        Create the codec of one connection.
+
+        :param side: our side of the connection, a :class:`txhixie.sansio.wire.frame.Side`.
+        :param limit: most bytes of a frame's payload.
+        :param reserved: the reserved bits that extensions use.
+        :param transformed_limit: most bytes of a frame's payload as an extension encodes it;
             ``limit``, if that is more.
-        :param strict_masks: a client's frame without a mask and a server's with one are errors
-            (section 5.1; before draft 15 they were not).
-        :param strict_codes: a closing code that nobody may send is an error.
-        :param entropy: takes a number, answers that many random bytes; a client's masks.
+        :param strict_masks: whether an unmasked frame of a client and a masked frame of a server
+            are errors (section 5.1; before draft 15 they were not).
+        :param strict_codes: whether a close code that may not be sent is an error.
+        :param entropy: takes a number and returns that many random bytes, for masking keys.
         """
         self._limit = limit
         self._transformed_limit = max(limit, transformed_limit)
         self._strict_masks = strict_masks
         self._strict_codes = strict_codes
-        self._entropy = entropy if side == Side.CLIENT else None  # who has it, masks
+        self._entropy = entropy if side == Side.CLIENT else None  # only clients mask
         self._data = b""
         self._position = 0
-        self._ready = _NOTHING  # frames that were read and not taken
-        self._left = 0  # bytes still to come of the payload that is arriving
-        self._key = b""  # its mask, turned to the next of them; empty: it has none
-        self._now = (0, True, 0)  # what its first byte said; after its first piece, a continuation
+        self._ready = _NOTHING  # frames that were read and not yielded
+        self._left = 0  # bytes missing of the payload of the incomplete frame
+        self._key = b""  # its masking key, rotated to the next byte; empty for an unmasked frame
+        self._now = (0, True, 0)  # its first byte; after the first piece, that of a continuation
         self.reserved = reserved
 
     def feed(self, data: bytes) -> None:
-        """Take what was received. What is left over is at most a header, or what a pause left."""
+        """
+        Buffer received bytes, without reading them.
+
+        Bytes of earlier reads are at most a frame header, or the frames left over by a pause.
+        """
         if self._position < len(self._data):
             data = self._data[self._position :] + data
         self._data = data
@@ -120,7 +128,11 @@ class HybiFraming:
         return chain.from_iterable(self._batches())
 
     def _batches(self) -> Iterator[Iterator[Frame]]:
-        """Iterators, not lists: in the one in ``_ready`` is what nobody has taken yet."""
+        """
+        Yield iterators over frames.
+
+        Iterators, not lists: the iterator in ``_ready`` has exactly the frames not yielded yet.
+        """
         masked, limit = self._entropy is None, self._limit
         yield self._ready
         while self._position < len(self._data):
@@ -128,7 +140,7 @@ class HybiFraming:
             if self._left:
                 yield iter((self._piece(),))
                 continue
-            # The short way, of nearly every message. What is otherwise is looked at in _begin.
+            # The fast path, for nearly every frame; _begin reads all other frames.
             frames, self._position = read_plain(data, position, limit, masked)
             if frames:
                 self._ready = iter(frames)
@@ -142,8 +154,10 @@ class HybiFraming:
 
     def _begin(self, data: bytes, position: int, have: int) -> Frame | None:
         """
-        Read the header at ``position``. Answer the frame, if it is here whole; else, if its payload
-        is to be handed up in pieces, say so in ``_left``; else wait.
+        Read the frame header at ``position``.
+
+        :return: the frame, if it is complete. ``None`` with ``_left`` above 0, if the payload is
+            delivered in pieces. ``None`` with ``_left`` 0, if more bytes are needed.
         """
         start = position + 2
         if start > have:
@@ -154,21 +168,25 @@ class HybiFraming:
             start += 2 if size == 126 else 8
             if start > have:
                 return None
-            # Maybe in more bytes than it needs, which section 5.2 forbids to senders alone:
-            # websocket-client 0.7 to 0.12 sends messages of 125 bytes so, and most servers take it.
+            # The length may have more bytes than it needs: section 5.2 forbids this to senders
+            # only. websocket-client 0.7 to 0.12 does it for 125 bytes; most servers accept it.
             size = int.from_bytes(data[position + 2 : start], "big")
             if size >= _TOP_BIT:
-                raise FrameError("a length with its top bit set")
+                raise FrameError("the most significant bit of a 64-bit payload length must be 0")
         kind = _KINDS[data[position]]
         if kind is None:
             raise FrameError(f"unknown opcode 0x{data[position] & _OPCODE:x}")
         opcode, final, reserved = kind
         self._check(opcode, final, reserved, size)
         if self._strict_masks and (second < _MASKED) == (self._entropy is None):
-            raise FrameError("a frame with" + ("out a mask" if second < _MASKED else " a mask"))
+            raise FrameError(
+                "client frames must be masked"
+                if second < _MASKED
+                else "server frames must not be masked"
+            )
         limit = self._limit
         if reserved or (self.reserved and opcode == CONTINUATION):
-            limit = self._transformed_limit  # the message has its own, as it is meant
+            limit = self._transformed_limit  # the decoded message has a limit of its own
         if size > limit:
             raise MessageTooBig(
                 f"frame of {size:,} bytes exceeds our limit of {limit:,}", named=False
@@ -177,7 +195,7 @@ class HybiFraming:
             start += 4
         end = start + size
         if start > have or (opcode >= CLOSE and end > have):
-            return None  # a control frame has 125 bytes at most: let them come
+            return None  # a control frame is short (at most 125 bytes), so it is read whole
         if end > have:
             self._position = start
             self._left = size
@@ -189,12 +207,12 @@ class HybiFraming:
         return opcode, payload, final, reserved, True
 
     def _piece(self) -> Frame:
-        """What has come of the payload that is arriving."""
+        """Return the received part of the incomplete frame."""
         data, start = self._data, self._position
         end = min(len(data), start + self._left)
         size = end - start
         opcode, final, reserved = self._now
-        # Slicing copies, and for 64 KiB that is most of what masking in C costs.
+        # No second slice: it copies, and for 64 KiB the copy is most of the cost of masking in C.
         payload = data[start:end] if not self._key else self._unmasked(data, start, end)
         self._position = end
         self._left -= size
@@ -208,16 +226,16 @@ class HybiFraming:
         return mask(memoryview(data)[start:end], key)
 
     def _check(self, opcode: int, final: bool, reserved: int, size: int) -> None:
-        """Control frames, and reserved bits (section 5.5 and 5.2)."""
+        """Check the rules for control frames and reserved bits (sections 5.5 and 5.2)."""
         if opcode < CLOSE:
             if reserved & ~self.reserved:
-                raise FrameError("a reserved bit that no extension has taken")
+                raise FrameError("reserved bits must be 0")
         elif reserved:
-            raise FrameError("a reserved bit in a control frame")
+            raise FrameError("reserved bits of a control frame must be 0")
         elif not final:
-            raise FrameError("a control frame in fragments")
+            raise FrameError("fragmented control frame")
         elif size > MOST_CONTROL:
-            raise FrameError("a control frame of more than 125 bytes")
+            raise FrameError("control frame payload longer than 125 bytes")
 
     def ahead(self) -> Iterator[Frame]:
         """See :meth:`txhixie.sansio.wire.frame.Framing.ahead`."""
@@ -244,7 +262,7 @@ class HybiFraming:
     ) -> tuple[bytes, ...]:
         """See :meth:`txhixie.sansio.wire.frame.Framing.encode_parts`."""
         first = opcode | reserved | _FINAL if final else opcode | reserved
-        payload = bytes(payload)  # a copy of whatever is none yet
+        payload = bytes(payload)  # copies only an object that is not bytes
         if self._entropy is None:
             return _header(first, len(payload), 0), payload
         key = self._entropy(4)
@@ -252,14 +270,14 @@ class HybiFraming:
 
     def encode_close(self, close: Close) -> bytes:
         """
-        A close frame; an empty one for 1005, which says that there is no code.
+        Return the bytes of a close frame; its payload is empty for 1005, which means "no code".
 
-        :raises UsageError: for a code that is never sent.
+        :raises UsageError: for a code that may not be sent.
         """
         if close.code == CloseCode.NO_STATUS_RCVD:
             return self.encode(CLOSE, b"")
         if not sendable(close.code):
-            raise UsageError(f"{close.code} is no code that can be sent")
+            raise UsageError(f"close code {close.code} cannot be sent; send 1000 or 3000 to 4999")
         return self.encode(CLOSE, struct.pack(">H", close.code) + cut(close.reason))
 
     def read_close(self, payload: bytes) -> Close:
@@ -267,18 +285,18 @@ class HybiFraming:
         if not payload:
             return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:
-            raise FrameError("a close with half a code")
+            raise FrameError("close frame payload of 1 byte")
         code = int.from_bytes(payload[:2], "big")
         if self._strict_codes and not sendable(code):
-            raise FrameError(f"a close with the code {code}")
+            raise FrameError(f"invalid close code {code}")
         try:
             return Close(code, payload[2:].decode())
         except UnicodeDecodeError:
-            raise InvalidUTF8("a close whose reason is not UTF-8") from None
+            raise InvalidUTF8("invalid UTF-8 in a close reason") from None
 
 
 class ServerFraming(HybiFraming):
-    """A server's, whose ``encode`` is one function: nothing that it sends has a mask."""
+    """Codec of a server's connection: a server does not mask, so ``encode`` is one function."""
 
     __slots__ = ()
 
@@ -286,7 +304,7 @@ class ServerFraming(HybiFraming):
 
 
 def _header(first: int, size: int, masked: int) -> bytes:
-    """What stands before the mask or the payload: the first byte, and the length."""
+    """Return the frame header without the masking key: the first byte, and the length."""
     if size <= MOST_CONTROL:
         return bytes((first, size | masked))
     if size < 65536:
@@ -295,11 +313,11 @@ def _header(first: int, size: int, masked: int) -> bytes:
 
 
 def sendable(code: int) -> bool:
-    """Whether a closing code may be on the wire (RFC 6455 section 7.4 and its registry)."""
+    """Whether a close code may be sent in a frame (RFC 6455 section 7.4 and its registry)."""
     return (1000 <= code <= 1014 and code not in _UNSENT) or 3000 <= code <= 4999
 
 
 def cut(reason: str) -> bytes:
-    """A reason as UTF-8, cut at 123 bytes where a character ends."""
+    """Return a close reason as UTF-8, truncated to 123 bytes at the end of a character."""
     encoded = reason.encode("utf-8", "replace")
     return encoded[:_MOST_REASON].decode("utf-8", "ignore").encode()

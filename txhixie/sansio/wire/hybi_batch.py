@@ -1,7 +1,8 @@
-"""Plain frames: data, whole, without reserved bits, masked as they must be, their length in as few
-bytes as it needs. Nearly every frame is one, so they are taken by the dozen.
+"""Batches of plain frames of hybi-07 to RFC 6455.
 
-What is otherwise, be it a rule broken, is not looked at here: ``hybi.py`` begins where this ends.
+A plain frame is a complete data frame of at most 65,535 bytes without reserved bits, masked if and
+only if the sender has to mask, and with a length in as few bytes as possible. Nearly every frame is
+plain. ``hybi.py`` reads all other frames, including those that break a rule.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ _PLAIN: Final = tuple(
     (byte & 0x0F, byte >= 0x80) if byte & 0x0F <= BINARY and not byte & 0x70 else None
     for byte in range(256)
 )
-"""What a first byte says, if a plain frame begins with it: opcode, and whether it is the last."""
+"""Opcode and FIN bit of each first byte with which a plain frame can begin; otherwise ``None``."""
 
 _MOST_FRAMES: Final = 64
-"""Frames taken at once. Whoever pauses after the first holds all the others, and of the smallest
-there are 40,000 in a read; from a dozen on, more at once gain nothing."""
+"""Most frames of one batch. An application that pauses after the first frame keeps all others in
+memory, and one read can have 40,000 of the smallest frames. More than a dozen gain nothing."""
 
 _SHORT: Final = tuple(bytes((byte,)) for byte in range(256))
 _pack_16: Final = struct.Struct(">BBH").pack
@@ -32,18 +33,20 @@ def read_plain_in_python(
     data: bytes, position: int, limit: int, masked: bool
 ) -> tuple[list[Frame], int]:
     """
-    The plain frames that stand in ``data`` from ``position`` on, up to the first that is none, has
-    more than ``limit`` bytes of payload or is not here whole; or the first dozens of them.
+    Read plain frames from ``data``, starting at ``position``.
 
-    :param masked: whether they must have a mask or must have none.
-    :return: the frames, and the position behind them.
+    Reading stops at another frame, at a frame with a payload of more than ``limit`` bytes, at an
+    incomplete frame, and after 64 frames.
+
+    :param masked: whether a plain frame must be masked; otherwise it must not be.
+    :return: the frames, and the position after them.
     """
     have = len(data)
     bit, header = (0x80, 6) if masked else (0, 2)
     frames: list[Frame] = []
     while position + header <= have and len(frames) < _MOST_FRAMES:
         kind = _PLAIN[data[position]]
-        size = data[position + 1] - bit  # below 0 or above 127 where the mask is not as it must be
+        size = data[position + 1] - bit  # below 0 or above 127 where the mask bit is wrong
         start = position + header
         if size == 126 and start + 2 <= have:
             start += 2
@@ -70,9 +73,9 @@ def read_plain_in_python(
 
 def _alike(data: bytes, position: int, start: int, end: int) -> int:
     """
-    How many frames begin, at the distance of this one's end, with the same header.
+    Count the complete frames that follow each other with the same header, from ``position`` on.
 
-    :return: 1, or as many as there are whole, up to the most.
+    :return: the number of such frames, at most 64; 1 if not all of them have the same header.
     """
     header = data[position : start - 4]
     if data[end : end + len(header)] != header:
@@ -88,9 +91,11 @@ def _alike(data: bytes, position: int, start: int, end: int) -> int:
 
 def _unmask_run(data: bytes, start: int, end: int, span: int, count: int) -> list[bytes]:
     """
-    The payloads of ``count`` masked frames of one size, as they come in bursts: one XOR with all
-    that lies between the first and the end of the last. That is three conversions for all of them
-    instead of each, half of what unmasking 128 bytes takes.
+    Unmask the payloads of ``count`` frames of one size, which follow each other in a burst.
+
+    One XOR covers all bytes from the first payload to the end of the last. That is three
+    conversions for all frames instead of three for each, which are half of the time for unmasking
+    128 bytes.
     """
     size, words, last = end - start, span + 3 >> 2, start + span * count
     keys = b"".join([(data[at - 4 : at] * words)[:span] for at in range(start, last, span)])
@@ -102,7 +107,7 @@ def _unmask_run(data: bytes, start: int, end: int, span: int, count: int) -> lis
 def write_plain_in_python(
     opcode: int, payload: bytes, final: bool = True, reserved: int = 0
 ) -> bytes:
-    """A frame without a mask, of any kind: see :meth:`txhixie.sansio.wire.frame.Framing.encode`."""
+    """Return the bytes of an unmasked frame (:meth:`txhixie.sansio.wire.frame.Framing.encode`)."""
     first = opcode | reserved | 0x80 if final else opcode | reserved
     size = len(payload)
     if size <= MOST_CONTROL:

@@ -1,7 +1,8 @@
-"""``mask(data, key)``: XOR with a key of four bytes (RFC 6455 section 5.3); its own inverse. And
-``unmask(data, start, end)``, the same for a payload in place, which saves two slices of 0.1 us.
+"""Masking of payloads: XOR with a masking key of four bytes (RFC 6455 section 5.3).
 
-In C where there is the compiled module, otherwise in Python, to the same result.
+``mask(data, key)`` masks and unmasks. ``unmask(data, start, end)`` unmasks a payload that is a part
+of ``data``, which saves two slices of 0.1 us. Both are functions in C where the compiled module is
+available, otherwise in Python, with the same results.
 """
 
 from __future__ import annotations
@@ -11,25 +12,28 @@ from typing import Final
 from .compiled import COMPILED
 
 LONG: Final = 512
-"""Below this many bytes one XOR of two long numbers is faster, from there on a translation of every
-fourth byte (us at 32 B / 512 B / 1 KiB / 64 KiB: 0.4 / 1.4 / 2.6 / 127 against 0.9 / 1.4 / 1.9 /
-57; C: 0.1 / 0.1 / 0.1 / 2)."""
+"""Bytes from which a translation of every fourth byte is faster than one XOR of two long numbers.
+
+Microseconds at 32 B / 512 B / 1 KiB / 64 KiB: XOR 0.4 / 1.4 / 2.6 / 127, translation 0.9 / 1.4 /
+1.9 / 57, C 0.1 / 0.1 / 0.1 / 2."""
 
 _REPEATED: Final = tuple(sum(1 << 32 * i for i in range(words)) for words in range(130))
-"""A key times this number is the key that many times in a row, in one multiplication."""
+"""Factors that repeat a masking key: the key times the factor of n is the key n times in a row."""
 
 _TABLES: Final = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
-"""For each byte of a key, what it makes of every byte: 64 KiB in all."""
+"""Translation table for each possible byte of a masking key: 64 KiB in all."""
 
 
 def mask_in_python(data: bytes | memoryview, key: bytes) -> bytes:
     """
+    Mask or unmask bytes.
+
     :param data: any bytes.
-    :param key: four bytes.
+    :param key: the masking key, four bytes.
     :raises ValueError: for a key of another size.
     """
     if len(key) != 4:
-        raise ValueError("a key has four bytes")
+        raise ValueError("a masking key has 4 bytes")
     size = len(data)
     if size < LONG:
         wide = size + 3 & ~3
@@ -48,16 +52,16 @@ def _translated(data: bytes | memoryview, key: bytes) -> bytes:
 
 def unmask_in_python(data: bytes, start: int, end: int) -> bytes:
     """
-    A payload in place: ``data[start:end]``, masked with the four bytes that stand before it.
+    Unmask the payload ``data[start:end]`` with the four bytes before it, its masking key.
 
-    :raises ValueError: when ``data`` does not hold them.
+    :raises ValueError: when ``data`` does not contain the masking key and the payload.
     """
     if not 4 <= start <= end <= len(data):
-        raise ValueError("no key and payload there")
+        raise ValueError("no masking key and payload at this position")
     size = end - start
     if size >= LONG:
         return _translated(data[start:end], data[start - 4 : start])
-    # As above, once more: a call would cost each message 0.1 us.
+    # The same code as in mask_in_python: a call would cost 0.1 us for each message.
     wide = size + 3 & ~3
     pad = int.from_bytes(data[start - 4 : start], "little") * _REPEATED[wide >> 2]
     payload = (int.from_bytes(data[start:end], "little") ^ pad).to_bytes(wide, "little")

@@ -1,7 +1,7 @@
-"""Random bytes for masks, taken from the operating system by the page.
+"""Random bytes for masking keys, read from the operating system 4 KiB at a time.
 
-A mask must be one that nobody can foresee (RFC 6455 section 10.3), and there is one for each frame:
-four bytes, for which the system call takes 1.5 us, a fifth of what a client's message costs.
+A masking key must be unpredictable (RFC 6455 section 10.3), and each frame has a new one of four
+bytes. A system call for four bytes takes 1.5 us, a fifth of the cost of a client's message.
 """
 
 from __future__ import annotations
@@ -12,22 +12,26 @@ from collections.abc import Callable
 from typing import Final
 
 _PAGE: Final = 4096
-"""Bytes taken at once: 1024 masks."""
+"""Bytes read at once: 1024 masking keys."""
 
 
 class MaskKeys:
-    """Whoever is called with a number answers that many bytes, each of them once."""
+    """Buffered source of random bytes: a call with a number returns that many new bytes."""
 
     __slots__ = ("_bytes", "_position", "_source")
 
     def __init__(self, source: Callable[[int], bytes] = secrets.token_bytes) -> None:
-        """:param source: takes a number, answers that many random bytes."""
+        """
+        Create an empty buffer.
+
+        :param source: takes a number and returns that many random bytes.
+        """
         self._source = source
         self._bytes = b""
         self._position = 0
 
     def __call__(self, size: int) -> bytes:
-        """Take some."""
+        """Return ``size`` random bytes, which are never returned again."""
         position = self._position
         self._position = end = position + size
         if end > len(self._bytes):
@@ -40,12 +44,12 @@ class MaskKeys:
         return self._bytes[:size]
 
     def forget(self) -> None:
-        """Use none of what has been taken."""
+        """Discard the buffered bytes."""
         self._bytes = b""
         self._position = 0
 
 
 random_bytes: Final = MaskKeys()
 
-if hasattr(os, "register_at_fork"):  # or a child would use its parent's
+if hasattr(os, "register_at_fork"):  # otherwise a child process would use its parent's bytes
     os.register_at_fork(after_in_child=random_bytes.forget)

@@ -1,6 +1,6 @@
-"""Every bound on what a peer may make us keep or wait for, each with its reason.
+"""Limits of one connection: sizes in bytes and timeouts in seconds, each with its reason.
 
-Sizes are bytes, times are seconds. A limit is checked before anything is kept.
+A size is checked before the data is kept in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import inf
 from typing import Any, Final
 
 MOST: Final = sys.maxsize >> 1
-"""More bytes than there is memory for, and few enough for whoever counts them in C to add some."""
+"""Largest size: more than any memory, and small enough that C code can add to it."""
 
 _OPTIONS: Final = {
     "head_size": "--max-head-size",
@@ -23,23 +23,25 @@ _OPTIONS: Final = {
     "stall_timeout": "--stall-timeout",
     "stop_timeout": "--stop-timeout",
 }
-"""The daemon's options for some of the limits."""
+"""Options of the daemon for limits, by the name of the limit."""
 
 
 def called(name: str) -> str:
-    """What a limit is called where it can be set: ``Limits.fragments, --max-fragments``."""
+    """Return the names under which a limit can be set: ``Limits.fragments, --max-fragments``."""
     option = _OPTIONS.get(name)
     return f"Limits.{name}, {option}" if option else f"Limits.{name}"
 
 
 def exceeds(what: str, limit: int, name: str) -> str:
     """
-    Say whose limit was reached, and which: for the log and for our own side. The peer is told no
-    names of ours.
+    Return the text of an error about an exceeded limit, for the log and the local application.
 
-    :param what: with its size, such as ``message of 1,048,577 bytes``; without it, where the log
-        counts lines that are the same.
-    :param name: of the limit, a field of :class:`Limits`.
+    The peer gets a text without the names of our limits.
+
+    :param what: the thing with its size, such as ``message of 1,048,577 bytes``; without the size
+        where the log counts equal lines.
+    :param limit: value of the limit.
+    :param name: name of the limit, a field of :class:`Limits`.
     """
     return f"{what} exceeds our limit of {limit:,} ({called(name)})"
 
@@ -47,64 +49,67 @@ def exceeds(what: str, limit: int, name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What one connection may cost.
+    Limits of one connection: sizes in bytes, timeouts in seconds.
 
-    :ivar head_size: bytes of a request's or an answer's head. Apache takes 8 KiB a line, nginx
-        8 KiB a line and 32 KiB in all, Node 16 KiB in all: browsers with many cookies are
-        served by 16 KiB.
-    :ivar head_fields: fields in a head. Apache's 100; a browser of today sends about 20, so that
-        more are somebody trying what counting costs.
-    :ivar message_size: bytes of one message, as sent by the peer and (where an extension
-        compresses) as inflated. 1 MiB is what most servers take by default, and a thousand
-        connections that fill it are 1 GiB and no more.
-    :ivar frame_size: bytes of one frame as it is on the wire; ``None``: as many as a message.
-    :ivar fragments: fragments of one message. Browsers send a dozen to the megabyte; each costs us
-        what a small message costs, and a peer that sends empty ones never reaches the size.
-    :ivar early_size: bytes kept while the application decides, in the dialects whose clients may
-        send before they are answered. One full read of Twisted's is 64 KiB.
-    :ivar unsent_size: bytes that may be sent to a connection after it has said that it is full,
-        until it has emptied. An application that looks at ``full``, or attaches a producer, never
-        comes near it; one that does not must not fill our memory for a peer that does not read, and
-        that connection is aborted.
-    :ivar turn_size: bytes of messages, as inflated, that one turn of the reactor inflates or
-        delivers on one connection, or one message if that is larger; the next turn goes on. 256 KiB
+    :ivar head_size: most bytes of the head of a request or a response. Apache accepts 8 KiB a line,
+        nginx 8 KiB a line and 32 KiB in all, Node 16 KiB in all: 16 KiB are enough for browsers
+        with many cookies.
+    :ivar head_fields: most fields of a head. Apache accepts 100. A browser of today sends about 20;
+        many more fields are an attack that makes the server count.
+    :ivar message_size: most bytes of one message, as the peer sends it and, with a compressing
+        extension, as inflated. Most servers accept 1 MiB by default, and 1,000 connections that
+        fill it need 1 GiB.
+    :ivar frame_size: most bytes of one frame as sent; ``None``: the same as ``message_size``.
+    :ivar fragments: most fragments of one message. Browsers send about a dozen for a megabyte. Each
+        fragment costs as much CPU time as a small message, and empty fragments never reach
+        ``message_size``.
+    :ivar early_size: most bytes that are kept while the application decides, in dialects whose
+        clients may send before the response. One full read of a Twisted transport is 64 KiB.
+    :ivar unsent_size: most bytes that may be sent on a connection from the moment when its write
+        buffer is full until the buffer has drained. An application that checks ``full`` or
+        registers a producer never comes near this limit. An application that does not must not fill
+        the memory for a peer that does not read: the connection is aborted.
+    :ivar turn_size: most bytes of inflated messages that one turn of the reactor inflates or
+        delivers on one connection, or one message if it is larger; the next turn continues. 256 KiB
         of compressed zeros are 250 messages of 1 MiB: inflating and answering them in one turn kept
-        all other connections waiting for 1 to 5 seconds, and 1 MiB is 4 to 20 ms. A frame counts
-        128 bytes besides its payload, control frames too: 1 MiB is 8,192 pings.
-    :ivar refusal_size: bytes of a refusal's body that a client keeps to show.
-    :ivar body_size: bytes of the body of a page request. A form of ``a=1&a=1&...`` costs
-        ``twisted.web`` 0.2 us and 17 bytes of memory for each of its bytes, in one go, and a
-        multipart form with a header of ``;a;a;a`` ten times as much: 64 KiB block the reactor for
-        8 and for 110 ms. Forms that people fill in are shorter. Uploads need more.
-    :ivar lookup_timeout: seconds for the addresses of a host's name. Two servers, each asked twice
-        for five seconds, as resolvers do by themselves (resolv.conf(5)).
-    :ivar connect_timeout: seconds for a TCP connection to any of these. Linux repeats what was
-        lost after 1, 3, 7 and 15: four times within 30.
-    :ivar proxy_timeout: seconds for each answer of a proxy, which first looks up and connects
-        itself: squid tries for 60.
-    :ivar tls_timeout: seconds for a TLS handshake: two round trips, as the one that follows it.
-    :ivar open_timeout: seconds for a peer's half of the handshake. Firefox 4 waited 20; a page
-        behind a satellite needs 3, and whoever holds a connection without a word is not one.
-    :ivar request_timeout: seconds from the first byte of a page request to the last of its body.
-        64 KiB within 30 are 17 kbit/s, which GPRS reaches.
-    :ivar decide_timeout: seconds for our own application to answer an offer.
-    :ivar close_timeout: seconds for the peer's part of a close, and for reading on after the last
-        byte was written. Three, since many hixie-76 peers (eventlet, gevent, txWS) never
-        answer ``FF 00`` at all and each of their closes lasts this long.
-    :ivar stall_timeout: seconds in which a peer acknowledges nothing of what was sent to it, while
-        something is unacknowledged or unsent, until the connection is aborted with 1006. The kernel
-        of a peer that reads 1 KiB/s was seen to acknowledge nothing for 127 seconds; peers that
-        stop reading cost up to 1.4 MiB each here and 10 MB in the kernel.
-    :ivar stop_timeout: seconds for all connections to close when the factory stops; after these,
-        what is left is aborted. Docker sends SIGKILL 10 seconds after SIGTERM.
-    :ivar ping_interval: seconds between pings, or, where the dialect has none, between those of
-        TCP; ``None``: no pings. Proxies forget idle connections after 60 (nginx) or 50 (HAProxy's
-        examples).
-    :ivar ping_timeout: seconds without a byte from the peer, after a ping, until it is taken for
-        gone. Any traffic counts as life, since a pong may have to wait behind a long message.
-    :ivar drain_timeout: further seconds for a close while the peer is still reading what was sent
-        before it: a megabyte over a telephone line takes that long. Also seconds for our own
-        application, after the connection was lost, to take what came before; then it is dropped.
+        all other connections waiting for 1 to 5 seconds, and 1 MiB takes 4 to 20 ms. Each frame
+        counts 128 bytes in addition to its payload, also a control frame: 1 MiB is 8,192 pings.
+    :ivar refusal_size: most bytes of the body of a refusal that a client keeps for its error.
+    :ivar body_size: most bytes of the body of a page request. A form of ``a=1&a=1&...`` costs
+        ``twisted.web`` 0.2 us and 17 bytes of memory for each byte, in one call, and a multipart
+        form with a header of ``;a;a;a`` ten times as much: 64 KiB block the reactor for 8 ms and
+        for 110 ms. Forms that people fill in are shorter. Uploads need more.
+    :ivar lookup_timeout: seconds for the DNS lookup of a host name: two name servers, each asked
+        twice for five seconds, the default of resolvers (resolv.conf(5)).
+    :ivar connect_timeout: seconds for a TCP connection to one of the addresses. Linux repeats a
+        lost SYN after 1, 3, 7 and 15 seconds: four times within 30.
+    :ivar proxy_timeout: seconds for each response of a proxy, which looks up the host and connects
+        to it first: squid tries for 60 seconds.
+    :ivar tls_timeout: seconds for a TLS handshake: two round trips, like the WebSocket handshake.
+    :ivar open_timeout: seconds for the peer's part of the handshake. Firefox 4 waited 20 seconds. A
+        page over a satellite link needs 3. Clients that send no request should not hold a
+        connection for longer.
+    :ivar request_timeout: seconds from the first byte of a page request to the last byte of its
+        body. 64 KiB within 30 seconds are 17 kbit/s, which GPRS reaches.
+    :ivar decide_timeout: seconds for the application to decide about an offer.
+    :ivar close_timeout: seconds for the peer's part of the closing handshake, and for reading after
+        the last byte was written. Three, since many hixie-76 peers (eventlet, gevent, txWS) never
+        answer ``FF 00``, and each of their closes takes this long.
+    :ivar stall_timeout: seconds without any acknowledgement from the peer, while sent or unsent
+        data is not acknowledged, until the connection is aborted with 1006. The kernel of a peer
+        that reads 1 KiB/s was seen to acknowledge nothing for 127 seconds. A peer that stops
+        reading costs up to 1.4 MiB in this process and 10 MB in the kernel.
+    :ivar stop_timeout: seconds for all connections to close when the factory stops; then the
+        remaining connections are aborted. Docker sends SIGKILL 10 seconds after SIGTERM.
+    :ivar ping_interval: seconds between pings; in a dialect without ping frames, seconds between
+        TCP keepalive probes; ``None``: no pings. Reverse proxies close idle connections after 60
+        seconds (nginx) or 50 (the examples of HAProxy).
+    :ivar ping_timeout: seconds without a byte from the peer, after a ping, until the connection is
+        aborted. Any data counts as an answer, since a pong may have to wait behind a long message.
+    :ivar drain_timeout: further seconds for a close while the peer is still reading the data sent
+        before: a megabyte over a telephone line takes that long. Also seconds for the application,
+        after the connection was lost, to receive the messages that came before; then these messages
+        are dropped.
     """
 
     head_size: int = 16 * 1024
@@ -133,9 +138,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         """
-        :raises ValueError: for a size below 0 or beyond all memory, for a time below 0 or without
-            an end, and for no time between pings, to answer one or to make progress.
-        :raises TypeError: for what is no number.
+        Check all values.
+
+        :raises ValueError: for a negative or too large size, for a negative or infinite timeout,
+            and for a ``ping_interval``, ``ping_timeout`` or ``stall_timeout`` of 0.
+        :raises TypeError: for a value that is not a number.
         """
         for field in fields(self):
             value: Any = getattr(self, field.name)
@@ -153,7 +160,7 @@ class Limits:
                 raise ValueError(f"{field.name}: expected {what}, not {value}")
 
     def patient(self, seconds: float) -> Limits:
-        """The same, with this time for each stage of the way to a server."""
+        """Return a copy with the same timeout for each stage of connecting to a server."""
         return replace(
             self,
             lookup_timeout=seconds,
@@ -165,30 +172,32 @@ class Limits:
 
     def unread(self, size: int) -> str:
         """
-        Say that too much waits to be sent.
+        Return the text of the error for a connection that exceeds ``unsent_size``.
 
-        :param size: bytes.
+        :param size: bytes in the send queue.
         """
         queue = exceeds(f"send queue of {size:,} bytes", self.unsent_size, "unsent_size")
         return f"{queue}: the peer does not read"
 
     @property
     def largest_frame(self) -> int:
-        """Bytes of one frame; a message in one frame is a message still."""
+        """Most bytes of one frame: the smaller of ``frame_size`` and ``message_size``."""
         most = self.message_size
         return most if self.frame_size is None else min(self.frame_size, most)
 
     @property
     def largest_frame_name(self) -> str:
-        """The limit that :attr:`largest_frame` is."""
+        """Name of the limit that :attr:`largest_frame` comes from."""
         most = self.frame_size
         return "message_size" if most is None or most >= self.message_size else "frame_size"
 
     @property
     def largest_transformed_frame(self) -> int:
         """
-        Bytes of one that is compressed: what cannot be compressed grows by it, up to 1/25 with the
-        least memory a zlib can be given.
+        Most bytes of one compressed frame.
+
+        Incompressible data grows when it is compressed, by up to 1/25 with the smallest memory
+        level of zlib.
         """
         if self.frame_size is not None:
             return self.largest_frame
@@ -196,5 +205,5 @@ class Limits:
 
 
 MOST_SEGMENTS: Final = 100
-"""Segments of a path that is looked for. Nobody nests pages deeper, and each segment costs a child
-of a resource: a path of 16,000 slashes took 34 ms."""
+"""Most segments of the path of a page request. Pages are not nested deeper, and each segment costs
+a lookup of a child resource: a path of 16,000 slashes took 34 ms."""

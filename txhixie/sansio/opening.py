@@ -1,7 +1,7 @@
-"""From the first byte to an agreement: who reads, who answers, and what comes after.
+"""Opening of a connection, from its first byte to an agreement, for server and client.
 
-An opening owns the bytes it has taken and gives back, as ``rest``, those that belong to whoever
-comes next. It writes nothing itself: what to write it answers.
+An opening buffers the bytes that it receives. Bytes after the handshake are in ``rest``, for the
+conversation or another protocol. An opening writes nothing; it returns the bytes to write.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
 
 _PROCESSING: Final = 102
-"""WebDAV's "I am at it" (RFC 2518 section 10.1), dropped by its successor. No server takes so long
-over an upgrade, and for ``twisted.web.websocket``, whose place we take, it is a no."""
+"""Status 102 of WebDAV, "Processing" (RFC 2518 section 10.1), which RFC 4918 has removed. A
+response with this status refuses the handshake, as in ``twisted.web.websocket``: no server needs so
+long for an upgrade."""
 
 
 _ABSOLUTE: Final = re.compile(r"(?:http|ws)s?://([^/?#]+)((?:[/?].*)?)", re.IGNORECASE)
@@ -42,13 +43,13 @@ _ABSOLUTE: Final = re.compile(r"(?:http|ws)s?://([^/?#]+)((?:[/?].*)?)", re.IGNO
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """
-    A request that is HTTP and not WebSocket.
+    An ordinary HTTP request, which does not ask for WebSocket.
 
-    :ivar head: its head.
-    :ivar rest: every byte received after that.
-    :ivar host: the ``Host`` that was asked for, as a trusted proxy tells; ``None``: the head's own.
-    :ivar fault: why a request that asks for WebSocket is taken for ordinary HTTP; empty for one
-        that does not ask.
+    :ivar head: the head of the request.
+    :ivar rest: all bytes received after the head.
+    :ivar host: the ``Host`` that a trusted reverse proxy forwards; ``None``: that of the head.
+    :ivar fault: why a request that asks for WebSocket is treated as ordinary HTTP; empty for a
+        request that does not ask for WebSocket.
     """
 
     head: Head
@@ -63,13 +64,14 @@ class Elsewhere:
 
     def replay(self, last: bool, length: int | None = None) -> bytes:
         """
-        Every byte of the request that was received so far, for whoever is to answer.
+        Return all bytes of the request received so far, for the protocol that answers it.
 
-        :param length: bytes of the body of a last request: what comes behind it is not handed on.
-            ``None``: not known.
-        :param last: mark the request so that the connection ends with its answer. A WebSocket
-            request that came after it on the same connection would find nobody. Otherwise its
-            fields stay as they are: what a proxy tells of this client is not true of the next.
+        :param last: whether to add ``Connection: close``, so that the connection ends with the
+            response: a WebSocket request after it on the same connection could not be answered.
+            Otherwise the fields are unchanged: what a reverse proxy forwards about this client is
+            not true of the next client on the same connection.
+        :param length: length of the request body, so that bytes after the body of a last request
+            are left out. ``None``: not known.
         """
         if not last:
             return self.head.raw + self.rest
@@ -79,17 +81,17 @@ class Elsewhere:
 
 class ServerOpening:
     """
-    A server's half: a head, the application's decision, and raw bytes that prove it.
+    Server side of an opening: the request, the application's decision, and the proof.
 
-    Feed it with :meth:`receive` until that answers an Offer; then either write what
-    :meth:`agree` answers, feed on until :meth:`proof` has something to write, and take
-    :attr:`rest`, or write a refusal.
+    Call :meth:`receive` until it returns an Offer. To accept the offer, write the bytes that
+    :meth:`agree` returns, call :meth:`keep` with further data until :meth:`proof` returns bytes to
+    write, and use :attr:`rest`. Otherwise write a refusal.
 
-    :ivar awaits_head: whether the head of the request has not come yet.
-    :ivar dialect: known once there is an offer.
-    :ivar transform: what the agreed extension will do to messages, kept here for whoever agreed.
-    :ivar forwarded: what the request tells of the client, once there is one and if its sender is
-        trusted; the offer says the same.
+    :ivar awaits_head: whether the head of the request is incomplete.
+    :ivar dialect: the dialect of the request; set once there is an offer.
+    :ivar transform: the transform of the agreed extension, stored here for the conversation.
+    :ivar forwarded: what a trusted reverse proxy forwards about the client, the same as in the
+        offer; ``None`` before the request and without a trusted reverse proxy.
     """
 
     __slots__ = (
@@ -118,9 +120,12 @@ class ServerOpening:
         trusted_proxies: TrustedNetworks | None = None,
     ) -> None:
         """
-        :param spoken: the rows that may be recognised.
-        :param secure: whether clients come by TLS, here or to whoever stands before us.
-        :param trusted_proxies: for a peer that is believed what it forwards, all of its kind.
+        Begin an opening.
+
+        :param spoken: the dialects that the server accepts.
+        :param limits: the limits of the connection.
+        :param secure: whether clients use TLS, to the server or to a reverse proxy in front of it.
+        :param trusted_proxies: the trusted reverse proxies, if the peer is one of them; otherwise ``None``.
         """
         self._spoken = spoken
         self._limits = limits
@@ -137,9 +142,9 @@ class ServerOpening:
 
     def receive(self, data: bytes) -> Offer | Elsewhere | None:
         """
-        Take bytes; answer what they ask for, once they do.
+        Receive bytes; return the offer or the other request once its head is complete.
 
-        :raises HandshakeError: for what cannot be answered but by a refusal.
+        :raises HandshakeError: for a request that has to be refused.
         """
         found = self._reader.read(data)
         if found is None:
@@ -165,7 +170,7 @@ class ServerOpening:
         return offer
 
     def asked(self) -> Asked:
-        """Read what the request asks for, as far as it has come; also of one that is refused."""
+        """Read host, target and origin of the request, even if it is incomplete or refused."""
         asked = read_asked(self._reader.held if self._head is None else self._head)
         if self.forwarded is None or self.forwarded.host is None:
             return asked
@@ -173,9 +178,10 @@ class ServerOpening:
 
     def keep(self, data: bytes) -> None:
         """
-        Hold bytes that came before the answer went out.
+        Buffer bytes that are received before the response has been written.
 
-        :raises EarlyBytes: when the dialect lets none come, or more than the limit.
+        :raises EarlyBytes: when the dialect does not allow such data, or when there is more than
+            ``Limits.early_size``.
         """
         self._rest += data
         handshake, most = self.dialect.handshake, self._limits.early_size
@@ -189,23 +195,25 @@ class ServerOpening:
 
     @property
     def rest(self) -> bytes:
-        """Bytes that came and were not the handshake's."""
+        """The bytes received after the handshake."""
         return bytes(self._rest)
 
     def agree(self, agreement: Agreement) -> bytes:
-        """The head that says yes."""
+        """Accept the offer; return the head of the response."""
         assert self._offer is not None
         self._agreed = True
         return self.dialect.handshake.write_agreement(self._offer, agreement)
 
     @property
     def missing(self) -> int:
-        """Raw bytes of the request that have not come since the head of the answer went out."""
+        """Number of bytes of the request that are missing after the head of the response was
+        sent."""
         size = self.dialect.handshake.offer_body() if self._agreed else 0
         return max(0, size - len(self._rest))
 
     def proof(self) -> bytes | None:
-        """What follows that head; ``None`` while the bytes it is made of have not all come."""
+        """Return the proof that follows the head; ``None`` while bytes of the request are
+        missing."""
         assert self._offer is not None
         handshake = self.dialect.handshake
         size = handshake.offer_body()
@@ -214,12 +222,12 @@ class ServerOpening:
         body = bytes(self._rest[:size])
         del self._rest[:size]
         proof = handshake.write_proof(self._offer, body)
-        self._offer.challenge = b""  # proved: an idle connection need not keep it
+        self._offer.challenge = b""  # frees memory: an idle connection does not need it
         return proof
 
 
 def believe(offer: Offer, forwarded: Forwarded) -> None:
-    """Have an offer say what its client asked of whoever stands before us."""
+    """Set the scheme and the host of an offer to those that a trusted reverse proxy forwards."""
     if forwarded.secure is not None:
         offer.secure = forwarded.secure
     if forwarded.host is not None:
@@ -228,10 +236,10 @@ def believe(offer: Offer, forwarded: Forwarded) -> None:
 
 class ClientOpening:
     """
-    A client's half: an offer out, an answer in, every check of the dialect.
+    Client side of an opening: the request, the response, and all checks of the dialect.
 
-    :ivar offer: what is asked for.
-    :ivar rest: bytes after the answer: the conversation's.
+    :ivar offer: the offer of the client.
+    :ivar rest: the bytes received after the response, for the conversation.
     """
 
     __slots__ = (
@@ -260,16 +268,16 @@ class ClientOpening:
         self.rest = b""
 
     def request(self) -> bytes:
-        """The bytes to write first."""
+        """Return the bytes of the request."""
         return self._handshake.write_offer(self.offer, self._secret)
 
     def receive(self, data: bytes) -> Agreement | None:
         """
-        Take bytes; answer what was agreed, once it is whole and every check has passed.
+        Receive bytes; return the agreement once the response is complete and has passed all checks.
 
         :raises InvalidHandshake: at the first check that fails.
-        :raises HandshakeRefused: for a well-formed answer that is no agreement, once its body is
-            here as far as it will be kept.
+        :raises HandshakeRefused: for a well-formed response that refuses the handshake, once its
+            body is complete or has reached ``Limits.refusal_size``.
         """
         while self._reader is not None:
             try:
@@ -290,10 +298,10 @@ class ClientOpening:
 
     def end(self) -> None:
         """
-        The connection is over.
+        End the opening: the connection was closed, or no more of a refusal's body is kept.
 
-        :raises InvalidHandshake: ``eof``, unless the answer was a refusal.
-        :raises HandshakeRefused: with as much of the body as came.
+        :raises InvalidHandshake: ``eof``, unless the response refuses the handshake.
+        :raises HandshakeRefused: with the part of the body that was received.
         """
         refused = self._refused
         if refused is None or self._body is None:
@@ -308,7 +316,8 @@ class ClientOpening:
             self._agreement = self._handshake.read_agreement(self.offer, self._secret, head)
         except HandshakeRefused as refused:
             if 100 <= refused.status < 200 and refused.status != _PROCESSING:
-                # "Wait" (RFC 9110 section 15.2): the answer is to come, within the same limit.
+                # An interim response (RFC 9110 section 15.2): the final response follows, and both
+                # count towards the same limit.
                 self._left -= len(head)
                 self._reader = HeadReader(self._left)
                 return
@@ -327,12 +336,13 @@ class ClientOpening:
 
 def origin_form(request: Request) -> Request:
     """
-    The same request with a path as its target, where that was an absolute URL, as RFC 6455 section
-    4.2.1 allows: its host is that of the URL then, and the ``Host`` field, which has to be there,
-    does not count (RFC 9112 section 3.2.2).
+    Return the request with a path as its target, where the target is an absolute URL.
 
-    :raises MalformedHead: for such a request without a Host field, or with two, and for a URL with
-        a user (RFC 9110 section 4.2.4) or a host that is none.
+    RFC 6455 section 4.2.1 allows an absolute URL. The host is then that of the URL, and the value
+    of the ``Host`` field, which is still required, is ignored (RFC 9112 section 3.2.2).
+
+    :raises MalformedHead: for such a request without a Host field or with two, and for a URL with
+        a user (RFC 9110 section 4.2.4) or an invalid host.
     """
     match = _ABSOLUTE.fullmatch(request.target)
     if match is None:
@@ -349,18 +359,18 @@ def origin_form(request: Request) -> Request:
 
 
 def asked_of(head: Head, host: str) -> Head:
-    """Replace the ``Host`` of a request."""
+    """Return the head of a request with another ``Host``."""
     lines = head[:-4].split(b"\r\n")
     hosts = [at for at, line in enumerate(lines) if line.partition(b":")[0].lower() == b"host"]
     for at in reversed(hosts):
         del lines[at]
-    # In its place, since the slides' dialect fixes the lines before it.
+    # In the place of the old field, since hixie-54 defines the lines before it.
     lines.insert(hosts[0] if hosts else 1, b"Host: " + host.encode("ascii"))
     return Head(b"\r\n".join(lines) + b"\r\n\r\n")
 
 
 def last_request(head: Head) -> Head:
-    """The same request with ``Connection: close`` in place of what it said of the connection."""
+    """Return the head of a request with ``Connection: close`` instead of its own Connection."""
     lines = [
         line
         for line in head[:-4].split(b"\r\n")

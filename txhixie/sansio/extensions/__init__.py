@@ -1,4 +1,4 @@
-"""Extensions that may be agreed besides the dialect. Each is a file and a row here."""
+"""Extensions of the protocol: each is one file, and one row of the table ``EXTENSIONS``."""
 
 from typing import Final
 
@@ -7,17 +7,19 @@ from .extension import Extension
 from .permessage_deflate import PermessageDeflate
 
 EXTENSIONS: Final[tuple[Extension, ...]] = (
-    # Netty's client leaves when it is told client_no_context_takeover without having asked; told a
-    # smaller window it spoils what it sends, or sends nothing, for want of a good zlib. So an
-    # inflater of up to 44 KiB is kept for a peer that has sent something compressed.
+    # Netty's client closes the connection when a response has client_no_context_takeover that it
+    # did not offer. With a smaller window it sends corrupt data or nothing, since its zlib does not
+    # support one. So the server keeps an inflater of up to 44 KiB for each client that has sent a
+    # compressed message.
     PermessageDeflate(client_takeover=True),
     DeflateFrame(),
 )
-"""Every extension there is, as it is agreed unless somebody says otherwise, the better first."""
+"""All extensions with their default settings, the preferred one first."""
 
 DEFAULT_EXTENSIONS: Final = EXTENSIONS
-"""Extensions that a server agrees on by default."""
+"""Extensions that a server accepts by default."""
 
 CLIENT_EXTENSIONS: Final[tuple[Extension, ...]] = (PermessageDeflate(server_takeover=True),)
-"""Extensions that a client offers by default. It does not ask the server to drop its context, which
-many servers do not answer."""
+"""Extensions that a client offers by default.
+
+Without ``server_no_context_takeover``, which many servers do not answer."""

@@ -1,7 +1,7 @@
-"""Raw DEFLATE for messages: bounded on the way in, lean on the way out.
+"""Raw DEFLATE with bounds for memory: the common part of the compressing extensions.
 
-Shared by the extensions that differ only in what they compress, a message or a frame. An object of
-zlib's is made when it is first needed, and dropped as soon as what was agreed allows.
+The extensions differ in what they compress, a message or a frame. A zlib object is created when it
+is first needed, and freed as soon as the agreed parameters allow.
 """
 
 from __future__ import annotations
@@ -12,34 +12,38 @@ from typing import Final
 from ..errors import BadCompression, MessageTooBig
 
 TAIL: Final = b"\x00\x00\xff\xff"
-"""What a sync flush ends with, and what is left out on the wire (RFC 7692 section 7.2.1)."""
+"""End of a sync flush, which is not sent (RFC 7692 section 7.2.1)."""
 
 LEAST_BITS: Final = 9
-"""zlib compresses with a window of 2**9 bytes at least; it refuses 8 for raw streams."""
+"""Least window bits: zlib does not support a window of 2**8 bytes for raw streams."""
 
 MOST_BITS: Final = 15
 
 _SMALL: Final = 4096
-"""Up to this size a compressor for one message has a window of 2**12 bytes and memory level 5:
-29 KiB to set up instead of 256, and nothing further back to refer to."""
+"""Bytes of a message up to which its compressor has a window of 2**12 bytes and memory level 5.
+
+That takes 29 KiB instead of 256, and such a message has no more bytes to refer to."""
 
 
 _MOST_LAST: Final = 100
-"""Blocks in one piece that call themselves the last. Each makes a new inflater and copies what is
-left: 64 KiB of nothing else took 45 ms, and four times as much sixteen times as long."""
+"""Most final DEFLATE blocks in one piece of a payload. Each creates a new inflater and copies the
+remaining bytes: 64 KiB of final blocks took 45 ms, and 256 KiB sixteen times as long."""
 
 
 class Deflater:
-    """One connection's way out."""
+    """Compressor for the payloads that one connection sends."""
 
     __slots__ = ("_bits", "_compressor", "_level", "_memory", "_takeover")
 
     def __init__(self, bits: int, level: int, memory: int, takeover: bool) -> None:
         """
+        Create a compressor.
+
         :param bits: window of 2**bits bytes, 9 to 15.
-        :param level: zlib's, 1 to 9.
-        :param memory: zlib's memory level, 1 to 9.
-        :param takeover: refer to earlier messages, and keep what that takes.
+        :param level: compression level of zlib, 1 to 9.
+        :param memory: memory level of zlib, 1 to 9.
+        :param takeover: whether messages refer to earlier messages, whose context is then kept in
+            memory.
         """
         self._bits = bits
         self._level = level
@@ -48,7 +52,7 @@ class Deflater:
         self._compressor: zlib._Compress | None = None
 
     def deflate(self, payload: bytes) -> bytes | None:
-        """What is sent for a payload; ``None`` when sending it plain is shorter."""
+        """Compress a payload; return ``None`` when it is shorter uncompressed."""
         compressor = self._compressor or self._make(len(payload))
         deflated = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
         if self._takeover:
@@ -65,14 +69,16 @@ class Deflater:
 
 
 class Inflater:
-    """One connection's way in."""
+    """Decompressor for the payloads that one connection receives."""
 
     __slots__ = ("_bits", "_decompressor", "_takeover")
 
     def __init__(self, bits: int, takeover: bool) -> None:
         """
+        Create a decompressor.
+
         :param bits: window of 2**bits bytes that the peer may use.
-        :param takeover: the peer may refer to earlier messages.
+        :param takeover: whether the peer's messages may refer to earlier messages.
         """
         self._bits = max(bits, LEAST_BITS)
         self._takeover = takeover
@@ -80,11 +86,11 @@ class Inflater:
 
     def inflate(self, data: bytes, room: int) -> bytes:
         """
-        What a piece of a compressed payload gives.
+        Inflate a piece of a compressed payload.
 
-        :param room: bytes that may come of it: a bomb is stopped here, before it is kept.
-        :raises MessageTooBig: when more would.
-        :raises BadCompression: when it is no DEFLATE.
+        :param room: most bytes of the result, so that a decompression bomb never fills the memory.
+        :raises MessageTooBig: when the result would be larger.
+        :raises BadCompression: when the piece is not DEFLATE data.
         """
         parts = []
         last = 0
@@ -101,7 +107,7 @@ class Inflater:
             parts.append(part)
             data = decompressor.unconsumed_tail
             if decompressor.eof:
-                # A block that calls itself the last (RFC 7692 section 7.2.3.4): others follow.
+                # A final block (BFINAL): other blocks may follow (RFC 7692 section 7.2.3.4).
                 data = decompressor.unused_data
                 self._decompressor = None
                 last += 1
@@ -110,7 +116,7 @@ class Inflater:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def finish(self, room: int) -> bytes:
-        """The rest, at the end of what was compressed as one."""
+        """Inflate the end of a message or frame, after its last piece."""
         rest = self.inflate(TAIL, room)
         if not self._takeover:
             self._decompressor = None

@@ -1,8 +1,8 @@
-"""``x-webkit-deflate-frame``: each frame compressed by itself, as Safari 6 and 7 ask for
-(draft-tyoshino-hybi-websocket-perframe-deflate).
+"""The extension ``x-webkit-deflate-frame``, which compresses each frame by itself.
 
-A server agrees to it by default, where a client offers no permessage-deflate that can be accepted
-or offers it later; a client of ours does not offer it.
+Safari 6 and 7 offer it (draft-tyoshino-hybi-websocket-perframe-deflate). A server accepts it by
+default, where a client offers no acceptable permessage-deflate before it. A client of txhixie does
+not offer it by default.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ RSV1: Final = 0x40
 @dataclass(frozen=True, slots=True)
 class DeflateFrame:
     """
-    One side's preferences. What a side says is a wish for the other's frames.
+    Settings of one side for ``x-webkit-deflate-frame``.
 
-    :ivar takeover: let frames refer to earlier ones, both ways.
-    :ivar level: zlib's, 1 to 9.
-    :ivar memory: zlib's memory level, 1 to 9.
-    :ivar threshold: messages of fewer bytes are sent plain.
+    The parameters that a side sends apply to the frames of the other side.
+
+    :ivar takeover: whether frames may refer to earlier frames, in both directions.
+    :ivar level: compression level of zlib, 1 to 9.
+    :ivar memory: memory level of zlib, 1 to 9.
+    :ivar threshold: messages of fewer bytes are sent uncompressed.
     """
 
     takeover: bool = False
@@ -61,7 +63,7 @@ class DeflateFrame:
         return transform
 
     def _transform(self, wished: Parameters) -> FrameTransform | None:
-        """From what the other side wishes of our frames; ``None`` if that cannot be."""
+        """Return the transform for the parameters of the peer; ``None`` for invalid parameters."""
         bits, takeover = MOST_BITS, self.takeover
         if len({name for name, _ in wished}) < len(wished):
             return None
@@ -80,7 +82,11 @@ _BITS: Final = frozenset(str(bits) for bits in range(LEAST_BITS, MOST_BITS + 1))
 
 
 class FrameTransform:
-    """One connection's: see :class:`txhixie.extensions.Transform`."""
+    """
+    Transform of one connection: compressed frames.
+
+    See :class:`txhixie.extensions.Transform`.
+    """
 
     __slots__ = ("_begins", "_deflater", "_inflater", "_inflating", "_threshold")
 
@@ -94,7 +100,7 @@ class FrameTransform:
         self._begins = True  # the next piece is the first of a frame
 
     def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
-        """A message is one frame, so this is the same as for messages."""
+        """Compress a message, which is sent as one frame."""
         if compress is None:
             compress = len(payload) >= self._threshold
         deflated = self._deflater.deflate(payload) if compress else None
@@ -103,7 +109,7 @@ class FrameTransform:
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
     ) -> bytes:
-        """Each frame says for itself whether it is compressed, continuations too."""
+        """Inflate a frame if its reserved bit is set; each continuation frame has its own bit."""
         if self._begins:
             self._inflating = bool(reserved)
         self._begins = whole

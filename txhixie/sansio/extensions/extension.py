@@ -1,7 +1,7 @@
-"""What an extension is, and how two sides agree on some (RFC 6455 section 9).
+"""Interfaces of extensions, and their negotiation (RFC 6455 section 9).
 
-An Extension is what a factory has: preferences, no state. Agreed, it makes a Transform, which is
-what a connection has. There is room for one transform of each reserved bit.
+A factory has Extensions: settings without a state. An agreed Extension creates a Transform, which
+has the state of one connection. Only one Transform can use each reserved bit.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from ..http.parameters import Named, Parameters
 
 class Transform(Protocol):
     """
-    One connection's.
+    Encoder and decoder of the payloads of one connection.
 
-    :ivar reserved: the reserved bits of a frame's first byte that it takes.
+    :ivar reserved: the reserved bits of a frame's first byte that the transform uses.
     """
 
     reserved: int
 
     def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
         """
-        A whole message's payload as it is sent, and the reserved bits that say so.
+        Encode the payload of a message; return it with the reserved bits of its first frame.
 
-        :param compress: what the sender said; ``None`` leaves it to the extension.
+        :param compress: whether the application wants the message compressed; ``None``: as the
+            extension decides.
         """
         ...
 
@@ -35,23 +36,25 @@ class Transform(Protocol):
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
     ) -> bytes:
         """
-        Decode a frame's payload, or a piece of it while the frame is still arriving.
+        Decode the payload of a frame, or a piece of the payload of an incomplete frame.
 
-        :param opcode: the frame's; 0, a continuation, for every piece after the first.
+        :param opcode: opcode of the frame; 0 (continuation) for each piece after the first.
         :param final: whether the message ends with this frame.
         :param reserved: the reserved bits of the frame.
         :param whole: whether the frame ends with this piece.
-        :param room: bytes that may come of it.
-        :raises MessageTooBig: when more would.
-        :raises FrameError: when it cannot be read.
+        :param room: most bytes of the result.
+        :raises MessageTooBig: when the result would be larger.
+        :raises FrameError: when the payload is invalid.
         """
         ...
 
 
 class Agreed(NamedTuple):
     """
-    :ivar parameters: what the server answers.
-    :ivar transform: for the connection.
+    An accepted offer of an extension.
+
+    :ivar parameters: the parameters of the server's response.
+    :ivar transform: the transform of the connection.
     """
 
     parameters: Parameters
@@ -60,35 +63,36 @@ class Agreed(NamedTuple):
 
 class Extension(Protocol):
     """
-    Both halves of one extension's negotiation.
+    Negotiation of one extension, for client and server.
 
-    :ivar name: its registered name.
+    :ivar name: the registered name of the extension.
     """
 
     name: str
 
     def offers(self) -> Parameters:
-        """What a client asks for."""
+        """Return the parameters that a client offers."""
         ...
 
     def accept(self, parameters: Parameters) -> Agreed | None:
-        """As a server: take an offer, or leave it."""
+        """Accept a client's offer on a server; return ``None`` to decline it."""
         ...
 
     def agree(self, parameters: Parameters) -> Transform:
         """
-        As a client: what the server has made of our offer.
+        Check the parameters of a server's response on a client.
 
-        :raises InvalidHandshake: ``extension``, for what may not be answered to it.
+        :raises InvalidHandshake: ``extension``, for parameters that do not answer the offer.
         """
         ...
 
 
 def chosen_extensions(extensions: Iterable[Extension]) -> tuple[Extension, ...]:
     """
-    The extensions that a program chooses.
+    Check and return the extensions that a program passes.
 
-    :raises TypeError: for one alone, for a name, and for a class that was not called.
+    :raises TypeError: for an extension that is not in a list, for a name, and for a class instead
+        of an object.
     """
     chosen = several("extensions", extensions, "[PermessageDeflate()]")
     for extension in chosen:
@@ -105,8 +109,9 @@ def accept(
     ours: Sequence[Extension], offered: Iterable[Named]
 ) -> tuple[tuple[Named, ...], Transform | None]:
     """
-    A server's choice: the first offer, in the client's order, that one of ours accepts. One is
-    enough while all there are take the same reserved bit.
+    Choose an extension on a server: the first offer, in the client's order, that is acceptable.
+
+    At most one is chosen, since all existing extensions use the same reserved bit.
     """
     for name, parameters in offered:
         for extension in ours:
@@ -117,9 +122,10 @@ def accept(
 
 def agree(ours: Sequence[Extension], answered: Sequence[Named]) -> Transform | None:
     """
-    A client's check of the answer.
+    Check the extensions of a server's response on a client.
 
-    :raises InvalidHandshake: ``extension``, when it grants what was not asked for, or two at once.
+    :raises InvalidHandshake: ``extension``, for an extension that was not offered, and for two
+        extensions.
     """
     if not answered:
         return None

@@ -1,12 +1,13 @@
-"""``permessage-deflate``: each message compressed as a whole (RFC 7692).
+"""The extension ``permessage-deflate``, which compresses each message as a whole (RFC 7692).
 
-What it costs: an inflater with context takeover keeps 44 KiB a connection at 15 bits, 12 at 12; a
-deflater 91 KiB at 15 bits and memory level 8, 29 KiB at 12 and 5. Without takeover nothing is kept
-between messages, and that is the default here; the row in ``EXTENSIONS`` asks for less of a peer.
+Memory for each connection: with context takeover, an inflater keeps 44 KiB at 15 window bits and 12
+KiB at 12; a deflater keeps 91 KiB at 15 bits and memory level 8, and 29 KiB at 12 bits and level 5.
+Without context takeover, the default of this class, nothing is kept between messages. The row in
+``EXTENSIONS`` requires less of clients.
 
-A server says only what it was asked about, if it can: Netty's client leaves when it is told more.
-That the server's own window is smaller than it might be, or forgotten after each message, nobody
-needs to be told.
+A server's response has only parameters that the client offered, where possible: Netty's client
+closes the connection after other parameters. A server need not announce that its own window is
+smaller, or that it does not use context takeover.
 """
 
 from __future__ import annotations
@@ -33,16 +34,18 @@ _CLIENT_BITS: Final = "client_max_window_bits"
 @dataclass(frozen=True, slots=True)
 class PermessageDeflate:
     """
-    One side's preferences.
+    Settings of one side for ``permessage-deflate``.
 
-    :ivar server_takeover: let the server's messages refer to earlier ones.
-    :ivar client_takeover: let the client's.
-    :ivar server_bits: the server's window is at most 2**this, 9 to 15.
-    :ivar client_bits: the client's, 8 to 15. With 8 we, as a client, send plain messages, since
-        zlib has no such window.
-    :ivar level: zlib's, 1 to 9. For 4 KiB of JSON level 1 takes 43 us and level 6 203 us.
-    :ivar memory: zlib's memory level, 1 to 9.
-    :ivar threshold: messages of fewer bytes are sent plain: they hardly shrink.
+    :ivar server_takeover: whether the server's messages may refer to earlier messages (context
+        takeover).
+    :ivar client_takeover: whether the client's messages may refer to earlier messages.
+    :ivar server_bits: most window bits of the server, 9 to 15: a window of 2**bits bytes.
+    :ivar client_bits: most window bits of the client, 8 to 15. With 8, a client of txhixie sends
+        uncompressed messages, since zlib does not support this window.
+    :ivar level: compression level of zlib, 1 to 9. For 4 KiB of JSON, level 1 takes 43 us and level
+        6 takes 203 us.
+    :ivar memory: memory level of zlib, 1 to 9.
+    :ivar threshold: messages of fewer bytes are sent uncompressed, since they hardly shrink.
     """
 
     server_takeover: bool = False
@@ -97,7 +100,7 @@ class PermessageDeflate:
         if asked.server_bits is not None:
             answer.append((_SERVER_BITS, str(server_bits)))
         client_bits = MOST_BITS
-        if asked.client_bits is not None:  # else the client cannot be told
+        if asked.client_bits is not None:  # otherwise the client does not support the parameter
             client_bits = min(asked.client_bits, self.client_bits)
             if client_bits < MOST_BITS:
                 answer.append((_CLIENT_BITS, str(client_bits)))
@@ -129,7 +132,7 @@ class PermessageDeflate:
 
 @dataclass(slots=True)
 class _Parameters:
-    """What was said, with what silence means."""
+    """Parameters of an offer or a response; missing parameters have their default values."""
 
     server_takeover: bool = True
     client_takeover: bool = True
@@ -139,8 +142,9 @@ class _Parameters:
 
 def _read(parameters: Parameters, in_offer: bool) -> _Parameters | None:
     """
-    Read parameters; ``None`` for any that there is not, that comes twice, or whose value cannot be:
-    an offer with it is declined, an answer with it fails (section 7.1).
+    Read parameters; return ``None`` for an unknown, duplicate or invalid parameter.
+
+    A server declines such an offer, and a client fails such a response (section 7.1).
     """
     said = _Parameters()
     if len({name for name, _ in parameters}) < len(parameters):
@@ -162,26 +166,34 @@ def _read(parameters: Parameters, in_offer: bool) -> _Parameters | None:
 
 
 def _is_bits(value: str | None) -> bool:
-    """8 to 15, without leading zeros (section 7.1.2)."""
+    """Whether a value is 8 to 15, without leading zeros (section 7.1.2)."""
     return value in {str(bits) for bits in range(8, MOST_BITS + 1)}
 
 
 class MessageTransform:
-    """One connection's: see :class:`txhixie.extensions.Transform`."""
+    """
+    Transform of one connection: compressed messages.
+
+    See :class:`txhixie.extensions.Transform`.
+    """
 
     __slots__ = ("_deflater", "_inflater", "_inflating", "_threshold")
 
     reserved = RSV1
 
     def __init__(self, deflater: Deflater | None, inflater: Inflater, threshold: int) -> None:
-        """:param deflater: ``None`` where the agreed window is too small for zlib."""
+        """
+        Create a transform.
+
+        :param deflater: ``None`` where the agreed window is too small for zlib.
+        """
         self._deflater = deflater
         self._inflater = inflater
         self._threshold = threshold
         self._inflating = False
 
     def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
-        """Compress what is worth it, or what the sender wants."""
+        """Compress a message of at least ``threshold`` bytes, or as the application asks."""
         if compress is None:
             compress = len(payload) >= self._threshold
         if compress and self._deflater is not None:
@@ -193,7 +205,7 @@ class MessageTransform:
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int
     ) -> bytes:
-        """The first frame of a message says whether it is compressed (section 6.2)."""
+        """Inflate a message if the reserved bit of its first frame is set (section 6.2)."""
         if opcode != CONTINUATION:
             self._inflating = bool(reserved)
         elif reserved:

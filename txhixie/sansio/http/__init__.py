@@ -1,1 +1,1 @@
-"""HTTP/1.1 text: heads, bodies, parameters, URLs, and what proxies add."""
+"""HTTP/1.1 text: heads, bodies, parameters, URLs, proxy requests and forwarded fields."""

@@ -1,8 +1,9 @@
-"""Who we are, to a proxy that asks: Basic (RFC 7617) and Digest (RFC 7616), challenge and answer.
+"""Proxy authentication: Basic (RFC 7617) and Digest (RFC 7616), from challenge to credentials.
 
-A challenge comes in a ``407`` and is answered by the strongest scheme in it that we speak. What
-was answered once is kept: the next question carries an answer at once, with the nonce's count
-raised, until the other side calls the nonce stale. No text here shows a name or a password.
+A proxy sends challenges in a ``407`` response, and the client answers the challenge with the
+strongest supported scheme. The answered challenge is kept: the next request has credentials at
+once, with an increased nonce count, until the proxy reports a stale nonce. No text of this module
+shows a user name or a password.
 """
 
 from __future__ import annotations
@@ -20,30 +21,32 @@ _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*"'
 _BETWEEN: Final = r'(?:"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|[^",]++)+'
 _MEMBER: Final = re.compile(_BETWEEN, re.DOTALL)
-"""What stands between commas outside of quotes; a quote that is not ended reaches to the end.
+"""A list member: text between commas outside of quotes. An unterminated quote extends to the end.
 
-It matches at the first character that is no comma, and never gives anything back: a second reading
-of the same characters is quadratic. 16 KiB of quotes, or 15 KiB of commas where blanks and commas
-were read before a member, kept a client busy for five seconds."""
+The pattern matches at the first character that is not a comma, and never backtracks: reading the
+same characters again takes quadratic time. 16 KiB of quotes, or 15 KiB of commas with a pattern
+that read spaces and commas before a member, kept a client busy for five seconds."""
 
 _PARAMETER: Final = re.compile(rf"({_TOKEN})[ \t]*=[ \t]*(?:({_TOKEN})|({_QUOTED}))")
 _SCHEME: Final = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
-"""``challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]`` (RFC 9110 section 11.3), in a list
-whose commas are those of the parameters too: a member is a parameter, or begins a challenge."""
+"""``challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]`` (RFC 9110 section 11.3).
+
+Commas separate challenges and also parameters: a list member is a parameter, or begins a
+challenge."""
 
 _UNSPEAKABLE: Final = re.compile("[\\x00-\\x1F\\x7F\\uD800-\\uDFFF]")
-"""Controls would end the field; half a surrogate pair is what is left of an environment that was no
-UTF-8."""
+"""Characters that credentials may not have. A control character could end the header field. A lone
+surrogate comes from an environment variable that is not UTF-8."""
 
-_CNONCE_SIZE: Final = 16  # bytes: nobody meets one twice, and it is no longer than a hash
+_CNONCE_SIZE: Final = 16  # bytes: practically unique, and as long as an MD5 hash
 
 
 class Challenge(NamedTuple):
     """
-    What is asked for.
+    An authentication challenge of a proxy.
 
-    :ivar scheme: in lower case.
-    :ivar parameters: names in lower case, values without quotes; the first of a name stands.
+    :ivar scheme: the authentication scheme in lower case.
+    :ivar parameters: names in lower case, values without quotes; of duplicates the first counts.
     """
 
     scheme: str
@@ -51,7 +54,7 @@ class Challenge(NamedTuple):
 
     @property
     def strength(self) -> int:
-        """The higher, the better kept is the password; 0 where we do not speak it."""
+        """Rank of the scheme: higher protects the password better; 0 for an unsupported scheme."""
         if self.scheme == "basic":
             return 1
         if self.scheme != "digest" or not {"realm", "nonce"} <= self.parameters.keys():
@@ -62,23 +65,23 @@ class Challenge(NamedTuple):
 
     @property
     def algorithm(self) -> str:
-        """Digest's hash, in lower case."""
+        """The hash algorithm of a Digest challenge, in lower case."""
         return self.parameters.get("algorithm", "MD5").lower()
 
     @property
     def stale(self) -> bool:
-        """The answer was right and its nonce too old."""
+        """Whether the credentials were right and only the nonce was too old."""
         return self.parameters.get("stale", "").lower() == "true"
 
 
 _STRENGTHS: Final = {"md5": 2, "md5-sess": 3, "sha-256": 4, "sha-256-sess": 5}
-"""Digest's algorithms. RFC 7616's third, SHA-512-256, is in nobody's proxy."""
+"""Rank of each Digest algorithm. No known proxy uses the third of RFC 7616, SHA-512-256."""
 
 _HASHES: Final = {"md5": md5, "md5-sess": md5, "sha-256": sha256, "sha-256-sess": sha256}
 
 
 def read_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
-    """The challenges of all the fields, in their order; what is none is passed over."""
+    """Read the challenges of all ``Proxy-Authenticate`` fields; invalid members are skipped."""
     found: list[Challenge] = []
     for member in _MEMBER.findall(",".join(values)):
         text = member.strip(" \t")
@@ -94,10 +97,10 @@ def read_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
 
 class Authentication:
     """
-    One side's answers to one other side, for as many connections as there are.
+    Authentication of a client to one proxy, for all its connections to that proxy.
 
-    It has a challenge to answer or none yet; :meth:`accept` changes it, and each
-    :meth:`authorization` counts the use of its nonce.
+    :meth:`accept` stores the challenge to answer, and each call of :meth:`authorization` increases
+    the nonce count.
     """
 
     __slots__ = ("_basic", "_challenge", "_cnonce", "_count", "_credentials", "_entropy")
@@ -106,10 +109,12 @@ class Authentication:
         self, credentials: Credentials | None, entropy: RandomBytes, basic: bool = True
     ) -> None:
         """
-        :param credentials: ``None``: no challenge is ever answered.
-        :param entropy: takes a number, answers that many random bytes.
-        :param basic: ``False`` to answer no challenge of Basic, which sends the password as it is.
-        :raises ValueError: for credentials that no answer can say.
+        Create the authentication for one proxy.
+
+        :param credentials: user name and password; ``None``: no challenge is answered.
+        :param entropy: takes a number and returns that many random bytes.
+        :param basic: whether to answer challenges of Basic, which sends the password in plain text.
+        :raises ValueError: for credentials with a control character or a lone surrogate.
         """
         if credentials is not None and _UNSPEAKABLE.search("".join(credentials)):
             raise ValueError("credentials: control character, or not UTF-8")
@@ -122,12 +127,12 @@ class Authentication:
 
     def accept(self, values: Iterable[str], answered: bool = False) -> bool:
         """
-        Take the strongest challenge that can be answered.
+        Store the strongest challenge that can be answered.
 
-        :param values: of the ``Proxy-Authenticate`` fields.
-        :param answered: whether they come in return for the answer to one that was accepted a
-            moment ago: then only a stale nonce is worth another, all else is a no.
-        :return: whether there is something to answer.
+        :param values: values of the ``Proxy-Authenticate`` fields.
+        :param answered: whether the request had credentials for an accepted challenge: then only a
+            challenge with a stale nonce is answered again, any other is a refusal.
+        :return: whether there is a challenge to answer.
         """
         if self._credentials is None:
             return False
@@ -135,7 +140,7 @@ class Authentication:
         if best is None or not best.strength or (answered and not best.stale):
             return False
         if best.scheme == "basic" and ":" in self._credentials.name:
-            return False  # where the name ends would be another place (RFC 7617 section 2)
+            return False  # the first colon would end the user name (RFC 7617 section 2)
         self._challenge = best
         self._count = 0
         self._cnonce = self._entropy(_CNONCE_SIZE).hex()
@@ -146,9 +151,9 @@ class Authentication:
 
     def lacks(self, values: Iterable[str]) -> str:
         """
-        Why a challenge stays unanswered, in words.
+        Return a text that says why no challenge is answered.
 
-        :param values: of its ``Proxy-Authenticate`` fields.
+        :param values: values of the ``Proxy-Authenticate`` fields.
         """
         challenges = read_challenges(values)
         known = [each for each in challenges if each.strength]
@@ -167,10 +172,10 @@ class Authentication:
 
     def authorization(self, method: str, target: str) -> bytes | None:
         """
-        The value of ``Proxy-Authorization`` for one request; ``None`` while nothing was asked.
+        Return the value of ``Proxy-Authorization`` for one request; ``None`` without a challenge.
 
-        :param method: of the request.
-        :param target: as it stands in the request line.
+        :param method: method of the request.
+        :param target: request target, as in the request line.
         """
         if self._challenge is None or self._credentials is None:
             return None
@@ -183,13 +188,13 @@ class Authentication:
 
 
 def _shown(scheme: str) -> str:
-    """A scheme as it is written, of a peer's words: escaped, and cut."""
+    """Return the name of a scheme for an error, escaped and truncated, since a peer sent it."""
     name = {"ntlm": "NTLM"}.get(scheme, scheme.capitalize())
     return name[:40].encode("unicode_escape").decode("ascii")
 
 
 def write_basic(credentials: Credentials) -> bytes:
-    """Name and password for everyone on the way to read (RFC 7617 section 2)."""
+    """Return Basic credentials, which are not encrypted (RFC 7617 section 2)."""
     return b"Basic " + b64encode(f"{credentials.name}:{credentials.password}".encode())
 
 
@@ -202,10 +207,11 @@ def write_digest(
     count: int,
 ) -> bytes:
     """
-    An answer with ``qop=auth`` (RFC 7616 section 3.4).
+    Return Digest credentials with ``qop=auth`` (RFC 7616 section 3.4).
 
-    :param cnonce: the same for all answers to a challenge: ``-sess`` rests on the first.
-    :param count: which use of the challenge's nonce this is, from 1.
+    :param cnonce: the client nonce, the same for all requests with one challenge, as the ``-sess``
+        algorithms require.
+    :param count: the nonce count, from 1.
     """
     given = challenge.parameters
     realm, nonce, uses = given["realm"], given["nonce"], f"{count:08x}"
@@ -235,7 +241,7 @@ def write_digest(
 
 
 def _as_received(text: str) -> str:
-    """Text as challenges are read: each byte of its UTF-8 a character."""
+    """Encode text as UTF-8, and decode it as ISO 8859-1, as the challenges are decoded."""
     return text.encode().decode("latin-1")
 
 

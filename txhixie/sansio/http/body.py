@@ -1,4 +1,4 @@
-"""The body of an answer, as far as it will be kept: to its length, its last chunk, or the limit."""
+"""Reader of the body of a response, up to its length, its last chunk, or a limit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 
 class BodyReader:
     """
-    Reads what follows the head of an answer (RFC 9112 section 6.3), however the bytes come.
+    Reader of the body of a response (RFC 9112 section 6.3), received in pieces of any size.
 
-    Without a length it ends with the connection, of which nobody tells it.
+    A body without a length ends with the connection, which the reader does not see.
     """
 
     __slots__ = ("_chunks", "_chunks_over", "_kept", "_left", "_most")
 
     def __init__(self, status: int, headers: tuple[tuple[bytes, bytes], ...], most: int) -> None:
         """
-        :param headers: with names in lower case.
-        :param most: bytes that are kept; what would be more is over when they have come.
+        Create a reader.
+
+        :param status: status of the response.
+        :param headers: fields of the response, names in lower case.
+        :param most: most bytes of the body that are kept; after these, reading is over.
         """
         self._kept = bytearray()
         self._most = most
@@ -43,8 +46,9 @@ class BodyReader:
     @property
     def whole(self) -> bool:
         """
-        Whether nothing of it is missing, as far as can be known: a body without a length ends with
-        the connection, which may have ended early.
+        Whether the body is complete, as far as this can be known.
+
+        A body without a length ends with the connection, which may have ended early.
         """
         if self._chunks is not None:
             return self._chunks_over and len(self._chunks.body) <= self._most
@@ -54,12 +58,12 @@ class BodyReader:
 
     @property
     def body(self) -> bytes:
-        """What came, decoded, and no more than the limit."""
+        """The decoded body, at most ``most`` bytes."""
         kept = self._kept if self._chunks is None else self._chunks.body
         return bytes(kept[: self._most])
 
     def read(self, data: bytes) -> bool:
-        """Take bytes; answer whether it is over."""
+        """Receive bytes; return whether reading is over."""
         if self._chunks is not None:
             return self._read_chunks(self._chunks, data)
         if self._left is not None:
@@ -72,7 +76,7 @@ class BodyReader:
         try:
             over = self._chunks_over = chunks.read(data) is not None
         except MalformedHead:
-            return True  # a no is a no, also if its body cannot be read to its end
+            return True  # the response is a refusal, even with a body that cannot be read
         return over or len(chunks.body) >= self._most
 
 

@@ -1,10 +1,10 @@
-"""The chunked transfer coding, read and never written (RFC 9112 section 7.1).
+"""Reader of the chunked transfer coding (RFC 9112 section 7.1).
 
 ::
 
     chunked-body = *( size [ extensions ] CRLF data CRLF ) "0" [ extensions ] CRLF *( trailer ) CRLF
 
-How much may come is for whoever feeds it to count: besides the body it holds one line.
+The caller limits the size of the body. Besides the body, the reader keeps at most one line.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Final
 from ..errors import MalformedHead
 
 _MOST_LINE: Final = 1024
-"""Bytes of a line: sizes have a few, and nobody sends extensions or trailers to be read."""
+"""Most bytes of a line. A chunk size has a few; chunk extensions and trailers are hardly used."""
 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
 
 
 class ChunkedReader:
     """
-    Reads to the end of the trailer, however the bytes come.
+    Reader of a chunked body up to the end of its trailer, received in pieces of any size.
 
-    :ivar body: what came so far, decoded.
+    :ivar body: the decoded body received so far.
     """
 
     __slots__ = ("_judge", "_left", "_line", "_over", "body")
@@ -38,9 +38,9 @@ class ChunkedReader:
 
     def read(self, data: bytes) -> bytes | None:
         """
-        Take bytes; once the trailer is whole, answer what came after it.
+        Receive bytes; return the bytes after the trailer, once the trailer is complete.
 
-        :raises MalformedHead: for what is not this coding.
+        :raises MalformedHead: for an invalid chunk.
         """
         data, position = self._line + data, 0
         self._line = b""
@@ -48,8 +48,8 @@ class ChunkedReader:
             position = (self._take_data if self._left else self._take_line)(data, position)
         return data[position:] if self._over else None
 
-    # They answer how far they have come. To hand on the rest itself would copy it for each chunk:
-    # 256 KiB of chunks of one byte took a second.
+    # These methods return a position and not the remaining bytes, which would be copied for each
+    # chunk: 256 KiB of chunks of one byte took a second.
 
     def _take_data(self, data: bytes, start: int) -> int:
         piece = data[start : start + self._left]

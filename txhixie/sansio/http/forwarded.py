@@ -1,9 +1,10 @@
-"""What proxies say of the client they stand for: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``.
+"""Forwarded fields of reverse proxies: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``.
 
-Anybody can write these fields, and most proxies add to what a client has written. So they are read
-only when a peer that is trusted sends them, from the end to which the nearest one adds, and as far
-as those named there are trusted too. A proxy that writes the one kind passes on what a client wrote
-of the other: where both are there they have to agree.
+Any client can send these fields, and most reverse proxies append to the fields of a client. So the
+fields are read only when the peer is a trusted reverse proxy. They are read from their end, to
+which the nearest reverse proxy appends, as far as the addresses there are trusted too. A reverse
+proxy that writes one kind of field passes on a client's fields of the other kind; so where a
+request has both kinds, they have to agree.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from .trusted import TrustedNetworks, read_address
 FORWARDED_FIELDS: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
 )
-"""The fields' names, in lower case: whoever writes them leaves out those that came."""
+"""Names of the forwarded fields, in lower case: a gateway that writes them removes received
+ones."""
 
 _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
 _NODE: Final = re.compile(
@@ -30,18 +32,18 @@ _PAIR: Final = re.compile(
     r"[ \t]*(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
     r'(?:"((?:[^"\\]|\\.)*)"|([^";,\s]+))[ \t]*)?([;,]|\Z)'
 )
-"""``[ token "=" ( token / quoted-string ) ]``, and what ends it. An address with a port ought to be
-quoted, and is not always."""
+"""A pair ``[ token "=" ( token / quoted-string ) ]``, and the character after it. An address with a
+port should be quoted, but some proxies do not quote it."""
 
 
 class Forwarded(NamedTuple):
     """
-    A client, as proxies tell of it.
+    Client data that reverse proxies have forwarded.
 
-    :ivar client: its address; ``None`` where nobody says.
-    :ivar port: 0 where nobody says.
-    :ivar secure: whether it came by TLS; ``None`` where nobody says.
-    :ivar host: the ``Host`` it asked for; ``None`` where nobody says.
+    :ivar client: address of the client; ``None`` if it was not forwarded.
+    :ivar port: port of the client; 0 if it was not forwarded.
+    :ivar secure: whether the client uses TLS; ``None`` if it was not forwarded.
+    :ivar host: the ``Host`` of the client's request; ``None`` if it was not forwarded.
     """
 
     client: str | None = None
@@ -52,9 +54,9 @@ class Forwarded(NamedTuple):
 
 def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     """
-    What the fields of a request tell. Ask only for a peer that is trusted.
+    Read the forwarded fields of a request, whose peer has to be a trusted reverse proxy.
 
-    :raises MalformedHead: when they cannot be read, or contradict each other.
+    :raises MalformedHead: for invalid fields, and for fields that contradict each other.
     """
     several, one = _read_several(fields, trusted), _read_one(fields, trusted)
     for name in ("client", "secure", "host"):
@@ -71,11 +73,11 @@ def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
 
 def write_forwarded(client: str | None, secure: bool, host: str) -> Headers:
     """
-    The fields that tell a server of a client. They say what we know and nothing that came in.
+    Return the forwarded fields for a request to a backend, without those of the client's request.
 
-    :param client: its address; ``None`` if it has none.
-    :param secure: whether it came by TLS, to us or to whoever stands before us.
-    :param host: the ``Host`` it asked for.
+    :param client: address of the client; ``None`` without an address.
+    :param secure: whether the client uses TLS, to this server or to a reverse proxy in front of it.
+    :param host: the ``Host`` of the client's request.
     """
     proto = "https" if secure else "http"
     node = "unknown" if client is None else f'"[{client}]"' if ":" in client else client
@@ -86,7 +88,7 @@ def write_forwarded(client: str | None, secure: bool, host: str) -> Headers:
 
 
 def _read_several(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
-    """``X-Forwarded-*``: lists side by side, each of which a proxy may leave as it came."""
+    """Read ``X-Forwarded-*``: parallel lists, each of which a reverse proxy may leave unchanged."""
     index, address, port = _client(_list(fields, b"x-forwarded-for"), trusted)
     proto = _beside(_list(fields, b"x-forwarded-proto"), index)
     host = _beside(_list(fields, b"x-forwarded-host"), index)
@@ -94,7 +96,7 @@ def _read_several(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
 
 
 def _read_one(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
-    """``Forwarded``: one list, of elements with parameters."""
+    """Read ``Forwarded``: one list of elements with parameters."""
     elements = _elements(",".join(text(value) for value in fields.stripped(b"forwarded")))
     if not elements:
         return Forwarded()
@@ -107,8 +109,11 @@ def _read_one(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
 
 def _client(nodes: Sequence[str], trusted: TrustedNetworks) -> tuple[int, str | None, int]:
     """
-    Which of them is the client, the first from the end that is nobody we trust: its index, counted
-    from the end, its address and port. What stands before it is the client's own, and may be long.
+    Find the client in a list of nodes: the first one from the end that is not trusted.
+
+    The nodes before it were sent by the client itself, and may be many.
+
+    :return: the index of the client, counted from the end, its address and its port.
     """
     index, address, port = -1, None, 0
     for index in range(-1, -len(nodes) - 1, -1):
@@ -119,7 +124,8 @@ def _client(nodes: Sequence[str], trusted: TrustedNetworks) -> tuple[int, str | 
 
 
 def _beside(values: Sequence[str], index: int) -> str | None:
-    """The value that was written with the client's: a shorter list was passed on as it came."""
+    """Return the value at the client's index, or the first one: a shorter list was not appended
+    to."""
     return values[max(index, -len(values))] if values else None
 
 
@@ -130,9 +136,9 @@ def _list(fields: Fields, name: bytes) -> list[str]:
 
 def _elements(value: str) -> list[dict[str, str]]:
     """
-    The elements of a ``Forwarded`` field: pairs, in lower case and unquoted.
+    Read the elements of a ``Forwarded`` field: names in lower case, values without quotes.
 
-    :raises MalformedHead: when it is none.
+    :raises MalformedHead: for an invalid field.
     """
     elements: list[dict[str, str]] = []
     element: dict[str, str] = {}
@@ -155,8 +161,10 @@ def _elements(value: str) -> list[dict[str, str]]:
 
 def _read_node(node: str) -> tuple[str | None, int]:
     """
-    Address and port; no address for ``unknown``, ``_hidden`` and whatever else is none: nor with a
-    zone, which is any text at all, and would be repeated to a backend.
+    Read the address and the port of a node.
+
+    The address is ``None`` for ``unknown``, ``_hidden`` and other text, and for an address with a
+    zone: a zone can be any text, which would be sent to a backend.
     """
     address = None if "%" in node else read_address(node)
     if address is not None:

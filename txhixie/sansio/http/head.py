@@ -1,8 +1,9 @@
-"""HTTP/1.1 heads (RFC 9112), and nothing that comes after one.
+"""Heads of HTTP/1.1 requests and responses (RFC 9112): start line and fields, without bodies.
 
-A head is kept as the bytes it came in, and taken apart when somebody asks: an idle connection
-holds 370 bytes of it instead of 3 kB of fields. Only CR LF ends a line here: what ``splitlines``
-also takes for an end (0x0B, 0x0C, 0x1C to 0x1E, 0x85) let a header be smuggled in elsewhere.
+A head is kept as the bytes that were received, and its fields are parsed when they are needed: an
+idle connection keeps 370 bytes instead of 3 kB of fields. Only CR LF ends a line. The other line
+ends of ``splitlines`` (0x0B, 0x0C, 0x1C to 0x1E, 0x85) have allowed header smuggling in other
+servers.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from ..types import Headers, HeadersLike
 END: Final = b"\r\n\r\n"
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-"""The characters of ``token``, RFC 9110 section 5.6.2."""
+"""Characters of a ``token`` (RFC 9110 section 5.6.2)."""
 
 _FIELD: Final = re.compile(
     rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]*): ?([^\x00-\x08\x0A-\x1F\x7F]*)\r\n", re.MULTILINE
 )
-"""``name ":" [one blank] value`` (RFC 9112 section 5, where more blanks than one go to neither). No
-value holds a control character but the tab (RFC 9110 section 5.5)."""
+"""A field line: ``name ":" [one space] value`` (RFC 9112 section 5; further spaces belong to the
+value here). A value has no control character except the tab (RFC 9110 section 5.5)."""
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
@@ -44,20 +45,22 @@ _FOREIGN: Final = (
     ),
     (b"\x16\x03", "this is not HTTP: a TLS handshake on a port without TLS"),
 )
-"""First bytes that come to a server's port by somebody's mistake, and what is said of them."""
+"""First bytes of other protocols that clients send to an HTTP port by mistake, and their errors."""
 
 _PROXY_2: Final = (b"\0\r\nQUIT\n", _PROXY_HEADER)
-"""The same of version 2 of the PROXY protocol, behind the two empty lines with which it begins."""
+"""First bytes of a PROXY protocol v2 header, after the two empty lines with which it begins."""
 
 _SUSPECT: Final = b"\r" + bytes({first[0] for first, _ in _FOREIGN})
 
 
 class Fields(dict[bytes, bytes]):
     """
-    The fields of a head, by their names in lower case; values as they stood after ``:`` and one
-    blank. Of a name that came more than once this is the last value; ask :meth:`exact` for all.
+    Fields of a head, by their names in lower case.
 
-    :ivar pairs: all of them, in their order.
+    A value is the text after ``:`` and one space. For a name with several fields, the mapping has
+    the last value; :meth:`exact` returns all values.
+
+    :ivar pairs: all fields in their order, name in lower case and value.
     """
 
     __slots__ = ("_repeats", "pairs")
@@ -68,21 +71,21 @@ class Fields(dict[bytes, bytes]):
         self._repeats = len(self) < len(pairs)
 
     def exact(self, name: bytes) -> list[bytes]:
-        """Every value of a field, to the byte: what the drafts' client checks compare."""
+        """Return all values of a field, unchanged, as the clients of the drafts compare them."""
         if self._repeats:
             return [value for found, value in self.pairs if found == name]
         return [self[name]] if name in self else []
 
     def stripped(self, name: bytes) -> list[bytes]:
-        """Every value of a field, without the blanks around it (RFC 9110 section 5.5)."""
+        """Return all values of a field, without spaces around them (RFC 9110 section 5.5)."""
         return [value.strip(b" \t") for value in self.exact(name)]
 
     def only(self, name: bytes) -> bytes | None:
         """
-        The value of a field that may come once.
+        Return the value of a field that may be sent only once; ``None`` if the field is missing.
 
-        :raises MalformedHead: when it came more than once. A field that decides something and
-            says two things is how requests are smuggled.
+        :raises MalformedHead: for a duplicate field. Duplicates of such fields are used for request
+            smuggling.
         """
         value = self.get(name)
         if value is None:
@@ -100,7 +103,7 @@ class Fields(dict[bytes, bytes]):
 
 
 class Head(bytes):
-    """A whole head, start line to blank line: its bytes, and what can be asked of them."""
+    """A complete head, from the start line to the blank line, as bytes with methods."""
 
     __slots__ = ()
 
@@ -109,37 +112,37 @@ class Head(bytes):
 
     @property
     def raw(self) -> bytes:
-        """The bytes alone, the blank line's CR LF included: what transports take."""
+        """The head as plain bytes for a transport, including the blank line."""
         return self[:]
 
     @classmethod
     def of(cls, start_line: bytes, pairs: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
-        """A head of a start line and fields, written as every dialect reads it: ``name: value``."""
+        """Return a head with a start line and fields, each written as ``name: value``."""
         lines = [name + b": " + value for name, value in pairs]
         return cls(b"\r\n".join([start_line, *lines, b"", b""]))
 
     def extended(self, other: Head) -> Head:
-        """This head with the other's fields after its own."""
+        """Return this head with the fields of another head added at its end."""
         return Head(self[:-2] + other[len(other.start_line) + 2 :])
 
     @property
     def start_line(self) -> bytes:
-        """The first line, without its end."""
+        """The first line, without its CR LF."""
         return self[: self.index(b"\r\n")]
 
     def fields(self, most: int | None = None) -> Fields:
         """
-        The fields, taken apart now.
+        Parse and return the fields.
 
-        :param most: how many there may be.
-        :raises MalformedHead: for a bare CR or LF, a control character, a folded line, a blank
-            before a colon, or a line without one. A name may be empty here: the drafts give that a
-            check of its own.
-        :raises HeadTooLarge: for too many fields.
+        :param most: most fields that are accepted; ``None``: any number.
+        :raises MalformedHead: for a bare CR or LF, a control character, a folded line, a space
+            before a colon, or a line without a colon. An empty name is accepted, since the drafts
+            have their own check for it.
+        :raises HeadTooLarge: for more than ``most`` fields.
         """
         start = self.index(b"\r\n") + 2
         found = _FIELD.findall(self, start)
-        # A line that is none, or a bare CR or LF somewhere, leaves fewer matches than line ends.
+        # With an invalid line, or a bare CR or LF, there are fewer matches than line ends.
         if len(found) != self.count(b"\n", start) - 1:
             raise MalformedHead(
                 "invalid header field: expected 'name: value' without control characters"
@@ -151,11 +154,13 @@ class Head(bytes):
 
 class Request(NamedTuple):
     """
-    A request's head, taken apart.
+    A parsed head of a request.
 
-    :ivar method: as sent.
-    :ivar target: the resource as sent: visible ASCII.
-    :ivar minor: the version is HTTP/1 and this.
+    :ivar head: the head as bytes.
+    :ivar method: the method as sent.
+    :ivar target: the request target as sent: visible ASCII.
+    :ivar minor: the minor version of HTTP/1.
+    :ivar fields: the fields of the head.
     """
 
     head: Head
@@ -167,11 +172,11 @@ class Request(NamedTuple):
 
 def read_request(head: Head, most: int | None = None) -> Request:
     """
-    Take a request's head apart (RFC 9112 sections 3 and 5).
+    Parse the head of a request (RFC 9112 sections 3 and 5).
 
-    :param most: fields there may be.
-    :raises MalformedHead: when it is no request.
-    :raises UnsupportedVersion: for HTTP/2's preface and whatever else is not HTTP/1.
+    :param most: most fields that are accepted; ``None``: any number.
+    :raises MalformedHead: for an invalid request line or an invalid field.
+    :raises UnsupportedVersion: for another major version, such as the preface of HTTP/2.
     """
     match = _REQUEST_LINE.match(head)
     if match is None:
@@ -184,13 +189,13 @@ def read_request(head: Head, most: int | None = None) -> Request:
 
 class Asked(NamedTuple):
     """
-    What a request asks for, as far as it can be read: for a line of a log.
+    Host, target and origin of a request for the log, read without any check.
 
-    Nothing here was checked, and credentials are not masked.
+    Credentials are not masked.
 
-    :ivar host: the ``Host`` field; several, joined by commas.
-    :ivar target: the request's target.
-    :ivar origin: the fields of the page's origin, of any dialect.
+    :ivar host: the ``Host`` field; several fields are joined by commas.
+    :ivar target: the request target.
+    :ivar origin: the origin fields of any dialect.
     """
 
     host: str | None = None
@@ -210,9 +215,10 @@ _ASKED_ORIGIN: Final = re.compile(
 
 def read_asked(data: bytes) -> Asked:
     """
-    What a request asks for, however malformed or incomplete its head is.
+    Read host, target and origin of a request, whose head may be malformed or incomplete.
 
-    :param data: its head, or the beginning of one; bytes behind the blank line do not count.
+    :param data: the head of the request, or its first bytes; bytes after the blank line are
+        ignored.
     """
     head, _, _ = data.partition(END)
     target = _ASKED_TARGET.match(head)
@@ -226,37 +232,41 @@ def read_asked(data: bytes) -> Asked:
 
 class HeadReader:
     """
-    Reads up to the blank line, however the bytes come.
+    Reader of a head, which may be received in pieces of any size.
 
-    It remembers how far it has looked, so that a head that comes byte by byte costs what one in
-    a single piece costs.
+    The reader stores how far it has searched for the end. So a head that is received byte by byte
+    costs as much time as a head in one piece.
     """
 
     __slots__ = ("_data", "_most", "_seen")
 
     def __init__(self, most: int) -> None:
-        """:param most: bytes a head may have."""
-        self._data: bytes | bytearray = b""  # a bytearray, once there is something to hold
+        """
+        Create a reader.
+
+        :param most: most bytes of a head.
+        """
+        self._data: bytes | bytearray = b""  # a bytearray once the head is incomplete
         self._most = most
         self._seen = 0
 
     @property
     def held(self) -> bytes:
-        """What has come of a head that is not whole, as far as a head may be long."""
+        """The received bytes of an incomplete head, at most as many as a head may have."""
         return bytes(self._data[: self._most])
 
     def read(self, data: bytes) -> tuple[Head, bytes] | None:
         """
-        Take bytes; once the head is whole, answer it and what came after it.
+        Receive bytes; return the head and the bytes after it, once the head is complete.
 
-        :raises HeadTooLarge: when it is longer than allowed.
-        :raises MalformedHead: when it cannot be HTTP by its first
-            byte (a TLS hello, say: its sender waits for us as long as we wait for it), or when a
-            line ends in a bare LF.
+        :raises HeadTooLarge: for a head of more bytes than allowed.
+        :raises MalformedHead: when the first byte is not HTTP, or when a line ends in a bare LF.
+            The first byte is checked at once: the sender of a TLS ClientHello, for example, waits
+            for a response.
         """
         held = self._data
         if not held and (end := data.find(END) + len(END)) >= len(END) and end <= self._most:
-            return Head(data[:end]), data[end:]  # in one piece, as nearly all of them are
+            return Head(data[:end]), data[end:]  # received in one piece, as nearly all heads
         if not held:
             held = self._data = bytearray()
         held += data
@@ -277,28 +287,33 @@ class HeadReader:
 
 class RequestReader(HeadReader):
     """
-    Reads a request's head, as a server does.
+    Reader of the head of a request, for a server.
 
-    It takes empty lines before the request line (RFC 9112 section 2.2): devices send the line end
-    of their last request's body there. Nothing is known to send them before an answer, which a
-    :class:`HeadReader` reads. And it names what is no request, where its first bytes show that.
+    Empty lines before the request line are accepted (RFC 9112 section 2.2): some devices send a
+    line end after the body of their previous request. No server is known to send empty lines before
+    a response, which a :class:`HeadReader` reads. Other protocols are recognised by their first
+    bytes, and named in the error.
     """
 
     __slots__ = ("_begun", "_first", "_skipped")
 
     def __init__(self, most: int) -> None:
-        """:param most: bytes a head may have, and the empty lines before it."""
+        """
+        Create a reader.
+
+        :param most: most bytes of a head, and most bytes of the empty lines before it.
+        """
         super().__init__(most)
         self._begun = False
-        self._first = b""  # what may be an empty line yet, or the first bytes of something else
+        self._first = b""  # possible beginning of an empty line or of another protocol
         self._skipped = 0
 
     def read(self, data: bytes) -> tuple[Head, bytes] | None:
         """
-        See :meth:`HeadReader.read`.
+        Receive bytes, as :meth:`HeadReader.read`.
 
-        :raises MalformedHead: besides, for a PROXY protocol header, Flash's request for a policy
-            and a TLS handshake, each in words of its own.
+        :raises MalformedHead: also for a PROXY protocol header, a policy file request of Flash and
+            a TLS handshake, each with its own text.
         """
         if not self._begun:
             if self._first or self._skipped or data[:1] in _SUSPECT:
@@ -310,7 +325,7 @@ class RequestReader(HeadReader):
         return super().read(data)
 
     def _skip(self, data: bytes) -> bytes | None:
-        """The bytes from the request line on; ``None`` while these do not tell where it begins."""
+        """Return the bytes from the request line on; ``None`` while its beginning is unknown."""
         match = _EMPTY_LINES.match(data)
         assert match is not None
         self._skipped += match.end()
@@ -328,16 +343,16 @@ class RequestReader(HeadReader):
 
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0A-\x1F\x7F]")
-"""What no field's value holds (RFC 9110 section 5.5), and a head that does is not read."""
+"""Control characters that a field's value may not have (RFC 9110 section 5.5)."""
 
 
 def text(value: bytes) -> str:
-    """A field's value as text: one byte, one character (RFC 9110 section 5.5)."""
+    """Decode a field's value as ISO 8859-1: one character for each byte (RFC 9110 section 5.5)."""
     return value.decode("latin-1")
 
 
 def reason_phrase(status: int) -> str:
-    """The registered phrase of a status, or a word for its class."""
+    """Return the registered reason phrase of a status, or a general phrase."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -346,12 +361,12 @@ def reason_phrase(status: int) -> str:
 
 def header_pairs(headers: HeadersLike) -> Headers:
     """
-    Header fields as they were given, as bytes.
+    Convert header fields of a program to pairs of bytes.
 
-    :raises TypeError: for what is neither pairs nor a mapping, and for a name or a value that is
-        neither ``str`` nor ``bytes``.
-    :raises ValueError: as :func:`checked_pairs`, and for ``str`` that is not ASCII: which bytes are
-        meant only the caller knows.
+    :raises TypeError: for an argument that is neither pairs nor a mapping, and for a name or a
+        value that is neither ``str`` nor ``bytes``.
+    :raises ValueError: as :func:`checked_pairs`, and for ``str`` that is not ASCII: only the caller
+        knows its encoding.
     """
     if not headers and isinstance(headers, tuple):
         return ()
@@ -381,9 +396,11 @@ def _field_bytes(value: object) -> bytes:
 
 def checked_pairs(pairs: Headers) -> Headers:
     """
-    :raises ValueError: for a field that would end its line, or holds another control character: our
-        own caller's mistake, and the way responses are split. It names the field and keeps its
-        value, which may be a token that was read from a file together with the line's end.
+    Check header fields that a program passes.
+
+    :raises ValueError: for an invalid name, and for a value with a line end or another control
+        character, which would allow response splitting. The text has the name of the field and not
+        its value: the value may be a token that was read from a file together with a line end.
     """
     for name, value in pairs:
         if not name or name.translate(None, TOKEN):
@@ -397,16 +414,17 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?:
 
 
 _SHARED: Final = 64
-"""Hosts and origins remembered: thousands of connections name the same few, and keep one string of
-each between them. Heads are bounded, and so is what somebody could fill this with: 1 MiB."""
+"""Entries of each cache of hosts and origins. Thousands of connections have the same few hosts and
+origins, and share one string for each. The size of a head is limited, so an attacker can fill a
+cache with at most 1 MiB."""
 
 
 @lru_cache(maxsize=_SHARED)
 def read_authority(value: bytes) -> str:
     """
-    A name or address, and a port if it is not the usual.
+    Read a ``Host`` field: a host name or address, optionally with a port.
 
-    :raises MalformedHead: when it is none.
+    :raises MalformedHead: for an invalid value.
     """
     if _HOST.fullmatch(text(value)) is None:
         raise MalformedHead("invalid Host")
@@ -418,7 +436,7 @@ def visible(name: bytes, value: bytes) -> str:
     """
     Read the value of a field that must be visible ASCII.
 
-    :raises MalformedHead: for anything else.
+    :raises MalformedHead: for another character.
     """
     if not value.isascii() or not text(value).isprintable():
         raise MalformedHead(f"invalid {name.decode('ascii')}: expected visible ASCII")

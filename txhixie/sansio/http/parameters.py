@@ -1,10 +1,10 @@
-"""Header values that are lists of names with parameters (RFC 6455 section 9.1).
+"""Lists of extensions with parameters in header fields (RFC 6455 section 9.1).
 
 ::
 
     extension-list = 1#( token *( ";" token [ "=" ( token | quoted-string ) ] ) )
 
-A quoted value must be a token when unquoted, so nothing is lost by forgetting the quotes.
+A quoted value has to be a token without its quotes, so values are stored without quotes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Final, TypeAlias
 from ..errors import MalformedHead
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
-"""``(("client_max_window_bits", None), ("server_max_window_bits", "10"))``, in their order."""
+"""Parameters in their order: ``(("client_max_window_bits", None), ("server_max_window_bits",
+"10"))``."""
 
 Named: TypeAlias = tuple[str, Parameters]
-"""A name with its parameters."""
+"""Name of an extension, and its parameters."""
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _EMPTY: Final = re.compile(r"[ \t]*(?:,|\Z)")
@@ -31,9 +32,9 @@ _PARAMETER: Final = re.compile(
 
 def read_list(values: Iterable[str]) -> tuple[Named, ...]:
     """
-    Read a list that may be spread over several fields.
+    Read a list of extensions from the values of one or several fields.
 
-    :raises MalformedHead: when it is none.
+    :raises MalformedHead: for an invalid list.
     """
     text = ",".join(values)
     found: list[Named] = []
@@ -53,7 +54,7 @@ def read_list(values: Iterable[str]) -> tuple[Named, ...]:
 
 
 def write_list(items: Iterable[Named]) -> str:
-    """Write such a list."""
+    """Return a list of extensions as the value of a field."""
     return ", ".join(
         "; ".join([name, *(key if value is None else f"{key}={value}" for key, value in given)])
         for name, given in items
@@ -61,7 +62,7 @@ def write_list(items: Iterable[Named]) -> str:
 
 
 def _skip_empty(text: str, position: int) -> int:
-    """Empty members are allowed, and mean nothing (RFC 9110 section 5.6.1.2)."""
+    """Skip an empty member of a list, which is allowed (RFC 9110 section 5.6.1.2)."""
     match = _EMPTY.match(text, position)
     if match is None:
         raise MalformedHead("invalid Sec-WebSocket-Extensions")

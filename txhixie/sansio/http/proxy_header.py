@@ -1,5 +1,7 @@
-"""The PROXY protocol's header (HAProxy, proxy-protocol.txt, versions 1 and 2): who it was that
-connected to whoever stands before us. It comes once, before all else on a connection.
+"""Reader of the PROXY protocol header (HAProxy, proxy-protocol.txt, versions 1 and 2).
+
+A reverse proxy sends the header once, at the beginning of a connection. It has the addresses of the
+client's connection to the reverse proxy.
 
 ::
 
@@ -17,11 +19,11 @@ from typing import Final, NamedTuple, TypeAlias
 from ..errors import MalformedHead
 
 End: TypeAlias = tuple[str, int] | bytes
-"""One end of a connection: address and port, or the path of a UNIX socket."""
+"""Address of one end of a connection: IP address and port, or the path of a UNIX socket."""
 
 _V1: Final = b"PROXY "
 _V1_MOST: Final = 107
-"""Bytes of the longest line, its CRLF included (section 2.1)."""
+"""Most bytes of a v1 header, with its CRLF (section 2.1)."""
 
 _V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_FIXED: Final = 16
@@ -38,11 +40,12 @@ _UNIX_PATH: Final = 108
 
 class ProxyHeader(NamedTuple):
     """
-    What a header says.
+    Content of a PROXY protocol header.
 
-    :ivar source: who connected; ``None`` when it does not say: the connection is the sender's own
-        (a health check), or of a kind it does not know. Then the real ends count.
-    :ivar destination: where to.
+    :ivar source: address of the client; ``None`` when the header has no addresses, since the
+        reverse proxy made the connection itself (a health check) or does not know its kind. Then
+        the addresses of the TCP connection are used.
+    :ivar destination: address to which the client connected; ``None`` as for ``source``.
     """
 
     source: End | None = None
@@ -51,8 +54,9 @@ class ProxyHeader(NamedTuple):
 
 class ProxyHeaderReader:
     """
-    Reads one header, however its bytes come. At most 64 KiB are kept, which is all that the length
-    of version 2 can say.
+    Reader of one header, which may be received in pieces of any size.
+
+    At most 64 KiB are kept: the largest length of version 2.
     """
 
     __slots__ = ("_data",)
@@ -62,9 +66,9 @@ class ProxyHeaderReader:
 
     def read(self, data: bytes) -> tuple[ProxyHeader, bytes] | None:
         """
-        Take bytes; once the header is whole, answer it and what came after it.
+        Receive bytes; return the header and the bytes after it, once the header is complete.
 
-        :raises MalformedHead: as soon as it cannot become one.
+        :raises MalformedHead: for an invalid header, as soon as its first wrong byte is received.
         """
         held = self._data
         held += data
@@ -115,7 +119,7 @@ def _read_line(line: bytes) -> ProxyHeader:
 
 
 def _read_block(block: bytes) -> ProxyHeader:
-    """The addresses; TLVs may follow them, and say nothing that we need."""
+    """Read a v2 header; TLVs after the addresses are ignored."""
     family, addresses = block[13], block[_V2_FIXED:]
     if block[12] == _LOCAL:
         return ProxyHeader()
@@ -134,4 +138,4 @@ def _read_block(block: bytes) -> ProxyHeader:
             raise MalformedHead("PROXY protocol v2 header too short for its addresses")
         paths = addresses[:_UNIX_PATH], addresses[_UNIX_PATH : 2 * _UNIX_PATH]
         return ProxyHeader(paths[0].rstrip(b"\0"), paths[1].rstrip(b"\0"))
-    return ProxyHeader()  # UNSPEC, or a transport that is no stream
+    return ProxyHeader()  # UNSPEC, or a transport that is not a stream

@@ -1,7 +1,8 @@
-"""Heads, URLs and subprotocols without their credentials, for logs, traces and reports.
+"""Redaction of credentials in heads, URLs and subprotocols, for logs, traces and reports.
 
-The value of a field is hidden by the field's name. Of a URL's query only the names of its
-parameters are shown: a page cannot set a field, and puts its token there under any name.
+The value of a header field is redacted by the name of the field. Of the query of a URL only the
+names of its parameters are shown: a page cannot set a header field, and sends its token in a
+parameter of any name.
 """
 
 from __future__ import annotations
@@ -13,34 +14,35 @@ from typing import Final
 _SECRET_FIELD: Final = re.compile(
     r"^(?:proxy-)?authorization\Z|^(?:set-)?cookie2?\Z|token|secret|password|api-?key|session"
 )
-"""Those that HTTP has for it, and what people call their own. It is searched for: to match a whole
-name with ``.*`` around these words takes quadratic time for a name of many of them and a line feed.
-"""
+"""Names of fields with credentials: those of HTTP, and common names of applications' own fields.
+
+The pattern is searched for. Matching a whole name with ``.*`` around these words takes quadratic
+time for a name of many such words and a line feed."""
 
 _SECRET_PARAMETER: Final = re.compile(
     r"([&;](?:[\w.-]*(?:token|secret|password|passwd|session(?:_?id)?|signature|api_?key)|auth|key|sig)=)"
     r"[^&;#?/,\s]+",
     re.IGNORECASE,
 )
-"""A parameter outside of a query: of a path's segment (``/a;jsessionid=...``), say."""
+"""A parameter with a credential outside of a query, such as ``/a;jsessionid=...`` in a path."""
 
 _PARAMETER: Final = re.compile(r"[\w.\[\]-]{1,32}", re.ASCII)
 _QUERY: Final = re.compile(r"\?([^\s#\"<>]+)")
 _FRAGMENT: Final = re.compile(r"(?<=\S)#[^\s\"<>]*")
 _USER: Final = re.compile(r"(?<=://)[^/?#\s@]*@")
 _BEARER: Final = re.compile(r"((?:bearer|authorization)\.)[^,\s]+", re.IGNORECASE)
-"""A credential among subprotocols, where a page can put one: Kubernetes wants it there."""
+"""A credential in a subprotocol, where a page can send one, as Kubernetes requires."""
 _RANDOM: Final = re.compile(
     r"(?=[^,\s]*[0-9])(?=[^,\s]*[A-Z])(?=[^,\s]*[a-z])[\w.~+/=-]{32,}", re.ASCII
 )
-"""A subprotocol that nobody has registered: a token by itself, such as a JWT."""
+"""A subprotocol that looks like a token, such as a JWT."""
 
 
 def masked_lines(head: bytes) -> Iterator[str]:
     """
-    The lines of a head in ASCII, the empty one that ends it included.
+    Yield the redacted lines of a head in ASCII, including the empty line at its end.
 
-    :param head: a whole one, of a request or an answer.
+    :param head: a complete head of a request or a response.
     """
     for line in head.decode("latin-1").split("\r\n")[:-2]:
         yield ascii(_masked(line))[1:-1]
@@ -49,9 +51,9 @@ def masked_lines(head: bytes) -> Iterator[str]:
 
 def masked_url(url: str) -> str:
     """
-    A URL or a request's target, without the values of its query, its user and its fragment.
+    Redact the query, the user and the fragment of a URL or a request target.
 
-    :param url: of any shape, as a peer may have sent it.
+    :param url: any text, as a peer may have sent it.
     """
     place, mark, query = url.partition("?")
     place = _SECRET_PARAMETER.sub(r"\1...", _USER.sub("***@", _FRAGMENT.sub("", place)))
@@ -60,10 +62,10 @@ def masked_url(url: str) -> str:
 
 def masked_query(query: str) -> str:
     """
-    A query, without the values of its parameters.
+    Redact the values of the parameters of a query.
 
-    A part without a value is hidden whole, and so is one with an unusual name: it may be a token by
-    itself, such as base64 with ``=`` at its end.
+    A parameter without a value or with an unusual name is redacted as a whole: it may be a token,
+    such as base64 with ``=`` at its end.
     """
     return "&".join(map(_masked_parameter, query.partition("#")[0].split("&")))
 
@@ -74,7 +76,7 @@ def _masked_parameter(part: str) -> str:
 
 
 def masked_subprotocol(name: str) -> str:
-    """A subprotocol, unless it is a credential."""
+    """Redact a subprotocol that is a credential."""
     masked = _BEARER.sub(r"\1...", name)
     return "..." if _RANDOM.fullmatch(masked) else masked
 
@@ -92,15 +94,15 @@ def _masked(line: str) -> str:
 
 def masked_text(text: str) -> str:
     """
-    Hide the user, the query and the bearer tokens of each URL in a text.
+    Redact the user, the query and the bearer tokens of each URL in a text.
 
-    :param text: the value of a field that is no URL as a whole, such as ``User-Agent``.
+    :param text: the value of a field that is not a URL, such as ``User-Agent``.
     """
     text = _QUERY.sub(lambda found: f"?{masked_query(found[1])}", _USER.sub("***@", text))
     return _BEARER.sub(r"\1...", _SECRET_PARAMETER.sub(r"\1...", text))
 
 
 def masked_host(host: str) -> str:
-    """Hide the user of a ``Host`` field, which RFC 9110 section 7.2 has no place for."""
+    """Redact the user of a ``Host`` field, which RFC 9110 section 7.2 does not allow."""
     _, at, name = host.rpartition("@")
     return f"***@{name}" if at else host

@@ -1,4 +1,4 @@
-"""The body that a request announces (RFC 9112 section 6)."""
+"""Length of the body of a request (RFC 9112 section 6)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .head import Fields
 _LENGTH: Final = re.compile(rb"[0-9]+")
 
 _MOST_DIGITS: Final = 18
-"""Of a length that can be meant. Python raises for a number of more than 4300 digits."""
+"""Most digits of a plausible length. Python raises for a number of more than 4300 digits."""
 
 
 def announced_body(fields: Fields, minor: int, most: int) -> int | None:
     """
-    Read how long the body of a request is, and refuse a body that is too long.
+    Return the length of the body of a request, and refuse a body that is too long.
 
-    :param minor: of the version, which is HTTP/1 and this.
-    :param most: bytes a body may have. With 0 a body of unknown length is refused too.
-    :return: bytes; 0 for a request without a body, ``None`` for a chunked one.
-    :raises BodyTooLarge: for more than ``most``.
-    :raises MalformedHead: for a length that is none, for two of them, and for both a length and a
-        transfer coding: servers that disagree on where a request ends are how requests are smuggled
-        (RFC 9112 section 11.2).
+    :param minor: the minor version of HTTP/1.
+    :param most: most bytes of a body. With 0, a body of unknown length is refused too.
+    :return: bytes; 0 for a request without a body, ``None`` for a chunked body.
+    :raises BodyTooLarge: for more than ``most`` bytes.
+    :raises MalformedHead: for an invalid or duplicate length, and for both a length and a transfer
+        coding: two servers that disagree about the end of a request allow request smuggling (RFC
+        9112 section 11.2).
     :raises UnknownTransferCoding: for another coding than ``chunked``.
     """
     codings = fields.stripped(b"transfer-encoding")

@@ -1,4 +1,4 @@
-"""Whom we believe: addresses and networks that are named, and nobody else."""
+"""Trusted networks: addresses and networks of reverse proxies that a server trusts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from ..arguments import strings
 Address: TypeAlias = IPv4Address | IPv6Address
 
 UNIX: Final = "unix"
-"""Names whoever comes through a socket of the file system, and has no address."""
+"""Name for peers on a UNIX socket, which have no address."""
 
 
 class TrustedNetworks:
-    """Some addresses, each named by itself or by its network."""
+    """A set of addresses and networks."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """
-        :param names: such as ``127.0.0.1``, ``10.0.0.0/8``, ``fd00::/8``, or ``unix``.
-        :raises ValueError: for one that is none, also for a network with host bits set.
-        :raises TypeError: for one string, and for what is not ``str``.
+        Create a set.
+
+        :param names: addresses and networks, such as ``127.0.0.1``, ``10.0.0.0/8``, ``fd00::/8``,
+            or ``unix``.
+        :raises ValueError: for an invalid name, and for a network with host bits set.
+        :raises TypeError: for a string instead of a list, and for a name that is not ``str``.
         """
         self._networks: list[IPv4Network | IPv6Network] = []
         self._unix = False
@@ -36,9 +39,10 @@ class TrustedNetworks:
 
     def has(self, host: str | None) -> bool:
         """
-        Whether it is one of these.
+        Whether an address is in the set.
 
-        :param host: an address as text; ``None`` for whoever has none. What is no address is not.
+        :param host: the address as text; ``None`` for a peer on a UNIX socket. Text that is not an
+            address is in no set.
         """
         if host is None:
             return self._unix
@@ -50,7 +54,7 @@ NOBODY: Final = TrustedNetworks()
 
 
 def _read_network(name: str) -> IPv4Network | IPv6Network:
-    """``::ffff:10.0.0.0/104`` is 10.0.0.0/8, since such an address is one of IPv4."""
+    """Read a network; ``::ffff:10.0.0.0/104`` is 10.0.0.0/8, a network of mapped IPv4 addresses."""
     network = ip_network(name)
     first = network.network_address
     if isinstance(first, IPv6Address) and first.ipv4_mapped and network.prefixlen >= 96:
@@ -60,8 +64,9 @@ def _read_network(name: str) -> IPv4Network | IPv6Network:
 
 def read_address(text: str) -> Address | None:
     """
-    An address out of text, if it is one. ``::ffff:10.0.0.1`` is 10.0.0.1: so a socket that takes
-    both families shows whoever comes by the older one.
+    Read an address; return ``None`` for other text.
+
+    ``::ffff:10.0.0.1`` is 10.0.0.1: a socket for both families shows IPv4 clients so.
     """
     try:
         address = ip_address(text)
@@ -73,7 +78,9 @@ def read_address(text: str) -> Address | None:
 
 def unmapped(host: str) -> str:
     """
-    An address as everybody writes it: ``::ffff:192.0.2.1``, as a socket for both families shows a
-    client of IPv4 (RFC 4291 section 2.5.5.2), is 192.0.2.1.
+    Return an address in its usual notation: 192.0.2.1 for ``::ffff:192.0.2.1``.
+
+    A socket for both families shows IPv4 clients with such a mapped address (RFC 4291 section
+    2.5.5.2).
     """
     return str(read_address(host) or host) if host.lower().startswith("::ffff:") else host

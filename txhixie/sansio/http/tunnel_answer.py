@@ -1,8 +1,8 @@
-"""The way through a proxy: ``CONNECT host:port`` written, and the proxy's answer read.
+"""CONNECT through a proxy: writing the request and reading the response (RFC 9110 section 9.3.6).
 
-Nothing here is WebSocket (RFC 9110 section 9.3.6). A 2xx has no body, whatever its fields say: what
-follows its head is the tunnel's. Every other answer has one, read to its end as far as the limit
-goes, since a ``407`` may be answered on the same connection only after it.
+A 2xx response has no body, regardless of its fields: the bytes after its head belong to the tunnel.
+Every other response has a body, which is read to its end or to the limit, since the request can be
+repeated on the same connection, after a ``407``, only once the body has been read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from ..errors import HeadTooLarge, MalformedHead
-from ..limits import Limits
+from ..limits import Limits, exceeds
 from ..types import Headers
 from .head import Fields, Head, checked_pairs
 from .url import ascii_host
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h11
 
 _LENIENT: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-"""What HTTP/1.1 lets no head have, and h11 does."""
+"""Bytes in a head that HTTP/1.1 forbids and h11 accepts."""
 
 _BEGINNING: Final = b"HTTP/1."
 _NAME: Final = re.compile(r"[a-z0-9._~%!$&'()*+,;=-]+", re.IGNORECASE)
@@ -29,10 +29,10 @@ _NAME: Final = re.compile(r"[a-z0-9._~%!$&'()*+,;=-]+", re.IGNORECASE)
 
 def authority(host: str, port: int) -> str:
     """
-    ``host:port`` as a request says it: an IPv6 address in brackets, a name in ASCII.
+    Return ``host:port`` for a request: an IPv6 address in brackets, a name in ASCII.
 
-    :param host: brackets around an address may be there already.
-    :raises ValueError: for what is no host and no port: it would be the request's next line.
+    :param host: a host name or address; an IPv6 address may already have brackets.
+    :raises ValueError: for an invalid host or port, which could inject a line into the request.
     """
     if not 0 < port < 65536:
         raise ValueError("port: expected a number from 1 to 65535")
@@ -42,9 +42,9 @@ def authority(host: str, port: int) -> str:
 
 def bare_host(host: str) -> str:
     """
-    A host in ASCII, and an address without brackets.
+    Return a host name in ASCII, or an address without brackets.
 
-    :raises ValueError: for what is no host.
+    :raises ValueError: for an invalid host.
     """
     if ":" in host:
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -55,7 +55,7 @@ def bare_host(host: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """An IPv6 address, and without a zone: that of another machine would be another."""
+    """Whether text is an IPv6 address without a zone, which has a meaning only on one machine."""
     try:
         return ipaddress.IPv6Address(text).scope_id is None
     except ValueError:
@@ -66,11 +66,11 @@ def write_connect(
     host: str, port: int, authorization: bytes | None = None, headers: Headers = ()
 ) -> bytes:
     """
-    The request.
+    Return the bytes of a CONNECT request.
 
     :param authorization: the value of ``Proxy-Authorization``.
     :param headers: further fields for the proxy, name and value.
-    :raises ValueError: for what no request can say.
+    :raises ValueError: for an invalid host, port or field.
     """
     where = authority(host, port).encode("ascii")
     fields = [(b"Host", where)]
@@ -88,13 +88,13 @@ def write_connect(
 
 class TunnelAnswer(NamedTuple):
     """
-    What a proxy said.
+    Response of a proxy to a CONNECT request.
 
-    :ivar status: from 101 to 999.
-    :ivar headers: names in lower case, and values.
-    :ivar body: as much as came within the limit, in bytes.
-    :ivar rest: what came after a 2xx: the other side's first bytes.
-    :ivar reusable: whether the same connection can be asked again.
+    :ivar status: the HTTP status, 101 to 999.
+    :ivar headers: fields of the response, name in lower case and value.
+    :ivar body: the body, at most ``Limits.refusal_size`` bytes of it.
+    :ivar rest: bytes after a 2xx response: the first bytes from the target host.
+    :ivar reusable: whether another request can be sent on the same connection.
     """
 
     status: int
@@ -105,7 +105,7 @@ class TunnelAnswer(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """From here on the connection is the other side's (RFC 9110: any 2xx)."""
+        """Whether the connection is now a tunnel to the target host (RFC 9110: any 2xx)."""
         return 200 <= self.status < 300
 
     @property
@@ -117,48 +117,55 @@ class TunnelAnswer(NamedTuple):
 
 class AnswerReader:
     """
-    Reads one answer, however the bytes come.
+    Reader of one response, which may be received in pieces of any size.
 
-    Feed it with :meth:`receive` until that answers, or say with :meth:`end` that no more will come.
+    Call :meth:`receive` until it returns a response, or :meth:`end` when no more bytes will come.
 
-    h11 reads it, and what h11 refuses is refused: lengths that differ, say, or a transfer coding
-    that was not offered (RFC 9112 sections 6.3 and 7.4). Ours is what h11 does not do:
+    h11 parses the response and refuses, for example, contradicting lengths and a transfer coding
+    that was not offered (RFC 9112 sections 6.3 and 7.4). This class adds the checks that h11 does
+    not have:
 
-    - It lets a line end in a bare LF or go on in the next, and takes control characters. Each hides
-      a field from one reader that another one sees: see :data:`_LENIENT`.
-    - It takes HTTP/0.0 to HTTP/9.9, and tells what is no HTTP when a blank line comes; a server
-      that greets us in another protocol waits for us as long as we wait for it.
-    - It bounds an event that is not whole yet, and no whole head, number of fields, or body.
-    - It knows nothing of ``Proxy-Connection``.
-    - It raises where a refusal's body is broken or cut short, and for a 101 that nobody asked for.
-      Each is a refusal all the same, whose status says more than the error.
+    - h11 accepts a bare LF as a line end, folded lines and control characters. Each can hide a
+      field from one of two HTTP parsers: see :data:`_LENIENT`.
+    - h11 accepts HTTP/0.0 to HTTP/9.9, and reports other protocols only at a blank line. A server
+      that sends the greeting of another protocol waits for an answer without sending a blank line.
+    - h11 limits the size of an incomplete event, but not of a complete head, the number of fields,
+      or a body.
+    - h11 ignores ``Proxy-Connection``.
+    - h11 raises an error for an invalid or incomplete body of a refusal, and for an unrequested
+      101. Each of these is still a refusal, whose status tells more than the error of h11.
     """
 
     __slots__ = ("_body", "_connection", "_expected", "_head", "_limits", "_raw", "_seen")
 
     def __init__(self, limits: Limits) -> None:
-        """:param limits: of the head, and of the body of a refusal."""
-        import h11  # 7 ms, only for who goes through a proxy
+        """
+        Create a reader.
+
+        :param limits: the limits for the head, and for the body of a refusal.
+        """
+        import h11  # here, since the import takes 7 ms and only proxies need it
 
         self._limits = limits
         most = max(limits.head_size, limits.refusal_size)
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=most)
-        # What follows a head depends on the request's method, which h11 has to know. "Upgrade",
-        # which we do not send, lets it take a 101; the other words do not matter.
+        # h11 has to know the method of the request, which decides what follows the head of the
+        # response. With "Upgrade", which is not sent, h11 accepts a 101. The other values do not
+        # matter.
         fields = [(b"Host", b"host:1"), (b"Upgrade", b"any")]
         self._connection.send(h11.Request(method=b"CONNECT", target=b"host:1", headers=fields))
         self._connection.send(h11.EndOfMessage())
         self._expected = _BEGINNING
-        self._raw = bytearray()  # of the heads
+        self._raw = bytearray()  # the bytes of the heads
         self._head: _FinalHead | None = None
         self._body = bytearray()
         self._seen = 0
 
     def receive(self, data: bytes) -> TunnelAnswer | None:
         """
-        Take bytes; answer what was said, once it is whole or its body has passed the limit.
+        Receive bytes; return the response once it is complete or its body exceeds the limit.
 
-        :raises MalformedHead: when it is no HTTP, or its head is longer than the limit.
+        :raises MalformedHead: for an invalid response, or for a head that exceeds the limits.
         """
         if self._head is None:
             self._expect(data)
@@ -175,12 +182,15 @@ class AnswerReader:
         return self._receive_body(data)
 
     def end(self) -> TunnelAnswer | None:
-        """What was said, if the connection is over or nothing more will be waited for; ``None`` if
-        there is no whole head: a refusal whose body was cut short is one."""
+        """
+        Return the response after the end of the connection or after a timeout.
+
+        The result is ``None`` if the head is incomplete. A refusal may have an incomplete body.
+        """
         return None if self._head is None else self._answer(clean=False)
 
     def _expect(self, data: bytes) -> None:
-        """See that it begins as HTTP does, as soon as its first bytes tell."""
+        """Check the first bytes of the response, as soon as they are received."""
         expected = self._expected
         if data[: len(expected)] != expected[: len(data)]:
             raise MalformedHead("this is not HTTP")
@@ -188,9 +198,9 @@ class AnswerReader:
 
     def _receive_head(self, data: bytes) -> bytes | None:
         """
-        Read heads to the final one's end.
+        Read the heads of interim responses and of the final response.
 
-        :return: what h11 has not been given of these bytes, once that has come.
+        :return: the bytes that h11 has not received, once the final head is complete.
         """
         room = self._limits.head_size - len(self._raw)
         self._feed(data[:room])
@@ -200,22 +210,24 @@ class AnswerReader:
             if response.status_code >= 200 or response.status_code == 101:
                 self._judge(response)
                 return data[room:]
-            # Any other 1xx is "wait": the answer is still to come.
+            # Any other 1xx is an interim response: the final response follows.
         if len(data) > room:
-            raise HeadTooLarge(f"the head is longer than {self._limits.head_size} bytes")
+            raise HeadTooLarge(exceeds("size of the head", self._limits.head_size, "head_size"))
         return None
 
     def _judge(self, response: h11.Response | h11.InformationalResponse) -> None:
-        self._seen = len(self._connection.trailing_data[0])  # of the body
+        self._seen = len(self._connection.trailing_data[0])  # bytes of the body
         heads = self._raw[: len(self._raw) - self._seen]
         if _LENIENT.search(heads):
             raise MalformedHead("bare CR or LF, folded line, or control character in the head")
         if response.http_version not in (b"1.0", b"1.1"):
             raise MalformedHead("unsupported HTTP version: expected HTTP/1.0 or HTTP/1.1")
         if len(response.headers) > self._limits.head_fields:
-            raise HeadTooLarge(f"more than {self._limits.head_fields} fields")
+            raise HeadTooLarge(
+                exceeds("number of fields in the head", self._limits.head_fields, "head_fields")
+            )
         fields = Fields(list(response.headers))
-        # Of an answer with both, the two ends of the connection might see different ends (RFC 9112
+        # For a response with both fields, client and proxy may disagree about its end (RFC 9112
         # section 6.3).
         twofold = b"transfer-encoding" in fields and b"content-length" in fields
         kept = not twofold and not fields.has_token(b"proxy-connection", b"close")
@@ -236,14 +248,14 @@ class AnswerReader:
         return self._answer(clean=False) if self._seen > self._limits.refusal_size else None
 
     def _feed(self, data: bytes) -> None:
-        if data:  # no bytes are the connection's end to h11
+        if data:  # h11 treats empty data as the end of the connection
             self._connection.receive_data(data)
 
     def _next(self) -> h11.Event | None:
         """
-        What h11 has found; ``None`` while it needs more bytes.
+        Return the next event of h11; ``None`` while h11 needs more bytes.
 
-        :raises MalformedHead: in h11's words, without those of the proxy that it may repeat.
+        :raises MalformedHead: with the text of h11's error, without bytes of the response in it.
         """
         import h11
 
@@ -254,20 +266,24 @@ class AnswerReader:
         return event if isinstance(event, h11.Event) else None
 
     def _answer(self, clean: bool) -> TunnelAnswer:
-        """:param clean: the body has come to its end."""
+        """
+        Build the response.
+
+        :param clean: whether the body is complete.
+        """
         import h11
 
         assert self._head is not None
         status, headers, kept = self._head
-        # After HTTP/1.0 and "Connection: close" the state is MUST_CLOSE. What has come behind the
-        # end would be the next answer.
+        # After HTTP/1.0 or "Connection: close" the state is MUST_CLOSE. Bytes after the end would
+        # be a second response.
         goes_on = self._connection.their_state is h11.DONE
         reusable = kept and clean and goes_on and not self._connection.trailing_data[0]
         return TunnelAnswer(status, headers, bytes(self._body), b"", reusable)
 
 
 class _FinalHead(NamedTuple):
-    """The head of an answer, and whether its fields let the connection stay."""
+    """Head of a final response, and whether its fields allow another request on the connection."""
 
     status: int
     headers: Headers

@@ -1,4 +1,4 @@
-"""``ws:`` and ``wss:`` URLs, taken apart and put together as the drafts do (RFC 6455 section 3)."""
+"""Parsing and writing of ``ws:`` and ``wss:`` URLs (RFC 6455 section 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..arguments import whole_text
 _HOST: Final = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._~%!$&'()*+,;=-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _KEPT: Final = "!$%&'()*+,-./:;=?@_~[]|^`{}\"<>\\"
-"""Characters of a resource that stay as they are; what is not ASCII is percent-encoded."""
+"""Characters of a resource that are kept; characters outside ASCII are percent-encoded."""
 
 # fmt: off
 BAD_PORTS: Final = frozenset((
@@ -22,16 +22,17 @@ BAD_PORTS: Final = frozenset((
     6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ))
 # fmt: on
-"""Where other protocols listen, which might take a handshake for words of theirs: no browser
-connects there (the Fetch standard, "port blocking")."""
+"""Ports of other protocols, whose servers might execute a handshake as commands.
+
+No browser connects to these ports (the Fetch standard, "port blocking")."""
 
 
 class Credentials(NamedTuple):
     """
-    A name and a password, which never print themselves.
+    A user name and a password, which ``repr()`` does not show.
 
-    :ivar name: of the user.
-    :ivar password: in clear.
+    :ivar name: the user name.
+    :ivar password: the password in plain text.
     """
 
     name: str
@@ -43,11 +44,13 @@ class Credentials(NamedTuple):
 
 class WebSocketURL(NamedTuple):
     """
-    :ivar secure: ``wss``.
-    :ivar host: in lower case; an IPv6 address in brackets.
-    :ivar port: the number, the scheme's own if none was given.
+    A parsed ``ws:`` or ``wss:`` URL.
+
+    :ivar secure: whether the scheme is ``wss``.
+    :ivar host: the host in lower case; an IPv6 address in brackets.
+    :ivar port: the port; the default port of the scheme for a URL without a port.
     :ivar resource: path and query, beginning with ``/``.
-    :ivar credentials: the URL's user and password, percent-decoded; ``None`` if it had none.
+    :ivar credentials: the user and password of the URL, percent-decoded; ``None`` without these.
     """
 
     secure: bool
@@ -58,38 +61,40 @@ class WebSocketURL(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """``host``, with the port where the scheme does not imply it."""
+        """The host, with the port if it is not the default port of the scheme."""
         usual = 443 if self.secure else 80
         return self.host if self.port == usual else f"{self.host}:{self.port}"
 
     @property
     def location(self) -> str:
-        """The URL again, in the one form the drafts compare; never with its credentials."""
+        """The URL in the normal form that handshakes compare, without credentials."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.resource}"
 
     @property
     def name(self) -> str:
-        """The host as resolvers and certificates know it: without brackets."""
+        """The host without brackets, as resolvers and certificates use it."""
         return self.host.strip("[]")
 
 
 def parse_url(url: str) -> WebSocketURL:
     """
-    :raises ValueError: saying what is wrong: another scheme, no host, a bad port, a fragment (it
-        never reaches a server), or control characters (``urlsplit`` drops some, so that what it
-        reads would not be what was given). It repeats nothing of the URL, which may hold a
-        password.
-    :raises TypeError: for what is not ``str``.
+    Parse a ``ws:`` or ``wss:`` URL.
+
+    :raises ValueError: for another scheme, a missing host, an invalid port, a fragment (which is
+        never sent to a server), or a control character (``urlsplit`` drops some, and would parse
+        another URL). The text repeats no part of the URL, which may contain a password.
+    :raises TypeError: for a URL that is not ``str``.
     """
     if _CONTROL.search(whole_text("url", url).strip()):
         raise ValueError("url: control character in the URL")
     try:
         split = urlsplit(url.strip())
     except ValueError:
-        # Its text repeats what it took for a host, and that may be a password.
+        # The text of urlsplit's error repeats the host, which may be a part of a password.
         raise ValueError("host: missing or invalid host name") from None
     if "\\" in split.netloc:
-        # Browsers read a slash, and so another host: ws://one\\@other/ is the first to them.
+        # Browsers treat a backslash as a slash, and so connect to another host: for them the host
+        # of ws://one\\@other/ is "one".
         raise ValueError("host: backslash before or in the host name")
     if split.scheme not in ("ws", "wss"):
         raise ValueError("scheme: expected ws: or wss:")
@@ -113,7 +118,7 @@ def parse_url(url: str) -> WebSocketURL:
 
 
 def without_credentials(url: str) -> str:
-    """The same URL, as it was given but for its user and password: what may be shown."""
+    """Return a URL without its user and password, so that it may be logged."""
     return re.sub(r"^(\s*[A-Za-z]+://)[^/?#]*@", r"\1", whole_text("url", url))
 
 
@@ -129,10 +134,10 @@ def _credentials(name: str | None, password: str | None) -> Credentials | None:
 
 def unquoted_credentials(name: str, password: str) -> Credentials:
     """
-    A name and a password out of a URL, percent-decoded.
+    Percent-decode the user name and the password of a URL.
 
-    :raises ValueError: for bytes that are no UTF-8. To put another character in the place of one
-        would be to send a wrong password, and perhaps to be locked out for it.
+    :raises ValueError: for bytes that are not UTF-8. A replacement character would make a wrong
+        password, which may lock the account.
     """
     try:
         return Credentials(unquote(name, errors="strict"), unquote(password, errors="strict"))
@@ -142,14 +147,14 @@ def unquoted_credentials(name: str, password: str) -> Credentials:
 
 def ascii_host(host: str) -> str:
     """
-    A host's name as resolvers know it.
+    Return a host name in ASCII, for DNS.
 
-    IDNA 2008 with the mapping that browsers apply first (UTS 46). Not Python's own codec: that is
-    IDNA 2003, in which ``faß.de`` is ``fass.de``, somebody else's host.
+    The name is encoded by IDNA 2008, after the mapping of UTS 46, as in browsers. Python's codec is
+    IDNA 2003, which encodes ``faß.de`` as ``fass.de``: a host of another owner.
 
-    :raises ValueError: for what is no host's name.
+    :raises ValueError: for an invalid host name.
     """
-    import idna  # only for the few hosts that need its tables
+    import idna  # here, since few hosts need its tables
 
     try:
         name = idna.encode(host, uts46=True).decode("ascii")

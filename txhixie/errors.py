@@ -1,32 +1,35 @@
-"""What can go wrong, as one tree: each error of a peer knows its answer.
+"""All errors of txhixie, as one tree.
 
 ::
 
     HixieError
-      PeerError                    they broke a rule
+      PeerError                    the peer broke a rule, or exceeded a limit
         HandshakeError   .status   MalformedHead 400 · HeadTooLarge 431
                                    UnsupportedVersion 505 · BodyTooLarge 413
                                    UnknownTransferCoding 501 · LengthRequired 411
                                    EarlyBytes 400 · UnknownDialect 426 · InvalidHandshake
         FrameError       .code     1002 · InvalidUTF8 1007 · BadCompression 1007
                                    MessageTooBig 1009 · UnsupportedData 1003
-      HandshakeRefused                      a well-formed no, from the server
-        ProxyRefused              from the proxy
-      ConnectionFailed          .stage    the way there ended before its end
+      HandshakeRefused             the server refused the handshake, in valid HTTP
+        ProxyRefused               the proxy refused the CONNECT request
+      ConnectionFailed   .stage    connecting failed
         LookupFailed               lookup
-        ConnectFailed               tcp
+        ConnectFailed              tcp
         TLSFailed                  tls: CertificateExpired · CertificateForAnotherHost
                                    UnknownIssuer
-        PeerLeft                   at any stage: the other side closed the connection
-      ConnectTimeout         .stage    nobody answered in time
-      UsageError                   we asked wrongly: NotOpen · UnsupportedByDialect
-        ConversationEnded          a NotOpen, with the code and reason of the end
+        PeerLeft                   at any stage: the peer closed the connection
+      ConnectTimeout     .stage    a stage of connecting exceeded its timeout
+      UsageError                   a call that is not possible: NotOpen · UnsupportedByDialect
+        ConversationEnded          a NotOpen, with the close code and the close reason
 
-The errors of connecting (``ConnectionFailed``, its branches, and ``ConnectTimeout``) are Twisted's
-``ConnectError`` too, as those of Twisted's own endpoints are; ``ConnectTimeout`` is its
-``TimeoutError`` and ``LookupFailed`` its ``DNSLookupError``.
+``.status`` is the HTTP status of the response to the peer, ``.code`` the close code that is sent to
+the peer, ``.stage`` the stage of connecting at which the error occurred.
 
-No error's text repeats a peer's bytes unescaped, and none carries a credential.
+The errors of connecting (``ConnectionFailed``, its subclasses, and ``ConnectTimeout``) are also
+Twisted's ``ConnectError``, like the errors of Twisted's endpoints. ``ConnectTimeout`` is also
+Twisted's ``TimeoutError``, and ``LookupFailed`` Twisted's ``DNSLookupError``.
+
+The text of an error never repeats bytes of a peer unescaped, and never has a credential.
 """
 
 from __future__ import annotations
@@ -108,7 +111,7 @@ __all__ = [
 ]
 
 for _kind in [value for value in globals().values() if inspect.isclass(value)]:
-    # Tracebacks and pickles say the name by which a program imports an error, which stays when the
-    # files behind it move.
+    # Tracebacks and pickles then have the name by which a program imports an error. This name stays
+    # the same when the internal modules move.
     _kind.__module__ = __name__
 del _kind

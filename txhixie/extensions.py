@@ -1,4 +1,4 @@
-"""Extensions of the protocol: those that there are, and what one of your own has to do."""
+"""Extensions of the protocol: the existing ones, and the interfaces for further ones."""
 
 from .sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS, EXTENSIONS
 from .sansio.extensions.deflate_frame import DeflateFrame

@@ -1,7 +1,8 @@
-"""What an application meets: structural types, as in ``twisted.web.websocket``.
+"""Interfaces between an application and its connection, as in ``twisted.web.websocket``.
 
-An application written for Twisted's own module runs here unchanged. What that module lacks is in
-interfaces of its own, which an object satisfies or not.
+The interfaces are structural types. An application that was written for ``twisted.web.websocket``
+runs unchanged. Features that module lacks have optional interfaces: ``PingListener`` and
+``CloseListener``.
 """
 
 from __future__ import annotations
@@ -28,185 +29,213 @@ from .sansio.wire.frame import CloseCode
 _OF_THE_HANDSHAKE: Final = re.compile(
     rb"upgrade|connection|content-length|transfer-encoding|(?:sec-)?websocket-.*", re.IGNORECASE
 )
-"""Fields of an agreement that a handshake writes itself, and those of a body, which it has not."""
+"""Fields that an application may not set: those of the handshake, and those of a body."""
 
 _ORDERLY = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
 
 
 class WebSocketTransport(Protocol):
-    """What an application sends with, and may look at."""
+    """Transport of an application: sends messages, closes the connection, and describes it."""
 
     @property
     def offer(self) -> Offer:
-        """What the client asked for, with its dialect and headers."""
+        """The offer of the client, with its dialect and header fields."""
         ...
 
     @property
     def agreement(self) -> Agreement | None:
-        """What was granted; ``None`` before the handshake is through."""
+        """The agreement of the server; ``None`` before the handshake has completed."""
         ...
 
     @property
     def latency(self) -> float | None:
-        """Seconds from the last automatic ping to its answer; ``None`` before there was one."""
+        """Seconds from the last automatic ping to its pong; ``None`` before the first pong."""
         ...
 
     @property
     def transport(self) -> Any:
         """
-        What carries it, for what only that knows (a certificate, say). Whoever writes to it, or
-        ends it, breaks the conversation.
+        The Twisted transport of the connection, for what only that transport provides.
+
+        Writing to this transport, or ending it, breaks the conversation.
         """
 
     @property
     def limits(self) -> Limits:
-        """What the connection may cost."""
+        """The limits of the connection."""
         ...
 
     @property
     def peerCertificate(self) -> Any:
         """
-        The certificate that the peer has shown, an ``OpenSSL.crypto.X509``, as ``ISSLTransport``
-        has it (``.to_cryptography()`` is that of ``cryptography``); ``None`` where it has shown
-        none, and without TLS. A server is shown one only if it asks for it.
+        The peer's certificate, an ``OpenSSL.crypto.X509`` as in ``ISSLTransport``.
+
+        ``.to_cryptography()`` converts it to a certificate of ``cryptography``. ``None`` without
+        TLS, and where the peer has sent no certificate. A client sends a certificate only if the
+        server requests one.
         """
 
     @property
     def isOpen(self) -> bool:
-        """Whether messages can be sent: from ``negotiationFinished`` until the end has begun,
-        whoever began it."""
+        """
+        Whether messages can be sent.
+
+        ``True`` from ``negotiationFinished`` until either side begins to close the connection.
+        """
         ...
 
     @property
     def full(self) -> bool:
-        """Whether more is waiting to be sent than the transport likes to hold."""
+        """Whether the write buffer is full: over the high-water mark of the transport."""
         ...
 
     @property
     def unsent(self) -> int:
         """
-        Bytes that wait for the peer to read, frames and all: over Twisted's TCP as they are (with
-        TLS between, as encrypted); elsewhere as many as there could be while it is ``full``, and
-        else 0.
+        The number of bytes in the write buffer, including frame headers.
+
+        Exact over Twisted's TCP transport; over TLS the number of encrypted bytes. Over other
+        transports: the largest possible number while ``full`` is true, otherwise 0.
         """
         ...
 
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """
-        Send a text message. Once the end has begun, nothing is sent, as by Twisted's transports:
-        the peer may have closed before its application is told; see :attr:`isOpen`.
+        Send a text message.
 
-        :param compress: whether to, where compression was agreed; ``None``: if it is worth it.
+        Once the connection is closing, nothing is sent and nothing is raised, as with Twisted's
+        transports: the peer may close before the application is told. See :attr:`isOpen`.
+
+        :param text: the message.
+        :param compress: whether to compress the message, if compression was agreed; ``None``: if it
+            is long enough.
         :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
         :raises UnicodeEncodeError: for a lone surrogate.
         """
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """
-        Send a binary message; nothing once the end has begun.
+        Send a binary message; once the connection is closing, nothing is sent.
 
-        :param compress: as for text.
-        :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.UnsupportedByDialect: in a dialect whose peers lose it: hixie-75 and
-            76, unless this peer has sent binary itself.
+        :param data: the message, a bytes-like object.
+        :param compress: as for :meth:`sendTextMessage`.
+        :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
+        :raises txhixie.errors.UnsupportedByDialect: in hixie-75 and hixie-76, whose peers drop
+            binary messages, unless this peer has sent a binary message itself.
         """
 
     def ping(self, payload: bytes = b"") -> None:
         """
-        Ask for a sign of life, answered through ``pongReceived``; nothing once the end has begun.
+        Send a ping frame, whose pong ``pongReceived`` gets; nothing once the connection is closing.
 
-        :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.UnsupportedByDialect: in the Hixie dialects, which have none.
+        :param payload: at most 125 bytes.
+        :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
+        :raises txhixie.errors.UnsupportedByDialect: in the Hixie dialects, which have no ping
+            frames.
         """
 
     def pong(self, payload: bytes) -> None:
         """
-        Answer a ping, if the application is a :class:`PingListener`: otherwise that has been done.
+        Send a pong frame: the answer of a :class:`PingListener` to a ping.
 
-        :raises txhixie.errors.NotOpen: as for text.
-        :raises txhixie.errors.UnsupportedByDialect: as for pings.
+        For all other applications, pings are answered automatically.
+
+        :param payload: the payload of the ping.
+        :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
+        :raises txhixie.errors.UnsupportedByDialect: as for :meth:`ping`.
         """
         ...
 
     def loseConnection(self, code: int = 1000, reason: str = "") -> None:
         """
-        Close the dialect's way, after what was sent. Nothing is delivered any more.
+        Close the connection with the closing handshake of its dialect, after all sent messages.
 
-        :param code: told to the peer where the dialect has codes.
-        :param reason: at most 123 bytes of UTF-8 of it are sent.
-        :raises txhixie.errors.UsageError: for a code that is never sent, where there are any.
+        No more messages are delivered.
+
+        :param code: the close code, which is sent where the dialect has close codes.
+        :param reason: the close reason, of which at most 123 bytes of UTF-8 are sent.
+        :raises txhixie.errors.UsageError: in a dialect with close codes, for a code that may not be
+            sent.
         """
 
     def failConnection(self, code: int = 1011, reason: str = "") -> None:
         """
-        End because something went wrong: the peer is told where the dialect has codes, and in the
-        others sees no orderly close. For the application's own end it is an
+        End the connection after an error.
+
+        The peer gets the close code where the dialect has close codes; in other dialects the
+        connection ends without a close frame. The application's ``connectionLost`` gets an
         :class:`AbruptClose`.
 
+        :param code: the close code.
+        :param reason: the close reason.
         :raises txhixie.errors.UsageError: as for :meth:`loseConnection`.
         """
 
     def abortConnection(self, reason: str = "aborted") -> None:
         """
-        End at once; what was not sent yet is lost.
+        Abort the connection; unsent data is lost.
 
-        :param reason: for ``connectionLost`` and the log; the peer is told nothing.
+        :param reason: text for ``connectionLost`` and the log, which is not sent to the peer.
         """
 
     def attachProducer(self, producer: IPushProducer) -> None:
-        """Have ``producer`` paused while more is waiting to be sent than the transport likes."""
+        """Register a producer, which is paused while the write buffer is full."""
 
     def detachProducer(self) -> None:
-        """Forget the producer."""
+        """Unregister the producer."""
 
     def pauseProducing(self) -> None:
-        """Deliver nothing after the message in hand, and read no more from the peer."""
+        """Pause delivery after the current message, and stop reading from the peer."""
 
     def resumeProducing(self) -> None:
-        """Deliver again, first what was held back."""
+        """Resume delivery, first of the messages that were held back."""
 
     def stopProducing(self) -> None:
         """
-        Close. So that a transport can be given to ``attachProducer`` itself: then nothing more is
-        read from a peer that does not read.
+        Close the connection, as :meth:`loseConnection`.
+
+        With this method a transport is a producer, which can be passed to ``attachProducer``:
+        nothing is then read from a peer that does not read.
         """
 
     def getPeer(self) -> IAddress:
-        """Where the other end is."""
+        """Return the address of the peer."""
         ...
 
     def getHost(self) -> IAddress:
-        """Where this end is."""
+        """Return the local address."""
         ...
 
 
 class WebSocketProtocol(Protocol):
-    """An application: what happens on one connection."""
+    """Application of one connection: receives its messages and events."""
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         """
-        The application has been chosen (server) or the connection below stands (client). Nothing
-        can be sent yet.
+        The handshake begins: messages cannot be sent yet.
+
+        On a server, this is called when the application has been chosen; on a client, when the
+        transport is connected.
         """
 
     def negotiationFinished(self) -> None:
-        """The conversation is open."""
+        """The handshake has completed: messages can be sent."""
 
     def textMessageReceived(self, message: str) -> None:
-        """A text message has come, whole."""
+        """A complete text message was received."""
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """A binary message has come, whole."""
+        """A complete binary message was received."""
 
     def pongReceived(self, payload: bytes) -> None:
-        """A ping was answered, or the peer says that it lives."""
+        """A pong was received, the answer to a ping or an unsolicited one."""
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        It is over. Called once, last, if ``negotiationStarted`` was.
+        The connection has ended. This is the last call, made once if ``negotiationStarted`` was.
 
-        After a loss it waits for an application that has paused the delivery, and has not been
-        given all that came, for at most :attr:`txhixie.Limits.drain_timeout`.
+        If the application has paused delivery and not all received messages were delivered, this
+        call is delayed by at most :attr:`txhixie.Limits.drain_timeout`.
 
         :param reason: a :class:`CleanClose` or an :class:`AbruptClose`.
         """
@@ -214,37 +243,43 @@ class WebSocketProtocol(Protocol):
 
 class PingListener(Protocol):
     """
-    What an application may be besides: one that is told of pings, and has to answer them with
-    ``transport.pong``. For whoever passes them on; all others are better served without it.
+    Optional interface of an application that receives pings and answers them.
+
+    The application has to answer each ping with ``transport.pong``. This is for gateways, which
+    forward pings; other applications should not implement it.
     """
 
     def pingReceived(self, payload: bytes) -> None:
-        """The peer asks for a sign of life, and waits for the same payload."""
+        """A ping was received, which has to be answered by a pong with the same payload."""
         ...
 
 
 class CloseListener(Protocol):
     """
-    What an application may be besides: one that is told when an end begins, of which
-    ``connectionLost`` tells when it is over.
+    Optional interface of an application that is told when its connection begins to close.
+
+    ``connectionLost`` follows when the connection has ended.
     """
 
     def closeStarted(self, ended: Ended) -> None:
         """
-        Nothing can be sent any more. Called once, whoever has begun it, if ``negotiationFinished``
-        was; messages follow only where the connection was lost with some that were not delivered.
+        The connection begins to close: messages can no longer be sent.
 
-        :param ended: what is known of the end.
+        Called once if ``negotiationFinished`` was, whichever side begins to close. Messages follow
+        only if the connection was lost before all received messages were delivered.
+
+        :param ended: how the conversation ends, as far as this is known.
         """
 
 
 @dataclass(slots=True)
 class Accepted:
     """
-    An application, and what else the answer to an offer says.
+    Decision of a server to accept an offer: the application, a subprotocol and header fields.
 
-    :ivar subprotocol: one of the offer's, or ``None``.
-    :ivar headers: further fields of the answer, as name and value.
+    :ivar application: the application of the connection.
+    :ivar subprotocol: the chosen subprotocol, one of the offer's, or ``None``.
+    :ivar headers: further fields of the response, name and value.
     """
 
     application: WebSocketProtocol
@@ -258,10 +293,12 @@ class Accepted:
         headers: HeadersLike = (),
     ) -> None:
         """
+        Create a decision.
+
         :param headers: pairs of a name and a value, or a mapping; ``str`` has to be ASCII.
         :raises TypeError: for a subprotocol that is not ``str``, and for fields of another type.
-        :raises ValueError: for a field that no answer can have, and for one that the handshake
-            writes itself, such as ``Upgrade`` or ``Sec-WebSocket-Protocol``.
+        :raises ValueError: for an invalid field, and for a field that the handshake sets itself,
+            such as ``Upgrade`` or ``Sec-WebSocket-Protocol``.
         """
         self.application = application
         self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
@@ -270,24 +307,26 @@ class Accepted:
             if _OF_THE_HANDSHAKE.fullmatch(name):
                 hint = "; write subprotocol=" if name.lower().endswith(b"-protocol") else ""
                 field = name.decode("ascii")
-                raise ValueError(f"headers: {field}: a field that the handshake has itself{hint}")
+                raise ValueError(f"headers: {field} is set by the handshake; leave it out{hint}")
 
 
 Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"
-"""An application's answer to an offer; ``None`` is a 404."""
+"""Decision about an offer: an application to accept it, or a refusal; ``None`` is a 404."""
 
 
 class WebSocketServerFactory(Protocol):
-    """Chooses an application for each offer."""
+    """Factory of a server's applications, called for each offer."""
 
     def buildProtocol(
         self, offer: Offer, /
     ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:  # a Deferred is invariant
         """
-        Answer an offer, now or later. While it waits, what the client may send before its answer
-        is kept, and one that sends more is refused; when the client leaves or
-        :attr:`txhixie.Limits.decide_timeout` passes, what is waited for is cancelled.
-        What it raises becomes a 500 and one traceback in the log.
+        Decide about an offer, with a decision or a Deferred or coroutine of one.
+
+        While the server waits for a Deferred, data that the client may send before the response is
+        buffered; a client that sends more is refused. The Deferred is cancelled when the client
+        closes the connection or :attr:`txhixie.Limits.decide_timeout` passes. An exception becomes
+        a 500 response and one traceback in the log.
         """
         ...
 
@@ -296,22 +335,22 @@ Application_co = TypeVar("Application_co", bound=WebSocketProtocol, covariant=Tr
 
 
 class WebSocketClientFactory(Protocol[Application_co]):
-    """Makes an application for each connection to a URL."""
+    """Factory of a client's applications, called for each connection to a URL."""
 
     def buildProtocol(self, url: str, /) -> Application_co:
         """
-        Make one.
+        Return the application of a new connection.
 
-        :param url: where to, without credentials.
+        :param url: the URL of the server, without credentials.
         """
         ...
 
 
 class _Close(Exception):
     """
-    A connection's end, with its story.
+    Base class of the reasons that ``connectionLost`` gets.
 
-    :ivar ended: the facts, an :class:`txhixie.Ended`.
+    :ivar ended: how the conversation ended, an :class:`txhixie.Ended`.
     """
 
     def __init__(self, ended: Ended) -> None:
@@ -323,58 +362,62 @@ class _Close(Exception):
 
     @property
     def code(self) -> int:
-        """The closing code; 1005 where the dialect has none, 1006 where nothing was said."""
+        """The close code; 1005 where the dialect has none, 1006 where none was received."""
         return self.ended.code
 
     @property
     def reason(self) -> str:
-        """In words; empty where none were given."""
+        """The close reason or the text of an error; empty without a reason."""
         return self.ended.reason
 
     @property
     def orderly(self) -> bool:
         """
-        Whether both sides have said that it is over, and neither that something went wrong: 1000,
-        1001, none, or a code of the application's own.
+        Whether both sides closed without reporting an error.
+
+        The close code is then 1000, 1001, none, or an application's own code from 3000 on.
         """
         return self.ended.clean and (self.code in _ORDERLY or self.code >= 3000)
 
 
 class CleanClose(_Close, ConnectionDone):
     """
-    The conversation ended by the close handshake of its dialect.
+    Reason of a connection that ended with the closing handshake of its dialect.
 
-    :ivar ended: the facts, an :class:`txhixie.Ended`.
+    :ivar ended: how the conversation ended, an :class:`txhixie.Ended`.
     :ivar code: the close code; 1005 where the dialect has none.
-    :ivar reason: the close reason; empty where none was given.
-    :ivar orderly: whether neither side's code says that something went wrong.
+    :ivar reason: the close reason; empty without a reason.
+    :ivar orderly: whether the close code reports no error.
     """
 
 
 class AbruptClose(_Close, ConnectionLost):
     """
-    The conversation ended otherwise: a broken rule, a lost connection, an abort.
+    Reason of a connection that ended without a closing handshake: protocol error, loss or abort.
 
-    :ivar ended: the facts, an :class:`txhixie.Ended`.
+    :ivar ended: how the conversation ended, an :class:`txhixie.Ended`.
     :ivar code: the close code; 1006 where none was received.
-    :ivar reason: the close reason; empty where none was given.
-    :ivar orderly: ``False``.
+    :ivar reason: the close reason or the text of an error; empty without a reason.
+    :ivar orderly: always ``False``.
     """
 
 
 def judged(close: CleanClose | AbruptClose) -> CleanClose | AbruptClose:
     """
-    The same end for whoever only asks whether all has come: an :class:`AbruptClose` as well where
-    the close was clean and its code says what went wrong.
+    Return the reason for a consumer that only distinguishes complete from incomplete data.
+
+    A clean close with an error code also becomes an :class:`AbruptClose`.
     """
     return close if close.orderly else AbruptClose(close.ended)
 
 
 class Connector(Protocol):
-    """Whatever opens a conversation for an application, such as a ``WebSocketClientEndpoint``."""
+    """An object that connects an application, such as a ``WebSocketClientEndpoint``."""
 
     def connectApplication(self, application: WebSocketProtocol, /) -> Deferred[Any]:
         """
-        :return: fires once the conversation is open; cancelling it gives up.
+        Open a connection for an application.
+
+        :return: fires once the handshake has completed; cancelling it ends the attempt.
         """
         ...

@@ -1,4 +1,4 @@
-"""Byte streams in messages: the public names of ``byte_streams``."""
+"""Byte streams over WebSocket messages: the public names of ``byte_streams``."""
 
 from .byte_streams.coding import Coding
 from .byte_streams.stream import StreamApplications, StreamClientEndpoint

@@ -42,7 +42,7 @@ def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
                 while b"hello" not in peer.recv(4096):
                     pass
             deadline = time.monotonic() + PATIENCE
-            while "server  has left" not in (said := (tmp_path / "relayed").read_text()):
+            while "server  closed" not in (said := (tmp_path / "relayed").read_text()):
                 assert time.monotonic() < deadline, said
                 time.sleep(0.02)
         finally:
@@ -53,7 +53,7 @@ def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
     assert lines[0] == f"{number} client  GET /demo HTTP/1.1"
     hello = [f"{number} client  text 'hello'", f"{number} server  text 'hello'"]
     assert lines[-4:-2] == hello
-    assert lines[-2:] == [f"{number} client  has left", f"{number} server  has left"]
+    assert lines[-2:] == [f"{number} client  closed", f"{number} server  has left"]
 
 
 def connected(port: int) -> socket.socket:

@@ -105,7 +105,7 @@ def _client(
     if not path.startswith(("/", "?")):
         raise ValueError("path: it begins with a slash")
     if not (port.isascii() and port.isdigit()):
-        raise ValueError("port: not a number from 1 to 65535")
+        raise ValueError("port: expected a number from 1 to 65535")
     endpoint = WebSocketClientEndpoint.new(
         reactor,
         f"{'wss' if secure else 'ws'}://{credentials}{authority(host, int(port))}{path}",

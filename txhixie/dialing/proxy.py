@@ -64,7 +64,7 @@ def parse_proxy(url: str) -> Proxy:
             "host or port: missing, or not to be read; name and password are percent-encoded"
         ) from None
     if port == 0:
-        raise ValueError("port: not a number from 1 to 65535")
+        raise ValueError("port: expected a number from 1 to 65535")
     return Proxy(scheme == "https", host, port or _USUAL_PORTS[scheme], _credentials(split))
 
 

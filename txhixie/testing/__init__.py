@@ -1,6 +1,6 @@
-"""For tests, yours and ours: both ends of a connection in memory, and applications that remember.
+"""Test tools: both sides of a connection in memory, recording applications, and traces.
 
-Nothing here needs more than the package itself, except ``strategies``, which needs Hypothesis.
+Only ``txhixie.testing.strategies`` has a further dependency, Hypothesis.
 """
 
 from .applications import Applications, Recorder, echo

@@ -1,4 +1,4 @@
-"""Applications that remember what they were told, and what makes them."""
+"""Applications for tests, which record their events, and their factory."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ A = TypeVar("A")
 
 class Recorder:
     """
-    An application, of either side, that remembers, and does what the test wants when it is told
-    something.
+    Application of a client or a server that records its events, and runs functions of the test.
 
-    :ivar events: what it was told, in order: the name of the method without what they all share
-        (``started``, ``finished``, ``text``, ``bytes``, ``pong``, ``lost``), and what came with it.
-    :ivar transport: what it was given; there from ``started`` on.
-    :ivar lost: why its connection ended, a :class:`txhixie.CleanClose` or a
-        :class:`txhixie.AbruptClose`; ``None`` while it has not.
-    :ivar does: what it does besides.
+    :ivar events: the events in order: tuples of a name (``started``, ``finished``, ``text``,
+        ``bytes``, ``pong``, ``lost``) and the argument, if any.
+    :ivar transport: the transport of the application; set at ``started``.
+    :ivar lost: the reason of the end of the connection, a :class:`txhixie.CleanClose` or a
+        :class:`txhixie.AbruptClose`; ``None`` before the end.
+    :ivar does: functions that are called at events, by the name of the event.
     """
 
     transport: WebSocketTransport
 
     def __init__(self, **does: Callable[[Recorder], object]) -> None:
-        """:param does: for some of the names of the events, what to do besides."""
+        """
+        Create an application.
+
+        :param does: functions that are called with the application at events, by the name of the
+            event.
+        """
         self.events: list[tuple[Any, ...]] = []
         self.lost: BaseException | None = None
         self.does = does
@@ -40,49 +44,51 @@ class Recorder:
 
     @property
     def told(self) -> list[str]:
-        """The names of the events alone."""
+        """The names of the events in order."""
         return [event[0] for event in self.events]
 
     @property
     def messages(self) -> list[str | bytes]:
-        """What was received."""
+        """The received messages in order."""
         return [event[1] for event in self.events if event[0] in ("text", "bytes")]
 
     @property
     def last(self) -> Any:
-        """What came with the last of the events."""
+        """The argument of the last event."""
         return self.events[-1][1]
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """Noted as ``started``."""
+        """Record ``started``."""
         self.transport = transport
         self._note("started")
 
     def negotiationFinished(self) -> None:
-        """Noted as ``finished``."""
+        """Record ``finished``."""
         self._note("finished")
 
     def textMessageReceived(self, message: str) -> None:
-        """Noted as ``text``."""
+        """Record ``text`` with the message."""
         self._note("text", message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """Noted as ``bytes``."""
+        """Record ``bytes`` with the message."""
         self._note("bytes", data)
 
     def pongReceived(self, payload: bytes) -> None:
-        """Noted as ``pong``."""
+        """Record ``pong`` with the payload."""
         self._note("pong", payload)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Noted as ``lost``, with the exception."""
+        """Record ``lost`` with the exception."""
         self.lost = reason.value
         self._note("lost", reason.value)
 
 
 def echo() -> Recorder:
     """
-    :return: one that sends every message back.
+    Create an application that sends each message back.
+
+    :return: a :class:`Recorder`.
     """
     return Recorder(
         text=lambda app: app.transport.sendTextMessage(app.last),
@@ -92,10 +98,10 @@ def echo() -> Recorder:
 
 class Applications(Generic[A]):
     """
-    What a factory of either side is given: makes applications and remembers them.
+    Factory of applications, for a client or a server, that records the applications.
 
-    :ivar made: those it made, in order.
-    :ivar asked: with what, in the same order: offers, or URLs.
+    :ivar made: the created applications, in order.
+    :ivar asked: the arguments in the same order: offers on a server, URLs on a client.
     """
 
     @overload
@@ -105,13 +111,18 @@ class Applications(Generic[A]):
     def __init__(self, make: Callable[[], A]) -> None: ...
 
     def __init__(self, make: Callable[[], Any] = echo) -> None:
-        """:param make: makes one, for each connection; by default an :func:`echo`."""
+        """
+        Create a factory.
+
+        :param make: called without arguments for each connection, returns an application; by
+            default :func:`echo`.
+        """
         self.make: Callable[[], A] = make
         self.made: list[A] = []
         self.asked: list[Any] = []
 
     def buildProtocol(self, asked: Any) -> A:
-        """Make one for an offer, or for a URL."""
+        """Create the application for an offer or a URL."""
         self.asked.append(asked)
         self.made.append(self.make())
         return self.made[-1]

@@ -1,4 +1,4 @@
-"""One end of a connection in memory: a protocol, and what a network does to it."""
+"""One side of a connection in memory: its protocol, with a test in the place of the network."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ P = TypeVar("P", bound=HixieProtocol)
 
 class End(Generic[P]):
     """
-    A connection of ours whose peer is the test, or the other end of a :class:`Pair`.
+    One side of a connection, whose peer is the test or the other side of a :class:`Pair`.
 
-    :ivar protocol: the connection.
-    :ivar wire: its transport.
-    :ivar clock: its factory's.
+    :ivar protocol: the protocol of the connection.
+    :ivar wire: the transport of the protocol.
+    :ivar clock: the clock of the protocol's factory.
     """
 
     def __init__(self, protocol: P, clock: Clock, limit: int | None = None) -> None:
-        """:param limit: of its :class:`txhixie.testing.Wire`."""
+        """
+        Connect a protocol to a :class:`txhixie.testing.Wire`.
+
+        :param limit: the ``limit`` of the wire.
+        """
         self.protocol = protocol
         self.clock = clock
         self.wire = Wire(limit)
@@ -33,9 +37,10 @@ class End(Generic[P]):
 
     def receive(self, data: bytes, size: int | None = None) -> None:
         """
-        The peer sends this.
+        Deliver data of the peer to the protocol.
 
-        :param size: bytes of each read; ``None``: all in one, and 1 is byte by byte.
+        :param data: the data.
+        :param size: bytes of each read; ``None``: all data in one read.
         """
         data = whole_bytes("receive", data)
         size = size or len(data) or 1
@@ -44,8 +49,9 @@ class End(Generic[P]):
 
     def lose(self, reason: Exception | None = None) -> None:
         """
-        The connection ends, in good order unless there is a reason. Its producer is stopped first,
-        as by TCP's transport.
+        End the connection; its producer is stopped first, as by Twisted's TCP transport.
+
+        :param reason: the reason for ``connectionLost``; by default ``ConnectionDone``.
         """
         assert not self.wire.dead
         self.wire.dead = True
@@ -55,14 +61,14 @@ class End(Generic[P]):
         self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     def reset(self) -> None:
-        """The peer resets it."""
+        """End the connection by a reset of the peer."""
         self.lose(ConnectionLost())
 
     def done(self) -> None:
         """
-        The connection is over, now if it was not, and nothing of it remains.
+        End the connection, if it has not ended, and check that nothing of it remains.
 
-        :raises AssertionError: for a timer of it, or of its factory, that does.
+        :raises AssertionError: for a remaining timer of the connection or of its factory.
         """
         if not self.wire.dead:
             self.lose()

@@ -1,4 +1,5 @@
-"""Both ends of a connection, joined in memory: nothing passes unless the test says so."""
+"""Pair of a client and a server in memory, whose data is delivered only when the test calls for
+it."""
 
 from __future__ import annotations
 
@@ -23,20 +24,21 @@ from .end import End
 from .trace import Trace
 
 _READ: Final = 64 * 1024
-"""Bytes of one read, and of what may be underway: ``bufferSize`` of Twisted's transports."""
+"""Bytes of one read, and of the write buffer: ``bufferSize`` of Twisted's transports."""
 
 _MOST_READS: Final = 1_000_000
-"""After so many, two ends that always have an answer are taken for what they are."""
+"""Most reads of one :meth:`Pair.pump`: two sides that send without end fail the test."""
 
 
 class Cable:
     """
-    One of the two ways between the ends, and what can be wrong with it.
+    One direction between the two sides, with faults that a test can set.
 
-    :ivar piece: bytes of each read at its end; 1 is byte by byte.
-    :ivar cut: bytes that still pass, before the connection breaks for both; ``None``: all.
-    :ivar paused: nothing passes, and what was sent waits.
-    :ivar carried: every byte that has arrived.
+    :ivar piece: bytes of each read of the receiver.
+    :ivar cut: bytes that are still delivered before the connection is lost for both sides;
+        ``None``: all.
+    :ivar paused: whether delivery is paused; sent data then waits.
+    :ivar carried: all bytes delivered so far.
     """
 
     back: Cable
@@ -53,9 +55,9 @@ class Cable:
 
     def carry(self) -> bool:
         """
-        Let one read pass, or the end of the connection.
+        Deliver one read, or the end of the connection.
 
-        :return: whether there was anything.
+        :return: whether anything was delivered.
         """
         wire = self._source.wire
         if wire.dead or self._target.wire.dead:
@@ -77,9 +79,9 @@ class Cable:
 
     def deliver(self) -> bool:
         """
-        Let one read's bytes pass.
+        Deliver the bytes of one read.
 
-        :return: whether there were any that could.
+        :return: whether any bytes were delivered.
         """
         self._waiting += self._source.wire.taken()
         size = self.piece if self.cut is None else min(self.piece, self.cut)
@@ -98,10 +100,12 @@ class Cable:
 
     def _finish(self) -> None:
         """
-        All has passed, and no more will be sent: the other end is told, and its transport ends the
-        whole connection, as that of a protocol does which knows no half-closed ones.
+        End the connection after all data was delivered.
+
+        The receiver's transport ends both directions, as a Twisted transport does for a protocol
+        without support for half-closed connections.
         """
-        while self.back.deliver():  # it was on its way before
+        while self.back.deliver():  # data that was sent before the end
             pass
         self._break(ConnectionDone(), ConnectionDone())
 
@@ -112,7 +116,7 @@ class Cable:
 
 
 class _Requested:
-    """Gives each offer a request before it is answered."""
+    """Server factory that sets the request of each offer."""
 
     def __init__(self, applications: WebSocketServerFactory, request: Any) -> None:
         self._applications = applications
@@ -125,14 +129,14 @@ class _Requested:
 
 class Pair:
     """
-    A server's and a client's connection, whose bytes pass when the test says :meth:`pump`.
+    A client and a server, connected in memory, whose data is delivered by :meth:`pump`.
 
-    :ivar server: the server's end; ``server.protocol`` is its connection.
-    :ivar client: the client's.
-    :ivar toServer: the way there, with its faults.
-    :ivar toClient: the way back.
-    :ivar trace: what has passed, as lines to be read.
-    :ivar clock: of both.
+    :ivar server: the server's side; ``server.protocol`` is its protocol.
+    :ivar client: the client's side.
+    :ivar toServer: the direction from the client to the server.
+    :ivar toClient: the direction from the server to the client.
+    :ivar trace: trace of the delivered data.
+    :ivar clock: the clock of both sides.
     """
 
     def __init__(
@@ -142,9 +146,11 @@ class Pair:
         clock: Clock,
     ) -> None:
         """
-        Connect; no byte has passed yet.
+        Connect two factories; no data is delivered yet.
 
-        :param clock: the one that both factories were given.
+        :param serverFactory: the server's factory.
+        :param clientFactory: the client's factory.
+        :param clock: the clock that was passed to both factories.
         """
         self.clock = clock
         server = serverFactory.buildProtocol(None)
@@ -175,17 +181,19 @@ class Pair:
         request: Any = None,
     ) -> Pair:
         """
-        Connect, and let the handshake through. Chance is the same each time.
+        Connect a client and a server, and deliver the handshake.
 
-        :param server: what a :class:`txhixie.HixieServerFactory` is given; for one that makes
-            applications without looking at the offer, ``Applications(Yours)``.
-        :param client: the client's application; by default a
+        Random values are the same in each run.
+
+        :param server: the applications of a :class:`txhixie.HixieServerFactory`; write
+            ``Applications(Yours)`` for a class whose objects need no arguments.
+        :param client: the application of the client; by default a
             :class:`txhixie.testing.Recorder`.
-        :param clock: of both ends; one of its own by default.
-        :param request: what ``offer.request`` is, as under a Site: a
-            ``twisted.web.test.requesthelper.DummyRequest``, say.
-        :param limits: of both ends; and the rest as :class:`txhixie.HixieClientFactory` and
-            :class:`txhixie.HixieServerFactory` take them.
+        :param clock: the clock of both sides; a new one by default.
+        :param request: the value of ``offer.request``, as under a Site: for example a
+            ``twisted.web.test.requesthelper.DummyRequest``.
+        :param limits: the limits of both sides. All other parameters are those of
+            :class:`txhixie.HixieClientFactory` and :class:`txhixie.HixieServerFactory`.
         """
         clock = Clock() if clock is None else clock
         application = Recorder() if client is None else client
@@ -207,7 +215,7 @@ class Pair:
             limits=limits,
             binary=binary,
             clock=clock,
-            entropy=Random(6455).randbytes,  # noqa: S311 (it is to be foretold)
+            entropy=Random(6455).randbytes,  # noqa: S311 (the same in each run)
         )
         pair = cls(serverFactory, clientFactory, clock)
         pair.pump()
@@ -215,26 +223,30 @@ class Pair:
 
     @property
     def refused(self) -> HandshakeRefused | None:
-        """The server's refusal, with its ``status``, ``headers`` and ``body``; ``None`` if it did
-        not refuse."""
+        """
+        The server's refusal, with its ``status``, ``headers`` and ``body``.
+
+        ``None`` if the server did not refuse the handshake.
+        """
         failure = self.client.protocol.failure
         return failure if isinstance(failure, HandshakeRefused) else None
 
     def pump(self) -> None:
         """
-        Let everything pass, both ways, until nobody says anything any more, in as many turns of the
-        reactor as that takes.
+        Deliver all data in both directions, and run the delayed calls that are due.
 
-        :raises RuntimeError: for two that never stop.
+        This is repeated until neither side sends anything.
+
+        :raises RuntimeError: if the two sides never stop sending.
         """
         for _ in range(_MOST_READS):
             went, came = self.toServer.carry(), self.toClient.carry()
             if not went and not came and not self._turn():
                 return
-        raise RuntimeError("they never stop talking")
+        raise RuntimeError("client and server never stop sending")
 
     def _turn(self) -> bool:
-        """The reactor's next turn, if anything waits for it."""
+        """Run the delayed calls that are due; return whether there were any."""
         now = self.clock.seconds()
         waits = any(call.getTime() <= now for call in self.clock.getDelayedCalls())
         if waits:
@@ -243,23 +255,27 @@ class Pair:
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass, and whatever it makes them say: at most a second at once, since a clock that
-        jumps is, to whoever waits for signs of life, a machine that was asleep.
+        Advance the clock, and deliver the data that is sent meanwhile.
+
+        The clock advances by at most a second at once: the keepalive treats a larger step as the
+        sleep of a suspended machine.
+
+        :param seconds: time to advance.
         """
         self.pump()
         while seconds > 0:
             step = min(seconds, 1.0)
             seconds -= step
             self.clock.advance(step)
-            # A timeout that has passed looks once more whether what it waits for has come.
+            # A timeout that has passed checks once more, in the next turn, whether data has come.
             self.clock.advance(0)
             self.pump()
 
     def done(self) -> None:
         """
-        The connection is over, now if it was not, and nothing of it remains.
+        End the connection, if it has not ended, and check that nothing of it remains.
 
-        :raises AssertionError: for a timer that does.
+        :raises AssertionError: for a remaining timer.
         """
         for end in (self.client, self.server):
             if not end.wire.dead:

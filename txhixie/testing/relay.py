@@ -1,9 +1,9 @@
-"""A relay to put between a client and a server, which shows what passes::
+"""Relay between a client and a server that prints a trace of each connection::
 
     python -m txhixie.testing.relay tcp:8081 tcp:127.0.0.1:8080
 
-Connect to 8081 instead of 8080; each connection's lines begin with its number. Through TLS it sees
-nothing.
+Connect the client to port 8081 instead of 8080. Each line begins with the number of its connection.
+A relay cannot trace connections with TLS.
 """
 
 from __future__ import annotations
@@ -31,18 +31,23 @@ from .trace import Trace
 
 
 class _End(Protocol):
-    """One end of the relay: what comes here leaves at the other."""
+    """One of the two connections of a relay, whose data is written to the other."""
 
     transport: Any
     other: _End | None = None
 
     def __init__(self, side: str, shows: Callable[[str, bytes], None]) -> None:
-        """:param side: who is at this end."""
+        """
+        Create a protocol.
+
+        :param side: the peer of this connection, ``"client"`` or ``"server"``.
+        :param shows: called with the side and each read of this connection.
+        """
         self._side = side
         self._shows = shows
 
     def joins(self, other: _End) -> None:
-        """Both stand: from now on each is read from as fast as the other can be written to."""
+        """Join two open connections: each is read only as fast as the other can be written to."""
         self.other, other.other = other, self
         self.transport.registerProducer(other.transport, True)
         other.transport.registerProducer(self.transport, True)
@@ -62,14 +67,16 @@ class _End(Protocol):
 
 @implementer(IProtocolNegotiationFactory)
 class Relay(Factory):
-    """Connects each client on to one server."""
+    """Factory that connects each client to one server."""
 
     noisy = False
 
     def __init__(self, server: IStreamClientEndpoint, write: Callable[[str], object]) -> None:
         """
-        :param server: where to.
-        :param write: gets the lines.
+        Create a relay.
+
+        :param server: endpoint of the server.
+        :param write: called with each line.
         """
         self._server = server
         self._write = write
@@ -80,11 +87,11 @@ class Relay(Factory):
         return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """One client's end; the server's is connected before a byte is read."""
+        """Return the protocol of a client, which connects to the server before reading."""
         number, trace = next(self._numbers), Trace()
 
         def shows(side: str, data: bytes) -> None:
-            for line in trace.passed(side, data) if data else [f"{side}  has left"]:
+            for line in trace.passed(side, data) if data else [f"{side}  closed"]:
                 self._write(f"{number} {line}".rstrip())
 
         client = _Client(Side.CLIENT, shows)
@@ -95,7 +102,7 @@ class Relay(Factory):
 
 
 class _Client(_End):
-    """The client's end, which waits for the server's."""
+    """Connection of the client, which is paused until the server is connected."""
 
     reach: Callable[[], Deferred[Any]]
 
@@ -108,7 +115,7 @@ class _Client(_End):
 
 
 def main(reactor: Any, *words: str) -> Deferred[Any]:
-    """Listen at the first description, connect to the second."""
+    """Run a relay: listen on the first endpoint description, connect to the second."""
     if len(words) != 2:
         raise SystemExit("usage: python -m txhixie.testing.relay LISTEN CONNECT")
     here, there = words

@@ -1,5 +1,7 @@
-"""Hypothesis strategies: what peers say, and how a network delivers it. This file alone needs
-Hypothesis."""
+"""Hypothesis strategies for messages, frames, and their delivery by a network.
+
+Only this module needs Hypothesis.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,19 @@ from ..sansio.wire.frame import BINARY, CONTINUATION, MOST_CONTROL, PING, PONG, 
 
 def texts(max_size: int = 100) -> st.SearchStrategy[str]:
     """
-    Whatever a text message may be: anything that UTF-8 can say, so that no lone surrogates.
+    Generate text messages: any text that UTF-8 can encode, without lone surrogates.
 
-    :param max_size: in characters.
+    :param max_size: most characters of a message.
     """
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=max_size)
 
 
 def messages(dialect: str = "rfc6455", max_size: int = 100) -> st.SearchStrategy[str | bytes]:
     """
-    What may be sent in a dialect: text, and binary where peers do not lose it.
+    Generate messages of a dialect: text, and binary where its peers receive binary messages.
 
-    :param max_size: in characters, or bytes.
-    :raises ValueError: for a dialect there is not.
+    :param max_size: most characters or bytes of a message.
+    :raises ValueError: for an unknown dialect.
     """
     row = named(dialect)
     return _messages(_has_binary(row), max_size)
@@ -51,11 +53,11 @@ def frames(
     draw: st.DrawFn, dialect: str = "rfc6455", side: str = Side.CLIENT, max_size: int = 100
 ) -> bytes:
     """
-    One whole frame that does not close, as it is on the wire: a message, a ping or a pong.
+    Generate the bytes of one complete frame: a message, a ping or a pong.
 
-    :param side: who says it, ``"client"`` or ``"server"``; clients mask, where there are masks.
-    :param max_size: of the payload of a message, in characters or bytes.
-    :raises ValueError: for a dialect there is not.
+    :param side: the sender, ``"client"`` or ``"server"``; clients mask in dialects with masking.
+    :param max_size: most characters or bytes of a message.
+    :raises ValueError: for an unknown dialect.
     """
     row = named(dialect)
     framing = _framing(row, side, draw(st.randoms()).randbytes)
@@ -68,10 +70,10 @@ def frames(
 
 class Spoken(NamedTuple):
     """
-    What one side has said.
+    Messages of one side, and their bytes.
 
-    :ivar messages: as the other side's application has to hear them.
-    :ivar data: the same on the wire.
+    :ivar messages: the messages that the application of the other side has to receive.
+    :ivar data: the bytes of the messages' frames.
     """
 
     messages: list[str | bytes]
@@ -83,12 +85,14 @@ def spoken(
     draw: st.DrawFn, dialect: str = "rfc6455", side: str = Side.CLIENT, max_size: int = 100
 ) -> Spoken:
     """
-    Up to five messages: where the dialect has fragments, in some, cut anywhere (also within a
-    character), and with pongs between them that nobody has asked for.
+    Generate up to five messages of one side, and their bytes.
 
-    :param side: who says it, ``"client"`` or ``"server"``.
-    :param max_size: of one message, in characters or bytes.
-    :raises ValueError: for a dialect there is not.
+    In a dialect with fragments, messages are cut into fragments at any byte, also within a
+    character, with unsolicited pongs between the fragments.
+
+    :param side: the sender, ``"client"`` or ``"server"``.
+    :param max_size: most characters or bytes of a message.
+    :raises ValueError: for an unknown dialect.
     """
     row = named(dialect)
     framing = _framing(row, side, draw(st.randoms()).randbytes)
@@ -111,9 +115,7 @@ def _encoded(message: str | bytes) -> tuple[int, bytes]:
 
 @st.composite
 def deliveries(draw: st.DrawFn, data: bytes) -> list[bytes]:
-    """
-    These bytes in the order they are in, cut anywhere, in up to nine reads; some may be empty.
-    """
+    """Generate a delivery of bytes: up to nine reads, cut anywhere; some may be empty."""
     cuts = draw(st.lists(st.integers(0, len(data)), max_size=8).map(sorted))
     edges = [0, *cuts, len(data)]
     return [data[start:end] for start, end in itertools.pairwise(edges)]

@@ -1,6 +1,6 @@
-"""What passes on one connection, as lines that a person reads: heads, frames, and where it breaks.
+"""Trace of one connection, as readable lines: heads, frames, and the first error.
 
-It judges nothing that it can show: limits are generous, and what no dialect has is shown as bytes.
+A trace shows as much as possible: its limits are large, and unknown protocols are shown as bytes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _LIMITS: Final = Limits(head_size=1 << 20, message_size=1 << 40)
 
 class Trace:
     """
-    One connection's, from its first byte.
+    Trace of one connection, from its first byte.
 
-    ``passed`` is told of each read; what comes of it, it answers and keeps.
+    Call :meth:`passed` for each read of either side.
 
     :ivar lines: all lines so far.
     """
@@ -60,10 +60,11 @@ class Trace:
 
     def passed(self, side: str, data: bytes) -> list[str]:
         """
-        These bytes have passed.
+        Trace bytes that were sent by one side.
 
-        :param side: who has sent them, ``"client"`` or ``"server"``.
-        :return: a line for each thing that is whole by now.
+        :param side: the sender, ``"client"`` or ``"server"``.
+        :param data: the bytes.
+        :return: a line for each line of a head and each frame that is now complete.
         """
         lines = [f"{side}  {line}" for line in self._ways[side].read(data)]
         self.lines += lines
@@ -82,19 +83,23 @@ class Trace:
 
 
 def _framing(row: Dialect, side: str) -> Framing:
-    """What the other side would read with."""
+    """Return the codec that one side would use to read."""
     return row.framing(side, _LIMITS, True, _RESERVED if row.has_codes else 0, secrets.token_bytes)
 
 
 class _Way:
-    """One direction: a head, its raw bytes, and then frames, or bytes of which nothing is known."""
+    """One direction of a connection: a head, the bytes of the handshake, and then frames or
+    bytes."""
 
     def __init__(
         self, head: HeadReader, began: Callable[[Head], tuple[int, Framing | None]]
     ) -> None:
         """
-        :param head: reads the head.
-        :param began: judges it: how many raw bytes follow it, and what reads the rest.
+        Create a direction.
+
+        :param head: reader of the head.
+        :param began: called with the head; returns the number of handshake bytes after it, and the
+            codec for the bytes after these.
         """
         self._began = began
         self._head: HeadReader | None = head

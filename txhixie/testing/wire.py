@@ -1,5 +1,7 @@
-"""A transport in memory: it behaves like TCP's, is stricter where TCP is silent, and shows each
-call."""
+"""Transport in memory that records each call.
+
+It behaves like Twisted's TCP transport, and raises an error for calls that TCP ignores silently.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,22 @@ from zope.interface import implementer
 @implementer(ITransport, IConsumer)
 class Wire:
     """
-    One end's transport.
+    Transport of one side of a connection in memory.
 
-    :ivar calls: what was asked of it, in order: ``("write", data)``, ``("lose",)``,
+    :ivar calls: the calls of its methods, in order: ``("write", data)``, ``("lose",)``,
         ``("lose write",)``, ``("abort",)``, ``("pause",)``, ``("resume",)`` and
         ``("no delay", bool)``.
-    :ivar producer: the one that is registered.
-    :ivar paused: whether its protocol wants nothing delivered.
+    :ivar producer: the registered producer, if any.
+    :ivar paused: whether the protocol has paused reading.
     :ivar dead: whether the connection has ended.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         """
-        :param limit: more bytes than these, underway to the other end, and the producer is paused
-            until all have arrived; ``None``: it is never paused by itself.
+        Create a transport.
+
+        :param limit: bytes in the write buffer above which the producer is paused, until the peer
+            has received all of them; ``None``: the producer is never paused.
         """
         self.calls: list[tuple[Any, ...]] = []
         self.producer: Any = None
@@ -38,40 +42,44 @@ class Wire:
 
     @property
     def written(self) -> bytes:
-        """All that was written and not :meth:`taken`."""
+        """All written bytes that were not :meth:`taken`."""
         return b"".join(self.writes)
 
     @property
     def writes(self) -> list[bytes]:
-        """The same, write by write."""
+        """All writes that were not :meth:`taken`, in order."""
         return [call[1] for call in self.calls if call[0] == "write"]
 
     @property
     def endings(self) -> list[str]:
-        """How it was asked to end, each time it was: ``lose``, ``lose write``, ``abort``."""
+        """The calls that end the connection, in order: ``lose``, ``lose write``, ``abort``."""
         kinds = ("lose", "lose write", "abort")
         return [call[0] for call in self.calls if call[0] in kinds]
 
     def taken(self) -> bytes:
-        """What was written since the last time."""
+        """Return the bytes written since the last call, and remove them."""
         written = self.written
         self.calls = [call for call in self.calls if call[0] != "write"]
         return written
 
     def arrived(self, size: int) -> None:
-        """So many bytes of what was written are with the other end."""
+        """
+        Record that the peer has received written bytes.
+
+        :param size: the number of bytes.
+        """
         self._underway = max(0, self._underway - size)
         if self._limit is not None and self._underway == 0 and self.producer is not None:
             self.producer.resumeProducing()
 
-    # What a protocol asks of its transport.
+    # Methods that a protocol calls.
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """As ``ITCPTransport`` has it."""
+        """Record a call of ``ITCPTransport.setTcpNoDelay``."""
         self.calls.append(("no delay", enabled))
 
     def write(self, data: bytes) -> None:
-        """Of ``bytes`` and nothing else, as transports want it; lost once it was asked to end."""
+        """Write ``bytes``, and no other type; after ``loseConnection`` they are discarded."""
         assert type(data) is bytes, f"a transport takes bytes, not {type(data)}"
         if self.dead or "lose" in self.endings:
             return
@@ -81,52 +89,53 @@ class Wire:
             self.producer.pauseProducing()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """As one write."""
+        """Write several ``bytes`` as one write."""
         self.write(b"".join(data))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """One at a time, and only one that pushes."""
+        """Register a producer, which has to be a push producer and the only one."""
         if self.producer is not None:
             raise RuntimeError("Cannot register two producers")
         assert streaming
         self.producer = producer
 
     def unregisterProducer(self) -> None:
-        """Forget it."""
+        """Unregister the producer."""
         self.producer = None
 
     def pauseProducing(self) -> None:
-        """Deliver nothing."""
+        """Pause reading."""
         assert not self.dead, "paused after its end"
         self.paused = True
         self.calls.append(("pause",))
 
     def resumeProducing(self) -> None:
-        """Deliver again."""
+        """Resume reading."""
         assert not self.dead, "resumed after its end"
         self.paused = False
         self.calls.append(("resume",))
 
     def loseConnection(self) -> None:
-        """End after what was written. As over TLS, a producer must have been unregistered."""
-        assert self.producer is None, "over TLS it would wait for the producer for ever"
+        """End the connection after the written bytes; no producer may be registered, as over
+        TLS."""
+        assert self.producer is None, "over TLS loseConnection would wait for the producer for ever"
         self.calls.append(("lose",))
 
     def loseWriteConnection(self) -> None:
-        """End this half after what was written."""
-        assert not self.dead, "half closed after its end: a real one asks epoll for fd -1"
-        assert self.producer is None, "its producer would be asked for more"
+        """End the sending half of the connection after the written bytes."""
+        assert not self.dead, "half closed after its end: a TCP transport would pass fd -1 to epoll"
+        assert self.producer is None, "the registered producer would still be resumed"
         self.calls.append(("lose write",))
 
     def abortConnection(self) -> None:
-        """End at once."""
+        """Abort the connection."""
         if not self.dead:
             self.calls.append(("abort",))
 
     def getPeer(self) -> IPv4Address:
-        """Somewhere in the documentation's own network (RFC 5737)."""
+        """Return an address of the network for documentation (RFC 5737)."""
         return IPv4Address("TCP", "192.0.2.1", 54321)
 
     def getHost(self) -> IPv4Address:
-        """The same."""
+        """Return an address of the network for documentation (RFC 5737)."""
         return IPv4Address("TCP", "192.0.2.2", 80)

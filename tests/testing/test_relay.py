@@ -53,7 +53,7 @@ def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
     assert lines[0] == f"{number} client  GET /demo HTTP/1.1"
     hello = [f"{number} client  text 'hello'", f"{number} server  text 'hello'"]
     assert lines[-4:-2] == hello
-    assert lines[-2:] == [f"{number} client  closed", f"{number} server  has left"]
+    assert lines[-2:] == [f"{number} client  closed", f"{number} server  closed"]
 
 
 def connected(port: int) -> socket.socket:

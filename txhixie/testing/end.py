@@ -17,7 +17,7 @@ P = TypeVar("P", bound=HixieProtocol)
 
 class End(Generic[P]):
     """
-    One side of a connection, whose peer is the test or the other side of a :class:`Pair`.
+    One side of a connection; its peer is the test, or the other side of a :class:`Pair`.
 
     :ivar protocol: the protocol of the connection.
     :ivar wire: the transport of the protocol.

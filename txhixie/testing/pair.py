@@ -129,7 +129,7 @@ class _Requested:
 
 class Pair:
     """
-    A client and a server, connected in memory, whose data is delivered by :meth:`pump`.
+    A client and a server, connected in memory; :meth:`pump` delivers their data.
 
     :ivar server: the server's side; ``server.protocol`` is its protocol.
     :ivar client: the client's side.
@@ -186,7 +186,7 @@ class Pair:
         Random values are the same in each run.
 
         :param server: the applications of a :class:`txhixie.HixieServerFactory`; write
-            ``Applications(Yours)`` for a class whose objects need no arguments.
+            ``Applications(Yours)`` for a class that takes no arguments.
         :param client: the application of the client; by default a
             :class:`txhixie.testing.Recorder`.
         :param clock: the clock of both sides; a new one by default.

@@ -31,7 +31,7 @@ from .trace import Trace
 
 
 class _End(Protocol):
-    """One of the two connections of a relay, whose data is written to the other."""
+    """One of the two connections of a relay; its data is written to the other one."""
 
     transport: Any
     other: _End | None = None

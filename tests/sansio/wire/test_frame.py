@@ -18,6 +18,7 @@ def test_short_names_of_opcodes_are_the_same_numbers() -> None:
     """What each message passes is compared with what everybody else calls it."""
     short = {name: value for name, value in vars(frame).items() if name.isupper()}
     assert short.pop("MOST_CONTROL") == 125
+    assert short.pop("SKIPPED") == -1  # no opcode: a frame that is discarded
     assert short == {name: getattr(Opcode, name) for name in vars(Opcode) if name.isupper()}
 
 

@@ -125,7 +125,8 @@ class ServerOpening:
         :param spoken: the dialects that the server accepts.
         :param limits: the limits of the connection.
         :param secure: whether clients use TLS, to the server or to a reverse proxy in front of it.
-        :param trusted_proxies: the trusted reverse proxies, if the peer is one of them; otherwise ``None``.
+        :param trusted_proxies: the trusted reverse proxies, if the peer is one of them; otherwise
+            ``None``.
         """
         self._spoken = spoken
         self._limits = limits

@@ -31,6 +31,8 @@ highlight_language = "none"  # a block that is code says which
 html_theme = "furo"
 html_title = f"txhixie {version}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["guide.css"]
 
 # Only what a reader types is copied: the commands after "$" with their continuation lines, the
 # statements after ">>>" and "...", and programs as they are.

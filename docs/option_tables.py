@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 from txhixie.cli.main import parser
 from txhixie.daemon.options import COMMANDS, OPTIONS
 from txhixie.daemon.services import SERVICES
-from txhixie.daemon.setting import FLAG, Setting
+from txhixie.daemon.setting import FLAG, TEXT, Setting
 
 DAEMON: Final = "twistd hixie"
 
@@ -93,7 +93,8 @@ class CommandOptions(Options):
 
 def described(setting: Setting, before: str, joint: str) -> Iterator[str]:
     """The directive of a setting."""
-    value = "" if setting.kind is FLAG else f"{joint}<{setting.name.rpartition('-')[2]}>"
+    word = "file" if setting.kind is TEXT else setting.name.rpartition("-")[2]
+    value = "" if setting.kind is FLAG else f"{joint}<{word}>"
     yield f".. option:: {before}{setting.name}{value}"
     yield ""
     yield f"   {text(setting.meaning)}"

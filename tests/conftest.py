@@ -65,6 +65,14 @@ async def net() -> AsyncIterator[Network]:
             await network.close()
 
 
+@pytest.fixture(scope="session")
+def guide_html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the built guide."""
+    from support.built_guide import build
+
+    return build(tmp_path_factory.mktemp("guide"))
+
+
 @pytest.fixture
 def names() -> Iterator[FakeResolver]:
     """A resolver whose answers the test decides, as the reactor's resolver during the test."""

@@ -9,15 +9,12 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from subprocess import PIPE, STDOUT, run
-from sys import executable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from support import public_api
-from support.guide_pages import ROOT
-from support.third_party import python_with
+from support.built_guide import WORDS
 from txhixie import Limits
 from txhixie.byte_streams import descriptions
 from txhixie.cli.main import COMMANDS as CLI_COMMANDS
@@ -27,34 +24,13 @@ from txhixie.daemon.services import SERVICES
 from txhixie.server.protocol import ServerOptions
 
 
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the built guide; a warning fails the build."""
-    for library in ("sphinx", "furo", "sphinx_copybutton", "pydoctor"):
-        python_with(library, get="pip install '.[docs]'")
-    directory = tmp_path_factory.mktemp("guide")
-    built = run(
-        [
-            *(executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"),
-            *("-d", str(directory / "trees"), "docs", str(directory / "html")),
-        ],
-        cwd=ROOT,
-        stdout=PIPE,
-        stderr=STDOUT,
-        text=True,
-        check=False,
-    )
-    assert (built.returncode, built.stdout) == (0, "")
-    return directory / "html"
-
-
-def test_the_api_pages_show_the_public_names_and_no_others(html: Path) -> None:
-    shown = inventory(html / "api" / "objects.inv")
+def test_the_api_pages_show_the_public_names_and_no_others(guide_html: Path) -> None:
+    shown = inventory(guide_html / "api" / "objects.inv")
     shown.pop("txhixie.__main__")  # pydoctor shows it, greyed, whatever it is told
     assert {name for name, kind in shown.items() if kind == "py:module"} == set(public_api.MODULES)
     assert [name for name in shown if not public_api.is_public(name)] == []
     assert [paths for paths in public_api.paths() if not paths & shown.keys()] == []
-    assert dead_links(html / "api") == set()
+    assert dead_links(guide_html / "api") == set()
 
 
 def dead_links(folder: Path) -> set[str]:
@@ -105,10 +81,10 @@ def options(kind: str) -> set[str]:
     "kind",
     ["daemon", "services", "limits", "servers and clients", "client strings", "server strings"],
 )
-def test_every_option_has_an_anchor(kind: str, html: Path) -> None:
+def test_every_option_has_an_anchor(kind: str, guide_html: Path) -> None:
     """And no option that the code does not have is in the guide."""
     named = {"std:confval", "std:cmdoption"}
-    shown = {name for name, kind in inventory(html / "objects.inv").items() if kind in named}
+    shown = {name for name, kind in inventory(guide_html / "objects.inv").items() if kind in named}
     expected = options(kind)
     assert expected - shown == set()
     family = {name.partition(".")[0] for name in expected if "." in name}
@@ -116,58 +92,22 @@ def test_every_option_has_an_anchor(kind: str, html: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["connect", "doctor"])
-def test_every_option_of_the_command_line_has_an_anchor(command: str, html: Path) -> None:
+def test_every_option_of_the_command_line_has_an_anchor(command: str, guide_html: Path) -> None:
     from txhixie.cli.main import parser
 
     assert command in {row.name for row in CLI_COMMANDS}
     actions = parser()._actions
     (commands,) = [each.choices for each in actions if isinstance(each.choices, dict)]
     helped = set(re.findall(r"(?<![\w-])--[a-z-]+(?=[ ,\n])", commands[command].format_usage()))
-    shown = inventory(html / "objects.inv")
+    shown = inventory(guide_html / "objects.inv")
     assert helped
     assert {name for name in helped if f"txhixie-{command}.{name}" not in shown} == set()
 
 
-WORDS: Final = {
-    "1006": "reference/close-codes",
-    "1009": "reference/close-codes",
-    "403": "howto/origins",
-    "apache": "howto/apache",
-    "asyncio": "howto/asyncio",
-    "autobahn": "howto/migrating-autobahn",
-    "binary": "reference/options",
-    "caddy": "howto/caddy",
-    "certificate": "howto/tls",
-    "close code": "reference/close-codes",
-    "compression": "howto/compression",
-    "docker": "howto/docker",
-    "gateway": "howto/gateway",
-    "haproxy": "howto/haproxy",
-    "hixie-76": "explanation/dialects",
-    "limits": "reference/limits",
-    "log": "reference/log-lines",
-    "mypy": "howto/typing",
-    "nginx": "howto/nginx",
-    "noVNC": "howto/gateway",
-    "origin": "howto/origins",
-    "ping": "reference/limits",
-    "proxy": "howto/proxies",
-    "reconnect": "howto/reconnecting",
-    "subprotocol": "howto/subprotocols",
-    "systemd": "howto/systemd",
-    "test": "howto/testing",
-    "timeout": "reference/limits",
-    "TLS": "howto/tls",
-    "txWS": "howto/migrating-txws",
-    "websockify": "howto/gateway",
-}
-"""Words that people type into the search box, each with the page that has the answer."""
-
-
 @pytest.mark.parametrize("word", WORDS)
-def test_the_search_finds_the_page_of_a_word(word: str, html: Path) -> None:
+def test_the_index_has_the_page_of_a_word(word: str, guide_html: Path) -> None:
     """In its title or in an entry of the index, which Sphinx's search shows before other text."""
-    script = (html / "searchindex.js").read_text("utf-8")
+    script = (guide_html / "searchindex.js").read_text("utf-8")
     index = json.loads(script.removeprefix("Search.setIndex(").removesuffix(")"))
     page = index["docnames"].index(WORDS[word])
     entries = [entry for entry, found in index["indexentries"].items() if in_page(found, page)]

@@ -1,0 +1,66 @@
+"""The guide, built by Sphinx, and the words that people search it for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from subprocess import PIPE, STDOUT, run
+from sys import executable
+from typing import Final
+
+from support.guide_pages import ROOT
+from support.third_party import python_with
+
+
+def build(directory: Path) -> Path:
+    """Build the guide, warnings as errors; the directory of its HTML pages."""
+    for library in ("sphinx", "furo", "sphinx_copybutton", "pydoctor"):
+        python_with(library, get="pip install '.[docs]'")
+    built = run(
+        [
+            *(executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"),
+            *("-d", str(directory / "trees"), "docs", str(directory / "html")),
+        ],
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (built.returncode, built.stdout) == (0, "")
+    return directory / "html"
+
+
+WORDS: Final = {
+    "1006": "reference/close-codes",
+    "1009": "reference/close-codes",
+    "403": "howto/origins",
+    "apache": "howto/apache",
+    "asyncio": "howto/asyncio",
+    "autobahn": "howto/migrating-autobahn",
+    "binary": "reference/options",
+    "caddy": "howto/caddy",
+    "certificate": "howto/tls",
+    "close code": "reference/close-codes",
+    "compression": "howto/compression",
+    "docker": "howto/docker",
+    "gateway": "howto/gateway",
+    "haproxy": "howto/haproxy",
+    "hixie-76": "explanation/dialects",
+    "limits": "reference/limits",
+    "log": "reference/log-lines",
+    "mypy": "howto/typing",
+    "nginx": "howto/nginx",
+    "noVNC": "howto/gateway",
+    "origin": "howto/origins",
+    "ping": "reference/limits",
+    "proxy": "howto/proxies",
+    "reconnect": "howto/reconnecting",
+    "subprotocol": "howto/subprotocols",
+    "systemd": "howto/systemd",
+    "test": "howto/testing",
+    "timeout": "reference/limits",
+    "TLS": "howto/tls",
+    "txWS": "howto/migrating-txws",
+    "websockify": "howto/gateway",
+}
+"""Words that people type into the search box, each with the page that has the answer."""

@@ -94,6 +94,7 @@ def setup(app: Sphinx) -> None:
         page.write_text(without_dead_links(page), "utf-8")
     names = short_names(api / "objects.inv", public_modules())
     app.add_config_value("public_names", names, "env", dict)
+    app.add_config_value("listed_modules", public_modules(), "env", list)
     app.config.intersphinx_mapping = {"api": ("api/", str(api / "objects.inv"))}
 
 

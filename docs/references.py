@@ -88,10 +88,14 @@ class Exports(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """List the names that the API pages have in this module."""
         module = self.arguments[0]
+        modules = self.config.listed_modules
         names = [
             name
             for name, full in self.config.public_names.items()
-            if full == f"{module}.{name}" and "." not in name and not name.startswith("_")
+            if full == f"{module}.{name}"
+            and "." not in name
+            and full not in modules
+            and not name.startswith("_")
         ]
         return self.parse_text_to_nodes(", ".join(f"`{name}`" for name in sorted(names)))
 

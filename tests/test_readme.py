@@ -49,7 +49,7 @@ def test_the_commands_are_the_ones_that_are_run() -> None:
 
 def test_the_guide_installs_it_in_the_same_way() -> None:
     """Which is what CI does."""
-    shown = block("docs/start/index.rst", "install").removeprefix("$ ")
+    shown = block("docs/start/install.rst", "install").removeprefix("$ ")
     assert "python3 -m venv .venv && .venv/bin/pip install . && " in README
     assert shown == "python3 -m venv .venv && .venv/bin/pip install . && . .venv/bin/activate\n"
 

@@ -57,7 +57,6 @@ WHOLE: Final = {
     "browser/": "browsers, with a daemon",
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
-    "test_built_guide": "the built guide: anchors, the words of its search",
     "test_alpn": "every kind of TLS port",
     "test_any_order": "the tests themselves, in any order",
     "test_built_guide": "the guide as Sphinx builds it",

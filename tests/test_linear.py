@@ -24,6 +24,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from txhixie import Limits
 from txhixie.byte_streams.coding import CODINGS
+from txhixie.cli.status import line_of
 from txhixie.daemon.options import OPTIONS
 from txhixie.daemon.route_option import read_description
 from txhixie.daemon.routes import Route, Routes, segments_of
@@ -32,7 +33,7 @@ from txhixie.daemon.toml_file import read_configuration
 from txhixie.dialing.pem import trustRootFromPath
 from txhixie.dialing.proxy import is_exempt, parse_proxy
 from txhixie.display import expectation, shown, shown_url
-from txhixie.errors import HixieError
+from txhixie.errors import HandshakeRefused, HixieError
 from txhixie.extensions import EXTENSIONS
 from txhixie.gateway.headers import read_names
 from txhixie.sansio.assembly import Assembly
@@ -633,3 +634,15 @@ def test_what_is_quadratic_is_seen() -> None:
         return lambda: slow.findall(text)
 
     assert not is_linear(Case("commas", make), SIZE // 8)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"<", b"<!--", b"<script>", b"<title>", b"</script ", b"<p> ", b"&amp", b"-->", b"<!-->"],
+)
+def test_the_words_of_a_refusal_are_found_in_linear_time(piece: bytes) -> None:
+    def make(size: int) -> Work:
+        body = b"<html>" + piece * (size // len(piece))
+        return lambda: line_of(HandshakeRefused(403, (), body))
+
+    assert is_linear(Case(repr(piece), make))

@@ -15,6 +15,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionDone, DNSLookupError
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.web import websocket as twisteds
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, readBody
@@ -498,3 +499,9 @@ def test_what_cannot_be_is_said_at_once() -> None:
 def test_credentials_do_not_print_themselves() -> None:
     endpoint = ours.WebSocketClientEndpoint.new(reactor, "ws://me:secret@host.example/")
     assert "secret" not in repr(endpoint)
+
+
+@pytest.mark.parametrize("url", ["ws://a.example/#", "https://a.example/?a#b", "ws://a.example:0/"])
+def test_a_url_that_cannot_be_connected_to_is_found_where_it_is_passed(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^(fragment|port): "):
+        ours.WebSocketClientEndpoint.new(MemoryReactorClock(), url)

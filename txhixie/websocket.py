@@ -37,7 +37,7 @@ from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
-from .sansio.arguments import instance, scalars, settled
+from .sansio.arguments import instance, scalars, settled, whole_text
 from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase
 from .sansio.http.url import parse_url, without_credentials
@@ -134,6 +134,15 @@ class WebSocketClientEndpoint:
     endpointFactory: IAgentEndpointFactory
     url: str = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """
+        Find what is wrong with the URL or the options where they are passed.
+
+        :raises ValueError: for a URL with a fragment, say, as the other endpoint does.
+        """
+        url = _websocket(whole_text("url", self.url))
+        endpoints.WebSocketClientEndpoint(cast(Any, None), url, **self.options)
 
     @classmethod
     def new(

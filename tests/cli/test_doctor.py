@@ -170,6 +170,37 @@ def test_a_proxy_that_refuses(
     assert said.advice[0].startswith(advice)
 
 
+@pytest.mark.parametrize(
+    ("fields", "advice"),
+    [
+        ((), "The proxy answered 407 without a Proxy-Authenticate field, so it offers no auth"),
+        (
+            ("NTLM", "Negotiate"),
+            "The proxy offers NTLM and Negotiate, and Basic and Digest are spoken here: run a",
+        ),
+        (
+            ("Bearer",),
+            "The proxy offers Bearer, and Basic and Digest are spoken here: ask its operator for",
+        ),
+        (('NTLM, Basic realm="x"',), "The proxy wants to know who you are: --proxy "),
+    ],
+)
+def test_a_proxy_that_asks_is_answered_by_what_it_offers(
+    url: str, fields: tuple[str, ...], advice: str
+) -> None:
+    asked = "".join(f"Proxy-Authenticate: {field}\r\n" for field in fields)
+    answer = f"HTTP/1.1 407 x\r\n{asked}Content-Length: 0\r\n\r\n".encode()
+
+    def script(peer: socket.socket) -> None:
+        while read_head(peer):
+            peer.sendall(answer)
+
+    with serving(script) as port:
+        said = report("--proxy", f"127.0.0.1:{port}", url)
+    assert said.status == 4
+    assert said.advice[0].startswith(advice)
+
+
 def test_a_proxy_by_TLS(url: str, tmp_path: Path) -> None:
     """Which has to prove who it is as well, before it is told who we are."""
     (tmp_path / "authority.pem").write_bytes(authority().pem)

@@ -631,7 +631,19 @@ def refusing(answer: bytes, *words: str) -> Ran:
             ),
             "502 Bad Gateway; it says: Bad gateway & more",
         ),
-        (b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<p>x", "502 Bad Gateway"),
+        (
+            b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<p>x",
+            "502 Bad Gateway; it says: x",
+        ),
+        (
+            (
+                b"HTTP/1.1 403 x\r\n\r\n<!-- a > b --><html><title> </title><style>p {a: b}</style>"
+                b"<SCRIPT>if (a > 1) {}</script >\n<body bgcolor=x><h1>No &lt;way\x1b[31m\n in</h1>"
+            ),
+            "403 Forbidden; it says: No <way\\x1b[31m in",
+        ),
+        (b"HTTP/1.1 403 x\r\n\r\n<p>" + b"x" * 300, f"403 Forbidden; it says: {'x' * 200}..."),
+        (b"HTTP/1.1 403 x\r\n\r\n<!-- <p>x", "403 Forbidden"),
         (b"HTTP/1.1 404 x\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08", "404 Not Found"),
         (
             b"HTTP/1.1 404 x\r\n\r\n" + b"x" * 300,

@@ -17,6 +17,8 @@ from ..dialing.errors import (
 )
 from ..sansio.dialects import DIALECTS
 from ..sansio.errors import HandshakeRefused, ProxyRefused
+from ..sansio.http.authentication import read_challenges, shown_scheme
+from ..sansio.http.head import text
 from .certificates import SOON, Link
 from .checks import ALPN, Checks, Finding
 from .target import Target
@@ -140,16 +142,19 @@ def _silence_advice(target: Target) -> str:
 
 def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
     assert target.proxy is not None
-    schemes = [
-        value.split(b" ")[0].decode("latin-1").lower()
-        for name, value in refused.headers
-        if name.lower() == b"proxy-authenticate"
-    ]
-    if not {"basic", "digest"} & {*schemes}:
+    values = [value for name, value in refused.headers if name.lower() == b"proxy-authenticate"]
+    schemes = [each.scheme for each in read_challenges(text(value) for value in values)]
+    if not schemes:
         return (
-            "The proxy speaks none of the schemes that we do, Basic and Digest: run a local proxy"
-            " that speaks NTLM and Negotiate (cntlm, px), and name that one by --proxy."
+            "The proxy answered 407 without a Proxy-Authenticate field, so it offers no"
+            " authentication scheme: ask its operator which one it accepts."
         )
+    if not {"basic", "digest"} & {*schemes}:
+        offered = " and ".join(dict.fromkeys(map(shown_scheme, schemes)))
+        way = "ask its operator for one of these."
+        if {"ntlm", "negotiate"} & {*schemes}:
+            way = "run a local proxy that speaks these (cntlm, px), and name it by --proxy."
+        return f"The proxy offers {offered}, and Basic and Digest are spoken here: {way}"
     if target.proxy.credentials is None:
         return "The proxy wants to know who you are: --proxy http://NAME:PASSWORD@HOST:PORT"
     if "digest" not in schemes and not (target.proxyBasic or target.proxy.secure):

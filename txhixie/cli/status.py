@@ -38,6 +38,9 @@ _KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
     (TLSFailed, Status.TLS),
 )
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,500})</title", re.IGNORECASE)
+_MOST_TEXT: Final = 1000
+"""Characters between two tags that are looked at: more than a line shows."""
+
 _STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
 
 
@@ -109,12 +112,38 @@ def _refusal(refused: HandshakeRefused, why: str) -> str:
 
 
 def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
-    """The first line of a body that is text, or the title of a page; empty where there is none."""
+    """
+    The first line of a body that is text, or the title of a page, or the first text of a page
+    without a title; empty where there is none.
+    """
     if fields.get(b"content-encoding", "identity").lower() != "identity":
         return ""
     text = body.decode("utf-8", "replace")
     if "html" in fields.get(b"content-type", "").lower() or text.lstrip()[:1] == "<":
-        found = _TITLE.search(text)
-        return shown(unescape(" ".join(found[1].split()))) if found else ""
+        title = _TITLE.search(text)
+        return shown((title and _plain(title[1])) or _firstText(text))
     lines = (line.strip() for line in text.splitlines())
     return shown(next(filter(None, lines), ""))
+
+
+def _firstText(page: str) -> str:
+    """The first text of a page that a browser shows. It takes time by the page's length."""
+    begin, *commented = page.split("<!--")
+    page = begin + "".join(rest.partition("-->")[2] for rest in commented)
+    begin, *tagged = page.split("<")
+    unseen = ""
+    for part in (f">{begin}", *tagged):
+        tag, _, text = part.partition(">")
+        name = tag.split(maxsplit=1)[0].lower() if tag.strip() else ""
+        if unseen:
+            unseen = "" if name == f"/{unseen}" else unseen
+        elif name in ("script", "style", "title"):
+            unseen = name
+        if not unseen and (plain := _plain(text[:_MOST_TEXT])):
+            return plain
+    return ""
+
+
+def _plain(text: str) -> str:
+    """Text of a page in one line."""
+    return " ".join(unescape(text).split())

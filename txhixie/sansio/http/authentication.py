@@ -157,13 +157,13 @@ class Authentication:
         """
         challenges = read_challenges(values)
         known = [each for each in challenges if each.strength]
-        schemes = " and ".join(dict.fromkeys(_shown(each.scheme) for each in challenges))
+        schemes = " and ".join(dict.fromkeys(shown_scheme(each.scheme) for each in challenges))
         if not challenges:
             return "no authentication scheme in Proxy-Authenticate"
         if not known:
             return f"the proxy accepts {schemes} only; txhixie supports Basic and Digest"
         if self._credentials is None:
-            return f"the proxy requires {_shown(max(known, key=lambda each: each.strength).scheme)}"
+            return f"the proxy requires {shown_scheme(max(known, key=lambda each: each.strength).scheme)}"
         if self._challenge is None and all(each.scheme == "basic" for each in known):
             return "the proxy requires Basic, which sends the password unencrypted"
         if self._challenge is None:
@@ -187,7 +187,7 @@ class Authentication:
         )
 
 
-def _shown(scheme: str) -> str:
+def shown_scheme(scheme: str) -> str:
     """Return the name of a scheme for an error, escaped and truncated, since a peer sent it."""
     name = {"ntlm": "NTLM"}.get(scheme, scheme.capitalize())
     return name[:40].encode("unicode_escape").decode("ascii")

@@ -135,15 +135,6 @@ class WebSocketClientEndpoint:
     url: str = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
-        """
-        Find what is wrong with the URL or the options where they are passed.
-
-        :raises ValueError: for a URL with a fragment, say, as the other endpoint does.
-        """
-        url = _websocket(whole_text("url", self.url))
-        endpoints.WebSocketClientEndpoint(cast(Any, None), url, **self.options)
-
     @classmethod
     def new(
         cls,
@@ -165,6 +156,8 @@ class WebSocketClientEndpoint:
         :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`, like ``verify``, with
             which the check is left to the policy.
         :param options: those of :class:`txhixie.HixieClientFactory`.
+        :raises ValueError: for a bad URL, one with a fragment say, and for what no request can say.
+        :raises TypeError: for a value of another type.
         """
         options = endpoints.checkedNames(options, ClientOptions)
         scalars(bool, verify=verify)
@@ -177,6 +170,9 @@ class WebSocketClientEndpoint:
         options["limits"] = limits
         options.setdefault("clock", reactor)
         dialer = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
+        # Made now, too, so that mistakes are found where they are passed.
+        below = cast(IStreamClientEndpoint, None)
+        endpoints.WebSocketClientEndpoint(below, _websocket(whole_text("url", url)), **options)
         return cls(_Usual(dialer, tlsPolicy), url, options)
 
     async def connect(self, protocolFactory: WebSocketClientFactory[_A]) -> _A:

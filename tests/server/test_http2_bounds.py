@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from server.test_http_bounds import Said
+from support import third_party
 from support.applications import Applications
 from support.certificates import unverified_context
 from support.log_recorder import Log
@@ -44,6 +46,7 @@ class Client:
         self.status: dict[int, int] = {}
         self.body: dict[int, bytes] = {}
         self.over: set[int] = set()
+        self.resets: dict[int, int] = {}
 
     def ask(self, method: str, path: str, *more: tuple[str, str], ends: bool = False) -> int:
         """Send a head; answer the number of its stream."""
@@ -90,6 +93,8 @@ class Client:
                 self.body[event.stream_id] += event.data
             elif isinstance(event, (events.StreamEnded, events.StreamReset)):
                 self.over.add(event.stream_id)
+                if isinstance(event, events.StreamReset):
+                    self.resets[event.stream_id] = event.error_code
         self.flush()
 
     def answer(self, stream: int) -> tuple[int, bytes]:
@@ -144,6 +149,56 @@ async def test_a_body_over_the_limit_is_refused(announced: bool, net: Network, l
     assert await talk(net, HixieSite(Said()), act) == (413, b"")
     (line,) = (line for line in log.lines() if " status=413 " in line)
     assert re.search(r" host=\S+ target=/ status=413 ", line)
+
+
+@asynchronous
+async def test_curl_reads_the_status_of_a_refused_body(net: Network, log: Log) -> None:
+    """7.88 forgets it where the stream is reset in the same read as it is answered."""
+    curl = third_party.curl()
+    if find_spec("h2") is None or find_spec("priority") is None:
+        missing("h2", "tests/peers/install (PyPI: twisted[http2])")
+    place = await net.listen(HixieSite(Said()), "tls")
+
+    def run() -> str:
+        command = [str(curl), "-sSk", "--http2", "--noproxy", "*", "-o", "/dev/null"]
+        command += ["-w", "%{http_code} %{http_version}", "--data-binary", "@-"]
+        return subprocess.run(
+            [*command, f"https://localhost:{place.port}/"],
+            input=bytes(200_000),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        ).stdout.decode()
+
+    assert await within(deferToThread(run), 2 * PATIENCE) == "413 2"
+
+
+@asynchronous
+async def test_a_stream_that_was_refused_and_stays_open_is_reset(net: Network, log: Log) -> None:
+    def act(client: Client) -> Any:
+        stream = client.ask("POST", "/", ("content-length", "10000000"))
+        answer = client.answer(stream)
+        while stream not in client.resets:
+            client.read()
+        return answer, client.resets[stream]
+
+    site = HixieSite(Said(), limits=Limits(close_timeout=0.1))
+    assert await talk(net, site, act) == ((413, b""), 0)
+
+
+@asynchronous
+async def test_a_body_that_ends_after_its_refusal_ends_the_stream(net: Network, log: Log) -> None:
+    def act(client: Client) -> Any:
+        stream = client.ask("POST", "/")
+        client.http.send_data(stream, b"x" * 1000)
+        client.flush()
+        answer = client.answer(stream)
+        client.http.end_stream(stream)
+        client.flush()
+        return answer
+
+    site = HixieSite(Said(), limits=Limits(body_size=100, close_timeout=10_000))
+    assert await talk(net, site, act) == (413, b"")
 
 
 @asynchronous

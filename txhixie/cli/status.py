@@ -121,12 +121,12 @@ def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
     text = body.decode("utf-8", "replace")
     if "html" in fields.get(b"content-type", "").lower() or text.lstrip()[:1] == "<":
         title = _TITLE.search(text)
-        return shown((title and _plain(title[1])) or _firstText(text))
+        return shown((title and _plain(title[1])) or _first_text(text))
     lines = (line.strip() for line in text.splitlines())
     return shown(next(filter(None, lines), ""))
 
 
-def _firstText(page: str) -> str:
+def _first_text(page: str) -> str:
     """The first text of a page that a browser shows. It takes time by the page's length."""
     begin, *commented = page.split("<!--")
     page = begin + "".join(rest.partition("-->")[2] for rest in commented)

@@ -52,7 +52,10 @@ class StreamBounds:
         self._stream = stream
         self._request = request
         self._left = limits.body_size
+        self._seconds = limits.close_timeout  # for the client to end a stream that was refused
         self._refusal: Refusal | None = None
+        self._answered = False
+        self._isWhole = False
         self._original = {name: getattr(request, name) for name in _REPLACED}
         for name in _REPLACED:
             setattr(request, name, getattr(self, name))
@@ -80,9 +83,13 @@ class StreamBounds:
         """The request is whole."""
         if path.partition(b"?")[0].count(b"/") > MOST_SEGMENTS:
             self.refuse(Refusal(414, f"the path has more than {MOST_SEGMENTS} segments\n"))
+        self._isWhole = True
         if self._refusal is None:
             self._stop()
             self._original["requestReceived"](command, path, version)
+        elif self._answered:
+            self._stop()
+            self._timer = self._stream._conn.callLater(0, self._end)
 
     def connectionLost(self, reason: Failure) -> None:
         """The stream has ended."""
@@ -111,8 +118,32 @@ class StreamBounds:
         with suppress(H2Error):  # the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)
-            connection.conn.reset_stream(stream.streamID, error_code=_NO_ERROR)
+        self._answered = True
+        if not connection._tryToWriteControlData():
+            return
+        if self._isWhole:
+            self._end()
+        else:
+            self._timer = connection.callLater(self._seconds, self._reset)
+
+    def _reset(self) -> None:
+        """
+        Have the client send no more of a body that has been refused. Not together with the answer:
+        curl 7.88 forgets the status of a stream that is reset in the same read.
+        """
+        from h2.exceptions import H2Error
+
+        connection = self._stream._conn
+        with suppress(H2Error):
+            connection.conn.reset_stream(self._stream.streamID, error_code=_NO_ERROR)
         if connection._tryToWriteControlData():
+            self._end()
+
+    def _end(self) -> None:
+        """The stream is over."""
+        self._timer = None
+        stream, connection = self._stream, self._stream._conn
+        if stream.streamID in connection.streams:
             stream.connectionLost(Failure(ConnectionLost("refused")))
             connection._requestDone(stream.streamID)
 

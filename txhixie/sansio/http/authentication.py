@@ -163,7 +163,8 @@ class Authentication:
         if not known:
             return f"the proxy accepts {schemes} only; txhixie supports Basic and Digest"
         if self._credentials is None:
-            return f"the proxy requires {shown_scheme(max(known, key=lambda each: each.strength).scheme)}"
+            strongest = max(known, key=lambda each: each.strength)
+            return f"the proxy requires {shown_scheme(strongest.scheme)}"
         if self._challenge is None and all(each.scheme == "basic" for each in known):
             return "the proxy requires Basic, which sends the password unencrypted"
         if self._challenge is None:

@@ -642,8 +642,14 @@ def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("timeout", "write limits=Limits().patient(seconds), or Limits with one of its times"),
-        ("connectTimeout", "write limits=Limits().patient(seconds), or Limits with one of its t"),
+        (
+            "timeout",
+            "write limits=Limits().with_stage_timeout(seconds), or Limits with one of its times",
+        ),
+        (
+            "connectTimeout",
+            "write limits=Limits().with_stage_timeout(seconds), or Limits with one",
+        ),
         ("open_timeout", "write limits=Limits(open_timeout=...)"),
         ("message_size", "write limits=Limits(message_size=...)"),
         ("trust_root", "did you mean trustRoot?"),

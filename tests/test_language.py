@@ -46,12 +46,12 @@ FINAL: Final = Bounds()
 ``twisted.web`` 0.6, ``h11`` 1.9."""
 
 BOUNDS: Final[dict[str, Bounds]] = {
-    ".": Bounds(6, 24, 2, banned=1, starts=7),
+    ".": Bounds(5, 8, 2, banned=1, starts=5),
     "byte_streams": Bounds(16, 20, 2, banned=7, starts=9),
     "channel": Bounds(20, 2, 13, banned=14, starts=8),
     "cli": Bounds(15, 24, 12, banned=20, starts=11),
-    "client": Bounds(14, 19, 2, banned=7, starts=5),
-    "connection": Bounds(17, 21, 4, banned=12, starts=14),
+    "client": Bounds(12, 19, 2, banned=6, starts=3),
+    "connection": Bounds(12, 2, 4, banned=7, starts=8),
     "daemon": Bounds(13, 15, 10, banned=15, starts=19),
     "dialing": Bounds(13, 19, 5, banned=6, starts=11),
     "dom": Bounds(16, 9, 2, banned=3, starts=5),
@@ -61,10 +61,10 @@ BOUNDS: Final[dict[str, Bounds]] = {
 """The packages that are not yet rewritten, with what they may have until then: what they had. Lower
 a row when its package is done; a package without a row has the final bounds."""
 
-GUIDE: Final = 9.0
+GUIDE: Final = 8.0
 """Riddles in a thousand words of the guide, the README and the examples."""
 
-BANNED_IN_GUIDE: Final = 30
+BANNED_IN_GUIDE: Final = 28
 """Paragraphs of the guide with a phrase that is not used."""
 
 TEST_NAMES: Final = 16.0

@@ -319,7 +319,7 @@ class WebSocketServerFactory(Protocol):
 
     def buildProtocol(
         self, offer: Offer, /
-    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:  # a Deferred is invariant
+    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:  # Deferred is an invariant type
         """
         Decide about an offer, with a decision or a Deferred or coroutine of one.
 

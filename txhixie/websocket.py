@@ -37,7 +37,7 @@ from .interfaces import Application_co  # the next three are to be had here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
-from .sansio.arguments import instance, scalars, settled, whole_text
+from .sansio.arguments import instance, scalars, whole_text, without_iterators
 from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase
 from .sansio.http.url import parse_url, without_credentials
@@ -88,7 +88,7 @@ class WebSocketResource(Resource):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = factory
-        self._options: ServerOptions = settled(options)
+        self._options: ServerOptions = without_iterators(options)
         self._resource = self._made()
 
     def _made(self) -> HixieResource:

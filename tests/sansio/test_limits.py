@@ -114,10 +114,10 @@ def test_limits_are_compared_by_what_they_allow() -> None:
 
 def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
     """For whoever asks for a timeout, and means that none of them takes longer."""
-    patient = Limits(message_size=5).patient(7)
+    limits = Limits(message_size=5).with_stage_timeout(7)
     stages = ("lookup", "connect", "proxy", "tls", "open")
-    assert {getattr(patient, f"{stage}_timeout") for stage in stages} == {7}
-    assert (patient.message_size, patient.close_timeout) == (5, Limits().close_timeout)
+    assert {getattr(limits, f"{stage}_timeout") for stage in stages} == {7}
+    assert (limits.message_size, limits.close_timeout) == (5, Limits().close_timeout)
 
 
 # What a limit of ours is called, where it was reached.
@@ -130,7 +130,9 @@ def test_a_reached_limit_says_whose_it_is_and_its_name() -> None:
         " (Limits.message_size, --max-message-size)"
     )
     assert called("early_size") == "Limits.early_size"
-    assert Limits(unsent_size=1000).unread(1001).startswith("send queue of 1,001 bytes exceeds ")
+    assert (
+        Limits(unsent_size=1000).unsent_error(1001).startswith("send queue of 1,001 bytes exceeds ")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -118,7 +118,7 @@ def _client(
         origin=origin,
         headers=() if cookie is None else ((b"Cookie", cookie.encode()),),
         subprotocols=_list(protocol),
-        limits=Limits() if timeout is None else Limits().patient(float(timeout)),
+        limits=Limits() if timeout is None else Limits().with_stage_timeout(float(timeout)),
     )
     return StreamClientEndpoint(endpoint, coding or usualCoding(spoken))
 

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from zope.interface import implementer
 
 from ..interfaces import Accepted, WebSocketProtocol
-from ..sansio.arguments import settled
+from ..sansio.arguments import without_iterators
 from ..sansio.dialects import Dialect, named
 from ..sansio.handshake.offer import Offer
 from ..server.protocol import HixieServerFactory, ServerOptions
@@ -47,7 +47,7 @@ class StreamServerEndpoint:
         self._path = path
         self._subprotocol = subprotocol
         self._coding = coding
-        self._options: ServerOptions = settled(options)
+        self._options: ServerOptions = without_iterators(options)
         self._factoryFor(_Unheard())
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:

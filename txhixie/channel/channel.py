@@ -75,7 +75,7 @@ class ChannelApplication:
 
     def _overflowed(self, size: int) -> None:
         """As a transport that is sent too much while its peer does not read."""
-        self.transport.abortConnection(self.transport.limits.unread(size))
+        self.transport.abortConnection(self.transport.limits.unsent_error(size))
 
     def ping(self) -> Deferred[None]:
         """See :meth:`Channel.ping`."""

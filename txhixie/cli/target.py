@@ -109,7 +109,7 @@ class Target:
         self._headers, self._requested = self._readHost()
         self.limits = Limits(message_size=said.max_message_size)
         if said.timeout is not None:
-            self.limits = self.limits.patient(said.timeout)
+            self.limits = self.limits.with_stage_timeout(said.timeout)
         self.dialect: str | None = said.dialect
         self.proxy = self._readProxy()
         self.proxyNamedBy = self._readNamer()

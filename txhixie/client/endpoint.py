@@ -25,7 +25,7 @@ from ..dialing.stage import abandonable, notConnected
 from ..dialing.tls import checkContext, checkWho, tlsError
 from ..display import nearest
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
-from ..sansio.arguments import instance, scalars, settled, strings
+from ..sansio.arguments import instance, scalars, strings, without_iterators
 from ..sansio.errors import HixieError
 from ..sansio.http.url import BAD_PORTS, parse_url
 from ..sansio.limits import Limits
@@ -51,7 +51,7 @@ class EndpointOptions(ClientOptions, total=False):
 
 def checkedNames(options: Mapping[str, Any], known: type) -> Any:
     """
-    Options as :func:`txhixie.sansio.arguments.settled` makes them.
+    Options as :func:`txhixie.sansio.arguments.without_iterators` makes them.
 
     :param known: the ``TypedDict`` whose names there are.
     :raises TypeError: for an option with another name, with what was probably meant.
@@ -60,7 +60,7 @@ def checkedNames(options: Mapping[str, Any], known: type) -> Any:
     for option in options:
         if option not in names:
             raise TypeError(f"{option}: no such option{_meant(option, names)}")
-    return settled(options)
+    return without_iterators(options)
 
 
 def _meant(option: str, names: Iterable[str]) -> str:
@@ -68,7 +68,9 @@ def _meant(option: str, names: Iterable[str]) -> str:
     if option in Limits.__annotations__:
         return f"; write limits=Limits({option}=...)"
     if "timeout" in option.lower():
-        return "; write limits=Limits().patient(seconds), or Limits with one of its times"
+        return (
+            "; write limits=Limits().with_stage_timeout(seconds), or Limits with one of its times"
+        )
     return nearest(option.replace("_", ""), names)
 
 

@@ -36,7 +36,7 @@ from ..interfaces import (
     WebSocketClientFactory,
     WebSocketProtocol,
 )
-from ..sansio.arguments import scalars, settled
+from ..sansio.arguments import scalars, without_iterators
 from ..sansio.http.head import header_pairs
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import without_credentials
@@ -134,7 +134,7 @@ class WebSocketClientService(ClientService):
         :raises ValueError: for what no request can say.
         :raises TypeError: for a value of another type, as the endpoint does.
         """
-        options = settled(options)
+        options = without_iterators(options)
         own = header_pairs(options.get("headers", ()))
 
         def connector(headers: Headers) -> Connector:

@@ -524,7 +524,7 @@ class HixieProtocol(Protocol):
     def overflowed(self, size: int) -> None:
         """Abort the connection: more bytes than the limit wait for a peer that does not read."""
         if self._conversation is not None:
-            self._conversation.abort(self.factory.limits.unread(size))
+            self._conversation.abort(self.factory.limits.unsent_error(size))
         self._left = True
         self._receive = ignore
         self._tellEnding()

@@ -93,7 +93,7 @@ def parseHTTPConnect(
         raise ValueError("httpconnect: a password and no user")
     if tls not in ("yes", "no"):
         raise ValueError("httpconnect: tls is yes or no")
-    limits = Limits() if timeout is None else Limits().patient(float(timeout))
+    limits = Limits() if timeout is None else Limits().with_stage_timeout(float(timeout))
     there = Proxy(tls == "yes", proxy, int(proxyPort))
     if endpoint is None:
         through = proxyEndpoint(reactor, there, limits=limits)

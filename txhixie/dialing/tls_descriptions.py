@@ -61,7 +61,7 @@ def parseTLS(
     :raises ValueError: saying which of them is wrong.
     :raises OSError: for a file that cannot be read.
     """
-    limits, host = Limits().patient(float(timeout)), bare_host(host)
+    limits, host = Limits().with_stage_timeout(float(timeout)), bare_host(host)
     below: IStreamClientEndpoint = (
         NamedHostEndpoint(reactor, host, int(port), limits=limits, bindAddress=bindAddress)
         if endpoint is None
@@ -90,7 +90,7 @@ def parseSSL(
         told; by default ``host``, where Twisted checks nothing.
     :raises ValueError: as :func:`parseTLS`, like the rest.
     """
-    limits, host = Limits().patient(float(timeout)), bare_host(host)
+    limits, host = Limits().with_stage_timeout(float(timeout)), bare_host(host)
     below = NamedHostEndpoint(reactor, host, int(port), limits=limits, bindAddress=bindAddress)
     name = host if hostname is None else bare_host(hostname)
     return _secured(reactor, below, name, limits, (caCertsDir, certKey, privateKey))

@@ -139,7 +139,11 @@ class HTTPConnectEndpoint:
         tunnel, answer = await self._ask(_Tunnels(protocolFactory, self._limits))
         try:
             if not answer.open:
-                why = self._authentication.lacks(answer.challenges) if answer.status == 407 else ""
+                why = (
+                    self._authentication.why_unanswered(answer.challenges)
+                    if answer.status == 407
+                    else ""
+                )
                 raise ProxyRefused(answer.status, answer.headers, answer.body, why)
             protocol = protocolFactory.buildProtocol(self._address)
             if protocol is None:

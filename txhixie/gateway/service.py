@@ -118,7 +118,7 @@ class GatewayService:
             "dialect": dialect,
             "extensions": CLIENT_EXTENSIONS if compresses else (),
             "lenient": lenient,
-            "limits": instance("limits", limits, Limits).patient(connectTimeout),
+            "limits": instance("limits", limits, Limits).with_stage_timeout(connectTimeout),
         }
         self._hasPath = re.search("://[^/?]*[/?]", url) is not None
         self._hasQuery = "?" in parsed.resource

@@ -103,7 +103,7 @@ def local_address(option: str, value: object) -> None:
         )
 
 
-def settled(options: Mapping[str, Any]) -> Any:
+def without_iterators(options: Mapping[str, Any]) -> Any:
     """
     Return options in which each iterator, such as a generator, is replaced by a tuple.
 

@@ -45,7 +45,7 @@ from .wire.frame import (
 from .wire.mask_keys import random_bytes
 
 _LONG: Final = 256 * 1024
-"""Bytes from which a payload is written after its header without being copied and joined.
+"""Least bytes of a payload that is written separately after its header, without being copied.
 
 The copy itself would cost little. But with it a message of 1 MiB allocates and frees so much memory
 that glibc returns the memory to the kernel each time, and new pages are half of the CPU time of an
@@ -518,7 +518,7 @@ class Conversation:
             self._begin().answered(frame)
 
     def late(self) -> None:
-        """The timeout of the port has passed."""
+        """Tell the closing handshake that the timeout of the port has passed."""
         self._begin().late()
 
     def cut(self, orderly: bool = True) -> Ended:
@@ -593,8 +593,8 @@ class Conversation:
         return self.ended
 
     def _lost(self) -> Ended:
-        # In a dialect without close frames, the end of the connection is the peer's close, except
-        # for a reset.
+        # In a dialect without close frames, the end of the connection counts as the peer's close,
+        # unless the connection was reset.
         reset = self.stage == _RESET
         abnormal = self._dialect.has_close or self._assembly is not None or reset
         code = CloseCode.ABNORMAL_CLOSURE if abnormal else CloseCode.NO_STATUS_RCVD

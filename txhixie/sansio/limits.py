@@ -159,7 +159,7 @@ class Limits:
             if not right:
                 raise ValueError(f"{field.name}: expected {what}, not {value}")
 
-    def patient(self, seconds: float) -> Limits:
+    def with_stage_timeout(self, seconds: float) -> Limits:
         """Return a copy with the same timeout for each stage of connecting to a server."""
         return replace(
             self,
@@ -170,7 +170,7 @@ class Limits:
             open_timeout=seconds,
         )
 
-    def unread(self, size: int) -> str:
+    def unsent_error(self, size: int) -> str:
         """
         Return the text of the error for a connection that exceeds ``unsent_size``.
 

@@ -58,7 +58,11 @@ class Elsewhere:
     fault: str = field(default="", compare=False)
 
     def body(self, most: int) -> int | None:
-        """See :func:`txhixie.sansio.http.request_body.announced_body`."""
+        """
+        Return the length of the request body in bytes; ``None`` for a chunked one.
+
+        :param most: most bytes of a body.
+        """
         request = read_request(self.head)
         return announced_body(request.fields, request.minor, most)
 
@@ -75,7 +79,7 @@ class Elsewhere:
         """
         if not last:
             return self.head.raw + self.rest
-        head = self.head if self.host is None else asked_of(self.head, self.host)
+        head = self.head if self.host is None else with_host(self.head, self.host)
         return last_request(head).raw + self.rest[:length]
 
 
@@ -163,7 +167,7 @@ class ServerOpening:
             return Elsewhere(request.head, rest, host, OLD_VERSION if old else "")
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
-            believe(offer, self.forwarded)
+            apply_forwarded(offer, self.forwarded)
         self.dialect = dialect
         self._offer = offer
         if rest:
@@ -227,7 +231,7 @@ class ServerOpening:
         return proof
 
 
-def believe(offer: Offer, forwarded: Forwarded) -> None:
+def apply_forwarded(offer: Offer, forwarded: Forwarded) -> None:
     """Set the scheme and the host of an offer to those that a trusted reverse proxy forwards."""
     if forwarded.secure is not None:
         offer.secure = forwarded.secure
@@ -355,11 +359,11 @@ def origin_form(request: Request) -> Request:
     target = resource if resource.startswith("/") else "/" + resource
     head = request.head
     line = b" ".join((request.method, target.encode("ascii"), b"HTTP/1.%d" % request.minor))
-    head = asked_of(Head(line + head[len(head.start_line) :]), authority)
+    head = with_host(Head(line + head[len(head.start_line) :]), authority)
     return request._replace(head=head, target=target, fields=head.fields())
 
 
-def asked_of(head: Head, host: str) -> Head:
+def with_host(head: Head, host: str) -> Head:
     """Return the head of a request with another ``Host``."""
     lines = head[:-4].split(b"\r\n")
     hosts = [at for at, line in enumerate(lines) if line.partition(b":")[0].lower() == b"host"]

@@ -48,13 +48,13 @@ class Nowhere:
     full = False
 
     def write(self, data: bytes, *more: bytes) -> None:
-        """See :meth:`Port.write`."""
+        """Discard the bytes."""
 
     def timeout(self, seconds: float | None) -> None:
-        """See :meth:`Port.timeout`."""
+        """Set no timeout."""
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
-        """See :meth:`Port.drop`."""
+        """Do nothing: the connection has ended."""
 
 
 NOWHERE: Final[Port] = Nowhere()

@@ -123,7 +123,7 @@ class Wire:
 
     def loseWriteConnection(self) -> None:
         """End the sending half of the connection after the written bytes."""
-        assert not self.dead, "half closed after its end: a TCP transport would pass fd -1 to epoll"
+        assert not self.dead, "loseWriteConnection after the end: TCP would pass fd -1 to epoll"
         assert self.producer is None, "the registered producer would still be resumed"
         self.calls.append(("lose write",))
 

@@ -1,8 +1,8 @@
 """The extension ``x-webkit-deflate-frame``, which compresses each frame by itself.
 
-Safari 6 and 7 offer it (draft-tyoshino-hybi-websocket-perframe-deflate). A server accepts it by
-default, where a client offers no acceptable permessage-deflate before it. A client of txhixie does
-not offer it by default.
+Safari 6 and 7 offer this extension (draft-tyoshino-hybi-websocket-perframe-deflate). A server
+accepts it by default, unless the client offers an acceptable permessage-deflate before it. A client
+of txhixie does not offer it by default.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ class DeflateFrame:
             raise ValueError("level, memory: expected 1 to 9")
 
     def offers(self) -> Parameters:
-        """See :meth:`txhixie.extensions.Extension.offers`."""
+        """Return the parameters that a client offers."""
         return () if self.takeover else (("no_context_takeover", None),)
 
     def accept(self, parameters: Parameters) -> Agreed | None:
-        """See :meth:`txhixie.extensions.Extension.accept`."""
+        """Accept a client's offer on a server, or return ``None`` to decline it."""
         transform = self._transform(parameters)
         return None if transform is None else Agreed(self.offers(), transform)
 
     def agree(self, parameters: Parameters) -> FrameTransform:
-        """See :meth:`txhixie.extensions.Extension.agree`."""
+        """Check the parameters of a server's response on a client."""
         transform = self._transform(parameters)
         if transform is None:
             raise InvalidHandshake("extension", f"{NAME} with invalid parameters")

@@ -70,7 +70,7 @@ class PermessageDeflate:
             raise ValueError("level, memory: expected 1 to 9")
 
     def offers(self) -> Parameters:
-        """See :meth:`txhixie.extensions.Extension.offers`."""
+        """Return the parameters that a client offers."""
         asked: list[tuple[str, str | None]] = []
         if not self.server_takeover:
             asked.append((_SERVER_TAKEOVER, None))
@@ -83,7 +83,7 @@ class PermessageDeflate:
         return tuple(asked)
 
     def accept(self, parameters: Parameters) -> Agreed | None:
-        """See :meth:`txhixie.extensions.Extension.accept` (section 7.1)."""
+        """Accept a client's offer on a server, or return ``None`` to decline it (section 7.1)."""
         asked = _read(parameters, in_offer=True)
         if asked is None:
             return None
@@ -111,7 +111,7 @@ class PermessageDeflate:
         return Agreed(tuple(answer), transform)
 
     def agree(self, parameters: Parameters) -> MessageTransform:
-        """See :meth:`txhixie.extensions.Extension.agree` (section 7.1)."""
+        """Check the parameters of a server's response on a client (section 7.1)."""
         granted = _read(parameters, in_offer=False)
         if granted is None:
             raise InvalidHandshake("extension", f"{NAME} with invalid parameters")

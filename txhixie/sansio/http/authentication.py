@@ -149,7 +149,7 @@ class Authentication:
     def _allowed(self, values: Iterable[str]) -> list[Challenge]:
         return [each for each in read_challenges(values) if self._basic or each.scheme != "basic"]
 
-    def lacks(self, values: Iterable[str]) -> str:
+    def why_unanswered(self, values: Iterable[str]) -> str:
         """
         Return a text that says why no challenge is answered.
 

@@ -26,7 +26,7 @@ class BodyReader:
 
         :param status: status of the response.
         :param headers: fields of the response, names in lower case.
-        :param most: most bytes of the body that are kept; after these, reading is over.
+        :param most: most bytes of the body that are kept; the reader stops after these.
         """
         self._kept = bytearray()
         self._most = most

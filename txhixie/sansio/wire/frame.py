@@ -7,7 +7,11 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 
 class Side:
-    """The side of a connection: client or server. Plain strings, compared once a connection."""
+    """
+    The side of a connection: client or server.
+
+    The values are plain strings, since a connection compares its side only once.
+    """
 
     CLIENT: Final = "client"
     SERVER: Final = "server"

@@ -83,7 +83,7 @@ class HixieFraming:
         self._position = 0
 
     def frames(self) -> Iterator[Frame]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.frames`."""
+        """Yield the frames of the buffered bytes."""
         return chain.from_iterable(self._batches())
 
     def _batches(self) -> Iterator[Iterator[Frame]]:
@@ -179,14 +179,14 @@ class HixieFraming:
         return MessageTooBig(f"{what} exceeds our limit of {self._limit:,}", named=False)
 
     def ahead(self) -> Iterator[Frame]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.ahead`."""
+        """Yield the same frames as :meth:`frames`, without removing them."""
         twin = copy(self)
         twin._ready = copy(self._ready)  # noqa: SLF001 (its own)
         return twin.frames()
 
     @property
     def waiting(self) -> int:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.waiting`."""
+        """The number of buffered bytes."""
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
@@ -203,7 +203,7 @@ class HixieFraming:
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
     ) -> tuple[bytes, ...]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.encode_parts`."""
+        """Return the bytes of one frame in parts."""
         if opcode == TEXT:
             return b"\x00", bytes(payload), _END
         if opcode == BINARY:

@@ -124,7 +124,7 @@ class HybiFraming:
         self._position = 0
 
     def frames(self) -> Iterator[Frame]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.frames`."""
+        """Yield the frames of the buffered bytes."""
         return chain.from_iterable(self._batches())
 
     def _batches(self) -> Iterator[Iterator[Frame]]:
@@ -238,19 +238,19 @@ class HybiFraming:
             raise FrameError("control frame payload longer than 125 bytes")
 
     def ahead(self) -> Iterator[Frame]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.ahead`."""
+        """Yield the same frames as :meth:`frames`, without removing them."""
         twin = copy(self)
         twin._ready = copy(self._ready)  # noqa: SLF001 (its own)
         return twin.frames()
 
     @property
     def waiting(self) -> int:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.waiting`."""
+        """The number of buffered bytes."""
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.encode`."""
+        """Return the bytes of one frame."""
         if self._entropy is None:
             return write_plain(opcode, payload, final, reserved)
         first = opcode | reserved | _FINAL if final else opcode | reserved
@@ -260,7 +260,7 @@ class HybiFraming:
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
     ) -> tuple[bytes, ...]:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.encode_parts`."""
+        """Return the bytes of one frame in parts."""
         first = opcode | reserved | _FINAL if final else opcode | reserved
         payload = bytes(payload)  # copies only an object that is not bytes
         if self._entropy is None:
@@ -281,7 +281,7 @@ class HybiFraming:
         return self.encode(CLOSE, struct.pack(">H", close.code) + cut(close.reason))
 
     def read_close(self, payload: bytes) -> Close:
-        """See :meth:`txhixie.sansio.wire.frame.Framing.read_close` (section 5.5.1)."""
+        """Read the payload of a close frame (section 5.5.1)."""
         if not payload:
             return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:

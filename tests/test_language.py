@@ -10,6 +10,7 @@ it, each line of theirs that wants another look.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -177,6 +178,24 @@ def test_the_guide_is_written_in_plain_words() -> None:
 def test_the_names_of_tests_are_plain_sentences() -> None:
     assert rate(of_kind(tests(), "name"), RIDDLES) <= TEST_NAMES
     assert rate(of_kind(tests(), "docstring"), RIDDLES) <= TEST_DOCSTRINGS
+
+
+def close_reasons() -> Iterator[str]:
+    """The texts of errors that are sent to the peer as close reasons, as they are in the source."""
+    kinds = {"FrameError", "InvalidUTF8", "BadCompression", "UnsupportedData"}
+    for path in sorted((TOP / "txhixie").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds and node.args:
+                yield ast.unparse(node.args[0])
+
+
+def test_a_close_reason_is_short_and_names_no_option() -> None:
+    """RFC 6455 section 5.5: 125 bytes, of which the close code takes two. The peer has no use for
+    the names of options."""
+    reasons = list(close_reasons())
+    assert len(reasons) > 15
+    assert [each for each in reasons if len(each.encode()) > 123 or "--" in each] == []
+    assert [each for each in reasons if "Limits" in each or "our" in each.split()] == []
 
 
 # That these tests would see it.

@@ -426,7 +426,8 @@ def test_an_upgrade_in_an_old_version_is_a_page_where_there_are_pages(log: Log) 
     assert told
     assert told[0].startswith(b"GET /chat HTTP/1.0\r\n")
     why = "WebSocket needs HTTP/1.1 (in nginx: proxy_http_version 1.1)"
-    assert log.lines() == [f'{NOTICED} reason="sent an upgrade request in HTTP/1.0; {why}"']
+    asked = "host=127.0.0.1:8080 target=/chat"
+    assert log.lines() == [f'{NOTICED} {asked} reason="sent an upgrade request in HTTP/1.0; {why}"']
     end.done()
 
 

@@ -158,7 +158,7 @@ def test_an_application_is_told_each_thing_once_and_nothing_is_left(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(dialects, sides, st.lists(events, max_size=25), st.sampled_from(["close", "fail"]))
-def test_whoever_closes_is_rid_of_a_peer_that_says_nothing_more(
+def test_a_closing_side_drops_a_peer_that_sends_nothing_more(
     log: Log, dialect: str, side: str, happened: list[tuple[Any, ...]], how: str
 ) -> None:
     """However much it has been sent and not read."""

@@ -121,7 +121,7 @@ def code(language: str, *lines: str) -> str:
         ".. literalinclude:: ../examples/none.py\n",
     ],
 )
-def test_a_block_that_nobody_runs_fails(text: str) -> None:
+def test_a_block_that_is_not_run_fails(text: str) -> None:
     with pytest.raises(NobodyRuns):
         [kind(block, page(text)) for block in page(text).blocks]
 

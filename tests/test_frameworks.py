@@ -111,7 +111,7 @@ def test_a_service_tries_again_after_each_error_and_stops() -> None:
 
 
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
-def test_who_waits_for_a_service_may_catch_Twisteds_error(error: Exception) -> None:
+def test_a_wait_for_a_service_fails_with_Twisteds_error(error: Exception) -> None:
     clock = Clock()
     service = ClientService(StreamClientEndpoint(Failing(clock, [error])), peers(), clock=clock)
     service.startService()
@@ -247,7 +247,9 @@ async def test_a_timeout_of_a_cancelled_connect_is_Twisteds(net: Network) -> Non
 
 
 @asynchronous
-async def test_whoever_waits_for_our_service_hears_CancelledError(net: Network, log: Log) -> None:
+async def test_a_wait_for_a_stopped_service_fails_with_CancelledError(
+    net: Network, log: Log
+) -> None:
     """Cancelled himself, or stopped with the service while it connects."""
     place, made = await server(net, silent)
     service = WebSocketClientService.new(reactor, place.url(), cast("Any", Applications(Recorder)))
@@ -490,7 +492,7 @@ async def test_an_SSH_command_over_ws(net: Network) -> None:
 
 
 @asynchronous
-async def test_SSH_to_nobody_fails_as_Twisteds_endpoints_do(
+async def test_SSH_to_a_refused_connection_fails_as_Twisteds_endpoints_do(
     net: Network, names: FakeResolver
 ) -> None:
     names.known["nobody.example"] = []

@@ -465,7 +465,7 @@ def test_what_serves_the_other_requests_is_a_factory() -> None:
         (lambda url: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
 )
-def test_who_connects_hears_what_was_wrong_with_the_application(
+def test_connect_fails_with_the_error_about_the_application(
     answer: Callable[[str], Any], said: str, log: Log
 ) -> None:
     """Not only that the connection was given up; and the log has its traceback."""

@@ -81,7 +81,9 @@ def squeeze(raw: Raw, size: int) -> None:
 @over_all
 @every
 @asynchronous
-async def test_it_opens_echoes_and_closes(dialect: str, over: str, net: Network, log: Log) -> None:
+async def test_a_connection_opens_echoes_and_closes(
+    dialect: str, over: str, net: Network, log: Log
+) -> None:
     pair = await net.pair(dialect, over)
     pair.client.transport.sendTextMessage("Grüße")
     pair.client.transport.sendBytesMessage(bytes(range(256)))
@@ -366,7 +368,7 @@ async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
 )
 @over_all
 @asynchronous
-async def test_who_is_refused_can_read_why(
+async def test_a_refused_client_can_read_the_reason(
     over: str, data: bytes, status: int, net: Network, log: Log
 ) -> None:
     """Even if much of what it sent was not read: a reset would take the answer back."""
@@ -698,7 +700,7 @@ async def answering(net: Network, answer: bytes, over: str = "tcp") -> Any:
 @over_all
 @every
 @asynchronous
-async def test_a_refusal_reaches_who_waits(dialect: str, over: str, net: Network) -> None:
+async def test_a_refusal_fails_whenOpen(dialect: str, over: str, net: Network) -> None:
     refusal = Refusal(401, "not you\n", ((b"WWW-Authenticate", b"Basic"),))
     place = await net.serve(Answering(lambda offer: refusal), over)
     clients = Applications(Recorder)
@@ -723,7 +725,7 @@ async def test_a_refusal_reaches_who_waits(dialect: str, over: str, net: Network
 )
 @every
 @asynchronous
-async def test_whatever_a_server_answers_who_waits_hears_of_it(
+async def test_whenOpen_fires_whatever_a_server_answers(
     dialect: str, answer: bytes, expected: type[Exception], net: Network
 ) -> None:
     place = await answering(net, answer)
@@ -759,7 +761,7 @@ async def test_giving_up_is_heard_by_the_server(over: str, net: Network) -> None
 
 
 @asynchronous
-async def test_where_nobody_listens_there_is_no_connection_and_no_application(
+async def test_a_refused_connection_makes_no_application(
     net: Network,
 ) -> None:
     with socket.socket() as probe:
@@ -784,7 +786,7 @@ class Bound:
 
 @over_all
 @asynchronous
-async def test_a_producer_that_raises_at_the_end_hides_it_from_nobody(
+async def test_a_producer_that_raises_at_the_end_does_not_hide_the_end(
     over: str, net: Network, log: Log
 ) -> None:
     """Transports stop their producer before they tell their protocol."""
@@ -804,7 +806,7 @@ async def test_a_producer_that_raises_at_the_end_hides_it_from_nobody(
 @over_both
 @pytest.mark.parametrize("side", ["server", "client"])
 @asynchronous
-async def test_an_application_that_raises_when_it_starts_hangs_nobody(
+async def test_an_application_that_raises_at_its_start_ends_its_connection(
     side: str, over: str, net: Network, log: Log
 ) -> None:
     broken, whole = Applications(lambda: Recorder(started=fails)), Applications(Recorder)
@@ -821,7 +823,7 @@ async def test_an_application_that_raises_when_it_starts_hangs_nobody(
 @over_all
 @every
 @asynchronous
-async def test_it_may_end_before_it_has_begun(
+async def test_a_connection_may_be_closed_before_it_opens(
     dialect: str, over: str, side: str, how: str, net: Network, log: Log
 ) -> None:
     ends = Applications(lambda: Recorder(started=lambda a: getattr(a.transport, how)()))
@@ -863,7 +865,7 @@ async def test_closeAll_closes_each_in_its_way(
 
 @over_both
 @asynchronous
-async def test_closeAll_does_not_wait_for_who_never_answers(
+async def test_closeAll_does_not_wait_for_a_peer_that_never_answers(
     over: str, net: Network, log: Log
 ) -> None:
     """eventlet, gevent and txWS never send FF 00."""
@@ -878,7 +880,7 @@ async def test_closeAll_does_not_wait_for_who_never_answers(
 
 @over_all
 @asynchronous
-async def test_abortAll_leaves_nobody(over: str, net: Network, log: Log) -> None:
+async def test_abortAll_ends_every_connection(over: str, net: Network, log: Log) -> None:
     place = await net.serve(Applications(), over)
     raws = [await net.raw(place) for _ in range(3)]
     await raws[0].opens("hixie-76")
@@ -900,7 +902,7 @@ async def test_the_head_says_no_more_than_it_should(dialect: str, net: Network) 
 
 @each
 @asynchronous
-async def test_a_paused_server_that_writes_to_who_has_left_hears_what_it_had_received(
+async def test_a_paused_server_that_writes_to_a_lost_client_still_gets_its_messages(
     dialect: str, net: Network, log: Log
 ) -> None:
     """The end is found by writing; what was received and held back is delivered before it."""

@@ -394,7 +394,7 @@ async def test_others_are_served_between_the_bombs_through_a_gateway(net: Networ
 
 @over_both
 @asynchronous
-async def test_what_is_sent_unawaited_to_who_does_not_read_is_bounded(
+async def test_unawaited_sends_to_a_peer_that_does_not_read_are_bounded(
     net: Network, over: str, log: Log
 ) -> None:
     """Of 60 MB, no more than the limit waits; the rest is never taken, and nothing is logged."""

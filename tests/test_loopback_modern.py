@@ -85,7 +85,9 @@ async def over_both(pair: Pair) -> None:
 
 @modern
 @asynchronous
-async def test_who_resumes_is_not_told_of_the_end_while_he_does(dialect: str, net: Network) -> None:
+async def test_an_application_that_resumes_is_not_told_of_the_end_meanwhile(
+    dialect: str, net: Network
+) -> None:
     """An end that was read while he paused comes in a turn of its own."""
     pair = await net.pair(
         dialect, "tcp", server=lambda: Recorder(text=lambda a: a.transport.pauseProducing())
@@ -333,7 +335,7 @@ async def test_a_server_that_answers_the_close_and_stays_is_left(
 @over_all
 @modern
 @asynchronous
-async def test_who_leaves_without_a_close_has_not_closed(
+async def test_a_peer_that_leaves_without_a_close_frame_is_an_abrupt_close(
     dialect: str, over: str, net: Network
 ) -> None:
     applications = Applications(Recorder)
@@ -726,7 +728,7 @@ async def test_frames_in_the_same_read_as_the_answer_are_heard(dialect: str, net
     ],
 )
 @asynchronous
-async def test_a_server_that_grants_what_nobody_asked_for_is_left(
+async def test_a_server_that_grants_what_was_not_requested_is_disconnected(
     dialect: str, lines: str, net: Network
 ) -> None:
     place, made = await net.raw_server(lines, FrameWriter(dialect).text("not heard"))
@@ -848,7 +850,7 @@ async def test_a_client_hears_which_versions_a_server_speaks(dialect: str, net: 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
 @asynchronous
-async def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
+async def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes(
     over: str, net: Network, log: Log
 ) -> None:
     """Memory stays bounded, and the others do not notice."""
@@ -921,7 +923,7 @@ LIVELY = Limits(ping_interval=0.1, ping_timeout=0.2)
 @over_all
 @modern
 @asynchronous
-async def test_who_answers_pings_stays_and_its_latency_is_known(
+async def test_a_peer_that_answers_pings_stays_and_its_latency_is_known(
     dialect: str, over: str, net: Network
 ) -> None:
     pair = await net.pair(dialect, over, limits=LIVELY)
@@ -936,7 +938,7 @@ async def test_who_answers_pings_stays_and_its_latency_is_known(
 @over_all
 @modern
 @asynchronous
-async def test_who_says_nothing_is_left_and_who_says_anything_is_not(
+async def test_a_silent_peer_is_aborted_and_an_active_peer_is_not(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
     applications = Applications(Recorder)
@@ -1025,7 +1027,7 @@ async def test_our_client_talks_to_Twisteds_own_resource(net: Network, log: Log)
 
 @modern
 @asynchronous
-async def test_and_with_us_on_both_sides_it_is_the_same(
+async def test_txhixie_on_both_sides_behaves_as_with_Twisteds_module(
     dialect: str, net: Network, log: Log
 ) -> None:
     servers, clients = Applications(Echoing), Applications(Asking)

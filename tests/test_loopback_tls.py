@@ -50,12 +50,12 @@ async def speaks_in_clear(net: Network, place: Place) -> None:
 
 
 @asynchronous
-async def test_who_does_not_trust_the_server_hears_why(net: Network, log: Log) -> None:
+async def test_a_client_that_does_not_trust_the_server_is_told_why(net: Network, log: Log) -> None:
     await distrusts(net, await net.serve(Applications(), "tls"))
 
 
 @asynchronous
-async def test_who_does_not_trust_the_server_is_a_line_in_the_log(net: Network, log: Log) -> None:
+async def test_a_client_that_does_not_trust_the_server_is_logged(net: Network, log: Log) -> None:
     await distrusts(net, await net.serve(Applications(), "tls"))
     [line] = log.lines()
     assert line.startswith("refused connection=1 peer=127.0.0.1:")
@@ -63,22 +63,18 @@ async def test_who_does_not_trust_the_server_is_a_line_in_the_log(net: Network, 
 
 
 @asynchronous
-async def test_who_speaks_in_clear_to_a_TLS_port_gets_no_answer(net: Network, log: Log) -> None:
+async def test_a_request_without_TLS_on_a_TLS_port_gets_no_answer(net: Network, log: Log) -> None:
     await speaks_in_clear(net, await net.serve(Applications(), "tls"))
 
 
 @asynchronous
-async def test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log(
-    net: Network, log: Log
-) -> None:
+async def test_a_request_without_TLS_on_a_TLS_port_is_logged(net: Network, log: Log) -> None:
     await speaks_in_clear(net, await net.serve(Applications(), "tls"))
     assert log.lines()[0].endswith(' reason="no TLS: http request"')
 
 
 @asynchronous
-async def test_who_goes_before_he_has_said_anything_is_no_line_in_the_log(
-    net: Network, log: Log
-) -> None:
+async def test_a_client_that_leaves_before_any_byte_is_not_logged(net: Network, log: Log) -> None:
     """Health checks do, every two seconds."""
     place = await net.serve(Applications(), "tls")
     raw = await net.raw(Place("tcp", place.listening, "", place.factory))
@@ -89,7 +85,7 @@ async def test_who_goes_before_he_has_said_anything_is_no_line_in_the_log(
 
 
 @asynchronous
-async def test_who_speaks_TLS_to_a_clear_port_is_told_at_once(net: Network, log: Log) -> None:
+async def test_TLS_on_a_port_without_TLS_is_refused_at_once(net: Network, log: Log) -> None:
     """Both would wait for each other until the timeout."""
     clear = await net.serve(Applications(), limits=Limits(open_timeout=60))
     raw = await net.raw(Place("tls", clear.listening, "", clear.factory))
@@ -108,7 +104,7 @@ def client_hello() -> bytes:
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01", client_hello()], ids=["", "part", "hello"])
 @asynchronous
-async def test_who_does_not_finish_the_TLS_handshake_is_left(
+async def test_a_client_that_does_not_finish_the_TLS_handshake_is_disconnected(
     said: bytes, net: Network, log: Log
 ) -> None:
     """At once, when the time is up: no answer could be read."""
@@ -125,7 +121,7 @@ async def test_who_does_not_finish_the_TLS_handshake_is_left(
 
 
 @asynchronous
-async def test_who_finishes_it_and_asks_for_nothing_gets_a_408(net: Network, log: Log) -> None:
+async def test_a_client_that_sends_no_request_after_TLS_gets_a_408(net: Network, log: Log) -> None:
     limits = Limits(open_timeout=0.5, close_timeout=0.1)
     raw = await net.raw(await net.serve(Applications(), "tls", limits=limits))
     await until(lambda: raw.reason is not None)
@@ -133,9 +129,7 @@ async def test_who_finishes_it_and_asks_for_nothing_gets_a_408(net: Network, log
 
 
 @asynchronous
-async def test_closing_before_the_TLS_handshake_is_through_hangs_nobody(
-    net: Network, log: Log
-) -> None:
+async def test_closing_during_the_TLS_handshake_ends_the_connection(net: Network, log: Log) -> None:
     place = await net.serve(Applications(), "tls")
     wire = await net.connect(place, Applications(Recorder))
     await until(lambda: place.factory.connections)

@@ -90,17 +90,17 @@ async def net() -> AsyncIterator[SiteNetwork]:
 THE_SITES_OWN = {
     # Until a request asks for WebSocket, a connection is the Site's: its timeout, its 400, and no
     # line in our log.
-    "test_who_does_not_trust_the_server_is_a_line_in_the_log",
-    "test_who_speaks_in_clear_to_a_TLS_port_is_a_line_in_the_log",
-    "test_who_goes_before_he_has_said_anything_is_no_line_in_the_log",
+    "test_a_client_that_does_not_trust_the_server_is_logged",
+    "test_a_request_without_TLS_on_a_TLS_port_is_logged",
+    "test_a_client_that_leaves_before_any_byte_is_not_logged",
     "test_a_request_that_does_not_come_is_408_and_then_the_end",
-    "test_who_is_refused_can_read_why",
+    "test_a_refused_client_can_read_the_reason",
     "test_closeAll_closes_each_in_its_way",
-    "test_abortAll_leaves_nobody",
-    "test_who_speaks_TLS_to_a_clear_port_is_told_at_once",
-    "test_who_does_not_finish_the_TLS_handshake_is_left",
-    "test_who_finishes_it_and_asks_for_nothing_gets_a_408",
-    "test_closing_before_the_TLS_handshake_is_through_hangs_nobody",
+    "test_abortAll_ends_every_connection",
+    "test_TLS_on_a_port_without_TLS_is_refused_at_once",
+    "test_a_client_that_does_not_finish_the_TLS_handshake_is_disconnected",
+    "test_a_client_that_sends_no_request_after_TLS_gets_a_408",
+    "test_closing_during_the_TLS_handshake_ends_the_connection",
 }
 
 
@@ -180,7 +180,7 @@ async def test_all_of_it_may_come_in_one_write(dialect: str, net: SiteNetwork, l
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_it_follows_a_page_that_nobody_has_read_yet(
+async def test_a_WebSocket_follows_a_page_that_was_not_read_yet(
     over: str, net: SiteNetwork, log: Log
 ) -> None:
     """
@@ -387,7 +387,7 @@ def basic(credentials: bytes) -> str:
 @over_all
 @every
 @asynchronous
-async def test_who_is_known_to_a_guard_comes_in(
+async def test_a_client_with_valid_credentials_passes_the_guard(
     dialect: str, over: str, seconds: float, net: SiteNetwork, log: Log
 ) -> None:
     """Also where it takes its time, and the eight bytes are there before it knows."""
@@ -409,7 +409,7 @@ async def test_the_eight_bytes_may_come_while_a_guard_thinks(net: SiteNetwork, l
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
 @every
 @asynchronous
-async def test_who_is_not_known_hears_that_he_is_to_say_who_he_is(
+async def test_a_client_without_valid_credentials_gets_a_401_from_the_guard(
     dialect: str, seconds: float, net: SiteNetwork, log: Log
 ) -> None:
     place = await guarded(net, seconds)

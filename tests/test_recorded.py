@@ -179,7 +179,7 @@ def test_empty_lines_before_a_page_are_not_replayed() -> None:
     assert found.replay(last=False) == b"POST / HTTP/1.1\r\nHost: a\r\n\r\nx"
 
 
-def test_whoever_sends_empty_lines_only_is_not_heard_for_ever(log: Log) -> None:
+def test_a_client_that_sends_only_empty_lines_is_refused(log: Log) -> None:
     end = ServerEnd(Applications(), limits=Limits(head_size=1000))
     for _ in range(500):
         end.receive(b"\r\n")

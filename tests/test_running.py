@@ -370,7 +370,7 @@ def test_what_others_close_with_when_the_reactor_stops_stands() -> None:
     end.done()
 
 
-def test_while_the_reactor_stops_nobody_else_is_let_in() -> None:
+def test_no_connection_is_accepted_while_the_reactor_stops() -> None:
     reactor = Reactor()
     factory = made(reactor)
     factory.doStart()

@@ -52,7 +52,7 @@ def test_every_beginning_in_the_table_is_one_of_a_test() -> None:
     assert unused == []
 
 
-def test_whoever_names_a_file_gets_all_of_it() -> None:
+def test_a_file_on_the_command_line_is_run_whole() -> None:
     named = next(name for names in LONG.values() for name in names).partition("::")[0]
     assert any(reason_of(name) for name in collected(named))
 

@@ -243,7 +243,7 @@ def test_a_pause_holds_what_waits_for_the_next_turn(side: str) -> None:
 
 @both
 @pytest.mark.parametrize("how", ["loseConnection", "failConnection", "abortConnection"])
-def test_whoever_ends_it_meanwhile_is_given_no_more(side: str, how: str) -> None:
+def test_an_application_that_closes_in_a_turn_is_given_no_more(side: str, how: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 3 + end.peer.close(1000))

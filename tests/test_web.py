@@ -481,7 +481,9 @@ def test_a_refusal_finishes_the_request(log: Log) -> None:
     end.done()
 
 
-def test_who_leaves_before_an_answer_has_no_line_and_cancels_what_he_waited_for(log: Log) -> None:
+def test_a_client_that_leaves_before_the_answer_is_not_logged_and_cancels_the_decision(
+    log: Log,
+) -> None:
     told: list[Any] = []
     decision: Deferred[Any] = Deferred(told.append)
     made = Finishes(lambda: decision)
@@ -495,7 +497,7 @@ def test_who_leaves_before_an_answer_has_no_line_and_cancels_what_he_waited_for(
     end.done()
 
 
-def test_who_leaves_while_a_guard_thinks_is_not_served(log: Log) -> None:
+def test_a_client_that_leaves_during_authentication_is_not_served(log: Log) -> None:
     made = Applications()
     resource = HixieResource(made)
     waiting = Later(resource)

@@ -122,7 +122,9 @@ async def test_TLS_is_an_ssl_endpoint_below_and_the_authorities_a_file(
 
 
 @asynchronous
-async def test_who_we_are_is_in_two_files(net: Network, tmp_path: Path) -> None:
+async def test_a_client_certificate_and_its_key_are_in_two_files(
+    net: Network, tmp_path: Path
+) -> None:
     """For a server that asks."""
     key, certificate = re.findall(
         rb"-----BEGIN.*?-----END[^\n]*\n", authority().pem_for("client.example"), re.DOTALL
@@ -217,7 +219,7 @@ async def test_a_proxy_is_named_or_the_environments(
 
 
 @asynchronous
-async def test_a_server_may_be_told_who_comes_in_and_where(net: Network) -> None:
+async def test_a_server_description_may_name_origins_and_a_path(net: Network) -> None:
     port = await listens(
         net,
         r"ws:tcp\:0\:interface=127.0.0.1:path=/x:dialects=rfc6455,hybi-08"
@@ -312,7 +314,7 @@ print(type(serverFromString(reactor, r"ws:tcp\:8080:path=/x")).__name__)
 """
 
 
-def test_who_installs_the_package_has_the_descriptions(tmp_path: Path) -> None:
+def test_an_installed_package_provides_the_endpoint_descriptions(tmp_path: Path) -> None:
     """Out of the wheel, not out of a checkout."""
     source, wheels, site = (tmp_path / name for name in ("source", "wheels", "site"))
     ignored = shutil.ignore_patterns("__pycache__", "*.so", "dropin.cache")

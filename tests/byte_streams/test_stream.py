@@ -299,7 +299,7 @@ def test_a_close_that_says_what_went_wrong_is_no_orderly_end(code: int, kind: ty
     assert ("read lost" in pair.server.events) == (kind is ConnectionDone)
 
 
-def test_who_knows_of_halves_is_told_of_both_when_all_has_come() -> None:
+def test_a_half_closeable_protocol_is_told_of_both_halves_after_the_last_byte() -> None:
     pair = Connected(Halves, Halves)
     pair.client.transport.write(b"all")
     pair.client.transport.loseConnection()
@@ -308,7 +308,7 @@ def test_who_knows_of_halves_is_told_of_both_when_all_has_come() -> None:
     assert pair.client.events == ["made", "lost"]
 
 
-def test_who_knows_of_halves_is_not_told_that_a_broken_stream_is_whole() -> None:
+def test_a_broken_stream_is_no_half_close_for_a_half_closeable_protocol() -> None:
     pair = Connected(Halves)
     pair.client.transport.abortConnection()
     pair.pump()
@@ -535,7 +535,7 @@ def test_nothing_is_delivered_to_a_protocol_that_has_paused() -> None:
 # The factories.
 
 
-def test_the_subprotocol_is_agreed_on_with_whom_offers_it() -> None:
+def test_the_subprotocol_is_agreed_with_clients_that_offer_it() -> None:
     for offered, agreed in (("mqtt", b"mqtt"), ("other", b"")):
         made = Making()
         end = ServerEnd(StreamApplications(made, subprotocol="mqtt"))
@@ -664,7 +664,9 @@ class Flood(Peer):
 @over_both
 @pytest.mark.parametrize("who", ["server", "client"])
 @asynchronous
-async def test_who_does_not_read_is_not_written_to(who: str, over: str, net: Network) -> None:
+async def test_a_stream_is_paused_while_the_peer_does_not_read(
+    who: str, over: str, net: Network
+) -> None:
     """And once it does, everything comes, and the end after it."""
     served, made = Making(Flood), Making(Flood)
     place = await net.serve(StreamApplications(served), over)

@@ -197,7 +197,7 @@ async def test_under_a_Site_it_is_the_same(over: str, net: Network) -> None:
 
 
 @asynchronous
-async def test_who_is_there_is_the_connections_two_ends(net: Network) -> None:
+async def test_the_addresses_of_a_stream_are_those_of_its_connection(net: Network) -> None:
     served = Made()
     place = await serves(net, served)
     inner: Any = await within(connectProtocol(endpoint(place), Peer()))

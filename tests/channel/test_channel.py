@@ -131,7 +131,7 @@ def test_a_clean_close_that_says_what_went_wrong_is_no_orderly_end() -> None:
     assert (error.code, error.reason) == (1011, "out of memory")
 
 
-def test_each_who_hears_of_the_end_has_an_error_of_their_own() -> None:
+def test_each_waiting_call_fails_with_an_error_object_of_its_own() -> None:
     """A shared one would gather everybody's traceback."""
     talk = Talk()
     talk.pair.client.reset()
@@ -289,7 +289,7 @@ def test_an_abort_ends_at_once() -> None:
     talk.channel.abort()
 
 
-def test_it_says_what_was_agreed_on() -> None:
+def test_a_channel_says_what_was_agreed() -> None:
     application = ChannelApplication()
     pair = Pair.new(
         Applications(Recorder), application, url="ws://example.com/a?b", subprotocols=["c"]
@@ -332,7 +332,7 @@ def test_every_send_and_ping_after_the_end_has_begun_fails_with_its_code_and_rea
 
 
 @pytest.mark.parametrize("how", ["close", "abort", "reset"])
-def test_whoever_has_ended_it_the_end_is_known_when_a_send_fails(how: str) -> None:
+def test_a_channel_knows_its_end_when_a_send_fails(how: str) -> None:
     talk = Talk()
     if how == "reset":
         talk.pair.client.reset()
@@ -367,7 +367,7 @@ def unhandled(log: log_recorder.Log) -> list[str]:
     return [line for line in said if "Unhandled" in line] + [*map(str, log.tracebacks())]
 
 
-def test_nothing_is_logged_of_sends_that_nobody_awaits(log: log_recorder.Log) -> None:
+def test_a_failed_send_that_is_not_awaited_is_not_logged(log: log_recorder.Log) -> None:
     talk = Talk()
     talk.channel.send("\ud800")
     talk.pair.client.wire.producer.pauseProducing()
@@ -383,7 +383,7 @@ def test_nothing_is_logged_of_sends_that_nobody_awaits(log: log_recorder.Log) ->
     assert unhandled(log) == []
 
 
-def test_whoever_adds_a_callback_has_to_handle_the_failure(log: log_recorder.Log) -> None:
+def test_a_failed_send_with_a_callback_and_no_errback_is_logged(log: log_recorder.Log) -> None:
     """It is theirs then, whether it was added before the end or after."""
     talk = Talk()
     talk.pair.client.wire.producer.pauseProducing()

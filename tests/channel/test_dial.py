@@ -69,7 +69,7 @@ async def test_a_block_opens_talks_and_closes(dialect: str, over: str, net: Netw
 
 
 @asynchronous
-async def test_it_can_be_awaited(net: Network) -> None:
+async def test_connect_can_be_awaited(net: Network) -> None:
     place = await net.serve(serve(echo))
     channel = await connected(place)
     await channel.send("hello")
@@ -80,7 +80,7 @@ async def test_it_can_be_awaited(net: Network) -> None:
 
 @pytest.mark.filterwarnings("error")
 @asynchronous
-async def test_it_can_be_yielded(net: Network) -> None:
+async def test_connect_can_be_yielded(net: Network) -> None:
     place = await net.serve(serve(echo))
 
     @inlineCallbacks
@@ -106,7 +106,7 @@ async def test_what_is_not_awaited_was_not_started(net: Network) -> None:
 
 
 @asynchronous
-async def test_it_is_used_once(net: Network) -> None:
+async def test_a_context_manager_of_connect_is_used_once(net: Network) -> None:
     place = await net.serve(serve(echo))
     connecting = connected(place)
     async with connecting:
@@ -209,7 +209,9 @@ MANY = 200
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @pytest.mark.parametrize("who", ["server", "client"])
 @asynchronous
-async def test_who_does_not_receive_is_not_sent_to(who: str, over: str, net: Network) -> None:
+async def test_a_peer_is_paused_while_the_channel_does_not_receive(
+    who: str, over: str, net: Network
+) -> None:
     """The one side waits, the other does not read, and in the end all of it has come."""
     sent: list[int] = []
     received: list[int] = []

@@ -41,7 +41,7 @@ def test_what_has_come_is_given_in_its_order() -> None:
     assert [result(inbox.get()) for _ in range(3)] == ["one", b"two", ""]
 
 
-def test_who_waits_gets_the_next() -> None:
+def test_a_waiting_receiver_gets_the_next_message() -> None:
     inbox = Filled().box
     waiting = inbox.get()
     assert not waiting.called
@@ -59,7 +59,7 @@ def test_two_cannot_wait() -> None:
     assert result(first) == "one"
 
 
-def test_who_gives_up_takes_nothing() -> None:
+def test_a_cancelled_receiver_takes_no_message() -> None:
     inbox = Filled().box
     waiting = inbox.get()
     waiting.cancel()
@@ -79,7 +79,7 @@ def test_the_end_comes_after_the_last() -> None:
             result(inbox.get())
 
 
-def test_who_waits_hears_of_the_end() -> None:
+def test_a_waiting_receiver_is_told_of_the_end() -> None:
     inbox = Filled().box
     waiting = inbox.get()
     inbox.end(lambda: NotOpen("over"))
@@ -155,7 +155,7 @@ def test_many_may_wait_and_leave_in_their_order() -> None:
         result(waiting[2])
 
 
-def test_who_comes_while_others_leave_comes_after_them() -> None:
+def test_a_send_in_a_callback_comes_after_those_that_waited() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     again: list[Deferred[None]] = []
@@ -179,7 +179,7 @@ def test_what_was_given_up_is_not_sent() -> None:
     assert result(three) is None
 
 
-def test_at_the_end_whoever_waits_is_told() -> None:
+def test_waiting_sends_fail_when_the_outbox_ends() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     two = sent.box.put("two")

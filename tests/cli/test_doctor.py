@@ -125,13 +125,13 @@ def test_credentials_are_not_repeated(url: str) -> None:
 # The way.
 
 
-def test_a_name_that_nobody_knows() -> None:
+def test_a_host_name_that_does_not_resolve() -> None:
     said = report("ws://nobody.invalid/")
     assert (said.status, said.marks) == (1, {"lookup": "NO"})
     assert said.advice[0].startswith("Nobody knows the name")
 
 
-def test_nobody_listens() -> None:
+def test_a_port_without_a_listener() -> None:
     said = report("ws://127.0.0.1:2/")
     assert (said.status, said.marks) == (1, {"lookup": "ok", "tcp": "NO"})
     assert said.stages["tcp"][1] == "no connection to 127.0.0.1, port 2: Connection refused"
@@ -387,7 +387,7 @@ def test_what_speaks_no_TLS(url: str) -> None:
     assert said.advice[0].startswith("There is no TLS with it: is it ws: and not wss:")
 
 
-def test_a_server_that_asks_who_we_are(tmp_path: Path) -> None:
+def test_a_server_that_requires_a_client_certificate(tmp_path: Path) -> None:
     """In TLS 1.3 it says no when we believe to be through."""
     with asking(tmp_path) as port:
         trusted = os.fspath(tmp_path / "authority.pem")

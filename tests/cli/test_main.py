@@ -401,13 +401,13 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
     assert "exceeds our limit of 10 (Limits.message_size, --max-message-size)" in ran.line
 
 
-def test_other_protocols_ports_are_for_who_means_them() -> None:
+def test_a_blocked_port_needs_the_option_any_port() -> None:
     """Nobody listens there, and now that is what is wrong."""
     ran = run("connect", "--any-port", "ws://127.0.0.1:1/")
     assert (ran.status, ran.line.rpartition(": ")[2]) == (1, "Connection refused")
 
 
-def test_nearly_right_is_for_who_is_lenient(daemon: Daemon) -> None:
+def test_a_nearly_valid_answer_is_accepted_with_lenient(daemon: Daemon) -> None:
     """Netty's ``Upgrade`` in lower case, put there by whoever stands between."""
 
     def script(peer: socket.socket) -> None:
@@ -523,7 +523,7 @@ def test_the_environments_mistake_is_named() -> None:
     assert ran.line.startswith("txhixie: http_proxy: scheme: SOCKS proxies are not spoken to")
 
 
-def test_nobody_there_is_1() -> None:
+def test_a_refused_connection_is_exit_status_1() -> None:
     ran = run("connect", "ws://127.0.0.1:2/")
     assert (ran.status, ran.output) == (1, b"")
     assert ran.line == "txhixie: no connection to 127.0.0.1, port 2: Connection refused"
@@ -855,7 +855,7 @@ def test_the_environment_names_the_proxy(url: str) -> None:
 # TLS.
 
 
-def test_by_TLS_to_whom_is_trusted(secure: tuple[int, str]) -> None:
+def test_a_server_is_trusted_by_the_given_CA_certificates(secure: tuple[int, str]) -> None:
     port, trusted = secure
     url = f"wss://localhost:{port}/"
     ran = run("connect", "--once", "hello", "--trust-root", trusted, url)
@@ -900,7 +900,7 @@ def test_what_speaks_no_TLS_is_5(url: str) -> None:
     assert ran.line.startswith("txhixie: no TLS with the peer: ")
 
 
-def test_a_server_is_told_who_we_are(tmp_path: Path) -> None:
+def test_a_client_certificate_is_sent_to_a_server_that_requires_one(tmp_path: Path) -> None:
     (tmp_path / "me.pem").write_bytes(authority().pem_for("me"))
     (tmp_path / "key.pem").write_bytes((tmp_path / "me.pem").read_bytes())
     me, key, trusted = (os.fspath(tmp_path / f"{n}.pem") for n in ("me", "key", "authority"))
@@ -945,7 +945,7 @@ def test_interrupted_it_closes_and_says_nothing(number: int, status: int) -> Non
     assert closes == [(8, b"\x03\xe8")]
 
 
-def test_interrupted_twice_it_waits_for_nobody() -> None:
+def test_a_second_signal_ends_the_command_at_once() -> None:
     closing = threading.Event()
 
     def script(peer: socket.socket) -> None:
@@ -989,7 +989,7 @@ MUCH = 48 * 1024 * 1024
 PIECE = b"x" * 65535
 
 
-def test_who_does_not_read_the_output_is_waited_for() -> None:
+def test_a_slow_reader_of_the_output_pauses_the_peer() -> None:
     """The server is not read from meanwhile; and then all of it comes."""
     sent = [0]
 
@@ -1012,7 +1012,7 @@ def test_who_does_not_read_the_output_is_waited_for() -> None:
     assert len(rest) == sent[0] - len(PIECE) - 1
 
 
-def test_who_does_not_read_messages_stops_the_input() -> None:
+def test_a_peer_that_does_not_read_pauses_the_input() -> None:
     go = threading.Event()
     taken = [0]
 

@@ -48,7 +48,7 @@ def test_a_strangers_words_stay_in_their_line(error: Exception) -> None:
     assert line_of(error).isprintable()
 
 
-def test_what_nobody_expected_says_where_it_came_from() -> None:
+def test_an_unexpected_error_names_its_file_and_line() -> None:
     with pytest.raises(KeyError) as caught:
         raise KeyError("x")
     line = line_of(caught.value)

@@ -490,7 +490,7 @@ CANCELLED: list[tuple[str, Setting]] = [
     "setting", [pytest.param(setting, id=stage) for stage, setting in CANCELLED]
 )
 @asynchronous
-async def test_it_can_be_cancelled_at_each_stage(
+async def test_a_connect_can_be_cancelled_at_each_stage(
     setting: Setting, net: Network, names: FakeResolver, log: Log
 ) -> None:
     """Whatever was begun is cancelled; nothing is left in the reactor."""
@@ -552,7 +552,7 @@ async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
 
 
 @asynchronous
-async def test_a_proxys_refusal_holds_its_answer_and_no_word_of_who_we_are(
+async def test_a_proxys_refusal_holds_its_answer_without_our_credentials(
     net: Network, names: FakeResolver
 ) -> None:
     """Neither does what it says, though it was asked with a password."""
@@ -847,7 +847,7 @@ async def test_the_host_and_port_are_those_of_the_url(
 
 
 @asynchronous
-async def test_credentials_reach_nobody_but_the_server(
+async def test_credentials_are_in_no_error_and_no_log_line(
     net: Network, names: FakeResolver, log: Log
 ) -> None:
     """Neither an error's text, nor the log, nor what prints itself."""

@@ -146,7 +146,7 @@ def test_a_factory_is_not_made_for_more_subprotocols_than_there_is_room_for(dial
 
 @each
 @pytest.mark.parametrize("size", [None, 1, 5])
-def test_it_is_open_when_the_answer_has_come(dialect: str, size: int | None) -> None:
+def test_a_client_is_open_when_the_answer_is_complete(dialect: str, size: int | None) -> None:
     end, application, fired = waiting(dialect)
     assert application.told == ["started"]
     with pytest.raises(NotOpen):
@@ -161,7 +161,7 @@ def test_it_is_open_when_the_answer_has_come(dialect: str, size: int | None) -> 
 
 
 @each
-def test_it_knows_what_was_granted(dialect: str) -> None:
+def test_a_client_knows_what_the_server_granted(dialect: str) -> None:
     end, application, _ = waiting(dialect, subprotocols=["chat"])
     name = handshake_bytes.subprotocol_field(dialect)
     end.receive(end.answer(f"{name}: chat", "Set-Cookie: a=b"))
@@ -173,7 +173,7 @@ def test_it_knows_what_was_granted(dialect: str) -> None:
 
 
 @hixie
-def test_a_subprotocol_nobody_asked_for_is_ignored(dialect: str) -> None:
+def test_a_subprotocol_that_was_not_requested_is_ignored(dialect: str) -> None:
     """eventlet and txWS send one."""
     end, application, fired = waiting(dialect)
     end.receive(end.answer("Sec-WebSocket-Protocol: default", "WebSocket-Protocol: default"))
@@ -190,7 +190,7 @@ def test_Nettys_upgrade_is_taken_when_we_are_lenient() -> None:
     end.done()
 
 
-def test_everybody_who_waits_is_told_and_may_ask_again() -> None:
+def test_each_whenOpen_fires_and_may_be_called_again() -> None:
     end, application, first = waiting()
     asked: list[Fired] = []
     end.protocol.whenOpen().addBoth(lambda _: asked.append(Fired(end.protocol.whenOpen())))
@@ -544,7 +544,7 @@ def test_the_user_of_a_url_is_sent_as_basic_authorization(dialect: str) -> None:
 
 
 @each
-def test_nobody_else_is_told_of_it(dialect: str, log: Log) -> None:
+def test_credentials_of_the_URL_are_not_shown(dialect: str, log: Log) -> None:
     """Neither the application nor the log nor whoever prints what he holds in his hands."""
     applications = Applications(Recorder)
     end = ClientEnd(applications, dialect=dialect, url=SECRET_URL, logConnections=True)
@@ -641,7 +641,7 @@ def test_cancelling_one_of_several_tells_the_others() -> None:
 
 
 @pytest.mark.parametrize("opens", [True, False])
-def test_who_is_told_may_cancel_another(opens: bool) -> None:
+def test_a_callback_of_whenOpen_may_cancel_another_whenOpen(opens: bool) -> None:
     application = Recorder()
     end = ClientEnd(Applications(lambda: application))
     first, second = end.protocol.whenOpen(), end.protocol.whenOpen()
@@ -722,9 +722,7 @@ def answered(draw: st.DrawFn, right: bytes) -> bytes:
 
 @settings(max_examples=300)
 @given(st.sampled_from(NAMES), st.data())
-def test_whatever_a_server_says_whoever_waits_is_told_once(
-    dialect: str, data: st.DataObject
-) -> None:
+def test_whenOpen_fires_once_whatever_a_server_answers(dialect: str, data: st.DataObject) -> None:
     """With an application or a reason, at the latest when the connection ends; nothing remains."""
     application = Recorder()
     end = ClientEnd(Applications(lambda: application), dialect=dialect)

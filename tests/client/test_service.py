@@ -152,7 +152,7 @@ def test_the_time_it_took_to_open_does_not_count() -> None:
     assert watched.waits() == 7.5
 
 
-def test_one_that_ends_at_once_does_not() -> None:
+def test_a_conversation_that_ends_at_once_does_not_reset_the_delay() -> None:
     """Else whoever is thrown out after each handshake would knock every few seconds for ever."""
     watched = Watched()
     waits = []
@@ -220,7 +220,7 @@ def test_a_policy_sees_what_an_attempt_failed_with() -> None:
     assert not watched.clock.getDelayedCalls()
 
 
-def test_it_can_be_started_again() -> None:
+def test_a_stopped_service_can_be_started_again() -> None:
     watched = Watched(policy=lambda error: False)
     watched.last.fail()
     watched.clock.advance(0)
@@ -333,7 +333,7 @@ def test_an_application_whose_handshake_failed_hears_of_it_once() -> None:
     assert watched.waits() == 2.5
 
 
-def test_whoever_waits_may_set_a_bound() -> None:
+def test_a_wait_for_a_connection_may_have_a_limit_of_attempts() -> None:
     watched = Watched()
     waiting = watched.service.whenConnected(failAfterFailures=2)
     watched.last.fail()
@@ -386,7 +386,7 @@ async def stop(service: WebSocketClientService) -> None:
 
 
 @asynchronous
-async def test_it_comes_back_to_a_real_server(net: Network) -> None:
+async def test_a_service_reconnects_to_a_real_server(net: Network) -> None:
     offers: list[Any] = []
 
     def answer(offer: Any) -> Any:
@@ -441,7 +441,7 @@ async def test_an_application_may_stop_it_whatever_it_is_told(when: str, net: Ne
 
 
 @asynchronous
-async def test_it_waits_for_a_server_that_refuses(net: Network) -> None:
+async def test_a_service_retries_a_server_that_refuses(net: Network) -> None:
     answers: list[Callable[[], Any]] = [lambda: Refusal(503), Recorder]
     place = await net.serve(Answering(lambda offer: answers.pop(0)()))
     service = WebSocketClientService.new(

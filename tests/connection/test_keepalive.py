@@ -88,7 +88,7 @@ def test_its_answer_tells_the_latency_and_nothing_to_the_application(
 
 @both
 @modern
-def test_who_has_been_pinged_needs_no_dict_of_its_own(dialect: str, side: str) -> None:
+def test_a_pinged_connection_needs_no_dict_of_its_own(dialect: str, side: str) -> None:
     """Which would be 500 bytes for each connection that idles: its attributes have their slots."""
     end, _ = opened(dialect, side=side)
     end.receive(end.peer.frame(Opcode.PONG, pinged(end)))
@@ -153,7 +153,7 @@ def test_any_traffic_counts_as_life(dialect: str, side: str, sign: str) -> None:
     end.done()
 
 
-def test_who_is_given_up_is_no_matter_to_the_others() -> None:
+def test_an_aborted_connection_does_not_affect_the_others() -> None:
     applications = Applications(Recorder)
     silent = ServerEnd(applications)
     lively = End(silent.factory.buildProtocol(None), silent.clock)
@@ -170,7 +170,7 @@ def test_who_is_given_up_is_no_matter_to_the_others() -> None:
 
 @both
 @modern
-def test_a_reactor_that_slept_gives_nobody_up(dialect: str, side: str) -> None:
+def test_a_reactor_that_slept_aborts_no_connection(dialect: str, side: str) -> None:
     """The answers lie in the sockets, and timers run before reads (trap 11)."""
     end, _ = opened(dialect, side=side)
     payload = pinged(end)
@@ -184,7 +184,7 @@ def test_a_reactor_that_slept_gives_nobody_up(dialect: str, side: str) -> None:
 
 
 @modern
-def test_a_reactor_that_slept_gives_up_who_then_is_silent(dialect: str) -> None:
+def test_a_reactor_that_slept_aborts_a_peer_that_stays_silent(dialect: str) -> None:
     end, application = opened(dialect)
     pinged(end)
     end.clock.advance(10_000)
@@ -194,7 +194,7 @@ def test_a_reactor_that_slept_gives_up_who_then_is_silent(dialect: str) -> None:
     end.done()
 
 
-def test_with_a_short_timeout_a_short_sleep_gives_nobody_up() -> None:
+def test_with_a_short_timeout_a_short_sleep_aborts_no_connection() -> None:
     end, application = opened("rfc6455", limits=Limits(ping_interval=0.4, ping_timeout=0.4))
     spend(end.clock, 0.6, 0.1)
     assert end.wire.taken()[:1] == b"\x89"
@@ -207,7 +207,7 @@ def test_with_a_short_timeout_a_short_sleep_gives_nobody_up() -> None:
 
 @both
 @modern
-def test_who_is_paused_is_neither_asked_nor_given_up(dialect: str, side: str) -> None:
+def test_a_paused_connection_is_neither_pinged_nor_aborted(dialect: str, side: str) -> None:
     """We do not listen to it."""
     end, application = opened(dialect, side=side)
     pinged(end)
@@ -227,7 +227,7 @@ def test_who_is_paused_is_neither_asked_nor_given_up(dialect: str, side: str) ->
 
 @both
 @modern
-def test_who_still_reads_what_was_sent_is_neither_asked_nor_given_up(
+def test_a_peer_that_reads_what_was_sent_is_neither_pinged_nor_aborted(
     dialect: str, side: str
 ) -> None:
     """Our ping would stand behind it."""
@@ -274,7 +274,7 @@ def test_a_pong_that_is_not_ours_reaches_the_application(
 
 @both
 @modern
-def test_whoever_closes_is_asked_no_more(dialect: str, side: str) -> None:
+def test_a_closing_connection_is_not_pinged(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side, limits=Limits(close_timeout=1000))
     application.transport.loseConnection()
     end.wire.taken()

@@ -72,7 +72,7 @@ def test_an_ordinary_connection_is_not_logged(dialect: str, log: Log) -> None:
 
 
 @each
-def test_who_asks_for_it_reads_of_every_opening_and_ending(dialect: str, log: Log) -> None:
+def test_logConnections_logs_each_opening_and_each_end(dialect: str, log: Log) -> None:
     accepted = Accepted(applications.echo(), "chat")
     end = ServerEnd(Answering(lambda offer: accepted), logConnections=True)
     name = handshake_bytes.subprotocol_field(dialect)

@@ -25,7 +25,7 @@ def outflow() -> tuple[Output, Wire]:
     return flow, end.wire
 
 
-def test_it_is_the_transports_producer() -> None:
+def test_an_output_is_the_transports_producer() -> None:
     flow, _ = outflow()
     assert isinstance(flow, Output)
     verifyObject(IPushProducer, flow)
@@ -102,7 +102,7 @@ def test_the_producer_hears_each_thing_once() -> None:
     assert source.told == ["pause", "resume"]
 
 
-def test_who_is_attached_while_it_is_full_is_paused_at_once() -> None:
+def test_a_producer_attached_to_a_full_output_is_paused_at_once() -> None:
     flow, _ = outflow()
     flow.pauseProducing()
     source = Source()
@@ -124,7 +124,7 @@ def test_there_is_one_producer() -> None:
     assert (first.told, second.told) == ([], ["pause"])
 
 
-def test_who_was_detached_hears_nothing_more() -> None:
+def test_a_detached_producer_is_not_called_again() -> None:
     flow, _ = outflow()
     source = Source()
     flow.attach(source)
@@ -146,7 +146,7 @@ def test_at_the_end_the_producer_is_stopped_once() -> None:
     end.done()
 
 
-def test_who_is_attached_when_it_is_over_is_stopped_at_once() -> None:
+def test_a_producer_attached_after_the_end_is_stopped_at_once() -> None:
     """As every transport of Twisted's does; otherwise it would produce for ever."""
     end, application = opened("hixie-75")
     end.lose()
@@ -185,7 +185,7 @@ LITTLE = Limits(unsent_size=10_000)
 
 @both
 @each
-def test_who_does_not_read_what_a_heedless_application_sends_is_aborted(
+def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes(
     dialect: str, side: str
 ) -> None:
     end, application = opened(dialect, side=side, limits=LITTLE)
@@ -222,7 +222,7 @@ def test_while_it_is_not_full_it_may_be_sent_whatever_it_is() -> None:
     end.done()
 
 
-def test_whoever_reads_in_the_end_has_the_whole_measure_again() -> None:
+def test_a_peer_that_reads_again_has_the_whole_limit_again() -> None:
     end, application = opened("rfc6455", limits=LITTLE)
     for _ in range(5):
         end.wire.producer.pauseProducing()
@@ -248,7 +248,7 @@ def test_replies_of_one_read_count_too() -> None:
     end.done()
 
 
-def test_what_one_does_not_read_is_no_matter_to_the_others() -> None:
+def test_a_peer_that_does_not_read_does_not_affect_the_others() -> None:
     applications = Applications(Recorder)
     end = ServerEnd(applications, limits=LITTLE)
     other = memory_connection.End(end.factory.buildProtocol(None), end.clock)

@@ -176,7 +176,7 @@ def test_a_peer_that_has_acknowledged_everything_may_be_silent(counted: Counted)
 
 
 @linux
-def test_nobody_is_ended_by_a_look_that_comes_late(counted: Counted) -> None:
+def test_a_late_check_ends_no_connection(counted: Counted) -> None:
     """A reactor that was blocked has not seen what came meanwhile."""
     end, _ = opened("hixie-76")
     with_socket(end, counted)
@@ -198,7 +198,7 @@ def test_a_transport_without_a_socket_is_judged_by_its_buffer() -> None:
     end.done()
 
 
-def test_and_one_that_empties_now_and_then_has_made_progress() -> None:
+def test_a_buffer_that_empties_now_and_then_has_made_progress() -> None:
     end, _ = opened("hixie-76")
     for _ in range(20):
         end.wire.producer.pauseProducing()

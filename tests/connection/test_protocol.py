@@ -50,7 +50,7 @@ def test_binary_goes_both_ways_once_the_peer_has_sent_some(dialect: str, side: s
 
 
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
-def test_binary_is_not_sent_to_who_would_lose_it(dialect: str) -> None:
+def test_binary_is_not_sent_where_the_dialect_would_lose_it(dialect: str) -> None:
     end, application = opened(dialect)
     with pytest.raises(UnsupportedByDialect):
         application.transport.sendBytesMessage(b"x")
@@ -154,7 +154,7 @@ def test_small_messages_do_not_wait_for_each_other(dialect: str) -> None:
 
 @both
 @each
-def test_we_close_the_dialects_way(dialect: str, side: str) -> None:
+def test_a_connection_is_closed_as_its_dialect_says(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.sendTextMessage("last")
     application.transport.loseConnection(4000, "enough")
@@ -334,7 +334,7 @@ def violation(peer: frame_writer.FrameWriter, what: str) -> bytes:
 @both
 @modern
 @pytest.mark.parametrize("what", OURS_TO_SAY)
-def test_whoever_breaks_a_rule_reads_which_and_so_does_the_application(
+def test_a_peer_that_breaks_a_rule_is_told_which_and_the_application_too(
     dialect: str, side: str, what: str, log: Log
 ) -> None:
     code, reason = OURS_TO_SAY[what]
@@ -369,7 +369,9 @@ def test_whoever_breaks_a_rule_reads_which_and_so_does_the_application(
 
 @both
 @modern
-def test_pings_are_answered_in_their_order_and_told_nobody(dialect: str, side: str) -> None:
+def test_pings_are_answered_in_order_without_telling_the_application(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, echo(), side)
     peer, own = end.peer, end.own
     end.receive(peer.frame(9, b"1") + peer.text("a") + peer.frame(9, b"2"))
@@ -608,7 +610,7 @@ def test_after_an_abort_from_inside_a_message_nothing_is_delivered(dialect: str,
 @both
 @each
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
-def test_it_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -> None:
+def test_a_connection_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -> None:
     def ends(application: Recorder) -> None:
         application.transport.sendTextMessage("bye")
         getattr(application.transport, how)()
@@ -625,7 +627,7 @@ def test_it_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -
 @both
 @each
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
-def test_it_may_end_before_it_opens(dialect: str, side: str, how: str, log: Log) -> None:
+def test_a_connection_may_end_before_it_opens(dialect: str, side: str, how: str, log: Log) -> None:
     application = Recorder(started=lambda a: getattr(a.transport, how)())
     applications = Applications(lambda: application)
     if side == Side.SERVER:

@@ -151,7 +151,7 @@ def test_what_an_application_raises_when_an_end_begins_is_logged_and_nothing_els
     end.done()
 
 
-def test_whoever_answers_the_beginning_of_an_end_by_ending_it_changes_nothing() -> None:
+def test_closing_in_closeStarted_changes_nothing() -> None:
     class Ends(Listener):
         def closeStarted(self, ended: Ended) -> None:
             super().closeStarted(ended)
@@ -428,7 +428,7 @@ def test_what_was_received_before_the_end_is_delivered_before_it(dialect: str, s
 @both
 @each
 @pytest.mark.parametrize("orderly", [True, False])
-def test_what_nobody_takes_after_the_end_is_dropped_in_the_end(
+def test_messages_that_are_not_taken_after_the_end_are_dropped(
     dialect: str, side: str, orderly: bool
 ) -> None:
     limits = Limits(drain_timeout=7)
@@ -455,7 +455,7 @@ def test_what_nobody_takes_after_the_end_is_dropped_in_the_end(
 @both
 @each
 @pytest.mark.parametrize("rest", ["nothing", "half a text", "a close", "a broken frame"])
-def test_nobody_waits_for_a_paused_application_that_would_be_given_nothing(
+def test_a_lost_connection_ends_at_once_when_a_paused_application_has_no_message_left(
     dialect: str, side: str, rest: str
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -482,7 +482,7 @@ def test_nobody_waits_for_a_paused_application_that_would_be_given_nothing(
 @both
 @each
 @pytest.mark.parametrize("how", ["loseConnection", "failConnection", "abortConnection"])
-def test_whoever_ends_a_lost_connection_forgoes_what_is_left(
+def test_closing_a_lost_connection_drops_its_remaining_messages(
     dialect: str, side: str, how: str
 ) -> None:
     end, application = opened(dialect, side=side)

@@ -31,7 +31,7 @@ def test_without_a_clock_it_is_the_reactors() -> None:
     assert clock is reactor
 
 
-def test_it_knows_the_connections_that_stand() -> None:
+def test_a_factory_knows_its_connections() -> None:
     end = ServerEnd(Applications())
     other = End(end.factory.buildProtocol(None), end.clock)
     assert end.factory.connections == {end.protocol, other.protocol}
@@ -163,7 +163,7 @@ def test_closeAll_of_a_client_factory_closes_too() -> None:
 
 
 @pytest.mark.parametrize("code", [999, 1004, 1006, 1015, 5000])
-def test_closeAll_with_a_code_that_is_never_sent_closes_nobody(code: int) -> None:
+def test_closeAll_with_an_invalid_code_closes_no_connection(code: int) -> None:
     end = ServerEnd(Applications(Recorder))
     ends = [end, *(End(end.factory.buildProtocol(None), end.clock) for _ in NAMES)]
     for one, dialect in zip(ends, [*NAMES, NAMES[0]], strict=True):
@@ -193,7 +193,7 @@ def test_closeAll_tells_each_the_code_and_the_reason_where_there_are_any() -> No
     end.done()
 
 
-def test_who_no_longer_wants_to_know_may_cancel() -> None:
+def test_a_Deferred_of_closeAll_may_be_cancelled() -> None:
     end = ServerEnd(Applications())
     deferred = end.factory.closeAll()
     results = fired(deferred)

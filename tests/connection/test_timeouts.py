@@ -43,7 +43,7 @@ def test_each_is_told_in_its_time() -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_there_is_one_timer_and_none_when_nobody_waits() -> None:
+def test_there_is_one_timer_and_none_without_timeouts() -> None:
     line, clock = timeout()
     waiting = [Waiting(clock) for _ in range(5)]
     assert clock.getDelayedCalls() == []
@@ -59,7 +59,7 @@ def test_there_is_one_timer_and_none_when_nobody_waits() -> None:
     assert not any(one.told for one in waiting)
 
 
-def test_who_comes_again_waits_from_then_on() -> None:
+def test_a_timeout_that_is_set_again_counts_from_then() -> None:
     line, clock = timeout()
     one, other = Waiting(clock), Waiting(clock)
     line.join(one)
@@ -73,7 +73,7 @@ def test_who_comes_again_waits_from_then_on() -> None:
     assert (one.told, other.told) == ([14.0], [14.0])
 
 
-def test_one_may_end_another_and_join_again() -> None:
+def test_a_timeout_may_cancel_another_and_be_set_again() -> None:
     line, clock = timeout()
     other = Waiting(clock)
 
@@ -95,7 +95,7 @@ def test_one_may_end_another_and_join_again() -> None:
     assert one.told == [10.0, 20.0]
 
 
-def test_one_that_raises_keeps_no_other_waiting(log: Log) -> None:
+def test_a_timeout_that_raises_does_not_delay_the_others(log: Log) -> None:
     line, clock = timeout()
 
     def then() -> None:

@@ -82,7 +82,7 @@ def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
     assert wire.writes == [b"ab"]
 
 
-def test_an_aborted_one_sends_nothing_more() -> None:
+def test_an_aborted_connection_sends_nothing_more() -> None:
     read, _ = outflow()
     other, wire = outflow()
     read.cork()

@@ -44,7 +44,7 @@ def test_no_other_file_of_the_package_names_a_service() -> None:
             assert not naming.search(path.read_text("utf-8")), path
 
 
-def test_names_and_schemes_are_nobody_elses() -> None:
+def test_names_and_schemes_of_services_are_unique() -> None:
     names = [row.name for row in SERVICES]
     schemes = [scheme for row in SERVICES for scheme in row.schemes or ("",)]
     assert sorted(set(names)) == sorted(names)

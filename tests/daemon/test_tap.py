@@ -300,7 +300,7 @@ def test_no_credential_of_a_page_request_is_logged(
     assert "s3cret" not in daemon.log
 
 
-def test_who_is_refused_again_and_again_has_one_line(tmp_path: Path) -> None:
+def test_a_client_that_is_refused_repeatedly_has_one_log_line(tmp_path: Path) -> None:
     """And one for how often it was, in the end."""
     with running(tmp_path, "--host", "a.example") as daemon:
         for _ in range(50):
@@ -473,7 +473,7 @@ def test_any_origin_may_come_in_if_one_says_so(tmp_path: Path) -> None:
         opened(daemon, request(b"/", origin=b"file://")).close()
 
 
-def test_it_listens_on_every_endpoint_it_is_given(tmp_path: Path) -> None:
+def test_the_daemon_listens_on_every_given_endpoint(tmp_path: Path) -> None:
     path, port = tmp_path / "socket", free_port()
     options = ["--port", f"unix:{path}", "--port", str(port)]
     with running(tmp_path, *options) as daemon:
@@ -487,7 +487,7 @@ def test_it_listens_on_every_endpoint_it_is_given(tmp_path: Path) -> None:
                 assert read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER
 
 
-def test_it_serves_by_tls(tmp_path: Path) -> None:
+def test_the_daemon_serves_TLS(tmp_path: Path) -> None:
     """The certificate's endpoint says so, and the location of the answer with it."""
     made, pem, port = certificate(), tmp_path / "both.pem", free_port()
     key = made.privateKey.original.to_cryptography_key()
@@ -505,7 +505,7 @@ def test_it_serves_by_tls(tmp_path: Path) -> None:
         assert read(peer, len(answer)) == answer
 
 
-def test_it_takes_a_socket_from_systemd(tmp_path: Path) -> None:
+def test_the_daemon_takes_a_socket_from_systemd(tmp_path: Path) -> None:
     """Its convention: descriptors from 3 on, for the process whose number the environment names."""
     script = (
         "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
@@ -641,7 +641,7 @@ FORWARDED = (
 )
 
 
-def test_who_stands_before_it_is_believed_if_it_is_named(tmp_path: Path) -> None:
+def test_a_reverse_proxy_is_trusted_if_it_is_named(tmp_path: Path) -> None:
     """What a header of the PROXY protocol says, and after it what is forwarded from there."""
     options = ["--proxy-protocol", "127.0.0.0/8", "--trust-forwarded", "203.0.113.9"]
     with running(tmp_path, *options) as daemon:
@@ -658,7 +658,7 @@ def test_who_stands_before_it_is_believed_if_it_is_named(tmp_path: Path) -> None
         assert daemon.logged("expected a PROXY protocol header")
 
 
-def test_who_is_not_named_is_not_believed(tmp_path: Path) -> None:
+def test_a_proxy_that_is_not_named_is_not_trusted(tmp_path: Path) -> None:
     options = ["--proxy-protocol", "10.0.0.0/8", "--trust-forwarded", "10.0.0.0/8"]
     with running(tmp_path, *options) as daemon:
         assert asked(daemon, INTRODUCED + request(b"/")).startswith(b"HTTP/1.1 400")
@@ -699,7 +699,7 @@ def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("option", ["--proxy-protocol", "--trust-forwarded"])
-def test_who_is_believed_is_named_by_an_address(option: str) -> None:
+def test_a_trusted_proxy_is_named_by_an_address(option: str) -> None:
     result = run_hixie(option, "proxy.example.com")
     assert result.stderr.splitlines()[-1] == (
         f"hixie: {option} proxy.example.com: expected an address, a network such as 10.0.0.0/8, "

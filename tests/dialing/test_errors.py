@@ -51,7 +51,7 @@ def test_these_are_all_there_are() -> None:
 
 
 @every_error
-def test_it_is_a_ConnectError_by_class_and_by_failure(error: HixieError) -> None:
+def test_each_error_is_a_ConnectError_by_class_and_by_failure(error: HixieError) -> None:
     with pytest.raises(ConnectError):
         raise error
     failure = Failure(error)

@@ -42,7 +42,7 @@ async def test_the_system_is_asked_for_a_name(net: Network) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @asynchronous
-async def test_nobody_is_asked_for_an_address(host: str, names: FakeResolver) -> None:
+async def test_an_IP_address_is_not_looked_up(host: str, names: FakeResolver) -> None:
     """It does not cost a thread, nor a server its log line."""
     (address,) = await within(lookUp(reactor, host, 80))
     assert (address.host, address.port, names.asked) == (host, 80, [])
@@ -98,7 +98,9 @@ async def test_one_address_that_answers_is_enough(net: Network, names: FakeResol
 
 
 @asynchronous
-async def test_an_address_that_is_silent_holds_nobody_up(net: Network, names: FakeResolver) -> None:
+async def test_a_silent_address_does_not_delay_the_others(
+    net: Network, names: FakeResolver
+) -> None:
     """The next is tried beside it after a moment."""
     with full_queue() as port:
         names.known["several.example"] = ["127.0.0.1", "127.0.0.2"]
@@ -163,7 +165,7 @@ async def test_each_stage_has_a_time_of_its_own(names: FakeResolver) -> None:
 
 
 @asynchronous
-async def test_a_late_answer_of_the_resolver_concerns_nobody(names: FakeResolver) -> None:
+async def test_a_late_answer_of_the_resolver_is_ignored(names: FakeResolver) -> None:
     """A thread that asks the system cannot be stopped, and comes back with something."""
     looking = lookUp(reactor, "silent.example", 80)
     received: Any = looking

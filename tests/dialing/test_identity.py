@@ -248,7 +248,7 @@ async def nothing_came(made: list[Raw], connections: int = 1) -> None:
 
 @pytest.mark.parametrize("wrong", WRONG)
 @asynchronous
-async def test_whoever_has_a_wrong_certificate_gets_nothing(
+async def test_a_server_with_a_wrong_certificate_is_sent_nothing(
     wrong: str, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, WRONG[wrong])

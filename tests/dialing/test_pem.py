@@ -25,7 +25,7 @@ def test_authorities_come_from_a_file_with_several(tmp_path: Path) -> None:
     assert len(trustRootFromPath(str(file))._caCerts) == 2
 
 
-def test_or_from_the_files_of_a_directory(tmp_path: Path) -> None:
+def test_CA_certificates_come_from_the_files_of_a_directory(tmp_path: Path) -> None:
     """Those that are called .pem, as Twisted's own ``tls:`` reads them."""
     (tmp_path / "a.pem").write_bytes(authority().pem)
     (tmp_path / "b.txt").write_bytes(stranger().pem)
@@ -40,7 +40,7 @@ def test_or_from_the_files_of_a_directory(tmp_path: Path) -> None:
         b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ],
 )
-def test_a_file_without_a_certificate_trusts_nobody(content: bytes, tmp_path: Path) -> None:
+def test_a_file_without_a_certificate_is_refused(content: bytes, tmp_path: Path) -> None:
     """And must not be taken for the platform's authorities."""
     file = tmp_path / "none.pem"
     file.write_bytes(content)
@@ -53,7 +53,7 @@ def test_a_file_without_a_certificate_trusts_nobody(content: bytes, tmp_path: Pa
         trustRootFromPath(str(tmp_path / "nowhere.pem"))
 
 
-def test_who_we_are_is_in_one_file_or_two(tmp_path: Path) -> None:
+def test_a_client_certificate_is_in_one_file_or_two(tmp_path: Path) -> None:
     pem = authority().pem_for("client.example")
     key, certificate = parts(pem)
     for name, content in (("both", pem), ("key", key), ("certificate", certificate)):

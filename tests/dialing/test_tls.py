@@ -96,7 +96,9 @@ async def test_the_platforms_authorities_are_trusted_by_default(
 
 
 @asynchronous
-async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: FakeResolver) -> None:
+async def test_a_client_certificate_is_sent_when_the_server_asks(
+    net: Network, names: FakeResolver
+) -> None:
     authorities = ssl.Certificate.loadPEM(authority().pem)
     place, made = await server(
         net, agrees(), authority().issue("server.example").options(authorities)
@@ -110,9 +112,7 @@ async def test_a_server_that_asks_is_told_who_we_are(net: Network, names: FakeRe
 
 
 @asynchronous
-async def test_a_ready_context_may_trust_whom_nobody_else_does(
-    net: Network, names: FakeResolver
-) -> None:
+async def test_a_given_context_may_trust_another_CA(net: Network, names: FakeResolver) -> None:
     """But whoever asks for no check has to say so; what it may not do is in test_identity."""
     place, _ = await server(net, agrees(), stranger().issue("other.example").options())
     url, ready = f"wss://server.example:{place.port}/", ssl.CertificateOptions(verify=False)
@@ -234,7 +234,7 @@ async def test_our_own_server_and_client_meet_over_it(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_context_that_breaks_is_told_to_whoever_connects(net: Network, log: Log) -> None:
+async def test_an_error_of_a_TLS_context_fails_the_connect(net: Network, log: Log) -> None:
     """Its exception would otherwise end in the reactor, and nobody would hear of it."""
     place, _ = await server(net, silent)
     tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", place.port)

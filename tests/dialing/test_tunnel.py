@@ -126,7 +126,7 @@ def test_early_bytes_are_the_hosts_first_words(size: int | None) -> None:
     assert order == [["made"]]
 
 
-def test_who_gives_up_when_it_is_connected_gets_no_early_bytes() -> None:
+def test_a_protocol_cancelled_on_connect_gets_no_early_bytes() -> None:
     """Its connection is over."""
 
     class GivesUp(Inside):
@@ -140,7 +140,7 @@ def test_who_gives_up_when_it_is_connected_gets_no_early_bytes() -> None:
     assert len(attempt.inside.events) == 2
 
 
-def test_who_can_be_half_closed_is() -> None:
+def test_a_half_closeable_protocol_is_half_closed() -> None:
     """A transport asks the protocol it knows, which is the tunnel."""
 
     @implementer(IHalfCloseableProtocol)
@@ -159,7 +159,7 @@ def test_who_can_be_half_closed_is() -> None:
     assert attempt.proxy.last.wire.endings == []
 
 
-def test_who_cannot_be_half_closed_ends_with_the_first_half() -> None:
+def test_a_protocol_without_half_close_ends_with_the_first_half() -> None:
     attempt = Attempt()
     attempt.says(OK)
     attempt.proxy.last.protocol.writeConnectionLost()
@@ -285,7 +285,7 @@ def test_a_refusal_whose_body_has_no_end_is_one_all_the_same() -> None:
     assert (attempt.failed().status, attempt.failed().body) == (403, b"sorry")
 
 
-def test_who_cannot_be_reached_is_told_by_its_own_endpoint() -> None:
+def test_an_unreachable_proxy_fails_with_its_endpoints_error() -> None:
     """The tunnel knows nothing of names, addresses and sockets."""
     attempt = Attempt()
     attempt.proxy.pending = Deferred()
@@ -447,7 +447,7 @@ def assert_cancelled(error: object) -> None:
     assert error.address == HostnameAddress(b"host.example", 443)
 
 
-def test_who_gives_up_while_connecting_cancels_that() -> None:
+def test_cancelling_a_tunnel_cancels_its_connect() -> None:
     attempt = Attempt()
     cancelled: list[object] = []
     attempt.proxy.pending = Deferred(cancelled.append)
@@ -462,7 +462,7 @@ def test_who_gives_up_while_connecting_cancels_that() -> None:
     "said",
     [b"", b"HTTP/1.1 200", b"HTTP/1.1 403 No\r\n\r\nso", who(BASIC), who(BASIC) + b"HTTP/1.1 200"],
 )
-def test_who_gives_up_while_waiting_ends_the_connection(said: bytes) -> None:
+def test_cancelling_a_tunnel_that_waits_ends_its_connection(said: bytes) -> None:
     attempt = Attempt(credentials=ME)
     for part in (said[: len(who(BASIC))], said[len(who(BASIC)) :]):
         if part:
@@ -474,7 +474,7 @@ def test_who_gives_up_while_waiting_ends_the_connection(said: bytes) -> None:
     assert attempt.factory.events == ["start"]
 
 
-def test_who_gives_up_afterwards_gives_up_nothing() -> None:
+def test_cancelling_a_finished_tunnel_changes_nothing() -> None:
     attempt = Attempt()
     attempt.says(OK)
     attempt.deferred.cancel()

@@ -319,7 +319,7 @@ async def test_a_refusal_looks_like_any_failure(net: Network, log: Log) -> None:
 
 
 @asynchronous
-async def test_nobody_there_looks_like_any_failure(net: Network) -> None:
+async def test_a_refused_connection_looks_like_any_failure(net: Network) -> None:
     place = await net.serve(echoes())
     url = place.url()
     await place.listening.stopListening()
@@ -349,7 +349,7 @@ async def test_closing_while_it_connects_fails_it(net: Network) -> None:
 
 
 @asynchronous
-async def test_closing_at_once_connects_to_nobody(net: Network) -> None:
+async def test_closing_at_once_makes_no_connection(net: Network) -> None:
     applications = echoes()
     place = await net.serve(applications)
     page = Page(place)

@@ -38,7 +38,7 @@ def test_a_close_is_told_as_it_can_be(code: int, has_codes: bool, told: int) -> 
 
 
 @pytest.mark.parametrize("code", [1002, 1006, 1009])
-def test_whoever_did_not_close_is_gone(code: int) -> None:
+def test_a_side_that_broke_a_rule_is_reported_as_gone(code: int) -> None:
     """What rule it broke is between it and us."""
     ended = Ended(code, "invalid UTF-8 in a text message", "peer", False)
     assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client has gone")

@@ -188,7 +188,7 @@ def test_the_slides_carry_binary(side: str) -> None:
 
 @pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
 @both_sides
-def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
+def test_binary_is_not_sent_where_the_dialect_would_lose_it(name: str, side: str) -> None:
     """Browsers drop it without a word; a send that is refused changes nothing."""
     talk = ConversationDriver(name, side).receive(HELLO)
     with pytest.raises(UnsupportedByDialect, match="drop binary messages"):
@@ -201,7 +201,7 @@ def test_binary_is_not_sent_to_who_would_lose_it(name: str, side: str) -> None:
 
 @pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
 @both_sides
-def test_binary_is_sent_to_who_has_sent_it_and_on_demand(name: str, side: str) -> None:
+def test_binary_is_sent_to_a_peer_that_sent_it_and_on_demand(name: str, side: str) -> None:
     """Netty reads what it writes, and an owner may know better than we."""
     answered = ConversationDriver(name, side).receive(b"\x80\x01x")
     told = ConversationDriver(name, side, binary=True)
@@ -481,7 +481,7 @@ def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> 
         assert talk.effects.events == []
 
 
-def test_a_deadline_that_nobody_set_is_no_end() -> None:
+def test_a_timeout_that_was_not_set_ends_nothing() -> None:
     """A clock that is late by one conversation does no harm."""
     talk = ConversationDriver("hixie-76")
     talk.conversation.late()

@@ -282,7 +282,7 @@ def test_a_request_that_goes_elsewhere_is_the_last_one() -> None:
 # Which dialects are spoken.
 
 
-def test_a_dialect_that_is_not_spoken_is_named_to_nobody() -> None:
+def test_a_request_of_a_disabled_dialect_is_refused() -> None:
     """The request is whole, so 426; a server of one dialect takes that one."""
     assert serve([REQUEST_75], "hixie-76").found is UnknownDialect
     assert serve([HEAD_76 + KEY3], "hixie-75", "hixie-54").found is UnknownDialect

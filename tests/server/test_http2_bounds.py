@@ -202,9 +202,7 @@ async def test_a_body_that_ends_after_its_refusal_ends_the_stream(net: Network, 
 
 
 @asynchronous
-async def test_a_body_that_goes_on_after_its_refusal_disturbs_nobody(
-    net: Network, log: Log
-) -> None:
+async def test_a_body_that_goes_on_after_its_refusal_is_ignored(net: Network, log: Log) -> None:
     def act(client: Client) -> Any:
         stream = client.ask("POST", "/")
         for _ in range(3):  # all that a client may send before it reads
@@ -244,7 +242,7 @@ async def test_a_path_of_thousands_of_segments_is_not_looked_for(net: Network, l
 
 
 @asynchronous
-async def test_who_goes_leaves_no_timer(net: Network, log: Log) -> None:
+async def test_a_stream_that_ends_leaves_no_timer(net: Network, log: Log) -> None:
     """The reactor of a test is clean at its end."""
     asked: list[Any] = []
 

@@ -183,7 +183,7 @@ async def test_the_line_of_a_refused_request_says_what_it_asks_for(
 
 @pytest.mark.parametrize("make", BOUNDED)
 @asynchronous
-async def test_a_length_that_nobody_can_count_is_refused(
+async def test_a_Content_Length_of_5000_digits_is_refused(
     make: Make, net: Network, log: Log
 ) -> None:
     """Python raises for a number of 5000 digits: in twisted.web that is a traceback."""
@@ -250,7 +250,9 @@ async def test_what_comes_behind_the_last_request_of_a_connection_is_no_request(
 
 
 @asynchronous
-async def test_who_goes_while_the_answer_is_read_leaves_no_timer(net: Network, log: Log) -> None:
+async def test_a_client_that_leaves_while_it_is_answered_leaves_no_timer(
+    net: Network, log: Log
+) -> None:
     place = await net.listen(hixie_site(Said(), Limits(close_timeout=600)))
     raw = await net.raw(place)
     raw.send(post(b"Content-Length: 70000"))
@@ -328,7 +330,7 @@ def downloads_and_does_not_read(place: Any, over: str) -> int:
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @pytest.mark.parametrize("make", [*BOUNDED, resource_under_a_site])
 @asynchronous
-async def test_nothing_is_kept_for_who_downloads_and_does_not_read(
+async def test_a_client_that_does_not_read_its_download_fills_no_buffer(
     make: Make, over: str, net: Network, log: Log, tmp_path: Path
 ) -> None:
     with (tmp_path / "big").open("wb") as file:

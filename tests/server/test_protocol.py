@@ -188,7 +188,7 @@ def test_a_bad_request_gets_its_status_and_one_line(
     assert f" status={status} " in log.lines()[0]
 
 
-def test_who_is_not_understood_is_told_what_is() -> None:
+def test_a_client_of_a_disabled_dialect_is_told_the_enabled_ones() -> None:
     end = ServerEnd(Applications(), dialects=HIXIE)
     end.receive(request("rfc6455"))
     lines = answered(end)
@@ -439,7 +439,7 @@ OFFERED = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
 
 @modern
-def test_compression_is_granted_to_whoever_offers_it(dialect: str) -> None:
+def test_compression_is_granted_to_clients_that_offer_it(dialect: str) -> None:
     application = Recorder()
     end = ServerEnd(Applications(lambda: application))
     end.receive(request(dialect, OFFERED))
@@ -659,7 +659,7 @@ def test_an_application_that_leaves_when_it_hears_of_its_mistake_is_let_go(log: 
     assert application.told == ["started", "lost"]
 
 
-def test_who_raised_when_it_started_is_told_that_it_is_over(log: Log) -> None:
+def test_an_application_that_raised_at_its_start_is_told_of_the_end(log: Log) -> None:
     application = Recorder(started=fails)
     end = ServerEnd(Applications(lambda: application))
     end.receive(whole_request("hixie-75"))
@@ -693,7 +693,7 @@ def test_an_application_that_will_not_be_cancelled_is_503_all_the_same(log: Log)
     refused(end, 503)
 
 
-def test_who_raises_when_cancelled_keeps_no_client_waiting(log: Log) -> None:
+def test_a_decision_that_raises_when_cancelled_keeps_no_client_waiting(log: Log) -> None:
     def canceller(decision: Deferred[Any]) -> None:
         raise RuntimeError("no")
 
@@ -933,7 +933,9 @@ def test_a_refused_client_that_stays_is_aborted_in_the_end() -> None:
 
 
 @each
-def test_a_client_that_leaves_inside_its_request_concerns_nobody(dialect: str, log: Log) -> None:
+def test_a_client_that_leaves_inside_its_request_reaches_no_application(
+    dialect: str, log: Log
+) -> None:
     end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
     end.receive(request(dialect)[:-1])
     end.lose()

@@ -141,7 +141,7 @@ def test_every_byte_is_replayed_and_the_connection_marked_to_close(size: int | N
         b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )
-def test_what_is_no_WebSocket_request_goes_elsewhere(data: bytes) -> None:
+def test_an_HTTP_request_reaches_the_site(data: bytes) -> None:
     end, protocol = kept(data)
     assert protocol.data.startswith(data.partition(b"\r\n")[0])
     assert protocol.data.endswith(b"\r\nConnection: close\r\n\r\n")
@@ -149,7 +149,7 @@ def test_what_is_no_WebSocket_request_goes_elsewhere(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("dialect", NAMES)
-def test_what_is_one_does_not(dialect: str) -> None:
+def test_a_WebSocket_request_does_not_reach_the_site(dialect: str) -> None:
     end, protocol = kept(whole_request(dialect))
     assert status_of(end.wire.written) == 101
     assert protocol.data == b""
@@ -157,7 +157,7 @@ def test_what_is_one_does_not(dialect: str) -> None:
     assert protocol.lost == 0
 
 
-def test_what_is_broken_does_not() -> None:
+def test_a_malformed_request_does_not_reach_the_site() -> None:
     end, protocol = kept(request("hixie-75", "A : b"))
     assert status_of(end.wire.written) == 400
     assert protocol.data == b""
@@ -186,7 +186,7 @@ def test_closing_takes_the_connection_from_it() -> None:
     end.done()
 
 
-def test_a_factory_that_wants_nobody_leaves_a_404() -> None:
+def test_a_site_factory_that_builds_no_protocol_leaves_a_404() -> None:
     class Nobody(Factory):
         def buildProtocol(self, addr: Any) -> None:
             return None
@@ -210,7 +210,7 @@ def test_without_an_elsewhere_it_is_404(method: bytes, version: bytes, log: Log)
     end.done()
 
 
-def test_the_others_end_is_not_ours_to_forget(log: Log) -> None:
+def test_a_connection_of_the_site_is_forgotten_also_when_its_end_raises(log: Log) -> None:
     """Also if it raises there, our connection is no longer counted."""
     end, protocol = kept(PLAIN)
 

@@ -149,7 +149,7 @@ def test_a_connection_that_ends_before_leaves_nothing(log: log_recorder.Log) -> 
     assert log.lines() == []
 
 
-def test_a_factory_that_serves_nobody_is_heeded() -> None:
+def test_a_factory_that_builds_no_protocol_ends_the_connection() -> None:
     end = End()
     end.server.buildProtocol = lambda addr: None  # type: ignore[method-assign]
     end.receive(V1)

@@ -73,7 +73,7 @@ def test_a_relay_says_what_it_needs(tmp_path: Path) -> None:
     assert "LISTEN CONNECT" in (tmp_path / "relayed").read_text()
 
 
-def test_a_relay_to_nobody_hangs_up(tmp_path: Path) -> None:
+def test_a_relay_without_a_server_closes_the_connection(tmp_path: Path) -> None:
     port = free_port()
     process = relay(tmp_path, f"tcp:{port}:interface=127.0.0.1", f"tcp:127.0.0.1:{free_port()}")
     try:

@@ -117,7 +117,7 @@ async def test_binary_towards_a_client_without_it_may_be_base64(net: Network, fr
 
 @pytest.mark.parametrize("front", HIXIE)
 @asynchronous
-async def test_who_has_sent_binary_is_sent_binary(net: Network, front: str) -> None:
+async def test_a_client_that_sent_binary_is_sent_binary(net: Network, front: str) -> None:
     """Also in the dialects whose browsers lose it: this one reads it, and by no rule's leave."""
     place, _ = await gateway(net, Applications(echo))
     raw = await net.raw(place)
@@ -173,7 +173,7 @@ async def test_a_client_s_cookies_and_origin_are_carried_over(net: Network, back
 
 
 @asynchronous
-async def test_what_nobody_chose_is_who_the_client_is(net: Network) -> None:
+async def test_the_default_fields_of_the_client_reach_the_backend(net: Network) -> None:
     """A password, a browser's name, a language; and a URL with a password has its own."""
     headers = ((b"Authorization", b"Basic eDp5"), (b"User-Agent", b"old"), (b"Accept", b"no"))
     for user, authorization in (("", "Basic eDp5"), ("us:secret@", "Basic dXM6c2VjcmV0")):
@@ -520,7 +520,7 @@ async def test_a_backend_s_close_is_the_client_s(net: Network, front: str, back:
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 @asynchronous
-async def test_who_vanishes_is_told_of(net: Network, side: str) -> None:
+async def test_each_side_is_told_that_the_other_was_lost(net: Network, side: str) -> None:
     """The backend hears of a client that is going away, the client of a bad gateway."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications)

@@ -442,7 +442,7 @@ PROXY_2 = (
 
 @pytest.mark.parametrize("front", [*HIXIE, "rfc6455"])
 @asynchronous
-async def test_whoever_is_trusted_tells_who_the_client_is(net: Network, front: str) -> None:
+async def test_a_trusted_proxy_names_the_client(net: Network, front: str) -> None:
     """And the backend hears of that client, and of nobody whom it might have made up."""
     applications = Applications(echo)
     back = await net.serve(applications, origins=["*"])
@@ -473,7 +473,7 @@ async def test_whoever_is_trusted_tells_who_the_client_is(net: Network, front: s
         (["--trust-forwarded", "192.0.2.1"], b"", ["X-Forwarded-For: 203.0.113.9"], "127.0.0.1"),
     ],
 )
-def test_the_daemon_tells_its_backend_who_the_client_is(
+def test_the_daemon_sends_the_clients_address_to_the_backend(
     tmp_path: Path, options: list[str], header: bytes, lines: list[str], told: str
 ) -> None:
     """As far as whoever stands before it is believed."""

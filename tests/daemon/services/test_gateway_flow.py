@@ -127,7 +127,7 @@ async def test_a_backend_that_does_not_read_stops_its_client(
 @pytest.mark.parametrize("speaker", ["client", "backend"])
 @every_pair
 @asynchronous
-async def test_last_words_wait_for_who_does_not_read_yet(
+async def test_last_messages_wait_for_a_side_that_does_not_read_yet(
     net: Network, front: str, back: str, speaker: str
 ) -> None:
     """Whoever closes with much unsaid is heard to its end, however late that is read."""
@@ -175,7 +175,7 @@ async def test_both_ways_at_once_over_tls(net: Network) -> None:
 
 @pytest.mark.parametrize("pings", [True, False])
 @asynchronous
-async def test_pings_of_who_does_not_read_fill_nothing(net: Network, pings: bool) -> None:
+async def test_pings_of_a_side_that_does_not_read_fill_no_buffer(net: Network, pings: bool) -> None:
     """Relayed or not: they are bytes on a way that is full, or have one answer for all."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, relaysPings=pings)
@@ -196,7 +196,7 @@ async def test_pings_of_who_does_not_read_fill_nothing(net: Network, pings: bool
 
 @pytest.mark.parametrize("speaker", ["client", "backend"])
 @asynchronous
-async def test_a_message_beyond_the_limit_ends_who_sent_it(
+async def test_a_message_beyond_the_limit_ends_the_side_that_sent_it(
     net: Network, log: Log, speaker: str
 ) -> None:
     """It hears why; the other side hears that it is gone."""

@@ -219,7 +219,7 @@ def test_a_body_is_refused_at_the_head(daemon: Daemon, status: int, lines: list[
     assert answer(daemon, "/www/console/", *lines, method="POST").startswith(f"HTTP/1.1 {status} ")
 
 
-def test_a_form_of_100_MB_stops_nobody(daemon: Daemon) -> None:
+def test_a_form_of_100_MB_does_not_delay_other_clients(daemon: Daemon) -> None:
     head = "POST /www/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n"
     head += "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
     before = resident(daemon)
@@ -232,7 +232,7 @@ def test_a_form_of_100_MB_stops_nobody(daemon: Daemon) -> None:
     assert resident(daemon) - before < 20_000_000
 
 
-def test_nothing_is_kept_for_who_downloads_and_does_not_read(daemon: Daemon) -> None:
+def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon) -> None:
     """What comes behind a page request is no request: its connection ends with the answer."""
     junk = b"GET /www/ HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 65_000 + b"\r\n\r\n"
     with socket.socket() as peer:

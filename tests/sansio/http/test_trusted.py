@@ -12,12 +12,12 @@ NAMED = TrustedNetworks(["127.0.0.1", "10.0.0.0/8", "fd00::/8", "::1"])
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "10.255.0.1", "::ffff:10.1.2.3", "fd12::1", "::1", "0:0:0:0:0:0:0:1"]
 )
-def test_who_is_named_is_one_of_them(host: str) -> None:
+def test_a_named_address_is_trusted(host: str) -> None:
     assert NAMED.has(host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "11.0.0.1", "fe80::1", "::ffff:11.0.0.1", "", "x"])
-def test_nobody_else_is(host: str) -> None:
+def test_no_other_address_is_trusted(host: str) -> None:
     assert not NAMED.has(host)
 
 
@@ -42,13 +42,13 @@ def test_a_mapped_address_is_one_of_ipv4(host: str, plain: str) -> None:
     assert unmapped(host) == plain
 
 
-def test_who_has_no_address_is_named_by_a_word() -> None:
+def test_a_UNIX_socket_is_named_by_a_word() -> None:
     assert not NAMED.has(None)
     assert TrustedNetworks(["unix"]).has(None)
     assert not TrustedNetworks(["unix"]).has("127.0.0.1")
 
 
-def test_nobody_is_nobody() -> None:
+def test_without_names_no_address_is_trusted() -> None:
     assert not NOBODY
     assert not NOBODY.has(None)
     assert NAMED

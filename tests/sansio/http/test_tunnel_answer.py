@@ -183,7 +183,7 @@ def test_an_answer_that_has_no_body_is_not_waited_for(status: int) -> None:
 
 
 @pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints\r\nLink: </x>"])
-def test_who_is_told_to_wait_waits(interim: bytes) -> None:
+def test_an_interim_answer_is_skipped(interim: bytes) -> None:
     """RFC 9110 section 15.2: any number of 1xx may come first."""
     answer = answered(
         (b"HTTP/1.1 " + interim + b"\r\n\r\n") * 2 + b"HTTP/1.1 200 OK\r\n\r\n", b"hi"
@@ -191,7 +191,7 @@ def test_who_is_told_to_wait_waits(interim: bytes) -> None:
     assert (answer.status, answer.rest) == (200, b"hi")
 
 
-def test_nobody_waits_for_ever() -> None:
+def test_an_endless_sequence_of_interim_answers_is_refused() -> None:
     """All the heads together have the one limit."""
     assert_raises(HeadTooLarge, read, [b"HTTP/1.1 100 Continue\r\n\r\n"] * 20, SMALL)
 
@@ -244,9 +244,7 @@ def test_a_body_of_no_length_ends_with_the_connection() -> None:
         (b"Content-Length: -5\r\n", "Content-Length"),
     ],
 )
-def test_a_body_of_which_nobody_knows_the_end_is_refused(
-    status: int, fields: bytes, why: str
-) -> None:
+def test_a_body_of_unknown_length_is_refused(status: int, fields: bytes, why: str) -> None:
     """RFC 9112 section 6.3: such lengths cannot be recovered from; section 7.4: a coding that was
     not offered may not be sent."""
     with pytest.raises(MalformedHead, match=why):

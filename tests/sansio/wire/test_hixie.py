@@ -237,7 +237,7 @@ def test_one_caller_may_go_on_with_an_iterator_that_was_fed_meanwhile() -> None:
     assert whole_frames(found) == [READ_HELLO, *IN_STREAM]
 
 
-def test_frames_that_nobody_asks_for_wait() -> None:
+def test_frames_that_are_not_taken_wait() -> None:
     """What is fed while deliveries stand still is only put behind what is there."""
     framing = codec()
     for byte in byte_by_byte(STREAM):

@@ -161,7 +161,9 @@ def test_a_length_may_have_more_bytes_than_it_needs(
 
 @both_sides
 @pytest.mark.parametrize(("size", "form"), [(0, 2), (125, 2), (5, 8)])
-def test_so_may_that_of_a_control_frame(side: str, size: int, form: int) -> None:
+def test_the_length_of_a_control_frame_may_have_a_longer_form(
+    side: str, size: int, form: int
+) -> None:
     """What is bounded is what it holds."""
     data = modern_frame(Opcode.PING, b"x" * size, form=form, key=peer_key(side))
     assert frames_of(data, side=side) == [(Opcode.PING, b"x" * size, True, 0)]
@@ -244,7 +246,9 @@ def test_control_frames_have_125_bytes_at_most(
 @pytest.mark.parametrize("name", ["hybi-08", "rfc6455"])
 @pytest.mark.parametrize("size", [0, 5, 126, 65536])
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.CONTINUATION, Opcode.PING])
-def test_who_must_mask_and_who_must_not(name: str, size: int, opcode: int) -> None:
+def test_a_client_frame_without_a_mask_and_a_server_frame_with_one_are_refused(
+    name: str, size: int, opcode: int
+) -> None:
     """A client's frame without a mask and a server's with one are refused, at the header."""
     if opcode == Opcode.PING and size > 125:
         size = 125

@@ -68,7 +68,7 @@ GUIDE: Final = 8.0
 BANNED_IN_GUIDE: Final = 28
 """Paragraphs of the guide with a phrase that is not used."""
 
-TEST_NAMES: Final = 16.0
+TEST_NAMES: Final = 8.0
 """Riddles in a thousand words of the names of tests."""
 
 TEST_DOCSTRINGS: Final = 18.0

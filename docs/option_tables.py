@@ -95,10 +95,10 @@ def described(setting: Setting, before: str, joint: str) -> Iterator[str]:
     """The directive of a setting."""
     word = "file" if setting.kind is TEXT else setting.name.rpartition("-")[2]
     value = "" if setting.kind is FLAG else f"{joint}<{word}>"
-    yield f".. option:: {before}{setting.name}{value}"
+    yield f".. option:: {before}{setting.option if before else setting.name}{value}"
     yield ""
     yield f"   {text(setting.meaning)}"
-    if setting.default:
+    if setting.default and not (before and setting.kind is FLAG):
         yield f"   Default: {text(setting.default)}."
     yield ""
 

@@ -55,25 +55,23 @@ def keywords(*functions: Any) -> set[str]:
         name
         for function in functions
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is not parameter.empty
-        and name not in {"port", "clientCertificate", "trustRoot"}
+        if parameter.default is not parameter.empty and name != "port"
     }
 
 
 def options(kind: str) -> set[str]:
     """The names that the guide has an anchor for, as the code has them."""
     if kind == "daemon":
-        return {f"twistd-hixie.--{option.name}" for option in (*OPTIONS, *COMMANDS)}
+        return {f"twistd-hixie.--{option.option}" for option in (*OPTIONS, *COMMANDS)}
     if kind == "services":
         return {f"{row.name}-service.{option.name}" for row in SERVICES for option in row.options}
     if kind == "limits":
         return {f"Limits.{field.name}" for field in fields(Limits)}
     if kind == "client strings":
-        readers = descriptions._client, descriptions.parseWSS  # private: it reads the keywords
+        readers = descriptions.makeClient, descriptions.parseWSS
         return {f"ws-client.{name}" for name in keywords(*readers)}
     if kind == "server strings":
-        reader = descriptions._server  # private: it reads the keywords
-        return {f"ws-server.{name}" for name in keywords(reader)}
+        return {f"ws-server.{name}" for name in keywords(descriptions.makeServer)}
     return {*ServerOptions.__annotations__, "elsewhere", *EndpointOptions.__annotations__}
 
 

@@ -156,8 +156,8 @@ def test_what_is_smaller_takes_no_string_for_a_list_either() -> None:
     )
     assert WebSocket(URL, "chat", reactor=MemoryReactorClock()).url == URL  # as pages have it
     refuses(
-        lambda: StreamApplications(Factory(), subprotocol=["chat"]),  # type: ignore[arg-type]
-        "subprotocol: expected str, not list",
+        lambda: StreamApplications(Factory(), subprotocols="chat"),
+        'subprotocols: expected a list, not str; write subprotocols=["chat"]',
     )
 
 
@@ -512,8 +512,8 @@ def test_files_are_no_certificates() -> None:
     made = partial(new, MemoryReactorClock(), "wss://example.com/")
     for wrong in ("ca.pem", b"-----BEGIN", Path("ca.pem"), ["ca.pem"]):
         refuses(lambda w=wrong: made(trustRoot=w), "trustRoot: expected a certificate, not ")  # type: ignore[misc]
-        said = "clientCertificate: expected a PrivateCertificate, not "
-        refuses(lambda w=wrong: made(clientCertificate=w), said)  # type: ignore[misc]
+        said = "certificate: expected a PrivateCertificate, not "
+        refuses(lambda w=wrong: made(certificate=w), said)  # type: ignore[misc]
         refuses(lambda w=wrong: made(verify=w), "verify: expected bool, not ")  # type: ignore[misc]
     refuses(lambda: made(serverName=b"x"), "serverName: expected str, not bytes")
 
@@ -562,14 +562,17 @@ SCALARS: Final = scalar_options()
 
 @pytest.mark.parametrize(("maker", "option", "kind"), SCALARS)
 def test_a_scalar_is_what_its_type_says(maker: str, option: str, kind: str) -> None:
-    for wrong, name in (("no", "str"), (b"", "bytes"), (1, "int"), ([], "list")):
-        said = f"{option}: expected {kind}, not {name}; write {option}=True or {option}=False"
+    example = f"; write {option}=True or {option}=False" if kind == "bool" else ""
+    expected, other = {"bool": ("bool", 1), "float": ("a number", True)}[kind]
+    wrongs: list[object] = ["no", b"", other, []]
+    for wrong in wrongs:
+        said = f"{option}: expected {expected}, not {type(wrong).__name__}{example}"
         refuses(lambda wrong=wrong: ALL[maker](**{option: wrong}), said)  # type: ignore[misc]
 
 
-def test_no_bool_among_the_options_is_left_out() -> None:
+def test_no_scalar_among_the_options_is_left_out() -> None:
     assert {option for _, option, _ in SCALARS} == {
-        *("secure", "binary", "logConnections", "lenient", "verify", "proxyBasic", "anyPort")
+        *("timeout", "secure", "logConnections", "lenient", "verify", "proxyBasic", "anyPort")
     }
 
 
@@ -587,12 +590,10 @@ def twisted_endpoint(**options: Any) -> object:
     [
         (CLIENTS["connect"], "highWater", "int"),
         (partial(serve, talk), "highWater", "int"),
-        (partial(cast(Made, HTTPConnectEndpoint), _Endpoint(), "h", 1), "basic", "bool"),
-        (CLIENTS["Pair.new"], "binary", "bool"),
+        (partial(cast(Made, HTTPConnectEndpoint), _Endpoint(), "h", 1), "proxyBasic", "bool"),
         (twisted_endpoint, "connectTimeout", "a number"),
         (twisted_endpoint, "verify", "bool"),
-        (gateway, "relaysPings", "bool"),
-        (gateway, "compresses", "bool"),
+        (gateway, "timeout", "a number"),
         (gateway, "lenient", "bool"),
         (gateway, "proxyBasic", "bool"),
         (gateway, "connectTimeout", "a number"),
@@ -619,12 +620,27 @@ def test_a_scalar_of_something_smaller_has_its_type_too(
 
 
 def test_a_gateway_in_a_program_is_told_of_other_types_as_well() -> None:
-    refuses(lambda: gateway(headers="cookie"), "headers: expected a list, not str; write headers=[")
+    said = "passHeaders: expected a list, not str; write passHeaders=["
+    refuses(lambda: gateway(passHeaders="cookie"), said)
     refuses(lambda: gateway(trustRoot="ca.pem"), "trustRoot: expected a certificate, not str")
     refuses(lambda: gateway(limits=5), "limits: expected Limits, not int")
     refuses(lambda: gateway(route=5), "route: expected str, not int")
-    with pytest.raises(ValueError, match=r"^binary: expected refuse or base64, not True$"):
-        gateway(binary=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "words"),
+    [
+        *((SERVERS[name], "binary", "'refuse' or 'send'") for name in SERVERS),
+        (CLIENTS["connect"], "binary", "'refuse' or 'send'"),
+        (CLIENTS["Pair.new"], "binary", "'refuse' or 'send'"),
+        (gateway, "binary", "'refuse' or 'base64'"),
+        (gateway, "pings", "'answer' or 'relay'"),
+    ],
+)
+def test_an_option_of_a_few_words_says_which(make: Made, option: str, words: str) -> None:
+    refuses(lambda: make(**{option: True}), f"{option}: expected {words}, not bool")
+    with pytest.raises(ValueError, match=f"^{option}: expected {words}$"):
+        make(**{option: "maybe"})
 
 
 @pytest.mark.parametrize("wrong", [5, b"127.0.0.1", ["127.0.0.1", 0], ("127.0.0.1",), (1, "a")])
@@ -642,14 +658,7 @@ def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (
-            "timeout",
-            "write limits=Limits().with_stage_timeout(seconds), or Limits with one of its times",
-        ),
-        (
-            "connectTimeout",
-            "write limits=Limits().with_stage_timeout(seconds), or Limits with one",
-        ),
+        ("connectTimeout", "write timeout=seconds for each stage, or limits=Limits(...) with on"),
         ("open_timeout", "write limits=Limits(open_timeout=...)"),
         ("message_size", "write limits=Limits(message_size=...)"),
         ("trust_root", "did you mean trustRoot?"),

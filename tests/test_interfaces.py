@@ -69,7 +69,7 @@ def test_both_sides_have_all_that_is_promised(protocol: type) -> None:
 @pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 def test_whatever_the_dialect_an_application_meets_the_same(dialect: str, side: str) -> None:
     """Also what only some dialects can use may be said in all."""
-    end, application = opened(dialect, side=side, binary=True)
+    end, application = opened(dialect, side=side, binary="send")
     transport = application.transport
     assert transport.offer.dialect == dialect
     assert transport.agreement is not None

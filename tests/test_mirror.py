@@ -87,6 +87,7 @@ WHOLE: Final = {
     "test_recorded": "recorded handshakes, through a whole server or client",
     "test_selection": "which tests run without --all",
     "test_setup": "the metadata of the distribution",
+    "test_surfaces": "options, and their word on each surface",
     "test_turn_size": "one turn of the reactor, through all layers of a connection",
     "typing/": "what mypy says to a user",
 }

@@ -64,7 +64,7 @@ async def test_both_sides_see_the_certificate_that_the_other_has_shown(
         connect(
             place.url("/"),
             trustRoot=authority().trust,
-            clientCertificate=authority().issue("client"),
+            certificate=authority().issue("client"),
         ).asDeferred()
     )
     assert await within(channel.receive()) == "seen"

@@ -164,7 +164,7 @@ class WebSocketClientEndpoint:
         limits = instance("limits", options.get("limits", Limits()), Limits)
         if connectTimeout is not None:
             scalars(float, connectTimeout=connectTimeout)
-            limits = changed(limits, connect_timeout=float(connectTimeout))
+            limits = changed(limits, tcp_timeout=float(connectTimeout))
         if isinstance(bindAddress, bytes):
             bindAddress = bindAddress.decode("ascii")
         options["limits"] = limits

@@ -197,7 +197,7 @@ def test_a_foreign_page_comes_in_where_it_may(
     page: Browser, daemon: Daemon, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
-    with running(tmp_path / "other", "--origin", f"http://127.0.0.1:{daemon.port}") as other:
+    with running(tmp_path / "other", "--origins", f"http://127.0.0.1:{daemon.port}") as other:
         seen = page.converse(url(other), sends=["hello"], echoes=1, close=NORMAL)
         assert (seen["received"], seen["code"]) == (["hello"], 1000)
 

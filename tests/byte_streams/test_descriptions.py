@@ -30,6 +30,7 @@ from support.resolver import FakeResolver
 from support.scripted_servers import says, server
 from support.waiting import asynchronous, reactor, until, within
 from txhixie import (
+    CleanClose,
     ConnectTimeout,
     HandshakeRefused,
     HixieError,
@@ -113,7 +114,7 @@ async def test_TLS_is_an_ssl_endpoint_below_and_the_authorities_a_file(
     client = quoteStringArgument(str(tmp_path / "client.pem"))
     raw = await connects(
         net,
-        f"wss:localhost:{port}:coding=lines:trustRoots={roots}:certificate={client}:timeout=9",
+        f"wss:localhost:{port}:coding=lines:trustRoot={roots}:certificate={client}:timeout=9",
     )
     raw.send(b"a line\n")
     await raw.reads(b"A LINE\n")
@@ -140,7 +141,7 @@ async def test_a_client_certificate_and_its_key_are_in_two_files(
     net.places.append(Place("tls", listening, "", factory))
     description = f"wss:localhost:{net.places[-1].port}"
     for word, name in (
-        ("trustRoots", "authority.pem"),
+        ("trustRoot", "authority.pem"),
         ("certificate", "client.pem"),
         ("privateKey", "key.pem"),
     ):
@@ -157,9 +158,9 @@ async def test_everything_of_a_request_can_be_said(net: Network) -> None:
     place = await net.serve(served, origins=["http://page.example"], subprotocols=["chat"])
     await connects(
         net,
-        f"ws:localhost:port={place.port}:path=/x?y=a\\:b:protocol=soap, chat"
-        r":origin=http\://page.example:cookie=a=b:user=me:password=p@ss"
-        ":bindAddress=127.0.0.9",
+        f"ws:localhost:port={place.port}:path=/x?y=a\\:b:subprotocols=soap, chat"
+        r":origin=http\://page.example:header=Cookie\: a=b:user=me:password=p@ss"
+        ":bindAddress=127.0.0.9:compression=no",
     )
     (offer,) = served.asked
     assert offer.target == "/x?y=a:b"
@@ -167,6 +168,7 @@ async def test_everything_of_a_request_can_be_said(net: Network) -> None:
     assert offer.origin == "http://page.example"
     assert offer.header("cookie") == "a=b"
     assert offer.header("authorization") == "Basic bWU6cEBzcw=="
+    assert offer.extensions == ()
     peer: Any = served.made[0].transport.getPeer()
     assert peer.host == "127.0.0.9"
 
@@ -223,7 +225,8 @@ async def test_a_server_description_may_name_origins_and_a_path(net: Network) ->
     port = await listens(
         net,
         r"ws:tcp\:0\:interface=127.0.0.1:path=/x:dialects=rfc6455,hybi-08"
-        r":origins=http\://page.example:hosts=127.0.0.1:protocol=chat:secure=no",
+        r":origins=http\://page.example:hosts=127.0.0.1:subprotocols=chat:secure=no"
+        ":messageSize=4:compression=no",
     )
     refused: list[tuple[str, dict[str, Any], int]] = [
         ("/y", {}, 404),
@@ -241,8 +244,11 @@ async def test_a_server_description_may_name_origins_and_a_path(net: Network) ->
     application = await within(endpoint.connectApplication(Recorder()))
     assert application.transport.agreement is not None
     assert application.transport.agreement.subprotocol == "chat"
-    application.transport.loseConnection()
+    assert application.transport.agreement.extensions == ()
+    application.transport.sendTextMessage("12345")
     await until(lambda: application.lost)
+    assert isinstance(application.lost, CleanClose)
+    assert application.lost.code == 1009
 
 
 @pytest.mark.parametrize(
@@ -250,7 +256,7 @@ async def test_a_server_description_may_name_origins_and_a_path(net: Network) ->
     [
         ("ws:host:dialect=hixie-77", ValueError, "hixie-77"),
         ("ws:host:dialect=hixie-76:coding=binary", ValueError, "coding=base64"),
-        ("ws:host:dialect=hixie-76:protocol=a,b", UnsupportedByDialect, "one"),
+        ("ws:host:dialect=hixie-76:subprotocols=a,b", UnsupportedByDialect, "one"),
         ("ws:host:coding=morse", ValueError, "morse"),
         ("ws:host:22", ValueError, "port"),
         ("ws:host:x", ValueError, "port"),
@@ -262,10 +268,13 @@ async def test_a_server_description_may_name_origins_and_a_path(net: Network) ->
         ("ws:host:path=/#x", ValueError, "fragment"),
         ("ws:host:timeout=soon", ValueError, "soon"),
         (r"ws:host:proxy=socks5\://proxy\:1080", ValueError, "SOCKS"),
+        ("ws:host:header=s3cret", ValueError, "expected 'NAME: VALUE'"),
+        ("ws:host:messageSize=much", ValueError, "messageSize: expected a number of bytes"),
+        ("ws:host:compression=maybe", ValueError, "compression: expected yes or no"),
         ("ws:host:colour=blue", TypeError, "colour"),
         ("ws:host:certificate=x.pem", TypeError, "certificate"),
         ("ws:", ValueError, "host"),
-        ("wss:host:trustRoots=nowhere.pem", OSError, "nowhere"),
+        ("wss:host:trustRoot=nowhere.pem", OSError, "nowhere"),
     ],
 )
 def test_what_is_wrong_with_a_clients_description_is_said(
@@ -281,7 +290,8 @@ def test_what_is_wrong_with_a_clients_description_is_said(
     [
         (r"ws:tcp\:8080:dialects=hixie-77", ValueError, "hixie-77"),
         (r"ws:tcp\:8080:coding=morse", ValueError, "morse"),
-        (r"ws:tcp\:8080:secure=maybe", ValueError, "secure"),
+        (r"ws:tcp\:8080:secure=maybe", ValueError, "secure: expected yes or no"),
+        (r"ws:tcp\:8080:compression=maybe", ValueError, "compression: expected yes or no"),
         (r"ws:tcp\:8080:colour=blue", TypeError, "colour"),
         ("ws:nothing", ValueError, "nothing"),
     ],

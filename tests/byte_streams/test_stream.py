@@ -143,11 +143,11 @@ class Connected:
         coding: str = "binary",
     ) -> None:
         served, connected = Making(server), Making(client)
-        self.serverEnd = ServerEnd(StreamApplications(served, coding=coding), binary=True)
+        self.serverEnd = ServerEnd(StreamApplications(served, coding=coding), binary="send")
         opener = Opener()
         deferred = StreamClientEndpoint(opener, coding).connect(cast("IProtocolFactory", connected))
         self.clientEnd = ClientEnd(
-            Applications(lambda: opener.application), dialect=dialect, binary=True
+            Applications(lambda: opener.application), dialect=dialect, binary="send"
         )
         self.serverEnd.receive(self.clientEnd.request)
         self.pump()
@@ -538,7 +538,7 @@ def test_nothing_is_delivered_to_a_protocol_that_has_paused() -> None:
 def test_the_subprotocol_is_agreed_with_clients_that_offer_it() -> None:
     for offered, agreed in (("mqtt", b"mqtt"), ("other", b"")):
         made = Making()
-        end = ServerEnd(StreamApplications(made, subprotocol="mqtt"))
+        end = ServerEnd(StreamApplications(made, subprotocols=["mqtt"]))
         end.receive(whole_request("rfc6455", f"Sec-WebSocket-Protocol: {offered}"))
         assert end.wire.written.startswith(b"HTTP/1.1 101")
         assert (b"Sec-WebSocket-Protocol: mqtt" in end.wire.written) == bool(agreed)

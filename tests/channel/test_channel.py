@@ -40,7 +40,7 @@ class Talk:
     ) -> None:
         application = ChannelApplication(highWater)
         peers = Applications(Recorder)
-        self.pair = Pair.new(peers, application, dialect=dialect, binary=True, limits=limits)
+        self.pair = Pair.new(peers, application, dialect=dialect, binary="send", limits=limits)
         self.peer: Any = peers.made[0]
         self.channel = Channel(application)
 

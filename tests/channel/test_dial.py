@@ -55,8 +55,8 @@ def connected(place: Place, **options: Any) -> Any:
 @asynchronous
 async def test_a_block_opens_talks_and_closes(dialect: str, over: str, net: Network) -> None:
     places = Applications(lambda: applications.echo())
-    place = await net.serve(places, over, binary=True)
-    async with connected(place, dialect=dialect, binary=True) as channel:
+    place = await net.serve(places, over, binary="send")
+    async with connected(place, dialect=dialect, binary="send") as channel:
         await channel.send("hello")
         assert await within(channel.receive()) == "hello"
         await channel.send(b"\x00\xff")

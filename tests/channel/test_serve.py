@@ -19,7 +19,7 @@ every = pytest.mark.parametrize("dialect", NAMES)
 
 def talk(conversation: Any, client: Recorder, serving: Any = None, **options: Any) -> Pair:
     """A client with somebody who is served by a coroutine function."""
-    return Pair.new(serve(conversation, **(serving or {})), client, binary=True, **options)
+    return Pair.new(serve(conversation, **(serving or {})), client, binary="send", **options)
 
 
 async def echo(channel: Channel) -> None:

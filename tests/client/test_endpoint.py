@@ -435,7 +435,7 @@ TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
 
 IMPATIENT = Limits(
     lookup_timeout=0.2,
-    connect_timeout=0.2,
+    tcp_timeout=0.2,
     proxy_timeout=0.2,
     tls_timeout=0.2,
     open_timeout=0.2,

@@ -61,7 +61,7 @@ def test_binary_is_not_sent_where_the_dialect_would_lose_it(dialect: str) -> Non
 
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
 def test_binary_is_sent_if_the_factory_says_so(dialect: str) -> None:
-    end, application = opened(dialect, binary=True)
+    end, application = opened(dialect, binary="send")
     application.transport.sendBytesMessage(b"x")
     assert end.wire.written == b"\x80\x01x"
     end.done()

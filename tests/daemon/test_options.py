@@ -29,24 +29,24 @@ def test_check_prints_every_service_and_connects_to_none(tmp_path: Path) -> None
         [[serve]]
         host = "*.example.com"
         path = "/chat"
-        subprotocol = "chat"
+        required-subprotocol = "chat"
         service = "wss://me:secret@nowhere.invalid/x"
         dialect = "hixie-76"
         binary = "base64"
         pings = "relay"
-        compress = true
+        compression = true
         lenient = true
-        headers = "x-one, x-two"
+        pass-headers = "x-one, x-two"
         origin = "https://example.com"
         proxy = "http://me:secret@proxy.invalid:3128"
-        trust-roots = "{tmp_path}"
+        trust-root = "{tmp_path}"
         certificate = "{tmp_path / "we.pem"}"
 
         [[serve]]
         path = "/vnc"
         service = "tls:nowhere.invalid:5900"
         coding = "base64"
-        answer = "mqtt"
+        subprotocols = "mqtt"
 
         [[serve]]
         path = "/"
@@ -58,12 +58,13 @@ def test_check_prints_every_service_and_connects_to_none(tmp_path: Path) -> None
     lines = result.stdout.splitlines()
     assert [line for line in lines if line.startswith(("serve ", "connect-timeout"))] == [
         (
-            "serve             *.example.com/chat=wss://***@nowhere.invalid/x subprotocol=chat "
-            "dialect=hixie-76 binary=base64 pings=relay compress=true lenient=true "
-            "headers=x-one, x-two origin=https://example.com proxy=http://***@proxy.invalid:3128 "
-            f"trust-roots={tmp_path} certificate={tmp_path / 'we.pem'}"
+            "serve             *.example.com/chat=wss://***@nowhere.invalid/x "
+            "required-subprotocol=chat dialect=hixie-76 binary=base64 pings=relay "
+            "compression=true lenient=true pass-headers=x-one, x-two origin=https://example.com "
+            "proxy=http://***@proxy.invalid:3128 "
+            f"trust-root={tmp_path} certificate={tmp_path / 'we.pem'}"
         ),
-        "serve             /vnc=tls:nowhere.invalid:5900 coding=base64 answer=mqtt",
+        "serve             /vnc=tls:nowhere.invalid:5900 coding=base64 subprotocols=mqtt",
         f"serve             /=static:{tmp_path / 'www'}",
         "connect-timeout   2.5",
     ]
@@ -79,18 +80,18 @@ MISTAKES = (
     (WS, "dialect=hixie-77", r"dialect hixie-77: expected one of hixie-54, .*mean hixie-76\?"),
     (WS, "binary=drop", r"binary drop: expected one of refuse, base64"),
     (WS, "pings=never", r"pings never: expected one of answer, relay"),
-    (WS, "compress=yes", r"compress yes: expected true or false"),
+    (WS, "compression=yes", r"compression yes: expected true or false"),
     (WS, "lenient=1", r"lenient 1: expected true or false"),
-    (WS, "headers=Upgrade", r"headers Upgrade: expected fields .*carried over, not Upgrade"),
-    (WS, "headers=a,,b", r"headers a,,b: expected fields that may be carried over"),
+    (WS, "pass-headers=Upgrade", r"pass-headers Upgrade: expected .*passed on, not Upgrade"),
+    (WS, "pass-headers=a,,b", r"pass-headers a,,b: expected header fields that may be passed"),
     (WS, "proxy=socks5://x:1", r"proxy socks5://x:1: expected the URL of an HTTP proxy: scheme"),
     (WS, "origin=here", r"origin here: expected scheme://host"),
     (WS, "private-key=key.pem", r"private-key: expected a certificate as well"),
     (WS, "dialetc=hixie-76", r"dialetc: expected an option of ws://127.0.0.1:9; did you mean dia"),
     (WS, "coding=lines", r"coding: expected an option of ws://127.0.0.1:9"),
-    ("wss://a", "trust-roots=/none", r"trust-roots /none: expected certificates .*No such file"),
+    ("wss://a", "trust-root=/none", r"trust-root /none: expected certificates .*No such file"),
     ("wss://a", "certificate=/none", r"certificate /none: expected .*/none: No such file"),
-    ("wss://a", "trust-roots=/dev/null", r"trust-roots /dev/null: expected certificates in PEM"),
+    ("wss://a", "trust-root=/dev/null", r"trust-root /dev/null: expected certificates in PEM"),
     ("wss://a", "certificate=/dev/null", r"certificate /dev/null: expected a certificate and"),
     ("tcp:", "", r"tcp:: expected a client endpoint description"),
     ("tcp:a:b", "", r"tcp:a:b: port b: expected a number, not the name of a service"),
@@ -121,7 +122,8 @@ def test_a_mistake_on_the_command_line_is_its_last_line(
     ("line", "expected"),
     [
         ('dialect = "hixie-77"', r"dialect hixie-77: expected one of hixie-54"),
-        ("compress = 1", r"compress 1: expected true or false"),
+        ("compression = 1", r"compression 1: expected true or false"),
+        ("compress = true", r"compress: expected an option of .*; did you mean compression\?"),
         ("dialect = 76", r"dialect 76: expected one of"),
         ('dialetc = "hixie-76"', r"dialetc: expected an option of .*; did you mean dialect\?"),
         ('path = "x"', r"TOML"),

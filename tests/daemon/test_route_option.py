@@ -20,7 +20,7 @@ SETTINGS = (Setting("coding", TEXT, "How."), Setting("pings", FLAG, "Whether."))
         ("example.com/a=echo", Route("example.com", "/a"), "echo", {}),
         ("*.Example.com/=echo", Route("*.example.com", "/"), "echo", {}),
         (
-            "/vnc=tcp:10.0.0.5:5900 coding=base64 subprotocol=base64",
+            "/vnc=tcp:10.0.0.5:5900 coding=base64 required-subprotocol=base64",
             Route(None, "/vnc", "base64"),
             "tcp:10.0.0.5:5900",
             {"coding": "base64"},
@@ -43,14 +43,16 @@ def test_a_word_is_taken_apart(
 
 
 def test_a_table_says_the_same_with_keys() -> None:
-    table = {"host": "example.com", "path": "/a", "subprotocol": "x", "service": "tcp:a:1"}
+    table = {"host": "example.com", "path": "/a", "required-subprotocol": "x", "service": "tcp:a:1"}
     made = read_description({**table, "coding": "base64", "pings": True})
     assert made.route == Route("example.com", "/a", "x")
     assert made.options(SETTINGS) == {"coding": "base64", "pings": True}
-    word = read_description("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
+    word = read_description("example.com/a=tcp:a:1 required-subprotocol=x coding=base64 pings=true")
     assert word.options(SETTINGS) == made.options(SETTINGS)
     assert (
-        str(word) == str(made) == ("example.com/a=tcp:a:1 subprotocol=x coding=base64 pings=true")
+        str(word)
+        == str(made)
+        == ("example.com/a=tcp:a:1 required-subprotocol=x coding=base64 pings=true")
     )
 
 
@@ -64,7 +66,7 @@ def test_a_table_says_the_same_with_keys() -> None:
         (7, "expected [HOST]/PATH=SERVICE"),
         ("ex!/=echo", "ex!: expected a host name"),
         ("/../a=echo", "/../a: expected a path"),
-        ("/=echo subprotocol=a;b", "subprotocol a;b: expected the name"),
+        ("/=echo required-subprotocol=a;b", "required-subprotocol a;b: expected the name"),
         ("/=echo path=/x", "path: expected to be said once"),
         ("/=echo x=1 x=2", "x: expected to be said once"),
         ({"path": "/"}, "expected the key service"),

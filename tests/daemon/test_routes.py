@@ -114,7 +114,7 @@ def test_two_things_cannot_have_the_same_route() -> None:
         (None, "/a/../b", None, "expected a path"),
         (None, "/a?b", None, "expected a path"),
         (None, "/ä", None, "expected a path"),
-        (None, "/", "a b", "subprotocol a b: expected"),
+        (None, "/", "a b", "required-subprotocol a b: expected"),
         (None, "/", "", "expected the name of a subprotocol"),
     ],
 )
@@ -126,7 +126,7 @@ def test_what_is_no_route_is_not_made_one(
 
 
 def test_a_route_is_shown_as_it_is_written() -> None:
-    assert str(Route("*.example.com", "/a", "chat")) == "*.example.com/a subprotocol=chat"
+    assert str(Route("*.example.com", "/a", "chat")) == "*.example.com/a required-subprotocol=chat"
     assert str(Route(None, "/")) == "/"
 
 

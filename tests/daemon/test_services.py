@@ -56,7 +56,7 @@ def test_options_have_names_that_can_be_written_in_both_places() -> None:
     for row in SERVICES:
         for option in row.options:
             assert re.fullmatch("[a-z][a-z0-9-]*", option.name)
-            assert option.name not in {"host", "path", "subprotocol", "service"}
+            assert option.name not in {"host", "path", "required-subprotocol", "service"}
             assert option.meaning.endswith(".")
 
 

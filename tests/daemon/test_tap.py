@@ -302,7 +302,7 @@ def test_no_credential_of_a_page_request_is_logged(
 
 def test_a_client_that_is_refused_repeatedly_has_one_log_line(tmp_path: Path) -> None:
     """And one for how often it was, in the end."""
-    with running(tmp_path, "--host", "a.example") as daemon:
+    with running(tmp_path, "--hosts", "a.example") as daemon:
         for _ in range(50):
             assert asked(daemon, request(b"/")).startswith(b"HTTP/1.1 403")
         daemon.terminate()
@@ -351,7 +351,7 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
             r"--port ssl:0:privateKey=/nonexistent.pem: expected .*No such file",
         ),
         (["--port", "unix:/nonexistent/x"], r"--port unix:/nonexistent/x: expected a directory"),
-        (["--origin", "https://*"], r"--origin https://\*: expected \* alone or in the place of"),
+        (["--origins", "https://*"], r"--origins https://\*: expected \* alone or in the place of"),
         (["--dialects", "hixie-99"], r"--dialects hixie-99: .*hixie-54.*hixie-76"),
         (["--max-message-size", "big"], r"--max-message-size big: expected a number of bytes"),
         (["--max-message-size", "0"], r"--max-message-size 0: expected a number of bytes"),
@@ -367,16 +367,16 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--serve", "/=tcp:127.0.0.1"], r"such as tcp:HOST:PORT.*: without port$"),
         (["--serve", "/=http://127.0.0.1"], r"and http: is none; did you mean ws:\?$"),
         (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
-        (["--origin", "https://example.com/"], r"expected an Origin without a path"),
+        (["--origins", "https://example.com/"], r"expected an Origin without a path"),
         (
-            ["--origin", "example.com"],
-            r"--origin example.com: .* scheme, such as https://example.c",
+            ["--origins", "example.com"],
+            r"--origins example.com: .* scheme, such as https://example.c",
         ),
-        (["--origin", "https://a,https://b"], r"expected one Origin, such as https://example.com"),
-        (["--host", "http://example.com"], r"--host http://example.com: expected a name such as"),
-        (["--host", "*.example.com"], r"expected a name such as example.com"),
+        (["--origins", "https://a,https://b"], r"expected one Origin, such as https://example.com"),
+        (["--hosts", "http://example.com"], r"--hosts http://example.com: expected a name such as"),
+        (["--hosts", "*.example.com"], r"expected a name such as example.com"),
         (["--nonsense"], r"option --nonsense not recognized$"),
-        (["--orgin", "x"], r"option --orgin not recognized; did you mean --origin\?$"),
+        (["--orgin", "x"], r"option --orgin not recognized; did you mean --origins\?$"),
         (["word"], r"word: expected options only$"),
         (["--serve", "/=echo", "x=y"], r"x=y: expected options only; a route is one word: --serve"),
     ],
@@ -451,7 +451,7 @@ def test_the_help_names_every_option() -> None:
 
 
 def test_policies_are_set_by_options(tmp_path: Path) -> None:
-    options = ["--origin", "null", "--origin", "https://Good.example", "--host", "example.com"]
+    options = ["--origins", "null", "--origins", "https://Good.example", "--hosts", "example.com"]
     options += ["--dialects", "hixie-75", "--max-message-size", "10"]
     with running(tmp_path, *options) as daemon:
         for origin in (b"null", b"https://good.example", None):
@@ -469,7 +469,7 @@ def test_policies_are_set_by_options(tmp_path: Path) -> None:
 
 
 def test_any_origin_may_come_in_if_one_says_so(tmp_path: Path) -> None:
-    with running(tmp_path, "--origin", "*") as daemon:
+    with running(tmp_path, "--origins", "*") as daemon:
         opened(daemon, request(b"/", origin=b"file://")).close()
 
 
@@ -597,7 +597,7 @@ def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(daemon: Daemon) 
 
 def test_each_path_is_its_services_and_the_rest_nobodys(tmp_path: Path) -> None:
     """404 in the handshake, in every dialect, and no console where it was not asked for."""
-    options = ["--serve", "/a=echo", "--serve", "*.example.com/b=echo subprotocol=chat"]
+    options = ["--serve", "/a=echo", "--serve", "*.example.com/b=echo required-subprotocol=chat"]
     with running(tmp_path, *options) as daemon:
         opened(daemon, request(b"/a/below")).close()
         for path in (b"/", b"/ab", b"/b"):
@@ -692,7 +692,7 @@ def test_a_socket_whose_peers_are_believed_is_not_open_to_everybody(
 
 
 def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:
-    with running(tmp_path, "--secure-location") as daemon, daemon.connect() as peer:
+    with running(tmp_path, "--secure") as daemon, daemon.connect() as peer:
         peer.sendall(SLIDES.replace(b"http:", b"https:"))
         answer = SLIDES_ANSWER.replace(b"http:", b"https:").replace(b"ws://", b"wss://")
         assert read(peer, len(answer)) == answer

@@ -25,8 +25,8 @@ def written(directory: Path, text: str) -> Path:
 EVERYTHING = """
 port = [0, "tcp:0:interface=127.0.0.1"]
 console = "/console"
-origin = "null"
-host = ["example.com", "example.com:8080"]
+origins = "null"
+hosts = ["example.com", "example.com:8080"]
 dialects = ["hixie-76", "rfc6455,hixie-75"]
 max-message-size = 65536
 max-frame-size = 1024
@@ -34,19 +34,22 @@ max-fragments = 7
 ping-interval = 0
 ping-timeout = 2.5
 connect-timeout = 3
-no-compression = true
-serve = ["/echo=echo", {path = "/", host = "*.example.com", subprotocol = "x", service = "echo"}]
+compression = false
+serve = [
+    "/echo=echo",
+    {path = "/", host = "*.example.com", required-subprotocol = "x", service = "echo"},
+]
 """
 
 
 def test_a_file_says_the_same_as_the_command_line(tmp_path: Path) -> None:
     """Value by value, for options of every kind."""
-    words = "--port 0 --port tcp:0:interface=127.0.0.1 --console /console --origin null"
-    words += " --host example.com --host example.com:8080 --dialects hixie-76 --dialects"
+    words = "--port 0 --port tcp:0:interface=127.0.0.1 --console /console --origins null"
+    words += " --hosts example.com --hosts example.com:8080 --dialects hixie-76 --dialects"
     words += " rfc6455,hixie-75 --max-message-size 65536 --max-frame-size 1024 --max-fragments 7"
     words += " --ping-interval 0 --ping-timeout 2.5 --connect-timeout 3 --no-compression"
     said = Options()
-    serve = ["--serve", "/echo=echo", "--serve", "*.example.com/=echo subprotocol=x"]
+    serve = ["--serve", "/echo=echo", "--serve", "*.example.com/=echo required-subprotocol=x"]
     said.parseOptions([*words.split(), *serve])
     file = read_configuration(written(tmp_path, EVERYTHING))
     for name, values in said.said.items():
@@ -64,14 +67,14 @@ def test_every_option_can_be_in_a_file(tmp_path: Path) -> None:
         except ValueError as error:
             assert "expected an option" not in str(error)
     options = Options()
-    assert all(hasattr(options, f"opt_{option.name.replace('-', '_')}") for option in OPTIONS)
+    assert all(hasattr(options, f"opt_{option.option.replace('-', '_')}") for option in OPTIONS)
 
 
 def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Path) -> None:
     file = written(tmp_path, EVERYTHING)
     options = Options()
-    options.parseOptions(["--host", "other", "--config", str(file), "--serve", "/=echo"])
-    assert [one.value for one in options.said["host"]] == ["other"]
+    options.parseOptions(["--hosts", "other", "--config", str(file), "--serve", "/=echo"])
+    assert [one.value for one in options.said["hosts"]] == [["other"]]
     assert [one.text for one in options.said["serve"]] == ["/=echo"]
     assert [one.text for one in options.said["console"]] == ["/console"]
 
@@ -86,7 +89,7 @@ def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Pat
         ("max-fragments = [7]", "max-fragments: expected a number of fragments"),
         ("ping-timeout = 0", "ping-timeout: 0: expected more than 0 seconds"),
         ("ping-interval = inf", "ping-interval: inf: expected a number of seconds"),
-        ("no-compression = 1", "no-compression: 1: expected true or false"),
+        ("compression = 1", "compression: 1: expected true or false"),
         ('dialects = ["hixie-77"]', "dialects, number 1: hixie-77: expected names of dialects"),
         ("port = []", "port: expected at least one"),
         ("port = [1, 65536]", "port, number 2: 65536: expected a number from 0 to 65535"),
@@ -162,11 +165,11 @@ def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
         "port              1",
         "port              1",
         "serve             /echo=echo",
-        "serve             *.example.com/=echo subprotocol=x",
+        "serve             *.example.com/=echo required-subprotocol=x",
         "console           /console",
-        "origin            null",
-        "host              example.com",
-        "host              example.com:8080",
+        "origins           null",
+        "hosts             example.com",
+        "hosts             example.com:8080",
         "dialects          hixie-76",
         "dialects          rfc6455,hixie-75",
         "max-head-size     16384",
@@ -178,7 +181,7 @@ def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
         "stall-timeout     300",
         "stop-timeout      8",
         "connect-timeout   3",
-        "no-compression    true",
+        "compression       false",
     ]
 
 
@@ -197,7 +200,7 @@ def test_a_check_says_what_holds_by_default() -> None:
 
 
 def test_a_daemon_runs_by_a_file(tmp_path: Path) -> None:
-    file = written(tmp_path, 'host = "example.com"\n[[serve]]\npath = "/a"\nservice = "echo"\n')
+    file = written(tmp_path, 'hosts = "example.com"\n[[serve]]\npath = "/a"\nservice = "echo"\n')
     with running(tmp_path, "--config", str(file)) as daemon, daemon.connect() as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n")
         peer.sendall(b"Host: example.com\r\n\r\n")

@@ -153,7 +153,7 @@ async def test_each_stage_has_a_time_of_its_own(names: FakeResolver) -> None:
 
     clock: Any = Reactor()
     factory: Any = Factory.forProtocol(Raw)
-    limits = Limits(lookup_timeout=3, connect_timeout=5)
+    limits = Limits(lookup_timeout=3, tcp_timeout=5)
     looking = NamedHostEndpoint(clock, "silent.example", 80, limits=limits).connect(factory)
     clock.advance(2.9)
     assert not looking.called

@@ -175,7 +175,7 @@ async def by_proxy(net: Network, port: int) -> None:
 async def by_description(net: Network, port: int) -> None:
     (net.directory / "roots.pem").write_bytes(authority().pem)
     endpoint = clientFromString(
-        reactor, f"wss:{HOST}:{port}:user=u:password=p:trustRoots={net.directory}/roots.pem"
+        reactor, f"wss:{HOST}:{port}:user=u:password=p:trustRoot={net.directory}/roots.pem"
     )
     await within(endpoint.connect(Factory.forProtocol(Raw)))
 
@@ -374,6 +374,7 @@ def test_a_reason_is_short_and_printable() -> None:
 def services(port: int, directory: Any) -> dict[str, Any]:
     (directory / "roots.pem").write_bytes(authority().pem)
     tls = f"{HOST}:{port}:trustRoots={directory}/roots.pem"
+    wss = tls.replace("trustRoots", "trustRoot")  # tls: has Twisted's word
     return {
         "gateway": GatewayService(
             reactor, f"wss://user:password@{HOST}:{port}", trustRoot=authority().trust
@@ -382,7 +383,7 @@ def services(port: int, directory: Any) -> dict[str, Any]:
         "tunnel": StreamService(
             reactor, f"httpconnect:x:1:h:1:user=u:endpoint={quoteStringArgument(f'tls:{tls}')}"
         ),
-        "messages": StreamService(reactor, f"wss:{tls}:user=u:password=p"),
+        "messages": StreamService(reactor, f"wss:{wss}:user=u:password=p"),
     }
 
 

@@ -104,11 +104,11 @@ async def test_a_client_certificate_is_sent_when_the_server_asks(
         net, agrees(), authority().issue("server.example").options(authorities)
     )
     url = f"wss://server.example:{place.port}/"
-    await opened(net, url, clientCertificate=authority().issue("client.example"))
+    await opened(net, url, certificate=authority().issue("client.example"))
     certificate = made[0].transport.getPeerCertificate().to_cryptography()
     assert "client.example" in certificate.subject.rfc4514_string()
     with pytest.raises(TLSFailed):
-        await opened(net, url, clientCertificate=stranger().issue("client.example"))
+        await opened(net, url, certificate=stranger().issue("client.example"))
 
 
 @asynchronous

@@ -76,8 +76,8 @@ def echoes() -> Applications:
 @asynchronous
 async def test_a_script_of_the_slides(dialect: str, over: str, net: Network) -> None:
     served = echoes()
-    place = await net.serve(served, over, binary=True)
-    page = Page(place, dialect=dialect, binary=True)
+    place = await net.serve(served, over, binary="send")
+    page = Page(place, dialect=dialect, binary="send")
     assert page.socket.readyState == WebSocket.CONNECTING == 0
     await page.hears("open")
     page.socket.postMessage("Hello, WebSocket")

@@ -41,8 +41,8 @@ def test_a_close_is_told_as_it_can_be(code: int, has_codes: bool, told: int) -> 
 def test_a_side_that_broke_a_rule_is_reported_as_gone(code: int) -> None:
     """What rule it broke is between it and us."""
     ended = Ended(code, "invalid UTF-8 in a text message", "peer", False)
-    assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client has gone")
-    assert passed_on(ended, True, BACKEND_GONE) == (1014, "the backend has gone")
+    assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client disconnected")
+    assert passed_on(ended, True, BACKEND_GONE) == (1014, "the backend disconnected")
 
 
 @given(st.integers(0, 65535), st.booleans(), st.booleans())

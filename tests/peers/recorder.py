@@ -106,7 +106,7 @@ async def connected(
     dialect: str,
     subprotocols: tuple[str, ...] = (),
     lenient: bool = False,
-    binary: bool = False,
+    binary: str = "refuse",
     extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
     proxy: str | None = None,
 ) -> Recorder:

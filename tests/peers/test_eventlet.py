@@ -123,6 +123,6 @@ async def test_a_path_that_comes_back_without_its_percent_signs_fails(
 @onReactor
 async def test_http_in_the_middle_of_a_conversation_ends_it(eventlet_server: Server) -> None:
     """What eventlet sends when it meets a binary frame: a whole HTTP answer, between two frames."""
-    application = await connected(eventlet_server, dialect="hixie-76", binary=True)
+    application = await connected(eventlet_server, dialect="hixie-76", binary="send")
     application.transport.sendBytesMessage(b"\1\2\3")
     assert (await application.ends()).check(AbruptClose)

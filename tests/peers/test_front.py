@@ -301,7 +301,7 @@ def test_nginx_lets_no_client_say_who_it_is(nginx: Front) -> None:
 def test_secure_location_does_where_nothing_is_believed(tmp_path: Path) -> None:
     """nginx ends TLS, and the daemon takes nothing from it but bytes."""
     with (
-        behind_nginx(tmp_path, "--secure-location", trusted="192.0.2.1") as front,
+        behind_nginx(tmp_path, "--secure", trusted="192.0.2.1") as front,
         front.connect(secure=True) as peer,
     ):
         for dialect in ("hixie-76",):

@@ -56,7 +56,7 @@ async def behind(call: Call, library: str, **options: Any) -> AsyncIterator[tupl
 
 async def meets(served: Served, front: str, path: str = "/", **options: Any) -> Recorder:
     """A client's application, once it is let in."""
-    return await connected(served, path, dialect=front, binary=True, **options)
+    return await connected(served, path, dialect=front, binary="send", **options)
 
 
 # RFC 6455 behind.
@@ -99,7 +99,7 @@ async def test_a_message_in_pieces_is_one_message(call: Call, library: str, fron
         assert await application.hears("text") == "".join(pieces)
         application.transport.abortConnection()
         # The backend is told that its client has gone; it had not closed.
-        assert await peer.hears("close") == ["1001", hexed("the client has gone")]
+        assert await peer.hears("close") == ["1001", hexed("the client disconnected")]
         await application.ends()
 
 
@@ -132,7 +132,7 @@ async def test_a_server_s_no_is_its_client_s(call: Call, library: str, front: st
 @onReactor
 async def test_a_server_s_ping_is_answered_by_us_or_by_its_client(call: Call, library: str) -> None:
     for relays in (False, True):
-        async with behind(call, library, relaysPings=relays) as (served, peer):
+        async with behind(call, library, pings="relay" if relays else "answer") as (served, peer):
             application = await meets(served, "rfc6455")
             await peer.hears("open")
             peer.tell("ping", hexed("are you there?"))
@@ -225,7 +225,7 @@ async def test_a_browser_of_2012_talks_with_today_s_servers(
         assert seen["events"] == ["open", *["message"] * len(TEXTS), "close"]
         assert await peer.hears("open") == ["sample"]
         # It leaves without a word, and whoever waits behind us is told.
-        assert await peer.hears("close") == ["1001", hexed("the client has gone")]
+        assert await peer.hears("close") == ["1001", hexed("the client disconnected")]
 
 
 @every_library

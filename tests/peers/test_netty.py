@@ -64,7 +64,7 @@ async def test_netty_reads_and_returns_binary_of_every_length(
     netty_server: Server, size: int
 ) -> None:
     """Where the length grows by a byte, and as far as Netty can count: it errs from 2 MiB on."""
-    application = await connected(netty_server, dialect="hixie-76", lenient=True, binary=True)
+    application = await connected(netty_server, dialect="hixie-76", lenient=True, binary="send")
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     application.transport.sendBytesMessage(data)
     assert await application.hears("binary") == data

@@ -132,7 +132,7 @@ def lists(directory: Path) -> Iterator[int]:
         backend.daemon_threads = True
         threading.Thread(target=backend.serve_forever, daemon=True).start()
         address = f"tcp:127.0.0.1:{backend.server_address[1]}"
-        options += ["--serve", f"/tcp={address}", "--serve", f"/mqtt={address} answer=mqtt"]
+        options += ["--serve", f"/tcp={address}", "--serve", f"/mqtt={address} subprotocols=mqtt"]
         command = [program("twistd"), "-n", "--pidfile=", "hixie", *options]
         try:
             with running(command, [port], directory):

@@ -54,7 +54,7 @@ def pair(dialect: str, client: Recorder, server: Recorder, compressed: bool = Tr
         Applications(lambda: server),
         client,
         dialect=dialect,
-        binary=True,
+        binary="send",
         serverExtensions=DEFAULT_EXTENSIONS if compressed else (),
         clientExtensions=CLIENT_EXTENSIONS if compressed else (),
     )

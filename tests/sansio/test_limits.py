@@ -115,7 +115,7 @@ def test_limits_are_compared_by_what_they_allow() -> None:
 def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
     """For whoever asks for a timeout, and means that none of them takes longer."""
     limits = Limits(message_size=5).with_stage_timeout(7)
-    stages = ("lookup", "connect", "proxy", "tls", "open")
+    stages = ("lookup", "tcp", "proxy", "tls", "open")
     assert {getattr(limits, f"{stage}_timeout") for stage in stages} == {7}
     assert (limits.message_size, limits.close_timeout) == (5, Limits().close_timeout)
 

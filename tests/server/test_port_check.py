@@ -62,7 +62,7 @@ BACKENDS = {
     "tcp:-a:80": "-a: expected the name or the address of a host",
     "tcp:a..b:80": "a..b: expected the name or the address of a host",
     "unix:/" + "a" * 120: "expected a path of at most 107 bytes",
-    "tcp:a:80 answer=mqtt,stomp": "expected the name of one subprotocol, such as mqtt",
+    "tcp:a:80 subprotocols=mqtt;stomp": "expected names of subprotocols, such as mqtt",
     "ws://a:99999": "expected ws://HOST:PORT or wss://HOST:PORT",
     "static:/nowhere": "/nowhere",
 }

@@ -153,7 +153,7 @@ def daemon_with_all(directory: Path, stop: float = STOP) -> Iterator[tuple[Daemo
         }
         options = [word for path, what in served.items() for word in ("--serve", f"/{path}={what}")]
         options += ["--port", f"tcp:{relayed}:interface=127.0.0.1", "--stop-timeout", str(stop)]
-        options += ["--origin", "*"]
+        options += ["--origins", "*"]
         options += ["--port", f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"]
         with running(directory, *options, awaited=port) as daemon:
             yield daemon, port

@@ -19,7 +19,7 @@ async def gateway(
     """A backend, and a gateway to it."""
     over = options.pop("over", "tcp")
     served = {name: options.pop(name) for name in ("subprotocols", "origins") if name in options}
-    back = await net.serve(applications, over, binary=True, limits=QUICK, origins=["*"], **served)
+    back = await net.serve(applications, over, binary="send", limits=QUICK, origins=["*"], **served)
     service = GatewayService(reactor, back.url(path), dialect=dialect, limits=QUICK, **options)
     return await net.serve(service, limits=QUICK, origins=["*"]), back
 
@@ -29,7 +29,7 @@ async def met(
 ) -> Recorder:
     """An open client of the gateway."""
     application = Recorder()
-    options.setdefault("binary", True)
+    options.setdefault("binary", "send")
     applications = Applications(lambda: application)
     wire = await net.connect(place, applications, path, dialect=dialect, **options)
     await within(wire.whenOpen())

@@ -166,7 +166,7 @@ class Network:
         served = Applications(server)
         place = await self.serve(served, over, limits=limits, **options)
         wire = await self.connect(
-            place, Applications(client), dialect=dialect, limits=limits, binary=True, **options
+            place, Applications(client), dialect=dialect, limits=limits, binary="send", **options
         )
         application = await within(wire.whenOpen())
         await until(lambda: served.made and "finished" in served.made[0].told)

@@ -31,21 +31,18 @@ class StreamServerEndpoint:
         endpoint: IStreamServerEndpoint,
         *,
         path: str | None = None,
-        subprotocol: str | None = None,
         coding: CodingChoice | None = None,
         **options: Unpack[ServerOptions],
     ) -> None:
         """
         :param endpoint: listens: for TLS, an ``ssl:`` one.
         :param path: the one that is served, every other a 404; ``None``: any.
-        :param subprotocol: agreed on with clients that offer it.
         :param coding: how bytes stand in messages; ``None``: as suits each client's dialect.
         :param options: those of :class:`txhixie.HixieServerFactory`.
         :raises ValueError: for a dialect or a coding there is not.
         """
         self._endpoint = endpoint
         self._path = path
-        self._subprotocol = subprotocol
         self._coding = coding
         self._options: ServerOptions = without_iterators(options)
         self._factoryFor(_Unheard())
@@ -59,7 +56,7 @@ class StreamServerEndpoint:
         return self._endpoint.listen(self._factoryFor(protocolFactory))
 
     def _factoryFor(self, factory: Any) -> Any:
-        applications = _Carried(factory, self._path, self._subprotocol, self._coding)
+        applications = _Carried(factory, self._path, self._coding)
         return HixieServerFactory(applications, **self._options)
 
 
@@ -70,15 +67,12 @@ class _Carried:
         self,
         factory: IProtocolFactory,
         path: str | None,
-        subprotocol: str | None,
         coding: CodingChoice | None,
     ) -> None:
         self._path = path
         self._factory = factory
         codings = ("base64", "binary") if coding is None else (coding, coding)
-        self._streams = [
-            StreamApplications(factory, subprotocol=subprotocol, coding=each) for each in codings
-        ]
+        self._streams = [StreamApplications(factory, coding=each) for each in codings]
 
     def doStart(self) -> None:
         self._factory.doStart()

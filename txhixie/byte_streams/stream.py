@@ -39,6 +39,7 @@ from ..interfaces import (
 from ..sansio.arguments import whole_text
 from ..sansio.errors import FrameError
 from ..sansio.handshake.offer import Offer
+from ..server.protocol import SubprotocolChoice, chosenSubprotocol, settledChoice
 from .coding import CODINGS, Coding
 from .transport import SecureStreamTransport, StreamTransport
 
@@ -135,20 +136,21 @@ class StreamApplications:
         self,
         factory: IProtocolFactory,
         *,
-        subprotocol: str | None = None,
+        subprotocols: SubprotocolChoice | None = None,
         coding: CodingChoice = "binary",
     ) -> None:
         """
         :param factory: of ordinary protocols, as for a TCP port.
-        :param subprotocol: agreed on with clients that offer it; ``None`` leaves the choice to the
-            server's factory.
+        :param subprotocols: which one to choose, as for :class:`txhixie.HixieServerFactory`;
+            ``None`` leaves the choice to that factory.
         :param coding: how bytes stand in messages: ``"binary"``, ``"base64"``, ``"lines"``,
             ``"crlf-lines"``, or what makes a connection's
             :class:`txhixie.stream.Coding`.
         :raises ValueError: for a coding there is not.
+        :raises TypeError: for subprotocols that are no choice, such as one string.
         """
         self._factory = factory
-        self._subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
+        self._subprotocols = None if subprotocols is None else settledChoice(subprotocols)
         self._coding = makerOf(coding)
 
     def doStart(self) -> None:
@@ -162,10 +164,9 @@ class StreamApplications:
     def buildProtocol(self, offer: Offer) -> WebSocketProtocol | Accepted:
         """Carry one more; the factory is asked when the peer's address is known."""
         stream = Stream(self._factory.buildProtocol, self._coding)
-        if self._subprotocol is None:
+        if self._subprotocols is None:
             return stream
-        agreed = self._subprotocol in offer.subprotocols
-        return Accepted(stream, self._subprotocol if agreed else None)
+        return Accepted(stream, chosenSubprotocol(self._subprotocols, offer))
 
 
 @implementer(IStreamClientEndpoint)

@@ -194,7 +194,7 @@ class Checks:
         )
 
     async def _shown(self) -> tuple[str, ...]:
-        anybody = replace(self._dialer, verify=False, clientCertificate=None)
+        anybody = replace(self._dialer, verify=False, certificate=None)
         try:
             self._certificates = (await self._looked(anybody.to(self.target.parsed))).certificates
         except HixieError:

@@ -64,8 +64,8 @@ async def run(reactor: Any, said: Namespace) -> None:
         if target.note:
             say(target.note)
         dialer = _dialer(reactor, target, said)
-        # Whoever says --binary knows what the peer takes.
-        endpoint = target.endpoint(dialer, binary=said.binary)
+        # With --binary the user knows that the peer reads binary messages, in any dialect.
+        endpoint = target.endpoint(dialer, binary="send" if said.binary else "refuse")
     run = await _mode(reactor, said)
     application = EchoMode() if said.echo else ChannelApplication()
     with target.reached():

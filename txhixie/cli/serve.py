@@ -38,7 +38,7 @@ _SHORT: Final = {"port": "-p"}
 def options(parser: ArgumentParser) -> None:
     """Add the options of the command: those of ``twistd hixie``."""
     for setting in _SETTINGS:
-        names = [f"--{setting.name}"]
+        names = [f"--{setting.option}"]
         names[:0] = [_SHORT[setting.name]] if setting.name in _SHORT else []
         if setting.kind is FLAG:
             parser.add_argument(*names, action="store_true", help=_help(setting))
@@ -47,7 +47,9 @@ def options(parser: ArgumentParser) -> None:
 
 
 def _help(setting: Setting) -> str:
-    default = f" Default: {setting.default}." if setting.default else ""
+    default = (
+        f" Default: {setting.default}." if setting.default and setting.kind is not FLAG else ""
+    )
     return (setting.meaning + default).replace("%", "%%")
 
 
@@ -73,8 +75,8 @@ def _read(said: Namespace) -> Options:
     options = Options()
     try:
         for setting in _SETTINGS:
-            value = getattr(said, setting.name.replace("-", "_"))
-            for text in ["true"] if value is True else value or ():
+            value = getattr(said, setting.option.replace("-", "_"))
+            for text in [setting.flagged] if value is True else value or ():
                 options.say(setting, text)
         options.postOptions()
     except UsageError as error:

@@ -23,7 +23,7 @@ from ..dialing.proxy import Proxy, proxy_variable
 from ..sansio.dialects import DIALECTS
 from ..sansio.errors import HandshakeRefused, UnsupportedByDialect
 from ..sansio.extensions import CLIENT_EXTENSIONS
-from ..sansio.http.head import TOKEN
+from ..sansio.http.head import read_header
 from ..sansio.http.url import BAD_PORTS, parse_url, without_credentials
 from ..sansio.limits import Limits
 from .status import CommandFailed, Status, line_of, status_of
@@ -315,14 +315,10 @@ def connectTo(text: str) -> tuple[str, int]:
 
 def header(text: str) -> tuple[bytes, bytes]:
     """Read a header field: its name and its value."""
-    name, colon, value = text.partition(":")
-    raw = value.strip().encode("utf-8", "surrogateescape")
-    token = name.encode("utf-8", "surrogateescape")
-    if not colon or not token or token.translate(None, TOKEN):
-        raise ArgumentTypeError("expected 'NAME: VALUE'")
-    if any(byte < 32 and byte != 9 for byte in raw):
-        raise ArgumentTypeError(f"control characters in the value of {name}")
-    return token, raw
+    try:
+        return read_header(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def seconds(text: str) -> float:

@@ -39,7 +39,7 @@ class EndpointOptions(ClientOptions, total=False):
 
     proxy: Proxy | str | None
     trustRoot: Any
-    clientCertificate: PrivateCertificate | None
+    certificate: PrivateCertificate | None
     contextFactory: Any
     bindAddress: str | tuple[str, int] | None
     verify: bool
@@ -47,6 +47,7 @@ class EndpointOptions(ClientOptions, total=False):
     alpn: Sequence[str]
     proxyBasic: bool
     anyPort: bool
+    timeout: float | None
 
 
 def checkedNames(options: Mapping[str, Any], known: type) -> Any:
@@ -68,9 +69,7 @@ def _meant(option: str, names: Iterable[str]) -> str:
     if option in Limits.__annotations__:
         return f"; write limits=Limits({option}=...)"
     if "timeout" in option.lower():
-        return (
-            "; write limits=Limits().with_stage_timeout(seconds), or Limits with one of its times"
-        )
+        return "; write timeout=seconds for each stage, or limits=Limits(...) with one of its times"
     return nearest(option.replace("_", ""), names)
 
 
@@ -108,7 +107,7 @@ class WebSocketClientEndpoint:
         *,
         proxy: Proxy | str | None = None,
         trustRoot: Any = None,
-        clientCertificate: PrivateCertificate | None = None,
+        certificate: PrivateCertificate | None = None,
         contextFactory: Any = None,
         bindAddress: str | tuple[str, int] | None = None,
         verify: bool = True,
@@ -116,6 +115,7 @@ class WebSocketClientEndpoint:
         alpn: Sequence[str] = (),
         proxyBasic: bool = True,
         anyPort: bool = False,
+        timeout: float | None = None,
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
         """
@@ -134,7 +134,7 @@ class WebSocketClientEndpoint:
             is: a certificate, or what
             ``twisted.internet.ssl.trustRootFromCertificates`` answers; by default the platform's
             authorities.
-        :param clientCertificate: who we are, for servers that ask.
+        :param certificate: the client certificate with its private key.
         :param contextFactory: instead of these two, something ready: a provider of
             ``IOpenSSLClientConnectionCreator``. After its handshake we check that the certificate
             is for the host, and that somebody has verified it.
@@ -149,6 +149,8 @@ class WebSocketClientEndpoint:
             the proxy is reached by TLS: without it anybody on the way can read the password.
         :param anyPort: connect also to ports where other protocols listen, which are refused
             otherwise (the Fetch standard's list; 80 and 443 are not on it).
+        :param timeout: seconds for each stage: lookup, TCP, proxy, TLS, handshake; by default each
+            stage has its own in ``limits``.
         :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
             ``subprotocols``, ``headers``, ``limits`` and so on.
         :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
@@ -158,19 +160,21 @@ class WebSocketClientEndpoint:
         """
         options = checkedNames(options, EndpointOptions)
         scalars(bool, verify=verify, proxyBasic=proxyBasic)
-        if contextFactory is not None and (trustRoot or clientCertificate or alpn):
-            raise ValueError(
-                "contextFactory: it is instead of trustRoot, clientCertificate and alpn"
-            )
+        if contextFactory is not None and (trustRoot or certificate or alpn):
+            raise ValueError("contextFactory: it is instead of trustRoot, certificate and alpn")
         if contextFactory is not None:
             checkContext(contextFactory)
-        checkWho(trustRoot, clientCertificate, serverName)
+        checkWho(trustRoot, certificate, serverName)
+        limits = instance("limits", options.get("limits", Limits()), Limits)
+        if timeout is not None:
+            scalars(float, timeout=timeout)
+            options["limits"] = limits = limits.with_stage_timeout(timeout)
         way = Dialer(
             reactor,
-            instance("limits", options.get("limits", Limits()), Limits),
+            limits,
             proxy,
             trustRoot,
-            clientCertificate,
+            certificate,
             contextFactory,
             bindAddress,
             verify,

@@ -40,7 +40,7 @@ class ClientOptions(TypedDict, total=False):
     headers: HeadersLike
     extensions: Iterable[Extension]
     limits: Limits
-    binary: bool
+    binary: str
     lenient: bool
     logConnections: bool
     clock: IReactorTime | None
@@ -193,7 +193,7 @@ class HixieClientFactory(HixieFactory):
         headers: HeadersLike = (),
         extensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),
-        binary: bool = False,
+        binary: str = "refuse",
         lenient: bool = False,
         logConnections: bool = False,
         clock: IReactorTime | None = None,
@@ -216,7 +216,9 @@ class HixieClientFactory(HixieFactory):
             none that the handshake has itself, such as ``Host``. ``str`` has to be ASCII.
         :param extensions: what to ask for besides, in the dialects that have extensions.
         :param limits: sizes in bytes, times in seconds.
-        :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
+        :param binary: what becomes of a binary message in hixie-75 and hixie-76, whose browsers
+            lose it: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
+            sends it, for peers that are known to read it.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
             What is refused or breaks a rule always has its line.

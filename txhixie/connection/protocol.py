@@ -7,7 +7,7 @@ each side is in ``server/protocol.py`` and ``client/protocol.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
-from ..sansio.arguments import close_arguments, instance, scalars
+from ..sansio.arguments import close_arguments, instance, scalars, word
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
@@ -391,7 +391,7 @@ class HixieProtocol(Protocol):
             self.side,
             factory.limits,
             self._output,
-            binary=factory.binary,
+            binary=factory.sendsBinary,
             transform=transform,
             entropy=factory.entropy,
         )
@@ -666,12 +666,16 @@ def isOrderly(reason: Failure) -> bool:
     return isinstance(reason.value, ConnectionDone)
 
 
+BINARY_RULES: Final = ("refuse", "send")
+"""Values of the option ``binary``, the default first."""
+
+
 class HixieFactory(Factory):
     """
     Either side's factory.
 
     :ivar limits: what a connection may cost.
-    :ivar binary: whether binary is sent even in dialects whose peers are known to lose it.
+    :ivar sendsBinary: whether binary messages are sent also in dialects whose browsers lose them.
     :ivar extensions: what may be agreed besides the dialect, the better first.
     :ivar entropy: takes a number, answers that many random bytes.
     :ivar connections: those that stand.
@@ -688,14 +692,14 @@ class HixieFactory(Factory):
         self,
         limits: Limits,
         clock: IReactorTime | None,
-        binary: bool,
+        binary: str,
         logConnections: bool,
         extensions: Iterable[Extension],
         entropy: RandomBytes,
     ) -> None:
-        scalars(bool, binary=binary, logConnections=logConnections)
+        scalars(bool, logConnections=logConnections)
         self.limits = instance("limits", limits, Limits)
-        self.binary = binary
+        self.sendsBinary = word("binary", binary, BINARY_RULES) == "send"
         self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
         self._clock = clock

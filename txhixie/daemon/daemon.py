@@ -114,14 +114,19 @@ class Daemon:
         return "\n".join(f"{name:18}{text}" for name, text in lines)
 
     def _one(self, name: str, default: T) -> T:
-        """The value of an option that is said once; the last one counts."""
+        """The value of an option that is not repeated; the last one counts."""
         said = self._said.get(name)
         return said[-1].value if said else default
 
     def _all(self, name: str) -> list[Any] | None:
-        """The values of one that may be repeated; ``None`` if it was not said."""
+        """The values of an option that may be repeated; ``None`` without the option."""
         said = self._said.get(name)
         return [one.value for one in said] if said else None
+
+    def _joined(self, name: str) -> list[str] | None:
+        """The lists that were given for an option, as one list; ``None`` without the option."""
+        said = self._all(name)
+        return None if said is None else [value for values in said for value in values]
 
     def _readLimits(self) -> Limits:
         given: dict[str, Any] = {
@@ -137,15 +142,14 @@ class Daemon:
 
     def _makeFactory(self) -> HixieServerFactory:
         applications, pages = self._route()
-        dialects = self._all("dialects")
         return HixieServerFactory(
             RoutedApplications(applications),
-            dialects=None if dialects is None else [name for names in dialects for name in names],
-            origins=self._all("origin"),
-            hosts=self._all("host"),
-            extensions=() if self._one("no-compression", False) else DEFAULT_EXTENSIONS,
+            dialects=self._joined("dialects"),
+            origins=self._joined("origins"),
+            hosts=self._joined("hosts"),
+            extensions=DEFAULT_EXTENSIONS if self._one("compression", True) else (),
             limits=self._limits,
-            secure=self._one("secure-location", None),
+            secure=self._one("secure", None),
             trustForwarded=self._trusted(),
             elsewhere=PageSite(RoutedPages(pages)) if pages else None,
             logConnections=True,

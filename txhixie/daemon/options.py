@@ -6,6 +6,7 @@ Nothing here knows what is done with it: that is ``daemon/daemon.py``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,11 +60,15 @@ def _host(text: str) -> str:
     return text
 
 
-def _dialects(text: str) -> list[str]:
+def _dialect(text: str) -> str:
     try:
-        return [named(name.strip()).name for name in text.split(",")]
+        return named(text).name
     except ValueError as error:
         raise ValueError(f"expected names of dialects: {error}") from None
+
+
+def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
+    return lambda text: [read(part.strip()) for part in text.split(",")]
 
 
 def _network(text: str) -> str:
@@ -101,27 +106,28 @@ OPTIONS: Final = (
         default="/, or nowhere once there is a --serve",
     ),
     Setting(
-        "origin",
+        "origins",
         Kind(
             "scheme://host without a path, https://*.example.com, null, * or a device's word",
-            _origin,
+            _list(_origin),
         ),
-        "An origin whose pages may connect, such as https://example.com, or https://*.example.com "
-        "for all names below it, null for local files, a device's word, or * for all. "
-        "May be repeated.",
+        "Origins whose pages may connect, separated by commas: https://example.com, or "
+        "https://*.example.com for all names below it, null for local files, a device's word, or * "
+        "for all. May be repeated.",
         default="pages of the host they connect to",
         repeated=True,
     ),
     Setting(
-        "host",
-        Kind("a name such as example.com, with or without a port", _host),
-        "A name this server is known under, with or without a port. May be repeated.",
+        "hosts",
+        Kind("a name such as example.com, with or without a port", _list(_host)),
+        "Names this server is known under, with or without a port, separated by commas. May be "
+        "repeated.",
         default="any",
         repeated=True,
     ),
     Setting(
         "dialects",
-        Kind("names of dialects", _dialects),
+        Kind("names of dialects", _list(_dialect)),
         "Which dialects to speak, separated by commas.",
         default="all",
         repeated=True,
@@ -141,9 +147,9 @@ OPTIONS: Final = (
         repeated=True,
     ),
     Setting(
-        "secure-location",
+        "secure",
         FLAG,
-        "TLS ends before us: clients come by wss, whatever it is that we see.",
+        "A reverse proxy terminates TLS: treat every connection as wss.",
     ),
     Setting(
         "max-head-size",
@@ -201,9 +207,10 @@ OPTIONS: Final = (
         default="10",
     ),
     Setting(
-        "no-compression",
+        "compression",
         FLAG,
-        "Agree on no compression, also where a client offers it.",
+        "Agree on no compression, also where a client offers it. In a file: compression = false.",
+        default="true",
     ),
 )
 """What can be said on the command line and in a file."""

@@ -1,7 +1,8 @@
 """What an operator says of one route: where it is, which service it leads to, and its options.
 
 On a command line it is one word, ``[HOST]/PATH=SERVICE key=value ...``; in a file it may be a table
-with the keys ``host``, ``path``, ``subprotocol``, ``service`` and those of the service's options.
+with the keys ``host``, ``path``, ``required-subprotocol``, ``service`` and those of the service's
+options.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any, Final
 from .routes import Route
 from .setting import TEXT, Kind, Setting, read_all, shown
 
-_ROUTE: Final = (
+_REQUIRED: Final = "required-subprotocol"
+ROUTE: Final = (
     Setting("host", TEXT, "A name, or *. and a name for all below it; by default any."),
     Setting("path", TEXT, "Where the route begins."),
-    Setting("subprotocol", TEXT, "What a client has to offer; by default nothing."),
+    Setting(_REQUIRED, TEXT, "The subprotocol that a client has to offer; by default none."),
     Setting("service", TEXT, "What is served there."),
 )
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"
@@ -43,7 +45,7 @@ class Description:
 
     def __str__(self) -> str:
         place = f"{self.route.host or ''}{self.route.path}={shown(self.service)}"
-        wanted = {"subprotocol": self.route.subprotocol} if self.route.subprotocol else {}
+        wanted = {_REQUIRED: self.route.subprotocol} if self.route.subprotocol else {}
         options = (f"{name}={shown(value)}" for name, value in (wanted | {**self.given}).items())
         return " ".join([place, *options])
 
@@ -103,15 +105,15 @@ def _read_word(word: str) -> Description:
 
 
 def _describe(said: Mapping[str, Any], read: Callable[[Kind, Any], Any]) -> Description:
-    own = {setting.name for setting in _ROUTE}
+    own = {setting.name for setting in ROUTE}
     if "*" in str(said.get("path", "")):
         path = str(said["path"])
         raise ValueError(f"{path}: expected a path without *: a route is for all that is below it")
-    values = read_all({n: v for n, v in said.items() if n in own}, _ROUTE, "", read)
+    values = read_all({n: v for n, v in said.items() if n in own}, ROUTE, "", read)
     for name in ("path", "service"):
         if name not in values:
             raise ValueError(f"expected the key {name}")
     host = values.get("host")
-    route = Route(host and host.lower(), values["path"], values.get("subprotocol"))
+    route = Route(host and host.lower(), values["path"], values.get(_REQUIRED))
     given = {name: value for name, value in said.items() if name not in own}
     return Description(route, values["service"], given, read)

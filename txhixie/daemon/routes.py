@@ -54,10 +54,12 @@ class Route:
                 "without a query or the segments . and .."
             )
         if self.subprotocol is not None and not _TOKEN.fullmatch(self.subprotocol):
-            raise ValueError(f"subprotocol {self.subprotocol}: expected the name of a subprotocol")
+            raise ValueError(
+                f"required-subprotocol {self.subprotocol}: expected the name of a subprotocol"
+            )
 
     def __str__(self) -> str:
-        wanted = f" subprotocol={self.subprotocol}" if self.subprotocol else ""
+        wanted = f" required-subprotocol={self.subprotocol}" if self.subprotocol else ""
         return f"{self.host or ''}{self.path}{wanted}"
 
     @property

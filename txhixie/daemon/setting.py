@@ -59,7 +59,7 @@ class Setting:
     """
     One setting.
 
-    :ivar name: lower case, words joined by ``-``: ``--name`` on a command line, ``name`` in TOML.
+    :ivar name: lower case, words joined by ``-``: ``name`` in TOML.
     :ivar kind: what its value has to be.
     :ivar meaning: one or two sentences for the operator.
     :ivar default: in words, what holds if it is not said; empty for nothing worth a word.
@@ -71,6 +71,16 @@ class Setting:
     meaning: str
     default: str = ""
     repeated: bool = False
+
+    @property
+    def flagged(self) -> str:
+        """The value of a flag that is on the command line: the opposite of its default."""
+        return "false" if self.default == "true" else "true"
+
+    @property
+    def option(self) -> str:
+        """The name on a command line, without the dashes before it."""
+        return f"no-{self.name}" if self.kind is FLAG and self.flagged == "false" else self.name
 
 
 def _number(text: str) -> int:

@@ -70,7 +70,7 @@ class Options(usage.Options):
 
         :raises UsageError: when it cannot be meant.
         """
-        where = f"--{setting.name} {shown(text)}"
+        where = f"--{setting.option} {shown(text)}"
         try:
             value = setting.kind.read_text(text)
         except ValueError as error:
@@ -105,7 +105,7 @@ class Options(usage.Options):
 def _meant(mistake: str) -> str:
     """Which option probably was, if that was the mistake; empty if not."""
     unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
-    known = [setting.name for setting in (*OPTIONS, *COMMANDS)]
+    known = [setting.option for setting in (*OPTIONS, *COMMANDS)]
     return nearest(unknown[1], known, "--") if unknown else ""
 
 
@@ -114,16 +114,17 @@ def _option(setting: Setting) -> Callable[..., None]:
         self.say(setting, value)
 
     def takeFlag(self: Options) -> None:
-        self.say(setting, "true")
+        self.say(setting, setting.flagged)
 
-    method: Callable[..., Any] = takeFlag if setting.kind is FLAG else take
-    default = f" [default: {setting.default}]" if setting.default else ""
+    isFlag = setting.kind is FLAG
+    method: Callable[..., Any] = takeFlag if isFlag else take
+    default = f" [default: {setting.default}]" if setting.default and not isFlag else ""
     method.__doc__ = setting.meaning + default
     return method
 
 
 for _setting in (*OPTIONS, *COMMANDS):
-    setattr(Options, f"opt_{_setting.name.replace('-', '_')}", _option(_setting))
+    setattr(Options, f"opt_{_setting.option.replace('-', '_')}", _option(_setting))
 Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
 
 

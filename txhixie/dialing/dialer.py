@@ -32,7 +32,7 @@ class Dialer:
     :ivar trustRoot: whose word is taken for who a server or a proxy is: a certificate, or what
         ``twisted.internet.ssl.trustRootFromCertificates`` answers; ``None``: the platform's
         authorities.
-    :ivar clientCertificate: who we are, for servers that ask.
+    :ivar certificate: the client certificate with its private key.
     :ivar contextFactory: instead of these two, something ready: a provider of
         ``IOpenSSLClientConnectionCreator``. The certificate's name is checked all the same.
     :ivar bindAddress: our own end's address, or address and port.
@@ -50,7 +50,7 @@ class Dialer:
     limits: Limits
     proxy: Proxy | str | None = field(default=None, repr=False)  # a URL may hold a password
     trustRoot: Any = None
-    clientCertificate: PrivateCertificate | None = None
+    certificate: PrivateCertificate | None = None
     contextFactory: Any = None
     bindAddress: str | tuple[str, int] | None = None
     verify: bool = True
@@ -89,7 +89,7 @@ class Dialer:
             host,
             port,
             proxy.credentials,
-            basic=self.proxyBasic or proxy.secure,
+            proxyBasic=self.proxyBasic or proxy.secure,
             limits=self.limits,
             clock=self.reactor,
         )
@@ -109,7 +109,7 @@ class Dialer:
         contextFactory = self.contextFactory
         if contextFactory is None:
             contextFactory = clientTLS(
-                name, self.trustRoot, self.clientCertificate, self.alpn, self.verify
+                name, self.trustRoot, self.certificate, self.alpn, self.verify
             )
         return TLSEndpoint(
             endpoint,

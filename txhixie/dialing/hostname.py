@@ -49,7 +49,7 @@ class NamedHostEndpoint:
         """
         :param reactor: resolves names, connects by TCP and has a clock.
         :param host: a name in ASCII, or an address without brackets.
-        :param limits: ``lookup_timeout`` and ``connect_timeout`` are heeded.
+        :param limits: ``lookup_timeout`` and ``tcp_timeout`` are heeded.
         :param bindAddress: our own end's address, or address and port.
         :raises TypeError: for a ``bindAddress`` that is neither.
         """
@@ -82,7 +82,7 @@ class NamedHostEndpoint:
     async def _connectToAny(
         self, addresses: Sequence[Address], protocolFactory: IProtocolFactory
     ) -> IProtocol:
-        patience = self._limits.connect_timeout
+        patience = self._limits.tcp_timeout
         endpoint = HostnameEndpoint(
             _Informed(self._reactor, addresses),
             addresses[0].host,  # names with an underscore, as containers have, it would not take
@@ -97,7 +97,7 @@ class NamedHostEndpoint:
         """Twisted's errors as ours, before ours can come: those are Twisted's too."""
         error = failure.value
         if isinstance(error, AttemptTimedOut):
-            late = ConnectTimeout("tcp", self._limits.connect_timeout)
+            late = ConnectTimeout("tcp", self._limits.tcp_timeout)
             late.__cause__ = error
             return Failure(late)
         if isinstance(error, ConnectError):

@@ -56,7 +56,7 @@ _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
 def clientTLS(
     host: str,
     trustRoot: Any = None,
-    clientCertificate: PrivateCertificate | None = None,
+    certificate: PrivateCertificate | None = None,
     alpn: Iterable[str] = (),
     verify: bool = True,
 ) -> IOpenSSLClientConnectionCreator:
@@ -69,7 +69,7 @@ def clientTLS(
         (RFC 6066 section 3).
     :param trustRoot: whose word is taken for who the host is; by default the platform's
         authorities.
-    :param clientCertificate: who we are, for servers that ask.
+    :param certificate: the client certificate with its private key.
     :param alpn: protocols to offer by ALPN (RFC 7301), the better first; none by default, since a
         server on Twisted 26.10 may refuse every client that offers any.
     :param verify: ``False`` to check nothing of the server's certificate.
@@ -79,12 +79,12 @@ def clientTLS(
     """
     name, protocols = host.removesuffix("."), alpnNames(alpn)
     if not verify:
-        return UnverifiedTLS(name, clientCertificate, protocols)
+        return UnverifiedTLS(name, certificate, protocols)
     try:
         options = optionsForClientTLS(
             name,
             trustRoot=trustRoot,
-            clientCertificate=clientCertificate,
+            clientCertificate=certificate,
             acceptableProtocols=protocols or None,
         )
     except UnicodeError:
@@ -119,7 +119,7 @@ def checkContext(contextFactory: object) -> None:
         )
 
 
-def checkWho(trustRoot: object, clientCertificate: object, serverName: object) -> None:
+def checkWho(trustRoot: object, certificate: object, serverName: object) -> None:
     """
     Look at what a program says of certificates, before anything is connected.
 
@@ -131,10 +131,10 @@ def checkWho(trustRoot: object, clientCertificate: object, serverName: object) -
             f"trustRoot: expected a certificate, not {type(trustRoot).__name__}; write "
             "Certificate.loadPEM(data), or trustRootFromCertificates([...]) for several"
         )
-    if clientCertificate is not None and not isinstance(clientCertificate, PrivateCertificate):
+    if certificate is not None and not isinstance(certificate, PrivateCertificate):
         raise TypeError(
-            f"clientCertificate: expected a PrivateCertificate, not "
-            f"{type(clientCertificate).__name__}; write PrivateCertificate.loadPEM(data)"
+            f"certificate: expected a PrivateCertificate, not "
+            f"{type(certificate).__name__}; write PrivateCertificate.loadPEM(data)"
         )
     if serverName is not None:
         whole_text("serverName", serverName)

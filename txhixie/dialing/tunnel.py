@@ -74,7 +74,7 @@ class HTTPConnectEndpoint:
         port: int,
         credentials: Credentials | tuple[str, str] | None = None,
         *,
-        basic: bool = True,
+        proxyBasic: bool = True,
         headers: HeadersLike = (),
         limits: Limits = Limits(),
         clock: IReactorTime | None = None,
@@ -87,7 +87,7 @@ class HTTPConnectEndpoint:
         :param credentials: a name and a password, for a proxy that asks. They answer the strongest
             scheme of a challenge: Digest with SHA-256 or MD5 (RFC 7616), or Basic (RFC 7617), which
             anyone between us and a proxy without TLS can read.
-        :param basic: ``False`` to answer no challenge of Basic: for a proxy without TLS.
+        :param proxyBasic: ``False`` to answer no challenge of Basic: for a proxy without TLS.
         :param headers: further fields for the proxy, name and value.
         :param limits: of each answer: the sizes of its head and its body, and
             ``proxy_timeout``, within which the proxy has to look up and connect itself.
@@ -96,7 +96,7 @@ class HTTPConnectEndpoint:
         :raises ValueError: for a host, a port, credentials or fields that no request can say.
         """
         scalars(int, port=port)
-        scalars(bool, basic=basic)
+        scalars(bool, proxyBasic=proxyBasic)
         if credentials is not None:
             credentials = Credentials(*_nameAndPassword(credentials))
         headers = header_pairs(headers)
@@ -113,7 +113,7 @@ class HTTPConnectEndpoint:
         self._headers = headers
         self._limits = instance("limits", limits, Limits)
         self._clock = clock
-        self._authentication = Authentication(credentials, entropy, basic)
+        self._authentication = Authentication(credentials, entropy, proxyBasic)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """

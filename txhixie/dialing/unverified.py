@@ -18,15 +18,15 @@ class UnverifiedTLS:
     def __init__(
         self,
         host: str,
-        clientCertificate: PrivateCertificate | None = None,
+        certificate: PrivateCertificate | None = None,
         alpn: Sequence[bytes] = (),
     ) -> None:
         """
         :param host: a name, which the server is told (Server Name Indication), or an address.
-        :param clientCertificate: for servers that ask for one.
+        :param certificate: for servers that ask for one.
         :param alpn: the protocols to offer (RFC 7301).
         """
-        options = clientCertificate.options() if clientCertificate else CertificateOptions()
+        options = certificate.options() if certificate else CertificateOptions()
         self._context = options.getContext()
         self._name = host.encode("ascii")
         self._isAddress = ":" in host or host.replace(".", "").isdigit()

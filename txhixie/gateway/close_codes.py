@@ -18,8 +18,8 @@ from ..sansio.closing import Ended
 from ..sansio.wire.frame import Close, CloseCode
 from ..sansio.wire.hybi import sendable
 
-CLIENT_GONE: Final = Close(CloseCode.GOING_AWAY, "the client has gone")
-BACKEND_GONE: Final = Close(CloseCode.BAD_GATEWAY, "the backend has gone")
+CLIENT_GONE: Final = Close(CloseCode.GOING_AWAY, "the client disconnected")
+BACKEND_GONE: Final = Close(CloseCode.BAD_GATEWAY, "the backend disconnected")
 
 
 def passed_on(ended: Ended, has_codes: bool, gone: Close) -> Close:

@@ -29,14 +29,14 @@ def is_token(word: str) -> bool:
 
 def read_names(text: str) -> tuple[str, ...]:
     """
-    Read names that have commas between them.
+    Read names of header fields that are to be passed on, with commas between them.
 
     :raises ValueError: "expected ..." for a name that is none, or that we write ourselves.
     """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if not is_token(name) or _OURS.fullmatch(name):
-            raise ValueError(f"expected fields that may be carried over, not {name}")
+            raise ValueError(f"expected header fields that may be passed on, not {name}")
     return names
 
 

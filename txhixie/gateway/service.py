@@ -7,7 +7,7 @@ none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from ..client.endpoint import WebSocketClientEndpoint
 from ..dialing.tls import checkWho, clientTLS
 from ..interfaces import Decision
-from ..sansio.arguments import instance, scalars, strings
+from ..sansio.arguments import instance, scalars, strings, word
 from ..sansio.dialects import Version, named
 from ..sansio.errors import UnsupportedByDialect
-from ..sansio.extensions import CLIENT_EXTENSIONS
+from ..sansio.extensions.extension import Extension
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.forwarded import write_forwarded
 from ..sansio.http.url import parse_url
@@ -31,6 +31,11 @@ from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
 line that loses three of them is still reached, and no client has given up yet."""
+
+ANSWER: Final = "answer"
+RELAY: Final = "relay"
+PING_RULES: Final = (ANSWER, RELAY)
+"""Values of the option ``pings``, the default first."""
 
 
 class GatewayService:
@@ -48,15 +53,16 @@ class GatewayService:
         dialect: str = "rfc6455",
         proxy: str | None = None,
         trustRoot: Any = None,
-        clientCertificate: Any = None,
+        certificate: Any = None,
         origin: str | None = None,
-        headers: Sequence[str] = PASSED_HEADERS,
+        passHeaders: Sequence[str] = PASSED_HEADERS,
         binary: str = REFUSE,
-        relaysPings: bool = False,
-        compresses: bool = False,
+        pings: str = ANSWER,
+        extensions: Iterable[Extension] = (),
         lenient: bool = False,
         alpn: Sequence[str] = (),
         proxyBasic: bool = True,
+        timeout: float | None = None,
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
         route: str | None = None,
@@ -67,44 +73,48 @@ class GatewayService:
             his own request where the URL has none; if not, to the path that he asked for.
         :param dialect: what the backend speaks.
         :param proxy: the URL of a proxy to go through; never by what the environment says.
-        :param trustRoot: whose word is taken for who the backend is; by default the platform's
-            authorities.
-        :param clientCertificate: who we are, for backends that ask.
+        :param trustRoot: the trusted certificates; by default the platform's CA certificates.
+        :param certificate: the client certificate with its private key.
         :param origin: the page on whose behalf we come; by default the client's own.
-        :param headers: names of further fields of the client's request that are carried over.
+        :param passHeaders: names of the header fields of the client's request that are passed on
+            to the backend, besides ``Cookie``.
         :param binary: what becomes of a binary message towards a dialect without them: ``"base64"``
             sends it as text, ``"refuse"`` closes the conversation with 1003.
-        :param relaysPings: pass pings and pongs on, where both dialects have them, instead of
-            answering them.
-        :param compresses: offer compression to the backend: for one that is far.
+        :param pings: ``"answer"`` answers a ping here; ``"relay"`` passes pings and pongs on, where
+            both dialects have them.
+        :param extensions: extensions to offer to the backend, such as
+            :data:`txhixie.extensions.CLIENT_EXTENSIONS` for one that is far; none by default.
         :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
         :param proxyBasic: ``False`` to send a password by Basic only to a proxy of ``https:``.
         :param alpn: protocols to offer the backend by ALPN (RFC 7301); by default none.
-        :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
+        :param timeout: seconds for each stage of connecting to the backend: lookup, TCP, proxy,
+            TLS, handshake; by default ``connectTimeout``.
+        :param connectTimeout: seconds for all these stages together; then the client is refused
+            with 504.
         :param route: what leads here, for the log.
         :raises ValueError: "expected ..." for what cannot be meant.
         :raises TypeError: for a value of another type.
         """
-        scalars(bool, relaysPings=relaysPings, compresses=compresses)
         scalars(float, connectTimeout=connectTimeout)
-        if binary not in BINARY_RULES:
-            raise ValueError(f"binary: expected {' or '.join(BINARY_RULES)}, not {binary!r}")
+        if timeout is not None:
+            scalars(float, timeout=timeout)
+        stage = connectTimeout if timeout is None else timeout
         if route is not None:
             scalars(str, route=route)
-        checkWho(trustRoot, clientCertificate, None)
+        checkWho(trustRoot, certificate, None)
         self._reactor = reactor
         self._url = url
         self._dialect = named(dialect)
         self._origin = origin
-        headers = strings("headers", headers, '["authorization"]')
-        names = read_names(",".join(headers)) if headers else ()
+        passed = strings("passHeaders", passHeaders, '["authorization"]')
+        names = read_names(",".join(passed)) if passed else ()
         self._names = {b"cookie", *(name.lower().encode("ascii") for name in names)}
-        self._binary = binary
-        self._relaysPings = relaysPings
+        self._binary = word("binary", binary, BINARY_RULES)
+        self._relaysPings = word("pings", pings, PING_RULES) == RELAY
         parsed = parse_url(url)
         tls: dict[str, Any] = {
             "trustRoot": trustRoot,
-            "clientCertificate": clientCertificate,
+            "certificate": certificate,
             "alpn": alpn,
         }
         if parsed.secure and proxy is None:
@@ -116,9 +126,9 @@ class GatewayService:
             "proxyBasic": proxyBasic,
             "anyPort": True,  # the operator knows his backends
             "dialect": dialect,
-            "extensions": CLIENT_EXTENSIONS if compresses else (),
+            "extensions": extensions,
             "lenient": lenient,
-            "limits": instance("limits", limits, Limits).with_stage_timeout(connectTimeout),
+            "limits": instance("limits", limits, Limits).with_stage_timeout(stage),
         }
         self._hasPath = re.search("://[^/?]*[/?]", url) is not None
         self._hasQuery = "?" in parsed.resource

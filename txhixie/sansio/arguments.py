@@ -6,7 +6,7 @@ credential.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -86,6 +86,21 @@ def scalars(kind: type[bool | float | str], **options: object) -> None:
             continue
         hint = f"; write {option}=True or {option}=False" if kind is bool else ""
         raise TypeError(f"{option}: expected {expected}, not {_kind(value)}{hint}")
+
+
+def word(option: str, value: str, choices: Sequence[str]) -> str:
+    """
+    Check an option whose values are a few words.
+
+    :raises TypeError: for a value of another type.
+    :raises ValueError: for another word.
+    """
+    expected = " or ".join(map(repr, choices))
+    if not isinstance(value, str):
+        raise TypeError(f"{option}: expected {expected}, not {_kind(value)}")
+    if value not in choices:
+        raise ValueError(f"{option}: expected {expected}")
+    return value
 
 
 def local_address(option: str, value: object) -> None:

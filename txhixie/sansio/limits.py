@@ -81,7 +81,7 @@ class Limits:
         for 110 ms. Forms that people fill in are shorter. Uploads need more.
     :ivar lookup_timeout: seconds for the DNS lookup of a host name: two name servers, each asked
         twice for five seconds, the default of resolvers (resolv.conf(5)).
-    :ivar connect_timeout: seconds for a TCP connection to one of the addresses. Linux repeats a
+    :ivar tcp_timeout: seconds for a TCP connection to one of the addresses. Linux repeats a
         lost SYN after 1, 3, 7 and 15 seconds: four times within 30.
     :ivar proxy_timeout: seconds for each response of a proxy, which looks up the host and connects
         to it first: squid tries for 60 seconds.
@@ -123,7 +123,7 @@ class Limits:
     refusal_size: int = 64 * 1024
     body_size: int = 64 * 1024
     lookup_timeout: float = 20.0
-    connect_timeout: float = 30.0
+    tcp_timeout: float = 30.0
     proxy_timeout: float = 60.0
     tls_timeout: float = 10.0
     open_timeout: float = 10.0
@@ -164,7 +164,7 @@ class Limits:
         return replace(
             self,
             lookup_timeout=seconds,
-            connect_timeout=seconds,
+            tcp_timeout=seconds,
             proxy_timeout=seconds,
             tls_timeout=seconds,
             open_timeout=seconds,

@@ -417,7 +417,7 @@ class ServerOptions(TypedDict, total=False):
     limits: Limits
     secure: bool | None
     trustForwarded: Iterable[str]
-    binary: bool
+    binary: str
     logConnections: bool
     clock: IReactorTime | None
 
@@ -447,7 +447,7 @@ class HixieServerFactory(HixieFactory):
         limits: Limits = Limits(),
         secure: bool | None = None,
         trustForwarded: Iterable[str] = (),
-        binary: bool = False,
+        binary: str = "refuse",
         elsewhere: IProtocolFactory | None = None,
         logConnections: bool = False,
         clock: IReactorTime | None = None,
@@ -471,7 +471,9 @@ class HixieServerFactory(HixieFactory):
         :param secure: say ``True`` where TLS ends before us.
         :param trustForwarded: addresses and networks of the proxies before us, or ``unix``: what
             they forward (``Forwarded``, ``X-Forwarded-For``, ``-Proto``, ``-Host``) is believed.
-        :param binary: send binary in hixie-75 and 76 although browsers of these lose it.
+        :param binary: what becomes of a binary message in hixie-75 and hixie-76, whose browsers
+            lose it: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
+            sends it, for peers that are known to read it.
         :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
             started and stopped with this one. Without it: 404. Each of its connections ends with
             its first answer, unless the Site's root is a :class:`txhixie.web.HixieResource`.

@@ -176,7 +176,7 @@ class Pair:
         serverExtensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         clientExtensions: Iterable[Extension] = CLIENT_EXTENSIONS,
         limits: Limits = Limits(),
-        binary: bool = False,
+        binary: str = "refuse",
         clock: Clock | None = None,
         request: Any = None,
     ) -> Pair:

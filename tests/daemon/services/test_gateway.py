@@ -21,6 +21,7 @@ from support.private_state import conversation_of, is_paused
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, until, within
 from txhixie import Accepted, CleanClose, HandshakeRefused, Limits, Offer, Refusal
+from txhixie.extensions import CLIENT_EXTENSIONS
 from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import named
 
@@ -149,7 +150,7 @@ async def test_the_subprotocol_is_the_backend_s_choice(net: Network, front: str,
 async def test_a_client_s_cookies_and_origin_are_carried_over(net: Network, back: str) -> None:
     """And what else was chosen; and who it is, which it cannot claim itself."""
     applications = Applications(echo)
-    place, behind = await gateway(net, applications, back, headers=["X-Mine"])
+    place, behind = await gateway(net, applications, back, passHeaders=["X-Mine"])
     headers = (
         (b"Cookie", b"a=1"),
         (b"Cookie", b"b=2"),
@@ -280,7 +281,7 @@ async def test_compression_towards_the_backend_is_the_operator_s_word(
 ) -> None:
     """Whatever the client has agreed on with us."""
     applications = Applications(echo)
-    place, _ = await gateway(net, applications, compresses=compresses)
+    place, _ = await gateway(net, applications, extensions=CLIENT_EXTENSIONS if compresses else ())
     application = await met(net, place)
     application.transport.sendTextMessage(BIG)
     assert await hears(application, 1) == [BIG]
@@ -600,7 +601,7 @@ async def test_pings_pass_if_the_operator_says_so(net: Network) -> None:
             self.transport.pong(payload)
 
     applications = Applications(Listening)
-    place, _ = await gateway(net, applications, relaysPings=True)
+    place, _ = await gateway(net, applications, pings="relay")
     application = await met(net, place)
     application.transport.ping(b"to the backend")
     await until(lambda: ("pong", b"to the backend") in application.events)
@@ -613,7 +614,7 @@ async def test_pings_pass_if_the_operator_says_so(net: Network) -> None:
 @asynchronous
 async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, back: str) -> None:
     """They are answered here."""
-    place, _ = await gateway(net, Applications(echo), back, relaysPings=True)
+    place, _ = await gateway(net, Applications(echo), back, pings="relay")
     application = await met(net, place, front)
     application.transport.ping(b"anybody?")
     await until(lambda: ("pong", b"anybody?") in application.events)
@@ -630,10 +631,10 @@ async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, 
         ("ws://x:99999", {}, "port"),
         ("ws://x", {"dialect": "hixie-77"}, "unknown dialect"),
         ("ws://x", {"proxy": "ftp://x"}, "proxy"),
-        ("ws://x", {"headers": ["Upgrade"]}, "may be carried over, not Upgrade"),
-        ("ws://x", {"headers": ["Sec-WebSocket-Key"]}, "may be carried over"),
-        ("ws://x", {"headers": ["X-Forwarded-For"]}, "may be carried over"),
-        ("ws://x", {"headers": ["a b"]}, "may be carried over"),
+        ("ws://x", {"passHeaders": ["Upgrade"]}, "may be passed on, not Upgrade"),
+        ("ws://x", {"passHeaders": ["Sec-WebSocket-Key"]}, "may be passed on"),
+        ("ws://x", {"passHeaders": ["X-Forwarded-For"]}, "may be passed on"),
+        ("ws://x", {"passHeaders": ["a b"]}, "may be passed on"),
         ("ws://x", {"origin": "\n"}, "not to be said in a request"),
     ],
 )

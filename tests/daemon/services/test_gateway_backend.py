@@ -336,7 +336,7 @@ async def test_a_proxy_is_gone_through_if_the_operator_says_so(
     with squid("basic") as proxy:
         back = await backend(net, authority, over)
         url = f"{'wss' if over == 'tls' else 'ws'}://localhost:{back.port}"
-        service = described(f"{url} trust-roots={tmp_path} proxy={proxy.url_with_credentials}")
+        service = described(f"{url} trust-root={tmp_path} proxy={proxy.url_with_credentials}")
         application = await met(net, await net.serve(service), "hixie-76")
         application.transport.sendTextMessage("hello")
         await until(lambda: application.messages == ["hello"])
@@ -404,7 +404,7 @@ async def test_a_backend_by_tls_is_who_it_should_be_and_so_are_we(
     back = await backend(net, authority, "tls", asks)
     words = [f"wss://localhost:{back.port}"]
     if who != "platform":
-        words.append(f"trust-roots={tmp_path / 'root.pem'}")
+        words.append(f"trust-root={tmp_path / 'root.pem'}")
     if who == "ours and known":
         words.append(f"certificate={tmp_path / 'we.pem'}")
     service = described(" ".join(words))

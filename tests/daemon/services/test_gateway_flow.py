@@ -178,7 +178,7 @@ async def test_both_ways_at_once_over_tls(net: Network) -> None:
 async def test_pings_of_a_side_that_does_not_read_fill_no_buffer(net: Network, pings: bool) -> None:
     """Relayed or not: they are bytes on a way that is full, or have one answer for all."""
     applications = Applications(Recorder)
-    place, _ = await gateway(net, applications, relaysPings=pings)
+    place, _ = await gateway(net, applications, pings="relay" if pings else "answer")
     raw = await net.raw(place)
     await raw.opens("rfc6455", origin=None)
     await until(lambda: applications.made and "finished" in applications.made[0].told)

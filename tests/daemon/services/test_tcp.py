@@ -287,7 +287,7 @@ def test_binary_alone_is_refused_where_there_is_none() -> None:
 def test_lines_are_a_coding_too_and_a_stream_has_a_subprotocol_of_its_own() -> None:
     """Both by the operator's word."""
     offer = whole_request("rfc6455", "Sec-WebSocket-Protocol: other, mqtt, binary")
-    end, backend = answered(offer, coding="lines", subprotocol="mqtt")
+    end, backend = answered(offer, coding="lines", subprotocols=["wamp", "mqtt"])
     assert b"Sec-WebSocket-Protocol: mqtt\r\n" in end.wire.taken()
     backend.protocol.dataReceived(b"one\ntw")  # type: ignore[attr-defined]
     backend.protocol.dataReceived(b"o\n")  # type: ignore[attr-defined]
@@ -503,7 +503,7 @@ async def test_a_backend_that_resets_is_told_as_a_bad_gateway(net: Network) -> N
     (await backends.one()).transport.abortConnection()
     await until(lambda: application.lost)
     assert isinstance(application.lost, CleanClose)
-    assert (application.lost.code, application.lost.reason) == (1014, "the backend has gone")
+    assert (application.lost.code, application.lost.reason) == (1014, "the backend disconnected")
 
 
 @asynchronous

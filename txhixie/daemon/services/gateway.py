@@ -10,11 +10,12 @@ from ...dialing.pem import certificateFromPaths, trustRootFromPath
 from ...dialing.proxy import parse_proxy
 from ...dialing.tls import alpnNames
 from ...gateway.headers import PASSED_HEADERS, read_names
-from ...gateway.service import GatewayService
+from ...gateway.service import ANSWER, PING_RULES, GatewayService
 from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
+from ...sansio.extensions import CLIENT_EXTENSIONS
 from ...sansio.http.url import parse_url
-from ..setting import FLAG, TEXT, Kind, Setting, one_of
+from ..setting import FLAG, SOME_SECONDS, TEXT, Kind, Setting, one_of
 from .service import Context
 
 
@@ -26,7 +27,7 @@ def _proxy(text: str) -> str:
     return text
 
 
-def _trust_roots(path: str) -> Any:
+def _trust_root(path: str) -> Any:
     try:
         return trustRootFromPath(path)
     except OSError as error:
@@ -61,10 +62,10 @@ GATEWAY_OPTIONS: Final = (
         "none",
     ),
     Setting(
-        "trust-roots",
-        Kind("certificates in PEM", _trust_roots),
-        "A file or directory of certificates, whose word is taken for who the backend is.",
-        "the platform's authorities",
+        "trust-root",
+        Kind("certificates in PEM", _trust_root),
+        "Trusted certificates in PEM, a file or a directory.",
+        "the platform's CA certificates",
     ),
     Setting(
         "proxy-basic",
@@ -78,8 +79,8 @@ GATEWAY_OPTIONS: Final = (
         "Protocols to offer the backend by ALPN in the TLS handshake, with commas.",
         "none",
     ),
-    Setting("certificate", TEXT, "A file that says who we are, for backends that ask."),
-    Setting("private-key", TEXT, "The file of its key, if that is another."),
+    Setting("certificate", TEXT, "The client certificate, a PEM file."),
+    Setting("private-key", TEXT, "Its private key, a PEM file.", "the file of the certificate"),
     Setting(
         "origin",
         Kind("scheme://host, scheme://host:port or null", _origin),
@@ -87,9 +88,10 @@ GATEWAY_OPTIONS: Final = (
         "the client's",
     ),
     Setting(
-        "headers",
-        Kind("names of fields, with commas", read_names),
-        "Fields of the client's request that the backend gets besides its cookies, with commas.",
+        "pass-headers",
+        Kind("names of header fields, with commas", read_names),
+        "Header fields of the client's request that are passed on to the backend besides its "
+        "cookies, with commas.",
         ",".join(PASSED_HEADERS),
     ),
     Setting(
@@ -100,11 +102,17 @@ GATEWAY_OPTIONS: Final = (
     ),
     Setting(
         "pings",
-        one_of(("answer", "relay")),
+        one_of(PING_RULES),
         "Whether pings are answered here, or passed on where both sides have them.",
-        "answer",
+        ANSWER,
     ),
-    Setting("compress", FLAG, "Offer compression to the backend."),
+    Setting("compression", FLAG, "Offer compression to the backend.", "false"),
+    Setting(
+        "stage-timeout",
+        SOME_SECONDS,
+        "Seconds for each stage of connecting to the backend: lookup, TCP, proxy, TLS, handshake.",
+        "--connect-timeout, which is for all stages together",
+    ),
     Setting("lenient", FLAG, "Take answers that are known to be nearly right (Netty's hixie-76)."),
 )
 
@@ -126,16 +134,17 @@ def build_gateway(
         description,
         dialect=options.get("dialect", "rfc6455"),
         proxy=options.get("proxy"),
-        trustRoot=options.get("trust-roots"),
-        clientCertificate=_certificate(options),
+        trustRoot=options.get("trust-root"),
+        certificate=_certificate(options),
         origin=options.get("origin"),
-        headers=options.get("headers", PASSED_HEADERS),
+        passHeaders=options.get("pass-headers", PASSED_HEADERS),
         binary=options.get("binary", REFUSE),
-        relaysPings=options.get("pings") == "relay",
-        compresses=options.get("compress", False),
+        pings=options.get("pings", ANSWER),
+        extensions=CLIENT_EXTENSIONS if options.get("compression", False) else (),
         lenient=options.get("lenient", False),
         alpn=options.get("alpn", ()),
         proxyBasic=options.get("proxy-basic", True),
+        timeout=options.get("stage-timeout"),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
         route=str(context.route),

@@ -5,7 +5,7 @@ Where it goes is a Twisted client endpoint string, the operator's; a client has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -30,11 +30,11 @@ FOR_TEXT: Final = "base64"
 FOR_BINARY: Final = "binary"
 
 
-def _subprotocol(text: str) -> str:
-    if not is_token(text):
-        hint = "; a list is offered by clients, and one is answered" if "," in text else ""
-        raise ValueError(f"expected the name of one subprotocol, such as mqtt{hint}")
-    return text
+def _subprotocols(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(map(is_token, names)):
+        raise ValueError
+    return names
 
 
 STREAM_OPTIONS: Final = (
@@ -45,9 +45,10 @@ STREAM_OPTIONS: Final = (
         "binary or base64, as the client's subprotocols say, or else its dialect",
     ),
     Setting(
-        "answer",
-        Kind("the name of one subprotocol", _subprotocol),
-        "A subprotocol to answer to clients that offer it, such as mqtt.",
+        "subprotocols",
+        Kind("names of subprotocols, such as mqtt, with commas", _subprotocols),
+        "The subprotocols to choose from, with commas: the first of them that the client offers.",
+        "the route's required-subprotocol",
     ),
 )
 
@@ -60,11 +61,12 @@ def buildStream(
 
     :raises ValueError: as :class:`StreamService`.
     """
+    required = [name for name in (context.route.subprotocol,) if name is not None]
     return StreamService(
         reactor,
         description,
         coding=options.get("coding"),
-        subprotocol=options.get("answer", context.route.subprotocol),
+        subprotocols=options.get("subprotocols", required),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
         route=str(context.route),
@@ -84,7 +86,7 @@ class StreamService:
         description: str,
         *,
         coding: str | None = None,
-        subprotocol: str | None = None,
+        subprotocols: Sequence[str] = (),
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
         route: str | None = None,
@@ -96,8 +98,8 @@ class StreamService:
             :data:`txhixie.byte_streams.coding.CODINGS`. By default, as the client's subprotocols
             say (``binary`` or ``base64``, as websockify's clients do), or else binary where the
             client's dialect has it, and base64 where not.
-        :param subprotocol: what to answer to clients that offer it: that of the stream itself, such
-            as ``mqtt``.
+        :param subprotocols: the subprotocols of the stream itself, such as ``mqtt``, to choose
+            from: the first of them that the client offers.
         :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
         :param route: what leads here, for the log.
         :raises ValueError: "expected ..." for what is no such string, or no coding.
@@ -107,7 +109,7 @@ class StreamService:
         self._endpoint = _endpoint(reactor, description)
         self._limits = limits
         self._coding = coding
-        self._subprotocol = subprotocol
+        self._subprotocols = tuple(subprotocols)
         self.sessions = Sessions(description, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
@@ -132,7 +134,7 @@ class StreamService:
 
     def _subprotocolFor(self, offer: Offer, coding: str) -> str | None:
         """The stream's own before the coding's: a client that offers both knows what it will be."""
-        for name in (self._subprotocol, coding):
+        for name in (*self._subprotocols, coding):
             if name in offer.subprotocols:
                 return name
         return None

@@ -394,6 +394,23 @@ def _field_bytes(value: object) -> bytes:
     return value.encode("ascii")
 
 
+def read_header(text: str) -> tuple[bytes, bytes]:
+    """
+    Read one header field as an operator writes it, ``NAME: VALUE``; what is not ASCII is UTF-8.
+
+    :raises ValueError: "expected ..." for anything else. The error never has the value in it, which
+        may be a credential.
+    """
+    name, colon, value = text.partition(":")
+    raw = value.strip().encode("utf-8", "surrogateescape")
+    token = name.encode("utf-8", "surrogateescape")
+    if not colon or not token or token.translate(None, TOKEN):
+        raise ValueError("expected 'NAME: VALUE'")
+    if _CONTROL.search(raw):
+        raise ValueError(f"expected no control characters in the value of {name}")
+    return token, raw
+
+
 def checked_pairs(pairs: Headers) -> Headers:
     """
     Check header fields that a program passes.

@@ -1,0 +1,283 @@
+"""One word for one thing on every surface where a user meets an option: Python, endpoint strings,
+the daemon with its file, its services and routes, the command ``txhixie``, and the guide.
+
+Each option of each surface stands in exactly one row below. An option that is not in a row, or a
+second word for a row on one surface, fails here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from inspect import Parameter, signature
+from typing import Any, Final
+
+import pytest
+
+from support.guide_pages import ROOT
+from txhixie import (
+    EndpointOptions,
+    HixieClientFactory,
+    HixieServerFactory,
+    HTTPConnectEndpoint,
+    Limits,
+    StreamApplications,
+    StreamClientEndpoint,
+    WebSocketClientEndpoint,
+    connect,
+    serve,
+)
+from txhixie.byte_streams.descriptions import makeClient, makeServer, parseWSS
+from txhixie.byte_streams.endpoint import StreamServerEndpoint
+from txhixie.cli.main import parser
+from txhixie.connection.protocol import BINARY_RULES
+from txhixie.daemon.options import COMMANDS, OPTIONS
+from txhixie.daemon.route_option import ROUTE
+from txhixie.daemon.services import SERVICES
+from txhixie.daemon.services.tcp import StreamService
+from txhixie.dialing.proxy_endpoint import parseHTTPConnect
+from txhixie.gateway import GatewayService
+from txhixie.gateway.websocket_backend import BINARY_RULES as GATEWAY_RULES
+from txhixie.running import RunOptions
+
+PYTHON: Final = "Python"
+CLIENT: Final = "endpoint string of a client"
+SERVER: Final = "endpoint string of a server"
+DAEMON: Final = "daemon"
+SERVICE: Final = "service"
+COMMAND: Final = "command"
+
+Row = dict[str, str]
+
+
+def everywhere(word: str, *surfaces: str) -> Row:
+    """A row with one word in the spelling of each surface."""
+    return {surface: spelled(word, surface) for surface in surfaces}
+
+
+def spelled(word: str, surface: str) -> str:
+    """A word of several parts, written with hyphens, as a surface writes it."""
+    if surface in (PYTHON, CLIENT, SERVER):
+        first, *others = word.split("-")
+        return first + "".join(map(str.capitalize, others))
+    return word
+
+
+ROWS: Final[dict[str, Row]] = {
+    "the dialect that a client speaks": everywhere("dialect", PYTHON, CLIENT, SERVICE, COMMAND),
+    "the dialects that a server speaks": everywhere("dialects", PYTHON, SERVER, DAEMON),
+    "subprotocols to offer or to choose from": {
+        **everywhere("subprotocols", PYTHON, CLIENT, SERVER, SERVICE),
+        COMMAND: "subprotocol",
+    },
+    "the subprotocol that a route is for": {SERVICE: "required-subprotocol"},
+    "origins that are let in": everywhere("origins", PYTHON, SERVER, DAEMON),
+    "the origin that a client sends": everywhere("origin", PYTHON, CLIENT, SERVICE, COMMAND),
+    "names of the server": everywhere("hosts", PYTHON, SERVER, DAEMON),
+    "the name that a route is for": {SERVICE: "host"},
+    "the path that is served or asked for": everywhere("path", PYTHON, CLIENT, SERVER, SERVICE),
+    "header fields to send": {PYTHON: "headers", CLIENT: "header", COMMAND: "header"},
+    "header fields to pass on": everywhere("pass-headers", PYTHON, SERVICE),
+    "user name of Basic authorization": everywhere("user", CLIENT),
+    "password of Basic authorization": everywhere("password", CLIENT),
+    "user name and password for a proxy": everywhere("credentials", PYTHON),
+    "answers that are nearly right": everywhere("lenient", PYTHON, SERVICE, COMMAND),
+    "TLS: trusted certificates": everywhere("trust-root", PYTHON, CLIENT, SERVICE, COMMAND),
+    "TLS: own certificate": everywhere("certificate", PYTHON, CLIENT, SERVICE, COMMAND),
+    "TLS: own private key": everywhere("private-key", CLIENT, SERVICE, COMMAND),
+    "TLS: protocols to offer": everywhere("alpn", PYTHON, CLIENT, SERVICE, COMMAND),
+    "TLS: whether to verify the server": {PYTHON: "verify", COMMAND: "no-verify"},
+    "TLS: the name to verify": everywhere("server-name", PYTHON),
+    "TLS: a ready context": everywhere("context-factory", PYTHON),
+    "TLS to a proxy": {CLIENT: "tls"},
+    "TLS is terminated by a reverse proxy": everywhere("secure", PYTHON, SERVER, DAEMON),
+    "a proxy to connect through": everywhere("proxy", PYTHON, CLIENT, SERVICE, COMMAND),
+    "the port of that proxy": everywhere("proxy-port", CLIENT),
+    "Basic authentication at a proxy without TLS": {
+        PYTHON: "proxyBasic",
+        SERVICE: "proxy-basic",
+        COMMAND: "no-proxy-basic",
+    },
+    "reverse proxies that forward": everywhere("trust-forwarded", PYTHON, DAEMON),
+    "reverse proxies that send a PROXY header": everywhere("proxy-protocol", DAEMON),
+    "ports of other protocols": everywhere("any-port", PYTHON, COMMAND),
+    "the local address": everywhere("bind-address", PYTHON, CLIENT),
+    "seconds for each stage": {
+        **everywhere("timeout", PYTHON, CLIENT, COMMAND),
+        SERVICE: "stage-timeout",
+    },
+    "seconds for a backend in all": everywhere("connect-timeout", PYTHON, DAEMON),
+    "binary messages": everywhere("binary", PYTHON, SERVICE, COMMAND),
+    "pings of a gateway": everywhere("pings", PYTHON, SERVICE),
+    "compression": {
+        PYTHON: "extensions",
+        CLIENT: "compression",
+        SERVER: "compression",
+        DAEMON: "compression",
+        SERVICE: "compression",
+        COMMAND: "no-compression",
+    },
+    "bytes in messages": everywhere("coding", PYTHON, CLIENT, SERVER, SERVICE),
+    "limits": everywhere("limits", PYTHON),
+    "bytes of a message": {
+        PYTHON: "Limits.message_size",
+        CLIENT: "messageSize",
+        SERVER: "messageSize",
+        DAEMON: "max-message-size",
+        COMMAND: "max-message-size",
+    },
+    "bytes of a head": {PYTHON: "Limits.head_size", DAEMON: "max-head-size"},
+    "bytes of a frame": {PYTHON: "Limits.frame_size", DAEMON: "max-frame-size"},
+    "fragments of a message": {PYTHON: "Limits.fragments", DAEMON: "max-fragments"},
+    "seconds between pings": {PYTHON: "Limits.ping_interval", DAEMON: "ping-interval"},
+    "seconds for a pong": {PYTHON: "Limits.ping_timeout", DAEMON: "ping-timeout"},
+    "seconds of a stalled peer": {PYTHON: "Limits.stall_timeout", DAEMON: "stall-timeout"},
+    "seconds to stop": {PYTHON: "Limits.stop_timeout", DAEMON: "stop-timeout"},
+    "where to listen": {SERVER: "endpoint", DAEMON: "port"},
+    "what a connection goes through": {PYTHON: "endpoint", CLIENT: "endpoint"},
+    "where to connect: host": everywhere("host", PYTHON, CLIENT),
+    "where to connect: port": everywhere("port", PYTHON, CLIENT),
+    "where to connect: URL": everywhere("url", PYTHON),
+    "what is served": {DAEMON: "serve", SERVICE: "service"},
+}
+"""Each concept, and its word on each surface that has it."""
+
+SPELLINGS: Final = {
+    "compression": "In Python an extension has parameters; elsewhere it is a yes or no.",
+    "bytes of a message": "Limits are one object in Python; elsewhere max- says what they are.",
+    "bytes of a head": "As bytes of a message.",
+    "bytes of a frame": "As bytes of a message.",
+    "fragments of a message": "As bytes of a message.",
+    "seconds for each stage": "In a service connect-timeout stands beside it, for all stages.",
+    "where to listen": "A port number alone is enough for the daemon.",
+    "what is served": "Each --serve has one service.",
+}
+"""Rows whose words are not one word in several spellings, and why."""
+
+ALONE: Final = {
+    PYTHON: {
+        *("applications", "clock", "entropy", "logConnections"),
+        *("elsewhere", "highWater", "factory", "connector", "conversation", "description", "route"),
+    },
+    CLIENT: set(),
+    SERVER: set(),
+    DAEMON: {"console", "config", "check"},
+    SERVICE: set(),
+    COMMAND: {"connect-to", "echo", "help", "once", "show-handshake", "wait"},
+}
+"""Options that one surface has, and no other could have."""
+
+CURL: Final = {"cacert"}
+"""Options of ``txhixie`` by curl's word, beside our own."""
+
+
+# The surfaces.
+
+
+def parameters(call: Callable[..., Any]) -> Iterable[str]:
+    """The names of its parameters, without those that only pass others on."""
+    passing = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
+    for name, parameter in signature(call).parameters.items():
+        if parameter.kind not in passing and name != "reactor":
+            yield name
+
+
+def python_words() -> set[str]:
+    takers = (
+        *(HixieClientFactory, HixieServerFactory, WebSocketClientEndpoint.new, connect, serve),
+        *(GatewayService, StreamService, StreamApplications, StreamClientEndpoint),
+        *(StreamServerEndpoint, HTTPConnectEndpoint),
+    )
+    words = {word for taker in takers for word in parameters(taker)}
+    words |= {*EndpointOptions.__annotations__, *RunOptions.__annotations__}
+    return words | {f"Limits.{field.name}" for field in fields(Limits)}
+
+
+def client_words() -> set[str]:
+    inner = {"reactor", "secure"}  # what the prefix of the string says
+    calls = (makeClient, parseWSS, parseHTTPConnect)
+    return {word for call in calls for word in parameters(call)} - inner
+
+
+def daemon_words() -> set[str]:
+    return {setting.name for setting in (*OPTIONS, *COMMANDS)}
+
+
+def service_words() -> set[str]:
+    services = {setting.name for service in SERVICES for setting in service.options}
+    return services | {setting.name for setting in ROUTE}
+
+
+def command_words() -> set[str]:
+    text = "".join(
+        parser().parse_args([name, "ws://example.com/"]).parser.format_help()
+        for name in ("connect", "doctor")
+    )
+    return {*re.findall(r"(?<![\w-])--([a-z][a-z-]*)", text)} - CURL
+
+
+SURFACES: Final[dict[str, set[str]]] = {
+    PYTHON: python_words(),
+    CLIENT: client_words(),
+    SERVER: {*parameters(makeServer)},
+    DAEMON: daemon_words(),
+    SERVICE: service_words(),
+    COMMAND: command_words(),
+}
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_each_option_of_a_surface_stands_in_one_row(surface: str) -> None:
+    words = [row[surface] for row in ROWS.values() if surface in row]
+    assert len(words) == len({*words}), "a word that stands in two rows"
+    known = {*words} | ALONE[surface]
+    unknown = {word for word in SURFACES[surface] - known if not word.startswith("Limits.")}
+    assert unknown == set(), "an option needs the word of its row, or a row of its own"
+    assert known - SURFACES[surface] == set(), "no option has this word"
+
+
+def stem(word: str) -> str:
+    """A word without what is grammar: the case of its parts, a plural, and the no of a flag."""
+    parts = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", word.removeprefix("Limits."))
+    return parts.replace("_", "-").removeprefix("no-").removesuffix("s")
+
+
+@pytest.mark.parametrize("concept", ROWS)
+def test_the_words_of_a_row_are_one_word(concept: str) -> None:
+    stems = {stem(word) for word in ROWS[concept].values()}
+    assert (len(stems) > 1) == (concept in SPELLINGS), stems
+
+
+def test_the_largest_message_is_the_same_by_default_on_every_surface() -> None:
+    size = Limits().message_size
+    said: Any = parser().parse_args(["connect", "ws://example.com/"])
+    option = next(option for option in OPTIONS if option.name == "max-message-size")
+    assert said.max_message_size == int(option.default) == size == 1024 * 1024
+
+
+def test_what_is_refused_by_default_has_one_word_too() -> None:
+    """Python sends binary or refuses it; a gateway refuses it or sends base64."""
+    assert BINARY_RULES[0] == GATEWAY_RULES[0] == "refuse"
+
+
+# The guide.
+
+GUIDE: Final = "\n".join(
+    path.read_text("utf-8")
+    for path in (ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst")))
+)
+
+
+OTHER_PROGRAMS: Final = {
+    "pidfile": "twistd",
+    "uid": "twistd",
+    "token-plugin": "websockify",
+}
+"""Long options of other programs in the sentences of the guide."""
+
+
+def test_the_guide_has_no_option_that_there_is_not() -> None:
+    ours = SURFACES[DAEMON] | SURFACES[COMMAND] | CURL | {"no-compression"}
+    said = {*re.findall(r"``--([a-z][a-z-]*)", GUIDE)}
+    assert said - ours == {*OTHER_PROGRAMS}

@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, TextIO, Unpack, cast
+from typing import Any, Final, Never, TextIO, Unpack, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
@@ -37,6 +37,7 @@ class RunOptions(ServerOptions, total=False):
 def run(
     description: str | int | Iterable[str | int],
     applications: WebSocketServerFactory | IProtocolFactory,
+    *more: Never,
     **options: Unpack[RunOptions],
 ) -> None:
     """
@@ -52,6 +53,7 @@ def run(
     :param applications: what :class:`txhixie.HixieServerFactory` takes; or a ready factory, such as
         a ``twisted.web`` ``Site`` with a :class:`txhixie.web.HixieResource` in it, then without
         options.
+    :param more: nothing: an address and a port are one description.
     :param options: those of :class:`txhixie.HixieServerFactory`, but that ``logConnections`` is
         ``True`` by default.
     :raises SystemExit: with one line for standard error and status 1, for a description that cannot
@@ -61,6 +63,11 @@ def run(
     """
     from twisted.internet import reactor
 
+    if more:
+        raise TypeError(
+            "run: expected a description and the applications; "
+            'write run("tcp:8080:interface=127.0.0.1", ...)'
+        )
     descriptions = _descriptions(description)
     factory = _factory(applications, options)
     beginLogging(sys.stdout)

@@ -468,7 +468,7 @@ def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
     ("words", "line"),
     [
         ((), "the following arguments are required: URL"),
-        (("http://127.0.0.1/",), "scheme: expected ws: or wss:"),
+        (("http://127.0.0.1/",), "scheme: expected ws: or wss:; write ws://HOST:PORT/PATH"),
         (("ws://:80/",), "host: missing or invalid host name"),
         (("ws://me:s3cret@127.0.0.1:70000/",), "port: expected a number from 1 to 65535"),
         (

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.protocol import Factory, Protocol
 
 from support.applications import Plain, Recorder
+from txhixie import WebSocketProtocol
 from txhixie.connection.applications import (
     Unusable,
     checkApplication,
@@ -24,6 +25,34 @@ class Builds:
         return Plain()
 
 
+async def coroutine(channel: object) -> None:
+    """A coroutine function of a channel."""
+
+
+class Few:
+    """An application that lacks methods."""
+
+    def negotiationStarted(self, transport: object) -> None: ...
+
+    def textMessageReceived(self, message: str) -> None: ...
+
+
+class Added(Few):
+    """An application whose object has the methods that its class lacks."""
+
+    def __init__(self) -> None:
+        plain = Plain()
+        for name in ("negotiationFinished", "bytesMessageReceived", "pongReceived"):
+            setattr(self, name, getattr(plain, name))
+        self.connectionLost = plain.connectionLost
+
+
+class OfAutobahn(WebSocketProtocol):
+    """An application that has Autobahn's names, and only inherits ours."""
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None: ...
+
+
 class Awaits(Plain):
     """An application with a coroutine function in the place of a method."""
 
@@ -31,7 +60,7 @@ class Awaits(Plain):
         """Is never awaited."""
 
 
-@pytest.mark.parametrize("application", [Plain(), Recorder()])
+@pytest.mark.parametrize("application", [Plain(), Recorder(), Added()])
 def test_an_application_passes_the_check(application: object) -> None:
     checkApplication(application)
     checkArgument("application", application)
@@ -44,6 +73,11 @@ def test_an_application_passes_the_check(application: object) -> None:
         (lambda offer: None, "a function, .*goes into serve"),
         (Protocol(), "Protocol, a protocol of bytes; .*StreamApplications"),
         (object(), "object, not an application: it has no negotiationStarted"),
+        (
+            Few(),
+            r"Few, which lacks negotiationFinished; add def negotiationFinished\(self\), def b",
+        ),
+        (OfAutobahn(), r"OfAutobahn.onMessage is a method of Autobahn's, .*; write textMessageRec"),
         (Awaits(), r"Awaits\.textMessageReceived is a coroutine function"),
     ],
 )
@@ -71,8 +105,13 @@ def test_an_object_that_builds_applications_passes_the_check() -> None:
     ("builder", "words"),
     [
         (Builds, r"expected an object, not the class Builds; write Builds\(\)"),
-        (Recorder, "expected an object with buildProtocol, not Recorder; a hint"),
-        (Recorder(), "expected an object with buildProtocol, not <class .*Recorder'>; a hint"),
+        (object(), "expected an object with buildProtocol, not object; a hint"),
+        (Recorder, "expected an object with buildProtocol, not the application Recorder; write a"),
+        (Recorder(), r".*write a class with def buildProtocol\(self, offer\): return Recorder\(\)"),
+        (
+            coroutine,
+            r"expected an object with buildProtocol, not coroutine; write serve\(coroutine",
+        ),
     ],
 )
 def test_what_builds_no_application_is_named_in_the_error(builder: Any, words: str) -> None:

@@ -34,6 +34,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/test_exports.py::test_importing",
         "tests/server/test_listen_queue.py::test_a_crowd_waits_for_a_daemon",
         "tests/server/test_port_check.py",
+        "tests/test_newcomers.py",
         "tests/test_running.py",
         "tests/test_selection.py",
         "tests/server/test_stopping.py",

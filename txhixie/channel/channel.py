@@ -8,7 +8,7 @@ was not sent.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Final, Never, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from ..connection.awaiting import Awaited
 from ..interfaces import CleanClose, WebSocketTransport, judged
-from ..sansio.arguments import whole_bytes
+from ..sansio.arguments import no_attribute, whole_bytes
 from ..sansio.closing import Ended
 from ..sansio.errors import ConversationEnded, UsageError
 from ..sansio.handshake.offer import Agreement, Offer
@@ -135,6 +135,37 @@ class ChannelApplication:
             self._waiting.pop(0).callback(close.ended)
 
 
+_HINTS: Final = {
+    "recv": "await channel.receive()",
+    "receive_str": "await channel.receive()",
+    "receive_bytes": "await channel.receive()",
+    "receive_json": "json.loads(await channel.receive())",
+    "send_str": "await channel.send(text)",
+    "send_bytes": "await channel.send(data)",
+    "send_json": "await channel.send(json.dumps(...))",
+    "sendMessage": "channel.send(message)",
+    "sendTextMessage": "channel.send(text)",
+    "sendBytesMessage": "channel.send(data)",
+    "write": "channel.send(message)",
+    "sendClose": "channel.close(code, reason)",
+    "loseConnection": "channel.close(code, reason)",
+    "abortConnection": "channel.abort()",
+    "transport": "channel.send(message), or channel.close(code, reason)",
+    "wait_closed": "await channel.whenEnded()",
+    "closed": "channel.ended is not None",
+    "open": "channel.ended is None",
+    "state": "channel.ended",
+    "close_code": "channel.ended.code",
+    "close_reason": "channel.ended.reason",
+    "remote_address": "channel.getPeer()",
+    "local_address": "channel.getHost()",
+    "path": "channel.offer.path",
+    "request": "channel.offer",
+    "request_headers": "channel.offer.headers",
+}
+"""Names of websockets, aiohttp, Autobahn and Twisted, with the expression to write here."""
+
+
 class Channel:
     """
     An open conversation. ``async for message in channel`` gives what comes, ``str`` or ``bytes``,
@@ -151,6 +182,19 @@ class Channel:
         """:param application: whose transport is open."""
         self._application = application
         self._transport = application.transport
+
+    if not TYPE_CHECKING:  # these would tell type checkers that what they refuse is there
+
+        def __getattr__(self, name: str) -> Never:
+            raise no_attribute(self, name, _HINTS)
+
+        def __iter__(self) -> Never:
+            raise TypeError("a channel is read asynchronously; write async for message in channel")
+
+        def __aenter__(self) -> Never:
+            raise TypeError("a channel is not entered; write async with connect(url) as channel")
+
+        __aexit__ = __aenter__
 
     # Messages.
 

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Never, Unpack
 
 from twisted.internet.defer import Deferred
 
 from ..client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from ..connection.awaiting import explain
 from ..dialing.stage import cancelled
-from ..sansio.arguments import scalars
+from ..sansio.arguments import no_attribute, scalars
 from ..sansio.errors import UsageError
 from .channel import Channel, ChannelApplication
 from .queues import HIGH_WATER
+
+_ENTER: Final = "async with connect(url) as channel, or channel = await connect(url)"
+
+_CHANNEL: Final = f"{_ENTER}; under inlineCallbacks, channel = yield connect(url).asDeferred()"
+
+_HINTS: Final = dict.fromkeys(
+    ("send", "receive", "recv", "close", "abort", "ping", "offer", "ended"), _CHANNEL
+) | dict.fromkeys(
+    ("addCallback", "addErrback", "addCallbacks", "addBoth"), "connect(url).asDeferred()"
+)
+"""Names of a channel and of a Deferred, with the expression to write here."""
 
 
 class ConnectionAttempt:
@@ -36,6 +47,25 @@ class ConnectionAttempt:
         self._endpoint = endpoint
         self._highWater = highWater
         self._application: ChannelApplication | None = None
+
+    if not TYPE_CHECKING:  # these would tell type checkers that what they refuse is there
+
+        def __getattr__(self, name: str) -> Never:
+            raise no_attribute(self, name, _HINTS)
+
+        def __enter__(self) -> Never:
+            raise TypeError(f"connect(url) is entered asynchronously; write {_ENTER}")
+
+        __exit__ = __enter__
+
+        def __iter__(self) -> Never:
+            raise TypeError(f"connect(url) is awaited, not iterated over; write {_CHANNEL}")
+
+        def __aiter__(self) -> Never:
+            raise TypeError(
+                "connect(url) makes one connection; write async with connect(url) as channel, and "
+                "async for message in channel. A WebSocketClientService connects again and again"
+            )
 
     def asDeferred(self) -> Deferred[Channel]:
         """

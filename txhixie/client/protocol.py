@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 
-from ..connection.applications import checkApplication
+from ..connection.applications import checkApplication, checkBuilder
 from ..connection.awaiting import Awaited
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..dialing.errors import ConnectTimeout, PeerLeft
@@ -232,6 +232,12 @@ class HixieClientFactory(HixieFactory):
         """
         super().__init__(limits, clock, binary, logConnections, extensions, entropy)
         self.url = without_credentials(url)
+        checkBuilder(
+            "applications",
+            applications,
+            "write a class with buildProtocol(self, url)",
+            "url",
+        )
         self.applications = applications
         self.dialect = named(dialect)
         scalars(bool, lenient=lenient)

@@ -17,7 +17,9 @@ T = TypeVar("T")
 IN_A_TASK: Final = (
     "This coroutine is run by an asyncio Task, which does not know Deferreds. "
     "Await each as a Future, under the asyncio reactor: await channel.receive().asFuture(loop); "
-    "or have Twisted run the coroutine: await Deferred.fromCoroutine(talk()).asFuture(loop)."
+    "or have Twisted run the coroutine: await Deferred.fromCoroutine(talk()).asFuture(loop). "
+    "A program without the asyncio reactor begins with "
+    "react(lambda reactor: Deferred.fromCoroutine(main())) in place of asyncio.run(main())."
 )
 IN_TWISTED: Final = (
     "This coroutine is run by Twisted and not by an asyncio Task. "

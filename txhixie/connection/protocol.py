@@ -7,7 +7,7 @@ each side is in ``server/protocol.py`` and ``client/protocol.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Never, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
-from ..sansio.arguments import close_arguments, instance, scalars, word
+from ..sansio.arguments import close_arguments, instance, no_attribute, scalars, word
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
@@ -50,6 +50,26 @@ BY_APPLICATION, BY_TURN = 1, 2
 
 def ignore(data: bytes) -> None:
     """Drop the bytes: the connection has ended, or is being ended."""
+
+
+_HINTS: Final = {
+    "sendMessage": "sendTextMessage(text) or sendBytesMessage(data)",
+    "send": "sendTextMessage(text) or sendBytesMessage(data)",
+    "write": "sendTextMessage(text) or sendBytesMessage(data)",
+    "writeSequence": "sendTextMessage(text) or sendBytesMessage(data)",
+    "sendLine": "sendTextMessage(text)",
+    "sendPing": "ping(payload)",
+    "sendPong": "pong(payload)",
+    "sendClose": "loseConnection(code, reason)",
+    "close": "loseConnection(code, reason)",
+    "dropConnection": "abortConnection()",
+    "registerProducer": "attachProducer(producer)",
+    "unregisterProducer": "detachProducer()",
+    "peer": "getPeer()",
+    "http_headers": "offer.headers",
+    "http_request_path": "offer.path",
+}
+"""Names of Autobahn and of Twisted's transports, with the method to call here."""
 
 
 class HixieProtocol(Protocol):
@@ -116,6 +136,11 @@ class HixieProtocol(Protocol):
     dialect: Dialect
     side: str
     _output: Output
+
+    if not TYPE_CHECKING:  # it would tell type checkers that there is every attribute
+
+        def __getattr__(self, name: str) -> Never:
+            raise no_attribute(self, name, _HINTS)
 
     def __init__(self, factory: HixieFactory) -> None:
         self.factory = factory

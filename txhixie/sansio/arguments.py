@@ -23,6 +23,35 @@ def whole_text(option: str, value: object) -> str:
     return value
 
 
+def text_message(value: object) -> str:
+    """
+    The text of a message, as it is.
+
+    :raises TypeError: for anything but ``str``, with the method that sends it, or what makes a text
+        of it.
+    """
+    hint = ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        hint = "; sendBytesMessage sends bytes"
+    elif isinstance(value, dict | list):
+        hint = "; write json.dumps(...)"
+    if not isinstance(value, str):
+        raise TypeError(f"a text message: expected str, not {_kind(value)}{hint}")
+    return value
+
+
+def no_attribute(owner: object, name: str, hints: Mapping[str, str]) -> AttributeError:
+    """
+    Make the error for an attribute that an object lacks.
+
+    :param hints: what to write, by names that other libraries have for the same thing.
+    """
+    text = f"{type(owner).__name__!r} object has no attribute {name!r}"
+    if name not in hints:
+        return AttributeError(text, name=name, obj=owner)
+    return AttributeError(f"{text}; write {hints[name]}")
+
+
 def several(option: str, values: Iterable[T], example: str) -> tuple[T, ...]:
     """
     Return all values of an iterable as a tuple.
@@ -144,7 +173,11 @@ def whole_bytes(name: str, data: object, expected: str = "bytes") -> bytes:
     try:
         return memoryview(data).tobytes()  # type: ignore[arg-type]
     except TypeError:
-        hint = "; sendTextMessage sends str" if isinstance(data, str) and "message" in name else ""
+        hint = ""
+        if isinstance(data, str) and "message" in name:
+            hint = "; sendTextMessage sends str"
+        elif isinstance(data, dict | list) and "message" in name:
+            hint = "; write json.dumps(...)"
         raise TypeError(f"{name}: expected {expected}, not {_kind(data)}{hint}") from None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final, TypeAlias
 
-from .arguments import close_arguments, whole_bytes, whole_text
+from .arguments import close_arguments, text_message, whole_bytes
 from .assembly import Assembly
 from .closing import ENDINGS, Answered, ClosingCore, Ended, Ending
 from .dialects import Dialect
@@ -376,7 +376,7 @@ class Conversation:
         if self.stage:
             raise NotOpen("the conversation is over")
         if type(text) is not str:
-            text = whole_text("a text message", text)
+            text = text_message(text)
         payload = text.encode()
         if self._transform is None and len(payload) < _LONG:
             self._port.write(self.framing.encode(TEXT, payload))

@@ -97,7 +97,7 @@ def parse_url(url: str) -> WebSocketURL:
         # of ws://one\\@other/ is "one".
         raise ValueError("host: backslash before or in the host name")
     if split.scheme not in ("ws", "wss"):
-        raise ValueError("scheme: expected ws: or wss:")
+        raise ValueError("scheme: expected ws: or wss:; write ws://HOST:PORT/PATH")
     if split.fragment or url.rstrip().endswith("#"):
         raise ValueError("fragment: a WebSocket URL cannot have a fragment (#...)")
     host = split.netloc.rpartition("@")[2].lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol
@@ -77,7 +77,10 @@ def test_an_application_passes_the_check(application: object) -> None:
             Few(),
             r"Few, which lacks negotiationFinished; add def negotiationFinished\(self\), def b",
         ),
-        (OfAutobahn(), r"OfAutobahn.onMessage is a method of Autobahn's, .*; write textMessageRec"),
+        (
+            cast(Any, OfAutobahn)(),
+            r"OfAutobahn.onMessage is a method of Autobahn's, .*; write textMessageRec",
+        ),
         (Awaits(), r"Awaits\.textMessageReceived is a coroutine function"),
     ],
 )

@@ -55,6 +55,8 @@ WORDS: Final = {
     "ping": "reference/limits",
     "proxy": "howto/proxies",
     "reconnect": "howto/reconnecting",
+    "security": "explanation/security",
+    "speed": "explanation/benchmarks",
     "subprotocol": "howto/subprotocols",
     "systemd": "howto/systemd",
     "test": "howto/testing",

@@ -48,7 +48,6 @@ FINAL: Final = Bounds()
 
 BOUNDS: Final[dict[str, Bounds]] = {
     ".": Bounds(5, 8, 2, banned=1, starts=5),
-    "byte_streams": Bounds(16, 20, 2, banned=7, starts=9),
     "channel": Bounds(20, 2, 13, banned=14, starts=8),
     "cli": Bounds(15, 24, 12, banned=20, starts=11),
     "client": Bounds(12, 19, 2, banned=6, starts=3),

@@ -1,1 +1,1 @@
-"""Byte protocols inside messages: codings, streams and the endpoints that carry them."""
+"""Byte protocols over WebSocket: codings, streams and their endpoints."""

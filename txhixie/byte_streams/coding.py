@@ -1,8 +1,7 @@
-"""A stream of bytes as messages, and back. It knows no connection, and no dialect.
+"""Codings: byte streams as WebSocket messages, and back.
 
-A stream has no messages and a conversation has no bytes, so both sides have to agree on how one
-stands for the other; a :class:`Coding` is one such agreement, with whatever it has to remember of
-one connection.
+Both sides have to use the same coding. A :class:`Coding` has the state of one connection, and is
+independent of the connection itself and of its dialect.
 """
 
 from __future__ import annotations
@@ -16,33 +15,33 @@ from typing import Final, Protocol, TypeAlias
 from ..sansio.errors import InvalidUTF8, MessageTooBig, UnsupportedData
 
 MOST_BYTES: Final = 64 * 1024
-"""Bytes of a stream that one message carries. Peers take 1 MiB by default, and some of the old ones
-64 KiB; as base64 it is a third more."""
+"""Most bytes of a stream in one message. Peers accept 1 MiB by default, and some old peers 64 KiB;
+base64 adds a third."""
 
 LONGEST_LINE: Final = 1024 * 1024
-"""Bytes of a line, kept until its end comes: what a peer takes as a message by default."""
+"""Most bytes of a line, which is buffered until its end: the default message size of peers."""
 
 
 class Coding(Protocol):
     """
-    How the bytes of one connection's stream stand in messages.
+    Conversion of the byte stream of one connection to messages, and back.
 
-    :ivar name: what the agreement is called.
+    :ivar name: name of the coding.
     """
 
     name: str
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """
-        The messages for this piece of the stream: none, while what is whole for us is not yet.
+        Convert a piece of the stream to messages; an incomplete part is buffered.
 
-        :raises txhixie.errors.FrameError: for a stream that cannot stand in such messages.
+        :raises txhixie.errors.FrameError: for a stream that this coding cannot carry.
         """
         ...
 
     def finish(self) -> list[str | bytes]:
         """
-        The messages for what is left at the end of the stream.
+        Return the messages for the buffered part at the end of the stream.
 
         :raises txhixie.errors.FrameError: as :meth:`encode`.
         """
@@ -50,78 +49,81 @@ class Coding(Protocol):
 
     def decode(self, message: str | bytes) -> bytes:
         """
-        The bytes a message stands for.
+        Convert a message to bytes of the stream.
 
-        :raises txhixie.errors.FrameError: for a message that stands for none; its ``code`` is the
-            one to close with: 1003 for text where binary is agreed or the reverse, 1007 for text
-            that is not what it should be.
+        :raises txhixie.errors.FrameError: for an invalid message. Its ``code`` is the close code:
+            1003 for a text message where binary is expected or the reverse, 1007 for invalid text.
         """
         ...
 
 
 class Binary:
-    """Binary messages are the bytes."""
+    """Coding whose binary messages are the bytes of the stream."""
 
     name = "binary"
     replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
-        """Any piece is a message; a long one is several."""
+        """Return a message for the piece, or several for a long piece."""
         return [*_pieces(data)]
 
     def finish(self) -> list[str | bytes]:
-        """Nothing was kept."""
+        """Return no messages: nothing is buffered."""
         return []
 
     def decode(self, message: str | bytes) -> bytes:
-        """Text has no place here."""
+        """Return the bytes of a binary message; a text message is an error."""
         if isinstance(message, str):
-            raise UnsupportedData("text in a stream of binary messages")
+            raise UnsupportedData("expected a binary message")
         return message
 
 
 class Base64:
     """
-    Text messages of base64 (RFC 4648 section 4), each whole in itself, padding included: for
-    clients that have only text.
+    Coding of text messages in base64 (RFC 4648 section 4), for clients without binary messages.
+
+    Each message is complete base64, with padding.
     """
 
     name = "base64"
     replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
-        """Any piece is a message; a long one is several."""
+        """Return a message for the piece, or several for a long piece."""
         return [b64encode(piece).decode("ascii") for piece in _pieces(data)]
 
     def finish(self) -> list[str | bytes]:
-        """Nothing was kept."""
+        """Return no messages: nothing is buffered."""
         return []
 
     def decode(self, message: str | bytes) -> bytes:
-        """Nothing but the alphabet and its padding is passed over."""
+        """Decode a text message; characters outside the alphabet are an error."""
         if isinstance(message, bytes):
-            raise UnsupportedData("binary in a stream of base64 messages")
+            raise UnsupportedData("expected a text message in base64")
         try:
             return b64decode(message, validate=True)
-        except (binascii.Error, ValueError):  # the latter for what is not ASCII
-            raise InvalidUTF8("text that is not base64") from None
+        except (binascii.Error, ValueError):  # ValueError for a character outside ASCII
+            raise InvalidUTF8("invalid base64") from None
 
 
 class LineCoding:
     """
-    Text messages, each one line in UTF-8 without its end: for serial bridges, consoles and other
-    services that talk in lines. The last line of a stream may lack its end.
+    Coding of text messages of one line each, in UTF-8, without the line end.
 
-    A byte that is not UTF-8 becomes U+FFFD: one degree sign in Latin-1 must not end a console.
+    This is for serial bridges, consoles and other line-based services. The last line of a stream
+    may have no line end. A byte that is not UTF-8 becomes U+FFFD: one degree sign in Latin-1 should
+    not end a console session.
     """
 
     name = "lines"
 
     def __init__(self, end: bytes = b"\n", longest: int = LONGEST_LINE) -> None:
         """
-        :param end: what ends a line towards the stream: LF, or CR LF, in which case a CR before an
-            LF belongs to the end of a line in the other direction too.
-        :param longest: bytes of a line at most.
+        Create a coding.
+
+        :param end: the line end that is written to the stream: LF, or CR LF. With CR LF, a CR
+            before an LF of the stream is a part of the line end.
+        :param longest: most bytes of a line.
         """
         self._end = end
         self._longest = longest
@@ -129,9 +131,9 @@ class LineCoding:
         self.replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
-        """The lines that end in this piece; the rest of it is kept."""
+        """Return the lines that end in this piece; an incomplete line is buffered."""
         lines = []
-        *ends, rest = data.split(b"\n")  # only what is new: a long line is not searched again
+        *ends, rest = data.split(b"\n")  # only the new piece: a long line is not searched again
         for end in ends:
             self._keep(end)
             lines.append(bytes(self._rest))
@@ -140,20 +142,20 @@ class LineCoding:
         return [self._text(line.removesuffix(self._end[:-1])) for line in lines]
 
     def finish(self) -> list[str | bytes]:
-        """The line whose end did not come."""
+        """Return the last line, which has no line end."""
         line = bytes(self._rest)
         self._rest.clear()
         return [self._text(line)] if line else []
 
     def decode(self, message: str | bytes) -> bytes:
-        """One line and its end; a message with an end of line inside would be two."""
+        """Return a line with its line end; a line end inside the message is an error."""
         if isinstance(message, bytes):
-            raise UnsupportedData("binary in a stream of lines")
+            raise UnsupportedData("expected a text message")
         line = message.encode()
         if line.translate(None, self._end) != line:
-            raise InvalidUTF8("an end of line inside a line")
+            raise InvalidUTF8("line end inside a message")
         if len(line) > self._longest:
-            raise MessageTooBig(f"a line of more than {self._longest} bytes")
+            raise self._too_long()
         return line + self._end
 
     def _text(self, line: bytes) -> str:
@@ -165,12 +167,15 @@ class LineCoding:
 
     def _keep(self, data: bytes) -> None:
         if len(self._rest) + len(data) > self._longest:
-            raise MessageTooBig(f"a line of more than {self._longest} bytes")
+            raise self._too_long()
         self._rest += data
+
+    def _too_long(self) -> MessageTooBig:
+        return MessageTooBig(f"line longer than {self._longest:,} bytes")
 
 
 class CrLfLines(LineCoding):
-    """LineCoding that end in CR LF, as those of most Internet protocols do."""
+    """Coding of lines that end in CR LF, as in most Internet protocols."""
 
     name = "crlf-lines"
 
@@ -180,8 +185,9 @@ class CrLfLines(LineCoding):
 
 class Text:
     """
-    Text messages, each what has come, in UTF-8: for consoles whose prompts end no line. A character
-    is never split; a byte that is not UTF-8 becomes U+FFFD.
+    Coding of text messages of any length, in UTF-8, for consoles with prompts without a line end.
+
+    A message never ends inside a character. A byte that is not UTF-8 becomes U+FFFD.
     """
 
     name = "text"
@@ -191,17 +197,17 @@ class Text:
         self.replaced = False
 
     def encode(self, data: bytes) -> list[str | bytes]:
-        """The characters that are whole; at most three bytes of the next one are kept."""
+        """Return the complete characters; at most three bytes of an incomplete one are buffered."""
         return self._decoded(self._rest + data, False)
 
     def finish(self) -> list[str | bytes]:
-        """The character whose end did not come."""
+        """Return U+FFFD for an incomplete character at the end of the stream."""
         return self._decoded(self._rest, True)
 
     def decode(self, message: str | bytes) -> bytes:
-        """Text as it is: no end of line is added."""
+        """Return the text as UTF-8, without a line end."""
         if isinstance(message, bytes):
-            raise UnsupportedData("binary in a stream of text")
+            raise UnsupportedData("expected a text message")
         return message.encode()
 
     def _decoded(self, data: bytes, final: bool) -> list[str | bytes]:
@@ -211,18 +217,18 @@ class Text:
             self.replaced = True
             text, used = utf_8_decode(data, "replace", final)
         self._rest = data[used:]
-        most = MOST_BYTES // 4  # of a character's bytes
+        most = MOST_BYTES // 4  # a character has at most 4 bytes
         return [text[start : start + most] for start in range(0, len(text), most)]
 
 
 Known: TypeAlias = Binary | Base64 | LineCoding | Text
-"""A coding of our own. Its ``replaced`` says whether bytes of the stream that are no UTF-8 became
-U+FFFD in a message so far."""
+"""A coding of this module. Its ``replaced`` is true once bytes of the stream that are not UTF-8
+were replaced by U+FFFD."""
 
 CODINGS: Final[Mapping[str, Callable[[], Known]]] = {
     made.name: made for made in (Binary, Base64, LineCoding, CrLfLines, Text)
 }
-"""Each by its name; a connection gets one of its own."""
+"""Classes of the codings by their names; each connection has its own object."""
 
 
 def _pieces(data: bytes) -> list[bytes]:

@@ -1,7 +1,7 @@
-r"""Endpoint strings: ``ws:`` and ``wss:``, for every program that takes an endpoint's description.
+r"""Endpoint descriptions ``ws:`` and ``wss:``, for programs that take an endpoint description.
 
-What is connected is an ordinary byte protocol, inside messages (``byte_streams/stream.py``).
-Keywords are Twisted's where Twisted has such a thing; a colon in a value is written ``\:``.
+These endpoints connect ordinary byte protocols over WebSocket (``byte_streams/stream.py``).
+Keywords have the names of Twisted's own where these exist; a colon in a value is written ``\:``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .stream import StreamClientEndpoint
 
 def parseWS(reactor: Any, host: str, port: str = "80", **words: str) -> IStreamClientEndpoint:
     """
-    Read what follows ``ws:``, as in ``ws:example.com:8080:path=/chat:dialect=hixie-76``.
+    Parse a client description such as ``ws:example.com:8080:path=/chat:dialect=hixie-76``.
 
-    :param words: those of :func:`makeClient` but for the files of TLS.
+    :param words: keywords of :func:`makeClient`, without those for TLS.
     """
     return makeClient(reactor, False, host, port, **words)
 
@@ -43,17 +43,17 @@ def parseWSS(
     **words: str,
 ) -> IStreamClientEndpoint:
     """
-    Read what follows ``wss:``.
+    Parse a client description with ``wss:``.
 
     :param certificate: the client certificate, a PEM file.
     :param privateKey: its private key, a PEM file; by default the key is read from the file of the
         certificate.
     :param trustRoot: trusted certificates, a PEM file or a directory of such files; by default the
         platform's CA certificates.
-    :param alpn: protocols to offer by ALPN (RFC 7301), with commas between them; by default none.
-    :param words: those of :func:`makeClient`.
-    :raises ValueError: for a file that does not hold what it should.
-    :raises OSError: for one that cannot be read.
+    :param alpn: protocols to offer by ALPN (RFC 7301), separated by commas; by default none.
+    :param words: keywords of :func:`makeClient`.
+    :raises ValueError: for a file with other content.
+    :raises OSError: for a file that cannot be read.
     """
     from ..dialing.pem import certificateFromPaths, trustRootFromPath
 
@@ -86,32 +86,32 @@ def makeClient(
     bindAddress: str | None = None,
 ) -> IStreamClientEndpoint:
     """
-    A client's words.
+    Build the client endpoint of a description.
 
-    :param path: of the URL, and its query.
-    :param dialect: which one is spoken.
-    :param subprotocols: subprotocols to offer, with commas between them, the preferred one first.
+    :param path: path and query of the URL.
+    :param dialect: the dialect of the handshake.
+    :param subprotocols: subprotocols to offer, separated by commas, the preferred one first.
     :param origin: the value of the ``Origin`` header field.
     :param header: a further header field of the request, ``NAME: VALUE``; several with line feeds
         between them.
     :param user: the user name of Basic authorization (RFC 7617), with ``password``.
-    :param coding: how bytes stand in messages, a name of
+    :param coding: coding of the messages, a name of
         :data:`txhixie.byte_streams.coding.CODINGS`; by default ``binary``, or ``base64`` in a
-        dialect that has no binary.
-    :param proxy: a proxy's URL, or ``environment``.
+        dialect without binary messages.
+    :param proxy: URL of a proxy, or ``environment``.
     :param timeout: seconds for each stage: lookup, TCP, proxy, TLS, handshake.
     :param messageSize: the most bytes of one message, ``Limits.message_size``.
-    :param compression: ``no`` to offer none.
+    :param compression: ``no`` to offer no compression.
     :param bindAddress: the local address to connect from.
-    :raises ValueError: saying which of them is wrong.
+    :raises ValueError: for an invalid keyword; the text names the keyword.
     """
     spoken = named(dialect)
     if coding == "binary" and not spoken.has_binary:
-        raise ValueError(f"coding: {dialect} has no binary messages; say coding=base64")
+        raise ValueError(f"coding: {dialect} has no binary messages; write coding=base64")
     credentials = "" if user is None else f"{quote(user, '')}:{quote(password, '')}@"
-    # Each part by itself: in one URL, a path that begins with "@" would be another host.
+    # Each part is checked by itself: in one URL, a path that begins with "@" would set the host.
     if not path.startswith(("/", "?")):
-        raise ValueError("path: it begins with a slash")
+        raise ValueError("path: expected a path that begins with a slash")
     if not (port.isascii() and port.isdigit()):
         raise ValueError("port: expected a number from 1 to 65535")
     endpoint = WebSocketClientEndpoint.new(
@@ -135,13 +135,13 @@ def makeClient(
 
 def parseServer(reactor: Any, *endpoint: str, **words: str) -> IStreamServerEndpoint:
     r"""
-    Read what follows ``ws:`` where somebody listens, as in ``ws:tcp\:8080:path=/x``.
+    Parse a server description such as ``ws:tcp\:8080:path=/x``.
 
-    :param endpoint: the description of what listens; ``ssl\:443`` for ``wss:``.
-    :param words: those of :func:`makeServer`.
+    :param endpoint: description of the endpoint that listens; ``ssl\:443`` for ``wss:``.
+    :param words: keywords of :func:`makeServer`.
     """
-    # Twisted's quoteStringArgument leaves "=" as it is: then the description of what listens comes
-    # to us as a keyword with colons in it, and its value.
+    # Twisted's quoteStringArgument does not quote "=": then a part of the endpoint's description is
+    # passed as a keyword that contains colons, with its value.
     whole = [*endpoint, *(f"{key}={words[key]}" for key in words if ":" in key)]
     words = {key: word for key, word in words.items() if ":" not in key}
     return makeServer(reactor, *whole, **words)
@@ -162,20 +162,20 @@ def makeServer(
     compression: str = "yes",
 ) -> IStreamServerEndpoint:
     """
-    A server's words.
+    Build the server endpoint of a description.
 
-    :param path: the one that is served; by default any.
-    :param subprotocols: the subprotocols to choose from, with commas between them: the first of
+    :param path: the path that is served; by default any path.
+    :param subprotocols: the subprotocols to choose from, separated by commas: the first of
         them that the client offers.
-    :param coding: how bytes stand in messages; by default as suits each client's dialect.
-    :param dialects: those that are spoken, with commas between them; by default all.
-    :param origins: pages that may connect, with commas between them; by default those of the same
-        host.
-    :param hosts: names this server is known under, with commas between them; by default any.
+    :param coding: coding of the messages; by default that of each client's dialect.
+    :param dialects: dialects to accept, separated by commas; by default all.
+    :param origins: origins of pages that may connect, separated by commas; by default the server's
+        own host.
+    :param hosts: host names of this server, separated by commas; by default any.
     :param secure: ``yes`` where a reverse proxy terminates TLS.
     :param messageSize: the most bytes of one message, ``Limits.message_size``.
     :param compression: ``no`` to agree on none.
-    :raises ValueError: saying which of them is wrong.
+    :raises ValueError: for an invalid keyword; the text names the keyword.
     """
     return StreamServerEndpoint(
         serverEndpoint(reactor, endpoint),

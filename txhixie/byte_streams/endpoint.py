@@ -1,5 +1,4 @@
-"""A port whose connections carry an ordinary byte protocol inside messages: for whoever listens
-with an endpoint, and knows nothing of WebSocket."""
+"""Server endpoint for ordinary Twisted protocols over WebSocket."""
 
 from __future__ import annotations
 
@@ -18,13 +17,13 @@ from .stream import CodingChoice, StreamApplications
 
 
 def usualCoding(dialect: Dialect) -> str:
-    """Bytes as they are, or as base64 where only text arrives."""
+    """Return the default coding: binary, or base64 in a dialect without binary messages."""
     return "binary" if dialect.has_binary else "base64"
 
 
 @implementer(IStreamServerEndpoint)
 class StreamServerEndpoint:
-    """Listens on another endpoint, for WebSocket."""
+    """Server endpoint that listens for WebSocket connections on another endpoint."""
 
     def __init__(
         self,
@@ -35,11 +34,14 @@ class StreamServerEndpoint:
         **options: Unpack[ServerOptions],
     ) -> None:
         """
-        :param endpoint: listens: for TLS, an ``ssl:`` one.
-        :param path: the one that is served, every other a 404; ``None``: any.
-        :param coding: how bytes stand in messages; ``None``: as suits each client's dialect.
-        :param options: those of :class:`txhixie.HixieServerFactory`.
-        :raises ValueError: for a dialect or a coding there is not.
+        Create an endpoint.
+
+        :param endpoint: the endpoint that listens; an ``ssl:`` endpoint for TLS.
+        :param path: the path that is served, a request for another path is answered by a 404;
+            ``None``: any path.
+        :param coding: coding of the messages; ``None``: the default of each client's dialect.
+        :param options: options of :class:`txhixie.HixieServerFactory`.
+        :raises ValueError: for an unknown dialect or coding.
         """
         self._endpoint = endpoint
         self._path = path
@@ -49,9 +51,9 @@ class StreamServerEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
-        Listen; ``protocolFactory`` makes a protocol for each conversation that opens.
+        Listen, and build a protocol for each connection.
 
-        :return: fires with the port, or fails as the endpoint below does.
+        :return: fires with the port, or fails as the ``listen`` of the other endpoint.
         """
         return self._endpoint.listen(self._factoryFor(protocolFactory))
 
@@ -61,7 +63,7 @@ class StreamServerEndpoint:
 
 
 class _Carried:
-    """Carries one factory's protocols at one path."""
+    """Applications that carry the protocols of one factory at one path."""
 
     def __init__(
         self,
@@ -81,11 +83,11 @@ class _Carried:
         self._factory.doStop()
 
     def buildProtocol(self, offer: Offer) -> WebSocketProtocol | Accepted | None:
-        """One more, if it is asked for at the right place."""
+        """Accept an offer for the path; ``None`` for another path."""
         if self._path not in (None, offer.path):
             return None
         return self._streams[named(offer.dialect).has_binary].buildProtocol(offer)
 
 
 class _Unheard:
-    """No factory yet: what is checked is the rest."""
+    """Placeholder of a factory, with which the other options are checked."""

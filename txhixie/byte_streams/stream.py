@@ -1,12 +1,12 @@
-"""An ordinary byte protocol inside messages, on either side: what it writes leaves as messages, and
-what comes in them is its data.
+"""Byte protocols over WebSocket, for clients and servers.
 
-Where one message ends means nothing here; what a message looks like is a
-:class:`txhixie.stream.Coding`'s affair, and the way out is
-:mod:`txhixie.byte_streams.transport`'s.
+An ordinary Twisted protocol (the inner protocol) writes bytes, which are sent as messages, and
+receives the bytes of messages. The boundaries of messages have no meaning. A
+:class:`txhixie.stream.Coding` converts bytes to messages; the inner protocol's transport is in
+:mod:`txhixie.byte_streams.transport`.
 
-A conversation cannot be half closed, but it can end whole or broken: a protocol that provides
-``IHalfCloseableProtocol`` is told of both its halves when the peer has closed in good order.
+A WebSocket connection cannot be half closed. When the peer closes without an error, a protocol with
+``IHalfCloseableProtocol`` is told that both halves are closed.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from .coding import CODINGS, Coding
 from .transport import SecureStreamTransport, StreamTransport
 
 CodingChoice: TypeAlias = "str | Callable[[], Coding]"
-"""A name in :data:`txhixie.byte_streams.coding.CODINGS`, or what makes a connection's coding."""
+"""Name in :data:`txhixie.byte_streams.coding.CODINGS`, or a function that returns a coding."""
 
 _Build: TypeAlias = Callable[[IAddress], IProtocol | None]
 
 
 class Stream:
     """
-    The application: one conversation that carries an inner protocol.
+    Application of one connection that carries an inner protocol.
 
-    :ivar protocol: the inner protocol; ``None`` before the conversation has one.
+    :ivar protocol: the inner protocol; ``None`` before it was built.
     """
 
     protocol: IProtocol | None = None
@@ -61,22 +61,24 @@ class Stream:
 
     def __init__(self, build: _Build, coding: CodingChoice = "binary") -> None:
         """
-        :param build: makes the inner protocol for a peer's address; ``None`` is a no, and ends the
+        Create an application.
+
+        :param build: returns the inner protocol for a peer's address, or ``None`` to refuse the
             connection.
-        :param coding: how its bytes stand in messages.
+        :param coding: the coding of the messages.
         """
         self._build = build
         self._coding = makerOf(coding)()
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """Make the inner protocol, so that what its factory refuses is refused in the handshake."""
+        """Build the inner protocol now, so that its factory can refuse during the handshake."""
         self._conversation = transport
         self.protocol = self._build(transport.getPeer())
         if self.protocol is None:
             transport.loseConnection()
 
     def negotiationFinished(self) -> None:
-        """The inner protocol is connected."""
+        """Connect the inner protocol to its transport."""
         assert self.protocol is not None
         secure = INegotiated.providedBy(self._conversation.transport)
         make = SecureStreamTransport if secure else StreamTransport
@@ -84,11 +86,11 @@ class Stream:
         self.protocol.makeConnection(self._transport)
 
     def textMessageReceived(self, message: str) -> None:
-        """Some of its data, or a peer that agrees on something else."""
+        """Deliver the bytes of a message, or fail the connection if the coding does not fit."""
         self._receive(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """Some of its data, or a peer that agrees on something else."""
+        """Deliver the bytes of a message, or fail the connection if the coding does not fit."""
         self._receive(data)
 
     def _receive(self, message: str | bytes) -> None:
@@ -103,13 +105,14 @@ class Stream:
                 self.protocol.dataReceived(data)
 
     def pongReceived(self, payload: bytes) -> None:
-        """A stream has none."""
+        """Ignore a pong: a byte stream has no pongs."""
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The inner protocol hears of a ``ConnectionDone`` when both sides have said that it is over
-        and neither that something went wrong, and else of a ``ConnectionLost``: a
-        :class:`txhixie.CleanClose` or an :class:`txhixie.AbruptClose`.
+        Tell the inner protocol that the connection has ended.
+
+        The reason is a :class:`txhixie.CleanClose` (a ``ConnectionDone``) when both sides closed
+        without an error, and otherwise an :class:`txhixie.AbruptClose` (a ``ConnectionLost``).
         """
         protocol, transport = self.protocol, self._transport
         if protocol is None or transport is None:
@@ -128,8 +131,9 @@ class Stream:
 
 class StreamApplications:
     """
-    Serves a factory's protocols over WebSocket; for
-    :class:`txhixie.HixieServerFactory`, which starts and stops it.
+    Applications of a server that carry the protocols of a Twisted factory.
+
+    Pass an object to :class:`txhixie.HixieServerFactory`, which also starts and stops the factory.
     """
 
     def __init__(
@@ -140,29 +144,31 @@ class StreamApplications:
         coding: CodingChoice = "binary",
     ) -> None:
         """
-        :param factory: of ordinary protocols, as for a TCP port.
-        :param subprotocols: which one to choose, as for :class:`txhixie.HixieServerFactory`;
-            ``None`` leaves the choice to that factory.
-        :param coding: how bytes stand in messages: ``"binary"``, ``"base64"``, ``"lines"``,
-            ``"crlf-lines"``, or what makes a connection's
-            :class:`txhixie.stream.Coding`.
-        :raises ValueError: for a coding there is not.
-        :raises TypeError: for subprotocols that are no choice, such as one string.
+        Create the applications.
+
+        :param factory: factory of the inner protocols, as for a TCP port.
+        :param subprotocols: subprotocols to choose from, as for
+            :class:`txhixie.HixieServerFactory`; ``None`` leaves the choice to that factory.
+        :param coding: coding of the messages: ``"binary"``, ``"base64"``, ``"lines"``,
+            ``"crlf-lines"``, ``"text"``, or a function that returns the
+            :class:`txhixie.stream.Coding` of a connection.
+        :raises ValueError: for an unknown coding.
+        :raises TypeError: for invalid subprotocols, such as one string.
         """
         self._factory = factory
         self._subprotocols = None if subprotocols is None else settledChoice(subprotocols)
         self._coding = makerOf(coding)
 
     def doStart(self) -> None:
-        """A port listens."""
+        """Start the factory: a port listens."""
         self._factory.doStart()
 
     def doStop(self) -> None:
-        """It has stopped listening."""
+        """Stop the factory: the port has stopped listening."""
         self._factory.doStop()
 
     def buildProtocol(self, offer: Offer) -> WebSocketProtocol | Accepted:
-        """Carry one more; the factory is asked when the peer's address is known."""
+        """Accept an offer; the inner protocol is built when the peer's address is known."""
         stream = Stream(self._factory.buildProtocol, self._coding)
         if self._subprotocols is None:
             return stream
@@ -171,23 +177,28 @@ class StreamApplications:
 
 @implementer(IStreamClientEndpoint)
 class StreamClientEndpoint:
-    """Connects ordinary protocols through WebSocket: for whoever takes an endpoint."""
+    """Client endpoint that connects ordinary Twisted protocols over WebSocket."""
 
     def __init__(self, connector: Connector, coding: CodingChoice = "binary") -> None:
         """
-        :param connector: has ``connectApplication(application)``.
-        :param coding: how bytes stand in messages, as for :class:`StreamApplications`.
-        :raises ValueError: for a coding there is not.
+        Create an endpoint.
+
+        :param connector: object with ``connectApplication(application)``, such as a
+            ``WebSocketClientEndpoint``.
+        :param coding: coding of the messages, as for :class:`StreamApplications`.
+        :raises ValueError: for an unknown coding.
         """
         self._connector = connector
         self._coding = makerOf(coding)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        :return: fires with the inner protocol once the conversation is open and the protocol is
-            connected. Fails with whatever the conversation's opening fails with, with what the
-            factory raised, or with ``NoProtocol`` when it made none. Cancelling it gives up, and
-            it fails with ``twisted.internet.error.ConnectingCancelledError``.
+        Connect a protocol of a factory.
+
+        :return: fires with the inner protocol once it is connected. Fails with the error of
+            connecting or of the handshake, with the exception of the factory, or with
+            ``NoProtocol`` when the factory returned ``None``. Cancelling it ends the attempt; it
+            then fails with ``twisted.internet.error.ConnectingCancelledError``.
         """
         connecting = _Connecting(protocolFactory, self._coding)
         protocolFactory.doStart()
@@ -197,7 +208,7 @@ class StreamClientEndpoint:
 
 
 class _Connecting(Stream):
-    """A stream on whose inner protocol somebody waits, and whose factory is told of its end."""
+    """Application of a client connection, which starts and stops the factory of its protocol."""
 
     _failure: Failure | None = None
     _isOpen = False
@@ -207,7 +218,8 @@ class _Connecting(Stream):
         self._factory = factory
 
     def _ask(self, address: IAddress) -> IProtocol | None:
-        """What goes wrong here is the news of whoever waits, not the log's."""
+        """Build the inner protocol; an error fails the Deferred of ``connect`` and is not
+        logged."""
         try:
             protocol = self._factory.buildProtocol(address)
         except Exception:
@@ -240,12 +252,12 @@ class _Connecting(Stream):
 
 def makerOf(coding: CodingChoice) -> Callable[[], Coding]:
     """
-    What makes each connection's coding.
+    Return the function that creates the coding of a connection.
 
-    :raises ValueError: for a name that is none.
+    :raises ValueError: for an unknown name.
     """
     if callable(coding):
         return coding
     if whole_text("coding", coding) not in CODINGS:
-        raise ValueError(f"there is no coding {coding!r}, but {', '.join(CODINGS)}")
+        raise ValueError(f"coding: expected one of {', '.join(CODINGS)}, not {coding!r}")
     return CODINGS[coding]

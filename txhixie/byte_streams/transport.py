@@ -1,9 +1,9 @@
-"""The transport of a protocol inside messages: what it writes, sent; what it wants, asked for.
+"""Transport of a byte protocol over WebSocket.
 
-It knows the application's side of a conversation and nothing below it. It has no
-``loseWriteConnection``: a conversation cannot be half closed. Its closing frame is the last thing
-that a side says *and* the last that it listens to: every browser drops what comes after, and
-answers at once.
+The transport uses the ``WebSocketTransport`` of its connection. It has no ``loseWriteConnection``,
+since a WebSocket connection cannot be half closed: after its close frame a side neither sends nor
+receives messages. Every browser drops messages after its close frame, and answers a close frame at
+once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _log = Logger()
 
 @implementer(IPushProducer)
 class Pull:
-    """A producer that is asked for each piece, asked for one after another while there is room."""
+    """Push producer around a pull producer, which is resumed repeatedly until the buffer is
+    full."""
 
     def __init__(self, producer: Any, failed: Callable[[], None]) -> None:
         self._producer = producer
@@ -51,19 +52,19 @@ class Pull:
             self._failed()
 
     def pauseProducing(self) -> None:
-        """There is no room."""
+        """Pause: the write buffer is full."""
         self._task.pause()
 
     def resumeProducing(self) -> None:
-        """There is room again."""
+        """Resume: the write buffer has drained."""
         self._task.resume()
 
     def detach(self) -> None:
-        """Ask no more."""
+        """Stop resuming the pull producer."""
         self._task.stop()
 
     def stopProducing(self) -> None:
-        """There is nobody left to ask for."""
+        """Stop the pull producer: the connection has ended."""
         self._task.stop()
         self._producer.stopProducing()
 
@@ -71,18 +72,20 @@ class Pull:
 @implementer(ITransport, IConsumer, IPushProducer, ILoggingContext)
 class StreamTransport:
     """
-    The inner protocol's transport. What is written while nobody listens any more is dropped, as by
-    every transport.
+    Transport of the inner protocol; bytes that are written after its end are discarded.
 
-    :ivar disconnecting: whether the end has been asked for.
+    :ivar disconnecting: whether ``loseConnection`` or ``abortConnection`` was called, or the
+        connection has failed or ended.
     """
 
     disconnecting = False
 
     def __init__(self, conversation: WebSocketTransport, coding: Coding) -> None:
         """
-        :param conversation: an open one.
-        :param coding: this connection's.
+        Create a transport.
+
+        :param conversation: the open connection.
+        :param coding: the coding of the connection.
         """
         self._conversation = conversation
         self._coding = coding
@@ -90,11 +93,12 @@ class StreamTransport:
 
     def write(self, data: bytes) -> None:
         """
-        Send some bytes, as one message or several. Who may write much registers a producer: beyond
-        :attr:`txhixie.Limits.unsent_size` for a peer that does not read, the
-        connection is aborted.
+        Send bytes as one or several messages.
 
-        :raises TypeError: for what is not bytes-like.
+        A protocol that may write much data should register a producer: the connection is aborted
+        when more than :attr:`txhixie.Limits.unsent_size` waits for a peer that does not read.
+
+        :raises TypeError: for an object that is not bytes-like.
         """
         if type(data) is not bytes:
             data = whole_bytes("write", data)
@@ -103,9 +107,9 @@ class StreamTransport:
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """
-        Send these bytes, joined.
+        Send several pieces of bytes, joined.
 
-        :raises TypeError: for what is no iterable of bytes-like objects.
+        :raises TypeError: for an object that is not an iterable of bytes-like objects.
         """
         pieces = several("writeSequence", iovec, "[data]")
         self.write(b"".join([whole_bytes("writeSequence", piece) for piece in pieces]))
@@ -123,12 +127,13 @@ class StreamTransport:
         except FrameError as error:
             self.fail(CloseCode.INTERNAL_ERROR, str(error))
 
-    # The end.
+    # Ending the connection.
 
     def loseConnection(self) -> None:
         """
-        Close in good order, after all that was written; while a producer is registered, after all
-        that it will write.
+        Close the connection after all written bytes.
+
+        While a producer is registered, the connection closes when the producer is unregistered.
         """
         if self.disconnecting:
             return
@@ -137,30 +142,30 @@ class StreamTransport:
             self._close()
 
     def abortConnection(self) -> None:
-        """End at once; what was not sent yet is lost, and the peer sees no close."""
+        """Abort the connection: unsent bytes are lost, and no close frame is sent."""
         self.disconnecting = True
         self._conversation.abortConnection()
 
     def fail(self, code: int, reason: str) -> None:
-        """This cannot go on, and the peer is not to take it for whole."""
+        """End the connection with an error, so that the peer knows that data is missing."""
         self.disconnecting = True
         self._conversation.failConnection(code, reason)
 
     def _isClosing(self) -> bool:
-        """The end has been asked for, and nobody writes before it any more."""
+        """Whether the connection is closing and no producer writes any more."""
         return self.disconnecting and self._producer is None
 
     def _close(self) -> None:
         self._send(self._coding.finish)
         self._conversation.loseConnection()
 
-    # Its way out.
+    # Writing: IConsumer.
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Have a producer write as fast as the peer reads, and no faster.
+        Register a producer, which is paused while the write buffer is full.
 
-        :raises RuntimeError: when there is one already, as transports do.
+        :raises RuntimeError: when another producer is registered.
         """
         if self._producer is not None:
             raise RuntimeError("another producer is registered")
@@ -169,7 +174,7 @@ class StreamTransport:
         self._conversation.attachProducer(push)
 
     def unregisterProducer(self) -> None:
-        """The producer has written all that it will write."""
+        """Unregister the producer, which has written all its data."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -184,72 +189,72 @@ class StreamTransport:
         self._conversation.detachProducer()
         self.fail(CloseCode.INTERNAL_ERROR, "the application failed")
 
-    # Its way in.
+    # Reading: IPushProducer.
 
     def pauseProducing(self) -> None:
-        """Deliver no more, and read no more from the peer."""
+        """Pause delivery, and stop reading from the peer."""
         self._conversation.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Deliver again."""
+        """Resume delivery."""
         self._conversation.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Close."""
+        """Close the connection."""
         self.loseConnection()
 
-    # Who is there.
+    # Addresses.
 
     def getPeer(self) -> Any:
-        """Where the other end is, an ``IAddress``."""
+        """Return the address of the peer, an ``IAddress``."""
         return self._conversation.getPeer()
 
     def getHost(self) -> Any:
-        """Where this end is, an ``IAddress``."""
+        """Return the local address, an ``IAddress``."""
         return self._conversation.getHost()
 
     def logPrefix(self) -> str:
-        """A word for the log."""
+        """Return the prefix for log messages."""
         return "Stream"
 
-    # The socket below. The methods are there for whoever calls them, as the servers of conch do; it
-    # is no ITCPTransport, which can be half closed.
+    # Methods of the TCP transport, since protocols such as the servers of conch call them. This
+    # class does not provide ITCPTransport, which can be half closed.
 
     def getTcpNoDelay(self) -> bool:
-        """As of the connection below."""
+        """Return the value of the TCP transport."""
         return bool(self._conversation.transport.getTcpNoDelay())
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """For the connection below."""
+        """Set the value of the TCP transport."""
         self._conversation.transport.setTcpNoDelay(enabled)
 
     def getTcpKeepAlive(self) -> bool:
-        """As of the connection below."""
+        """Return the value of the TCP transport."""
         return bool(self._conversation.transport.getTcpKeepAlive())
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """For the connection below."""
+        """Set the value of the TCP transport."""
         self._conversation.transport.setTcpKeepAlive(enabled)
 
 
 @implementer(INegotiated)
 class SecureStreamTransport(StreamTransport):
-    """The same where the conversation goes through TLS."""
+    """Transport of the inner protocol on a connection with TLS."""
 
     @property
     def negotiatedProtocol(self) -> bytes | None:
-        """What the TLS below has agreed on by ALPN; ``None`` where that is nothing."""
+        """The protocol that TLS has negotiated by ALPN; ``None`` without one."""
         agreed: bytes | None = self._conversation.transport.negotiatedProtocol
         return agreed
 
     def getPeerCertificate(self) -> Any:
-        """The peer's certificate, as the TLS below gives it; ``None`` where it has shown none."""
+        """Return the peer's certificate; ``None`` where the peer has sent none."""
         return self._conversation.transport.getPeerCertificate()
 
     def loseWriteConnection(self) -> None:
         """
-        This interface has it; a conversation, as TLS, has not.
+        Raise an error: a WebSocket connection cannot be half closed, but the interface has this.
 
         :raises txhixie.errors.UnsupportedByDialect: always.
         """
-        raise UnsupportedByDialect("a conversation cannot be half closed")
+        raise UnsupportedByDialect("a WebSocket connection cannot be half closed")

@@ -627,7 +627,9 @@ async def test_a_line_without_end_closes_the_client_and_the_log_says_whose(
     assert application.lost.code == 1014  # type: ignore[union-attr]
     line = next(line for line in log.lines() if line.startswith("gateway "))
     assert " route=/serial backend=tcp:" in line
-    assert f' code=1014 reason="data of the backend: a line of more than {LONGEST_LINE} ' in line
+    assert (
+        f' code=1014 reason="data of the backend: line longer than {LONGEST_LINE:,} bytes' in line
+    )
 
 
 @contextmanager

@@ -248,7 +248,7 @@ def test_a_line_without_its_end_goes_with_the_close() -> None:
 
 def test_a_coding_there_is_not_is_told_at_once() -> None:
     for make in (StreamApplications, StreamClientEndpoint):
-        with pytest.raises(ValueError, match="not 'morse'$"):
+        with pytest.raises(ValueError, match=r"not 'morse'$"):
             make(cast("Any", Factory()), coding="morse")
 
 

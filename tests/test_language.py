@@ -53,7 +53,6 @@ BOUNDS: Final[dict[str, Bounds]] = {
     "client": Bounds(12, 19, 2, banned=6, starts=3),
     "connection": Bounds(12, 2, 4, banned=7, starts=8),
     "daemon": Bounds(13, 15, 10, banned=15, starts=19),
-    "dialing": Bounds(13, 19, 5, banned=6, starts=11),
     "dom": Bounds(16, 9, 2, banned=3, starts=5),
     "gateway": Bounds(20, 26, 23, banned=11, starts=36),
     "server": Bounds(12, 24, 2, banned=10, starts=15),

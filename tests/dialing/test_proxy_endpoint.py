@@ -76,8 +76,8 @@ def test_an_IPv6_address_is_quoted() -> None:
         ("192.0.2.1:x:host.example:443", "invalid literal"),
         ("192.0.2.1:3128:host.example:0", "port"),
         ("192.0.2.1:3128:host example:443", "host"),
-        ("192.0.2.1:3128:host.example:443:password=s3cr3t", "no user"),
-        ("192.0.2.1:3128:host.example:443:tls=perhaps", "tls is yes or no"),
+        ("192.0.2.1:3128:host.example:443:password=s3cr3t", "without user"),
+        ("192.0.2.1:3128:host.example:443:tls=perhaps", "tls: expected yes or no"),
         ("192.0.2.1:3128:host.example:443:timeout=soon", "could not convert"),
     ],
 )

@@ -1,5 +1,7 @@
-"""The usual way to a URL: by name, by TCP, through a proxy, by TLS; each an endpoint around the one
-before."""
+"""The dialer: connects to the server of a URL, by name lookup, TCP, a proxy and TLS.
+
+Each of these is an endpoint around the endpoint before it.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +25,24 @@ from .tunnel import HTTPConnectEndpoint
 @dataclass(frozen=True)
 class Dialer:
     """
-    How to reach hosts.
+    Connects to servers, with one set of options.
 
-    :ivar reactor: resolves names, connects by TCP and has a clock.
-    :ivar limits: the seconds of each stage.
+    :ivar reactor: resolves names, connects by TCP, and is the clock of the timeouts.
+    :ivar limits: the timeout of each stage.
     :ivar proxy: a :class:`txhixie.Proxy`, the URL of one, ``"environment"`` for the
         one that the environment names as curl reads it, or ``None``.
-    :ivar trustRoot: whose word is taken for who a server or a proxy is: a certificate, or what
-        ``twisted.internet.ssl.trustRootFromCertificates`` answers; ``None``: the platform's
-        authorities.
-    :ivar certificate: the client certificate with its private key.
-    :ivar contextFactory: instead of these two, something ready: a provider of
-        ``IOpenSSLClientConnectionCreator``. The certificate's name is checked all the same.
-    :ivar bindAddress: our own end's address, or address and port.
-    :ivar verify: ``False`` to check nothing of a server's certificate. A proxy's is still checked.
-    :ivar serverName: the name or address that a server's certificate has to be for, and that the
-        server is told (SNI); ``None``: the URL's host.
-    :ivar alpn: protocols to offer a server by ALPN, the better first.
+    :ivar trustRoot: the CA certificates that are trusted, for servers and for proxies: a
+        certificate, or the result of ``twisted.internet.ssl.trustRootFromCertificates``; ``None``:
+        the platform's CA certificates.
+    :ivar certificate: the client certificate with its private key, for servers that request one.
+    :ivar contextFactory: a provider of ``IOpenSSLClientConnectionCreator``, which replaces
+        ``trustRoot`` and ``certificate``. The name in the certificate is checked as well.
+    :ivar bindAddress: the local address, or address and port.
+    :ivar verify: ``False`` to skip the verification of the server's certificate. The certificate of
+        a proxy is verified all the same.
+    :ivar serverName: the name or address that the server's certificate has to contain, and that is
+        sent by SNI; ``None``: the URL's host.
+    :ivar alpn: protocols to offer to the server by ALPN, in order of preference.
     :ivar proxyBasic: ``False`` to send a password to a proxy by Basic only where the proxy is
         reached by TLS (``https:``).
     :ivar connectTo: host and port to connect to instead of the URL's; ``None``: the URL's. The name
@@ -61,18 +64,19 @@ class Dialer:
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
-        The endpoint of a URL's server, with TLS if it says so.
+        Make the endpoint of a URL's server, with TLS for ``wss:``.
 
-        :raises ValueError: for a proxy that is none.
+        :raises ValueError: for a URL that is not the URL of an HTTP proxy.
         """
         endpoint = self.below(url)
         return self._secured(endpoint, url.name) if url.secure else endpoint
 
     def below(self, url: WebSocketURL) -> IStreamClientEndpoint:
         """
-        The endpoint of its port, before any TLS.
+        Make the endpoint of the server's port, without TLS.
 
-        :raises ValueError: for a proxy that is none, or a host that TLS cannot be spoken to.
+        :raises ValueError: for a URL that is not the URL of an HTTP proxy, or a host name that TLS
+            cannot verify.
         """
         proxy = chosenProxy(self.proxy, url)
         host, port = self.connectTo or (url.name, url.port)
@@ -95,7 +99,7 @@ class Dialer:
         )
 
     def toProxy(self, proxy: Proxy) -> IStreamClientEndpoint:
-        """The endpoint of a proxy itself, with TLS where its URL is ``https:``."""
+        """Make the endpoint of a proxy, with TLS where its URL is ``https:``."""
         return proxyEndpoint(
             self.reactor,
             proxy,
@@ -122,9 +126,9 @@ class Dialer:
 
 def chosenProxy(proxy: Proxy | str | None, url: WebSocketURL) -> Proxy | None:
     """
-    Which one is meant, for this URL.
+    Find the proxy for a URL; ``None`` for a direct connection.
 
-    :raises ValueError: for what is no proxy, or none of a kind that is spoken to.
+    :raises ValueError: for a URL that is not the URL of an HTTP proxy.
     """
     if proxy == "environment":
         return proxy_from_environment(url.secure, url.name, url.port, os.environ)

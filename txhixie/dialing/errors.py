@@ -1,7 +1,8 @@
-"""What can go wrong while connecting; each of these errors is Twisted's ``ConnectError`` too.
+"""Errors of connecting; each is also Twisted's ``ConnectError``.
 
-Our endpoints stand wherever Twisted takes one, and code written for Twisted's own endpoints catches
-``twisted.internet.error.ConnectError``. Programs import these errors from :mod:`txhixie.errors`.
+Our endpoints can be used wherever Twisted takes an endpoint, and code written for Twisted's own
+endpoints catches ``twisted.internet.error.ConnectError``. Programs import these errors from
+:mod:`txhixie.errors`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ STAGES: Final = {
     "tls": "answer to the TLS handshake",
     "handshake": "answer to the handshake",
 }
-"""The stages of a way to a server, in their order, and what is waited for in each."""
+"""The stages of connecting to a server, in order, and what the client waits for in each stage."""
 
 
 class _Connecting(ConnectError):
     """
-    Twisted's ``ConnectError`` with our own words.
+    A ``ConnectError`` of Twisted whose text is the given detail only.
 
-    Twisted's constructor takes a number and a string, and its ``str()`` puts a sentence before
-    them. Its ``osError`` stays: the number that the operating system gave, or ``None``.
+    The constructor of Twisted's class takes a number and a string, and its ``str()`` puts a
+    sentence before the string. ``osError`` is kept: the ``errno`` of the system, or ``None``.
     """
 
     osError: int | None
@@ -43,11 +44,11 @@ class _Connecting(ConnectError):
 
 class ConnectionFailed(HixieError, _Connecting):
     """
-    The way to the server ended early; the ``__cause__``, where there is one, is Twisted's own
-    error or OpenSSL's.
+    No connection to the server was made. The ``__cause__`` is Twisted's or OpenSSL's error, if
+    one was raised.
 
-    :ivar stage: where on the way, a key of :data:`STAGES`.
-    :ivar osError: the operating system's number of the error (``errno``), or ``None``.
+    :ivar stage: the stage that failed, a key of :data:`STAGES`.
+    :ivar osError: the ``errno`` of the operating system, or ``None``.
     """
 
     stage: str
@@ -58,14 +59,14 @@ class ConnectionFailed(HixieError, _Connecting):
 
 
 class LookupFailed(ConnectionFailed, DNSLookupError):
-    """No address is known for the host's name."""
+    """The name lookup found no address of the host."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, "lookup")
 
 
 class ConnectFailed(ConnectionFailed):
-    """There is no TCP connection: refused, no route, or no answer to be had."""
+    """The TCP connection failed: it was refused, there is no route, or the host does not answer."""
 
     def __init__(self, detail: str, osError: int | None = None) -> None:
         super().__init__(detail, "tcp", osError)
@@ -73,9 +74,9 @@ class ConnectFailed(ConnectionFailed):
     @classmethod
     def of(cls, detail: str, cause: ConnectError) -> Self:
         """
-        Make one of Twisted's error, whose number it keeps.
+        Convert an error of Twisted, with its ``errno``.
 
-        :param cause: becomes the ``__cause__``.
+        :param cause: Twisted's error, which becomes the ``__cause__``.
         """
         made = cls(detail, cause.osError)
         made.__cause__ = cause
@@ -83,26 +84,26 @@ class ConnectFailed(ConnectionFailed):
 
 
 class TLSFailed(ConnectionFailed):
-    """The TLS handshake did not come about. Its branches say what was wrong with a certificate."""
+    """The TLS handshake failed. The subclasses are for failures of a certificate."""
 
     def __init__(self, detail: str, osError: int | None = None) -> None:
         super().__init__(detail, "tls", osError)
 
 
 class CertificateExpired(TLSFailed):
-    """The peer's certificate, or one it rests on, is past its day, or has not come to it yet."""
+    """A certificate of the peer's chain is expired or not yet valid."""
 
 
 class CertificateForAnotherHost(TLSFailed):
-    """The peer's certificate names others, not the host that was asked for."""
+    """The peer's certificate is for other names than the host's."""
 
 
 class UnknownIssuer(TLSFailed):
-    """The peer's certificate rests on nobody whom we trust: self-signed, or a private authority."""
+    """The peer's certificate is not signed by a trusted CA: self-signed, or of a private CA."""
 
 
 class PeerLeft(ConnectionFailed):
-    """The other side closed the connection where it was its turn to answer."""
+    """The peer closed the connection before it sent the answer of a stage."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(f"the peer closed the connection: no {STAGES[stage]}", stage)
@@ -110,10 +111,10 @@ class PeerLeft(ConnectionFailed):
 
 class ConnectTimeout(HixieError, _Connecting, ConnectTimeoutError):
     """
-    The other side did not answer within a timeout; Twisted's ``TimeoutError`` too.
+    A stage of connecting took longer than its timeout; also Twisted's ``TimeoutError``.
 
-    :ivar stage: where on the way, a key of :data:`STAGES`.
-    :ivar seconds: how long it was waited for.
+    :ivar stage: the stage that took too long, a key of :data:`STAGES`.
+    :ivar seconds: the timeout.
     """
 
     def __init__(self, stage: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A host by its name: looked up, then connected to, each in its own time. It never speaks first."""
+"""An endpoint that looks up a host name and connects by TCP, each with its own timeout."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from .stage import abandonable, bounded, notConnected
 @implementer(IStreamClientEndpoint)
 class NamedHostEndpoint:
     """
-    Twisted's ``HostnameEndpoint``, and so Happy Eyeballs (RFC 8305), whose failures have types
-    that tell the lookup from the connection.
+    Twisted's ``HostnameEndpoint`` (Happy Eyeballs, RFC 8305), with different errors for a failed
+    lookup and for a failed connection.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class NamedHostEndpoint:
         bindAddress: str | tuple[str, int] | None = None,
     ) -> None:
         """
-        :param reactor: resolves names, connects by TCP and has a clock.
+        :param reactor: resolves names, connects by TCP, and is the clock of the timeouts.
         :param host: a name in ASCII, or an address without brackets.
-        :param limits: ``lookup_timeout`` and ``tcp_timeout`` are heeded.
-        :param bindAddress: our own end's address, or address and port.
-        :raises TypeError: for a ``bindAddress`` that is neither.
+        :param limits: of which ``lookup_timeout`` and ``tcp_timeout`` are used.
+        :param bindAddress: the local address, or address and port.
+        :raises TypeError: for a ``bindAddress`` of another type.
         """
         local_address("bindAddress", bindAddress)
         self._reactor = reactor
@@ -62,10 +62,12 @@ class NamedHostEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
+        Look up the name and connect.
+
         :return: fires with the connected protocol. Fails with
             :class:`txhixie.errors.LookupFailed`, :class:`txhixie.errors.ConnectFailed`, or
-            :class:`txhixie.errors.ConnectTimeout` at the stage ``lookup`` or ``tcp``. Cancelling it
-            cancels every attempt, and it fails with
+            :class:`txhixie.errors.ConnectTimeout` at the stage ``lookup`` or ``tcp``. Cancelling
+            the Deferred cancels every attempt, and the Deferred fails with
             ``twisted.internet.error.ConnectingCancelledError``.
         """
         address = HostnameAddress(self._host.encode("ascii", "replace"), self._port)
@@ -85,7 +87,7 @@ class NamedHostEndpoint:
         patience = self._limits.tcp_timeout
         endpoint = HostnameEndpoint(
             _Informed(self._reactor, addresses),
-            addresses[0].host,  # names with an underscore, as containers have, it would not take
+            addresses[0].host,  # not a name: it refuses underscores, which containers have
             self._port,
             timeout=patience,
             bindAddress=self._bindAddress,
@@ -94,7 +96,7 @@ class NamedHostEndpoint:
         return await bounded(connecting, "tcp", patience, self._reactor)
 
     def _typed(self, failure: Failure) -> Failure:
-        """Twisted's errors as ours, before ours can come: those are Twisted's too."""
+        """Convert Twisted's errors to ours, which are subclasses of Twisted's."""
         error = failure.value
         if isinstance(error, AttemptTimedOut):
             late = ConnectTimeout("tcp", self._limits.tcp_timeout)
@@ -110,10 +112,10 @@ Address = IPv4Address | IPv6Address
 
 def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
     """
-    Ask the reactor's resolver; an address answers itself.
+    Look up a host name with the reactor's resolver. An IP address needs no lookup.
 
-    :return: fires with the host's addresses, none if the name is unknown. Cancelling it forgets
-        the question: a thread that asks the operating system cannot be stopped, nor does it matter.
+    :return: fires with the host's addresses, none if the name is unknown. Cancelling the Deferred
+        does not stop the thread in which the operating system looks the name up.
     """
     if isIPAddress(host):
         return succeed([IPv4Address("TCP", host, port)])
@@ -122,8 +124,8 @@ def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
     try:
         host.encode("idna")
     except UnicodeError:
-        # An empty label, or one of more than 63 characters. The system's resolver would raise in
-        # its thread, and Twisted's not tell: we would wait for as long as a lookup may take.
+        # An empty label, or a label of more than 63 characters. The system's resolver would raise
+        # in its thread, and Twisted's resolver would not report it: the lookup would time out.
         return succeed([])
     answer = _Answer()
     reactor.nameResolver.resolveHostName(answer, host, portNumber=port)
@@ -132,7 +134,7 @@ def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
 
 @implementer(IResolutionReceiver)
 class _Answer:
-    """What the resolver finds, one address after another."""
+    """Collects the addresses that the resolver finds."""
 
     def __init__(self) -> None:
         self._addresses: list[Address] = []
@@ -140,16 +142,16 @@ class _Answer:
         self.complete: Deferred[list[Address]] = Deferred(self._cancel)
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Remember what can perhaps be cancelled."""
+        """Keep the resolution, which some resolvers can cancel."""
         self._resolution = resolutionInProgress
 
     def addressResolved(self, address: IAddress) -> None:
-        """One more; other kinds than these cannot be connected to by TCP."""
+        """Keep an IP address. Addresses of other kinds cannot be used for TCP."""
         if isinstance(address, IPv4Address | IPv6Address):
             self._addresses.append(address)
 
     def resolutionComplete(self) -> None:
-        """That was all."""
+        """Fire the Deferred with the addresses."""
         if not self.complete.called:
             self.complete.callback(self._addresses)
 
@@ -161,7 +163,7 @@ class _Answer:
 
 @implementer(IReactorPluggableNameResolver)
 class _Informed:
-    """A reactor that knows the addresses already: looking up has a stage of its own."""
+    """A reactor whose resolver returns addresses that were looked up before."""
 
     def __init__(self, reactor: Any, addresses: Sequence[Address]) -> None:
         self._reactor = reactor
@@ -172,15 +174,15 @@ class _Informed:
 
     @property
     def nameResolver(self) -> Any:
-        """Answers at once."""
+        """This object, which answers at once."""
         return self
 
     def installNameResolver(self, resolver: Any) -> Any:
-        """The reactor's own business."""
+        """Install a resolver in the reactor itself."""
         return self._reactor.installNameResolver(resolver)
 
     def resolveHostName(self, receiver: IResolutionReceiver, *question: Any, **more: Any) -> None:
-        """Tell what is known."""
+        """Pass the known addresses to the receiver."""
         for address in self._addresses:
             receiver.addressResolved(address)
         receiver.resolutionComplete()

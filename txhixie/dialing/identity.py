@@ -1,9 +1,8 @@
-"""Whether a server's certificate is for the host that was asked for: our own check, wherever a
-client of ours speaks TLS.
+"""The check that a server's certificate is for the host: used by every TLS client of this package.
 
-Twisted 26.10 compares names itself, but lets a certificate pass that service-identity calls
-malformed: it catches ``VerificationError`` and not ``CertificateError``. With service-identity
-before 23.1 the common name counts where there is no subjectAltName. Neither is so here.
+Twisted 26.10 compares names too, but accepts a certificate that service-identity calls malformed:
+Twisted catches ``VerificationError`` and not ``CertificateError``. service-identity before 23.1
+uses the common name of a certificate without subjectAltName. This check does neither.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from zope.interface import implementer
 
 from .errors import CertificateForAnotherHost
 
-OF_ANOTHER: Final = "the peer's certificate is not for the host asked for"
+OF_ANOTHER: Final = "the peer's certificate is not for this host"
 _MOST_REASON: Final = 200
-"""Characters of a reason: it may repeat a name of the certificate, of any length."""
+"""Characters of a reason, which may repeat a name of the certificate, of any length."""
 
 
 def checkName(certificate: X509 | None, host: str) -> None:
@@ -36,30 +35,30 @@ def checkName(certificate: X509 | None, host: str) -> None:
     Check that a certificate is for a host (RFC 9525): one of its DNS names for a name, one of its
     IP addresses for an address. The subject's common name does not count.
 
-    :param certificate: the peer's own; ``None`` if it showed none.
-    :param host: a name, or an address without brackets. A dot at a name's end, and an address's
-        zone, are in no certificate.
-    :raises CertificateForAnotherHost: for any other certificate, and for one that has a malformed
-        name, whatever else it names.
+    :param certificate: the peer's certificate; ``None`` if the peer sent no certificate.
+    :param host: a name, or an address without brackets. A dot at the end of a name and the zone of
+        an address are removed, since no certificate contains them.
+    :raises CertificateForAnotherHost: for a certificate of another host, and for a certificate with
+        a malformed name beside its other names.
     """
     try:
         _compare(certificate, host.removesuffix("."))
     except VerificationError as error:
         raise CertificateForAnotherHost(OF_ANOTHER) from error
     except Exception as error:
-        # CertificateError, or what a parser raises: whatever it is, nothing has been proved.
+        # CertificateError, or any error of a parser: the certificate was not verified.
         reason = (str(error) or type(error).__name__)[:_MOST_REASON]
         raise CertificateForAnotherHost(f"{OF_ANOTHER}: {reason}") from error
 
 
 def _compare(certificate: X509 | None, host: str) -> None:
     if certificate is None:
-        raise CertificateError("there is none")
+        raise CertificateError("there is no certificate")
     isAddress = isIPAddress(host) or isIPv6Address(host)
     names = _namesOf(certificate.to_cryptography(), isAddress)
     if not names:
         raise VerificationError(errors=[])
-    # All that service-identity asks of a connection.
+    # The one method of a connection that service-identity calls.
     shown: Any = SimpleNamespace(get_peer_certificate=lambda: certificate)
     if isAddress:
         verify_ip_address(shown, host.partition("%")[0])
@@ -71,7 +70,7 @@ def _namesOf(certificate: x509.Certificate, areAddresses: bool) -> Sequence[Any]
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        raise CertificateError("it has no subjectAltName") from None
+        raise CertificateError("the certificate has no subjectAltName") from None
     kind: Any = x509.IPAddress if areAddresses else x509.DNSName
     names: Sequence[Any] = extension.value.get_values_for_type(kind)
     return names
@@ -80,13 +79,13 @@ def _namesOf(certificate: x509.Certificate, areAddresses: bool) -> Sequence[Any]
 @implementer(IOpenSSLClientConnectionCreator)
 class CheckedTLS:
     """
-    TLS with our check of the name in the place of Twisted's, within the handshake: so a client
-    certificate is not shown to another host, and Twisted 26.10 logs no traceback.
+    TLS options with our check of the name in the place of Twisted's, during the handshake: so the
+    client certificate is not sent to another host, and Twisted 26.10 logs no traceback.
     """
 
     def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:
         """
-        :param options: what ``optionsForClientTLS`` answers.
+        :param options: the result of ``optionsForClientTLS``.
         :param host: as for :func:`checkName`.
         """
         self._options = options
@@ -109,8 +108,8 @@ class CheckedTLS:
         good: int,
     ) -> bool:
         """
-        OpenSSL's callback, for each certificate of the chain. It raises nothing: pyOpenSSL would
-        print that and lose it.
+        OpenSSL's verify callback, called for each certificate of the chain. It raises nothing:
+        pyOpenSSL prints an exception of a callback and loses it.
         """
         if not good or depth != 0:
             return bool(good)

@@ -1,4 +1,4 @@
-"""Certificates and keys out of files, for whoever names them in a configuration."""
+"""Certificates and keys from PEM files that a configuration names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from twisted.internet.error import VerifyError
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate, trustRootFromCertificates
 
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
-"""No dash is base64. With ``.*?`` each beginning without an end is read to the end of the file."""
+"""A dash is no character of base64. With ``.*?``, every ``BEGIN`` line without an ``END`` line
+would be searched to the end of the file: quadratic time."""
 
 _PEM: Final = 1  # OpenSSL's number for the format
 
 
 def trustRootFromPath(path: str) -> Any:
     """
-    Those whose word is taken: every certificate of a file, or of the ``.pem`` files of a directory.
+    Load trusted CA certificates: every certificate of a file, or of the ``.pem`` files of a
+    directory.
 
-    :raises OSError: for what cannot be read.
-    :raises ValueError: for what holds no certificate.
+    :raises OSError: for a file that cannot be read.
+    :raises ValueError: for a file or directory without a certificate.
     """
     place = Path(path)
     files = sorted(place.glob("*.pem")) if place.is_dir() else [place]
@@ -37,11 +39,12 @@ def trustRootFromPath(path: str) -> Any:
 
 def certificateFromPaths(certificate: str, privateKey: str | None = None) -> PrivateCertificate:
     """
-    Who we are.
+    Load our own certificate and its private key.
 
-    :param privateKey: the file with the key, if it is not in the certificate's.
-    :raises OSError: for what cannot be read.
-    :raises ValueError: for what holds no certificate or no key, or a key of another certificate.
+    :param privateKey: the file with the key, if the key is not in the file of the certificate.
+    :raises OSError: for a file that cannot be read.
+    :raises ValueError: for a file without a certificate or without a key, and for a key that does
+        not belong to the certificate.
     """
     key = Path(privateKey or certificate).read_bytes()
     try:

@@ -1,8 +1,7 @@
-"""Which proxy: one given as a URL, or the one that the environment names by curl's rules.
+"""The choice of a proxy: from a URL, or from the environment variables by curl's rules.
 
-Nothing here connects to one. A name and a password stay in their
-:class:`txhixie.Credentials`: errors say which part of a URL is wrong, and
-never repeat it.
+This module connects to nothing. A user name and a password stay in their
+:class:`txhixie.Credentials`: errors name the part of a URL that is wrong, and never repeat it.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from ..sansio.http.url import Credentials, unquoted_credentials
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USUAL_PORTS: Final = {"http": 1080, "https": 443}
-"""curl's, where a URL gives none."""
+"""curl's default ports, for a URL without a port."""
 
 
 class Proxy(NamedTuple):
     """
     An HTTP proxy.
 
-    :ivar secure: whether TLS is spoken to the proxy itself (``https:``).
+    :ivar secure: whether the connection to the proxy uses TLS (``https:``).
     :ivar host: a name or an address, without brackets.
-    :ivar port: the number.
-    :ivar credentials: what answers it if it asks.
+    :ivar port: the port number.
+    :ivar credentials: the user name and password, for a proxy that requires them.
     """
 
     secure: bool
@@ -43,25 +42,25 @@ class Proxy(NamedTuple):
 
 def parse_proxy(url: str) -> Proxy:
     """
-    Read ``[http[s]://][user[:password]@]host[:port]``; name and password percent-encoded.
+    Read ``[http[s]://][user[:password]@]host[:port]``, with a percent-encoded name and password.
 
-    :raises ValueError: saying which part is wrong: a scheme of another kind of proxy, no host, a
-        bad port, credentials that cannot be sent.
-    :raises TypeError: for what is not ``str``.
+    :raises ValueError: naming the part that is wrong: the scheme of another kind of proxy, no host,
+        an invalid port, credentials that cannot be sent.
+    :raises TypeError: for a URL that is not ``str``.
     """
     match = _SCHEME.match(whole_text("proxy", url))
     scheme = match[1].lower() if match else "http"
     if scheme.startswith("socks"):
-        raise ValueError("scheme: SOCKS proxies are not spoken to, only http: and https: ones")
+        raise ValueError("scheme: SOCKS proxies are not supported; expected http: or https:")
     if scheme not in _USUAL_PORTS:
-        raise ValueError("scheme: a proxy's URL begins with http: or https:")
+        raise ValueError("scheme: expected http: or https: for a proxy")
     try:
         split = urlsplit(url if match else f"http://{url}")
         host, port = bare_host(split.hostname or ""), split.port
     except ValueError:
-        # Their text may repeat what was taken for a host or a port, and was half a password.
+        # The error's text may repeat a part of the password that was read as a host or port.
         raise ValueError(
-            "host or port: missing, or not to be read; name and password are percent-encoded"
+            "host or port: missing or invalid; percent-encode the user name and the password"
         ) from None
     if port == 0:
         raise ValueError("port: expected a number from 1 to 65535")
@@ -78,14 +77,14 @@ def proxy_from_environment(
     secure: bool, host: str, port: int, environ: Mapping[str, str]
 ) -> Proxy | None:
     """
-    The proxy to a host, by curl's rules: ``https_proxy`` for TLS and ``http_proxy`` for the rest,
-    else ``all_proxy``, unless ``no_proxy`` names the host. Capitals count as well, but for
-    ``HTTP_PROXY``: under CGI, that is a field of somebody's request.
+    Find the proxy for a host by curl's rules: ``https_proxy`` for TLS and ``http_proxy`` otherwise,
+    else ``all_proxy``, unless ``no_proxy`` names the host. Upper-case names are read too, except
+    ``HTTP_PROXY``: under CGI, this variable is a header field of a client's request.
 
-    :param secure: whether it is for ``wss:``, which goes by ``https_proxy``; ``ws:`` by
-        ``http_proxy``.
-    :param host: an address with or without brackets.
-    :raises ValueError: naming the variable, when it holds no proxy of a kind that is spoken to.
+    :param secure: ``True`` for ``wss:``, which uses ``https_proxy``; ``False`` for ``ws:``, which
+        uses ``http_proxy``.
+    :param host: a name, or an address with or without brackets.
+    :raises ValueError: naming the variable, when its value is not the URL of an HTTP proxy.
     """
     chosen = proxy_variable(secure, host, port, environ)
     if chosen is None:
@@ -98,8 +97,8 @@ def proxy_from_environment(
 
 def proxy_variable(secure: bool, host: str, port: int, environ: Mapping[str, str]) -> str | None:
     """
-    The variable that names the proxy to a host, by the rules of :func:`proxy_from_environment`;
-    ``None`` if none does, or if ``no_proxy`` names the host.
+    Find the variable that names the proxy for a host, by the rules of
+    :func:`proxy_from_environment`; ``None`` if no variable does, or if ``no_proxy`` names the host.
     """
     names = ["https_proxy", "HTTPS_PROXY"] if secure else ["http_proxy"]
     names += ["all_proxy", "ALL_PROXY"]
@@ -110,9 +109,10 @@ def proxy_variable(secure: bool, host: str, port: int, environ: Mapping[str, str
 
 def is_exempt(host: str, port: int, exempt: str) -> bool:
     """
-    Whether a ``no_proxy`` names a host. ``*`` alone is everyone; else it is a list, by commas or
-    blanks, of names (each for all that end in it, with or without a dot before), of addresses and
-    networks (``10.0.0.0/8``), each with a port or for all ports.
+    Whether a value of ``no_proxy`` names a host. ``*`` alone names every host. Any other value is a
+    list, separated by commas or blanks, of names (each names every host below it too, with or
+    without a leading dot), of addresses and of networks (``10.0.0.0/8``), each with or without a
+    port.
     """
     if exempt.strip() == "*":
         return True
@@ -121,8 +121,8 @@ def is_exempt(host: str, port: int, exempt: str) -> bool:
 
 
 _ENTRY: Final = re.compile(r"\[([^\]]*)\](?::([0-9]{1,5}))?|([^:]*):([0-9]{1,5})")
-"""An address in brackets or a name, and a port; an IPv6 address without brackets has none. Five
-digits: of some thousands, Python's ``int`` makes a ``ValueError``."""
+"""An address in brackets or a name, and a port. An IPv6 address without brackets has no port.
+At most five digits, since Python's ``int`` raises ``ValueError`` for thousands of digits."""
 
 
 def _names(entry: str, name: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A tunnel as it is asked for in words: by a proxy's URL, or by an endpoint's description
+"""Tunnel endpoints from text: from a proxy's URL, or from an endpoint description
 ``httpconnect:PROXY:3128:HOST:PORT``."""
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ def proxyEndpoint(
     bindAddress: str | tuple[str, int] | None = None,
 ) -> IStreamClientEndpoint:
     """
-    The endpoint of a proxy itself: by name and TCP, and by TLS if it is secure.
+    Make the endpoint of a proxy: name lookup, TCP, and TLS for an ``https:`` proxy.
 
-    :param limits: the seconds of each stage.
-    :param trustRoot: whose word is taken for who the proxy is; by default the platform's
-        authorities.
-    :param bindAddress: our own end's address, or address and port.
+    :param limits: the timeout of each stage.
+    :param trustRoot: the trusted CA certificates; by default the platform's.
+    :param bindAddress: the local address, or address and port.
     """
     endpoint = NamedHostEndpoint(
         reactor, proxy.host, proxy.port, limits=limits, bindAddress=bindAddress
@@ -50,13 +49,14 @@ def tunnelThrough(
     bindAddress: str | tuple[str, int] | None = None,
 ) -> HTTPConnectEndpoint:
     """
-    The usual tunnel.
+    Make the endpoint of a host and port behind a proxy.
 
-    :param proxy: or its URL, ``[http[s]://][name[:password]@]host[:port]``.
-    :param limits: the seconds of each stage, and the sizes of the proxy's answer.
-    :param trustRoot: for a proxy that is reached by TLS, as for :func:`proxyEndpoint`.
-    :param bindAddress: our own end's address, or address and port.
-    :raises ValueError: for a URL that is no HTTP proxy's, or a host or port that is none.
+    :param proxy: a proxy, or its URL, ``[http[s]://][name[:password]@]host[:port]``.
+    :param limits: the timeout of each stage, and the sizes of the proxy's answer.
+    :param trustRoot: for an ``https:`` proxy, as for :func:`proxyEndpoint`.
+    :param bindAddress: the local address, or address and port.
+    :raises ValueError: for a URL that is not the URL of an HTTP proxy, and for an invalid host or
+        port.
     """
     proxy = proxy if isinstance(proxy, Proxy) else parse_proxy(proxy)
     through = proxyEndpoint(
@@ -78,21 +78,21 @@ def parseHTTPConnect(
     timeout: str | None = None,
 ) -> IStreamClientEndpoint:
     """
-    Read what follows ``httpconnect:``, in Twisted's style: in this order or by these names.
+    Read the arguments of ``httpconnect:``, by position or by name as in every endpoint description.
 
     :param proxy: the proxy's name or address, with its port in ``proxyPort``.
-    :param host: the name or address the proxy is to connect to, with its port in ``port``.
-    :param user: whom to be for a proxy that asks, with ``password``.
-    :param tls: ``yes`` for TLS to the proxy, whose certificate is to be for ``proxy``.
-    :param endpoint: the description of an endpoint by which to reach the proxy, instead of TCP.
-        ``httpconnect:`` again makes a chain.
-    :param timeout: seconds for each stage: to connect to the proxy, and for its answers.
-    :raises ValueError: saying which of them is wrong.
+    :param host: the name or address that the proxy connects to, with its port in ``port``.
+    :param user: the user name for the proxy, with ``password``.
+    :param tls: ``yes`` for TLS to the proxy, whose certificate has to be for ``proxy``.
+    :param endpoint: the description of the endpoint that connects to the proxy, instead of TCP.
+        Another ``httpconnect:`` makes a chain of proxies.
+    :param timeout: seconds for each stage: connecting to the proxy, and each of its answers.
+    :raises ValueError: naming the argument that is wrong.
     """
     if user is None and password:
-        raise ValueError("httpconnect: a password and no user")
+        raise ValueError("httpconnect: password without user")
     if tls not in ("yes", "no"):
-        raise ValueError("httpconnect: tls is yes or no")
+        raise ValueError("httpconnect: tls: expected yes or no")
     limits = Limits() if timeout is None else Limits().with_stage_timeout(float(timeout))
     there = Proxy(tls == "yes", proxy, int(proxyPort))
     if endpoint is None:
@@ -112,7 +112,7 @@ def _secured(
     limits: Limits,
     trustRoot: Any,
 ) -> IStreamClientEndpoint:
-    from .tls import TLSEndpoint, clientTLS  # OpenSSL, only for who wants TLS
+    from .tls import TLSEndpoint, clientTLS  # imports OpenSSL, which plain TCP does not need
 
     options = clientTLS(host, trustRoot)
     return TLSEndpoint(endpoint, options, host=host, seconds=limits.tls_timeout, clock=reactor)

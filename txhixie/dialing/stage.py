@@ -1,4 +1,4 @@
-"""One stage of the way to a server: what is waited for in it, and no longer than it may take."""
+"""One stage of connecting to a server: its timeout, its cancellation, and their errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Abandoned(ConnectingCancelledError):
     """
     An attempt to connect was cancelled.
 
-    :ivar address: what was being connected to; ``None`` where that is not known.
-    :ivar stage: what was waited for then, a key of :data:`txhixie.errors.STAGES`.
+    :ivar address: the address of the attempt; ``None`` where it is not known.
+    :ivar stage: the stage that was cancelled, a key of :data:`txhixie.errors.STAGES`.
     """
 
     def __init__(self, address: IAddress | None, stage: str) -> None:
@@ -37,17 +37,19 @@ class Abandoned(ConnectingCancelledError):
 
 
 CANCELLED: Final = (CancelledError, ConnectingCancelledError)
-"""What a cancelled Deferred fails with: any, and that of an endpoint, which is no branch of the
-other."""
+"""The errors of a cancelled Deferred: of any Deferred, and of an endpoint's. Neither is a subclass
+of the other."""
 
 
 def abandonable(deferred: Deferred[T], address: IAddress | None, stage: str = "tcp") -> Deferred[T]:
     """
-    The same Deferred, of an endpoint's attempt: when it is cancelled it fails with
-    :class:`Abandoned`, as Twisted's endpoints fail with a ``ConnectingCancelledError``.
+    Make the Deferred of an endpoint fail with :class:`Abandoned` when it is cancelled, as Twisted's
+    endpoints fail with a ``ConnectingCancelledError``.
 
-    :param address: what is connected to; ``None`` to leave what an endpoint below has said.
-    :param stage: a key of :data:`txhixie.errors.STAGES`, where what failed below names none.
+    :param address: the address of the attempt; ``None`` to keep the address that the endpoint below
+        has put into its error.
+    :param stage: a key of :data:`txhixie.errors.STAGES`, for an error from below without a stage.
+    :return: the same Deferred.
     """
 
     def abandoned(failure: Failure) -> Failure:
@@ -62,8 +64,8 @@ def abandonable(deferred: Deferred[T], address: IAddress | None, stage: str = "t
 
 def cancelled(failure: Failure) -> Failure:
     """
-    An errback of whatever is no endpoint, and waits for one: a cancelled attempt is a
-    ``CancelledError``, as with every other Deferred.
+    Convert an endpoint's ``ConnectingCancelledError`` to ``CancelledError``: an errback for the
+    Deferreds that are not an endpoint's but wait for one.
     """
     error = failure.value
     if not isinstance(error, ConnectingCancelledError):
@@ -81,13 +83,13 @@ def bounded(
     address: IAddress | None = None,
 ) -> Deferred[T]:
     """
-    The same Deferred, bounded: when the time is up, what it waits for is cancelled.
+    Cancel a stage's Deferred when its timeout is over.
 
     :param stage: a key of :data:`txhixie.errors.STAGES`.
-    :param address: of what is connected to.
-    :return: ``deferred``; it may now also fail with :class:`txhixie.errors.ConnectTimeout`, and
-        with
-        :class:`Abandoned` when somebody else cancels it.
+    :param seconds: the timeout.
+    :param address: the address of the attempt.
+    :return: ``deferred``, which can now also fail with :class:`txhixie.errors.ConnectTimeout`, and
+        with :class:`Abandoned` when the caller cancels it.
     """
     return abandonable(deferred, address, stage).addTimeout(
         seconds, clock, lambda _, seconds: Failure(ConnectTimeout(stage, seconds))
@@ -96,10 +98,10 @@ def bounded(
 
 def notConnected(where: str, error: ConnectError) -> ConnectFailed:
     """
-    There is no TCP connection, in words.
+    Make the error for a TCP connection that failed.
 
-    :param where: to what.
-    :param error: Twisted's, which becomes the cause.
+    :param where: the name of the peer: a host and port, or a noun such as "the server".
+    :param error: Twisted's error, which becomes the cause.
     """
     words = filter(None, (f"no connection to {where}", system_words(error)))
     return ConnectFailed.of(": ".join(words), error)

@@ -1,4 +1,4 @@
-"""TLS as a stage of its own: a connection is there when the peer has proved who it is."""
+"""TLS as a stage of connecting: the Deferred fires when the peer's certificate is verified."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
-from OpenSSL._util import ffi, lib  # pyOpenSSL's public part does not tell the verdict
+from OpenSSL._util import ffi, lib  # pyOpenSSL's public API has no verify result
 from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed, ConnectionDone, NoProtocol
@@ -40,17 +40,17 @@ from .stage import abandonable, bounded
 from .unverified import UnverifiedTLS
 
 _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
-    2: UnknownIssuer,  # the issuer's certificate is not there
+    2: UnknownIssuer,  # the issuer's certificate is missing
     9: CertificateExpired,  # not yet valid
     10: CertificateExpired,
-    18: UnknownIssuer,  # signed by itself
-    19: UnknownIssuer,  # an authority that we do not trust, signed by itself
-    20: UnknownIssuer,  # no issuer among those we trust
-    21: UnknownIssuer,  # one certificate alone, and no issuer
-    62: CertificateForAnotherHost,  # where OpenSSL compares names: a context of the caller's
+    18: UnknownIssuer,  # self-signed
+    19: UnknownIssuer,  # a self-signed CA that is not trusted
+    20: UnknownIssuer,  # no trusted issuer
+    21: UnknownIssuer,  # one certificate without an issuer
+    62: CertificateForAnotherHost,  # a caller's own context in which OpenSSL compares names
     64: CertificateForAnotherHost,
 }
-"""OpenSSL's ``X509_V_ERR_`` numbers (openssl-verification-options(1)) and what they mean to us."""
+"""The error for each of OpenSSL's ``X509_V_ERR_`` numbers (openssl-verification-options(1))."""
 
 
 def clientTLS(
@@ -61,21 +61,20 @@ def clientTLS(
     verify: bool = True,
 ) -> IOpenSSLClientConnectionCreator:
     """
-    TLS to a host, whose certificate has to be for it: Twisted's ``optionsForClientTLS``, for a host
-    as it stands in a URL, with our own check of the name.
+    Make the TLS options for connections to a host: Twisted's ``optionsForClientTLS``, with our own
+    check of the name in the certificate.
 
-    :param host: a name in ASCII, or an address without brackets. A dot at a name's end is a
-        resolver's affair: it is in no certificate, and not in what the server is told of the name
-        (RFC 6066 section 3).
-    :param trustRoot: whose word is taken for who the host is; by default the platform's
-        authorities.
-    :param certificate: the client certificate with its private key.
-    :param alpn: protocols to offer by ALPN (RFC 7301), the better first; none by default, since a
-        server on Twisted 26.10 may refuse every client that offers any.
-    :param verify: ``False`` to check nothing of the server's certificate.
-    :raises ValueError: for a name that IDNA does not know, with an underscore say, and for a
-        protocol that cannot be offered.
-    :raises TypeError: for protocols that are one string.
+    :param host: a name in ASCII, or an address without brackets. A dot at the end of a name only
+        concerns resolvers: it is neither in a certificate nor in the server name indication
+        (RFC 6066 section 3), and is removed.
+    :param trustRoot: the trusted CA certificates; by default the platform's.
+    :param certificate: the client certificate with its private key, for servers that request one.
+    :param alpn: protocols to offer by ALPN (RFC 7301), in order of preference; none by default,
+        since a server on Twisted 26.10 may refuse every client that offers a protocol.
+    :param verify: ``False`` to skip the verification of the server's certificate.
+    :raises ValueError: for a name that IDNA does not allow, such as one with an underscore, and for
+        a protocol that cannot be offered.
+    :raises TypeError: for one string instead of several protocols.
     """
     name, protocols = host.removesuffix("."), alpnNames(alpn)
     if not verify:
@@ -96,7 +95,7 @@ def alpnNames(alpn: Iterable[str]) -> list[bytes]:
     """
     Encode the protocols to offer by ALPN.
 
-    :raises TypeError: for one string.
+    :raises TypeError: for one string instead of several.
     :raises ValueError: for a name that is not 1 to 255 ASCII characters long, and for ``h2``.
     """
     names = strings("alpn", alpn, '["http/1.1"]')
@@ -110,7 +109,9 @@ def alpnNames(alpn: Iterable[str]) -> list[bytes]:
 
 def checkContext(contextFactory: object) -> None:
     """
-    :raises TypeError: for what makes no client connections of TLS.
+    Check the type of a ``contextFactory``.
+
+    :raises TypeError: for an object that does not provide ``IOpenSSLClientConnectionCreator``.
     """
     if not IOpenSSLClientConnectionCreator.providedBy(contextFactory):
         raise TypeError(
@@ -121,7 +122,7 @@ def checkContext(contextFactory: object) -> None:
 
 def checkWho(trustRoot: object, certificate: object, serverName: object) -> None:
     """
-    Look at what a program says of certificates, before anything is connected.
+    Check the types of the arguments about certificates, before connecting.
 
     :raises TypeError: for a file's name or contents where a certificate belongs, and for a server's
         name that is not ``str``.
@@ -143,10 +144,10 @@ def checkWho(trustRoot: object, certificate: object, serverName: object) -> None
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
     """
-    Any endpoint, with TLS over it.
+    TLS over another endpoint.
 
-    As Twisted's ``wrapClientTLS``, but a protocol is only made when the handshake is through: what
-    failed in it, or took too long, is told here, and not to a protocol that never was connected.
+    Unlike Twisted's ``wrapClientTLS``, this endpoint builds the protocol after the TLS handshake: a
+    handshake that fails or takes too long fails the Deferred, and no protocol sees the connection.
     """
 
     def __init__(
@@ -159,12 +160,12 @@ class TLSEndpoint:
         clock: IReactorTime,
     ) -> None:
         """
-        :param contextFactory: what :func:`clientTLS` answers, or another provider of
+        :param contextFactory: the result of :func:`clientTLS`, or another provider of
             ``IOpenSSLClientConnectionCreator``.
-        :param host: the name or address that the peer's certificate has to be for, whatever
-            ``contextFactory`` checks itself; ``None`` to check nothing.
-        :param seconds: how long the handshake may take.
-        :raises TypeError: for a ``contextFactory`` that is something else.
+        :param host: the name or address that the peer's certificate has to contain, in addition to
+            the checks of ``contextFactory``; ``None`` to check nothing.
+        :param seconds: the timeout of the handshake.
+        :raises TypeError: for a ``contextFactory`` of another type.
         """
         checkContext(contextFactory)
         self._endpoint = endpoint
@@ -175,10 +176,13 @@ class TLSEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
+        Connect, and complete the TLS handshake.
+
         :return: fires with the connected protocol. Fails as the endpoint below does, or with
-            :class:`txhixie.errors.TLSFailed` or a branch of it,
-            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.ConnectTimeout`. When it is
-            cancelled, it fails with ``twisted.internet.error.ConnectingCancelledError``.
+            :class:`txhixie.errors.TLSFailed` or a subclass of it,
+            :class:`txhixie.errors.PeerLeft` or :class:`txhixie.errors.ConnectTimeout`. When the
+            Deferred is cancelled, it fails with
+            ``twisted.internet.error.ConnectingCancelledError``.
         """
         return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), None)
 
@@ -200,7 +204,7 @@ class TLSEndpoint:
         return protocol
 
     def _begin(self, below: _Connection) -> _Handshake:
-        """Here, and not in the endpoint below: it would not tell us of a context that breaks."""
+        """Start TLS. Done here, since the endpoint below would swallow what a context raises."""
         handshake = _Handshake()
         handshakes: Any = Factory.forProtocol(cast("type[Protocol]", lambda: handshake))
         tls = TLSMemoryBIOFactory(self._contextFactory, True, handshakes, clock=self._clock)
@@ -211,7 +215,7 @@ class TLSEndpoint:
 
 
 class _Connections(Factory):
-    """Makes the connections below; starts and stops with the factory all this is for."""
+    """Builds the connections below TLS; starts and stops together with the caller's factory."""
 
     noisy = False
 
@@ -232,7 +236,7 @@ class _Connection(Protocol):
     """
     The connection below TLS.
 
-    :ivar above: who gets what comes.
+    :ivar above: the TLS protocol, which gets the received bytes.
     """
 
     transport: Any
@@ -242,12 +246,12 @@ class _Connection(Protocol):
         self.address = address
 
     def dataReceived(self, data: bytes) -> None:
-        """For TLS to read."""
+        """Pass bytes to TLS."""
         if self.above is not None:
             self.above.dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """For TLS to judge."""
+        """Pass the reason to TLS."""
         if self.above is not None:
             self.above.connectionLost(reason)
 
@@ -255,9 +259,9 @@ class _Connection(Protocol):
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """
-    Waits for a handshake, above TLS.
+    Waits for the TLS handshake, as the protocol above TLS.
 
-    :ivar complete: fires when it is through.
+    :ivar complete: fires when the handshake is complete.
     """
 
     transport: Any
@@ -267,25 +271,25 @@ class _Handshake(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        The peer is who it should be, unless TLS is ending already: before 26.10, Twisted compares
-        names in OpenSSL's last callback, and tells of the handshake after it has aborted it.
+        Fire, unless TLS is disconnecting: before 26.10, Twisted compares names in OpenSSL's last
+        callback, and calls this method after it has aborted the handshake.
         """
         if not self.transport.disconnecting and not self.complete.called:
             self.complete.callback(None)
 
     def giveWay(self, protocol: IProtocol) -> None:
-        """To the protocol all this was for."""
+        """Connect the caller's protocol in the place of this one."""
         self.transport.wrappedProtocol = protocol
         protocol.makeConnection(self.transport)
         if IHandshakeListener.providedBy(protocol):
             protocol.handshakeCompleted()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """There will be none."""
+        """Fail with the reason why there is no TLS connection."""
         if not self.complete.called:
             error = tlsError(reason.value, self.transport.getHandle())
             if error is None and reason.check(ConnectionClosed) is None:
-                # A context's own check has raised it: Twisted 25.5 hands on whatever that is.
+                # The caller's context has raised it: Twisted 25.5 passes any exception on.
                 error = TLSFailed(f"the peer's certificate: {type(reason.value).__name__}")
             if error is None:
                 error = PeerLeft("tls")
@@ -298,9 +302,9 @@ def checkPeer(connection: SSL.Connection, host: str) -> None:
     """
     Check, after the handshake, that the peer's certificate was verified and is for a host.
 
-    :param connection: OpenSSL's. Where its context asks for no verification (``VERIFY_NONE``),
-        OpenSSL goes on after a bad verdict on the chain of certificates; we do not.
-    :raises txhixie.errors.TLSFailed: or a branch of it, saying what is wrong.
+    :param connection: OpenSSL's connection. With ``VERIFY_NONE`` in its context, OpenSSL continues
+        after the verification of the certificate chain has failed; this function raises.
+    :raises txhixie.errors.TLSFailed: or a subclass of it.
     """
     isVerified = connection.get_verify_mode() & SSL.VERIFY_PEER
     if not isVerified and (verdict := _verdict(connection)):
@@ -317,10 +321,11 @@ def tlsError(
     reason: BaseException | None, connection: SSL.Connection | None
 ) -> ConnectionFailed | None:
     """
-    What went wrong in TLS, if it was that.
+    Convert the reason of a lost connection to an error of TLS; ``None`` if it is another reason.
 
-    :param reason: why a connection was lost.
-    :param connection: its OpenSSL connection, which has a verdict on the peer's certificate.
+    :param reason: the reason of ``connectionLost``.
+    :param connection: the OpenSSL connection, which has the verify result of the peer's
+        certificate.
     """
     if isinstance(reason, CertificateForAnotherHost):
         return reason
@@ -336,7 +341,7 @@ def tlsError(
 
 
 def _said(error: SSL.Error) -> str:
-    """OpenSSL's own words: a queue of errors, or an ``errno`` and its name."""
+    """The text of an OpenSSL error: its error queue, or the name of an ``errno``."""
     if isinstance(error, SSL.SysCallError):
         return str(error.args[-1])
     return ", ".join(str(each[-1]) for queue in error.args for each in queue)

@@ -1,7 +1,7 @@
 """Client endpoint descriptions ``tls:`` and ``ssl:`` with our own check of the server's name.
 
-Twisted's lets malformed certificates pass in 26.10 (``dialing/identity.py``), and its ``ssl:``
-without ``hostname=`` checks nothing. Twisted reads the description; only the prefix is ours.
+In Twisted 26.10, ``tls:`` accepts malformed certificates (``dialing/identity.py``), and ``ssl:``
+without ``hostname=`` verifies nothing. Twisted parses the description; only the prefix is ours.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..sansio.limits import Limits
 from .hostname import NamedHostEndpoint
 
 _OURS: Final = {"tls": "hixietls", "ssl": "hixiessl"}
-"""The prefixes of Twisted's that are read here, and those by which Twisted finds this module."""
+"""Twisted's prefixes that this module replaces, and the prefixes by which Twisted finds it."""
 
 
 def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     """
     Read the description of a client endpoint as ``clientFromString`` does, with checked TLS.
 
-    :raises Exception: whatever the description's parser raises.
+    :raises Exception: each error that the parser of the description raises.
     """
     prefix, _, rest = description.partition(":")
     ours = _OURS.get(prefix.lower())
@@ -47,18 +47,18 @@ def parseTLS(
     alpn: str = "",
 ) -> IStreamClientEndpoint:
     """
-    Read what follows ``tls:``, in Twisted's order and by Twisted's words.
+    Read the arguments of ``tls:``, in Twisted's order and with Twisted's names.
 
-    :param host: where to connect to, and the name or address the certificate has to be for.
+    :param host: the name or address to connect to, which the certificate has to contain.
     :param timeout: seconds for each stage: lookup, TCP, TLS.
-    :param bindAddress: our own end's address.
-    :param certificate: a PEM file with a client certificate, for servers that ask for one.
-    :param privateKey: a PEM file with its key, if that is not in the same file.
-    :param trustRoots: a PEM file of certificates, or a directory of such, which are trusted
-        instead of the platform's authorities.
-    :param endpoint: the description of an endpoint to connect by, instead of TCP to ``host``.
-    :param alpn: protocols to offer by ALPN (RFC 7301), with commas between them.
-    :raises ValueError: saying which of them is wrong.
+    :param bindAddress: the local address.
+    :param certificate: a PEM file with a client certificate, for servers that request one.
+    :param privateKey: a PEM file with the key, if the key is not in the same file.
+    :param trustRoots: a PEM file of CA certificates, or a directory of such files, trusted instead
+        of the platform's CA certificates.
+    :param endpoint: the description of the endpoint to connect with, instead of TCP to ``host``.
+    :param alpn: protocols to offer by ALPN (RFC 7301), separated by commas.
+    :raises ValueError: naming the argument that is wrong.
     :raises OSError: for a file that cannot be read.
     """
     limits, host = Limits().with_stage_timeout(float(timeout)), bare_host(host)
@@ -84,11 +84,12 @@ def parseSSL(
     hostname: str | None = None,
 ) -> IStreamClientEndpoint:
     """
-    Read what follows ``ssl:``, by Twisted's words.
+    Read the arguments of ``ssl:``, with Twisted's names; they are otherwise those of
+    :func:`parseTLS`.
 
-    :param hostname: the name or address that the certificate has to be for, and that the server is
-        told; by default ``host``, where Twisted checks nothing.
-    :raises ValueError: as :func:`parseTLS`, like the rest.
+    :param hostname: the name or address that the certificate has to contain, and that is sent by
+        SNI; by default ``host``, where Twisted verifies nothing.
+    :raises ValueError: as :func:`parseTLS`.
     """
     limits, host = Limits().with_stage_timeout(float(timeout)), bare_host(host)
     below = NamedHostEndpoint(reactor, host, int(port), limits=limits, bindAddress=bindAddress)
@@ -105,7 +106,7 @@ def _secured(
     alpn: Sequence[str] = (),
 ) -> IStreamClientEndpoint:
     from .pem import certificateFromPaths, trustRootFromPath
-    from .tls import TLSEndpoint, clientTLS  # OpenSSL, only for who wants TLS
+    from .tls import TLSEndpoint, clientTLS  # imports OpenSSL, which plain TCP does not need
 
     trustRoots, certificate, privateKey = files
     options = clientTLS(

@@ -1,9 +1,9 @@
-"""Any endpoint through an HTTP proxy: ``CONNECT``, and whatever protocol one likes inside.
+"""An endpoint that connects through an HTTP proxy with ``CONNECT``, for any protocol.
 
-It knows nothing of WebSocket, and of the proxy only an endpoint: TLS to the proxy is
-``wrapClientTLS`` within it, TLS to the host ``wrapClientTLS`` around it, a chain of proxies one
-tunnel within another. Who is connected gets the transport itself; what remains of the tunnel hands
-on what comes.
+This module does not know WebSocket, and knows the proxy as an endpoint: TLS to the proxy is a
+``wrapClientTLS`` inside this endpoint, TLS to the host a ``wrapClientTLS`` around it, and a chain
+of proxies one tunnel inside another. The connected protocol gets the proxy's transport; the
+tunnel's own protocol passes the received bytes on.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ from .errors import ConnectionFailed, ConnectTimeout, PeerLeft
 from .stage import abandonable
 
 _MOST_ANSWERS: Final = 4
-"""To challenges, for one connection: a nonce may be stale, and the next one too if the proxy is
-busy; then somebody is playing with us."""
+"""Answers to challenges on one connection. A nonce may be stale, and on a busy proxy the next nonce
+too; a proxy that challenges more often is broken or hostile."""
 
 
 def _nameAndPassword(credentials: tuple[str, str]) -> tuple[str, str]:
-    """:raises TypeError: for what is no pair of strings; two characters are none."""
+    """
+    Check the type of credentials.
+
+    :raises TypeError: for anything but a pair of strings, one string of two characters included.
+    """
     found = strings("credentials", credentials, '("name", "password")')
     if len(found) != 2:
         raise TypeError('credentials: expected a name and a password; write ("name", "password")')
@@ -60,11 +64,11 @@ def _nameAndPassword(credentials: tuple[str, str]) -> tuple[str, str]:
 @implementer(IStreamClientEndpoint)
 class HTTPConnectEndpoint:
     """
-    A host and a port as a proxy reaches them (RFC 9110 section 9.3.6).
+    An endpoint for a host and port behind an HTTP proxy (RFC 9110 section 9.3.6).
 
-    The first connection asks without credentials, since only the answer says which scheme is
-    spoken; later ones answer the last challenge at once. A redirect is a refusal: it is the proxy's
-    word, not the host's.
+    The first request has no credentials, since the proxy's answer names its authentication scheme.
+    Later requests answer the last challenge at once. A redirect is a refusal: it comes from the
+    proxy, not from the host.
     """
 
     def __init__(
@@ -81,19 +85,21 @@ class HTTPConnectEndpoint:
         entropy: RandomBytes = secrets.token_bytes,
     ) -> None:
         """
-        :param proxy: connects to the proxy.
+        :param proxy: the endpoint of the proxy.
         :param host: a name, which the proxy looks up, or an address.
-        :param port: of the host.
-        :param credentials: a name and a password, for a proxy that asks. They answer the strongest
-            scheme of a challenge: Digest with SHA-256 or MD5 (RFC 7616), or Basic (RFC 7617), which
-            anyone between us and a proxy without TLS can read.
-        :param proxyBasic: ``False`` to answer no challenge of Basic: for a proxy without TLS.
-        :param headers: further fields for the proxy, name and value.
-        :param limits: of each answer: the sizes of its head and its body, and
-            ``proxy_timeout``, within which the proxy has to look up and connect itself.
-        :param clock: measures that; the reactor by default.
-        :param entropy: takes a number, answers that many random bytes.
-        :raises ValueError: for a host, a port, credentials or fields that no request can say.
+        :param port: the port of the host.
+        :param credentials: a user name and a password, for a proxy that requires them. They answer
+            the strongest scheme of a challenge: Digest with SHA-256 or MD5 (RFC 7616), or Basic
+            (RFC 7617), which everybody on the network between the client and a proxy without TLS
+            can read.
+        :param proxyBasic: ``False`` to answer no Basic challenge: for a proxy without TLS.
+        :param headers: further header fields for the proxy, names and values.
+        :param limits: of each answer: the sizes of its head and body, and ``proxy_timeout``, in
+            which the proxy has to look up the host and connect to it.
+        :param clock: the clock of ``proxy_timeout``; the reactor by default.
+        :param entropy: a function that takes a number and returns that many random bytes.
+        :raises ValueError: for a host, a port, credentials or header fields that cannot be written
+            into a request.
         """
         scalars(int, port=port)
         scalars(bool, proxyBasic=proxyBasic)
@@ -117,20 +123,23 @@ class HTTPConnectEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        :param protocolFactory: its protocol is built when the proxy has agreed, for the address of
-            the host, and gets the transport to the proxy. What the host sent together with the
-            proxy's answer comes to it as soon as this Deferred has fired.
+        Connect to the proxy, and open the tunnel.
+
+        :param protocolFactory: builds its protocol after the proxy has opened the tunnel, for the
+            address of the host. The protocol gets the transport to the proxy. Bytes that the host
+            sent together with the proxy's answer reach the protocol after this Deferred has fired.
         :return: fires with the connected protocol. Fails as ``proxy`` does, or with
 
-            - :class:`txhixie.errors.ProxyRefused` for a status that is no 2xx: with a 407 nothing
-              was asked for that we have and speak, or what we said was wrong;
-            - :class:`txhixie.errors.PeerLeft` when the proxy ends the connection unasked,
-            - :class:`txhixie.errors.ConnectionFailed` for what is no HTTP or has too large a head,
-              and
-            - :class:`txhixie.errors.ConnectTimeout`, all three with the stage ``proxy``;
-            - ``twisted.internet.error.NoProtocol`` if the factory builds none.
+            - :class:`txhixie.errors.ProxyRefused` for a status other than 2xx. With a 407, the
+              proxy wants an authentication scheme or credentials that this endpoint does not have,
+              or has rejected the credentials;
+            - :class:`txhixie.errors.PeerLeft` when the proxy closes the connection without an
+              answer, :class:`txhixie.errors.ConnectionFailed` for an answer that is not HTTP or has
+              too large a head, and :class:`txhixie.errors.ConnectTimeout`, all three with the stage
+              ``proxy``;
+            - ``twisted.internet.error.NoProtocol`` if the factory builds no protocol.
 
-            Cancelling it aborts what was begun, and it fails with
+            Cancelling the Deferred aborts the connection to the proxy, and the Deferred fails with
             ``twisted.internet.error.ConnectingCancelledError``, whose address is the host's.
         """
         return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), self._address)
@@ -155,7 +164,7 @@ class HTTPConnectEndpoint:
         return protocol
 
     async def _ask(self, tunnels: _Tunnels) -> tuple[_Tunnel, TunnelAnswer]:
-        """Until the answer is none that another request could change."""
+        """Send requests until an answer is not a challenge that can be answered."""
         tunnel, answer = await self._askAnew(tunnels)
         for attempt in range(_MOST_ANSWERS):
             if answer.status != 407 or not self._authentication.accept(
@@ -168,7 +177,7 @@ class HTTPConnectEndpoint:
     async def _askAgain(
         self, tunnel: _Tunnel, answer: TunnelAnswer, tunnels: _Tunnels
     ) -> tuple[_Tunnel, TunnelAnswer]:
-        """On the same connection if it is to stay; if not, or if it closes, on another."""
+        """Send another request: on the same connection if it stays open, otherwise on a new one."""
         if answer.reusable:
             with suppress(PeerLeft):
                 return tunnel, await self._askOn(tunnel)
@@ -194,7 +203,7 @@ class HTTPConnectEndpoint:
 
 
 class _Tunnels(Factory):
-    """Makes the connections to a proxy; starts and stops with the factory they are for."""
+    """Builds the connections to a proxy; starts and stops together with the caller's factory."""
 
     noisy = False
 
@@ -215,10 +224,11 @@ class _Tunnels(Factory):
 @implementer(IHalfCloseableProtocol)
 class _Tunnel(Protocol):
     """
-    One connection to a proxy: asked, perhaps asked again, and then somebody else's.
+    One connection to a proxy: it sends one or more requests, and then belongs to the caller's
+    protocol.
 
-    Three things are true one after another: ``_asked`` waits for an answer; nobody waits, and what
-    comes is of no use; ``_protocol`` gets what comes.
+    It has three states, one after another: ``_asked`` waits for an answer; no Deferred waits, and
+    received bytes are dropped; ``_protocol`` gets the received bytes.
     """
 
     transport: Any
@@ -231,7 +241,7 @@ class _Tunnel(Protocol):
         self._lost = False
 
     def ask(self, request: bytes) -> Deferred[TunnelAnswer]:
-        """Cancelling what this answers ends the connection."""
+        """Send a request; cancelling the returned Deferred aborts the connection."""
         self._reader = AnswerReader(self._limits)
         asked: Deferred[TunnelAnswer] = Deferred(lambda _: self.abort())
         self._asked = asked
@@ -239,14 +249,14 @@ class _Tunnel(Protocol):
         return asked
 
     def late(self, result: object, seconds: float) -> TunnelAnswer | Failure:
-        """A no is a no, also if the end of its body does not come."""
+        """Return a refusal whose body is incomplete, or the error of the timeout."""
         return self._reader.end() or Failure(ConnectTimeout("proxy", seconds))
 
     def abort(self) -> None:
-        """There will be no tunnel."""
+        """Abort the connection: there will be no tunnel."""
         self._asked = None
         if not self._lost:
-            # A process on pipes, say, has no such method.
+            # The transport of a process has no abortConnection.
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
     def giveWay(self, protocol: IProtocol) -> None:
@@ -256,7 +266,7 @@ class _Tunnel(Protocol):
         protocol.makeConnection(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """To whom it concerns."""
+        """Pass bytes to the protocol, or to the reader of the proxy's answer."""
         if self._protocol is not None:
             self._protocol.dataReceived(data)
         elif self._asked is not None:
@@ -266,9 +276,7 @@ class _Tunnel(Protocol):
         try:
             answer = self._reader.receive(data)
         except MalformedHead as error:
-            self._fail(
-                ConnectionFailed(f"what the proxy answers is no answer: {error}", "proxy"), error
-            )
+            self._fail(ConnectionFailed(f"invalid response of the proxy: {error}", "proxy"), error)
             self.abort()
             return
         if answer is None:
@@ -289,26 +297,28 @@ class _Tunnel(Protocol):
             asked.errback(error)
 
     def readConnectionLost(self) -> None:
-        """As a transport does it by itself to a protocol that cannot be half closed, except that
-        what was written still goes out."""
+        """
+        Close the connection, as a transport does for a protocol that does not provide
+        ``IHalfCloseableProtocol``, except that written bytes are still sent.
+        """
         if IHalfCloseableProtocol.providedBy(self._protocol):
             cast(IHalfCloseableProtocol, self._protocol).readConnectionLost()
         else:
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        """Only some want to know."""
+        """Pass the event on to a protocol that provides ``IHalfCloseableProtocol``."""
         if IHalfCloseableProtocol.providedBy(self._protocol):
             cast(IHalfCloseableProtocol, self._protocol).writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Where a body has no other end, it ends the answer."""
+        """End an answer whose body ends with the connection; else fail."""
         self._lost = True
         if self._protocol is not None:
             self._protocol.connectionLost(reason)
         elif (answer := self._reader.end()) is not None:
             self._answered(answer)
         else:
-            # The cause may be a certificate we do not trust, where the proxy is reached by TLS.
+            # With TLS to the proxy, the cause may be a certificate that is not trusted.
             cause = None if reason.check(ConnectionDone) else reason.value
             self._fail(PeerLeft("proxy"), cause)

@@ -1,4 +1,4 @@
-"""TLS without a check of the server's certificate: for ``verify=False`` and ``--no-verify``."""
+"""TLS that does not verify the server's certificate: for ``verify=False`` and ``--no-verify``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 @implementer(IOpenSSLClientConnectionCreator)
 class UnverifiedTLS:
-    """What ``optionsForClientTLS`` answers, but for the check of the server's certificate."""
+    """TLS options like ``optionsForClientTLS``, without verification of the certificate."""
 
     def __init__(
         self,
@@ -22,9 +22,10 @@ class UnverifiedTLS:
         alpn: Sequence[bytes] = (),
     ) -> None:
         """
-        :param host: a name, which the server is told (Server Name Indication), or an address.
-        :param certificate: for servers that ask for one.
-        :param alpn: the protocols to offer (RFC 7301).
+        :param host: a name, which is sent by Server Name Indication, or an address.
+        :param certificate: the client certificate with its private key, for servers that request
+            one.
+        :param alpn: the protocols to offer by ALPN (RFC 7301).
         """
         options = certificate.options() if certificate else CertificateOptions()
         self._context = options.getContext()

@@ -174,7 +174,7 @@ class _Informed:
 
     @property
     def nameResolver(self) -> Any:
-        """This object, which answers at once."""
+        """Return the resolver of the known addresses: the object itself."""
         return self
 
     def installNameResolver(self, resolver: Any) -> Any:

@@ -83,8 +83,15 @@ setup(
             # 70.1: the first that builds a wheel without a package `wheel` beside it; a test looks
             # into ours.
             "setuptools>=70.1",
+            # As the extra `cli`: a test edits lines on a terminal.
+            "prompt_toolkit>=3.0.43",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
+        ],
+        # `txhixie connect` on a terminal: line editing with history.
+        "cli": [
+            # 3.0.43: the first that was released for Python 3.12's asyncio.
+            "prompt_toolkit>=3.0.43",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

@@ -120,7 +120,7 @@ def test_no_answer_is_a_failure() -> None:
     with serving(script) as port:
         ran = run("connect", "--once", "hello", f"ws://127.0.0.1:{port}/")
     assert (ran.status, ran.output) == (1, b"")
-    assert ran.line == "txhixie: no answer: the conversation ended with 1000: not today"
+    assert ran.line == "txhixie: no answer: closed by the server: 1000: not today"
 
 
 # Lines.
@@ -250,7 +250,7 @@ def test_a_terminal_is_spoken_to_line_by_line_and_protected() -> None:
         url = f"ws://127.0.0.1:{port}/"
         process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        seen = _seen(ours, b"open, in rfc6455")
+        seen = _seen(ours, b"connected to")
         os.write(ours, b"typed\n")
         seen += _seen(ours, b"x9b")
         os.write(ours, b"\x04")
@@ -278,7 +278,7 @@ def test_a_line_that_a_terminal_cuts_is_not_sent(size: int) -> None:
         url = f"ws://127.0.0.1:{port}/"
         process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        seen = _seen(ours, b"open, in rfc6455")
+        seen = _seen(ours, b"connected to")
         os.write(ours, b"x" * size + b"\n")
         if size < 4095:
             os.write(ours, b"\x04")
@@ -329,7 +329,7 @@ def test_what_came_before_a_mistake_is_sent_back_still() -> None:
     assert heard[0] == (1, b"good")
     assert (heard[1][0], heard[1][1][:2]) == (8, b"\x03\xea")
     assert ran.status == 1
-    assert ran.line.startswith("txhixie: the conversation ended with 1002: ")
+    assert ran.line.startswith("txhixie: closed: 1002: ")
 
 
 # What is asked for.
@@ -397,7 +397,7 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
     with serving(script) as port:
         ran = run("connect", "--max-message-size", "10", f"ws://127.0.0.1:{port}/")
     assert ran.status == 1
-    assert ran.line.startswith("txhixie: the conversation ended with 1009: ")
+    assert ran.line.startswith("txhixie: closed: 1009: ")
     assert "exceeds our limit of 10 (Limits.message_size, --max-message-size)" in ran.line
 
 
@@ -423,7 +423,7 @@ def test_a_nearly_valid_answer_is_accepted_with_lenient(daemon: Daemon) -> None:
         words = ("connect", "--dialect", "hixie-76", "--once", "hello", f"ws://127.0.0.1:{port}/")
         strict, lenient = run(*words), run(*words, "--lenient")
     assert strict.status == 1
-    assert strict.line.startswith("txhixie: the server's answer does not stand: ")
+    assert strict.line.startswith("txhixie: invalid handshake response: ")
     assert (lenient.status, lenient.output, lenient.errors) == (0, b"hello\n", [])
 
 
@@ -565,7 +565,7 @@ def test_an_abnormal_end_is_1() -> None:
     with serving(script) as port:
         ran = run("connect", "--wait", "inf", f"ws://127.0.0.1:{port}/")
     assert (ran.status, ran.output) == (1, b"so far\n")
-    assert ran.line == "txhixie: the conversation ended with 1006"
+    assert ran.line == "txhixie: connection lost: 1006"
 
 
 @pytest.mark.parametrize(
@@ -590,9 +590,9 @@ def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: in
         ran.errors
         == {
             1001: [],
-            1011: ["txhixie: the conversation ended with 1011: sorry\\n"],
-            4001: ["txhixie: the peer closed with 4001: sorry\\n"],
-            4003: ["txhixie: the peer closed with 4003: sorry\\n"],
+            1011: ["txhixie: closed by the server: 1011: sorry\\n"],
+            4001: ["txhixie: closed by the server: 4001: sorry\\n"],
+            4003: ["txhixie: closed by the server: 4003: sorry\\n"],
         }[code]
     )
 
@@ -618,7 +618,7 @@ def refusing(answer: bytes, *words: str) -> Ran:
         ),
         (
             b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
-            "401 Unauthorized: it asks for Basic",
+            "401 Unauthorized: the server asks for Basic",
         ),
         (
             b"HTTP/1.1 403 x\r\nContent-Length: 20\r\n\r\n\r\n no \x1b[31mway\nat all",
@@ -749,7 +749,7 @@ def test_a_refusals_head_is_shown_too() -> None:
 def test_an_answer_that_does_not_stand_is_1() -> None:
     ran = refusing(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
     assert ran.status == 1
-    assert ran.line.startswith("txhixie: the server's answer does not stand: ")
+    assert ran.line.startswith("txhixie: invalid handshake response: ")
     ran = refusing(b"")
     assert ran.status == 1
     assert ran.line.startswith("txhixie: the peer closed the connection")

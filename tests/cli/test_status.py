@@ -52,5 +52,7 @@ def test_an_unexpected_error_names_its_file_and_line() -> None:
     with pytest.raises(KeyError) as caught:
         raise KeyError("x")
     line = line_of(caught.value)
-    assert line.startswith("this is a defect of ours: KeyError: 'x', in test_status.py, line ")
+    assert line.startswith(
+        "internal error, please report it: KeyError: 'x', in test_status.py, line "
+    )
     assert status_of(KeyError("x")) == Status.FAILED

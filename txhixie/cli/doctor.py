@@ -1,4 +1,4 @@
-"""``txhixie doctor``: what works on the way to a server and what does not, and what to do."""
+"""``txhixie doctor``: tests the connection to a server stage by stage, and gives advice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..dialing.errors import ConnectTimeout
 from .advice import advice_for
 from .checks import Checks, Finding
+from .presentation import JSONPresentation
 from .status import CommandFailed, Status, status_of
 from .stdio import StandardOutput, say
 from .target import Target, addOptions, meant
@@ -23,24 +24,27 @@ EXAMPLES: Final = (
 """The examples of the command: what each does, and its command line."""
 
 _MARKS: Final = {True: "ok", False: "NO", None: "--"}
+_RESULTS: Final = {True: "ok", False: "failed", None: "skipped"}
 _TO_PROXY: Final = ("lookup", "tcp")
-"""Stages on the way to the proxy, where there is one."""
+"""Stages of the connection to the proxy, where there is one."""
 
-_PATIENCE: Final = 5.0
-"""Seconds for each stage, of which there are ten: somebody sits and waits."""
+_TIMEOUT: Final = 5.0
+"""Seconds for each of ten stages: the user waits for the report."""
 
 
 def options(parser: ArgumentParser) -> None:
-    """Its options."""
+    """Add the options of the command."""
+    parser.add_argument("--json", action="store_true", help="Write one JSON object a line for each"
+        " stage, each advice, and the exit status.")  # fmt: skip
     addOptions(parser)
-    parser.set_defaults(timeout=_PATIENCE)
+    parser.set_defaults(timeout=_TIMEOUT)
 
 
 async def run(reactor: Any, said: Namespace) -> None:
     """
-    Examine, report and advise.
+    Test each stage, report it, and give advice.
 
-    :param said: what the options of :func:`options` hold.
+    :param said: the options of :func:`options`.
     :raises CommandFailed: with the status that ``connect`` with these options would end with.
     """
     with meant():
@@ -49,31 +53,60 @@ async def run(reactor: Any, said: Namespace) -> None:
             say(target.note)
         target.endpoint(target.dialer(reactor))
     output = StandardOutput(reactor)
+    report = _JSONReport(output) if said.json else _Report(output)
     checks = Checks(reactor, target, datetime.now(UTC))
     findings: list[Finding] = []
     async for finding in checks.findings():
         findings.append(finding)
-        for line in _lines(finding):
-            await output.writeLine(line)
+        await report.found(finding)
         await output.flush()
-    await output.writeLine("")
-    for advice in advice_for(checks, findings):
-        await output.writeLine(advice)
+    status = _status(checks, findings)
+    await report.ended(list(advice_for(checks, findings)), status)
     await output.flush()
-    if (status := _status(checks, findings)) != Status.DONE:
+    if status != Status.DONE:
         raise CommandFailed(status, "")
 
 
-def _lines(finding: Finding) -> list[str]:
-    first, *others = finding.lines
-    return [
-        f"{_MARKS[finding.works]}  {finding.stage:<11} {first}",
-        *(f"{'':16}{line}" for line in others),
-    ]
+class _Report:
+    """The report in lines, for a person."""
+
+    def __init__(self, output: StandardOutput) -> None:
+        self._output = output
+
+    async def found(self, finding: Finding) -> None:
+        """Write a stage."""
+        first, *others = finding.lines
+        await self._output.writeLine(f"{_MARKS[finding.works]}  {finding.stage:<11} {first}")
+        for line in others:
+            await self._output.writeLine(f"{'':16}{line}")
+
+    async def ended(self, advice: list[str], status: int) -> None:
+        """Write the advice."""
+        for line in ("", *advice):
+            await self._output.writeLine(line)
+
+
+class _JSONReport(_Report):
+    """The report as one JSON object a line, for a program."""
+
+    def __init__(self, output: StandardOutput) -> None:
+        super().__init__(output)
+        self._event = JSONPresentation(output.writeLine, False, lambda: datetime.now(UTC)).event
+
+    async def found(self, finding: Finding) -> None:
+        """Write a stage."""
+        result = _RESULTS[finding.works]
+        await self._event("stage", data=finding.stage, result=result, lines=list(finding.lines))
+
+    async def ended(self, advice: list[str], status: int) -> None:
+        """Write the advice, and the exit status."""
+        for line in advice:
+            await self._event("advice", data=line)
+        await self._event("status", data=int(status))
 
 
 def _status(checks: Checks, findings: list[Finding]) -> int:
-    """Of the first stage that ``connect`` would not get over."""
+    """The status of the first stage at which ``connect`` would fail."""
     needed = ("lookup", "tcp", "proxy", "tls", checks.dialect)
     for finding in findings:
         if finding.stage in needed and not finding.works:

@@ -73,6 +73,7 @@ def _underReactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace],
 
 
 def _connect(said: Namespace) -> None:
+    connect.chooseReactor(said)
     _underReactor(connect.run)(said)
 
 

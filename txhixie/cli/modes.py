@@ -1,4 +1,4 @@
-"""What is said on an open channel: lines, one message, or whatever was heard."""
+"""What is sent on an open channel: lines, one message, or each message that was received."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from ..channel.channel import Channel, ChannelApplication
 from ..channel.queues import Message
 from ..interfaces import AbruptClose, CleanClose
 from ..sansio.errors import NotOpen
-from .status import CommandFailed, Status, ending
-from .stdio import StandardInput, StandardOutput, say
+from .console import Console
+from .round_trips import RoundTrips
+from .status import CommandFailed, Status, closing_line
+from .stdio import StandardInput
 
 _LONG: Final = 3600.0
 """Seconds of a wait that goes on afterwards: the reactor's clock has no infinity."""
@@ -41,53 +43,56 @@ class EchoMode(ChannelApplication):
 
 
 async def listen(channel: Channel) -> None:
-    """Until the peer closes: that is all, for whom an application speaks."""
+    """Receive until the peer closes: the application answers each message itself."""
     async for _ in channel:
         pass
 
 
 class Once:
-    """One message, and the first answer to it."""
+    """Sends one message, and writes the first message that is received."""
 
-    def __init__(self, reactor: Any, said: Namespace) -> None:
+    def __init__(self, reactor: Any, said: Namespace, console: Console) -> None:
         """
-        :param said: ``once``, the message or ``-``; ``binary``; ``timeout`` and
+        :param said: ``once``, the message or ``-``; ``binary``; ``json``; ``timeout`` and
             ``max_message_size``, of which either may be reached.
         """
         self._clock = reactor
         self._said = said
-        self._isExact = said.once == "-"
+        self._console = console
+        self._isExact = said.once == "-" and not said.json
         self._input = StandardInput(reactor)
-        self._output = StandardOutput(reactor)
         self._message: Message = b""
 
     async def prepare(self) -> None:
         """
-        Read what is to be sent, before anybody waits for it.
+        Read the message, before the connection is made.
 
-        :raises CommandFailed: for what cannot be read or is no text.
+        :raises CommandFailed: for an input that cannot be read, or that is not UTF-8.
         """
-        if self._isExact:
+        isInput = self._said.once == "-"
+        if isInput:
             data = await self._input.everything(self._said.max_message_size)
         else:
             data = self._said.once.encode("utf-8", "surrogateescape")
-        what = self._input.name if self._isExact else "--once"
+        what = self._input.name if isInput else "--once"
         self._message = data if self._said.binary else text(data, what)
 
     async def run(self, channel: Channel) -> None:
         """
-        Send it, wait for the answer and write that.
+        Send the message, wait for the answer and write it.
 
-        :raises CommandFailed: when there is none.
+        :raises CommandFailed: when no answer is received.
         """
-        with suppress(NotOpen):  # the peer has closed, and how, the next line hears
+        with suppress(NotOpen):  # the peer has closed: _answer raises how
             await channel.send(self._message)
+            self._console.presentation.sent(self._message)
         answer = await self._answer(channel)
         if self._isExact:
-            await self._output.write(answer if isinstance(answer, bytes) else answer.encode())
+            data = answer if isinstance(answer, bytes) else answer.encode()
+            await self._console.output.write(data)
         else:
-            await self._output.writeLine(answer)
-        await self._output.flush()
+            await self._console.presentation.received(answer)
+        await self._console.flush()
 
     async def _answer(self, channel: Channel) -> Message:
         receiving = channel.receive()
@@ -97,83 +102,130 @@ class Once:
         try:
             return await receiving
         except CleanClose as close:
-            line = f"no answer: the conversation ended with {ending(close)}"
+            line = f"no answer: {closing_line(close.ended)}"
             raise CommandFailed(Status.FAILED, line) from None
 
 
 class LineMode:
-    """LineMode in are messages out, and messages in are lines out."""
+    """
+    Sends each line of the input as a message, and writes each message that is received.
 
-    def __init__(self, reactor: Any, said: Namespace) -> None:
-        """:param said: ``binary``, ``wait`` and ``max_message_size``."""
+    It lasts for several connections, one after another: a line that could not be sent is the first
+    one on the next connection.
+
+    :ivar isOver: whether the input has ended, and with it the last connection.
+    """
+
+    isOver = False
+
+    def __init__(self, reactor: Any, said: Namespace, console: Console) -> None:
+        """
+        :param said: ``binary``, ``wait``, ``ping``, ``ping_interval`` and ``max_message_size``.
+        """
         self._clock = reactor
         self._said = said
-        self._input = StandardInput(reactor)
-        self._output = StandardOutput(reactor)
+        self._console = console
+        self._presentation = console.presentation
+        self._line: bytes | None = None  # taken from the input, and not sent yet
+        self._number = 0
         self._heard: float | None = None  # when the last message had been written; None meanwhile
-        self._over = False  # we have said that we close
+        self.pings = RoundTrips()
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait for a connection."""
+        return self._console.lines.waiting + (self._line is not None)
 
     async def run(self, channel: Channel) -> None:
         """
-        Until the peer closes, or the input is at its end and nothing comes any more.
+        Converse until the peer closes, or the input is at its end and nothing is received any more.
 
         :raises CommandFailed: for a line that cannot be sent, and output that cannot be written.
+        :raises AbruptClose: when the connection did not end in good order.
         """
-        if self._input.isTerminal:
-            subprotocol = f", subprotocol {channel.subprotocol}" if channel.subprotocol else ""
-            say(f"open, in {channel.offer.dialect}{subprotocol}")
         sending = Deferred.fromCoroutine(self._send(channel))
+        pinging = Deferred.fromCoroutine(self._ping(channel))
         try:
             await self._written(Deferred.fromCoroutine(self._receive(channel)))
         except BaseException:
             sending.addErrback(lambda _: None)
             sending.cancel()
             raise
+        finally:
+            pinging.cancel()
         sending.cancel()
         await sending
 
     async def _written(self, receiving: Deferred[None]) -> None:
-        """While nothing comes there is nothing to be written, and still an end of the output."""
-        self._output.broken = receiving.cancel
+        """Receive until the end, or until the output fails: that is heard also while nothing is
+        received and so nothing is written."""
+        output = self._console.output
+        output.broken = receiving.cancel
         try:
             await receiving
         except CancelledError:
-            raise self._output.error or CancelledError from None
+            raise output.error or CancelledError from None
 
     async def _receive(self, channel: Channel) -> None:
         try:
             self._heard = self._clock.seconds()
             async for message in channel:
                 self._heard = None
-                await self._output.writeLine(message)
+                await self._presentation.received(message)
                 self._heard = self._clock.seconds()
         except AbruptClose:
-            if not self._over:
+            if not self.isOver:
                 raise
-        await self._output.flush()
+        await self._console.flush()
 
     async def _send(self, channel: Channel) -> None:
         try:
             await self._sendLines(channel)
-            if not self._input.isTerminal:  # a person has seen what came, and wants to go
+            if not self._console.isTyped:  # a person has seen what was received
                 await self._silence()
         except (CancelledError, NotOpen):
-            return  # the peer has closed, and how, _receive hears
+            return  # the peer has closed: _receive raises how
         except CommandFailed:
             self._close(channel)
             raise
         self._close(channel)
 
     def _close(self, channel: Channel) -> None:
-        self._over = True
+        self.isOver = True
         channel.close()
 
     async def _sendLines(self, channel: Channel) -> None:
-        number = 0
-        async for line in self._input.lines(self._said.max_message_size):
-            number += 1
-            what = f"line {number} of {self._input.name}"
-            await channel.send(line if self._said.binary else text(line, what))
+        while True:
+            if self._line is None:
+                self._line = await self._console.lines.nextLine()
+                self._number += 1
+            if self._line is None:
+                return
+            if (message := self._message(self._line)) is not None:
+                await channel.send(message)
+                self._presentation.sent(message)
+            self._line = None
+
+    def _message(self, line: bytes) -> Message | None:
+        """The message of a line; ``None`` for one that was typed and is too long."""
+        most = self._said.max_message_size
+        if len(line) > most:  # a longer line of a pipe has ended the input
+            self._presentation.note(f"not sent: {len(line)} bytes; --max-message-size is {most}")
+            return None
+        what = f"line {self._number} of {self._console.lines.name}"
+        return line if self._said.binary else text(line, what)
+
+    async def _ping(self, channel: Channel) -> None:
+        """Send pings, each after the answer to the one before it."""
+        interval = self._said.ping_interval
+        with suppress(CancelledError, NotOpen):
+            while self._said.ping:
+                began = self._clock.seconds()
+                await channel.ping()
+                seconds = self._clock.seconds() - began
+                self.pings.add(seconds)
+                self._presentation.pong(self.pings.count, seconds)
+                await deferLater(self._clock, max(0.0, interval - seconds))
 
     async def _silence(self) -> None:
         began = self._clock.seconds()

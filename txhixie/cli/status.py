@@ -16,6 +16,7 @@ from ..interfaces import AbruptClose, CleanClose
 from ..sansio.closing import Ended
 from ..sansio.errors import HandshakeRefused, HixieError, InvalidHandshake, ProxyRefused
 from ..sansio.http.head import reason_phrase
+from ..sansio.wire.frame import CloseCode
 
 
 class Status(IntEnum):
@@ -77,12 +78,13 @@ def line_of(error: Exception, why: str = "") -> str:
     if isinstance(error, HandshakeRefused):
         return _refusal(error, why)
     if isinstance(error, InvalidHandshake):
-        return f"the server's answer does not stand: {error}"
+        return f"invalid handshake response: {error}"
     if isinstance(error, CleanClose | AbruptClose):
-        return f"the conversation ended with {ending(error)}"
+        return closing_line(error.ended)
     if isinstance(error, HixieError | CommandFailed):
         return str(error)
-    return f"this is a defect of ours: {type(error).__name__}: {shown(str(error))}{_place(error)}"
+    words = f"{type(error).__name__}: {shown(str(error))}{_place(error)}"
+    return f"internal error, please report it: {words}"
 
 
 def _place(error: Exception) -> str:
@@ -91,8 +93,27 @@ def _place(error: Exception) -> str:
     return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
+_ORDINARY: Final = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
+
+
+def is_ordinary(ended: Ended) -> bool:
+    """Whether a close code says that the connection ended in good order."""
+    return ended.code in _ORDINARY
+
+
+def closing_line(ended: Ended) -> str:
+    """Say in a line who closed a connection, with the close code and the reason."""
+    if ended.code == CloseCode.ABNORMAL_CLOSURE:
+        return f"connection lost: {ending(ended)}"
+    return (
+        f"closed by the server: {ending(ended)}"
+        if ended.who == "peer"
+        else f"closed: {ending(ended)}"
+    )
+
+
 def ending(close: CleanClose | AbruptClose | Ended) -> str:
-    """A closing code, and the reason if there is one."""
+    """Show a close code, and the reason if there is one."""
     return f"{close.code}: {shown(close.reason)}" if close.reason else str(int(close.code))
 
 
@@ -105,7 +126,7 @@ def _refusal(refused: HandshakeRefused, why: str) -> str:
         return f"{line}, and points to {shown_url(location)}"
     asked = fields.get(b"www-authenticate")
     if not why and refused.status == 401 and asked:
-        why = f"it asks for {shown(asked.split(' ')[0])}"
+        why = f"the server asks for {shown(asked.split(' ')[0])}"
     why = why or getattr(refused, "why", "")
     words = _words(refused.body, fields)
     return f"{line}{why and f': {why}'}{words and f'; it says: {words}'}"

@@ -14,7 +14,8 @@ import re
 import select
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -104,30 +105,6 @@ class StandardInput:
             _check(size, most, self.name)
         return b"".join(pieces)
 
-    async def lines(self, most: int) -> AsyncIterator[bytes]:
-        """
-        One after another, without what ends them; the last may have no end.
-
-        :param most: bytes of one.
-        :raises CommandFailed: for a longer one.
-        """
-        begun: list[bytes] = []
-        size = 0
-        number = 1
-        while data := await self.read():
-            begun.append(data)
-            size += len(data)
-            if b"\n" in data:
-                *lines, rest = b"".join(begun).split(b"\n")
-                for line in lines:
-                    _check(len(line), most, f"line {number} of {self.name}")
-                    yield line
-                    number += 1
-                begun, size = [rest], len(rest)
-            _check(size, most, f"line {number} of {self.name}")
-        if last := b"".join(begun):
-            yield last
-
     def _isCut(self, data: bytes) -> bool:
         """
         Whether a terminal may have cut what was read: while it edits lines it keeps so many bytes
@@ -175,6 +152,72 @@ class StandardInput:
         asked, self._asked = self._asked, None
         if asked is not None:
             asked.callback(result) if isinstance(result, bytes) else asked.errback(result)
+
+
+class InputLines:
+    """
+    The lines of standard input, read when they are asked for.
+
+    :ivar waiting: how many lines have been read and not been taken. Always 0: nothing is read
+        ahead while there is a connection to wait for.
+    :ivar isOver: whether the input is at its end.
+    :ivar accepted: not called: nothing is read ahead.
+    :ivar over: not called: nothing is read while there is no connection.
+    """
+
+    waiting = 0
+    isOver = False
+    accepted: Callable[[int], object] | None = None
+    over: Callable[[], object] | None = None
+
+    def __init__(self, source: StandardInput, most: int) -> None:
+        """:param most: bytes of one line."""
+        self.name = source.name
+        self._source = source
+        self._most = most
+        self._begun: list[bytes] = []  # the pieces of a line that has no end yet
+        self._size = 0
+        self._ready: deque[bytes] = deque()
+        self._number = 1
+        self._mistake: CommandFailed | None = None
+
+    async def nextLine(self) -> bytes | None:
+        """
+        Read the next line. Cancelling the read loses nothing.
+
+        :return: the line without its end; the last line may have none. ``None`` at the end.
+        :raises CommandFailed: for a line that is too long, and for an input that cannot be read.
+        """
+        while not self._ready:
+            if self._mistake is not None:
+                raise self._mistake
+            if self.isOver:
+                return None
+            try:
+                self._take(await self._source.read())
+            except CommandFailed as mistake:
+                self._mistake = mistake  # after the lines before it
+        return self._ready.popleft()
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            self.isOver = True
+            if last := b"".join(self._begun):
+                self._ready.append(last)
+            return
+        self._begun.append(data)
+        self._size += len(data)
+        if b"\n" in data:
+            *lines, rest = b"".join(self._begun).split(b"\n")
+            self._begun, self._size = [rest], len(rest)
+            for line in lines:
+                self._check(len(line))
+                self._ready.append(line)
+                self._number += 1
+        self._check(self._size)
+
+    def _check(self, size: int) -> None:
+        _check(size, self._most, f"line {self._number} of {self.name}")
 
 
 @implementer(IWriteDescriptor)

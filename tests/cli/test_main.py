@@ -7,7 +7,6 @@ test says.
 from __future__ import annotations
 
 import os
-import pty
 import re
 import signal
 import socket
@@ -233,68 +232,6 @@ def test_the_descriptors_stay_as_they_were(url: str) -> None:
         assert ran_.stderr is not None
         assert ran_.stderr.read() == b""
         ran_.stderr.close()
-
-
-def test_a_terminal_is_spoken_to_line_by_line_and_protected() -> None:
-    """What a server sends is not obeyed by it; and at the end of what was typed it goes at once."""
-
-    def script(peer: socket.socket) -> None:
-        accept(peer)
-        opcode, payload = read_frame(peer)
-        say(peer, (opcode, payload + b" \x1b[31mred\x07"), (2, b"\xff\x9b"))
-        close_frame = read_frame(peer)
-        say(peer, close_frame)
-
-    ours, theirs = pty.openpty()
-    with serving(script) as port:
-        url = f"ws://127.0.0.1:{port}/"
-        process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        seen = _seen(ours, b"connected to")
-        os.write(ours, b"typed\n")
-        seen += _seen(ours, b"x9b")
-        os.write(ours, b"\x04")
-        assert process.wait(PATIENCE) == 0
-    os.close(ours)
-    assert b"typed \\x1b[31mred\\x07\r\n\\xff\\x9b" in seen
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems cut lines elsewhere")
-@pytest.mark.parametrize("size", [4094, 4095, 6000])
-def test_a_line_that_a_terminal_cuts_is_not_sent(size: int) -> None:
-    """Linux keeps 4,095 bytes of a line, and nobody is told that there were more."""
-    heard: list[bytes] = []
-
-    def script(peer: socket.socket) -> None:
-        accept(peer)
-        opcode, payload = read_frame(peer)
-        if opcode == 1:
-            heard.append(payload)
-            opcode, payload = read_frame(peer)
-        say(peer, (opcode, payload))
-
-    ours, theirs = pty.openpty()
-    with serving(script) as port:
-        url = f"ws://127.0.0.1:{port}/"
-        process = start("connect", "--wait", "inf", url, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        seen = _seen(ours, b"connected to")
-        os.write(ours, b"x" * size + b"\n")
-        if size < 4095:
-            os.write(ours, b"\x04")
-        else:
-            seen += _seen(ours, b"a terminal cuts lines of 4095 bytes or more")
-        assert process.wait(PATIENCE) == (size >= 4095)
-    os.close(ours)
-    assert heard == ([b"x" * size] if size < 4095 else [])
-
-
-def _seen(descriptor: int, words: bytes) -> bytes:
-    """What a terminal shows, up to these words."""
-    data = b""
-    while words not in data:
-        data += os.read(descriptor, 1000)
-    return data
 
 
 # Echo.

@@ -38,6 +38,7 @@ recording_port       a Port that records                       sansio, conversat
 resolver             a resolver of host names                  conftest, dialing, client
 scripted_peer        a blocking server with a script           cli
 scripted_servers     servers that fail or stall                dialing, client
+terminal             a program on a pty                        cli
 third_party          finds programs and libraries              peers, browser, conformance
 tls_ports            a TLS port of each kind                   test_alpn, browser
 utf8                 valid and invalid UTF-8                   sansio

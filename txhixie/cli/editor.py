@@ -21,7 +21,8 @@ from typing import Final
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output.vt100 import Vt100_Output
 from twisted.internet.defer import Deferred, succeed
@@ -65,7 +66,6 @@ class LineEditor:
             erase_when_done=True,
             reserve_space_for_menu=0,
         )
-        session.default_buffer.accept_handler = self._accept
         self._app = session.app
         running = asyncio.ensure_future(
             self._app.run_async(handle_sigint=False, set_exception_handler=False)
@@ -76,6 +76,10 @@ class LineEditor:
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
         isEmpty = Condition(lambda: not self._app.current_buffer.text)
+
+        @bindings.add("enter", filter=has_focus(DEFAULT_BUFFER))
+        def accept(event: KeyPressEvent) -> None:
+            self._accept(event.current_buffer)
 
         @bindings.add("c-c")
         def interrupt(event: KeyPressEvent) -> None:
@@ -88,15 +92,15 @@ class LineEditor:
 
         return bindings
 
-    def _accept(self, buffer: Buffer) -> bool:
-        """:return: whether the line stays in the editor."""
+    def _accept(self, buffer: Buffer) -> None:
+        """Take the line, unless too many wait: then it stays in the editor."""
         if self.isOver or len(self._lines) >= _MOST_WAITING:
-            return True
+            return
         self._lines.append(buffer.text.encode("utf-8", "surrogateescape"))
+        buffer.reset(append_to_history=True)
         self._answer()
         if self._lines and self.accepted is not None:
             self.accepted(len(self._lines))
-        return False
 
     # The input.
 

@@ -21,6 +21,7 @@ Write = Callable[[str | bytes], "Deferred[None]"]
 """Writes a line, and what ends it; the Deferred fires when there is room for more."""
 
 _COLOURS: Final = {"<": "\x1b[36m", ">": "\x1b[32m", "*": "\x1b[2m"}
+_BY: Final = {"peer": "server", "us": "client"}
 _PLAIN: Final = "\x1b[0m"
 
 
@@ -181,7 +182,7 @@ class JSONPresentation(Presentation):
 
     def closed(self, ended: Ended) -> None:
         """Write who closed the connection, with code and reason."""
-        self.event("close", data=ended.reason, code=int(ended.code), by=ended.who)
+        self.event("close", data=ended.reason, code=int(ended.code), by=_BY[ended.who])
 
 
 def messages(count: int) -> str:

@@ -1,0 +1,76 @@
+"""``txhixie connect --reconnect``: which ends it passes over, and what it says of them."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+from support.command_line import run
+from support.scripted_peer import accept, close, read_frame, read_head, say, serving
+
+
+def test_a_line_that_was_not_sent_is_the_first_of_the_next_connection() -> None:
+    """A refusal that may pass, a lost connection, and then a server that answers."""
+    heard: list[bytes] = []
+    connections = [0]
+
+    def script(peer: socket.socket) -> None:
+        connections[0] += 1
+        if connections[0] == 1:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
+            return
+        accept(peer)
+        if connections[0] == 2:
+            return
+        while (frame := read_frame(peer))[0] == 1:
+            heard.append(frame[1])
+            say(peer, frame)
+        say(peer, frame)
+
+    with serving(script) as port:
+        words = ("--reconnect", "--wait", "0.2", f"ws://127.0.0.1:{port}/")
+        ran = run("connect", *words, given=b"one\ntwo\n")
+    assert ran.status == 0
+    refused, lost = ran.errors
+    delay = r"connecting again in \d\.\d seconds"
+    assert re.fullmatch(
+        rf"the server refused with status 503 Service Unavailable; {delay}", refused
+    )
+    assert re.fullmatch(rf"connection lost: 1006.*; {delay}(; \d messages? queued)?", lost)
+    assert heard[-1] == b"two"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [(b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n", 3), (b"HTTP/1.1 101 x\r\n\r\n", 1)],
+)
+def test_an_answer_that_will_stay_the_same_ends_it(answer: bytes, status: int) -> None:
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(answer)
+
+    with serving(script) as port:
+        ran = run("connect", "--reconnect", f"ws://127.0.0.1:{port}/", given=b"one\n")
+    assert (ran.status, len(ran.errors)) == (status, 1)
+
+
+def test_the_end_of_the_input_ends_it() -> None:
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        assert read_frame(peer) == (8, b"\x03\xe8")
+        close(peer, 1000)
+
+    with serving(script) as port:
+        ran = run("connect", "--reconnect", "--wait", "0", f"ws://127.0.0.1:{port}/")
+    assert (ran.status, ran.output, ran.errors) == (0, b"", [])
+
+
+@pytest.mark.parametrize("option", ["--ping", "--reconnect"])
+@pytest.mark.parametrize("mode", [("--once", "x"), ("--echo",)])
+def test_options_of_a_conversation_of_lines_need_one(option: str, mode: tuple[str, ...]) -> None:
+    ran = run("connect", option, *mode, "ws://127.0.0.1/")
+    assert (ran.status, ran.output) == (2, b"")
+    assert ran.line == f"txhixie: {option}: not allowed with --once or --echo"

@@ -1,0 +1,95 @@
+"""A program on a terminal: a pty, whose other end a test reads and types on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from support.command_line import environment, start
+from support.daemon import PATIENCE
+
+PASTE = (b"\x1b[200~", b"\x1b[201~")
+"""What a terminal puts around a paste (bracketed paste, xterm)."""
+
+
+class Terminal:
+    """
+    The test's end of a pty.
+
+    :ivar process: the program on its other end.
+    :ivar shown: all that the program has written so far.
+    """
+
+    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+        self._descriptor = descriptor
+        self.process = process
+        self.shown = b""
+
+    def type(self, data: bytes) -> None:
+        """Type, in a thread: a pty takes no more than 4 KiB before the program reads."""
+        threading.Thread(target=self._write, args=(data,), daemon=True).start()
+
+    def _write(self, data: bytes) -> None:
+        with suppress(OSError):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+    def paste(self, data: bytes) -> None:
+        """Paste, and press Enter."""
+        self.type(PASTE[0] + data + PASTE[1] + b"\r")
+
+    def until(self, words: bytes, since: int = 0) -> bytes:
+        """Read until the program has written these words, at or behind a position."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.shown[since:]:
+            assert time.monotonic() < deadline, self.shown[-2000:]
+            if not self._read():
+                raise AssertionError(self.shown[-2000:])
+        return self.shown
+
+    def _read(self) -> bool:
+        if select.select([self._descriptor], [], [], 0.5)[0]:
+            try:
+                data = os.read(self._descriptor, 65536)
+            except OSError:  # EIO: the program has ended
+                return False
+            self.shown += data
+        return True
+
+    def ended(self) -> int:
+        """Read to the end; the status of the program."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read():
+            assert time.monotonic() < deadline, self.shown[-2000:]
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def terminal(*words: str, term: str = "xterm", size: int = 80, **more: str) -> Iterator[Terminal]:
+    """
+    Start ``txhixie`` on a terminal.
+
+    :param term: the type of the terminal.
+    :param size: its columns.
+    :param more: further variables of the environment.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, size, 0, 0))
+    env = {**environment(TERM=term), **more}
+    process = start(*words, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

@@ -49,6 +49,24 @@ setup(
         "txhixie": ["py.typed", "daemon/pages/*.html", "sansio/wire/_wire.pyi"],
         "twisted.plugins": ["txhixie_endpoints.py", "txhixie_service.py"],
     },
+    # Made of the tables of --help, by modules of tests/support that two tests name.
+    data_files=[
+        (
+            "share/man/man1",
+            [
+                "share/man/man1/txhixie-connect.1",
+                "share/man/man1/txhixie-doctor.1",
+                "share/man/man1/txhixie-serve.1",
+                "share/man/man1/txhixie.1",
+            ],
+        ),
+        (
+            "share/bash-completion/completions",
+            ["share/bash-completion/completions/txhixie"],
+        ),
+        ("share/zsh/site-functions", ["share/zsh/site-functions/_txhixie"]),
+        ("share/fish/vendor_completions.d", ["share/fish/vendor_completions.d/txhixie.fish"]),
+    ],
     install_requires=[
         # 25.5: the first whose twisted.web has the WebSocket module that our applications share
         # their interface with.

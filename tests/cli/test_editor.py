@@ -14,8 +14,6 @@ from support.daemon import Daemon, running
 from support.scripted_peer import accept, close, read_frame, say, serving
 from support.terminal import terminal
 
-pytest.importorskip("prompt_toolkit", reason="the extra cli is not installed")
-
 ENTER = b"\r"
 UP = b"\x1b[A"
 LEFT = b"\x1b[D"

@@ -266,7 +266,7 @@ def test_what_came_before_a_mistake_is_sent_back_still() -> None:
     assert heard[0] == (1, b"good")
     assert (heard[1][0], heard[1][1][:2]) == (8, b"\x03\xea")
     assert ran.status == 1
-    assert ran.line.startswith("txhixie: closed: 1002: ")
+    assert ran.line.startswith("txhixie: closed because of an error of the server: 1002: ")
 
 
 # What is asked for.

@@ -21,6 +21,7 @@ handshakes           a handshake as one call                   sansio/handshake,
 held_bytes           how many bytes an object holds            tests of bounded buffers
 http_heads           HTTP heads from their lines               sansio/http, sansio/handshake
 log_recorder         the log events of a test                  conftest, annotations
+manual_pages         manual pages of the command               cli
 memory_connection    one side of a connection in memory        connection, server, client
 memory_proxies       proxies in memory                         dialing
 network              servers and clients over sockets          conftest, every test over sockets
@@ -38,6 +39,7 @@ recording_port       a Port that records                       sansio, conversat
 resolver             a resolver of host names                  conftest, dialing, client
 scripted_peer        a blocking server with a script           cli
 scripted_servers     servers that fail or stall                dialing, client
+shell_completion     completion in bash, zsh and fish          cli
 terminal             a program on a pty                        cli
 third_party          finds programs and libraries              peers, browser, conformance
 tls_ports            a TLS port of each kind                   test_alpn, browser

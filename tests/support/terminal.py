@@ -11,11 +11,11 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from support.command_line import environment, start
-from support.daemon import PATIENCE
+from support.command_line import environment
+from support.daemon import PATIENCE, program
 
 PASTE = (b"\x1b[200~", b"\x1b[201~")
 """What a terminal puts around a paste (bracketed paste, xterm)."""
@@ -82,10 +82,30 @@ def terminal(*words: str, term: str = "xterm", size: int = 80, **more: str) -> I
     :param size: its columns.
     :param more: further variables of the environment.
     """
+    with on_terminal([program("txhixie"), *words], {"TERM": term, **more}, size) as typed:
+        yield typed
+
+
+@contextmanager
+def on_terminal(
+    command: Sequence[str], more: Mapping[str, str], size: int = 80
+) -> Iterator[Terminal]:
+    """
+    Start a program on a terminal.
+
+    :param more: further variables of the environment.
+    :param size: the columns of the terminal.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, size, 0, 0))
-    env = {**environment(TERM=term), **more}
-    process = start(*words, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(**more),
+        start_new_session=True,
+    )
     os.close(theirs)
     try:
         yield Terminal(ours, process)

@@ -14,14 +14,13 @@ from twisted.internet.defer import Deferred
 from ..channel.channel import Channel
 from ..channel.queues import Message
 from ..sansio.closing import Ended
-from .status import closing_line, is_ordinary
+from .status import closed_by, closing_line, is_ordinary
 from .stdio import printable, say
 
 Write = Callable[[str | bytes], "Deferred[None]"]
 """Writes a line, and what ends it; the Deferred fires when there is room for more."""
 
 _COLOURS: Final = {"<": "\x1b[36m", ">": "\x1b[32m", "*": "\x1b[2m"}
-_BY: Final = {"peer": "server", "us": "client"}
 _PLAIN: Final = "\x1b[0m"
 
 
@@ -182,7 +181,7 @@ class JSONPresentation(Presentation):
 
     def closed(self, ended: Ended) -> None:
         """Write who closed the connection, with code and reason."""
-        self.event("close", data=ended.reason, code=int(ended.code), by=_BY[ended.who])
+        self.event("close", data=ended.reason, code=int(ended.code), by=closed_by(ended))
 
 
 def messages(count: int) -> str:

@@ -32,6 +32,19 @@ EXAMPLES: Final = (
 """The examples of the command: what each does, and its command line."""
 
 _SETTINGS: Final = (*OPTIONS, *COMMANDS)
+_VALUES: Final = {
+    "port": "PORT",
+    "serve": "ROUTE",
+    "console": "PATH",
+    "origin": "ORIGIN",
+    "host": "HOST",
+    "dialects": "NAMES",
+    "proxy-protocol": "NETWORK",
+    "trust-forwarded": "NETWORK",
+    "config": "FILE",
+}
+"""What the value of an option is, where it is not a number with a unit."""
+
 _SHORT: Final = {"port": "-p"}
 
 
@@ -43,7 +56,9 @@ def options(parser: ArgumentParser) -> None:
         if setting.kind is FLAG:
             parser.add_argument(*names, action="store_true", help=_help(setting))
         else:
-            parser.add_argument(*names, action="append", metavar="VALUE", help=_help(setting))
+            unit = setting.kind.expected.rpartition(" ")[2].upper()
+            value = _VALUES.get(setting.name, unit)
+            parser.add_argument(*names, action="append", metavar=value, help=_help(setting))
 
 
 def _help(setting: Setting) -> str:

@@ -101,15 +101,23 @@ def is_ordinary(ended: Ended) -> bool:
     return ended.code in _ORDINARY
 
 
-def closing_line(ended: Ended) -> str:
-    """Say in a line who closed a connection, with the close code and the reason."""
+def closed_by(ended: Ended) -> str | None:
+    """``server`` or ``client``, which sent the close code; ``None`` for a lost connection."""
     if ended.code == CloseCode.ABNORMAL_CLOSURE:
+        return None
+    # A server that breaks the protocol has begun the end, and the code is ours.
+    return "server" if ended.who == "peer" and ended.clean else "client"
+
+
+def closing_line(ended: Ended) -> str:
+    """Say in a line which side closed a connection, with the close code and the reason."""
+    by = closed_by(ended)
+    if by is None:
         return f"connection lost: {ending(ended)}"
-    return (
-        f"closed by the server: {ending(ended)}"
-        if ended.who == "peer"
-        else f"closed: {ending(ended)}"
-    )
+    if by == "server":
+        return f"closed by the server: {ending(ended)}"
+    because = " because of an error of the server" if ended.who == "peer" else ""
+    return f"closed{because}: {ending(ended)}"
 
 
 def ending(close: CleanClose | AbruptClose | Ended) -> str:

@@ -13,6 +13,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from ..display import nearest
+from ..sansio.dialects import DIALECTS
 from .daemon import Daemon
 from .listener import showMistakes
 from .options import COMMANDS, OPTIONS, Said
@@ -34,6 +35,14 @@ class Options(usage.Options):
         "echoes: text as text, binary as binary; GET / shows a console page to try it with, /2009 "
         "its twin for browsers of that time."
     )
+
+    compData = usage.Completions(
+        optActions={
+            "config": usage.CompleteFiles("*.toml"),
+            "dialects": usage.CompleteList([dialect.name for dialect in DIALECTS]),
+        }
+    )
+    """How zsh completes values of options; it asks ``twistd`` for their names."""
 
     said: dict[str, list[Said]]
 

@@ -29,8 +29,8 @@ CASES = [
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_file_is_that_of_the_tables(path: Path) -> None:
-    """``PYTHONPATH=tests python -m support.shell_completion`` writes them anew."""
-    assert (ROOT / path).read_text("utf-8") == FILES[path]
+    anew = "PYTHONPATH=tests python -m support.shell_completion"
+    assert (ROOT / path).read_text("utf-8") == FILES[path], f"an option has changed; run {anew}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

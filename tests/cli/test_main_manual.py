@@ -18,8 +18,8 @@ PAGES = pages()
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_page_is_that_of_the_tables(path: Path) -> None:
-    """``PYTHONPATH=tests python -m support.manual_pages`` writes them anew."""
-    assert (ROOT / path).read_text("utf-8") == PAGES[path]
+    anew = "PYTHONPATH=tests python -m support.manual_pages"
+    assert (ROOT / path).read_text("utf-8") == PAGES[path], f"an option has changed; run {anew}"
 
 
 def test_there_are_no_other_pages() -> None:
@@ -32,10 +32,9 @@ def test_they_are_installed() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_man_shows_a_page_without_a_warning(path: Path) -> None:
-    if shutil.which("groff") is None:
-        pytest.skip("groff is not installed")
+    groff = third_party.program("groff", get="Debian: groff-base")
     command = [
-        "groff",
+        os.fspath(groff),
         "-man",
         "-Tutf8",
         "-ww",

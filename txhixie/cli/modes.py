@@ -1,4 +1,4 @@
-"""What is sent on an open channel: lines, one message, or each message that was received."""
+"""The modes of a connection: lines, one message, or an echo of each message."""
 
 from __future__ import annotations
 

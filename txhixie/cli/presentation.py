@@ -135,8 +135,11 @@ class TerminalPresentation(Presentation):
         self._marked("*", text)
 
     def closed(self, ended: Ended) -> None:
-        """Write who closed the connection, with code and reason. Another end is an error, which
-        the command reports."""
+        """
+        Write which side closed the connection, with code and reason.
+
+        A connection that did not end in good order is an error, which the command reports.
+        """
         if is_ordinary(ended):
             self.note(closing_line(ended))
 
@@ -180,7 +183,7 @@ class JSONPresentation(Presentation):
         self.event("reconnect", data=why, seconds=round(seconds, 3), queued=queued)
 
     def closed(self, ended: Ended) -> None:
-        """Write who closed the connection, with code and reason."""
+        """Write which side closed the connection, with code and reason."""
         self.event("close", data=ended.reason, code=int(ended.code), by=closed_by(ended))
 
 

@@ -36,14 +36,14 @@ _VALUES: Final = {
     "port": "PORT",
     "serve": "ROUTE",
     "console": "PATH",
-    "origin": "ORIGIN",
-    "host": "HOST",
+    "origins": "ORIGINS",
+    "hosts": "HOSTS",
     "dialects": "NAMES",
     "proxy-protocol": "NETWORK",
     "trust-forwarded": "NETWORK",
     "config": "FILE",
 }
-"""What the value of an option is, where it is not a number with a unit."""
+"""The value of an option in the help, where it is not a number with a unit."""
 
 _SHORT: Final = {"port": "-p"}
 
@@ -56,9 +56,13 @@ def options(parser: ArgumentParser) -> None:
         if setting.kind is FLAG:
             parser.add_argument(*names, action="store_true", help=_help(setting))
         else:
-            unit = setting.kind.expected.rpartition(" ")[2].upper()
-            value = _VALUES.get(setting.name, unit)
+            value = _VALUES.get(setting.name) or _unit(setting)
             parser.add_argument(*names, action="append", metavar=value, help=_help(setting))
+
+
+def _unit(setting: Setting) -> str:
+    article, of, unit = setting.kind.expected.partition("a number of ")
+    return unit.upper() if of and not article else "VALUE"
 
 
 def _help(setting: Setting) -> str:

@@ -20,7 +20,7 @@ from ..sansio.wire.frame import CloseCode
 
 
 class Status(IntEnum):
-    """What a script can tell apart. One that a signal has ended ends with 128 and its number, 130
+    """Exit statuses. A command that a signal has ended ends with 128 and its number, 130
     for the interrupt from a keyboard, as a shell would have it."""
 
     DONE = 0
@@ -47,10 +47,10 @@ _STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
 
 class CommandFailed(Exception):
     """
-    The end of a command, other than a good one.
+    An error that ends a command.
 
-    :ivar status: what it ends with.
-    :ivar line: what is said of it; empty for nothing.
+    :ivar status: the exit status.
+    :ivar line: the line for standard error; empty for none.
     """
 
     def __init__(self, status: int, line: str) -> None:
@@ -60,7 +60,7 @@ class CommandFailed(Exception):
 
 
 def status_of(error: Exception) -> int:
-    """What a command ends with that could not deal with an error."""
+    """The exit status of a command that an error has ended."""
     if isinstance(error, CommandFailed):
         return error.status
     for kind, status in _KINDS:
@@ -71,7 +71,7 @@ def status_of(error: Exception) -> int:
 
 def line_of(error: Exception, why: str = "") -> str:
     """
-    An error in one line, whoever it came from.
+    Describe an error in one line.
 
     :param why: of a refusal, where more is known than it says.
     """

@@ -1,9 +1,9 @@
 """Standard input and output, read and written only when they are ready.
 
-Their descriptors stay blocking: a terminal or a pipe is shared with whoever else has it, and the
-flag would be theirs too (a shell whose ``cat`` then ends with "Resource temporarily unavailable").
-So nothing is read before the reactor says that it is there, and nothing written that a pipe has
-no room for.
+Their descriptors stay blocking: a terminal or a pipe is shared with other processes, and the flag
+would be theirs too (``cat`` in the same shell then ends with "Resource temporarily unavailable").
+So nothing is read before the reactor says that data is there, and nothing is written that a pipe
+has no room for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .status import CommandFailed, Status
 
 _READ: Final = 64 * 1024
 _HIGH_WATER: Final = 64 * 1024
-"""Bytes of output that may wait before whoever writes has to."""
+"""Bytes of output that may wait to be written before the writer has to wait."""
 
 _PIECE: Final = select.PIPE_BUF
 """A pipe that is ready takes so much at once, and would block for more (pipe(7))."""
@@ -38,7 +38,7 @@ _CANONICAL: Final = 4095 if sys.platform == "linux" else 1023
 (``N_TTY_BUF_SIZE``), and macOS and the BSDs 1,024 (``MAX_CANON``)."""
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What a terminal obeys, but for tabs and new lines."""
+"""Characters that control a terminal, without tabs and new lines."""
 
 
 def openAll() -> None:
@@ -55,13 +55,13 @@ def openAll() -> None:
 
 
 def say(line: str) -> None:
-    """One line on standard error; if nobody is there to read it, so be it."""
+    """Write a line to standard error. A standard error that cannot be written is no error."""
     with suppress(OSError):
         os.write(2, f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def printable(text: str) -> str:
-    """The same, with nothing in it that a terminal would obey: it is a stranger's."""
+    """Escape control characters: a server could send commands to the terminal by them."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
@@ -136,7 +136,7 @@ class StandardInput:
         try:
             data = os.read(self._descriptor, _READ)
         except BlockingIOError:
-            return  # somebody else was faster, and has made it non-blocking for us too
+            return  # another process was faster, and has set the flag that all of them share
         except OSError as error:
             # A terminal that is gone.
             self._answer(b"" if error.errno == errno.EIO else _failed(self.name, error))
@@ -223,10 +223,10 @@ class InputLines:
 @implementer(IWriteDescriptor)
 class StandardOutput:
     """
-    Writes to a descriptor, and has whoever writes wait for whoever reads.
+    Writes to a descriptor, as fast as the reader at its other end reads.
 
     :ivar error: why nothing can be written any more; ``None`` while something can.
-    :ivar broken: called when nothing can be written any more, for whoever does not write.
+    :ivar broken: called when nothing can be written any more, also while nothing is written.
     """
 
     name = "standard output"
@@ -282,7 +282,7 @@ class StandardOutput:
         self._waiting = [entry for entry in self._waiting if entry[1] is not waits]
 
     def _tell(self) -> None:
-        """Whoever has waited long enough."""
+        """Fire the Deferreds of writes for which there is room now."""
         size, error = len(self._buffer), self.error
         ready = [waits for mark, waits in self._waiting if size <= mark or error is not None]
         self._waiting = [entry for entry in self._waiting if entry[1] not in ready]
@@ -314,7 +314,7 @@ class StandardOutput:
         self._tell()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Nobody reads it any more."""
+        """The reader at the other end has closed it."""
         self._fail(_failed(self.name, BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
 
     def _fail(self, error: CommandFailed) -> None:

@@ -416,7 +416,7 @@ def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
         (("--timeout", "0", "ws://127.0.0.1/"), "expected seconds, more than 0"),
         (("--header", "s3cret", "ws://127.0.0.1/"), "expected 'NAME: VALUE'"),
         (("--header", "X: s3cret\r\nY: z", "ws://127.0.0.1/"), "control characters"),
-        (("--origin", "a\nb", "ws://127.0.0.1/"), "not to be said in a request"),
+        (("--origin", "a\nb", "ws://127.0.0.1/"), "cannot be written in a request"),
         (("--proxy", "socks5://me:s3cret@127.0.0.1", "ws://127.0.0.1/"), "--proxy: scheme: SOCKS"),
         (("--proxy", "http://me:s3cret@:x", "ws://127.0.0.1/"), "--proxy: host or port"),
         (("--trust-root", "/nowhere/at-all", "wss://127.0.0.1/"), "/nowhere/at-all: No such file"),

@@ -1,1 +1,1 @@
-"""The client's side of a connection, and reconnecting."""
+"""Client side of a connection, and reconnecting."""

@@ -1,4 +1,4 @@
-"""How long whoever comes back waits before it does. It knows no clock."""
+"""Delays between the attempts of a client that reconnects. The module uses no clock."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ _SYSTEM = SystemRandom()
 
 
 def _random() -> float:
-    """A function, since a bound method of the system's generator cannot be pickled."""
+    """
+    Return a random number from 0 to 1.
+
+    This is a function, since a bound method of ``SystemRandom`` cannot be pickled.
+    """
     return _SYSTEM.random()
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """
-    How long to wait: at random up to ``first`` after the first end, so that the thousand clients of
-    a server that has fallen do not all come back at once (RFC 6455 section 7.2.3), and then from
-    half of to twice what it was, up to ``longest``.
+    Random delays before the attempts to reconnect, which grow with the number of failures.
 
-    :ivar first: seconds at most before the first attempt.
-    :ivar longest: seconds at most before any.
-    :ivar steady: a conversation that has lasted for so many seconds makes the next end a first one
-        again; one that ends sooner may do so each time.
-    :ivar random: answers a number from 0 to 1.
+    The delay before the first attempt is a random number of seconds up to ``first``, so that the
+    thousand clients of a server that failed do not all reconnect at once (RFC 6455 section 7.2.3).
+    The longest delay doubles with each further attempt, up to ``longest``; the delay is at random
+    between half of the longest one and all of it.
+
+    :ivar first: longest delay before the first attempt, in seconds.
+    :ivar longest: longest delay before any attempt, in seconds.
+    :ivar steady: seconds after which a conversation counts as steady: when a steady conversation
+        ends, the next attempt is a first one again. When a shorter conversation ends, the delays
+        continue to grow.
+    :ivar random: returns a number from 0 to 1.
     """
 
     first: float = 5.0
@@ -36,15 +44,28 @@ class Backoff:
     random: Callable[[], float] = _random
 
     def __post_init__(self) -> None:
-        """:raises TypeError: for what is no number."""
+        """
+        Check the types of the delays.
+
+        :raises TypeError: if one of the delays is not a number.
+        """
         scalars(float, first=self.first, longest=self.longest, steady=self.steady)
 
     def delay(self, attempt: int) -> float:
-        """:return: seconds before the attempt of this number, which counts from 1."""
+        """
+        Return the delay before an attempt, in seconds.
+
+        :param attempt: number of the attempt, which counts from 1.
+        """
         most = min(self.longest, self.first * 2 ** min(attempt - 1, 30))
         least = most / 2 if attempt > 1 else 0.0
         return self.between(least, most)
 
     def between(self, least: float, most: float) -> float:
-        """:return: seconds, at random."""
+        """
+        Return a random number of seconds between two bounds.
+
+        :param least: lower bound, in seconds.
+        :param most: upper bound, in seconds.
+        """
         return least + self.random() * (most - least)

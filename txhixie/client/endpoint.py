@@ -1,7 +1,7 @@
-"""WebSocket as an endpoint: from a URL to an open conversation, or to the reason why there is none.
+"""The client endpoint: connects to a URL and opens a conversation, or fails with a typed error.
 
-It composes and does little itself: the way is endpoints around endpoints (``dialing/dialer.py``),
-the handshake is the client protocol's (``client/protocol.py``).
+The endpoint composes two parts: the dialer, which makes the TCP, proxy and TLS endpoints
+(``dialing/dialer.py``), and the client protocol, which does the handshake (``client/protocol.py``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ A = TypeVar("A", bound=WebSocketProtocol)
 
 
 class EndpointOptions(ClientOptions, total=False):
-    """What may be asked of :meth:`WebSocketClientEndpoint.new` by keyword."""
+    """Keyword arguments of :meth:`WebSocketClientEndpoint.new`."""
 
     proxy: Proxy | str | None
     trustRoot: Any
@@ -52,20 +52,22 @@ class EndpointOptions(ClientOptions, total=False):
 
 def checkedNames(options: Mapping[str, Any], known: type) -> Any:
     """
-    Options as :func:`txhixie.sansio.arguments.without_iterators` makes them.
+    Check the names of options, and return the options with each iterator as a tuple.
 
-    :param known: the ``TypedDict`` whose names there are.
-    :raises TypeError: for an option with another name, with what was probably meant.
+    The values are those of :func:`txhixie.sansio.arguments.without_iterators`.
+
+    :param known: the ``TypedDict`` that has the names of all options.
+    :raises TypeError: for an option with another name; the error suggests the nearest name.
     """
     names = known.__annotations__
     for option in options:
         if option not in names:
-            raise TypeError(f"{option}: no such option{_meant(option, names)}")
+            raise TypeError(f"{option}: no such option{_suggestion(option, names)}")
     return without_iterators(options)
 
 
-def _meant(option: str, names: Iterable[str]) -> str:
-    """What was probably meant by the name of an option, as the end of a sentence."""
+def _suggestion(option: str, names: Iterable[str]) -> str:
+    """Return a suggestion for the unknown name of an option, as the end of an error's sentence."""
     if option in Limits.__annotations__:
         return f"; write limits=Limits({option}=...)"
     if "timeout" in option.lower():
@@ -75,27 +77,27 @@ def _meant(option: str, names: Iterable[str]) -> str:
 
 class WebSocketClientEndpoint:
     """
-    A URL, and a way to connect to it.
+    Endpoint that opens WebSocket conversations with the server of one URL.
 
-    :ivar url: where to, without credentials.
+    :ivar url: the URL, without its user name and password.
     """
 
     def __init__(
         self, endpoint: IStreamClientEndpoint, url: str, **options: Unpack[ClientOptions]
     ) -> None:
         """
-        :param endpoint: reaches the URL's server: with TLS over it if the URL says ``wss:``.
-        :param url: ``ws:`` or ``wss:``.
-        :param options: those of :class:`txhixie.HixieClientFactory`.
-        :raises ValueError: for what no request can say, as the factory does.
+        :param endpoint: connects to the server of the URL; for a ``wss:`` URL, with TLS.
+        :param url: ``ws:`` or ``wss:`` URL.
+        :param options: the options of :class:`txhixie.HixieClientFactory`.
+        :raises ValueError: for a value that cannot be written in a request, as the factory does.
         :raises TypeError: for a value of another type, as the factory does.
         :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
             for.
         """
         self._endpoint = endpoint
         self._options = options = checkedNames(options, ClientOptions)
-        self._url = url  # with its credentials
-        self.url = HixieClientFactory(url, _Nobody(), **options).url
+        self._url = url  # with its user name and password
+        self.url = HixieClientFactory(url, _NoApplications(), **options).url
         parsed = parse_url(url)
         self._address = HostnameAddress(parsed.name.encode("ascii"), parsed.port)
 
@@ -119,49 +121,53 @@ class WebSocketClientEndpoint:
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
         """
-        The usual stack: Happy Eyeballs (RFC 8305) to the host's addresses or to a proxy, TLS for
-        ``wss:`` with the server's name checked, and the handshake. Each stage has its time in
-        ``limits``.
+        Make an endpoint with the usual stages: lookup, TCP, proxy, TLS and handshake.
 
-        :param reactor: whose resolver, sockets and clock are used.
-        :param url: ``ws:`` or ``wss:``; a user and a password in it are sent as Basic
-            authorization and shown nowhere.
-        :param proxy: through which an HTTP tunnel is asked for, also for ``ws:``: its URL,
-            ``[http[s]://][name[:password]@]host[:port]``; a :class:`txhixie.Proxy`;
-            ``"environment"`` for what ``https_proxy``, ``http_proxy``, ``all_proxy`` and
-            ``no_proxy`` say now, as curl reads them; or ``None``.
-        :param trustRoot: whose word is taken for who a server, or a proxy that is reached by TLS,
-            is: a certificate, or what
-            ``twisted.internet.ssl.trustRootFromCertificates`` answers; by default the platform's
-            authorities.
-        :param certificate: the client certificate with its private key.
-        :param contextFactory: instead of these two, something ready: a provider of
-            ``IOpenSSLClientConnectionCreator``. After its handshake we check that the certificate
-            is for the host, and that somebody has verified it.
-        :param bindAddress: our own end's address, or address and port.
-        :param verify: ``False`` to check nothing of the server's certificate: anybody can then be
-            the server. A proxy that is reached by TLS is still checked.
-        :param serverName: the name or address that the server's certificate has to be for, and
-            that the server is told (Server Name Indication); by default the URL's host.
-        :param alpn: protocols to offer by ALPN (RFC 7301), such as ``["http/1.1"]``, the better
+        TCP connects to the addresses of the host, or of the proxy, by Happy Eyeballs (RFC 8305).
+        For a ``wss:`` URL, TLS checks the server's certificate and its name. Each stage has a
+        timeout in ``limits``.
+
+        :param reactor: its resolver, sockets and clock are used.
+        :param url: ``ws:`` or ``wss:`` URL. A user name and a password in the URL are sent as Basic
+            authorization (RFC 7617); they are never logged or shown.
+        :param proxy: HTTP proxy, which is asked for a tunnel (``CONNECT``), also for a ``ws:`` URL:
+            the proxy's URL, ``[http[s]://][name[:password]@]host[:port]``; a
+            :class:`txhixie.Proxy`; ``"environment"`` for the current values of ``https_proxy``,
+            ``http_proxy``, ``all_proxy`` and ``no_proxy``, as curl reads them; or ``None``.
+        :param trustRoot: trusted certificate authorities for the server, and for a proxy with TLS:
+            a certificate, or a result of ``twisted.internet.ssl.trustRootFromCertificates``. By
+            default the platform's authorities.
+        :param certificate: client certificate with its private key.
+        :param contextFactory: a provider of ``IOpenSSLClientConnectionCreator``, in place of
+            ``trustRoot`` and ``certificate``. After the TLS handshake txhixie checks that the
+            certificate is for the host, and that OpenSSL has verified the certificate.
+        :param bindAddress: local address to connect from, or local address and port.
+        :param verify: ``False`` to accept any certificate of the server: an attacker on the network
+            can then impersonate the server. The certificate of a proxy is still verified.
+        :param serverName: name or address that the server's certificate has to be for, and that is
+            sent to the server (Server Name Indication); by default the URL's host.
+        :param alpn: protocols to offer by ALPN (RFC 7301), such as ``["http/1.1"]``, preferred ones
             first; by default none.
-        :param proxyBasic: ``False`` to send a password to a proxy by Basic (RFC 7617) only where
-            the proxy is reached by TLS: without it anybody on the way can read the password.
-        :param anyPort: connect also to ports where other protocols listen, which are refused
-            otherwise (the Fetch standard's list; 80 and 443 are not on it).
-        :param timeout: seconds for each stage: lookup, TCP, proxy, TLS, handshake; by default each
-            stage has its own in ``limits``.
-        :param options: those of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
+        :param proxyBasic: ``False`` to send a password by Basic (RFC 7617) only to a proxy with
+            TLS: without TLS, anybody between the client and the proxy can read the password.
+        :param anyPort: connect also to ports of other protocols, which the Fetch standard blocks
+            (80 and 443 are not in the standard's list).
+        :param timeout: timeout of each stage in seconds: lookup, TCP, proxy, TLS, handshake; by
+            default each stage has its own timeout in ``limits``.
+        :param options: the options of :class:`txhixie.HixieClientFactory`: ``dialect``, ``origin``,
             ``subprotocols``, ``headers``, ``limits`` and so on.
-        :raises ValueError: for a bad URL, port or proxy, for what no request can say, or for
-            options that contradict each other.
+        :raises ValueError: for a bad URL, port or proxy, for a value that cannot be written in a
+            request, or for options that contradict each other.
         :raises TypeError: for a value of another type, such as one string where a list belongs, or
-            a ``contextFactory`` that is no ``IOpenSSLClientConnectionCreator``.
+            a ``contextFactory`` that does not provide ``IOpenSSLClientConnectionCreator``.
         """
         options = checkedNames(options, EndpointOptions)
         scalars(bool, verify=verify, proxyBasic=proxyBasic)
         if contextFactory is not None and (trustRoot or certificate or alpn):
-            raise ValueError("contextFactory: it is instead of trustRoot, certificate and alpn")
+            raise ValueError(
+                "contextFactory cannot be combined with trustRoot, certificate or alpn; "
+                "configure them in the contextFactory"
+            )
         if contextFactory is not None:
             checkContext(contextFactory)
         checkWho(trustRoot, certificate, serverName)
@@ -169,7 +175,7 @@ class WebSocketClientEndpoint:
         if timeout is not None:
             scalars(float, timeout=timeout)
             options["limits"] = limits = limits.with_stage_timeout(timeout)
-        way = Dialer(
+        dialer = Dialer(
             reactor,
             limits,
             proxy,
@@ -182,44 +188,52 @@ class WebSocketClientEndpoint:
             strings("alpn", alpn, '["http/1.1"]'),
             proxyBasic,
         )
-        return cls.by(way, url, anyPort=anyPort, **options)
+        return cls.by(dialer, url, anyPort=anyPort, **options)
 
     @classmethod
     def by(
-        cls, way: Dialer, url: str, *, anyPort: bool = False, **options: Unpack[ClientOptions]
+        cls, dialer: Dialer, url: str, *, anyPort: bool = False, **options: Unpack[ClientOptions]
     ) -> WebSocketClientEndpoint:
         """
-        :param way: how to reach the URL's server; its reactor is the clock too.
-        :param anyPort: as for :meth:`new`, and so are the errors.
-        :param options: those of :class:`txhixie.HixieClientFactory`.
+        Make an endpoint with a given dialer.
+
+        :param dialer: connects to the server of the URL; its reactor is also the clock.
+        :param url: ``ws:`` or ``wss:`` URL.
+        :param anyPort: as for :meth:`new`.
+        :param options: the options of :class:`txhixie.HixieClientFactory`.
+        :raises ValueError: as :meth:`new` does.
+        :raises TypeError: as :meth:`new` does.
         """
         scalars(bool, anyPort=anyPort)
         parsed = parse_url(url)
         if parsed.port in BAD_PORTS and not anyPort:
-            raise ValueError(f"port: {parsed.port} is another protocol's")
+            raise ValueError(
+                f"port {parsed.port} is blocked by the Fetch standard; "
+                "write anyPort=True to connect anyway"
+            )
         if options.get("clock") is None:
-            options["clock"] = way.reactor
-        return cls(way.to(parsed), url, **options)
+            options["clock"] = dialer.reactor
+        return cls(dialer.to(parsed), url, **options)
 
     async def connect(self, factory: WebSocketClientFactory[A]) -> A:
         """
         Connect, and open a conversation.
 
-        :param factory: its ``buildProtocol(url)`` makes the application, once the connection below
-            stands.
-        :return: the application. Before that, it was told ``negotiationFinished``.
-        :raises txhixie.errors.ConnectionFailed: with the stage where the way ended: a branch of it
-            says whether the name was not found, TCP not connected, TLS failed and why, or the peer
-            left.
-        :raises txhixie.errors.ConnectTimeout: with the stage whose time was up.
-        :raises txhixie.errors.ProxyRefused: by a proxy.
-        :raises txhixie.errors.HandshakeRefused: by the server, with status, headers and body.
-        :raises txhixie.errors.InvalidHandshake: for an answer that fails one of the dialect's
-            checks.
+        :param factory: its ``buildProtocol(url)`` makes the application, once the transport (TCP,
+            proxy, TLS) is connected.
+        :return: the application, after its ``negotiationFinished`` was called.
+        :raises txhixie.errors.ConnectionFailed: if the connection failed before the handshake
+            ended, with the stage that failed. Its subclasses are: name not found, TCP not
+            connected, TLS failed (with the reason), and connection closed by the peer.
+        :raises txhixie.errors.ConnectTimeout: if a stage timed out, with that stage.
+        :raises txhixie.errors.ProxyRefused: if a proxy refused the tunnel.
+        :raises txhixie.errors.HandshakeRefused: if the server refused the handshake, with the
+            status, the headers and the body of the response.
+        :raises txhixie.errors.InvalidHandshake: if the response fails one of the dialect's checks.
         :raises txhixie.errors.NotOpen: if the application itself ended the connection first.
-        :raises twisted.internet.error.ConnectingCancelledError: if the Deferred around this was
-            cancelled, as with Twisted's endpoints; its ``address`` is the URL's host and port.
-            Whatever had been begun is cancelled with it.
+        :raises twisted.internet.error.ConnectingCancelledError: if the Deferred around this
+            coroutine was cancelled, as with Twisted's endpoints; its ``address`` is the URL's host
+            and port. All stages that have begun are cancelled too.
         """
         return cast(A, await self._attempt(factory))
 
@@ -227,15 +241,17 @@ class WebSocketClientEndpoint:
         """
         Connect one application.
 
-        :return: fires with it once the conversation is open; fails as :meth:`connect` does.
-        :raises TypeError: for what is no application, such as a class that was not called.
+        :return: fires with the application once the conversation is open; fails with the errors of
+            :meth:`connect`.
+        :raises TypeError: for a value that is not an application, such as a class that was not
+            called.
         """
         checkArgument("application", application)
         return cast("Deferred[A]", self._attempt(_Only(application)))
 
     def _attempt(self, factory: WebSocketClientFactory[Any]) -> Deferred[WebSocketProtocol]:
-        wires = HixieClientFactory(self._url, factory, **self._options)
-        opened = _Attempt(self._endpoint, wires).opened
+        protocols = HixieClientFactory(self._url, factory, **self._options)
+        opened = _Attempt(self._endpoint, protocols).opened
         return abandonable(opened, self._address, "handshake")
 
 
@@ -243,23 +259,24 @@ class _Attempt:
     """
     One attempt to open a conversation.
 
-    It is no coroutine, since one that runs cannot be cancelled, and an application may want to when
-    it hears that its negotiation has begun. For the same reason it hears of that after the endpoint
-    has done its part: within, there would be something to cancel that is not over yet.
+    An attempt is not a coroutine: a coroutine cannot be cancelled while its code runs, and an
+    application may cancel the attempt in its ``negotiationStarted``. For the same reason
+    ``negotiationStarted`` is called after the Deferred of the endpoint has fired: before, the
+    cancellation would meet a connect of the endpoint that is not over yet.
 
     :ivar opened: fires with the application.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint, wires: HixieClientFactory) -> None:
-        wires.begins = False
+    def __init__(self, endpoint: IStreamClientEndpoint, protocols: HixieClientFactory) -> None:
+        protocols.begins = False
         self.opened: Deferred[WebSocketProtocol] = Awaited(self._cancel)
-        self._awaited: Deferred[Any] = endpoint.connect(cast(IProtocolFactory, wires))
+        self._awaited: Deferred[Any] = endpoint.connect(cast(IProtocolFactory, protocols))
         self._awaited.addCallbacks(self._connected, self._failed)
 
-    def _connected(self, wire: HixieClientProtocol) -> None:
-        self._awaited = wire.whenOpen()
+    def _connected(self, protocol: HixieClientProtocol) -> None:
+        self._awaited = protocol.whenOpen()
         self._awaited.addCallbacks(self.opened.callback, self._failed)
-        wire.begin()
+        protocol.begin()
 
     def _failed(self, failure: Failure) -> None:
         self.opened.errback(_typed(failure))
@@ -269,7 +286,7 @@ class _Attempt:
 
 
 class _Only:
-    """Makes one application, once."""
+    """Factory that returns one given application."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -278,23 +295,24 @@ class _Only:
         return self._application
 
 
-class _Nobody:
-    """Makes none: what is checked is what would be asked for."""
+class _NoApplications:
+    """Factory without applications, to check the options of a client before it connects."""
 
     def buildProtocol(self, url: str) -> Any:
         raise NotImplementedError
 
 
 def _typed(failure: Failure) -> Failure:
-    """Whatever endpoint was given to us, its errors are ours."""
+    """Return the failure of any endpoint with an error of :mod:`txhixie.errors` where possible."""
     error: BaseException | None = failure.value
     ours: HixieError | None = None
     if isinstance(error, PeerLeft):
-        # TLS 1.3 servers judge a client's certificate after the client's handshake is through.
+        # A TLS 1.3 server verifies the client's certificate after the client has completed its TLS
+        # handshake: a refused certificate is a lost connection here.
         error = error.__cause__
         ours = tlsError(error, None)
     elif isinstance(error, HixieError):
-        return failure  # ours are Twisted's too
+        return failure  # errors of txhixie are subclasses of Twisted's errors
     elif isinstance(error, DNSLookupError):
         ours = LookupFailed(str(error))
     elif isinstance(error, ConnectError):

@@ -1,4 +1,4 @@
-"""The client's side of a connection up to its conversation, and the factory of such connections."""
+"""Client protocol, which does the handshake and opens the conversation, and its factory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..sansio.wire.mask_keys import random_bytes
 
 
 class ClientOptions(TypedDict, total=False):
-    """What may be asked of a client by keyword, everywhere: see :class:`HixieClientFactory`."""
+    """Keyword arguments of every client; :class:`HixieClientFactory` describes them."""
 
     dialect: str
     origin: str | None
@@ -49,9 +49,9 @@ class ClientOptions(TypedDict, total=False):
 
 class HixieClientProtocol(HixieProtocol):
     """
-    One connection to somebody's server.
+    Client side of one connection to a server.
 
-    :ivar application: what was made for it.
+    :ivar application: the application of the connection.
     """
 
     __slots__ = ("_failure", "_opening", "_waiting", "application")
@@ -61,7 +61,7 @@ class HixieClientProtocol(HixieProtocol):
     application: WebSocketProtocol
 
     def connectionMade(self) -> None:
-        """Prepare to ask, and unless somebody else will say so, :meth:`begin`."""
+        """Prepare the handshake; :meth:`begin` it unless the factory's ``begins`` is false."""
         super().connectionMade()
         factory = self.factory
         self.dialect = factory.dialect
@@ -78,7 +78,7 @@ class HixieClientProtocol(HixieProtocol):
             self.begin()
 
     def begin(self) -> None:
-        """Make the application, and ask; unless this has been given up meanwhile."""
+        """Make the application and send the request, unless the connection was aborted before."""
         if self._isOver:
             return
         factory = self.factory
@@ -92,20 +92,22 @@ class HixieClientProtocol(HixieProtocol):
             self._failure.__cause__ = error
             self._applicationFailed()
         if self._isOver:
-            return  # the application has thought better of it
+            return  # the application aborted the connection in negotiationStarted
         self._output.write(self._opening.request())
 
     @property
     def failure(self) -> HixieError | None:
-        """Why there is no conversation; ``None`` while there may be one, or while there is."""
+        """Reason why the handshake failed; ``None`` while it has not failed."""
         return self._failure
 
     def whenOpen(self) -> Deferred[WebSocketProtocol]:
         """
+        Wait until the conversation is open.
+
         :return: fires with the application once the conversation is open. Fails with
             :class:`txhixie.errors.HandshakeRefused`, :class:`txhixie.errors.InvalidHandshake`,
-            :class:`txhixie.errors.ConnectTimeout`, or :class:`txhixie.errors.NotOpen` when it was
-            given up first. Cancelling it ends the connection.
+            :class:`txhixie.errors.ConnectTimeout`, or :class:`txhixie.errors.NotOpen` if this side
+            ended the connection first. To cancel the Deferred aborts the connection.
         """
         deferred: Deferred[WebSocketProtocol] = Awaited(self._cancelled)
         if self._conversation is not None:
@@ -137,7 +139,7 @@ class HixieClientProtocol(HixieProtocol):
             self._waiting.pop(0).callback(self.application)
 
     def _fail(self, error: HixieError) -> None:
-        """There will be no conversation: nothing that comes is of use."""
+        """Fail the handshake: abort the connection and ignore further data from the server."""
         if self._failure is None:
             self._failure = error
         self._left = True
@@ -145,26 +147,28 @@ class HixieClientProtocol(HixieProtocol):
         self._output.abort()
 
     def openingLate(self) -> None:
-        """See :meth:`HixieProtocol.openingLate`: the server did not answer in time."""
+        """Fail the handshake, which timed out (:meth:`HixieProtocol.openingLate`)."""
         try:
             self._opening.end()
         except HandshakeRefused as refused:
-            self._fail(refused)  # a no is a no, also if the end of its body does not come
+            self._fail(refused)  # the status of a refusal counts, also if its body is incomplete
         except InvalidHandshake:
             self._fail(ConnectTimeout("handshake", self.factory.limits.open_timeout))
 
     def openingLost(self, reason: Failure) -> None:
-        """See :meth:`HixieProtocol.openingLost`; whoever waits for :meth:`whenOpen` hears why."""
+        """Fail each Deferred of :meth:`whenOpen` (:meth:`HixieProtocol.openingLost`)."""
         if self._failure is None and not self._left:
             try:
                 self._opening.end()
             except InvalidHandshake:
                 self._failure = PeerLeft("handshake")
                 if reason.check(ConnectionDone) is None:
-                    self._failure.__cause__ = reason.value  # a certificate we do not trust, say
+                    self._failure.__cause__ = reason.value  # such as a TLS failure
             except HandshakeRefused as refused:
                 self._failure = refused
-        self._failure = self._failure or NotOpen("it was given up before it was open")
+        self._failure = self._failure or NotOpen(
+            "this side ended the connection before the handshake completed"
+        )
         super().openingLost(reason)
         while self._waiting:
             self._waiting.pop(0).errback(self._failure)
@@ -172,12 +176,12 @@ class HixieClientProtocol(HixieProtocol):
 
 class HixieClientFactory(HixieFactory):
     """
-    Makes connections to one URL, in one dialect. Reaching the host is an endpoint's work.
+    Factory of connections to one URL, in one dialect. An endpoint connects to the host.
 
-    :ivar url: where to, as given but for its credentials.
-    :ivar offer: what every connection asks for.
-    :ivar begins: whether a connection asks as soon as it stands, or when it is told to
-        :meth:`HixieClientProtocol.begin`.
+    :ivar url: the URL as it was given, without its user name and password.
+    :ivar offer: the offer of every connection.
+    :ivar begins: whether a connection sends its request as soon as the transport is connected;
+        ``False``: only when :meth:`HixieClientProtocol.begin` is called.
     """
 
     begins = True
@@ -200,32 +204,34 @@ class HixieClientFactory(HixieFactory):
         entropy: RandomBytes = random_bytes,
     ) -> None:
         """
-        :param url: ``ws:`` or ``wss:``; the latter says so in the handshake, TLS is the endpoint's.
-            Its user and password are sent as Basic authorization (RFC 7617), and kept from
-            everybody else.
-        :param applications: has ``buildProtocol(url)``.
-        :param dialect: the name of one. None is tried after another: whoever stands between could
-            make us fall back to one without masks.
-        :param origin: of the page on whose behalf we connect; by default the URL's own in the
-            Hixie dialects, which require one, and none in the others.
-        :param subprotocols: what to ask for, best first; the Hixie drafts have room for one. A
-            server that grants none of them is taken (RFC 6455 section 4.1 lets it stand, and a
-            server that knows no subprotocols says nothing): look at ``agreement.subprotocol``. One
-            that nobody asked for is a :class:`txhixie.errors.InvalidHandshake`.
-        :param headers: further fields of the request, pairs of a name and a value or a mapping;
-            none that the handshake has itself, such as ``Host``. ``str`` has to be ASCII.
-        :param extensions: what to ask for besides, in the dialects that have extensions.
-        :param limits: sizes in bytes, times in seconds.
-        :param binary: what becomes of a binary message in hixie-75 and hixie-76, whose browsers
-            lose it: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
-            sends it, for peers that are known to read it.
-        :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
-        :param logConnections: write an ``info`` line when a conversation opens and when it ends.
-            What is refused or breaks a rule always has its line.
-        :param clock: measures the time limits; the reactor by default.
-        :param entropy: takes a number, answers that many random bytes.
-        :raises ValueError: for a bad URL, origin, subprotocol, field or dialect, or credentials
-            in the URL and in a field too.
+        :param url: ``ws:`` or ``wss:`` URL. ``wss:`` changes what the handshake says; the endpoint
+            does TLS. A user name and a password in the URL are sent as Basic authorization
+            (RFC 7617); they are never logged or shown.
+        :param applications: factory with ``buildProtocol(url)``, which returns an application.
+        :param dialect: name of the dialect. There is no fallback to another dialect: an attacker on
+            the network could force a fallback to a dialect without masking.
+        :param origin: origin of the page for which the client connects; by default the URL's own
+            origin in the Hixie dialects, which require one, and no origin in the others.
+        :param subprotocols: subprotocols to offer, preferred ones first; the Hixie drafts have room
+            for one. A server that selects none of them is accepted (RFC 6455 section 4.1 allows
+            this, and a server without subprotocols sends no field): read
+            ``agreement.subprotocol``. A subprotocol that was not offered is a
+            :class:`txhixie.errors.InvalidHandshake`.
+        :param headers: further header fields of the request, pairs of a name and a value or a
+            mapping; none that the handshake writes itself, such as ``Host``. ``str`` has to be
+            ASCII.
+        :param extensions: extensions to offer, in the dialects that have extensions.
+        :param limits: limits of each connection; sizes in bytes, times in seconds.
+        :param binary: how to send a binary message in hixie-75 and hixie-76, whose browsers lose
+            binary messages: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`,
+            ``"send"`` sends the message, for peers that are known to read binary messages.
+        :param lenient: accept responses with known faults (of Netty, in hixie-76).
+        :param logConnections: write a line of level ``info`` when a conversation opens and when it
+            ends. A refusal or a protocol error is always logged.
+        :param clock: measures the timeouts; the reactor by default.
+        :param entropy: takes a number and returns that many random bytes.
+        :raises ValueError: for a bad URL, origin, subprotocol, header field or dialect, or for a
+            user name and a password in the URL together with an ``Authorization`` field.
         :raises TypeError: for a value of another type, such as one string where a list belongs.
         :raises txhixie.errors.UnsupportedByDialect: for more subprotocols than the dialect has room
             for.
@@ -259,22 +265,32 @@ class HixieClientFactory(HixieFactory):
             tuple((each.name, each.offers()) for each in self.extensions if modern),
             Head.of(b"", fields),
         )
-        for value in (origin or "", *self.offer.subprotocols):
+        texts = [("subprotocols", each) for each in self.offer.subprotocols]
+        for name, value in (("origin", origin or ""), *texts):
             if not value.isascii() or not value.isprintable():
-                raise ValueError(f"not to be said in a request: {value!r}")
-        # Whoever makes a factory is to hear of what no request can say, not each connection.
+                raise ValueError(
+                    f"{name}: {value!r} cannot be written in a request; use printable ASCII"
+                )
+        # Check the request here, so that the constructor raises the error, not each connection.
         handshake = self.dialect.handshake
         _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), fields)
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
-        """A connection's protocol; its ``whenOpen()`` says when it can be used."""
+        """
+        Return the protocol of a connection.
+
+        :meth:`HixieClientProtocol.whenOpen` of the protocol waits for the conversation.
+        """
         return HixieClientProtocol(self)
 
 
 def _checkFields(request: bytes, headers: Headers) -> None:
     """
-    Of what the handshake says itself there may be no other field: proxies and servers differ in
-    which of two they read.
+    Check that no header field of the caller is one that the handshake writes itself.
+
+    Of two fields with the same name, a proxy may read the first and a server the second.
+
+    :raises ValueError: for such a field.
     """
     if not headers:
         return
@@ -282,14 +298,19 @@ def _checkFields(request: bytes, headers: Headers) -> None:
     given = [name.lower() for name, _ in headers]
     for name in given:
         if len(written.exact(name)) > given.count(name):
-            raise ValueError(f"{name.decode('ascii')}: a field that the handshake has itself")
+            raise ValueError(
+                f"{name.decode('ascii')}: the handshake writes this field itself; "
+                "leave it out of headers"
+            )
 
 
 def _authorized(headers: Headers, credentials: Credentials | None) -> Headers:
-    """The fields of a request, with what authorizes it."""
+    """Return the header fields of a request, with an ``Authorization`` field for credentials."""
     if credentials is None:
         return headers
     if any(name.lower() == b"authorization" for name, _ in headers):
-        raise ValueError("credentials in the URL, and an Authorization field as well")
-    said = f"{credentials.name}:{credentials.password}".encode()
-    return (*headers, (b"Authorization", b"Basic " + b64encode(said)))
+        raise ValueError(
+            "credentials are in the URL and in an Authorization field; leave one of the two out"
+        )
+    pair = f"{credentials.name}:{credentials.password}".encode()
+    return (*headers, (b"Authorization", b"Basic " + b64encode(pair)))

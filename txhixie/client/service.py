@@ -1,8 +1,7 @@
-"""A client that stays connected: Twisted's ``ClientService``, with what WebSocket adds to the
-question of whether and when to try again.
+"""A client that reconnects: Twisted's ``ClientService`` with the close codes of WebSocket.
 
-The service underneath does the connecting, the waiting and the stopping. Here are the closing codes
-that ask for another delay than that of ``client/backoff.py``, and headers that are fresh each time.
+``ClientService`` connects, waits and stops. This module adds a retry policy, the close codes that
+ask for a longer delay than ``client/backoff.py`` has, and new header fields for each attempt.
 """
 
 from __future__ import annotations
@@ -46,29 +45,33 @@ from .endpoint import EndpointOptions, WebSocketClientEndpoint
 from .tracked import ServiceProtocol, Tracked
 
 FreshHeaders: TypeAlias = "Callable[[], HeadersLike | Awaitable[HeadersLike]]"
-"""Answers the headers of one attempt, now or later."""
+"""Callable that returns the further headers of one attempt, or an awaitable of the headers."""
 
 RetryPolicy: TypeAlias = "Callable[[Exception], bool | float]"
 """
-Says, after an attempt or a conversation has ended with this error, whether to try again: ``True``
-as usual, ``False`` never, or in how many seconds. One that raises is logged, and asks for what is
-usual. What it looks at is the error's ``code`` if it is
-a :class:`txhixie.CleanClose` or a :class:`txhixie.AbruptClose`, and the
-``status`` of a :class:`txhixie.errors.HandshakeRefused`.
+Callable that decides, after an attempt or a conversation has ended with an error, whether to retry.
+
+The callable returns ``True`` to retry after the usual delay, ``False`` to give up, or the delay in
+seconds. When the callable raises, the error is logged and the service retries after the usual
+delay. Useful attributes of the error are ``code``, of a :class:`txhixie.CleanClose` or a
+:class:`txhixie.AbruptClose`, and ``status``, of a :class:`txhixie.errors.HandshakeRefused`.
 """
 
-_ASKED: Final = {1012: (5.0, 30.0), 1013: (30.0, 60.0)}
-"""Seconds that a closing code asks for. 1012 was registered with these; of 1013 it is only said
-that it means overload, which who comes back in five seconds makes worse."""
+_CODE_DELAYS: Final = {1012: (5.0, 30.0), 1013: (30.0, 60.0)}
+"""Bounds of the random delay after a close code, in seconds. The registration of 1012 (service
+restart) has these seconds. 1013 means an overloaded server (try again later), which clients that
+reconnect within five seconds would overload further."""
 
 
 class WebSocketClientService(ClientService):
     """
-    Keeps one conversation with a server open while it runs, each with an application of its own.
+    Service that keeps one conversation with a server open while the service runs.
 
-    :ivar url: where to, without credentials.
-    :ivar gaveUp: the error after which the policy wanted no other attempt; ``None`` while there are
-        any.
+    Each conversation has a new application.
+
+    :ivar url: the URL, without its user name and password.
+    :ivar gaveUp: the error after which the policy asked to give up; ``None`` while the service
+        continues to connect.
     """
 
     _own = Logger()
@@ -87,8 +90,14 @@ class WebSocketClientService(ClientService):
         backoff: Backoff = Backoff(),
     ) -> None:
         """
-        :param connector: makes, of the fresh headers of an attempt, what opens its conversation.
-        :param clock: measures the delays; and the rest as for :meth:`new`.
+        :param connector: takes the further headers of an attempt and returns the endpoint that
+            opens its conversation.
+        :param url: ``ws:`` or ``wss:`` URL, for ``applications`` and the log.
+        :param applications: as for :meth:`new`.
+        :param clock: measures the delays.
+        :param freshHeaders: as for :meth:`new`.
+        :param policy: as for :meth:`new`.
+        :param backoff: as for :meth:`new`.
         """
         self.url = without_credentials(url)
         self._connector = connector
@@ -118,20 +127,20 @@ class WebSocketClientService(ClientService):
         **options: Unpack[EndpointOptions],
     ) -> WebSocketClientService:
         """
-        The usual stack, that of :meth:`txhixie.WebSocketClientEndpoint.new`.
+        Make a service that connects with :meth:`txhixie.WebSocketClientEndpoint.new`.
 
-        :param reactor: whose resolver, sockets and clock are used.
-        :param url: ``ws:`` or ``wss:``.
+        :param reactor: its resolver, sockets and clock are used.
+        :param url: ``ws:`` or ``wss:`` URL.
         :param applications: its ``buildProtocol(url)`` makes an application for each conversation.
-        :param freshHeaders: is called before each attempt, and answers further headers of its
-            request, or an awaitable of them: a token that does not last, say. If it fails, so does
-            the attempt.
-        :param policy: is called with the error of each attempt or conversation that has ended, and
-            says whether to try again: ``True`` or ``False``, or the delay in seconds; by default
-            there is always another attempt.
-        :param backoff: the delays where neither the policy nor a closing code asks for one.
-        :param options: those of the endpoint.
-        :raises ValueError: for what no request can say.
+        :param freshHeaders: called before each attempt; returns further headers of the request, or
+            an awaitable of these headers: for a token that expires. When the callable or the
+            awaitable fails, the attempt fails.
+        :param policy: called with the error of each failed attempt and of each conversation that
+            has ended; returns ``True`` to retry, ``False`` to give up, or the delay in seconds. By
+            default the service always retries.
+        :param backoff: the delays that neither the policy nor the close code decides.
+        :param options: the options of the endpoint.
+        :raises ValueError: for a value that cannot be written in a request.
         :raises TypeError: for a value of another type, as the endpoint does.
         """
         options = without_iterators(options)
@@ -141,7 +150,7 @@ class WebSocketClientService(ClientService):
             options["headers"] = (*own, *headers)
             return WebSocketClientEndpoint.new(reactor, url, **options)
 
-        connector(())  # whoever makes the service is to hear of what no attempt can say
+        connector(())  # raise errors of the options here, not in each attempt
         return cls(
             connector,
             url,
@@ -154,10 +163,14 @@ class WebSocketClientService(ClientService):
 
     def whenConnected(self, failAfterFailures: int | None = None) -> Deferred[Any]:
         """
-        :param failAfterFailures: how many attempts may fail first; ``None``: any number.
-        :return: fires with the application of the conversation that is open, or of the next. Fails
-            with what the last attempt failed with when so many have; with :attr:`gaveUp` when there
-            will be no other; and with ``CancelledError`` when the service is stopped.
+        Wait for an open conversation.
+
+        :param failAfterFailures: number of failed attempts after which the Deferred fails;
+            ``None``: never because of their number.
+        :return: fires with the application of the open conversation, or of the next one. Fails with
+            the error of the last attempt after ``failAfterFailures`` failed attempts, with
+            :attr:`gaveUp` when the policy gives up, and with ``CancelledError`` when the service is
+            stopped.
         """
         if failAfterFailures is not None:
             scalars(int, failAfterFailures=failAfterFailures)
@@ -171,8 +184,10 @@ class WebSocketClientService(ClientService):
 
     def _later(self, result: object) -> Deferred[Any]:
         """
-        On a turn of its own: inside the transition that tells of it, the service underneath cannot
-        be stopped, and a coroutine that has waited may well want to.
+        Fire a Deferred of :meth:`whenConnected` in the next reactor turn.
+
+        ``ClientService`` cannot be stopped from within the state transition that fires its own
+        Deferred, and a coroutine that waited for the conversation may stop the service at once.
         """
         return deferLater(self._clock, 0, lambda: result)
 
@@ -182,7 +197,7 @@ class WebSocketClientService(ClientService):
         return failure
 
     def startService(self) -> None:
-        """Begin, or begin again after it was stopped."""
+        """Start the service, or start the service again after it was stopped."""
         if not self.running:
             self.gaveUp = None
             self._attempt = 0
@@ -221,7 +236,7 @@ class WebSocketClientService(ClientService):
         self._judge(close)
 
     def _judge(self, error: Exception) -> None:
-        """Decide about the next attempt, for which the service will ask in a moment."""
+        """Decide whether and when to retry, before ``ClientService`` asks for the delay."""
         if not self.running:
             return
         verdict = self._ask(error)
@@ -231,11 +246,15 @@ class WebSocketClientService(ClientService):
             self._clock.callLater(0, self._giveUp)
         elif verdict is not True:
             self._wait = verdict
-        elif isinstance(error, CleanClose | AbruptClose) and error.code in _ASKED:
-            self._wait = self._backoff.between(*_ASKED[error.code])
+        elif isinstance(error, CleanClose | AbruptClose) and error.code in _CODE_DELAYS:
+            self._wait = self._backoff.between(*_CODE_DELAYS[error.code])
 
     def _ask(self, error: Exception) -> bool | float:
-        """The policy. What it raises must not keep the service from hearing of an end."""
+        """
+        Call the policy, and return its decision; ``True`` if the policy raises.
+
+        An error of the policy must not stop the service from reconnecting.
+        """
         if self._policy is None:
             return True
         try:
@@ -243,25 +262,31 @@ class WebSocketClientService(ClientService):
             return verdict if isinstance(verdict, bool) else max(0.0, float(verdict))
         except Exception:
             self._own.failure(
-                "the policy for {url} raised: as usual, then", url=shown_url(self.url)
+                "the retry policy for {url} raised; retrying after the usual delay",
+                url=shown_url(self.url),
             )
             return True
 
     def _giveUp(self) -> None:
         if self.gaveUp is None:
-            return  # it was started again
+            return  # the service was started again
         writeLine(self._own, "given-up", url=masked_url(self.url))
         self.stopService()
 
     def _delay(self, failed: int) -> float:
-        """The service's question. It counts anew after each connection; we do not, see steady."""
+        """
+        Return the delay before the next attempt, in seconds, for ``ClientService``.
+
+        :param failed: number of failures since the last connection; not used, since
+            :attr:`Backoff.steady` decides when to count from 1 again.
+        """
         self._attempt += 1
         return self._backoff.delay(self._attempt) if self._wait is None else self._wait
 
 
 @implementer(IStreamClientEndpoint)
 class _Attempts:
-    """The endpoint that the service underneath connects to, again and again."""
+    """Endpoint for ``ClientService``: each connect is one attempt to open a conversation."""
 
     def __init__(self, url: str, attempt: Callable[[IProtocolFactory], Any]) -> None:
         self._url = url

@@ -1,6 +1,4 @@
-"""An application that a service follows from its beginning to its end, and what Twisted's own
-``ClientService``, which knows protocols only, is given in its place.
-"""
+"""Adapters between an application and Twisted's ``ClientService``, which handles protocols only."""
 
 from __future__ import annotations
 
@@ -22,25 +20,25 @@ from ..sansio.closing import Ended
 
 
 class ServiceProtocol(Protocol):
-    """The protocol of a connection as Twisted's ``ClientService`` knows it."""
+    """Protocol of a connection for Twisted's ``ClientService``."""
 
     application: WebSocketProtocol
 
     def track(self, application: WebSocketProtocol) -> None:
-        """Pass the end of the connection on to this application."""
+        """Set the application, which gets ``connectionLost`` when the connection ends."""
         self.application = application
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the application, before the service."""
+        """Call ``connectionLost`` of the application."""
         self.application.connectionLost(reason)
 
 
 class Tracked:
     """
-    An application that tells the service of its beginning and its end.
+    Wrapper of an application that tells the service when the conversation opens and ends.
 
-    :ivar isTracked: the service underneath knows of the connection; if it was stopped while we
-        told that it is open, it never will.
+    :ivar isTracked: whether ``ClientService`` knows of the connection. When the service is stopped
+        while the conversation opens, ``ClientService`` never knows of the connection.
     """
 
     isTracked = False
@@ -53,16 +51,17 @@ class Tracked:
         ended: Callable[[CleanClose | AbruptClose], None],
     ) -> None:
         """
-        :param serviceProtocol: its :class:`ServiceProtocol`.
-        :param opened: called when its conversation is open.
-        :param ended: called with its end, if it was open.
+        :param application: the application, which gets all events.
+        :param serviceProtocol: the :class:`ServiceProtocol` of the connection.
+        :param opened: called when the conversation is open.
+        :param ended: called with the close when a conversation that was open has ended.
         """
         self._application = application
         self._serviceProtocol = serviceProtocol
         self._opened = opened
         self._ended = ended
         self._isOpen = False
-        if hasattr(application, "pingReceived"):  # else pings are answered without it
+        if hasattr(application, "pingReceived"):  # otherwise the connection answers pings itself
             self.pingReceived = self._pingReceived
         if hasattr(application, "closeStarted"):
             self.closeStarted = self._closeStarted
@@ -79,18 +78,19 @@ class Tracked:
         self._serviceProtocol.makeConnection(self._transport)
         self._application.negotiationFinished()
 
-    # Looked up for each message, since an application may assign to its own methods.
+    # The application's method is looked up for each message, since an application may replace its
+    # own methods.
 
     def textMessageReceived(self, message: str) -> None:
-        """For the application."""
+        """Pass a text message on to the application."""
         self._application.textMessageReceived(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """For the application."""
+        """Pass a binary message on to the application."""
         self._application.bytesMessageReceived(data)
 
     def pongReceived(self, payload: bytes) -> None:
-        """For the application."""
+        """Pass the payload of a pong frame on to the application."""
         self._application.pongReceived(payload)
 
     def _pingReceived(self, payload: bytes) -> None:
@@ -100,7 +100,7 @@ class Tracked:
         cast(CloseListener, self._application).closeStarted(ended)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Tell the service first, then the application, once."""
+        """Tell the service, and then the application, that the connection has ended."""
         if self._isOpen:
             self._ended(cast(Any, reason.value))
         if self.isTracked:

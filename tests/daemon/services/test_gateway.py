@@ -635,7 +635,7 @@ async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, 
         ("ws://x", {"passHeaders": ["Sec-WebSocket-Key"]}, "may be passed on"),
         ("ws://x", {"passHeaders": ["X-Forwarded-For"]}, "may be passed on"),
         ("ws://x", {"passHeaders": ["a b"]}, "may be passed on"),
-        ("ws://x", {"origin": "\n"}, "not to be said in a request"),
+        ("ws://x", {"origin": "\n"}, "cannot be written in a request"),
     ],
 )
 def test_what_cannot_be_meant_is_said_when_the_service_is_made(

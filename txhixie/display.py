@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 from .sansio.http.redaction import masked_url
@@ -116,5 +115,7 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     :param prefix: is written before the name, such as the dashes of an option.
     :return: the suggestion as the end of a sentence; empty if no name is similar enough.
     """
+    from difflib import get_close_matches  # imported for a mistake only
+
     found = get_close_matches(name, list(known), 1)
     return f"; did you mean {prefix}{found[0]}?" if found else ""

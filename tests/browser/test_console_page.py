@@ -436,7 +436,9 @@ def test_the_list_is_announced_without_flooding(console: Browser) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "width", "height"), [("wide", 1280, 900), ("390", 390, 844)])
+@pytest.mark.parametrize(
+    ("name", "width", "height"), [("wide", 1280, 900), ("short", 1100, 680), ("390", 390, 844)]
+)
 def test_the_console_fits_every_screen(
     console: Browser, scheme: str, name: str, width: int, height: int
 ) -> None:
@@ -456,3 +458,8 @@ def test_the_console_fits_every_screen(
         .map((each) => each.id)"""
     )
     assert cut == []
+    below = "document.querySelector('footer').getBoundingClientRect().top"
+    assert console.driver.execute_script(
+        f"""return [...document.querySelectorAll('main > *')].every(
+        (each) => each.getBoundingClientRect().bottom <= {below})"""
+    )

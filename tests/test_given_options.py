@@ -449,7 +449,7 @@ def test_what_serves_the_other_requests_is_a_factory() -> None:
     )
     refuses(
         lambda: HixieServerFactory(Builder(), elsewhere=resource),
-        "a resource goes into Site(resource)",
+        "pass a resource to Site(resource)",
     )
 
 
@@ -459,9 +459,9 @@ def test_what_serves_the_other_requests_is_a_factory() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda url: None, "Unusable: buildProtocol answered NoneType, not an application"),
-        (lambda url: Recorder, "buildProtocol answered the class Recorder"),
-        (lambda url: Protocol(), "a protocol of bytes; its factory goes into"),
+        (lambda url: None, "Unusable: buildProtocol returned NoneType, not an application"),
+        (lambda url: Recorder, "buildProtocol returned the class Recorder"),
+        (lambda url: Protocol(), "a protocol of bytes; pass its factory to"),
         (lambda url: 1 / 0, "ZeroDivisionError: division by zero"),
     ],
 )
@@ -522,7 +522,7 @@ def test_what_is_no_application_is_found_before_anything_is_connected() -> None:
     endpoint = WebSocketClientEndpoint(cast("Any", _Endpoint()), URL)
     made = cast("Made", endpoint.connectApplication)
     refuses(lambda: made(Recorder), "application: the class Recorder, not an application; write R")
-    refuses(lambda: made(None), "application: NoneType, not an application: it has no ")
+    refuses(lambda: made(None), "application: NoneType, not an application: no method")
     refuses(lambda: made(talk), "application: a function, not an application")
 
 

@@ -953,7 +953,7 @@ async def test_a_silent_peer_is_aborted_and_an_active_peer_is_not(
     assert isinstance(applications.made[0].lost, AbruptClose)
     assert applications.made[0].lost.ended[:3] == (
         1006,
-        "not a byte within 0.2 seconds of a ping (Limits.ping_timeout, --ping-timeout)",
+        "no data received within 0.2 seconds of a ping (Limits.ping_timeout, --ping-timeout)",
         "us",
     )
     assert silent.data[:2] == b"\x89\x08"

@@ -141,8 +141,8 @@ PROGRAMS: Final[dict[str, Wrong]] = {
     # From asyncio.
     "a coroutine function as a method": Wrong(
         served().replace("def textMessage", "async def textMessage"),
-        "Echo.textMessageReceived is a coroutine function, which nobody awaits; write def, or give "
-        "serve() a coroutine function of a channel",
+        "Echo.textMessageReceived is a coroutine function, which is never awaited; write def "
+        "instead of async def, or pass a coroutine function to serve()",
     ),
     "asyncio.run": Wrong(
         """\
@@ -343,7 +343,7 @@ PROGRAMS: Final[dict[str, Wrong]] = {
         "no attribute 'write'; write sendTextMessage(text) or sendBytesMessage(data)",
     ),
     "a protocol of bytes": Wrong(
-        STREAM, "Echo, a protocol of bytes; its factory goes into StreamApplications()"
+        STREAM, "Echo, a protocol of bytes; pass its factory to StreamApplications()"
     ),
     "bytes as text": Wrong(
         served("self.transport.sendTextMessage(b'hello')"),

@@ -70,9 +70,9 @@ def test_an_application_passes_the_check(application: object) -> None:
     ("answer", "words"),
     [
         (Recorder, r"the class Recorder, .*write Recorder\(\)"),
-        (lambda offer: None, "a function, .*goes into serve"),
+        (lambda offer: None, "a function, .*to serve"),
         (Protocol(), "Protocol, a protocol of bytes; .*StreamApplications"),
-        (object(), "object, not an application: it has no negotiationStarted"),
+        (object(), "object, not an application: no method negotiationStarted"),
         (
             Few(),
             r"Few, which lacks negotiationFinished; add def negotiationFinished\(self\), def b",

@@ -53,7 +53,8 @@ def given_up(end: Any, application: Recorder, seconds: float = TIMEOUT) -> None:
     assert isinstance(application.lost, AbruptClose)
     assert application.lost.code == 1006
     assert application.lost.reason == (
-        f"not a byte within {seconds:g} seconds of a ping (Limits.ping_timeout, --ping-timeout)"
+        f"no data received within {seconds:g} seconds of a ping"
+        " (Limits.ping_timeout, --ping-timeout)"
     )
     assert application.lost.ended.who == "us"
 

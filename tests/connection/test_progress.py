@@ -144,7 +144,7 @@ def test_a_peer_that_acknowledges_nothing_is_ended_with_1006_and_a_line(
     assert isinstance(application.lost, AbruptClose)
     assert application.lost.code == 1006
     assert application.lost.ended.who == "us"
-    assert "acknowledged nothing for 300 seconds" in application.lost.reason
+    assert "no data acknowledged for 300 seconds" in application.lost.reason
     (line,) = stalls(log)
     assert line.startswith("stalled connection=1 peer=192.0.2.1:54321 ")
     assert "for 300 s" in line

@@ -610,14 +610,20 @@ class AsyncEcho(Recorder):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (5, "buildProtocol answered int, not an application: it has no negotiationStarted"),
-        (b"no", "buildProtocol answered bytes, not an application"),
-        (Recorder, "buildProtocol answered the class Recorder, not an application; write Recorder"),
-        (Refusal, "buildProtocol answered the class Refusal, not an application; write Refusal()"),
-        (fails, "buildProtocol answered a function, not an application; a coroutine function goes"),
-        (Protocol(), "buildProtocol answered Protocol, a protocol of bytes; its factory goes into"),
-        (AsyncEcho(), "AsyncEcho.textMessageReceived is a coroutine function, which nobody awaits"),
-        (Accepted(5), "buildProtocol answered int, not an application"),  # type: ignore[arg-type]
+        (
+            5,
+            "buildProtocol returned int, not an application: no method negotiationStarted",
+        ),
+        (b"no", "buildProtocol returned bytes, not an application"),
+        (Recorder, "buildProtocol returned the class Recorder, not an application; write Recorder"),
+        (Refusal, "buildProtocol returned the class Refusal, not an application; write Refusal()"),
+        (fails, "buildProtocol returned a function, not an application; pass a coroutine function"),
+        (Protocol(), "buildProtocol returned Protocol, a protocol of bytes; pass its factory to"),
+        (
+            AsyncEcho(),
+            "AsyncEcho.textMessageReceived is a coroutine function, which is never awaited",
+        ),
+        (Accepted(5), "buildProtocol returned int, not an application"),  # type: ignore[arg-type]
     ],
 )
 @each

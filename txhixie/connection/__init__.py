@@ -1,1 +1,1 @@
-"""One connection under Twisted, whichever side."""
+"""One WebSocket connection under Twisted, as a server or as a client."""

@@ -1,7 +1,8 @@
-"""What became of the bytes that were written to a transport: how many wait, how far the peer is.
+"""Progress of a peer: how many bytes of a transport are sent, and how many are acknowledged.
 
-A socket that is not writable says little. The kernel of a peer that reads 1 KiB/s acknowledged data
-after 65, 192, 285 and 378 s, while our socket was not writable once in 420 s.
+Whether a socket is writable says little about the progress of the peer. The kernel of a peer that
+reads 1 KiB/s acknowledged data after 65, 192, 285 and 378 s, while our socket was not writable once
+in 420 s.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 try:
     from fcntl import ioctl
-    from termios import TIOCOUTQ as _SIOCOUTQ  # the same number, in all of Linux
-except ImportError:  # no UNIX
+    from termios import TIOCOUTQ as _SIOCOUTQ  # SIOCOUTQ has the same number on every Linux
+except ImportError:  # not a UNIX system
     _ASKS = False
 else:
     _ASKS = sys.platform == "linux"
@@ -23,23 +24,24 @@ _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 
 _ACKNOWLEDGED: Final = struct.Struct("=Q")
 _ACKNOWLEDGED_AT: Final = 120
-"""Where ``tcpi_bytes_acked`` stands in Linux's ``struct tcp_info`` (linux/tcp.h, since 4.1)."""
+"""Offset of ``tcpi_bytes_acked`` in Linux's ``struct tcp_info`` (linux/tcp.h, since 4.1)."""
 
 _INFO_SIZE: Final = _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size
 
 _MOST_LAYERS: Final = 8
-"""Transports upon transports that are looked through: TLS, and wrappers of other people's."""
+"""Most nested transports that are unwrapped: TLS, and wrappers of other packages."""
 
 
 class Sent(NamedTuple):
     """
-    The state of what was written to a transport, at one moment.
+    State of the bytes that were written to a transport, at one moment.
 
-    :ivar waiting: bytes that wait in the transport, or in the kernel for an acknowledgement of the
-        peer's.
-    :ivar acknowledged: grows when the peer makes progress; only differences mean anything.
-    :ivar position: where the transport's buffer is read from; ``None`` where the kernel counts
-        acknowledged bytes, so that the buffer proves nothing.
+    :ivar waiting: number of bytes in the write buffer of the transport, and in that of the kernel
+        until the peer acknowledges them.
+    :ivar acknowledged: a number that grows when the peer makes progress; only differences between
+        two of these numbers have a meaning.
+    :ivar position: offset and length of the transport's write buffer; ``None`` where the kernel
+        counts acknowledged bytes, since the write buffer then proves nothing about the peer.
     """
 
     waiting: int
@@ -52,18 +54,18 @@ class Sent(NamedTuple):
 
 
 NOTHING: Final = Sent(0, 0, None)
-"""Nothing waits."""
+"""State of a transport without unacknowledged bytes."""
 
 
 def sent_to(transport: Any) -> Sent | None:
     """
-    Ask the kernel, and the buffer of Twisted's transport above it.
+    Read the state of the written bytes from the kernel and from Twisted's write buffer.
 
-    In Linux, TCP's acknowledged bytes are counted. On a UNIX socket the kernel tells how much the
-    peer has not read. Elsewhere there is the transport's buffer alone.
+    For TCP, Linux counts the acknowledged bytes. For a UNIX socket, Linux reports how many bytes
+    the peer has not read. On other systems only the write buffer of the transport is known.
 
-    :param transport: of a protocol; TLS and other wrappers are looked through.
-    :return: ``None`` for a transport that has no socket and no buffer that could be asked.
+    :param transport: the transport of a protocol; TLS and other wrappers are unwrapped.
+    :return: the state; ``None`` for a transport that has neither a socket nor a write buffer.
     """
     below = lowest(transport)
     buffer = getattr(below, "dataBuffer", None)
@@ -72,12 +74,12 @@ def sent_to(transport: Any) -> Sent | None:
     offset: int = below.offset
     unsent: int = len(buffer) - offset + below._tempDataLen  # noqa: SLF001 (see Sender.waiting)
     position = offset, len(buffer)
-    handle = getattr(below, "socket", None)  # which a lost connection has no more
+    handle = getattr(below, "socket", None)  # a lost connection has no socket
     if not _ASKS or handle is None:
         return Sent(unsent, -unsent, position)
     try:
         return _asked(handle, unsent, position)
-    except OSError:  # closed under the transport, or of a kind that is not known here
+    except OSError:  # the socket was closed, or is of an unknown kind
         return Sent(unsent, -unsent, position)
 
 
@@ -94,7 +96,7 @@ def _asked(handle: socket.socket, unsent: int, position: tuple[int, int]) -> Sen
 
 
 def lowest(transport: Any) -> Any:
-    """The transport below TLS and other wrappers."""
+    """Return the transport below TLS and other wrappers."""
     for _ in range(_MOST_LAYERS):
         below = getattr(transport, "transport", None)
         if below is None:

@@ -1,4 +1,4 @@
-"""Whom a connection is with, where its peer stands for somebody else."""
+"""Addresses of a connection: those of the client behind a reverse proxy, and plain IPv4."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..sansio.http.trusted import unmapped
 
 
 def addressOf(end: End) -> IAddress:
-    """Twisted's address for one end of a connection."""
+    """Return Twisted's address object for one end of a connection."""
     if isinstance(end, bytes):
         return UNIXAddress(end or None)
     host, port = unmapped(end[0]), end[1]
@@ -20,7 +20,7 @@ def addressOf(end: End) -> IAddress:
 
 
 def plainAddress(address: IAddress) -> IAddress:
-    """An address of IPv4 where it was shown as one of IPv6, see :func:`unmapped`."""
+    """Return an IPv4-mapped IPv6 address as the IPv4 address; see :func:`unmapped`."""
     host = getattr(address, "host", "")
     plain = unmapped(host)
     return address if plain == host else IPv4Address("TCP", plain, address.port)  # type: ignore[attr-defined]
@@ -28,13 +28,14 @@ def plainAddress(address: IAddress) -> IAddress:
 
 def standFor(transport: Any, peer: End | None, host: End | None = None) -> None:
     """
-    Have a transport answer ``getPeer()`` and ``getHost()`` with the ends of the connection that it
-    continues, so that whatever asks it, now or later, hears of these.
+    Replace the results of ``getPeer()`` and ``getHost()`` of a transport.
 
-    It is said on the transport itself: one around it would cost a call for every read and write.
+    A reverse proxy sends the addresses of the connection between the client and the proxy. The two
+    methods are replaced on the transport itself, since a wrapper around the transport would cost a
+    call for every read and write.
 
-    :param peer: ``None`` to leave it as it is.
-    :param host: the same.
+    :param peer: address of the client; ``None`` to keep ``getPeer()``.
+    :param host: address to which the client connected; ``None`` to keep ``getHost()``.
     """
     if peer is not None:
         shownPeer = addressOf(peer)

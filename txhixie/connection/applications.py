@@ -1,4 +1,4 @@
-"""What ``buildProtocol`` may answer, and what is wrong with anything else."""
+"""Checks of applications that a program passes, or that ``buildProtocol(offer)`` returns."""
 
 from __future__ import annotations
 
@@ -35,50 +35,54 @@ _AUTOBAHN: Final = {
 
 
 class Unusable(UsageError):
-    """What the application answered to an offer cannot be carried out."""
+    """The result of ``buildProtocol(offer)`` is not an application, a refusal or a Deferred."""
 
 
 def checkApplication(answer: object) -> None:
     """
-    Look at an application before it is told anything.
+    Check the application that ``buildProtocol`` returned, before its first method is called.
 
-    :raises Unusable: for an object that is none, and for one with a coroutine
-        function in the place of a method, which nobody would await.
+    :raises Unusable: for an object that is not an application, and for an application with a
+        coroutine function among its methods, whose coroutines would never be awaited.
     """
-    fault = _faultOf(answer, "buildProtocol answered ")
+    fault = _faultOf(answer, "buildProtocol returned ")
     if fault is not None:
         raise Unusable(fault)
 
 
 def checkArgument(option: str, application: object) -> None:
     """
-    Look at an application that a program passes.
+    Check an application that a program passes as an argument.
 
-    :raises TypeError: as :func:`checkApplication` raises.
+    :param option: name of the argument, for the error.
+    :raises TypeError: for the objects for which :func:`checkApplication` raises.
     """
     fault = _faultOf(application, "")
     if fault is not None:
         raise TypeError(f"{option}: {fault}")
 
 
-def _faultOf(application: object, said: str) -> str | None:
+def _faultOf(application: object, prefix: str) -> str | None:
     kind: Any = type(application)
     if isinstance(application, type) or not hasattr(application, "negotiationStarted"):
-        return said + _described(application)
+        return prefix + _described(application)
     # An object may have a method that its class lacks.
     missing = [name for name in _missingOf(kind) if not hasattr(application, name)]
     if missing:
-        return f"{said}{kind.__name__}, which lacks {missing[0]}; {_add(missing)}"
+        return f"{prefix}{kind.__name__}, which lacks {missing[0]}; {_add(missing)}"
     return _faultOfKind(kind)
 
 
 def checkBuilder(option: str, builder: object, hint: str, asked: str = "offer") -> None:
     """
-    Look at an object that is to have ``buildProtocol``.
+    Check that an argument has the method ``buildProtocol``.
 
-    :param hint: what to write instead of the usual mistake.
-    :param asked: the argument of ``buildProtocol``.
-    :raises TypeError: for an object without it, and for a class that was not called.
+    :param option: name of the argument, for the error.
+    :param builder: the argument.
+    :param hint: end of the error: what to write instead of the usual mistake.
+    :param asked: name of the argument of ``buildProtocol``.
+    :raises TypeError: for an object without ``buildProtocol``, and for a class instead of an
+        instance.
     """
     build = getattr(builder, "buildProtocol", None)
     if isinstance(builder, type) and type(vars(builder).get("buildProtocol")) is FunctionType:
@@ -103,15 +107,15 @@ def _described(answer: object) -> str:
     if isawaitable(answer):
         return f"{kind}, which is neither a coroutine nor a Deferred; write Deferred.fromFuture()"
     if isfunction(answer):
-        return "a function, not an application; a coroutine function goes into serve()"
+        return "a function, not an application; pass a coroutine function to serve()"
     if IProtocol.providedBy(answer):
-        return f"{kind}, a protocol of bytes; its factory goes into StreamApplications()"
+        return f"{kind}, a protocol of bytes; pass its factory to StreamApplications()"
     for name, ours in _AUTOBAHN.items():
         if hasattr(answer, name):
             return f"{kind}, not an application: {name} is a method of Autobahn's; write {ours}"
     return (
-        f"{kind}, not an application: it has no negotiationStarted; "
-        "write serve(...) with a coroutine function of a channel, or the methods of "
+        f"{kind}, not an application: no method negotiationStarted; "
+        "pass a coroutine function to serve(), or write the methods of "
         "txhixie.WebSocketProtocol"
     )
 
@@ -124,13 +128,13 @@ def _add(missing: Iterable[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _missingOf(kind: type) -> tuple[str, ...]:
-    """Name the required methods that a class lacks; looked up once for a class."""
+    """Return the required methods that a class lacks; checked once for each class."""
     return tuple(name for name in _REQUIRED if not hasattr(kind, name))
 
 
 @lru_cache(maxsize=64)
 def _faultOfKind(kind: type) -> str | None:
-    """Once for a class, not for each connection."""
+    """Return what is wrong with a class of applications; checked once for each class."""
     if _isNeverCalled(kind):
         return (
             f"{kind.__name__}.onMessage is a method of Autobahn's, which is not called here; "
@@ -140,8 +144,8 @@ def _faultOfKind(kind: type) -> str | None:
         method: Callable[..., object] | None = getattr(kind, name, None)
         if iscoroutinefunction(method):
             return (
-                f"{kind.__name__}.{name} is a coroutine function, which nobody awaits; "
-                "write def, or give serve() a coroutine function of a channel"
+                f"{kind.__name__}.{name} is a coroutine function, which is never awaited; "
+                "write def instead of async def, or pass a coroutine function to serve()"
             )
     return None
 

@@ -1,7 +1,8 @@
-"""Deferreds that are awaited, and what asyncio's errors mean where Twisted and asyncio meet.
+"""Notes for errors of a coroutine that awaits the wrong kind of object: Deferred or Future.
 
-A coroutine is run by Twisted or by an asyncio Task, and each takes awaitables of its own kind only.
-asyncio's errors say so in words that name neither the cause nor the cure; a note (PEP 678) does.
+A coroutine is run by Twisted or by an asyncio Task: Twisted accepts only Deferreds, and a Task only
+Futures. asyncio's error names neither the cause nor the remedy, so a note (PEP 678) is added to
+the error.
 """
 
 from __future__ import annotations
@@ -15,27 +16,28 @@ from twisted.python.failure import Failure
 T = TypeVar("T")
 
 IN_A_TASK: Final = (
-    "This coroutine is run by an asyncio Task, which does not know Deferreds. "
-    "Await each as a Future, under the asyncio reactor: await channel.receive().asFuture(loop); "
-    "or have Twisted run the coroutine: await Deferred.fromCoroutine(talk()).asFuture(loop). "
+    "This coroutine is run by an asyncio Task, which cannot await a Deferred. "
+    "With the asyncio reactor, convert each Deferred: await channel.receive().asFuture(loop); "
+    "or let Twisted run the coroutine: await Deferred.fromCoroutine(talk()).asFuture(loop). "
     "A program without the asyncio reactor begins with "
     "react(lambda reactor: Deferred.fromCoroutine(main())) in place of asyncio.run(main())."
 )
 IN_TWISTED: Final = (
     "This coroutine is run by Twisted and not by an asyncio Task. "
-    "Give what asyncio waits for a Task of its own, under the asyncio reactor: "
+    "With the asyncio reactor, run the asyncio awaitable in a Task of its own: "
     "await Deferred.fromFuture(asyncio.ensure_future(asyncio.sleep(1)))."
 )
 
 _BAD_YIELD: Final = "Task got bad yield"
 _FROM_C: Final = ("no running event loop", "await wasn't used with future")
-"""Texts of asyncio's accelerator, which has no frame in a traceback."""
+"""Texts of errors of asyncio's C accelerator, which adds no frame to a traceback."""
 
 
 class Awaited(Deferred[T]):
     """
-    A Deferred whose ``await`` in an asyncio Task says which line to write instead. It is cancelled
-    then: nobody else waits for it.
+    A Deferred that explains the error when an asyncio Task awaits it.
+
+    The Deferred is cancelled then, since no other code waits for its result.
     """
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -50,11 +52,15 @@ class Awaited(Deferred[T]):
 
 
 def awaited(deferred: Deferred[T]) -> Awaited[T]:
-    """The same result as an :class:`Awaited`; cancelling it cancels ``deferred``."""
+    """
+    Return an :class:`Awaited` that fires with the result of a Deferred.
+
+    Cancelling the returned Deferred cancels ``deferred``.
+    """
     wrapped: Awaited[T] = Awaited(lambda _: deferred.cancel())
 
     def tell(result: T | Failure) -> None:
-        # Where ``deferred`` tells of its cancelling later, ``wrapped`` has told of it at once.
+        # ``wrapped`` fails at once when it is cancelled; ``deferred`` may fail later.
         if not wrapped.called:
             wrapped.callback(result)
 
@@ -64,11 +70,12 @@ def awaited(deferred: Deferred[T]) -> Awaited[T]:
 
 def explain(error: BaseException | None) -> str | None:
     """
-    Add a note to an error of asyncio's that only says that a coroutine is run by somebody else.
+    Add a note to an error that asyncio raises for a wrong awaitable: cause and remedy.
 
     :return: the note; ``None`` for any other error.
     """
-    if not isinstance(error, RuntimeError | AttributeError):  # a queue asks None for a Future
+    # AttributeError: asyncio.Queue calls create_future() of a loop that is None.
+    if not isinstance(error, RuntimeError | AttributeError):
         return None
     if _isBadYield(error):
         note = IN_A_TASK

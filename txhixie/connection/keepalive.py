@@ -1,6 +1,7 @@
-"""Signs of life: pings, and what their answers tell, for all connections of a factory at once.
+"""Keepalive: automatic pings for all connections of a factory, with one timer.
 
-One clock for all of them: a timer of its own would be a third of what an idle connection costs.
+One timer serves all connections: a timer for each would be a third of the cost of an idle
+connection.
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ from ..sansio.limits import Limits
 _log = Logger()
 
 _ROUNDS: Final = 4
-"""Looks in the time of one wait: nobody is pinged or given up more than a quarter of it late."""
+"""Keepalive ticks within ``ping_interval`` or ``ping_timeout``, the shorter of both. A ping is
+sent, and a connection aborted, at most a quarter of that time late."""
 
 _LATE: Final = 1.0
-"""Seconds by which a look may come late, or as many as there are between two: after that it was we
-who slept, and nobody is given up."""
+"""Most seconds by which a tick may be late; at most the time between two ticks. If a tick is later
+than that, the reactor was blocked, and no connection is aborted in this tick."""
 
 
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _PROBES: Final = 4
-"""Times that the kernel asks before it gives up."""
+"""Number of TCP keep-alive probes that the kernel sends before it resets the connection."""
 
 _MOST_SECONDS: Final = 32767
-"""Linux takes no more, for any of them."""
+"""Greatest value that Linux accepts for the times of TCP keep-alive."""
 
 
 C = TypeVar("C")
 
 
 class Keepalive(Generic[C]):
-    """The rounds of one factory: from its first conversation that has pings to its last."""
+    """Keepalive ticks of one factory, while it has conversations whose dialect has pings."""
 
     def __init__(
         self,
@@ -47,11 +49,12 @@ class Keepalive(Generic[C]):
         look: Callable[[C, float, bool], None],
     ) -> None:
         """
+        :param limits: the limits of the factory, with ``ping_interval`` and ``ping_timeout``.
         :param clock: returns the factory's clock.
-        :param connections: the factory's, as they come and go.
-        :param look: pings the peer of a connection, or gives it up. It takes the connection, the
-            time by the clock, and whether this look is late, so that what the peer has said may
-            lie unread.
+        :param connections: the factory's open connections, a collection that changes.
+        :param look: pings the peer of a connection, or aborts the connection. The arguments are the
+            connection, the clock's time in seconds, and whether this tick is late: then bytes of
+            the peer may be unread.
         """
         self._limits = limits
         self._clock = clock
@@ -62,7 +65,7 @@ class Keepalive(Generic[C]):
         self._pause = 0.0
 
     def start(self) -> None:
-        """There is a conversation that has pings."""
+        """Start the timer, unless it runs already or there is no ``ping_interval``."""
         interval = self._limits.ping_interval
         if self._timer is None and interval is not None:
             self._pause = min(interval, self._limits.ping_timeout) / _ROUNDS
@@ -71,7 +74,7 @@ class Keepalive(Generic[C]):
             self._timer = clock.callLater(self._pause, self._look)
 
     def stop(self) -> None:
-        """There are no connections."""
+        """Cancel the timer: the factory has no connections."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
@@ -85,23 +88,27 @@ class Keepalive(Generic[C]):
                 self._lookAt(connection, now, slept)
             except Exception:
                 # A write may pause the application's producer, which may raise.
-                _log.failure("a WebSocket connection could not be looked after")
+                _log.failure("keepalive check of a WebSocket connection failed")
         if self._connections:
             self.start()
 
 
 def payload(now: float) -> bytes:
-    """A ping's: the time it was sent, so that its answer needs no table."""
+    """Return the payload of a ping: its time, so that no table of sent pings is needed."""
     return struct.pack(">d", now)
 
 
 def leaveToKernel(transport: Any, limits: Limits) -> None:
     """
-    Have the kernel ask in our place, where the dialect has no pings: TCP's keep-alive, at the same
-    times as far as the system knows of them (two hours and more if not). A peer that has vanished
-    without a word, as televisions do that lose their power, would be kept for ever.
+    Turn on TCP keep-alive, for a dialect that has no pings.
 
-    :param transport: over TLS it passes these on to what is below; only TCP has them.
+    A connection whose peer vanished without closing it, as televisions do that lose their power,
+    would be kept for ever. The kernel probes at ``ping_interval`` and ``ping_timeout`` where the
+    system has options for the times, and after two hours or more where it has none.
+
+    :param transport: the transport of the connection; TLS passes the options on to TCP. A transport
+        without TCP is left unchanged.
+    :param limits: the limits of the connection.
     """
     below = getattr(transport, "socket", None)
     if limits.ping_interval is None or getattr(below, "family", None) not in _INTERNET:

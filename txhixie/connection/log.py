@@ -1,13 +1,13 @@
-"""The log's lines about connections, in one grammar: an event, and named fields.
+"""Log lines about connections, in one grammar: an event, and named fields.
 
-``refused connection=7 peer=192.0.2.1:54321 status=403 reason="..."``: a value with a blank, an
-equals sign or a quotation mark stands in quotation marks, and a field that has no value is left
-out. Every value of a peer's is escaped and cut, and URLs lose the values of their queries: a log is
-read by people and by programs that split it into lines, and by more people than may have a
-visitor's token.
+``refused connection=7 peer=192.0.2.1:54321 status=403 reason="..."``: a value with a space, an
+equals sign or a quotation mark is written in quotation marks, and a field without a value is left
+out. Every value that a peer sent is escaped and truncated, since programs split the log into lines.
+The values in the query of a URL are masked, since more people read a log than may know a visitor's
+token.
 
-One line for each refusal and each broken rule; repeats of one peer's are counted. For whoever asks
-for it, one when a conversation opens and one when it ends.
+There is one line for each refusal and each protocol error; repeats of one peer are counted. With
+``logConnections`` there is one more line when a conversation opens and one when it ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ORDINARY: Final = (
     CloseCode.NORMAL_CLOSURE,
     CloseCode.GOING_AWAY,
     CloseCode.NO_STATUS_RCVD,
-    CloseCode.ABNORMAL_CLOSURE,  # PhantomJS and many others just vanish
+    CloseCode.ABNORMAL_CLOSURE,  # PhantomJS and many other clients send no close frame
 )
 
 _BARE: Final = re.compile(r"[^\s\"=]+")
@@ -42,9 +42,15 @@ _BARE: Final = re.compile(r"[^\s\"=]+")
 
 class Kind(NamedTuple):
     """
-    By what repeats of a line are known. The values are those of the line, masked and cut.
+    Key by which repeats of a log line are found: the line's values, masked and truncated.
 
-    :ivar peer: without the port.
+    :ivar event: the event of the line.
+    :ivar peer: the address of the peer, without the port.
+    :ivar status: the HTTP status, if there is one.
+    :ivar reason: the reason of the line.
+    :ivar host: the ``Host`` of the request.
+    :ivar target: path and query of the request.
+    :ivar origin: the ``Origin`` of the request.
     """
 
     event: str
@@ -59,7 +65,7 @@ class Kind(NamedTuple):
     def of(
         cls, event: str, peer: object, status: int | None, why: str, asked: Asked
     ) -> tuple[Kind, ...]:
-        """The kinds of a line, the finest first; the last is the same for each line of a peer."""
+        """Return the keys of a line, the finest first; the last is the same for all of a peer."""
         address = shown_host(peer)
         coarse = cls(event, address, status, why[: MOST_SHOWN + 1])
         host, target, origin = map(_cut, asked)
@@ -68,11 +74,11 @@ class Kind(NamedTuple):
 
 
 _OTHERS: Final = "other refusals and notices of this address"
-"""The words for lines beyond :data:`txhixie.connection.repeats.MOST_LINES`."""
+"""Reason of the line that counts those over :data:`txhixie.connection.repeats.MOST_LINES`."""
 
 
 def installedReactor() -> IReactorTime:
-    """The reactor, which is installed by now, as a clock."""
+    """Return the installed reactor as a clock."""
     from twisted.internet import reactor
 
     return cast(IReactorTime, reactor)
@@ -80,11 +86,11 @@ def installedReactor() -> IReactorTime:
 
 class Logged(NamedTuple):
     """
-    The connection that a line is about.
+    The connection that a log line is about.
 
-    :ivar number: of the connection; ``None`` for one that has none.
+    :ivar number: number of the connection; ``None`` for a connection without a number.
     :ivar peer: the address of the peer.
-    :ivar asked: what its request asks for, as far as that can be read.
+    :ivar asked: host, target and origin of its request, as far as they can be read.
     """
 
     number: int | None
@@ -93,24 +99,28 @@ class Logged(NamedTuple):
 
 
 def loggedOf(transport: WebSocketTransport) -> Logged:
-    """Name the connection of a line. One of another package, under HTTP/2 say, has no number."""
+    """
+    Return the connection of a log line.
+
+    A connection of another package, such as a stream of HTTP/2, has no number.
+    """
     number = getattr(transport, "number", None)
     return Logged(number, transport.getPeer(), getattr(transport, "asked", NOTHING_ASKED))
 
 
 class ConnectionLog:
     """
-    The lines of one factory's connections.
+    Log lines about the connections of one factory.
 
-    :ivar everything: whether each opening and each ordinary end has a line too.
+    :ivar everything: whether each opened conversation and each ordinary end has a line too.
     """
 
     def __init__(self, logger: Logger, everything: bool, clock: Callable[[], IReactorTime]) -> None:
         """
-        :param logger: where the lines go.
-        :param everything: two lines that are not printed are a third of what a handshake costs: so
-            they have to be asked for.
-        :param clock: returns the clock, which is asked for at the first line.
+        :param logger: the logger that gets the lines.
+        :param everything: the attribute. Two lines, even if no observer prints them, are a third of
+            the cost of a handshake, so these lines are off by default.
+        :param clock: returns the clock; first called for the first line.
         """
         self.everything = everything
         self._logger = logger
@@ -119,11 +129,11 @@ class ConnectionLog:
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
-        """The number of one more connection."""
+        """Return the number of a new connection."""
         return next(self._numbers)
 
     def opened(self, connection: Logged, offer: Offer, agreement: Agreement) -> None:
-        """Write that a conversation has begun."""
+        """Write the line of a conversation that has opened."""
         agreed = agreement.subprotocol
         self._write(
             "opened",
@@ -137,7 +147,7 @@ class ConnectionLog:
         self._tellRepeats()
 
     def refused(self, connection: Logged, refusal: Refusal) -> None:
-        """A handshake was answered with something else than a conversation."""
+        """Write the line of a refused handshake, unless the refusal has its line already."""
         if refusal.logged:
             return
         body = refusal.why or refusal.body
@@ -151,7 +161,7 @@ class ConnectionLog:
         )
 
     def misused(self, connection: Logged, why: str) -> None:
-        """An application's answer to an offer cannot be carried out."""
+        """Write the line of an offer for which ``buildProtocol`` returned no application."""
         peer, asked, number = connection.peer, connection.asked, connection.number
         self.turnedAway(peer, 500, why, asked, number, level=LogLevel.error)
 
@@ -165,23 +175,26 @@ class ConnectionLog:
         level: Any = LogLevel.info,
     ) -> None:
         """
-        A peer gets no conversation. Repeats from its address, with the same status, words, host,
-        target and origin, are counted for a minute, and have one line together; so have those of an
-        address beyond :data:`txhixie.connection.repeats.MOST_LINES` a minute.
+        Write the line of a peer that gets no conversation.
 
-        :param peer: its address.
-        :param status: of the answer in HTTP, if it got one.
-        :param why: for the log.
-        :param asked: what the request asks for.
-        :param number: of the connection.
-        :param level: of Twisted's.
+        Repeats from its address, with the same status, reason, host, target and origin, are counted
+        for a minute and have one line together. So have all lines of an address that exceed
+        :data:`txhixie.connection.repeats.MOST_LINES` within a minute.
+
+        :param peer: the address of the peer.
+        :param status: the HTTP status of the response, if there was one.
+        :param why: the reason.
+        :param asked: host, target and origin of the request.
+        :param number: number of the connection.
+        :param level: Twisted's log level.
         """
         self._folded("refused", peer, status, why, asked, number, level)
 
     def noticed(self, connection: Logged, what: str) -> None:
         """
-        A peer did something that is no refusal yet and that an operator looks for. Repeats are
-        counted, as for :meth:`turnedAway`.
+        Write the line of an unusual request that was not refused.
+
+        Repeats are counted, as for :meth:`turnedAway`.
         """
         peer, asked, number = connection.peer, connection.asked, connection.number
         self._folded("noticed", peer, None, what, asked, number, LogLevel.info)
@@ -213,33 +226,36 @@ class ConnectionLog:
         self._tellRepeats()
 
     def unsecured(self, connection: Logged, error: BaseException | None) -> None:
-        """Write why TLS failed, where a connection has ended before its first byte."""
+        """Write why TLS failed on a connection that ended before its first byte."""
         if reasons := reasons_of(error):
             self.turnedAway(connection.peer, None, f"no TLS: {reasons}", number=connection.number)
 
     def stalled(self, connection: Logged, seconds: float, waiting: int) -> None:
         """
-        A connection is ended because its peer acknowledged nothing for some time.
+        Write the line of a connection that is aborted for ``Limits.stall_timeout``.
 
-        :param seconds: how long.
-        :param waiting: bytes that the peer has not acknowledged.
+        :param connection: the connection.
+        :param seconds: the timeout.
+        :param waiting: number of bytes that the peer has not acknowledged.
         """
         named = fieldsOf(connection)
         self._write("stalled", **named, reason=whyStalled(seconds), waiting=waiting)
 
     def tells(self, ended: Ended) -> bool:
-        """Whether an end has a line: any but an ordinary one, or all of them."""
+        """Whether the end of a conversation has a line: each one, or each but the ordinary ones."""
         return self.everything or ended.code not in _ORDINARY
 
     def ended(
         self, connection: Logged, ended: Ended, received: int, sent: int, seconds: float | None
     ) -> None:
         """
-        Write that a connection with an application has ended.
+        Write the line of a conversation that has ended.
 
-        :param received: messages.
-        :param sent: messages.
-        :param seconds: how long the conversation has lasted, where that is known.
+        :param connection: the connection.
+        :param ended: how the conversation ended.
+        :param received: number of messages received.
+        :param sent: number of messages sent.
+        :param seconds: duration of the conversation, where it is known.
         """
         self._write(
             "ended",
@@ -253,7 +269,7 @@ class ConnectionLog:
         )
 
     def page(self, number: int | None, request: Any) -> None:
-        """A request for a page was answered: the line of an access log."""
+        """Write the line of a page that was sent, as in an access log."""
         self._write(
             "page",
             connection=number,
@@ -268,7 +284,7 @@ class ConnectionLog:
         )
 
     def close(self) -> None:
-        """The last port has stopped listening: write what was only counted."""
+        """Write the counted repeats: the last port has stopped listening."""
         self._writeRepeats(self._repeats.all())
 
     def _tellRepeats(self) -> None:
@@ -295,7 +311,7 @@ class ConnectionLog:
 
 
 def _masked(asked: Asked) -> Asked:
-    """Mask what a request asks for, for a line of the log."""
+    """Mask secrets in host, target and origin of a request, for a log line."""
     host, target, origin = asked
     return Asked(
         None if host is None else masked_host(host),
@@ -309,12 +325,12 @@ def _cut(value: str | None) -> str | None:
 
 
 def whyStalled(seconds: float) -> str:
-    """The words for a peer that made no progress."""
+    """Return the reason of a line about a stalled connection."""
     return f"no data acknowledged for {seconds:g} s (Limits.stall_timeout)"
 
 
 def fieldsOf(connection: Logged) -> dict[str, Any]:
-    """The fields that say which connection a line is about, and what it has asked for."""
+    """Return the fields of a connection: its number, peer, host and target."""
     asked = _masked(connection.asked)
     return {
         "connection": connection.number,
@@ -326,11 +342,13 @@ def fieldsOf(connection: Logged) -> dict[str, Any]:
 
 def writeLine(logger: Logger, event: str, level: Any = LogLevel.info, **fields: Any) -> None:
     """
-    Write one line: the event, and each field that has a value.
+    Write one log line: the event, and each field that has a value.
 
-    :param level: of Twisted's.
-    :param fields: text, which is cut and escaped here, or numbers. An observer that writes JSON
-        finds each by its name, and the event as ``event``.
+    :param logger: the logger that gets the line.
+    :param event: the event.
+    :param level: Twisted's log level.
+    :param fields: texts, which are truncated and escaped here, or numbers. An observer that writes
+        JSON finds each field by its name, and the event as ``event``.
     """
     values = {name: _written(value) for name, value in fields.items() if value is not None}
     logger.emit(level, " ".join([event, *(f"{n}={{{n}}}" for n in values)]), event=event, **values)
@@ -345,8 +363,10 @@ def _written(value: object) -> str:
 
 def _notAgreed(offered: tuple[str, ...], agreed: str | None) -> str | None:
     """
-    The subprotocols that the client has offered in vain. A list of hixie-75 and hixie-76 is one
-    string, which comes first in an offer, and then its members: here it is only these.
+    Return the offered subprotocols that were not agreed, for the field ``offered``.
+
+    In hixie-75 and hixie-76 a list of subprotocols is one string. The offer has the string first
+    and then its members; the line has only the members.
     """
     if offered and "," in offered[0]:
         offered = () if agreed == offered[0] else offered[1:]

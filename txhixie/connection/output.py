@@ -1,8 +1,8 @@
-"""The way out of one connection: bytes, the clock, the end, and who must be told that it is full.
+"""Output of one connection: its write buffer, its timeout and its shutdown.
 
-This is the :class:`txhixie.sansio.port.Port` that the pure half writes to, and the one producer a
-transport has: what the transport says to it, it says on to the application's producer, each thing
-once.
+An output is the :class:`txhixie.sansio.port.Port` to which the pure half writes. An output is also
+the one producer that is registered with the transport, and passes each pause and each resume of the
+transport once to the application's producer.
 """
 
 from __future__ import annotations
@@ -23,34 +23,35 @@ _log = Logger()
 
 
 class Owner(Protocol):
-    """The connection that an output belongs to: a :class:`txhixie.HixieProtocol`."""
+    """The connection to which an output belongs: a :class:`txhixie.HixieProtocol`."""
 
     @property
     def limits(self) -> Limits:
-        """What the connection may cost."""
+        """Limits of the connection."""
         ...
 
     @property
     def timeouts(self) -> Timeouts:
-        """The queues in which its factory's connections wait."""
+        """Timeout queues of the connection's factory."""
         ...
 
     def late(self) -> None:
-        """The timeout that was set has passed."""
+        """Called when the timeout of the connection has passed."""
 
     def drained(self) -> None:
-        """The transport has sent what it held."""
+        """Called when the transport has sent its write buffer."""
 
     def overflowed(self, size: int) -> None:
-        """So many bytes wait to be sent, more than the limit."""
+        """Called when the write buffer exceeds ``Limits.unsent_size``, with its size in bytes."""
 
 
 @implementer(IPushProducer)
 class Output(Writer):
     """
-    One connection's.
+    Write buffer, timeout and shutdown of one connection.
 
-    :ivar full: whether the transport has asked to be spared.
+    :ivar full: whether the transport has paused its producer, since its write buffer is full.
+    :ivar owner: the connection; ``None`` once the transport has ended.
     """
 
     __slots__ = (
@@ -63,28 +64,31 @@ class Output(Writer):
 
     def __init__(self, owner: Owner, transport: Any) -> None:
         """
-        :param owner: whose ``late`` is called when a timeout has passed.
-        :param transport: an ``ITransport`` and ``IConsumer``; its producer is this now.
+        :param owner: the connection.
+        :param transport: an ``ITransport`` and ``IConsumer``, which gets this output as its
+            producer.
         """
         super().__init__(transport)
         self.owner: Owner | None = owner
         self._timeout: TimeoutQueue | None = None
         self._producer: IPushProducer | None = None
-        self._unsent = 0  # bytes since the transport was full
+        self._unsent = 0  # bytes written since the transport was full
         self.full = False
         transport.registerProducer(self, True)
 
-    # Bytes.
+    # The write buffer.
 
     def queue(self, data: bytes, *more: bytes) -> None:
-        """See :meth:`Writer.queue`; within :attr:`txhixie.Limits.unsent_size`."""
+        """Add bytes to the write buffer, or abort beyond :attr:`txhixie.Limits.unsent_size`."""
         if not (self.full and self._overflows(len(data) + sum(map(len, more)))):
             super().queue(data, *more)
 
     def _overflows(self, size: int) -> bool:
         """
-        Whether too much waits for a peer that does not read, and an application that does not
-        mind. What was sent before the close is the peer's to read at its leisure.
+        Whether the write buffer exceeds ``Limits.unsent_size``; the connection is then aborted.
+
+        This happens where the peer does not read and the application ignores back-pressure. Once
+        the transport has ended, nothing is counted.
         """
         self._unsent += size
         owner = self.owner
@@ -100,10 +104,10 @@ class Output(Writer):
         waiting = self.waiting
         return waiting if waiting is not None else sys.maxsize if self.full else self.joined
 
-    # The clock.
+    # The timeout.
 
     def timeout(self, seconds: float | None) -> None:
-        """Say so when this many seconds have passed; ``None``: say nothing."""
+        """Set the timeout of the connection, in seconds; ``None`` cancels the timeout."""
         waited, self._timeout = self._timeout, None
         if waited is not None:
             waited.leave(self)
@@ -112,30 +116,31 @@ class Output(Writer):
             self._timeout.join(self)
 
     def expired(self) -> None:
-        """The timeout has passed."""
+        """Pass an elapsed timeout on to the connection, or extend it while the peer reads."""
         self._timeout = None
         if self.owner is None:
             return
         if self.full and self._end.extend():
-            # The peer is still reading what it was promised.
+            # The peer is still reading what was sent before the close.
             self.timeout(self.owner.limits.drain_timeout)
         else:
             self.owner.late()
 
-    # The end.
+    # The shutdown.
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:
         """
-        End the connection after all that was written, leaving the peer time to read it.
+        Close the connection once the write buffer was sent and the peer had time to read it.
 
-        :param abort: the time of the peer is over.
-        :param linger: whether the peer is to be read, and forgotten, until it has closed as well.
+        :param abort: whether the peer's time has passed: close now.
+        :param linger: whether data of the peer is still read, and discarded, until the peer has
+            closed too.
         """
         if self.owner is None:
             return
         self.flush()
         isFree = self.isFree()
-        self.sendsAtOnce = False  # from now on the transport's queue keeps the order
+        self.sendsAtOnce = False  # from now on all bytes pass the transport's buffer, in order
         if abort:
             self._giveUp(self.owner)
         elif self.full:
@@ -143,11 +148,11 @@ class Output(Writer):
         elif linger or not isFree:
             self._end.close(linger)
         else:
-            self.owner = None  # an end of its own is on its way
+            self.owner = None  # closeNow leads to connectionLost
             self._end.closeNow(self.isCorked)
 
     def _giveUp(self, owner: Owner) -> None:
-        """Only what the kernel would not take yet is given further time, once."""
+        """Close a connection whose time has passed; a write buffer extends the time once."""
         if self._end.extend():
             self.timeout(owner.limits.drain_timeout)
             self._end.giveUp()
@@ -161,21 +166,21 @@ class Output(Writer):
         return self.shutdown
 
     def abort(self) -> None:
-        """End the connection at once; what was not sent yet is lost."""
+        """Abort the connection; the write buffer is discarded."""
         self.forget()
         if self.owner is not None:
             self.transport.abortConnection()
 
-    # The application's producer, and what the transport tells it through us.
+    # The application's producer, to which the transport's calls are passed on.
 
     def attach(self, producer: IPushProducer) -> None:
         """
-        Tell ``producer`` from now on, beginning with how things stand.
+        Set the application's producer, which is paused at once if the transport is full.
 
-        :raises RuntimeError: when there is one already, as transports do.
+        :raises RuntimeError: if another producer is attached, as Twisted's transports do.
         """
         if self.owner is None:
-            producer.stopProducing()  # it is over; as transports do
+            producer.stopProducing()  # the connection has ended; Twisted's transports do the same
             return
         if self._producer is not None:
             raise RuntimeError("another producer is attached")
@@ -184,18 +189,18 @@ class Output(Writer):
             producer.pauseProducing()
 
     def detach(self) -> None:
-        """Tell nobody."""
+        """Remove the application's producer."""
         self._producer = None
 
     def pauseProducing(self) -> None:
-        """The transport holds more than it likes. It says so at every write while it does."""
-        if not self.full:
+        """Pause the application's producer: the transport is full."""
+        if not self.full:  # a full transport calls this at every write
             self.full = True
             if self._producer is not None:
                 self._producer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The transport has sent what it held."""
+        """Resume the application's producer: the transport has sent its write buffer."""
         if self.full:
             self.full = False
             self._unsent = 0
@@ -211,16 +216,19 @@ class Output(Writer):
 
     def _isEndedBelow(self) -> bool:
         """
-        Whether a close that was not ours waits for us to stop producing, for ever, now that all is
-        sent: the peer has ended TLS, and TLS closes the socket below without asking us; or it has
-        closed its half, which a tunnel is told, and closes once our words are out.
+        Whether the transport is closing without our call, and waits for its producer to stop.
+
+        The transport would wait for ever, since a producer that is not unregistered keeps it open.
+        Either the peer has ended TLS, and Twisted's TLS closes the socket below it without a call
+        to us. Or the peer has closed its half of a tunnel, and the tunnel closes once its write
+        buffer was sent.
         """
         transport = self.transport
         below = getattr(transport, "transport", None)
         return any(getattr(each, "disconnecting", False) for each in (transport, below))
 
     def stopProducing(self) -> None:
-        """The connection has ended: there is nobody left to send to, or to tell of it."""
+        """Release the connection and stop the application's producer: the transport has ended."""
         self.timeout(None)
         self.owner = None
         self.sendsAtOnce = False
@@ -231,5 +239,5 @@ class Output(Writer):
             try:
                 producer.stopProducing()
             except Exception:
-                # What it raises would keep the transport from telling its protocol of the end.
-                _log.failure("the producer of a WebSocket connection raised at its end")
+                # An exception here would keep the transport from calling connectionLost.
+                _log.failure("unhandled error in stopProducing of a WebSocket application")

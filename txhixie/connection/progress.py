@@ -1,7 +1,8 @@
-"""Stalled connections: those whose peers acknowledge nothing of what was sent to them.
+"""Detection of stalled connections, whose peers acknowledge none of the data that was sent.
 
-A ping cannot find them. It would wait behind what the peer does not read, and what the peer sends
-is no progress: a peer that sends and never reads is the very case.
+A ping cannot detect a stalled connection: the ping would wait in the write buffer, behind the data
+that the peer does not read. Data from the peer is no sign of progress either: a stalled peer may
+send and never read.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from .acknowledged import Sent, sent_to
 _log = Logger()
 
 _ROUNDS: Final = 4
-"""Looks in the time of one timeout: nobody is ended more than a quarter of it late."""
+"""Checks within one ``stall_timeout``: a connection is aborted at most a quarter of it late."""
 
 _LATE: Final = 1.0
-"""Seconds by which a look may come late, or as many as there are between two: after that the
-reactor was blocked, and nobody is ended by what it sees first."""
+"""Most seconds by which a check may be late; at most the time between two checks. If a check is
+later than that, the reactor was blocked, and no connection is aborted in this check."""
 
 
 C = TypeVar("C", bound=BaseProtocol)
@@ -30,10 +31,10 @@ C = TypeVar("C", bound=BaseProtocol)
 
 class Watched(Generic[C]):
     """
-    Connections with the same timeout that are watched for progress: those of a factory, of a
-    gateway's service or of a ``Site``.
+    Connections with the same ``stall_timeout``, of a factory, a gateway's service or a ``Site``.
 
-    :ivar connections: those that stand.
+    :ivar connections: the connections that have not ended.
+    :ivar stalled: aborts a stalled connection.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class Watched(Generic[C]):
         stalled: Callable[[C, int], None],
     ) -> None:
         """
-        :param seconds: how long a peer may make no progress.
-        :param clock: returns the clock, which is asked for at the first connection.
-        :param stalled: ends a connection whose peer has made no progress for so long. It takes the
-            connection, and how many bytes its peer has not acknowledged.
+        :param seconds: the timeout: how long a peer may acknowledge nothing.
+        :param clock: returns the clock; first called for the first connection.
+        :param stalled: aborts a connection whose peer has acknowledged nothing for that time. The
+            arguments are the connection and the number of bytes that are not acknowledged.
         """
         self.connections: set[C] = set()
         self.stalled = stalled
@@ -62,7 +63,7 @@ class Watched(Generic[C]):
         self.connections.add(connection)
 
     def discard(self, connection: C) -> None:
-        """Watch a connection no more, if it is watched."""
+        """Stop watching a connection; does nothing for a connection that is not watched."""
         self.connections.discard(connection)
         if self._progress is not None and not self.connections:
             progress, self._progress = self._progress, None
@@ -77,10 +78,10 @@ class Watched(Generic[C]):
 
 class Progress:
     """
-    The rounds of all groups that have one clock and one timeout, with one timer.
+    Checks of all groups with the same clock and the same timeout, with one timer.
 
-    What is known of a connection is kept here, and only while something waits for its peer: an idle
-    connection costs nothing.
+    The progress of a connection is kept here, and only while the peer has bytes to acknowledge: an
+    idle connection costs nothing.
 
     :ivar key: the clock, and the timeout in seconds.
     """
@@ -90,21 +91,21 @@ class Progress:
         self._clock = clock
         self._seconds = seconds
         self._groups: dict[Watched[Any], None] = {}
-        self._behind: dict[BaseProtocol, tuple[float, Sent]] = {}  # when each made progress last
+        self._behind: dict[BaseProtocol, tuple[float, Sent]] = {}  # time of the last progress
         self._timer: IDelayedCall | None = None
         self._due = 0.0
 
     def join(self, group: Watched[Any]) -> None:
-        """Look at the connections of a group."""
+        """Start checking the connections of a group."""
         self._groups[group] = None
         if self._timer is None:
             self._start()
 
     def leave(self, group: Watched[Any]) -> bool:
         """
-        Look at them no more.
+        Stop checking the connections of a group.
 
-        :return: whether there is no other group.
+        :return: whether no group is left.
         """
         self._groups.pop(group, None)
         if self._groups:
@@ -117,8 +118,10 @@ class Progress:
 
     def resumed(self, connection: BaseProtocol) -> None:
         """
-        The transport has sent what it held: progress, unless the kernel counts what the peer has
-        acknowledged, which is less.
+        Record that the write buffer of a connection's transport was sent.
+
+        This counts as progress only where the kernel does not count acknowledged bytes: the peer
+        may have acknowledged less than what was sent.
         """
         behind = self._behind.get(connection)
         if behind is not None and behind[1].position is not None:
@@ -153,7 +156,7 @@ class Progress:
     ) -> None:
         sent = sent_to(connection.transport)
         if sent is None:
-            # In memory, or of a program's own: only whether it is full is known.
+            # A transport in memory, or one of a program: only whether it is full is known.
             sent = Sent(1 if getattr(connection, "full", False) else 0, 0, (0, 0))
         if not sent.waiting:
             return
@@ -165,8 +168,8 @@ class Progress:
 
 
 _ROUNDS_OF: Final[dict[tuple[IReactorTime, float], Progress]] = {}
-"""One for each clock and timeout, while there are connections: a process has one reactor, and the
-clients of a gateway's backend have a factory each."""
+"""The checks by clock and timeout, while there are connections. They are shared by all factories of
+the process, since each client that a gateway connects to its backend has a factory of its own."""
 
 
 def _progressOf(clock: IReactorTime, seconds: float) -> Progress:

@@ -1,7 +1,7 @@
-"""One connection of either side, from its first byte to its last, and the factory of connections.
+"""One WebSocket connection, of a server or of a client, and the factory of connections.
 
-All bytes come in by ``dataReceived``, for the handshake or for the conversation. The handshake of
-each side is in ``server/protocol.py`` and ``client/protocol.py``.
+All received bytes arrive in ``dataReceived``, those of the handshake and those of the conversation.
+The handshake of each side is in ``server/protocol.py`` and ``client/protocol.py``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ from .timeouts import Timeouts
 from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN = 1, 2
-"""Reasons why the delivery is paused: bits of ``_paused``."""
+"""Reasons why the delivery of messages is paused: bits of ``_paused``."""
+
+_TOO_EARLY: Final = "the handshake is not complete; send after negotiationFinished() was called"
 
 
 def ignore(data: bytes) -> None:
-    """Drop the bytes: the connection has ended, or is being ended."""
+    """Discard received bytes of a connection that has ended or is being closed."""
 
 
 _HINTS: Final = {
@@ -74,36 +76,34 @@ _HINTS: Final = {
 
 class HixieProtocol(Protocol):
     """
-    One WebSocket connection. It is the transport of its application
-    (:class:`txhixie.WebSocketTransport`).
+    One WebSocket connection, the transport of its application.
 
-    A class in another module that inherits from this one or from a side's overrides only the
-    methods of this list, which do little or nothing here, and those that Twisted calls:
+    The methods for the application are those of :class:`txhixie.WebSocketTransport`. A subclass in
+    another module overrides only methods that Twisted calls, and those of this list, which do
+    little or nothing here:
 
-    - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingAbandoned`: a side's handshake ends
-      without a conversation;
+    - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingAbandoned`: the handshake ends without
+      a conversation;
     - :meth:`ended`, :meth:`finished`: the connection ends, for a log of requests;
     - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
       ``answered`` and ``request``, for a handshake that another HTTP server has read.
 
-    ``late``, ``drained``, ``overflowed``, ``look`` and ``stalled`` are called by the parts of the
-    connection and of its factory, which are made here.
+    ``late``, ``drained``, ``overflowed``, ``look`` and ``stalled`` are called by the connection's
+    output, and by the keepalive and the progress checks of its factory.
 
-    :ivar offer: what the client asked for.
-    :ivar agreement: what was granted; ``None`` before.
-    :ivar dialect: the row that is spoken; known with the offer.
-    :ivar side: which end we are.
-    :ivar number: of the connection, by which the log's lines about it are found: among those of one
-        factory the first is 1.
-    :ivar latency: seconds from the last automatic ping to its answer; ``None`` before there was
-        one.
+    :ivar offer: the client's offer.
+    :ivar agreement: the agreement of the handshake; ``None`` before there is one.
+    :ivar dialect: the dialect, known as soon as there is an offer.
+    :ivar side: our side of the connection: ``client`` or ``server``.
+    :ivar number: number of the connection in log lines: 1 for the first connection of a factory.
+    :ivar latency: seconds from the last automatic ping to its pong; ``None`` before the first pong.
     """
 
     _log = Logger()
 
-    # Without slots, attributes that the first connections never set (a health check has few, and
-    # none was pinged yet) would cost each later connection a dict of its own: 500 bytes, of the
-    # 1.2 kB that an idle connection costs besides its socket.
+    # Without slots each connection would have a dict of its own if the first connections of the
+    # process left some attributes unset, as a health check does: 500 bytes of the 1.2 kB that an
+    # idle connection takes in addition to its socket.
     __slots__ = (
         "_application",
         "_asked",
@@ -137,7 +137,7 @@ class HixieProtocol(Protocol):
     side: str
     _output: Output
 
-    if not TYPE_CHECKING:  # it would tell type checkers that there is every attribute
+    if not TYPE_CHECKING:  # otherwise type checkers would accept every attribute
 
         def __getattr__(self, name: str) -> Never:
             raise no_attribute(self, name, _HINTS)
@@ -147,24 +147,28 @@ class HixieProtocol(Protocol):
         self.connected = 0
         self.transport = None
         self.agreement: Agreement | None = None
-        self._began: float | None = None  # when the conversation opened, where the log tells
+        self._began: float | None = None  # when the conversation opened, if the log has that line
         self.latency: float | None = None
         self._receive: Callable[[bytes], None] = ignore
         self._application: WebSocketProtocol | None = None
         self._conversation: Conversation | None = None
         self._paused = 0
         self._delivering = False
-        self._turning: IDelayedCall | None = None  # goes on with what waits for the next turn
-        self._draining: IDelayedCall | None = None  # drops messages not taken after the end
+        self._turning: IDelayedCall | None = None  # delivers further messages in the next turn
+        self._draining: IDelayedCall | None = None  # drops undelivered messages after the end
         self._toldEnding = False
-        self._pinged: float | None = None  # when its silence began to count
-        self._asked: float | None = None  # when our last ping left
+        self._pinged: float | None = None  # when the current ping interval began
+        self._asked: float | None = None  # when the last automatic ping was sent
         self._left = False
         self._lost = False
 
     @property
     def asked(self) -> Asked:
-        """Name what the request asks for, for the log: neither masked nor, if refused, checked."""
+        """
+        Host, target and origin of the request, for the log.
+
+        The values are not masked; those of a refused request are not checked.
+        """
         offer: Offer | None = getattr(self, "offer", None)  # unset until the head was read
         return NOTHING_ASKED if offer is None else Asked(offer.host, offer.target, offer.origin)
 
@@ -175,13 +179,13 @@ class HixieProtocol(Protocol):
 
     @property
     def timeouts(self) -> Timeouts:
-        """The queues in which the factory's connections wait."""
+        """Timeout queues of the factory."""
         return self.factory.timeouts
 
-    # What the application asks for: :class:`txhixie.WebSocketTransport`.
+    # The methods of :class:`txhixie.WebSocketTransport`, which the application calls.
 
     def _listen(self) -> None:
-        """Undo a pause: the peer's close has to be seen."""
+        """End a pause by the application, since the peer's close frame has to be read."""
         if self._paused == BY_APPLICATION:
             self.transport.resumeProducing()
         self._paused &= BY_TURN
@@ -200,7 +204,7 @@ class HixieProtocol(Protocol):
 
     @property
     def full(self) -> bool:
-        """Whether more is waiting to be sent than the transport likes to hold."""
+        """Whether the write buffer of the transport is full."""
         return self._output.full
 
     @property
@@ -211,28 +215,28 @@ class HixieProtocol(Protocol):
     def sendTextMessage(self, text: str, compress: bool | None = None) -> None:
         """See :meth:`txhixie.WebSocketTransport.sendTextMessage`."""
         if (conversation := self._conversation) is None:
-            raise NotOpen("the handshake is not through")
+            raise NotOpen(_TOO_EARLY)
         if conversation.stage == OPEN:
             conversation.send_text(text, compress)
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """See :meth:`txhixie.WebSocketTransport.sendBytesMessage`."""
         if (conversation := self._conversation) is None:
-            raise NotOpen("the handshake is not through")
+            raise NotOpen(_TOO_EARLY)
         if conversation.stage == OPEN:
             conversation.send_bytes(data, compress)
 
     def ping(self, payload: bytes = b"") -> None:
         """See :meth:`txhixie.WebSocketTransport.ping`."""
         if (conversation := self._conversation) is None:
-            raise NotOpen("the handshake is not through")
+            raise NotOpen(_TOO_EARLY)
         if conversation.stage == OPEN:
             conversation.ping(payload)
 
     def pong(self, payload: bytes) -> None:
         """See :meth:`txhixie.WebSocketTransport.pong`."""
         if (conversation := self._conversation) is None:
-            raise NotOpen("the handshake is not through")
+            raise NotOpen(_TOO_EARLY)
         if conversation.stage == OPEN:
             conversation.pong(payload)
 
@@ -303,20 +307,20 @@ class HixieProtocol(Protocol):
         self.loseConnection()
 
     def getPeer(self) -> IAddress:
-        """Where the other end is."""
+        """Return the address of the peer: of the client, where a trusted proxy sends it."""
         return plainAddress(self.transport.getPeer())
 
     def getHost(self) -> IAddress:
-        """Where this end is."""
+        """Return the address of our side of the connection."""
         return self.transport.getHost()  # type: ignore[no-any-return]
 
-    # What the transport says.
+    # The methods of IProtocol, which the transport calls.
 
     def connectionMade(self) -> None:
-        """Prepare the transport; the side's opening begins."""
+        """Prepare the transport and start the handshake timeout."""
         transport = self.transport
-        # Without it a server that pushes small messages in separate turns stalls for 44 ms at a
-        # time, waiting for acknowledgements. Only TCP has it.
+        # Without TCP_NODELAY a server that sends small messages in separate turns of the reactor
+        # stalls for 44 ms at a time, waiting for acknowledgements. Only TCP has the option.
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         factory = self.factory
@@ -326,7 +330,7 @@ class HixieProtocol(Protocol):
         factory.joined(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes from the peer, in pieces of any size. All they cause leaves in one write."""
+        """Process bytes from the peer, in pieces of any size; send all replies in one write."""
         output = self._output
         if len(data) >= FULL_READ and self._conversation is not None:
             output.widen()
@@ -341,7 +345,7 @@ class HixieProtocol(Protocol):
                 output.uncork(read=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The transport has ended: tell the application, or what waits for the handshake."""
+        """Tell the application, or the code that awaits the handshake, that the transport ended."""
         self._lost = True
         self._receive = ignore
         conversation = self._conversation
@@ -355,35 +359,36 @@ class HixieProtocol(Protocol):
         finally:
             self._finished()
 
-    # Opening: what the two sides do, each in its own way.
+    # The end of a handshake without a conversation, in which the two sides differ.
 
     def openingLost(self, reason: Failure) -> None:
         """
-        The connection has ended before there was a conversation: tell the application.
+        Tell the application that the connection ended before the handshake was complete.
 
         :param reason: why the transport was lost.
         """
-        who = "us" if self._left else "peer"
-        self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, "ended inside the handshake", who, False))
+        side = "us" if self._left else "peer"
+        why = "connection closed before the handshake completed"
+        self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, why, side, False))
 
     def openingLate(self) -> None:
-        """The timeout has passed before there was a conversation: end the connection."""
+        """End a connection whose handshake timeout has passed."""
         raise NotImplementedError
 
     def openingAbandoned(self) -> None:
-        """The opening ends without a conversation: cancel what it waits for. May come again."""
+        """Cancel all that an incomplete handshake waits for. May be called more than once."""
 
-    # The connection's end, for a log of requests.
+    # The end of a connection, for a log of requests.
 
     def ended(self, ended: Ended) -> None:
         """
-        Learn how the connection ended, before its application does. Not called without one.
+        Called before the application's ``connectionLost``; not called without an application.
 
         :param ended: how the connection ended.
         """
 
     def finished(self) -> None:
-        """Learn that the connection is over. The last call, after that of the application."""
+        """Called last of all, after the application's ``connectionLost``."""
 
     def adopt(
         self,
@@ -394,11 +399,16 @@ class HixieProtocol(Protocol):
         transform: Transform | None = None,
     ) -> None:
         """
-        Begin with the conversation, where the program has made the handshake, as on a stream of
-        HTTP/2 (RFC 8441). The connection stands, and nothing has been received on it.
+        Open the conversation after a handshake that the program has made itself.
 
-        :param rest: the peer's first words, if they have come already.
-        :param transform: what the agreed extension does to messages.
+        An example is a stream of HTTP/2 (RFC 8441). ``connectionMade`` was called, and no bytes
+        were received.
+
+        :param application: the application.
+        :param offer: the client's offer.
+        :param agreement: the agreement.
+        :param rest: bytes of the peer after the handshake, if some were received already.
+        :param transform: the transform of the agreed extension.
         """
         self.offer = offer
         self.dialect = named(offer.dialect)
@@ -407,7 +417,7 @@ class HixieProtocol(Protocol):
         self._open(agreement, rest, transform)
 
     def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
-        """Both halves of the handshake are through; ``rest`` is the peer's first words."""
+        """Open the conversation; ``rest`` are received bytes that follow the handshake."""
         self._output.timeout(None)
         self.agreement = agreement
         factory = self.factory
@@ -442,12 +452,12 @@ class HixieProtocol(Protocol):
     # Conversation.
 
     def _converse(self, conversation: Conversation, data: bytes) -> None:
-        conversation.feed(data, self._output.direct)  # TLS gives several pieces in one turn
+        conversation.feed(data, self._output.direct)  # TLS may call several times in one turn
         if not self._paused:
             self._deliver()
 
     def _deliver(self) -> None:
-        """Hand messages up until there are none, or no more are wanted."""
+        """Deliver messages to the application until there are none or the delivery is paused."""
         conversation, application = self._conversation, self._application
         if self._delivering or conversation is None or application is None:
             return
@@ -473,17 +483,17 @@ class HixieProtocol(Protocol):
         elif conversation.ended is not None:
             self._tellEnding()
 
-    # A turn of the reactor inflates and delivers no more than the limits say.
+    # A turn of the reactor inflates and delivers at most ``Limits.turn_size`` bytes.
 
     def _waitForTurn(self) -> None:
-        """There is more, for the reactor's next turn: others come first."""
+        """Continue the delivery in the next turn of the reactor, after other connections."""
         self._paused |= BY_TURN
         if not self._lost:
-            self.transport.pauseProducing()  # else what comes meanwhile would pile up
+            self.transport.pauseProducing()  # otherwise received bytes would accumulate
         self._turning = self.factory.clock.callLater(0, self._turned)
 
     def _turned(self) -> None:
-        """The next turn has come."""
+        """Continue the delivery in a new turn of the reactor."""
         self._turning = None
         self._paused &= ~BY_TURN
         if (conversation := self._conversation) is not None:
@@ -492,7 +502,7 @@ class HixieProtocol(Protocol):
             self._goOn()
 
     def _goOn(self) -> None:
-        """Hand up what waits after a pause; then read on, or, if there is nothing to read, end."""
+        """Deliver waiting messages after a pause; then read, or end a lost connection."""
         corked = self._output.cork()
         try:
             self._deliver()
@@ -506,29 +516,31 @@ class HixieProtocol(Protocol):
         else:
             self.transport.resumeProducing()
 
-    # Signs of life.
+    # Keepalive.
 
     def look(self, now: float, slept: bool) -> None:
         """
-        Keepalive tick: ping the peer after ``ping_interval``, and abort the connection of one that
-        was silent for ``ping_timeout`` after a ping.
+        Keepalive tick of the connection.
 
-        :param now: seconds of the factory's clock.
-        :param slept: the reactor was blocked for so long that silence proves nothing.
+        Ping the peer after ``ping_interval``; abort the connection if the peer was silent for
+        ``ping_timeout`` after a ping.
+
+        :param now: time of the factory's clock, in seconds.
+        :param slept: whether the reactor was blocked, so that silence of the peer proves nothing.
         """
         conversation = self._conversation
         if conversation is None or conversation.stage != OPEN or not conversation.has_pings:
             return
         if self._paused or self._output.full:
-            self._pinged = None  # we do not listen, or our ping could not leave
+            self._pinged = None  # we do not read, or a ping could not be sent
             return
         limits = self.factory.limits
         if self._pinged is None:
             self._pinged = now
-            conversation.heard = True  # from now on
+            conversation.heard = True  # the silence counts from now on
         elif not conversation.heard and now - self._pinged >= limits.ping_timeout and not slept:
             conversation.abort(
-                f"not a byte within {limits.ping_timeout:g} seconds of a ping"
+                f"no data received within {limits.ping_timeout:g} seconds of a ping"
                 f" ({called('ping_timeout')})"
             )
             self._receive = ignore
@@ -540,14 +552,18 @@ class HixieProtocol(Protocol):
             conversation.ping(payload(now))
 
     def _tellsLatency(self, pong: object) -> bool:
-        """Whether a pong answers our own last ping."""
+        """Whether a pong is that of the last automatic ping; its round-trip time is kept."""
         if self._asked is None or pong != payload(self._asked):
             return False
         self.latency = self.factory.clock.seconds() - self._asked
         return True
 
     def overflowed(self, size: int) -> None:
-        """Abort the connection: more bytes than the limit wait for a peer that does not read."""
+        """
+        Abort the connection: its write buffer exceeds ``Limits.unsent_size``.
+
+        :param size: bytes in the write buffer.
+        """
         if self._conversation is not None:
             self._conversation.abort(self.factory.limits.unsent_error(size))
         self._left = True
@@ -555,31 +571,35 @@ class HixieProtocol(Protocol):
         self._tellEnding()
 
     def stalled(self, waiting: int) -> None:
-        """The peer has made no progress for ``stall_timeout``: end the connection at once."""
+        """
+        Abort the connection: the peer has acknowledged nothing for ``Limits.stall_timeout``.
+
+        :param waiting: number of bytes that the peer has not acknowledged.
+        """
         if self._lost:
-            return  # only our own application is still taking what came before
+            return  # only messages received before are still being delivered
         seconds = self.factory.limits.stall_timeout
         self.factory.log.stalled(loggedOf(self), seconds, waiting)
         self.abortConnection(
-            f"the peer acknowledged nothing for {seconds:g} seconds ({called('stall_timeout')})"
+            f"no data acknowledged for {seconds:g} seconds ({called('stall_timeout')})"
         )
 
     def drained(self) -> None:
-        """The transport has sent what it held."""
+        """Tell the conversation that the transport has sent its write buffer."""
         self.factory.watched.resumed(self)
         if self._conversation is not None:
             self._conversation.drained()
 
     def _applicationFailed(self) -> None:
-        """Its exception is ours to mend: one traceback, and the peer hears that we failed."""
-        self._log.failure("the application of a WebSocket connection raised")
+        """Log an exception that the application raised, and close with 1011 (RFC 6455 7.4.1)."""
+        self._log.failure("unhandled error in the application of a WebSocket connection")
         self.failConnection(reason="the application failed")
 
     def _tellEnding(self, ended: Ended | None = None) -> None:
         """
-        Tell the application, once, that the end has begun.
+        Call the application's ``closeStarted``, once.
 
-        :param ended: how, where the conversation does not know it yet.
+        :param ended: how the connection ends, if the conversation does not know it yet.
         """
         if ended is None and self._conversation is not None:
             ended = self._conversation.ended
@@ -590,12 +610,14 @@ class HixieProtocol(Protocol):
             try:
                 closeStarted(ended)
             except Exception:
-                self._log.failure("the application of a WebSocket connection raised at its end")
+                self._log.failure("unhandled error in closeStarted of a WebSocket application")
 
     def _lostConversation(self, conversation: Conversation, ended: Ended) -> None:
         """
-        The connection below has ended. What came before is the application's, as fast as it takes
-        it: delivered all at once, 64 KiB of compressed zeros would fill its memory.
+        End a conversation whose transport has ended, after delivering its last messages.
+
+        The application takes these messages at its own pace. Delivered all at once, 64 KiB of
+        compressed zeros would inflate to more than its memory can hold.
         """
         self._tellEnding(ended)
         self._output.stopProducing()
@@ -617,6 +639,7 @@ class HixieProtocol(Protocol):
         self._finish()
 
     def _forgo(self) -> None:
+        """Discard the messages of a lost connection that were not delivered."""
         if self._conversation is None or self._application is None:
             return
         self._conversation.forget()
@@ -625,7 +648,7 @@ class HixieProtocol(Protocol):
             self._waitForTurn()
 
     def _finish(self) -> None:
-        """Tell the application of the end, after the last message was delivered."""
+        """Call the application's ``connectionLost``, after the last message was delivered."""
         try:
             if self._conversation is not None:
                 self._tellLost(self._conversation.lost())
@@ -633,7 +656,7 @@ class HixieProtocol(Protocol):
             self._finished()
 
     def _finished(self) -> None:
-        """Forget the application and cancel the timers."""
+        """Release the application, cancel the timers, and leave the factory."""
         self._application = None
         for timer in (self._turning, self._draining):
             if timer is not None:
@@ -652,7 +675,7 @@ class HixieProtocol(Protocol):
             if application is not None:
                 application.connectionLost(Failure(close))
         except Exception:
-            self._log.failure("the application of a WebSocket connection raised at its end")
+            self._log.failure("unhandled error in connectionLost of a WebSocket application")
 
     def _logEnd(self, ended: Ended) -> None:
         conversation = self._conversation
@@ -661,15 +684,15 @@ class HixieProtocol(Protocol):
         seconds = None if self._began is None else self.factory.clock.seconds() - self._began
         self.factory.log.ended(loggedOf(self), ended, received, sent, seconds)
 
-    # The end.
+    # The end of the connection.
 
     @property
     def _isOver(self) -> bool:
-        """Whether there will be no conversation: refused, given up, aborted or lost."""
+        """Whether the handshake ended without a conversation: refused, aborted or lost."""
         return self._left or self._lost
 
     def late(self) -> None:
-        """The timeout that was set has passed."""
+        """End what the elapsed timeout was set for: the handshake, the close or the shutdown."""
         if self._conversation is not None:
             self._conversation.late()
         elif self._isOver:
@@ -678,7 +701,7 @@ class HixieProtocol(Protocol):
             self.openingLate()
 
     def _leave(self) -> None:
-        """End a connection that has no conversation, leaving the peer time to read."""
+        """Close a connection without a conversation; the peer has time to read our last bytes."""
         self.openingAbandoned()
         self._left = True
         self._receive = ignore
@@ -687,7 +710,7 @@ class HixieProtocol(Protocol):
 
 
 def isOrderly(reason: Failure) -> bool:
-    """Whether a connection was closed, and not reset or the like."""
+    """Whether a transport was closed in an orderly way, and not reset or lost."""
     return isinstance(reason.value, ConnectionDone)
 
 
@@ -697,17 +720,17 @@ BINARY_RULES: Final = ("refuse", "send")
 
 class HixieFactory(Factory):
     """
-    Either side's factory.
+    Base of the server's and the client's factories of connections.
 
-    :ivar limits: what a connection may cost.
-    :ivar sendsBinary: whether binary messages are sent also in dialects whose browsers lose them.
-    :ivar extensions: what may be agreed besides the dialect, the better first.
-    :ivar entropy: takes a number, answers that many random bytes.
-    :ivar connections: those that stand.
-    :ivar log: writes the log's lines.
-    :ivar timeouts: the queues in which its connections wait for a time to pass.
-    :ivar watched: the connections, as they are watched for peers that have stalled.
-    :ivar keepalive: the rounds in which peers are pinged.
+    :ivar limits: limits of each connection.
+    :ivar sendsBinary: whether binary messages are sent even in dialects whose browsers lose them.
+    :ivar extensions: the extensions that may be agreed, the preferred one first.
+    :ivar entropy: takes a number and returns that many random bytes, for masking keys.
+    :ivar connections: the connections that have not ended.
+    :ivar log: writes log lines about the connections.
+    :ivar timeouts: timeout queues of the connections.
+    :ivar watched: the connections, checked for stalled peers.
+    :ivar keepalive: automatic pings of the connections.
     """
 
     noisy = False
@@ -738,12 +761,12 @@ class HixieFactory(Factory):
         self._waiting: list[Deferred[None]] = []
 
     def stopFactory(self) -> None:
-        """The last port has stopped listening."""
+        """Write counted log lines: the last port has stopped listening."""
         self.log.close()
 
     @property
     def clock(self) -> IReactorTime:
-        """The clock it was given, or else the reactor that runs."""
+        """The clock that was passed to the factory, or else the reactor."""
         if self._clock is None:
             from twisted.internet import reactor
 
@@ -751,11 +774,11 @@ class HixieFactory(Factory):
         return self._clock
 
     def joined(self, connection: HixieProtocol) -> None:
-        """A connection stands."""
+        """Add a connection that was made."""
         self.watched.add(connection)
 
     def left(self, connection: HixieProtocol) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self.watched.discard(connection)
         self._tellIfNone()
 
@@ -773,12 +796,18 @@ class HixieFactory(Factory):
         timeout: float | None = None,
     ) -> Deferred[None]:
         """
-        Close every connection its dialect's way, and abort what is left after a time.
+        Close every connection, with the close handshake of its dialect where there is one.
 
-        :param timeout: seconds until then; by default the limits' ``stop_timeout``.
-        :return: fires with ``None`` when the last has ended. It never fails.
-        :raises txhixie.errors.UsageError: for a code that is never sent; then none is closed.
-        :raises TypeError: for a code, a reason or a time of another type.
+        Connections that have not ended when the timeout passes are aborted.
+
+        :param code: close code that is sent (RFC 6455 section 7.4), by default 1001.
+        :param reason: close reason that is sent, at most 123 bytes in UTF-8.
+        :param timeout: seconds until connections are aborted; by default ``Limits.stop_timeout``.
+        :return: a Deferred that fires with ``None`` when the last connection has ended, and never
+            fails.
+        :raises txhixie.errors.UsageError: for a close code that must not be sent; no connection is
+            closed then.
+        :raises TypeError: for a code, a reason or a timeout of another type.
         """
         close_arguments(code, reason)
         if timeout is not None:
@@ -796,7 +825,7 @@ class HixieFactory(Factory):
         return done
 
     def abortAll(self) -> None:
-        """End every connection at once."""
+        """Abort every connection, without a close handshake."""
         for connection in tuple(self.connections):
             connection.abortConnection()
 

@@ -1,4 +1,4 @@
-"""Lines that a log has already said, counted instead of written again."""
+"""Counting of repeated log lines, so that each is not written again."""
 
 from __future__ import annotations
 
@@ -8,45 +8,47 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 _SECONDS: Final = 60.0
-"""How long a line stands for its repeats: at most 60 lines an hour of each kind, and an operator
-who watches the log sees within a minute that something goes on."""
+"""How long repeats of a line are counted, in seconds. There are at most 60 lines an hour with the
+same key, and an operator sees within a minute that repeats continue."""
 
 _MOST: Final = 1024
-"""Kinds that are remembered, of about 500 bytes each: whoever comes from more addresses than this
-gets a line each time again, and no memory of ours."""
+"""Most keys that are kept, of about 500 bytes each. A peer with more addresses than that gets a new
+line each time, and takes no more memory."""
 
 
 MOST_LINES: Final = (20, 40)
-"""Lines that one peer gets within a minute: 20 that differ in anything, then up to 40 in all that
-differ in their coarser keys. Whatever it does besides is counted in one line. A page that is
-refused sends a few targets and one origin; whoever invents new ones could fill a disk."""
+"""Most lines about one peer within a minute: 20 that differ in anything, then up to 40 in all that
+differ in their coarser keys. All further lines about the peer are counted in one line. A page that
+is refused sends a few targets and one origin; a client that invents new ones could fill a disk."""
 
 
 class Repeats(Generic[K]):
     """
-    Counts repeats of lines by a key. What it remembers is bounded.
+    Counter of repeated lines, by a key; the number of keys is bounded.
 
-    It has no clock: each method takes the time, in seconds.
+    There is no clock here: each method takes the time, in seconds.
     """
 
     def __init__(self, seconds: float = _SECONDS, most: int = _MOST) -> None:
         """
         :param seconds: how long the repeats of a line are counted and not written.
-        :param most: keys to remember.
+        :param most: most keys that are kept.
         """
         self._seconds = seconds
         self._most = most
-        # Oldest line first: when, how many since, and the group whose lines it is one of.
+        # Oldest line first: its time, the number of its repeats, and its group.
         self._kinds: dict[K, tuple[float, int, K | None]] = {}
-        self._lines: dict[K, int] = {}  # of each group that has any
+        self._lines: dict[K, int] = {}  # number of lines of each group
 
     def again(self, now: float, *keys: K) -> bool:
         """
-        Whether a line is a repeat, which is counted now; if not, it is to be written.
+        Count a line if it is a repeat.
 
-        :param keys: by what the line is known, the finest first. The last is that of its group, the
-            lines of one peer say: beyond :data:`MOST_LINES` of a group a line is a repeat of what
-            its next key says, and in the end of the group.
+        :param now: the time in seconds.
+        :param keys: keys of the line, the finest first. The last is the key of its group, such as
+            the lines about one peer. Beyond :data:`MOST_LINES` of a group, a line counts as a
+            repeat of its next coarser key, and at last of the group.
+        :return: whether the line was counted; if not, the caller writes the line.
         """
         group = keys[-1]
         lines = self._lines.get(group, 0)
@@ -71,9 +73,10 @@ class Repeats(Generic[K]):
 
     def over(self, now: float) -> list[tuple[K, int]]:
         """
-        Forget the lines whose time is over, and the oldest where there are too many.
+        Remove lines that are older than ``seconds``, and the oldest beyond ``most`` keys.
 
-        :return: those that had repeats, and how many: to be written.
+        :param now: the time in seconds.
+        :return: keys of removed lines that had repeats, and their numbers of repeats, for the log.
         """
         told = []
         while self._kinds:
@@ -94,7 +97,7 @@ class Repeats(Generic[K]):
             del self._lines[group]
 
     def all(self) -> list[tuple[K, int]]:
-        """Forget every line, and return those that had repeats, and how many."""
+        """Remove every line; return those that had repeats, and their numbers of repeats."""
         told = [(key, count) for key, (_, count, _) in self._kinds.items() if count]
         self._kinds.clear()
         self._lines.clear()

@@ -1,15 +1,15 @@
-"""The end of one connection's transport, from the moment that somebody wants it to end.
+"""Shutdown of one connection's transport, from the first call that closes it.
 
-An idle connection has none of this: it is made at the first wish to end. In its states is true:
+A shutdown is made when a connection begins to close: an idle connection has none. Its states are:
 
 ``DRAINING``
-    What was written has not all left the transport, whose peer reads slowly. It is closed when the
-    transport says that it is empty.
+    The transport still has a write buffer, since the peer reads slowly. The transport is closed
+    once its write buffer was sent.
 ``CLOSING``
-    All has been sent and nobody is to be heard: the socket is closed as soon as the read that is
-    being worked off has ended.
+    All bytes were sent, and no more data of the peer is read. The socket is closed as soon as the
+    current read was processed.
 ``DROPPED``
-    The transport was told to close, or to close its half; it tells the rest.
+    The transport was closed, or its sending half, and will call ``connectionLost``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted.internet.protocol import connectionDone
 
 
 class Stage(Enum):
-    """How far the end of a transport is."""
+    """Stage of a transport's shutdown; ``WANTED`` is the first."""
 
     WANTED = auto()
     DRAINING = auto()
@@ -32,13 +32,13 @@ class Stage(Enum):
 
 class Shutdown:
     """
-    Ends one transport, and gives its peer time to read what was sent before.
+    Shutdown of one transport, which gives the peer time to read the last bytes.
 
-    A socket closed with bytes unread is reset, and what we wrote last is lost with it (RFC 9112
-    section 9.6). So, unless nobody is to be heard any more, only our half is closed, and the peer's
-    is read and forgotten until the peer has closed as well or a timeout comes.
+    The kernel resets a socket that is closed while received bytes are unread, and our last bytes
+    are lost with it (RFC 9112 section 9.6). Therefore only our sending half is closed, and data of
+    the peer is read and discarded until the peer has closed too or a timeout has passed.
 
-    :ivar stage: how far it is.
+    :ivar stage: stage of the shutdown.
     """
 
     __slots__ = ("_patient", "_transport", "stage")
@@ -51,22 +51,22 @@ class Shutdown:
 
     def extend(self) -> bool:
         """
-        The time of the peer is over, for the first time or again.
+        Extend the peer's time to read, once.
 
-        :return: whether the peer has more time, which it has once.
+        :return: whether the time was extended: ``True`` for the first call only.
         """
         patient, self._patient = self._patient, False
         return patient
 
     def drain(self) -> None:
-        """Close the transport when it is empty."""
+        """Close the transport once its write buffer was sent."""
         self.stage = Stage.DRAINING
 
     def drained(self) -> bool:
         """
-        The transport is empty.
+        Close the transport, whose write buffer was sent, if the shutdown waits for that.
 
-        :return: whether that was awaited, and the transport is closed now.
+        :return: whether the transport was closed.
         """
         if self.stage is not Stage.DRAINING:
             return False
@@ -75,13 +75,13 @@ class Shutdown:
 
     def close(self, linger: bool) -> None:
         """
-        Close the transport, or our half of it.
+        Close the transport, or only its sending half.
 
-        :param linger: whether the peer is to be read until it has closed as well.
+        :param linger: whether data of the peer is still read, until the peer has closed too.
         """
         self.stage = Stage.DROPPED
         transport = self._transport
-        # Over TLS, loseConnection waits for ever for a producer to finish.
+        # Over TLS, loseConnection waits for ever for a registered producer to finish.
         transport.unregisterProducer()
         closeHalf = getattr(transport, "loseWriteConnection", None) if linger else None
         if closeHalf is None or ISSLTransport.providedBy(transport):
@@ -91,12 +91,14 @@ class Shutdown:
 
     def closeNow(self, corked: bool) -> None:
         """
-        Nothing waits to be sent and nobody to be heard. ``loseConnection`` would have the reactor
-        tell that the socket is writable, to write nothing: 12 us of the 115 that a conversation
-        takes to open and close. This is what it does itself once its half is closed: as soon as
-        what was read has been worked off, or in the next turn if nothing is being read.
+        Close a TCP transport that has nothing to send, without waiting for the peer.
 
-        :param corked: whether a read is being worked off.
+        ``loseConnection`` would wait until the reactor reports the socket as writable, and then
+        write nothing: 12 us of the 115 us that a conversation takes to open and close. The
+        transport ends here as after ``loseConnection``: when the current read was processed, or in
+        the next turn of the reactor if there is no current read.
+
+        :param corked: whether a read is being processed.
         """
         self._transport.disconnecting = True
         self.stage = Stage.CLOSING
@@ -105,9 +107,9 @@ class Shutdown:
 
     def uncorked(self, read: bool = False) -> None:
         """
-        The read that was being worked off has ended.
+        Close a transport in ``CLOSING``: the current read was processed.
 
-        :param read: whether the reactor itself has called for it.
+        :param read: whether the reactor itself has called ``dataReceived``.
         """
         if self.stage is Stage.CLOSING:
             self._end(read)
@@ -124,17 +126,19 @@ class Shutdown:
 
     def giveUp(self) -> None:
         """
-        The peer has had its time. What we wrote may still lie with the kernel, for one that reads
-        slowly: an abort would take it back, a close leaves it there and costs us nothing more.
+        Close the transport at once: the peer's time has passed.
+
+        The kernel may still hold sent bytes for a peer that reads slowly. An abort would discard
+        these bytes; a close leaves them to the kernel, and costs this process nothing.
         """
         transport = self._transport
         transport.unregisterProducer()
         transport.loseConnection()
-        # TLS has sent its close_notify; there was time for the peer's.
+        # TLS has sent its close_notify, and the peer had the time to send its own.
         below = getattr(transport, "transport", None)
         if below is not None:
             below.loseConnection()
 
     def ended(self) -> None:
-        """The transport has ended, whoever wanted it."""
+        """Record that the transport has ended."""
         self.stage = Stage.DROPPED

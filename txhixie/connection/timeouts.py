@@ -1,9 +1,8 @@
-"""Who must be through by when: all of a factory's connections, with one timer for each length of
-time that there is to wait.
+"""Shared timeout queues of a factory's connections, one for each length of timeout.
 
-A ``DelayedCall`` of its own would cost each handshake 4 us to make and to cancel. But those who
-wait equally long are due in the order in which they came: they stand in a queue, and only for the
-first of them there is a timer.
+A ``DelayedCall`` for each connection would cost each handshake 4 us to make and to cancel.
+Connections with the same timeout expire in the order in which they joined, so one queue with a
+timer for its first connection is enough.
 """
 
 from __future__ import annotations
@@ -18,32 +17,32 @@ _log = Logger()
 
 
 class Waiting(Protocol):
-    """One that waits."""
+    """A member of a timeout queue."""
 
     def expired(self) -> None:
-        """Its time is up."""
+        """Called when the timeout has passed."""
 
 
 class TimeoutQueue:
-    """All who wait for one length of time, in seconds."""
+    """Members with the same timeout, in seconds, and one timer for the first of them."""
 
     __slots__ = ("_clock", "_due", "_seconds", "_timer", "_waiting")
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._waiting: dict[Waiting, float] = {}  # until when each of them waits; in order
+        self._waiting: dict[Waiting, float] = {}  # when each member expires; in that order
         self._timer: IDelayedCall | None = None
-        self._due = 0.0  # when the timer is
+        self._due = 0.0  # when the timer fires
 
     def join(self, one: Waiting) -> None:
-        """Wait, from now on; then ``one.expired()`` is called."""
+        """Start the timeout of a member, after which ``one.expired()`` is called."""
         self._waiting[one] = self._clock.seconds() + self._seconds
         if self._timer is None:
             self._arm()
 
     def leave(self, one: Waiting) -> None:
-        """Wait no more, if it still does."""
+        """Cancel the timeout of a member; does nothing for an object that is no member."""
         self._waiting.pop(one, None)
         if not self._waiting and self._timer is not None:
             timer, self._timer = self._timer, None
@@ -51,8 +50,10 @@ class TimeoutQueue:
 
     def _pass(self) -> None:
         """
-        Time is up, unless what is waited for lies in the socket: after a turn in which the reactor
-        was blocked, timers run before reads. A late clock is not a late peer.
+        Let the reactor read once more before the members expire.
+
+        If the reactor was blocked, timers run before reads, and the awaited data may be unread in
+        the socket: the peer is not late then.
         """
         self._due = max(self._due, self._clock.seconds())
         self._timer = self._clock.callLater(0, self._expire)
@@ -61,13 +62,13 @@ class TimeoutQueue:
         self._timer = None
         late = [one for one, due in self._waiting.items() if due <= self._due]
         for one in late:
-            if self._waiting.pop(one, None) is not None:  # the one before may have ended it
+            if self._waiting.pop(one, None) is not None:  # an earlier one may have removed it
                 try:
                     one.expired()
                 except Exception:
-                    _log.failure("a late WebSocket connection could not be ended")
+                    _log.failure("unhandled error after a timeout of a WebSocket connection")
         if self._timer is not None:
-            self._timer.cancel()  # of one that has joined meanwhile, and is not the first
+            self._timer.cancel()  # set by a member that has joined meanwhile and is not the first
         self._arm()
 
     def _arm(self) -> None:
@@ -80,7 +81,7 @@ class TimeoutQueue:
 
 
 class Timeouts:
-    """The queues of one factory's connections: one for each length of time to wait."""
+    """Timeout queues of one factory's connections, by their length in seconds."""
 
     def __init__(self, clock: Callable[[], IReactorTime]) -> None:
         """:param clock: returns the factory's clock."""
@@ -88,7 +89,7 @@ class Timeouts:
         self._queues: dict[float, TimeoutQueue] = {}
 
     def queue(self, seconds: float) -> TimeoutQueue:
-        """The queue of those that wait for so many seconds."""
+        """Return the queue of a timeout, in seconds."""
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = TimeoutQueue(self._clock(), seconds)

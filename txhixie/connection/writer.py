@@ -1,9 +1,10 @@
-"""Writes to one transport: those that one read causes leave in one ``send``, the others at once.
+"""Write coalescing: all that one reactor read causes is sent in one ``send``.
 
-While a read is worked off, its connection is *corked* (as with ``TCP_CORK`` and Node's ``cork()``):
-what is written to it meanwhile, and to any other connection, is joined, and leaves when the read
-has been worked off. A gateway's messages come in on one connection and leave by another, and so do
-those of a chat: a ``send`` for each message is half of what passing on a small message costs.
+While a read is processed, its connection is *corked* (as with ``TCP_CORK`` and Node's ``cork()``).
+Bytes that are written meanwhile to this connection, or to any other, are joined, and sent when the
+read was processed. Bytes that are written at other times are sent at once. A gateway or a chat
+receives a message on one connection and sends it on another: a ``send`` for each message is half of
+the cost of passing on a small message.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .shutdown import Shutdown
 
 try:
     from twisted.internet.tcp import Client, Server
-except ImportError:  # a reactor without these has transports of its own
+except ImportError:  # a reactor that does not use these has transports of its own
     _DIRECT: tuple[type, ...] = ()
 else:
     _DIRECT = (Client, Server)
@@ -24,24 +25,25 @@ else:
 _log = Logger()
 
 FULL_READ: Final = 64 * 1024
-"""Bytes of a read that has taken all it could: ``bufferSize`` of Twisted's transports."""
+"""Bytes of the largest read: ``bufferSize`` of Twisted's transports. More bytes may be waiting."""
 
 _WIDE_READ: Final = 256 * 1024
 _WIDE_SEND: Final = 1024 * 1024
 
 _MOST_HELD: Final = 64 * 1024
-"""Bytes that are joined at most. Replies of one read in one write are 1.3 times as many messages a
-second, and 2 to 3 times as many as with a ``send`` for each. Beyond this size they leave at once,
-so that a full transport can say so before each of 64 KiB of tiny questions has a long answer."""
+"""Most bytes that are joined. With the replies of one read joined, 1.3 times as many messages are
+sent in a second, and 2 to 3 times as many as with a ``send`` for each. More bytes than this are
+sent at once, so that a full transport can pause the application before each of the tiny requests in
+a read of 64 KiB has a long response."""
 
 
 class Reads:
     """
-    The reads that are being worked off, and whom they have made write.
+    The reads that are being processed, and the writers that hold bytes until these end.
 
-    :ivar depth: how many reads. A reactor gives one at a time; the delivery that an application
-        resumes meanwhile counts as another.
-    :ivar joined: the writers of other connections that hold bytes until the last read ends.
+    :ivar depth: number of reads. A reactor calls for one read at a time; a delivery of messages
+        that an application resumes meanwhile counts as another.
+    :ivar joined: writers of other connections that hold bytes until the last read ends.
     """
 
     __slots__ = ("depth", "joined")
@@ -51,9 +53,9 @@ class Reads:
         self.joined: list[Writer] = []
 
     def flush(self) -> None:
-        """Write what other connections hold; what that causes too."""
+        """Send the joined bytes of other connections, and of further writes that this causes."""
         while self.joined and not self.depth:
-            # Emptied first: a producer that pauses may cause another write.
+            # The list is replaced first: a producer that is paused may cause another write.
             writers, self.joined = self.joined, []
             for writer in writers:
                 try:
@@ -64,17 +66,19 @@ class Reads:
 
 
 READS: Final = Reads()
-"""A process has one reactor, which works off one read at a time."""
+"""The reads of this process, which has one reactor, and processes one read at a time."""
 
 
 class Writer:
     """
-    Writes to a transport.
+    Writer to one transport, which joins small writes.
 
-    :ivar direct: whether the transport is TCP of Twisted's own, which also reads once a turn.
-    :ivar sendsAtOnce: whether bytes may be sent without the reactor: the transport is direct, and
-        its end has not begun.
-    :ivar shutdown: the end of the connection, once it has begun.
+    :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
+        reactor.
+    :ivar sendsAtOnce: whether bytes may be sent without waiting for the reactor: the transport is
+        direct, and its shutdown has not begun.
+    :ivar shutdown: the shutdown of the transport; ``None`` before the shutdown begins.
+    :ivar transport: the transport.
     """
 
     __slots__ = ("_held", "_size", "direct", "sendsAtOnce", "shutdown", "transport")
@@ -89,9 +93,11 @@ class Writer:
 
     def widen(self) -> None:
         """
-        Big messages pass: have Twisted's TCP take 256 KiB a read instead of 64, and give the
-        kernel 1 MiB a send instead of 128 KiB. What was many events is one: 1 MiB messages go
-        through half as fast again. Not done for everybody, since a read allocates what it may take.
+        Raise the sizes of Twisted's reads and sends, for a connection with large messages.
+
+        Twisted's TCP then reads 256 KiB at a time instead of 64 KiB, and gives the kernel 1 MiB in
+        a send instead of 128 KiB. With fewer events, messages of 1 MiB are echoed half as fast
+        again. This is not done for each connection, since a read allocates its whole size.
         """
         if self.direct and self.transport.bufferSize < _WIDE_READ:
             self.transport.bufferSize = _WIDE_READ
@@ -99,8 +105,7 @@ class Writer:
 
     def cork(self) -> bool:
         """
-        A read of this connection has come: join what is written, here and to every other
-        connection, until :meth:`uncork`.
+        Begin to join writes, to this connection and to every other, until :meth:`uncork`.
 
         :return: whether the connection was not corked before; only then call :meth:`uncork`.
         """
@@ -112,9 +117,10 @@ class Writer:
 
     def uncork(self, read: bool = False) -> None:
         """
-        The read has been worked off: write what was joined.
+        Send the joined bytes: the read was processed.
 
-        :param read: whether the reactor itself has called, so that the connection may end within.
+        :param read: whether the reactor itself has called ``dataReceived``, so that the transport
+            may end within this call.
         """
         try:
             if self._held:
@@ -129,7 +135,7 @@ class Writer:
                 READS.flush()
 
     def flushJoined(self) -> None:
-        """Another connection's read, which has written here, has been worked off."""
+        """Send bytes that were joined during the read of another connection."""
         try:
             self.flush()
         finally:
@@ -139,19 +145,21 @@ class Writer:
 
     @property
     def isCorked(self) -> bool:
-        """Whether what is written is joined to something."""
+        """Whether written bytes are joined and not sent at once."""
         return self._held is not None
 
     def forget(self) -> None:
-        """Send none of what was joined."""
+        """Discard the joined bytes."""
         if self._held:
             self._held.clear()
             self._size = 0
 
     def write(self, data: bytes, *more: bytes) -> None:
         """
-        Send, or join with what is held while a read is being worked off. What comes in parts is too
-        long to be joined.
+        Send bytes, or join them while a read is processed.
+
+        :param data: the bytes.
+        :param more: further parts of a long message, which is sent at once and not joined.
         """
         held = self._held
         if more or (held is None and not READS.depth):
@@ -167,9 +175,9 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was joined so far."""
+        """Send the bytes that were joined so far."""
         while held := self._held:
-            # Emptied first: inside write the application may hear that it is full, and send more.
+            # The list is emptied first: the write may pause the application, which may send more.
             data = held[0] if len(held) == 1 else b"".join(held)
             held.clear()
             self._size = 0
@@ -177,13 +185,13 @@ class Writer:
 
     def _send(self, data: bytes, *more: bytes) -> None:
         """
-        Send at once if nothing waits before it; nothing else comes between the parts.
+        Send bytes at once if the write buffer is empty; all parts are sent one after the other.
 
-        ``transport.write`` only queues: what is written waits for the reactor to say that the
-        socket is writable, which costs two ``epoll_ctl`` and a second dispatch, a quarter of the
-        CPU time of a small message. When both of a TCP connection's queues are empty the same
-        ``writeSomeData`` is called here that would be called then. Whatever it does not take,
-        errors included, goes the ordinary way.
+        ``transport.write`` only fills the write buffer, until the reactor reports the socket as
+        writable. That costs two ``epoll_ctl`` and a second dispatch, a quarter of the CPU time of a
+        small message. If both buffers of a TCP transport are empty, the same ``writeSomeData`` that
+        the reactor would cause is called here. Bytes that it does not send, because of an error
+        too, are passed to ``transport.write``.
         """
         if self.isFree():
             sent = self.transport.writeSomeData(data)
@@ -196,19 +204,19 @@ class Writer:
         self.queue(data, *more)
 
     def queue(self, data: bytes, *more: bytes) -> None:
-        """Have the transport send it when what waits before it has gone."""
+        """Add bytes to the write buffer of the transport."""
         if more:
             self.transport.writeSequence((data, *more))
         else:
             self.transport.write(data)
 
     def isFree(self) -> bool:
-        """Whether this is TCP of Twisted's own, open, for which nothing waits to be sent."""
+        """Whether the transport is Twisted's own TCP, open, and its write buffer is empty."""
         transport = self.transport
         return (
             self.sendsAtOnce
             and not transport.dataBuffer
-            and not transport._tempDataBuffer  # noqa: SLF001 (the one thing that is not public)
+            and not transport._tempDataBuffer  # noqa: SLF001 (has no public name)
             and transport.connected
             and not transport.TLS
             and not transport.disconnecting
@@ -216,12 +224,16 @@ class Writer:
 
     @property
     def joined(self) -> int:
-        """Bytes that were joined, and not sent yet."""
+        """Number of joined bytes that are not sent yet."""
         return self._size
 
     @property
     def waiting(self) -> int | None:
-        """The same and those that wait in a TCP connection of Twisted's own, if it is one."""
+        """
+        Number of joined bytes and bytes in the write buffer of Twisted's own TCP.
+
+        ``None`` for any other transport.
+        """
         below: Any = self.transport
         if not self.direct:
             below = getattr(below, "transport", None)  # under TLS

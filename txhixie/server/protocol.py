@@ -485,9 +485,9 @@ class HixieServerFactory(HixieFactory):
             for applications without ``buildProtocol``: a coroutine function that was
             not given to :func:`txhixie.serve` would refuse its first client with 500.
         """
-        checkBuilder("applications", applications, "a coroutine function goes into serve(...)")
+        checkBuilder("applications", applications, "pass a coroutine function to serve(...)")
         if elsewhere is not None:
-            checkBuilder("elsewhere", elsewhere, "a resource goes into Site(resource)")
+            checkBuilder("elsewhere", elsewhere, "pass a resource to Site(resource)")
         if secure is not None:
             scalars(bool, secure=secure)
         super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)

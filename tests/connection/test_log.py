@@ -241,7 +241,7 @@ def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
 
 
 def test_the_guide_names_every_event_and_every_field() -> None:
-    events = set(re.findall(r'(?:writeLine\(|_write\(|_folded\()[^")]*"([a-z-]+)"', SOURCES))
+    events = set(re.findall(r'(?:writeLine\(|_write\(|_folded\()[^"()]*"([a-z-]+)"', SOURCES))
     assert events == {
         *("opened", "ended", "refused", "page", "failed", "given-up", "stalled", "noticed"),
         *("backend-up", "backend-down", "gateway"),

@@ -22,9 +22,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from txhixie.cli.main import parser
-from txhixie.daemon.options import COMMANDS, OPTIONS
+from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
-from txhixie.daemon.setting import FLAG, TEXT, Setting
+from txhixie.daemon.setting import ANY_TEXT, FLAG, Setting
 
 DAEMON: Final = "twistd hixie"
 
@@ -55,7 +55,7 @@ class DaemonOptions(Options):
 
     def rows(self) -> Iterator[str]:
         """One option for each setting."""
-        for setting in (*COMMANDS, *OPTIONS):
+        for setting in (*COMMAND_LINE_ONLY, *OPTIONS):
             yield from described(setting, "--", " ")
 
 
@@ -93,7 +93,7 @@ class CommandOptions(Options):
 
 def described(setting: Setting, before: str, joint: str) -> Iterator[str]:
     """The directive of a setting."""
-    word = "file" if setting.kind is TEXT else setting.name.rpartition("-")[2]
+    word = "file" if setting.kind is ANY_TEXT else setting.name.rpartition("-")[2]
     value = "" if setting.kind is FLAG else f"{joint}<{word}>"
     yield f".. option:: {before}{setting.option if before else setting.name}{value}"
     yield ""

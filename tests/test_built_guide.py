@@ -19,7 +19,7 @@ from txhixie import Limits
 from txhixie.byte_streams import descriptions
 from txhixie.cli.main import COMMANDS as CLI_COMMANDS
 from txhixie.client.endpoint import EndpointOptions
-from txhixie.daemon.options import COMMANDS, OPTIONS
+from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
 from txhixie.server.protocol import ServerOptions
 
@@ -62,7 +62,7 @@ def keywords(*functions: Any) -> set[str]:
 def options(kind: str) -> set[str]:
     """The names that the guide has an anchor for, as the code has them."""
     if kind == "daemon":
-        return {f"twistd-hixie.--{option.option}" for option in (*OPTIONS, *COMMANDS)}
+        return {f"twistd-hixie.--{option.option}" for option in (*OPTIONS, *COMMAND_LINE_ONLY)}
     if kind == "services":
         return {f"{row.name}-service.{option.name}" for row in SERVICES for option in row.options}
     if kind == "limits":

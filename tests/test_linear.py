@@ -28,7 +28,7 @@ from txhixie.cli.status import line_of
 from txhixie.daemon.options import OPTIONS
 from txhixie.daemon.route_option import read_description
 from txhixie.daemon.routes import Route, Routes, segments_of
-from txhixie.daemon.setting import shown as shown_setting
+from txhixie.daemon.setting import as_written
 from txhixie.daemon.toml_file import read_configuration
 from txhixie.dialing.pem import trustRootFromPath
 from txhixie.dialing.proxy import is_exempt, parse_proxy
@@ -248,7 +248,7 @@ TEXT_PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "dialects of the daemon": (read_kind("dialects"), ""),
     "networks of the daemon": (read_kind("trust-forwarded"), ""),
     "numbers of the daemon": (read_kind("max-message-size"), ""),
-    "settings in the log": (shown_setting, "ws://"),
+    "settings in the log": (as_written, "ws://"),
     "peers' words in the log": (shown, ""),
     "URLs in the log": (shown_url, "ws://a/"),
     "expectations": (lambda text: expectation(TypeError(text), "a port"), "missing 1 required "),

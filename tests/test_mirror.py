@@ -79,6 +79,7 @@ WHOLE: Final = {
     "test_mirror": "the test files themselves",
     "test_moving": "a page of the guide",
     "test_newcomers": "errors for forms of other libraries, on every public name",
+    "test_names": "names of the whole package",
     "test_peer_certificate": "the certificate of a peer, on every public way to a connection",
     "test_pickling": "every public value",
     "test_private_pokes": "private names of the package in tests",

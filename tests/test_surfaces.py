@@ -31,8 +31,8 @@ from txhixie import (
 from txhixie.byte_streams.descriptions import makeClient, makeServer, parseWSS
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
 from txhixie.cli.main import parser
-from txhixie.connection.protocol import BINARY_RULES
-from txhixie.daemon.options import COMMANDS, OPTIONS
+from txhixie.connection.protocol import BINARY_CHOICES
+from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.route_option import ROUTE
 from txhixie.daemon.services import SERVICES
 from txhixie.daemon.services.tcp import StreamService
@@ -130,7 +130,11 @@ ROWS: Final[dict[str, Row]] = {
     "bytes of a head": {PYTHON: "Limits.head_size", DAEMON: "max-head-size"},
     "bytes of a frame": {PYTHON: "Limits.frame_size", DAEMON: "max-frame-size"},
     "fragments of a message": {PYTHON: "Limits.fragments", DAEMON: "max-fragments"},
-    "seconds between pings": {PYTHON: "Limits.ping_interval", DAEMON: "ping-interval"},
+    "seconds between pings": {
+        PYTHON: "Limits.ping_interval",
+        DAEMON: "ping-interval",
+        COMMAND: "ping-interval",
+    },
     "seconds for a pong": {PYTHON: "Limits.ping_timeout", DAEMON: "ping-timeout"},
     "seconds of a stalled peer": {PYTHON: "Limits.stall_timeout", DAEMON: "stall-timeout"},
     "seconds to stop": {PYTHON: "Limits.stop_timeout", DAEMON: "stop-timeout"},
@@ -164,7 +168,18 @@ ALONE: Final = {
     SERVER: set(),
     DAEMON: {"console", "config", "check"},
     SERVICE: set(),
-    COMMAND: {"connect-to", "echo", "help", "once", "show-handshake", "wait"},
+    COMMAND: {
+        "connect-to",
+        "echo",
+        "help",
+        "json",
+        "ping",
+        "reconnect",
+        "timestamps",
+        "once",
+        "show-handshake",
+        "wait",
+    },
 }
 """Options that one surface has, and no other could have."""
 
@@ -201,7 +216,7 @@ def client_words() -> set[str]:
 
 
 def daemon_words() -> set[str]:
-    return {setting.name for setting in (*OPTIONS, *COMMANDS)}
+    return {setting.name for setting in (*OPTIONS, *COMMAND_LINE_ONLY)}
 
 
 def service_words() -> set[str]:
@@ -258,7 +273,7 @@ def test_the_largest_message_is_the_same_by_default_on_every_surface() -> None:
 
 def test_what_is_refused_by_default_has_one_word_too() -> None:
     """Python sends binary or refuses it; a gateway refuses it or sends base64."""
-    assert BINARY_RULES[0] == GATEWAY_RULES[0] == "refuse"
+    assert BINARY_CHOICES[0] == GATEWAY_RULES[0] == "refuse"
 
 
 # The guide.

@@ -20,10 +20,10 @@ from txhixie.cli.target import (
     addOptions,
     connectTo,
     header,
-    meant,
     patience,
     seconds,
     size,
+    usageErrors,
     withScheme,
 )
 
@@ -212,6 +212,6 @@ def test_credentials_of_the_request_are_noticed() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("a mistake"), FileNotFoundError(2, "none", "/none")])
 def test_what_cannot_be_meant_is_a_mistake_of_usage(error: Exception) -> None:
-    with pytest.raises(CommandFailed) as caught, meant():
+    with pytest.raises(CommandFailed) as caught, usageErrors():
         raise error
     assert caught.value.status == Status.USAGE

@@ -7,7 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from txhixie.connection.addresses import addressOf, plainAddress, standFor
-from txhixie.sansio.http.proxy_header import End
+from txhixie.sansio.http.proxy_header import ConnectionEnd
 from txhixie.testing import Wire
 
 
@@ -21,7 +21,7 @@ from txhixie.testing import Wire
         (b"", UNIXAddress(None)),
     ],
 )
-def test_each_kind_of_address_is_Twisteds(end: End, address: IAddress) -> None:
+def test_each_kind_of_address_is_Twisteds(end: ConnectionEnd, address: IAddress) -> None:
     assert addressOf(end) == address
 
 

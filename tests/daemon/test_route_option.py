@@ -8,9 +8,9 @@ import pytest
 
 from txhixie.daemon.route_option import Description, read_description
 from txhixie.daemon.routes import Route
-from txhixie.daemon.setting import FLAG, TEXT, Kind, Setting
+from txhixie.daemon.setting import ANY_TEXT, FLAG, Setting, ValueKind
 
-SETTINGS = (Setting("coding", TEXT, "How."), Setting("pings", FLAG, "Whether."))
+SETTINGS = (Setting("coding", ANY_TEXT, "How."), Setting("pings", FLAG, "Whether."))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ SETTINGS = (Setting("coding", TEXT, "How."), Setting("pings", FLAG, "Whether."))
 def test_a_word_is_taken_apart(
     word: str, route: Route, service: str, given: dict[str, str]
 ) -> None:
-    assert read_description(word) == Description(route, service, given, Kind.read_text)
+    assert read_description(word) == Description(route, service, given, ValueKind.read_text)
 
 
 def test_a_table_says_the_same_with_keys() -> None:

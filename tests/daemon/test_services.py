@@ -88,9 +88,9 @@ def test_a_new_row_is_all_the_daemon_needs(monkeypatch: pytest.MonkeyPatch, tmp_
 
     from txhixie.daemon.options import Said
     from txhixie.daemon.route_option import read_description
-    from txhixie.daemon.setting import TEXT, Setting
+    from txhixie.daemon.setting import ANY_TEXT, Setting
 
-    row = Service("new", ("new",), (Setting("mood", TEXT, "How."),), buildNew)
+    row = Service("new", ("new",), (Setting("mood", ANY_TEXT, "How."),), buildNew)
     monkeypatch.setattr(module, "service_for", lambda text: service_for(text, (*SERVICES, row)))
     said = Said("", "", read_description("/x=new:thing mood=fine"))
     daemon = module.Daemon(object(), {"serve": [said], "port": []})

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from txhixie.daemon.setting import (
+    ANY_TEXT,
     FLAG,
     SECONDS,
     SOME_SECONDS,
-    TEXT,
-    Kind,
     Setting,
+    ValueKind,
+    as_written,
     find,
     number,
     one_of,
     read_all,
-    shown,
 )
 from txhixie.display import nearest
 
@@ -38,11 +38,11 @@ SETTINGS = (
         (SOME_SECONDS, "0.1", 0.1),
         (FLAG, "true", True),
         (FLAG, "false", False),
-        (TEXT, "any text", "any text"),
+        (ANY_TEXT, "any text", "any text"),
         (one_of(["a", "b"]), "b", "b"),
     ],
 )
-def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
+def test_text_is_read(kind: ValueKind, text: str, value: Any) -> None:
     assert kind.read_text(text) == value
 
 
@@ -59,13 +59,13 @@ def test_text_is_read(kind: Kind, text: str, value: Any) -> None:
         (SECONDS, "-1", "expected a number of seconds"),
         (SOME_SECONDS, "0", "expected more than 0 seconds"),
         (FLAG, "yes", "expected true or false"),
-        (TEXT, "", "expected text"),
-        (TEXT, "two\nlines", "expected text"),
+        (ANY_TEXT, "", "expected text"),
+        (ANY_TEXT, "two\nlines", "expected text"),
         (one_of(["hixie-75"]), "hixie-57", "expected one of hixie-75; did you mean hixie-75?"),
     ],
 )
 def test_what_cannot_be_meant_is_answered_with_what_was_expected(
-    kind: Kind, text: str, expected: str
+    kind: ValueKind, text: str, expected: str
 ) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(expected)):
         kind.read_text(text)
@@ -74,15 +74,18 @@ def test_what_cannot_be_meant_is_answered_with_what_was_expected(
 def test_a_value_of_toml_has_to_have_its_type() -> None:
     assert SECONDS.read_toml(2) == SECONDS.read_toml(2.0) == 2.0
     assert FLAG.read_toml(True) is True
-    for kind, value in ((SECONDS, "2"), (SECONDS, True), (FLAG, 1), (TEXT, 1), (TEXT, [])):
+    for kind, value in ((SECONDS, "2"), (SECONDS, True), (FLAG, 1), (ANY_TEXT, 1), (ANY_TEXT, [])):
         with pytest.raises(ValueError, match=f"expected {kind.expected}"):
             kind.read_toml(value)
 
 
 def test_values_are_read_by_name_from_both() -> None:
     expected = {"size": 5, "quiet": True}
-    assert read_all({"size": "5", "quiet": "true"}, SETTINGS, "option", Kind.read_text) == expected
-    assert read_all({"size": 5, "quiet": True}, SETTINGS, "option", Kind.read_toml) == expected
+    assert (
+        read_all({"size": "5", "quiet": "true"}, SETTINGS, "option", ValueKind.read_text)
+        == expected
+    )
+    assert read_all({"size": 5, "quiet": True}, SETTINGS, "option", ValueKind.read_toml) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_values_are_read_by_name_from_both() -> None:
 )
 def test_a_mistake_names_the_key(given: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(expected) + "$"):
-        read_all(given, SETTINGS, "option", Kind.read_toml)
+        read_all(given, SETTINGS, "option", ValueKind.read_toml)
 
 
 def test_where_nothing_can_be_said_that_is_the_answer() -> None:
@@ -111,6 +114,6 @@ def test_the_nearest_name_is_guessed_only_if_it_is_near() -> None:
 
 def test_no_password_is_shown() -> None:
     """An error and a report are logged; what an operator wrote may be in both."""
-    assert shown("/=ws://user:secret@host/path") == "/=ws://***@host/path"
-    assert shown("ws://host/a@b") == "ws://host/a@b"
-    assert shown(True) == "true"
+    assert as_written("/=ws://user:secret@host/path") == "/=ws://***@host/path"
+    assert as_written("ws://host/a@b") == "ws://host/a@b"
+    assert as_written(True) == "true"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from txhixie.dom.url import DOMException, InvalidSyntax, resolved, scalars
+from txhixie.dom.url import DOMException, InvalidSyntax, resolved, scalar_values
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from txhixie.dom.url import DOMException, InvalidSyntax, resolved, scalars
     ],
 )
 def test_lone_surrogates_are_replaced(text: str, sent: str) -> None:
-    assert scalars(text) == sent
+    assert scalar_values(text) == sent
 
 
 def test_a_URL_is_told_with_its_parts() -> None:

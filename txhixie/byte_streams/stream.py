@@ -200,14 +200,14 @@ class StreamClientEndpoint:
             ``NoProtocol`` when the factory returned ``None``. Cancelling it ends the attempt; it
             then fails with ``twisted.internet.error.ConnectingCancelledError``.
         """
-        connecting = _Connecting(protocolFactory, self._coding)
+        connecting = _ConnectingStream(protocolFactory, self._coding)
         protocolFactory.doStart()
         deferred = self._connector.connectApplication(connecting)
         opened = deferred.addCallbacks(connecting.connected, connecting.failed)
         return abandonable(opened, None, "handshake")
 
 
-class _Connecting(Stream):
+class _ConnectingStream(Stream):
     """Application of a client connection, which starts and stops the factory of its protocol."""
 
     _failure: Failure | None = None

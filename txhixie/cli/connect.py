@@ -23,10 +23,10 @@ from .checks import CERTIFICATE_ERRORS
 from .console import Console, hasEditor
 from .handshake_log import ShownDialer
 from .modes import EchoMode, LineMode, Once, listen
-from .presentation import messages
+from .presentation import countedMessages
 from .status import CommandFailed, Status, closing_line, is_ordinary, line_of
 from .stdio import say
-from .target import Target, addOptions, meant, patience, seconds
+from .target import Target, addOptions, patience, seconds, usageErrors
 
 Mode = Callable[[Channel], Awaitable[None]]
 """Converses on an open channel."""
@@ -87,7 +87,7 @@ def chooseReactor(said: Namespace) -> None:
         asyncioreactor.install()
 
 
-async def run(reactor: Any, said: Namespace) -> None:
+async def converse(reactor: Any, said: Namespace) -> None:
     """
     Converse until the connection ends, or with ``--reconnect`` until the input does.
 
@@ -97,7 +97,7 @@ async def run(reactor: Any, said: Namespace) -> None:
         written, and a close code that is not an ordinary one.
     :raises txhixie.interfaces.AbruptClose: when the connection did not end in good order.
     """
-    with meant():
+    with usageErrors():
         target = Target(said)
         target.endpoint(target.dialer(reactor))
         _check(said, target)
@@ -169,7 +169,7 @@ class _Conversation:
 
     def _accepted(self, count: int) -> None:
         if not self._isConnected:
-            self._presentation.note(f"not connected; {messages(count)} queued")
+            self._presentation.note(f"not connected; {countedMessages(count)} queued")
 
     async def _connect(self, mode: Mode) -> Channel:
         """Connect, and converse until the end of the connection."""

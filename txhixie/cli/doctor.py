@@ -12,7 +12,7 @@ from .checks import Checks, Finding
 from .presentation import JSONPresentation
 from .status import CommandFailed, Status, status_of
 from .stdio import StandardOutput, say
-from .target import Target, addOptions, meant
+from .target import Target, addOptions, usageErrors
 
 EXAMPLES: Final = (
     ("Test a server:", "txhixie doctor wss://example.com/chat"),
@@ -40,14 +40,14 @@ def options(parser: ArgumentParser) -> None:
     parser.set_defaults(timeout=_TIMEOUT)
 
 
-async def run(reactor: Any, said: Namespace) -> None:
+async def examine(reactor: Any, said: Namespace) -> None:
     """
     Test each stage, report it, and give advice.
 
     :param said: the options of :func:`options`.
     :raises CommandFailed: with the status that ``connect`` with these options would end with.
     """
-    with meant():
+    with usageErrors():
         target = Target(said)
         if target.note:
             say(target.note)

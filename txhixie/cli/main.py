@@ -74,7 +74,7 @@ def _underReactor(run: Callable[[Any, Namespace], Any]) -> Callable[[Namespace],
 
 def _connect(said: Namespace) -> None:
     connect.chooseReactor(said)
-    _underReactor(connect.run)(said)
+    _underReactor(connect.converse)(said)
 
 
 COMMANDS: Final = (
@@ -92,7 +92,7 @@ COMMANDS: Final = (
     Command(
         "doctor",
         doctor,
-        _underReactor(doctor.run),
+        _underReactor(doctor.examine),
         "test the connection to a WebSocket server stage by stage, and give advice",
         "Test each stage of the connection to a WebSocket server, and every dialect; report what"
         " works and what does not, and what to do about it.",

@@ -75,7 +75,7 @@ class Once:
         else:
             data = self._said.once.encode("utf-8", "surrogateescape")
         what = self._input.name if isInput else "--once"
-        self._message = data if self._said.binary else text(data, what)
+        self._message = data if self._said.binary else asText(data, what)
 
     async def run(self, channel: Channel) -> None:
         """
@@ -213,7 +213,7 @@ class LineMode:
             self._presentation.note(f"not sent: {len(line)} bytes; --max-message-size is {most}")
             return None
         what = f"line {self._number} of {self._console.lines.name}"
-        return line if self._said.binary else text(line, what)
+        return line if self._said.binary else asText(line, what)
 
     async def _ping(self, channel: Channel) -> None:
         """Send pings, each after the answer to the one before it."""
@@ -238,7 +238,7 @@ class LineMode:
             await deferLater(self._clock, min(left, _LONG))
 
 
-def text(data: bytes, what: str) -> str:
+def asText(data: bytes, what: str) -> str:
     """
     Bytes as the text they are.
 

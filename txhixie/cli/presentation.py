@@ -93,7 +93,7 @@ class Presentation:
 
     def reconnecting(self, why: str, seconds: float, queued: int) -> None:
         """The connection has ended, or has not been made; the next attempt is later."""
-        waiting = f"; {messages(queued)} queued" if queued else ""
+        waiting = f"; {countedMessages(queued)} queued" if queued else ""
         self.note(f"{why}; connecting again in {seconds:.1f} seconds{waiting}")
 
     def closed(self, ended: Ended) -> None:
@@ -187,7 +187,7 @@ class JSONPresentation(Presentation):
         self.event("close", data=ended.reason, code=int(ended.code), by=closed_by(ended))
 
 
-def messages(count: int) -> str:
+def countedMessages(count: int) -> str:
     """A number of messages, in words."""
     return "1 message" if count == 1 else f"{count} messages"
 

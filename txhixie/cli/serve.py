@@ -11,7 +11,7 @@ from twisted.python.usage import UsageError
 
 from ..daemon.daemon import Daemon
 from ..daemon.listener import CannotStart
-from ..daemon.options import COMMANDS, OPTIONS
+from ..daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from ..daemon.setting import FLAG, Setting
 from ..daemon.tap import Options
 from ..running import beginLogging
@@ -31,7 +31,7 @@ EXAMPLES: Final = (
 )
 """The examples of the command: what each does, and its command line."""
 
-_SETTINGS: Final = (*OPTIONS, *COMMANDS)
+_SETTINGS: Final = (*OPTIONS, *COMMAND_LINE_ONLY)
 _VALUES: Final = {
     "port": "PORT",
     "serve": "ROUTE",

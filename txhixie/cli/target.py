@@ -271,7 +271,7 @@ class Target:
 
 
 @contextmanager
-def meant() -> Iterator[None]:
+def usageErrors() -> Iterator[None]:
     """
     Report wrong values of options as usage errors.
 

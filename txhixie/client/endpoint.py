@@ -247,7 +247,7 @@ class WebSocketClientEndpoint:
             called.
         """
         checkArgument("application", application)
-        return cast("Deferred[A]", self._attempt(_Only(application)))
+        return cast("Deferred[A]", self._attempt(_OneApplication(application)))
 
     def _attempt(self, factory: WebSocketClientFactory[Any]) -> Deferred[WebSocketProtocol]:
         protocols = HixieClientFactory(self._url, factory, **self._options)
@@ -285,7 +285,7 @@ class _Attempt:
         self._awaited.cancel()
 
 
-class _Only:
+class _OneApplication:
     """Factory that returns one given application."""
 
     def __init__(self, application: Any) -> None:

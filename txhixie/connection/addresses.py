@@ -7,11 +7,11 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
-from ..sansio.http.proxy_header import End
+from ..sansio.http.proxy_header import ConnectionEnd
 from ..sansio.http.trusted import unmapped
 
 
-def addressOf(end: End) -> IAddress:
+def addressOf(end: ConnectionEnd) -> IAddress:
     """Return Twisted's address object for one end of a connection."""
     if isinstance(end, bytes):
         return UNIXAddress(end or None)
@@ -26,7 +26,7 @@ def plainAddress(address: IAddress) -> IAddress:
     return address if plain == host else IPv4Address("TCP", plain, address.port)  # type: ignore[attr-defined]
 
 
-def standFor(transport: Any, peer: End | None, host: End | None = None) -> None:
+def standFor(transport: Any, peer: ConnectionEnd | None, host: ConnectionEnd | None = None) -> None:
     """
     Replace the results of ``getPeer()`` and ``getHost()`` of a transport.
 

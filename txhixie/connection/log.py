@@ -40,7 +40,7 @@ _BARE: Final = re.compile(r"[^\s\"=]+")
 """A value that needs no quotation marks."""
 
 
-class Kind(NamedTuple):
+class RefusalKind(NamedTuple):
     """
     Key by which repeats of a log line are found: the line's values, masked and truncated.
 
@@ -64,7 +64,7 @@ class Kind(NamedTuple):
     @classmethod
     def of(
         cls, event: str, peer: object, status: int | None, why: str, asked: Asked
-    ) -> tuple[Kind, ...]:
+    ) -> tuple[RefusalKind, ...]:
         """Return the keys of a line, the finest first; the last is the same for all of a peer."""
         address = shown_host(peer)
         coarse = cls(event, address, status, why[: MOST_SHOWN + 1])
@@ -125,7 +125,7 @@ class ConnectionLog:
         self.everything = everything
         self._logger = logger
         self._clock = clock
-        self._repeats: Repeats[Kind] = Repeats()
+        self._repeats: Repeats[RefusalKind] = Repeats()
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -210,7 +210,7 @@ class ConnectionLog:
         level: Any,
     ) -> None:
         asked = _masked(asked)
-        if not self._repeats.again(self._now(), *Kind.of(event, peer, status, why, asked)):
+        if not self._repeats.again(self._now(), *RefusalKind.of(event, peer, status, why, asked)):
             writeLine(
                 self._logger,
                 event,
@@ -290,7 +290,7 @@ class ConnectionLog:
     def _tellRepeats(self) -> None:
         self._writeRepeats(self._repeats.over(self._now()))
 
-    def _writeRepeats(self, told: list[tuple[Kind, int]]) -> None:
+    def _writeRepeats(self, told: list[tuple[RefusalKind, int]]) -> None:
         for kind, count in told:
             self._write(
                 kind.event,

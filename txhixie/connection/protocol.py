@@ -714,7 +714,7 @@ def isOrderly(reason: Failure) -> bool:
     return isinstance(reason.value, ConnectionDone)
 
 
-BINARY_RULES: Final = ("refuse", "send")
+BINARY_CHOICES: Final = ("refuse", "send")
 """Values of the option ``binary``, the default first."""
 
 
@@ -747,7 +747,7 @@ class HixieFactory(Factory):
     ) -> None:
         scalars(bool, logConnections=logConnections)
         self.limits = instance("limits", limits, Limits)
-        self.sendsBinary = word("binary", binary, BINARY_RULES) == "send"
+        self.sendsBinary = word("binary", binary, BINARY_CHOICES) == "send"
         self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
         self._clock = clock

@@ -22,7 +22,7 @@ _NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; fram
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _PageAnswer:
     """All of an answer but the fields that every answer has."""
 
     status: int
@@ -58,7 +58,7 @@ def _hashes(page: bytes, element: bytes) -> str:
     return " ".join(f"'sha256-{b64encode(digest).decode('ascii')}'" for digest in digests)
 
 
-def _page(name: str, alsoInline: str = "") -> _Answer:
+def _page(name: str, alsoInline: str = "") -> _PageAnswer:
     """
     Read a page of the package and write its policy.
 
@@ -73,15 +73,17 @@ def _page(name: str, alsoInline: str = "") -> _Answer:
         f"{_NOTHING}; script-src {alsoInline}{_hashes(page, b'script')}; "
         f"style-src {alsoInline}{_hashes(page, b'style')}; img-src data:; connect-src ws: wss:"
     )
-    return _Answer(OK, page, "text/html; charset=utf-8", policy)
+    return _PageAnswer(OK, page, "text/html; charset=utf-8", policy)
 
 
 _CONSOLE: Final = _page("console.html")
 # Browsers of 2012 to 2015 have level 1 of Content-Security-Policy, which knows no hashes: they
 # would run nothing. Those that know hashes ignore 'unsafe-inline' beside one.
 _CONSOLE_2009: Final = _page("console2009.html", "'unsafe-inline' ")
-_MISSING: Final = _Answer(NOT_FOUND, b"Nothing is here.\n")
-_WRONG_METHOD: Final = _Answer(NOT_ALLOWED, b"The console answers GET and HEAD, nothing else.\n")
+_MISSING: Final = _PageAnswer(NOT_FOUND, b"Nothing is here.\n")
+_WRONG_METHOD: Final = _PageAnswer(
+    NOT_ALLOWED, b"The console answers GET and HEAD, nothing else.\n"
+)
 
 
 class _Fixed(Resource):
@@ -92,7 +94,7 @@ class _Fixed(Resource):
     answer with 501.
     """
 
-    def __init__(self, answer: _Answer) -> None:
+    def __init__(self, answer: _PageAnswer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         self._answer = answer
 

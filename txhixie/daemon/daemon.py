@@ -73,7 +73,7 @@ class Daemon:
             if senders
             else reactor
         )
-        self.endpoints = [(one.where, meant(one, self._endpoint)) for one in self._said["port"]]
+        self.endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
         self._sessions: list[Sessions] = []
         self._paths: list[str] = []  # of the routes that are served by WebSocket
         self.factory = self._makeFactory()
@@ -168,9 +168,9 @@ class Daemon:
                 self._paths.append(description.route.path)
 
         for one in self._said["serve"]:
-            meant(one, add)
+            madeOf(one, add)
         for one in self._said.get("console", ()):
-            meant(one, lambda path: pages.add(Route(None, path), consoleRoot()))
+            madeOf(one, lambda path: pages.add(Route(None, path), consoleRoot()))
         return applications, pages
 
     def _build(self, description: Description) -> Any:
@@ -212,7 +212,7 @@ class Daemon:
         :raises CannotStart: for an address that it does not have.
         """
         for one in self._said["port"]:
-            meant(one, check_interface_here)
+            madeOf(one, check_interface_here)
 
 
 def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
@@ -229,7 +229,7 @@ def _unsaid(name: str, text: str) -> Said:
     return Said(f"--{name} {text}", text, kind.read_text(text))
 
 
-def meant(said: Said, make: Callable[[Any], T]) -> T:
+def madeOf(said: Said, make: Callable[[Any], T]) -> T:
     """
     What is made of a value.
 

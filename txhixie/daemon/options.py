@@ -15,7 +15,7 @@ from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..server.access import read_origin
 from .route_option import read_description
-from .setting import FLAG, SECONDS, SOME_SECONDS, TEXT, Kind, Setting, number
+from .setting import ANY_TEXT, FLAG, SECONDS, SOME_SECONDS, Setting, ValueKind, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ def _network(text: str) -> str:
     return text
 
 
-NETWORK: Final = Kind("an address, a network such as 10.0.0.0/8, or unix", _network)
+NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
 
 OPTIONS: Final = (
     Setting(
         "port",
-        Kind("a port number or an endpoint description", _port, (str, int)),
+        ValueKind("a port number or an endpoint description", _port, (str, int)),
         "Where to listen: a TCP port number, or any Twisted server endpoint description, such as "
         "tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem, "
         "unix:/run/hixie.sock or systemd:domain=INET:index=0. May be repeated.",
@@ -92,7 +92,7 @@ OPTIONS: Final = (
     ),
     Setting(
         "serve",
-        Kind("[HOST]/PATH=SERVICE, or a table of these", read_description, (str, dict)),
+        ValueKind("[HOST]/PATH=SERVICE, or a table of these", read_description, (str, dict)),
         "[HOST]/PATH=SERVICE, and options of the service as key=value after it: what is served "
         "there and below. HOST is a name, or *.example.com for all below it. May be repeated; the "
         "longest path wins.",
@@ -101,13 +101,13 @@ OPTIONS: Final = (
     ),
     Setting(
         "console",
-        Kind("a path, beginning with /", _path),
+        ValueKind("a path, beginning with /", _path),
         "Where the console page is.",
         default="/, or nowhere once there is a --serve",
     ),
     Setting(
         "origins",
-        Kind(
+        ValueKind(
             "scheme://host without a path, https://*.example.com, null, * or a device's word",
             _list(_origin),
         ),
@@ -119,7 +119,7 @@ OPTIONS: Final = (
     ),
     Setting(
         "hosts",
-        Kind("a name such as example.com, with or without a port", _list(_host)),
+        ValueKind("a name such as example.com, with or without a port", _list(_host)),
         "Names this server is known under, with or without a port, separated by commas. May be "
         "repeated.",
         default="any",
@@ -127,7 +127,7 @@ OPTIONS: Final = (
     ),
     Setting(
         "dialects",
-        Kind("names of dialects", _list(_dialect)),
+        ValueKind("names of dialects", _list(_dialect)),
         "Which dialects to speak, separated by commas.",
         default="all",
         repeated=True,
@@ -215,10 +215,10 @@ OPTIONS: Final = (
 )
 """What can be said on the command line and in a file."""
 
-COMMANDS: Final = (
+COMMAND_LINE_ONLY: Final = (
     Setting(
         "config",
-        TEXT,
+        ANY_TEXT,
         "A file of options in TOML, by the same names. An option on the command line replaces all "
         "that the file says of it.",
     ),

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .routes import Route
-from .setting import TEXT, Kind, Setting, read_all, shown
+from .setting import ANY_TEXT, Setting, ValueKind, as_written, read_all
 
 _REQUIRED: Final = "required-subprotocol"
 ROUTE: Final = (
-    Setting("host", TEXT, "A name, or *. and a name for all below it; by default any."),
-    Setting("path", TEXT, "Where the route begins."),
-    Setting(_REQUIRED, TEXT, "The subprotocol that a client has to offer; by default none."),
-    Setting("service", TEXT, "What is served there."),
+    Setting("host", ANY_TEXT, "A name, or *. and a name for all below it; by default any."),
+    Setting("path", ANY_TEXT, "Where the route begins."),
+    Setting(_REQUIRED, ANY_TEXT, "The subprotocol that a client has to offer; by default none."),
+    Setting("service", ANY_TEXT, "What is served there."),
 )
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"
 _BLANKS: Final = r"(?<!\s)\s++(?=[a-z][a-z0-9-]*=)"
@@ -35,19 +35,19 @@ class Description:
 
     :ivar service: as written, its scheme first.
     :ivar given: the options of the service, not read yet: it is the service that knows their kinds.
-    :ivar read: how they are read: ``Kind.read_text`` or ``Kind.read_toml``.
+    :ivar read: how they are read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
     """
 
     route: Route
     service: str
     given: Mapping[str, Any]
-    read: Callable[[Kind, Any], Any]
+    read: Callable[[ValueKind, Any], Any]
 
     def __str__(self) -> str:
-        place = f"{self.route.host or ''}{self.route.path}={shown(self.service)}"
+        place = f"{self.route.host or ''}{self.route.path}={as_written(self.service)}"
         wanted = {_REQUIRED: self.route.subprotocol} if self.route.subprotocol else {}
-        options = (f"{name}={shown(value)}" for name, value in (wanted | {**self.given}).items())
-        return " ".join([place, *options])
+        options = wanted | {**self.given}
+        return " ".join([place, *(f"{name}={as_written(options[name])}" for name in options)])
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """
@@ -55,7 +55,7 @@ class Description:
 
         :raises ValueError: naming the key and what was expected.
         """
-        return read_all(self.given, settings, f"option of {shown(self.service)}", self.read)
+        return read_all(self.given, settings, f"option of {as_written(self.service)}", self.read)
 
 
 def read_description(said: object) -> Description:
@@ -68,7 +68,7 @@ def read_description(said: object) -> Description:
         return _read_word(said)
     if isinstance(said, dict):
         _check_service(said.get("service"))
-        return _describe(said, Kind.read_toml)
+        return _describe(said, ValueKind.read_toml)
     raise ValueError(f"{_SHAPE}, or a table of these")
 
 
@@ -76,14 +76,14 @@ def _check_service(service: object) -> None:
     """Options that stand behind a table's service, as on a command line."""
     if isinstance(service, str) and (found := _OPTION.split(service))[1:]:
         raise ValueError(
-            f"{shown(service)}: expected the service alone; its options are keys of the table: "
-            + "; ".join(map(_as_key, found[1:]))
+            f"{as_written(service)}: expected the service alone; its options are keys of the "
+            "table: " + "; ".join(map(_as_key, found[1:]))
         )
 
 
 def _as_key(option: str) -> str:
     name, _, value = option.partition("=")
-    quoted = value if value in {"true", "false"} else f'"{shown(value)}"'
+    quoted = value if value in {"true", "false"} else f'"{as_written(value)}"'
     return f"{name} = {quoted}"
 
 
@@ -101,10 +101,10 @@ def _read_word(word: str) -> Description:
         if name in said or name in {"host", "path", "service"}:
             raise ValueError(f"{name}: expected to be said once")
         said[name] = value
-    return _describe(said, Kind.read_text)
+    return _describe(said, ValueKind.read_text)
 
 
-def _describe(said: Mapping[str, Any], read: Callable[[Kind, Any], Any]) -> Description:
+def _describe(said: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]) -> Description:
     own = {setting.name for setting in ROUTE}
     if "*" in str(said.get("path", "")):
         path = str(said["path"])

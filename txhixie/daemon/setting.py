@@ -17,7 +17,7 @@ from ..sansio.limits import MOST
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """
     What a value has to be.
 
@@ -67,7 +67,7 @@ class Setting:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     meaning: str
     default: str = ""
     repeated: bool = False
@@ -108,12 +108,12 @@ def _visible(text: str) -> str:
     return text
 
 
-def number(unit: str) -> Kind:
+def number(unit: str) -> ValueKind:
     """A whole number above zero."""
-    return Kind(f"a number of {unit}", _number, (int,))
+    return ValueKind(f"a number of {unit}", _number, (int,))
 
 
-def one_of(names: Iterable[str]) -> Kind:
+def one_of(names: Iterable[str]) -> ValueKind:
     """One of some words."""
     words = {name: name for name in names}
 
@@ -122,13 +122,13 @@ def one_of(names: Iterable[str]) -> Kind:
             raise ValueError(f"expected one of {', '.join(words)}{nearest(text, words)}")
         return text
 
-    return Kind(f"one of {', '.join(words)}", read)
+    return ValueKind(f"one of {', '.join(words)}", read)
 
 
-TEXT: Final = Kind("text", _visible)
-SECONDS: Final = Kind("a number of seconds", _seconds, (int, float))
-SOME_SECONDS: Final = Kind("a number of seconds", _some_seconds, (int, float))
-FLAG: Final = Kind("true or false", lambda text: ("false", "true").index(text) == 1, (bool,))
+ANY_TEXT: Final = ValueKind("text", _visible)
+SECONDS: Final = ValueKind("a number of seconds", _seconds, (int, float))
+SOME_SECONDS: Final = ValueKind("a number of seconds", _some_seconds, (int, float))
+FLAG: Final = ValueKind("true or false", lambda text: ("false", "true").index(text) == 1, (bool,))
 
 
 def find(name: str, settings: Iterable[Setting], what: str) -> Setting:
@@ -151,13 +151,13 @@ def read_all(
     given: Mapping[str, Any],
     settings: Iterable[Setting],
     what: str,
-    read: Callable[[Kind, Any], Any],
+    read: Callable[[ValueKind, Any], Any],
 ) -> dict[str, Any]:
     """
     Read values by name.
 
     :param what: as for :func:`find`.
-    :param read: ``Kind.read_text`` or ``Kind.read_toml``.
+    :param read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
     :raises ValueError: naming the key, what was expected and, for an unknown one, the nearest.
     """
     values: dict[str, Any] = {}
@@ -166,11 +166,11 @@ def read_all(
         try:
             values[name] = read(setting.kind, value)
         except ValueError as error:
-            raise ValueError(f"{name} {shown(value)}: {error}") from None
+            raise ValueError(f"{name} {as_written(value)}: {error}") from None
     return values
 
 
-def shown(value: object) -> str:
+def as_written(value: object) -> str:
     """
     A value of the operator's as he may have written it, for an error or a report.
 

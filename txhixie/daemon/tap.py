@@ -16,8 +16,8 @@ from ..display import nearest
 from ..sansio.dialects import DIALECTS
 from .daemon import Daemon
 from .listener import showMistakes
-from .options import COMMANDS, OPTIONS, Said
-from .setting import FLAG, Setting, shown
+from .options import COMMAND_LINE_ONLY, OPTIONS, Said
+from .setting import FLAG, Setting, as_written
 from .toml_file import read_configuration
 
 
@@ -71,7 +71,7 @@ class Options(usage.Options):
         """Nothing stands alone."""
         if words:
             quotes = "; a route is one word: --serve '/=... key=value'" if "=" in words[0] else ""
-            raise usage.UsageError(f"{shown(words[0])}: expected options only{quotes}")
+            raise usage.UsageError(f"{as_written(words[0])}: expected options only{quotes}")
 
     def say(self, setting: Setting, text: str) -> None:
         """
@@ -79,12 +79,12 @@ class Options(usage.Options):
 
         :raises UsageError: when it cannot be meant.
         """
-        where = f"--{setting.option} {shown(text)}"
+        where = f"--{setting.option} {as_written(text)}"
         try:
             value = setting.kind.read_text(text)
         except ValueError as error:
             raise usage.UsageError(f"{where}: {error}") from None
-        self.said.setdefault(setting.name, []).append(Said(where, shown(text), value))
+        self.said.setdefault(setting.name, []).append(Said(where, as_written(text), value))
 
     def postOptions(self) -> None:
         """
@@ -114,7 +114,7 @@ class Options(usage.Options):
 def _meant(mistake: str) -> str:
     """Which option probably was, if that was the mistake; empty if not."""
     unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
-    known = [setting.option for setting in (*OPTIONS, *COMMANDS)]
+    known = [setting.option for setting in (*OPTIONS, *COMMAND_LINE_ONLY)]
     return nearest(unknown[1], known, "--") if unknown else ""
 
 
@@ -132,7 +132,7 @@ def _option(setting: Setting) -> Callable[..., None]:
     return method
 
 
-for _setting in (*OPTIONS, *COMMANDS):
+for _setting in (*OPTIONS, *COMMAND_LINE_ONLY):
     setattr(Options, f"opt_{_setting.option.replace('-', '_')}", _option(_setting))
 Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
 

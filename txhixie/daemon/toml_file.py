@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import OPTIONS, Said
-from .setting import Setting, find, shown
+from .setting import Setting, as_written, find
 
 
 def read_configuration(path: Path) -> dict[str, list[Said]]:
@@ -50,9 +50,9 @@ def _read_key(path: Path, name: str, value: object) -> list[Said]:
 
 def _read(setting: Setting, where: str, value: Any) -> Said:
     if not isinstance(value, (dict, list)):
-        where = f"{where}: {shown(value)}"
+        where = f"{where}: {as_written(value)}"
     try:
         meant = setting.kind.read_toml(value)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return Said(where, str(meant) if isinstance(value, dict) else shown(value), meant)
+    return Said(where, str(meant) if isinstance(value, dict) else as_written(value), meant)

@@ -24,7 +24,7 @@ STAGES: Final = {
 """The stages of connecting to a server, in order, and what the client waits for in each stage."""
 
 
-class _Connecting(ConnectError):
+class _TwistedConnectError(ConnectError):
     """
     A ``ConnectError`` of Twisted whose text is the given detail only.
 
@@ -42,7 +42,7 @@ class _Connecting(ConnectError):
         return Exception.__str__(self)
 
 
-class ConnectionFailed(HixieError, _Connecting):
+class ConnectionFailed(HixieError, _TwistedConnectError):
     """
     No connection to the server was made. The ``__cause__`` is Twisted's or OpenSSL's error, if
     one was raised.
@@ -54,7 +54,7 @@ class ConnectionFailed(HixieError, _Connecting):
     stage: str
 
     def __init__(self, detail: str, stage: str, osError: int | None = None) -> None:
-        _Connecting.__init__(self, detail, osError)
+        _TwistedConnectError.__init__(self, detail, osError)
         self.stage = stage
 
 
@@ -109,7 +109,7 @@ class PeerLeft(ConnectionFailed):
         super().__init__(f"the peer closed the connection: no {STAGES[stage]}", stage)
 
 
-class ConnectTimeout(HixieError, _Connecting, ConnectTimeoutError):
+class ConnectTimeout(HixieError, _TwistedConnectError, ConnectTimeoutError):
     """
     A stage of connecting took longer than its timeout; also Twisted's ``TimeoutError``.
 
@@ -118,6 +118,6 @@ class ConnectTimeout(HixieError, _Connecting, ConnectTimeoutError):
     """
 
     def __init__(self, stage: str, seconds: float) -> None:
-        _Connecting.__init__(self, f"no {STAGES[stage]} within {seconds:g} seconds")
+        _TwistedConnectError.__init__(self, f"no {STAGES[stage]} within {seconds:g} seconds")
         self.stage = stage
         self.seconds = seconds

@@ -82,7 +82,7 @@ class NamedHostEndpoint:
         return await self._connectToAny(addresses, protocolFactory)
 
     async def _connectToAny(
-        self, addresses: Sequence[Address], protocolFactory: IProtocolFactory
+        self, addresses: Sequence[ResolvedAddress], protocolFactory: IProtocolFactory
     ) -> IProtocol:
         patience = self._limits.tcp_timeout
         endpoint = HostnameEndpoint(
@@ -107,10 +107,10 @@ class NamedHostEndpoint:
         return failure
 
 
-Address = IPv4Address | IPv6Address
+ResolvedAddress = IPv4Address | IPv6Address
 
 
-def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
+def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[ResolvedAddress]]:
     """
     Look up a host name with the reactor's resolver. An IP address needs no lookup.
 
@@ -127,19 +127,19 @@ def lookUp(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
         # An empty label, or a label of more than 63 characters. The system's resolver would raise
         # in its thread, and Twisted's resolver would not report it: the lookup would time out.
         return succeed([])
-    answer = _Answer()
+    answer = _Resolution()
     reactor.nameResolver.resolveHostName(answer, host, portNumber=port)
     return answer.complete
 
 
 @implementer(IResolutionReceiver)
-class _Answer:
+class _Resolution:
     """Collects the addresses that the resolver finds."""
 
     def __init__(self) -> None:
-        self._addresses: list[Address] = []
+        self._addresses: list[ResolvedAddress] = []
         self._resolution: IHostResolution | None = None
-        self.complete: Deferred[list[Address]] = Deferred(self._cancel)
+        self.complete: Deferred[list[ResolvedAddress]] = Deferred(self._cancel)
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         """Keep the resolution, which some resolvers can cancel."""
@@ -155,7 +155,7 @@ class _Answer:
         if not self.complete.called:
             self.complete.callback(self._addresses)
 
-    def _cancel(self, deferred: Deferred[list[Address]]) -> None:
+    def _cancel(self, deferred: Deferred[list[ResolvedAddress]]) -> None:
         if self._resolution is not None:
             with suppress(NotImplementedError):
                 self._resolution.cancel()
@@ -165,7 +165,7 @@ class _Answer:
 class _Informed:
     """A reactor whose resolver returns addresses that were looked up before."""
 
-    def __init__(self, reactor: Any, addresses: Sequence[Address]) -> None:
+    def __init__(self, reactor: Any, addresses: Sequence[ResolvedAddress]) -> None:
         self._reactor = reactor
         self._addresses = addresses
 

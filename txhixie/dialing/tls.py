@@ -200,7 +200,7 @@ class TLSEndpoint:
         except BaseException:
             below.transport.abortConnection()
             raise
-        handshake.giveWay(protocol)
+        handshake.handOver(protocol)
         return protocol
 
     def _begin(self, below: _Connection) -> _Handshake:
@@ -277,7 +277,7 @@ class _Handshake(Protocol):
         if not self.transport.disconnecting and not self.complete.called:
             self.complete.callback(None)
 
-    def giveWay(self, protocol: IProtocol) -> None:
+    def handOver(self, protocol: IProtocol) -> None:
         """Connect the caller's protocol in the place of this one."""
         self.transport.wrappedProtocol = protocol
         protocol.makeConnection(self.transport)

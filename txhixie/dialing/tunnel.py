@@ -160,7 +160,7 @@ class HTTPConnectEndpoint:
         except BaseException:
             tunnel.abort()
             raise
-        tunnel.giveWay(protocol)
+        tunnel.handOver(protocol)
         return protocol
 
     async def _ask(self, tunnels: _Tunnels) -> tuple[_Tunnel, TunnelAnswer]:
@@ -259,7 +259,7 @@ class _Tunnel(Protocol):
             # The transport of a process has no abortConnection.
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
-    def giveWay(self, protocol: IProtocol) -> None:
+    def handOver(self, protocol: IProtocol) -> None:
         """To the protocol all this was for."""
         self._protocol = protocol
         del self._reader  # 3 kB, for as long as the tunnel stays

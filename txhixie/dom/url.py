@@ -56,7 +56,7 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
     """
     # As the URL standard has it: without what is not seen at either end, and lines' ends anywhere;
     # a backslash is a slash, and how many there are before the host does not matter.
-    url = scalars(whole_text("url", url)).strip(_UNSEEN).translate(_NO_BREAKS)
+    url = scalar_values(whole_text("url", url)).strip(_UNSEEN).translate(_NO_BREAKS)
     scheme, colon, rest = url.partition(":")
     meant = _MEANT.get(scheme.lower(), scheme)
     place, query, rest = rest.partition("?")
@@ -68,6 +68,6 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
         raise InvalidSyntax(str(error)) from None
 
 
-def scalars(text: str) -> str:
+def scalar_values(text: str) -> str:
     """Text as UTF-8 can carry it: pairs of surrogates joined, each lone one U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -27,7 +27,7 @@ from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import BAD_PORTS
 from ..sansio.wire.frame import CloseCode
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
-from .url import MOST_REASON, InvalidAccess, InvalidState, InvalidSyntax, resolved, scalars
+from .url import MOST_REASON, InvalidAccess, InvalidState, InvalidSyntax, resolved, scalar_values
 
 _log = Logger()
 
@@ -117,7 +117,7 @@ class WebSocket(EventTarget):
             raise InvalidState("it is not open yet")
         message: str | bytes
         if isinstance(data, str):
-            message = scalars(data)
+            message = scalar_values(data)
             size = len(message.encode())
         else:
             message = whole_bytes("a message", data, "str or bytes")
@@ -147,7 +147,7 @@ class WebSocket(EventTarget):
         """
         if code is not None and code != CloseCode.NORMAL_CLOSURE and not 3000 <= code <= 4999:
             raise InvalidAccess(f"{code} is not 1000, and not from 3000 to 4999")
-        reason = scalars(reason)
+        reason = scalar_values(reason)
         if len(reason.encode()) > MOST_REASON:
             raise InvalidSyntax(f"a reason has at most {MOST_REASON} bytes")
         if self.readyState == self.CONNECTING:

@@ -112,7 +112,7 @@ class SessionMachine(Protocol):
         """The timeout that was set has passed."""
 
 
-def make_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 (a page, read as a table)
+def make_session_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 (a page, read as a table)
     """
     Build the machine, to be called with a :class:`SessionCore` for each session. Whoever does has
     begun to reach the backend, and set the first timeout.
@@ -213,5 +213,5 @@ def make_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 
     return builder.build()
 
 
-SESSION: Final = make_machine()
+SESSION: Final = make_session_machine()
 """The machine: there is one, however many sessions."""

@@ -86,7 +86,7 @@ class StreamBackend(Protocol):
         return self._reaching
 
     async def _reach(self) -> Agreement:
-        await self._endpoint.connect(cast(IProtocolFactory, _Only(self)))
+        await self._endpoint.connect(cast(IProtocolFactory, _OneProtocol(self)))
         await self._standing
         return self._agreement
 
@@ -286,7 +286,7 @@ class StreamBackend(Protocol):
         """It has gone, of which ``connectionLost`` tells more."""
 
 
-class _Only(Factory):
+class _OneProtocol(Factory):
     """Makes that of one connection, without the two lines in the log of ``connectProtocol``'s."""
 
     noisy = False

@@ -132,7 +132,7 @@ class Answered:
         self._port.timeout(None)
 
 
-def make_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
+def make_closing_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
     """
     Return a function that builds the machine of a conversation from a :class:`ClosingCore`.
 
@@ -198,5 +198,5 @@ def make_machine(waits: bool) -> Callable[[ClosingCore], Ending]:
     return builder.build()
 
 
-ENDINGS: Final = {waits: make_machine(waits) for waits in (False, True)}
+ENDINGS: Final = {waits: make_closing_machine(waits) for waits in (False, True)}
 """The two machine builders, by ``waits``; all connections share them."""

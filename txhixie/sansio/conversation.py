@@ -76,7 +76,7 @@ _FRAME: Final = 128
 or 131,000 empty text frames of hixie-76, which take at least 1 us each. One turn takes 8,192 of
 these."""
 
-Event: TypeAlias = tuple[int, str | bytes]
+ConversationEvent: TypeAlias = tuple[int, str | bytes]
 """An event of :meth:`Conversation.events`: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
 ``(Opcode.PONG, bytes)`` or, where the conversation does not answer pings, ``(Opcode.PING, bytes)``.
 A tuple, for speed."""
@@ -183,7 +183,7 @@ class Conversation:
         self.delivered = self.inflated = 0
 
     # In one piece, since each call would cost every message 0.05 us.
-    def events(self) -> Iterator[Event]:  # noqa: PLR0912 (for that reason)
+    def events(self) -> Iterator[ConversationEvent]:  # noqa: PLR0912 (for that reason)
         """
         Yield the messages and pongs of the buffered bytes.
 
@@ -255,7 +255,7 @@ class Conversation:
 
     def _other(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
-    ) -> Event | None:
+    ) -> ConversationEvent | None:
         """Process a control frame, or a frame that is a part of a message or transformed."""
         assembly = self._assembly
         compressed = bool(reserved) or (assembly is not None and assembly.transformed)
@@ -278,7 +278,7 @@ class Conversation:
 
     def _gather(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
-    ) -> Event | None:
+    ) -> ConversationEvent | None:
         """Add a part to the incomplete message; return the message if it is complete."""
         assembly = self._assembly
         if opcode == CONTINUATION:

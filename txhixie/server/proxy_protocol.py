@@ -50,14 +50,14 @@ class ProxyHeaderProtocol(Protocol):
             return
         if found is not None:
             self._timeoutCall.cancel()
-            self._giveWay(*found)
+            self._handOver(*found)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It ended before the header did: a health check, perhaps."""
         if self._timeoutCall.active():
             self._timeoutCall.cancel()
 
-    def _giveWay(self, header: ProxyHeader, rest: bytes) -> None:
+    def _handOver(self, header: ProxyHeader, rest: bytes) -> None:
         transport = self.transport
         standFor(transport, header.source, header.destination)
         protocol = self.factory.wrapped.buildProtocol(transport.getPeer())

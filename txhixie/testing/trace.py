@@ -53,9 +53,9 @@ class Trace:
         self.lines: list[str] = []
         self._dialect: Dialect | None = None
         most = _LIMITS.head_size
-        self._ways = {
-            Side.CLIENT: _Way(RequestReader(most), self._request),
-            Side.SERVER: _Way(HeadReader(most), self._answer),
+        self._directions = {
+            Side.CLIENT: _Direction(RequestReader(most), self._request),
+            Side.SERVER: _Direction(HeadReader(most), self._answer),
         }
 
     def passed(self, side: str, data: bytes) -> list[str]:
@@ -66,7 +66,7 @@ class Trace:
         :param data: the bytes.
         :return: a line for each line of a head and each frame that is now complete.
         """
-        lines = [f"{side}  {line}" for line in self._ways[side].read(data)]
+        lines = [f"{side}  {line}" for line in self._directions[side].read(data)]
         self.lines += lines
         return lines
 
@@ -87,7 +87,7 @@ def _framing(row: Dialect, side: str) -> Framing:
     return row.framing(side, _LIMITS, True, _RESERVED if row.has_codes else 0, secrets.token_bytes)
 
 
-class _Way:
+class _Direction:
     """One direction of a connection: a head, the bytes of the handshake, and then frames or
     bytes."""
 

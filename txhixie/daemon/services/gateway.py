@@ -15,7 +15,7 @@ from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
 from ...sansio.extensions import CLIENT_EXTENSIONS
 from ...sansio.http.url import parse_url
-from ..setting import FLAG, SOME_SECONDS, TEXT, Kind, Setting, one_of
+from ..setting import ANY_TEXT, FLAG, SOME_SECONDS, Setting, ValueKind, one_of
 from .service import Context
 
 
@@ -57,13 +57,13 @@ GATEWAY_OPTIONS: Final = (
     ),
     Setting(
         "proxy",
-        Kind("the URL of an HTTP proxy", _proxy),
+        ValueKind("the URL of an HTTP proxy", _proxy),
         "The URL of an HTTP proxy to go through.",
         "none",
     ),
     Setting(
         "trust-root",
-        Kind("certificates in PEM", _trust_root),
+        ValueKind("certificates in PEM", _trust_root),
         "Trusted certificates in PEM, a file or a directory.",
         "the platform's CA certificates",
     ),
@@ -75,21 +75,21 @@ GATEWAY_OPTIONS: Final = (
     ),
     Setting(
         "alpn",
-        Kind("names of protocols, such as http/1.1, with commas", _alpn),
+        ValueKind("names of protocols, such as http/1.1, with commas", _alpn),
         "Protocols to offer the backend by ALPN in the TLS handshake, with commas.",
         "none",
     ),
-    Setting("certificate", TEXT, "The client certificate, a PEM file."),
-    Setting("private-key", TEXT, "Its private key, a PEM file.", "the file of the certificate"),
+    Setting("certificate", ANY_TEXT, "The client certificate, a PEM file."),
+    Setting("private-key", ANY_TEXT, "Its private key, a PEM file.", "the file of the certificate"),
     Setting(
         "origin",
-        Kind("scheme://host, scheme://host:port or null", _origin),
+        ValueKind("scheme://host, scheme://host:port or null", _origin),
         "The origin told to the backend.",
         "the client's",
     ),
     Setting(
         "pass-headers",
-        Kind("names of header fields, with commas", read_names),
+        ValueKind("names of header fields, with commas", read_names),
         "Header fields of the client's request that are passed on to the backend besides its "
         "cookies, with commas.",
         ",".join(PASSED_HEADERS),

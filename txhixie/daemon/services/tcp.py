@@ -23,7 +23,7 @@ from ...sansio.dialects import named
 from ...sansio.handshake.offer import Offer, Refusal
 from ...sansio.limits import Limits
 from ...server.port_check import check_backend
-from ..setting import Kind, Setting, one_of
+from ..setting import Setting, ValueKind, one_of
 from .service import Context
 
 FOR_TEXT: Final = "base64"
@@ -46,7 +46,7 @@ STREAM_OPTIONS: Final = (
     ),
     Setting(
         "subprotocols",
-        Kind("names of subprotocols, such as mqtt, with commas", _subprotocols),
+        ValueKind("names of subprotocols, such as mqtt, with commas", _subprotocols),
         "The subprotocols to choose from, with commas: the first of them that the client offers.",
         "the route's required-subprotocol",
     ),

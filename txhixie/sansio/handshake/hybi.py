@@ -135,7 +135,7 @@ class Hybi:
             pairs += ((b"Sec-WebSocket-Extensions", agreed),)
         if agreement.headers:
             pairs += checked_pairs(agreement.headers)
-        return Head.of(_AGREED + accept(offer.challenge), pairs).raw
+        return Head.of(_AGREED + accept_key(offer.challenge), pairs).raw
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return no bytes: the proof is in the head of the response."""
@@ -163,7 +163,7 @@ class Hybi:
             raise InvalidHandshake("upgrade", "expected 'Upgrade: websocket'")
         if not fields.has_token(b"connection", b"upgrade"):
             raise InvalidHandshake("connection", "expected 'Connection: Upgrade'")
-        if fields.stripped(b"sec-websocket-accept") != [accept(secret[0])]:
+        if fields.stripped(b"sec-websocket-accept") != [accept_key(secret[0])]:
             raise InvalidHandshake(
                 "accept", "Sec-WebSocket-Accept does not match the Sec-WebSocket-Key of the request"
             )
@@ -201,7 +201,7 @@ class Hybi:
         return tuple(dict.fromkeys(name.decode("ascii") for name in names))
 
 
-def accept(key: bytes) -> bytes:
+def accept_key(key: bytes) -> bytes:
     """Return the hash of a key, whose text is hashed as received (section 4.2.2 item 5.4)."""
     digest = sha1(key + _GUID, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False)

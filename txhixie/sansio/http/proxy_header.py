@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from ..errors import MalformedHead
 
-End: TypeAlias = tuple[str, int] | bytes
+ConnectionEnd: TypeAlias = tuple[str, int] | bytes
 """Address of one end of a connection: IP address and port, or the path of a UNIX socket."""
 
 _V1: Final = b"PROXY "
@@ -48,8 +48,8 @@ class ProxyHeader(NamedTuple):
     :ivar destination: address to which the client connected; ``None`` as for ``source``.
     """
 
-    source: End | None = None
-    destination: End | None = None
+    source: ConnectionEnd | None = None
+    destination: ConnectionEnd | None = None
 
 
 class ProxyHeaderReader:

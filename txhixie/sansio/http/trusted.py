@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from ..arguments import strings
 
-Address: TypeAlias = IPv4Address | IPv6Address
+IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 UNIX: Final = "unix"
 """Name for peers on a UNIX socket, which have no address."""
@@ -62,7 +62,7 @@ def _read_network(name: str) -> IPv4Network | IPv6Network:
     return network
 
 
-def read_address(text: str) -> Address | None:
+def read_address(text: str) -> IPAddress | None:
     """
     Read an address; return ``None`` for other text.
 

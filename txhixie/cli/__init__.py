@@ -1,1 +1,1 @@
-"""The command ``txhixie``: connect to a server, or examine one."""
+"""The command ``txhixie``: connect to a server, test a server, or run one."""

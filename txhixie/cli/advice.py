@@ -1,4 +1,4 @@
-"""What to do about what was found."""
+"""Advice of ``txhixie doctor`` about the findings of its checks."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ _NAMES: Final = tuple(dialect.name for dialect in DIALECTS)
 
 _NO_ANSWER: Final = (TLSFailed, PeerLeft, ConnectTimeout)
 
+_OTHER_PROTOCOL: Final = "use wss:// if the server speaks TLS, or check the port."
+
 _REFUSALS: Final = {
-    200: "An ordinary page is what it answers: whoever stands before the server does not pass the"
-    " upgrade on, or there is no WebSocket at this path.",
-    401: "It wants to know who you are: put name and password into the URL, or a token into"
+    200: "The server answered with a web page: there is no WebSocket at this path, or a reverse"
+    " proxy does not pass the Upgrade header field on.",
+    401: "The server requires authentication: put NAME:PASSWORD@ into the URL, or a token into"
     " --header 'Authorization: ...'.",
-    403: "It does not want you here: does it expect a page's --origin, a cookie, or credentials?",
-    404: "Nothing is served at this path: is the URL's path right?",
-    426: "It speaks another dialect, or another version, than was asked for.",
-    502: "Whoever stands before the server does not reach it.",
-    503: "Whoever stands before the server does not reach it, or it is overloaded.",
-    504: "Whoever stands before the server gets no answer from it.",
+    403: "The server refuses this client: it may require an --origin, a cookie or credentials.",
+    404: "The server has nothing at this path: check the path of the URL.",
+    426: "The server requires another dialect, or another version of the protocol.",
+    502: "A reverse proxy cannot reach the server.",
+    503: "A reverse proxy cannot reach the server, or the server is overloaded.",
+    504: "A reverse proxy got no response from the server.",
 }
 
 
 def advice_for(checks: Checks, findings: Sequence[Finding]) -> Iterator[str]:
-    """Sentences, the most urgent first; at least one."""
+    """Yield advice as sentences, at least one, the most urgent first."""
     stages = {finding.stage: finding for finding in findings}
     broken = [each for each in findings if each.works is False and each.stage not in _NAMES]
     asked = stages.get(checks.dialect)
     alpn = stages.get("alpn")
     if alpn is not None and (asked is None or isinstance(asked.error, _NO_ANSWER)):
-        yield _wanted_alpn(checks.target)  # it is answered, so that is what was missing
+        yield _wanted_alpn(checks.target)  # with other ALPN the handshake is answered
         return
     for finding in broken:
         yield from _way_advice(checks.target, finding)
@@ -59,21 +61,24 @@ def advice_for(checks: Checks, findings: Sequence[Finding]) -> Iterator[str]:
     if asked is not None and asked.works and not broken:
         dialect = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
         target = checks.target
-        yield f"It works: txhixie connect{dialect}{target.options} {target.shown}"
+        yield f"The connection works: txhixie connect{dialect}{target.options} {target.shown}"
 
 
 def _wanted_alpn(target: Target) -> str:
     if target.alpn:
-        return "The server refuses what is offered by ALPN: leave --alpn out."
-    return f"The server serves only clients that offer ALPN: --alpn {ALPN[0]}"
+        return "The server refuses the protocols that --alpn offers: omit --alpn."
+    return f"The server accepts only clients that offer ALPN: use --alpn {ALPN[0]}"
 
 
 def _alpn_advice(target: Target) -> str:
     if target.alpn:
-        return "Clients that offer no ALPN are refused, as most programs that are no browsers are."
+        return (
+            "The server refuses clients without ALPN: most clients other than browsers offer none."
+        )
     return (
-        f"Browsers and curl offer ALPN and are refused: have the server agree on {ALPN[0]}. With"
-        " Twisted 26.10, its factory is to be an IProtocolNegotiationFactory."
+        "The server refuses clients that offer ALPN, as browsers and curl do: configure the server"
+        f" to accept {ALPN[0]}. With Twisted 26.10, make the server's factory an"
+        " IProtocolNegotiationFactory."
     )
 
 
@@ -91,28 +96,28 @@ def _way_advice(target: Target, finding: Finding) -> Iterator[str]:
         yield _alpn_advice(target)
     elif finding.stage == "round trip":
         yield (
-            "Pings go unanswered: whoever keeps the connection alive by them will take this server"
-            " for gone."
+            "The server does not answer pings: a client that sends keepalive pings will close the"
+            " connection."
         )
 
 
 def _lookup_advice(target: Target, error: Exception | None) -> Iterator[str]:
     if isinstance(error, LookupFailed):
-        yield "Nobody knows the name: is it spelled right, and is the name server reached?"
+        yield "The host name was not found: check its spelling, and the DNS server of this machine."
     else:
-        yield "The name server does not answer."
+        yield "The DNS server did not respond."
     if target.proxy is None:
-        yield "If only a proxy knows it, say which: --proxy http://HOST:PORT"
+        yield "If only a proxy can look up this name, use --proxy http://HOST:PORT"
 
 
 def _tcp_advice(target: Target, error: Exception | None) -> Iterator[str]:
     what = "proxy" if target.proxy is not None else "server"
     if isinstance(error, ConnectFailed) and "refused" in str(error.__cause__):
-        yield f"Nothing listens there: is the {what} running, and is this its port and address?"
+        yield f"Nothing listens at this address and port: check that the {what} is running."
         return
-    yield f"No way leads to the {what}: a firewall may drop what goes there."
+    yield f"The {what} cannot be reached: a firewall may drop the packets."
     if target.proxy is None:
-        yield "If there is a proxy, say which: --proxy http://HOST:PORT"
+        yield "If this network has an HTTP proxy, use --proxy http://HOST:PORT"
 
 
 def _proxy_advice(target: Target, error: Exception | None) -> str:
@@ -121,23 +126,27 @@ def _proxy_advice(target: Target, error: Exception | None) -> str:
             return _credentials_advice(target, error)
         if error.status >= 500:
             return (
-                "The proxy does not reach the server: is its name known there, and its port open?"
+                "The proxy cannot reach the server: check that the proxy can look up the server's"
+                " name, and that the server's port is open."
             )
         return (
-            f"The proxy lets nobody through to port {target.address[1]} of this host: many"
-            " allow 443 only, and some a list of hosts."
+            f"The proxy does not allow port {target.address[1]} of this host: many proxies allow"
+            " port 443 only, and some only the hosts of a list."
         )
     if isinstance(error, TLSFailed):
-        return "The proxy is not who it should be, or speaks no TLS: is it http:, and not https:?"
+        return (
+            "The TLS handshake with the proxy failed: check the proxy's certificate (--trust-root"
+            " FILE for a private CA), or use http:// if the proxy does not speak TLS."
+        )
     if isinstance(error, ConnectTimeout):
         return _silence_advice(target)
-    return "What listens there does not answer as an HTTP proxy does: is the port right?"
+    return "The server at this address is not an HTTP proxy: check the port of --proxy."
 
 
 def _silence_advice(target: Target) -> str:
     if target.proxy is not None and target.proxy.secure:
-        return "The proxy does not answer TLS: is it http:, and not https:, or another port?"
-    return "The proxy keeps silent: is that one, or does it speak TLS (https:)?"
+        return "The proxy did not answer the TLS handshake: use http://, or check its port."
+    return "The proxy did not respond. Is it an HTTP proxy? If it expects TLS, use https://."
 
 
 def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
@@ -151,47 +160,49 @@ def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
         )
     if not {"basic", "digest"} & {*schemes}:
         offered = " and ".join(dict.fromkeys(map(shown_scheme, schemes)))
-        way = "ask its operator for one of these."
+        way = "ask its operator for one of these two."
         if {"ntlm", "negotiate"} & {*schemes}:
-            way = "run a local proxy that speaks these (cntlm, px), and name it by --proxy."
-        return f"The proxy offers {offered}, and Basic and Digest are spoken here: {way}"
+            way = "run a local proxy that speaks them (cntlm, px), and use --proxy for that one."
+        return f"The proxy offers {offered}; txhixie supports Basic and Digest: {way}"
     if target.proxy.credentials is None:
-        return "The proxy wants to know who you are: --proxy http://NAME:PASSWORD@HOST:PORT"
+        return "The proxy requires authentication: use --proxy http://NAME:PASSWORD@HOST:PORT"
     if "digest" not in schemes and not (target.proxyBasic or target.proxy.secure):
-        return "The proxy takes passwords by Basic only: leave --no-proxy-basic out, or use https:."
-    return "The proxy does not take this name with this password: are they percent-encoded?"
+        return (
+            "The proxy accepts Basic authentication only: omit --no-proxy-basic, or use https://."
+        )
+    return "The proxy rejected this name and password: check that both are percent-encoded."
 
 
 def _tls_advice(target: Target, finding: Finding) -> str:
     error, certificates = finding.error, finding.certificates
     if isinstance(error, CertificateExpired):
-        return "The certificate's time is over, or has not begun: renew it, or look at the clock."
+        return "The certificate is expired or not yet valid: renew it, or correct the clock."
     if isinstance(error, CertificateForAnotherHost):
         names = (
-            f": it is for {', '.join(certificates[0].names)}"
+            f" but for {', '.join(certificates[0].names)}"
             if certificates and certificates[0].names
             else ""
         )
-        return f"The certificate is another host's{names}. Use such a name in the URL."
+        return f"The certificate is not for this host{names}: use its name in the URL."
     if isinstance(error, UnknownIssuer):
         return _issuer_advice(certificates) + _interception_advice(target)
     if isinstance(error, PeerLeft | ConnectTimeout):
-        return "It does not answer TLS: is it ws: and not wss:, or another port?"
+        return "The server did not answer the TLS handshake: use ws://, or check the port."
     return (
-        "There is no TLS with it: is it ws: and not wss:, or another port, or does it want a"
-        " client's certificate (--certificate)?"
+        "The TLS handshake failed: use ws:// if the server does not speak TLS, check the port, or"
+        " give a client certificate if the server requires one (--certificate FILE)."
     )
 
 
 def _issuer_advice(certificates: Sequence[Link]) -> str:
     if certificates and certificates[-1].is_its_own_issuer:
         return (
-            f"Its certificates rest on {certificates[-1].subject}, whom nobody here trusts: if you"
-            " do, have its certificate in a file and say --trust-root FILE."
+            "The certificate is not signed by a trusted CA. If you trust the issuer,"
+            f" {certificates[-1].subject}, save the issuer's certificate and use --trust-root FILE."
         )
     return (
-        "Either the server does not send the certificates between its own and an authority's (have"
-        " it send the full chain), or the authority is a private one: --trust-root FILE."
+        "The server does not send the intermediate certificates (configure the full chain), or its"
+        " certificate is signed by a private CA (use --trust-root FILE)."
     )
 
 
@@ -199,15 +210,15 @@ def _interception_advice(target: Target) -> str:
     if target.proxy is None:
         return ""
     return (
-        f" A proxy that reads TLS is likely: if {target.proxy} is your organization's, it has"
-        " an authority of its own, whose certificate its people have."
+        f" The proxy may decrypt TLS: if {target.proxy} is your organisation's, ask its operator"
+        " for the certificate of its CA."
     )
 
 
 def _address_advice(stages: dict[str, Finding]) -> Iterator[str]:
     tcp = stages.get("tcp")
     if tcp is not None and tcp.works and tcp.error is not None:
-        yield "Not every address of the name answers: clients lose time, or choose the wrong one."
+        yield "Not every address of the host answers: clients lose time, or choose a wrong one."
 
 
 def _certificate_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]:
@@ -216,7 +227,7 @@ def _certificate_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[
         return
     ends = [link.until for link in tls.certificates]
     if ends and checks.now <= min(ends) < checks.now + SOON:
-        yield f"A certificate ends on {min(ends):%Y-%m-%d}: renew it."
+        yield f"A certificate expires on {min(ends):%Y-%m-%d}: renew it."
 
 
 def _dialect_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]:
@@ -225,9 +236,9 @@ def _dialect_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]
         yield _refusal_advice(stages[asked].error)
         return
     best = answered[-1]
-    yield f"It does not speak {asked}, but {' and '.join(answered)}: --dialect {best}"
+    yield f"The server speaks {' and '.join(answered)}, not {asked}: use --dialect {best}"
     yield (
-        "For clients that cannot, put a gateway before it: twistd -n hixie --port 8080 --serve"
+        "For clients that speak another dialect, run a gateway: twistd -n hixie --port 8080 --serve"
         f" '/={checks.target.shown} dialect={best}'"
     )
 
@@ -235,14 +246,14 @@ def _dialect_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]
 def _refusal_advice(error: Exception | None) -> str:
     if isinstance(error, HandshakeRefused):
         if 300 <= error.status < 400:
-            return "It is elsewhere now: take the URL that it points to, with ws: or wss:."
+            return "The server redirects to another URL: use that URL, with ws:// or wss://."
         return _REFUSALS.get(
-            error.status, "The server answers, but no WebSocket: is the path right?"
+            error.status, "The server opens no WebSocket at this path: check the path of the URL."
         )
     if isinstance(error, TLSFailed):
-        return "It ends TLS after all: does it want to know who we are (--certificate FILE)?"
+        return "The server ended TLS: it may require a client certificate (--certificate FILE)."
     if isinstance(error, PeerLeft):
-        return "It hangs up on every handshake: does it speak TLS (wss:), or another protocol?"
+        return f"The server closes the connection during every handshake: {_OTHER_PROTOCOL}"
     if isinstance(error, ConnectTimeout):
-        return "It answers no handshake: does it speak TLS (wss:), or another protocol?"
-    return "What it answers is no WebSocket in any dialect."
+        return f"The server does not answer the handshake: {_OTHER_PROTOCOL}"
+    return "The server's response is not a WebSocket handshake response of any dialect."

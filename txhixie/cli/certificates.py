@@ -1,4 +1,4 @@
-"""The certificates that a server shows, and what is to be said of each."""
+"""The certificates that a server sends, and the lines that describe each certificate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from OpenSSL import SSL
 from ..display import shown
 
 SOON: Final = timedelta(days=14)
-"""An authority that gives certificates for 90 days has them renewed a month before their end."""
+"""Certificates that expire within this time get a warning. A CA that issues certificates for 90
+days expects their renewal 30 days before they expire."""
 
 _TIME: Final = "%Y%m%d%H%M%SZ"
 
@@ -20,13 +21,13 @@ _TIME: Final = "%Y%m%d%H%M%SZ"
 @dataclass(frozen=True)
 class Link:
     """
-    One certificate.
+    One certificate of a chain.
 
-    :ivar subject: whose it is, escaped.
-    :ivar issuer: who says so, escaped.
-    :ivar names: the hosts it is for, escaped.
-    :ivar since: when it begins to be valid.
-    :ivar until: when it ends.
+    :ivar subject: the name of the subject, escaped.
+    :ivar issuer: the name of the issuer, escaped.
+    :ivar names: the hosts that the certificate is for, escaped.
+    :ivar since: the first time at which the certificate is valid.
+    :ivar until: the last time at which the certificate is valid.
     """
 
     subject: str
@@ -37,27 +38,27 @@ class Link:
 
     @property
     def is_its_own_issuer(self) -> bool:
-        """Whether it rests on nobody else."""
+        """Whether the certificate is self-signed."""
         return self.subject == self.issuer
 
     def lines(self, now: datetime) -> tuple[str, ...]:
-        """In words."""
+        """Describe the certificate in two lines."""
         names = f", for {', '.join(self.names)}" if self.names else ""
-        issuer = "itself" if self.is_its_own_issuer else self.issuer
-        return (f"{self.subject}{names}", f"  by {issuer}, {self.validity(now)}")
+        issuer = "self-signed" if self.is_its_own_issuer else f"issued by {self.issuer}"
+        return (f"{self.subject}{names}", f"  {issuer}, {self.validity(now)}")
 
     def validity(self, now: datetime) -> str:
-        """From when or until when, in words."""
+        """Describe the certificate's period of validity."""
         if now < self.since:
             return f"not valid before {self.since:%Y-%m-%d %H:%M} UTC"
         if now > self.until:
             return f"expired on {self.until:%Y-%m-%d %H:%M} UTC"
         days = (self.until - now).days
-        return f"until {self.until:%Y-%m-%d} ({days} day{'s' * (days != 1)} left)"
+        return f"valid until {self.until:%Y-%m-%d} ({days} day{'s' * (days != 1)} left)"
 
 
 def chain_of(connection: SSL.Connection) -> tuple[Link, ...]:
-    """The server's own first, then those that it sent along."""
+    """The certificates that the server sent: its own first, then those of the CAs."""
     return tuple(_link(certificate) for certificate in connection.get_peer_cert_chain() or ())
 
 
@@ -73,7 +74,7 @@ def _link(certificate: Any) -> Link:
 
 
 def _name(name: x509.Name) -> str:
-    """Its most particular part."""
+    """The common name; the whole name where there is no common name."""
     found = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return shown(str(found[0].value) if found else name.rfc4514_string())
 
@@ -89,6 +90,6 @@ def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _time(text: bytes | None) -> datetime:
-    """A time as certificates have it."""
+    """Read a time in the format of certificates."""
     assert text is not None
     return datetime.strptime(text.decode("ascii"), _TIME).replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""A server, stage by stage: each is tried by itself, and what was found is told in its order.
+"""Checks of the stages of a connection: each stage is tried alone, and reported in order.
 
-Nothing is sent beyond what ``connect`` with the same options would send, and no field of the
-request to a server that has not proved who it is.
+A check sends nothing but what ``txhixie connect`` with the same options would send. A server whose
+certificate could not be verified is sent no header field of the request.
 """
 
 from __future__ import annotations
@@ -36,22 +36,25 @@ from .status import line_of
 from .target import Target
 
 _MOST_ADDRESSES: Final = 4
+"""Addresses of one host that are tried, one after another."""
+
 ALPN: Final = ("http/1.1",)
-"""What browsers offer for ``wss:``."""
+"""The protocols that browsers offer by ALPN for ``wss:``."""
+
 CERTIFICATE_ERRORS: Final = (CertificateExpired, CertificateForAnotherHost, UnknownIssuer)
-"""With these it is not ALPN that is to blame."""
+"""Errors that other protocols in ALPN cannot mend."""
 
 
 class Finding(NamedTuple):
     """
-    What was found at one stage.
+    Result of the check of one stage.
 
-    :ivar stage: its name: ``lookup``, ``tcp``, ``proxy``, ``tls``, a dialect's, ``alpn``,
+    :ivar stage: ``lookup``, ``tcp``, ``proxy``, ``tls``, the name of a dialect, ``alpn``, or
         ``round trip``.
-    :ivar works: ``None`` if it was not tried.
-    :ivar lines: what is to be said, one line or more.
-    :ivar error: what went wrong.
-    :ivar certificates: the certificates that were shown.
+    :ivar works: whether the stage succeeded; ``None`` for a stage that was not tried.
+    :ivar lines: the report of the stage, one line or more.
+    :ivar error: the error of a stage that failed.
+    :ivar certificates: the certificates that the server sent.
     """
 
     stage: str
@@ -63,10 +66,10 @@ class Finding(NamedTuple):
 
 class Checks:
     """
-    Of one server.
+    The checks of one server.
 
-    :ivar target: where to, and how.
-    :ivar now: what day it is.
+    :ivar target: the server, and the options of the connection.
+    :ivar now: the time at which certificates have to be valid.
     """
 
     def __init__(self, reactor: Any, target: Target, now: datetime) -> None:
@@ -80,11 +83,11 @@ class Checks:
 
     @property
     def dialect(self) -> str:
-        """The one that was asked for."""
+        """The dialect of the options; RFC 6455 by default."""
         return self.target.dialect or "rfc6455"
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """Stage after stage. After one that leads nowhere there is no other."""
+        """Check stage after stage, up to the first stage before the handshake that fails."""
         stages = [self._lookup, self._tcp, self._proxy, self._tls]
         for stage in stages:
             finding = await stage()
@@ -104,11 +107,11 @@ class Checks:
         if self._roundTrip is not None:
             yield self._roundTrip
 
-    # The way.
+    # The stages before the handshake.
 
     @property
     def _first(self) -> tuple[str, int]:
-        """The host that has to be reached by TCP: the proxy, or the server itself."""
+        """Host and port of the TCP connection: those of the proxy, or of the server."""
         proxy = self.target.proxy
         return self.target.address if proxy is None else (proxy.host, proxy.port)
 
@@ -131,14 +134,15 @@ class Checks:
         return Finding("lookup", True, (line, *self._through()))
 
     def _through(self) -> tuple[str, ...]:
-        """Which proxy is used, and what names it: it may be a variable that nobody thinks of."""
+        """The line that names the proxy, and the option or environment variable that sets the
+        proxy: users forget a variable that was set elsewhere."""
         target = self.target
         if target.proxy is None:
             return ()
-        return (f"the proxy {target.proxy}, which {target.proxyNamedBy} names",)
+        return (f"through the proxy {target.proxy} ({target.proxyNamedBy})",)
 
     async def _tcp(self) -> Finding:
-        """Every address by itself: a client takes the first that answers, and hides the others."""
+        """Connect to every address: a client uses the first that answers, and hides the others."""
         _, port = self._first
         lines, errors = [], []
         for address in self._addresses[:_MOST_ADDRESSES]:
@@ -170,11 +174,12 @@ class Checks:
         except HixieError as error:
             return _failed("proxy", error)
         host, port = self.target.address
-        said = f"{proxy} lets us through to {host}, port {port}{watch()}"
+        said = f"{proxy} connects to {host}, port {port}{watch()}"
         return Finding("proxy", True, (said,))
 
     async def _tls(self) -> Finding | None:
-        """As a client does it; and if that fails, once more, to see the certificate."""
+        """Make the TLS handshake as a client does. When it fails, make it once more without
+        verification, to show the certificate."""
         if not self.target.parsed.secure:
             return None
         watch = self._watch()
@@ -187,7 +192,7 @@ class Checks:
         except HixieError as error:
             return _failed("tls", error)
         self._certificates = look.certificates
-        trust = "trusted" if self.target.isVerified else "not asked who it is"
+        trust = "trusted" if self.target.isVerified else "not verified"
         said = f"{look.version}, {trust}{watch()}"
         return Finding(
             "tls", True, (said, *self._certificateLines()), certificates=self._certificates
@@ -205,16 +210,17 @@ class Checks:
         return tuple(line for link in self._certificates for line in link.lines(self.now))
 
     async def _looked(self, endpoint: IStreamClientEndpoint) -> _Look:
-        """Connect, and go."""
+        """Connect, and close the connection."""
         connecting = endpoint.connect(cast(Any, Factory.forProtocol(_Look)))
         return cast(_Look, await cast("Deferred[Any]", connecting))
 
     async def _otherwise(self, asked: Finding | None) -> AsyncIterator[Finding]:
         """
-        Once more with ALPN, or without it where it was asked for: browsers and curl offer it, we
-        do not, and a server may refuse the ones or the others.
+        Connect again with the other choice of ALPN: with ALPN, or without it where the options
+        have ``--alpn``. Browsers and curl offer ALPN, ``txhixie connect`` does not by default, and
+        a server may refuse either kind of client.
 
-        :param asked: what was found without, or with it.
+        :param asked: the finding with the ALPN of the options.
         """
         if asked is None or asked.stage not in ("tls", self.dialect):
             return
@@ -233,12 +239,12 @@ class Checks:
         except (UnsupportedByDialect, ValueError):
             return
         except HixieError:
-            pass  # TLS is through, and an answer has come
+            pass  # after the TLS handshake: the server has answered
         else:
             await channel.close()
         yield Finding("alpn", True, (f"a client that offers {what} is answered{watch()}",))
 
-    # The conversation.
+    # The handshake, and a ping.
 
     async def _converse(self, dialect: str) -> Finding:
         watch = self._watch()
@@ -280,10 +286,10 @@ class Checks:
 
 class _Look(Protocol):
     """
-    A connection that is only looked at.
+    Protocol of a connection that reads the TLS parameters and is then closed.
 
-    :ivar version: of TLS, and the cipher.
-    :ivar certificates: the certificates that were shown.
+    :ivar version: the version of TLS, and the cipher.
+    :ivar certificates: the certificates that the server sent.
     """
 
     transport: Any
@@ -291,7 +297,7 @@ class _Look(Protocol):
     certificates: tuple[Link, ...] = ()
 
     def connectionMade(self) -> None:
-        """Look, and go."""
+        """Read the TLS parameters, and close the connection."""
         if ISSLTransport.providedBy(self.transport):
             connection: Any = cast(Any, self.transport).getHandle()
             self.certificates = chain_of(connection)
@@ -301,7 +307,7 @@ class _Look(Protocol):
 
 
 def _agreed(channel: Channel) -> str:
-    """What was agreed on."""
+    """The agreement of a handshake in words: extensions and subprotocol."""
     names = [name for name, _ in channel.agreement.extensions]
     words = [f"with {', '.join(names)}"] if names else []
     if channel.subprotocol is not None:

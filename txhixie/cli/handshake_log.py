@@ -1,7 +1,7 @@
-"""The heads that open a way and a conversation, shown as they pass: ``--show-handshake``.
+"""``--show-handshake``: shows the heads of requests and responses as they pass.
 
-They pass in two places: above the proxy's connection (``CONNECT``), and above TLS. There an
-endpoint is put around the endpoint that is.
+Heads pass in two places: on the connection to the proxy (``CONNECT``), and on the connection to the
+server, inside TLS. In both places an endpoint is wrapped around the dialer's endpoint.
 """
 
 from __future__ import annotations
@@ -25,46 +25,47 @@ from ..sansio.http.url import WebSocketURL
 from ..sansio.limits import Limits
 
 _INTERIM: Final = re.compile(rb"HTTP/1\.1 1(?!01 )")
-"""Of an answer to which there is more to come (RFC 9110 section 15.2)."""
+"""Start of an interim response, which another response follows (RFC 9110 section 15.2)."""
 
 Show = Callable[[str], object]
-"""Gets a line."""
+"""A function that gets one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownDialer(Dialer):
     """
-    The usual way, with its heads shown.
+    A dialer that shows the heads of its connections.
 
-    :ivar show: gets each line of them, with ``>`` before ours and ``<`` before the other side's.
+    :ivar show: gets each line of a head, with ``>`` before what the client sends and ``<`` before
+        what the server or the proxy sends.
     """
 
     show: Show
 
     def to(self, url: WebSocketURL) -> IStreamClientEndpoint:
-        """The endpoint of a URL's server, whose handshake is shown."""
+        """The endpoint of a URL's server; the heads of the handshake are shown."""
         return _ShownEndpoint(super().to(url), b"GET ", self.limits, self.show)
 
     def toProxy(self, proxy: Proxy) -> IStreamClientEndpoint:
-        """The endpoint of a proxy, whose answer to ``CONNECT`` is shown."""
+        """The endpoint of a proxy; the heads of ``CONNECT`` and of its responses are shown."""
         return _ShownEndpoint(super().toProxy(proxy), b"CONNECT ", self.limits, self.show)
 
 
 @implementer(IStreamClientEndpoint)
 class _ShownEndpoint:
-    """Any endpoint, the heads of whose connections are shown."""
+    """An endpoint that shows the heads of the connections of another endpoint."""
 
     def __init__(
         self, endpoint: IStreamClientEndpoint, method: bytes, limits: Limits, show: Show
     ) -> None:
-        """:param method: how the requests begin that are shown."""
+        """:param method: the first bytes of the requests that are shown."""
         self._endpoint = endpoint
         self._method = method
         self._most = limits.head_size
         self._show = show
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, as the endpoint below does."""
+        """Connect as the wrapped endpoint does."""
         factory: Any = WrappingFactory(protocolFactory)
         factory.noisy = False
         factory.protocol = lambda factory, protocol: _Shown(
@@ -75,30 +76,31 @@ class _ShownEndpoint:
 
 
 class _Shown(ProtocolWrapper):
-    """One connection: to its transport a protocol, and to its protocol a transport."""
+    """Wrapper of one connection: a protocol to the transport, a transport to the protocol."""
 
     def __init__(self, factory: Any, wrappedProtocol: Any, heads: Heads) -> None:
         super().__init__(factory, wrappedProtocol)
         self._heads = heads
 
     def write(self, data: bytes) -> None:
-        """Ours."""
+        """Show what the client sends, and send it."""
         self._heads.sent(data)
         super().write(data)  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:
-        """The other side's."""
+        """Show what the server or the proxy sent, and pass the data on."""
         self._heads.received(data)
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
 
 class Heads:
-    """Requests and answers in turn. What is none, or comes after one, is not looked at."""
+    """Finds the heads of requests and responses in a connection, and ignores all other data."""
 
     def __init__(self, method: bytes, most: int, show: Show) -> None:
         """
-        :param method: how requests begin, with the blank after it; each is one write.
-        :param most: bytes of a head.
+        :param method: the first bytes of a request, up to the space after the method. A request
+            is sent in one write.
+        :param most: most bytes of a response's head.
         :param show: gets each line.
         """
         self._method = method
@@ -107,18 +109,18 @@ class Heads:
         self._answer: HeadReader | None = None
 
     def sent(self, data: bytes) -> None:
-        """We have said this."""
+        """Show the head of a request in data that the client sends."""
         if data.startswith(self._method):
             self._read(HeadReader(len(data)), data, ">")
             self._answer = HeadReader(self._most)
 
     def received(self, data: bytes) -> None:
-        """The other side has said this."""
+        """Show the heads of responses in received data."""
         while self._answer is not None:
             try:
                 found = self._read(self._answer, data, "<")
             except MalformedHead:
-                self._answer = None  # whoever has to understand it says so
+                self._answer = None  # the protocol that parses the response reports the error
                 return
             if found is None:
                 return

@@ -1,4 +1,4 @@
-"""Signals: what a command was doing is cancelled, and so can say goodbye."""
+"""Signals that end a command: its Deferred is cancelled, so that it can close its connection."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-_HEEDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HANDLED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
     """
-    Of one command: the first signal has it close what it has opened, and one after that has it end
-    at once.
+    Signal handler of one command. The first signal makes the command close its connection; a
+    second signal makes the command end at once.
 
-    :ivar number: the signal that came; ``None`` if none has.
+    :ivar number: the number of the last signal; ``None`` before the first.
     """
 
     number: int | None = None
 
     def __init__(self, reactor: Any, running: Deferred[None]) -> None:
-        """:param running: what is cancelled."""
+        """:param running: the Deferred of the command, which a signal cancels."""
         self._reactor = reactor
         self._running = running
 
     def listen(self) -> None:
-        """From now on. Called once the reactor runs, since it heeds signals of its own."""
-        for number in _HEEDED:
-            # A shell has its background jobs ignore some, and nohup one.
+        """Install the handlers. Called when the reactor runs, since it installs its own first."""
+        for number in _HANDLED:
+            # A shell makes its background jobs ignore SIGINT, and nohup makes them ignore SIGHUP.
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._heard)
 

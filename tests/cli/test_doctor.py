@@ -91,7 +91,7 @@ def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
         trusted = os.fspath(tmp_path / "authority.pem")
         said = report("--trust-root", trusted, "--proxy", proxy.url_with_credentials, url)
     assert (said.status, said.marks) == (0, {**EVERY, "proxy": "ok", "tls": "ok", "alpn": "ok"})
-    through = f"http://localhost:{proxy.port} lets us through to 127.0.0.1, port {port}, "
+    through = f"http://localhost:{proxy.port} connects to 127.0.0.1, port {port}, "
     assert said.stages["proxy"][1].startswith(through)
     words = said.stages["tls"][1]
     assert words.startswith("TLSv1.3, ")

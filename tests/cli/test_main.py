@@ -444,7 +444,7 @@ def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
         (("--onc", "a", "ws://127.0.0.1/"), "unrecognized option --onc; did you mean --once?"),
         (("--pass=s3cret", "ws://me:s3cret@127.0.0.1/"), "unrecognized option --pass; see txhixie"),
         (("ws://127.0.0.1/", "ws://me:s3cret@b/"), "connect: expected no further arguments; "),
-        (("--proxy", "http://me:s3cret#@a", "ws://127.0.0.1/"), "password are percent-encoded"),
+        (("--proxy", "http://me:s3cret#@a", "ws://127.0.0.1/"), "percent-encode the user name and"),
     ],
 )
 def test_what_cannot_be_meant_is_2(words: tuple[str, ...], line: str) -> None:

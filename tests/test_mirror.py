@@ -27,6 +27,7 @@ WITHOUT: Final = {
     "cli/advice": DOCTOR,
     "cli/certificates": DOCTOR,
     "cli/checks": DOCTOR,
+    "cli/foreground": "the server of the command: tests/cli/test_serve.py",
     "cli/modes": COMMAND,
     "cli/round_trips": "its line is part of the output: tests/cli/test_presentation.py",
     "cli/signals": COMMAND,

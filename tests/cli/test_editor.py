@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.daemon import Daemon, running
+from support.daemon import PATIENCE, Daemon, running
 from support.scripted_peer import accept, close, read_frame, say, serving
 from support.terminal import terminal
 
@@ -220,3 +220,26 @@ def test_what_is_typed_while_disconnected_is_sent_on_the_next_connection() -> No
             typed.type(CONTROL_D)
             assert typed.ended() == 0
     assert heard == [(1, b"one"), (1, b"two")]
+
+
+def test_a_terminal_that_is_closed_ends_it() -> None:
+    """The connection is closed in good order, although messages can no longer be shown."""
+    closes: list[tuple[int, bytes]] = []
+    gone = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        accept(peer)
+        gone.wait()
+        say(peer, (1, b"x" * 100_000))
+        closes.append(read_frame(peer))
+        say(peer, closes[0])
+
+    with (
+        serving(script) as port,
+        terminal("connect", f"ws://127.0.0.1:{port}/") as typed,
+    ):
+        typed.until(b"connected to")
+        typed.close()
+        gone.set()
+        typed.process.wait(PATIENCE)
+    assert closes == [(8, b"\x03\xe8")]

@@ -30,7 +30,7 @@ class Terminal:
     """
 
     def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
         self.process = process
         self.shown = b""
 
@@ -40,7 +40,7 @@ class Terminal:
 
     def _write(self, data: bytes) -> None:
         with suppress(OSError):
-            while data:
+            while data and self._descriptor is not None:
                 data = data[os.write(self._descriptor, data) :]
 
     def paste(self, data: bytes) -> None:
@@ -57,6 +57,7 @@ class Terminal:
         return self.shown
 
     def _read(self) -> bool:
+        assert self._descriptor is not None
         if select.select([self._descriptor], [], [], 0.5)[0]:
             try:
                 data = os.read(self._descriptor, 65536)
@@ -64,6 +65,12 @@ class Terminal:
                 return False
             self.shown += data
         return True
+
+    def close(self) -> None:
+        """Close the terminal, as when its window is closed."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
 
     def ended(self) -> int:
         """Read to the end; the status of the program."""
@@ -107,9 +114,10 @@ def on_terminal(
         start_new_session=True,
     )
     os.close(theirs)
+    typed = Terminal(ours, process)
     try:
-        yield Terminal(ours, process)
+        yield typed
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        typed.close()

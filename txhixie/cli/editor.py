@@ -175,10 +175,13 @@ class LineEditor:
         """All that waits is written together: a redraw takes about a millisecond."""
         text, self._output, self._size = "".join(self._output), [], 0
         if text:
-            self._app.renderer.erase()
-            self._app.output.write_raw(text)
-            self._app.output.flush()
-            if self._app.is_running:
+            try:
+                self._app.renderer.erase()
+                self._app.output.write_raw(text)
+                self._app.output.flush()
+            except OSError:  # the terminal was closed: so is the input
+                self._end()
+            else:
                 self._app.invalidate()
         waiting, self._waiting = self._waiting, []
         for room in waiting:
@@ -186,6 +189,9 @@ class LineEditor:
 
 
 def _size() -> Size:
-    columns, rows = os.get_terminal_size(sys.stdout.fileno())
+    try:
+        columns, rows = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:  # the terminal was closed
+        columns, rows = 0, 0
     # A terminal that does not know its size says 0.
     return Size(rows=rows or 24, columns=columns or 80)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any, Final
+from typing import Final
 
-from twisted.internet.interfaces import IListeningPort
-from twisted.python.usage import UsageError
-
-from ..daemon.daemon import Daemon
-from ..daemon.listener import CannotStart
 from ..daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from ..daemon.setting import FLAG, Setting
-from ..daemon.tap import Options
-from ..running import beginLogging
-from .status import Status
-from .stdio import say
 
 EXAMPLES: Final = (
     ("Echo every message on port 8080, with a console page:", "txhixie serve"),
@@ -32,6 +22,8 @@ EXAMPLES: Final = (
 """The examples of the command: what each does, and its command line."""
 
 _SETTINGS: Final = (*OPTIONS, *COMMAND_LINE_ONLY)
+"""The options of the command, which are those of ``twistd hixie``."""
+
 _VALUES: Final = {
     "port": "PORT",
     "serve": "ROUTE",
@@ -76,40 +68,10 @@ def start(said: Namespace) -> None:
     """
     Run the server until a signal stops it.
 
-    :param said: what the options of :func:`options` hold.
+    :param said: the options of :func:`options`.
     :raises SystemExit: with a usage error, or when the server cannot start.
     """
-    from twisted.internet import reactor
+    # Not above: the daemon and its pages take 0.1 seconds to import, which the other commands save.
+    from .foreground import serveInForeground
 
-    try:
-        daemon = Daemon(reactor, _read(said).said)
-        beginLogging(sys.stdout)
-        _serve(reactor, daemon)
-    except CannotStart as error:
-        say(f"txhixie serve: {str(error).removeprefix('hixie: ')}")
-        sys.exit(Status.FAILED)
-
-
-def _read(said: Namespace) -> Options:
-    options = Options()
-    try:
-        for setting in _SETTINGS:
-            value = getattr(said, setting.option.replace("-", "_"))
-            for text in [setting.flagged] if value is True else value or ():
-                options.say(setting, text)
-        options.postOptions()
-    except UsageError as error:
-        said.parser.error(str(error))
-    return options
-
-
-def _serve(reactor: Any, daemon: Daemon) -> None:
-    def tell(port: IListeningPort, where: str) -> None:
-        for what, url in daemon.urls(port, where):
-            sys.stdout.write(f"{what:13} {url}\n")
-        sys.stdout.flush()
-
-    service = daemon.service(tell)
-    service.startService()
-    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    reactor.run()
+    serveInForeground(said, _SETTINGS)

@@ -284,10 +284,21 @@ GUIDE: Final = "\n".join(
 )
 
 
+WEBSOCKIFY: Final = (
+    *("auth-plugin", "auth-source", "cafile", "cert", "daemon", "file-only", "heartbeat"),
+    *("host-token", "idle-timeout", "inetd", "key", "key-password", "legacy-syslog", "libserver"),
+    *("log-file", "prefer-ipv", "record", "run-once", "ssl-ciphers", "ssl-only", "ssl-target"),
+    *("ssl-version", "syslog", "target-config", "token-plugin", "token-source", "traffic"),
+    *("unix-listen", "unix-listen-mode", "unix-target", "verbose", "verify-client", "web"),
+    *("web-auth", "wrap-mode"),
+)
+
 OTHER_PROGRAMS: Final = {
     "pidfile": "twistd",
     "uid": "twistd",
-    "token-plugin": "websockify",
+    "log-format": "twist",
+    "log-level": "twist",
+    **dict.fromkeys(WEBSOCKIFY, "websockify"),
 }
 """Long options of other programs in the sentences of the guide."""
 

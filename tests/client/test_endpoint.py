@@ -536,7 +536,7 @@ async def test_a_refusal_holds_the_status_the_headers_and_the_bounded_body(
     [
         (partial(ours, since=-7, until=-1), SSL.Error, "expired"),
         (partial(ours, since=7, until=14), SSL.Error, "not yet valid"),
-        (partial(ours, names=["other.example"]), VerificationError, "not for the host"),
+        (partial(ours, names=["other.example"]), VerificationError, "not for this host"),
         (lambda: stranger().issue_to_itself("server.example").options(), SSL.Error, "self.signed"),
         (demanding, SSL.Error, "certificate"),
     ],

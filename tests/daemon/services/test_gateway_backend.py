@@ -426,7 +426,7 @@ async def test_a_backend_by_tls_with_another_s_name_is_a_502(net: Network, log: 
     back = await backend(net, authority, "tls", name="elsewhere.example")
     service = GatewayService(reactor, f"wss://localhost:{back.port}", trustRoot=authority.trust)
     assert await refused(net, service) == 502
-    assert "not for the host" in log.lines()[0]
+    assert "not for this host" in log.lines()[0]
 
 
 # Who is in front.

@@ -1,4 +1,4 @@
-"""A file of options, and a look at all that was said."""
+"""Files of options, and the report of ``--check``."""
 
 from __future__ import annotations
 

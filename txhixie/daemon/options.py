@@ -1,6 +1,6 @@
-"""THE TABLE of what can be said to the daemon: one row an option, for command line and file alike.
+"""The table of the daemon's options: one row for each option, on the command line and in the file.
 
-Nothing here knows what is done with it: that is ``daemon/daemon.py``.
+The table only names and reads the options; ``daemon/daemon.py`` uses their values.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from .setting import ANY_TEXT, FLAG, SECONDS, SOME_SECONDS, Setting, ValueKind, 
 @dataclass(frozen=True, slots=True)
 class Said:
     """
-    A value, and where it was said.
+    The value of an option, and its place on the command line or in the file.
 
-    :ivar where: ``--port 8080``, or ``hixie.toml: port 8080``: how a mistake in it is reported.
-    :ivar text: the value alone, as it is shown.
+    :ivar where: ``--port 8080``, or ``hixie.toml: port 8080``: the start of an error about the
+        value.
+    :ivar text: the value as the operator wrote it, without credentials.
+    :ivar value: the value as the option's :class:`ValueKind` reads it.
     """
 
     where: str
@@ -84,7 +86,7 @@ OPTIONS: Final = (
     Setting(
         "port",
         ValueKind("a port number or an endpoint description", _port, (str, int)),
-        "Where to listen: a TCP port number, or any Twisted server endpoint description, such as "
+        "Port to listen on: a TCP port number, or a Twisted server endpoint description, such as "
         "tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem, "
         "unix:/run/hixie.sock or systemd:domain=INET:index=0. May be repeated.",
         default="8080",
@@ -93,57 +95,58 @@ OPTIONS: Final = (
     Setting(
         "serve",
         ValueKind("[HOST]/PATH=SERVICE, or a table of these", read_description, (str, dict)),
-        "[HOST]/PATH=SERVICE, and options of the service as key=value after it: what is served "
-        "there and below. HOST is a name, or *.example.com for all below it. May be repeated; the "
-        "longest path wins.",
+        "Route: [HOST]/PATH=SERVICE, then options of the service as key=value. The service answers "
+        "requests for PATH and all paths below it. HOST is a name, or *.example.com for all names "
+        "below example.com. May be repeated; the longest path wins.",
         default="/=echo",
         repeated=True,
     ),
     Setting(
         "console",
         ValueKind("a path, beginning with /", _path),
-        "Where the console page is.",
-        default="/, or nowhere once there is a --serve",
+        "Path of the console page.",
+        default="/, or no console page with --serve",
     ),
     Setting(
         "origins",
         ValueKind(
-            "scheme://host without a path, https://*.example.com, null, * or a device's word",
+            "scheme://host without a path, https://*.example.com, null, * or a device's own origin",
             _list(_origin),
         ),
-        "Origins whose pages may connect, separated by commas: https://example.com, or "
-        "https://*.example.com for all names below it, null for local files, a device's word, or * "
-        "for all. May be repeated.",
-        default="pages of the host they connect to",
+        "Origins whose pages may connect, separated by commas: https://example.com, "
+        "https://*.example.com for all names below example.com, null for local files, the origin "
+        "that a device sends, or * for all origins. May be repeated.",
+        default="pages of the requested host",
         repeated=True,
     ),
     Setting(
         "hosts",
         ValueKind("a name such as example.com, with or without a port", _list(_host)),
-        "Names this server is known under, with or without a port, separated by commas. May be "
-        "repeated.",
+        "Host names of this server, with or without a port, separated by commas. A request for "
+        "another host is refused with 403. May be repeated.",
         default="any",
         repeated=True,
     ),
     Setting(
         "dialects",
         ValueKind("names of dialects", _list(_dialect)),
-        "Which dialects to speak, separated by commas.",
+        "Dialects to accept, separated by commas. May be repeated.",
         default="all",
         repeated=True,
     ),
     Setting(
         "proxy-protocol",
         NETWORK,
-        "An address, a network or unix: who stands before us there and begins each connection with "
-        "a header of the PROXY protocol, version 1 or 2. May be repeated.",
+        "Address or network of a reverse proxy that sends a PROXY protocol header (v1 or v2), or "
+        "unix for a reverse proxy that connects by a UNIX socket. May be repeated.",
         repeated=True,
     ),
     Setting(
         "trust-forwarded",
         NETWORK,
-        "An address, a network or unix: who stands before us there and is believed what it says of "
-        "the client in Forwarded, X-Forwarded-For, -Proto and -Host. May be repeated.",
+        "Address or network of a trusted reverse proxy, whose Forwarded and X-Forwarded-For, "
+        "-Proto and -Host header fields are used, or unix for a reverse proxy that connects by a "
+        "UNIX socket. May be repeated.",
         repeated=True,
     ),
     Setting(
@@ -154,78 +157,81 @@ OPTIONS: Final = (
     Setting(
         "max-head-size",
         number("bytes"),
-        "Bytes the head of a request may have.",
+        "Most bytes of the head of a request.",
         default=f"{_LIMITS.head_size}",
     ),
     Setting(
         "max-message-size",
         number("bytes"),
-        "Bytes a message may have, also when inflated.",
+        "Most bytes of a message, after decompression.",
         default=f"{_LIMITS.message_size}",
     ),
     Setting(
         "max-frame-size",
         number("bytes"),
-        "Bytes one frame may have.",
-        default="as a message",
+        "Most bytes of one frame.",
+        default="same as max-message-size",
     ),
     Setting(
         "max-fragments",
         number("fragments"),
-        "Fragments one message may come in.",
+        "Most fragments of one message.",
         default=f"{_LIMITS.fragments}",
     ),
     Setting(
         "ping-interval",
         SECONDS,
-        "Seconds between pings, where the dialect has them; 0 for none.",
+        "Seconds without data from the client until a ping is sent, in dialects with pings; 0 for "
+        "no pings.",
         default=f"{_LIMITS.ping_interval:g}",
     ),
     Setting(
         "ping-timeout",
         SOME_SECONDS,
-        "Seconds without a byte after a ping until the peer is taken for gone.",
+        "Seconds without a byte from the client after a ping until the connection is aborted.",
         default=f"{_LIMITS.ping_timeout:g}",
     ),
     Setting(
         "stall-timeout",
         SOME_SECONDS,
-        "Seconds without an acknowledgement of sent data, while some waits, until a connection is "
-        "aborted.",
+        "Seconds in which a client acknowledges none of the data that waits to be sent, until the "
+        "connection is aborted.",
         default=f"{_LIMITS.stall_timeout:g}",
     ),
     Setting(
         "stop-timeout",
         SECONDS,
-        "Seconds for all connections to close when the daemon stops; then they are aborted.",
+        "Seconds for all connections to close when the daemon stops; the others are then aborted.",
         default=f"{_LIMITS.stop_timeout:g}",
     ),
     Setting(
         "connect-timeout",
         SOME_SECONDS,
-        "Seconds for a connection that a service makes, until its client is refused with 504.",
+        "Seconds for the connection of a service to its backend; then the client is refused with "
+        "504.",
         default="10",
     ),
     Setting(
         "compression",
         FLAG,
-        "Agree on no compression, also where a client offers it. In a file: compression = false.",
+        "Do not compress messages, even if the client offers compression. In a file: "
+        "compression = false.",
         default="true",
     ),
 )
-"""What can be said on the command line and in a file."""
+"""The options of the command line and of the file."""
 
 COMMAND_LINE_ONLY: Final = (
     Setting(
         "config",
         ANY_TEXT,
-        "A file of options in TOML, by the same names. An option on the command line replaces all "
-        "that the file says of it.",
+        "Read options from a TOML file, by the same names without dashes. An option on the command "
+        "line replaces all values of that option in the file.",
     ),
     Setting(
         "check",
         FLAG,
-        "Look at everything that was said, print what would run, and end.",
+        "Validate the configuration, print it, and exit.",
     ),
 )
-"""What can be said on the command line only."""
+"""The options of the command line only."""

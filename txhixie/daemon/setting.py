@@ -1,7 +1,7 @@
-"""A setting: something an operator can say, by one name, on a command line and in a file.
+"""Options of the daemon and of services, with one name on the command line and in a file.
 
-There is one reading of each value. A kind turns text into what is wanted; a value of TOML is
-checked for its type and then read as the text it would be on a command line.
+Each value is read in one way: a :class:`ValueKind` converts text to the value. A TOML value is
+checked for its type, and then read as the text that it would be on a command line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..sansio.limits import MOST
 @dataclass(frozen=True, slots=True)
 class ValueKind:
     """
-    What a value has to be.
+    The kind of an option's value: how the value is read, and its description for errors.
 
-    :ivar expected: in words, as they come after "expected".
-    :ivar read: takes text, answers the value; raises ``ValueError`` for what cannot be meant,
-        with a text of its own or without one. A table of TOML's it gets as it is.
-    :ivar types: those of TOML's that can stand for it in a file.
+    :ivar expected: the words that follow "expected" in an error.
+    :ivar read: converts text, or a TOML table, to the value; raises ``ValueError`` for a wrong
+        value, with or without a text. A text with "expected" is used in place of ``expected``.
+    :ivar types: the types that the value may have in TOML.
     """
 
     expected: str
@@ -33,9 +33,9 @@ class ValueKind:
 
     def read_text(self, text: Any) -> Any:
         """
-        Read what was said on a command line.
+        Read a value of the command line.
 
-        :raises ValueError: "expected ..." when it cannot be meant.
+        :raises ValueError: "expected ..." for a wrong value.
         """
         try:
             return self.read(text)
@@ -45,9 +45,9 @@ class ValueKind:
 
     def read_toml(self, value: object) -> Any:
         """
-        Read what was said in a file.
+        Read a value of a TOML file.
 
-        :raises ValueError: "expected ..." for another type, or when it cannot be meant.
+        :raises ValueError: "expected ..." for a wrong type or a wrong value.
         """
         if type(value) not in self.types:
             raise ValueError(f"expected {self.expected}")
@@ -57,13 +57,13 @@ class ValueKind:
 @dataclass(frozen=True, slots=True)
 class Setting:
     """
-    One setting.
+    One option.
 
-    :ivar name: lower case, words joined by ``-``: ``name`` in TOML.
-    :ivar kind: what its value has to be.
-    :ivar meaning: one or two sentences for the operator.
-    :ivar default: in words, what holds if it is not said; empty for nothing worth a word.
-    :ivar repeated: whether it may be said several times; in a file as an array.
+    :ivar name: the name in TOML: lower case, words joined by ``-``.
+    :ivar kind: the kind of its value.
+    :ivar meaning: one or two sentences for ``--help``.
+    :ivar default: the default in words; empty where ``--help`` needs none.
+    :ivar repeated: whether the option may be given several times; in a file as an array.
     """
 
     name: str
@@ -109,12 +109,12 @@ def _visible(text: str) -> str:
 
 
 def number(unit: str) -> ValueKind:
-    """A whole number above zero."""
+    """The kind of a whole number above zero, with its unit."""
     return ValueKind(f"a number of {unit}", _number, (int,))
 
 
 def one_of(names: Iterable[str]) -> ValueKind:
-    """One of some words."""
+    """The kind of a value that is one of these words."""
     words = {name: name for name in names}
 
     def read(text: str) -> str:
@@ -133,10 +133,10 @@ FLAG: Final = ValueKind("true or false", lambda text: ("false", "true").index(te
 
 def find(name: str, settings: Iterable[Setting], what: str) -> Setting:
     """
-    The setting of a name.
+    Find an option by its name.
 
-    :param what: what its name should have been, without an article.
-    :raises ValueError: with the nearest known name, or all of them.
+    :param what: the noun for the error, without an article: "option of the service", say.
+    :raises ValueError: for an unknown name, with the nearest known name or with all names.
     """
     known = {setting.name: setting for setting in settings}
     if name in known:
@@ -154,11 +154,13 @@ def read_all(
     read: Callable[[ValueKind, Any], Any],
 ) -> dict[str, Any]:
     """
-    Read values by name.
+    Read the values of several options.
 
-    :param what: as for :func:`find`.
+    :param given: the values by the names of their options.
+    :param what: the noun for the error, as for :func:`find`.
     :param read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
-    :raises ValueError: naming the key, what was expected and, for an unknown one, the nearest.
+    :raises ValueError: for a wrong value, with the option's name and what was expected; for an
+        unknown name, with the nearest known name.
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -172,9 +174,9 @@ def read_all(
 
 def as_written(value: object) -> str:
     """
-    A value of the operator's as he may have written it, for an error or a report.
+    A value as the operator may have written it, for an error or for the report of ``--check``.
 
-    Both are logged, so that a user's name and password in a URL are left out.
+    Both are logged, so the user name and the password of a URL are left out.
     """
     return re.sub(r"(?<=://)[^/?#]*@", "***@", _written(value))
 

@@ -32,8 +32,8 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = (
         "A WebSocket server and gateway for every dialect that shipped. Without --serve every path "
-        "echoes: text as text, binary as binary; GET / shows a console page to try it with, /2009 "
-        "its twin for browsers of that time."
+        "echoes each message; GET / is a console page to try the server with, and GET /2009 a "
+        "console page for browsers of 2009 to 2011."
     )
 
     compData = usage.Completions(

@@ -135,5 +135,5 @@ def test_the_report_of_doctor_is_JSON_too(url: str) -> None:
     assert found[0]["type"] == "stage"
     assert found[0]["data"] == "lookup"
     assert {event["result"] for event in found if event["type"] == "stage"} == {"ok"}
-    assert found[-2] == {"type": "advice", "data": f"It works: txhixie connect {url}"}
+    assert found[-2] == {"type": "advice", "data": f"The connection works: txhixie connect {url}"}
     assert found[-1] == {"type": "status", "data": 0}

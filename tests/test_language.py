@@ -48,9 +48,7 @@ FINAL: Final = Bounds()
 
 BOUNDS: Final[dict[str, Bounds]] = {
     ".": Bounds(5, 8, 2, banned=1, starts=5),
-    "channel": Bounds(20, 2, 13, banned=14, starts=8),
     "daemon": Bounds(13, 15, 10, banned=15, starts=19),
-    "dom": Bounds(16, 9, 2, banned=3, starts=5),
     "gateway": Bounds(20, 26, 23, banned=11, starts=36),
     "server": Bounds(12, 24, 2, banned=10, starts=15),
 }

@@ -166,7 +166,7 @@ def test_a_coroutine_that_was_sending_when_its_peer_left_has_ended_well(how: str
         assert client.lost.code == 4000  # type: ignore[attr-defined]
     assert log.tracebacks() == []
     (line,) = [line for line in log.lines() if "coroutine" in line]
-    assert "was sending when the conversation has ended with" in line
+    assert "failed to send: the conversation has ended with" in line
 
 
 def test_what_a_coroutine_raises_besides_is_still_its_mistake(log: Log) -> None:

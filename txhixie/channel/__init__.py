@@ -1,1 +1,1 @@
-"""Coroutines: a channel to send to and to iterate over, on either side."""
+"""Channels: conversations for coroutines, on the client side and on the server side."""

@@ -1,9 +1,9 @@
-"""One open conversation for whoever would rather await than be called, on either side.
+"""A channel: one open conversation for a coroutine, on either side of the connection.
 
-Every method that takes time answers a Deferred: ``await`` it in a coroutine, ``yield`` it under
-``inlineCallbacks``, add callbacks, or give an asyncio Task its ``asFuture(loop)``. Cancelling one
-takes nothing back and loses nothing: a message that was not received stays, one that still waited
-was not sent.
+Each method that takes time returns a Deferred: ``await`` the Deferred in a coroutine, ``yield`` it
+under ``inlineCallbacks``, add callbacks, or await its ``asFuture(loop)`` in an asyncio Task. To
+cancel a Deferred loses no message: a received message stays in the inbox, and a message that still
+waits in the outbox is not sent.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .quiet import QuietDeferred, failed
 
 class ChannelApplication:
     """
-    The application of a conversation that has a :class:`Channel`, and all that waits on either side
-    of it.
+    Application behind a :class:`Channel`, with the messages and the Deferreds that wait.
 
-    :ivar transport: the conversation, once its handshake has begun.
-    :ivar inbox: what has come.
-    :ivar outbox: what is to leave.
-    :ivar ended: how it ended, as far as that has begun; ``None`` while it is open.
+    :ivar transport: the transport of the conversation, once the handshake has begun.
+    :ivar inbox: received messages that the channel's user has not taken.
+    :ivar outbox: messages that wait to be sent.
+    :ivar ended: how the conversation ended, once the close has begun; ``None`` while the
+        conversation is open.
     """
 
     transport: WebSocketTransport
@@ -43,28 +43,32 @@ class ChannelApplication:
     _isOver = False
 
     def __init__(self, highWater: int = HIGH_WATER) -> None:
-        """:param highWater: bytes of received messages that may wait to be taken."""
+        """
+        Make an application without a transport.
+
+        :param highWater: most bytes of received messages that may wait in the inbox.
+        """
         self._highWater = highWater
         self._pings: dict[bytes, Deferred[None]] = {}
         self._pinged = 0
         self._waiting: list[Deferred[Ended]] = []
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """Nothing can be sent yet."""
+        """Make the inbox and the outbox; no message can be sent yet."""
         self.transport = transport
         self.inbox = Inbox(transport.pauseProducing, transport.resumeProducing, self._highWater)
         self.outbox = Outbox(self._send, transport.limits.unsent_size, self._overflowed)
 
     def negotiationFinished(self) -> None:
-        """From now on the outbox is told when the transport is full."""
+        """Register the outbox as the producer that a full transport pauses."""
         self.transport.attachProducer(self.outbox)
 
     def textMessageReceived(self, message: str) -> None:
-        """For whoever receives."""
+        """Put a text message into the inbox."""
         self.inbox.put(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """For whoever receives."""
+        """Put a binary message into the inbox."""
         self.inbox.put(data)
 
     def _send(self, message: Message) -> None:
@@ -74,11 +78,11 @@ class ChannelApplication:
             self.transport.sendBytesMessage(message)
 
     def _overflowed(self, size: int) -> None:
-        """As a transport that is sent too much while its peer does not read."""
+        """Abort the connection: the outbox holds more than ``Limits.unsent_size`` bytes."""
         self.transport.abortConnection(self.transport.limits.unsent_error(size))
 
     def ping(self) -> Deferred[None]:
-        """See :meth:`Channel.ping`."""
+        """Send a ping frame; :meth:`Channel.ping` describes the Deferred."""
         if self.ended is not None:
             return failed(self._ended())
         self._pinged += 1
@@ -96,13 +100,13 @@ class ChannelApplication:
         return deferred
 
     def pongReceived(self, payload: bytes) -> None:
-        """An answer to one ping answers those before it too (RFC 6455 section 5.5.3)."""
+        """Fire the Deferred of the answered ping and of all before (RFC 6455 section 5.5.3)."""
         while payload in self._pings:
             earliest = next(iter(self._pings))
             self._pings.pop(earliest).callback(None)
 
     def whenEnded(self) -> Deferred[Ended]:
-        """See :meth:`Channel.whenEnded`."""
+        """Return a Deferred of the end; :meth:`Channel.whenEnded` describes the Deferred."""
         if self._isOver and self.ended is not None:
             return succeed(self.ended)
         deferred: Deferred[Ended] = Awaited(self._forget)
@@ -114,19 +118,19 @@ class ChannelApplication:
             self._waiting.remove(deferred)
 
     def _ended(self) -> ConversationEnded:
-        """For a send or a ping. Each has one of its own, for the sake of its traceback."""
+        """Return a new error for one failed send or ping, since each error has a traceback."""
         assert self.ended is not None
         return ConversationEnded(self.ended.code, self.ended.reason)
 
     def closeStarted(self, ended: Ended) -> None:
-        """Nothing can be sent any more."""
+        """Fail all messages and pings that wait: the close has begun, nothing can be sent."""
         self.ended = ended
         self.outbox.end(self._ended)
         while self._pings:
             self._pings.popitem()[1].errback(self._ended())
 
     def connectionLost(self, reason: Failure) -> None:
-        """Whoever waits for anything hears of it."""
+        """Fail the receive that waits, and fire each Deferred of :meth:`whenEnded`."""
         close = judged(cast(CleanClose, reason.value))
         self._isOver = True
         self.ended = close.ended
@@ -163,27 +167,33 @@ _HINTS: Final = {
     "request": "channel.offer",
     "request_headers": "channel.offer.headers",
 }
-"""Names of websockets, aiohttp, Autobahn and Twisted, with the expression to write here."""
+"""Names of websockets, aiohttp, Autobahn and Twisted, with the expression for a channel."""
 
 
 class Channel:
     """
-    An open conversation. ``async for message in channel`` gives what comes, ``str`` or ``bytes``,
-    until the peer or we close in good order, and raises :class:`txhixie.AbruptClose`
-    after the last message when it ended otherwise.
+    Open conversation of a coroutine.
 
-    What has come and was not taken is bounded: beyond the high-water mark nothing more is read from
+    ``async for message in channel`` iterates over the received messages, ``str`` or ``bytes``. The
+    loop ends after the last message when the close was clean, and raises
+    :class:`txhixie.AbruptClose` after the last message otherwise.
+
+    The received messages that wait are bounded: above the high-water mark no more data is read from
     the peer.
 
-    One is made by :func:`txhixie.connect`, and for the coroutine given to :func:`txhixie.serve`.
+    Channels are made by :func:`txhixie.connect`, and by :func:`txhixie.serve` for its coroutine.
     """
 
     def __init__(self, application: ChannelApplication) -> None:
-        """:param application: whose transport is open."""
+        """
+        Make a channel of an application.
+
+        :param application: application of an open conversation.
+        """
         self._application = application
         self._transport = application.transport
 
-    if not TYPE_CHECKING:  # these would tell type checkers that what they refuse is there
+    if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
 
         def __getattr__(self, name: str) -> Never:
             raise no_attribute(self, name, _HINTS)
@@ -209,27 +219,29 @@ class Channel:
 
     def receive(self) -> Deferred[Message]:
         """
+        Receive the next message.
+
         :return: fires with the next message, ``str`` for text and ``bytes`` for binary. After the
-            last it fails with :class:`txhixie.CleanClose` for an orderly end and with
-            :class:`txhixie.AbruptClose` for any other, and at once with
-            :class:`txhixie.errors.UsageError` while somebody else waits for the next message.
+            last message the Deferred fails with :class:`txhixie.CleanClose` if the close was clean
+            and with :class:`txhixie.AbruptClose` otherwise. The Deferred fails at once with
+            :class:`txhixie.errors.UsageError` while another ``receive()`` waits.
         """
         return self._application.inbox.get()
 
     def send(self, message: Message | bytearray | memoryview) -> Deferred[None]:
         """
-        Send text or binary: at once, or when the transport has room again. Any number may wait, and
-        leave in the order in which they came. Whoever does not await may look at :attr:`full`:
-        beyond :attr:`txhixie.Limits.unsent_size` bytes that wait, the connection is
-        aborted.
+        Send a text or binary message: at once, or when the write buffer has room again.
 
-        :return: fires with ``None`` once the message was handed to the transport. Fails with
-            :class:`txhixie.errors.ConversationEnded` once the end has begun, which :attr:`ended`
-            then tells, with
-            :class:`txhixie.errors.UnsupportedByDialect` for binary in a dialect whose peers lose
-            it, and with ``UnicodeEncodeError`` for a lone surrogate. Nothing is logged of a failure
-            that nobody awaits.
-        :raises TypeError: for what is neither ``str`` nor bytes-like.
+        Messages that wait are sent in the order of their ``send`` calls. The connection is aborted
+        when more than :attr:`txhixie.Limits.unsent_size` bytes wait: a caller that does not await
+        each ``send`` has to look at :attr:`full`.
+
+        :return: fires with ``None`` once the message was given to the transport. Fails with
+            :class:`txhixie.errors.ConversationEnded` once the close has begun (see :attr:`ended`),
+            with :class:`txhixie.errors.UnsupportedByDialect` for a binary message in a dialect
+            whose peers lose binary messages, and with ``UnicodeEncodeError`` for a lone surrogate.
+            A failure that is not awaited is not logged.
+        :raises TypeError: for a message that is neither ``str`` nor bytes-like.
         """
         if type(message) is not bytes and not isinstance(message, str):
             message = whole_bytes("a message", message, "str or bytes")
@@ -237,89 +249,98 @@ class Channel:
 
     def ping(self) -> Deferred[None]:
         """
-        :return: fires with ``None`` when the peer has answered. Fails with
-            :class:`txhixie.errors.ConversationEnded` once the end has begun, and with
+        Send a ping frame and wait for the pong frame (RFC 6455 section 5.5.2).
+
+        :return: fires with ``None`` when the pong frame was received. Fails with
+            :class:`txhixie.errors.ConversationEnded` once the close has begun, and with
             :class:`txhixie.errors.UnsupportedByDialect` in the Hixie dialects, which have no pings.
         """
         return self._application.ping()
 
-    # The end.
+    # Closing.
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> Deferred[None]:
         """
-        Close the dialect's way, if nobody has; messages that were received can still be taken.
+        Close the conversation as its dialect requires, unless the close has begun already.
 
-        :param code: told to the peer where the dialect has codes.
-        :param reason: at most 123 bytes of UTF-8 of it are sent.
-        :return: fires with ``None`` when the connection has ended, within the limits'
-            ``close_timeout`` of the peer's and ``drain_timeout`` more if it has much to read. It
-            never fails; cancelling it only ends the wait.
-        :raises txhixie.errors.UsageError: for a code that is never sent.
+        Messages that were received before can still be taken with :meth:`receive`.
+
+        :param code: close code for the peer, in a dialect with close codes.
+        :param reason: close reason, of which at most 123 bytes of UTF-8 are sent.
+        :return: fires with ``None`` when the connection has ended: at most
+            :attr:`txhixie.Limits.close_timeout` seconds later, and
+            :attr:`txhixie.Limits.drain_timeout` more if the peer has much data to read. The
+            Deferred never fails; to cancel the Deferred ends only the wait.
+        :raises txhixie.errors.UsageError: for a code that must not be sent in a close frame
+            (RFC 6455 section 7.4).
         """
         self._transport.loseConnection(code, reason)
         return self.whenEnded().addCallback(lambda _: None)
 
     def abort(self) -> None:
-        """End at once; what was not sent yet is lost."""
+        """Abort the connection at once; messages that were not sent yet are lost."""
         self._transport.abortConnection()
 
     def whenEnded(self) -> Deferred[Ended]:
         """
-        :return: fires with :attr:`ended` when the connection has ended, whoever ended it, and all
-            that came before has been received, or at most
-            :attr:`txhixie.Limits.drain_timeout` later. It never fails.
+        Wait for the end of the connection.
+
+        :return: fires with :attr:`ended` when either side has ended the connection and all messages
+            that were sent before have been received; at most :attr:`txhixie.Limits.drain_timeout`
+            seconds after the end. The Deferred never fails.
         """
         return self._application.whenEnded()
 
-    # What is known of it.
+    # State of the conversation.
 
     @property
     def ended(self) -> Ended | None:
         """
-        How it ended, as far as that has begun; ``None`` while it is open. That the close was clean
-        is known when both have closed: :meth:`whenEnded`.
+        How the conversation ended, once the close has begun; ``None`` while it is open.
+
+        Whether the close was clean is known after the connection has ended: see :meth:`whenEnded`.
         """
         return self._application.ended
 
     @property
     def full(self) -> bool:
-        """Whether more is waiting to be sent than the transport likes to hold."""
+        """Whether the write buffer of the transport is full."""
         return self._transport.full
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait: for the transport, and in it (see :attr:`WebSocketTransport.unsent`)."""
+        """Bytes of the messages that wait to be sent, with :attr:`WebSocketTransport.unsent`."""
         return self._application.outbox.size + self._transport.unsent
 
     @property
     def offer(self) -> Offer:
-        """What the client asked for: dialect, path, origin, subprotocols, headers."""
+        """Offer of the client: dialect, path, origin, subprotocols, headers."""
         return self._transport.offer
 
     @property
     def agreement(self) -> Agreement:
-        """What was granted: subprotocol, extensions, headers of the answer."""
+        """Agreement of the handshake: subprotocol, extensions, headers of the response."""
         return cast(Agreement, self._transport.agreement)
 
     @property
     def subprotocol(self) -> str | None:
-        """The one that is spoken."""
+        """Agreed subprotocol; ``None`` if there is no subprotocol."""
         return self.agreement.subprotocol
 
     @property
     def peerCertificate(self) -> Any:
-        """See :meth:`txhixie.WebSocketTransport.peerCertificate`."""
+        """Certificate of the peer, as in :attr:`txhixie.WebSocketTransport.peerCertificate`."""
         return self._transport.peerCertificate
 
     @property
     def latency(self) -> float | None:
-        """Seconds from the last automatic ping to its answer; ``None`` before there was one."""
+        """Seconds from the last automatic ping to its pong; ``None`` before the first pong."""
         return self._transport.latency
 
     def getPeer(self) -> IAddress:
-        """Where the other end is."""
+        """Address of the peer."""
         return self._transport.getPeer()
 
     def getHost(self) -> IAddress:
-        """Where this end is."""
+        """Local address of the connection."""
         return self._transport.getHost()

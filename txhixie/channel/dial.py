@@ -1,7 +1,4 @@
-"""A conversation to be had: ``async with connect(url) as channel``.
-
-It composes an endpoint and a channel, and begins nothing before somebody waits for it.
-"""
+"""The ``connect`` function of the coroutine interface: ``async with connect(url) as channel``."""
 
 from __future__ import annotations
 
@@ -28,27 +25,28 @@ _HINTS: Final = dict.fromkeys(
 ) | dict.fromkeys(
     ("addCallback", "addErrback", "addCallbacks", "addBoth"), "connect(url).asDeferred()"
 )
-"""Names of a channel and of a Deferred, with the expression to write here."""
+"""Names of a channel and of a Deferred, with the expression to write for ``connect(url)``."""
 
 
 class ConnectionAttempt:
     """
-    What :func:`connect` answers: an asynchronous context manager, an awaitable, and
-    :meth:`asDeferred` for everybody else. Each is a way to begin, and only one of them can be used,
-    once; until then nothing has been started, so that one which is forgotten costs nothing.
+    Result of :func:`connect`: an asynchronous context manager, and an awaitable.
+
+    :meth:`asDeferred` is for callers that are not coroutines. Use one of the three, once. Nothing
+    is connected before: an attempt that is not used has no effect.
     """
 
     def __init__(self, endpoint: WebSocketClientEndpoint, highWater: int = HIGH_WATER) -> None:
         """
-        :param endpoint: where to.
-        :param highWater: bytes of received messages that may wait to be taken.
+        :param endpoint: endpoint that connects.
+        :param highWater: most bytes of received messages that may wait to be taken.
         """
         scalars(int, highWater=highWater)
         self._endpoint = endpoint
         self._highWater = highWater
         self._application: ChannelApplication | None = None
 
-    if not TYPE_CHECKING:  # these would tell type checkers that what they refuse is there
+    if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
 
         def __getattr__(self, name: str) -> Never:
             raise no_attribute(self, name, _HINTS)
@@ -69,15 +67,15 @@ class ConnectionAttempt:
 
     def asDeferred(self) -> Deferred[Channel]:
         """
-        Begin.
+        Begin to connect.
 
         :return: fires with the channel once the conversation is open. Fails as
-            :meth:`txhixie.WebSocketClientEndpoint.connect` does. Cancelling it ends whatever has
-            been started, and it fails with ``twisted.internet.defer.CancelledError``.
-        :raises txhixie.errors.UsageError: the second time.
+            :meth:`txhixie.WebSocketClientEndpoint.connect` does. To cancel the Deferred aborts the
+            connection, and the Deferred fails with ``twisted.internet.defer.CancelledError``.
+        :raises txhixie.errors.UsageError: if this attempt has been used before.
         """
         if self._application is not None:
-            raise UsageError("this connection was used: call connect() for another")
+            raise UsageError("connect(url) was used already; call connect(url) again")
         self._application = ChannelApplication(self._highWater)
         opened = self._endpoint.connectApplication(self._application)
         return opened.addCallbacks(Channel, cancelled)
@@ -95,8 +93,9 @@ class ConnectionAttempt:
         traceback: TracebackType | None,
     ) -> None:
         """
-        Close: with 1000 after the last line of the block, and as what it is after an exception; and
-        wait for the end.
+        Close the conversation and wait for the end of the connection.
+
+        The close code is 1000 after the block has ended normally, and 1011 after an exception.
         """
         explain(error)
         application = self._application
@@ -105,7 +104,7 @@ class ConnectionAttempt:
         if kind is None:
             application.transport.loseConnection()
         elif issubclass(kind, GeneratorExit):
-            application.transport.abortConnection()  # here nothing can be waited for
+            application.transport.abortConnection()  # a coroutine that is closed cannot await
             return
         elif application.ended is None:
             application.transport.failConnection(reason="the application failed")
@@ -120,25 +119,25 @@ def connect(
     **options: Unpack[EndpointOptions],
 ) -> ConnectionAttempt:
     """
-    A conversation with a server::
+    Connect to a server and open a conversation::
 
         async with connect("wss://example.com/") as channel:
             await channel.send("hello")
             async for message in channel:
                 print(message)
 
-    or ``channel = await connect(url)``, or ``connect(url).asDeferred()``
-    under ``inlineCallbacks`` and wherever a Deferred is wanted: an asyncio Task awaits its
-    ``asFuture(loop)``.
+    or ``channel = await connect(url)``. ``connect(url).asDeferred()`` returns a Deferred, for
+    ``inlineCallbacks`` and callbacks; an asyncio Task awaits ``asFuture(loop)`` of this Deferred.
 
-    :param url: ``ws:`` or ``wss:``.
-    :param reactor: the one that runs by default.
-    :param highWater: bytes of received messages that may wait to be taken; beyond them, nothing
-        more is read from the peer.
-    :param options: those of :meth:`txhixie.WebSocketClientEndpoint.new`: ``dialect``, ``headers``,
-        ``subprotocols``, ``trustRoot`` and so on.
-    :return: what begins when it is entered or awaited.
-    :raises ValueError: for what no request can say, as the endpoint does.
+    :param url: ``ws:`` or ``wss:`` URL.
+    :param reactor: the reactor to use; by default the installed one.
+    :param highWater: most bytes of received messages that may wait to be taken; above this mark, no
+        more data is read from the peer.
+    :param options: the options of :meth:`txhixie.WebSocketClientEndpoint.new`: ``dialect``,
+        ``headers``, ``subprotocols``, ``trustRoot`` and so on.
+    :return: an attempt, which connects when it is entered or awaited.
+    :raises ValueError: for a value that cannot be written in a request, as the endpoint does.
+    :raises TypeError: for a value of another type, as the endpoint does.
     """
     if reactor is None:
         from twisted.internet import reactor

@@ -1,6 +1,7 @@
-"""Messages that wait: for somebody to take them, or for room on the way out. One connection's.
+"""The inbox and the outbox of one channel: messages to be taken, and messages to be sent.
 
-Both boxes are bounded by telling whoever fills them to pause, and neither ever drops a message.
+The inbox is bounded by back-pressure on the peer, the outbox by an abort of the connection. Neither
+of them drops a message.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from .quiet import QuietDeferred, failed
 Message: TypeAlias = "str | bytes"
 
 HIGH_WATER: Final = 64 * 1024
-"""Bytes that may wait to be taken: one full read of Twisted's, which is what a pause leaves unread
-in any case."""
+"""Default high-water mark of an inbox in bytes: one full read of Twisted, since a transport that is
+paused during a read still delivers all of this read."""
 
 _COST: Final = 64
-"""Bytes that a message costs besides its own: empty ones must not be free."""
+"""Bytes that each message counts besides its payload, so that empty messages are bounded too."""
 
 
 class Inbox:
-    """What has come and was not taken yet."""
+    """Received messages that the application has not taken."""
 
     def __init__(
         self, pause: Callable[[], None], resume: Callable[[], None], highWater: int
     ) -> None:
         """
-        :param pause: called when as much waits as may.
-        :param resume: called when half of that is left.
-        :param highWater: bytes that may wait; a last message comes on top.
+        :param pause: called when the messages that wait reach ``highWater``; pauses the transport.
+        :param resume: called when half of ``highWater`` is left; resumes the transport.
+        :param highWater: most bytes that may wait; the message that exceeds the mark is kept too.
         """
         self._pause = pause
         self._resume = resume
@@ -48,7 +49,7 @@ class Inbox:
         self._end: Callable[[], Exception] | None = None
 
     def put(self, message: Message) -> None:
-        """One more has come."""
+        """Add a received message, or give the message to the receive that waits."""
         taker, self._taker = self._taker, None
         if taker is not None:
             taker.callback(message)
@@ -61,12 +62,16 @@ class Inbox:
 
     def get(self) -> Deferred[Message]:
         """
-        :return: fires with the next message. Fails with what :meth:`end` was given, after the last
-            of them, and with a :class:`txhixie.errors.UsageError` while somebody else waits.
-            Cancelled, it takes none.
+        Take the next message.
+
+        :return: fires with the next message. After the last message the Deferred fails with the
+            error of :meth:`end`; it fails with a :class:`txhixie.errors.UsageError` while another
+            ``get()`` waits. A cancelled Deferred takes no message.
         """
         if self._taker is not None:
-            return failed(UsageError("somebody is waiting for the next message already"))
+            return failed(
+                UsageError("another receive() waits for the next message; await that one first")
+            )
         if self._messages:
             return succeed(self._take())
         if self._end is not None:
@@ -89,9 +94,9 @@ class Inbox:
 
     def end(self, make: Callable[[], Exception]) -> None:
         """
-        No more will come.
+        Record that no more messages will be received.
 
-        :param make: makes what whoever asks for more is told.
+        :param make: returns a new error for each :meth:`get` after the last message.
         """
         self._end = make
         taker, self._taker = self._taker, None
@@ -102,9 +107,9 @@ class Inbox:
 @implementer(IPushProducer)
 class Outbox:
     """
-    What waits for the transport to have room, in its order. The transport's producer.
+    Messages that wait for room in the write buffer, in order; the producer of the transport.
 
-    :ivar size: bytes that wait.
+    :ivar size: bytes of the messages that wait.
     """
 
     def __init__(
@@ -114,9 +119,10 @@ class Outbox:
         overflowed: Callable[[int], None] | None = None,
     ) -> None:
         """
-        :param send: sends one message; what it raises is the news of whoever put it here.
-        :param most: bytes that may wait.
-        :param overflowed: called when more do, with how many; it calls :meth:`end`.
+        :param send: sends one message; an error of ``send`` fails the Deferred of the message.
+        :param most: most bytes that may wait.
+        :param overflowed: called with the number of bytes when more than ``most`` wait; has to
+            call :meth:`end`.
         """
         self._send = send
         self._most = most
@@ -128,11 +134,11 @@ class Outbox:
 
     def put(self, message: Message) -> Deferred[None]:
         """
-        Send a message when there is room.
+        Send a message when the write buffer has room.
 
-        :return: fires with ``None`` once it was handed to the transport. Fails with what sending it
-            raised, and with what :meth:`end` was given when the conversation ended first.
-            Cancelled, it is not sent.
+        :return: fires with ``None`` once the message was given to the transport. Fails with the
+            error that sending the message raised, and with the error of :meth:`end` when the
+            conversation ended first. A message whose Deferred was cancelled is not sent.
         """
         if self._end is not None:
             return failed(self._end())
@@ -147,7 +153,7 @@ class Outbox:
         return deferred
 
     def _hand(self, deferred: Deferred[None], message: Message) -> None:
-        """Send a message, and say what became of it."""
+        """Send a message, and fire its Deferred."""
         try:
             self._send(message)
         except Exception:
@@ -155,7 +161,7 @@ class Outbox:
         else:
             if self._end is None:
                 deferred.callback(None)
-            else:  # it was one too many
+            else:  # the message overflowed the transport, which aborted the connection
                 deferred.errback(self._end())
 
     def _forget(self, deferred: Deferred[None]) -> None:
@@ -165,11 +171,11 @@ class Outbox:
             self.size -= weight(given_up[1])
 
     def pauseProducing(self) -> None:
-        """The transport is full."""
+        """Keep messages from now on: the write buffer of the transport is full."""
         self._full = True
 
     def resumeProducing(self) -> None:
-        """There is room again."""
+        """Send the messages that wait: the write buffer of the transport has room again."""
         self._full = False
         while self._waiting and not self._full:
             deferred, message = self._waiting.popleft()
@@ -178,9 +184,9 @@ class Outbox:
 
     def end(self, make: Callable[[], Exception]) -> None:
         """
-        The end has begun: nothing that waits will be sent.
+        Fail all messages that wait: the close has begun, and they cannot be sent.
 
-        :param make: makes what whoever waits, or sends later, is told.
+        :param make: returns a new error for each message that waits or is sent later.
         """
         if self._end is not None:
             return
@@ -192,13 +198,19 @@ class Outbox:
 
     def stopProducing(self) -> None:
         """
-        The connection has ended. :meth:`end` tells how: TCP's transport stops its producer before
-        it tells its protocol, and whoever waits here would learn of an end without a code.
+        Do nothing, since :meth:`end` fails the messages that wait.
+
+        Twisted's TCP transport calls ``stopProducing`` before ``connectionLost``, when the close
+        code of the conversation is not known yet.
         """
 
 
 def weight(message: Message) -> int:
-    """Bytes of a message on the wire, without its frame; empty ones must not be free."""
+    """
+    Return the bytes of a message's payload, and a fixed cost.
+
+    Because of the fixed cost the number of empty messages is bounded too.
+    """
     if isinstance(message, bytes) or message.isascii():
         return len(message) + _COST
     return len(message.encode("utf-8", "surrogatepass")) + _COST

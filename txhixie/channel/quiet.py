@@ -1,4 +1,4 @@
-"""Deferreds that may be left alone: for whoever sends and does not wait."""
+"""Deferreds whose failure is not logged if the caller ignores them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ T = TypeVar("T")
 
 class QuietDeferred(Awaited[T]):
     """
-    A Deferred whose failure is not logged as "Unhandled error in Deferred" if nobody has awaited it
-    or added a callback to it. Whoever has is told of the failure as usual, and has to handle it.
+    Deferred that does not log "Unhandled error in Deferred" if it has no callback when it fails.
+
+    A Deferred that is awaited, or that has a callback, passes its failure on as usual.
     """
 
     def errback(self, fail: Failure | BaseException | None = None) -> None:
-        """Fail; see ``Deferred.errback``."""
-        # The list, and Twisted's note to itself for when the garbage collector comes: there is no
-        # public way (``callbacks`` is deprecated since 25.5).
+        """Fail the Deferred, as ``twisted.internet.defer.Deferred.errback`` does."""
+        # ``_debugInfo`` logs the failure when the garbage collector finds the Deferred. Twisted has
+        # no public name for it, nor for ``_callbacks`` (``callbacks`` is deprecated since 25.5).
         awaited = bool(self._callbacks)
         super().errback(fail)
         if not awaited and self._debugInfo is not None:
@@ -29,9 +30,9 @@ class QuietDeferred(Awaited[T]):
 
 def failed(error: BaseException | None = None) -> QuietDeferred[Any]:
     """
-    One that has failed.
+    Return a quiet Deferred that has failed.
 
-    :param error: with what; by default the exception that is being handled.
+    :param error: the error of the failure; by default the exception that is being handled.
     """
     deferred: QuietDeferred[Any] = QuietDeferred()
     deferred.errback(error)

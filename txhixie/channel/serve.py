@@ -1,4 +1,4 @@
-"""Conversations as coroutines: one call of a function for each client."""
+"""The ``serve`` function: one call of a coroutine function for each conversation."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .queues import HIGH_WATER
 _log = Logger()
 
 Conversing: TypeAlias = Callable[[Channel], Coroutine[Any, Any, object]]
-"""A coroutine function of a channel."""
+"""Coroutine function that takes a channel."""
 
 
 class _ServedChannel(ChannelApplication):
-    """A channel that is somebody's until their coroutine returns."""
+    """Application of a channel that is closed when its coroutine returns."""
 
     def __init__(self, conversation: Conversing, highWater: int) -> None:
         super().__init__(highWater)
@@ -50,7 +50,7 @@ class _ServedChannel(ChannelApplication):
         self._channel.close()
 
     def _raised(self, failure: Failure) -> None:
-        """What a peer can cause by leaving is no mistake of the coroutine's."""
+        """Log the error of the coroutine, unless the error only says that the peer disconnected."""
         if self.ended is None or failure.check(CleanClose, AbruptClose, ConversationEnded) is None:
             note = explain(failure.value)
             hint = "" if note is None else f": {note}"
@@ -58,7 +58,7 @@ class _ServedChannel(ChannelApplication):
             if self.ended is None:
                 self.transport.failConnection(reason="the application failed")
         elif failure.check(ConversationEnded) is not None:
-            why = f"the coroutine of a channel was sending when {failure.value}"
+            why = f"the coroutine of a channel failed to send: {failure.value}"
             writeLine(_log, "noticed", **fieldsOf(loggedOf(self.transport)), reason=why)
 
 
@@ -69,11 +69,11 @@ _HINTS: Final = dict.fromkeys(
     ("serve_forever", "wait_closed"),
     'run("tcp:8080:interface=127.0.0.1", serve(...))',
 )
-"""Errors for attributes that Twisted, or a user of another library, looks for."""
+"""Attributes that Twisted or a user of another library looks for, with the expression to write."""
 
 
 class Conversations:
-    """What :func:`serve` answers: an application for each conversation, of either side."""
+    """Result of :func:`serve`: makes an application for each conversation, of either side."""
 
     def __init__(
         self, conversation: Conversing, subprotocols: SubprotocolChoice | None, highWater: int
@@ -82,7 +82,7 @@ class Conversations:
         self._subprotocols = subprotocols
         self._highWater = highWater
 
-    if not TYPE_CHECKING:  # these would tell type checkers that what they refuse is there
+    if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
 
         def __getattr__(self, name: str) -> Never:
             raise no_attribute(self, name, _HINTS)
@@ -96,10 +96,11 @@ class Conversations:
 
     def buildProtocol(self, asked: Offer | str, /) -> Any:
         """
-        One more.
+        Make the application of one conversation.
 
-        :param asked: a client's offer, or the URL that we connect to.
-        :return: an application, or what else there is to say to an offer.
+        :param asked: the client's offer on the server side; the URL on the client side.
+        :return: the application; with subprotocols on the server side, an
+            :class:`txhixie.Accepted` with the application and the selected subprotocol.
         """
         application = _ServedChannel(self._conversation, self._highWater)
         if self._subprotocols is None or isinstance(asked, str):
@@ -108,7 +109,11 @@ class Conversations:
 
 
 def _checkConversation(conversation: object) -> None:
-    """:raises TypeError: for what is no coroutine function, and says what to write."""
+    """
+    Check that a value is a coroutine function that takes a channel.
+
+    :raises TypeError: for another value; the error says what to write.
+    """
     call = type(conversation).__call__ if callable(conversation) else None
     if iscoroutinefunction(conversation) or iscoroutinefunction(call):
         _checkArguments(cast(Conversing, conversation))
@@ -130,7 +135,7 @@ def _checkArguments(conversation: Conversing) -> None:
     """
     Check that a function can be called with a channel alone.
 
-    :raises TypeError: otherwise, with what to write.
+    :raises TypeError: for another signature; the error says what to write.
     """
     try:
         signature(conversation).bind(None)
@@ -140,7 +145,7 @@ def _checkArguments(conversation: Conversing) -> None:
             f"serve: {name} is called with one argument, the channel; write async def "
             f"{name}(channel), and channel.offer.path for the path"
         ) from None
-    except ValueError:  # a callable without a signature that can be looked at
+    except ValueError:  # the callable has no signature that ``inspect`` can read
         return
 
 
@@ -148,7 +153,7 @@ def _checkNoServer(conversation: Conversing, address: object, options: Iterable[
     """
     Check that ``serve`` is given no address and no option of a server, which other libraries take.
 
-    :raises TypeError: otherwise, with what to write.
+    :raises TypeError: for an address or an option; the error says what to write.
     """
     name = getattr(conversation, "__name__", type(conversation).__name__)
     if address or {"host", "port"} & {*options}:
@@ -173,23 +178,25 @@ def serve(
     """
     Serve a coroutine function, which is called with the :class:`Channel` of each conversation.
 
-    When it returns, the conversation is closed with 1000. When it raises, it ends with 1011 (in the
-    Hixie dialects, without an orderly close), and the log has one traceback; none when it only
-    passed on that the conversation has ended: one line, if it was sending. A peer that leaves does
-    not cancel it, since what has come before can still be taken: whoever only sends learns of it by
-    the next ``send``, or by :meth:`Channel.whenEnded`.
+    When the coroutine returns, the conversation is closed with 1000. When the coroutine raises, the
+    conversation is closed with 1011 (in the Hixie dialects, without a closing handshake), and the
+    log has one traceback. An error that only says that the conversation has ended has no traceback;
+    if the coroutine was sending, the log has one line. The coroutine is not cancelled when the peer
+    disconnects, since received messages can still be taken: a coroutine that only sends notices the
+    end by the next ``send``, or by :meth:`Channel.whenEnded`.
 
     :param conversation: ``async def conversation(channel)``.
-    :param address: nothing: where to listen is for :func:`txhixie.run` to say.
-    :param options: nothing: the server's options are those of :func:`txhixie.run`.
-    :param subprotocols: which one to answer: a sequence, of which the first is taken that the
-        client offers, or a callable, which gets the offer and answers one of its subprotocols or
-        ``None``. By default this is the factory's choice.
-    :param highWater: bytes of received messages that may wait to be taken, for each channel.
-    :raises TypeError: for what is no coroutine function, for one that does not take one argument,
-        for subprotocols that are no choice, and for an address or other options.
-    :return: the ``applications`` of a :class:`txhixie.HixieServerFactory`; and, since which side
-        has called is nothing to a coroutine, of a :class:`txhixie.WebSocketClientService`.
+    :param address: not accepted: the address to listen on is an argument of :func:`txhixie.run`.
+    :param options: not accepted: the server's options are arguments of :func:`txhixie.run`.
+    :param subprotocols: a sequence, of which the first subprotocol that the client offers is
+        selected; or a callable, which takes the offer and returns one of its subprotocols or
+        ``None``. By default the factory selects the subprotocol.
+    :param highWater: most bytes of received messages that may wait to be taken, for each channel.
+    :raises TypeError: for a value that is not a coroutine function, for a coroutine function that
+        does not take one argument, for ``subprotocols`` of another type, and for an address or
+        other options.
+    :return: the ``applications`` of a :class:`txhixie.HixieServerFactory` or, with the same
+        coroutine function on the client side, of a :class:`txhixie.WebSocketClientService`.
     """
     _checkConversation(conversation)
     _checkNoServer(conversation, address, options)

@@ -1,4 +1,4 @@
-"""The names that pages use: the events of a :class:`txhixie.WebSocket`, and what it raises."""
+"""The WHATWG interface: events and exceptions of :class:`txhixie.WebSocket`."""
 
 from .events import CloseEvent, Event, EventTarget, MessageEvent
 from .url import DOMException, InvalidAccess, InvalidState, InvalidSyntax

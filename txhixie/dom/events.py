@@ -1,5 +1,6 @@
-"""Events, and what they are dispatched to, as the DOM standard has them where it matters to a
-socket: no tree, no bubbling, nothing to cancel.
+"""Events and event targets: the part of the DOM standard that a ``WebSocket`` needs.
+
+There is no tree, no bubbling, and no event that can be cancelled.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from twisted.logger import Logger
 _log = Logger()
 
 Listener: TypeAlias = "Callable[[Any], object]"
-"""A callable of an event, or an object with ``handleEvent(event)``."""
+"""A callable that takes an event, or an object with ``handleEvent(event)``."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Event:
     """
-    Something has happened.
+    Event of a ``WebSocket``.
 
-    :ivar type: what, in a word.
-    :ivar target: to whom.
-    :ivar currentTarget: the same.
-    :ivar timeStamp: when, in milliseconds of the reactor's clock.
+    :ivar type: name of the event: ``open``, ``message``, ``error`` or ``close``.
+    :ivar target: the ``WebSocket`` that dispatches the event.
+    :ivar currentTarget: the same ``WebSocket``.
+    :ivar timeStamp: time of the event, in milliseconds of the reactor's clock.
     """
 
     type: str
@@ -40,10 +41,10 @@ class Event:
 @dataclass(slots=True, kw_only=True)
 class MessageEvent(Event):
     """
-    A message has come.
+    Event of a received message.
 
-    :ivar data: ``str`` for text; for binary what ``binaryType`` says.
-    :ivar origin: the server's, as ``wss://example.com``.
+    :ivar data: ``str`` for a text message; for a binary message the type of ``binaryType``.
+    :ivar origin: origin of the server, such as ``wss://example.com``.
     """
 
     data: str | bytes | bytearray
@@ -56,11 +57,11 @@ class MessageEvent(Event):
 @dataclass(slots=True, kw_only=True)
 class CloseEvent(Event):
     """
-    The connection has ended.
+    Event of the end of a connection.
 
-    :ivar wasClean: whether both sides have closed.
-    :ivar code: the closing code; 1005 where there was none, 1006 for everything that went wrong.
-    :ivar reason: in words; empty where none were given.
+    :ivar wasClean: whether the closing handshake was complete.
+    :ivar code: close code; 1005 if the peer sent none, 1006 for each failure.
+    :ivar reason: close reason; empty if the peer sent none.
     """
 
     wasClean: bool
@@ -70,8 +71,9 @@ class CloseEvent(Event):
 
 class EventTarget:
     """
-    Whoever has events. A listener that raises has its traceback logged, and keeps no other from
-    being called.
+    Base class of an object that dispatches events to listeners.
+
+    When a listener raises, its traceback is logged and the other listeners are still called.
     """
 
     def __init__(self) -> None:
@@ -80,26 +82,29 @@ class EventTarget:
 
     def addEventListener(self, type: str, listener: Listener, *, once: bool = False) -> None:  # noqa: A002 (the standard's name)
         """
-        Call ``listener`` for each event of this type, after those that were added before it. One
-        that is there already is not added again.
+        Call ``listener`` for each event of this type, after the listeners that were added before.
 
-        :param once: only for the next.
+        A listener that was added already is not added again.
+
+        :param type: name of the event.
+        :param listener: a callable, or an object with ``handleEvent(event)``.
+        :param once: whether to call the listener for the next event only.
         """
         listeners = self._listeners.setdefault(type, [])
         if all(known != listener for known, _ in listeners):
             listeners.append((listener, once))
 
     def removeEventListener(self, type: str, listener: Listener) -> None:  # noqa: A002
-        """Do not call it any more, not even for an event that is being dispatched."""
+        """Remove a listener, also from an event that is being dispatched."""
         listeners = self._listeners.get(type, [])
         listeners[:] = [entry for entry in listeners if entry[0] != listener]
 
     def dispatch(self, event: Event) -> None:
-        """Call the listeners of its type, each on its own."""
+        """Call each listener of the event's type; log the traceback of a listener that raises."""
         event.target = event.currentTarget = self
         for entry in tuple(self._listeners.get(event.type, ())):
             if entry not in self._listeners[event.type]:
-                continue  # an earlier one has removed it
+                continue  # an earlier listener has removed this one
             listener, once = entry
             if once:
                 self.removeEventListener(event.type, listener)
@@ -109,13 +114,17 @@ class EventTarget:
                 _log.failure("a listener of a WebSocket raised")
 
     def attribute(self, type: str) -> Listener | None:  # noqa: A002
-        """What was assigned to ``ontype``."""
+        """Return the listener that was assigned to ``ontype``."""
         return self._attributes[type][0] if type in self._attributes else None
 
     def assign(self, type: str, listener: Listener | None) -> None:  # noqa: A002
         """
-        Assign to ``ontype``: it is called where the first of these assignments stood among the
-        listeners. What cannot be called is taken for ``None``, as the standard has it.
+        Assign a listener to ``ontype``.
+
+        The listener keeps the place of the first assignment in the order of all listeners. A value
+        that is not callable counts as ``None``, as in the standard.
+
+        :param type: name of the event.
         """
         if not callable(listener):
             if type in self._attributes:
@@ -133,7 +142,7 @@ class EventTarget:
 
 
 def eventAttribute(type: str) -> Any:  # noqa: A002
-    """A property ``ontype`` of an :class:`EventTarget`: the one listener that is assigned."""
+    """Return a property ``ontype`` of an :class:`EventTarget`, which holds one listener."""
 
     def get(target: EventTarget) -> Listener | None:
         return target.attribute(type)

@@ -1,6 +1,4 @@
-"""What a page's script says of a socket, as the WHATWG's standard reads it, and what that has a
-script told at once. It knows no socket.
-"""
+"""URLs as the WHATWG standard parses them for a script, and the exceptions of its ``WebSocket``."""
 
 from __future__ import annotations
 
@@ -12,56 +10,57 @@ from ..sansio.http.url import WebSocketURL, parse_url
 from ..sansio.wire.frame import MOST_CONTROL
 
 MOST_REASON: Final = MOST_CONTROL - 2
-"""Bytes of a reason that a closing frame has room for, beside its code."""
+"""Most bytes of a close reason: a close frame has two more for its close code."""
 
 
-_MEANT: Final = {"http": "ws", "https": "wss"}
-_UNSEEN: Final = "".join(map(chr, range(0x21)))
+_SCHEMES: Final = {"http": "ws", "https": "wss"}
+_BLANKS: Final = "".join(map(chr, range(0x21)))
 _NO_BREAKS: Final = dict.fromkeys(map(ord, "\t\r\n"))
 
 
 class DOMException(UsageError):
     """
-    What the standard has a script told at once.
+    Exception that the standard's ``WebSocket`` throws.
 
-    :cvar name: which, in its words.
+    :cvar name: name of the exception in the standard.
     """
 
     name = "Error"
 
 
 class InvalidSyntax(DOMException, ValueError):
-    """A ``SyntaxError`` of the standard's: a bad URL, subprotocol or reason."""
+    """The standard's ``SyntaxError``: a bad URL, subprotocol or close reason."""
 
     name = "SyntaxError"
 
 
 class InvalidState(DOMException):
-    """An ``InvalidStateError``: a send before the socket is open."""
+    """The standard's ``InvalidStateError``: ``send`` before the connection is open."""
 
     name = "InvalidStateError"
 
 
 class InvalidAccess(DOMException):
-    """An ``InvalidAccessError``: a closing code that is not a script's to send."""
+    """The standard's ``InvalidAccessError``: a close code that a script may not send."""
 
     name = "InvalidAccessError"
 
 
 def resolved(url: str) -> tuple[str, WebSocketURL]:
     """
-    A script's URL, with the scheme that is meant, and what it consists of.
+    Parse the URL of a script, after ``http:`` is changed to ``ws:`` and ``https:`` to ``wss:``.
 
-    :raises InvalidSyntax: saying what is wrong with it.
+    :return: the URL with its ``ws:`` or ``wss:`` scheme, and its parts.
+    :raises InvalidSyntax: for a bad URL, with the reason.
     """
-    # As the URL standard has it: without what is not seen at either end, and lines' ends anywhere;
-    # a backslash is a slash, and how many there are before the host does not matter.
-    url = scalar_values(whole_text("url", url)).strip(_UNSEEN).translate(_NO_BREAKS)
+    # The URL standard removes blanks and control characters at either end, and tabs and line breaks
+    # anywhere; a backslash is a slash, and any number of slashes may precede the host.
+    url = scalar_values(whole_text("url", url)).strip(_BLANKS).translate(_NO_BREAKS)
     scheme, colon, rest = url.partition(":")
-    meant = _MEANT.get(scheme.lower(), scheme)
-    place, query, rest = rest.partition("?")
-    place = place.replace("\\", "/").lstrip("/")
-    url = f"{meant}{colon}//{place}{query}{rest}"
+    scheme = _SCHEMES.get(scheme.lower(), scheme)
+    path, query, rest = rest.partition("?")
+    path = path.replace("\\", "/").lstrip("/")
+    url = f"{scheme}{colon}//{path}{query}{rest}"
     try:
         return url, parse_url(url)
     except ValueError as error:
@@ -69,5 +68,5 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
 
 
 def scalar_values(text: str) -> str:
-    """Text as UTF-8 can carry it: pairs of surrogates joined, each lone one U+FFFD."""
+    """Join each pair of surrogates, and replace each lone surrogate with U+FFFD, as in UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,9 +1,8 @@
-"""``WebSocket`` as pages have it: its names and its rules are those of the WHATWG's standard
-(https://websockets.spec.whatwg.org/), and its oldest name for ``send`` is that of 2009.
+"""The ``WebSocket`` class of the WHATWG standard (https://websockets.spec.whatwg.org/).
 
-What is ours besides is by keyword only, or says so. A script learns nothing of why a connection
-failed that a page would not be told; the program that runs it does, from :attr:`WebSocket.failure`
-and the log.
+``postMessage`` is the name of ``send`` from 2009. Arguments that the standard does not have are by
+keyword only. As in a browser, the events do not say why a connection failed; the program finds the
+reason in :attr:`WebSocket.failure` and in the log.
 """
 
 from __future__ import annotations
@@ -34,14 +33,17 @@ _log = Logger()
 
 class WebSocket(EventTarget):
     """
-    A socket to a server. It begins to connect on the reactor's next turn, so that no event is
-    missed by whoever assigns ``onopen``, ``onmessage``, ``onerror`` and ``onclose`` after making
-    it.
+    Connection to a server with the interface of a browser's ``WebSocket``.
 
-    :ivar url: where to, resolved; without credentials.
-    :ivar protocol: the subprotocol that was agreed on; empty before, and if there is none.
-    :ivar extensions: those that were agreed on, as written in the answer's field.
-    :ivar failure: why it failed, for the program and not for the page; ``None`` while it has not.
+    The ``WebSocket`` begins to connect in the next reactor turn, so that listeners assigned after
+    the constructor (``onopen``, ``onmessage``, ``onerror``, ``onclose``) miss no event.
+
+    :ivar url: the parsed URL, without its user name and password.
+    :ivar protocol: the agreed subprotocol; empty before the connection is open, and without a
+        subprotocol.
+    :ivar extensions: the agreed extensions, as in the header field of the response.
+    :ivar failure: the error of a failed connection, which the standard hides from a page; ``None``
+        while the connection has not failed.
     """
 
     CONNECTING: Final = 0
@@ -63,13 +65,14 @@ class WebSocket(EventTarget):
         **options: Unpack[EndpointOptions],
     ) -> None:
         """
-        :param url: ``ws:`` or ``wss:``; ``http:`` and ``https:`` are taken for these.
-        :param protocols: subprotocols to ask for, one or several, best first; a server that grants
-            none of them is not talked to.
-        :param reactor: the one that runs by default.
-        :param options: those of :meth:`txhixie.WebSocketClientEndpoint.new`: ``dialect``,
-            ``origin``, ``headers``, ``trustRoot`` and so on, without ``subprotocols``.
-        :raises InvalidSyntax: for what no request could ask.
+        :param url: ``ws:`` or ``wss:`` URL; ``http:`` and ``https:`` are changed to these.
+        :param protocols: one or several subprotocols to offer, preferred ones first; the connection
+            fails if the server selects none of them.
+        :param reactor: the reactor to use; by default the installed one.
+        :param options: the options of :meth:`txhixie.WebSocketClientEndpoint.new` without
+            ``subprotocols``: ``dialect``, ``origin``, ``headers``, ``trustRoot`` and so on.
+        :raises InvalidSyntax: for a value that cannot be written in a request.
+        :raises TypeError: for a value of another type, as the endpoint does.
         """
         super().__init__()
         if reactor is None:
@@ -77,12 +80,17 @@ class WebSocket(EventTarget):
         self._reactor = reactor
         url, parsed = resolved(url)
         named = (protocols,) if isinstance(protocols, str) else protocols
-        asked = strings("protocols", named, '["chat"]')
-        if "" in asked or len(set(asked)) != len(asked):
-            raise InvalidSyntax("protocols: each once, and none empty")
-        self._isBlocked = parsed.port in BAD_PORTS and not options.get("anyPort")
-        options["anyPort"] = True  # for a page, a bad port is a failure and no error of its own
-        options["subprotocols"] = asked
+        offered = strings("protocols", named, '["chat"]')
+        if "" in offered or len(set(offered)) != len(offered):
+            raise InvalidSyntax(
+                "protocols: a subprotocol is empty or repeated; write each one once"
+            )
+        self._blockedPort = (
+            parsed.port if parsed.port in BAD_PORTS and not options.get("anyPort") else None
+        )
+        # In the standard, a blocked port is a connection that fails later, and no exception here.
+        options["anyPort"] = True
+        options["subprotocols"] = offered
         try:
             self._endpoint = WebSocketClientEndpoint.new(reactor, url, **options)
         except (ValueError, UnsupportedByDialect) as error:
@@ -93,28 +101,34 @@ class WebSocket(EventTarget):
         self.extensions = ""
         self.failure: BaseException | None = None
         self._origin = parsed.location.removesuffix(parsed.resource)
-        self._asked = asked
+        self._offered = offered
         self._binaryType = "blob"
         self._queued = 0  # bytes that the transport may still hold
-        self._unsendable = 0  # bytes given to us after the end had begun
+        self._unsendable = 0  # bytes given to send() after the close had begun
         self._isTurning = False
         self._transport: WebSocketTransport | None = None
         self._connecting: Deferred[Any] | None = None
         reactor.callLater(0, self._begin)
 
-    # What a script does.
+    # Methods and properties of the standard.
 
     def send(self, data: str | bytes | bytearray | memoryview) -> None:
         """
-        Send text or binary; after the end has begun it is only counted. What a peer does not read
-        is kept up to the limits' ``unsent_size``, and beyond it the socket closes.
+        Send a text or binary message.
 
-        :param data: lone surrogates in text become U+FFFD.
-        :raises InvalidState: while it connects.
-        :raises txhixie.errors.UnsupportedByDialect: for binary in a dialect whose peers lose it.
+        After the close has begun, the message is not sent and only counted in
+        :attr:`bufferedAmount`. Data that the peer does not read is buffered up to
+        :attr:`txhixie.Limits.unsent_size` bytes; above, the connection is aborted.
+
+        :param data: ``str`` for text, bytes-like for binary; lone surrogates in text are replaced
+            with U+FFFD.
+        :raises InvalidState: while the ``WebSocket`` connects.
+        :raises TypeError: for data that is neither ``str`` nor bytes-like.
+        :raises txhixie.errors.UnsupportedByDialect: for a binary message in a dialect whose peers
+            lose binary messages.
         """
         if self.readyState == self.CONNECTING:
-            raise InvalidState("it is not open yet")
+            raise InvalidState("the WebSocket is still connecting; wait for the open event")
         message: str | bytes
         if isinstance(data, str):
             message = scalar_values(data)
@@ -138,18 +152,21 @@ class WebSocket(EventTarget):
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """
-        Close, if nobody has; ``onclose`` follows.
+        Close the connection, unless the close has begun already; a ``close`` event follows.
 
-        :param code: 1000, or 3000 to 4999 for meanings of your own; by default none is sent.
-        :param reason: at most 123 bytes of UTF-8.
+        :param code: close code: 1000, or 3000 to 4999 for an application's own codes; by default
+            the close frame has no code.
+        :param reason: close reason, at most 123 bytes of UTF-8.
         :raises InvalidAccess: for another code.
         :raises InvalidSyntax: for a longer reason.
         """
         if code is not None and code != CloseCode.NORMAL_CLOSURE and not 3000 <= code <= 4999:
-            raise InvalidAccess(f"{code} is not 1000, and not from 3000 to 4999")
+            raise InvalidAccess(f"invalid close code {code}; use 1000, or 3000 to 4999")
         reason = scalar_values(reason)
-        if len(reason.encode()) > MOST_REASON:
-            raise InvalidSyntax(f"a reason has at most {MOST_REASON} bytes")
+        if (size := len(reason.encode())) > MOST_REASON:
+            raise InvalidSyntax(
+                f"close reason of {size} bytes is too long; use at most {MOST_REASON}"
+            )
         if self.readyState == self.CONNECTING:
             self._state = self.CLOSING
             if self._connecting is not None:
@@ -163,8 +180,9 @@ class WebSocket(EventTarget):
     @property
     def readyState(self) -> int:
         """
-        :attr:`CONNECTING`, :attr:`OPEN`, :attr:`CLOSING` from the moment when either side has begun
-        to close, or :attr:`CLOSED`.
+        State of the connection: ``CONNECTING``, ``OPEN``, ``CLOSING`` or ``CLOSED``.
+
+        The state is :attr:`CLOSING` as soon as either side has begun to close.
         """
         if self._state == self.OPEN and self._transport is not None and not self._transport.isOpen:
             return self.CLOSING
@@ -173,9 +191,10 @@ class WebSocket(EventTarget):
     @property
     def bufferedAmount(self) -> int:
         """
-        Bytes of messages that were given to :meth:`send` and have not left: as of the reactor's
-        last turn, and exact where the transport is Twisted's TCP. What was sent after the end had
-        begun is never taken off.
+        Bytes of messages that were given to :meth:`send` and are not written to the network yet.
+
+        The number is that of the last reactor turn, and exact over Twisted's TCP transport. Bytes
+        given to :meth:`send` after the close had begun stay in the number for ever.
         """
         if not self._isTurning:
             self._settle()
@@ -192,28 +211,35 @@ class WebSocket(EventTarget):
     @property
     def binaryType(self) -> str:
         """
-        What binary messages are given as: ``"blob"``, which is not to be changed, as ``bytes``, and
-        ``"arraybuffer"``, which is, as ``bytearray``.
+        Type of the data of binary messages: ``"blob"`` or ``"arraybuffer"``.
+
+        A blob is immutable, ``bytes``; an array buffer is mutable, a ``bytearray``.
         """
         return self._binaryType
 
     @binaryType.setter
     def binaryType(self, value: str) -> None:
-        """Others are ignored, as with every enumeration there."""
+        """Set the type; another value is ignored, as the standard does with its enumerations."""
         if value in ("blob", "arraybuffer"):
             self._binaryType = value
 
-    # What happens to it.
+    # Events of the connection.
 
     def _begin(self) -> None:
         if self.readyState != self.CONNECTING:
-            self._fail(NotOpen("it was closed before it was open"))
-        elif self._isBlocked:
-            self._fail(ConnectFailed("the port is another protocol's"))
+            self._fail(NotOpen("close() was called before the connection was open"))
+        elif self._blockedPort is not None:
+            self._fail(
+                ConnectFailed(
+                    f"port {self._blockedPort} is blocked by the Fetch standard; "
+                    "write anyPort=True to connect anyway"
+                )
+            )
         else:
             application = _Application(self._opened, self._received, self._ended)
             self._connecting = self._endpoint.connectApplication(application).addErrback(cancelled)
-            # On a turn of its own: cancelling it must not fire events inside close().
+            # Fail in the next reactor turn: close() cancels the Deferred, and must not dispatch
+            # events before it returns.
             self._connecting.addErrback(
                 lambda failure: self._reactor.callLater(0, self._fail, failure.value)
             )
@@ -221,8 +247,10 @@ class WebSocket(EventTarget):
     def _opened(self, transport: WebSocketTransport) -> None:
         agreement = transport.agreement
         assert agreement is not None
-        if self._asked and agreement.subprotocol is None:
-            self.failure = InvalidHandshake("subprotocol", "none of those asked for was granted")
+        if self._offered and agreement.subprotocol is None:
+            self.failure = InvalidHandshake(
+                "subprotocol", "the server selected none of the offered subprotocols"
+            )
             self._state = self.CLOSING
             transport.abortConnection()
             return
@@ -233,7 +261,7 @@ class WebSocket(EventTarget):
         self._fire(Event(type="open"))
 
     def _received(self, data: str | bytes) -> None:
-        if self._state == self.OPEN:  # also what came before the connection was lost
+        if self._state == self.OPEN:  # also for messages received just before the connection ended
             shape = bytearray if self._binaryType == "arraybuffer" else bytes
             given = data if isinstance(data, str) else shape(data)
             self._fire(MessageEvent(type="message", data=given, origin=self._origin))
@@ -248,7 +276,11 @@ class WebSocket(EventTarget):
             self._fail(self.failure or close)
 
     def _fail(self, error: BaseException) -> None:
-        """Whatever it was, a script is told the same: it must not find out what listens where."""
+        """
+        Dispatch the same two events for each kind of failure, and log the reason.
+
+        The standard hides the reason, since a script could use it to scan for open ports.
+        """
         self.failure = error
         writeLine(_log, "failed", url=masked_url(self.url), reason=str(error))
         self._state = self.CLOSED
@@ -265,7 +297,7 @@ class WebSocket(EventTarget):
 
 
 class _Application:
-    """What the conversation tells, for the socket."""
+    """Application of the conversation, which calls the ``WebSocket``."""
 
     def __init__(
         self,
@@ -287,8 +319,8 @@ class _Application:
         self._opened(self._transport)
 
     def pongReceived(self, payload: bytes) -> None:
-        """No page is told."""
+        """Ignore a pong: the standard has no event for pongs."""
 
     def connectionLost(self, reason: Failure) -> None:
-        if self._isOpen:  # else whoever connects hears of it
+        if self._isOpen:  # otherwise the Deferred of connectApplication fails
             self._ended(reason)

@@ -359,7 +359,7 @@ PROGRAMS: Final[dict[str, Wrong]] = {
     ),
     "a class where an application is wanted": Wrong(
         served(made="Echo"),
-        "buildProtocol answered the class Echo, not an application; write Echo()",
+        "buildProtocol returned the class Echo, not an application; write Echo()",
     ),
     "an application where a client's factory wants what makes them": Wrong(
         served().replace("run(HERE, Echoes())", "")

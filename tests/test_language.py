@@ -49,7 +49,6 @@ FINAL: Final = Bounds()
 BOUNDS: Final[dict[str, Bounds]] = {
     ".": Bounds(5, 8, 2, banned=1, starts=5),
     "daemon": Bounds(13, 15, 10, banned=15, starts=19),
-    "gateway": Bounds(20, 26, 23, banned=11, starts=36),
     "server": Bounds(12, 24, 2, banned=10, starts=15),
 }
 """The packages that are not yet rewritten, with what they may have until then: what they had. Lower

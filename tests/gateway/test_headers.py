@@ -60,7 +60,7 @@ def test_a_refusal_with_a_part_of_its_body_says_nothing_of_that_body() -> None:
     fields = ((b"content-type", b"text/html"), (b"etag", b'"1"'), (b"retry-after", b"5"))
     refusal = handed_on(HandshakeRefused(503, fields, b"a part", whole=False))
     assert refusal.status == 503
-    assert refusal.body == "the backend's answer is too long, or not whole\n"
+    assert refusal.body == "the backend's response is too long or incomplete\n"
     assert refusal.headers == ((b"Retry-After", b"5"),)
 
 

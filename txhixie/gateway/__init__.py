@@ -1,6 +1,6 @@
-"""The gateway between dialects, for a program of your own: :class:`txhixie.gateway.GatewayService`.
+"""The gateway between dialects, for your own program: :class:`txhixie.gateway.GatewayService`.
 
-The other modules of this package are its parts: what stands between one client and one backend.
+The other modules of this package are the parts of a session between one client and one backend.
 """
 
 from .service import GatewayService

@@ -1,13 +1,13 @@
-"""Which close the end of one side becomes on the other.
+"""Close codes between the two sides of a gateway: how a close of one side is sent to the other.
 
-- A close with a code and a reason is passed on as it came, and so is one without a code in a
-  dialect that has them.
-- A close in a dialect without codes is a 1000: it is all that a page of that time could say.
-- A code that may not be sent, which the oldest drafts let pass, is a 1000 with its reason.
-- A side that vanishes, or breaks a rule of its dialect, has not closed: the backend is told 1001
-  (the client is going away), the client 1014 (bad gateway).
+- A close code and a close reason are passed on unchanged. In a dialect with close codes, a close
+  frame without a code is passed on without a code.
+- A close in a dialect without close codes becomes 1000: a page of that time could say no more.
+- A code that must not be sent, which the oldest drafts allowed, becomes 1000 with its reason.
+- When one side loses its connection or breaks a rule of its dialect, there is no code to pass on:
+  the backend gets 1001 (going away), the client 1014 (bad gateway).
 
-Where the other side's dialect has no codes, it is closed in that dialect's way.
+A side whose dialect has no close codes is closed as its dialect requires.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ BACKEND_GONE: Final = Close(CloseCode.BAD_GATEWAY, "the backend disconnected")
 
 def passed_on(ended: Ended, has_codes: bool, gone: Close) -> Close:
     """
-    What to tell the other side.
+    Return the close code and the close reason for the other side.
 
-    :param ended: how one side has ended.
-    :param has_codes: whether its dialect has codes.
-    :param gone: what is told if it did not go its dialect's way.
+    :param ended: how the conversation of one side has ended.
+    :param has_codes: whether the dialect of that side has close codes.
+    :param gone: the close to return if the close of that side was not clean.
     """
     if not ended.clean:
         return gone

@@ -1,4 +1,4 @@
-"""Which fields of a client's request its backend gets: cookies, and others by their names."""
+"""Header fields that a gateway passes on: of requests to the backend, of refusals to the client."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.types import Headers
 
 PASSED_HEADERS: Final = ("authorization", "user-agent", "accept-language")
-"""Fields that a backend gets if nobody says otherwise; cookies it always gets."""
+"""Header fields that are passed on to the backend by default. Cookies are always passed on."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_OURS: Final = re.compile(
+_NOT_PASSED: Final = re.compile(
     r"host|origin|cookie|connection|upgrade|content-length|transfer-encoding|"
     r"(sec-)?websocket-.*|forwarded|x-forwarded-.*|keep-alive|te|trailer|proxy-.*",
     re.IGNORECASE,
 )
-"""Fields that a handshake of ours writes itself, or that end with a connection."""
+"""Header fields that the client handshake writes itself, or that concern one connection only."""
 
 
 def is_token(word: str) -> bool:
-    """Whether it is one (RFC 9110 section 5.6.2): the name of a field, or of a subprotocol."""
+    """Whether a word is a token (RFC 9110 section 5.6.2): a name of a field or a subprotocol."""
     return _TOKEN.fullmatch(word) is not None
 
 
 def read_names(text: str) -> tuple[str, ...]:
     """
-    Read names of header fields that are to be passed on, with commas between them.
+    Read a list of the names of header fields to pass on, separated by commas.
 
-    :raises ValueError: "expected ..." for a name that is none, or that we write ourselves.
+    :raises ValueError: "expected ..." for a name that is not a token, or of a header field that the
+        client handshake writes itself.
     """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if not is_token(name) or _OURS.fullmatch(name):
+        if not is_token(name) or _NOT_PASSED.fullmatch(name):
             raise ValueError(f"expected header fields that may be passed on, not {name}")
     return names
 
 
 def fields_of(offer: Offer, names: Iterable[bytes]) -> Headers:
-    """Those of a request that have one of these names, in lower case."""
+    """
+    Return the header fields of a request that have one of some names.
+
+    :param offer: the client's offer, with the head of its request.
+    :param names: names of header fields in lower case.
+    """
     return tuple(
         (name.title(), value) for name, value in offer.head.fields().pairs if name in names
     )
@@ -54,37 +60,38 @@ _HOP_BY_HOP: Final = frozenset(
         *(b"content-length", b"transfer-encoding"),
     }
 )
-"""What an answer says of its own connection (RFC 9110 section 7.6.1), or of how long it is: we have
-the body, out of its chunks and within our limit."""
+"""Header fields of a response that concern its connection (RFC 9110 section 7.6.1), or the length
+of its body. The gateway has read the body already, without its chunks and within our limit."""
 
 
 _OF_BODY: Final = re.compile(rb"content-|etag|last-modified|digest|repr-digest", re.IGNORECASE)
-"""Fields that are about a body (RFC 9110 section 8)."""
+"""Header fields that describe a body (RFC 9110 section 8)."""
 
 
 def handed_on(refused: HandshakeRefused) -> Refusal:
     """
-    The same refusal.
+    Return the refusal of a backend as the refusal for the client.
 
-    What it says of its own handshake (``Sec-WebSocket-*``) is left out: the client may speak
-    another dialect. A status that no refusal can have is a 502.
+    The header fields of the backend's handshake (``Sec-WebSocket-*``) are left out, since the
+    client may speak another dialect. A status outside 200 to 599 becomes 502.
     """
     if not 200 <= refused.status <= 599:
-        return Refusal(502, "the backend's answer is none\n")
+        return Refusal(502, "the backend sent an invalid response\n")
     headers = end_to_end(refused.headers)
     if refused.whole:
         return Refusal(refused.status, refused.body, headers)
-    # A part of a body, with the length of that part, would be taken for all of it.
+    # Do not send a part of a body: with the length of that part, the client would take it for the
+    # whole body.
     rest = tuple((name, value) for name, value in headers if not _OF_BODY.match(name))
     return Refusal(
         refused.status,
-        "the backend's answer is too long, or not whole\n",
+        "the backend's response is too long or incomplete\n",
         rest,
     )
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """Those fields of an answer that are for whoever it is handed on to."""
+    """Return the header fields of a response without those of the backend's connection."""
     hops = {
         name for name, _ in headers if name in _HOP_BY_HOP or name.startswith(b"sec-websocket-")
     }

@@ -1,25 +1,26 @@
-"""A client and its backend, from the client's offer to the end of both, as an Automat machine.
+"""State machine of one session between a client and a backend, an Automat machine.
 
-What is true in each state:
+The states:
 
 ``Reaching``
-    the client's handshake waits; its backend is being reached, and the clock runs.
+    the client waits for the response to its handshake; the gateway connects to the backend, and the
+    connect timeout runs.
 ``Admitted``
-    the backend stands and is not read from; the client has been let in, and its half of the
-    handshake may still be on its way.
+    the backend is connected, and its data is not read yet; the client's handshake was accepted, and
+    the client may not have received the response yet.
 ``Parted``
-    as ``Admitted``, but the backend has ended already. What it said is kept, and is the client's
-    once its conversation is open.
+    as ``Admitted``, but the backend has closed already. The messages of the backend are kept, and
+    sent to the client once its conversation is open.
 ``Open``
-    both stand, and what one says passes to the other.
+    both sides are connected, and messages pass in both directions.
 ``Draining``
-    one side has ended and the other been told so. What either said before is on its way; the clock
-    runs until the backend has gone.
+    one side has closed, and the close was passed on to the other side. Messages of either side may
+    still be in buffers; the drain timeout runs until the backend's connection has ended.
 ``Gone``
-    nothing is left to do. The client may still be closing, which it sees to itself.
+    the session is over. The client's connection may still be closing on its own.
 
-Both sides and the clock may do anything at any time, and the endings overtake each other: a connect
-that succeeds while it is being cancelled finds itself in ``Gone``, and is aborted.
+An input of either side, and of the clock, may arrive in any state, and two ends may cross: when a
+connect succeeds while it is cancelled, the machine is in ``Gone`` and aborts the connection.
 """
 
 from __future__ import annotations
@@ -35,49 +36,51 @@ from ..sansio.wire.frame import Close
 
 
 class ClientSide(Protocol):
-    """What the machine may ask of the client's side."""
+    """Client side of a session, as the machine calls it."""
 
     def admit(self) -> None:
-        """Answer the handshake: the backend has agreed."""
+        """Accept the client's handshake, since the backend is connected."""
 
     def refuse(self, error: Exception) -> None:
-        """Answer the handshake: there is no backend, and why."""
+        """Refuse the client's handshake, since the backend could not be connected."""
 
     def close(self, close: Close) -> None:
-        """End the conversation, after all that was sent."""
+        """Close the client's conversation after all messages were sent."""
 
 
 class BackendSide(Protocol):
     """
-    What the machine may ask of the backend's side.
+    Backend side of a session, as the machine calls it.
 
-    :ivar stage: while it is being reached, what is waited for, a key of
+    :ivar stage: the current stage while the backend is being connected, a key of
         :data:`txhixie.errors.STAGES`.
     """
 
     stage: str
 
     def cancel(self) -> None:
-        """Do not reach it."""
+        """Cancel the connect to the backend."""
 
     def resume(self) -> None:
-        """Pass on what it says, beginning with what was kept."""
+        """Send the kept messages of the backend to the client, and pass on further ones."""
 
     def close(self, close: Close) -> None:
-        """End the connection, after all that was sent, giving the backend time to read it."""
+        """Close the backend's connection after all data was sent and read by the backend."""
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Abort the backend's connection at once."""
 
 
 @dataclass(slots=True)
 class SessionCore:
     """
-    What the machine acts with.
+    The two sides and the timeouts of one session, on which the machine acts.
 
-    :ivar timeout: have ``late`` said after this many seconds, or never.
-    :ivar connect_timeout: seconds to reach the backend.
-    :ivar drain_timeout: seconds for the backend to read what was sent to it, and to go.
+    :ivar client: the client side.
+    :ivar backend: the backend side.
+    :ivar timeout: sets the timeout, in seconds, after which ``late`` is called; ``None`` clears it.
+    :ivar connect_timeout: timeout of the connect to the backend, in seconds.
+    :ivar drain_timeout: seconds for the backend to read its remaining data and to disconnect.
     """
 
     client: ClientSide
@@ -88,34 +91,35 @@ class SessionCore:
 
 
 class SessionMachine(Protocol):
-    """The inputs: what client, backend and clock can do."""
+    """Inputs of the machine: events of the client, of the backend and of the clock."""
 
     def reached(self) -> None:
-        """The backend stands, and is not read from."""
+        """Handle the event: the backend is connected; its data is not read yet."""
 
     def unreached(self, error: Exception) -> None:
-        """There is no reaching it."""
+        """Handle the event: the connect to the backend failed."""
 
     def opened(self) -> None:
-        """The client's conversation is open."""
+        """Handle the event: the client's conversation is open."""
 
     def client_left(self, close: Close) -> None:
-        """The client neither sends nor reads any more; it may never have been let in."""
+        """Handle the event: the client disconnected, perhaps before its handshake was accepted."""
 
     def backend_ended(self, close: Close) -> None:
-        """The backend sends no more; it may still read."""
+        """Handle the event: the backend sends no more data; the backend may still read."""
 
     def backend_lost(self, close: Close) -> None:
-        """The connection to the backend has ended."""
+        """Handle the event: the connection to the backend has ended."""
 
     def late(self) -> None:
-        """The timeout that was set has passed."""
+        """Handle the event: the timeout has passed."""
 
 
 def make_session_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: PLR0915 (a page, read as a table)
     """
-    Build the machine, to be called with a :class:`SessionCore` for each session. Whoever does has
-    begun to reach the backend, and set the first timeout.
+    Build the machine, which is called with a :class:`SessionCore` for each session.
+
+    The caller begins to connect to the backend and sets the connect timeout itself.
     """
     builder = TypeMachineBuilder(SessionMachine, SessionCore)
     reaching = builder.state("Reaching")
@@ -125,7 +129,7 @@ def make_session_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: 
     draining = builder.state("Draining")
     gone = builder.state("Gone")
 
-    # Behaviour-less transitions: what comes too late, or twice.
+    # Transitions without an action: inputs that come too late, or twice.
     for state in (admitted, flowing, draining):
         state.upon(SessionMachine.reached).loop().returns(None)
     for state in (admitted, flowing, draining, gone):
@@ -147,7 +151,7 @@ def make_session_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: 
     parted.upon(SessionMachine.backend_lost, nodata=True).loop().returns(None)
     parted.upon(SessionMachine.late, nodata=True).loop().returns(None)
 
-    # Transitions that do something:
+    # Transitions with an action:
     @pep614(reaching.upon(SessionMachine.reached).to(admitted))
     def admit(machine: SessionMachine, core: SessionCore) -> None:
         core.timeout(None)
@@ -214,4 +218,4 @@ def make_session_machine() -> Callable[[SessionCore], SessionMachine]:  # noqa: 
 
 
 SESSION: Final = make_session_machine()
-"""The machine: there is one, however many sessions."""
+"""The machine, which all sessions share."""

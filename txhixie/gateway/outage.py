@@ -1,7 +1,7 @@
-"""A backend that is down, as its clients and the log hear of it: a status each, and one line.
+"""Outages of a backend: the status for each refused client, and few log lines.
 
-A backend that is down is down for everybody who comes meanwhile, and browsers come again every
-second: the log says it once, counts, and says how often it was when there is something new to say.
+While a backend is down, every client is refused, and browsers reconnect every second. The log has
+one line a minute, with the number of clients that were refused since the line before.
 """
 
 from __future__ import annotations
@@ -20,35 +20,41 @@ from ..sansio.handshake.offer import Refusal
 from ..sansio.http.redaction import masked_url
 
 _REPEAT: Final = 60.0
-"""Seconds after which a line may be said again: often enough for an operator who has just begun to
-read, and no more than 60 lines an hour and backend."""
+"""Seconds before the same line is written again: often enough for an operator who begins to read
+the log, and at most 60 lines an hour for each backend."""
 
 UNREACHED: Final = (HixieError, failures.ConnectError, OSError)
-"""What may be the backend's fault; whatever else is raised on the way to it is ours."""
+"""Errors that the backend or the network may have caused; other errors are internal errors."""
 
 LATE: Final = (ConnectTimeout, failures.TimeoutError, failures.TCPTimedOutError)
-"""What says that it let its time pass."""
+"""Errors that mean a timeout of the backend."""
 
 
 class Outages:
-    """What is said of one backend."""
+    """State and log lines of one backend's outages."""
 
     _log = Logger()
 
     def __init__(self, backend: str, clock: IReactorTime) -> None:
-        """:param backend: what the operator calls it, without credentials."""
+        """
+        Begin without an outage.
+
+        :param backend: URL or endpoint of the backend, without credentials.
+        :param clock: measures the time between two lines.
+        """
         self._backend = backend
         self._clock = clock
         self._why: str | None = None
-        self._said = 0.0
-        self._unsaid = 0
+        self._logged = 0.0
+        self._unlogged = 0
 
     def failed(self, error: Exception) -> Refusal:
         """
-        A client could not be served.
+        Log that the connect to the backend failed, and return the refusal for the client.
 
-        :return: 504 if the backend let its time pass, and 502 otherwise (RFC 9110 section 15.6).
-            Where the backend is, and what is wrong with it, is the operator's to know.
+        :param error: the error of the connect.
+        :return: 504 after a timeout, and 502 otherwise (RFC 9110 section 15.6). The refusal does
+            not tell the client the backend's address nor the error, which are in the log.
         """
         self._note(_words(error))
         if isinstance(error, LATE):
@@ -56,27 +62,27 @@ class Outages:
         return Refusal(502, "the backend cannot be reached\n", logged=True)
 
     def served(self) -> None:
-        """A client could be served: the outage, if there was one, is over."""
+        """Log that the outage is over, if there was one: the backend was reached."""
         if self._why is not None:
             self._write(LogLevel.info, "backend-up")
             self._why = None
 
     def _note(self, why: str) -> None:
         now = self._clock.seconds()
-        if why == self._why and now - self._said < _REPEAT:
-            self._unsaid += 1
+        if why == self._why and now - self._logged < _REPEAT:
+            self._unlogged += 1
             return
         self._write(LogLevel.warn, "backend-down", why)
-        self._why, self._said = why, now
+        self._why, self._logged = why, now
 
     def _write(self, level: Any, event: str, why: str | None = None) -> None:
-        """A line, with how many clients more were refused for the reason of the last."""
-        count, self._unsaid = self._unsaid, 0
+        """Write a line, with the number of clients that were refused since the line before."""
+        count, self._unlogged = self._unlogged, 0
         backend = masked_url(self._backend)
         writeLine(self._log, event, level, backend=backend, reason=why, repeated=count or None)
 
 
 def _words(error: Exception) -> str:
-    """Ours, or the operating system's, or else Twisted's."""
+    """Return the text of an error: of txhixie, of the operating system, or else of Twisted."""
     words = str(error) if isinstance(error, HixieError) else system_words(error) or str(error)
     return words or type(error).__name__

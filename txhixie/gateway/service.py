@@ -1,7 +1,7 @@
-"""The gateway between dialects: a client in any of them, a backend in another.
+"""The gateway between dialects: a client in any dialect, a backend in another.
 
-Where it goes is the program's URL; a client has no say in it, but for the path where that URL has
-none.
+The URL of the backend is the program's. A client can only choose the path, and only if the URL of
+the backend has no path.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from .session import Sessions
 from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds. Linux sends the first packet of a connection again after 1, 3 and 7: a backend behind a
-line that loses three of them is still reached, and no client has given up yet."""
+"""Default connect timeout in seconds. Linux sends the first packet of a connection again after 1, 3
+and 7 seconds: a backend is still reached when three of these packets are lost, and no client has
+timed out yet."""
 
 ANSWER: Final = "answer"
 RELAY: Final = "relay"
@@ -40,9 +41,9 @@ PING_RULES: Final = (ANSWER, RELAY)
 
 class GatewayService:
     """
-    Relays everybody to one backend, each client by a connection of its own.
+    Server factory that relays each client to one backend, with a connection for each client.
 
-    :ivar sessions: those connections.
+    :ivar sessions: the sessions between the clients and the backend.
     """
 
     def __init__(
@@ -68,31 +69,36 @@ class GatewayService:
         route: str | None = None,
     ) -> None:
         """
-        :param reactor: whose resolver, sockets and clock are used.
-        :param url: ``ws:`` or ``wss:``. If it has a path, everybody gets there, with the query of
-            his own request where the URL has none; if not, to the path that he asked for.
-        :param dialect: what the backend speaks.
-        :param proxy: the URL of a proxy to go through; never by what the environment says.
-        :param trustRoot: the trusted certificates; by default the platform's CA certificates.
-        :param certificate: the client certificate with its private key.
-        :param origin: the page on whose behalf we come; by default the client's own.
+        :param reactor: its resolver, sockets and clock are used.
+        :param url: ``ws:`` or ``wss:`` URL of the backend. A URL with a path is used for all
+            clients, with the query of the client's request if the URL has no query. A URL without a
+            path gets the path and the query of the client's request.
+        :param dialect: dialect of the backend.
+        :param proxy: URL of an HTTP proxy to connect through; the proxies of the environment are
+            never used.
+        :param trustRoot: trusted certificates; by default the platform's CA certificates.
+        :param certificate: client certificate with its private key.
+        :param origin: origin to send to the backend; by default the client's origin.
         :param passHeaders: names of the header fields of the client's request that are passed on
             to the backend, besides ``Cookie``.
-        :param binary: what becomes of a binary message towards a dialect without them: ``"base64"``
-            sends it as text, ``"refuse"`` closes the conversation with 1003.
-        :param pings: ``"answer"`` answers a ping here; ``"relay"`` passes pings and pongs on, where
-            both dialects have them.
+        :param binary: what to do with a binary message for a side whose dialect has no binary
+            messages: ``"base64"`` sends the message as text in base64, ``"refuse"`` closes the
+            conversation with 1003.
+        :param pings: ``"answer"``: the gateway answers pings itself; ``"relay"``: pings and pongs
+            are passed on, if both dialects have them.
         :param extensions: extensions to offer to the backend, such as
-            :data:`txhixie.extensions.CLIENT_EXTENSIONS` for one that is far; none by default.
-        :param lenient: take answers that are known to be nearly right (Netty's, in hixie-76).
-        :param proxyBasic: ``False`` to send a password by Basic only to a proxy of ``https:``.
-        :param alpn: protocols to offer the backend by ALPN (RFC 7301); by default none.
-        :param timeout: seconds for each stage of connecting to the backend: lookup, TCP, proxy,
-            TLS, handshake; by default ``connectTimeout``.
-        :param connectTimeout: seconds for all these stages together; then the client is refused
-            with 504.
-        :param route: what leads here, for the log.
-        :raises ValueError: "expected ..." for what cannot be meant.
+            :data:`txhixie.extensions.CLIENT_EXTENSIONS` for a distant backend; none by default.
+        :param lenient: accept responses with known faults (of Netty, in hixie-76).
+        :param alpn: protocols to offer to the backend by ALPN (RFC 7301); by default none.
+        :param proxyBasic: ``False`` to send a password by Basic (RFC 7617) only to a proxy with an
+            ``https:`` URL.
+        :param timeout: timeout of each stage of the connect to the backend in seconds: lookup, TCP,
+            proxy, TLS, handshake; by default ``connectTimeout``.
+        :param connectTimeout: timeout of all these stages together, in seconds; after this time the
+            client is refused with 504.
+        :param limits: limits of each connection to the backend; sizes in bytes, times in seconds.
+        :param route: route that leads to the gateway, for the log.
+        :raises ValueError: "expected ..." for an invalid value.
         :raises TypeError: for a value of another type.
         """
         scalars(float, connectTimeout=connectTimeout)
@@ -118,13 +124,14 @@ class GatewayService:
             "alpn": alpn,
         }
         if parsed.secure and proxy is None:
-            # Once: reading the platform's authorities takes longer than all the rest.
+            # Once for all clients: to read the platform's CA certificates takes longer than all
+            # other steps of a connect.
             tls = {"contextFactory": clientTLS(parsed.name, **tls)}
         self._options: dict[str, Any] = {
             **tls,
             "proxy": proxy,
             "proxyBasic": proxyBasic,
-            "anyPort": True,  # the operator knows his backends
+            "anyPort": True,  # the URL is the operator's, not a page's
             "dialect": dialect,
             "extensions": extensions,
             "lenient": lenient,
@@ -133,12 +140,19 @@ class GatewayService:
         self._hasPath = re.search("://[^/?]*[/?]", url) is not None
         self._hasQuery = "?" in parsed.resource
         self._hasCredentials = parsed.credentials is not None
-        WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)  # or say why not
+        # Raise errors of the options here, not for each client.
+        WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)
         backend = parsed.location.removesuffix(parsed.resource)
         self.sessions = Sessions(backend, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
-        """Connect; the client is answered when the backend has agreed."""
+        """
+        Connect to the backend for a client.
+
+        :param offer: the client's offer.
+        :return: fires with the decision about the client's handshake when the backend has accepted
+            or refused; or, at once, a refusal of an offer that cannot be written for the backend.
+        """
         try:
             endpoint = WebSocketClientEndpoint.new(
                 self._reactor,
@@ -149,7 +163,7 @@ class GatewayService:
                 **self._options,
             )
         except (ValueError, UnsupportedByDialect):
-            return Refusal(400, f"this cannot be said in {self._dialect.name}\n")
+            return Refusal(400, f"the request cannot be written in {self._dialect.name}\n")
         pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
         backend = WebSocketBackend(endpoint, self._dialect, self._binary, pings)
         return self.sessions.begin(backend)
@@ -161,13 +175,13 @@ class GatewayService:
         return self._url if self._hasQuery else self._url + "".join(query)
 
     def _subprotocols(self, offer: Offer) -> tuple[str, ...]:
-        """What can be asked for: tokens, or in the Hixie drafts one string, the client's first."""
+        """Return the subprotocols to offer: tokens; in the Hixie drafts the client's first one."""
         if not isinstance(self._dialect.marker, Version):
             return offer.subprotocols[:1]
         return tuple(filter(is_token, offer.subprotocols))
 
     def _headers(self, offer: Offer) -> Headers:
-        """What the client says of itself, and what we say of it."""
+        """Return the client's header fields to pass on, and the ``Forwarded`` fields about it."""
         names = self._names - ({b"authorization"} if self._hasCredentials else set())
         return (
             *fields_of(offer, names),

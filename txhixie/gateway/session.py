@@ -1,7 +1,7 @@
-"""One client of a backend: its application, and the decision that waits for the backend.
+"""Sessions of a gateway: one client and its backend.
 
-It carries out what the session's machine asks of the client's side; the messages themselves go past
-it, to the backend's.
+A session is the application of the client's conversation and the client side of the session's state
+machine. The client's messages go to the backend side directly.
 """
 
 from __future__ import annotations
@@ -32,45 +32,46 @@ from .outage import UNREACHED, Outages
 
 
 class Backend(BackendSide, Protocol):
-    """A backend's side, as a session meets it."""
+    """Backend side of a session, as the session calls it."""
 
     def reach(self, session: Session) -> Deferred[Agreement]:
         """
-        Begin to connect. Fires, before anything is read, with what the backend has agreed to.
+        Begin to connect to the backend.
 
-        :param session: whose ``machine`` is told of the backend's end, and whose ``transport`` gets
-            its messages once ``resume`` was called.
+        :param session: its ``machine`` gets the events of the backend, and its ``transport`` gets
+            the messages of the backend once ``resume`` was called.
+        :return: fires with the agreement of the backend, before data of the backend is read.
         """
         ...
 
     @property
     def ping(self) -> Callable[[bytes], None] | None:
-        """Takes a client's ping, to be answered by the backend; ``None``: it is answered here."""
+        """Callable that relays a client's ping; ``None`` if the gateway answers pings itself."""
 
     def pong(self, payload: bytes) -> None:
-        """The client has answered a ping that was not ours."""
+        """Relay a pong of the client for a ping that the gateway has not sent itself."""
 
     def sendTextMessage(self, message: str) -> None:
-        """The client has said this. It never fails."""
+        """Send a text message of the client to the backend; never raises."""
 
     def sendBytesMessage(self, data: bytes) -> None:
-        """The client has said this. It never fails."""
+        """Send a binary message of the client to the backend; never raises."""
 
     def pauseReading(self) -> None:
-        """The way to the client is full."""
+        """Stop reading from the backend: the client's write buffer is full."""
 
     def resumeReading(self) -> None:
-        """The way to the client is free."""
+        """Read from the backend again: the client's write buffer has room."""
 
 
 @implementer(IPushProducer)
 class Session:
     """
-    From a client's offer to the end of its conversation.
+    Session of one client and its backend, from the client's offer to the end of the conversation.
 
-    :ivar sessions: those of the same backend's, who are told how it is.
-    :ivar machine: the machine; the backend's side tells it what the backend does.
-    :ivar transport: the client's, once there is one.
+    :ivar sessions: all sessions with the same backend.
+    :ivar machine: state machine of the session, which gets the events of the backend side.
+    :ivar transport: transport of the client's conversation, once the handshake was accepted.
     """
 
     transport: WebSocketTransport
@@ -88,9 +89,13 @@ class Session:
         drainTimeout: float,
     ) -> None:
         """
-        :param sessions: those of the same backend's, who are told how it is.
-        :param connectTimeout: seconds until a backend that does not answer is given up.
-        :param drainTimeout: seconds for it to read what was sent to it, and to go.
+        Make a session, which connects when :meth:`begin` is called.
+
+        :param backend: backend side of the session.
+        :param sessions: all sessions with the same backend.
+        :param clock: measures the timeouts.
+        :param connectTimeout: timeout of the connect to the backend, in seconds.
+        :param drainTimeout: seconds for the backend to read its remaining data and to disconnect.
         """
         self._backend = backend
         self.sessions = sessions
@@ -104,10 +109,10 @@ class Session:
 
     def begin(self) -> Deferred[Decision]:
         """
-        Reach the backend.
+        Connect to the backend.
 
-        :return: fires with what the client is to be answered; cancelling it, when the client has
-            left, cancels the connecting.
+        :return: fires with the decision about the client's handshake. When the client disconnects
+            before, the Deferred is cancelled, which cancels the connect to the backend.
         """
         self._decision: Deferred[Decision] = Deferred(self._cancelled)
         self._setTimeout(self._connectTimeout)
@@ -137,9 +142,10 @@ class Session:
 
     def log(self, why: str, code: int | None = None) -> None:
         """
-        Write a line about this client and its backend.
+        Write a log line about this client and its backend.
 
-        :param code: what the conversation is closed with for that; ``None`` if it goes on.
+        :param why: reason of the line.
+        :param code: code of the close that follows; ``None`` if the conversation continues.
         """
         self.sessions.log(getattr(self, "transport", None), why, code)
 
@@ -148,17 +154,21 @@ class Session:
         self._backend.abort()
 
     def backendLost(self, close: Close) -> None:
-        """It has ended. ``close`` is what the client is told."""
+        """
+        Close the session, whose connection to the backend has ended.
+
+        :param close: close code and reason for the client.
+        """
         self.sessions.left(self)
         self.machine.backend_lost(close)
 
-    # What the machine asks of the client's side.
+    # The client side of the machine.
 
     def admit(self) -> None:
-        """Let it in, on the backend's conditions."""
+        """Accept the client's handshake, with the subprotocol and the headers of the backend."""
         self.sessions.reached(self)
         backend = self._backend
-        # Straight to the backend's side: each message would pay for the way through here.
+        # The methods of the backend side itself, which saves one call for each message.
         self.textMessageReceived = backend.sendTextMessage
         self.bytesMessageReceived = backend.sendBytesMessage
         self.pongReceived = backend.pong
@@ -168,7 +178,11 @@ class Session:
         self._decision.callback(Accepted(self, agreed.subprotocol, agreed.headers))
 
     def refuse(self, error: Exception) -> None:
-        """Say why not; what is no backend's fault is a 500, and a traceback."""
+        """
+        Refuse the client's handshake.
+
+        An internal error, which the backend did not cause, is a 500 with a traceback in the log.
+        """
         if isinstance(error, HandshakeRefused) and not isinstance(error, ProxyRefused):
             self.sessions.refused()
             self._decision.callback(handed_on(error))
@@ -178,44 +192,44 @@ class Session:
             self._decision.errback(error)
 
     def close(self, close: Close) -> None:
-        """After all that was sent."""
+        """Close the client's conversation after all messages were sent."""
         self.transport.loseConnection(close.code, close.reason)
 
-    # What the client does.
+    # Events of the client.
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """It has been let in."""
+        """Register the session as the producer that the client's full transport pauses."""
         self.transport = transport
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
-        """Its conversation is open."""
+        """Tell the machine that the client's conversation is open."""
         self.machine.opened()
 
     def connectionLost(self, reason: Failure) -> None:
-        """It has gone."""
+        """Tell the machine that the client disconnected, with the close for the backend."""
         error = cast("CleanClose | AbruptClose", reason.value)
         hasCodes = named(self.transport.offer.dialect).has_codes
         self.machine.client_left(passed_on(error.ended, hasCodes, CLIENT_GONE))
 
     def pauseProducing(self) -> None:
-        """It does not read: neither do we, of what would have to wait for it."""
+        """Stop reading from the backend while the client's write buffer is full."""
         self._backend.pauseReading()
 
     def resumeProducing(self) -> None:
-        """It reads."""
+        """Read from the backend again, since the client's write buffer has room."""
         self._backend.resumeReading()
 
     def stopProducing(self) -> None:
-        """It has gone, of which ``connectionLost`` tells more."""
+        """Do nothing: ``connectionLost`` follows, with the close of the client."""
 
 
 class Sessions:
     """
-    What a service has on its way to its backend.
+    All sessions of a service with its backend.
 
-    :ivar limits: how long the end of a connection may take, and a peer may make no progress.
-    :ivar clock: measures these times.
+    :ivar limits: close, drain and stall timeouts of the connections to the backend.
+    :ivar clock: measures these timeouts.
     """
 
     _log = Logger()
@@ -229,10 +243,13 @@ class Sessions:
         route: str | None = None,
     ) -> None:
         """
-        :param backend: what the operator calls it, without credentials.
-        :param connectTimeout: seconds until a backend that does not answer is given up.
-        :param limits: how long the end of a connection may take.
-        :param route: what leads to the service, for the log.
+        Begin without sessions.
+
+        :param backend: URL or endpoint of the backend, without credentials.
+        :param clock: measures the timeouts.
+        :param connectTimeout: timeout of the connect to the backend, in seconds.
+        :param limits: close, drain and stall timeouts of the connections to the backend.
+        :param route: route that leads to the service, for the log.
         """
         self.limits = limits
         self.clock = clock
@@ -241,22 +258,25 @@ class Sessions:
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
         self._named: dict[str, str | None] = {"route": route, "backend": masked_url(backend)}
         self._outages = Outages(backend, clock)
-        self._standing: set[Session] = set()
+        self._connected: set[Session] = set()
         self._waiting: list[Deferred[None]] = []
 
     def begin(self, backend: Backend) -> Deferred[Decision]:
         """
-        One more client.
+        Begin the session of one more client.
 
-        :param backend: the other side of its session.
-        :return: fires with what it is to be answered; cancelling it cancels the connecting.
+        :param backend: backend side of the session.
+        :return: fires with the decision about the client's handshake; to cancel the Deferred
+            cancels the connect to the backend.
         """
         return Session(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
 
     def drained(self) -> Deferred[None]:
         """
-        :return: fires with ``None`` when no backend is connected: when the last has read what was
-            sent to it, or its time was up. It never fails.
+        Wait until all connections to the backend have ended.
+
+        :return: fires with ``None`` when no connection to the backend is left: each has ended after
+            the backend has read its data, or after the drain timeout. The Deferred never fails.
         """
         done: Deferred[None] = Deferred()
         self._waiting.append(done)
@@ -264,18 +284,18 @@ class Sessions:
         return done
 
     def abortAll(self) -> None:
-        """End every connection to the backend at once."""
-        for session in tuple(self._standing):
+        """Abort every connection to the backend at once."""
+        for session in tuple(self._connected):
             session.abort()
 
     # Progress.
 
     def connected(self, stream: Any) -> None:
-        """A stream to a backend stands."""
+        """Watch the progress of a new connection to a stream backend."""
         self._watched.add(stream)
 
     def disconnected(self, stream: Any) -> None:
-        """It has ended."""
+        """Stop watching a connection that has ended."""
         self._watched.discard(stream)
 
     def _stalled(self, connection: Any, waiting: int) -> None:
@@ -284,32 +304,33 @@ class Sessions:
         writeLine(self._log, "stalled", **self._named, peer=peer, reason=reason, waiting=waiting)
         connection.abort()
 
-    # What sessions tell.
+    # Events of the sessions.
 
     def reached(self, session: Session) -> None:
-        """Its backend stands."""
+        """Add a session, whose backend is connected."""
         self._outages.served()
-        self._standing.add(session)
+        self._connected.add(session)
 
     def refused(self) -> None:
-        """The backend has answered a client, with a no."""
+        """End an outage: the backend is up, although it has refused a client."""
         self._outages.served()
 
     def failed(self, error: Exception) -> Refusal:
-        """There was no reaching the backend; what its client is to be answered."""
+        """Log that the connect to the backend failed, and return the refusal for the client."""
         return self._outages.failed(error)
 
     def left(self, session: Session) -> None:
-        """Its backend has gone."""
-        self._standing.discard(session)
+        """Remove a session, whose connection to the backend has ended."""
+        self._connected.discard(session)
         self._tellIfNone()
 
     def log(self, client: WebSocketTransport | None, why: str, code: int | None) -> None:
         """
-        Write a line about one client and the backend.
+        Write a log line about one client and the backend.
 
-        :param client: its connection, once it is let in.
-        :param code: what its conversation is closed with; ``None`` if it goes on.
+        :param client: transport of the client, once its handshake was accepted.
+        :param why: reason of the line.
+        :param code: code of the close that follows; ``None`` if the conversation continues.
         """
         known = {} if client is None else fieldsOf(loggedOf(client))
         writeLine(
@@ -317,7 +338,7 @@ class Sessions:
         )
 
     def _tellIfNone(self) -> None:
-        if not self._standing:
+        if not self._connected:
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:
                 deferred.callback(None)

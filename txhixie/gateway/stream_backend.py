@@ -1,7 +1,7 @@
-"""A backend that is a stream of bytes: one connection of one client's.
+"""Stream backends: the connection of one client to a backend that has a stream of bytes.
 
-It carries out what the session's machine asks of the backend's side, and tells it what the backend
-does; how bytes stand in messages is its coding's.
+A stream backend is the backend side of the session's state machine. A coding converts between the
+bytes of the stream and the messages of the client.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ M = TypeVar("M")
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class StreamBackend(Protocol):
     """
-    The backend's side: one connection. As a producer it stands for the client, who is paused while
-    the backend does not read.
+    Backend side of a session: one connection to a stream backend.
+
+    As a producer the object pauses the client's transport while the backend's write buffer is full.
     """
 
     ping = None
@@ -59,27 +60,35 @@ class StreamBackend(Protocol):
         subprotocol: str | None,
         limits: Limits,
     ) -> None:
-        """:param limits: of the times for signs of life, which are the kernel's to look for."""
+        """
+        Make a backend side, which connects when :meth:`reach` is called.
+
+        :param endpoint: endpoint of the backend.
+        :param coding: converts between the bytes of the stream and messages.
+        :param subprotocol: subprotocol to accept for the client; ``None`` for none.
+        :param limits: its ping interval and ping timeout are used for TCP keepalive.
+        """
         self.stage = "tcp"
         self._limits = limits
         self._endpoint = endpoint
         self._coding = coding
         self._agreement = Agreement(subprotocol)
-        self._standing: Deferred[None] = Deferred(self._notStanding)
+        self._connected: Deferred[None] = Deferred(self._cancelConnected)
         self._kept: list[str | bytes] | None = []  # while the client's conversation is not open
         self._closing = False
         self._ended = False
-        self._toldReplaced = False
-        self._speaks = False  # whether it has said something since we looked last
-        self._quiet: IDelayedCall | None = None  # looks whether anybody still waits for its end
+        self._loggedReplaced = False
+        self._receives = False  # whether data was received since the last call of _endIfQuiet
+        self._quiet: IDelayedCall | None = None  # the next call of _endIfQuiet
 
-    # Reaching it.
+    # Connecting.
 
     def reach(self, session: Session) -> Deferred[Agreement]:
         """
-        Connect, and where there is TLS, see whether the backend is who it should be.
+        Connect to the backend; over TLS, verify the backend's certificate.
 
-        :return: fails as the endpoint does, or with the error that ended TLS.
+        :return: fires with the agreement for the client. Fails with the errors of the endpoint, or
+            with the error of TLS.
         """
         self._session = session
         self._reaching = Deferred.fromCoroutine(self._reach()).addErrback(cancelled)
@@ -87,18 +96,18 @@ class StreamBackend(Protocol):
 
     async def _reach(self) -> Agreement:
         await self._endpoint.connect(cast(IProtocolFactory, _OneProtocol(self)))
-        await self._standing
+        await self._connected
         return self._agreement
 
     def cancel(self) -> None:
-        """Whatever is waited for."""
+        """Cancel the current stage of the connect."""
         self._reaching.cancel()
 
-    def _notStanding(self, standing: Deferred[None]) -> None:
+    def _cancelConnected(self, connected: Deferred[None]) -> None:
         self.abort()
 
     def connectionMade(self) -> None:
-        """It stands; over TLS, only the socket below does."""
+        """Set up the connection; over TLS, the TLS handshake follows."""
         transport = self.transport
         self._session.sessions.connected(self)
         self._writer = Writer(transport)
@@ -111,31 +120,32 @@ class StreamBackend(Protocol):
             return
         wrapper = getattr(transport, "protocol", None)
         if hasattr(wrapper, "readConnectionLost"):
-            # Of a protocol's abilities Twisted's endpoints pass on the last alone.
+            # The wrapper of Twisted's endpoints passes on one of the protocol's interfaces only:
+            # the last one.
             alsoProvides(wrapper, IHalfCloseableProtocol)
-        self._stand()
+        self._isConnected()
 
     def handshakeCompleted(self) -> None:
-        """TLS stands."""
-        self._stand()
+        """Finish the connect: the TLS handshake has completed."""
+        self._isConnected()
 
-    def _stand(self) -> None:
-        self.transport.pauseProducing()  # until there is somebody to read for
-        self._standing.callback(None)
+    def _isConnected(self) -> None:
+        self.transport.pauseProducing()  # until the client's conversation is open
+        self._connected.callback(None)
 
-    # What the backend says, and how it ends.
+    # Data and end of the backend.
 
     def dataReceived(self, data: bytes) -> None:
-        """It has said something; TLS says what it has also when it is paused."""
+        """Encode data of the backend as messages; TLS delivers its buffered data while paused."""
         if len(data) >= FULL_READ:
             self._writer.widen()
         if not self._closing:
             self._pass(self._encoded(self._coding.encode, data))
         else:
-            self._speaks = True
+            self._receives = True
 
     def readConnectionLost(self) -> None:
-        """It sends no more."""
+        """Tell the machine that the backend has closed its half: no more data will be received."""
         if self._closing:
             self.transport.loseConnection()
             return
@@ -144,38 +154,39 @@ class StreamBackend(Protocol):
         self._session.machine.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
 
     def writeConnectionLost(self) -> None:
-        """It has been told that there will be no more."""
+        """Do nothing: our half of the connection is closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It has gone."""
+        """Fail the connect, or tell the session that the connection to the backend has ended."""
         self._session.sessions.disconnected(self)
         if self._quiet is not None:
             self._quiet.cancel()
             self._quiet = None
-        if not self._standing.called:
-            self._standing.errback(_tlsFailed(reason.value, self.transport))
+        if not self._connected.called:
+            self._connected.errback(_tlsFailed(reason.value, self.transport))
             return
         self._pass(self._encoded(self._coding.finish))
         self._closing = True
         orderly = isinstance(reason.value, ConnectionDone)
         self._session.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
 
-    def _tellReplaced(self) -> None:
-        """Once: a console that speaks Latin-1 says so with every word."""
-        self._toldReplaced = True
-        self._session.log("bytes of the backend that are not UTF-8 became U+FFFD")
+    def _logReplaced(self) -> None:
+        """Log replaced bytes once for a connection: a Latin-1 console has them in many words."""
+        self._loggedReplaced = True
+        self._session.log("bytes of the backend that are not UTF-8 were replaced with U+FFFD")
 
     def _encoded(self, encode: Callable[P, list[M]], *args: P.args, **kw: P.kwargs) -> list[M]:
-        """The messages, or none and the end of it all."""
+        """Encode data as messages; for data that cannot be encoded, end the session."""
         try:
             messages = encode(*args, **kw)
         except FrameError as error:
-            self._session.log(f"data of the backend: {error}", CloseCode.BAD_GATEWAY)
+            why = f"data of the backend cannot be encoded as messages: {error}"
+            self._session.log(why, CloseCode.BAD_GATEWAY)
             self._session.machine.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
             self.abort()
             return []
-        if self._coding.replaced and not self._toldReplaced:
-            self._tellReplaced()
+        if self._coding.replaced and not self._loggedReplaced:
+            self._logReplaced()
         return messages
 
     def _pass(self, messages: list[str | bytes]) -> None:
@@ -189,18 +200,18 @@ class StreamBackend(Protocol):
             else:
                 transport.sendTextMessage(message)
 
-    # What the client says.
+    # Messages of the client.
 
     def sendTextMessage(self, message: str) -> None:
-        """Some of the client's stream."""
+        """Write a text message of the client to the stream."""
         self._send(message)
 
     def sendBytesMessage(self, data: bytes) -> None:
-        """Some of the client's stream."""
+        """Write a binary message of the client to the stream."""
         self._send(data)
 
     def pong(self, payload: bytes) -> None:
-        """A stream has no pings."""
+        """Ignore a pong: a stream has no pings."""
 
     def _send(self, message: str | bytes) -> None:
         try:
@@ -211,10 +222,10 @@ class StreamBackend(Protocol):
         else:
             self._writer.write(data)
 
-    # What the machine asks.
+    # The backend side of the machine.
 
     def resume(self) -> None:
-        """There is somebody to read for."""
+        """Send the kept messages to the client, and read from the backend."""
         messages, self._kept = self._kept or [], None
         self._pass(messages)
         if not self._session.transport.full:
@@ -222,13 +233,15 @@ class StreamBackend(Protocol):
 
     def close(self, close: Close) -> None:
         """
-        Close our half, and forget what comes until the backend closes the other: a socket that is
-        closed with bytes unread is reset, and what we sent last lost with it. TLS has no halves.
+        Close our half of the connection, and discard data until the backend closes its half.
+
+        A socket that is closed with unread bytes is reset, which may lose the data that we sent
+        last. TLS has no half-close.
         """
         self._closing = True
         self._writer.flush()
         transport = self.transport
-        transport.unregisterProducer()  # over TLS, it would have to finish first
+        transport.unregisterProducer()  # a TLS transport closes only without a producer
         if not self._ended:
             transport.resumeProducing()
         closeHalf = getattr(transport, "loseWriteConnection", None)
@@ -244,50 +257,51 @@ class StreamBackend(Protocol):
 
     def _endIfQuiet(self) -> None:
         """
-        Do not wait for a backend that does not close its half, once it has acknowledged all that
-        was sent to it and says no more: many do not look for that end. The socket is closed, which
-        leaves it what it has not read yet; a reset might not.
+        Close the socket of a backend that has acknowledged all data and sends nothing more.
+
+        Many servers do not notice that a client has closed its half, and never close their own. To
+        close the socket keeps the data that the backend has not read yet; a reset might lose it.
         """
         self._quiet = None
         sent = sent_to(self.transport)
-        if self._speaks or sent is None or sent.waiting:
-            self._speaks = False
+        if self._receives or sent is None or sent.waiting:
+            self._receives = False
             self._waitForEnd()
         else:
             lowest(self.transport).loseConnection()
 
     def abort(self) -> None:
-        """Nothing that is still to be said or read matters."""
+        """Abort the connection at once; unsent data is lost."""
         self._closing = True
         transport = self.transport
         getattr(transport, "abortConnection", transport.loseConnection)()
 
-    # Who has to wait for whom.
+    # Back-pressure.
 
     def pauseReading(self) -> None:
-        """The client does not read."""
+        """Stop reading from the backend: the client's write buffer is full."""
         if not (self._closing or self._ended):
             self.transport.pauseProducing()
 
     def resumeReading(self) -> None:
-        """The client reads."""
+        """Read from the backend again: the client's write buffer has room."""
         if not (self._closing or self._ended) and self._kept is None:
             self.transport.resumeProducing()
 
     def pauseProducing(self) -> None:
-        """The backend does not read: no more is taken from the client."""
+        """Stop reading from the client: the backend's write buffer is full."""
         self._session.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The backend reads."""
+        """Read from the client again: the backend's write buffer has room."""
         self._session.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """It has gone, of which ``connectionLost`` tells more."""
+        """Do nothing: ``connectionLost`` follows."""
 
 
 class _OneProtocol(Factory):
-    """Makes that of one connection, without the two lines in the log of ``connectProtocol``'s."""
+    """Factory that returns one protocol, without the two log lines of ``connectProtocol``."""
 
     noisy = False
 
@@ -299,7 +313,7 @@ class _OneProtocol(Factory):
 
 
 def _tlsFailed(reason: BaseException | None, transport: Any) -> Exception:
-    from ..dialing.tls import tlsError  # here, where there is OpenSSL
+    from ..dialing.tls import tlsError  # OpenSSL is imported only where TLS is used
 
     error = tlsError(reason, transport.getHandle()) or PeerLeft("tls")
     error.__cause__ = reason

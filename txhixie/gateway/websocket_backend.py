@@ -1,7 +1,7 @@
-"""A backend that speaks WebSocket: one conversation of one client's, in a dialect of its own.
+"""WebSocket backends: the conversation of one client with a backend, in the backend's dialect.
 
-It is the application of that conversation, and carries out what the session's machine asks of the
-backend's side. Messages pass whole, text as text and binary as binary.
+A WebSocket backend is the application of this conversation and the backend side of the session's
+state machine. Whole messages are passed on, text as text and binary as binary.
 """
 
 from __future__ import annotations
@@ -29,17 +29,20 @@ from .session import Session
 REFUSE: Final = "refuse"
 AS_BASE64: Final = "base64"
 BINARY_RULES: Final = (REFUSE, AS_BASE64)
-"""What becomes of a binary message towards a dialect that has none: it ends both conversations with
-1003, or is sent as text of base64. Text from there stays text: it may be just that."""
+"""Values of the option ``binary``, for a binary message to a side whose dialect has no binary
+messages: ``"refuse"`` closes both conversations with 1003, ``"base64"`` sends the message as text
+in base64. In the other direction, text that looks like base64 stays text."""
 
 
 @implementer(IPushProducer)
 class WebSocketBackend:
     """
-    The backend's side. As a producer it stands for the client, who is paused while the backend does
-    not read.
+    Backend side of a session: one conversation with a WebSocket backend.
 
-    :ivar transport: the backend's.
+    As a producer the object pauses the client's transport while the backend's write buffer is full.
+
+    :ivar stage: stage of the connect that was cancelled.
+    :ivar transport: transport of the conversation with the backend.
     """
 
     stage = "handshake"
@@ -50,10 +53,13 @@ class WebSocketBackend:
         self, endpoint: WebSocketClientEndpoint, dialect: Dialect, binary: str, relaysPings: bool
     ) -> None:
         """
-        :param dialect: that of the endpoint.
+        Make a backend side, which connects when :meth:`reach` is called.
+
+        :param endpoint: endpoint of the backend.
+        :param dialect: dialect of the endpoint.
         :param binary: one of :data:`BINARY_RULES`.
-        :param relaysPings: pings pass as well: both dialects have them. Otherwise they are
-            answered on either side.
+        :param relaysPings: whether to pass pings and pongs on, which both dialects have to have;
+            ``False``: the gateway answers the pings of either side.
         """
         self._endpoint = endpoint
         self._dialect = dialect
@@ -64,13 +70,13 @@ class WebSocketBackend:
             self.ping = self._ping
             self.pingReceived = self._pingReceived
 
-    # Reaching it.
+    # Connecting.
 
     def reach(self, session: Session) -> Deferred[Agreement]:
         """
-        Connect and shake hands.
+        Connect to the backend, with the WebSocket handshake.
 
-        :return: fires with the subprotocol that the backend has chosen and its cookies. Fails as
+        :return: fires with the subprotocol that the backend has selected, and its cookies. Fails as
             :meth:`txhixie.WebSocketClientEndpoint.connect` does.
         """
         self._session = session
@@ -83,76 +89,76 @@ class WebSocketBackend:
         except Abandoned as abandoned:
             self.stage = abandoned.stage
             raise CancelledError from abandoned
-        del self._endpoint  # 3 kB for as long as the client stays
+        del self._endpoint  # saves 3 kB while the session lasts
         agreed = cast(Agreement, self.transport.agreement)
         cookies = tuple((b"Set-Cookie", v) for name, v in agreed.headers if name == b"set-cookie")
         return Agreement(agreed.subprotocol, cookies)
 
     def cancel(self) -> None:
-        """Whatever is waited for."""
+        """Cancel the current stage of the connect."""
         self._reaching.cancel()
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """It is connected."""
+        """Keep the transport of the backend's conversation."""
         self.transport = transport
 
     def negotiationFinished(self) -> None:
-        """It has agreed; it is not read from until there is somebody to read for."""
+        """Pause reading from the backend until the client's conversation is open."""
         self.transport.pauseProducing()
         self.transport.attachProducer(self)
 
-    # What the backend says, and how it ends. What comes before there is anybody to hear it is kept:
-    # a connection that ends says what it has.
+    # Messages and end of the backend. Messages are kept while the client's conversation is not
+    # open: a connection that ends delivers its buffered messages also while it is paused.
 
     def textMessageReceived(self, message: str) -> None:
-        """It has said this."""
+        """Pass a text message of the backend on to the client, or keep the message."""
         if self._kept is None:
             self._session.transport.sendTextMessage(message)
         else:
             self._kept.append(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """It has said this."""
+        """Pass a binary message of the backend on to the client, or keep the message."""
         if self._kept is None:
-            self._carry(self._session.transport, data)
+            self._sendBytes(self._session.transport, data)
         else:
             self._kept.append(data)
 
     def _pingReceived(self, payload: bytes) -> None:
-        """It waits for a pong of the client's."""
+        """Relay a ping of the backend to the client."""
         if self._kept is None:
             passOn(self._session.transport.ping, payload)
 
     def pongReceived(self, payload: bytes) -> None:
-        """It has answered the client's ping, or says that it lives."""
+        """Relay a pong of the backend to the client, also a pong without a ping."""
         if self.ping is not None and self._kept is None:
             passOn(self._session.transport.pong, payload)
 
     def connectionLost(self, reason: Failure) -> None:
-        """It has gone."""
+        """Tell the session that the backend disconnected, with the close for the client."""
         ended = cast("CleanClose | AbruptClose", reason.value).ended
         self._session.backendLost(passed_on(ended, self._dialect.has_codes, BACKEND_GONE))
 
-    # What the client says.
+    # Messages of the client.
 
     def sendTextMessage(self, message: str) -> None:
-        """The client has said this."""
+        """Send a text message of the client to the backend."""
         self.transport.sendTextMessage(message)
 
     def sendBytesMessage(self, data: bytes) -> None:
-        """The client has said this."""
-        self._carry(self.transport, data)
+        """Send a binary message of the client to the backend."""
+        self._sendBytes(self.transport, data)
 
     def pong(self, payload: bytes) -> None:
-        """The client has answered a ping that was not ours."""
+        """Relay a pong of the client for a ping that the gateway has not sent itself."""
         passOn(self.transport.pong, payload)
 
     def _ping(self, payload: bytes) -> None:
         passOn(self.transport.ping, payload)
 
-    # Binary, which goes by the rule where there is none.
+    # Binary messages, for which the option ``binary`` decides if a dialect has none.
 
-    def _carry(self, transport: WebSocketTransport, data: bytes) -> None:
+    def _sendBytes(self, transport: WebSocketTransport, data: bytes) -> None:
         try:
             transport.sendBytesMessage(data)
         except UnsupportedByDialect:
@@ -162,15 +168,16 @@ class WebSocketBackend:
                 self._refuseBinary(transport.offer.dialect)
 
     def _refuseBinary(self, dialect: str) -> None:
-        self._session.log(f"a binary message, and {dialect} has none", CloseCode.UNSUPPORTED_DATA)
+        why = f"binary message for a side with {dialect}, which has no binary messages"
+        self._session.log(why, CloseCode.UNSUPPORTED_DATA)
         self._session.machine.backend_ended(
-            Close(CloseCode.UNSUPPORTED_DATA, "no binary is carried here")
+            Close(CloseCode.UNSUPPORTED_DATA, "binary messages are not supported")
         )
 
-    # What the machine asks.
+    # The backend side of the machine.
 
     def resume(self) -> None:
-        """There is somebody to read for."""
+        """Send the kept messages to the client, and read from the backend."""
         kept, self._kept = self._kept or [], None
         for message in kept:
             if isinstance(message, str):
@@ -181,39 +188,39 @@ class WebSocketBackend:
             self.resumeReading()
 
     def close(self, close: Close) -> None:
-        """In its dialect's way, after all that was sent."""
+        """Close the backend's conversation, after all messages were sent."""
         self.transport.loseConnection(close.code, close.reason)
 
     def abort(self) -> None:
-        """Nothing that is still to be said or read matters."""
+        """Abort the connection at once; unsent data is lost."""
         self.transport.abortConnection()
 
-    # Who has to wait for whom.
+    # Back-pressure.
 
     def pauseReading(self) -> None:
-        """The client does not read."""
+        """Stop reading from the backend: the client's write buffer is full."""
         self.transport.pauseProducing()
 
     def resumeReading(self) -> None:
-        """The client reads."""
+        """Read from the backend again: the client's write buffer has room."""
         if self._kept is None:
             self.transport.resumeProducing()
 
     def pauseProducing(self) -> None:
-        """The backend does not read: no more is taken from the client."""
+        """Stop reading from the client: the backend's write buffer is full."""
         if self._kept is None:
             self._session.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The backend reads."""
+        """Read from the client again: the backend's write buffer has room."""
         if self._kept is None:
             self._session.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """It has gone, of which ``connectionLost`` tells more."""
+        """Do nothing: ``connectionLost`` follows."""
 
 
 def passOn(send: Callable[[bytes], None], payload: bytes) -> None:
-    """Send a ping or a pong, or nothing where the dialect does not have them."""
+    """Send a ping or a pong; do nothing if the dialect has no pings."""
     with suppress(UnsupportedByDialect):
         send(payload)

@@ -84,7 +84,9 @@ async def test_binary_towards_a_backend_without_it_ends_it_all(
     assert applications.made[0].messages == ["before"]
     (line,) = [line for line in log.lines() if line.startswith("gateway ")]
     assert line.startswith("gateway connection=1 peer=127.0.0.1:")
-    assert line.endswith(f' code=1003 reason="a binary message, and {back} has none"')
+    assert line.endswith(
+        f' code=1003 reason="binary message for a side with {back}, which has no binary messages"'
+    )
 
 
 @pytest.mark.parametrize("front", TEXT_ONLY)
@@ -361,7 +363,7 @@ async def test_a_refusal_that_is_too_long_is_not_passed_on_as_if_it_were_whole(
     await raw.ends()
     answer = bytes(raw.data)
     assert status_of(answer) == 503
-    assert body_of(answer) == b"the backend's answer is too long, or not whole\n"
+    assert body_of(answer) == b"the backend's response is too long or incomplete\n"
     assert b"\r\nRetry-After: 5\r\n" in answer
     assert b"text/html" not in answer
     assert b'"x"' not in answer
@@ -382,7 +384,7 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
         (
             CHUNKED + b"xyz\r\n",
             404,
-            b"the backend's answer is too long, or not whole\n",
+            b"the backend's response is too long or incomplete\n",
         ),
         (
             b"HTTP/1.1 404 No\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nContent-Length: 0\r\n\r\n",
@@ -390,7 +392,7 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
             b"",
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello"),
-        (b"HTTP/1.1 999 No\r\n" + EMPTY, 502, b"the backend's answer is none\n"),
+        (b"HTTP/1.1 999 No\r\n" + EMPTY, 502, b"the backend sent an invalid response\n"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", 502, b"the backend cannot be reached\n"),
         (b"HTTP/1.1 101 Yes\r\n\r\n", 502, b"the backend cannot be reached\n"),
     ],

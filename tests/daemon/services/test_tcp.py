@@ -612,7 +612,9 @@ async def test_a_byte_that_is_not_utf_8_ends_no_console(net: Network, log: Log) 
     (line,) = log.lines()
     assert line.startswith("gateway connection=1 peer=127.0.0.1:")
     assert " target=/demo route=/serial backend=tcp:127.0.0.1:" in line
-    assert line.endswith(' reason="bytes of the backend that are not UTF-8 became U+FFFD"')
+    assert line.endswith(
+        ' reason="bytes of the backend that are not UTF-8 were replaced with U+FFFD"'
+    )
 
 
 @asynchronous
@@ -627,9 +629,8 @@ async def test_a_line_without_end_closes_the_client_and_the_log_says_whose(
     assert application.lost.code == 1014  # type: ignore[union-attr]
     line = next(line for line in log.lines() if line.startswith("gateway "))
     assert " route=/serial backend=tcp:" in line
-    assert (
-        f' code=1014 reason="data of the backend: line longer than {LONGEST_LINE:,} bytes' in line
-    )
+    why = f"data of the backend cannot be encoded as messages: line longer than {LONGEST_LINE:,}"
+    assert f' code=1014 reason="{why} bytes' in line
 
 
 @contextmanager

@@ -24,8 +24,8 @@ def test_names_of_carried_fields_have_commas_between_them() -> None:
         *("X-Forwarded-For", "Forwarded", "Connection", "Proxy-Authorization", "TE"),
     ],
 )
-def test_fields_that_a_handshake_writes_itself_cannot_be_carried(name: str) -> None:
-    with pytest.raises(ValueError, match="expected fields that may be carried over"):
+def test_fields_that_a_handshake_writes_itself_cannot_be_passed_on(name: str) -> None:
+    with pytest.raises(ValueError, match="expected header fields that may be passed on"):
         read_names(f"authorization,{name}")
 
 

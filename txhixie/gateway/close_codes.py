@@ -7,7 +7,7 @@
 - When one side loses its connection or breaks a rule of its dialect, there is no code to pass on:
   the backend gets 1001 (going away), the client 1014 (bad gateway).
 
-A side whose dialect has no close codes is closed as its dialect requires.
+In a dialect without close codes, a side is closed as its dialect requires.
 """
 
 from __future__ import annotations

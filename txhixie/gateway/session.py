@@ -155,7 +155,7 @@ class Session:
 
     def backendLost(self, close: Close) -> None:
         """
-        Close the session, whose connection to the backend has ended.
+        Close the session after its connection to the backend has ended.
 
         :param close: close code and reason for the client.
         """
@@ -307,7 +307,7 @@ class Sessions:
     # Events of the sessions.
 
     def reached(self, session: Session) -> None:
-        """Add a session, whose backend is connected."""
+        """Add a session after its backend was connected."""
         self._outages.served()
         self._connected.add(session)
 
@@ -320,7 +320,7 @@ class Sessions:
         return self._outages.failed(error)
 
     def left(self, session: Session) -> None:
-        """Remove a session, whose connection to the backend has ended."""
+        """Remove a session after its connection to the backend has ended."""
         self._connected.discard(session)
         self._tellIfNone()
 

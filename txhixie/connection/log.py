@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Unpack, cast
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger, LogLevel
@@ -27,6 +27,7 @@ from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
+from .log_fields import ConnectionFields, EventName, LogFields
 from .repeats import Repeats
 
 _ORDINARY: Final = (
@@ -53,7 +54,7 @@ class RefusalKind(NamedTuple):
     :ivar origin: the ``Origin`` of the request.
     """
 
-    event: str
+    event: EventName
     peer: str
     status: int | None
     reason: str
@@ -63,7 +64,7 @@ class RefusalKind(NamedTuple):
 
     @classmethod
     def of(
-        cls, event: str, peer: object, status: int | None, why: str, asked: Asked
+        cls, event: EventName, peer: object, status: int | None, why: str, asked: Asked
     ) -> tuple[RefusalKind, ...]:
         """Return the keys of a line, the finest first; the last is the same for all of a peer."""
         address = shown_host(peer)
@@ -201,7 +202,7 @@ class ConnectionLog:
 
     def _folded(
         self,
-        event: str,
+        event: EventName,
         peer: object,
         status: int | None,
         why: str,
@@ -306,7 +307,7 @@ class ConnectionLog:
     def _now(self) -> float:
         return self._clock().seconds()
 
-    def _write(self, event: str, **fields: Any) -> None:
+    def _write(self, event: EventName, **fields: Unpack[LogFields]) -> None:
         writeLine(self._logger, event, **fields)
 
 
@@ -329,7 +330,7 @@ def whyStalled(seconds: float) -> str:
     return f"no data acknowledged for {seconds:g} s (Limits.stall_timeout)"
 
 
-def fieldsOf(connection: Logged) -> dict[str, Any]:
+def fieldsOf(connection: Logged) -> ConnectionFields:
     """Return the fields of a connection: its number, peer, host and target."""
     asked = _masked(connection.asked)
     return {
@@ -340,7 +341,9 @@ def fieldsOf(connection: Logged) -> dict[str, Any]:
     }
 
 
-def writeLine(logger: Logger, event: str, level: Any = LogLevel.info, **fields: Any) -> None:
+def writeLine(
+    logger: Logger, event: EventName, level: Any = LogLevel.info, **fields: Unpack[LogFields]
+) -> None:
     """
     Write one log line: the event, and each field that has a value.
 

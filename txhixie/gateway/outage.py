@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from ..connection.log import writeLine
+from ..connection.log_fields import EventName
 from ..dialing.errors import ConnectTimeout
 from ..display import system_words
 from ..sansio.errors import HixieError
@@ -75,7 +76,7 @@ class Outages:
         self._write(LogLevel.warn, "backend-down", why)
         self._why, self._logged = why, now
 
-    def _write(self, level: Any, event: str, why: str | None = None) -> None:
+    def _write(self, level: Any, event: EventName, why: str | None = None) -> None:
         """Write a line, with the number of clients that were refused since the line before."""
         count, self._unlogged = self._unlogged, 0
         backend = masked_url(self._backend)

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..connection.log import fieldsOf, loggedOf, whyStalled, writeLine
+from ..connection.log_fields import BackendFields, ConnectionFields
 from ..connection.progress import Watched
 from ..display import shown_address
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
@@ -256,7 +257,7 @@ class Sessions:
         self._watched: Watched[Any] = Watched(limits.stall_timeout, lambda: clock, self._stalled)
         self._connectTimeout = connectTimeout
         self._drainTimeout = limits.close_timeout + limits.drain_timeout
-        self._named: dict[str, str | None] = {"route": route, "backend": masked_url(backend)}
+        self._named = BackendFields(route=route, backend=masked_url(backend))
         self._outages = Outages(backend, clock)
         self._connected: set[Session] = set()
         self._waiting: list[Deferred[None]] = []
@@ -332,7 +333,7 @@ class Sessions:
         :param why: reason of the line.
         :param code: code of the close that follows; ``None`` if the conversation continues.
         """
-        known = {} if client is None else fieldsOf(loggedOf(client))
+        known: ConnectionFields = {} if client is None else fieldsOf(loggedOf(client))
         writeLine(
             self._log, "gateway", LogLevel.warn, **known, **self._named, code=code, reason=why
         )

@@ -32,7 +32,12 @@ ELSEWHERE: Final = {
         name: f"{_INTERNET}.interfaces.{name}"
         for name in (
             *("ITransport", "IConsumer", "IPushProducer", "IReactorTime", "INegotiated"),
-            *("ISSLTransport", "IHalfCloseableProtocol", "IStreamClientEndpoint"),
+            *(
+                "ISSLTransport",
+                "IHalfCloseableProtocol",
+                "IStreamClientEndpoint",
+                "IStreamServerEndpoint",
+            ),
         )
     },
     **{

@@ -69,6 +69,7 @@ WHOLE: Final = {
     "test_floors": "imports between packages",
     "test_frameworks": "endpoints in programs of Twisted",
     "test_given_options": "options of every public name",
+    "test_glossary": "the words of the package, and their definitions",
     "test_guide": "the guide: its parts, links and titles",
     "test_language": "the words of the texts",
     "test_linear": "the cost of every parser",

@@ -20,7 +20,7 @@ from txhixie.cli.target import (
     addOptions,
     connectTo,
     header,
-    patience,
+    idleSeconds,
     seconds,
     size,
     usageErrors,
@@ -166,8 +166,8 @@ def destination(*words: str) -> Target:
     ("read", "text", "value"),
     [
         (seconds, "1.5", 1.5),
-        (patience, "0", 0.0),
-        (patience, "inf", math.inf),
+        (idleSeconds, "0", 0.0),
+        (idleSeconds, "inf", math.inf),
         (size, "1", 1),
         (header, "X-A: b", (b"X-A", b"b")),
         (header, "X-A:b:c", (b"X-A", b"b:c")),
@@ -183,7 +183,7 @@ def test_the_text_of_an_option_is_read(read: Callable[[str], Any], text: str, va
     ("read", "text"),
     [
         *((seconds, text) for text in ("0", "-1", "inf", "nan", "secret")),
-        *((patience, text) for text in ("-1", "nan", "secret")),
+        *((idleSeconds, text) for text in ("-1", "nan", "secret")),
         *((size, text) for text in ("0", "-1", "1.5", "\u0661", "secret", "")),
         *((header, text) for text in ("secret", ": secret", "a b: secret", "X: a\nsecret")),
         (header, "X: a\x00secret"),

@@ -53,7 +53,7 @@ def advice_for(checks: Checks, findings: Sequence[Finding]) -> Iterator[str]:
         yield _wanted_alpn(checks.target)  # with other ALPN the handshake is answered
         return
     for finding in broken:
-        yield from _way_advice(checks.target, finding)
+        yield from _stage_advice(checks.target, finding)
     if asked is not None and not asked.works:
         yield from _dialect_advice(checks, stages)
     yield from _certificate_advice(checks, stages)
@@ -82,7 +82,7 @@ def _alpn_advice(target: Target) -> str:
     )
 
 
-def _way_advice(target: Target, finding: Finding) -> Iterator[str]:
+def _stage_advice(target: Target, finding: Finding) -> Iterator[str]:
     error = finding.error
     if finding.stage == "lookup":
         yield from _lookup_advice(target, error)

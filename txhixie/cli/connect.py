@@ -26,7 +26,7 @@ from .modes import EchoMode, LineMode, Once, listen
 from .presentation import countedMessages
 from .status import CommandFailed, Status, closing_line, is_ordinary, line_of
 from .stdio import say
-from .target import Target, addOptions, patience, seconds, usageErrors
+from .target import Target, addOptions, idleSeconds, seconds, usageErrors
 
 Mode = Callable[[Channel], Awaitable[None]]
 """Converses on an open channel."""
@@ -63,7 +63,7 @@ def options(parser: ArgumentParser) -> None:
     add("--echo", action="store_true", help="Send each message back until the server closes.")
     add = group.add_argument
     add("--binary", action="store_true", help="Send binary messages instead of text.")
-    add("--wait", type=patience, default=_WAIT, metavar="SECONDS", help="Close when nothing has"
+    add("--wait", type=idleSeconds, default=_WAIT, metavar="SECONDS", help="Close when nothing has"
         " been received for this time after the end of the input. inf: never. Default:"
         " %(default)g.")  # fmt: skip
     add("--reconnect", action="store_true", help="Connect again when the connection ends or cannot"

@@ -329,7 +329,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def patience(text: str) -> float:
+def idleSeconds(text: str) -> float:
     """Read a time in seconds that may be 0 or infinite."""
     value = _number(text)
     if not value >= 0:

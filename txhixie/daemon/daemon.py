@@ -137,8 +137,8 @@ class Daemon:
         # No page of the daemon reads a body.
         limits = Limits(**given, body_size=0)
         # A service that has no answer from its backend gives up first, and says why.
-        patience = self._connectTimeout + limits.open_timeout
-        return replace(limits, decide_timeout=max(limits.decide_timeout, patience))
+        timeout = self._connectTimeout + limits.open_timeout
+        return replace(limits, decide_timeout=max(limits.decide_timeout, timeout))
 
     def _makeFactory(self) -> HixieServerFactory:
         applications, pages = self._route()

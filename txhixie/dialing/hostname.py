@@ -75,8 +75,8 @@ class NamedHostEndpoint:
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
         looking = lookUp(self._reactor, self._host, self._port)
-        patience = self._limits.lookup_timeout
-        addresses = await bounded(looking, "lookup", patience, self._reactor)
+        timeout = self._limits.lookup_timeout
+        addresses = await bounded(looking, "lookup", timeout, self._reactor)
         if not addresses:
             raise LookupFailed(f"no address is known for {self._host}")
         return await self._connectToAny(addresses, protocolFactory)
@@ -84,16 +84,16 @@ class NamedHostEndpoint:
     async def _connectToAny(
         self, addresses: Sequence[ResolvedAddress], protocolFactory: IProtocolFactory
     ) -> IProtocol:
-        patience = self._limits.tcp_timeout
+        timeout = self._limits.tcp_timeout
         endpoint = HostnameEndpoint(
             _Informed(self._reactor, addresses),
             addresses[0].host,  # not a name: it refuses underscores, which containers have
             self._port,
-            timeout=patience,
+            timeout=timeout,
             bindAddress=self._bindAddress,
         )
         connecting = endpoint.connect(protocolFactory).addErrback(self._typed)
-        return await bounded(connecting, "tcp", patience, self._reactor)
+        return await bounded(connecting, "tcp", timeout, self._reactor)
 
     def _typed(self, failure: Failure) -> Failure:
         """Convert Twisted's errors to ours, which are subclasses of Twisted's."""

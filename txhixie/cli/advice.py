@@ -160,10 +160,10 @@ def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
         )
     if not {"basic", "digest"} & {*schemes}:
         offered = " and ".join(dict.fromkeys(map(shown_scheme, schemes)))
-        way = "ask its operator for one of these two."
+        hint = "ask its operator for one of these two."
         if {"ntlm", "negotiate"} & {*schemes}:
-            way = "run a local proxy that speaks them (cntlm, px), and use --proxy for that one."
-        return f"The proxy offers {offered}; txhixie supports Basic and Digest: {way}"
+            hint = "run a local proxy that speaks them (cntlm, px), and use --proxy for that one."
+        return f"The proxy offers {offered}; txhixie supports Basic and Digest: {hint}"
     if target.proxy.credentials is None:
         return "The proxy requires authentication: use --proxy http://NAME:PASSWORD@HOST:PORT"
     if "digest" not in schemes and not (target.proxyBasic or target.proxy.secure):

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Answer the exit status: 0, or 1 when any server erred or was left out."""
+    """Run the command. Return the exit status: 1 if a server failed or was left out, else 0."""
     parser = command_line()
     options = parser.parse_args()
     if options.render:
@@ -67,14 +67,18 @@ def main() -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options; what is said above stands in its help."""
+    """The parser of the command line; its help begins with the docstring of this module."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = parser.add_argument_group("what to do")
-    what.add_argument("--smoke", action="store_true", help="check what servers echo, and end")
-    what.add_argument("--list", action="store_true", help="name servers and workloads, and end")
-    what.add_argument("--render", type=Path, metavar="FILE", help="the tables of a stored --json")
+    what.add_argument(
+        "--smoke", action="store_true", help="compare the echoes of all servers, and exit"
+    )
+    what.add_argument("--list", action="store_true", help="list servers and workloads, and exit")
+    what.add_argument(
+        "--render", type=Path, metavar="FILE", help="write the tables of a file of --json"
+    )
     add_choices(parser.add_argument_group("what to compare"))
     add_measures(parser.add_argument_group("how to measure"))
     output = parser.add_argument_group("output")
@@ -88,43 +92,49 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def add_choices(group: argparse._ArgumentGroup) -> None:
-    """Which servers and which workloads."""
+    """Add the options that choose servers and workloads."""
     group.add_argument(
         "--server",
         action="append",
         default=[],
         metavar="NAME[:DIALECT]=COMMAND",
-        help="another server, rfc6455 unless said; {port} is put into the command",
+        help="a further server; {port} in the command is replaced; default dialect: rfc6455",
     )
     group.add_argument(
         "--deflate-server",
         action="append",
         default=[],
         metavar="NAME",
-        help="a --server which agrees to permessage-deflate",
+        help="a --server that supports permessage-deflate",
     )
     group.add_argument(
         "--broadcast-server",
         action="append",
         default=[],
         metavar="NAME",
-        help="a --server which broadcasts what comes in on /broadcast",
+        help="a --server that sends each message of /broadcast to all connections there",
     )
     group.add_argument(
-        "--only", metavar="NAMES", help="with commas; the reference and each --server always run"
+        "--only",
+        metavar="NAMES",
+        help="servers to run, separated by commas; the reference and each --server always run",
     )
-    group.add_argument("--gateways", action="store_true", help="gateways instead of servers")
-    group.add_argument("--workloads", metavar="LETTERS", help="instead of the usual ones")
     group.add_argument(
-        "--reference", metavar="NAME", help=f"instead of {REFERENCE}, or {GATEWAY} for gateways"
+        "--gateways", action="store_true", help="compare gateways instead of servers"
+    )
+    group.add_argument(
+        "--workloads", metavar="LETTERS", help="workloads to run, separated by commas"
+    )
+    group.add_argument(
+        "--reference", metavar="NAME", help=f"default: {REFERENCE}, or {GATEWAY} for gateways"
     )
 
 
 def add_measures(group: argparse._ArgumentGroup) -> None:
-    """How often, how long and where."""
+    """Add the options for rounds, durations and processor cores."""
     cores = sorted(os.sched_getaffinity(0))
     group.add_argument("--rounds", type=int, default=5)
-    group.add_argument("--seconds", type=float, default=1.0, help="of one sample")
+    group.add_argument("--seconds", type=float, default=1.0, help="length of one sample")
     group.add_argument("--warmup", type=float, default=0.25, help="seconds before each sample")
     group.add_argument("--server-core", type=int, default=cores[0])
     group.add_argument("--client-core", type=int, default=cores[-1])
@@ -132,9 +142,9 @@ def add_measures(group: argparse._ArgumentGroup) -> None:
 
 def chosen_peers(options: argparse.Namespace) -> dict[str, Peer]:
     """
-    The servers to compare, in the table's order.
+    The servers to compare, in the order of the table.
 
-    :raises ValueError: for a name that nobody has.
+    :raises ValueError: for an unknown name.
     """
     more = dict(
         added(text, deflate=options.deflate_server, broadcast=options.broadcast_server)
@@ -154,7 +164,7 @@ def chosen_workloads(options: argparse.Namespace) -> list[str]:
     """
     The workloads to run, in the order given.
 
-    :raises ValueError: for a letter that is none.
+    :raises ValueError: for an unknown letter.
     """
     usual = USUAL_THROUGH if options.gateways else USUAL
     letters: list[str] = options.workloads.split(",") if options.workloads else [*usual]
@@ -164,7 +174,7 @@ def chosen_workloads(options: argparse.Namespace) -> list[str]:
 
 
 def prepare() -> None:
-    """Let 5000 connections open, and let a signal unwind, so that the servers are stopped."""
+    """Raise the limit of open files for 5000 connections, and let signals stop the servers."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -172,12 +182,12 @@ def prepare() -> None:
 
 
 def leave(number: int, _: object) -> NoReturn:
-    """End on a signal, as if by an exception."""
+    """Exit on a signal, by an exception, so that the servers are stopped."""
     raise SystemExit(128 + number)
 
 
 def show(peers: dict[str, Peer]) -> int:
-    """Print what can be named."""
+    """Print the names of servers and workloads."""
     for name, peer in peers.items():
         print(f"{name:<20} {peer.dialect:<8} {' '.join(peer.command)}")
     for letter, workload in WORKLOADS.items():
@@ -186,7 +196,7 @@ def show(peers: dict[str, Peer]) -> int:
 
 
 def measure(rounds: Rounds, options: argparse.Namespace) -> int:
-    """Run everything, and write it where it was asked for."""
+    """Take all samples, and write the outputs that the options name."""
     started = time.strftime("%Y-%m-%d %H:%M")
     samples = rounds.measure(tell if options.verbose else lambda _: None)
     results = {
@@ -203,7 +213,7 @@ def measure(rounds: Rounds, options: argparse.Namespace) -> int:
 
 
 def write(results: dict[str, Any], options: argparse.Namespace) -> int:
-    """Write the tables and the samples, and answer the exit status."""
+    """Write the tables and the samples, and return the exit status."""
     by_workload = figures(results["samples"], results["reference"])
     results["figures"] = {key: list(map(asdict, rows)) for key, rows in by_workload.items()}
     if options.json:
@@ -219,7 +229,7 @@ def write(results: dict[str, Any], options: argparse.Namespace) -> int:
 
 
 def tell(sample: Sample) -> None:
-    """A line about a sample as soon as it is there."""
+    """Print a line about a sample as soon as it was taken."""
     idle = is_idle(sample["workload"])
     figure = sample.get("memory_per_conn" if idle else "rate", 0)
     print(
@@ -234,7 +244,7 @@ def tell(sample: Sample) -> None:
 
 
 def machine() -> str:
-    """The hardware and the versions that a figure depends on."""
+    """The processor and the versions of Linux and Python, on which figures depend."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return (

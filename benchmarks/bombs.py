@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """
-How long others wait while one connection sends compressed bombs. Standard library only.
+Measure how long clients wait while another client sends compressed bombs. Standard library only.
 
   ./bombs.py                                     txhixie beside websockets
   ./bombs.py --only txhixie,txhixie-pure,websockets,aiohttp --rounds 5
 
-One connection sends 250 messages of 1 MiB that permessage-deflate makes 256 KiB in all, which is
-what a server reads at once, and reads the echoes. Meanwhile eight others ask one question after the
-other. The figure is the longest that any of them waited for its answer, in milliseconds; the last
-column is that as a share of the reference's in the same round, as the median of the rounds.
+One connection sends 250 messages of 1 MiB, which permessage-deflate compresses to 256 KiB in all: a
+server reads as much at once. It also reads the echoes. Meanwhile eight other connections send one
+message after the other. The figure is the longest time in which any of them waited for an echo, in
+milliseconds. The last column is the median over the rounds of that time divided by the reference's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MANY: Final = 250
 SIZE: Final = 1 << 20
 OTHERS: Final = 8
 PATIENCE: Final = 60.0
-"""Seconds after which a server is left alone, however many bombs it has answered."""
+"""Seconds until a server is given up that has not echoed all bombs."""
 
 REFERENCE: Final = "websockets"
 REQUEST: Final = (
@@ -43,7 +43,7 @@ ANSWER: Final = b"\x81\x20" + b"?" * 32
 
 
 def main() -> int:
-    """Answer the exit status: 0, or 1 when a server did not start or did not answer."""
+    """Run the command. Return the exit status: 1 if a server did not start or answer, else 0."""
     options = command_line().parse_args()
     names = options.only.split(",")
     if unknown := {*names, options.reference} - set(PEERS):
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,8 +91,10 @@ def show(worst: dict[str, list[float]], reference: str) -> None:
 
 def longest_wait(port: int) -> float:
     """
-    :return: seconds that the slowest answer took, among the others'.
-    :raises OSError: when the server closes, or does not answer in time.
+    Measure one server.
+
+    :return: seconds of the slowest echo to one of the other connections.
+    :raises OSError: when the server closes a connection, or does not answer in time.
     """
     bomber = Bomber(port)
     others = [Other(port) for _ in range(OTHERS)]
@@ -102,7 +104,7 @@ def longest_wait(port: int) -> float:
             selector.register(each.socket, selectors.EVENT_READ, each)
         for other in others:
             other.ask()
-        run(selector, others, 0.5)  # so that what is slow the first time has been done
+        run(selector, others, 0.5)  # before the bombs: the first messages are slower
         for other in others:
             other.longest = 0.0
         selector.modify(bomber.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, bomber)
@@ -120,7 +122,7 @@ def run(
     seconds: float,
     bomber: Bomber | None = None,
 ) -> None:
-    """For so long, or until all the bombs have been answered."""
+    """Send and receive for some seconds, or until all bombs are answered."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end and (bomber is None or bomber.answered < MANY):
         for key, events in selector.select(0.1):
@@ -133,7 +135,7 @@ def run(
 
 
 def opened(port: int, offer: bytes = b"") -> socket.socket:
-    """A connection, its handshake done."""
+    """Connect, and make the handshake."""
     connection = socket.create_connection(("127.0.0.1", port), 10)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(REQUEST + offer + b"\r\n")
@@ -147,7 +149,7 @@ def opened(port: int, offer: bytes = b"") -> socket.socket:
 
 
 def taken(connection: socket.socket, size: int) -> bytes:
-    """What has come; at least one byte."""
+    """Receive at least one byte."""
     data = connection.recv(size)
     if not data:
         raise ConnectionError("the server has closed")
@@ -156,9 +158,9 @@ def taken(connection: socket.socket, size: int) -> bytes:
 
 class Other:
     """
-    One that asks again as soon as it was answered.
+    A connection that sends a message as soon as it has received the echo of the last one.
 
-    :ivar longest: seconds that its slowest answer took.
+    :ivar longest: seconds of its slowest echo.
     """
 
     def __init__(self, port: int) -> None:
@@ -168,12 +170,12 @@ class Other:
         self._heard = b""
 
     def ask(self) -> None:
-        """Ask."""
+        """Send a message."""
         self._asked = time.perf_counter()
         self.socket.send(QUESTION)
 
     def read(self) -> None:
-        """It is answered."""
+        """Receive echoes, and send a message after each."""
         self._heard += taken(self.socket, 4096)
         while self._heard.startswith(ANSWER):
             self._heard = self._heard[len(ANSWER) :]
@@ -181,15 +183,15 @@ class Other:
             self.ask()
 
     def waits(self) -> None:
-        """It has waited until now."""
+        """Note how long the connection has waited for the echo."""
         self.longest = max(self.longest, time.perf_counter() - self._asked)
 
 
 class Bomber:
     """
-    The one that sends bombs.
+    The connection that sends bombs.
 
-    :ivar answered: how many echoes have come whole.
+    :ivar answered: number of bombs with a complete echo.
     """
 
     def __init__(self, port: int) -> None:
@@ -205,7 +207,7 @@ class Bomber:
 
     def write(self) -> bool:
         """
-        Send what is taken.
+        Send as many bytes as the socket takes.
 
         :return: whether there is more.
         """
@@ -213,7 +215,7 @@ class Bomber:
         return bool(self._unsent)
 
     def read(self) -> None:
-        """Count the answers. Only their headers are looked at."""
+        """Receive echoes, and count them by the headers of their frames."""
         self._heard += taken(self.socket, 1 << 20)
         while True:
             jumped = min(self._skip, len(self._heard))

@@ -1,4 +1,4 @@
-"""Samples to figures: what is divided by what. Nothing here starts or prints anything."""
+"""Computes the figures of a run from its samples. Starts no process, and prints nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Rounds: TypeAlias = "Mapping[int, Mapping[str, Any]]"
 @dataclass(frozen=True, slots=True)
 class Figure:
     """
-    One server in one workload; ``None`` stands for what could not be taken.
+    The figures of one server in one workload; ``None`` where there is no sample.
 
     :ivar value: median over the rounds: messages or handshakes a second, or bytes a connection.
     :ivar capacity: messages per second of the server's CPU time, divided by the reference's. A
-        neighbour can only add to the CPU time of a message (cold caches), so the lowest CPU time
-        seen in any round stands on both sides.
+        process beside the server can only add to the CPU time of a message (cold caches), so the
+        lowest CPU time of any round is used for both.
     :ivar capacity_by_round: the same, as the median of the ratios within each round.
     :ivar ratio: median of ``value`` divided by the reference's of the same round, with the
         ``lowest`` and the ``highest`` of these ratios.
@@ -47,7 +47,7 @@ class Figure:
 
     @property
     def sort_key(self) -> float:
-        """Best first: by CPU time, or by memory where no CPU time counts."""
+        """The key that sorts the best first: CPU time, or memory in the idle workloads."""
         return self.cpu or self.value or float("inf")
 
 
@@ -70,7 +70,7 @@ def figures(samples: Iterable[Mapping[str, Any]], reference: str) -> dict[str, l
 
 
 def figure(name: str, rounds: Rounds, reference: Rounds, *, idle: bool) -> Figure:
-    """One server's samples, compared with the reference's."""
+    """Compute the figures of one server, relative to the reference."""
     field = "memory_per_conn" if idle else "rate"
     ratios = quotients(rounds, reference, field)
     return Figure(
@@ -99,7 +99,7 @@ def is_idle(letter: str) -> bool:
 
 
 def each(rounds: Rounds, field: str) -> list[float]:
-    """A field of every sample that has it; zero is what a failed sample says."""
+    """The values of a field in all samples that have it; a failed sample has zero."""
     return [sample[field] for sample in rounds.values() if sample.get(field)]
 
 
@@ -109,12 +109,12 @@ def cpu(rounds: Rounds) -> float | None:
 
 
 def middle(values: list[float]) -> float | None:
-    """The median of what there is."""
+    """The median; ``None`` without values."""
     return median(values) if values else None
 
 
 def quotient(above: float | None, below: float | None) -> float | None:
-    """A ratio, where there are both."""
+    """The quotient of two figures; ``None`` if one is missing or zero."""
     return above / below if above and below else None
 
 

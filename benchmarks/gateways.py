@@ -1,7 +1,7 @@
-"""The gateways that are compared: one row each. What stands behind them is in C, on another core.
+"""The gateways that are compared: one row for each. Their backends are in C, on another core.
 
-A gateway takes two ports as arguments, its own and its backend's. To a client it is an echo server
-like those of peers.py, so it is asked the same.
+A gateway takes two ports as arguments, its own and its backend's. For a client a gateway is an echo
+server like those of peers.py, and has the same workloads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PURE: Final = {"TXHIXIE_PURE_PYTHON": "1"}
 
 
 def ours(scheme: str) -> tuple[str, ...]:
-    """The daemon, as an operator starts it."""
+    """The command of the daemon, as an operator starts it."""
     twistd = (str(OURS.with_name("twistd")), "-n", "--pidfile=", "hixie")
     listens = ("--port", "tcp:{port}:interface=127.0.0.1")
     return (*twistd, *listens, "--serve", f"/={scheme}127.0.0.1:{{backend}}")
@@ -26,20 +26,20 @@ def ours(scheme: str) -> tuple[str, ...]:
 
 def websockify() -> tuple[str, ...]:
     """
-    The command of websockify, which has a process for each connection. From about 700 on they end
-    with "filedescriptor out of range in select()".
+    The command of websockify, which has a process for each connection. With more than about 700
+    connections its processes end with "filedescriptor out of range in select()".
     """
     program = str(OPT / "websockify" / "bin" / "websockify")
     return (program, "127.0.0.1:{port}", "127.0.0.1:{backend}")
 
 
 def nginx() -> tuple[str, ...]:
-    """The command of nginx, a master and one worker: what it passes on after a 101 are bytes."""
+    """The command of nginx, a master and one worker. After a 101 nginx passes on bytes."""
     return ("sh", str(SERVERS / "nginx.sh"), "{port}", "{backend}", "{directory}")
 
 
 GATEWAYS: Final[dict[str, Peer]] = {
-    # the limit: bytes to bytes, no frames at all
+    # the limit: a proxy of bytes, without frames
     "tx-forward": Peer("raw", (*python("twisted", "tx_forward.py"), "{backend}"), backend=_BYTES),
     # WebSocket to a stream of bytes
     "txhixie-tcp": Peer("rfc6455", ours("tcp:"), backend=_BYTES, stream=True),

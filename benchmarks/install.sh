@@ -4,8 +4,8 @@
 #
 #   ./install.sh [DIRECTORY]    DIRECTORY or $BENCH_OPT or /opt/bench
 #
-# bench.py looks in $BENCH_OPT, so name the same place there. Running it again repairs what is
-# missing. Node and Java are optional: without them their peers are skipped.
+# bench.py looks in $BENCH_OPT: set it to the same directory. A second run installs what is missing.
+# Node and Java are optional: without them their peers are skipped.
 #   PYTHON=python3.11 ./install.sh    the interpreter of all Python peers
 set -eu
 
@@ -42,7 +42,7 @@ install_python() {
 	venv asyncio websockets==17.4 picows==2.3.1 aiohttp==3.14.5 uvloop==0.23.0
 	venv txws txws==0.9.1 six==1.17.0 twisted==26.10.0
 	venv eventlet eventlet==0.41.3
-	venv websockify websockify==0.13.0 numpy==2.4.6 # which unmasks, if it is there
+	venv websockify websockify==0.13.0 numpy==2.4.6 # websockify unmasks by numpy, if numpy is installed
 }
 
 install_node() {

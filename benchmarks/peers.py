@@ -1,7 +1,7 @@
-"""The servers that are compared: one row a server. A new one is a row here and a file in servers/.
+"""The servers that are compared: one row for each. A new server is a row, and a file in servers/.
 
 Every server takes its port as an argument, listens on 127.0.0.1 and echoes on ``/``: text as text,
-binary as binary. Gateways, which are asked the same, are in gateways.py.
+binary as binary. Gateways have the same workloads, and are in gateways.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workloads import Load
 
 OPT: Final = Path(os.environ.get("BENCH_OPT", "/opt/bench"))
-"""Where install.sh has put the peers, and ``wsload``."""
+"""The directory into which install.sh installs the peers and ``wsload``."""
 
 SERVERS: Final = Path(__file__).resolve().parent / "servers"
 REFERENCE: Final = "tx-raw"
@@ -32,19 +32,19 @@ class Peer:
     """
     One server in one dialect.
 
-    :ivar command: what starts it; ``{port}`` is put in, and where they are said ``{backend}``, the
-        backend's port, and ``{directory}``, one that is removed in the end.
-    :ivar backend: what starts the server that it is a gateway to, whose work is not its own.
-    :ivar stream: it is a gateway to a stream of bytes: it takes binary only, and what comes back is
-        cut anywhere.
-    :ivar most: connections it can hold; where more are asked for, it gets these.
-    :ivar text_only: it cannot echo binary, and is sent text instead.
-    :ivar fragments: it puts fragmented messages together.
-    :ivar deflate: it agrees to permessage-deflate.
-    :ivar broadcast: what comes in on ``/broadcast`` goes to all connections there.
-    :ivar environment: variables it is started with besides ours.
-    :ivar installed: it must run what is installed beside its interpreter, so PYTHONPATH is taken
-        from it.
+    :ivar command: the command that starts the server. ``{port}`` is replaced by its port,
+        ``{backend}`` by the port of its backend, and ``{directory}`` by a temporary directory.
+    :ivar backend: the command of a gateway's backend, which is not measured.
+    :ivar stream: the server is a gateway to a byte stream: it takes binary messages only, and may
+        cut the echoed bytes into frames anywhere.
+    :ivar most: most connections that the server can hold; a larger load is reduced to these.
+    :ivar text_only: the server cannot echo binary messages, and is sent text instead.
+    :ivar fragments: the server joins fragmented messages.
+    :ivar deflate: the server supports permessage-deflate.
+    :ivar broadcast: the server sends a message of ``/broadcast`` to all connections there.
+    :ivar environment: environment variables of the server, besides those of this process.
+    :ivar installed: the server runs the packages that are installed beside its interpreter, and
+        does not get ``PYTHONPATH``.
     """
 
     dialect: str
@@ -60,7 +60,7 @@ class Peer:
     installed: bool = True
 
     def takes(self, load: Load) -> bool:
-        """Whether the server can be given this load, or one that is as good to it."""
+        """Whether the server can take this load, or an equivalent one."""
         if load.mode == "broadcast" and not self.broadcast:
             return False
         if load.fragments > 1 and not (self.fragments and self.dialect in FRAGMENTING):
@@ -69,7 +69,7 @@ class Peer:
         return not load.deflate or self.deflate or self.dialect == "raw"
 
     def suited(self, load: Load) -> Load:
-        """The load as this server can take it."""
+        """The load, changed to what this server can take."""
         if load.payload == "binary" and (self.text_only or self.dialect.startswith("hixie")):
             load = replace(load, payload="text")
         if self.stream:
@@ -87,11 +87,11 @@ def python(environment: str, program: str) -> tuple[str, ...]:
 
 
 OURS: Final = Path(os.environ.get("BENCH_PYTHON", sys.executable))
-"""The interpreter whose *installed* txhixie is run: this one, or what BENCH_PYTHON names."""
+"""The interpreter with the *installed* txhixie: this one, or that of BENCH_PYTHON."""
 
 
 def ours() -> tuple[str, ...]:
-    """Our own server."""
+    """The command of txhixie's server."""
     return (str(OURS), str(SERVERS / "txhixie_echo.py"), "{port}")
 
 
@@ -106,18 +106,18 @@ def node(*options: str) -> tuple[str, ...]:
 
 
 def netty() -> tuple[str, ...]:
-    """The command of the Netty peer, whose heap would else grow with the machine."""
+    """The command of the Netty peer. The default size of its heap depends on the machine."""
     return ("java", "-Xmx512m", "-cp", f"{OPT}/netty:{OPT}/netty/lib/*", "NettyEcho", "{port}")
 
 
 _WS: Final = {"NODE_PATH": str(OPT / "node" / "node_modules")}
 
 PEERS: Final[dict[str, Peer]] = {
-    # limits: no frames at all, or nothing but frames
+    # the limits: a server without frames, and a server that does nothing but frames
     "c-raw": Peer("raw", c("c_raw")),
     "tx-raw": Peer("raw", python("twisted", "tx_raw.py")),
     "c-ws": Peer("rfc6455", c("c_ws")),
-    # ours
+    # txhixie
     "txhixie": Peer("rfc6455", ours()),
     "txhixie-hixie76": Peer("hixie76", ours()),
     "txhixie-hixie75": Peer("hixie75", ours()),
@@ -150,15 +150,15 @@ def added(text: str, *, deflate: Iterable[str], broadcast: Iterable[str]) -> tup
     A peer from the command line: ``name[:dialect]=command``. It keeps PYTHONPATH, so that a
     checkout can be measured beside what is installed.
 
-    :raises ValueError: when it is not of that form.
+    :raises ValueError: for another form, or an unknown dialect.
     """
     head, equals, command = text.partition("=")
     name, _, dialect = head.partition(":")
     dialect = dialect or "rfc6455"
     if not (equals and name and "{port}" in command):
-        raise ValueError(f"not name[:dialect]=command with {{port}}: {text!r}")
+        raise ValueError(f"expected name[:dialect]=command with {{port}}: {text!r}")
     if dialect not in DIALECTS:
-        raise ValueError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
+        raise ValueError(f"unknown dialect {dialect!r}; expected one of {', '.join(DIALECTS)}")
     peer = Peer(
         dialect,
         tuple(shlex.split(command)),

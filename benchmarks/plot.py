@@ -1,4 +1,4 @@
-"""A run as a picture in SVG: a panel for each workload, a bar for each server (by matplotlib)."""
+"""Draws a run in SVG, by matplotlib: a panel for each workload, a bar for each server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plot(results: Mapping[str, Any], file: Path) -> None:
     """
     Draw the capacity of each server relative to the reference, one panel for each workload.
 
-    Servers that erred or have no figure are left out of the panel. Idle memory is not drawn.
+    Servers with errors or without a figure are left out of a panel. Idle memory is not drawn.
 
     :param results: a run, as ``bench.py --json`` stores it.
     :param file: the SVG file to write.
@@ -65,7 +65,7 @@ def plot(results: Mapping[str, Any], file: Path) -> None:
 
 
 def _panel(panel: Any, title: str, rows: list[Figure]) -> None:
-    """Draw one workload: the best server on top, ours in another colour."""
+    """Draw one workload: the best server on top, txhixie in another colour."""
     rows = sorted(rows, key=lambda row: row.capacity or 0.0)
     values = [row.capacity or 0.0 for row in rows]
     colours = ["#1f77b4" if row.server.startswith(OURS) else "#b0b7bf" for row in rows]

@@ -1,6 +1,6 @@
 /*
- * What a server has used, as Linux counts it: a process and all that it has forked. Some serve each
- * connection by a process of its own.
+ * CPU time and memory of a server, as Linux counts them: of a process and all processes that it has
+ * forked. Some servers have a process for each connection.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Nanoseconds on a core and waiting for one; user and sys in ticks. */
+/* Nanoseconds on a core, and waiting for a core; user and sys in clock ticks. */
 struct cpu {
 	uint64_t run, wait, user, sys;
 };
 
 typedef void (*visit)(int pid, void *sum);
 
-/* The whole of a small file, or an empty string; it may have gone by now. */
+/* Read a small file of /proc; an empty string if the process has ended. */
 static void proc_read(char *text, size_t room, int pid, const char *file)
 {
 	char path[128];
@@ -32,7 +32,7 @@ static void proc_read(char *text, size_t room, int pid, const char *file)
 	text[n] = 0;
 }
 
-/* Call f for each entry of /proc/PID/task, and for what it has forked. */
+/* Call f for each thread of a process, in /proc/PID/task, and of its children. */
 static void each_process(int pid, visit f, void *sum)
 {
 	char path[64];
@@ -86,11 +86,11 @@ static void add_cpu(int pid, void *sum)
 		return;
 	cpu->user += user + gone_user;
 	cpu->sys += sys + gone_sys;
-	/* Of children that have ended only ticks are kept, of 10 ms. */
+	/* The kernel keeps the time of ended children in ticks of 10 ms only. */
 	cpu->run += (gone_user + gone_sys) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* Pss: what processes share is divided by their number. */
+/* Pss: memory that processes share is divided by their number. */
 static void add_pss(int pid, void *sum)
 {
 	char text[2048];
@@ -110,7 +110,7 @@ static struct cpu tree_cpu(int pid)
 	return sum;
 }
 
-/* In kilobytes. */
+/* Memory in kilobytes. */
 static long tree_pss(int pid)
 {
 	long sum = 0;

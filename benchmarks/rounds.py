@@ -1,7 +1,7 @@
-"""Whose turn it is: every figure is taken here, round by round.
+"""Rounds of samples: in each round every server gets the load once.
 
-Servers take turns within a round, A B C, then C B A, so that a drift of the machine meets all of
-them alike, and each figure can be divided by the reference's of the same round.
+The order of the servers is A B C in one round and C B A in the next. A machine that becomes slower
+so affects all servers alike, and each figure can be divided by the reference's of the same round.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Thing = TypeVar("Thing")
 Turns: TypeAlias = "Iterator[tuple[str, int, Sample]]"
 
 NOISY: Final = 0.10
-"""The share of a sample its two processes may spend runnable and not running. Above it a neighbour
-had the core: such a sample is taken once more, and the quieter of the two is kept."""
+"""Share of a sample that its two processes may spend waiting for a core. Above this share another
+process used the core: the sample is repeated, and the one with less waiting is kept."""
 
 IDLE_ROUNDS: Final = 2
-"""Memory hardly varies, and each sample of it needs a fresh process."""
+"""Rounds of the memory workloads: memory hardly varies, and each sample needs a new process."""
 
 IDLE_SECONDS: Final = 1.5
-"""Seconds before the memory of idle connections is read: allocators settle."""
+"""Seconds before the memory of idle connections is read, in which allocators return memory."""
 
 WARM_SECONDS: Final = 0.3
 COMPILE_SECONDS: Final = 1.5
-"""Seconds of load before the first sample: more for what compiles itself as it runs."""
+"""Seconds of load before the first sample of a server with a just-in-time compiler."""
 
 
 @dataclass(slots=True)
 class Rounds:
     """
-    A plan, and who of it could not take part.
+    The servers, the workloads and the rounds of one run.
 
     :ivar seconds: length of one sample, after ``warmup`` seconds that do not count.
     :ivar missing: names of servers that did not start.
@@ -55,7 +55,7 @@ class Rounds:
     missing: list[str] = field(default_factory=list)
 
     def smoke(self) -> int:
-        """Load every server briefly, comparing what comes back. Prints, and answers the faults."""
+        """Compare every echo of every server under short loads. Prints and counts the faults."""
         faults = 0
         for name in self.peers:
             found = list(self._faults(name))
@@ -65,7 +65,7 @@ class Rounds:
 
     def measure(self, tell: Callable[[Sample], None]) -> list[Sample]:
         """
-        All samples, workload by workload.
+        Take all samples, workload by workload.
 
         :param tell: called with each sample as it is taken.
         """
@@ -81,7 +81,7 @@ class Rounds:
         return samples
 
     def _faults(self, name: str) -> Iterator[str]:
-        """What is wrong with a server's echo."""
+        """The faults of one server's echoes."""
         peer = self.peers[name]
         try:
             with Server(name, peer, self.place) as server:
@@ -94,7 +94,7 @@ class Rounds:
             yield f"[{error}]"
 
     def _loaded_turns(self, names: list[str], load: Load) -> Turns:
-        """Name, round and sample under load, all servers up from the first round to the last."""
+        """Yield name, round and sample under load; the servers run through all rounds."""
         with ExitStack() as running:
             started = (self._started(running, name) for name in names)
             servers = [server for server in started if server]
@@ -106,17 +106,17 @@ class Rounds:
                     yield server.name, number, self._quiet_sample(server, load)
 
     def _idle_turns(self, names: list[str], load: Load) -> Turns:
-        """Name, round and sample of idle connections, each of a fresh process."""
+        """Yield name, round and sample of idle connections, each with a new process."""
         for number in range(min(self.count, IDLE_ROUNDS)):
             for name in in_turn(names, number):
                 with ExitStack() as running:
                     if server := self._started(running, name):
-                        # What a server makes for its first connection is no cost of the others.
+                        # Memory that a server allocates for its first connection is not counted.
                         server.sample(Load(1), WARM_SECONDS)
                         yield name, number, server.sample(load, IDLE_SECONDS)
 
     def _started(self, running: ExitStack, name: str) -> Server | None:
-        """The server, up until the stack is unwound; ``None``, said aloud, if it will not start."""
+        """Start a server until the stack ends; print a line and return ``None`` if it fails."""
         if name in self.missing:
             return None
         try:
@@ -127,7 +127,7 @@ class Rounds:
             return None
 
     def _quiet_sample(self, server: Server, load: Load) -> Sample:
-        """A sample, or the quieter of two when a neighbour disturbed the first."""
+        """Take a sample; take a second one when another process used the core in the first."""
         first = server.sample(load, self.seconds, self.warmup)
         if server.peer.backend:
             return first  # wsload waits for the backend, and websockify's processes for each other
@@ -138,11 +138,11 @@ class Rounds:
 
 
 def in_turn(things: list[Thing], number: int) -> list[Thing]:
-    """Forwards in even rounds, backwards in odd ones."""
+    """The list, reversed in odd rounds."""
     return things if number % 2 == 0 else things[::-1]
 
 
 def noise(sample: Sample) -> float:
-    """The share of the time in which server or client wanted a core and had none."""
+    """The share of the time in which server or client waited for a core."""
     share: float = sample.get("srv_wait", 0.0) + sample.get("cli_wait", 0.0)
     return share

@@ -1,4 +1,4 @@
-"""One running server and the load on it. Processes live here, and nothing is compared."""
+"""Starts a server, and runs ``wsload`` against it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from workloads import Load
 
 Sample: TypeAlias = dict[str, Any]
-"""What ``wsload`` printed; once taken in turn, ``server``, ``workload`` and ``round`` as well."""
+"""The output of ``wsload``; ``Rounds`` adds ``server``, ``workload`` and ``round``."""
 
 START_SECONDS: Final = 20.0
 END_SECONDS: Final = 3.0
 
 OPEN_AND_CLOSE_SECONDS: Final = 100.0
-"""What ``wsload`` may take besides its time: it gives a minute to opening and 15 s to the rest."""
+"""Seconds of ``wsload`` besides the measured time: at most 60 s to open connections, and 15 s."""
 
 
 class NotStarted(Exception):
-    """A server did not come up: not installed, or broken."""
+    """A server did not start: the server is not installed, or fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where processes run, and what becomes of the servers' output.
+    The processor cores of the processes, and the file for the servers' output.
 
-    :ivar log: a file, or ``None`` for nowhere.
+    :ivar log: the file; ``None`` to discard the output.
     """
 
     server_core: int
@@ -50,11 +50,11 @@ class Place:
 
 class Program:
     """
-    One running program, as a context: it listens inside, and is gone after.
+    A program as a context manager: it listens inside the ``with`` block, and is ended after it.
 
-    :ivar port: where it listens.
-    :ivar environment: its variables; ``None`` for ours.
-    :ivar output: where its output goes.
+    :ivar port: the port on which the program listens.
+    :ivar environment: its environment variables; ``None`` for those of this process.
+    :ivar output: the file for its output.
     """
 
     environment: Mapping[str, str] | None = None
@@ -63,15 +63,15 @@ class Program:
     def __init__(
         self, name: str, command: Iterable[str], words: Mapping[str, str], core: int
     ) -> None:
-        """:param words: what is put into the command, besides its own port."""
+        """:param words: placeholders in the command besides ``{port}``, and their texts."""
         self.name = name
         self.port = free_port()
         self._command = [put_in(word, {**words, "{port}": str(self.port)}) for word in command]
         self._core = core
 
     def __enter__(self) -> Self:
-        # Both wrappers exec, so the pid is the program's own. The first lets none outlive us,
-        # however we end.
+        # Both wrappers exec, so the pid is the program's own. setpriv ends the program when this
+        # process ends, also by a signal.
         wrappers = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(self._core)]
         try:
             self._process = subprocess.Popen(
@@ -101,7 +101,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Of the process that may have forked others."""
+        """The id of the program's first process, which may have forked others."""
         return self._process.pid
 
     def _await_listening(self) -> None:
@@ -129,7 +129,7 @@ class Program:
 
 
 class Server:
-    """One running server, with its backend if it is a gateway, as a context: gone after."""
+    """A server as a context manager, with the backend of a gateway."""
 
     def __init__(self, name: str, peer: Peer, place: Place) -> None:
         self.name = name
@@ -141,7 +141,7 @@ class Server:
             directory = running.enter_context(TemporaryDirectory())
             words = {"{directory}": directory}
             if self.peer.backend:
-                # A core of its own it has not: beside wsload, it delays no gateway.
+                # On the core of wsload, so that the backend takes no CPU time from the gateway.
                 backend = Program(self.name, self.peer.backend, words, self._place.client_core)
                 words["{backend}"] = str(running.enter_context(backend).port)
             program = Program(self.name, self.peer.command, words, self._place.server_core)
@@ -161,15 +161,15 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which the server listens."""
         return self._program.port
 
     def sample(
         self, load: Load, seconds: float, warmup: float = 0.0, *, check: bool = False
     ) -> Sample:
         """
-        One run of ``wsload`` against this server. Whatever goes wrong is in the sample's
-        ``errors`` and ``first_error``.
+        Run ``wsload`` once against this server. Each error is in the sample's ``errors`` and
+        ``first_error``.
 
         :param check: compare every echoed byte, which costs ``wsload`` time.
         """
@@ -198,7 +198,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
+    """Find a TCP port on which no program listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -206,12 +206,12 @@ def free_port() -> int:
 
 
 def put_in(word: str, words: Mapping[str, str]) -> str:
-    """A word of a command with what stands for the placeholders in it."""
+    """Replace the placeholders in a word of a command."""
     for placeholder, text in words.items():
         word = word.replace(placeholder, text)
     return word
 
 
 def failed(reason: str) -> Sample:
-    """The sample of a run that gave none."""
+    """The sample of a run of ``wsload`` that failed."""
     return {"errors": 1, "first_error": reason, "msgs": 0, "rate": 0.0}

@@ -18,7 +18,7 @@ MISSING = "n/a"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text, its first column to the left and the others to the right."""
+    """A table of text: the first column is aligned left, the others right."""
 
     title: str
     note: str
@@ -26,13 +26,13 @@ class Table:
     rows: list[list[str]]
 
     def markdown(self) -> str:
-        """The table with pipes."""
+        """The table in Markdown."""
         rule = "|---|" + "--:|" * (len(self.columns) - 1)
         lines = ["| " + " | ".join(row) + " |" for row in (self.columns, *self.rows)]
         return "\n".join([f"### {self.title}", "", self.note, "", lines[0], rule, *lines[1:], ""])
 
     def rst(self) -> str:
-        """A simple table of reStructuredText, so the widths are the widest cells'."""
+        """The table as a simple table of reStructuredText."""
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
         rule = "  ".join("=" * width for width in widths)
         lines = [aligned(row, widths) for row in (self.columns, *self.rows)]
@@ -58,7 +58,7 @@ def rst(results: Mapping[str, Any]) -> str:
 
 
 def document(results: Mapping[str, Any], write: Callable[[Table], str]) -> str:
-    """When, where and how, then the overview, then a table for each workload."""
+    """The document of a run: date and machine, the overview, a table for each workload."""
     reference = results["reference"]
     by_workload = figures(results["samples"], reference)
     heading = (
@@ -73,7 +73,7 @@ def document(results: Mapping[str, Any], write: Callable[[Table], str]) -> str:
 
 
 def overview(by_workload: Mapping[str, list[Figure]], reference: str) -> Table:
-    """The figure that counts of every server in every workload; ``!`` marks errors."""
+    """The main figure of every server in every workload; ``!`` marks errors."""
     cells: dict[str, dict[str, str]] = {}
     for letter, rows in by_workload.items():
         for row in rows:
@@ -91,7 +91,7 @@ def overview(by_workload: Mapping[str, list[Figure]], reference: str) -> Table:
 
 
 def detail(letter: str, rows: list[Figure]) -> Table:
-    """One workload's table."""
+    """The table of one workload."""
     workload = WORKLOADS[letter]
     columns = memory_columns() if is_idle(letter) else speed_columns(workload.unit)
     return Table(
@@ -133,5 +133,5 @@ def number(value: float | None, places: int) -> str:
 
 
 def trouble(row: Figure) -> str:
-    """How many errors, and the first of them. A figure beside one is not to be believed."""
+    """The number of errors, and the first error. A figure beside an error is not valid."""
     return f"{row.errors}: {row.first_error}" if row.errors else "0"

@@ -1,6 +1,6 @@
 /*
- * What a client and a server of RFC 6455 both need: SHA-1, base64, the proof of a handshake, the
- * head of a frame.
+ * Functions of RFC 6455 for client and server: SHA-1, base64, Sec-WebSocket-Accept, the header of a
+ * frame.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ static void b64(const u8 *in, int n, char *out)
 	out[j] = 0;
 }
 
-/* What answers a key, as section 4.2.2 has it; out takes 29 bytes. */
+/* Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2); out has room for 29 bytes. */
 static void accept_key(const char *key, char *out)
 {
 	u8 digest[20];

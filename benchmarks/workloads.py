@@ -1,4 +1,4 @@
-"""What is asked of every server: one row a workload. Nothing here knows a server."""
+"""The workloads: one row for each. A workload does not depend on a server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Load:
 
     :ivar window: messages in flight on each connection.
     :ivar size: bytes of one message before masking and deflate.
-    :ivar fragments: frames a message is sent in (not in the Hixie dialects).
-    :ivar stream: what comes back are the bytes of messages, in frames that are cut anywhere.
+    :ivar fragments: number of frames of one message (not in the Hixie dialects).
+    :ivar stream: the echo is compared as bytes, since a byte stream may cut frames anywhere.
     :ivar mode: ``window`` echoes, ``storm`` opens and closes, ``idle`` holds connections open,
         ``broadcast`` sends on one connection and waits for the message on all of them.
     """
@@ -34,7 +34,7 @@ class Load:
         if self.mode != "window":
             words += ["--mode", self.mode]
         if self.mode == "idle":
-            # One echo each, so that what a server makes at the first message is counted.
+            # One echo each: memory that a server allocates at the first message is counted.
             words.append("--touch")
         if self.mode == "broadcast":
             words += ["--path", "/broadcast"]
@@ -49,7 +49,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A load, and the words for it at the head of its table."""
+    """A load, with the title and the unit of its table."""
 
     title: str
     load: Load
@@ -76,10 +76,10 @@ WORKLOADS: Final = {
 }
 
 USUAL: Final = ("a", "b", "c", "d", "e", "f", "g", "h")
-"""Run unless others are named: about 15 minutes for all servers."""
+"""The workloads by default: about 15 minutes for all servers."""
 
 USUAL_THROUGH: Final = ("a", "c", "k4", "e", "n", "ng")
-"""The same for gateways."""
+"""The workloads of gateways by default."""
 
 SMOKE: Final = (
     Load(4, 4, 32),
@@ -92,4 +92,4 @@ SMOKE: Final = (
     Load(4, 4, 4096, deflate=True),
     Load(8, mode="storm"),
 )
-"""Short loads whose every echoed byte is compared, before a figure is believed."""
+"""Short loads for a check of all echoed bytes, before anything is measured."""

@@ -10,11 +10,11 @@
  *           broadcast N receivers; connection 0 sends, the server is expected
  *                     to deliver each message to all N
  *
- * One JSON object is printed on stdout. Every frame that comes back is checked for order, opcode
- * and length, every handshake for its proof; --check compares each byte of the payload as well.
- * With --stream the bytes of the payload count and not the frames: behind a gateway to a byte
- * stream they are cut anywhere.
- * It talks to loopback only, and never for longer than 120 s.
+ * One JSON object is printed on stdout. The order, opcode and length of every received frame are
+ * checked, and Sec-WebSocket-Accept of every handshake; --check also compares each byte of payloads.
+ * With --stream bytes are counted instead of frames: a gateway to a byte stream may cut frames
+ * anywhere.
+ * wsload connects to loopback addresses only, and runs for at most 120 s.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -575,7 +575,7 @@ static void on_frame_end(struct conn *c)
 	}
 }
 
-/* n bytes of a stream, in which a message is o.size bytes and nothing else */
+/* receive n bytes of a stream, in which each message is o.size bytes */
 static void stream(struct conn *c, const u8 *p, size_t n)
 {
 	while (n) {
@@ -1338,7 +1338,7 @@ static void touch_conns(int from, int to)
 	}
 }
 
-/* The first fifth is opened and touched before memory is read the first time, so that the
+/* The first fifth is opened and touched before the first reading of memory, so that the
    server's free heap does not count: bytes per connection is a slope. */
 static int idle_base(void) { return o.conns >= 50 ? o.conns / 5 : 0; }
 
@@ -1390,7 +1390,7 @@ static u64 received(void)
 	return sum;
 }
 
-/* Whether nothing has come for five seconds. */
+/* Whether nothing was received for five seconds. */
 static int stalled(u64 t)
 {
 	static u64 looked, count, changed;

@@ -1,8 +1,8 @@
-"""Says something to an echo server that only an HTTP proxy can reach, and prints what comes back.
+"""Sends a message to an echo server through an HTTP proxy, and prints the answer.
 
 python behind_proxy.py wss://echo.example/ hello http://name:secret@proxy.example:3128
 
-Without the last argument the proxy is the one that the environment names, as for curl.
+Without the last argument the proxy is that of the environment (https_proxy), as for curl.
 """
 
 import sys
@@ -18,8 +18,8 @@ async def main(reactor, url, words, proxy="environment"):
             await channel.send(words)
             print(await channel.receive())
     except ProxyRefused as refused:
-        # Its body is a page of the proxy's, for people.
-        raise SystemExit(f"the proxy says {refused.status}, not the server") from None
+        # The body of the refusal is an HTML page of the proxy, and is not printed.
+        raise SystemExit(f"the proxy refused with status {refused.status}") from None
     except HixieError as error:
         raise SystemExit(str(error)) from None
 

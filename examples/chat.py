@@ -18,7 +18,7 @@ members = set()
 
 
 def tell(message):
-    """Send a message to every member, and close the connection of a member who is too slow."""
+    """Send a message to every member, and close the connection of a member that is too slow."""
     for member in list(members):
         if member.unsent <= MOST:
             member.send(message)  # not awaited: the others need not wait for this member
@@ -35,7 +35,7 @@ async def chat(member):
                 member.close(1003, "text only")
                 break
             tell(message)
-    finally:  # the member has left, in whatever way
+    finally:  # after a close, an error or a lost connection
         members.discard(member)
 
 

@@ -1,4 +1,4 @@
-"""A coroutine for each client: it asks, it waits for the answer, it goes on. Guess a number."""
+"""A game, guess a number: one coroutine for each client sends messages and awaits answers."""
 
 import secrets
 import sys
@@ -14,7 +14,7 @@ async def guess(channel):
             await channel.send("A number, please.")
         elif int(message) == secret:
             await channel.send("That is it.")
-            return  # and the conversation is closed
+            return  # the connection is closed when the coroutine returns
         else:
             await channel.send("Higher." if int(message) < secret else "Lower.")
 

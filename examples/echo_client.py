@@ -1,4 +1,4 @@
-"""Says something to an echo server, prints what comes back, and goes.
+"""Sends a message to an echo server, prints the answer, and closes the connection.
 
 python echo_client.py ws://127.0.0.1:8080/ hello
 """

@@ -1,10 +1,10 @@
-"""A gateway in a program of your own: whoever knows the word is relayed, in whatever dialect.
+"""A gateway with a rule of its own: clients of any dialect that send a password are relayed.
 
     python gateway.py tcp:8080 ws://127.0.0.1:9000
 
-A kiosk of 2010 then connects to ws://127.0.0.1:8080/?word=sesame, and the server behind, which
-knows RFC 6455 only, hears everything it says, and who it is. Without a rule of one's own no program
-is needed: twistd hixie --serve '/=ws://127.0.0.1:9000'.
+A kiosk of 2010 then connects to ws://127.0.0.1:8080/?word=sesame. The backend, which speaks RFC
+6455 only, receives the messages of the kiosk, and its address in a header field. Without such a
+rule no program is needed: twistd hixie --serve '/=ws://127.0.0.1:9000'.
 """
 
 import sys
@@ -20,7 +20,7 @@ WORD = b"sesame"
 
 
 class Doorkeeper:
-    """Asks for the word, and leaves all the rest to a service."""
+    """Applications that refuse clients without the password, and pass the others to a service."""
 
     def __init__(self, service):
         self.service = service
@@ -28,7 +28,7 @@ class Doorkeeper:
     def buildProtocol(self, offer):
         said = parse_qs(offer.target.partition("?")[2]).get("word", [""])[0]
         if not compare_digest(said.encode(), WORD):
-            return Refusal(403, "that is not the word\n")
+            return Refusal(403, "wrong word\n")
         return self.service.buildProtocol(offer)
 
 

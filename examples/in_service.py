@@ -1,8 +1,8 @@
-"""A Service, started by twistd, with a log, a pid file and all:
+"""A WebSocket server as a Service that twistd starts, with a log and a pid file:
 
     twistd -ny in_service.py
 
-It closes its conversations in their dialects' ways before it goes.
+When it stops, it closes each connection with the close handshake of the connection's dialect.
 """
 
 import os
@@ -41,11 +41,11 @@ class Greeters:
 
 
 class Conversations(Service):
-    """Ends what is open: twistd waits for what stopService answers."""
+    """Closes all connections at the end: twistd waits for the Deferred of stopService."""
 
     def stopService(self):
         super().stopService()
-        return factory.closeAll(1001, "the server goes")
+        return factory.closeAll(1001, "server shutdown")
 
 
 where = os.environ.get("WHERE", "tcp:8080")

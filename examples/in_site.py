@@ -1,4 +1,4 @@
-"""In a Site: pages as ever, and a WebSocket at /echo, behind the same port and the same log.
+"""A WebSocket at /echo in a twisted.web Site: pages and WebSocket share a port and a log.
 
 curl http://127.0.0.1:8080/
 python echo_client.py ws://127.0.0.1:8080/echo hello

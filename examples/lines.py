@@ -1,6 +1,6 @@
-"""A line protocol over WebSocket: an ordinary LineReceiver that has never heard of messages.
+"""A line protocol over WebSocket: an ordinary LineReceiver, without code for messages.
 
-Each line is a text message here. What serves TCP can be served like this beside it.
+Each line is a text message. A server of a TCP protocol can serve WebSocket clients in this way.
 """
 
 import sys
@@ -12,7 +12,7 @@ from txhixie import StreamApplications, run
 
 
 class Sums(LineOnlyReceiver):
-    """Adds up numbers: "1 2 3" is answered by "6"."""
+    """Answers each line of numbers with their sum: "1 2 3" with "6"."""
 
     delimiter = b"\n"
 

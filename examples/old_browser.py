@@ -1,4 +1,4 @@
-"""What time is it? A page as one wrote it in 2009 (old_browser.html) asks a server of today.
+"""A server that tells the time to a page for browsers of 2009 (old_browser.html).
 
 Run it, and open http://127.0.0.1:8080/ in the oldest browser you have.
 """
@@ -15,7 +15,7 @@ from txhixie import run
 
 
 class TellsTime:
-    """Answers each message with the time, and the dialect it was asked in."""
+    """Answers each message with the time, and with the dialect of the connection."""
 
     def negotiationStarted(self, transport):
         self.transport = transport

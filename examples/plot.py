@@ -1,7 +1,7 @@
-"""A live plot: the server pushes a number ten times a second, the page (plot.html) draws them.
+"""A live plot: the server sends ten numbers a second, and the page (plot.html) draws them.
 
-Run it and open http://127.0.0.1:8080/. A page that cannot keep up misses numbers: its connection
-says that it is full, and what nobody can see in time is not sent.
+Run it and open http://127.0.0.1:8080/. A slow page misses numbers: while the write buffer of its
+connection is full, no number is sent to that page.
 """
 
 import math
@@ -18,7 +18,7 @@ from txhixie import run
 
 
 class Plot:
-    """One page that is open."""
+    """The application of one open page."""
 
     def negotiationStarted(self, transport):
         self.transport = transport

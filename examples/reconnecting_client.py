@@ -1,9 +1,9 @@
-"""Stays connected: prints what a server sends, and comes back when that has gone.
+"""A client that prints the messages of a server, and connects again after each disconnection.
 
 python reconnecting_client.py ws://127.0.0.1:8080/
 
-After the first end it waits up to five seconds, at random, so that the thousand clients of a server
-that has fallen do not come back all at once; and then longer each time.
+The first delay is random, up to five seconds, so that a thousand clients do not return at the same
+moment to a server that has restarted. Each further delay is longer.
 """
 
 import sys
@@ -15,24 +15,24 @@ from txhixie import CleanClose, HandshakeRefused, WebSocketClientService, serve
 
 
 async def conversation(channel):
-    """Called with each new connection; when it returns, that is closed."""
+    """Called with each new connection, which is closed when the coroutine returns."""
     await channel.send("here I am")
     async for message in channel:
         print(message, flush=True)
 
 
 def token():
-    """Headers of the next attempt, for what would have expired since the last."""
+    """Header fields of the next attempt: a token that would have expired since the last one."""
     return ((b"Authorization", b"Bearer %d" % time.time_ns()),)
 
 
 def again(error):
-    """Whether there is another attempt after this one has failed, or ended."""
+    """Whether to connect again after an attempt failed or a connection ended."""
     refused = isinstance(error, HandshakeRefused) and error.status in (401, 403)
     unwanted = isinstance(error, CleanClose) and error.code == 1008
     if not (refused or unwanted):
         return True
-    print(f"they do not want us: {error}")
+    print(f"not connecting again: {error}")
     reactor.stop()
     return False
 

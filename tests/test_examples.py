@@ -147,7 +147,7 @@ def test_a_service_is_started_by_twistd_and_says_farewell(tmp_path: Path) -> Non
         seen = b""
         while data := peer.recv(4096):
             seen += data
-    assert seen == b"\x88\x11\x03\xe9the server goes"
+    assert seen == b"\x88\x11\x03\xe9server shutdown"
 
 
 def test_a_line_protocol_talks_in_messages(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_client_behind_a_proxy_goes_through_it_and_says_when_it_may_not(tmp_pa
         said = run("behind_proxy.py", url, "hello", proxy.url_with_credentials)
         assert said == "hello\n"
         said = run("behind_proxy.py", url, "hello", proxy.url, fails=True)
-        assert said == "the proxy says 407, not the server\n"
+        assert said == "the proxy refused with status 407\n"
         said = run("behind_proxy.py", url, "hello", http_proxy=proxy.url_with_credentials)
         assert said == "hello\n"
 
@@ -223,7 +223,7 @@ async def test_a_client_reconnects_until_it_is_not_wanted(net: Network) -> None:
     assert (errors, status) == (b"", 0)
     assert out.decode().splitlines()[-2:] == [
         "2 for 'here I am'",
-        "they do not want us: Connection was closed cleanly: enough.",
+        "not connecting again: Connection was closed cleanly: enough.",
     ]
     assert len(set(tokens)) == 2
     assert not ends

@@ -20,7 +20,7 @@ public class NettyEcho {
   private static final int MAX_HEAD = 65536;
   private static final int MAX_FRAME = 1 << 26;
 
-  /** Frames go back as they came, fragments too; one flush for all that one read brought. */
+  /** Echoes each frame, fragments included, with one flush for all frames of one read. */
   private static class Echo extends SimpleChannelInboundHandler<WebSocketFrame> {
     @Override
     protected void channelRead0(ChannelHandlerContext context, WebSocketFrame frame) {

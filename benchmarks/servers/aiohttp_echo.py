@@ -1,5 +1,5 @@
 """
-aiohttp echo on asyncio, with permessage-deflate as it comes.
+aiohttp echo on asyncio, with aiohttp's default permessage-deflate.
 
 usage: aiohttp_echo.py PORT
 """

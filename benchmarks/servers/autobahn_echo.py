@@ -1,6 +1,6 @@
 """
-Autobahn|Python echo on Twisted, with its C masking (NVX) and permessage-deflate. Every message
-that comes in on /broadcast goes to all connections there.
+Autobahn|Python echo on Twisted, with its C masking (NVX) and permessage-deflate. Each message
+of a connection to /broadcast is sent to all connections there.
 
 usage: autobahn_echo.py PORT
 """

@@ -1,5 +1,5 @@
 /*
- * TCP echo: the limit of the kernel and of wsload itself, and what stands behind gateways to TCP.
+ * TCP echo: shows the limit of the kernel and of wsload, and is the backend of gateways to TCP.
  *
  * usage: c_raw PORT
  */

@@ -1,6 +1,6 @@
 /*
- * RFC 6455 echo: each frame is sent back as it comes, in pieces if it comes in pieces. It stands
- * behind gateways, whose clients see what it makes of their bytes; nothing is checked here.
+ * RFC 6455 echo: each received piece of a frame is sent back at once. The backend of gateways;
+ * wsload compares the echoes, so this server checks nothing.
  *
  * usage: c_ws PORT
  */
@@ -10,7 +10,7 @@
 
 enum { CLOSE = 8, PING = 9, PONG = 10, OPCODE = 15 };
 
-/* head: of the handshake, then of a frame whose payload has not begun. */
+/* head: the head of the handshake, then the header of a frame before its payload. */
 struct conn {
 	int open, closing;
 	size_t have;
@@ -21,7 +21,7 @@ struct conn {
 
 static struct conn *conns[1 << 16];
 
-/* Copy n bytes without their mask, and turn the key to the byte after them. */
+/* Unmask n bytes into out, and rotate the masking key for the byte after them. */
 static void unmask(u8 *to, const u8 *from, size_t n, u8 key[4])
 {
 	u8 twice[8];
@@ -41,7 +41,7 @@ static void unmask(u8 *to, const u8 *from, size_t n, u8 key[4])
 	memcpy(key, twice + (n & 3), 4);
 }
 
-/* Answer the handshake, once it is there; returns how many of the new bytes it has taken. */
+/* Answer a complete handshake; returns how many of the new bytes belong to the handshake. */
 static size_t open_conn(struct conn *c, int fd, const u8 *p, size_t n)
 {
 	char key[64], proof[32], out[256];
@@ -67,7 +67,7 @@ static size_t open_conn(struct conn *c, int fd, const u8 *p, size_t n)
 	return (size_t)(end + 4 - (char *)c->head) - before;
 }
 
-/* Take a byte of a frame's head; once it is whole, begin the frame that answers it. */
+/* Read a byte of a frame header; after the last byte, begin the frame of the echo. */
 static size_t begin_frame(struct conn *c, u8 byte, u8 *out)
 {
 	u8 *head = c->head;
@@ -119,7 +119,7 @@ static int echo(int fd, const u8 *p, size_t n)
 		}
 	}
 	if (!write_all(fd, out, size))
-		return 1; /* its end will be read */
+		return 1; /* the next read reports the end */
 	if (c->closing && !c->left && !c->have)
 		shutdown(fd, SHUT_WR);
 	return 1;

@@ -1,5 +1,5 @@
 /*
- * What the C servers share: one thread, one epoll, one answer to a read.
+ * The event loop of the C servers: one thread, one epoll, one call for each read.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Answer a read, of which a size of 0 is the end; returns whether to go on. */
+/* Answer the bytes of a read; a size of 0 is the end. Returns whether to go on. */
 typedef int (*answer)(int fd, const uint8_t *data, size_t size);
 
 static int listen_on(uint16_t port)

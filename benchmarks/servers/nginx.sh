@@ -1,5 +1,5 @@
 #!/bin/sh
-# nginx as the manual has it for WebSocket, with one worker and no access log.
+# nginx, configured for WebSocket as in nginx's manual, with one worker and no access log.
 #
 # usage: nginx.sh PORT BACKEND DIRECTORY
 set -eu

@@ -1,4 +1,4 @@
-// ws 8 echo, with its two optional C addons. Every message that comes in on /broadcast goes to all
+// ws 8 echo, with its two optional C addons. Each message of a connection to /broadcast is sent to all
 // connections there.
 //
 // usage: node_echo.js PORT [deflate]     NODE_PATH names the directory that holds ws

@@ -1,5 +1,5 @@
 """
-Echo on ``twisted.web.websocket``, Twisted's own module (since 26.10; it stands on wsproto).
+Echo on ``twisted.web.websocket``, Twisted's own module (since 26.10, based on wsproto).
 
 usage: twisted_web_echo.py PORT
 """

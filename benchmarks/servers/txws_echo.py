@@ -1,11 +1,12 @@
 """
-txWS 0.9.1 echo (hixie-76 and hybi-07 to RFC 6455), mended as far as Python 3.11 needs it.
+txWS 0.9.1 echo (hixie-76 and hybi-07 to RFC 6455), with three changes that Python 3.11 needs.
 
 usage: txws_echo.py PORT
 
-Mended: ``array.tostring()`` left Python with 3.9; a length above 125 is put into the frame as
-``"%s" % bytes``, which is its repr; and the challenge of hixie-76 is decoded as UTF-8, which most
-random challenges are not. Frames are always sent as text, so this peer is never sent binary.
+Changed: ``array.tostring()`` was removed in Python 3.9; txWS puts a length above 125 into the frame
+as ``"%s" % bytes``, which is the repr of the bytes; and txWS decodes the challenge of hixie-76 as
+UTF-8, which most random challenges are not. txWS sends every frame as text, so this peer is never
+sent binary.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ reactor = installReactor("epoll")
 
 
 def mask(buf: bytes, key: bytes) -> bytes:
-    """What upstream does, byte by byte, with ``tobytes`` for ``tostring``."""
+    """The function of txWS, with ``tobytes`` in place of ``tostring``, which Python 3.9 removed."""
     key_bytes = array.array("B", key)
     masked = array.array("B", buf)
     for i in range(len(masked)):
@@ -31,7 +32,7 @@ def mask(buf: bytes, key: bytes) -> bytes:
 
 
 def make_frame(buf: str | bytes, opcode: int = 0x1) -> bytes:
-    """An unmasked frame of RFC 6455, with lengths as bytes."""
+    """Build an unmasked frame of RFC 6455, with the length as bytes."""
     payload = buf.encode("utf-8") if isinstance(buf, str) else buf
     size = len(payload)
     if size > 0xFFFF:
@@ -44,7 +45,7 @@ def make_frame(buf: str | bytes, opcode: int = 0x1) -> bytes:
 
 
 class MendedProtocol(txws.WebSocketProtocol):
-    """Upstream's steps, with the eight bytes of a hixie-76 challenge read as Latin-1."""
+    """The protocol of txWS, which reads the eight bytes of a hixie-76 challenge as Latin-1."""
 
     def dataReceived(self, data: bytes) -> None:
         if self.state == txws.CHALLENGE or b"Sec-WebSocket-Key1" in data:

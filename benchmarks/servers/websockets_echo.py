@@ -1,6 +1,6 @@
 """
-websockets echo (its asyncio implementation, with permessage-deflate as it comes). Every message
-that comes in on /broadcast goes to all connections there.
+websockets echo (its asyncio implementation, with its default permessage-deflate). Each message
+of a connection to /broadcast is sent to all connections there.
 
 usage: websockets_echo.py PORT
 """

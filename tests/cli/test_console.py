@@ -66,7 +66,7 @@ def test_without_an_editor_a_line_that_the_terminal_cuts_is_not_sent(size: int) 
         typed.until(b"connected to")
         typed.type(b"x" * size + b"\n" + (CONTROL_D if size < 4095 else b""))
         assert typed.ended() == (size >= 4095)
-    cut = b"a terminal cuts lines of 4095 bytes or more"
+    cut = b"the terminal cuts lines of 4095 bytes or more"
     assert (cut in typed.shown) == (size >= 4095)
     assert heard == ([b"x" * size] if size < 4095 else [])
 

@@ -108,7 +108,9 @@ def test_an_empty_input_is_an_empty_message(url: str) -> None:
 def test_what_is_no_text_is_not_sent_as_text(url: str) -> None:
     ran = run("connect", "--once", "-", url, given=b"\xff")
     assert (ran.status, ran.output) == (1, b"")
-    assert ran.line == "txhixie: standard input is not UTF-8: --binary sends bytes as they are"
+    assert (
+        ran.line == "txhixie: standard input is not UTF-8: use --binary to send bytes as they are"
+    )
 
 
 def test_no_answer_is_a_failure() -> None:
@@ -150,7 +152,7 @@ def test_each_line_is_a_message_of_its_own_and_binary_on_request() -> None:
 def test_a_line_that_is_no_text_ends_it_after_those_before(url: str) -> None:
     ran = run("connect", url, given=b"good\nb\xe4d\n")
     assert ran.status == 1
-    said = "txhixie: line 2 of standard input is not UTF-8: --binary sends bytes as they are"
+    said = "txhixie: line 2 of standard input is not UTF-8: use --binary to send bytes as they are"
     assert ran.line == said
 
 
@@ -559,32 +561,35 @@ def refusing(answer: bytes, *words: str) -> Ran:
         ),
         (
             b"HTTP/1.1 403 x\r\nContent-Length: 20\r\n\r\n\r\n no \x1b[31mway\nat all",
-            "403 Forbidden; it says: no \\x1b[31mway",
+            "403 Forbidden; the server says: no \\x1b[31mway",
         ),
         (
             (
                 b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<!DOCTYPE html>\n<html><head>"
                 b"<title>Bad\n  gateway &amp; more</title></head><body>long"
             ),
-            "502 Bad Gateway; it says: Bad gateway & more",
+            "502 Bad Gateway; the server says: Bad gateway & more",
         ),
         (
             b"HTTP/1.1 502 x\r\nContent-Type: text/html\r\n\r\n<p>x",
-            "502 Bad Gateway; it says: x",
+            "502 Bad Gateway; the server says: x",
         ),
         (
             (
                 b"HTTP/1.1 403 x\r\n\r\n<!-- a > b --><html><title> </title><style>p {a: b}</style>"
                 b"<SCRIPT>if (a > 1) {}</script >\n<body bgcolor=x><h1>No &lt;way\x1b[31m\n in</h1>"
             ),
-            "403 Forbidden; it says: No <way\\x1b[31m in",
+            "403 Forbidden; the server says: No <way\\x1b[31m in",
         ),
-        (b"HTTP/1.1 403 x\r\n\r\n<p>" + b"x" * 300, f"403 Forbidden; it says: {'x' * 200}..."),
+        (
+            b"HTTP/1.1 403 x\r\n\r\n<p>" + b"x" * 300,
+            f"403 Forbidden; the server says: {'x' * 200}...",
+        ),
         (b"HTTP/1.1 403 x\r\n\r\n<!-- <p>x", "403 Forbidden"),
         (b"HTTP/1.1 404 x\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08", "404 Not Found"),
         (
             b"HTTP/1.1 404 x\r\n\r\n" + b"x" * 300,
-            f"404 Not Found; it says: {'x' * 200}...",
+            f"404 Not Found; the server says: {'x' * 200}...",
         ),
         (
             b"HTTP/1.1 302 x\r\nLocation: https://there.example/?token=s3cret\r\n\r\n",
@@ -698,7 +703,7 @@ def test_a_proxy_that_refuses_is_4(url: str) -> None:
     assert (ran.status, ran.output) == (4, b"")
     said = (
         "the proxy refused with status 407 Proxy Authentication Required: the proxy "
-        "rejected the user name and password; it says: "
+        "rejected the user name and password; the proxy says: "
     )
     assert ran.line.startswith(f"txhixie: {said}")
 

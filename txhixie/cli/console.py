@@ -33,7 +33,7 @@ def hasEditor(said: Namespace) -> bool:
 
 class Console:
     """
-    Where the lines of a conversation come from, and where its messages go.
+    The source of a conversation's lines, and the destination of its messages.
 
     :ivar presentation: writes messages and notes.
     :ivar lines: the lines of standard input.
@@ -68,7 +68,7 @@ class Console:
         return Presentation(self.output.writeLine, said.timestamps, now)
 
     def _write(self, line: str | bytes) -> Deferred[None]:
-        """Write a line that holds nothing which a terminal obeys but colours."""
+        """Write a line without control characters, except those of colours."""
         text = cast(str, line)
         if self._editor is not None:
             return self._editor.writeLine(text)

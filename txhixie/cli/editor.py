@@ -140,7 +140,7 @@ class LineEditor:
         """Write what waits, erase the line being typed, and restore the terminal."""
         self._flush()
         if self._app.is_running:
-            with suppress(Exception):  # it is being closed already
+            with suppress(Exception):  # the editor is being closed already
                 self._app.exit()
         await self._ended
 
@@ -150,7 +150,7 @@ class LineEditor:
         """
         Write a line above the line being typed.
 
-        :param text: with nothing in it that the terminal obeys but colours.
+        :param text: text without control characters, except those of colours.
         :return: fires with ``None`` when there is room for more.
         """
         if not self._output:

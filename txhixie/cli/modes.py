@@ -20,25 +20,26 @@ from .status import CommandFailed, Status, closing_line
 from .stdio import StandardInput
 
 _LONG: Final = 3600.0
-"""Seconds of a wait that goes on afterwards: the reactor's clock has no infinity."""
+"""Seconds of one step of a long wait: the reactor's clock has no infinity."""
 
 
 class EchoMode(ChannelApplication):
     """
-    Sends back what comes, at once: a test suite wants to see that a message was taken before the
-    frame behind it that ends everything, also if both came with the answer to the handshake.
+    Application that sends each message back at once. Autobahn's test suite expects the echo of a
+    message before the close, also when the message and a frame that breaks the protocol arrive
+    together with the handshake response.
     """
 
     def negotiationFinished(self) -> None:
-        """Nothing more is read from a peer that does not read."""
+        """Pause reading while the peer does not read."""
         self.transport.attachProducer(cast(IPushProducer, self.transport))
 
     def textMessageReceived(self, message: str) -> None:
-        """Send it back."""
+        """Send the message back."""
         self.transport.sendTextMessage(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """Send it back: a peer that sends binary reads it."""
+        """Send the message back: a peer that sends binary messages can read them."""
         self.transport.sendBytesMessage(data)
 
 
@@ -240,15 +241,15 @@ class LineMode:
 
 def asText(data: bytes, what: str) -> str:
     """
-    Bytes as the text they are.
+    Decode UTF-8.
 
-    :param what: these are.
-    :raises CommandFailed: for anything else.
+    :param what: the name of the data, for the error.
+    :raises CommandFailed: for bytes that are not UTF-8.
     """
     try:
         return data.decode()
     except UnicodeDecodeError:
-        line = f"{what} is not UTF-8: --binary sends bytes as they are"
+        line = f"{what} is not UTF-8: use --binary to send bytes as they are"
         raise CommandFailed(Status.FAILED, line) from None
 
 

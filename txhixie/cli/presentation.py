@@ -18,14 +18,14 @@ from .status import closed_by, closing_line, is_ordinary
 from .stdio import printable, say
 
 Write = Callable[[str | bytes], "Deferred[None]"]
-"""Writes a line, and what ends it; the Deferred fires when there is room for more."""
+"""A function that writes a line; its Deferred fires when there is room for more."""
 
 _COLOURS: Final = {"<": "\x1b[36m", ">": "\x1b[32m", "*": "\x1b[2m"}
 _PLAIN: Final = "\x1b[0m"
 
 
 def hasColour(isTerminal: bool, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the output is coloured: https://no-color.org says when it is not."""
+    """Whether the output is coloured; ``NO_COLOR`` turns colours off (https://no-color.org)."""
     if environment.get("NO_COLOR") or environment.get("TERM", "dumb") == "dumb":
         return False
     return isTerminal
@@ -51,7 +51,7 @@ class Presentation:
         self._now = now
 
     def _time(self) -> str:
-        """The time as RFC 3339 has it, in UTC, with milliseconds."""
+        """The time in the format of RFC 3339, in UTC, with milliseconds."""
         text = self._now().astimezone(UTC).isoformat(timespec="milliseconds")
         return text.replace("+00:00", "Z")
 
@@ -59,7 +59,7 @@ class Presentation:
         return f"{self._time()} " if self._timestamps else ""
 
     def opened(self, url: str, channel: Channel) -> None:
-        """Write what was agreed on, for a person."""
+        """Write the agreement of the handshake, if a person watches."""
         if not self.isWatched:
             return
         agreed = [channel.offer.dialect]
@@ -81,10 +81,10 @@ class Presentation:
         return self._write(stamp.encode() + message)
 
     def sent(self, message: Message) -> None:
-        """A message was sent."""
+        """Report that a message was sent."""
 
     def pong(self, number: int, seconds: float) -> None:
-        """A ping was answered, after these seconds."""
+        """Report the answer to a ping, and the seconds that it took."""
         self.note(f"ping {number}: {1000 * seconds:.1f} ms")
 
     def note(self, text: str) -> None:
@@ -92,12 +92,12 @@ class Presentation:
         say(f"{self._stamp()}{text}")
 
     def reconnecting(self, why: str, seconds: float, queued: int) -> None:
-        """The connection has ended, or has not been made; the next attempt is later."""
+        """Report that the connection ended or failed, and when the next attempt is made."""
         waiting = f"; {countedMessages(queued)} queued" if queued else ""
         self.note(f"{why}; connecting again in {seconds:.1f} seconds{waiting}")
 
     def closed(self, ended: Ended) -> None:
-        """The connection has ended in good order."""
+        """Report that the connection ended in good order."""
 
 
 class TerminalPresentation(Presentation):
@@ -117,13 +117,13 @@ class TerminalPresentation(Presentation):
         return f"{self._now().astimezone().time().isoformat(timespec='milliseconds')} "
 
     def _marked(self, mark: str, text: str) -> Deferred[None]:
-        # A message with new lines stays one thing to the eye.
+        # Further lines of one message are indented, so that a reader can see where it ends.
         text = printable(text).replace("\n", "\n  ")
         start, end = (_COLOURS[mark], _PLAIN) if self._colour else ("", "")
         return self._write(f"{self._stamp()}{start}{mark}{end} {text}")
 
     def received(self, message: Message) -> Deferred[None]:
-        """Write a message of the server, with nothing in it that the terminal would obey."""
+        """Write a message of the server, with control characters escaped."""
         return self._marked("<", _shown(message))
 
     def sent(self, message: Message) -> None:
@@ -148,11 +148,11 @@ class JSONPresentation(Presentation):
     """Writes one JSON object a line: the type of the event, its time, and its data."""
 
     def event(self, kind: str, **more: Any) -> Deferred[None]:
-        """Write an event of a kind."""
+        """Write an event as one JSON object."""
         return self._write(json.dumps({"type": kind, "time": self._time(), **more}))
 
     def opened(self, url: str, channel: Channel) -> None:
-        """Write what was agreed on."""
+        """Write the agreement of the handshake."""
         extensions = [name for name, _ in channel.agreement.extensions]
         self.event(
             "open",

@@ -1,4 +1,4 @@
-"""How a command ends: a status for scripts, and one line for people."""
+"""The end of a command: an exit status for scripts, and a line on standard error for people."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ from ..sansio.wire.frame import CloseCode
 
 
 class Status(IntEnum):
-    """Exit statuses. A command that a signal has ended ends with 128 and its number, 130
-    for the interrupt from a keyboard, as a shell would have it."""
+    """
+    Exit statuses of the commands.
+
+    A command that is ended by a signal has the status 128 plus the number of the signal, as in a
+    shell: 130 after Control-C.
+    """
 
     DONE = 0
     FAILED = 1
@@ -40,7 +44,7 @@ _KINDS: Final[tuple[tuple[type[Exception], Status], ...]] = (
 )
 _TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,500})</title", re.IGNORECASE)
 _MOST_TEXT: Final = 1000
-"""Characters between two tags that are looked at: more than a line shows."""
+"""Characters between two tags of a page that are read: more than a line of the log shows."""
 
 _STAGES: Final = {"proxy": Status.PROXY, "tls": Status.TLS}
 
@@ -73,7 +77,7 @@ def line_of(error: Exception, why: str = "") -> str:
     """
     Describe an error in one line.
 
-    :param why: of a refusal, where more is known than it says.
+    :param why: the reason of a refusal, where the caller knows more than the response says.
     """
     if isinstance(error, HandshakeRefused):
         return _refusal(error, why)
@@ -88,7 +92,7 @@ def line_of(error: Exception, why: str = "") -> str:
 
 
 def _place(error: Exception) -> str:
-    """Where it was raised: a person who reports it has no traceback to send along."""
+    """The file and line that raised an error, for a report without a traceback."""
     frames = extract_tb(error.__traceback__)
     return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
@@ -105,7 +109,7 @@ def closed_by(ended: Ended) -> str | None:
     """``server`` or ``client``, which sent the close code; ``None`` for a lost connection."""
     if ended.code == CloseCode.ABNORMAL_CLOSURE:
         return None
-    # A server that breaks the protocol has begun the end, and the code is ours.
+    # A server that breaks the protocol causes the close; the client sends the close code.
     return "server" if ended.who == "peer" and ended.clean else "client"
 
 
@@ -137,13 +141,13 @@ def _refusal(refused: HandshakeRefused, why: str) -> str:
         why = f"the server asks for {shown(asked.split(' ')[0])}"
     why = why or getattr(refused, "why", "")
     words = _words(refused.body, fields)
-    return f"{line}{why and f': {why}'}{words and f'; it says: {words}'}"
+    return f"{line}{why and f': {why}'}{words and f'; the {who} says: {words}'}"
 
 
 def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
     """
-    The first line of a body that is text, or the title of a page, or the first text of a page
-    without a title; empty where there is none.
+    The words of a refusal: the first line of a body that is text, the title of an HTML page, or the
+    first text of a page without a title; empty for a body without text.
     """
     if fields.get(b"content-encoding", "identity").lower() != "identity":
         return ""
@@ -156,7 +160,7 @@ def _words(body: bytes, fields: Mapping[bytes, str]) -> str:
 
 
 def _first_text(page: str) -> str:
-    """The first text of a page that a browser shows. It takes time by the page's length."""
+    """The first text of a page that a browser shows; takes time in proportion to the page."""
     begin, *commented = page.split("<!--")
     page = begin + "".join(rest.partition("-->")[2] for rest in commented)
     begin, *tagged = page.split("<")
@@ -174,5 +178,5 @@ def _first_text(page: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of a page in one line."""
+    """The text of a piece of HTML in one line."""
     return " ".join(unescape(text).split())

@@ -1,9 +1,9 @@
 """Standard input and output, read and written only when they are ready.
 
-Their descriptors stay blocking: a terminal or a pipe is shared with other processes, and the flag
-would be theirs too (``cat`` in the same shell then ends with "Resource temporarily unavailable").
-So nothing is read before the reactor says that data is there, and nothing is written that a pipe
-has no room for.
+The descriptors stay blocking: a terminal or a pipe is shared with other processes, and so is the
+flag ``O_NONBLOCK`` (``cat`` in the same shell then ends with "Resource temporarily unavailable").
+Data is read only when the reactor reports that there is data, and at most as much is written as
+the pipe has room for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HIGH_WATER: Final = 64 * 1024
 """Bytes of output that may wait to be written before the writer has to wait."""
 
 _PIECE: Final = select.PIPE_BUF
-"""A pipe that is ready takes so much at once, and would block for more (pipe(7))."""
+"""Bytes that a pipe which is ready takes at once; a longer write may block (pipe(7))."""
 
 _CANONICAL: Final = 4095 if sys.platform == "linux" else 1023
 """Bytes of a line that a terminal keeps, without the line's end: Linux keeps 4,096 with it
@@ -43,14 +43,14 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def openAll() -> None:
     """
-    See to it that there are three descriptors: a program may be started with any of them closed
-    (``<&-``), and the next thing to be opened, a socket say, would take its number.
+    Open those of the descriptors 0, 1 and 2 that are closed. A program may be started with a closed
+    descriptor (``<&-``), and the next socket or file would get its number.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # For reading, all three: the first is at its end, the others cannot be written to.
+            # Read only: input is at its end, and writing to an output is an error.
             os.open(os.devnull, os.O_RDONLY)
 
 
@@ -78,13 +78,15 @@ class StandardInput:
 
     @property
     def isTerminal(self) -> bool:
-        """Whether a person sits there."""
+        """Whether standard input is a terminal."""
         return os.isatty(self._descriptor)
 
     def read(self) -> Deferred[bytes]:
         """
-        :return: fires with what is there, nothing at the end. Fails with a ``CommandFailed`` for
-            what cannot be read.
+        Read the data that is there, or wait for data.
+
+        :return: fires with the data, which is empty at the end. Fails with a ``CommandFailed`` when
+            the descriptor cannot be read.
         """
         asked: Deferred[bytes] = Deferred(self._forget)
         self._asked = asked
@@ -93,10 +95,10 @@ class StandardInput:
 
     async def everything(self, most: int) -> bytes:
         """
-        All of it, to its end.
+        Read all data, to the end of the input.
 
-        :param most: bytes.
-        :raises CommandFailed: for more.
+        :param most: most bytes of the input.
+        :raises CommandFailed: for a longer input.
         """
         pieces, size = [], 0
         while data := await self.read():
@@ -107,9 +109,9 @@ class StandardInput:
 
     def _isCut(self, data: bytes) -> bool:
         """
-        Whether a terminal may have cut what was read: while it edits lines it keeps so many bytes
-        of one, and drops what comes after them up to the end of the line (termios(3), canonical
-        mode). A line that has just so many cannot be told from one that had more.
+        Whether the terminal may have cut the line that was read. In canonical mode a terminal keeps
+        ``_CANONICAL`` bytes of a line and drops the rest of the line (termios(3)). A line of that
+        length may be a longer line that was cut.
         """
         return (
             self.isTerminal
@@ -121,30 +123,30 @@ class StandardInput:
         self._asked = None
         self._reactor.removeReader(self)
 
-    # What the reactor says.
+    # Methods that the reactor calls.
 
     def fileno(self) -> int:
-        """Its number."""
+        """The number of the descriptor."""
         return self._descriptor
 
     def logPrefix(self) -> str:
-        """Its name."""
+        """The name of the stream, for the log."""
         return self.name
 
     def doRead(self) -> None:
-        """Something is there."""
+        """Read data: the reactor reports that there is data."""
         try:
             data = os.read(self._descriptor, _READ)
         except BlockingIOError:
-            return  # another process was faster, and has set the flag that all of them share
+            return  # another process read first, and has set O_NONBLOCK, which processes share
         except OSError as error:
-            # A terminal that is gone.
+            # EIO: the terminal was closed.
             self._answer(b"" if error.errno == errno.EIO else _failed(self.name, error))
         else:
             self._answer(_cut(self.name) if self._isCut(data) else data)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Its other end is gone, and all that came from there has been read."""
+        """Report the end: the other end of the pipe is closed, and all its data was read."""
         self._answer(b"")
 
     def _answer(self, result: bytes | CommandFailed) -> None:
@@ -241,14 +243,14 @@ class StandardOutput:
 
     @property
     def isTerminal(self) -> bool:
-        """Whether a person looks at it."""
+        """Whether standard output is a terminal."""
         return os.isatty(self._descriptor)
 
     def writeLine(self, message: str | bytes) -> Deferred[None]:
         """
-        Write a message and what ends a line; to a terminal, with nothing in it that it would obey.
+        Write a message and a new line; on a terminal, control characters are escaped.
 
-        :return: as :meth:`write` does.
+        :return: as for :meth:`write`.
         """
         if self.isTerminal:
             if isinstance(message, bytes):
@@ -258,6 +260,8 @@ class StandardOutput:
 
     def write(self, data: bytes) -> Deferred[None]:
         """
+        Write data.
+
         :return: fires with ``None`` when there is room for more. Fails with a ``CommandFailed``
             when nothing can be written.
         """
@@ -266,7 +270,9 @@ class StandardOutput:
 
     def flush(self) -> Deferred[None]:
         """
-        :return: fires with ``None`` when all has been written, and fails as :meth:`write` does.
+        Wait until all data is written.
+
+        :return: fires with ``None`` then, and fails as :meth:`write` does.
         """
         return self._whenBelow(0)
 
@@ -289,18 +295,18 @@ class StandardOutput:
         for waits in ready:
             waits.callback(None) if error is None else waits.errback(error)
 
-    # What the reactor says.
+    # Methods that the reactor calls.
 
     def fileno(self) -> int:
-        """Its number."""
+        """The number of the descriptor."""
         return self._descriptor
 
     def logPrefix(self) -> str:
-        """Its name."""
+        """The name of the stream, for the log."""
         return self.name
 
     def doWrite(self) -> None:
-        """There is room for something."""
+        """Write data: the reactor reports that there is room."""
         try:
             sent = os.write(self._descriptor, bytes(self._buffer[:_PIECE]))
         except BlockingIOError:
@@ -314,7 +320,7 @@ class StandardOutput:
         self._tell()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reader at the other end has closed it."""
+        """Report that the reader has closed the other end of the pipe."""
         self._fail(_failed(self.name, BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))))
 
     def _fail(self, error: CommandFailed) -> None:
@@ -332,8 +338,8 @@ def _check(size: int, most: int, what: str) -> None:
 
 def _cut(name: str) -> CommandFailed:
     line = (
-        f"{name}: a terminal cuts lines of {_CANONICAL} bytes or more, and nothing was sent of this"
-        " one: send it from a file or a pipe"
+        f"{name}: the terminal cuts lines of {_CANONICAL} bytes or more; the line was not sent:"
+        " send it from a file or a pipe"
     )
     return CommandFailed(Status.FAILED, line)
 

@@ -43,10 +43,10 @@ def raised(call: Callable[[], object]) -> Exception:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: place("a"), "a place: without port"),
-        (lambda: place(), "a place: without host and port"),
-        (lambda: place("a", "1", timeout=1), "a place: it has no timeout="),
-        (lambda: place("a", "1", "b"), "a place: it takes fewer parts"),
+        (lambda: place("a"), "a place: missing port"),
+        (lambda: place(), "a place: missing host and port"),
+        (lambda: place("a", "1", timeout=1), "a place: unknown option timeout="),
+        (lambda: place("a", "1", "b"), "a place: too many parts"),
         (lambda: int("x"), "a place: invalid literal for int() with base 10: 'x'"),
         (
             lambda: Path("/none").read_bytes(),
@@ -66,7 +66,7 @@ def test_a_call_that_fails_is_told_in_an_operators_words(
 
 def test_an_error_without_words_has_its_name() -> None:
     assert expectation(KeyError(), "a place") == "expected a place: KeyError"
-    assert expectation(SSL.Error([]), "a place").endswith("in PEM: nothing of the kind")
+    assert expectation(SSL.Error([]), "a place").endswith("in PEM: no reason given")
 
 
 def test_text_of_a_peer_is_one_line_of_ASCII() -> None:

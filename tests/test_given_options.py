@@ -410,7 +410,7 @@ def test_the_choice_of_a_subprotocol_is_made_at_once() -> None:
 
     refuses(
         lambda: HixieServerFactory(Applications(), subprotocols=choose),  # type: ignore[arg-type]
-        "subprotocols: expected a function that answers at once, not a coroutine function",
+        "subprotocols: expected a function, not a coroutine function",
     )
     refuses(lambda: serve(talk, subprotocols=choose), "not a coroutine function")  # type: ignore[arg-type]
 

@@ -47,9 +47,7 @@ FINAL: Final = Bounds()
 ``twisted.web`` 0.6, ``h11`` 1.9."""
 
 BOUNDS: Final[dict[str, Bounds]] = {
-    ".": Bounds(5, 8, 2, banned=1, starts=5),
     "daemon": Bounds(13, 15, 10, banned=15, starts=19),
-    "server": Bounds(12, 24, 2, banned=10, starts=15),
 }
 """The packages that are not yet rewritten, with what they may have until then: what they had. Lower
 a row when its package is done; a package without a row has the final bounds."""

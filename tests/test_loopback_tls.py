@@ -59,7 +59,7 @@ async def test_a_client_that_does_not_trust_the_server_is_logged(net: Network, l
     await distrusts(net, await net.serve(Applications(), "tls"))
     [line] = log.lines()
     assert line.startswith("refused connection=1 peer=127.0.0.1:")
-    assert line.endswith(' reason="no TLS: tlsv1 alert unknown ca"')
+    assert line.endswith(' reason="TLS handshake failed: tlsv1 alert unknown ca"')
 
 
 @asynchronous
@@ -70,7 +70,7 @@ async def test_a_request_without_TLS_on_a_TLS_port_gets_no_answer(net: Network, 
 @asynchronous
 async def test_a_request_without_TLS_on_a_TLS_port_is_logged(net: Network, log: Log) -> None:
     await speaks_in_clear(net, await net.serve(Applications(), "tls"))
-    assert log.lines()[0].endswith(' reason="no TLS: http request"')
+    assert log.lines()[0].endswith(' reason="TLS handshake failed: http request"')
 
 
 @asynchronous

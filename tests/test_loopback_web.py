@@ -507,8 +507,8 @@ async def test_the_request_ends_with_the_connection(
 async def test_HTTP_2_is_told_that_it_cannot_be(net: SiteNetwork, log: Log) -> None:
     answers = await over_http2(net, HixieResource(Applications()))
     assert answers == {
-        "GET": (b"505", b"only WebSocket is spoken here, and only over HTTP/1.1\n"),
-        "CONNECT": (b"505", b"only WebSocket is spoken here, and only over HTTP/1.1\n"),
+        "GET": (b"505", b"only WebSocket is served here, and only over HTTP/1.1\n"),
+        "CONNECT": (b"505", b"only WebSocket is served here, and only over HTTP/1.1\n"),
     }
 
 

@@ -101,7 +101,7 @@ REFUSED = [
     (
         "rfc6455_esp_origin_file",
         403,
-        "pages of this Origin may not connect here",
+        "Origin not allowed (origins, --origins)",
     ),
 ]
 
@@ -110,14 +110,15 @@ REFUSED = [
 def test_what_is_refused_has_a_line_of_its_own_in_the_log(
     name: str, status: int, why: str, log: Log
 ) -> None:
-    """The same one for whoever asks, and however the bytes come."""
+    """The same line however the bytes arrive. The client reads no name of an option."""
+    body = why.removesuffix(" (origins, --origins)")
     for tail in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
         for chunks in every_way(recorded(name), tail):
             end = ServerEnd(Applications())
             for chunk in chunks:
                 end.receive(chunk)
             assert status_of(end.wire.written) == status
-            assert body_of(end.wire.written) == f"{why}\n".encode()
+            assert body_of(end.wire.written) == f"{body}\n".encode()
             (line,) = log.lines()
             assert line.startswith("refused connection=1 peer=192.0.2.1:54321 ")
             assert f' status={status} reason="{why}"' in line
@@ -370,7 +371,7 @@ def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, l
     assert (f"WebSocket-Origin: {origin}\r\n".encode() in answer) == (
         dialect in dialect_names.HIXIE
     )
-    why = "sent an Origin that no browser writes, which counts as none"
+    why = "sent an Origin that no browser writes; it is ignored"
     assert log.lines() == [
         f'{NOTICED} host=example.com target=/demo reason="{why}" origin={origin}'
     ]

@@ -468,7 +468,7 @@ def test_what_an_application_raises_at_its_start_is_a_traceback_and_status_1(
 
 
 def test_a_ready_factory_takes_no_options() -> None:
-    with pytest.raises(TypeError, match="a ready factory takes no options: origins"):
+    with pytest.raises(TypeError, match="run: unexpected options for a factory: origins"):
         run("tcp:0", Site(Resource()), origins=["*"])
 
 

@@ -299,7 +299,7 @@ def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> No
     end = under(made)
     end.receive(PAGE)
     assert status_of(end.wire.written) == 404
-    assert body_of(end.wire.taken()) == b"only WebSocket is spoken here\n"
+    assert body_of(end.wire.taken()) == b"only WebSocket is served here\n"
     end.receive(PAGE.replace(b"GET", b"HEAD"))
     assert status_of(end.wire.written) == 404
     assert body_of(end.wire.taken()) == b""

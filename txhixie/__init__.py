@@ -1,6 +1,6 @@
-"""WebSocket for Twisted, in every dialect that shipped.
+"""WebSocket for Twisted, clients and servers, in every dialect that a browser has shipped.
 
-The errors have a page of their own, :mod:`txhixie.errors`.
+The errors are described in :mod:`txhixie.errors`.
 """
 
 from .byte_streams.stream import StreamApplications, StreamClientEndpoint
@@ -134,7 +134,7 @@ __version__: str
 
 
 def __getattr__(name: str) -> str:
-    """Look the version up when it is asked for: to import what does so takes 17 ms."""
+    """Look up the version when it is first read, since ``importlib.metadata`` takes 17 ms."""
     if name == "__version__":
         from importlib.metadata import version
 

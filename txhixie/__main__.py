@@ -1,4 +1,4 @@
-"""``python -m txhixie``."""
+"""The command ``python -m txhixie``, the same as ``txhixie``."""
 
 from .cli.main import main
 

@@ -90,10 +90,10 @@ def _words(error: Exception) -> str:
     if not isinstance(error, TypeError):
         return text or type(error).__name__
     if (unknown := _UNKNOWN.search(text)) is not None:
-        return f"it has no {unknown[1]}="
+        return f"unknown option {unknown[1]}="
     if (missing := _MISSING.search(text)) is not None:
-        return f"without {missing[1].replace(chr(39), '')}"
-    return "it takes fewer parts" if "positional" in text else text
+        return f"missing {missing[1].replace(chr(39), '')}"
+    return "too many parts" if "positional" in text else text
 
 
 def reasons_of(error: BaseException | None) -> str | None:
@@ -105,7 +105,7 @@ def reasons_of(error: BaseException | None) -> str | None:
     held = error.args[0] if error is not None and error.args else None
     if not isinstance(held, list):
         return None
-    return ", ".join(str(entry[-1]) for entry in held) or "nothing of the kind"
+    return ", ".join(str(entry[-1]) for entry in held) or "no reason given"
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:

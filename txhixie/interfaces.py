@@ -104,7 +104,7 @@ class WebSocketTransport(Protocol):
         Send a text message.
 
         Once the connection is closing, nothing is sent and nothing is raised, as with Twisted's
-        transports: the peer may close before the application is told. See :attr:`isOpen`.
+        transports: the peer may close before the application can know. See :attr:`isOpen`.
 
         :param text: the message.
         :param compress: whether to compress the message, if compression was agreed; ``None``: if it
@@ -256,7 +256,7 @@ class PingListener(Protocol):
 
 class CloseListener(Protocol):
     """
-    Optional interface of an application that is told when its connection begins to close.
+    Optional interface of an application that handles the beginning of a close.
 
     ``connectionLost`` follows when the connection has ended.
     """
@@ -265,8 +265,8 @@ class CloseListener(Protocol):
         """
         The connection begins to close: messages can no longer be sent.
 
-        Called once if ``negotiationFinished`` was, whichever side begins to close. Messages follow
-        only if the connection was lost before all received messages were delivered.
+        Called once if ``negotiationFinished`` was, for a close by either side. Messages follow only
+        if the connection was lost before all received messages were delivered.
 
         :param ended: how the conversation ends, as far as this is known.
         """

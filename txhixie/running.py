@@ -1,4 +1,4 @@
-"""A server as a whole program: it listens, logs, says where it is, and ends in order."""
+"""A server as a whole program: listens, logs, prints its URLs, and closes its connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .server.protocol import HixieServerFactory, ServerOptions
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
 
 _OVER_TLS: Final = ("ssl", "tls")
-"""Endpoint descriptions that begin so: Twisted's, and those of txsni."""
+"""Schemes of endpoint descriptions with TLS: ``ssl:`` of Twisted and ``tls:`` of txsni."""
 
 
 class RunOptions(ServerOptions, total=False):
@@ -41,25 +41,24 @@ def run(
     **options: Unpack[RunOptions],
 ) -> None:
     """
-    Serve applications until SIGINT or SIGTERM, with the reactor that is installed.
+    Serve applications until SIGINT or SIGTERM, with the installed reactor.
 
-    The log goes to standard output, unless the program has begun to log elsewhere; so does the URL
-    of each port. At the end every connection is closed with 1001, for at most the limits'
-    ``stop_timeout``; a second signal ends them at once.
+    The log is written to standard output, unless the program has set up another log. The URL of
+    each port is printed to standard output. The function returns when the reactor has stopped.
+    Before that, every connection is closed with 1001, within at most ``Limits.stop_timeout``; a
+    second signal aborts the connections.
 
-    :param description: where to listen: a TCP port number, of both IPv4 and IPv6; a server endpoint
-        description of Twisted's such as ``tcp:8080:interface=127.0.0.1`` or
-        ``ssl:8443:privateKey=key.pem:certKey=cert.pem``, or several of these.
-    :param applications: what :class:`txhixie.HixieServerFactory` takes; or a ready factory, such as
-        a ``twisted.web`` ``Site`` with a :class:`txhixie.web.HixieResource` in it, then without
-        options.
-    :param more: nothing: an address and a port are one description.
-    :param options: those of :class:`txhixie.HixieServerFactory`, but that ``logConnections`` is
-        ``True`` by default.
-    :raises SystemExit: with one line for standard error and status 1, for a description that cannot
-        be read, a certificate that cannot be used, and a port that cannot be listened on. It
-        returns when the reactor has stopped, and the program's status is then 0.
-    :raises TypeError: as the factory does.
+    :param description: the port or ports: a TCP port number, for both IPv4 and IPv6; a server
+        endpoint description of Twisted, such as ``tcp:8080:interface=127.0.0.1`` or
+        ``ssl:8443:privateKey=key.pem:certKey=cert.pem``; or a list of these.
+    :param applications: an object as for :class:`txhixie.HixieServerFactory`; or, without options,
+        a factory, such as a ``twisted.web`` ``Site`` with a :class:`txhixie.web.HixieResource`.
+    :param more: no arguments: an address and a port are written as one description.
+    :param options: options of :class:`txhixie.HixieServerFactory`; ``logConnections`` is ``True``
+        by default.
+    :raises SystemExit: with one line for standard error and status 1, for an invalid description,
+        an invalid certificate, and a port that cannot be opened.
+    :raises TypeError: as :class:`txhixie.HixieServerFactory` does.
     """
     from twisted.internet import reactor
 
@@ -92,12 +91,15 @@ def _factory(applications: Any, options: RunOptions) -> Any:
         options.setdefault("logConnections", True)
         return HixieServerFactory(applications, **options)
     if options:
-        raise TypeError(f"a ready factory takes no options: {', '.join(options)}")
+        raise TypeError(
+            f"run: unexpected options for a factory: {', '.join(options)}; "
+            "pass these to the factory itself"
+        )
     return applications
 
 
 class _Program:
-    """What :func:`run` runs: one factory on some endpoints."""
+    """The program of :func:`run`: one factory that listens on several endpoints."""
 
     def __init__(self, reactor: Any, factory: Any) -> None:
         self._reactor = reactor
@@ -122,7 +124,7 @@ class _Program:
         sys.stdout.flush()
 
     def _fails(self, failure: Failure, text: str) -> None:
-        """One line for what is the operator's to mend, and a traceback for a program's mistake."""
+        """Keep a failure to listen: one line for the operator, or the error of the program."""
         error = failure.value
         if not _isOperators(failure):
             self._problem = error
@@ -135,8 +137,9 @@ class _Program:
 
 def _isOperators(failure: Failure) -> bool:
     """
-    Whether a failure to listen is about the port: what the factory raised when it was started
-    comes out of ``listen`` as well.
+    Whether a failure to listen is an error of the port, which the operator can correct.
+
+    An error of the factory's ``doStart`` is raised by ``listen`` too.
     """
     if any(frame[0] == "doStart" for frame in failure.frames):
         return False
@@ -159,8 +162,8 @@ def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
 
 
 def beginLogging(stream: TextIO) -> None:
-    """Write the log to a stream, unless the program has begun to log elsewhere."""
-    # There is no public way to ask whether a program has begun already; twice is a warning.
+    """Write the log to a stream, unless the program has set up another log."""
+    # Twisted has no public name for whether logging has begun; beginning twice logs a warning.
     if getattr(globalLogBeginner, "_temporaryObserver", None) is not None:
         observers = [textFileLogObserver(stream)]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
@@ -168,11 +171,12 @@ def beginLogging(stream: TextIO) -> None:
 
 def urlOf(port: IListeningPort, text: str, scheme: str) -> str:
     """
-    The URL of a listening port.
+    Return the URL of a listening port.
 
+    :param port: the port.
     :param text: the description of the port.
-    :param scheme: ``http`` or ``ws``; an ``s`` is appended where the port speaks TLS.
-    :return: empty for a port without a host and port number, such as a UNIX socket.
+    :param scheme: ``http`` or ``ws``; an ``s`` is appended if the port uses TLS.
+    :return: the URL; empty for a port without a host and a port number, such as a UNIX socket.
     """
     address: Any = port.getHost()
     if not isinstance(address, IPv4Address | IPv6Address):
@@ -184,11 +188,12 @@ def urlOf(port: IListeningPort, text: str, scheme: str) -> str:
 
 def raiseFileLimit(system: Any = resource) -> None:
     """
-    Raise the soft limit of open files to the hard one: each connection is a file. A system may have
-    a hard limit that it does not grant (on macOS there is none, and more than some are refused);
-    then it stays as it is.
+    Raise the soft limit of open files to the hard limit, since each connection is an open file.
 
-    :param system: asks and sets it.
+    A system may refuse its own hard limit: on macOS the hard limit is infinite, and large numbers
+    are refused. The soft limit is unchanged then.
+
+    :param system: the module that reads and sets the limits, ``resource``.
     """
     _, hard = system.getrlimit(system.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
@@ -196,11 +201,11 @@ def raiseFileLimit(system: Any = resource) -> None:
 
 
 _LOCKED: Final = {"Cannot acquire lock": "another process listens there"}
-"""Twisted's words for a UNIX socket, beside which a lock file names a process that runs."""
+"""Text for Twisted's error about a UNIX socket whose lock file names a running process."""
 
 
 def whyNot(failure: Failure) -> str:
-    """Why a port cannot be listened on: the operating system's words, where it had some."""
+    """Return why a port cannot be opened, in the operating system's words if there are any."""
     error = failure.value
     cause = getattr(error, "socketError", None) or error
     words = getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -1,8 +1,8 @@
-"""WebSocket as a resource of ``twisted.web``, under any Site, in every dialect.
+"""A resource of ``twisted.web`` that accepts WebSocket, in every dialect, in any Site.
 
-A request that asks for WebSocket is written out again as the head it was and given, with whatever
-came after it, to the same protocol that listens on a port of its own: what holds there holds here.
-Any other request is a page, and not ours.
+The head of a WebSocket request is rebuilt from the ``IRequest``. The head and all bytes after it
+are passed to the same protocol that serves a port of its own, so that both have the same rules. Any
+other request is a request for a page.
 """
 
 from __future__ import annotations
@@ -39,30 +39,32 @@ __all__ = ["ByRequest", "HixieResource", "HixieSite"]
 _log = Logger()
 
 _KEY3: Final = 8
-"""Bytes of a body that are looked at: hixie-76's, of clients that announce them as one."""
+"""Bytes of a body that are read: the eight bytes of hixie-76, which some clients announce by a
+``Content-Length``."""
 
 _LEFT_OUT: Final = frozenset(
     (
-        *(b"connection", b"transfer-encoding", b"upgrade"),  # said by the handshake itself
+        *(b"connection", b"transfer-encoding", b"upgrade"),  # set by the handshake itself
         *(b"content-encoding", b"content-length", b"content-type", b"etag", b"last-modified"),
-        *(b"date", b"server"),  # on every answer of a Site, and hixie-75 has no place for them
+        *(b"date", b"server"),  # set by a Site on every response; hixie-75 does not allow them
     )
 )
 
 
 class HixieResource(Resource):
     """
-    Serves applications wherever it stands in a tree of resources, with all that is below it; the
-    offer's ``path`` is the whole path, and its ``request`` the ``IRequest``.
+    A resource that accepts WebSocket requests, for its own path and all paths below it.
 
-    :ivar factory: the connections' own, which ends them all (``factory.closeAll()``).
-    :ivar elsewhere: renders what is not WebSocket.
+    The offer's ``path`` is the whole path, and its ``request`` is the ``IRequest``.
+
+    :ivar factory: the factory of the connections; ``factory.closeAll()`` closes all of them.
+    :ivar elsewhere: the resource for requests that are not WebSocket, if there is one.
     """
 
     isLeaf = True
 
     upgrades = True
-    """At the root of a Site, WebSocket requests find us on a connection that has served pages."""
+    """Marks a root resource that accepts WebSocket requests on a connection that served pages."""
 
     def __init__(
         self,
@@ -72,13 +74,15 @@ class HixieResource(Resource):
         **options: Unpack[ServerOptions],
     ) -> None:
         """
-        :param applications: has ``buildProtocol(offer)``; for one that has
-            ``buildProtocol(request)`` see :class:`ByRequest`.
-        :param elsewhere: a resource for requests that are not WebSocket, with its children; without
-            it: 404.
-        :param options: those of :class:`txhixie.HixieServerFactory`. Where ``secure`` is
-            not among them, it is as ``request.isSecure()`` says.
-        :raises ValueError: for a dialect there is not.
+        :param applications: an object with ``buildProtocol(offer)``; see :class:`ByRequest` for an
+            object with ``buildProtocol(request)``.
+        :param elsewhere: a resource for requests that are not WebSocket, with its children. Without
+            this resource such requests get 404.
+        :param options: options of :class:`txhixie.HixieServerFactory`. Without ``secure``,
+            ``request.isSecure()`` is used.
+        :raises ValueError: as :class:`txhixie.HixieServerFactory` does, such as for an unknown
+            dialect.
+        :raises TypeError: as :class:`txhixie.HixieServerFactory` does.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = HixieServerFactory(applications, **options)
@@ -90,8 +94,13 @@ class HixieResource(Resource):
         cls, factory: HixieServerFactory, elsewhere: IResource | None = None
     ) -> HixieResource:
         """
-        A resource whose connections are a factory's that may listen by itself as well: the same
-        applications, limits and log, and one way to end them all.
+        Return a resource that uses an existing factory, which may also listen on a port itself.
+
+        The connections of the port and of the resource have the same applications, limits and log,
+        and ``factory.closeAll()`` closes all of them.
+
+        :param factory: the factory.
+        :param elsewhere: a resource for requests that are not WebSocket.
         """
         resource = cls(factory.applications, elsewhere=elsewhere)
         resource.factory = factory
@@ -105,7 +114,7 @@ class HixieResource(Resource):
         :return: the body of a refusal, or ``NOT_DONE_YET``.
         """
         if request.channel is None:
-            return NOT_DONE_YET  # the client has left while a guard asked for its credentials
+            return NOT_DONE_YET  # the client disconnected while its credentials were checked
         isOurs = isinstance(request.channel, HTTPChannel)
         if isOurs and _isHandshake(request):
             self._channelsOf(request).forget(request.channel)
@@ -124,7 +133,7 @@ class HixieResource(Resource):
         return NOT_DONE_YET
 
     def _channelsOf(self, request: Any) -> Channels:
-        """The connections watched with a request's: those of its ``HixieSite``, or ours."""
+        """Return the watched connections of a request's ``HixieSite``, or of this resource."""
         site = getattr(request, "site", None)
         return site.channels if isinstance(site, HixieSite) else self._channels
 
@@ -134,23 +143,25 @@ def _channelsOf(factory: HixieServerFactory) -> Channels:
 
 
 _LOG_FORMATTER: Final = 4
-"""How many arguments a ``Site`` has behind its resource, up to ``logFormatter``."""
+"""Number of positional arguments of ``Site`` after its resource, up to ``logFormatter``."""
 
 
 @provider(IAccessLogFormatter)
 def maskedLogFormatter(timestamp: str, request: Any) -> str:
     """
-    Write a line of a ``Site``'s access log as ``twisted.web`` does, with the values of a query and
-    the passwords of a URL hidden: for the ``logFormatter`` of a ``Site``.
+    Return a line of an access log with masked URLs, for the ``logFormatter`` of a ``Site``.
 
-    :param timestamp: when the request was answered, in the format of that log.
+    The line has the format of ``twisted.web``. The values of queries and the passwords of URLs are
+    masked.
+
+    :param timestamp: the time of the request, in the format of the access log.
     :param request: an ``IRequest``.
     """
     return cast(str, combinedLogFormatter(timestamp, _MaskedRequest(request)))
 
 
 class _MaskedRequest:
-    """A request as its line in a log may show it."""
+    """A request whose URLs are masked, for a log line."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
@@ -160,31 +171,35 @@ class _MaskedRequest:
         return getattr(self._request, name)
 
     def getHeader(self, name: bytes) -> bytes | None:
-        """A field of the request."""
+        """Return a field of the request, with URLs masked."""
         value: bytes | None = self._request.getHeader(name)
         return value and masked_text(value.decode("latin-1")).encode("latin-1")
 
 
 class HixieSite(Site):
     """
-    A ``Site`` that bounds what a request may cost, whichever of its resources it is for: the size
-    of a body, before any of it is kept or parsed, the time for a request to come, and that for a
-    client that does not read the answer. It takes the place of ``twisted.web.server.Site``, which
-    has no such bounds.
+    A ``Site`` with limits for every request, which ``twisted.web.server.Site`` does not have.
 
-    :ivar limits: of them ``body_size``, ``request_timeout``, ``head_size``, ``close_timeout`` and
-        ``stall_timeout``.
-    :ivar channels: the connections that are watched for progress.
+    There are limits for the size of a body, which is checked before any of the body is kept or
+    parsed; for the time in which a request must be received; and for a client that does not read
+    the response.
+
+    :ivar limits: the limits, of which ``body_size``, ``request_timeout``, ``head_size``,
+        ``close_timeout`` and ``stall_timeout`` are used.
+    :ivar channels: the connections that are watched for stalled clients.
     """
 
     def __init__(
         self, resource: IResource, *args: Any, limits: Limits = Limits(), **kw: Any
     ) -> None:
         """
-        :param resource: the root.
-        :param limits: sizes in bytes, times in seconds.
-        :param args: those of ``Site``, like ``kw``. Without a ``logFormatter`` among them the
-            access log has no values of a query: a page's token for its WebSocket is there.
+        :param resource: the root resource.
+        :param limits: the limits: sizes in bytes, times in seconds.
+        :param args: positional arguments of ``Site``.
+        :param kw: keyword arguments of ``Site``. Unless a ``logFormatter`` is passed, the access
+            log masks the values of queries, such as the token with which a page opens its
+            WebSocket.
+        :raises TypeError: for limits of another type.
         """
         if len(args) < _LOG_FORMATTER:
             kw.setdefault("logFormatter", maskedLogFormatter)
@@ -194,12 +209,12 @@ class HixieSite(Site):
         self.channels = Channels(limits.stall_timeout, lambda: self.reactor, log)
 
     def getResourceFor(self, request: Any) -> Any:
-        """Find a request's resource. From its first request on, a connection is watched."""
+        """Return the resource of a request, and watch its connection for a stalled client."""
         self.channels.watch(request.channel)
         return super().getResourceFor(request)  # type: ignore[no-untyped-call]
 
     def buildProtocol(self, addr: Any) -> Any:
-        """A connection's protocol."""
+        """Return the protocol of a new connection, with the limits."""
         protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
         channel = channelOf(protocol)
         if channel is not None:
@@ -209,22 +224,27 @@ class HixieSite(Site):
 
 
 class ByRequest:
-    """An applications object out of one that wants the request: ``buildProtocol(request)``."""
+    """Adapter for an object with ``buildProtocol(request)`` instead of ``buildProtocol(offer)``."""
 
     def __init__(self, applications: Any) -> None:
-        """:param applications: its ``buildProtocol`` may answer whatever one with an offer may."""
+        """
+        :param applications: an object with ``buildProtocol(request)``, which may return the same as
+            ``buildProtocol(offer)`` of :class:`txhixie.WebSocketServerFactory`.
+        """
         self._applications = applications
 
     def buildProtocol(self, offer: Offer) -> Any:
-        """Pass the request on."""
+        """Return the decision for the request of an offer."""
         return self._applications.buildProtocol(offer.request)
 
 
 class UpgradedProtocol(HixieServerProtocol):
     """
-    A connection that was HTTP up to this request. When it ends, the request has its line in the
-    Site's access log, and ``notifyFinish`` fires: with ``None`` after a clean close or a refusal,
-    and otherwise with the reason why the connection was lost.
+    A WebSocket connection that a ``Site`` has accepted, with the request that asked for it.
+
+    When the connection ends, the request gets its line in the Site's access log, and its
+    ``notifyFinish`` fires: with ``None`` after a clean close or a refusal, and otherwise with the
+    reason why the connection was lost.
     """
 
     _status: int | None = None
@@ -235,30 +255,30 @@ class UpgradedProtocol(HixieServerProtocol):
         self.request = request
 
     def isSecure(self) -> bool:
-        """Ask the request, which knows of a ``vhost.VHostMonsterResource`` too."""
+        """Whether the request used TLS, also according to a ``vhost.VHostMonsterResource``."""
         return bool(self.request.isSecure())
 
     def answerHeaders(self) -> Headers:
-        """The fields that others have put into the answer, such as a session's cookie."""
+        """Return fields that other resources have set on the response, such as a session cookie."""
         return _answerFields(self.request)
 
     def answered(self, status: int) -> None:
-        """The request has this status, in the access log too."""
+        """Set the status of the request, which the access log shows."""
         self._status = status
         self.request.setResponseCode(status)
         self.request.startedWriting = 1
 
     def ended(self, ended: Ended) -> None:
-        """Whether the request has ended well is whether the conversation was closed cleanly."""
+        """Keep whether the conversation was closed cleanly, for ``notifyFinish``."""
         self._clean = ended.clean
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Keep the reason, for ``notifyFinish``."""
+        """Keep the reason of a lost connection, for ``notifyFinish``."""
         self._reason = reason
         super().connectionLost(reason)
 
     def finished(self) -> None:
-        """End the request."""
+        """Finish the request, which fires its ``notifyFinish``."""
         request = self.request
         if self._status is not None and self._clean:
             request.finish()
@@ -269,7 +289,7 @@ class UpgradedProtocol(HixieServerProtocol):
 
 
 def upgrade(request: Any, factory: HixieServerFactory) -> None:
-    """Go on with a request's connection as one of the factory's."""
+    """Turn the connection of a request into a WebSocket connection of a factory."""
     body = request.content.read(_KEY3)
     protocol = UpgradedProtocol(factory, request)
     rest = takeOver(request.channel, protocol)
@@ -282,14 +302,16 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
 
 def takeOver(channel: Any, protocol: IProtocol) -> bytes:
     """
-    Have a protocol told what the transport tells a channel, from now on.
+    Pass a channel's connection on to a protocol, which gets all further calls of the transport.
 
-    Twisted knows of no such thing: these are names of its own. The next bytes may have come with
-    the request or while somebody was deciding about it, and lie in either of two places; the
-    channel is the transport's producer, and has stopped it where these were many.
+    Twisted has no public interface for this, so private names of Twisted's are used. Bytes after
+    the request may have been received with it, or while a guard or an application was deciding;
+    they are in one of two buffers. The channel is registered as the producer of the transport, and
+    has paused the transport if there were many such bytes.
 
-    :param channel: an ``HTTPChannel``, in the middle of its one request.
-    :return: the bytes after that request.
+    :param channel: an ``HTTPChannel`` that has received one request and not answered it.
+    :param protocol: the protocol.
+    :return: the bytes after the request.
     """
     rest: bytes = b"".join(channel._dataBuffer) + channel.clearLineBuffer()  # noqa: SLF001
     channel._dataBuffer = []  # noqa: SLF001
@@ -305,7 +327,7 @@ def takeOver(channel: Any, protocol: IProtocol) -> bytes:
 
 
 def _nothingMore(request: object) -> None:
-    """After this request no other comes."""
+    """Replacement of the channel's ``requestDone``: the channel gets no further request."""
 
 
 def _fields(request: Any) -> Headers:
@@ -317,12 +339,12 @@ def _fields(request: Any) -> Headers:
 
 
 def _isHandshake(request: Any) -> bool:
-    """Whether a request wants WebSocket, however badly it asks."""
+    """Whether a request asks for WebSocket, even if the request is malformed."""
     return is_handshake(request.method, _minor(request), _fieldsOf(request))
 
 
 def _minor(request: Any) -> int:
-    """Of the version of HTTP/1; others than 0 and 1 are none of ours."""
+    """Return the minor version of HTTP/1 of a request, 0 or 1; -1 for any other version."""
     return {b"HTTP/1.1": 1, b"HTTP/1.0": 0}.get(request.clientproto, -1)
 
 
@@ -332,16 +354,15 @@ def _fieldsOf(request: Any) -> Fields:
 
 def _head(request: Any) -> Head:
     """
-    A request's head, as far as Twisted has kept it: the case of names is lost, and the order of
-    fields that came more than once.
+    Return the head of a request, rebuilt from the parts that Twisted keeps.
+
+    Twisted does not keep the case of field names, nor the order of fields with several values.
     """
     return Head.of(b"%b %b HTTP/1.1" % (request.method, request.uri), _fields(request))
 
 
 def _answerFields(request: Any) -> Headers:
-    """
-    What others have put into the answer on the way here, such as a session's cookie.
-    """
+    """Return the fields that other resources have set on the response of a handshake."""
     fields = [
         (name, value)
         for name, values in request.responseHeaders.getAllRawHeaders()
@@ -352,13 +373,13 @@ def _answerFields(request: Any) -> Headers:
 
 
 def _refuse(request: Any) -> bytes:
-    """Answer what no WebSocket can come of, and be ready for the next request."""
+    """Set status and body of a refused request; the connection stays open for the next request."""
     if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
         status, why = 400, f"{OLD_VERSION}\n".encode("ascii")
     elif request.clientproto.startswith(b"HTTP/1"):
-        status, why = 404, b"only WebSocket is spoken here\n"
+        status, why = 404, b"only WebSocket is served here\n"
     else:
-        status, why = 505, b"only WebSocket is spoken here, and only over HTTP/1.1\n"
+        status, why = 505, b"only WebSocket is served here, and only over HTTP/1.1\n"
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     return b"" if request.method == b"HEAD" else why

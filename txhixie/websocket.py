@@ -1,7 +1,7 @@
-"""Twisted's ``twisted.web.websocket``, ours behind its names: change one import, and nothing else.
+"""The names of ``twisted.web.websocket``: a program changes one import to use txhixie.
 
-What is new comes in keywords after theirs. Whoever wants more than these names takes
-:class:`txhixie.web.HixieResource` and :class:`txhixie.WebSocketClientEndpoint` themselves.
+Further options are keyword arguments after those of Twisted. For other features a program uses
+:class:`txhixie.web.HixieResource` and :class:`txhixie.WebSocketClientEndpoint` directly.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .client import endpoint as endpoints
 from .client.protocol import ClientOptions
 from .dialing.dialer import Dialer
 from .dialing.proxy import Proxy
-from .interfaces import Application_co  # the next three are to be had here too
+from .interfaces import Application_co  # the next three names are exported from here too
 from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
 from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
 from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
@@ -51,10 +51,11 @@ _A = TypeVar("_A", bound=WebSocketProtocol)
 @dataclass
 class ConnectionRejected(Exception):
     """
-    The server answered with something else than WebSocket. Its ``__cause__`` is our own
-    :class:`txhixie.errors.HandshakeRefused`.
+    The server refused the handshake, with an HTTP response.
 
-    :ivar response: what it answered, its body whole or as far as the limits let it be kept.
+    The ``__cause__`` of this error is a :class:`txhixie.errors.HandshakeRefused`.
+
+    :ivar response: the response. Its body is complete, or truncated to the limits.
     """
 
     response: IResponse
@@ -64,27 +65,36 @@ class ConnectionRejected(Exception):
 
 
 class WebSocketServerFactory(Protocol[Application_co]):
-    """Makes applications for the requests of a Site."""
+    """Factory of applications, called for each WebSocket request of a Site."""
 
     def buildProtocol(self, request: IRequest, /) -> Application_co:
-        """Make one. What it may answer besides: see :class:`txhixie.WebSocketServerFactory`."""
+        """
+        Return the application of a request.
+
+        Other results are allowed too, as for :class:`txhixie.WebSocketServerFactory`: a refusal,
+        ``None``, a Deferred or a coroutine.
+
+        :param request: the request.
+        """
         ...
 
 
 class WebSocketResource(Resource):
     """
-    Serves WebSocket at its place in a tree of resources.
+    A resource that accepts WebSocket requests.
 
-    :ivar factory: makes the applications.
+    :ivar factory: the factory of the applications.
     """
 
     def __init__(
         self, factory: WebSocketServerFactory[WebSocketProtocol], **options: Unpack[ServerOptions]
     ) -> None:
         """
-        :param factory: has ``buildProtocol(request)``.
-        :param options: those of :class:`txhixie.HixieServerFactory`: unlike Twisted, pages of other
-            hosts are refused unless ``origins`` names them.
+        :param factory: an object with ``buildProtocol(request)``.
+        :param options: options of :class:`txhixie.HixieServerFactory`. Unlike Twisted's resource,
+            this one refuses pages of other hosts unless ``origins`` allows their origins.
+        :raises ValueError: as :class:`txhixie.HixieServerFactory` does.
+        :raises TypeError: as :class:`txhixie.HixieServerFactory` does.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.factory = factory
@@ -97,21 +107,21 @@ class WebSocketResource(Resource):
 
     def render(self, request: Any) -> Any:
         """
-        Take over the connection of a WebSocket request; anything else is a bad one.
+        Take over the connection of a WebSocket request; refuse any other request with 400.
 
         :raises twisted.web.error.UnsupportedMethod: for any method but GET and HEAD.
         """
         if request.method not in (b"GET", b"HEAD"):
             raise UnsupportedMethod((b"GET", b"HEAD"))
         if "clock" not in self._options:
-            # The Site's, so that one that is made up in a test makes no real timer here.
+            # The Site's clock, so that a Site with a test's clock makes no real timer here.
             self._options["clock"] = request.channel.factory.reactor
             self._resource = self._made()
         return self._resource.render(request)
 
 
 class _BadRequest(Resource):
-    """What is not WebSocket."""
+    """Resource for requests that are not WebSocket: 400."""
 
     isLeaf = True
 
@@ -124,11 +134,11 @@ class _BadRequest(Resource):
 @dataclass(frozen=True)
 class WebSocketClientEndpoint:
     """
-    A URL, and a way to connect to it.
+    A client endpoint for a URL.
 
-    :ivar endpointFactory: makes the endpoint, given the URL.
-    :ivar url: ``ws:`` or ``wss:``; ``http:`` and ``https:`` mean the same.
-    :ivar options: those of :class:`txhixie.HixieClientFactory`.
+    :ivar endpointFactory: returns the TCP or TLS endpoint of a URL.
+    :ivar url: a URL with ``ws:`` or ``wss:``; ``http:`` and ``https:`` mean the same.
+    :ivar options: options of :class:`txhixie.HixieClientFactory`.
     """
 
     endpointFactory: IAgentEndpointFactory
@@ -148,15 +158,20 @@ class WebSocketClientEndpoint:
         **options: Unpack[ClientOptions],
     ) -> WebSocketClientEndpoint:
         """
-        :param reactor: connects, and measures the times.
-        :param tlsPolicy: makes the options of TLS for a host and a port. Unlike Twisted, we check
-            besides that the certificate is for the URL's host.
-        :param connectTimeout: seconds for TCP.
-        :param bindAddress: our own end's address, or address and port.
-        :param proxy: as for :meth:`txhixie.WebSocketClientEndpoint.new`, like ``verify``, with
-            which the check is left to the policy.
-        :param options: those of :class:`txhixie.HixieClientFactory`.
-        :raises ValueError: for a bad URL, one with a fragment say, and for what no request can say.
+        Create an endpoint for a URL.
+
+        :param reactor: the reactor, which connects and measures the timeouts.
+        :param url: the URL.
+        :param tlsPolicy: returns the TLS options for a host and a port. Unlike Twisted's module,
+            this one also checks that the certificate is for the host of the URL.
+        :param connectTimeout: timeout of the TCP connection, in seconds.
+        :param bindAddress: the local address, or a pair of address and port.
+        :param proxy: see :meth:`txhixie.WebSocketClientEndpoint.new`.
+        :param verify: see :meth:`txhixie.WebSocketClientEndpoint.new`; with ``False`` only the
+            ``tlsPolicy`` checks the certificate.
+        :param options: options of :class:`txhixie.HixieClientFactory`.
+        :raises ValueError: for an invalid URL, such as one with a fragment, and for options that a
+            request cannot contain.
         :raises TypeError: for a value of another type.
         """
         options = endpoints.checkedNames(options, ClientOptions)
@@ -170,22 +185,23 @@ class WebSocketClientEndpoint:
         options["limits"] = limits
         options.setdefault("clock", reactor)
         dialer = Dialer(reactor, limits, proxy, bindAddress=bindAddress, verify=verify)
-        # Made now, too, so that mistakes are found where they are passed.
+        # This endpoint is not used: creating it raises the errors of wrong options here.
         below = cast(IStreamClientEndpoint, None)
         endpoints.WebSocketClientEndpoint(below, _websocket(whole_text("url", url)), **options)
         return cls(_Usual(dialer, tlsPolicy), url, options)
 
     async def connect(self, protocolFactory: WebSocketClientFactory[_A]) -> _A:
         """
-        Connect, and open a conversation.
+        Connect to the server and complete the handshake.
 
-        :param protocolFactory: its ``buildProtocol(url)`` makes the application.
+        :param protocolFactory: an object with ``buildProtocol(url)``, which returns the
+            application.
         :return: the application.
-        :raises ConnectionRejected: when the server answers with something else.
-        :raises twisted.internet.error.DNSLookupError: for a name nobody knows.
-        :raises twisted.internet.error.ConnectError: when there is no connection by TCP.
-        :raises txhixie.errors.HixieError: for whatever else went wrong, as
-            :meth:`txhixie.WebSocketClientEndpoint.connect` says.
+        :raises ConnectionRejected: if the server refuses the handshake.
+        :raises twisted.internet.error.DNSLookupError: if the lookup of the host fails.
+        :raises twisted.internet.error.ConnectError: if the TCP connection fails.
+        :raises txhixie.errors.HixieError: for any other error, as
+            :meth:`txhixie.WebSocketClientEndpoint.connect`.
         """
         uri = URI.fromBytes(_websocket(self.url).encode("utf-8"))
         below = self.endpointFactory.endpointForURI(uri)
@@ -202,7 +218,7 @@ class WebSocketClientEndpoint:
 
 
 class _Told(WebSocketClientFactory[_A]):
-    """Tells a factory the URL as its program gave it."""
+    """Adapter that calls a factory with the URL as the program has written it."""
 
     def __init__(self, factory: WebSocketClientFactory[_A], url: str) -> None:
         self._factory = factory
@@ -214,7 +230,7 @@ class _Told(WebSocketClientFactory[_A]):
 
 @implementer(IAgentEndpointFactory)
 class _Usual:
-    """The usual way, with a policy's options for TLS."""
+    """Factory of endpoints that uses a :class:`Dialer` with the TLS options of a policy."""
 
     def __init__(self, dialer: Dialer, tlsPolicy: IPolicyForHTTPS) -> None:
         self._dialer = dialer
@@ -234,7 +250,7 @@ def _websocket(url: str) -> str:
 
 
 def _twisteds(error: HixieError) -> Exception:
-    """What Twisted's module would have raised, where it would have."""
+    """Return the error that Twisted's module would raise, if there is one; else the same error."""
     cause = error.__cause__
     return cause if isinstance(cause, ConnectError) else error
 
@@ -242,14 +258,17 @@ def _twisteds(error: HixieError) -> Exception:
 @implementer(IResponse)
 class RefusedResponse:
     """
-    What :class:`txhixie.errors.HandshakeRefused` holds, as an ``IResponse``: its body is here
-    already.
+    The response of a :class:`txhixie.errors.HandshakeRefused` as an ``IResponse``.
 
-    :ivar version: of HTTP.
+    The body was already received.
+
+    :ivar version: the version of HTTP.
     :ivar code: the status.
-    :ivar phrase: its usual words.
-    :ivar headers: as received.
-    :ivar length: bytes of the body, as far as it was kept.
+    :ivar phrase: the usual reason phrase of the status (RFC 9110 section 15).
+    :ivar headers: the fields, as received.
+    :ivar length: number of bytes of the body that were kept.
+    :ivar request: always ``None``.
+    :ivar previousResponse: ``None``, since no redirect is followed.
     """
 
     version = (b"HTTP", 1, 1)
@@ -266,20 +285,20 @@ class RefusedResponse:
         self.length = len(refused.body)
 
     def deliverBody(self, protocol: IProtocol) -> None:
-        """Give a protocol all of it, and the end: a ``ResponseDone``."""
+        """Deliver the whole body to a protocol, and then its end, a ``ResponseDone``."""
         protocol.makeConnection(cast(ITransport, _Delivered()))
         if self._body:
             protocol.dataReceived(self._body)
         protocol.connectionLost(Failure(ResponseDone()))
 
     def setPreviousResponse(self, response: Any) -> None:
-        """There is none: no redirect was followed."""
+        """Set the response of a redirect; not called here, since no redirect is followed."""
         self.previousResponse = response
 
 
 @implementer(IPushProducer)
 class _Delivered:
-    """The transport of a body that has come: nothing is left to be paused."""
+    """Transport of a body that was completely received: its methods do nothing."""
 
     def pauseProducing(self) -> None:
         pass

@@ -162,7 +162,7 @@ def test_the_daemon_going_away_says_so(page: Browser, daemon: Daemon) -> None:
 # Who may come.
 
 
-REFUSED = 'status=403 reason="pages of this Origin may not connect here"'
+REFUSED = 'status=403 reason="Origin not allowed (origins, --origins)"'
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def test_a_page_and_its_websocket(kind: str, chromium: Browser, tmp_path: Path) 
     with tls_port(kind, tmp_path) as port:
         chromium.open(f"https://localhost:{port}/")
         assert chromium.driver.current_url == f"https://localhost:{port}/"
-        no_page = "only WebSocket is spoken here" in chromium.driver.page_source
+        no_page = "only WebSocket is served here" in chromium.driver.page_source
         assert no_page == (kind not in PAGES)
         seen = chromium.converse(
             f"wss://localhost:{port}/", sends=[[1, 2, 3]], echoes=1, close=[1000, ""]

@@ -190,7 +190,7 @@ def test_asyncios_own_in_a_decision_says_which_line_to_write(log: Log) -> None:
             await asyncio.sleep(1)
 
     Pair.new(Deciding())
-    assert said(log) == [f"the application could not answer an offer: {IN_TWISTED}"]
+    assert said(log) == [f"unhandled error in buildProtocol(offer): {IN_TWISTED}"]
     assert log.tracebacks()[0].__notes__ == [IN_TWISTED]
 
 

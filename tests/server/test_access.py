@@ -126,7 +126,7 @@ def test_a_pattern_may_have_a_port() -> None:
     "wrong", ["https://*", "*.example.com", "https://a*.example.com", "https://a.*.com", "**", "a*"]
 )
 def test_a_star_elsewhere_is_a_mistake(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"expected \* alone or in the place of the first names"):
+    with pytest.raises(ValueError, match=r"expected \* alone or as the first label of the host"):
         Policy([wrong])
 
 

@@ -197,7 +197,7 @@ async def test_a_refusal_is_read_over_every_transport(over: str, net: Network, l
     place = await net.listen(hixie_site(Said()), over)
     raw = await net.raw(place)
     raw.send(post(b"Content-Length: 100000000", body=b"x" * 100_000))
-    await raw.reads(b"the request body is longer than 65536 bytes\n")
+    await raw.reads(b"request body exceeds the limit of 65536 bytes\n")
     await raw.ends()
 
 

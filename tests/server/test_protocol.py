@@ -587,7 +587,7 @@ def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
     options = {"subprotocols": lambda offer: "unasked"} if how == "factory" else {}
     end = ServerEnd(Answering(answer), **options)
     end.receive(whole_request(dialect, *more))
-    why = f"the subprotocol 'unasked' was chosen, and the client offered {offered}"
+    why = f"subprotocol 'unasked' was not offered; the client offered {offered}"
     (line,) = log.lines()
     assert line.startswith(
         "refused connection=1 peer=192.0.2.1:54321 host=example.com target=/demo "

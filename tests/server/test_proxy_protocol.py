@@ -138,7 +138,9 @@ def test_a_header_does_not_take_for_ever(log: log_recorder.Log) -> None:
     assert end.wire.endings == []
     end.clock.advance(0.2)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == ['refused peer=192.0.2.1:54321 reason="the header did not come in time"']
+    assert log.lines() == [
+        'refused peer=192.0.2.1:54321 reason="no PROXY protocol header received in time"'
+    ]
 
 
 def test_a_connection_that_ends_before_leaves_nothing(log: log_recorder.Log) -> None:

@@ -72,7 +72,7 @@ def sent_to(transport: Any) -> Sent | None:
     if buffer is None:
         return None
     offset: int = below.offset
-    unsent: int = len(buffer) - offset + below._tempDataLen  # noqa: SLF001 (see Sender.waiting)
+    unsent: int = len(buffer) - offset + below._tempDataLen  # noqa: SLF001 (see Writer.waiting)
     position = offset, len(buffer)
     handle = getattr(below, "socket", None)  # a lost connection has no socket
     if not _ASKS or handle is None:

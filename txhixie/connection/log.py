@@ -229,7 +229,9 @@ class ConnectionLog:
     def unsecured(self, connection: Logged, error: BaseException | None) -> None:
         """Write why TLS failed on a connection that ended before its first byte."""
         if reasons := reasons_of(error):
-            self.turnedAway(connection.peer, None, f"no TLS: {reasons}", number=connection.number)
+            self.turnedAway(
+                connection.peer, None, f"TLS handshake failed: {reasons}", number=connection.number
+            )
 
     def stalled(self, connection: Logged, seconds: float, waiting: int) -> None:
         """

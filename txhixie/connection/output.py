@@ -121,7 +121,7 @@ class Output(Writer):
         if self.owner is None:
             return
         if self.full and self._end.extend():
-            # The peer is still reading what was sent before the close.
+            # The peer is still reading the bytes that were written before the close.
             self.timeout(self.owner.limits.drain_timeout)
         else:
             self.owner.late()

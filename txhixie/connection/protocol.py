@@ -617,7 +617,7 @@ class HixieProtocol(Protocol):
         End a conversation whose transport has ended, after delivering its last messages.
 
         The application takes these messages at its own pace. Delivered all at once, 64 KiB of
-        compressed zeros would inflate to more than its memory can hold.
+        compressed zeros would fill the memory of the application.
         """
         self._tellEnding(ended)
         self._output.stopProducing()
@@ -761,7 +761,7 @@ class HixieFactory(Factory):
         self._waiting: list[Deferred[None]] = []
 
     def stopFactory(self) -> None:
-        """Write counted log lines: the last port has stopped listening."""
+        """Log the counted repeats of lines: the last port has stopped listening."""
         self.log.close()
 
     @property

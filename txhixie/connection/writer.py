@@ -188,10 +188,10 @@ class Writer:
         Send bytes at once if the write buffer is empty; all parts are sent one after the other.
 
         ``transport.write`` only fills the write buffer, until the reactor reports the socket as
-        writable. That costs two ``epoll_ctl`` and a second dispatch, a quarter of the CPU time of a
-        small message. If both buffers of a TCP transport are empty, the same ``writeSomeData`` that
-        the reactor would cause is called here. Bytes that it does not send, because of an error
-        too, are passed to ``transport.write``.
+        writable. That costs two calls of ``epoll_ctl`` and a second event of the reactor, a quarter
+        of the CPU time of a small message. If both buffers of a TCP transport are empty, the same
+        ``writeSomeData`` that the reactor would cause is called here. Bytes that it does not send,
+        because of an error too, are passed to ``transport.write``.
         """
         if self.isFree():
             sent = self.transport.writeSomeData(data)

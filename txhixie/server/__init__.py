@@ -1,1 +1,1 @@
-"""The server's side of a connection."""
+"""WebSocket servers: handshake, access rules, PROXY protocol, bounds of ordinary HTTP."""

@@ -1,7 +1,7 @@
-"""The log's lines about connections that the system does not let us accept, one a minute.
+"""Log lines about connections that the system does not accept, one line a minute.
 
-Twisted writes three for each connection that it closes because there are no more file descriptors
-(``EMFILE``), at the moment when the machine has least to spare.
+Twisted writes three lines for each connection that it closes because the process has no file
+descriptors left (``EMFILE``), at the moment when the machine has least to spare.
 """
 
 from __future__ import annotations
@@ -19,25 +19,28 @@ from ..connection.repeats import Repeats
 
 _SECONDS: Final = 60.0
 _PROCEDURE: Final = re.compile("EMFILE encountered|Re-reserving EMFILE")
-"""What Twisted does about it, before and after."""
+"""Twisted's lines about its handling of ``EMFILE``, which are dropped."""
 
 _TOO_MANY: Final = "too many open files (EMFILE): raise LimitNOFILE= of the unit, or ulimit -n"
 
 
 @implementer(ILogObserver)
 class AcceptLines:
-    """Writes a line for the first of these connections, and counts the others for a minute."""
+    """Log observer: a line for the first refused connection; others are counted for a minute."""
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, others: ILogObserver) -> None:
-        """:param others: gets whatever else Twisted logs of ports."""
+        """
+        :param clock: measures the minute.
+        :param others: the observer that gets all other events.
+        """
         self._clock = clock
         self._others = others
         self._repeats: Repeats[str] = Repeats(_SECONDS)
 
     def __call__(self, event: LogEvent) -> None:
-        """One event of Twisted's."""
+        """Handle one log event of a Twisted port."""
         text = event.get("log_format") or ""
         if "log_failure" in event:
             self._others(event)
@@ -60,7 +63,7 @@ class AcceptLines:
 
 def foldAcceptLines(clock: IReactorTime) -> None:
     """
-    Have :class:`AcceptLines` read what Twisted's ports log, in this process.
+    Install :class:`AcceptLines` as the log observer of all Twisted ports of this process.
 
     :param clock: measures the minute: the reactor.
     """

@@ -1,8 +1,8 @@
-"""Who may come in: which pages (Origin), and under which names (Host).
+"""Access rules of a server: the ``Origin`` of pages that may connect, and its own ``Host``.
 
-Only browsers are bound by this, and only they need to be: a program can claim any origin, but a
-browser cannot be made to lie by a page, which would otherwise use its visitor's cookies and his
-place in the network (RFC 6455 section 10.2).
+These rules protect users of browsers. A program can send any ``Origin``, but a page cannot make a
+browser send a wrong one. Without the rules a foreign page could use the cookies of its visitor and
+the visitor's place in the network (RFC 6455 section 10.2).
 """
 
 from __future__ import annotations
@@ -17,52 +17,53 @@ from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.url import ascii_host
 
 EVERYBODY: Final = "*"
-"""Among the origins that may come: all of them."""
+"""Wildcard among the allowed origins: all origins."""
 
 _PATTERN: Final = re.compile(r"([a-z][a-z0-9+.-]*://)\*(\.[^/?#*\s]+)")
-"""``https://*.example.com``, with a port or without."""
+"""A pattern of origins: ``https://*.example.com``, with or without a port."""
 
 _WEB: Final = re.compile(r"(https?)://([^\s/?#@\[\]:]+|\[[0-9a-f:.]+\])(?::0*([0-9]{1,5}))?")
 _WITH_MORE: Final = re.compile(r"(https?://)(?:[^/?#@]*@)?([^/?#@]+)[/?#]?.*")
-"""A page's URL in the place of its origin, or one with a user: browsers write neither."""
+"""The URL of a page instead of its origin, or a URL with a user name: browsers write neither."""
 
 _OF_A_SOCKET: Final = re.compile(r"ws(s?)://([^/?#@]+)(?:[/?#].*)?")
 _NAME_OR_ADDRESS: Final = re.compile(r"localhost(?::.*)?|.*[.:/].*|\[.*")
-"""What lacks a scheme. A word is none of these: a device's origin, which may be listed."""
+"""A host or an address without a scheme. A single word does not match: some devices send a word as
+their origin, and such a word may be allowed."""
 
 _DEFAULT_PORT: Final = re.compile(r"(http://.*):80|(https://.*):443")
-"""Browsers leave it out (RFC 6454 section 6.2)."""
+"""An origin with the default port, which browsers leave out (RFC 6454 section 6.2)."""
 
 _BELOW: Final = r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+"
-"""What the star stands for: one label of a name, or several."""
+"""Regular expression for the ``*`` of a pattern: one label of a host's name, or several."""
 
 _OF_A_BROWSER: Final = re.compile(
     r"(?:^|[\s,])(?:null|file:.*|(?:[a-z][a-z0-9+.-]*)?://[^\s,/?#]*)(?=$|[\s,])"
 )
-"""An origin as browsers write it (RFC 6454 section 6.2), alone or in a list of them (section 7.1);
-WebKit wrote ``file://`` where others write ``null``."""
+"""An origin as browsers write it (RFC 6454 section 6.2), alone or in a list of origins (section
+7.1). WebKit wrote ``file://`` where other browsers write ``null``."""
 
 
 class Policy:
     """
-    The rules of one server.
+    Access rules of one server.
 
-    :ivar origins: exact origins that may come, as browsers write them and in lower case; ``None``
-        for the default, which is the host the request itself names.
-    :ivar hosts: names that are served, in lower case; ``None`` for any.
+    :ivar origins: allowed origins as browsers write them, in lower case; ``None`` for the default,
+        which allows the origin with the host of the request.
+    :ivar hosts: allowed names of the server, in lower case; ``None`` for any name.
     """
 
     def __init__(
         self, origins: Iterable[str] | None = None, hosts: Iterable[str] | None = None
     ) -> None:
         """
-        :param origins: such as ``http://example.com:8080``, or ``https://*.example.com`` for all
-            names below that one, or ``null`` for local pages and sandboxed frames, or that of
-            another scheme or a device's word to the letter but for case, or ``*`` for all. See
-            :func:`read_origin`.
-        :param hosts: names under which this server is known, each with or without a port. A
-            foreign one is what DNS rebinding looks like.
-        :raises TypeError: for one string where several belong, and for what is not ``str``.
+        :param origins: allowed origins: such as ``http://example.com:8080``,
+            ``https://*.example.com`` for all names below ``example.com``, ``null`` for local pages
+            and sandboxed frames, an origin of another scheme, a word that a device sends (case is
+            ignored), or ``*`` for all origins. See :func:`read_origin`.
+        :param hosts: allowed names of this server, each with or without a port. A request with a
+            foreign name may be a DNS rebinding attack.
+        :raises TypeError: for one string instead of several, and for values that are not ``str``.
         :raises ValueError: for an origin that no browser writes so, and for a host that is a URL.
         """
         self.origins = None if origins is None else _origins(origins)
@@ -75,16 +76,16 @@ class Policy:
                 )
 
     def refuses(self, offer: Offer) -> Refusal | None:
-        """A 403 that says why, or ``None`` for whom nothing is said against."""
+        """Return a refusal with status 403 and its reason; ``None`` for an allowed offer."""
         host = offer.host.lower()
         if self.hosts is not None and self.hosts.isdisjoint((host, _without_port(host))):
-            return Refusal(403, "this server is not known under the Host of the request\n")
+            return Refusal(403, "Host not allowed\n", why="Host not allowed (hosts, --hosts)")
         if offer.origin is None or self._welcomes(offer) or not of_a_browser(offer.origin):
             return None
-        return Refusal(403, "pages of this Origin may not connect here\n")
+        return Refusal(403, "Origin not allowed\n", why="Origin not allowed (origins, --origins)")
 
     def disregards(self, offer: Offer) -> bool:
-        """Whether an offer was let in although no rule lets its Origin in: no browser wrote it."""
+        """Whether an allowed offer has an ``Origin`` that no rule allows and no browser writes."""
         return offer.origin is not None and not self._welcomes(offer)
 
     def _welcomes(self, offer: Offer) -> bool:
@@ -115,12 +116,15 @@ def _of_many(origins: Iterable[str]) -> list[str]:
 
 def read_origin(text: str) -> str:
     """
-    An origin that may come, as it is compared: as browsers write it, in lower case, without a
-    default port, its host in ASCII. Origins of other schemes than ``http`` and ``https``, and words
-    of devices, stay as they are.
+    Return an allowed origin in the form in which origins are compared.
 
-    :raises ValueError: for one that would never match: with a ``*`` where it means nothing, without
-        a scheme, with a path, a query or a user, that of a WebSocket, and several in one string.
+    This is the form that browsers write: in lower case, without a default port, with its host in
+    ASCII. Origins of other schemes than ``http`` and ``https``, and words of devices, are only
+    changed to lower case.
+
+    :raises ValueError: for an origin that would never match: with a ``*`` in a wrong place, without
+        a scheme, with a path, a query or a user name, with the scheme ``ws`` or ``wss``, and for
+        several origins in one string.
     """
     origin = text.lower()
     if origin in ("null", EVERYBODY) or origin.startswith("file:"):
@@ -129,7 +133,7 @@ def read_origin(text: str) -> str:
         raise ValueError(f"expected one Origin, such as https://example.com: {text!r}")
     if "*" in origin and not _PATTERN.fullmatch(origin):
         raise ValueError(
-            f"expected * alone or in the place of the first names, https://*.example.com: {text}"
+            f"expected * alone or as the first label of the host, https://*.example.com: {text}"
         )
     if (socket := _OF_A_SOCKET.fullmatch(origin)) is not None:
         raise ValueError(f"expected the Origin of a page, http{socket[1]}://{socket[2]}: {text}")
@@ -147,7 +151,7 @@ def read_origin(text: str) -> str:
 
 
 def _written(web: re.Match[str], text: str) -> str:
-    """An origin of the web as browsers write it."""
+    """Return an ``http`` or ``https`` origin as browsers write it."""
     scheme, host, port = web.groups()
     star = "*." if host.startswith("*.") else ""
     try:
@@ -175,22 +179,23 @@ def of_a_browser(origin: str) -> bool:
     """
     Whether a browser can have written an Origin: ``null``, or a scheme, ``://`` and a host.
 
-    Devices and libraries write others: a word, ``*``, a host and port, a URL with a path, nothing
-    at all. A page cannot make a browser do so.
+    Devices and libraries send other values: a word, ``*``, a host and port, a URL with a path, an
+    empty value. A page cannot make a browser send one of these.
     """
     return _OF_A_BROWSER.search(origin.lower()) is not None
 
 
 def same_host(origin: str, host: str, secure: bool = False) -> bool:
     """
-    Whether a page of ``origin`` was served by what the request calls ``host``.
+    Whether an origin has the host of the request.
 
-    A port that a scheme implies counts as none. ``null`` and ``file://`` name no host and are
-    foreign.
+    The default port of a scheme is ignored. ``null`` and ``file://`` have no host and never match.
 
-    :param secure: the client is known to have come by TLS; then a page that came by ``http`` is
-        another's: whoever is in its way wrote it. Otherwise the scheme may be either, since TLS may
-        end at a reverse proxy.
+    :param origin: the origin of the page.
+    :param host: the ``Host`` of the request.
+    :param secure: whether the client is known to use TLS. An origin with ``http`` does not match
+        then, since an attacker in the network can change such a page. If ``False``, either scheme
+        matches, since a reverse proxy may terminate TLS.
     """
     if origin == (f"https://{host}" if secure else f"http://{host}"):
         return True

@@ -1,4 +1,4 @@
-"""A TCP port of both families of addresses, IPv4 and IPv6."""
+"""An endpoint that listens on one TCP port for IPv4 and IPv6."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from zope.interface import implementer
 from .listen_queue import BACKLOG
 
 _WITHOUT: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
-"""What a machine says that has no such addresses: none in its kernel, or switched off."""
+"""Errors of a system without one family of addresses: missing in its kernel, or turned off."""
 
 
 @implementer(IStreamServerEndpoint)
 class BothFamiliesEndpoint:
     """
-    Listens on one port for IPv4 and for IPv6, with a socket each.
+    An endpoint with two sockets on one port, one for IPv4 and one for IPv6.
 
-    One socket of IPv6 could take both, and would show every client of IPv4 as ``::ffff:192.0.2.1``,
-    where the system lets it (``net.ipv6.bindv6only``). A machine without IPv6, or without IPv4, has
-    one socket.
+    One IPv6 socket could accept both (depending on ``net.ipv6.bindv6only``), but would show every
+    IPv4 client as ``::ffff:192.0.2.1``. On a machine without IPv6, or without IPv4, there is one
+    socket.
     """
 
     def __init__(
         self, reactor: Any, port: int, bound: Callable[[int, int], socket.socket] | None = None
     ) -> None:
         """
-        :param port: 0 for one that the system chooses, which is then the same in both.
-        :param bound: makes the listening socket of a family and a port; by default
+        :param reactor: the reactor.
+        :param port: the port; 0 for a port that the system chooses, the same for both families.
+        :param bound: takes a family and a port and returns a listening socket; by default
             :func:`boundSocket`.
         """
         self._reactor = reactor
@@ -47,10 +48,11 @@ class BothFamiliesEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
-        Listen.
+        Listen on the port.
 
-        :return: fires with the port. Fails with ``CannotListenError`` where it is taken, in either
-            family.
+        :param protocolFactory: the factory of the connections.
+        :return: a Deferred that fires with the listening port, and fails with ``CannotListenError``
+            if the port is in use in either family.
         """
         return execute(self._listen, protocolFactory)
 
@@ -63,11 +65,15 @@ class BothFamiliesEndpoint:
             ]
         finally:
             for each in sockets:
-                each.close()  # the reactor has made one of its own of each
+                each.close()  # the reactor has duplicated the socket
         return ports[0] if len(ports) == 1 else Ports(ports)
 
     def _sockets(self) -> list[socket.socket]:
-        """One of each family that the machine has, or none at all."""
+        """
+        Return a listening socket for each family that the machine has.
+
+        :raises CannotListenError: if one of these cannot be made; then all are closed.
+        """
         sockets: list[socket.socket] = []
         port, last = self._port, socket.AF_INET6
         for family in (socket.AF_INET, last):
@@ -85,9 +91,9 @@ class BothFamiliesEndpoint:
 
 def boundSocket(family: int, port: int) -> socket.socket:
     """
-    A socket that listens on every address of one family, and of that one alone.
+    Return a socket that listens on all addresses of one family.
 
-    :raises OSError: as the system says.
+    :raises OSError: if the system refuses.
     """
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -95,7 +101,7 @@ def boundSocket(family: int, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))  # noqa: S104  (as asked)
+        listening.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))  # noqa: S104  (wanted)
         listening.listen(BACKLOG)
     except BaseException:
         listening.close()
@@ -105,24 +111,24 @@ def boundSocket(family: int, port: int) -> socket.socket:
 
 @implementer(IListeningPort)
 class Ports:
-    """Two ports that are one to whoever listens."""
+    """The listening ports of both families, as one ``IListeningPort``."""
 
     def __init__(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
 
     def startListening(self) -> None:
-        """They listen already."""
+        """Do nothing: both ports are listening already."""
 
     def stopListening(self) -> Deferred[None]:
         """
-        Listen no more.
+        Stop listening on both ports.
 
-        :return: fires when neither does.
+        :return: a Deferred that fires when both ports have stopped.
         """
         stopping = [port.stopListening() for port in self._ports]
         waiting = gatherResults([each for each in stopping if each is not None])
         return waiting.addCallback(lambda _: None)
 
     def getHost(self) -> IAddress:
-        """The address of IPv4."""
+        """Return the address of the IPv4 port."""
         return self._ports[0].getHost()

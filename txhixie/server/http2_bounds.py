@@ -1,7 +1,8 @@
-"""Bounds of requests over HTTP/2 under a ``Site`` of ``twisted.web``, which has none.
+"""Bounds of HTTP/2 requests to a ``Site`` of ``twisted.web``, which has no bounds itself.
 
-A body may have any length, and a stream whose client never ends it is never answered. Such a stream
-is that of a WebSocket client which takes RFC 8441 for granted: an extended CONNECT stays open.
+``twisted.web`` accepts a request body of any length, and never answers a stream that the client
+does not end. A WebSocket client that expects RFC 8441 has such a stream: its extended CONNECT stays
+open.
 """
 
 # ruff: noqa: SLF001
@@ -26,13 +27,19 @@ from ..sansio.limits import MOST_SEGMENTS, Limits
 from .http_bounds import askedBy
 
 _NO_ERROR: Final = 0
-"""The code that ends a stream whose answer was whole before its request (RFC 9113 section 8.1)."""
+"""Error code that resets a stream whose response was complete before its request (RFC 9113 section
+8.1)."""
 
 _log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
 
 def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..., Any]:
-    """A Site's ``requestFactory``, of which requests over HTTP/2 are bounded."""
+    """
+    Return a Site's ``requestFactory`` that bounds HTTP/2 requests.
+
+    :param makeRequest: the Site's own ``requestFactory``.
+    :param limits: the limits of a request.
+    """
 
     def make(channel: Any, *rest: Any, **named: Any) -> Any:
         request = makeRequest(channel, *rest, **named)
@@ -46,43 +53,43 @@ def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..
 
 
 class StreamBounds:
-    """The size of one stream's request, and the time for it to come."""
+    """Bounds of the request of one stream: the size of its body, and its timeout."""
 
     def __init__(self, stream: Any, request: Any, limits: Limits) -> None:
         self._stream = stream
         self._request = request
         self._left = limits.body_size
-        self._seconds = limits.close_timeout  # for the client to end a stream that was refused
+        self._seconds = limits.close_timeout  # time for the client to end a refused stream
         self._refusal: Refusal | None = None
         self._answered = False
         self._isWhole = False
         self._original = {name: getattr(request, name) for name in _REPLACED}
         for name in _REPLACED:
             setattr(request, name, getattr(self, name))
-        late = Refusal(408, "the request did not come in time\n")
+        late = Refusal(408, "request timeout\n")
         later = stream._conn.callLater
         self._timer: IDelayedCall | None = later(limits.request_timeout, self.refuse, late)
 
     def gotLength(self, length: int | None) -> None:
-        """The head has come, and a length has been announced or not."""
+        """Check the announced length of the body, after the head."""
         if self._stream.command == b"CONNECT":
-            self.refuse(Refusal(505, "WebSocket is spoken over HTTP/1.1 only\n"))
+            self.refuse(Refusal(505, "WebSocket needs HTTP/1.1 here\n"))
         elif length is not None and length > self._left:
-            self.refuse(Refusal(413, f"the request body is longer than {self._left} bytes\n"))
+            self.refuse(Refusal(413, f"request body exceeds the limit of {self._left} bytes\n"))
         self._original["gotLength"](0 if self._refusal else length)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Bytes of the body."""
+        """Count received bytes of the body."""
         self._left -= len(data)
         if self._refusal is None and self._left >= 0:
             self._original["handleContentChunk"](data)
         else:
-            self.refuse(Refusal(413, "the request body is too long\n"))
+            self.refuse(Refusal(413, "request body exceeds the limit\n"))
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """The request is whole."""
+        """Pass a complete request on to its resource, unless it was refused."""
         if path.partition(b"?")[0].count(b"/") > MOST_SEGMENTS:
-            self.refuse(Refusal(414, f"the path has more than {MOST_SEGMENTS} segments\n"))
+            self.refuse(Refusal(414, f"path has more than {MOST_SEGMENTS} segments\n"))
         self._isWhole = True
         if self._refusal is None:
             self._stop()
@@ -92,14 +99,16 @@ class StreamBounds:
             self._timer = self._stream._conn.callLater(0, self._end)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The stream has ended."""
+        """Cancel the timeout: the stream has ended."""
         self._stop()
         self._original["connectionLost"](reason)
 
     def refuse(self, refusal: Refusal) -> None:
         """
-        Answer in the next turn: the connection does not know the stream before its head was worked
-        off, and works off what has come for it in this turn.
+        Refuse the request, with a response in the next turn of the reactor.
+
+        Twisted's connection registers the stream only after its head was processed, and processes
+        the other received frames of the stream in this turn.
         """
         if self._refusal is None:
             self._stop()
@@ -111,11 +120,11 @@ class StreamBounds:
         stream, connection = self._stream, self._stream._conn
         if stream.streamID not in connection.streams:
             return
-        from h2.exceptions import H2Error  # who has such a stream has this
+        from h2.exceptions import H2Error  # installed, since there is a stream of HTTP/2
 
         asked, why = askedBy(self._request, stream.path), str(refusal.body).strip()
         _log.turnedAway(connection.getPeer(), refusal.status, why, asked)
-        with suppress(H2Error):  # the client has reset the stream meanwhile
+        with suppress(H2Error):  # raised if the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)
         self._answered = True
@@ -128,8 +137,10 @@ class StreamBounds:
 
     def _reset(self) -> None:
         """
-        Have the client send no more of a body that has been refused. Not together with the answer:
-        curl 7.88 forgets the status of a stream that is reset in the same read.
+        Reset a refused stream, so that the client sends no more of the body.
+
+        The reset is sent after the response and not together with it: curl 7.88 loses the status of
+        a stream that is reset in the same read.
         """
         from h2.exceptions import H2Error
 
@@ -140,7 +151,7 @@ class StreamBounds:
             self._end()
 
     def _end(self) -> None:
-        """The stream is over."""
+        """End the stream in Twisted's connection."""
         self._timer = None
         stream, connection = self._stream, self._stream._conn
         if stream.streamID in connection.streams:
@@ -154,4 +165,4 @@ class StreamBounds:
 
 
 _REPLACED: Final = ("gotLength", "handleContentChunk", "requestReceived", "connectionLost")
-"""The request's methods that :class:`StreamBounds` replaces by its own of the same name."""
+"""Methods of the request that :class:`StreamBounds` replaces by its own of the same name."""

@@ -1,12 +1,12 @@
-"""Bounds of the ``HTTPChannel`` of ``twisted.web``, which has none for two things.
+"""Bounds of requests to the ``HTTPChannel`` of ``twisted.web``, which leaves two things unbounded.
 
-A body may have any length: it is spooled to disk, and a form is read into memory and parsed, before
-any resource is asked. And what comes behind a request is kept without bound while the client does
-not read the answer: the channel stops reading only while its transport is not full (Twisted 16.7
-to 26.10).
+A body may have any length: Twisted writes a body to disk, and reads a form into memory and parses
+it, before any resource is called. And bytes that follow a request are kept without bound while the
+client does not read the response: the channel stops reading only while its transport is not full
+(Twisted 16.7 to 26.10).
 
-These are names of Twisted's own, replaced on one channel: ``twisted.web.server.Site`` has no
-place where a channel of ours would be asked for, and whoever has a Site has it already.
+Methods of Twisted's are replaced on each channel, since ``twisted.web.server.Site`` has no setting
+for a channel class, and a program brings its own Site.
 """
 
 # ruff: noqa: SLF001
@@ -28,41 +28,42 @@ from ..sansio.http.head import NOTHING_ASKED, Asked, text
 from ..sansio.limits import MOST_SEGMENTS, Limits
 
 MOST_KEPT: Final = 64 * 1024
-"""Bytes that are kept behind a request that was not answered yet: one read of Twisted's."""
+"""Most bytes that are kept after a request that was not answered yet: one read of Twisted's."""
 
 _MARK: Final = len(b"Connection: close\r\n")
-"""Bytes by which a head grows when it is marked as its connection's last request."""
+"""Bytes that are added to the head of the last request of a connection."""
 
 _log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
 
 def channelOf(protocol: Any) -> HTTPChannel | None:
-    """The channel that the protocol of a Site begins with; ``None`` for other protocols."""
+    """Return the HTTP/1.1 channel of a Site's protocol; ``None`` for other protocols."""
     channel = getattr(protocol, "_channel", protocol)
     return channel if isinstance(channel, HTTPChannel) else None
 
 
 def askedBy(request: Any, target: bytes | None) -> Asked:
-    """What a request of ``twisted.web`` asks for, before it is whole, for the log."""
+    """Return host, target and origin of an incomplete request of ``twisted.web``, for the log."""
     given = request.requestHeaders
     if target is None or not any(given.getAllRawHeaders()):
-        return NOTHING_ASKED  # before the first field, the target may be that of another request
+        return NOTHING_ASKED  # before the first field, the target may be that of the last request
     found = (given.getRawHeaders(name) for name in (b"host", b"origin"))
     host, origin = (text(b", ".join(values)) if values else None for values in found)
     return Asked(host, text(target), origin)
 
 
 def boundBacklog(channel: Any) -> None:
-    """Bound what one channel keeps, from now on; see :class:`Backlog`."""
+    """Bound the buffers of one channel, in both directions; see :class:`Backlog`."""
     if not isinstance(getattr(channel.requestDone, "__self__", None), Backlog):
         Backlog(channel)
 
 
 def boundChannel(channel: Any, limits: Limits) -> None:
     """
-    Bound a channel in all: what it keeps, its requests' size and their time.
+    Bound the buffers of one channel, and the size and the time of its requests.
 
-    :param channel: one that has not begun; a channel that was bounded before stays as it is.
+    :param channel: a channel that has received nothing; a bounded channel is left unchanged.
+    :param limits: the limits of a request.
     """
     if not isinstance(getattr(channel.allHeadersReceived, "__self__", None), RequestBounds):
         boundBacklog(channel)
@@ -71,11 +72,11 @@ def boundChannel(channel: Any, limits: Limits) -> None:
 
 class Backlog:
     """
-    What one channel keeps behind a request that is being answered, in both directions.
+    Bounds of the buffers of one channel while a request is being answered.
 
-    Of what comes in, the rest of one read is kept, then the transport is not read until the answer
-    has been written. Of what goes out, the next answer is not begun while the transport is full:
-    otherwise 64 KiB of small requests would be answered with 2000 pages at once.
+    Received bytes: the rest of one read is kept, and the transport is then not read until the
+    response was written. Sent bytes: the next response is not begun while the transport is full.
+    Otherwise 64 KiB of small requests would be answered with 2000 pages at once.
     """
 
     def __init__(self, channel: Any) -> None:
@@ -83,13 +84,13 @@ class Backlog:
         self._receive = channel.rawDataReceived
         self._finish = channel.requestDone
         self._resume = channel.resumeProducing
-        self._answered: Any = None  # a request whose answer fills the transport
+        self._answered: Any = None  # the request, if its response has filled the transport
         channel.rawDataReceived = self.rawDataReceived
         channel.requestDone = self.requestDone
         channel.resumeProducing = self.resumeProducing
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Bytes of a body, or such as come behind a request."""
+        """Process bytes of a body, or keep bytes that follow a request."""
         channel = self._channel
         if not channel._handlingRequest:
             self._receive(data)
@@ -97,24 +98,25 @@ class Backlog:
         kept = channel._dataBuffer
         room = MOST_KEPT - sum(map(len, kept))
         if channel.persistent:
-            # All of it: it came in the read that has been made, and there is no other.
+            # All these bytes are of the current read, and the transport is not read again.
             kept.append(data)
             channel._networkProducer.pauseProducing()
         elif room > 0:
-            # The connection ends with this answer. Who leaves is noticed as long as we read on.
+            # The connection ends with this response. The transport is still read, so that the end
+            # of the connection is noticed if the client leaves.
             kept.append(data[:room])
 
     def requestDone(self, request: Any) -> None:
-        """A request has been answered; the next one is begun when the transport has room."""
+        """Begin the next request, as soon as the transport is not full."""
         channel = self._channel
         if channel._waitingForTransport and channel.persistent:
             self._answered = request
-            channel.setTimeout(channel._savedTimeOut)  # as while it waits for a request
+            channel.setTimeout(channel._savedTimeOut)  # the timeout between two requests
         else:
             self._finish(request)
 
     def resumeProducing(self) -> None:
-        """The transport has room."""
+        """Begin the next request, if one waited: the transport is not full any more."""
         self._resume()
         request, self._answered = self._answered, None
         if request is not None:
@@ -122,7 +124,7 @@ class Backlog:
 
 
 class RequestBounds:
-    """The size of one channel's requests, and the time for each to come."""
+    """Bounds of the requests of one channel: their sizes, and a timeout for each request."""
 
     def __init__(self, channel: Any, limits: Limits) -> None:
         self._channel = channel
@@ -139,7 +141,7 @@ class RequestBounds:
         channel.MAX_LENGTH = max(channel.MAX_LENGTH, most)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of any kind. The time of a request that is not whole begins."""
+        """Process received bytes, and start the timeout of an incomplete request."""
         self._original["dataReceived"](data)
         channel = self._channel
         if self._timer is not None or self._refused or channel._handlingRequest:
@@ -148,7 +150,7 @@ class RequestBounds:
             self._timer = channel.callLater(self._limits.request_timeout, self._late)
 
     def headerReceived(self, line: bytes) -> bool:
-        """A field. Twisted raises for a Content-Length of more than 4300 digits."""
+        """Process a field; Twisted raises for a Content-Length of more than 4300 digits."""
         try:
             return bool(self._original["headerReceived"](line))
         except ValueError:
@@ -156,17 +158,17 @@ class RequestBounds:
             return False
 
     def allHeadersReceived(self) -> None:
-        """The head is whole; nothing has been kept of the body."""
+        """Check the announced length of a body, before any of it is kept."""
         channel, most = self._channel, self._limits.body_size
         length = channel.length
         if length is None:
             self._left = most
             channel._transferDecoder.dataCallback = self._count(channel._transferDecoder)
         elif channel.requests[-1].requestHeaders.hasHeader(b"transfer-encoding"):
-            self.refuse(501, "the only transfer coding spoken here is chunked\n")
+            self.refuse(501, "unsupported transfer coding; only chunked is supported\n")
             return
         if channel._path.partition(b"?")[0].count(b"/") > MOST_SEGMENTS:
-            self.refuse(414, f"the path has more than {MOST_SEGMENTS} segments\n")
+            self.refuse(414, f"path has more than {MOST_SEGMENTS} segments\n")
             return
         if (most == 0) if length is None else (length > most):
             self._refuseBody()
@@ -174,7 +176,7 @@ class RequestBounds:
             self._original["allHeadersReceived"]()
 
     def _count(self, decoder: Any) -> Any:
-        """Have the decoder of a chunked body stop as soon as there is more than the limit."""
+        """Return the callback of a chunked body's decoder, which stops beyond the limit."""
         take = decoder.dataCallback
 
         def counted(data: bytes) -> None:
@@ -186,42 +188,47 @@ class RequestBounds:
         return counted
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Bytes of a body, or such as come behind a request."""
+        """Process bytes of a body; refuse a chunked body that exceeds the limit."""
         try:
             self._original["rawDataReceived"](data)
         except _TooMuch:
             self._refuseBody()
 
     def allContentReceived(self) -> None:
-        """The request is whole, unless it was refused."""
+        """Pass a complete request on to its resource, unless it was refused."""
         self._stop()
         if not self._refused:
             self._original["allContentReceived"]()
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """One line of a head is longer than all of it may be."""
-        self.refuse(431, f"the head is longer than {self._limits.head_size} bytes\n")
+        """Refuse a head with one line that is longer than the limit of the whole head."""
+        self.refuse(431, f"request head exceeds the limit of {self._limits.head_size} bytes\n")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """No request is waited for."""
+        """Cancel the timeout: the connection has ended."""
         self._stop()
         self._original["connectionLost"](reason)
 
     def badRequest(self) -> None:
-        """What Twisted refuses with 400; it would go on reading then."""
+        """Refuse a request with 400 and stop reading; Twisted itself would continue to read."""
         self.refuse(400, "bad request\n")
 
     def _refuseBody(self) -> None:
-        self.refuse(413, f"the request body is longer than {self._limits.body_size} bytes\n")
+        self.refuse(413, f"request body exceeds the limit of {self._limits.body_size} bytes\n")
 
     def _late(self) -> None:
         self._timer = None
-        self.refuse(408, "the request did not come in time\n")
+        self.refuse(408, "request timeout\n")
 
     def refuse(self, status: int, why: str) -> None:
         """
-        Answer, and read no further request. The client has time to read the answer: a socket that
-        is closed with bytes unread is reset, and the answer is lost (RFC 9112 section 9.6).
+        Refuse a request, and read no further request on this connection.
+
+        The client has time to read the response. The kernel resets a socket that is closed while
+        received bytes are unread, and the response is lost with it (RFC 9112 section 9.6).
+
+        :param status: the HTTP status.
+        :param why: the reason: the body of the response.
         """
         if self._refused:
             return
@@ -265,8 +272,8 @@ _REPLACED: Final = (
     "lineLengthExceeded",
     "connectionLost",
 )
-"""The channel's methods that :class:`RequestBounds` replaces by its own of the same name."""
+"""Methods of the channel that :class:`RequestBounds` replaces by its own of the same name."""
 
 
 class _TooMuch(Exception):
-    """A chunked body is longer than the limit."""
+    """A chunked body exceeds the limit."""

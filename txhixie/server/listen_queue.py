@@ -1,8 +1,9 @@
-"""Server endpoints from descriptions, with the longest listen queue that the system grants.
+"""Server endpoints from descriptions, with the longest listen queue that the system allows.
 
 The listen queue holds connections that the kernel has accepted and the program has not. Twisted
-asks for 50. Of 300 clients that connect at once, as after a restart, all others wait: Linux drops
-their SYN, which is sent again after a second, and on a UNIX socket they get ``EAGAIN``.
+asks for a queue of 50 connections. If 300 clients connect at once, as after a restart, the others
+wait: Linux drops their SYN, which TCP sends again after a second, and ``connect`` on a UNIX socket
+fails with ``EAGAIN``.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from zope.interface import directlyProvides, providedBy
 
 BACKLOG: Final = 65535
-"""More than systems grant: they take their own maximum (on Linux ``net.core.somaxconn``, 4096 since
-5.4). Not more, since older kernels keep the number in 16 bits."""
+"""Length of the listen queue that is asked for. A system reduces the length to its own maximum (on
+Linux ``net.core.somaxconn``, 4096 since 5.4). A greater number is not used, since older kernels
+keep the length in 16 bits."""
 
 
 class LongQueueReactor:
-    """A reactor whose TCP, TLS and UNIX ports ask for a queue of :data:`BACKLOG` connections.
+    """
+    A reactor whose TCP, TLS and UNIX ports have a listen queue of :data:`BACKLOG` connections.
 
-    A socket that was passed in (``adoptStreamPort``, as for ``systemd:``) keeps the queue that
-    whoever opened it has asked for.
+    A socket that another process has opened (``adoptStreamPort``, as for ``systemd:``) keeps the
+    length of its listen queue.
     """
 
     def __init__(self, reactor: Any) -> None:
-        """:param reactor: does everything else."""
+        """:param reactor: the reactor to which all other calls go."""
         self._reactor = reactor
         directlyProvides(self, providedBy(reactor))
 
@@ -64,11 +67,16 @@ class LongQueueReactor:
 
 def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     r"""
-    What ``twisted.internet.endpoints.serverFromString`` answers, but that the listen queue is as
-    long as the system grants unless the description has a ``backlog=``: by itself, or in what it
-    quotes (``ws:tcp\:8080\:backlog=10``).
+    Return the server endpoint of a description, with the longest listen queue.
 
-    :raises ValueError: or what else the parser of such a description raises.
+    This is ``twisted.internet.endpoints.serverFromString``, with a longer listen queue unless the
+    description has a ``backlog=``, itself or in a quoted description
+    (``ws:tcp\:8080\:backlog=10``).
+
+    :param reactor: the reactor.
+    :param description: the description.
+    :raises ValueError: for a description that its parser cannot read; a parser of another package
+        may raise other errors.
     """
     if "backlog=" not in description:
         reactor = LongQueueReactor(reactor)

@@ -1,4 +1,4 @@
-"""Connections of a Site that serve pages."""
+"""Connections of a Site over which pages are sent, watched for stalled clients."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from .protocol import HixieServerProtocol
 
 class Channels:
     """
-    A Site's connections that have asked for a page here: a client that does not read its download
-    is ended after ``stall_timeout``, as one that does not read its messages is.
+    Connections of a Site with a request for a page.
 
-    :ivar connections: those that stand; each is an ``HTTPChannel``.
+    If a client does not read its download, its connection is aborted after
+    ``Limits.stall_timeout``, as for a client that does not read its messages.
+
+    :ivar connections: the connections that have not ended; each is an ``HTTPChannel``.
     """
 
     def __init__(
         self, seconds: float, clock: Callable[[], IReactorTime], log: ConnectionLog
     ) -> None:
         """
-        :param seconds: how long a client may make no progress: ``Limits.stall_timeout``.
-        :param clock: returns the clock that measures it.
-        :param log: gets a line for each that is ended.
+        :param seconds: the timeout: ``Limits.stall_timeout``.
+        :param clock: returns the clock.
+        :param log: the log, which gets a line for each aborted connection.
         """
         self._seconds = seconds
         self._log = log
@@ -38,8 +40,11 @@ class Channels:
 
     def watch(self, channel: Any) -> None:
         """
-        A page is asked for on this connection. HTTP/2's are not watched: theirs is no channel of
-        one connection.
+        Watch the connection of a request for a page.
+
+        Connections of HTTP/2 are not watched, since the channel of such a request is a stream.
+
+        :param channel: the channel of the request.
         """
         known = channel in self.connections or isinstance(
             holderOf(channel.transport), HixieServerProtocol
@@ -56,7 +61,7 @@ class Channels:
         self._watched.add(channel)
 
     def forget(self, channel: Any) -> None:
-        """Watch a connection no more: it has ended, or is no channel of the Site's any more."""
+        """Stop watching a connection, which has ended or has become a WebSocket connection."""
         self._watched.discard(channel)
 
     def _stalled(self, channel: Any, waiting: int) -> None:
@@ -66,5 +71,10 @@ class Channels:
 
 
 def holderOf(transport: Any) -> Any:
-    """The protocol that a transport delivers to: ours, where a Site stands behind our own port."""
+    """
+    Return the protocol to which a transport delivers.
+
+    This is a :class:`HixieServerProtocol` where a server factory has passed the connection on to a
+    Site.
+    """
     return getattr(transport, "wrappedProtocol", None) or getattr(transport, "protocol", None)

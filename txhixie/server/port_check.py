@@ -1,7 +1,7 @@
-"""Mistakes in endpoint descriptions that Twisted's parsers take, or report in other words.
+"""Checks for mistakes in endpoint descriptions that Twisted's parsers accept or report unclearly.
 
-Each is a line for the operator that says what to write instead. The parsers themselves stay
-Twisted's: what is not known here is left to them.
+Each error is one line for the operator and says what to write instead. Twisted's parsers read the
+descriptions afterwards: schemes and options that are not checked here are left to these parsers.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _LONGEST_PATH: Final = 107
 _ADDRESS_AND_PORT: Final = re.compile(
     r"(?:https?|wss?)://.*|\[[0-9A-Fa-f:.%]*\](?::\w+)?|[0-9.]+:[0-9]+|\*?:[0-9]+|localhost:[0-9]+"
 )
-"""What stands for an address and a port elsewhere."""
+"""An address and a port as URLs and other programs write them, which is not a description."""
 
 _BARE_COLONS: Final = re.compile(r"interface=([0-9A-Fa-f]*(?::[0-9A-Fa-f.]*){2,})(?=:|$)")
-r"""An IPv6 address whose colons are not escaped; Twisted takes them for further parts."""
+r"""An IPv6 address with unescaped colons, which Twisted reads as separators of parts."""
 
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-"""One label of a host's name (RFC 1123 section 2.1); an underscore is in names of containers."""
+"""One label of a host's name (RFC 1123 section 2.1); names of containers may have an underscore."""
 
 
 class Parts(NamedTuple):
     """
-    A description, taken apart.
+    The parts of an endpoint description.
 
-    :ivar scheme: what stands before the first colon, in lower case.
-    :ivar values: those without a name, in their order.
-    :ivar named: the others.
+    :ivar scheme: the text before the first colon, in lower case.
+    :ivar values: values without a name, in their order.
+    :ivar named: values with a name, by their names.
     """
 
     scheme: str
@@ -45,7 +45,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(description: str) -> Parts:
-    r"""Take a description apart as Twisted does: ``:`` between values, ``\`` before a sign."""
+    r"""Split a description as Twisted does: ``:`` separates the parts, ``\`` escapes."""
     values: list[str] = []
     named: dict[str, str] = {}
     for part in re.findall(r"(?:^|:)((?:\\.|[^\\:])*)", description):
@@ -59,9 +59,9 @@ def parts_of(description: str) -> Parts:
 
 def check_port(description: str) -> None:
     """
-    Look at a description of where to listen.
+    Check the description of a server endpoint.
 
-    :raises ValueError: "expected ..." for a mistake.
+    :raises ValueError: for a mistake; the text begins with ``expected``, or with the wrong part.
     """
     if _ADDRESS_AND_PORT.fullmatch(description):
         raise ValueError(f"expected a description: write {_meant(description)}")
@@ -92,9 +92,9 @@ def _check_colons(description: str) -> None:
 
 def check_interface_here(description: str) -> None:
     """
-    Whether an address to listen on is one of this machine's.
+    Check that the address to listen on is an address of this machine.
 
-    :raises ValueError: "expected ..." if it is not.
+    :raises ValueError: if the machine does not have the address.
     """
     interface = parts_of(description).named.get("interface")
     if interface:
@@ -111,10 +111,12 @@ def check_interface_here(description: str) -> None:
 
 def check_backend(description: str) -> None:
     """
-    Look at a description of where to connect to. Whether a name has an address is not asked: it is
-    looked up for each connection, and may come later.
+    Check the description of a client endpoint.
 
-    :raises ValueError: "expected ..." for a mistake.
+    The name of a host is not looked up, since this is done for each connection, and the name may
+    get its address later.
+
+    :raises ValueError: for a mistake; the text begins with ``expected``, or with the wrong part.
     """
     parts = parts_of(description)
     scheme, named = parts.scheme, parts.named
@@ -131,7 +133,7 @@ def check_backend(description: str) -> None:
 
 
 def _value(parts: Parts, index: int, name: str) -> str | None:
-    """A value by its place or its name; ``None`` where it is missing, which is the parser's."""
+    """Return a value by its index or its name; ``None`` if missing, for which the parser raises."""
     if name in parts.named:
         return parts.named[name]
     return parts.values[index] if len(parts.values) > index else None
@@ -158,7 +160,7 @@ def _check_interface(interface: str | None) -> None:
         except ValueError:
             hint = ", not the name of an interface" if _NAME.fullmatch(interface) else ""
             hint = (
-                r"; escape the colons of IPv6 and leave brackets out: interface=\:\:1"
+                r"; escape the colons of IPv6 and omit the brackets: interface=\:\:1"
                 if "[" in interface
                 else hint
             )
@@ -176,38 +178,38 @@ def _check_certificates(directory: str | None) -> None:
             f"expected a directory of certificates: write tls:DIRECTORY:port={directory}"
         )
     if not Path(directory).is_dir():
-        raise ValueError(f"expected a directory of certificates, and {directory} is none")
+        raise ValueError(f"expected a directory of certificates: {directory} is not a directory")
     if not any(Path(directory).glob("*.pem")):
-        raise ValueError(f"expected a certificate and its key in a .pem file of {directory}")
+        raise ValueError(f"expected a certificate and its key in a .pem file in {directory}")
 
 
 def _check_path(path: str | None, listens: bool = False) -> None:
     if path is None:
         return
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ValueError(f"expected a path of at most {_LONGEST_PATH} bytes: a socket's is short")
+        raise ValueError(f"expected a socket path of at most {_LONGEST_PATH} bytes: {path}")
     directory = Path(path).parent
     if listens and not directory.is_dir():
-        raise ValueError(f"expected a directory that exists, and {directory} does not")
+        raise ValueError(f"expected a socket path in a directory that exists, not {directory}")
 
 
 def _check_host(host: str | None) -> None:
     if not host:
-        return  # the parser says so
+        return  # Twisted's parser raises for a missing host
     try:
         ip_address(host.partition("%")[0])
     except ValueError:
         labels = host.removesuffix(".").split(".")
         if not host.isascii():
-            return  # a name for IDNA, which has its own rules
+            return  # an internationalised name (IDNA), which has other rules
         if len(host) > 253 or not all(_NAME.fullmatch(label) for label in labels):
             raise ValueError(f"{host}: expected the name or the address of a host") from None
         if labels[-1].isdecimal():
-            raise ValueError(f"{host}: expected an IPv4 address of four numbers to 255") from None
+            raise ValueError(f"{host}: expected an IPv4 address, four numbers up to 255") from None
 
 
 def _meant(text: str) -> str:
-    """The description that was probably meant."""
+    """Return the description for an address and a port in another notation."""
     text = re.sub(r"^\w+://", "", text).rstrip("/")
     host, _, port = text.rpartition(":")
     if not port.isdecimal():

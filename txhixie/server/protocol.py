@@ -1,7 +1,8 @@
-"""The server's side of a connection, up to its conversation.
+"""The server's side of the handshake, and the server's factory.
 
-Three steps in a line, each a method that takes bytes: the head, the decision (whoever is served
-waits), and the raw bytes that prove the answer in the dialects that have them.
+A handshake has three steps: the request head, the decision of the application, and the eight bytes
+after the head in the dialects that have them (hixie-76). Each step has a method that takes received
+bytes.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ from .stopping import StopTrigger
 
 class HixieServerProtocol(HixieProtocol):
     """
-    One connection to a server.
+    One WebSocket connection of a server.
 
-    :ivar request: the ``IRequest`` that the handshake was for another HTTP server, such as a
-        ``Site``; ``None`` where there was none.
+    :ivar request: the ``IRequest`` of the handshake, where another HTTP server such as a ``Site``
+        has read the request; otherwise ``None``.
     """
 
     __slots__ = ("_bodyLeft", "_decision", "_elsewhere", "_opening")
@@ -67,7 +68,7 @@ class HixieServerProtocol(HixieProtocol):
         self._decision: Deferred[Any] | None = None
 
     def connectionMade(self) -> None:
-        """Wait for a head."""
+        """Wait for a request head; close at once if the reactor is stopping."""
         factory = self.factory
         secure = self.isSecure() if factory.secure is None else factory.secure
         trustedProxies = (
@@ -81,33 +82,33 @@ class HixieServerProtocol(HixieProtocol):
         if factory.isStopping:
             self._leave()
 
-    # What a connection adds that was ordinary HTTP before its handshake.
+    # Methods for a connection that was ordinary HTTP before its handshake; see web.py.
 
     request: Any = None
 
     def isSecure(self) -> bool:
-        """Whether the client came by TLS; asked unless the factory says so."""
+        """Whether the client uses TLS; called if the factory's ``secure`` is ``None``."""
         return ISSLTransport.providedBy(self.transport)
 
     def answerHeaders(self) -> Headers:
-        """Further fields of the answer to the handshake."""
+        """Return further fields of the handshake response."""
         return ()
 
     def answered(self, status: int) -> None:
         """
-        The answer to the handshake was written.
+        Called when the handshake response was written.
 
-        :param status: of the answer in HTTP.
+        :param status: the HTTP status of the response.
         """
 
-    # The head.
+    # The request head.
 
     def _client(self) -> str | None:
         return getattr(self.getPeer(), "host", None)
 
     @property
     def asked(self) -> Asked:
-        """See :class:`txhixie.HixieProtocol`; also of a request that is no offer."""
+        """Host, target and origin of the request, even if the request is not an offer."""
         asked = super().asked
         opening = getattr(self, "_opening", None)
         return opening.asked() if asked is NOTHING_ASKED and opening is not None else asked
@@ -126,7 +127,7 @@ class HixieServerProtocol(HixieProtocol):
         if isinstance(found, Offer):
             peer = self.transport.getPeer()
             found.client = getattr(peer, "host", None)
-            found.client_port = getattr(peer, "port", None) or None  # a proxy may tell none
+            found.client_port = getattr(peer, "port", None) or None  # a proxy may send none
             found.request = self.request
             self.offer = found
             self.dialect = self._opening.dialect
@@ -134,14 +135,16 @@ class HixieServerProtocol(HixieProtocol):
         elif isinstance(found, Elsewhere):
             self._goElsewhere(found)
 
-    def _standForClient(self, found: Offer | Elsewhere | None, told: Forwarded) -> None:
+    def _standForClient(self, found: Offer | Elsewhere | None, forwarded: Forwarded) -> None:
         """
-        Have the transport answer with the address of the client that a proxy tells of; not where a
-        Site keeps the connection, since the requests that follow may be of others.
+        Replace the transport's peer address by the client's address from a trusted proxy.
+
+        The address is not replaced if a Site keeps the connection, since the next requests on this
+        connection may be those of other clients.
         """
         stays = isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
-        if told.client is not None and not stays:
-            standFor(self.transport, (told.client, told.port))
+        if forwarded.client is not None and not stays:
+            standFor(self.transport, (forwarded.client, forwarded.port))
 
     # The decision.
 
@@ -151,7 +154,7 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(refused)
             return
         if policy.disregards(offer):
-            what = "sent an Origin that no browser writes, which counts as none"
+            what = "sent an Origin that no browser writes; it is ignored"
             self.factory.log.noticed(loggedOf(self), what)
         try:
             answer = self.factory.applications.buildProtocol(offer)
@@ -165,8 +168,10 @@ class HixieServerProtocol(HixieProtocol):
 
     def _awaitDecision(self, decision: Deferred[Decision]) -> None:
         """
-        Go on reading while it is open, as far as bytes may come early: how else would we hear that
-        the client has left, and cancel what nobody waits for any more?
+        Wait for a Deferred decision of the application, and keep reading.
+
+        The end of the connection would not be noticed without reading, and the Deferred would not
+        be cancelled when the client has disconnected.
         """
         self._output.timeout(self.factory.limits.decide_timeout)
         self._receive = self._receiveEarly
@@ -174,7 +179,7 @@ class HixieServerProtocol(HixieProtocol):
         decision.addCallbacks(self._decided, self._undecided)
 
     def _receiveEarly(self, data: bytes) -> None:
-        """Bytes while the application decides: hixie-76's eight, or such as must not come yet."""
+        """Keep bytes that are received before the decision: eight in hixie-76, otherwise none."""
         try:
             self._opening.keep(data)
         except EarlyBytes as error:
@@ -182,7 +187,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _decided(self, answer: Decision) -> None:
         if self._decision is None:
-            return  # the client has left; what was cancelled was decided all the same
+            return  # the client has disconnected, and the Deferred has ignored its cancel()
         self._decision = None
         self._output.timeout(self.factory.limits.open_timeout)
         self._answer(answer)
@@ -194,24 +199,24 @@ class HixieServerProtocol(HixieProtocol):
         self._failed(failure)
 
     def _misused(self, error: Unusable) -> None:
-        """What the application answered cannot be done: it hears why, and so does the log."""
+        """Refuse with 500 after a wrong result of ``buildProtocol``; log and tell the reason."""
         self.factory.log.misused(loggedOf(self), str(error))
         self._refuse(Refusal(500, "the application failed\n", logged=True))
         self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, str(error), "us", False))
 
     def _failed(self, failure: Failure) -> None:
-        """The application raised: ours to mend, so there is a traceback."""
+        """Log the error of ``buildProtocol`` with its traceback, and refuse with 500."""
         note = explain(failure.value)
         hint = "" if note is None else f": {note}"
-        self._log.failure("the application could not answer an offer{hint}", failure, hint=hint)
+        self._log.failure("unhandled error in buildProtocol(offer){hint}", failure, hint=hint)
         self._refuse(Refusal(500, "the application failed\n"))
 
-    # The answer.
+    # The response.
 
     def _answer(self, answer: Decision) -> None:
         try:
             if answer is None:
-                self._refuse(Refusal(404, "nothing is served here\n"))
+                self._refuse(Refusal(404, "no WebSocket service for this request\n"))
             elif isinstance(answer, Refusal):
                 self._refuse(answer)
             elif isinstance(answer, Accepted):
@@ -225,7 +230,9 @@ class HixieServerProtocol(HixieProtocol):
 
     def _agree(self, accepted: Accepted) -> None:
         """
-        :raises Unusable: for what is no application, and for a subprotocol the
+        Write the handshake response of an accepted offer.
+
+        :raises Unusable: for an object that is not an application, and for a subprotocol that the
             client did not offer.
         """
         checkApplication(accepted.application)
@@ -234,12 +241,12 @@ class HixieServerProtocol(HixieProtocol):
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             self._application = accepted.application
-            accepted.application.negotiationStarted(self)  # so that it hears of the end, and why
+            accepted.application.negotiationStarted(self)  # so that connectionLost has the reason
             if self._isOver:
                 return
             offered = ", ".join(map(repr, self.offer.subprotocols)) or "none"
             raise Unusable(
-                f"the subprotocol {subprotocol!r} was chosen, and the client offered {offered}"
+                f"subprotocol {subprotocol!r} was not offered; the client offered {offered}"
             )
         extensions, transform = accept(self.factory.extensions, self.offer.extensions)
         self._opening.transform = transform
@@ -247,11 +254,11 @@ class HixieServerProtocol(HixieProtocol):
         if subprotocol is not None or accepted.headers or extensions:
             self.agreement = Agreement(subprotocol, accepted.headers, extensions)
         head = self._opening.agree(self.agreement)
-        start = accepted.application.negotiationStarted  # first: what has none is no application
+        start = accepted.application.negotiationStarted  # raises before anything has changed
         self._application = accepted.application
         start(self)
         if self._isOver:
-            return  # the application has thought better of it
+            return  # the application has closed the connection
         self._output.write(head)
         self.answered(101)
         self._prove()
@@ -265,7 +272,12 @@ class HixieServerProtocol(HixieProtocol):
             self._prove()
 
     def _prove(self) -> None:
-        """The head has gone out; what proves it needs bytes which proxies let through only now."""
+        """
+        Write the proof of hixie-76 after the response head, and open the conversation.
+
+        The proof needs eight bytes of the client, which some proxies pass on only after the
+        response head.
+        """
         opening = self._opening
         proof = opening.proof()
         if proof is None:
@@ -278,7 +290,7 @@ class HixieServerProtocol(HixieProtocol):
         self._open(self.agreement, opening.rest, opening.transform)
 
     def _refuse(self, answer: Refusal) -> None:
-        """Answer in plain HTTP, and let nothing more be asked on this connection."""
+        """Write a refusal as an HTTP response, and close the connection."""
         if headers := self.answerHeaders():
             answer = replace(answer, headers=(*answer.headers, *headers))
         data = answer.write()
@@ -288,15 +300,15 @@ class HixieServerProtocol(HixieProtocol):
         self._leave()
 
     def _goElsewhere(self, found: Elsewhere) -> None:
-        """Ordinary HTTP: the rest of the connection is another protocol's."""
+        """Pass a request of ordinary HTTP on to the factory ``elsewhere``, or refuse it."""
         elsewhere = self.factory.elsewhere
         protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
         if protocol is None and found.fault:
             self._refuse(Refusal(400, f"{found.fault}\n"))
             return
         if protocol is None:
-            # To HEAD the answer is the same, without its body (RFC 9110 section 9.3.2).
-            why = "" if found.head.startswith(b"HEAD ") else "only WebSocket is spoken here\n"
+            # The response to HEAD is the same, without its body (RFC 9110 section 9.3.2).
+            why = "" if found.head.startswith(b"HEAD ") else "only WebSocket is served here\n"
             self._refuse(Refusal(404, why))
             return
         if found.fault:
@@ -304,15 +316,15 @@ class HixieServerProtocol(HixieProtocol):
         self._handOver(found, protocol)
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
-        """Give the request to the protocol that answers it, unless its body is too long."""
-        from .http_bounds import boundChannel, channelOf  # twisted.web, for whoever has pages
+        """Pass the connection on to the protocol of a request, unless its body is too long."""
+        from .http_bounds import boundChannel, channelOf  # imports twisted.web
 
         limits, last = self.factory.limits, not self.factory.elsewhereUpgrades
         channel = channelOf(protocol)
         try:
             length = found.body(limits.body_size)
             if length is None and channel is None:
-                raise LengthRequired("a Content-Length is required here")
+                raise LengthRequired("Content-Length required")
         except HandshakeError as error:
             self._refuse(refusal(error, self.factory.dialects))
             return
@@ -331,7 +343,7 @@ class HixieServerProtocol(HixieProtocol):
         protocol.dataReceived(found.replay(last, length))
 
     def _receiveBody(self, data: bytes) -> None:
-        """Bytes of the body of the connection's last request. Nothing is read behind it."""
+        """Pass on bytes of the body of the last request; bytes after the body are discarded."""
         data = data[: self._bodyLeft]
         self._bodyLeft -= len(data)
         if self._bodyLeft == 0:
@@ -340,13 +352,13 @@ class HixieServerProtocol(HixieProtocol):
         self._elsewhere.dataReceived(data)
 
     def yielded(self) -> None:
-        """It has become WebSocket elsewhere, and is counted there: it is not closed twice."""
+        """Leave the factory: a resource has upgraded the connection, and closes it."""
         self.factory.left(self)
 
-    # The end.
+    # The end of the connection.
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol that took the connection over, if one did."""
+        """Tell the protocol to which the connection was passed on, if there is one."""
         try:
             if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
                 elsewhere.connectionLost(reason)
@@ -354,18 +366,18 @@ class HixieServerProtocol(HixieProtocol):
             super().connectionLost(reason)
 
     def openingAbandoned(self) -> None:
-        """See :meth:`HixieProtocol.openingAbandoned`: nobody waits for a decision any more."""
+        """Cancel the Deferred decision of the application."""
         decision, self._decision = self._decision, None
         if decision is None:
             return
         try:
             decision.cancel()
         except Exception:
-            # Out of its canceller: the client is to be answered all the same.
-            self._log.failure("the application could not cancel what nobody waits for any more")
+            # The canceller of the Deferred raised; the client still gets its response.
+            self._log.failure("unhandled error while cancelling the result of buildProtocol(offer)")
 
     def openingLost(self, reason: Failure) -> None:
-        """See :meth:`HixieProtocol.openingLost`: the log has why TLS failed, or what is missing."""
+        """Log why TLS failed, or that the last bytes of a handshake are missing."""
         self.factory.log.unsecured(loggedOf(self), reason.value)
         opening = getattr(self, "_opening", None)
         if opening is not None and (missing := opening.missing):
@@ -375,23 +387,23 @@ class HixieServerProtocol(HixieProtocol):
             super().openingLost(reason)
 
     def _isBelowTLS(self) -> bool:
-        """Whether the TLS handshake is not through: the client's Finished has not come."""
+        """Whether the TLS handshake is incomplete: no Finished was received from the client."""
         handle = self.transport.getHandle() if self.isSecure() else None
         finished = getattr(handle, "get_peer_finished", None)
         return finished is not None and finished() is None
 
     def openingLate(self) -> None:
-        """See :meth:`HixieProtocol.openingLate`: 408, or 503 where the application is late."""
+        """Refuse with 408 after ``open_timeout``, or with 503 after ``decide_timeout``."""
         limits = self.factory.limits
         seconds = limits.open_timeout
         if self._opening.awaits_head and self._isBelowTLS():
-            # No answer would get through, and each such connection keeps 45 KiB of OpenSSL's.
+            # No response could be sent, and OpenSSL keeps 45 KiB for each such connection.
             what = f"did not finish the TLS handshake within {seconds:g} s (Limits.open_timeout)"
             self.factory.log.noticed(loggedOf(self), what)
             self.abortConnection()
         elif self._opening.awaits_head:
             why = f"no request within {seconds:g} s (Limits.open_timeout)"
-            self._refuse(Refusal(408, "the request did not come in time\n", why=why))
+            self._refuse(Refusal(408, "request timeout\n", why=why))
         elif self._decision is not None:
             seconds = limits.decide_timeout
             why = f"no decision of the application within {seconds:g} s (Limits.decide_timeout)"
@@ -401,13 +413,13 @@ class HixieServerProtocol(HixieProtocol):
 
 
 HTTP: Final = b"http/1.1"
-"""The name of HTTP/1.1 in IANA's registry of ALPN protocol IDs."""
+"""HTTP/1.1 in IANA's registry of ALPN protocol IDs (RFC 7301)."""
 
 SubprotocolChoice: TypeAlias = "Iterable[str] | Callable[[Offer], str | None]"
 
 
 class ServerOptions(TypedDict, total=False):
-    """What :class:`HixieServerFactory` may be told besides, for whoever passes it on."""
+    """Options of :class:`HixieServerFactory`, for code that passes them on."""
 
     dialects: Iterable[str] | None
     origins: Iterable[str] | None
@@ -425,14 +437,16 @@ class ServerOptions(TypedDict, total=False):
 @implementer(IProtocolNegotiationFactory)
 class HixieServerFactory(HixieFactory):
     """
-    Serves applications, in every dialect, on whatever listens with it.
+    Server factory: accepts WebSocket connections in every dialect, on any endpoint.
 
-    :ivar applications: chooses an application for each offer.
-    :ivar dialects: the rows that are spoken.
-    :ivar policy: who may come in.
-    :ivar secure: whether clients come by TLS that ends before us; ``None``: as the socket says.
-    :ivar trustedProxies: who is believed what is forwarded.
-    :ivar elsewhere: who gets a request that is HTTP and not WebSocket.
+    :ivar applications: builds an application for each offer.
+    :ivar dialects: the dialects that are accepted.
+    :ivar policy: the access rules: allowed origins and hosts.
+    :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
+        of the connection decides.
+    :ivar trustedProxies: the trusted reverse proxies; their ``Forwarded`` and ``X-Forwarded-*``
+        fields are used.
+    :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
     """
 
     def __init__(
@@ -453,37 +467,41 @@ class HixieServerFactory(HixieFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        :param applications: has ``buildProtocol(offer)``; if it has ``doStart`` and ``doStop`` as
-            well, they are called when the first port listens and when the last has stopped.
-        :param dialects: names of those to speak; all that there are by default.
-        :param origins: pages that may connect: origins such as ``http://example.com:8080``,
-            ``https://*.example.com`` for all names below that one, ``null`` for local pages and
-            sandboxed frames, ``*`` for all; by default those of the same host, and whatever sends
-            no Origin.
-        :param hosts: names this server is known under; any by default.
-        :param subprotocols: which one to answer where the application does not say (with
-            :class:`txhixie.Accepted`): a sequence, the first that the client offers; or
-            a callable, which gets the offer and answers one of its subprotocols or ``None``.
-        :param extensions: what to agree on besides, where a client offers it; by default
-            permessage-deflate, which keeps up to 44 KiB for a peer that compresses, and for clients
-            that offer no such thing x-webkit-deflate-frame (Safari 6 and 7), which keeps nothing.
-        :param limits: sizes in bytes, times in seconds.
-        :param secure: say ``True`` where TLS ends before us.
-        :param trustForwarded: addresses and networks of the proxies before us, or ``unix``: what
-            they forward (``Forwarded``, ``X-Forwarded-For``, ``-Proto``, ``-Host``) is believed.
-        :param binary: what becomes of a binary message in hixie-75 and hixie-76, whose browsers
+        :param applications: an object with ``buildProtocol(offer)``, which returns the application
+            of a connection. If the object also has ``doStart`` and ``doStop``, these are called
+            when the first port listens and when the last port has stopped listening.
+        :param dialects: names of the dialects to accept; by default all dialects.
+        :param origins: origins of pages that may connect: such as ``http://example.com:8080``,
+            ``https://*.example.com`` for all names below ``example.com``, ``null`` for local pages
+            and sandboxed frames, ``*`` for all. By default a page may connect to the host from
+            which it was loaded. A request without ``Origin`` is always allowed.
+        :param hosts: allowed names of this server in ``Host``; by default any name.
+        :param subprotocols: the subprotocol to choose where the application chooses none (with
+            :class:`txhixie.Accepted`). Either a sequence, of which the first that the client offers
+            is chosen; or a callable, which takes the offer and returns one of its subprotocols or
+            ``None``.
+        :param extensions: extensions to agree to, if a client offers them. By default
+            permessage-deflate (RFC 7692), which keeps up to 44 KiB for a peer that compresses; and
+            for clients that do not offer it x-webkit-deflate-frame (Safari 6 and 7), which keeps
+            no memory.
+        :param limits: limits of each connection: sizes in bytes, times in seconds.
+        :param secure: ``True`` if a reverse proxy terminates TLS.
+        :param trustForwarded: addresses and networks of trusted reverse proxies, or ``unix``; their
+            ``Forwarded``, ``X-Forwarded-For``, ``-Proto`` and ``-Host`` fields are used.
+        :param binary: what to do with a binary message in hixie-75 and hixie-76, whose browsers
             lose it: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
-            sends it, for peers that are known to read it.
-        :param elsewhere: a factory, such as a ``twisted.web`` ``Site``, for ordinary HTTP; it is
-            started and stopped with this one. Without it: 404. Each of its connections ends with
-            its first answer, unless the Site's root is a :class:`txhixie.web.HixieResource`.
+            sends the message, for peers that are known to read it.
+        :param elsewhere: a factory for requests of ordinary HTTP, such as a ``twisted.web``
+            ``Site``, which is started and stopped with this one. Without this factory such requests
+            get 404. Each of its connections ends after its first response, unless the root resource
+            of the Site is a :class:`txhixie.web.HixieResource`.
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
-            What is refused or breaks a rule always has its line.
-        :param clock: measures the time limits; the reactor by default.
-        :raises ValueError: for a dialect there is not, and for an address that is none.
-        :raises TypeError: for a value of another type, such as one string where a list belongs; and
-            for applications without ``buildProtocol``: a coroutine function that was
-            not given to :func:`txhixie.serve` would refuse its first client with 500.
+            Refused requests and protocol errors always have a line.
+        :param clock: measures the timeouts; the reactor by default.
+        :raises ValueError: for an unknown dialect, and for an invalid address.
+        :raises TypeError: for a value of another type, such as one string instead of a list; and
+            for applications without ``buildProtocol``, such as a coroutine function that was not
+            passed to :func:`txhixie.serve`, which would refuse its first client with 500.
         """
         checkBuilder("applications", applications, "pass a coroutine function to serve(...)")
         if elsewhere is not None:
@@ -510,42 +528,44 @@ class HixieServerFactory(HixieFactory):
     @property
     def elsewhereUpgrades(self) -> bool:
         """
-        Whether whoever gets the other requests finds WebSocket requests among them, so that their
-        connections need not end with the first answer: a Site, with such a resource at its root.
+        Whether the factory ``elsewhere`` is a Site whose root resource accepts WebSocket requests.
+
+        A connection of such a Site need not end after its first response, since later requests on
+        the connection may ask for WebSocket.
         """
         return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        Name the protocols to agree on by ALPN (RFC 7301), for TLS ports: HTTP/1.1, which both an
-        upgrade request and an ordinary one begin with.
+        Return the protocols for ALPN (RFC 7301) on TLS ports: HTTP/1.1.
 
-        Twisted 26.10 refuses every client that offers ALPN, as all browsers and curl do, to a
-        factory without this method. It is not the answer of ``elsewhere``: a ``Site`` would name
-        ``h2``, and the first bytes are read here, as HTTP/1.1.
+        Twisted 26.10 refuses every client that offers ALPN, as all browsers and curl do, if the
+        factory lacks this method. The protocols of ``elsewhere`` are not used: a ``Site`` would
+        name ``h2``, but the first bytes are read here, as HTTP/1.1.
         """
         return [HTTP]
 
     def startFactory(self) -> None:
         """
-        A port listens; whatever here is a factory itself hears of it. When the reactor stops, the
-        connections are closed with 1001 first.
+        Start ``applications`` and ``elsewhere``: the first port is listening.
+
+        From now on the connections are closed with 1001 when the reactor stops.
         """
-        for start in self._tell("doStart"):
+        for start in self._methods("doStart"):
             start()
         self._listens = True
         self._shutdown.arm(self.clock)
 
     def stopFactory(self) -> None:
-        """The last port has stopped listening; connections may stand still."""
+        """Stop ``applications`` and ``elsewhere``: no port is listening; connections stay open."""
         self._listens = False
         self._disarmIfOver()
-        for stop in self._tell("doStop"):
+        for stop in self._methods("doStop"):
             stop()
         super().stopFactory()
 
     def joined(self, connection: HixieProtocol) -> None:
-        """See :meth:`txhixie.HixieFactory.joined`; a Site has the port."""
+        """Add a connection; if a Site has the port, use the reactor of the connection."""
         super().joined(connection)
         if not self._shutdown.isArmed:
             reactor = getattr(lowest(connection.transport), "reactor", None)
@@ -553,7 +573,7 @@ class HixieServerFactory(HixieFactory):
                 self._shutdown.arm(reactor)
 
     def left(self, connection: HixieProtocol) -> None:
-        """See :meth:`txhixie.HixieFactory.left`."""
+        """Remove a connection that has ended."""
         super().left(connection)
         self._disarmIfOver()
 
@@ -563,41 +583,41 @@ class HixieServerFactory(HixieFactory):
 
     @property
     def isStopping(self) -> bool:
-        """Whether the reactor is stopping: there are no new connections."""
+        """Whether the reactor is stopping, so that new connections are closed at once."""
         return self._shutdown.hasBegun
 
-    def _tell(self, what: str) -> list[Callable[[], None]]:
-        told = (getattr(each, what, None) for each in (self.applications, self.elsewhere))
-        return [tell for tell in told if tell is not None]
+    def _methods(self, name: str) -> list[Callable[[], None]]:
+        found = (getattr(each, name, None) for each in (self.applications, self.elsewhere))
+        return [method for method in found if method is not None]
 
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
-        """A connection's protocol."""
+        """Return the protocol of a new connection."""
         return HixieServerProtocol(self)
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
-        """The subprotocol to answer, if the application leaves it to us."""
+        """Return the subprotocol for an offer, where the application chooses none."""
         return chosenSubprotocol(self._subprotocols, offer)
 
 
 def settledChoice(choice: SubprotocolChoice) -> SubprotocolChoice:
     """
-    A choice of subprotocols that can be asked for each offer.
+    Return a checked choice of subprotocols, which can be used for several offers.
 
-    :raises TypeError: for one string, for names that are not ``str``, and for a coroutine function:
-        a choice is made at once.
+    :raises TypeError: for one string, for names that are not ``str``, and for a coroutine function,
+        since the subprotocol must be known at once.
     """
     if not callable(choice):
         return strings("subprotocols", choice, '["chat"]')
     if iscoroutinefunction(choice):
         raise TypeError(
-            "subprotocols: expected a function that answers at once, not a coroutine function; "
-            "answer Accepted(application, subprotocol) from an async buildProtocol"
+            "subprotocols: expected a function, not a coroutine function; "
+            "return Accepted(application, subprotocol) from an async buildProtocol"
         )
     return choice
 
 
 def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:
-    """The subprotocol to answer to an offer, if there is one to choose."""
+    """Return the subprotocol that a choice selects for an offer; ``None`` if it selects none."""
     if callable(choice):
         return choice(offer)
     if not offer.subprotocols:

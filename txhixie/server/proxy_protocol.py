@@ -1,7 +1,7 @@
-"""The PROXY protocol below any protocol: whose connection this is, before its first byte.
+"""The PROXY protocol (v1 and v2): the client's address in a header before the first byte.
 
-Only peers that are named are believed, and from them the header is required: one that could leave
-it out could let a client write it.
+The header is read only from trusted reverse proxies, and required from them. If a reverse proxy
+could omit the header, a client behind the proxy could send a header of its own.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from ..sansio.http.trusted import TrustedNetworks
 
 class ProxyHeaderProtocol(Protocol):
     """
-    Reads the header of one connection, and gives the connection to whoever it is for: the transport
-    then has that protocol in the place of this one, and answers with the real addresses.
+    Protocol that reads the PROXY protocol header of one connection.
+
+    After the header, the transport gets the protocol of the wrapped factory instead of this one,
+    and its ``getPeer()`` and ``getHost()`` return the addresses in the header.
     """
 
     transport: Any
     factory: ProxyProtocolFactory
 
     def connectionMade(self) -> None:
-        """Wait for the header, not for ever."""
+        """Start the timeout of the header."""
         self._reader = ProxyHeaderReader()
         self._timeoutCall = self.factory.clock.callLater(self.factory.timeout, self._late)
 
     def dataReceived(self, data: bytes) -> None:
-        """A piece of it, of any size; what follows it is the real protocol's."""
+        """Read a piece of the header, of any size; pass further bytes to the wrapped protocol."""
         try:
             found = self._reader.read(data)
         except MalformedHead as error:
@@ -53,7 +55,7 @@ class ProxyHeaderProtocol(Protocol):
             self._handOver(*found)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It ended before the header did: a health check, perhaps."""
+        """Cancel the timeout of a connection that ended without a header, as in health checks."""
         if self._timeoutCall.active():
             self._timeoutCall.cancel()
 
@@ -70,7 +72,7 @@ class ProxyHeaderProtocol(Protocol):
             protocol.dataReceived(rest)
 
     def _late(self) -> None:
-        self._giveUp("the header did not come in time")
+        self._giveUp("no PROXY protocol header received in time")
 
     def _giveUp(self, why: str) -> None:
         if self._timeoutCall.active():
@@ -82,13 +84,13 @@ class ProxyHeaderProtocol(Protocol):
 @implementer(IProtocolNegotiationFactory)
 class ProxyProtocolFactory(Factory):
     """
-    Serves what a factory serves, to peers that begin with a header of the PROXY protocol and to
-    peers that do not.
+    A factory around another one, for connections with and without a PROXY protocol header.
 
-    :ivar wrapped: the factory.
-    :ivar senders: who begins with a header; everybody else must not.
-    :ivar timeout: seconds for a header to come.
-    :ivar log: writes the log's lines.
+    :ivar wrapped: the other factory.
+    :ivar senders: addresses of the reverse proxies that send a header; other peers must not send
+        one.
+    :ivar timeout: seconds within which the header must be received.
+    :ivar log: writes log lines about refused connections.
     """
 
     noisy = False
@@ -102,9 +104,11 @@ class ProxyProtocolFactory(Factory):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        :param wrapped: is started and stopped with this one. It must not be one around TLS whose
-            own transport this gets: the header comes before TLS.
-        :param clock: measures the time; the reactor by default.
+        :param wrapped: the other factory, which is started and stopped with this one. For TLS, the
+            wrapped factory is the TLS factory, since the header is sent before TLS begins.
+        :param senders: addresses of the reverse proxies that send a header.
+        :param timeout: seconds within which the header must be received.
+        :param clock: measures the timeout; the reactor by default.
         """
         self.wrapped = wrapped
         self.senders = senders
@@ -114,7 +118,7 @@ class ProxyProtocolFactory(Factory):
 
     @property
     def clock(self) -> IReactorTime:
-        """The clock it was given, or else the reactor that runs."""
+        """The clock that was passed to the factory, or else the reactor."""
         if self._clock is None:
             from twisted.internet import reactor
 
@@ -122,25 +126,25 @@ class ProxyProtocolFactory(Factory):
         return self._clock
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Name what the wrapped factory agrees on by ALPN (RFC 7301), if it says so."""
+        """Return the ALPN protocols (RFC 7301) of the wrapped factory, if there are any."""
         negotiates = IProtocolNegotiationFactory(self.wrapped, None)
         return [] if negotiates is None else list(negotiates.acceptableProtocols())
 
     def logPrefix(self) -> str:
-        """In the log it is the factory it serves for."""
+        """Return the class name of the wrapped factory, for Twisted's log lines."""
         return type(self.wrapped).__name__
 
     def startFactory(self) -> None:
-        """A port listens."""
+        """Start the wrapped factory: a port is listening."""
         self.wrapped.doStart()
 
     def stopFactory(self) -> None:
-        """The last port has stopped listening."""
+        """Stop the wrapped factory: the last port has stopped listening."""
         self.wrapped.doStop()
         self.log.close()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A protocol that reads a header, or the wrapped factory's own."""
+        """Return a protocol that reads a header, or a protocol of the wrapped factory."""
         if not self.senders.has(getattr(addr, "host", None)):
             return self.wrapped.buildProtocol(cast(IAddress, addr))
         protocol = ProxyHeaderProtocol()
@@ -150,14 +154,17 @@ class ProxyProtocolFactory(Factory):
 
 class ProxyProtocolReactor:
     """
-    A reactor on whose ports the header is read below all else. A wrapper around an endpoint could
-    not do that for ``ssl:``, where it would wait for the header within TLS.
+    A reactor whose ports read the PROXY protocol header below TLS.
+
+    A wrapper around an endpoint could not do this for ``ssl:``, since it would wait for the header
+    inside TLS.
     """
 
     def __init__(self, reactor: Any, senders: TrustedNetworks, timeout: float = 10.0) -> None:
         """
-        :param reactor: does everything.
-        :param senders: as for :class:`ProxyProtocolFactory`, like ``timeout``.
+        :param reactor: the reactor that listens.
+        :param senders: see :class:`ProxyProtocolFactory`.
+        :param timeout: see :class:`ProxyProtocolFactory`.
         """
         self._reactor = reactor
         self._senders = senders

@@ -1,4 +1,4 @@
-"""A second SIGINT or SIGTERM while a program closes its connections."""
+"""Handling of a second SIGINT or SIGTERM while a program closes its connections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _HEEDED: Final = (signal.SIGINT, signal.SIGTERM)
 
 class SecondSignal:
     """
-    Aborts what a program is closing when a further signal comes. The reactor's own reaction would
-    be a traceback: it is being stopped already.
+    Abort of closing connections by a further signal.
 
-    One object serves all that is being closed at the same time.
+    The reactor's own handler would log a traceback, since the reactor is already stopping. One
+    object serves all factories that close their connections at the same time.
     """
 
     def __init__(self) -> None:
@@ -24,10 +24,13 @@ class SecondSignal:
 
     def listen(self, reactor: Any, abort: Callable[[], None]) -> Callable[[], None]:
         """
-        Call ``abort`` in the reactor's thread at the next signal. A reactor that handles no signals
-        keeps those handlers that there are.
+        Call ``abort`` in the reactor's thread when the next signal is received.
 
-        :return: what ends that.
+        Signal handlers of a program remain in place if the reactor has installed none.
+
+        :param reactor: the reactor.
+        :param abort: aborts the connections.
+        :return: a function that ends this; call it when the connections have ended.
         """
         self._aborts.append(abort)
         if len(self._aborts) == 1:
@@ -51,7 +54,7 @@ class SecondSignal:
                 if getattr(reaction, "__self__", None) is reactor:
                     self._before[number] = signal.signal(number, hurry)
         except ValueError:
-            pass  # not in the main thread, where no signals come
+            pass  # not the main thread: signal handlers cannot be set, and no signals arrive
 
     def _give_back(self) -> None:
         before, self._before = self._before, {}
@@ -64,4 +67,4 @@ class SecondSignal:
 
 
 SECOND_SIGNAL: Final = SecondSignal()
-"""A process has one reactor, and one set of signal handlers."""
+"""The handling of this process, which has one reactor and one set of signal handlers."""

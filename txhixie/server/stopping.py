@@ -1,7 +1,8 @@
-"""The end of a server's connections when its reactor stops.
+"""Closing of a server's connections when its reactor stops.
 
-Without it, whoever stops a program that only called ``listen`` would have its clients cut off: they
-would see 1006, as if the network had failed, instead of 1001 (RFC 6455 section 7.4.1).
+Without this, the connections of a program that only called ``listen`` would be cut when the program
+stops. The clients would see close code 1006, as after a failure of the network, instead of 1001
+(RFC 6455 section 7.4.1).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .second_signal import SECOND_SIGNAL
 
 class StopTrigger:
     """
-    A trigger of the reactor's, set while a factory has ports or connections.
+    Shutdown trigger of the reactor, set while a factory has ports or connections.
 
     :ivar hasBegun: whether the reactor is stopping.
     """
@@ -27,8 +28,9 @@ class StopTrigger:
         self, closeAll: Callable[[], Deferred[None]], abortAll: Callable[[], None]
     ) -> None:
         """
-        :param closeAll: closes all connections; its Deferred fires when the last has ended.
-        :param abortAll: ends them at once, at a second signal.
+        :param closeAll: closes all connections and returns a Deferred, which fires when the last
+            connection has ended.
+        :param abortAll: aborts all connections, after a second signal.
         """
         self._closeAll = closeAll
         self._abortAll = abortAll
@@ -38,11 +40,15 @@ class StopTrigger:
 
     @property
     def isArmed(self) -> bool:
-        """Whether the trigger is set, or has been fired."""
+        """Whether the trigger is set or has fired."""
         return self._trigger is not None or self.hasBegun
 
     def arm(self, reactor: Any) -> None:
-        """Set the trigger, unless it is set; nothing for what is no reactor (a test's clock)."""
+        """
+        Set the trigger, unless it is set or has fired.
+
+        :param reactor: the reactor; nothing is done for any other clock, such as a test's.
+        """
         if not self.isArmed and IReactorCore.providedBy(reactor):
             self._reactor = reactor
             self._trigger = reactor.addSystemEventTrigger("before", "shutdown", self._close)
@@ -54,8 +60,12 @@ class StopTrigger:
             self._reactor.removeSystemEventTrigger(trigger)
 
     def _close(self) -> Deferred[None]:
-        """In the next turn: a service or another trigger may close with a code and a reason."""
-        self._trigger = None  # one that was fired must not be removed
+        """
+        Close the connections, in the next turn of the reactor.
+
+        Before that, a service or another trigger may close them with another code and a reason.
+        """
+        self._trigger = None  # a trigger that has fired must not be removed
         self.hasBegun = True
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
         closing = deferLater(self._reactor, 0).addCallback(lambda _: self._closeAll())

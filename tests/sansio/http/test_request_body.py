@@ -66,7 +66,7 @@ def test_another_transfer_coding_than_chunked_is_unknown(coding: bytes) -> None:
 def test_a_body_beyond_the_limit_is_too_large(length: bytes) -> None:
     """Also a number of more than 4300 digits, for which ``int`` raises."""
     line = b"Content-Length: " + length
-    assert_raises(BodyTooLarge, announced, line, match=f"longer than {MOST} bytes")
+    assert_raises(BodyTooLarge, announced, line, match=f"exceeds the limit of {MOST} bytes")
 
 
 @pytest.mark.parametrize("line", [b"Content-Length: 1", b"Transfer-Encoding: chunked"])

@@ -45,5 +45,5 @@ def announced_body(fields: Fields, minor: int, most: int) -> int | None:
     if len(digits) > _MOST_DIGITS or int(digits) > most:
         if most == 0:
             raise BodyTooLarge("unexpected request body")
-        raise BodyTooLarge(f"the request body is longer than {most} bytes")
+        raise BodyTooLarge(f"request body exceeds the limit of {most} bytes")
     return int(digits)

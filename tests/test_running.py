@@ -429,7 +429,7 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(
         ("99999", ""),
         ("ssl:0:privateKey=none.pem:certKey=none.pem", "expected a file that can be read: No such"),
         ("ssl:0:privateKey=served.py:certKey=served.py", "expected a certificate and its key"),
-        ("unix:none/socket", "expected a directory that exists"),
+        ("unix:none/socket", "expected a socket path in a directory that exists"),
         ("unix:" + "x" * 200, ""),
     ],
 )

@@ -52,10 +52,10 @@ BOUNDS: Final[dict[str, Bounds]] = {
 """The packages that are not yet rewritten, with what they may have until then: what they had. Lower
 a row when its package is done; a package without a row has the final bounds."""
 
-GUIDE: Final = 8.0
+GUIDE: Final = 1.0
 """Riddles in a thousand words of the guide, the README and the examples."""
 
-BANNED_IN_GUIDE: Final = 28
+BANNED_IN_GUIDE: Final = 0
 """Paragraphs of the guide with a phrase that is not used."""
 
 TEST_NAMES: Final = 8.0

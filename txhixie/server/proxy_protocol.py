@@ -1,4 +1,4 @@
-"""The PROXY protocol (v1 and v2): the client's address in a header before the first byte.
+"""Reading of PROXY protocol headers (v1 and v2), which contain the address of the client.
 
 The header is read only from trusted reverse proxies, and required from them. If a reverse proxy
 could omit the header, a client behind the proxy could send a header of its own.

@@ -46,7 +46,9 @@ def askedBy(request: Any, target: bytes | None) -> Asked:
     """Return host, target and origin of an incomplete request of ``twisted.web``, for the log."""
     given = request.requestHeaders
     if target is None or not any(given.getAllRawHeaders()):
-        return NOTHING_ASKED  # before the first field, the target may be that of the previous request
+        return (
+            NOTHING_ASKED  # before the first field, the target may be that of the previous request
+        )
     found = (given.getRawHeaders(name) for name in (b"host", b"origin"))
     host, origin = (text(b", ".join(values)) if values else None for values in found)
     return Asked(host, text(target), origin)

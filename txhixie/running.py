@@ -200,7 +200,7 @@ def raiseFileLimit(system: Any = resource) -> None:
         system.setrlimit(system.RLIMIT_NOFILE, (hard, hard))
 
 
-_LOCKED: Final = {"Cannot acquire lock": "another process listens there"}
+_LOCKED: Final = {"Cannot acquire lock": "another process listens on this socket"}
 """Text for Twisted's error about a UNIX socket whose lock file names a running process."""
 
 

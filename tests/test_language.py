@@ -61,7 +61,7 @@ BANNED_IN_GUIDE: Final = 0
 TEST_NAMES: Final = 8.0
 """Riddles in a thousand words of the names of tests."""
 
-TEST_DOCSTRINGS: Final = 18.0
+TEST_DOCSTRINGS: Final = 15.0
 """Riddles in a thousand words of the docstrings of tests."""
 
 LEAST_TERMS: Final = 70.0

@@ -1,4 +1,4 @@
-"""What the tests share, each file named for what it provides.
+"""Modules that tests share, by the name of what each provides.
 
 ===================  ========================================  =====================================
 file                 what it provides                          used by

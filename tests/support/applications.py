@@ -27,10 +27,10 @@ echo = testing.echo
 
 class Plain:
     """
-    An application written for twisted.web.websocket: its six methods, nothing inherited, and no
-    more of its transport than that module has.
+    An application written for twisted.web.websocket: it has the six methods of that module, no base
+    class, and uses no other methods of its transport than those of that module.
 
-    :ivar events: what it was told, in order.
+    :ivar events: the calls of its methods, in order.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Plain:
 
 
 def fails(app: Recorder) -> None:
-    """What a broken application does."""
+    """The error that a faulty application raises."""
     raise Broken("the application is broken")
 
 
@@ -66,7 +66,7 @@ class Broken(Exception):
 
 
 class Answering:
-    """An applications object that answers every offer with what a function says."""
+    """An applications object that answers every offer with the result of a function."""
 
     def __init__(self, answer: Callable[[Offer], Any]) -> None:
         self.answer = answer
@@ -77,7 +77,7 @@ class Answering:
 
 @implementer(IPushProducer)
 class Source:
-    """A push producer that remembers what it was told."""
+    """A push producer that records the calls of its methods."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -93,7 +93,7 @@ class Source:
 
 
 def closed(application: Recorder) -> Any:
-    """How it was told that it is over, which was the last thing it was told."""
+    """The reason of ``connectionLost``, after a check that it was the last call."""
     assert application.told.count("lost") == 1
     assert application.told[-1] == "lost"
     return application.lost

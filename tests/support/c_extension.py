@@ -19,7 +19,7 @@ SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wi
 NAME: Final = "txhixie.sansio.wire._wire"
 
 WAYS: Final = ["python", "c", "chosen"]
-"""A function's twins, and the one that everybody else finds."""
+"""A function in C and in Python, and the one of both that the package uses."""
 
 every_way = pytest.mark.parametrize("way", WAYS)
 
@@ -28,7 +28,7 @@ _built = TemporaryDirectory(prefix="txhixie-wire-")
 
 @cache
 def shared_object() -> Path:
-    """Where it is."""
+    """The path of the compiled extension."""
     compiler = program("cc", get="Debian: gcc and python3-dev")
     path = Path(_built.name) / "_wire.abi3.so"
     include = sysconfig.get_path("include")
@@ -39,7 +39,7 @@ def shared_object() -> Path:
 
 @cache
 def compiled() -> ModuleType:
-    """It, imported under its own name and not put among the modules."""
+    """The compiled extension, imported under its own name, without an entry in ``sys.modules``."""
     spec = importlib.util.spec_from_file_location(NAME, shared_object())
     assert spec is not None
     assert spec.loader is not None

@@ -19,7 +19,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; :ivar root: its own."""
+    """A certificate authority; :ivar root: its own certificate."""
 
     def __init__(self, name: str) -> None:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -28,17 +28,17 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        """Its certificate."""
+        """The certificate of the authority, in PEM."""
         return self.root.public_bytes(Encoding.PEM)
 
     @property
     def trust(self) -> Any:
-        """What makes a client trust it."""
+        """The trust root of a client that trusts the authority."""
         return ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(self.pem)])
 
     def pem_for(self, *names: str, since: int = -1, until: int = 1) -> bytes:
         """
-        A key and a certificate.
+        Sign a certificate, and return it with its key.
 
         :param names: host names and addresses.
         :param since: the day, counted from today, from which it is valid.
@@ -50,7 +50,7 @@ class Authority:
         return private + signed.public_bytes(Encoding.PEM)
 
     def issue_to_itself(self, *names: str) -> ssl.PrivateCertificate:
-        """One that rests on nobody else's word."""
+        """A self-signed certificate, with its key."""
         private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         signed = self._sign(self._name, self._key, -DAY, DAY, names=names)
         made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(
@@ -60,7 +60,7 @@ class Authority:
 
     def issue_with(self, common: str, extension: bytes | None) -> ssl.PrivateCertificate:
         """
-        One whose names may be malformed.
+        Sign a certificate with names that may be malformed.
 
         :param common: the subject's common name.
         :param extension: the value of the subjectAltName, in DER; ``None`` for none.
@@ -75,7 +75,7 @@ class Authority:
         return made
 
     def issue(self, *names: str, since: int = -1, until: int = 1) -> ssl.PrivateCertificate:
-        """The same for a program of Twisted's."""
+        """Sign a certificate, and return it with its key, for Twisted's endpoints."""
         pem = self.pem_for(*names, since=since, until=until)
         made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
         return made
@@ -120,19 +120,19 @@ def _general_name(name: str) -> x509.GeneralName:
 
 @cache
 def authority() -> Authority:
-    """The one that the tests' clients trust."""
+    """The authority that the clients of tests trust."""
     return Authority("the tests' authority")
 
 
 @cache
 def stranger() -> Authority:
-    """One that nobody trusts."""
+    """An authority that no client trusts."""
     return Authority("a stranger")
 
 
 @cache
 def certificate() -> ssl.PrivateCertificate:
-    """For the name ``localhost``, signed by itself, good for a day."""
+    """A self-signed certificate for ``localhost``, valid for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

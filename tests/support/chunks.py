@@ -38,7 +38,7 @@ def every_way(data: bytes, tail: bytes = b"") -> Iterator[Chunks]:
 
 
 def same_every_way(read: Callable[[Chunks], T], data: bytes, tail: bytes = b"") -> T:
-    """What ``read`` makes of a delivery, after asserting that no other one makes a difference."""
+    """The result of ``read``, after a check that every other cutting gives the same result."""
     results = [read(chunks) for chunks in every_way(data, tail)]
     for other in results[1:]:
         assert other == results[0]

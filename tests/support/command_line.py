@@ -16,7 +16,7 @@ PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This one, without the proxies that it may name."""
+    """The environment of this process, without its variables for proxies."""
     kept = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
     return {**kept, **more}
 
@@ -28,7 +28,7 @@ def start(
     stderr: Any = subprocess.PIPE,
     env: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start it, on pipes or whatever else."""
+    """Start the command, on pipes by default."""
     command = [program("txhixie"), *words]
     env = env or environment()
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env)
@@ -36,11 +36,11 @@ def start(
 
 class Ran:
     """
-    What has run to its end.
+    A command that has ended.
 
-    :ivar status: it ended with.
-    :ivar output: its standard output.
-    :ivar errors: the lines of its standard error.
+    :ivar status: the exit status.
+    :ivar output: the standard output.
+    :ivar errors: the lines of the standard error.
     """
 
     def __init__(self, status: int, output: bytes, errors: bytes) -> None:
@@ -59,7 +59,7 @@ class Ran:
 
 
 def run(*words: str, given: bytes = b"", **options: Any) -> Ran:
-    """Run it to its end."""
+    """Run the command, and wait until it ends."""
     process = start(*words, **options)
     try:
         output, errors = process.communicate(given, PATIENCE)
@@ -77,7 +77,7 @@ def secure_daemon(
     until: int = 1,
     by: Authority | None = None,
 ) -> Iterator[int]:
-    """Our server by TLS, with a certificate made for it; its port."""
+    """Run the daemon with TLS and a new certificate; yields its port."""
     pem = directory / "server.pem"
     pem.write_bytes((by or authority()).pem_for(*names, since=min(-1, until - 1), until=until))
     (directory / "authority.pem").write_bytes(authority().pem)

@@ -21,15 +21,15 @@ from txhixie.sansio.wire.frame import Opcode, Side
 LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
 PATIENCE: Final = LIMITS.close_timeout
 PART: Final[Event] = ("drop", "at once")
-"""What is asked of the Port when both have said that they close, and it is on us to go."""
+"""The calls of the Port after both close frames, on the side that closes the TCP connection."""
 
 
 class ConversationDriver:
     """
-    One end of a conversation.
+    One side of a conversation.
 
     :ivar heard: the messages of the peer, in order.
-    :ivar effects: what was asked of the Port.
+    :ivar effects: the calls of the Port.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ConversationDriver:
         self.heard: list[tuple[int, str | bytes]] = []
 
     def receive(self, *chunks: bytes) -> ConversationDriver:
-        """Take these reads one after the other, and all the messages in them."""
+        """Receive reads one after the other, and all messages in them."""
         for chunk in chunks:
             self.conversation.feed(chunk)
             self.heard += self.conversation.events()
@@ -70,25 +70,25 @@ class ConversationDriver:
         return [(opcode, payload) for opcode, payload, _, _ in unframed(self.effects.written)]
 
     def assert_open(self) -> None:
-        """Nothing has been said of an end, nor asked of the Port."""
+        """Assert that the conversation is open, and that the Port has not been called."""
         assert self.conversation.ended is None
         assert self.effects.events == []
 
     def assert_ended(self, code: int, reason: str, who: str, clean: bool) -> None:
-        """The facts of the end are these."""
+        """Assert how the conversation ended."""
         assert self.conversation.ended == Ended(code, reason, who, clean)
 
     def assert_failed(self, code: int, reason: str) -> None:
         """
-        The peer broke a rule: so we have said, with this code and reason, as the last frame on a
-        connection that then is ended; and these are the facts.
+        Assert that the peer broke the protocol: the last frame is a close frame with this code and
+        reason, the connection is then ended, and ``ended`` has the same code and reason.
         """
         self.assert_ended(code, reason, "peer", False)
         self._assert_said_last(code, reason)
 
     def assert_too_big(self, what: str, limit: int, name: str = "message_size") -> None:
         """
-        A limit of ours was reached: the peer is told no more than that, and our side which it is.
+        Assert that the peer exceeded a limit: the local error names it, the close reason does not.
 
         :param what: ``frame`` or ``message``.
         """
@@ -105,7 +105,7 @@ class ConversationDriver:
         assert self.effects.events[-2:] == [("timeout", PATIENCE), ("drop", False)]
 
     def assert_refuses_to_send(self) -> None:
-        """Whatever is sent now raises and is written nowhere."""
+        """Assert that every send raises an error, and writes nothing."""
         self.effects.taken()
         sent = self.conversation.sent
         with pytest.raises(NotOpen):
@@ -119,6 +119,6 @@ class ConversationDriver:
 
 
 def exceeding(what: str, limit: int, name: str = "message_size") -> str:
-    """A pattern for what our own side is told of a limit of ours."""
+    """A regular expression for the local error about an exceeded limit."""
     size = r"[\d,]+ (bytes|fragments)( or more)?"
     return rf"{what} of {size} exceeds our limit of {limit:,} \({re.escape(called(name))}\)"

@@ -44,13 +44,13 @@ OPTIONS = (
 
 
 UNASKED = range(20_000, 32_000)
-"""Ports that nobody is given who asks for none: those are above (32768 in Linux, else 49152)."""
+"""Ports below the ephemeral ports, which begin at 32768 in Linux and at 49152 elsewhere."""
 
 
 def free_port() -> int:
     """
-    A port that nobody has, and that nobody else is likely to get until it is listened on: neither
-    a connection to somewhere nor a test that listens on port 0, of this run or of another.
+    Find a free port that most likely stays free until the test listens on it: it is not an
+    ephemeral port, which outgoing connections and tests that listen on port 0 get.
     """
     while True:
         port = secrets.choice(UNASKED)
@@ -60,12 +60,12 @@ def free_port() -> int:
 
 
 def program(name: str) -> str:
-    """A program that was installed with txhixie."""
+    """The path of a program that is installed beside the interpreter."""
     return os.fspath(Path(sys.executable).parent / name)
 
 
 def run_hixie(*options: str, runner: str = "twistd") -> subprocess.CompletedProcess[str]:
-    """Run it where it is expected to end by itself."""
+    """Run a daemon that is expected to end by itself."""
     own = ["-n", "--pidfile="] if runner == "twistd" else []
     return subprocess.run(
         [program(runner), *own, "hixie", *options],
@@ -78,7 +78,7 @@ def run_hixie(*options: str, runner: str = "twistd") -> subprocess.CompletedProc
 
 
 class Daemon:
-    """A running one: its port on 127.0.0.1, its process, and what it has said."""
+    """A running daemon: its port on 127.0.0.1, its process, and its log."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
         self.port = port
@@ -97,14 +97,14 @@ class Daemon:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
     def logged(self, words: str) -> str:
-        """The log's first line with these words, waited for."""
+        """Wait for a line of the log with these words, and return the first one."""
         return self._wait(lambda: next((ln for ln in self.log.splitlines() if words in ln), ""))
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
     def ended(self) -> int:
-        """The status it ended with, waited for."""
+        """Wait for the end of the daemon, and return its exit status."""
         return self.process.wait(PATIENCE)
 
     def _wait(self, found: Callable[[], str]) -> str:
@@ -121,9 +121,9 @@ def running(
     directory: Path, *options: str, runner: str = "twistd", awaited: int | None = None
 ) -> Iterator[Daemon]:
     """
-    Start it on a free port of 127.0.0.1, and end it in the end.
+    Run a daemon on a free port of 127.0.0.1 until the end of the ``with`` block.
 
-    :param awaited: a further port that it has to listen on before the test goes on.
+    :param awaited: a further port on which the daemon has to listen before the block begins.
     """
     port = free_port()
     own = ["-n", "--pidfile="] if runner == "twistd" else []

@@ -14,16 +14,16 @@ HIXIE = tuple(name for name in NAMES if not named(name).has_codes)
 
 
 MODERN = tuple(name for name in NAMES if named(name).has_codes)
-"""These have codes, pings and masks."""
+"""The dialects with close codes, pings and masking."""
 
 
 CLOSING = tuple(name for name in NAMES if named(name).has_close)
 
 
 OLDEST = ("hixie-54", "hixie-75")
-"""Those without a closing frame."""
+"""The dialects without a close frame."""
 
 
 def code_of(dialect: str, code: int = 1000) -> int:
-    """What is known of a close with this code where it may have none."""
+    """The close code that the other side gets, in a dialect with or without close codes."""
     return code if dialect in MODERN else 1005

@@ -21,9 +21,9 @@ CLOSE = b"\xff\x00"
 @dataclass(frozen=True)
 class FrameWriter:
     """
-    What one side says on the wire, in one dialect.
+    Writes the frames of one side, in one dialect.
 
-    :ivar key: its mask, if it is a client; ours are zeros in memory, so that they can be foretold.
+    :ivar key: the masking key of a client; zeros in memory, so that a test can predict the bytes.
     """
 
     dialect: str
@@ -34,7 +34,7 @@ class FrameWriter:
         return self.dialect in MODERN
 
     def frame(self, opcode: int, payload: bytes = b"", **how: Any) -> bytes:
-        """Of the modern dialects."""
+        """A frame, in a dialect with opcodes."""
         assert self.modern
         return modern_frame(opcode, payload, key=self.key, **how)
 
@@ -44,18 +44,18 @@ class FrameWriter:
         return b"".join(map(text, messages))
 
     def binary(self, data: bytes) -> bytes:
-        """Up to 125 bytes."""
+        """A ping frame, with a payload of up to 125 bytes."""
         if self.modern:
             return self.frame(Opcode.BINARY, data)
         return b"\x80" + bytes([len(data)]) + data
 
     def close(self, code: int | None = 1000, reason: str = "") -> bytes:
-        """Nothing, where the end of the connection is the close."""
+        """A close frame; no bytes in a dialect without close frames."""
         if not self.modern:
             return b"" if self.dialect in OLDEST else CLOSE
         said = b"" if code is None else code.to_bytes(2, "big") + reason.encode()
         return self.frame(Opcode.CLOSE, said)
 
     def broken(self) -> bytes:
-        """What breaks a rule in every dialect."""
+        """Bytes that break the protocol of the dialect."""
         return self.frame(3) if self.modern else b"\x01"

@@ -53,7 +53,7 @@ class Block:
         return f"{self.page}:{self.line}"
 
     def said(self, verb: str) -> list[str]:
-        """What follows a verb, each time it is there."""
+        """The arguments of every line with this verb."""
         return [rest for said, rest in self.notes if said == verb]
 
 
@@ -72,7 +72,7 @@ class Page:
 
 
 def block(path: str, name: str) -> str:
-    """The text of the block that is ``taken by`` somebody ``as`` a name: for that test."""
+    """The text of the block that is ``taken by`` a test ``as`` a name."""
     for found in read_page(path).blocks:
         for rest in found.said("taken by"):
             if (match := TAKEN.fullmatch(rest)) is not None and match["name"] == name:

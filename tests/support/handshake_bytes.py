@@ -62,7 +62,7 @@ def whole_request(dialect: str, *more: str, **which: Any) -> bytes:
 
 
 def proof_for(asked: bytes) -> bytes:
-    """What answers a hixie-76 request, worked out as the draft's section 1.3 tells it."""
+    """The proof for a hixie-76 request, computed as in section 1.3 of the draft."""
     head, _, key3 = asked.partition(b"\r\n\r\n")
     numbers = []
     for line in head.split(b"\r\n")[1:]:
@@ -79,7 +79,7 @@ DIGITS = b"0123456789"
 
 
 def accept_for(asked: bytes | bytearray) -> str:
-    """What answers a request with a key, worked out as RFC 6455 section 1.3 tells it."""
+    """Sec-WebSocket-Accept for a request, computed as in RFC 6455 section 1.3."""
     key = asked.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
     return b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
 
@@ -101,5 +101,5 @@ def status_of(answer: bytes) -> int:
 
 
 def body_of(answer: bytes) -> bytes:
-    """What follows the blank line."""
+    """The bytes after the empty line of a head."""
     return answer.partition(b"\r\n\r\n")[2]

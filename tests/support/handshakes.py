@@ -20,25 +20,26 @@ LIMITS: Final = Limits()
 
 
 def server_opening(*spoken: str, secure: bool = False, limits: Limits = LIMITS) -> ServerOpening:
-    """A server's opening, for these dialects or all."""
+    """The opening of a server, for some dialects or for all."""
     rows = tuple(named(name) for name in spoken) or DIALECTS
     return ServerOpening(rows, limits, secure)
 
 
 def client_opening(offer: Offer, secret: Secret, limits: Limits = LIMITS) -> ClientOpening:
-    """A client's opening, whose secret is known."""
+    """The opening of a client, with a known secret."""
     return ClientOpening(named(offer.dialect).handshake, offer, secret, limits)
 
 
 @dataclass
 class Served:
     """
-    What a server made of a delivery.
+    The result of a delivery of bytes to a server.
 
-    :ivar found: an offer, a request for somebody else, or an error; ``None`` if it waits.
-    :ivar answer: the bytes that agree, proof included, as far as it can be given.
-    :ivar proved: whether the handshake is through.
-    :ivar rest: what belongs to whoever comes next.
+    :ivar found: an offer, a request without WebSocket, or an error; ``None`` while the request is
+        incomplete.
+    :ivar answer: the handshake response, with the proof as far as its bytes have arrived.
+    :ivar proved: whether the handshake is complete.
+    :ivar rest: the bytes after the handshake.
     """
 
     found: Offer | Elsewhere | type[HandshakeError] | None = None
@@ -54,7 +55,7 @@ def serve(
     agreement: Agreement | None = None,
     limits: Limits = LIMITS,
 ) -> Served:
-    """Answer a request as it comes; whoever offers is accepted at once."""
+    """Deliver a request to a server that accepts every offer at once."""
     opening = server_opening(*spoken, secure=secure, limits=limits)
     served = Served()
     for chunk in chunks:
@@ -79,8 +80,12 @@ def serve(
 
 
 def ask(offer: Offer, secret: Secret, chunks: Chunks, *, ends: bool = True) -> tuple[object, bytes]:
-    """What a client makes of an answer, and what comes after it: an agreement, the check that
-    failed, or the status that refused; ``None`` if it still waits and the connection does."""
+    """
+    Deliver a response to a client.
+
+    :return: an agreement, the check that failed, or the status of a refusal; ``None`` while the
+        response is incomplete; and the bytes after the response.
+    """
     opening = client_opening(offer, secret)
     try:
         for index, chunk in enumerate(chunks):
@@ -96,7 +101,7 @@ def ask(offer: Offer, secret: Secret, chunks: Chunks, *, ends: bool = True) -> t
 
 
 def offer_of(item: Item) -> Offer:
-    """What the client of a vector asks for."""
+    """The request of the client in a vector."""
     url = parse_url(item["url"])
     protocol = item.get("protocol")
     subprotocols = [protocol] if isinstance(protocol, str) else protocol or []
@@ -111,7 +116,7 @@ def offer_of(item: Item) -> Offer:
 
 
 def secret_of(head: Head, body: bytes) -> Secret:
-    """The secret that a request was made with: its keys, and the bytes after it."""
+    """The secret of a request: its keys, and the bytes after its head."""
     fields = head.fields()
     names = (b"sec-websocket-key", b"sec-websocket-key1", b"sec-websocket-key2")
     keys = [value for name in names for value in fields.stripped(name)]
@@ -119,18 +124,18 @@ def secret_of(head: Head, body: bytes) -> Secret:
 
 
 def cut(data: bytes) -> tuple[Head, bytes]:
-    """A head, and the bytes after it."""
+    """Split bytes into a head and the bytes after the head."""
     raw, blank, body = data.partition(b"\r\n\r\n")
     return Head(raw + blank), body
 
 
 def request_of(head: Head | bytes) -> Request:
-    """A request, taken apart."""
+    """Parse a request."""
     return read_request(head if isinstance(head, Head) else Head(head))
 
 
 def offers(row: Dialect, *, origin: str | None = "http://example.com") -> Offer:
-    """The plainest offer in a dialect."""
+    """An offer in a dialect, without options."""
     return Offer(row.name, "/demo", "example.com", origin)
 
 

@@ -6,13 +6,13 @@ from twisted.logger import LogEvent, formatEvent
 
 
 class Log:
-    """What was logged meanwhile. A traceback that nobody asked for fails the test."""
+    """The log events of a test. An unexpected traceback fails the test."""
 
     def __init__(self) -> None:
         self.events: list[LogEvent] = []
 
     def tracebacks(self) -> list[BaseException]:
-        """The exceptions of the tracebacks so far, which are thereby expected."""
+        """Return the exceptions of the tracebacks so far, and mark them as expected."""
         failures = [event for event in self.events if "log_failure" in event]
         self.events[:] = [event for event in self.events if "log_failure" not in event]
         return [event["log_failure"].value for event in failures]

@@ -1,7 +1,7 @@
 """One side of a connection in memory, with a clock and a transport of the test.
 
-An in-memory transport shows every call in its order; what a real transport does is tested over
-sockets (``network.py``).
+An in-memory transport records every call in order. Tests with a real transport use sockets
+(``network.py``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from txhixie.sansio.wire.frame import Side
 
 
 class End(testing.End[Any]):
-    """What is said at an end in memory."""
+    """The transport, the protocol and the clock of one side of a connection in memory."""
 
     @property
     def dialect(self) -> str:
@@ -34,12 +34,12 @@ class End(testing.End[Any]):
 
     @property
     def own(self) -> FrameWriter:
-        """What we say."""
+        """A writer of the frames of this side, to compare with what it has written."""
         return FrameWriter(self.dialect, bytes(4) if self.protocol.side == Side.CLIENT else None)
 
     @property
     def peer(self) -> FrameWriter:
-        """What the peer says."""
+        """A writer of the frames of the peer."""
         return FrameWriter(self.dialect, MASK if self.protocol.side == Side.SERVER else None)
 
 
@@ -72,7 +72,7 @@ class ClientEnd(End):
 
     def answer(self, *more: str, **changed: str | None) -> bytes:
         """
-        A server's answer, head and sixteen bytes.
+        A hixie-76 handshake response: a head and sixteen bytes.
 
         :param changed: another value for the fields ``upgrade``, ``connection``, ``origin``,
             ``location``, ``accept`` or the ``status`` line; ``None`` leaves it out.
@@ -110,7 +110,7 @@ class ClientEnd(End):
 def opened(
     dialect: str, application: Recorder | None = None, side: str = Side.SERVER, **options: Any
 ) -> tuple[Any, Recorder]:
-    """An end in memory whose conversation is open, and its application."""
+    """A connection in memory after its handshake, and the application."""
     application = application or Recorder()
     applications = Applications(lambda: application)
     end: Any

@@ -17,7 +17,7 @@ from txhixie.testing import Wire
 
 
 class Connection:
-    """One connection to the proxy: our side's protocol, and the transport it was given."""
+    """One connection to the proxy: the protocol of the client, and its transport."""
 
     def __init__(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -33,18 +33,18 @@ class Connection:
         return read_request(head)
 
     def authorization(self) -> bytes | None:
-        """What that says of who we are."""
+        """The value of Proxy-Authorization in the last request."""
         return self.asked().fields.only(b"proxy-authorization")
 
     def says(self, data: bytes, size: int | None = None) -> None:
-        """The proxy answers, in reads of this size."""
+        """Deliver an answer of the proxy, in reads of this size."""
         size = size or len(data) or 1
         for start in range(0, len(data), size):
             if not self.wire.dead:
                 self.protocol.dataReceived(data[start : start + size])
 
     def ends(self, reason: Exception | None = None) -> None:
-        """The connection ends."""
+        """End the connection."""
         self.wire.dead = True
         self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
@@ -58,8 +58,8 @@ class ProxyEndpoint:
     """
     The endpoint of a proxy in memory.
 
-    :ivar connections: to it, in their order.
-    :ivar pending: while this is set, a connection does not come about.
+    :ivar connections: the connections to the proxy, in order.
+    :ivar pending: while this is set, no connection is made.
     """
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ class ProxyEndpoint:
 
 class Inside(Protocol):
     """
-    What is connected through a tunnel: remembers, and ends when a test says so.
+    A protocol that is connected through a tunnel: records its calls, and closes when a test asks.
 
-    :ivar events: what it was told, in order.
+    :ivar events: the calls of its methods, in order.
     """
 
     def __init__(self) -> None:
@@ -101,12 +101,12 @@ class Inside(Protocol):
 
     @property
     def data(self) -> bytes:
-        """What came, joined."""
+        """All received data."""
         return b"".join(event for event in self.events if isinstance(event, bytes))
 
 
 class Factory:
-    """Makes these, and notes what it is told."""
+    """A factory of these protocols, which records its calls."""
 
     def __init__(self, make: Any = Inside) -> None:
         self.make = make
@@ -124,5 +124,5 @@ class Factory:
 
 
 def factory(make: Any = Inside) -> IProtocolFactory:
-    """One, as endpoints want it."""
+    """A factory, with the type that endpoints expect."""
     return cast("IProtocolFactory", Factory(make))

@@ -86,7 +86,7 @@ class Pair:
 
 @dataclass
 class Network:
-    """Whatever a test has opened, so that all of it is closed."""
+    """The ports and connections of a test, which are closed at its end."""
 
     directory: Path
     places: list[Place] = field(default_factory=list)
@@ -110,13 +110,13 @@ class Network:
         return self.places[-1]
 
     async def serve(self, applications: Any, over: str = "tcp", **options: Any) -> Place:
-        """Listen with a factory of ours."""
+        """Listen with a factory of txhixie."""
         return await self.listen(HixieServerFactory(applications, **options), over)
 
     async def connect(
         self, place: Place, applications: Any, path: str = "/demo", **options: Any
     ) -> HixieClientProtocol:
-        """Connect with a factory of ours; the answer has not come yet."""
+        """Connect with a factory of txhixie, without waiting for the handshake response."""
         options.setdefault("dialect", "hixie-76")
         factory = HixieClientFactory(place.url(path), applications, **options)
         self.factories.append(factory)

@@ -111,7 +111,7 @@ class PageRunner:
         )
 
     def _type(self, block: Block, text: str) -> None:
-        """What is typed into Python and what it says."""
+        """Run a block of Python input and output."""
         self._transcript = self._transcript + text if block.said("continues") else text
         name = f"transcript{block.line}.txt"
         (self.directory / name).write_text(self._transcript, encoding="utf-8")
@@ -127,7 +127,7 @@ class PageRunner:
             self._command(block, f"python {name}")
 
     def _commands(self, block: Block, text: str) -> None:
-        """Each command, and what it printed where the page says so."""
+        """Run each command, and compare its output with that of the page."""
         parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
         for index, part in enumerate(parts):
             command, shown = _command_and_output(part)
@@ -156,7 +156,7 @@ class PageRunner:
         return said
 
     def _stay(self, block: Block, command: str, naming: str = "") -> None:
-        """Start it, and go on when whatever ports are named, there or in it, are listened on."""
+        """Start a program, and wait until it listens on the ports of the page or of its command."""
         output, process = self._start(command)
         self.staying.append(process)
         words = self._here(naming) or command

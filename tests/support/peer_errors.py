@@ -18,7 +18,7 @@ def assert_raises(
     *args: *Args,
     match: str | None = None,
 ) -> None:
-    """The error is exactly this one, and its text says so in printable words."""
+    """Assert that the error has exactly this type, and a printable text."""
     with pytest.raises(expected, match=match) as caught:
         act(*args)
     assert caught.type is expected

@@ -22,7 +22,7 @@ def backend_of(connection: Any) -> Any:
 
 
 def conversation_of(connection: Any) -> Any:
-    """The sans-I/O half of a connection, whose buffers and end a test of memory looks at."""
+    """The sans-I/O half of a connection, for tests of its buffers and of its end."""
     return connection._conversation  # private: it must not be fed or closed beside the connection
 
 

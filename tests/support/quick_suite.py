@@ -108,7 +108,7 @@ def reason_of(name: str) -> str | None:
 
 
 def is_quick(config: pytest.Config) -> bool:
-    """Whether nobody has said which tests to run."""
+    """Whether the command line names no tests."""
     nobody = config.args_source is not pytest.Config.ArgsSource.ARGS
     return nobody and not config.getoption("--all")
 
@@ -126,7 +126,7 @@ def keep_quick(config: pytest.Config, items: list[pytest.Item]) -> Counter[str]:
 
 
 def lines_of(skipped: Iterable[pytest.TestReport], left_out: Counter[str]) -> list[str]:
-    """What did not run, and why: a line for each reason."""
+    """The skipped tests: a line for each reason."""
     reasons: Counter[str] = Counter()
     for report in skipped:
         where = report.longrepr

@@ -26,7 +26,7 @@ _USERS: Final = """\
 me:$apr1$hixie$wRGIL2XTBBgmRIMJRs9UZ.
 user:$apr1$hixie$AEg.UsTzUTXz778Ieo/oU1
 """
-"""These are NAME with PASSWORD, and ``user`` with ``pass``."""
+"""The users of the proxies: NAME with PASSWORD, and ``user`` with ``pass``."""
 
 _SQUID: Final = """\
 pid_filename none
@@ -138,7 +138,7 @@ def squid(
 
 @contextlib.contextmanager
 def tinyproxy(*, asks: bool = True) -> Iterator[RealProxy]:
-    """It answers in HTTP/1.0, and closes the connection after a 407."""
+    """Run tinyproxy, which answers in HTTP/1.0 and closes the connection after a 407."""
     program = third_party.tinyproxy()
     port = free_port()
     with _directory() as directory:
@@ -155,7 +155,7 @@ def tinyproxy(*, asks: bool = True) -> Iterator[RealProxy]:
 
 @contextlib.contextmanager
 def _directory() -> Iterator[Path]:
-    """Everybody may read and write: as root, squid becomes somebody else."""
+    """A directory that every user may write to: squid started by root changes its user."""
     with TemporaryDirectory(prefix="proxy") as name:
         os.chmod(name, 0o777)  # noqa: PTH101
         yield Path(name)

@@ -39,6 +39,6 @@ class RecordingPort:
         return b"".join(what for name, what in self.events if isinstance(what, bytes))
 
     def taken(self) -> list[Event]:
-        """What has been asked since the last time somebody looked."""
+        """The calls since the last use of this method."""
         events, self.events[:] = list(self.events), []
         return events

@@ -1,4 +1,4 @@
-"""A resolver of host names whose answers the test decides.
+"""A resolver of host names with answers from the test.
 
 The fixture ``names`` of ``tests/conftest.py`` installs it.
 """
@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 @implementer(IHostResolution)
 class Question:
-    """:ivar cancelled: whether somebody did not want to know any more."""
+    """:ivar cancelled: whether the lookup was cancelled."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -50,7 +50,7 @@ def _talk(peer: socket.socket, script: Script) -> None:
 
 @contextmanager
 def asking(directory: Path) -> Iterator[int]:
-    """A server by TLS that wants to know who its clients are, and agrees to a handshake."""
+    """A TLS server that requires client certificates, and accepts a handshake."""
     for name, pem in (("server", authority().pem_for("127.0.0.1")), ("authority", authority().pem)):
         (directory / f"{name}.pem").write_bytes(pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

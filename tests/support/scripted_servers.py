@@ -21,25 +21,25 @@ from support.raw_peer import Raw
 from support.waiting import reactor
 
 Act = Callable[[Raw], object]
-"""What a server does when it is first spoken to."""
+"""What a scripted server does with the first data of a client."""
 
 
 def silent(raw: Raw) -> None:
-    """It reads, and says nothing."""
+    """Read, and send nothing."""
 
 
 def closes(raw: Raw) -> None:
-    """In good order, without a word."""
+    """Close the TCP connection, without a response."""
     raw.transport.loseConnection()
 
 
 def resets(raw: Raw) -> None:
-    """Not in good order."""
+    """Reset the TCP connection, without a response."""
     raw.transport.abortConnection()
 
 
 def says(answer: bytes, *, and_closes: bool = False) -> Act:
-    """The same to everybody."""
+    """Send the same bytes to every client."""
 
     def act(raw: Raw) -> None:
         raw.send(answer)
@@ -50,7 +50,7 @@ def says(answer: bytes, *, and_closes: bool = False) -> Act:
 
 
 def agrees(*lines: str, accept: str | None = None) -> Act:
-    """As RFC 6455 has it, with further lines, or another hash."""
+    """Send a response of RFC 6455, with further header fields, or with another hash."""
 
     def act(raw: Raw) -> None:
         said = accept or accept_for(raw.data)
@@ -119,7 +119,7 @@ async def server(net: Network, act: Act, tls: Any = None) -> tuple[Place, list[R
 
 @contextmanager
 def full_queue() -> Iterator[int]:
-    """A port whose queue of connections is full: the kernel drops whoever wants one more."""
+    """A port with a full listen queue: the kernel drops further connections."""
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.socket())
         listening.bind(("127.0.0.1", 0))

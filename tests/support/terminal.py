@@ -1,4 +1,4 @@
-"""A program on a terminal: a pty, whose other end a test reads and types on."""
+"""A program on a terminal: a pty with the test at its other end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.command_line import environment
 from support.daemon import PATIENCE, program
 
 PASTE = (b"\x1b[200~", b"\x1b[201~")
-"""What a terminal puts around a paste (bracketed paste, xterm)."""
+"""The bytes that a terminal sends before and after a paste (bracketed paste, xterm)."""
 
 
 class Terminal:

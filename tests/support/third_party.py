@@ -68,7 +68,7 @@ def directory(name: str, *, places: Iterable[Path], files: Iterable[str], get: s
 
 
 def prints(*command: str | Path, **environment: str) -> str:
-    """What a program says, such as its version; nothing if it cannot run here at all."""
+    """The output of a program, such as its version; empty if the program cannot run here."""
     try:
         return run(
             command,
@@ -119,12 +119,12 @@ def klein() -> Path:
 
 
 def wsproto() -> Path:
-    """What twisted.web.websocket is built on."""
+    """The library wsproto, on which twisted.web.websocket is based."""
     return python_with("wsproto")
 
 
 def curl() -> Path:
-    """It asks for pages in the guide's transcripts."""
+    """The program curl, which requests pages in the transcripts of the guide."""
     return program("curl", get="tests/peers/install (Debian: curl)")
 
 
@@ -157,7 +157,7 @@ def ws04_library() -> Path:
 
 
 def ruby_with_websocket() -> Path:
-    """A Ruby with the library whose client and server speak hixie-75."""
+    """Ruby with a library for hixie-75, client and server."""
     return program(
         "ruby",
         get="tests/peers/install (Debian: ruby, ruby-websocket)",

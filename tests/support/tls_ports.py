@@ -49,7 +49,7 @@ class _Page(Resource):
 
 
 class _Back(Protocol):
-    """Sends back whatever comes."""
+    """Sends all received data back."""
 
     def dataReceived(self, data: bytes) -> None:
         self.transport.write(data)  # type: ignore[union-attr]
@@ -60,7 +60,7 @@ def _page() -> Any:
 
 
 def _relay() -> Any:
-    """What connects each client on to a server of its own."""
+    """A factory that connects each client to a server of its own."""
     from twisted.internet import reactor
 
     behind = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
@@ -76,7 +76,8 @@ PROGRAMS: Final[dict[str, Callable[[], Any]]] = {
     "relay": _relay,
     "string": lambda: Factory.forProtocol(_Back),
 }
-"""What a program listens with. ``string`` listens by an endpoint description ``ws:ssl\\:...``."""
+"""The factories with which a program listens, by name. ``string`` listens by a description
+``ws:ssl\\:...``."""
 
 DAEMONS: Final = ("ssl:", "tls:", "ssl: behind PROXY protocol", "tls: behind PROXY protocol")
 KINDS: Final = (*PROGRAMS, *DAEMONS)

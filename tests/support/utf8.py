@@ -66,7 +66,7 @@ BAD: Final = [
     *[b"ok " + char[:-1] + char for char in _FIRST],
     *_hex("61c328", "cebae1bdb9cf83cebcceb5f4908080656469746564", "e697e697a5"),
 ]
-"""What Markus Kuhn's stress test and the Autobahn testsuite have, and the edges of RFC 3629."""
+"""Samples of Markus Kuhn's stress test and of the Autobahn testsuite, and the edges of RFC 3629."""
 
 
 def certain(data: bytes) -> int:

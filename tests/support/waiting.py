@@ -27,12 +27,12 @@ PATIENCE = 10.0
 
 
 def asynchronous(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, Any]:
-    """A test that awaits Deferreds; pytest-twisted says nothing of its types."""
+    """Decorate a test that awaits Deferreds; the function of pytest-twisted has no types."""
     return cast("Callable[P, Any]", pytest_twisted.ensureDeferred(test))
 
 
 def within(deferred: Deferred[T], seconds: float = PATIENCE) -> Deferred[T]:
-    """The same, bounded: it fails with a TimeoutError."""
+    """Wait for a Deferred with a timeout: fails with a TimeoutError."""
     return deferred.addTimeout(seconds, cast("IReactorTime", reactor))
 
 
@@ -42,7 +42,7 @@ async def turn(seconds: float = 0.0) -> None:
 
 
 async def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait for something to be true, and not for ever."""
+    """Wait until a condition is true, with a timeout."""
     deadline = reactor.seconds() + seconds
     while not true():
         assert reactor.seconds() < deadline, f"it did not become true in {seconds} seconds"

@@ -61,6 +61,7 @@ WHOLE: Final = {
     "test_alpn": "every kind of TLS port",
     "test_any_order": "the tests themselves, in any order",
     "test_built_guide": "the guide as Sphinx builds it",
+    "test_reference_tables": "tables of the guide that no module makes",
     "test_calls": "calls of the package for one message, over a whole connection",
     "test_contributing": "a page for contributors",
     "test_documents": "pages of the guide",

@@ -41,6 +41,21 @@ copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
 
 
+INTERNAL = {
+    "HixieProtocol": (
+        *("adopt", "asked", "connected", "drained", "late", "look", "overflowed", "stalled"),
+        *("timeouts", "__getattr__"),
+    ),
+    "HixieFactory": ("joined", "keepalive", "left", "log", "sendsBinary", "timeouts", "watched"),
+    "HixieServerProtocol": ("asked", "yielded"),
+    "HixieServerFactory": ("elsewhereUpgrades", "joined", "left", "policy", "trustedProxies"),
+    "HixieClientProtocol": ("begin",),
+    "HixieClientFactory": ("begins",),
+}
+"""What public classes have for other modules of the package, and not for programs. The methods that
+a subclass may change are shown: ``explanation/house.rst`` lists them."""
+
+
 def public_modules() -> list[str]:
     """The public modules, as ``reference/api.rst`` lists them."""
     page = (CHECKOUT / "docs" / "reference" / "api.rst").read_text("utf-8")
@@ -80,7 +95,8 @@ def setup(app: Sphinx) -> None:
             *(sys.executable, "-m", "pydoctor", "--quiet", "--warnings-as-errors"),
             *(f"--project-name={project}", f"--project-version={version}"),
             *(f"--project-base-dir={CHECKOUT}", "--docformat=restructuredtext"),
-            *(f"--privacy=HIDDEN:{name}" for name in (*not_shown(), "**._[!_]*")),
+            *(f"--privacy=HIDDEN:{name}" for name in (*not_shown(), "**._[!_]*", "**.__slots__")),
+            *(f"--privacy=HIDDEN:**.{kind}.{name}" for kind in INTERNAL for name in INTERNAL[kind]),
             *(f"--html-output={api}", str(CHECKOUT / "txhixie")),
         ],
         stdout=subprocess.PIPE,

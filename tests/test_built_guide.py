@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
+import txhixie
 from support import public_api
 from support.built_guide import WORDS
+from support.guide_pages import ROOT
 from txhixie import Limits
 from txhixie.byte_streams import descriptions
 from txhixie.cli.main import COMMANDS as CLI_COMMANDS
@@ -31,6 +34,29 @@ def test_the_api_pages_show_the_public_names_and_no_others(guide_html: Path) -> 
     assert [name for name in shown if not public_api.is_public(name)] == []
     assert [paths for paths in public_api.paths() if not paths & shown.keys()] == []
     assert dead_links(guide_html / "api") == set()
+
+
+def test_the_api_pages_show_what_a_subclass_may_change_and_no_internal_method(
+    guide_html: Path,
+) -> None:
+    shown = inventory(guide_html / "api" / "objects.inv").keys()
+    house = (ROOT / "docs/explanation/house.rst").read_text("utf-8")
+    _, _, section = house.partition("What a subclass may change\n---")
+    rows = re.findall(r"\* - `(\w+)`: (``.*``)$", section.partition("\n---")[0], re.MULTILINE)
+    assert len(rows) == 3
+    seam = {f"{kind}.{name}" for kind, names in rows for name in re.findall(r"``(\w+)``", names)}
+    assert {name for name in seam if f"txhixie.{name}" not in shown} == set()
+    conf = ast.parse((ROOT / "docs/conf.py").read_text("utf-8"))
+    (table,) = (
+        node.value
+        for node in conf.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "INTERNAL"
+    )
+    internal: dict[str, tuple[str, ...]] = eval(ast.unparse(table), {})
+    for kind, names in internal.items():
+        source = inspect.getsource(getattr(txhixie, kind))
+        assert [name for name in names if not re.search(rf"\b{name}\b", source)] == [], kind
+        assert [name for name in names if f"txhixie.{kind}.{name}" in shown] == [], kind
 
 
 def dead_links(folder: Path) -> set[str]:

@@ -104,7 +104,7 @@ def _see_also(commands: Sequence[str], *others: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text as roff reads it: a hyphen is that of an option, and no line begins a macro."""
+    """Escape text for roff: a hyphen stays ASCII, as in options, and no line begins a macro."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
     return "\n".join(rf"\&{line}" if line[:1] == "." else line for line in escaped.splitlines())
 

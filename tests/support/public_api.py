@@ -96,7 +96,7 @@ def house(kind: type) -> list[type]:
 
 
 def constructor(kind: type) -> str:
-    """What a class is called with; empty where it has its library's way."""
+    """The parameters of a class; empty where the class has the constructor of its library."""
     if is_typeddict(kind):
         return ""
     if issubclass(kind, tuple):

@@ -1,10 +1,11 @@
 """Finds the programs, libraries and browsers of others that tests use, or skips the test.
 
-A component is looked for in the environment variable TXHIXIE_<NAME>, in ``.components/`` of the
-checkout (where ``tests/peers/install`` puts what Debian has not), in PATH and in Debian's own
-directories, in that order. Where it is in none of them `missing` decides: the test is skipped and
-says how to get the component, unless TXHIXIE_REQUIRE names it (a list with commas, or ``all``):
-then the test fails, so that a run that ought to have everything cannot pass by skipping.
+The functions look for a component in the environment variable TXHIXIE_<NAME>, in ``.components/``
+of the checkout (to which ``tests/peers/install`` downloads components that Debian does not have),
+in PATH and in Debian's own directories, in that order. A test without its component is skipped,
+and says how to install the component. If TXHIXIE_REQUIRE names the component (names with commas,
+or ``all``), the test fails instead: a CI run that should have all components cannot pass by
+skipping tests.
 
 A further program is one function of one line::
 

@@ -83,7 +83,7 @@ class LineEditor:
 
         @bindings.add("c-c")
         def interrupt(event: KeyPressEvent) -> None:
-            # As the terminal does it in canonical mode.
+            # In raw mode the terminal itself sends no SIGINT for Control-C.
             signal.raise_signal(signal.SIGINT)
 
         @bindings.add("c-d", filter=isEmpty)

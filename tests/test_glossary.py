@@ -12,7 +12,7 @@ import pytest
 from support.guide_pages import ROOT
 from test_floors import MODULES, tree
 
-PAGE: Final = (ROOT / "docs/glossary.rst").read_text("utf-8")
+PAGE: Final = (ROOT / "docs/reference/glossary.rst").read_text("utf-8")
 TERMS: Final = dict(re.findall(r"^   (\S.*)\n((?:      .*\n|\n)+)", PAGE, re.MULTILINE))
 """The definition of each term."""
 

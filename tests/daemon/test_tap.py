@@ -363,12 +363,18 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--ping-interval", "soon"], r"--ping-interval soon: expected a number of seconds"),
         (["--ping-timeout", "0"], r"--ping-timeout 0: expected more than 0 seconds"),
         (["--port", "tcp"], r"--port tcp: expected a port number .*: missing port$"),
-        (["--serve", "/=static:/nowhere"], r"static: and a directory .*, and /nowhere is none$"),
-        (["--serve", "/=static:"], r"expected static: and a directory .*, and nothing is named$"),
+        (
+            ["--serve", "/=static:/nowhere"],
+            r"expected static:/PATH of an existing directory; /nowhere is not a directory$",
+        ),
+        (
+            ["--serve", "/=static:"],
+            r"expected static:/PATH of an existing directory; there is no path$",
+        ),
         (["--serve", "/a b=echo"], r"/a b: expected a path of a URL, .* blanks as %20"),
         (["--port", "ssl:0:privatekey=x"], r": unknown option privatekey=$"),
         (["--serve", "/=tcp:127.0.0.1"], r"such as tcp:HOST:PORT.*: missing port$"),
-        (["--serve", "/=http://127.0.0.1"], r"and http: is none; did you mean ws:\?$"),
+        (["--serve", "/=http://127.0.0.1"], r"not http:; did you mean ws:\?$"),
         (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
         (["--origins", "https://example.com/"], r"expected an Origin without a path"),
         (

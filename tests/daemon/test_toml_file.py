@@ -108,7 +108,7 @@ def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Pat
         ),
         ("serve = ['/=echo', '/=echo']", "serve, number 2: /=echo: expected one service for /"),
         ("port = ]", "expected TOML: .*line 1"),
-        ("port = tcp:8080", "expected TOML: .*line 1.*; text stands in quotation marks$"),
+        ("port = tcp:8080", "expected TOML: .*line 1.*; write text in quotation marks$"),
         (
             "[[serve]]\npath = '/'\nservice = 'tcp:127.0.0.1:1 coding=lines'",
             'serve, number 1: tcp:.* expected the service alone; .*: coding = "lines"$',
@@ -135,7 +135,7 @@ def test_a_mistake_names_the_file_the_key_and_what_was_expected(
 @pytest.mark.parametrize("name", ["none.toml", "."])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     result = run_hixie("--config", str(tmp_path / name))
-    assert re.search(r": expected a file of options: \w+", result.stderr.splitlines()[-1])
+    assert re.search(r": expected a configuration file: \w+", result.stderr.splitlines()[-1])
     assert result.returncode == 1
 
 

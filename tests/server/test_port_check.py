@@ -81,7 +81,8 @@ def test_a_slip_in_a_backend_has_a_line_that_says_how(backend: str) -> None:
 def test_a_path_with_a_star_is_no_route(path: str) -> None:
     result = run_hixie("--serve", f"{path}=echo", "--check")
     assert (
-        f"{path}: expected a path without *: a route is for all that is below it" in result.stderr
+        f"{path}: expected a path without *: a route also matches all paths below its own"
+        in result.stderr
     )
     assert result.returncode == 1
 
@@ -90,7 +91,7 @@ def test_a_byte_order_mark_has_a_line_that_says_how(tmp_path: Path) -> None:
     file = tmp_path / "hixie.toml"
     file.write_bytes(b"\xef\xbb\xbfport = 8080\n")
     result = run_hixie("--config", str(file), "--check")
-    assert "expected UTF-8 without a byte order mark: save it without" in result.stderr
+    assert "expected UTF-8 without a byte order mark; save the file without it" in result.stderr
     assert result.returncode == 1
 
 

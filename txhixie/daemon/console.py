@@ -1,7 +1,7 @@
-"""The console page as ``twisted.web`` resources: what a browser finds at ``GET /``.
+"""The console page as ``twisted.web`` resources: the response to ``GET /`` of a browser.
 
-Nothing here knows a WebSocket: the two pages are files, read once at import, and every answer is
-settled before the first request comes.
+The two pages are files, which are read once at import. All responses are made before the first
+request; this module has no WebSocket.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 _NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The Content-Security-Policy of a text, and the first half of a page's."""
+"""Content-Security-Policy of a plain text, and the first half of the policy of a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class _PageAnswer:
-    """All of an answer but the fields that every answer has."""
+    """Response: its status, body, content type and Content-Security-Policy."""
 
     status: int
     body: bytes
@@ -32,9 +32,10 @@ class _PageAnswer:
 
     def writeTo(self, request: Request) -> bytes:
         """
-        Set status and fields; answer what ``render`` has to answer.
+        Set the status and the header fields of a response.
 
-        :return: the body; to a HEAD none, but the Content-Length that a GET would see.
+        :return: the body, for ``render``; empty for a HEAD request, which gets the Content-Length
+            of a GET request.
         """
         request.setResponseCode(self.status)
         for name, value in (
@@ -52,7 +53,13 @@ class _PageAnswer:
 
 
 def _hashes(page: bytes, element: bytes) -> str:
-    """Name all inline elements of a kind as a Content-Security-Policy does: by their SHA-256."""
+    """
+    Return the sources of a Content-Security-Policy for all inline elements of a kind.
+
+    :param page: the HTML page.
+    :param element: name of the element, ``script`` or ``style``.
+    :return: the SHA-256 of each element.
+    """
     pattern = rb"<%b\b[^>]*>(.*?)</%b>" % (element, element)
     digests = (sha256(inline).digest() for inline in re.findall(pattern, page, re.DOTALL))
     return " ".join(f"'sha256-{b64encode(digest).decode('ascii')}'" for digest in digests)
@@ -60,13 +67,14 @@ def _hashes(page: bytes, element: bytes) -> str:
 
 def _page(name: str, alsoInline: str = "") -> _PageAnswer:
     """
-    Read a page of the package and write its policy.
+    Read a page of the package and make its Content-Security-Policy.
 
-    Allowed are its own script and style, its icon, and WebSockets to anywhere, since a console
-    that reaches one server only would be none. Line ends become what an HTML parser makes of
-    them: a checkout with CRLF would otherwise be hashed to something that no browser computes.
+    The policy allows the page's own script and style, its icon, and WebSocket connections to any
+    server, since a console has to reach any server. Line ends become LF, as in an HTML parser: of a
+    checkout with CRLF, a browser would compute another hash.
 
-    :param alsoInline: what the policy says before the hashes.
+    :param name: name of the file.
+    :param alsoInline: further sources for scripts and styles, before the hashes.
     """
     page = (files("txhixie.daemon") / "pages" / name).read_bytes().replace(b"\r\n", b"\n")
     policy = (
@@ -77,21 +85,21 @@ def _page(name: str, alsoInline: str = "") -> _PageAnswer:
 
 
 _CONSOLE: Final = _page("console.html")
-# Browsers of 2012 to 2015 have level 1 of Content-Security-Policy, which knows no hashes: they
-# would run nothing. Those that know hashes ignore 'unsafe-inline' beside one.
+# Browsers of 2012 to 2015 have level 1 of Content-Security-Policy, which has no hashes: without
+# 'unsafe-inline' they would run no script. Browsers with hashes ignore 'unsafe-inline' beside one.
 _CONSOLE_2009: Final = _page("console2009.html", "'unsafe-inline' ")
-_MISSING: Final = _PageAnswer(NOT_FOUND, b"Nothing is here.\n")
+_MISSING: Final = _PageAnswer(NOT_FOUND, b"Not found. The console page is at /.\n")
 _WRONG_METHOD: Final = _PageAnswer(
-    NOT_ALLOWED, b"The console answers GET and HEAD, nothing else.\n"
+    NOT_ALLOWED, b"Method not allowed. The console page accepts GET and HEAD.\n"
 )
 
 
 class _Fixed(Resource):
     """
-    One answer to GET and HEAD; whatever lies below is missing.
+    Resource with one response to GET and HEAD; each path below is a 404.
 
-    Any other method gets a 405, also those that ``twisted.web`` does not know and would itself
-    answer with 501.
+    Any other method gets a 405, also a method that ``twisted.web`` does not know and would refuse
+    with 501.
     """
 
     def __init__(self, answer: _PageAnswer) -> None:
@@ -99,11 +107,11 @@ class _Fixed(Resource):
         self._answer = answer
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """Stand for everything that nothing was put at, at any depth."""
+        """Return a resource with a 404 for each path below, at any depth."""
         return _Fixed(_MISSING)
 
     def render(self, request: Request) -> bytes:
-        """Answer at once, reading nothing of the request but its method."""
+        """Respond at once; of the request only the method is used."""
         if request.method in (b"GET", b"HEAD"):
             return self._answer.writeTo(request)
         request.responseHeaders.setRawHeaders("Allow", ["GET, HEAD"])
@@ -112,11 +120,11 @@ class _Fixed(Resource):
 
 def consoleRoot() -> Resource:
     """
-    Make the console's tree; ``Site(consoleRoot())`` serves it.
+    Make the root resource of the console page; ``Site(consoleRoot())`` serves the page.
 
-    ``/`` is the console, ``/2009`` its twin for a browser of 2009 to 2012, all else a 404. The
-    tree can stand below another one, where its address then ends with a slash: the pages link to
-    each other relatively.
+    ``/`` is the console page, ``/2009`` the page for browsers of 2009 to 2012; any other path is a
+    404. The root can be a child of another resource. Its path then has to end with a slash, since
+    the links between the pages are relative.
     """
     root = _Fixed(_MISSING)
     root.putChild(b"", _Fixed(_CONSOLE))

@@ -1,6 +1,6 @@
-"""The daemon, put together from what was said to it: where it listens, what it serves, with what.
+"""The daemon, made from its options: endpoints to listen on, routes, services and limits.
 
-Every mistake that is not one of spelling is found here, before anything listens.
+Errors that need more than one option, or a file, are found here before the daemon listens.
 """
 
 from __future__ import annotations
@@ -46,22 +46,26 @@ _LIMITS: Final = {
     "stall-timeout": "stall_timeout",
     "stop-timeout": "stop_timeout",
 }
-"""The options that are limits."""
+"""Options that are limits, with the fields of :class:`txhixie.Limits`."""
 
 _TRUSTED_MODE: Final = "660"
-"""Of a UNIX socket whose peers are believed. Twisted's own default is 666."""
+"""Mode of a UNIX socket whose peers are trusted. Twisted's own default is 666."""
 
-_NOTHING_SAID: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
-"""What runs if nothing is said of it; without the last two once something else is served."""
+_DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
+"""Options of a daemon without options. With an option ``serve``, only ``port`` has a default."""
 
 
 class Daemon:
-    """What ``twistd hixie`` runs."""
+    """Daemon of ``twistd hixie``: its server factory, endpoints and sessions."""
 
     def __init__(self, reactor: Any, said: Mapping[str, Sequence[Said]]) -> None:
         """
-        :param said: by the names of :data:`txhixie.daemon.options.OPTIONS`, what was said of each.
-        :raises CannotStart: with the line for the operator.
+        Make the endpoints, the routes and the server factory, without listening.
+
+        :param reactor: the reactor that the daemon runs on.
+        :param said: values of the options, by the names of
+            :data:`txhixie.daemon.options.OPTIONS`.
+        :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor
         self._said = _completed(said)
@@ -75,17 +79,17 @@ class Daemon:
         )
         self.endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
         self._sessions: list[Sessions] = []
-        self._paths: list[str] = []  # of the routes that are served by WebSocket
+        self._paths: list[str] = []  # paths of the routes to WebSocket services
         self.factory = self._makeFactory()
 
     def service(
         self, listens: Callable[[IListeningPort, str], object] | None = None
     ) -> ListeningService:
         """
-        The service that listens.
+        Make the service that listens.
 
-        :param listens: is called with each port once it listens, and with where the operator said
-            it.
+        :param listens: called for each endpoint once it listens, with the listening port and the
+            option that the endpoint is from.
         """
         return ListeningService(
             self._reactor, self.endpoints, self.factory, self._sessions, listens
@@ -93,10 +97,12 @@ class Daemon:
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
         """
-        The URLs to open at a listening port: what is there, and its URL.
+        Return the URLs to open at a listening port.
 
-        :param where: the operator said it.
-        :return: empty for a port without a host and port number, such as a UNIX socket.
+        :param port: the listening port.
+        :param where: the option that the port is from.
+        :return: pairs of a description (``console page`` or ``WebSocket``) and its URL; empty for a
+            port without a host and port number, such as a UNIX socket.
         """
         text = next(str(one.value) for one in self._said["port"] if one.where == where)
         pages = [one.value for one in self._said.get("console", ())]
@@ -105,26 +111,26 @@ class Daemon:
         return [(what, url.removesuffix("/") + path) for what, url, path in found if url]
 
     def report(self) -> str:
-        """What would run: a line for each value, said or by default."""
+        """Return the configuration as text: a line for each value, given or by default."""
         lines: list[tuple[str, str]] = []
         for option in OPTIONS:
-            default = "" if option.name in _NOTHING_SAID else option.default
+            default = "" if option.name in _DEFAULTS else option.default
             texts = [one.text for one in self._said.get(option.name, ())] or [default]
             lines += [(option.name, text) for text in texts if text]
         return "\n".join(f"{name:18}{text}" for name, text in lines)
 
     def _one(self, name: str, default: T) -> T:
-        """The value of an option that is not repeated; the last one counts."""
+        """Return the value of an option that is not repeated; the last value counts."""
         said = self._said.get(name)
         return said[-1].value if said else default
 
     def _all(self, name: str) -> list[Any] | None:
-        """The values of an option that may be repeated; ``None`` without the option."""
+        """Return the values of an option that may be repeated; ``None`` without the option."""
         said = self._said.get(name)
         return [one.value for one in said] if said else None
 
     def _joined(self, name: str) -> list[str] | None:
-        """The lists that were given for an option, as one list; ``None`` without the option."""
+        """Return the lists that were given for an option as one list; ``None`` without it."""
         said = self._all(name)
         return None if said is None else [value for values in said for value in values]
 
@@ -134,9 +140,10 @@ class Daemon:
         }
         if "ping_interval" in given:
             given["ping_interval"] = given["ping_interval"] or None
-        # No page of the daemon reads a body.
+        # No page of the daemon reads a request body.
         limits = Limits(**given, body_size=0)
-        # A service that has no answer from its backend gives up first, and says why.
+        # The connect timeout of a gateway has to pass before the decide timeout, since only the
+        # gateway's refusal says that the backend timed out.
         timeout = self._connectTimeout + limits.open_timeout
         return replace(limits, decide_timeout=max(limits.decide_timeout, timeout))
 
@@ -194,7 +201,9 @@ class Daemon:
 
     def _withMode(self, port: str) -> str:
         """
-        A UNIX socket whose peers are believed what they say of clients is not open to everybody.
+        Return the endpoint description, with mode 660 for a UNIX socket whose peers are trusted.
+
+        With Twisted's mode 666, any local user could forge the address of a client.
         """
         scheme, values, named = parts_of(port)
         trusted = "unix" in [*(self._all("proxy-protocol") or ()), *self._trusted()]
@@ -207,9 +216,9 @@ class Daemon:
 
     def check(self) -> None:
         """
-        Look at what only this machine tells, and nothing but listening needs.
+        Check that this machine has each address that the daemon listens on.
 
-        :raises CannotStart: for an address that it does not have.
+        :raises CannotStart: for an address that this machine does not have.
         """
         for one in self._said["port"]:
             madeOf(one, check_interface_here)
@@ -217,23 +226,26 @@ class Daemon:
 
 def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
     """
-    What was said, and what is served where nothing was. Whoever serves something of his own has not
-    asked for a page to try it with.
+    Return the given options, with the defaults of options that were not given.
+
+    With an option ``serve`` there is no console page by default.
     """
-    unsaid = {"port": "8080"} if "serve" in said else _NOTHING_SAID
-    return {**{name: [_unsaid(name, text)] for name, text in unsaid.items()}, **said}
+    defaults = {"port": _DEFAULTS["port"]} if "serve" in said else _DEFAULTS
+    return {**{name: [_default(name, text)] for name, text in defaults.items()}, **said}
 
 
-def _unsaid(name: str, text: str) -> Said:
+def _default(name: str, text: str) -> Said:
     kind = next(option.kind for option in OPTIONS if option.name == name)
     return Said(f"--{name} {text}", text, kind.read_text(text))
 
 
 def madeOf(said: Said, make: Callable[[Any], T]) -> T:
     """
-    What is made of a value.
+    Make an object of an option's value.
 
-    :raises CannotStart: saying where the value stands, when it cannot be meant.
+    :param said: the option and its value.
+    :param make: takes the value and returns the object; raises ``ValueError`` for a bad value.
+    :raises CannotStart: for a bad value, with the option that the value is from.
     """
     try:
         return make(said.value)

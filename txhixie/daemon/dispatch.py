@@ -1,6 +1,6 @@
-"""What is served where: routes that lead to sockets, and routes that lead to ordinary pages.
+"""Dispatch of requests by their routes: WebSocket requests to services, other requests to pages.
 
-The two are apart: a route to pages and one to a socket may be the same, since no request is both.
+A service and a page may have the same route, since a request is either for WebSocket or not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .routes import Routes
 
 
 class RoutedApplications:
-    """Has each offer answered by the service of its route; what nobody serves is a 404."""
+    """Server factory that passes each offer on to the service of its route; without one, a 404."""
 
     def __init__(self, routes: Routes[WebSocketServerFactory]) -> None:
         self._routes = routes
@@ -32,8 +32,13 @@ class RoutedApplications:
         self, offer: Offer
     ) -> Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]:
         """
-        Ask the service. If its route wants a subprotocol, then that one is all it is offered: no
-        other could be the answer.
+        Return the decision of the service about an offer.
+
+        The service of a route with a required subprotocol sees no other subprotocol in the offer,
+        since the service could not select another one.
+
+        :param offer: the client's offer.
+        :return: the service's decision; ``None`` (a 404) if no route matches.
         """
         found = self._routes.find(offer.host, offer.path, offer.subprotocols)
         if found is None:
@@ -46,8 +51,10 @@ class RoutedApplications:
 
 class RoutedPages(Resource):
     """
-    The root of a site whose parts are routes. Each part sees its own path only, as if it were the
-    root, and is asked at a path that ends with ``/`` or goes on.
+    Root resource of a site, which passes each request on to the page resource of its route.
+
+    A page resource sees the path after its route, as if the resource were the root. A request for
+    the path of the route itself is redirected to the same path with a slash.
     """
 
     def __init__(self, routes: Routes[IResource]) -> None:
@@ -55,9 +62,14 @@ class RoutedPages(Resource):
         self._routes = routes
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
-        """Find the part that a request is for; ``path`` is the first segment of its path."""
-        # Not getRequestHostname(), which asks the socket where there is no Host: a UNIX socket has
-        # none, and the client has named none.
+        """
+        Find the page resource of a request.
+
+        :param path: first segment of the request's path.
+        :param request: the request, whose ``prepath`` and ``postpath`` are set.
+        """
+        # Not getRequestHostname(): without a Host field this function uses the socket's address,
+        # which a UNIX socket does not have.
         host = (request.getHeader(b"host") or b"").decode("latin-1")
         found = self._routes.find(host, request.path.decode("latin-1"))
         if found is None:
@@ -70,7 +82,7 @@ class RoutedPages(Resource):
 
 
 class _Slash(Resource):
-    """Leads to the same path with a slash at its end, from where relative links are right."""
+    """Redirect to the same path with a slash at its end, where relative links are right."""
 
     isLeaf = True
 
@@ -80,8 +92,10 @@ class _Slash(Resource):
 
     def render(self, request: Request) -> bytes:
         """
-        Redirect. To the route's own path, not the one that was asked for: that may begin with two
-        slashes, which would be another host's.
+        Redirect to the path of the route, with the query of the request.
+
+        The path of the request is not used, since it may begin with two slashes: a browser would
+        take the first segment for a host.
         """
         _, mark, query = request.uri.partition(b"?")
         request.setResponseCode(MOVED_PERMANENTLY)
@@ -90,7 +104,7 @@ class _Slash(Resource):
 
 
 class PageSite(Site):
-    """A site that says nothing of itself: no tracebacks to strangers, and our log's lines."""
+    """Site without tracebacks in its error pages, and with a log line of txhixie for each page."""
 
     noisy = False
     displayTracebacks = False
@@ -101,7 +115,11 @@ class PageSite(Site):
         self._lines = ConnectionLog(self._log, True, installedReactor)
 
     def log(self, request: Any) -> None:
-        """Twisted's own line of an access log has the whole query, and fields of any length."""
+        """
+        Write the log line of a request.
+
+        The line has no values of the query and bounded fields, unlike Twisted's access log.
+        """
         transport = request.channel.transport
         holder = getattr(transport, "wrappedProtocol", None) or transport.protocol
         self._lines.page(getattr(holder, "number", None), request)

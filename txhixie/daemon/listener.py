@@ -1,4 +1,4 @@
-"""The service that listens: on all its endpoints or on none, and to the end of each connection."""
+"""The service that listens on all its endpoints, and closes all connections when it stops."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from ..server.second_signal import SECOND_SIGNAL
 
 
 class CannotStart(Exception):
-    """A mistake of the operator's: its text is the line he is shown, without a traceback."""
+    """
+    Configuration error that keeps the daemon from starting.
+
+    The text of the error is shown to the operator as one line, without a traceback.
+    """
 
 
 class ListeningService(Service):
     """
-    Listens with one factory on some endpoints.
+    Service that listens with one factory on several endpoints.
 
-    Stopping closes every connection its dialect's way and waits until they have ended, for no
-    longer than the factory's ``stop_timeout``; a second SIGTERM or SIGINT ends them at once.
+    When the service stops, it closes every connection as its dialect requires, and waits for the
+    end of the connections, at most for the factory's ``stop_timeout``. A second SIGTERM or SIGINT
+    aborts all connections at once.
     """
 
     _log = Logger()
@@ -43,11 +48,15 @@ class ListeningService(Service):
         listens: Callable[[IListeningPort, str], object] | None = None,
     ) -> None:
         """
-        :param reactor: is stopped when an endpoint that takes its time fails in the end.
-        :param endpoints: each with where the operator said it (``--port 8080``).
-        :param sessions: what the factory's clients have on its way to somebody else.
-        :param listens: is called with each port once it listens, and with where the operator said
-            it.
+        Make a service that does not listen yet.
+
+        :param reactor: stopped when an endpoint fails to listen after the service has started.
+        :param endpoints: pairs of the option that an endpoint is from (``--port 8080``), and the
+            endpoint.
+        :param factory: factory of the server protocols.
+        :param sessions: sessions of gateways with their backends, which are closed too.
+        :param listens: called for each endpoint once it listens, with the listening port and the
+            option that the endpoint is from.
         """
         self._reactor = reactor
         self._endpoints = endpoints
@@ -59,10 +68,10 @@ class ListeningService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while ports below 1024 may be had.
+        Listen on all endpoints, while the process may still listen on ports below 1024.
 
-        :raises CannotStart: when one cannot be. An endpoint may also say so later: then that line
-            is in the log, and everything ends.
+        :raises CannotStart: if an endpoint cannot listen. When the Deferred of an endpoint fails
+            later, the log has the error line, and the reactor is stopped.
         """
         if self._started:
             return
@@ -79,9 +88,10 @@ class ListeningService(Service):
             listening.addErrback(problem.append)
             if problem:
                 mistake = _mistake(name, problem[0])
-                # A daemon's standard error is closed by now, and twistd cuts what it hands on to
-                # the shell after 100 characters: the log has the whole line. Before a log has begun
-                # Twisted writes what is critical to standard error, where it would be twice.
+                # The log has the whole line: the standard error of a daemon is closed by now, and
+                # twistd cuts the text that it passes on to the shell after 100 characters. The
+                # level is error, since Twisted writes critical events to standard error before a
+                # log has begun, and the line would be there twice.
                 self._log.error("{mistake}", mistake=mistake)
                 raise CannotStart(mistake)
 
@@ -91,7 +101,7 @@ class ListeningService(Service):
             if self._tell is not None:
                 self._tell(port, name)
             return None
-        return port.stopListening()  # too late: nobody waits for it any more
+        return port.stopListening()  # the service was stopped before the endpoint could listen
 
     def _cannotListen(self, failure: Failure, name: str) -> None:
         if self._started:
@@ -99,16 +109,16 @@ class ListeningService(Service):
             self._reactor.stop()
 
     def startService(self) -> None:
-        """Listen, if that has not been done yet: ``twist`` has no privileges to give up."""
+        """Listen, unless ``privilegedStartService`` was called: ``twist`` does not call it."""
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[object]:
         """
-        Listen no more and close what is open.
+        Stop listening and close all connections.
 
-        :return: fires when the last connection has ended, and each backend has what its client had
-            sent; what is left after the factory's ``stop_timeout`` is aborted.
+        :return: fires when the last connection has ended and each backend has received the data of
+            its client. Connections that are left after the factory's ``stop_timeout`` are aborted.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
@@ -136,9 +146,11 @@ class ListeningService(Service):
 
 def showMistakes() -> None:
     """
-    Show a :class:`CannotStart` as its one line on standard error, and leave every other exception
-    to Python. It has to travel as an exception: so ``twistd`` removes its pid file, and hands the
-    text on from the daemon to the shell that started it.
+    Show an uncaught :class:`CannotStart` as one line on standard error, without a traceback.
+
+    The error has to be an exception that ``twistd`` sees: ``twistd`` then removes its pid file, and
+    the daemon process passes the text on to the shell that started it. Other exceptions are shown
+    by Python.
     """
     before = sys.excepthook
 

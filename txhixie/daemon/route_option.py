@@ -1,8 +1,8 @@
-"""What an operator says of one route: where it is, which service it leads to, and its options.
+"""The option ``serve``: one route, its service, and the options of the service.
 
-On a command line it is one word, ``[HOST]/PATH=SERVICE key=value ...``; in a file it may be a table
-with the keys ``host``, ``path``, ``required-subprotocol``, ``service`` and those of the service's
-options.
+On a command line a route is one word, ``[HOST]/PATH=SERVICE key=value ...``. In a file a route may
+also be a table with the keys ``host``, ``path``, ``required-subprotocol`` and ``service``, and with
+the service's options as further keys.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from .setting import ANY_TEXT, Setting, ValueKind, as_written, read_all
 
 _REQUIRED: Final = "required-subprotocol"
 ROUTE: Final = (
-    Setting("host", ANY_TEXT, "A name, or *. and a name for all below it; by default any."),
-    Setting("path", ANY_TEXT, "Where the route begins."),
-    Setting(_REQUIRED, ANY_TEXT, "The subprotocol that a client has to offer; by default none."),
-    Setting("service", ANY_TEXT, "What is served there."),
+    Setting("host", ANY_TEXT, "Host name, or *. and a name for all names below; by default any."),
+    Setting("path", ANY_TEXT, "Path of the route, which also matches all paths below."),
+    Setting(_REQUIRED, ANY_TEXT, "Subprotocol that a client has to offer; by default none."),
+    Setting("service", ANY_TEXT, "Service of the route."),
 )
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"
 _BLANKS: Final = r"(?<!\s)\s++(?=[a-z][a-z0-9-]*=)"
 _OPTION: Final = re.compile(_BLANKS)
-"""Each run of blanks is tried once, from its beginning."""
+"""Blanks before an option. The expression matches each run of blanks from its beginning only, since
+to try each blank of a run would take time with the square of its length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """
-    One route and its service.
+    Description of one route and its service.
 
-    :ivar service: as written, its scheme first.
-    :ivar given: the options of the service, not read yet: it is the service that knows their kinds.
-    :ivar read: how they are read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
+    :ivar route: the route.
+    :ivar service: the service as the operator wrote it, with its scheme first.
+    :ivar given: options of the service as the operator wrote them; the service has their kinds.
+    :ivar read: reads an option: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
     """
 
     route: Route
@@ -51,18 +53,20 @@ class Description:
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """
-        The options of the service, read.
+        Read the options of the service.
 
-        :raises ValueError: naming the key and what was expected.
+        :param settings: the options that the service has.
+        :return: the values by the options' names.
+        :raises ValueError: for an unknown option or a bad value, with the option's name.
         """
         return read_all(self.given, settings, f"option of {as_written(self.service)}", self.read)
 
 
 def read_description(said: object) -> Description:
     """
-    Read what was said, in either way.
+    Read a route, which is a word or a table.
 
-    :raises ValueError: with what was expected.
+    :raises ValueError: "expected ..." for a bad route.
     """
     if isinstance(said, str):
         return _read_word(said)
@@ -73,7 +77,11 @@ def read_description(said: object) -> Description:
 
 
 def _check_service(service: object) -> None:
-    """Options that stand behind a table's service, as on a command line."""
+    """
+    Check that a table's service has no options behind it, as on a command line.
+
+    :raises ValueError: for such options, with the keys to write.
+    """
     if isinstance(service, str) and (found := _OPTION.split(service))[1:]:
         raise ValueError(
             f"{as_written(service)}: expected the service alone; its options are keys of the "
@@ -99,7 +107,7 @@ def _read_word(word: str) -> Description:
     for option in options:
         name, _, value = option.partition("=")
         if name in said or name in {"host", "path", "service"}:
-            raise ValueError(f"{name}: expected to be said once")
+            raise ValueError(f"{name}: expected at most once in a route")
         said[name] = value
     return _describe(said, ValueKind.read_text)
 
@@ -108,7 +116,9 @@ def _describe(said: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]) ->
     own = {setting.name for setting in ROUTE}
     if "*" in str(said.get("path", "")):
         path = str(said["path"])
-        raise ValueError(f"{path}: expected a path without *: a route is for all that is below it")
+        raise ValueError(
+            f"{path}: expected a path without *: a route also matches all paths below its own"
+        )
     values = read_all({n: v for n, v in said.items() if n in own}, ROUTE, "", read)
     for name in ("path", "service"):
         if name not in values:

@@ -1,7 +1,7 @@
-"""Which of several things a request is for: matching, and nothing of what is matched.
+"""Routes: which service or page a request is for, by its host, path and subprotocols.
 
-The longest path wins, segment by segment; of routes with the same path the one that names the host
-most exactly, and of these the one that wants a subprotocol.
+The route with the longest path wins, counted in segments; of routes with the same path the one with
+the most exact host, and of these the one with a required subprotocol.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 @dataclass(frozen=True, slots=True)
 class Route:
     """
-    A rule that a request meets or not.
+    Rule that matches requests.
 
-    :ivar host: a name in lower case, ``*.`` and a name for every name below that one, or ``None``
-        for any.
-    :ivar path: where it begins, as it stands in a URL. It holds for itself and for what lies below
-        in the sense of ``/``: ``/a`` for ``/a``, ``/a/`` and ``/a/b``, never for ``/ab``.
-    :ivar subprotocol: one that the client has to offer, or ``None``.
+    :ivar host: host name in lower case; ``*.`` and a name for every name below this one; or
+        ``None`` for any host.
+    :ivar path: path as in a URL, which matches itself and each path below: ``/a`` matches ``/a``,
+        ``/a/`` and ``/a/b``, never ``/ab``.
+    :ivar subprotocol: subprotocol that the client has to offer, or ``None``.
     """
 
     host: str | None
@@ -41,7 +41,9 @@ class Route:
 
     def __post_init__(self) -> None:
         """
-        :raises ValueError: "expected ..." for what is no host, no path or no subprotocol.
+        Check the host, the path and the subprotocol.
+
+        :raises ValueError: "expected ..." for a bad host, path or subprotocol.
         """
         if self.host is not None and not _HOST.fullmatch(self.host):
             raise ValueError(
@@ -64,7 +66,7 @@ class Route:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path, taken apart."""
+        """Segments of the path, unescaped."""
         segments = segments_of(self.path)
         assert segments is not None
         return segments
@@ -75,19 +77,23 @@ class Route:
         return bool(key(self) == key(other))
 
     def takes_host(self, name: str) -> bool:
-        """Whether it is for requests to this name, which has no port and is in lower case."""
+        """
+        Whether the route matches a host.
+
+        :param name: host name of the request, in lower case and without a port.
+        """
         if self.host is None or self.host == name:
             return True
         return self.host.startswith("*.") and name.endswith(self.host[1:])
 
     def exactness(self) -> tuple[int, bool, int, bool]:
-        """What the better of two routes that both match has more of."""
+        """Return a sort key; of the routes that match a request, the largest key wins."""
         host = self.host or "*"
         return len(self.segments), host[0] != "*", len(host), self.subprotocol is not None
 
 
 class Routes(Generic[T]):
-    """Things, each with the route that leads to it."""
+    """Table of services or pages by their routes."""
 
     def __init__(self) -> None:
         self._things: list[tuple[Route, tuple[str, ...], T]] = []
@@ -97,9 +103,11 @@ class Routes(Generic[T]):
 
     def add(self, route: Route, thing: T) -> None:
         """
-        Have a route lead to a thing.
+        Add a route.
 
-        :raises ValueError: "expected ..." when it leads to one already.
+        :param route: the route.
+        :param thing: the service or the page of the route.
+        :raises ValueError: "expected ..." if the table has the same route already.
         """
         if any(route.same(other) for other, _, _ in self._things):
             raise ValueError(f"expected one service for {route}, not two")
@@ -110,11 +118,12 @@ class Routes(Generic[T]):
         self, host: str, path: str, subprotocols: Sequence[str] = ()
     ) -> tuple[Route, T] | None:
         """
-        The best match.
+        Find the best route for a request.
 
-        :param host: as in a ``Host`` field.
-        :param path: as in a request, without the query.
-        :param subprotocols: what the client offers.
+        :param host: value of the ``Host`` field.
+        :param path: path of the request, without the query.
+        :param subprotocols: subprotocols that the client offers.
+        :return: the route with its service or page; ``None`` if no route matches.
         """
         asked = segments_of(path)
         if asked is None:
@@ -132,13 +141,15 @@ class Routes(Generic[T]):
 
 def segments_of(path: str) -> tuple[str, ...] | None:
     """
-    A path, taken apart at its slashes and unescaped; a slash at its end counts for nothing.
+    Split a path at its slashes, and unescape its segments; a slash at the end is ignored.
 
-    :return: ``None`` for what begins otherwise than with one, for one of too many segments, and for
-        one with a segment ``.`` or ``..``: no client that resolves its URLs sends that, and whoever
-        reads it literally and whoever resolves it would see two different paths. So would they if
-        its slashes are escaped, or are the other ones of Windows: ``/a/..%2Fb`` is at ``/b`` for
-        many a backend.
+    A path with a segment ``.`` or ``..`` has no segments here. Browsers resolve such segments and
+    do not send them. A server that resolves the path and a server that does not would use two
+    different routes, which an attacker could use to reach a backend. The same is true of escaped
+    slashes and of backslashes: ``/a/..%2Fb`` is ``/b`` for many backends.
+
+    :return: the segments; ``None`` for a path that does not begin with a slash, for a path with
+        more than ``MOST_SEGMENTS`` segments, and for a path with a segment ``.`` or ``..``.
     """
     if not path.startswith("/") or path.count("/") > MOST_SEGMENTS:
         return None
@@ -149,5 +160,9 @@ def segments_of(path: str) -> tuple[str, ...] | None:
 
 
 def name_of(host: str) -> str:
-    """A ``Host`` field's name or address: lower case, without the port and the root's dot."""
+    """
+    Return the name or the address of a ``Host`` field.
+
+    The name is in lower case, without the port and without the dot of the root zone at its end.
+    """
     return re.sub(r":[0-9]*$", "", host.lower()).removesuffix(".")

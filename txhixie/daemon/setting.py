@@ -40,8 +40,8 @@ class ValueKind:
         try:
             return self.read(text)
         except ValueError as error:
-            said = str(error)
-            raise ValueError(said if "expected " in said else f"expected {self.expected}") from None
+            why = str(error)
+            raise ValueError(why if "expected " in why else f"expected {self.expected}") from None
 
     def read_toml(self, value: object) -> Any:
         """
@@ -74,12 +74,12 @@ class Setting:
 
     @property
     def flagged(self) -> str:
-        """The value of a flag that is on the command line: the opposite of its default."""
+        """Text of the value of a flag on the command line: the opposite of the flag's default."""
         return "false" if self.default == "true" else "true"
 
     @property
     def option(self) -> str:
-        """The name on a command line, without the dashes before it."""
+        """Name on a command line, without the dashes before it."""
         return f"no-{self.name}" if self.kind is FLAG and self.flagged == "false" else self.name
 
 

@@ -1,4 +1,4 @@
-"""``twistd hixie``: what is said on its command line."""
+"""Command line of ``twistd hixie``: its options, and the service that it makes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from .toml_file import read_configuration
 
 class Options(usage.Options):
     """
-    What can be said on the command line. ``usage`` finds an option by a method's name; the methods
-    are made from the table.
+    Options of the command line.
 
-    :ivar said: by the options' names, what was said of each.
+    ``twisted.python.usage`` finds an option by the name of a method; the methods are made from the
+    table of settings.
+
+    :ivar said: given values, by the names of the options.
     """
 
     synopsis = "[options]"
@@ -42,7 +44,7 @@ class Options(usage.Options):
             "dialects": usage.CompleteList([dialect.name for dialect in DIALECTS]),
         }
     )
-    """How zsh completes values of options; it asks ``twistd`` for their names."""
+    """Completion of option values for zsh, which asks ``twistd`` for the names of the options."""
 
     said: dict[str, list[Said]]
 
@@ -54,13 +56,13 @@ class Options(usage.Options):
         """
         Read the command line.
 
-        :raises SystemExit: with one line for standard error and status 1, for what cannot be
-            meant. Left alone, ``twistd`` would print it on standard output below all of the usage.
+        :raises SystemExit: for a bad option, with one line for standard error and status 1.
+            ``twistd`` itself would print the error on standard output, below the whole usage.
         """
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
-            raise SystemExit(f"hixie: {error}{_meant(str(error))}") from None
+            raise SystemExit(f"hixie: {error}{_suggestion(str(error))}") from None
 
     def opt_version(self) -> None:
         """Display the versions of txhixie and Twisted and exit."""
@@ -68,16 +70,22 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def parseArgs(self, *words: str) -> None:
-        """Nothing stands alone."""
+        """
+        Refuse arguments that are not options.
+
+        :raises UsageError: for such an argument.
+        """
         if words:
             quotes = "; a route is one word: --serve '/=... key=value'" if "=" in words[0] else ""
             raise usage.UsageError(f"{as_written(words[0])}: expected options only{quotes}")
 
     def say(self, setting: Setting, text: str) -> None:
         """
-        Take what was said of an option.
+        Record the value of an option.
 
-        :raises UsageError: when it cannot be meant.
+        :param setting: the option.
+        :param text: its value on the command line.
+        :raises UsageError: for a bad value.
         """
         where = f"--{setting.option} {as_written(text)}"
         try:
@@ -88,14 +96,15 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """
-        Read the file; what the command line says of an option replaces all that the file does.
+        Read the file of the option ``--config``, and handle ``--check``.
 
-        A look is all there is to it before ``twistd`` asks whether another one runs in this
-        directory: the daemon whose file is to be looked at, as a rule.
+        An option of the command line replaces all values of the same option in the file.
+        ``--check`` is handled here, before ``twistd`` looks for its pid file: the daemon that uses
+        the configuration usually runs in the same directory.
 
-        :raises UsageError: for a mistake in it.
-        :raises CannotStart: as :func:`makeService`, when a look is all that was asked for.
-        :raises SystemExit: with status 0, after such a look.
+        :raises UsageError: for an error in the file.
+        :raises CannotStart: with ``--check``, as :func:`makeService` does.
+        :raises SystemExit: after a successful ``--check``, with status 0.
         """
         files = self.said.pop("config", ())
         check = self.said.pop("check", ())
@@ -111,8 +120,8 @@ class Options(usage.Options):
             raise SystemExit(0)
 
 
-def _meant(mistake: str) -> str:
-    """Which option probably was, if that was the mistake; empty if not."""
+def _suggestion(mistake: str) -> str:
+    """Return a suggestion for an unknown option as the end of a sentence; else an empty text."""
     unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
     known = [setting.option for setting in (*OPTIONS, *COMMAND_LINE_ONLY)]
     return nearest(unknown[1], known, "--") if unknown else ""
@@ -139,10 +148,10 @@ Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
 
 def makeService(options: Options) -> IService:
     """
-    The service that the options ask for.
+    Make the service of ``twistd hixie``.
 
-    :raises CannotStart: for what can be spelled and still not be meant: an endpoint description
-        that cannot be read, or whose certificate cannot; a service that there is not.
+    :raises CannotStart: for a value that only the daemon can check: an endpoint description, a
+        certificate file, or an unknown service.
     """
     return _daemon(options).service()
 

@@ -1,6 +1,6 @@
-"""A file of options: TOML, whose keys are the options' names.
+"""Configuration file of the daemon, in TOML; its keys are the names of the options.
 
-An option that may be repeated takes an array; a route may be a table (``[[serve]]``).
+The value of an option that may be repeated is an array; a route may be a table (``[[serve]]``).
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from .setting import Setting, as_written, find
 
 def read_configuration(path: Path) -> dict[str, list[Said]]:
     """
-    Read a file.
+    Read a configuration file.
 
-    :return: by the options' names, what it says of each.
-    :raises ValueError: naming the file, the key and what was expected.
+    :return: the values, by the names of the options.
+    :raises ValueError: for a file that cannot be read, and for a bad option, with the file's name
+        and the key.
     """
     try:
         text = path.read_text("utf-8")
         if text.startswith("\ufeff"):
-            raise ValueError(f"{path}: expected UTF-8 without a byte order mark: save it without")
+            raise ValueError(
+                f"{path}: expected UTF-8 without a byte order mark; save the file without it"
+            )
         given = tomllib.loads(text)
     except OSError as error:
-        raise ValueError(f"{path}: expected a file of options: {error.strerror}") from None
+        raise ValueError(f"{path}: expected a configuration file: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        quotes = "; text stands in quotation marks" if "Invalid value" in str(error) else ""
+        quotes = "; write text in quotation marks" if "Invalid value" in str(error) else ""
         raise ValueError(f"{path}: expected TOML: {error}{quotes}") from None
     return {name: _read_key(path, name, value) for name, value in given.items()}
 
@@ -41,7 +44,7 @@ def _read_key(path: Path, name: str, value: object) -> list[Said]:
     if not (setting.repeated and isinstance(value, list)):
         return [_read(setting, f"{path}: {name}", value)]
     if not value:
-        raise ValueError(f"{path}: {name}: expected at least one")
+        raise ValueError(f"{path}: {name}: expected at least one value")
     return [
         _read(setting, f"{path}: {name}, number {number}", one)
         for number, one in enumerate(value, 1)

@@ -312,13 +312,13 @@ def test_nothing_of_all_this_left_a_traceback(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("description", ["static", "static:", "static:/nowhere/at/all"])
 def test_what_is_no_directory_is_not_served(description: str) -> None:
-    with pytest.raises(ValueError, match="expected static: and a directory"):
+    with pytest.raises(ValueError, match="expected static:/PATH of an existing directory"):
         buildStatic(object(), description, {}, Context(Route(None, "/")))
 
 
 def test_a_directory_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     where = f"static:{tmp_path}/none"
     result = run_hixie("--serve", f"/={where}", "--check")
-    expected = f"expected static: and a directory that exists, and {tmp_path}/none is none"
+    expected = f"expected static:/PATH of an existing directory; {tmp_path}/none is not a directory"
     assert result.stderr.splitlines()[-1] == f"hixie: --serve /={where}: {expected}"
     assert result.returncode == 1

@@ -280,7 +280,7 @@ def test_binary_alone_is_refused_where_there_is_none() -> None:
         end, backend = answered(whole_request("hixie-76", *more), **options)
         answer = end.wire.taken()
         assert status_of(answer) == 400
-        assert body_of(answer) == b"hixie-76 has no binary; offer base64\n"
+        assert body_of(answer) == b"hixie-76 has no binary messages; offer subprotocol base64\n"
         assert backend.calls == []
 
 

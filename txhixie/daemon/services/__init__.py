@@ -1,4 +1,4 @@
-"""What ``twistd hixie`` can run, one file each, and one row each in the table."""
+"""The services of ``twistd hixie``: a module and a row of the table for each service."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SERVICES: Final[tuple[Service, ...]] = (
     Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway),
     Service("stream", (), STREAM_OPTIONS, buildStream),
 )  # fmt: skip
-"""Every service there is. A new one is a file beside this one and a row here."""
+"""Table of all services. A new service needs a module in this package and a row in this table."""
 
 
 _PAGES: Final = {"http": "ws", "https": "wss"}
-"""What is typed where a WebSocket server is meant."""
+"""Schemes of URLs that operators write for a WebSocket server, with the right scheme."""
 
 
 def service_for(description: str, services: Iterable[Service] = SERVICES) -> Service:
     """
-    The row that is meant by a description, ``SCHEME:REST`` or a bare ``SCHEME``.
+    Find the service of a description, ``SCHEME:REST`` or a bare ``SCHEME``.
 
-    :raises ValueError: "expected ..." when there is none.
+    :raises ValueError: "expected ..." for an unknown scheme.
     """
     rows = {scheme: row for row in services for scheme in row.schemes or ("",)}
     scheme, colon, _ = description.partition(":")
     if scheme and scheme in rows:
         return rows[scheme]
-    if (meant := _PAGES.get(scheme.lower())) in rows:
-        raise ValueError(f"expected a service, and {scheme}: is none; did you mean {meant}:?")
+    if (right := _PAGES.get(scheme.lower())) in rows:
+        raise ValueError(f"expected a service, not {scheme}:; did you mean {right}:?")
     if colon and "" in rows and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return rows[""]
     known = [name for name in rows if name]

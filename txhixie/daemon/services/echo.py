@@ -1,4 +1,4 @@
-"""The echo service: text comes back as text, binary as binary."""
+"""The echo service: sends each message back, text as text and binary as binary."""
 
 from __future__ import annotations
 
@@ -19,54 +19,58 @@ from .service import Context
 @implementer(IPushProducer)
 class Echo:
     """
-    The application. A peer that sends and does not read is not read from either: what we hold for
-    it is bounded by one transport's buffer.
+    Application that sends each message back.
+
+    While the write buffer is full, no data is read from the peer: a peer that sends and does not
+    read costs one transport's buffer at most.
     """
 
     __slots__ = ("_transport",)
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
-        """Be paused while the way back is full."""
+        """Register this application as the producer that a full transport pauses."""
         self._transport = transport
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
-        """There is nothing to say first."""
+        """Do nothing: the peer sends the first message."""
 
     def textMessageReceived(self, message: str) -> None:
-        """Send it back."""
+        """Send a text message back."""
         self._transport.sendTextMessage(message)
 
     def bytesMessageReceived(self, data: bytes) -> None:
-        """Send it back, if it can be: a peer that sent binary reads it."""
+        """Send a binary message back; close with 1003 if the dialect has no binary messages."""
         try:
             self._transport.sendBytesMessage(data)
         except UnsupportedByDialect:
-            self._transport.loseConnection(CloseCode.UNSUPPORTED_DATA, "no binary in this dialect")
+            self._transport.loseConnection(
+                CloseCode.UNSUPPORTED_DATA, "binary messages are not supported"
+            )
 
     def pongReceived(self, payload: bytes) -> None:
-        """Nobody asked."""
+        """Ignore a pong: this application sends no pings."""
 
     def connectionLost(self, reason: Failure) -> None:
-        """Nothing is kept."""
+        """Do nothing: this application keeps no data."""
 
     def pauseProducing(self) -> None:
-        """The way back is full."""
+        """Stop reading from the peer: the write buffer is full."""
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The way back is free."""
+        """Read from the peer again: the write buffer has room."""
         self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """There is no way back any more."""
+        """Do nothing: ``connectionLost`` follows."""
 
 
 class EchoApplications:
-    """One :class:`Echo` a connection, on every path, in the subprotocol the client likes best."""
+    """Server factory of :class:`Echo` applications."""
 
     def buildProtocol(self, offer: Offer) -> Accepted:
-        """Serve everybody."""
+        """Accept each offer on every path, with the first subprotocol that the client offers."""
         return Accepted(Echo(), offer.subprotocols[0] if offer.subprotocols else None)
 
 
@@ -74,10 +78,10 @@ def buildEcho(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> EchoApplications:
     """
-    The row's builder.
+    Make the echo service.
 
-    :raises ValueError: when more is said than the name: there is nothing to describe.
+    :raises ValueError: for a description other than ``echo``.
     """
     if description != "echo":
-        raise ValueError("expected echo, and nothing after it")
+        raise ValueError("expected echo alone, without a text after it")
     return EchoApplications()

@@ -1,4 +1,4 @@
-"""The service ``gateway`` of the daemon: its options, and the gateway that they describe."""
+"""The service ``gateway`` of the daemon: its options, and the function that makes a gateway."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _trust_root(path: str) -> Any:
     except OSError as error:
         raise ValueError(f"expected certificates in PEM: {error.strerror}") from None
     except ValueError:
-        raise ValueError from None  # whose words name the file, as does whoever asks
+        raise ValueError from None  # the caller's error names the file already
 
 
 def _alpn(text: str) -> list[str]:
@@ -52,13 +52,13 @@ GATEWAY_OPTIONS: Final = (
     Setting(
         "dialect",
         one_of(dialect.name for dialect in DIALECTS),
-        "What the backend speaks.",
+        "Dialect of the backend.",
         "rfc6455",
     ),
     Setting(
         "proxy",
         ValueKind("the URL of an HTTP proxy", _proxy),
-        "The URL of an HTTP proxy to go through.",
+        "URL of an HTTP proxy to connect through.",
         "none",
     ),
     Setting(
@@ -70,50 +70,58 @@ GATEWAY_OPTIONS: Final = (
     Setting(
         "proxy-basic",
         FLAG,
-        "Whether a proxy's password is sent by Basic also where the proxy is reached without TLS.",
+        "Whether to send a proxy's password by Basic also to a proxy without TLS.",
         "true",
     ),
     Setting(
         "alpn",
         ValueKind("names of protocols, such as http/1.1, with commas", _alpn),
-        "Protocols to offer the backend by ALPN in the TLS handshake, with commas.",
+        "Protocols to offer to the backend by ALPN in the TLS handshake, separated by commas.",
         "none",
     ),
-    Setting("certificate", ANY_TEXT, "The client certificate, a PEM file."),
-    Setting("private-key", ANY_TEXT, "Its private key, a PEM file.", "the file of the certificate"),
+    Setting("certificate", ANY_TEXT, "Client certificate, a PEM file."),
+    Setting(
+        "private-key",
+        ANY_TEXT,
+        "Private key of the client certificate, a PEM file.",
+        "the file of the certificate",
+    ),
     Setting(
         "origin",
         ValueKind("scheme://host, scheme://host:port or null", _origin),
-        "The origin told to the backend.",
-        "the client's",
+        "Origin to send to the backend.",
+        "the client's origin",
     ),
     Setting(
         "pass-headers",
         ValueKind("names of header fields, with commas", read_names),
         "Header fields of the client's request that are passed on to the backend besides its "
-        "cookies, with commas.",
+        "cookies, separated by commas.",
         ",".join(PASSED_HEADERS),
     ),
     Setting(
         "binary",
         one_of(BINARY_RULES),
-        "What becomes of a binary message towards a side whose dialect has none.",
+        "What to do with a binary message for a side whose dialect has no binary messages: close "
+        "both conversations (refuse), or send the message as text (base64).",
         REFUSE,
     ),
     Setting(
         "pings",
         one_of(PING_RULES),
-        "Whether pings are answered here, or passed on where both sides have them.",
+        "Whether the gateway answers pings itself, or passes pings and pongs on if both dialects "
+        "have them.",
         ANSWER,
     ),
     Setting("compression", FLAG, "Offer compression to the backend.", "false"),
     Setting(
         "stage-timeout",
         SOME_SECONDS,
-        "Seconds for each stage of connecting to the backend: lookup, TCP, proxy, TLS, handshake.",
+        "Timeout in seconds of each stage of the connect to the backend: lookup, TCP, proxy, TLS, "
+        "handshake.",
         "--connect-timeout, which is for all stages together",
     ),
-    Setting("lenient", FLAG, "Take answers that are known to be nearly right (Netty's hixie-76)."),
+    Setting("lenient", FLAG, "Accept responses with known faults (of Netty, in hixie-76)."),
 )
 
 
@@ -121,9 +129,9 @@ def build_gateway(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> GatewayService:
     """
-    The row's builder.
+    Make a gateway service.
 
-    :raises ValueError: for what is no URL, and for files that do not hold what they should.
+    :raises ValueError: for a bad URL, and for a certificate or a key that cannot be read.
     """
     try:
         parse_url(description)
@@ -155,7 +163,7 @@ def _certificate(options: Mapping[str, Any]) -> Any:
     path = options.get("certificate")
     if path is None:
         if "private-key" in options:
-            raise ValueError("private-key: expected a certificate as well")
+            raise ValueError("private-key: expected the option certificate as well")
         return None
     try:
         return certificateFromPaths(path, options.get("private-key"))

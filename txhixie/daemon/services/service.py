@@ -1,4 +1,4 @@
-"""What a row of the table of services is, and what its builder gets and answers."""
+"""Interface of the daemon's services: the rows of the table, and the functions that make one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..routes import Route
 from ..setting import Setting
 
 Served: TypeAlias = "WebSocketServerFactory | IResource"
-"""What serves a route: something that answers offers, or ordinary pages of ``twisted.web``. If it
-makes connections of its own for its clients, it has ``sessions``."""
+"""A service that was made for a route: a server factory, or a page resource of ``twisted.web``. A
+service that connects to backends has an attribute ``sessions``."""
 
 
 _LIMITS: Final = Limits()
@@ -25,11 +25,11 @@ _LIMITS: Final = Limits()
 @dataclass(frozen=True, slots=True)
 class Context:
     """
-    What a service may want to know of the daemon it is in.
+    Configuration of the daemon for its services.
 
-    :ivar route: where it is served.
-    :ivar limits: sizes in bytes, times in seconds.
-    :ivar connectTimeout: seconds until a connection that a service makes is given up.
+    :ivar route: route of the service.
+    :ivar limits: limits of connections; sizes in bytes, times in seconds.
+    :ivar connectTimeout: timeout of the connect to a backend, in seconds.
     """
 
     route: Route
@@ -39,23 +39,25 @@ class Context:
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]
 """
-``build(reactor, description, options, context)``: the reactor; the description as the operator
-wrote it, scheme and all (``static:/srv/www``); the values of the options he gave, by their names;
-the daemon around it. Raises ``ValueError`` with "expected ..." for a description that cannot be
-meant. It connects to nothing and asks for no name: that waits for the first client.
+Function that makes a service: ``build(reactor, description, options, context)``.
+
+The description is as the operator wrote it, with its scheme (``static:/srv/www``). The options are
+the values that the operator gave, by their names. The function raises ``ValueError`` with
+"expected ..." for a bad description. The function connects to no backend and looks no name up,
+since this is done for each client.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """
-    A row.
+    Row of the table of services.
 
-    :ivar name: of the service.
-    :ivar schemes: the words before the colon of a description by which it is meant; a bare word is
-        a scheme as well. None of them: every scheme that no other row has.
-    :ivar options: what may be said besides, as ``key=value`` or as keys of TOML.
-    :ivar build: makes one.
+    :ivar name: name of the service.
+    :ivar schemes: schemes of its descriptions, which are the word before the colon or a bare word;
+        an empty tuple: every scheme that no other row has.
+    :ivar options: options of the service, as ``key=value`` or as keys of TOML.
+    :ivar build: makes the service.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The static service: the ordinary pages of a directory, on the port of the sockets.
+"""The static service: the files of a directory, on the same port as the WebSocket services.
 
-What is not meant for everybody is not served: no listing, no name that begins with a dot (but
-``.well-known``, RFC 8615), nothing that a link leads to outside the directory, nothing but regular
-files.
+Files that may be private are not served: there is no directory listing, no name that begins with a
+dot (except ``.well-known``, RFC 8615), no file that a symbolic link refers to outside the
+directory, and no device, pipe or socket.
 """
 
 from __future__ import annotations
@@ -29,33 +29,35 @@ _RANGE: Final = re.compile(rb"bytes=[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]
 
 class Pages(File):
     """
-    A directory, or a file in it.
+    Resource of a directory, or of a file in this directory.
 
-    :ivar root: the directory that is served, with all links resolved.
+    :ivar root: the directory of the service, with all symbolic links resolved.
     """
 
     childNotFound: IResource = notFound()  # type: ignore[assignment]
 
     def __init__(self, path: str, root: Path | None = None) -> None:
-        # A file of a kind that is not known is none for a browser to guess at.
+        # The type application/octet-stream keeps a browser from guessing the type of a file with an
+        # unknown extension.
         super().__init__(path, "application/octet-stream")
         self.indexNames = list(_INDEX)
         self.root = Path(path).resolve() if root is None else root
 
     def createSimilarFile(self, path: str) -> Pages:
-        """What lies below is of the same directory."""
+        """Make a resource for a path below, with the same root."""
         return Pages(path, self.root)
 
     def directoryListing(self) -> IResource:
-        """There is none: who wants to show what there is writes an index."""
+        """Return a 404: the directory has no listing, only an index file."""
         return self.childNotFound
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         """
-        The file of that name, if it is one for everybody.
+        Return the resource of a name in the directory; a 404 if the file is not served.
 
-        A name that cannot be one is looked for nowhere: Twisted would log a traceback for it, and
-        resolve one with an escaped slash, so that ``x%2F..%2F.git`` would be ``.git``.
+        Names with a NUL byte, a slash or invalid UTF-8 are a 404. For a NUL byte or invalid UTF-8,
+        Twisted would log a traceback; a name with an escaped slash would be resolved, so that
+        ``x%2F..%2F.git`` would be ``.git``.
         """
         if b"\0" in path or b"/" in path or not _decodes(path):
             return self.childNotFound
@@ -68,9 +70,10 @@ class Pages(File):
 
     def isServed(self) -> bool:
         """
-        Whether it is a regular file or a directory, and inside the root with links resolved. What
-        lies above has been asked the same: to resolve all of a path for each of its segments would
-        cost the square of their number.
+        Whether the path is a regular file or a directory inside the root, with links resolved.
+
+        Only the last segment is checked, since each segment before was checked in the same way: to
+        resolve the whole path for each segment would take time with the square of their number.
         """
         path = Path(self.path)
         if path.is_symlink() and not path.resolve().is_relative_to(self.root):
@@ -78,15 +81,17 @@ class Pages(File):
         return path.is_file() or path.is_dir()
 
     def render(self, request: Request) -> Any:
-        """Send it."""
+        """Send the file, with a header field against guessing its type."""
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         return super().render(request)  # type: ignore[no-untyped-call]
 
     def makeProducer(self, request: Request, fileForReading: Any) -> Any:
         """
-        Make what sends the file, or one range of it. Any other ``Range`` is answered with the whole
-        file, as RFC 9110 section 14.2 allows: several ranges, since a head has room for thousands,
-        each of them the whole file, and one with ``If-Range``, which Twisted does not look at.
+        Make the producer that sends the file, or one range of the file.
+
+        For several ranges the whole file is sent, as RFC 9110 section 14.2 allows: a request head
+        has room for thousands of ranges, each of them the whole file. The whole file is also sent
+        for a range with ``If-Range``, which Twisted does not support.
         """
         size: int = self.getsize()
         wanted = _range(request.getHeader(b"range") or b"", size)
@@ -98,8 +103,10 @@ class Pages(File):
 
     def redirect(self, request: Request) -> bytes:
         """
-        To the same with a slash, said relatively: whoever stands before us may be reached by
-        another scheme and name, and a path with two slashes would be another host's.
+        Redirect from the path of a directory to the same path with a slash.
+
+        The ``Location`` is relative, since a reverse proxy may have another scheme and host name,
+        and since a path that begins with two slashes would be another host.
         """
         name = quote((request.prepath or [b"."])[-1])
         request.setResponseCode(FOUND)
@@ -111,24 +118,28 @@ def buildStatic(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> Pages:
     """
-    The row's builder.
+    Make a static service.
 
-    :raises ValueError: for what is no directory.
+    :raises ValueError: for a path that is not a directory.
     """
     name = description.partition(":")[2]
     if not name or not Path(name).is_dir():
-        found = "nothing is named" if not name else f"{shown(name)} is none"
-        raise ValueError(f"expected static: and a directory that exists, and {found}")
+        found = f"{shown(name)} is not a directory" if name else "there is no path"
+        raise ValueError(f"expected static:/PATH of an existing directory; {found}")
     return Pages(str(Path(name).absolute()))
 
 
 def _range(wanted: bytes, size: int) -> bytes | None:
     """
-    A field's one range (RFC 9110 section 14.1.2) as Twisted understands it; ``None`` for any other
-    value. Twisted seeks to before the beginning for more last bytes than there are, takes numbers
-    with signs and underscores, and raises for an empty list.
+    Read a ``Range`` field with one range (RFC 9110 section 14.1.2).
 
+    The range is checked here, since Twisted seeks to before the beginning of the file when more
+    last bytes are requested than the file has, accepts numbers with signs and underscores, and
+    raises for an empty list.
+
+    :param wanted: value of the field.
     :param size: bytes of the file.
+    :return: value of the field for Twisted; ``None`` for any other value.
     """
     match = _RANGE.fullmatch(wanted)
     if match is None or size == 0:

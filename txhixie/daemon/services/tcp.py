@@ -1,6 +1,6 @@
-"""The byte stream service: a conversation's messages as the bytes of a connection somewhere else.
+"""The byte stream service: relays messages of a client as the byte stream of a backend.
 
-Where it goes is a Twisted client endpoint string, the operator's; a client has no say in it.
+The backend is a Twisted client endpoint string of the operator; a client cannot choose it.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ STREAM_OPTIONS: Final = (
     Setting(
         "coding",
         one_of(CODINGS),
-        "How the stream stands in messages.",
-        "binary or base64, as the client's subprotocols say, or else its dialect",
+        "Coding of the byte stream in messages.",
+        "binary or base64, by the client's subprotocols, or else by the client's dialect",
     ),
     Setting(
         "subprotocols",
         ValueKind("names of subprotocols, such as mqtt, with commas", _subprotocols),
-        "The subprotocols to choose from, with commas: the first of them that the client offers.",
+        "Subprotocols to select from, separated by commas: the first one that the client offers is "
+        "selected.",
         "the route's required-subprotocol",
     ),
 )
@@ -57,9 +58,9 @@ def buildStream(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> StreamService:
     """
-    The row's builder.
+    Make a byte stream service.
 
-    :raises ValueError: as :class:`StreamService`.
+    :raises ValueError: as :class:`StreamService` does.
     """
     required = [name for name in (context.route.subprotocol,) if name is not None]
     return StreamService(
@@ -75,9 +76,9 @@ def buildStream(
 
 class StreamService:
     """
-    Serves one byte stream to everybody, each client with a connection of its own.
+    Server factory that relays each client to a byte stream, with a connection for each client.
 
-    :ivar sessions: those connections.
+    :ivar sessions: the sessions between the clients and the backend.
     """
 
     def __init__(
@@ -92,17 +93,20 @@ class StreamService:
         route: str | None = None,
     ) -> None:
         """
-        :param reactor: whose sockets and clock are used.
-        :param description: a client endpoint string. A name in it is looked up for each connection.
-        :param coding: how the stream stands in messages, a key of
-            :data:`txhixie.byte_streams.coding.CODINGS`. By default, as the client's subprotocols
-            say (``binary`` or ``base64``, as websockify's clients do), or else binary where the
-            client's dialect has it, and base64 where not.
-        :param subprotocols: the subprotocols of the stream itself, such as ``mqtt``, to choose
-            from: the first of them that the client offers.
-        :param connectTimeout: seconds until a backend that does not answer is given up, with a 504.
-        :param route: what leads here, for the log.
-        :raises ValueError: "expected ..." for what is no such string, or no coding.
+        :param reactor: its sockets and clock are used.
+        :param description: client endpoint string of the backend. A host name in the string is
+            looked up for each connection.
+        :param coding: coding of the byte stream in messages, a key of
+            :data:`txhixie.byte_streams.coding.CODINGS`. By default the client's subprotocols decide
+            (``binary`` or ``base64``, as clients of websockify send); without these, the coding is
+            ``binary`` if the client's dialect has binary messages, and ``base64`` otherwise.
+        :param subprotocols: subprotocols of the byte stream itself, such as ``mqtt``; the first one
+            that the client offers is selected.
+        :param connectTimeout: timeout of the connect to the backend in seconds; after this time the
+            client is refused with 504.
+        :param limits: limits of each connection; sizes in bytes, times in seconds.
+        :param route: route that leads to the service, for the log.
+        :raises ValueError: "expected ..." for a bad endpoint string or an unknown coding.
         """
         if coding is not None and coding not in CODINGS:
             raise ValueError(f"coding: expected {', '.join(CODINGS)}, not {coding}")
@@ -113,10 +117,18 @@ class StreamService:
         self.sessions = Sessions(description, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
-        """Connect; the client is answered when that is done."""
+        """
+        Connect to the backend for a client.
+
+        :param offer: the client's offer.
+        :return: fires with the decision about the client's handshake when the backend is connected;
+            or, at once, a refusal of a client whose dialect has no binary messages.
+        """
         coding = self._codingFor(offer)
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
-            return Refusal(400, f"{offer.dialect} has no binary; offer {FOR_TEXT}\n")
+            return Refusal(
+                400, f"{offer.dialect} has no binary messages; offer subprotocol {FOR_TEXT}\n"
+            )
         subprotocol = self._subprotocolFor(offer, coding)
         stream = StreamBackend(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
         return self.sessions.begin(stream)
@@ -129,11 +141,15 @@ class StreamService:
             if name == FOR_TEXT or (name == FOR_BINARY and binary):
                 return name
         if FOR_BINARY in offer.subprotocols:
-            return FOR_BINARY  # all it can do is nothing its dialect can
+            return FOR_BINARY  # buildProtocol refuses this client, whose dialect has no binary
         return FOR_BINARY if binary else FOR_TEXT
 
     def _subprotocolFor(self, offer: Offer, coding: str) -> str | None:
-        """The stream's own before the coding's: a client that offers both knows what it will be."""
+        """
+        Select a subprotocol: one of the byte stream, or else the name of the coding.
+
+        A client that offers both knows the coding already.
+        """
         for name in (*self._subprotocols, coding):
             if name in offer.subprotocols:
                 return name

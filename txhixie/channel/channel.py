@@ -106,7 +106,7 @@ class ChannelApplication:
             self._pings.pop(earliest).callback(None)
 
     def whenEnded(self) -> Deferred[Ended]:
-        """Return a Deferred of the end; :meth:`Channel.whenEnded` describes the Deferred."""
+        """Wait for the end of the connection, as :meth:`Channel.whenEnded` describes."""
         if self._isOver and self.ended is not None:
             return succeed(self.ended)
         deferred: Deferred[Ended] = Awaited(self._forget)

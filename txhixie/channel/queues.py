@@ -121,8 +121,8 @@ class Outbox:
         """
         :param send: sends one message; an error of ``send`` fails the Deferred of the message.
         :param most: most bytes that may wait.
-        :param overflowed: called with the number of bytes when more than ``most`` wait; has to
-            call :meth:`end`.
+        :param overflowed: called with the number of bytes when more than ``most`` wait; the
+            function has to call :meth:`end`.
         """
         self._send = send
         self._most = most

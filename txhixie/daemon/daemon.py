@@ -46,7 +46,7 @@ _LIMITS: Final = {
     "stall-timeout": "stall_timeout",
     "stop-timeout": "stop_timeout",
 }
-"""Options that are limits, with the fields of :class:`txhixie.Limits`."""
+"""Options that set a limit, each with its field of :class:`txhixie.Limits`."""
 
 _TRUSTED_MODE: Final = "660"
 """Mode of a UNIX socket whose peers are trusted. Twisted's own default is 666."""
@@ -89,7 +89,7 @@ class Daemon:
         Make the service that listens.
 
         :param listens: called for each endpoint once it listens, with the listening port and the
-            option that the endpoint is from.
+            option that gave the endpoint (``--port 8080``).
         """
         return ListeningService(
             self._reactor, self.endpoints, self.factory, self._sessions, listens
@@ -100,7 +100,7 @@ class Daemon:
         Return the URLs to open at a listening port.
 
         :param port: the listening port.
-        :param where: the option that the port is from.
+        :param where: the option that gave the port (``--port 8080``).
         :return: pairs of a description (``console page`` or ``WebSocket``) and its URL; empty for a
             port without a host and port number, such as a UNIX socket.
         """
@@ -245,7 +245,7 @@ def madeOf(said: Said, make: Callable[[Any], T]) -> T:
 
     :param said: the option and its value.
     :param make: takes the value and returns the object; raises ``ValueError`` for a bad value.
-    :raises CannotStart: for a bad value, with the option that the value is from.
+    :raises CannotStart: for a bad value, with the option that gave the value.
     """
     try:
         return make(said.value)

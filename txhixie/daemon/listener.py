@@ -51,12 +51,12 @@ class ListeningService(Service):
         Make a service that does not listen yet.
 
         :param reactor: stopped when an endpoint fails to listen after the service has started.
-        :param endpoints: pairs of the option that an endpoint is from (``--port 8080``), and the
+        :param endpoints: pairs of the option that gave an endpoint (``--port 8080``), and the
             endpoint.
         :param factory: factory of the server protocols.
         :param sessions: sessions of gateways with their backends, which are closed too.
         :param listens: called for each endpoint once it listens, with the listening port and the
-            option that the endpoint is from.
+            option that gave the endpoint.
         """
         self._reactor = reactor
         self._endpoints = endpoints

@@ -78,9 +78,9 @@ def read_description(said: object) -> Description:
 
 def _check_service(service: object) -> None:
     """
-    Check that a table's service has no options behind it, as on a command line.
+    Check the key ``service`` of a table, in which the service's options are keys of their own.
 
-    :raises ValueError: for such options, with the keys to write.
+    :raises ValueError: for a service followed by ``key=value``, with the keys to write.
     """
     if isinstance(service, str) and (found := _OPTION.split(service))[1:]:
         raise ValueError(

@@ -143,10 +143,10 @@ def segments_of(path: str) -> tuple[str, ...] | None:
     """
     Split a path at its slashes, and unescape its segments; a slash at the end is ignored.
 
-    A path with a segment ``.`` or ``..`` has no segments here. Browsers resolve such segments and
-    do not send them. A server that resolves the path and a server that does not would use two
-    different routes, which an attacker could use to reach a backend. The same is true of escaped
-    slashes and of backslashes: ``/a/..%2Fb`` is ``/b`` for many backends.
+    A path with a segment ``.`` or ``..`` is not accepted. Browsers resolve such segments before
+    they send a request. A backend may resolve the path where this daemon does not: the client would
+    reach a path of another route. The same is true of escaped slashes and of backslashes:
+    ``/a/..%2Fb`` is ``/b`` for many backends.
 
     :return: the segments; ``None`` for a path that does not begin with a slash, for a path with
         more than ``MOST_SEGMENTS`` segments, and for a path with a segment ``.`` or ``..``.

@@ -35,7 +35,7 @@ class Options(usage.Options):
     longdesc = (
         "A WebSocket server and gateway for every dialect that shipped. Without --serve every path "
         "echoes each message; GET / is a console page to try the server with, and GET /2009 a "
-        "console page for browsers of 2009 to 2011."
+        "console page for browsers of 2009 to 2012."
     )
 
     compData = usage.Completions(

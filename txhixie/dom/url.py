@@ -50,7 +50,7 @@ def resolved(url: str) -> tuple[str, WebSocketURL]:
     """
     Parse the URL of a script, after ``http:`` is changed to ``ws:`` and ``https:`` to ``wss:``.
 
-    :return: the URL with its ``ws:`` or ``wss:`` scheme, and its parts.
+    :return: the URL with the scheme ``ws:`` or ``wss:``, and the parsed URL.
     :raises InvalidSyntax: for a bad URL, with the reason.
     """
     # The URL standard removes blanks and control characters at either end, and tabs and line breaks

@@ -277,9 +277,10 @@ class WebSocket(EventTarget):
 
     def _fail(self, error: BaseException) -> None:
         """
-        Dispatch the same two events for each kind of failure, and log the reason.
+        Dispatch the events ``error`` and ``close`` of a failed connection, and log the reason.
 
-        The standard hides the reason, since a script could use it to scan for open ports.
+        The events have no reason, as in the standard: a script could use the reason to scan for
+        open ports.
         """
         self.failure = error
         writeLine(_log, "failed", url=masked_url(self.url), reason=str(error))

@@ -9,8 +9,8 @@ The states:
     the backend is connected, and its data is not read yet; the client's handshake was accepted, and
     the client may not have received the response yet.
 ``Parted``
-    as ``Admitted``, but the backend has closed already. The messages of the backend are kept, and
-    sent to the client once its conversation is open.
+    the client is as in ``Admitted``, but the backend has closed already. The messages of the
+    backend are kept, and sent to the client once its conversation is open.
 ``Open``
     both sides are connected, and messages pass in both directions.
 ``Draining``

@@ -38,7 +38,7 @@ class Outages:
 
     def __init__(self, backend: str, clock: IReactorTime) -> None:
         """
-        Begin without an outage.
+        Make the state of a backend that is up.
 
         :param backend: URL or endpoint of the backend, without credentials.
         :param clock: measures the time between two lines.

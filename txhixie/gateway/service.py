@@ -1,6 +1,6 @@
 """The gateway between dialects: a client in any dialect, a backend in another.
 
-The URL of the backend is the program's. A client can only choose the path, and only if the URL of
+The program sets the URL of the backend. A client can only choose the path, and only if the URL of
 the backend has no path.
 """
 

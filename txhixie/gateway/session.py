@@ -244,7 +244,7 @@ class Sessions:
         route: str | None = None,
     ) -> None:
         """
-        Begin without sessions.
+        Make an empty set of sessions.
 
         :param backend: URL or endpoint of the backend, without credentials.
         :param clock: measures the timeouts.

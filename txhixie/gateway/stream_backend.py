@@ -120,8 +120,8 @@ class StreamBackend(Protocol):
             return
         wrapper = getattr(transport, "protocol", None)
         if hasattr(wrapper, "readConnectionLost"):
-            # The wrapper of Twisted's endpoints passes on one of the protocol's interfaces only:
-            # the last one.
+            # Twisted's client endpoints wrap the protocol in another one, which provides only the
+            # last of the protocol's interfaces: without this line, not the half-close.
             alsoProvides(wrapper, IHalfCloseableProtocol)
         self._isConnected()
 

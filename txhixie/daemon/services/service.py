@@ -54,8 +54,8 @@ class Service:
     Row of the table of services.
 
     :ivar name: name of the service.
-    :ivar schemes: schemes of its descriptions, which are the word before the colon or a bare word;
-        an empty tuple: every scheme that no other row has.
+    :ivar schemes: schemes of the service's descriptions (the word before the colon, or a bare
+        word). The service with an empty tuple has every scheme that no other row has.
     :ivar options: options of the service, as ``key=value`` or as keys of TOML.
     :ivar build: makes the service.
     """

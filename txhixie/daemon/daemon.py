@@ -49,7 +49,7 @@ _LIMITS: Final = {
 """Options that set a limit, each with its field of :class:`txhixie.Limits`."""
 
 _TRUSTED_MODE: Final = "660"
-"""Mode of a UNIX socket whose peers are trusted. Twisted's own default is 666."""
+"""Mode of a UNIX socket with trusted peers. Twisted's own default is 666."""
 
 _DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
 """Options of a daemon without options. With an option ``serve``, only ``port`` has a default."""
@@ -201,7 +201,7 @@ class Daemon:
 
     def _withMode(self, port: str) -> str:
         """
-        Return the endpoint description, with mode 660 for a UNIX socket whose peers are trusted.
+        Return the endpoint description, with mode 660 for a UNIX socket with trusted peers.
 
         With Twisted's mode 666, any local user could forge the address of a client.
         """

@@ -102,8 +102,8 @@ GATEWAY_OPTIONS: Final = (
     Setting(
         "binary",
         one_of(BINARY_RULES),
-        "What to do with a binary message for a side whose dialect has no binary messages: close "
-        "both conversations (refuse), or send the message as text (base64).",
+        "What to do with a binary message if the other side's dialect has no binary messages: "
+        "close both conversations (refuse), or send the message as text (base64).",
         REFUSE,
     ),
     Setting(

@@ -122,7 +122,7 @@ class StreamService:
 
         :param offer: the client's offer.
         :return: fires with the decision about the client's handshake when the backend is connected;
-            or, at once, a refusal of a client whose dialect has no binary messages.
+            or, at once, a refusal, if the client asks for binary messages and its dialect has none.
         """
         coding = self._codingFor(offer)
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
@@ -141,7 +141,7 @@ class StreamService:
             if name == FOR_TEXT or (name == FOR_BINARY and binary):
                 return name
         if FOR_BINARY in offer.subprotocols:
-            return FOR_BINARY  # buildProtocol refuses this client, whose dialect has no binary
+            return FOR_BINARY  # refused by buildProtocol: no binary messages
         return FOR_BINARY if binary else FOR_TEXT
 
     def _subprotocolFor(self, offer: Offer, coding: str) -> str | None:

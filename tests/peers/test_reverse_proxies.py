@@ -191,7 +191,9 @@ def test_the_slides_dialect_is_refused_where_its_lines_are_rewritten(front: Fron
     with front.connect() as peer:
         peer.sendall(request("hixie-54", host="localhost", target="/echo", origin=ORIGIN))
         assert status_of(read_until(peer, b"\r\n\r\n")) == 400
-    assert front.logged("status=400 reason=\"a request of the slides' dialect")
+    assert front.logged(
+        "status=400 reason=\"expected 'Upgrade: WebSocket' and 'Connection: Upgrade'"
+    )
 
 
 @pytest.mark.parametrize("front", ["nginx", *PROXIES], indirect=True)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from ..connection.awaiting import Awaited
 from ..interfaces import CleanClose, WebSocketTransport, judged
-from ..sansio.arguments import no_attribute, whole_bytes
+from ..sansio.arguments import foreign_names, whole_bytes
 from ..sansio.closing import Ended
 from ..sansio.errors import ConversationEnded, UsageError
 from ..sansio.handshake.offer import Agreement, Offer
@@ -170,6 +170,7 @@ _HINTS: Final = {
 """Names of websockets, aiohttp, Autobahn and Twisted, with the expression for a channel."""
 
 
+@foreign_names(_HINTS)
 class Channel:
     """
     Open conversation of a coroutine.
@@ -194,9 +195,6 @@ class Channel:
         self._transport = application.transport
 
     if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
-
-        def __getattr__(self, name: str) -> Never:
-            raise no_attribute(self, name, _HINTS)
 
         def __iter__(self) -> Never:
             raise TypeError("a channel is read asynchronously; write async for message in channel")

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from ..client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from ..connection.awaiting import explain
 from ..dialing.stage import cancelled
-from ..sansio.arguments import no_attribute, scalars
+from ..sansio.arguments import foreign_names, scalars
 from ..sansio.errors import UsageError
 from .channel import Channel, ChannelApplication
 from .queues import HIGH_WATER
@@ -28,6 +28,7 @@ _HINTS: Final = dict.fromkeys(
 """Names of a channel and of a Deferred, with the expression to write for ``connect(url)``."""
 
 
+@foreign_names(_HINTS)
 class ConnectionAttempt:
     """
     Result of :func:`connect`: an asynchronous context manager, and an awaitable.
@@ -47,9 +48,6 @@ class ConnectionAttempt:
         self._application: ChannelApplication | None = None
 
     if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
-
-        def __getattr__(self, name: str) -> Never:
-            raise no_attribute(self, name, _HINTS)
 
         def __enter__(self) -> Never:
             raise TypeError(f"connect(url) is entered asynchronously; write {_ENTER}")

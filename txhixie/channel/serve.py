@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from ..connection.awaiting import explain
 from ..connection.log import fieldsOf, loggedOf, writeLine
 from ..interfaces import AbruptClose, Accepted, CleanClose
-from ..sansio.arguments import no_attribute, scalars
+from ..sansio.arguments import foreign_names, scalars
 from ..sansio.errors import ConversationEnded
 from ..sansio.handshake.offer import Offer
 from ..server.protocol import SubprotocolChoice, chosenSubprotocol, settledChoice
@@ -72,6 +72,7 @@ _HINTS: Final = dict.fromkeys(
 """Attributes that Twisted or a user of another library looks for, with the expression to write."""
 
 
+@foreign_names(_HINTS)
 class Conversations:
     """Result of :func:`serve`: makes an application for each conversation, of either side."""
 
@@ -83,9 +84,6 @@ class Conversations:
         self._highWater = highWater
 
     if not TYPE_CHECKING:  # type checkers would accept names that these methods refuse
-
-        def __getattr__(self, name: str) -> Never:
-            raise no_attribute(self, name, _HINTS)
 
         def __aenter__(self) -> Never:
             raise TypeError(

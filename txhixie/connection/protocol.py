@@ -7,7 +7,7 @@ The handshake of each side is in ``server/protocol.py`` and ``client/protocol.py
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Never, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
-from ..sansio.arguments import close_arguments, instance, no_attribute, scalars, word
+from ..sansio.arguments import close_arguments, foreign_names, instance, scalars, word
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
@@ -74,6 +74,7 @@ _HINTS: Final = {
 """Names of Autobahn and of Twisted's transports, with the method to call here."""
 
 
+@foreign_names(_HINTS)
 class HixieProtocol(Protocol):
     """
     One WebSocket connection, the transport of its application.
@@ -136,11 +137,6 @@ class HixieProtocol(Protocol):
     dialect: Dialect
     side: str
     _output: Output
-
-    if not TYPE_CHECKING:  # otherwise type checkers would accept every attribute
-
-        def __getattr__(self, name: str) -> Never:
-            raise no_attribute(self, name, _HINTS)
 
     def __init__(self, factory: HixieFactory) -> None:
         self.factory = factory
@@ -216,14 +212,14 @@ class HixieProtocol(Protocol):
         """See :meth:`txhixie.WebSocketTransport.sendTextMessage`."""
         if (conversation := self._conversation) is None:
             raise NotOpen(_TOO_EARLY)
-        if conversation.stage == OPEN:
+        if not conversation.stage:  # OPEN
             conversation.send_text(text, compress)
 
     def sendBytesMessage(self, data: bytes, compress: bool | None = None) -> None:
         """See :meth:`txhixie.WebSocketTransport.sendBytesMessage`."""
         if (conversation := self._conversation) is None:
             raise NotOpen(_TOO_EARLY)
-        if conversation.stage == OPEN:
+        if not conversation.stage:  # OPEN
             conversation.send_bytes(data, compress)
 
     def ping(self, payload: bytes = b"") -> None:

@@ -6,8 +6,8 @@ credential.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -40,16 +40,41 @@ def text_message(value: object) -> str:
     return value
 
 
-def no_attribute(owner: object, name: str, hints: Mapping[str, str]) -> AttributeError:
+class ForeignName:
     """
-    Make the error for an attribute that an object lacks.
+    A class attribute for a name that other libraries have; reading it raises ``AttributeError``.
 
-    :param hints: what to write, by names that other libraries have for the same thing.
+    A descriptor for each name, and not ``__getattr__``: in CPython 3.11 a class with
+    ``__getattr__`` loses the specialised reads of all its attributes, and a message of 128 bytes
+    took 0.2 us more.
     """
-    text = f"{type(owner).__name__!r} object has no attribute {name!r}"
-    if name not in hints:
-        return AttributeError(text, name=name, obj=owner)
-    return AttributeError(f"{text}; write {hints[name]}")
+
+    def __init__(self, name: str, advice: str) -> None:
+        """
+        :param advice: what to write instead.
+        """
+        self._name = name
+        self._advice = advice
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self._name!r}; write {self._advice}"
+        )
+
+
+def foreign_names(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
+    """
+    Make a class decorator that adds a :class:`ForeignName` for each name.
+
+    :param names: what to write instead, by names that other libraries have for the same thing.
+    """
+
+    def add(owner: type[T]) -> type[T]:
+        for name, advice in names.items():
+            setattr(owner, name, ForeignName(name, advice))
+        return owner
+
+    return add
 
 
 def several(option: str, values: Iterable[T], example: str) -> tuple[T, ...]:

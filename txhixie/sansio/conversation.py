@@ -76,6 +76,9 @@ _FRAME: Final = 128
 or 131,000 empty text frames of hixie-76, which take at least 1 us each. One turn takes 8,192 of
 these."""
 
+_MOST_COUNTED: Final = 1 + _FRAME // 2
+"""Most bytes that one received byte counts in a turn, since the shortest frame has two bytes."""
+
 ConversationEvent: TypeAlias = tuple[int, str | bytes]
 """An event of :meth:`Conversation.events`: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
 ``(Opcode.PONG, bytes)`` or, where the conversation does not answer pings, ``(Opcode.PING, bytes)``.
@@ -105,6 +108,7 @@ class Conversation:
 
     __slots__ = (
         "_assembly",
+        "_counts",
         "_dialect",
         "_ending",
         "_limits",
@@ -165,6 +169,7 @@ class Conversation:
         self.delivered = 0
         self.inflated = 0
         self.rest: Frame | None = None
+        self._counts = False  # whether the buffered bytes may reach the limit of a turn
 
     def feed(self, data: bytes, anew: bool = True) -> None:
         """
@@ -175,6 +180,9 @@ class Conversation:
         self.heard = True
         if anew:
             self.delivered = self.inflated = 0
+        # Counting costs a message 0.1 us; a short read cannot reach the limit of a turn.
+        if not anew or len(data) * _MOST_COUNTED > self._limits.turn_size:
+            self._counts = True
         if self.stage != _OVER:
             self.framing.feed(data)
 
@@ -199,6 +207,7 @@ class Conversation:
             self.rest = None
             frames = chain((rest,), frames)
         most, delivered, received = self._limits.turn_size, self.delivered, 0
+        counts, self._counts = self._counts, True  # true also where a caller stops
         try:
             for opcode, payload, final, reserved, whole in frames:
                 if self.stage > _RESET:
@@ -212,10 +221,11 @@ class Conversation:
                         self.rest = opcode, payload, final, reserved, whole
                         break
                 elif opcode == TEXT and final and whole and not (reserved or self._assembly):
-                    delivered += len(payload) + _FRAME
-                    if delivered > most and delivered > len(payload) + _FRAME:
-                        self.rest = opcode, payload, final, reserved, whole
-                        return
+                    if counts:
+                        delivered += len(payload) + _FRAME
+                        if delivered > most and delivered > len(payload) + _FRAME:
+                            self.rest = opcode, payload, final, reserved, whole
+                            return
                     try:
                         text = payload.decode()
                     except UnicodeDecodeError:
@@ -223,10 +233,11 @@ class Conversation:
                     received += 1
                     yield opcode, text
                 elif opcode == BINARY and final and whole and not (reserved or self._assembly):
-                    delivered += len(payload) + _FRAME
-                    if delivered > most and delivered > len(payload) + _FRAME:
-                        self.rest = opcode, payload, final, reserved, whole
-                        return
+                    if counts:
+                        delivered += len(payload) + _FRAME
+                        if delivered > most and delivered > len(payload) + _FRAME:
+                            self.rest = opcode, payload, final, reserved, whole
+                            return
                     received += 1
                     yield opcode, payload
                 else:
@@ -237,6 +248,7 @@ class Conversation:
                         yield event
                     elif self.rest is not None or self.stage == _OVER:
                         return
+            self._counts = self.rest is not None
         except FrameError as error:
             self.fail(error)
         finally:

@@ -23,21 +23,14 @@ def whole_text(option: str, value: object) -> str:
     return value
 
 
-def text_message(value: object) -> str:
-    """
-    The text of a message, as it is.
-
-    :raises TypeError: for anything but ``str``, with the method that sends it, or what makes a text
-        of it.
-    """
+def not_text(value: object) -> TypeError:
+    """Make the error for a text message that is no ``str``, with what to write instead."""
     hint = ""
     if isinstance(value, bytes | bytearray | memoryview):
         hint = "; sendBytesMessage sends bytes"
     elif isinstance(value, dict | list):
         hint = "; write json.dumps(...)"
-    if not isinstance(value, str):
-        raise TypeError(f"a text message: expected str, not {_kind(value)}{hint}")
-    return value
+    return TypeError(f"a text message: expected str, not {_kind(value)}{hint}")
 
 
 class ForeignName:

@@ -328,7 +328,7 @@ def test_an_installed_package_provides_the_endpoint_descriptions(tmp_path: Path)
     """Out of the wheel, not out of a checkout."""
     source, wheels, site = (tmp_path / name for name in ("source", "wheels", "site"))
     ignored = shutil.ignore_patterns("__pycache__", "*.so", "dropin.cache")
-    for name in ("txhixie", "twisted"):
+    for name in ("txhixie", "twisted", "share"):
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "README.rst", "LICENSE"):
         shutil.copy(ROOT / name, source / name)

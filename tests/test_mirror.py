@@ -19,6 +19,7 @@ PACKAGE: Final = TESTS.parent / "txhixie"
 
 COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the command"
 DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
+RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
 WITHOUT: Final = {
@@ -36,8 +37,13 @@ WITHOUT: Final = {
     "connection/acknowledged": "what the kernel tells of a real peer: connection/test_progress.py",
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
+    "daemon/hangup": RELOAD,
+    "daemon/inherited_endpoint": RELOAD,
+    "daemon/listening_sockets": RELOAD,
+    "daemon/replaceable_factory": RELOAD,
     "daemon/services/echo": "the service of the daemons in tests: daemon/test_tap.py",
     "daemon/services/service": "types of the table that daemon/test_services.py holds",
+    "daemon/socket_change": RELOAD,
     "dialing/tls_descriptions": "checks of a certificate's name: dialing/test_identity.py",
     "dialing/unverified": "beside the checked context: dialing/test_tls.py",
     "extensions": NAMES,

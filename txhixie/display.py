@@ -19,10 +19,14 @@ MOST_SHOWN: Final = 200
 """Most characters of one text of a peer in a log line."""
 
 
-def shown(value: str) -> str:
-    """Return the text of a peer as one line of ASCII, escaped and truncated."""
-    escaped = _escape(value[:MOST_SHOWN])[0].decode("ascii")
-    return escaped + ("..." if len(value) > MOST_SHOWN else "")
+def shown(value: str, most: int = MOST_SHOWN) -> str:
+    """
+    Return the text of a peer as one line of ASCII, escaped and truncated.
+
+    :param most: characters that are left.
+    """
+    escaped = _escape(value[:most])[0].decode("ascii")
+    return escaped + ("..." if len(value) > most else "")
 
 
 def shown_url(url: str) -> str:

@@ -14,7 +14,9 @@ from twisted.internet.error import CannotListenError
 
 from support import log_recorder
 from txhixie import HixieServerFactory, testing
-from txhixie.daemon.listener import CannotStart, ListeningService
+from txhixie.daemon.listener import CannotStart, ListeningService, Serving
+from txhixie.daemon.listening_sockets import ListeningSockets
+from txhixie.daemon.socket_change import SocketChange
 from txhixie.running import raiseFileLimit
 
 
@@ -46,7 +48,9 @@ class Stoppable:
 
 def service(reactor: Any, endpoint: Any) -> ListeningService:
     factory = HixieServerFactory(testing.Applications())
-    return ListeningService(reactor, [("--port slow:", endpoint)], factory)
+    sockets = ListeningSockets(reactor)
+    serving = Serving([("--port slow:", endpoint)], factory, [], SocketChange(sockets))
+    return ListeningService(reactor, sockets, serving, lambda: serving)
 
 
 NO = CannotListenError("", 80, OSError(13, "Permission denied"))

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from peers.reverse_proxies import NGINX, daemon, running, written
 from support import third_party
 from support.certificates import authority, certificate
-from support.daemon import PATIENCE, free_port, program
+from support.daemon import PATIENCE, configured, free_port, program
 from support.dialect_names import NAMES
 from support.frame_writer import FrameWriter
 from support.guide_pages import block
@@ -368,7 +368,7 @@ def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
         "/opt/hixie/bin/twistd": program("twistd"),
         "/etc/hixie.toml": configuration,
     }
-    unit = configparser.ConfigParser(interpolation=None)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(written(tmp_path, "hixie.service", replaced))
     look, start = (shlex.split(unit["Service"][key]) for key in ("ExecStartPre", "ExecStart"))
@@ -386,6 +386,28 @@ def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_unit_checks_before_it_reloads(tmp_path: Path) -> None:
+    """Its ``ExecReload`` lines, one after the other, as systemd runs them."""
+    text = block("docs/howto/systemd.rst", "hixie.service")
+    check, kill = re.findall(r"(?m)^ExecReload=(.*)$", text)
+    with configured(tmp_path, 'port = "{port}"\n') as hixie:
+        file = tmp_path / "hixie.toml"
+        right = file.read_text()
+        words = {"/opt/hixie/bin/twistd": program("twistd"), "/etc/hixie.toml": str(file)}
+        checking = [words.get(word, word) for word in shlex.split(check)]
+        file.write_text(right + "origins = 5\n")
+        checked = subprocess.run(
+            checking, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        assert checked.returncode == 1
+        assert "origins: 5: expected" in checked.stderr
+        file.write_text(right)
+        subprocess.run(checking, capture_output=True, check=True, timeout=PATIENCE)
+        killing = kill.replace("$MAINPID", str(hixie.process.pid))
+        subprocess.run(shlex.split(killing), check=True, timeout=PATIENCE)
+        hixie.logged("] reloaded ")
 
 
 AS_THAT_USER = """
@@ -410,7 +432,7 @@ except CannotStart as error:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user and another group")
 def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_path: Path) -> None:
     """As Debian keeps keys: for root and the group ``ssl-cert``, in a directory likewise."""
-    unit = configparser.ConfigParser(interpolation=None)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.read_string(block("docs/howto/systemd.rst", "hixie.service"))
     assert unit["Service"]["User"] == "hixie"
     assert unit["Service"]["SupplementaryGroups"] == "ssl-cert"

@@ -100,6 +100,20 @@ class Daemon:
         """Wait for a line of the log with these words, and return the first one."""
         return self._wait(lambda: next((ln for ln in self.log.splitlines() if words in ln), ""))
 
+    def logged_times(self, words: str, times: int) -> str:
+        """The log's line with these words for that time, waited for."""
+
+        def found() -> str:
+            lines = [line for line in self.log.splitlines() if words in line]
+            return lines[times - 1] if len(lines) >= times else ""
+
+        return self._wait(found)
+
+    def reload(self, times: int = 1) -> None:
+        """Send SIGHUP, and wait for the reload that is that many since the start."""
+        self.terminate(signal.SIGHUP)
+        self.logged_times("] reloaded ", times)
+
     def terminate(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
@@ -126,11 +140,43 @@ def running(
     :param awaited: a further port on which the daemon has to listen before the block begins.
     """
     port = free_port()
-    own = ["-n", "--pidfile="] if runner == "twistd" else []
-    command = [program(runner), *own, "hixie", "--port", f"tcp:{port}:interface=127.0.0.1"]
+    words = ("--port", f"tcp:{port}:interface=127.0.0.1", *options)
+    with started(directory, port, *words, runner=runner) as daemon:
+        if awaited is not None:
+            daemon.logged(f"starting on {awaited}")
+        yield daemon
+
+
+@contextmanager
+def configured(
+    directory: Path, text: str, *options: str, runner: str = "twistd"
+) -> Iterator[Daemon]:
+    """
+    Start it with ``hixie.toml`` in a directory, and end it in the end.
+
+    :param text: of that file, with ``{port}`` in the place of a free port of 127.0.0.1.
+    """
+    port, file = free_port(), directory / "hixie.toml"
+    file.write_text(text.replace("{port}", f"tcp:{port}:interface=127.0.0.1"))
+    with started(directory, port, "--config", str(file), *options, runner=runner) as daemon:
+        yield daemon
+
+
+@contextmanager
+def started(directory: Path, port: int, *options: str, runner: str = "twistd") -> Iterator[Daemon]:
+    """
+    Start it, and end it in the end.
+
+    :param port: that the options say, and that is waited for.
+    """
+    own = {
+        "twistd": ["-n", "--pidfile=", "hixie"],
+        "twist": ["--log-format=text", "hixie"],
+        "txhixie": ["serve"],
+    }[runner]
     with (directory / "log").open("wb") as log, (directory / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [*command, *options],
+            [program(runner), *own, *options],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -139,8 +185,6 @@ def running(
     daemon = Daemon(port, process, directory)
     try:
         daemon.logged(f"starting on {port}")
-        if awaited is not None:
-            daemon.logged(f"starting on {awaited}")
         yield daemon
     finally:
         process.kill()

@@ -99,6 +99,11 @@ listen tls
 """
 
 
+def listens_by_tls() -> bool:
+    """Whether there is a ``tls:`` to listen with: of Twisted 26.10, or of txsni."""
+    return "tls" in {each.prefix for each in getPlugins(IStreamServerEndpointStringParser)}
+
+
 @contextmanager
 def tls_port(kind: str, directory: Path) -> Iterator[int]:
     """
@@ -134,7 +139,7 @@ def _daemon(kind: str, directory: Path) -> Iterator[int]:
     where = f"ssl:{own}:privateKey={pem}:certKey={pem}"
     if kind.startswith("tls:"):
         where = f"tls:{directory}:{own}"
-        if "tls" not in {each.prefix for each in getPlugins(IStreamServerEndpointStringParser)}:
+        if not listens_by_tls():
             pytest.skip("this Twisted has no tls: to listen with, without txsni")
     with ExitStack() as stack:
         if not kind.endswith("PROXY protocol"):

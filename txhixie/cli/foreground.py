@@ -30,9 +30,10 @@ def serveInForeground(said: Namespace, settings: Sequence[Setting]) -> None:
     from twisted.internet import reactor
 
     try:
-        daemon = Daemon(reactor, _read(said, settings).said)
+        options = _read(said, settings)
+        daemon = Daemon(reactor, options.said)
         beginLogging(sys.stdout)
-        _serve(reactor, daemon)
+        _serve(reactor, daemon, options)
     except CannotStart as error:
         say(f"txhixie serve: {str(error).removeprefix('hixie: ')}")
         sys.exit(Status.FAILED)
@@ -51,13 +52,13 @@ def _read(said: Namespace, settings: Sequence[Setting]) -> Options:
     return options
 
 
-def _serve(reactor: Any, daemon: Daemon) -> None:
+def _serve(reactor: Any, daemon: Daemon, options: Options) -> None:
     def tell(port: IListeningPort, where: str) -> None:
         for what, url in daemon.urls(port, where):
             sys.stdout.write(f"{what:13} {url}\n")
         sys.stdout.flush()
 
-    service = daemon.service(tell)
+    service = daemon.service(options.readAnew, tell)
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()

@@ -359,8 +359,14 @@ def writeLine(
     logger.emit(level, " ".join([event, *(f"{n}={{{n}}}" for n in values)]), event=event, **values)
 
 
+class Uncut(str):
+    """Text of the operator's own options, which a line of the log has in full length."""
+
+    __slots__ = ()
+
+
 def _written(value: object) -> str:
-    text = shown(str(value))
+    text = shown(str(value), len(value) if isinstance(value, Uncut) else MOST_SHOWN)
     if _BARE.fullmatch(text):
         return text
     return '"{}"'.format(text.replace('"', '\\"'))

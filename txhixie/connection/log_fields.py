@@ -16,6 +16,8 @@ EventName: TypeAlias = Literal[
     "gateway",
     "failed",
     "given-up",
+    "reloaded",
+    "not-reloaded",
 ]
 """The first word of a log line."""
 
@@ -65,6 +67,9 @@ class LogFields(TypedDict, total=False):
     route: str | None
     backend: str | None
     url: str
+    kept: int
+    opened: int
+    closed: int
     method: str
     bytes: int
     referrer: str | None

@@ -5,10 +5,14 @@ Errors that need more than one option, or a file, are found here before the daem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.web.resource import IResource
 
@@ -27,12 +31,15 @@ from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
 from .console import consoleRoot
 from .dispatch import PageSite, RoutedApplications, RoutedPages
-from .listener import CannotStart, ListeningService
+from .inherited_endpoint import InheritedEndpoint
+from .listener import CannotStart, ListeningService, Serving
+from .listening_sockets import ListeningSockets
 from .options import OPTIONS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
 from .services.service import Context
+from .socket_change import SocketChange
 
 T = TypeVar("T")
 
@@ -58,42 +65,65 @@ _DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
 class Daemon:
     """Daemon of ``twistd hixie``: its server factory, endpoints and sessions."""
 
-    def __init__(self, reactor: Any, said: Mapping[str, Sequence[Said]]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        said: Mapping[str, Sequence[Said]],
+        sockets: ListeningSockets | None = None,
+    ) -> None:
         """
         Make the endpoints, the routes and the server factory, without listening.
 
         :param reactor: the reactor that the daemon runs on.
         :param said: values of the options, by the names of
             :data:`txhixie.daemon.options.OPTIONS`.
+        :param sockets: listening sockets of an earlier daemon of the process; none by default.
         :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor
+        self._directory = _workingDirectory()
+        self._sockets = ListeningSockets(reactor) if sockets is None else sockets
+        self._change = SocketChange(self._sockets)
         self._said = _completed(said)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         senders = TrustedNetworks(self._all("proxy-protocol") or ())
         self._listening = (
-            ProxyProtocolReactor(reactor, senders, self._limits.open_timeout)
+            ProxyProtocolReactor(self._change, senders, self._limits.open_timeout)
             if senders
-            else reactor
+            else self._change
         )
-        self.endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
+        self._endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
         self._sessions: list[Sessions] = []
         self._paths: list[str] = []  # paths of the routes to WebSocket services
         self.factory = self._makeFactory()
 
+    @property
+    def serving(self) -> Serving:
+        """The factory and its endpoints, for the service."""
+        return Serving(self._endpoints, self.factory, self._sessions, self._change)
+
     def service(
-        self, listens: Callable[[IListeningPort, str], object] | None = None
+        self,
+        read: Callable[[], Mapping[str, Sequence[Said]]],
+        listens: Callable[[IListeningPort, str], object] | None = None,
     ) -> ListeningService:
         """
         Make the service that listens.
 
-        :param listens: called for each endpoint once it listens, with the listening port and the
-            option that gave the endpoint (``--port 8080``).
+        :param read: reads the options again for a reload; raises :class:`CannotStart` for a
+            mistake in them.
+        :param listens: called at the start for each endpoint once it listens, with the listening
+            port and the option that gave the endpoint (``--port 8080``).
         """
-        return ListeningService(
-            self._reactor, self.endpoints, self.factory, self._sessions, listens
-        )
+
+        def readAnew() -> Serving:
+            # twistd --rundir changes the working directory after the start: a relative path in the
+            # options is still relative to the directory of the start.
+            with _inDirectory(self._directory):
+                return Daemon(self._reactor, read(), self._sockets).serving
+
+        return ListeningService(self._reactor, self._sockets, self.serving, readAnew, listens)
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
         """
@@ -191,13 +221,17 @@ class Daemon:
 
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
         if port.isdecimal():
-            return BothFamiliesEndpoint(self._listening, int(port))
+            return BothFamiliesEndpoint(self._listening, int(port), self._change.bound)
         check_port(port)
         try:
-            return serverEndpoint(self._listening, self._withMode(port))
+            endpoint = serverEndpoint(self._listening, self._withMode(port))
         except Exception as error:
             expected = "a port number or an endpoint description"
             raise ValueError(expectation(error, expected)) from None
+        if isinstance(endpoint, AdoptedStreamServerEndpoint):
+            fileno, family = endpoint.fileno, endpoint.addressFamily
+            return InheritedEndpoint(self._listening, fileno, family, self._change.announce)
+        return endpoint
 
     def _withMode(self, port: str) -> str:
         """
@@ -222,6 +256,38 @@ class Daemon:
         """
         for one in self._said["port"]:
             madeOf(one, check_interface_here)
+
+
+def _workingDirectory() -> Path | None:
+    """The working directory; ``None`` for one that was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _inDirectory(directory: Path | None) -> Iterator[None]:
+    """
+    Have a working directory for a while.
+
+    :raises CannotStart: when the process may not enter the directory any more.
+    """
+    now = _workingDirectory()
+    if directory is None or now == directory:
+        yield
+        return
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise CannotStart(
+            f"hixie: {directory}: expected the directory of the start: {error.strerror}"
+        ) from None
+    try:
+        yield
+    finally:
+        if now is not None:
+            os.chdir(now)
 
 
 def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:

@@ -1,23 +1,30 @@
-"""The service that listens on all its endpoints, and closes all connections when it stops."""
+"""The service that listens on all its endpoints, reloads at SIGHUP, and closes all connections when
+it stops.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from ..connection.log import Uncut, writeLine
 from ..connection.protocol import HixieFactory
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
 from ..server.second_signal import SECOND_SIGNAL
+from .hangup import Hangup
+from .listening_sockets import ListeningSockets
+from .socket_change import Counts, SocketChange
 
 
 class CannotStart(Exception):
@@ -28,9 +35,40 @@ class CannotStart(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """
+    A factory and its endpoints, made by one reading of the options.
+
+    :ivar endpoints: each with where the operator said it (``--port 8080``).
+    :ivar factory: the factory that the endpoints listen with.
+    :ivar sessions: connections of the factory's clients to backends.
+    :ivar sockets: the change of the listening sockets that the endpoints make.
+    """
+
+    endpoints: Sequence[tuple[str, IStreamServerEndpoint]]
+    factory: HixieFactory
+    sessions: Sequence[Sessions]
+    sockets: SocketChange
+
+    @property
+    def hasConnections(self) -> bool:
+        """Whether a client or a backend of the factory is connected."""
+        return bool(self.factory.connections) or any(each.hasBackends for each in self.sessions)
+
+    def abortAll(self) -> None:
+        """End every connection at once."""
+        self.factory.abortAll()
+        for each in self.sessions:
+            each.abortAll()
+
+
 class ListeningService(Service):
     """
-    Service that listens with one factory on several endpoints.
+    Service that listens with one factory on several endpoints, and with others after a reload.
+
+    SIGHUP reads the options again. A connection stays with the factory that it began with, and so
+    with the routes and limits of that factory, until the connection ends.
 
     When the service stops, it closes every connection as its dialect requires, and waits for the
     end of the connections, at most for the factory's ``stop_timeout``. A second SIGTERM or SIGINT
@@ -42,29 +80,31 @@ class ListeningService(Service):
     def __init__(
         self,
         reactor: Any,
-        endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
-        factory: HixieFactory,
-        sessions: Sequence[Sessions] = (),
+        sockets: ListeningSockets,
+        serving: Serving,
+        read: Callable[[], Serving],
         listens: Callable[[IListeningPort, str], object] | None = None,
     ) -> None:
         """
         Make a service that does not listen yet.
 
         :param reactor: stopped when an endpoint fails to listen after the service has started.
-        :param endpoints: pairs of the option that gave an endpoint (``--port 8080``), and the
-            endpoint.
-        :param factory: factory of the server protocols.
-        :param sessions: sessions of gateways with their backends, which are closed too.
-        :param listens: called for each endpoint once it listens, with the listening port and the
-            option that gave the endpoint.
+        :param sockets: the listening sockets; none yet.
+        :param serving: the factory and its endpoints.
+        :param read: reads the options again; raises :class:`CannotStart` for a mistake in them.
+        :param listens: called at the start for each endpoint once it listens, with the listening
+            port and the option that gave the endpoint.
         """
         self._reactor = reactor
-        self._endpoints = endpoints
-        self._factory = factory
-        self._sessions = sessions
+        self._sockets = sockets
+        self._serving = serving
+        self._before: list[Serving] = []  # earlier ones with connections
+        self._read = read
         self._tell = listens
-        self._ports: list[IListeningPort] = []
+        self._hangup = Hangup(reactor, self.reload)
         self._started = False
+        self._isChanging = False
+        self._asked = False
 
     def privilegedStartService(self) -> None:
         """
@@ -79,39 +119,105 @@ class ListeningService(Service):
         raiseFileLimit()
         foldAcceptLines(self._reactor)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
-        for name, endpoint in self._endpoints:
-            listening = endpoint.listen(self._factory).addCallback(self._listens, name)
-            if not listening.called:
-                listening.addErrback(self._cannotListen, name)
-                continue
-            problem: list[Failure] = []
-            listening.addErrback(problem.append)
-            if problem:
-                mistake = _mistake(name, problem[0])
-                # The log has the whole line: the standard error of a daemon is closed by now, and
-                # twistd cuts the text that it passes on to the shell after 100 characters. The
-                # level is error, since Twisted writes critical events to standard error before a
-                # log has begun, and the line would be there twice.
-                self._log.error("{mistake}", mistake=mistake)
-                raise CannotStart(mistake)
+        self._hangup.listen()
+        self._isChanging = True
+        starting = ensureDeferred(self._listen(self._serving, self._tell))
+        if not starting.called:
+            starting.addErrback(self._cannotStart)
+        problem: list[Failure] = []
+        starting.addCallbacks(lambda _: self._changed(), problem.append)
+        if problem:
+            self._hangup.leave()
+            # The log has the whole line: the standard error of a daemon is closed by now, and
+            # twistd cuts the text that it passes on to the shell after 100 characters. The level is
+            # error, since Twisted writes critical events to standard error before a log has begun,
+            # and the line would be there twice.
+            self._log.error("{mistake}", mistake=str(problem[0].value))
+            problem[0].raiseException()
 
-    def _listens(self, port: IListeningPort, name: str) -> object:
+    def _cannotStart(self, failure: Failure) -> None:
         if self._started:
-            self._ports.append(port)
-            if self._tell is not None:
-                self._tell(port, name)
-            return None
-        return port.stopListening()  # the service was stopped before the endpoint could listen
-
-    def _cannotListen(self, failure: Failure, name: str) -> None:
-        if self._started:
-            self._log.critical("{mistake}", mistake=_mistake(name, failure))
+            self._log.critical("{mistake}", mistake=str(failure.value))
             self._reactor.stop()
 
     def startService(self) -> None:
         """Listen, unless ``privilegedStartService`` was called: ``twist`` does not call it."""
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
+
+    async def _listen(
+        self, serving: Serving, tell: Callable[[IListeningPort, str], object] | None = None
+    ) -> Counts:
+        """
+        Listen on all endpoints, or on none.
+
+        :return: what has become of the sockets.
+        :raises CannotStart: for the first that cannot be listened on; nothing has changed then.
+        """
+        sockets = serving.sockets
+        for name, endpoint in serving.endpoints:
+            try:
+                port = await endpoint.listen(serving.factory)
+            except Exception:
+                sockets.abandon()
+                if serving.factory is not self._serving.factory:
+                    serving.factory.closeAll()
+                raise CannotStart(_mistake(name, Failure())) from None
+            sockets.listens(port)
+            if not self._started:
+                sockets.abandon()  # the service was stopped meanwhile
+                raise CannotStart("hixie: stopped")
+            if tell is not None:
+                tell(port, name)
+        return sockets.commit()
+
+    # Reloading.
+
+    def reload(self) -> None:
+        """
+        Read the options anew, and serve what they say: a line of the log tells how that ended.
+
+        During a reload, it is done once more after that, however often this is called.
+        """
+        self._asked = True
+        if self._started and not self._isChanging:
+            self._isChanging = True
+            ensureDeferred(self._reload()).addBoth(lambda _: self._changed())
+
+    def _changed(self) -> None:
+        """A change of the sockets is through."""
+        self._isChanging = False
+        if self._asked:
+            self.reload()
+
+    async def _reload(self) -> None:
+        self._asked = False
+        try:
+            serving = self._read()
+            counts = await self._listen(serving)
+        except CannotStart as error:
+            if self._started:
+                reason = Uncut(str(error).removeprefix("hixie: "))
+                writeLine(self._log, "not-reloaded", LogLevel.error, reason=reason)
+        except Exception:
+            self._log.failure("internal error, please report it: the reload failed")
+        else:
+            self._replace(serving)
+            writeLine(
+                self._log,
+                "reloaded",
+                kept=counts.kept,
+                opened=counts.opened,
+                closed=counts.closed,
+            )
+
+    def _replace(self, serving: Serving) -> None:
+        before, self._serving = self._serving, serving
+        # The numbers of connections go on, and what is repeated stays folded.
+        serving.factory.log = before.factory.log
+        self._before = [each for each in (*self._before, before) if each.hasConnections]
+
+    # Stopping.
 
     def stopService(self) -> Deferred[object]:
         """
@@ -122,15 +228,18 @@ class ListeningService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
-        ports, self._ports = self._ports, []
-        stopping = [port.stopListening() for port in ports]
-        waiting = [deferred for deferred in stopping if deferred is not None]
+        everything = [*self._before, self._serving]
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
-        timer = self._factory.clock.callLater(self._factory.limits.stop_timeout, self._abortAll)
-        closed = DeferredList([*waiting, self._factory.closeAll()])
-        closed.addCallback(lambda _: DeferredList([each.drained() for each in self._sessions]))
+        factory = self._serving.factory
+        timer = factory.clock.callLater(factory.limits.stop_timeout, self._abortAll)
+        closing: list[Deferred[Any]] = [self._sockets.closeAll()]
+        closing += [each.factory.closeAll() for each in everything]
+        sessions = [session for each in everything for session in each.sessions]
+        closed: Deferred[Any] = DeferredList(closing)
+        closed.addCallback(lambda _: DeferredList([each.drained() for each in sessions]))
 
         def finish(result: object) -> object:
+            self._hangup.leave()
             leave()
             if timer.active():
                 timer.cancel()
@@ -139,8 +248,7 @@ class ListeningService(Service):
         return closed.addBoth(finish)
 
     def _abortAll(self) -> None:
-        self._factory.abortAll()
-        for each in self._sessions:
+        for each in (*self._before, self._serving):
             each.abortAll()
 
 

@@ -15,7 +15,7 @@ from twisted.python import usage
 from ..display import nearest
 from ..sansio.dialects import DIALECTS
 from .daemon import Daemon
-from .listener import showMistakes
+from .listener import CannotStart, showMistakes
 from .options import COMMAND_LINE_ONLY, OPTIONS, Said
 from .setting import FLAG, Setting, as_written
 from .toml_file import read_configuration
@@ -47,9 +47,11 @@ class Options(usage.Options):
     """Completion of option values for zsh, which asks ``twistd`` for the names of the options."""
 
     said: dict[str, list[Said]]
+    _files: Sequence[Said] = ()
+    _commandLine: dict[str, list[Said]]
 
     def __init__(self) -> None:
-        self.said = {}
+        self.said = self._commandLine = {}
         super().__init__()  # type: ignore[no-untyped-call]
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
@@ -106,18 +108,37 @@ class Options(usage.Options):
         :raises CannotStart: with ``--check``, as :func:`makeService` does.
         :raises SystemExit: after a successful ``--check``, with status 0.
         """
-        files = self.said.pop("config", ())
+        self._files = self.said.pop("config", ())
         check = self.said.pop("check", ())
-        for file in files:
-            try:
-                self.said = read_configuration(Path(file.value)) | self.said
-            except ValueError as error:
-                raise usage.UsageError(str(error)) from None
+        self._commandLine = self.said
+        try:
+            self.said = self._withFiles()
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
         if check:
             daemon = _daemon(self)
             daemon.check()
             sys.stdout.write(f"{daemon.report()}\n")
             raise SystemExit(0)
+
+    def readAnew(self) -> dict[str, list[Said]]:
+        """
+        Read the file again; the command line is as it was.
+
+        :return: the values of the options, by their names.
+        :raises CannotStart: for a mistake in the file.
+        """
+        try:
+            return self._withFiles()
+        except ValueError as error:
+            raise CannotStart(f"hixie: {error}") from None
+
+    def _withFiles(self) -> dict[str, list[Said]]:
+        """:raises ValueError: naming the file, the key and what was expected."""
+        said = self._commandLine
+        for file in self._files:
+            said = read_configuration(Path(file.value)) | said
+        return said
 
 
 def _suggestion(mistake: str) -> str:
@@ -153,7 +174,7 @@ def makeService(options: Options) -> IService:
     :raises CannotStart: for a value that only the daemon can check: an endpoint description, a
         certificate file, or an unknown service.
     """
-    return _daemon(options).service()
+    return _daemon(options).service(options.readAnew)
 
 
 def _daemon(options: Options) -> Daemon:

@@ -272,6 +272,11 @@ class Sessions:
         """
         return Session(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
 
+    @property
+    def hasBackends(self) -> bool:
+        """Whether a backend is connected."""
+        return bool(self._connected)
+
     def drained(self) -> Deferred[None]:
         """
         Wait until all connections to the backend have ended.

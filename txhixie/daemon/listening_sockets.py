@@ -1,0 +1,75 @@
+"""The daemon's listening sockets, which outlive a reload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from .replaceable_factory import ReplaceableFactory
+
+Place: TypeAlias = tuple[object, ...]
+"""Where a socket listens: its kind, its address, and a number that counts equal ones from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    A listening socket.
+
+    :ivar port: Twisted's port of the socket.
+    :ivar factory: gets the socket's connections; ``None`` where the endpoint has listened
+        without the reactor that the endpoint was given.
+    """
+
+    port: IListeningPort
+    factory: ReplaceableFactory | None = None
+
+
+class ListeningSockets:
+    """
+    The sockets that listen now.
+
+    :ivar reactor: listens.
+    :ivar kept: the sockets, by their places.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self.kept: dict[Place, Kept] = {}
+
+    def replace(self, kept: dict[Place, Kept]) -> int:
+        """
+        Have these sockets, and close all others.
+
+        :return: how many were closed.
+        """
+        before, self.kept = self.kept, kept
+        gone = [each for place, each in before.items() if kept.get(place) is not each]
+        self.close(gone)
+        return len(gone)
+
+    def close(self, sockets: list[Kept]) -> Deferred[Any]:
+        """
+        Close sockets.
+
+        :return: fires when they are closed. It never fails: an error is in the log.
+        """
+        closing = [maybeDeferred(each.port.stopListening) for each in sockets]
+        for each in closing:
+            each.addErrback(lambda failure: self._log.failure("closing a port failed", failure))
+        return DeferredList(closing)
+
+    def closeAll(self) -> Deferred[Any]:
+        """
+        Close all sockets.
+
+        :return: as for :meth:`close`.
+        """
+        kept, self.kept = self.kept, {}
+        return self.close(list(kept.values()))

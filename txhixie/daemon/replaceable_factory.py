@@ -1,0 +1,49 @@
+"""The factory of a listening socket, which can be replaced while the socket listens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, ILoggingContext, IProtocolFactory
+from zope.interface import implementer
+
+
+@implementer(IProtocolFactory, ILoggingContext)
+class ReplaceableFactory:
+    """
+    Gives each new connection to the factory of that moment.
+
+    A listening socket has this factory for as long as the socket listens. All that a reload changes
+    is in the factory behind it: TLS and its certificate, the PROXY protocol, routes and limits.
+    """
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        """:param factory: the first one."""
+        self._factory = factory
+
+    def doStart(self) -> None:
+        """The socket listens."""
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        """The socket listens no more."""
+        self._factory.doStop()
+
+    def logPrefix(self) -> str:
+        """In the log the port is that of the present factory."""
+        named: Any = self._factory
+        return str(named.logPrefix()) if hasattr(named, "logPrefix") else type(named).__name__
+
+    def buildProtocol(self, addr: IAddress) -> Any:
+        """The protocol of a new connection; ``None`` closes the connection."""
+        return self._factory.buildProtocol(addr)
+
+    def replace(self, factory: IProtocolFactory) -> None:
+        """
+        Give each connection from now on to another factory.
+
+        The new factory starts before the old one stops: what both have inside is not stopped.
+        """
+        factory.doStart()
+        before, self._factory = self._factory, factory
+        before.doStop()

@@ -1,8 +1,8 @@
-"""What every test of txhixie runs under.
+"""Fixtures and options of all tests.
 
-Hypothesis draws the same examples each time; and what the tests start can be interrupted, also
-where they are a job in the background, which a shell has ignore that. Without ``--all`` the quick
-tests run; the end says what did not run, and why.
+Hypothesis draws the same examples in each run. Programs that the tests start can be interrupted,
+also in a background job, for which a shell sets SIGINT to be ignored. Without ``--all`` only the
+quick tests run; the summary says what did not run, and why.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def guide_html(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def names() -> Iterator[FakeResolver]:
-    """A resolver whose answers the test decides, as the reactor's resolver during the test."""
+    """A resolver with answers that the test sets; the reactor uses it during the test."""
     from support.resolver import FakeResolver
     from support.waiting import reactor
 

@@ -22,7 +22,7 @@ from support.tls_ports import KINDS, PAGES, tls_port
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, int]]:
-    """A kind of port, and its number."""
+    """Serve on a kind of port. Return the kind and the port's number."""
     kind: str = request.param
     with tls_port(kind, tmp_path_factory.mktemp("served")) as port:
         yield kind, port
@@ -30,7 +30,7 @@ def served(
 
 def connected(port: int, *offered: str) -> ssl.SSLSocket:
     """
-    Shake hands by TLS.
+    Connect and complete the TLS handshake.
 
     :raises ssl.SSLError: when the server refuses.
     """
@@ -55,7 +55,7 @@ def read(peer: ssl.SSLSocket, end: bytes) -> bytes:
 
 
 def echoes(peer: ssl.SSLSocket) -> None:
-    """Converse by WebSocket."""
+    """Open a WebSocket connection and check that the server echoes a message."""
     peer.sendall(whole_request("rfc6455", origin="https://example.com"))
     assert read(peer, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
     peer.sendall(modern_frame(2, b"to and fro", key=MASK))
@@ -77,14 +77,14 @@ def test_a_client_with_and_without_alpn_is_served(
 
 
 def test_a_client_that_offers_only_other_protocols_is_refused(served: tuple[str, int]) -> None:
-    """RFC 7301 section 3.2: by a fatal alert. Which one, Twisted decides."""
+    """RFC 7301 section 3.2: the server refuses with a fatal alert. Twisted decides which alert."""
     _, port = served
     with pytest.raises(ssl.SSLError, match="ALERT"), connected(port, "x-new", "h3") as peer:
         peer.recv(1)
 
 
 def test_curl_gets_a_page(served: tuple[str, int]) -> None:
-    """It offers ``h2`` and ``http/1.1``, or the latter alone."""
+    """curl offers ``h2`` and ``http/1.1``, or only ``http/1.1``."""
     kind, port = served
     for options in ([], ["--http1.1"], ["--no-alpn"]):
         url = f"https://localhost:{port}/"

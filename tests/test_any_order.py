@@ -1,7 +1,8 @@
-"""Whatever comes, in whatever order: bytes, pauses, closes, timers, exceptions, the end.
+"""Random sequences of events: bytes, pauses, closes, timers, exceptions, lost connections.
 
-What each of them does is told elsewhere. Here it is what holds after any of them: an application is
-told things in their order, once, and nothing after the end; and nothing is left behind.
+Other tests say what each event does. These tests check what holds after every sequence: an
+application gets each event once, in order, and none after ``connectionLost``; and no timer and no
+buffer is left.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ events = st.one_of(
 
 class Told(Recorder):
     """
-    An application that does what is planned when it is told something.
+    An application that performs its planned actions, one with each event that it gets.
 
-    :ivar ended: it has said so itself, and should hear no message any more.
+    :ivar ended: whether the application has closed the connection and must get no further
+        messages.
     """
 
     def __init__(self) -> None:
@@ -94,7 +96,7 @@ class Told(Recorder):
 
 
 def said(end: Any, what: str) -> bytes:
-    """What the peer says, in its dialect."""
+    """Encode an event of the peer in its dialect."""
     peer, modern = end.peer, end.dialect in MODERN
     if what == "ping":
         return bytes(peer.frame(Opcode.PING, b"!")) if modern else b""
@@ -109,7 +111,7 @@ def said(end: Any, what: str) -> bytes:
 
 
 def happen(end: Any, application: Told, event: tuple[Any, ...]) -> None:
-    """One thing, unless a real transport could not let it happen any more."""
+    """Perform one event, unless a real transport could not produce it in its present state."""
     wire = end.wire
     what = event[0]
     if what == "says" and not wire.paused and not {"abort", "lose"} & {*wire.endings}:
@@ -142,7 +144,7 @@ def opened(dialect: str, side: str, application: Told) -> Any:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(dialects, sides, st.lists(events, max_size=25), st.booleans())
-def test_an_application_is_told_each_thing_once_and_nothing_is_left(
+def test_an_application_gets_each_event_once_and_nothing_is_left(
     log: Log, dialect: str, side: str, happened: list[tuple[Any, ...]], orderly: bool
 ) -> None:
     application = Told()
@@ -161,7 +163,7 @@ def test_an_application_is_told_each_thing_once_and_nothing_is_left(
 def test_a_closing_side_drops_a_peer_that_sends_nothing_more(
     log: Log, dialect: str, side: str, happened: list[tuple[Any, ...]], how: str
 ) -> None:
-    """However much it has been sent and not read."""
+    """The number of bytes that the peer was sent and has not read makes no difference."""
     application = Told()
     end = opened(dialect, side, application)
     for event in happened:

@@ -29,7 +29,7 @@ from txhixie.server.protocol import ServerOptions
 
 def test_the_api_pages_show_the_public_names_and_no_others(guide_html: Path) -> None:
     shown = inventory(guide_html / "api" / "objects.inv")
-    shown.pop("txhixie.__main__")  # pydoctor shows it, greyed, whatever it is told
+    shown.pop("txhixie.__main__")  # pydoctor shows it, greyed, with every setting
     assert {name for name, kinds in shown.items() if "py:module" in kinds} == {*public_api.MODULES}
     assert [name for name in shown if not public_api.is_public(name)] == []
     assert [paths for paths in public_api.paths() if not paths & shown.keys()] == []
@@ -60,7 +60,7 @@ def test_the_api_pages_show_what_a_subclass_may_change_and_no_internal_method(
 
 
 def dead_links(folder: Path) -> set[str]:
-    """What pages of a folder link to that is not there."""
+    """Find the links between pages of a folder whose target does not exist."""
     links = {
         link
         for page in folder.glob("*.html")
@@ -70,7 +70,7 @@ def dead_links(folder: Path) -> set[str]:
 
 
 def inventory(path: Path) -> dict[str, set[str]]:
-    """The objects of pages: full names, and the kinds of each (``py:class``)."""
+    """Read the objects of the built pages: full names, and the kinds of each (``py:class``)."""
     lines = zlib.decompress(path.read_bytes().split(b"\n", 4)[4]).decode("utf-8").splitlines()
     found: dict[str, set[str]] = {}
     for name, kind in re.findall(r"^(.+?) (\S+:\S+) ", "\n".join(lines), re.MULTILINE):
@@ -109,7 +109,7 @@ def options(kind: str) -> set[str]:
     ["daemon", "services", "limits", "servers and clients", "client strings", "server strings"],
 )
 def test_every_option_has_an_anchor(kind: str, guide_html: Path) -> None:
-    """And no option that the code does not have is in the guide."""
+    """The guide has no option that the code does not have."""
     named = {"std:confval", "std:cmdoption"}
     objects = inventory(guide_html / "objects.inv")
     shown = {name for name, kinds in objects.items() if kinds & named}
@@ -134,7 +134,8 @@ def test_every_option_of_the_command_line_has_an_anchor(command: str, guide_html
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_index_has_the_page_of_a_word(word: str, guide_html: Path) -> None:
-    """In its title or in an entry of the index, which Sphinx's search shows before other text."""
+    """The page has the word in its title or in an index entry, which Sphinx's search ranks before
+    other text."""
     script = (guide_html / "searchindex.js").read_text("utf-8")
     index = json.loads(script.removeprefix("Search.setIndex(").removesuffix(")"))
     page = index["docnames"].index(WORDS[word])
@@ -145,5 +146,5 @@ def test_the_index_has_the_page_of_a_word(word: str, guide_html: Path) -> None:
 
 
 def in_page(found: Iterable[list[Any]], page: int) -> bool:
-    """Whether one of the places is on a page."""
+    """Whether one of the anchors is on a page."""
     return any(place[0] == page for place in found)

@@ -1,6 +1,6 @@
-"""What one small message costs in calls: of the package's own Python functions, over real TCP.
+"""The number of calls of the package's own Python functions for one small message, over real TCP.
 
-Time cannot be tested on a busy machine; the calls are the same on every one.
+Times vary with the load of the machine; the number of calls does not.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ compiled_only = pytest.mark.skipif(
 
 
 class Calls:
-    """Counts calls of the package's functions, resumed generators included, while it is entered."""
+    """Counter of the calls of the package's functions, resumed generators included, while it is
+    entered."""
 
     def __init__(self) -> None:
         self.made: Counter[str] = Counter()
@@ -65,7 +66,7 @@ class Calls:
 
 
 class Echo:
-    """Answers each text with itself, in one call."""
+    """An application that echoes each text message, in one call."""
 
     def negotiationStarted(self, transport: Any) -> None:
         self.transport = transport
@@ -83,7 +84,8 @@ class Echo:
 
 
 async def counted(sender: Raw, sent: bytes, receiver: Raw, size: int) -> Calls:
-    """The calls until as many bytes as one message have arrived, once the connection is warm."""
+    """Count the calls until the bytes of one message have arrived, on a connection that is warmed
+    up."""
     for _ in range(WARM):
         receiver.data.clear()
         sender.send(sent)

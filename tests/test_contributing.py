@@ -1,6 +1,6 @@
-"""The commands of CONTRIBUTING.rst are there, and do what they are said to.
+"""The commands of CONTRIBUTING.rst exist, and do what the page describes.
 
-Those that would run these very tests are not run by them, but looked at.
+Commands that would run these tests again are only compared with the page.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ PAGE = "CONTRIBUTING.rst"
 
 
 def commands(name: str) -> list[str]:
-    """Of the block that is called so."""
+    """Return the commands of the block with this name."""
     return re.findall(r"^\$ (.*)$", block(PAGE, name), re.MULTILINE)
 
 
-def test_one_command_makes_ready_and_tests() -> None:
-    """The same extras that the package has."""
+def test_one_command_installs_and_tests() -> None:
+    """The command installs the extras that setup.py defines."""
     (command,) = commands("tests")
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     (extras,) = re.findall(r"'\.\[(.*)\]'", command)
@@ -39,7 +39,7 @@ def test_one_command_is_all_that_ci_runs() -> None:
 
 
 def test_ci_begins_on_a_bare_machine() -> None:
-    """Before it installs anything."""
+    """The first step of CI is .ci/bare, before any installation."""
     assert os.access(ROOT / ".ci" / "bare", os.X_OK)
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     first, second = re.findall(r"^step .*\n(.*)$", script, re.MULTILINE)[:2]
@@ -52,7 +52,7 @@ def test_the_scripts_of_ci_are_bash(name: str) -> None:
     subprocess.run(["bash", "-n", ROOT / ".ci" / name], check=True)
 
 
-def test_a_bare_machine_can_be_done_without() -> None:
+def test_the_step_with_a_bare_machine_can_be_skipped() -> None:
     ran = subprocess.run(
         [ROOT / ".ci" / "bare"],
         env={**os.environ, "TXHIXIE_BARE": "skip"},
@@ -73,7 +73,7 @@ def test_the_guide_is_built_as_ci_builds_it() -> None:
 @pytest.mark.parametrize(
     ("name", "at_least"), [("matrix", [300]), ("peers", [100, 50])], ids=["matrix", "peers"]
 )
-def test_a_dialects_tests_are_found_by_its_name(name: str, at_least: list[int]) -> None:
+def test_the_name_of_a_dialect_selects_its_tests(name: str, at_least: list[int]) -> None:
     counts = []
     for command in commands(name):
         program, *arguments = shlex.split(command)
@@ -83,7 +83,7 @@ def test_a_dialects_tests_are_found_by_its_name(name: str, at_least: list[int]) 
 
 
 def collected(*arguments: str) -> int:
-    """How many tests there are."""
+    """Count the tests that pytest collects."""
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
         cwd=ROOT,

@@ -34,7 +34,7 @@ place: Any = _place
 
 
 def raised(call: Callable[[], object]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is, it is looked at
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the caller asserts the text of each error
         call()
     assert isinstance(caught.value, Exception)
     return caught.value
@@ -58,13 +58,13 @@ def raised(call: Callable[[], object]) -> Exception:
         ),
     ],
 )
-def test_a_call_that_fails_is_told_in_an_operators_words(
+def test_an_error_of_a_library_is_reported_in_an_operators_words(
     call: Callable[[], object], words: str
 ) -> None:
     assert expectation(raised(call), "a place") == f"expected {words}"
 
 
-def test_an_error_without_words_has_its_name() -> None:
+def test_an_error_without_text_is_shown_by_its_class_name() -> None:
     assert expectation(KeyError(), "a place") == "expected a place: KeyError"
     assert expectation(SSL.Error([]), "a place").endswith("in PEM: no reason given")
 
@@ -98,11 +98,11 @@ def test_an_address_is_shown_with_its_port(address: object, host: str, whole: st
     assert (shown_host(address), shown_address(address)) == (host, whole)
 
 
-def test_the_operating_system_has_the_words_of_its_error() -> None:
+def test_an_OSError_is_shown_with_the_text_of_the_operating_system() -> None:
     assert system_words(ConnectError(errno.ECONNREFUSED)) == "Connection refused"
     assert system_words(ValueError("no number")) == ""
 
 
-def test_a_misspelled_name_is_answered_with_the_one_that_is_like_it() -> None:
+def test_for_a_misspelled_name_the_closest_known_name_is_suggested() -> None:
     assert nearest("prot", ["port", "host"], "--") == "; did you mean --port?"
     assert nearest("xyz", ["port", "host"]) == ""

@@ -1,7 +1,7 @@
 """
-The guide does what it says: every code block of README.rst, CONTRIBUTING.rst and docs/ is run.
+Every code block of README.rst, CONTRIBUTING.rst and docs/ is run.
 
-A page is a story. Its blocks run in their order, in one directory of the page's own (where
+The blocks of a page run in their order, in one directory of the page's own (where
 ``examples`` leads to the examples), with the programs of the test's environment first in PATH. What
 is done with a block depends on its language:
 
@@ -15,9 +15,9 @@ is done with a block depends on its language:
     What a program of the page prints: the lines are awaited in the output of one of them, in this
     order. Addresses of clients and durations may be others.
 anything else, and a literal block after ``::``
-    Needs a note, else the test fails: nobody runs it.
+    Needs a note, else the test fails: no rule runs the block.
 
-In all of them ``...`` stands for anything, and each port that the page prints is replaced by a free
+In all of them ``...`` matches any text, and each port that the page prints is replaced by a free
 one: 8080, and those the page names with ``.. test: ports 9000 8443``.
 
 A note is a comment before the block, invisible to readers; several may follow each other, and a
@@ -49,14 +49,14 @@ long one goes on in indented lines::
     The block is a file of any language, for a later block to use.
 ``shown from PATH``
     The block is cut from a file of the checkout, which has a test of its own.
-    ``literalinclude`` says so by itself. Examples have their tests in test_examples.py.
+    A ``literalinclude`` needs no such note. Examples have their tests in test_examples.py.
 ``taken by PATH``, ``taken by PATH as NAME``
     That test takes the block from the page, by ``support.guide_pages.block(page, name)`` or
     otherwise, and runs it: a configuration file for nginx, say. It has to name the page.
 ``needs NAME``
     Where ``support.third_party.NAME()`` does not find it, the block is passed over; when the rest
     of the page has run, its test is skipped and says why, or fails, as that function does.
-    ``page needs NAME``, before whichever block, passes over the whole page.
+    ``page needs NAME``, before any block, skips the whole page.
 ``picture``
     A drawing, not code: only ``text`` and literal blocks can be.
 """
@@ -76,14 +76,14 @@ every_page = pytest.mark.parametrize("path", PAGES)
 
 
 @every_page
-def test_every_block_is_somebodys(path: str) -> None:
+def test_every_block_is_run_or_has_a_note(path: str) -> None:
     page = read_page(path)
     for block in page.blocks:
         kind(block, page)
 
 
 @every_page
-def test_a_page_does_what_it_says(path: str, tmp_path: Path) -> None:
+def test_the_blocks_of_a_page_run_as_shown(path: str, tmp_path: Path) -> None:
     PageRunner(read_page(path), tmp_path).run()
 
 
@@ -126,10 +126,9 @@ def test_a_block_that_is_not_run_fails(text: str) -> None:
         [kind(block, page(text)) for block in page(text).blocks]
 
 
-def test_a_block_that_needs_what_is_not_here_is_passed_over(
+def test_a_block_that_needs_a_missing_program_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others run, and the test says that it has not seen all; or fails, if it ought to have."""
     monkeypatch.delenv("TXHIXIE_REQUIRE", raising=False)
     monkeypatch.setattr(third_party, "nobody", lambda: missing("nobody", "nowhere"), raising=False)
     needs = ".. test: needs nobody\n\n"
@@ -157,12 +156,12 @@ def test_a_block_that_needs_what_is_not_here_is_passed_over(
         ".. test: fails\n\n" + code("console", "$ true"),
     ],
 )
-def test_a_block_that_does_something_else_fails(text: str, tmp_path: Path) -> None:
+def test_a_block_that_behaves_otherwise_than_shown_fails(text: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         story(text, tmp_path)
 
 
-def test_a_server_stays_and_is_talked_to(tmp_path: Path) -> None:
+def test_a_server_of_a_block_stays_for_the_later_blocks(tmp_path: Path) -> None:
     told = [
         ".. test: ports 9000\n.. test: saved as word.txt\n\n" + code("text", "hello"),
         ".. test: stays\n\n"
@@ -185,10 +184,10 @@ def test_a_server_stays_and_is_talked_to(tmp_path: Path) -> None:
     story("\n".join(told), tmp_path)
 
 
-def test_what_stays_ends_also_before_a_block_that_is_passed_over(
+def test_servers_end_also_before_a_block_that_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else what follows would meet the servers of the story before."""
+    """Otherwise the next blocks would connect to the servers of earlier blocks."""
     monkeypatch.setenv("TXHIXIE_REQUIRE", "")
     monkeypatch.setattr(third_party, "txws", lambda: missing("txws", "nowhere"))
     told = [
@@ -200,7 +199,7 @@ def test_what_stays_ends_also_before_a_block_that_is_passed_over(
         story("\n".join(told), tmp_path)
 
 
-def test_a_page_that_needs_what_is_not_here_is_passed_over(
+def test_a_page_that_needs_a_missing_program_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TXHIXIE_REQUIRE", "")

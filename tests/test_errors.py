@@ -1,4 +1,4 @@
-"""One tree of errors: whoever catches a trunk catches its branches, and each knows its answer."""
+"""The tree of error classes: base classes, HTTP statuses and close codes, and texts."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ TREE: list[type] = [
 ]
 
 
-def test_every_error_is_one_of_ours() -> None:
-    """So that one ``except`` is enough; and each is somebody's: theirs, a server's no, or ours."""
+def test_every_error_inherits_from_the_base_class() -> None:
+    """One ``except`` catches all errors. Each error is a fault of the peer, a refusal by the
+    server, or a mistake of the caller."""
     trunks = (PeerError, HandshakeRefused, ConnectionFailed, ConnectTimeout, UsageError)
     for kind in TREE:
         assert issubclass(kind, HixieError)
@@ -54,8 +55,8 @@ def test_every_error_is_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> None:
-    """The tree at the top of the file is the one below it."""
+def test_the_docstring_of_the_module_shows_every_error(kind: type[Exception]) -> None:
+    """The diagram in the module's docstring has every class of the module."""
     assert kind.__name__ in str(errors.__doc__)
 
 
@@ -75,8 +76,11 @@ def test_the_picture_of_the_tree_shows_every_error(kind: type[Exception]) -> Non
         (HixieError, {PeerError, HandshakeRefused, ConnectionFailed, ConnectTimeout, UsageError}),
     ],
 )
-def test_branches_grow_from_their_trunk(trunk: type[Exception], branches: set[type]) -> None:
-    """Theirs, ours, and the plain no of a server are three different things."""
+def test_each_error_inherits_from_the_class_of_its_kind(
+    trunk: type[Exception], branches: set[type]
+) -> None:
+    """Errors of the peer, mistakes of the caller and refusals by a server have different base
+    classes."""
     assert branches <= set(trunk.__subclasses__())
 
 
@@ -84,8 +88,9 @@ def test_branches_grow_from_their_trunk(trunk: type[Exception], branches: set[ty
     ("kind", "status"),
     [(MalformedHead, 400), (EarlyBytes, 400), (UnknownDialect, 426), (UnsupportedVersion, 505)],
 )
-def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status: int) -> None:
-    """The one a server answers with."""
+def test_a_handshake_error_has_the_HTTP_status_of_the_response(
+    kind: type[HandshakeError], status: int
+) -> None:
     assert kind.status == status
 
 
@@ -99,13 +104,13 @@ def test_a_broken_handshake_knows_its_status(kind: type[HandshakeError], status:
         (UnsupportedData, 1003),
     ],
 )
-def test_a_broken_frame_knows_its_code(kind: type[FrameError], code: int) -> None:
-    """The one that closes where there are codes."""
+def test_a_frame_error_has_its_close_code(kind: type[FrameError], code: int) -> None:
+    """The close code is sent in the dialects that have close codes."""
     assert kind.code == code
 
 
-def test_a_bad_answer_says_which_check_failed() -> None:
-    """In a word for programs and in words for people."""
+def test_an_invalid_handshake_names_the_check_that_failed() -> None:
+    """``check`` is for programs, the text for people."""
     error = InvalidHandshake("count:upgrade", "upgrade received 2")
     assert error.check == "count:upgrade"
     assert str(error) == "count:upgrade: upgrade received 2"
@@ -118,8 +123,10 @@ def test_a_bad_answer_says_which_check_failed() -> None:
         (ProxyRefused, "the proxy refused with status 407"),
     ],
 )
-def test_a_refusal_holds_the_whole_answer(kind: type[HandshakeRefused], text: str) -> None:
-    """And prints none of it: neither a field nor the body may show up in a log."""
+def test_a_refusal_keeps_the_response_and_prints_none_of_it(
+    kind: type[HandshakeRefused], text: str
+) -> None:
+    """No header field and no body of a response may appear in a log."""
     error = kind(407, ((b"set-cookie", b"secret"),), b"secret")
     assert (error.status, error.headers, error.body) == (
         407,
@@ -142,18 +149,18 @@ def test_a_refusal_holds_the_whole_answer(kind: type[HandshakeRefused], text: st
         (UnknownIssuer, "tls"),
     ],
 )
-def test_a_way_that_ended_early_says_at_which_stage(
+def test_a_failed_connection_names_its_stage(
     kind: type[LookupFailed | ConnectFailed | TLSFailed], stage: str
 ) -> None:
-    """For programs in a word, for people in words."""
+    """``stage`` is for programs, the text for people."""
     error = kind("in words")
     assert (error.stage, str(error)) == (stage, "in words")
     assert stage in STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_peer_may_leave_and_be_late_at_every_stage(stage: str) -> None:
-    """And what it did not answer is named; for how many seconds, if it was only late."""
+def test_an_early_close_and_a_timeout_name_the_stage(stage: str) -> None:
+    """The text names the missing response; that of a timeout names the number of seconds, too."""
     left = PeerLeft(stage)
     assert left.stage == ConnectionFailed("anything", stage).stage == stage
     assert str(left) == f"the peer closed the connection: no {STAGES[stage]}"

@@ -1,5 +1,4 @@
-"""The examples, run as a reader would run them: programs of their own, and the browsers they are
-for."""
+"""The examples, run as a reader runs them: as processes, and in the browsers that they are for."""
 
 from __future__ import annotations
 
@@ -70,7 +69,7 @@ def serving(name: str, directory: Path, *command: str, told: str = "") -> Iterat
 
 
 def run(name: str, *arguments: str, fails: bool = False, **environment: str) -> str:
-    """An example that ends by itself: what it prints, or why it fails."""
+    """Run an example to its end. Return its output, or fail with the error."""
     command = [sys.executable, os.fspath(EXAMPLES / name), *arguments]
     ran = subprocess.run(
         command,
@@ -86,12 +85,12 @@ def run(name: str, *arguments: str, fails: bool = False, **environment: str) -> 
 
 
 def asks(port: int, path: str = "/", words: str = "hello") -> str:
-    """What an example's server answers to the client of the examples."""
+    """Run the example's client against a server of the examples. Return its output."""
     return run("echo_client.py", f"ws://127.0.0.1:{port}{path}", words)
 
 
 def connected(port: int) -> socket.socket:
-    """A connection, once there is somebody to connect to."""
+    """Connect as soon as the port is listened on."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -103,7 +102,7 @@ def connected(port: int) -> socket.socket:
 
 
 def fetched(port: int) -> str:
-    """The page."""
+    """Get the page at a URL."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as page:
         return str(page.read().decode())
 
@@ -118,19 +117,19 @@ def test_the_echo_server_echoes(tmp_path: Path) -> None:
         assert heard(peer) == "hello"
 
 
-def test_the_echo_client_says_something_and_hears_it(tmp_path: Path) -> None:
+def test_the_echo_client_sends_a_message_and_receives_it(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         url = f"ws://127.0.0.1:{daemon.port}/"
         assert run("echo_client.py", url, "hello") == "hello\n"
 
 
-def test_a_socket_stands_among_the_pages_of_a_site(tmp_path: Path) -> None:
+def test_a_WebSocket_is_a_resource_among_the_pages_of_a_site(tmp_path: Path) -> None:
     with serving("in_site.py", tmp_path) as port:
         assert "A page like any other" in fetched(port)
         assert asks(port, "/echo") == "hello\n"
 
 
-def test_a_service_is_started_by_twistd_and_says_farewell(tmp_path: Path) -> None:
+def test_a_service_is_started_by_twistd_and_closes_its_connections(tmp_path: Path) -> None:
     twistd = (program("twistd"), "--pidfile=", "-ny")
     with serving("in_service.py", tmp_path, *twistd) as port:
         assert asks(port) == "welcome\n"
@@ -150,7 +149,7 @@ def test_a_service_is_started_by_twistd_and_says_farewell(tmp_path: Path) -> Non
     assert seen == b"\x88\x11\x03\xe9server shutdown"
 
 
-def test_a_line_protocol_talks_in_messages(tmp_path: Path) -> None:
+def test_a_line_protocol_runs_over_messages(tmp_path: Path) -> None:
     with serving("lines.py", tmp_path) as port, connected(port) as peer:
         opens(peer)
         assert heard(peer) == "numbers, please"
@@ -161,8 +160,8 @@ def test_a_line_protocol_talks_in_messages(tmp_path: Path) -> None:
         assert peer.recv(1) == b""
 
 
-def test_a_coroutine_asks_waits_and_goes_on(tmp_path: Path) -> None:
-    """Halving what is left, a hundred numbers are seven questions."""
+def test_a_coroutine_sends_and_awaits_the_answers_in_turn(tmp_path: Path) -> None:
+    """Seven questions find one of a hundred numbers: each answer halves the range."""
     with serving("coroutine_server.py", tmp_path) as port, connected(port) as peer:
         opens(peer)
         assert "from 1 to 100" in heard(peer)
@@ -184,8 +183,8 @@ def test_a_coroutine_asks_waits_and_goes_on(tmp_path: Path) -> None:
         assert peer.recv(1) == b""
 
 
-def test_a_client_behind_a_proxy_goes_through_it_and_says_when_it_may_not(tmp_path: Path) -> None:
-    """squid, which asks who we are."""
+def test_a_client_connects_through_a_proxy_or_reports_its_refusal(tmp_path: Path) -> None:
+    """The proxy is squid with authentication."""
     with running(tmp_path) as daemon, squid("basic") as proxy:
         url = f"ws://127.0.0.1:{daemon.port}/"
         said = run("behind_proxy.py", url, "hello", proxy.url_with_credentials)
@@ -197,8 +196,8 @@ def test_a_client_behind_a_proxy_goes_through_it_and_says_when_it_may_not(tmp_pa
 
 
 @asynchronous
-async def test_a_client_reconnects_until_it_is_not_wanted(net: Network) -> None:
-    """The first conversation is cut, the second one ends with 1008."""
+async def test_a_client_reconnects_until_it_is_closed_with_1008(net: Network) -> None:
+    """The first connection is cut, the second one is closed with 1008."""
     ends: list[Callable[[Recorder], object]] = [
         lambda app: app.transport.abortConnection(),
         lambda app: app.transport.loseConnection(1008, "enough"),
@@ -230,7 +229,7 @@ async def test_a_client_reconnects_until_it_is_not_wanted(net: Network) -> None:
 
 
 def opens(peer: socket.socket, path: bytes = b"/") -> None:
-    """In the oldest of dialects."""
+    """Perform the handshake of hixie-75."""
     lines = [b"GET %b HTTP/1.1" % path, b"Upgrade: WebSocket", b"Connection: Upgrade", b"Host: a"]
     peer.sendall(b"\r\n".join([*lines, b"", b""]))
     head = b""
@@ -242,12 +241,12 @@ def opens(peer: socket.socket, path: bytes = b"/") -> None:
 
 
 def say(peer: socket.socket, words: str) -> None:
-    """A text message."""
+    """Send a text message of hixie-75."""
     peer.sendall(b"\x00" + words.encode() + b"\xff")
 
 
 def heard(peer: socket.socket) -> str:
-    """The next one."""
+    """Receive the next text message."""
     data = b""
     while not data.endswith(b"\xff"):
         more = peer.recv(1)
@@ -256,7 +255,7 @@ def heard(peer: socket.socket) -> str:
     return data[1:-1].decode()
 
 
-def test_a_gateway_asks_for_a_word_and_relays_who_knows_it(tmp_path: Path) -> None:
+def test_a_gateway_relays_only_clients_with_the_password(tmp_path: Path) -> None:
     with (
         serving("echo.py", tmp_path) as backend,
         serving("gateway.py", tmp_path, told=f"ws://127.0.0.1:{backend}") as port,
@@ -281,7 +280,7 @@ def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
             yield browser
 
 
-def test_a_chat_is_heard_by_everybody(tmp_path: Path, chromium: Browser) -> None:
+def test_a_chat_sends_each_message_to_all_members(tmp_path: Path, chromium: Browser) -> None:
     assert (EXAMPLES / "chat.html").exists()
     with serving("chat.py", tmp_path) as port:
         chromium.open(f"http://127.0.0.1:{port}/")
@@ -294,7 +293,7 @@ def test_a_chat_is_heard_by_everybody(tmp_path: Path, chromium: Browser) -> None
 
 
 class Guest:
-    """A guest of the chat, by the bytes."""
+    """A member of the chat that reads and writes the bytes itself."""
 
     def __init__(self, port: int, buffer: int | None = None) -> None:
         """:param buffer: bytes that the kernel takes for it unread."""
@@ -329,10 +328,11 @@ class Guest:
         self.close()
 
 
-def test_a_chat_survives_slow_members_leavers_and_a_stop(tmp_path: Path) -> None:
+def test_a_chat_survives_slow_members_lost_members_and_a_stop(tmp_path: Path) -> None:
     """
-    Everybody else hears every message. A member who reads nothing and one who reads a third are
-    closed with 1013; others vanish, or are closed and do not answer.
+    The other members receive every message. A member that reads nothing and one that reads a third
+    of the messages are closed with 1013. Other members reset their connections, or are closed and
+    do not answer the close frame.
     """
     with ExitStack() as stack:
         process, log = stack.enter_context(chatting(tmp_path))
@@ -366,9 +366,9 @@ def test_a_chat_survives_slow_members_leavers_and_a_stop(tmp_path: Path) -> None
 
 class Serving(subprocess.Popen[bytes]):
     """
-    A server's process.
+    The process of a server.
 
-    :ivar port: where it listens.
+    :ivar port: the port on which it listens.
     """
 
     port: int
@@ -376,7 +376,7 @@ class Serving(subprocess.Popen[bytes]):
 
 @contextmanager
 def chatting(directory: Path) -> Iterator[tuple[Serving, Path]]:
-    """The chat in a process, until the block ends; and the file of its log."""
+    """Run the chat in a process until the block ends. Yield it with the path of its log."""
     port, log = free_port(), directory / "log"
     command = [sys.executable, os.fspath(EXAMPLES / "chat.py"), f"tcp:{port}:interface=127.0.0.1"]
     with log.open("wb") as file, Serving(command, stdout=file, stderr=file) as process:
@@ -388,7 +388,7 @@ def chatting(directory: Path) -> Iterator[tuple[Serving, Path]]:
             process.kill()
 
 
-def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> None:
+def test_a_plot_is_drawn_as_numbers_are_received(tmp_path: Path, chromium: Browser) -> None:
     assert (EXAMPLES / "plot.html").exists()
     with serving("plot.py", tmp_path) as port:
         chromium.open(f"http://127.0.0.1:{port}/")
@@ -399,7 +399,7 @@ def test_a_plot_is_drawn_as_numbers_come(tmp_path: Path, chromium: Browser) -> N
         assert [said for said in chromium.complaints() if "favicon" not in said] == []
 
 
-def test_a_page_of_2009_talks_in_a_browser_of_its_time(tmp_path: Path) -> None:
+def test_a_page_of_2009_works_in_a_browser_of_its_time(tmp_path: Path) -> None:
     browser = third_party.phantomjs()
     plan = tmp_path / "plan.json"
     with serving("old_browser.py", tmp_path) as port:

@@ -1,7 +1,7 @@
-"""The packages of the house: their order, what the pure half knows, and which words are used.
+"""The packages: their order, the imports of those without Twisted, and the words in names.
 
-It reads syntax trees and imports nothing, so that a module which would take a reactor can be
-looked at like any other.
+The tests read syntax trees and import nothing, so that modules that import the reactor can be
+checked, too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PURE: Final = "sansio"
 """The package without Twisted, sockets and clocks."""
 
 PURE_LIBRARIES: Final = {"automat", "idna", "h11"}
-"""What the pure half imports besides the standard library."""
+"""The libraries besides the standard library that modules without Twisted import."""
 
 PROTOCOLS: Final = {
     "sansio/port.py:Port": "what the pure half asks of the world",
@@ -78,7 +78,7 @@ def tree(module: str) -> ast.Module:
 
 
 def place(module: str) -> int:
-    """Where the module's package stands in the order, by its path or its dotted name."""
+    """Return the position of the module's package in the order, by path or dotted name."""
     parts = module.removesuffix(".py").replace(".", "/").split("/")
     for length in (2, 1):
         if (name := "/".join(parts[:length])) in ORDER:
@@ -112,7 +112,7 @@ def imports(module: str) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def imports_twisted(module: str) -> bool:
-    """Whether a module knows Twisted."""
+    """Whether a module imports Twisted."""
     return any(name.split(".")[0] == "twisted" for name, _ in imports(module))
 
 
@@ -217,7 +217,7 @@ def test_a_package_imports_only_from_those_before_it(module: str) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Imports for types included: whoever reads one of a circle has to read all of it."""
+    """Imports for types count, too: a reader of one module of a circle has to read all of them."""
     arrows = {
         module.removesuffix(".py").replace("/", "."): {
             target(name) for name, _ in imports(module) if name.startswith("txhixie.")
@@ -239,7 +239,7 @@ def test_the_pure_half_imports_no_input_or_output(module: str) -> None:
 
 
 def test_every_typing_protocol_has_a_reason() -> None:
-    """One that only hides an import is not a reason."""
+    """To avoid an import is no sufficient reason."""
     found = {
         f"{module}:{node.name}"
         for module in MODULES
@@ -252,7 +252,8 @@ def test_every_typing_protocol_has_a_reason() -> None:
 
 
 def test_no_class_overrides_a_private_method_of_another_file() -> None:
-    """What a subclass elsewhere changes has a name without an underscore, and is documented."""
+    """A method that a subclass in another file overrides has a name without an underscore, and a
+    docstring."""
     found = [
         f"{module}: {node.name}.{name} overrides {there}: {above.name}.{name}"
         for module, node in classes()
@@ -264,8 +265,8 @@ def test_no_class_overrides_a_private_method_of_another_file() -> None:
 
 
 @every_module
-def test_who_imports_twisted_speaks_its_camel_case_and_nobody_else(module: str) -> None:
-    """A reader knows from a method's name on which side of the Port it stands."""
+def test_only_modules_that_import_twisted_use_camel_case(module: str) -> None:
+    """The spelling of a method's name shows whether its module depends on Twisted."""
     if imports_twisted(module):
         wrong = [name for name in functions(module) if "_" in name]
     else:
@@ -275,7 +276,7 @@ def test_who_imports_twisted_speaks_its_camel_case_and_nobody_else(module: str) 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in PROGRAMS])
 def test_only_programs_take_the_reactor_when_they_are_imported(module: str) -> None:
-    """Importing the package installs no reactor: its user chooses one."""
+    """Importing the package installs no reactor: the application chooses the reactor."""
     body = [node for node in tree(module).body if not is_for_types(node)]
     at_import = {node for statement in body for node in outside_functions(statement)}
     taken = [
@@ -292,7 +293,7 @@ def is_for_types(node: ast.stmt) -> bool:
 
 
 def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and what in it runs when it does."""
+    """Yield a node and its children, except those inside functions."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         return
     yield node
@@ -302,24 +303,24 @@ def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
 
 @every_module
 def test_some_words_are_not_used(module: str) -> None:
-    """They say nothing that a better name would not; ``on_`` is for the class whose names are its
-    specification's."""
+    """Vague words. ``on_`` is reserved for the class that takes its names from its
+    specification."""
     found = [name for name in names(module) if UNUSED_WORDS & set(words(name))]
     prefixed = [name for name in names(module) if name.strip("_").startswith("on_")]
     assert (found, prefixed if module not in ALLOWED_NAMES else []) == ([], [])
 
 
 @every_module
-def test_every_module_says_what_it_is(module: str) -> None:
-    """In its first line, before anything else."""
+def test_every_module_has_a_docstring(module: str) -> None:
+    """The docstring's first line is not empty."""
     text = ast.get_docstring(tree(module))
     assert text
     assert text.splitlines()[0].strip()
 
 
 @every_module
-def test_whatever_is_public_says_what_it_does(module: str) -> None:
-    """Every class, function and method that is named without an underscore."""
+def test_every_public_definition_has_a_docstring(module: str) -> None:
+    """Classes, functions and methods whose names have no leading underscore."""
     silent = [node.name for node in public(tree(module)) if ast.get_docstring(node) is None]
     assert silent == []
 
@@ -346,7 +347,7 @@ def public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
 
 
 def test_words_are_found_in_either_way_of_joining_them() -> None:
-    """Else nobody would notice a ``RequestHandler``."""
+    """Without this, a name such as ``RequestHandler`` would pass."""
     assert words("_makeHTTPHandler2") == ["make", "http", "handler", "2"]
     assert words("base_name") == ["base", "name"]
     assert words("database") == ["database"]
@@ -354,7 +355,7 @@ def test_words_are_found_in_either_way_of_joining_them() -> None:
 
 
 def test_relative_imports_are_found_by_their_absolute_names() -> None:
-    """Else nobody would notice one of a package that comes later."""
+    """Without this, a relative import of a later package would pass."""
     found = {name for name, _ in imports("sansio/wire/hixie.py")}
     assert {"txhixie.sansio.wire.frame.Frame", "typing.Final"} <= found
     assert target("txhixie.sansio.wire.frame.Frame") == "sansio.wire.frame"
@@ -365,7 +366,6 @@ def test_relative_imports_are_found_by_their_absolute_names() -> None:
 
 
 def test_an_override_in_another_file_would_be_found() -> None:
-    """Else nobody would notice one."""
     (sub,) = ast.parse("class Sub(HixieServerProtocol):\n def _leave(self): pass").body
     assert isinstance(sub, ast.ClassDef)
     found = {there for there, above in ancestors("web.py", sub) if privates(above) & privates(sub)}

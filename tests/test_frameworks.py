@@ -1,5 +1,8 @@
-"""Our endpoints in the hands of Twisted's own users of endpoints: a service that stays connected, a
-web client, an SSH client. Each sees the errors that it knows from Twisted's endpoints."""
+"""Our endpoints under Twisted's own users of endpoints: ``ClientService``, a web client, an SSH
+client.
+
+Each of them gets the errors that it knows from Twisted's endpoints.
+"""
 
 # Conch carries no annotations.
 # mypy: allow-untyped-calls
@@ -64,7 +67,8 @@ pytestmark = [
 
 
 class Failing:
-    """Fails to open any conversation, with one error after another, and then never answers."""
+    """An endpoint whose first attempts fail, each with the next error, and whose later ones never
+    finish."""
 
     def __init__(self, clock: Clock, errors: list[Exception]) -> None:
         self.clock = clock
@@ -79,7 +83,7 @@ class Failing:
 
 
 def peers() -> Any:
-    """A factory of protocols that remember."""
+    """A factory of recording protocols."""
     factory: Any = Factory.forProtocol(Raw)
     factory.noisy = False
     return factory
@@ -137,7 +141,7 @@ async def test_a_service_connects_over_ws_and_stops(net: Network) -> None:
 
 @asynchronous
 async def test_a_service_that_is_stopped_cancels_the_attempt(net: Network) -> None:
-    """Those who wait hear Twisted's ``CancelledError``, and nothing of the attempt remains."""
+    """Waiting callers get Twisted's ``CancelledError``, and nothing of the attempt remains."""
     place = await net.serve(Answering(lambda offer: Deferred()))
     service = ClientService(clientFromString(reactor, f"ws:127.0.0.1:{place.port}"), peers())
     service.startService()
@@ -149,7 +153,7 @@ async def test_a_service_that_is_stopped_cancels_the_attempt(net: Network) -> No
     await until(lambda: not place.factory.connections)
 
 
-# Cancelling, as everybody does it.
+# Cancelling by Deferred.cancel().
 
 
 def websocket(place: Place) -> Deferred[Any]:
@@ -186,10 +190,10 @@ def described_tunnel(place: Place) -> Deferred[Any]:
     "begin", [websocket, application, stream, described, tunnel, described_tunnel]
 )
 @asynchronous
-async def test_a_cancelled_endpoint_says_to_what_it_was_connecting(
+async def test_the_error_of_a_cancelled_endpoint_names_the_address(
     begin: Callable[[Place], Deferred[Any]], net: Network
 ) -> None:
-    """As Twisted's endpoints do, with the same class, which is no ``CancelledError``."""
+    """The class is that of Twisted's endpoints, which is no ``CancelledError``."""
     place, made = await server(net, silent)
     reactor_state = ReactorState()
     connecting = begin(place)
@@ -203,8 +207,9 @@ async def test_a_cancelled_endpoint_says_to_what_it_was_connecting(
     await reactor_state.is_restored()
 
 
-def test_an_endpoint_within_that_only_knows_CancelledError_is_understood() -> None:
-    """Somebody's own, whose Deferred has no canceller, or one that says nothing."""
+def test_a_CancelledError_of_an_inner_endpoint_is_translated() -> None:
+    """The Deferred of another package's endpoint may have no canceller, or one that fires
+    nothing."""
     clock = Clock()
     for wrap in (
         lambda proxy: HTTPConnectEndpoint(proxy, "host.example", 443, clock=clock),
@@ -223,7 +228,7 @@ def test_an_endpoint_within_that_only_knows_CancelledError_is_understood() -> No
 
 @asynchronous
 async def test_a_cancelled_connect_is_a_CancelledError(net: Network) -> None:
-    """It is no endpoint, but a Deferred like any other."""
+    """`connect` is no endpoint: its Deferred fails as any other Deferred does."""
     place, made = await server(net, silent)
     reactor_state = ReactorState()
     connecting = connect(place.url()).asDeferred()
@@ -235,8 +240,8 @@ async def test_a_cancelled_connect_is_a_CancelledError(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_timeout_of_a_cancelled_connect_is_Twisteds(net: Network) -> None:
-    """``addTimeout`` takes nothing but a ``CancelledError`` for its own doing."""
+async def test_addTimeout_on_a_connect_fails_with_Twisteds_TimeoutError(net: Network) -> None:
+    """``addTimeout`` only translates a ``CancelledError``."""
     place, made = await server(net, silent)
     clock = Clock()
     connecting = connect(place.url()).asDeferred().addTimeout(5, clock)
@@ -250,7 +255,8 @@ async def test_a_timeout_of_a_cancelled_connect_is_Twisteds(net: Network) -> Non
 async def test_a_wait_for_a_stopped_service_fails_with_CancelledError(
     net: Network, log: Log
 ) -> None:
-    """Cancelled himself, or stopped with the service while it connects."""
+    """One wait is cancelled by its caller, the other one ends when the service stops while
+    connecting."""
     place, made = await server(net, silent)
     service = WebSocketClientService.new(reactor, place.url(), cast("Any", Applications(Recorder)))
     service.startService()
@@ -261,7 +267,7 @@ async def test_a_wait_for_a_stopped_service_fails_with_CancelledError(
     for each in (cancelled, waiting):
         with pytest.raises(CancelledError):
             await within(each)
-    await turn()  # in which the cancelled one would be told again
+    await turn()  # in this turn the cancelled Deferred would fire again
 
 
 # Agent.
@@ -275,7 +281,7 @@ class Page(Resource):
 
 
 class By:
-    """Takes every request by one endpoint."""
+    """An agent's endpoint factory that uses one endpoint for every request."""
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
@@ -299,7 +305,7 @@ async def page_of(agent: Any) -> bytes:
 
 
 class Tunnelling(Raw):
-    """A proxy: agrees, and puts through to one port."""
+    """A proxy that accepts CONNECT and tunnels to one port."""
 
     port = 0
 
@@ -360,10 +366,11 @@ async def test_a_web_client_through_a_proxy(net: Network) -> None:
     ],
 )
 @asynchronous
-async def test_a_web_client_hears_why_a_proxy_did_not(
+async def test_a_web_client_gets_the_error_of_a_proxy_that_refuses(
     answer: bytes, error: type[Exception], net: Network
 ) -> None:
-    """At once, and not in a list of failures of a connection that never was."""
+    """The error comes at once, and not in a list of failures of a connection that was never
+    made."""
     place, _ = await server(net, says(answer))
     agent = agent_by(HTTPConnectEndpoint(place.endpoint, "inside.example", 80))
     with pytest.raises(error):
@@ -471,7 +478,7 @@ class PasswordOnly(SSHUserAuthClient):
 
 @asynchronous
 async def test_an_SSH_command_over_ws(net: Network) -> None:
-    """The endpoint of a command, which is one of Twisted's, over a connection by one of ours."""
+    """Twisted's endpoint of a command over a WebSocket connection."""
     key: Any = Key(ed25519.Ed25519PrivateKey.generate())
     factory: Any = SSHFactory()
     factory.noisy = False

@@ -1,5 +1,7 @@
-"""Options of every public name: a wrong type is a TypeError where it is passed, and says what to
-write; a right one may come in any shape that means the same."""
+"""Options of every public name: a value of a wrong type is a TypeError where it is passed.
+
+The error says what to write. A value of the right type may have any shape that means the same.
+"""
 
 from __future__ import annotations
 
@@ -87,22 +89,22 @@ every_client = pytest.mark.parametrize("make", CLIENTS.values(), ids=CLIENTS.key
 
 
 class _Endpoint:
-    """Connects nowhere."""
+    """An endpoint that never connects."""
 
     def connect(self, factory: Any) -> Deferred[Any]:
-        """Never."""
+        """Return a Deferred that never fires."""
         return Deferred()
 
 
 def refuses(call: Callable[[], object], said: str) -> None:
-    """It is a TypeError, which says this."""
+    """Check that a call raises a TypeError with this text."""
     with pytest.raises(TypeError) as caught:
         call()
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-# One string where several belong.
+# One string where a list of strings is needed.
 
 
 @every_server
@@ -120,7 +122,7 @@ def refuses(call: Callable[[], object], said: str) -> None:
 def test_a_server_takes_no_string_for_a_list(
     make: Made, option: str, wrong: str, example: str
 ) -> None:
-    """It would be a list of characters, which lets nobody in or agrees on nothing."""
+    """As a list, a string would be its characters, so that no client would match."""
     refuses(lambda: make(**{option: wrong}), f"{option}: expected a list, not str; write ")
     refuses(lambda: make(**{option: wrong}), f"write {option}={example}")
     refuses(lambda: make(**{option: wrong.encode()}), f"{option}: expected a list, not bytes")
@@ -144,7 +146,7 @@ def test_a_client_takes_no_string_for_a_list(make: Made) -> None:
     refuses(lambda: make(**{pairs: ["permessage-deflate"]}), "objects such as PermessageDeflate()")
 
 
-def test_what_is_smaller_takes_no_string_for_a_list_either() -> None:
+def test_policies_streams_and_pages_take_no_string_for_a_list() -> None:
     refuses(lambda: Policy("https://x"), 'write origins=["https://example.com"]')
     refuses(lambda: Policy(None, "x"), 'write hosts=["example.com"]')
     refuses(lambda: TrustedNetworks("127.0.0.1"), 'write networks=["127.0.0.1"]')
@@ -163,7 +165,7 @@ def test_what_is_smaller_takes_no_string_for_a_list_either() -> None:
 
 @pytest.mark.parametrize("wrong", ["ab", "name:password", b"ab", ("name",), (b"name", b"password")])
 def test_credentials_are_two_strings(wrong: Any) -> None:
-    """Two characters would have been a name and a password."""
+    """A string of two characters would be unpacked to a name and a password."""
     refuses(
         lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, wrong),  # type: ignore[arg-type]
         "credentials",
@@ -174,8 +176,8 @@ def test_credentials_are_two_strings(wrong: Any) -> None:
 
 
 @every_client
-def test_a_client_may_be_given_generators(make: Made) -> None:
-    """Though a request is checked before it is sent, and sent again by who stays connected."""
+def test_a_client_takes_generators(make: Made) -> None:
+    """A request is checked before it is sent, and a client that reconnects sends it again."""
     made = make(
         subprotocols=(name for name in ("chat", "other")),
         headers=(pair for pair in (("Cookie", "a=b"),)),
@@ -184,7 +186,7 @@ def test_a_client_may_be_given_generators(make: Made) -> None:
         assert made.client.protocol.offer.subprotocols == ("chat", "other")
 
 
-def test_every_attempt_asks_for_what_a_generator_gave() -> None:
+def test_every_attempt_offers_all_that_a_generator_yielded() -> None:
     asked: list[Offer] = []
 
     class Refusing:
@@ -208,7 +210,7 @@ def test_every_attempt_asks_for_what_a_generator_gave() -> None:
     assert len(asked) == 2
 
 
-def test_every_client_is_answered_by_what_a_generator_gave() -> None:
+def test_every_client_is_answered_with_all_that_a_generator_yielded() -> None:
     factory = HixieServerFactory(Applications(), subprotocols=(name for name in ("chat",)))
     offer = Offer("rfc6455", "/", "example.com", subprotocols=("chat",))
     assert [factory.chooseSubprotocol(offer) for _ in range(3)] == ["chat"] * 3
@@ -217,8 +219,8 @@ def test_every_client_is_answered_by_what_a_generator_gave() -> None:
 
 
 @pytest.mark.parametrize("name", ["websocket.WebSocketResource", "StreamServerEndpoint"])
-def test_a_server_that_is_made_twice_keeps_what_a_generator_gave(name: str) -> None:
-    """Once to hear of mistakes, and once to serve."""
+def test_a_server_that_is_made_twice_keeps_all_that_a_generator_yielded(name: str) -> None:
+    """The server is made once to check the options, and once to serve."""
     made = SERVERS[name](hosts=(host for host in ("example.com",)))
     options = made._options  # private: what is kept for each listen()
     assert options["hosts"] == ("example.com",)
@@ -238,7 +240,7 @@ def test_a_server_that_is_made_twice_keeps_what_a_generator_gave(name: str) -> N
     ],
 )
 def test_headers_may_be_pairs_or_a_mapping_of_str_or_bytes(given: Any) -> None:
-    """Everywhere: asked by a client, answered by a server, refused by one, said to a proxy."""
+    """In a client's request, a server's response, a refusal, and a request to a proxy."""
     expected = ((b"Cookie", b"a=b"), (b"X-A", b""))
     assert header_pairs(given) == expected
     assert Accepted(Recorder(), None, given).headers == expected
@@ -257,7 +259,7 @@ def test_headers_may_be_pairs_or_a_mapping_of_str_or_bytes(given: Any) -> None:
 
 
 class _Answers:
-    """Answers offers."""
+    """Applications that answer an offer with a given value."""
 
     def __init__(self, answer: Callable[[Offer], Any]) -> None:
         self.buildProtocol = answer
@@ -293,7 +295,7 @@ def test_other_headers_are_a_type_error_that_says_what_is_wanted(wrong: Any, sai
 @pytest.mark.parametrize(
     "wrong", [{"X-A": "a\r\nb"}, {"X A": "b"}, {"": "b"}, {"X-A": "\u20ac"}, {"X-\u00e9": "a"}]
 )
-def test_headers_that_cannot_be_sent_are_found_where_they_are_given(wrong: Any) -> None:
+def test_invalid_headers_are_an_error_where_they_are_passed(wrong: Any) -> None:
     for call in (
         lambda: HixieClientFactory(URL, Applications(Recorder), headers=wrong),
         lambda: Accepted(Recorder(), None, wrong),
@@ -402,8 +404,9 @@ def test_the_body_of_a_refusal_is_text_or_bytes(wrong: Any) -> None:
     refuses(lambda: Refusal(403, wrong), "body: expected str, not ")
 
 
-def test_the_choice_of_a_subprotocol_is_made_at_once() -> None:
-    """What a coroutine function answers is no subprotocol, and nobody would await it."""
+def test_the_function_that_chooses_a_subprotocol_is_no_coroutine_function() -> None:
+    """A coroutine function returns a coroutine, which is no subprotocol and would not be
+    awaited."""
 
     async def choose(offer: Offer) -> str:
         return "chat"
@@ -416,7 +419,7 @@ def test_the_choice_of_a_subprotocol_is_made_at_once() -> None:
 
 
 class Builder:
-    """Applications."""
+    """A factory of applications."""
 
     def buildProtocol(self, offer: Offer) -> Recorder:
         """One more."""
@@ -440,8 +443,8 @@ def test_applications_are_an_object_and_not_its_class() -> None:
     Pair.new(Static)
 
 
-def test_what_serves_the_other_requests_is_a_factory() -> None:
-    """And not the resource, which is found out before somebody asks for a page."""
+def test_elsewhere_is_a_factory_and_no_resource() -> None:
+    """A resource is an error where it is passed, not at the first request for a page."""
     resource: Any = Resource()
     refuses(
         lambda: HixieServerFactory(Builder(), elsewhere=resource),
@@ -453,7 +456,7 @@ def test_what_serves_the_other_requests_is_a_factory() -> None:
     )
 
 
-# What a client's application does wrong.
+# Unusable applications of a client.
 
 
 @pytest.mark.parametrize(
@@ -468,7 +471,7 @@ def test_what_serves_the_other_requests_is_a_factory() -> None:
 def test_connect_fails_with_the_error_about_the_application(
     answer: Callable[[str], Any], said: str, log: Log
 ) -> None:
-    """Not only that the connection was given up; and the log has its traceback."""
+    """Not only with an aborted connection. The log has the traceback."""
     clock = Clock()
     factory = HixieClientFactory(URL, _Answers(answer), clock=clock)  # type: ignore[arg-type]
     factory.begins = False
@@ -485,7 +488,7 @@ def test_connect_fails_with_the_error_about_the_application(
     assert len(log.tracebacks()) == 1
 
 
-# What the handshake says itself, and who a server is.
+# Headers of the handshake itself, and certificates.
 
 
 @pytest.mark.parametrize(
@@ -495,19 +498,19 @@ def test_connect_fails_with_the_error_about_the_application(
         *("WebSocket-Location", "Content-Length", "Transfer-Encoding"),
     ],
 )
-def test_an_agreement_has_no_second_field_of_the_handshakes_own(name: str) -> None:
-    """A client that reads the wrong one ends the connection."""
+def test_an_accepted_response_repeats_no_header_of_the_handshake(name: str) -> None:
+    """A client that reads the wrong field of two ends the connection."""
     with pytest.raises(ValueError, match=f"^headers: {name} is set by the handshake; leave it out"):
         Accepted(Recorder(), headers={name: "x"})
 
 
-def test_a_subprotocol_among_the_headers_is_told_where_it_belongs() -> None:
+def test_a_subprotocol_among_the_headers_is_an_error_that_names_the_option() -> None:
     with pytest.raises(ValueError, match=r"; write subprotocol=$"):
         Accepted(Recorder(), headers={"Sec-WebSocket-Protocol": "chat"})
 
 
-def test_files_are_no_certificates() -> None:
-    """Found where they are passed, not by Twisted when a connection is tried."""
+def test_a_path_is_no_certificate() -> None:
+    """The error comes where the option is passed, not when a connection is made."""
     new = cast("Made", WebSocketClientEndpoint.new)
     made = partial(new, MemoryReactorClock(), "wss://example.com/")
     for wrong in ("ca.pem", b"-----BEGIN", Path("ca.pem"), ["ca.pem"]):
@@ -518,7 +521,7 @@ def test_files_are_no_certificates() -> None:
     refuses(lambda: made(serverName=b"x"), "serverName: expected str, not bytes")
 
 
-def test_what_is_no_application_is_found_before_anything_is_connected() -> None:
+def test_an_unusable_application_is_an_error_before_any_connection() -> None:
     endpoint = WebSocketClientEndpoint(cast("Any", _Endpoint()), URL)
     made = cast("Made", endpoint.connectApplication)
     refuses(lambda: made(Recorder), "application: the class Recorder, not an application; write R")
@@ -527,14 +530,14 @@ def test_what_is_no_application_is_found_before_anything_is_connected() -> None:
 
 
 @pytest.mark.parametrize("wrong", [8080.0, None, b"tcp:0", True, ["tcp:0", None]])
-def test_a_program_is_told_what_describes_a_port(wrong: Any) -> None:
+def test_an_unusable_port_is_an_error_that_lists_what_run_takes(wrong: Any) -> None:
     refuses(
         lambda: txhixie.run(wrong, Applications()),
         "description: expected a port number, an endpoint description or a list of these, not ",
     )
 
 
-# Scalars: a string is no bool and no number, since "no" would be yes.
+# Scalars: a string is no bool and no number, since the string "no" is true.
 
 
 def scalar_options() -> list[tuple[str, str, str]]:
@@ -561,7 +564,7 @@ SCALARS: Final = scalar_options()
 
 
 @pytest.mark.parametrize(("maker", "option", "kind"), SCALARS)
-def test_a_scalar_is_what_its_type_says(maker: str, option: str, kind: str) -> None:
+def test_a_scalar_has_its_annotated_type(maker: str, option: str, kind: str) -> None:
     example = f"; write {option}=True or {option}=False" if kind == "bool" else ""
     expected, other = {"bool": ("bool", 1), "float": ("a number", True)}[kind]
     wrongs: list[object] = ["no", b"", other, []]
@@ -611,7 +614,7 @@ def twisted_endpoint(**options: Any) -> object:
         (HixieServerFactory(Applications(), clock=Clock()).closeAll, "timeout", "a number"),
     ],
 )
-def test_a_scalar_of_something_smaller_has_its_type_too(
+def test_a_scalar_of_limits_extensions_and_refusals_has_its_type(
     make: Made, option: str, expected: str
 ) -> None:
     refuses(lambda: make(**{option: "5"}), f"{option}: expected {expected}, not str")
@@ -619,7 +622,7 @@ def test_a_scalar_of_something_smaller_has_its_type_too(
         refuses(lambda: make(**{option: True}), f"{option}: expected {expected}, not bool")
 
 
-def test_a_gateway_in_a_program_is_told_of_other_types_as_well() -> None:
+def test_wrong_types_of_a_gateways_options_are_errors() -> None:
     said = "passHeaders: expected a list, not str; write passHeaders=["
     refuses(lambda: gateway(passHeaders="cookie"), said)
     refuses(lambda: gateway(trustRoot="ca.pem"), "trustRoot: expected a certificate, not str")
@@ -637,14 +640,16 @@ def test_a_gateway_in_a_program_is_told_of_other_types_as_well() -> None:
         (gateway, "pings", "'answer' or 'relay'"),
     ],
 )
-def test_an_option_of_a_few_words_says_which(make: Made, option: str, words: str) -> None:
+def test_the_error_of_an_option_with_a_few_values_lists_them(
+    make: Made, option: str, words: str
+) -> None:
     refuses(lambda: make(**{option: True}), f"{option}: expected {words}, not bool")
     with pytest.raises(ValueError, match=f"^{option}: expected {words}$"):
         make(**{option: "maybe"})
 
 
 @pytest.mark.parametrize("wrong", [5, b"127.0.0.1", ["127.0.0.1", 0], ("127.0.0.1",), (1, "a")])
-def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
+def test_bindAddress_is_an_address_or_an_address_and_a_port(wrong: Any) -> None:
     said = "bindAddress: expected an address or an address and a port, not "
     for name in ("WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"):
         refuses(lambda name=name: CLIENTS[name](bindAddress=wrong), said)  # type: ignore[misc]
@@ -652,7 +657,7 @@ def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
         CLIENTS["connect"](bindAddress=right)
 
 
-# Options that there are not.
+# Unknown options.
 
 
 @pytest.mark.parametrize(
@@ -668,7 +673,7 @@ def test_an_address_of_ones_own_is_an_address(wrong: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"]
 )
-def test_an_option_that_there_is_not_says_what_was_probably_meant(
+def test_the_error_of_an_unknown_option_suggests_a_known_one(
     name: str, option: str, said: str
 ) -> None:
     refuses(lambda: CLIENTS[name](**{option: 5}), f"{option}: no such option; {said}")

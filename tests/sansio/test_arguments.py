@@ -1,4 +1,5 @@
-"""What a program passes: taken as it is meant, or a TypeError that says what to write instead."""
+"""Arguments of the public API: an accepted type is converted, any other is a TypeError that names
+the right call."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from txhixie.testing import Applications, Pair, Recorder
 
 
 class Bytes(bytes):
-    """A subclass, whose methods need not be those of ``bytes``."""
+    """A subclass of ``bytes`` whose methods may differ from those of ``bytes``."""
 
 
 WORDS: Final = array("I", [1, 2, 0x01020304])
@@ -49,7 +50,7 @@ no_bytes = pytest.mark.parametrize("wrong", NO_BYTES, ids=repr)
 
 
 def pair(dialect: str, client: Recorder, server: Recorder, compressed: bool = True) -> Pair:
-    """Both sides, which may send binary wherever there is such a frame."""
+    """A client and a server, in a dialect with binary frames or with binary sent on demand."""
     return Pair.new(
         Applications(lambda: server),
         client,
@@ -66,7 +67,7 @@ def pair(dialect: str, client: Recorder, server: Recorder, compressed: bool = Tr
 @every_shape
 @every_dialect
 def test_binary_of_any_shape_arrives_as_its_bytes(dialect: str, shape: str) -> None:
-    """From both sides; what follows it arrives too, so that no length on the wire was wrong."""
+    """Both sides send; the next message arrives too, so each length on the wire was right."""
     given, expected = SHAPES[shape]
     client, server = Recorder(), Recorder()
     for compressed in (True, False):
@@ -199,7 +200,7 @@ def test_what_holds_no_bytes_is_a_type_error_everywhere_it_could_be_sent(wrong: 
             opened(Recorder())[1].send(wrong)
 
 
-def test_text_sent_as_bytes_is_told_which_method_sends_it() -> None:
+def test_text_sent_as_bytes_is_a_type_error_that_names_the_right_method() -> None:
     client = Recorder()
     pair("rfc6455", client, Recorder())
     with pytest.raises(TypeError, match="not str; sendTextMessage sends str"):
@@ -251,26 +252,26 @@ def test_a_close_has_a_number_and_text(dialect: str, code: Any, reason: Any, sai
 # The checks themselves.
 
 
-def test_several_are_taken_once_from_whatever_has_them() -> None:
+def test_a_sequence_of_strings_is_taken_once_from_any_iterable() -> None:
     assert several("x", (each for each in "ab"), "[]") == ("a", "b")
     assert strings("x", {"a": 1}, "[]") == ("a",)
     assert strings("x", (), "[]") == ()
 
 
 @pytest.mark.parametrize("wrong", ["chat", b"chat", 5, None, Path("/")], ids=repr)
-def test_one_is_not_several(wrong: Any) -> None:
+def test_one_string_is_not_a_sequence_of_strings(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^x: expected a list, not .*; write x=\['chat'\]$"):
         strings("x", wrong, "['chat']")
 
 
 @pytest.mark.parametrize("wrong", [b"chat", 5, None, ["chat"]], ids=repr)
-def test_each_of_several_is_a_string(wrong: Any) -> None:
+def test_each_item_of_a_sequence_is_a_string(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^x\[1\]: expected str, not .*; write x=\['chat'\]$"):
         strings("x", ["a", wrong], "['chat']")
 
 
-def test_an_error_repeats_no_value() -> None:
-    """A token may be in it."""
+def test_a_type_error_does_not_repeat_the_value() -> None:
+    """The value may be a token."""
     calls: list[Callable[[], object]] = [
         lambda: strings("x", "secret", "[]"),
         lambda: strings("x", [b"secret"], "[]"),  # type: ignore[list-item]

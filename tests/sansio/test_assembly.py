@@ -1,4 +1,5 @@
-"""A message in parts: text fails at its first wrong byte, limits hold, nothing weighs more."""
+"""Assembly of a message from its parts: UTF-8 fails at its first wrong byte, limits hold, memory
+is bounded."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def assembled(
 
 @pytest.mark.parametrize("data", GOOD)
 def test_text_is_the_same_however_it_is_cut(data: bytes) -> None:
-    """Inside a character too."""
+    """A cut may be inside a character."""
     for parts in ([data], byte_by_byte(data), [b"", data[:1], b"", data[1:], b""]):
         assert assembled(parts) == data.decode()
         assert assembled(parts, Opcode.BINARY) == data
@@ -44,7 +45,8 @@ def test_text_is_the_same_however_it_is_cut(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", BAD)
 def test_text_that_cannot_be_fails_at_its_first_wrong_byte(data: bytes) -> None:
-    """Not at the end, which may never come; only what is cut short must wait for it."""
+    """The end of the message may never come; only a character that is cut short waits for more
+    bytes."""
     wrong = certain(data)
     assembly = Assembly(Opcode.TEXT, LIMITS, replaces=False)
     reason = "^invalid UTF-8 in a text message$"
@@ -57,8 +59,8 @@ def test_text_that_cannot_be_fails_at_its_first_wrong_byte(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", BAD)
-def test_text_that_cannot_be_is_replaced_where_the_dialect_says_so(data: bytes) -> None:
-    """The same however it is cut."""
+def test_text_that_is_not_utf_8_is_replaced_in_a_dialect_that_replaces_it(data: bytes) -> None:
+    """The replaced text is the same however the message is cut."""
     expected = data.decode("utf-8", "replace")
     assert "\ufffd" in expected
     for parts in ([data], byte_by_byte(data), [data[:1], data[1:]]):
@@ -67,14 +69,15 @@ def test_text_that_cannot_be_is_replaced_where_the_dialect_says_so(data: bytes) 
 
 @pytest.mark.parametrize("data", BAD)
 def test_binary_is_any_bytes(data: bytes) -> None:
-    """Nobody looks into it."""
+    """Binary payloads are not validated."""
     assert assembled(byte_by_byte(data), Opcode.BINARY) == data
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 @pytest.mark.parametrize("size", [1, 7, 10])
 def test_a_message_has_so_many_bytes_and_no_more(opcode: int, size: int) -> None:
-    """The limit itself is a message; the part that goes beyond is refused before it is kept."""
+    """A message of exactly the limit is accepted; the part that exceeds the limit is refused
+    before it is kept."""
     assembly = Assembly(opcode, replace(LIMITS, message_size=10), replaces=False)
     for start in range(0, 10, size):
         assembly.add(b"x" * min(size, 10 - start), whole=False)
@@ -88,7 +91,7 @@ def test_a_message_has_so_many_bytes_and_no_more(opcode: int, size: int) -> None
 
 
 def test_the_limit_counts_bytes_and_not_characters() -> None:
-    """They are what costs."""
+    """Memory is used by bytes, not by characters."""
     assembly = Assembly(Opcode.TEXT, replace(LIMITS, message_size=6), replaces=False)
     assembly.add("日日".encode(), whole=False)
     assert_raises(MessageTooBig, assembly.add, b"x", False)
@@ -96,7 +99,8 @@ def test_the_limit_counts_bytes_and_not_characters() -> None:
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 def test_a_message_has_so_many_fragments_and_no_more(opcode: int) -> None:
-    """Empty ones too, which never reach the size; pieces of a frame are none."""
+    """Empty fragments count too, since they never reach the size limit; pieces of one frame are
+    not fragments."""
     assembly = Assembly(opcode, replace(LIMITS, fragments=3), replaces=False)
     for whole in (False, True, False, False, True, True, False):
         assembly.add(b"", whole)
@@ -127,7 +131,7 @@ def test_a_message_in_parts_costs_what_it_weighs(opcode: int, part: str, replace
 def test_any_text_is_read_or_refused_as_a_whole_would_be(
     data: st.DataObject, text: bytes, replaces: bool
 ) -> None:
-    """Wherever it is cut."""
+    """The message may be cut anywhere."""
     parts = data.draw(deliveries(text))
     if replaces or first_wrong(text) is None:
         errors = "replace" if replaces else "strict"

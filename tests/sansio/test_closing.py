@@ -1,4 +1,5 @@
-"""How a conversation ends: all states times all inputs, whoever waits for whom to go."""
+"""The closing handshake: every state takes every input, and one side waits until the other ends
+the connection."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ WAYS = {
     "Ending": ["end"],
     "Gone": ["lost"],
 }
-"""How each state is reached; only who waits is ever in Leaving."""
+"""The inputs that reach each state; only the side that waits for the peer is ever in Leaving."""
 
 TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
     "Open": {
@@ -72,7 +73,7 @@ TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
 
 
 def expected(waits: bool, state: str, name: str) -> tuple[str, list[Event]]:
-    """The row of the table; where one would wait for the peer to go, the other goes."""
+    """The row of the table; a side that ends the connection itself has no Leaving state."""
     after, events = TABLE[state][name]
     if not waits and after == "Leaving":
         return "Ending", events + PART
@@ -80,13 +81,13 @@ def expected(waits: bool, state: str, name: str) -> tuple[str, list[Event]]:
 
 
 def begun(waits: bool) -> tuple[Ending, RecordingPort]:
-    """A machine, and what it asks of its Port."""
+    """A state machine, and the list of its calls to the Port."""
     effects = RecordingPort()
     return ENDINGS[waits](ClosingCore(effects, PATIENCE)), effects
 
 
 def state_of(ending: Ending) -> str:
-    """The state that a machine is in, which Automat tells nobody."""
+    """The state of a machine, for which Automat has no public name."""
     return name_of_state(ending)
 
 
@@ -94,7 +95,8 @@ def state_of(ending: Ending) -> str:
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("state", TABLE)
 def test_every_state_takes_every_input(waits: bool, state: str, name: str) -> None:
-    """Us, the peer and the clock may do anything at any time: no error, and these effects."""
+    """The application, the peer and the clock may act at any time: no input is an error, and each
+    has these effects."""
     if not waits and state == "Leaving":
         state = "Ending"
     ending, effects = begun(waits)
@@ -108,8 +110,9 @@ def test_every_state_takes_every_input(waits: bool, state: str, name: str) -> No
 
 @given(st.sampled_from([True, False]), st.lists(st.sampled_from(sorted(INPUTS))))
 def test_any_history_is_what_the_table_says(waits: bool, names: list[str]) -> None:
-    """And whatever it was: one frame at most is asked for by us and one as our last word, nothing
-    is written once the connection is being ended, and the clock never runs for one that is gone."""
+    """At most one close frame is sent by the application and one as the last frame, nothing is
+    written once the connection is being ended, and no timeout runs for a connection that is
+    closed."""
     ending, effects = begun(waits)
     state, events = "Open", NOTHING
     for name in names:
@@ -134,9 +137,9 @@ def test_nothing_is_written_where_there_is_nothing_to_say(waits: bool) -> None:
     assert effects.taken() == WAIT + DROP
 
 
-def test_when_both_have_spoken_one_goes_and_the_other_waits() -> None:
-    """So that it is the server which holds TIME_WAIT (RFC 6455 section 7.1.1). Nobody need linger:
-    neither sends any more."""
+def test_after_both_closes_one_side_ends_the_connection_and_the_other_waits() -> None:
+    """The server ends the connection, so that it holds TIME_WAIT (RFC 6455 section 7.1.1).
+    Neither side has to linger: no more data is sent."""
     for waits, last in ((False, PART), (True, NOTHING)):
         ending, effects = begun(waits)
         ending.close(FRAME)
@@ -145,5 +148,6 @@ def test_when_both_have_spoken_one_goes_and_the_other_waits() -> None:
 
 
 def test_the_facts_of_an_end_are_a_tuple() -> None:
-    """Code, reason, who, and whether it went the dialect's way."""
+    """The close code, the reason, the side that began the close, and whether the close was
+    clean."""
     assert Ended(1000, "bye", "us", True) == (1000, "bye", "us", True)

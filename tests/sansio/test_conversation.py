@@ -1,5 +1,5 @@
-"""Messages to frames and back, and how a conversation ends: both sides, in the Hixie dialects, and
-in one that does what it is told. For the modern ones see ``test_conversation_hybi.py``."""
+"""Conversations of both sides in the Hixie dialects, and in a scripted dialect: messages, frames
+and the close. For the modern dialects see ``test_conversation_hybi.py``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ without_close = pytest.mark.parametrize("name", ["hixie-54", "hixie-75"])
 
 def expected_events(item: Item, name: str, side: str) -> list[list[object]] | None:
     """
-    What the vectors expect of us: events, without those that nobody sees.
+    The events that a vector expects, without those that an application never sees.
 
     Our servers read ``seed`` and, in hixie-76, ``strict76``, but 0x80 is binary and ``FF 80 00``
     closes; our clients read ``client75`` and ``client76``, with binary in place of what is skipped.
@@ -57,7 +57,7 @@ def expected_events(item: Item, name: str, side: str) -> list[list[object]] | No
 
 
 def events_of(name: str, side: str, chunks: Chunks) -> list[list[object]]:
-    """What came of a delivery, in the words of the vectors."""
+    """The events of a delivery, with the names that the vectors use."""
     talk = ConversationDriver(name, side).receive(*chunks)
     events: list[list[object]] = []
     for opcode, message in talk.heard:
@@ -91,7 +91,7 @@ READ = [
 def test_frames_are_read_as_in_the_vectors(
     data: bytes, name: str, side: str, expected: list[list[object]]
 ) -> None:
-    """Every event of the column that is ours, whole, byte by byte, and with a message behind."""
+    """A vector is read whole, byte by byte, and with another message behind it."""
     tail, after = HELLO, list(expected)
     if after == [["more"]]:
         tail, after = b"", []
@@ -108,7 +108,7 @@ def test_frames_are_read_as_in_the_vectors(
 @every_hixie
 @both_sides
 def test_messages_are_heard_as_they_come(name: str, side: str) -> None:
-    """Text as text, binary as bytes, counted, however the reads are cut."""
+    """Text arrives as text, binary as bytes, and both are counted, however the reads are cut."""
     data = HELLO + b"\x80\x02\xff\x00" + b"\x00\xff" + "\x00日本\xff".encode()[:-2] + b"\xff"
     for chunks in every_way(data, HELLO):
         talk = ConversationDriver(name, side).receive(*chunks)
@@ -138,7 +138,8 @@ def test_messages_are_heard_as_they_come(name: str, side: str) -> None:
 @every_hixie
 @both_sides
 def test_bad_utf_8_is_replaced(name: str, side: str, raw: bytes, text: str) -> None:
-    """As the drafts tell clients to; a byte-order mark is text. Nobody is thrown out for it."""
+    """The drafts require it of clients; a byte-order mark is text. Bad UTF-8 does not end the
+    connection."""
     for chunks in every_way(b"\x00" + raw + b"\xff", HELLO):
         talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.heard == [(Opcode.TEXT, text), HEARD_HELLO]
@@ -146,7 +147,8 @@ def test_bad_utf_8_is_replaced(name: str, side: str, raw: bytes, text: str) -> N
 
 
 def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
-    """With 1007, in one piece or in many; the messages before it are heard."""
+    """The failure has code 1007, whether the message comes in one piece or in many; earlier
+    messages are delivered."""
     strict = replace(named("hixie-76"), replaces=False)
     for chunks in every_way(HELLO + b"\x00a\xc3(b\xff"):
         talk = ConversationDriver(strict).receive(*chunks)
@@ -159,7 +161,7 @@ def test_a_dialect_that_does_not_replace_fails_on_bad_utf_8() -> None:
 @every_hixie
 @both_sides
 def test_messages_are_sent(name: str, side: str) -> None:
-    """One frame a message, at once, and counted."""
+    """Each message is one frame, is written at once, and is counted."""
     talk = ConversationDriver(name, side)
     talk.conversation.send_text("Hé")
     talk.conversation.send_text("")
@@ -169,7 +171,7 @@ def test_messages_are_sent(name: str, side: str) -> None:
 
 @every_hixie
 def test_a_lone_surrogate_is_not_sent(name: str) -> None:
-    """UTF-8 has none; nothing is half written and nothing counted."""
+    """UTF-8 cannot encode a surrogate; nothing is written and nothing is counted."""
     talk = ConversationDriver(name)
     with pytest.raises(UnicodeEncodeError):
         talk.conversation.send_text("a\ud800")
@@ -178,8 +180,8 @@ def test_a_lone_surrogate_is_not_sent(name: str) -> None:
 
 
 @both_sides
-def test_the_slides_carry_binary(side: str) -> None:
-    """From the first message on."""
+def test_the_dialect_of_the_slides_carries_binary(side: str) -> None:
+    """Binary is allowed from the first message on."""
     talk = ConversationDriver("hixie-54", side)
     talk.conversation.send_bytes(b"\xff\x00")
     assert talk.effects.taken() == [("write", b"\x80\x02\xff\x00")]
@@ -189,7 +191,7 @@ def test_the_slides_carry_binary(side: str) -> None:
 @pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
 @both_sides
 def test_binary_is_not_sent_where_the_dialect_would_lose_it(name: str, side: str) -> None:
-    """Browsers drop it without a word; a send that is refused changes nothing."""
+    """Browsers drop binary frames silently; a refused send changes nothing."""
     talk = ConversationDriver(name, side).receive(HELLO)
     with pytest.raises(UnsupportedByDialect, match="drop binary messages"):
         talk.conversation.send_bytes(b"x")
@@ -202,7 +204,8 @@ def test_binary_is_not_sent_where_the_dialect_would_lose_it(name: str, side: str
 @pytest.mark.parametrize("name", ["hixie-75", "hixie-76"])
 @both_sides
 def test_binary_is_sent_to_a_peer_that_sent_it_and_on_demand(name: str, side: str) -> None:
-    """Netty reads what it writes, and an owner may know better than we."""
+    """Netty reads the binary that it writes; an application may set that binary is sent
+    always."""
     answered = ConversationDriver(name, side).receive(b"\x80\x01x")
     told = ConversationDriver(name, side, binary=True)
     for talk in (answered, told):
@@ -212,8 +215,8 @@ def test_binary_is_sent_to_a_peer_that_sent_it_and_on_demand(name: str, side: st
 
 @every_hixie
 @both_sides
-def test_there_are_no_pings(name: str, side: str) -> None:
-    """Nobody would answer; nothing is written."""
+def test_a_ping_is_not_sent_in_a_dialect_without_pings(name: str, side: str) -> None:
+    """The peer could not answer it; nothing is written."""
     talk = ConversationDriver(name, side, binary=True)
     with pytest.raises(UnsupportedByDialect, match=f"{name} has no ping frames"):
         talk.conversation.ping(b"")
@@ -227,7 +230,8 @@ def test_there_are_no_pings(name: str, side: str) -> None:
 @both_sides
 @pytest.mark.parametrize("frame", [b"\x00%b\xff", b"\x80\x83\x68%b"])
 def test_a_message_has_so_many_bytes_and_no_more(name: str, side: str, frame: bytes) -> None:
-    """Beyond, the conversation fails where it stands, however the reads are cut."""
+    """A larger message fails the connection as soon as the limit is exceeded, however the reads
+    are cut."""
     payload = b"x" * (3 * 128 + 0x68)
     data = frame % payload
     talk = ConversationDriver(name, side, replace(LIMITS, message_size=len(payload))).receive(data)
@@ -271,7 +275,8 @@ IN_STREAM = [HEARD_HELLO, (Opcode.BINARY, b"a"), (Opcode.TEXT, "y" * 30), HEARD_
 @pytest.mark.parametrize("size", [1, 3, 10, 100])
 @both_sides
 def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
-    """What was not asked for is heard later, in its order and once, and the close after it."""
+    """Messages that were not asked for are delivered later, in order and once, and then the
+    close."""
     talk = ConversationDriver("hixie-76", side)
     for start in range(0, len(STREAM), size):
         talk.conversation.feed(STREAM[start : start + size])
@@ -290,8 +295,8 @@ def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
 
 @both_sides
 def test_the_peers_close_is_answered(side: str) -> None:
-    """With the same two bytes; what it says after them is forgotten. In hixie-76 servers wait for
-    their clients to go, so neither side waits for the other."""
+    """The answer has the same two bytes; later data of the peer is discarded. In hixie-76 servers
+    wait for the client to end the connection, so neither side waits for the other."""
     for chunks in every_way(HELLO + CLOSE, HELLO + b"\x66 not a frame"):
         talk = ConversationDriver("hixie-76", side).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
@@ -304,7 +309,8 @@ def test_the_peers_close_is_answered(side: str) -> None:
 
 @both_sides
 def test_our_close_waits_for_the_peers(side: str) -> None:
-    """Messages that were under way are read over, and the answer makes it a clean end."""
+    """Messages that arrive before the answer are discarded, and the answer makes the close
+    clean."""
     for chunks in every_way(HELLO + b"\x80\x02ab" + CLOSE, HELLO):
         talk = ConversationDriver("hixie-76", side)
         talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
@@ -319,7 +325,8 @@ def test_our_close_waits_for_the_peers(side: str) -> None:
 
 @both_sides
 def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
-    """Eventlet, gevent and txWS never do: so the clock does, and the end is not a clean one."""
+    """Eventlet, gevent and txWS never answer: the close timeout drops the connection, and the
+    close is not clean."""
     talk = ConversationDriver("hixie-76", side)
     talk.conversation.close()
     talk.effects.taken()
@@ -331,7 +338,7 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(side: str) -> None:
 
 @both_sides
 def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> None:
-    """As PhantomJS's do, which is worth a line and no more."""
+    """PhantomJS ends its connections so; the log has one line for it."""
     talk = ConversationDriver("hixie-76", side).receive(HELLO)
     assert talk.conversation.lost() == Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
     talk.assert_refuses_to_send()
@@ -339,7 +346,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(side: str) -> N
 
 
 def test_both_may_close_at_once() -> None:
-    """Each takes the other's close for the answer to its own."""
+    """Each side takes the other's close frame for the answer to its own."""
     ends = [ConversationDriver("hixie-76", side) for side in (Side.CLIENT, Side.SERVER)]
     for talk in ends:
         talk.conversation.close()
@@ -348,8 +355,8 @@ def test_both_may_close_at_once() -> None:
         assert talk.effects.written == CLOSE
 
 
-def test_a_second_close_says_nothing() -> None:
-    """Whoever asked first has asked."""
+def test_a_second_close_sends_nothing() -> None:
+    """The code and the reason of the first close stand."""
     talk = ConversationDriver("hixie-76")
     talk.conversation.close()
     talk.effects.taken()
@@ -359,7 +366,8 @@ def test_a_second_close_says_nothing() -> None:
 
 
 def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
-    """Its close is not waited for any longer, and the end stays ours."""
+    """The peer's close is not awaited any longer; the facts of the close stay those of our
+    side."""
     talk = ConversationDriver("hixie-76")
     talk.conversation.close()
     talk.effects.taken()
@@ -376,7 +384,8 @@ def test_a_peer_that_breaks_the_rules_while_closing_is_dropped() -> None:
 @without_close
 @both_sides
 def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -> None:
-    """That is the dialect's way; nothing is written, and what still comes is forgotten."""
+    """Ending the connection is the close of these dialects; nothing is written, and later data is
+    discarded."""
     talk = ConversationDriver(name, side)
     talk.conversation.close(CloseCode.GOING_AWAY, "stays here")
     assert talk.effects.taken() == [("timeout", PATIENCE), ("drop", False)]
@@ -391,7 +400,7 @@ def test_where_there_is_no_close_the_connection_is_ended(name: str, side: str) -
 @without_close
 @both_sides
 def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: str) -> None:
-    """Between two frames that is clean; inside one it is not."""
+    """Between two frames that close is clean; inside a frame it is not."""
     talk = ConversationDriver(name, side).receive(HELLO)
     assert talk.conversation.lost() == Ended(NO_CODE, "", "peer", True)
     for part in (b"\x00Hel", b"\x80\x05Hel"):
@@ -401,7 +410,7 @@ def test_where_there_is_no_close_the_peer_ends_the_connection(name: str, side: s
 
 @without_close
 def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
-    """A server fails at it, a client reads over it."""
+    """A server fails the connection; a client ignores the frame."""
     ConversationDriver(name).receive(CLOSE).assert_ended(
         CloseCode.PROTOCOL_ERROR, "unknown frame type 0xff", "peer", False
     )
@@ -412,8 +421,9 @@ def test_before_hixie_76_ff_00_is_an_unknown_frame(name: str) -> None:
 
 
 @every_hixie
-def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
-    """No Hixie dialect can say why; the messages before it are heard, those after it are not."""
+def test_a_protocol_error_ends_the_connection_without_a_close_frame(name: str) -> None:
+    """No Hixie dialect has close codes; messages before the error are delivered, those after it
+    are not."""
     for chunks in every_way(HELLO + b"\x66", HELLO + CLOSE):
         talk = ConversationDriver(name).receive(*chunks)
         assert talk.heard == [HEARD_HELLO]
@@ -427,7 +437,8 @@ def test_a_broken_rule_ends_the_connection_without_a_word(name: str) -> None:
 @every_hixie
 @both_sides
 def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
-    """It is ours and not the peer's; once the end has begun it changes no fact of it."""
+    """The failure counts as our side's; once a close has begun, a failure changes none of its
+    facts."""
     talk = ConversationDriver(name, side)
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(CloseCode.INTERNAL_ERROR, "the application failed", "us", False)
@@ -440,8 +451,8 @@ def test_our_own_failure_ends_the_connection(name: str, side: str) -> None:
 
 @every_hixie
 @both_sides
-def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
-    """Whoever aborts ends the connection itself; it was not the dialect's way."""
+def test_after_an_abort_nothing_is_sent_or_delivered(name: str, side: str) -> None:
+    """The caller of abort ends the connection itself; the close is not clean."""
     talk = ConversationDriver(name, side)
     talk.conversation.abort()
     assert talk.receive(HELLO + CLOSE).heard == []
@@ -450,8 +461,8 @@ def test_an_abort_says_and_hears_nothing_more(name: str, side: str) -> None:
     talk.assert_refuses_to_send()
 
 
-def test_an_abort_inside_a_close_leaves_the_facts() -> None:
-    """But for one: it did not end as it should have."""
+def test_an_abort_during_a_close_keeps_the_facts() -> None:
+    """All facts but one: the close is not clean."""
     talk = ConversationDriver("hixie-75")
     talk.conversation.close()
     talk.conversation.abort()
@@ -460,8 +471,8 @@ def test_an_abort_inside_a_close_leaves_the_facts() -> None:
 
 @every_hixie
 @both_sides
-def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> None:
-    """No timeout is left behind and nobody is dropped, whatever was still to be read."""
+def test_a_lost_connection_is_not_asked_for_anything(name: str, side: str) -> None:
+    """No timeout is left running and no connection is dropped, even with unread data."""
     for left in (HELLO + b"\x66", b"\x66", CLOSE, b"\x80" * 20):
         talk = ConversationDriver(name, side)
         talk.conversation.feed(left)
@@ -482,15 +493,15 @@ def test_nothing_is_asked_of_a_connection_that_is_gone(name: str, side: str) -> 
 
 
 def test_a_timeout_that_was_not_set_ends_nothing() -> None:
-    """A clock that is late by one conversation does no harm."""
+    """A timeout that fires after the conversation has ended does no harm."""
     talk = ConversationDriver("hixie-76")
     talk.conversation.late()
     talk.assert_open()
     assert talk.receive(HELLO).heard == [HEARD_HELLO]
 
 
-def test_an_application_may_close_while_it_is_told_something() -> None:
-    """The rest of the read is read over."""
+def test_an_application_may_close_during_a_delivery() -> None:
+    """The rest of the delivery is discarded."""
     talk = ConversationDriver("hixie-76")
     talk.conversation.feed(HELLO * 3 + CLOSE)
     for event in talk.conversation.events():
@@ -501,11 +512,11 @@ def test_an_application_may_close_while_it_is_told_something() -> None:
     talk.assert_ended(NO_CODE, "", "us", True)
 
 
-# Fragments, codes and pings, whatever their bytes are.
+# Fragments, close codes and pings, in a scripted framing without bytes.
 
 
 class Script:
-    """A framing which yields what it is told to, and writes its closes as text."""
+    """A framing that yields the frames of a script, and writes a close frame as text."""
 
     has_binary = True
 
@@ -513,20 +524,20 @@ class Script:
         self._frames = list(frames)
 
     def feed(self, data: bytes) -> None:
-        """Everything is here already."""
+        """Do nothing: all frames are there from the beginning."""
 
     def frames(self) -> Iterator[Frame]:
-        """The next one each time."""
+        """Yield the next frames of the script."""
         while self._frames:
             yield self._frames.pop(0)
 
     def ahead(self) -> Iterator[Frame]:
-        """They are not looked at."""
+        """Ignore the bytes that come ahead of the frames."""
         return iter(())
 
     @property
     def waiting(self) -> int:
-        """Frames have no bytes here."""
+        """No frame is waiting: the script's frames have no bytes."""
         return 0
 
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
@@ -536,15 +547,15 @@ class Script:
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
     ) -> tuple[bytes, ...]:
-        """The same."""
+        """The opcode and the joined payload."""
         return b"%x:" % opcode, payload
 
     def encode_close(self, close: Close) -> bytes:
-        """Its code."""
+        """The close code as text."""
         return b"close:%d" % close.code
 
     def read_close(self, payload: bytes) -> Close:
-        """Its code again."""
+        """The close code out of the text."""
         return Close(int(payload), "read")
 
 
@@ -565,12 +576,12 @@ def scripted(
 
 
 def text(payload: bytes, *, first: bool = True, final: bool = True, whole: bool = True) -> Frame:
-    """A frame of text, or a piece or a fragment of one."""
+    """A text frame, a piece of one, or a fragment."""
     return (Opcode.TEXT if first else Opcode.CONTINUATION, payload, final, 0, whole)
 
 
 def test_fragments_are_one_message() -> None:
-    """Their pieces too, and a character that is cut in two."""
+    """Pieces of fragments too, and a character that is cut in two."""
     talk = scripted(
         text(b"a\xe6\x97", final=False),
         text(b"\xa5", first=False, final=False),
@@ -583,8 +594,8 @@ def test_fragments_are_one_message() -> None:
     talk.assert_open()
 
 
-def test_a_continuation_of_nothing_is_a_broken_rule() -> None:
-    """At the beginning, and after a message that was whole."""
+def test_a_continuation_without_a_first_fragment_is_a_protocol_error() -> None:
+    """A continuation may come first of all, or after a complete message."""
     nothing = [text(b"x", first=False)], [text(b"x", first=False, final=False)]
     for frames in (*nothing, [text(b"a"), text(b"x", first=False)]):
         talk = scripted(*frames)
@@ -594,8 +605,8 @@ def test_a_continuation_of_nothing_is_a_broken_rule() -> None:
         assert talk.effects.written == b"close:1002"
 
 
-def test_fragments_are_counted_together() -> None:
-    """Small ones too: the limit is that of the message."""
+def test_the_sizes_of_fragments_are_added() -> None:
+    """The limit is that of the message, however small its fragments are."""
     limits = replace(LIMITS, message_size=10)
     frames = [text(b"x" * 5, final=False), text(b"x" * 5, first=False, final=False)]
     assert scripted(*frames, limits=limits).conversation.ended is None
@@ -608,8 +619,8 @@ def test_fragments_are_counted_together() -> None:
     ]
 
 
-def test_a_message_inside_another_is_a_broken_rule() -> None:
-    """A continuation was due: half a message is not forgotten for a new one."""
+def test_a_new_message_between_fragments_is_a_protocol_error() -> None:
+    """A continuation was due: half a message is not discarded for a new one."""
     for frame in (text(b"x"), text(b"x", final=False), (Opcode.BINARY, b"x", True, 0, True)):
         talk = scripted(text(b"a", final=False), frame)
         assert talk.heard == []
@@ -618,7 +629,7 @@ def test_a_message_inside_another_is_a_broken_rule() -> None:
 
 @both_sides
 def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
-    """A server then ends the connection; a client waits until it has."""
+    """A server then ends the connection; a client waits for the server to end it."""
     talk = scripted((Opcode.CLOSE, b"1001", True, 0, True), text(b"after"), side=side)
     first = [] if side == Side.CLIENT else [PART]
     assert talk.effects.events == [("write", b"close:1001"), *first, ("timeout", PATIENCE)]
@@ -626,15 +637,14 @@ def test_a_close_with_a_code_is_answered_with_it(side: str) -> None:
     assert talk.heard == []
 
 
-def test_a_close_may_come_between_fragments() -> None:
-    """The message is never whole then."""
+def test_a_close_frame_may_come_between_fragments() -> None:
+    """The message stays incomplete and is not delivered."""
     talk = scripted(text(b"a", final=False), (Opcode.CLOSE, b"1000", True, 0, True))
     talk.assert_ended(1000, "read", "peer", True)
     assert talk.heard == []
 
 
-def test_where_there_are_codes_we_say_why() -> None:
-    """In our close, and in our failure."""
+def test_in_a_dialect_with_close_codes_a_close_and_a_failure_name_their_reason() -> None:
     talk = scripted()
     talk.conversation.close(3000, "bye")
     talk.assert_ended(3000, "bye", "us", False)
@@ -645,8 +655,8 @@ def test_where_there_are_codes_we_say_why() -> None:
     assert talk.effects.written == b"close:1009"
 
 
-def test_where_there_are_pings_one_is_sent() -> None:
-    """It is no message, and counted as none."""
+def test_a_ping_is_sent_in_a_dialect_with_pings() -> None:
+    """A ping is not counted as a message."""
     talk = scripted()
     talk.conversation.ping(b"x")
     assert talk.effects.taken() == [("write", b"9:x")]
@@ -672,11 +682,11 @@ bits = st.sampled_from([HELLO, CLOSE, b"\x80\x01x", b"\x80", b"\x00", b"\xff", b
     st.lists(bits | st.binary(max_size=20), max_size=10).map(b"".join),
     st.sampled_from(sorted(acts)),
 )
-def test_any_bytes_are_messages_or_an_end(
+def test_any_bytes_are_messages_or_a_close(
     data: st.DataObject, name: str, side: str, garbage: bytes, act: str
 ) -> None:
-    """No error comes out, whatever is said and wherever the reads are cut; and once it has ended
-    nothing is heard and the connection is dropped once."""
+    """No bytes and no cuts of the reads raise an error; after the close no event is delivered,
+    and the connection is dropped once."""
 
     def judge(chunks: Chunks) -> tuple[object, ...]:
         talk = ConversationDriver(name, side, replace(LIMITS, message_size=16))

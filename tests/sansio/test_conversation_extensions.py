@@ -1,4 +1,4 @@
-"""Compressed conversations: both sides in every configuration, and a peer that means harm."""
+"""Compressed conversations: both sides in every configuration, and a malicious peer."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ every_keeper = pytest.mark.parametrize("ours", [KEEPS, FRAMES], ids=["message", 
 
 
 def transforms(client: Extension, server: Extension) -> dict[str, Transform]:
-    """Both ends of what these two agree on."""
+    """The transforms of both sides, for an agreement of these two configurations."""
     accepted = server.accept(client.offers())
     assert accepted is not None
     return {Side.CLIENT: client.agree(accepted.parameters), Side.SERVER: accepted.transform}
 
 
 def talking(side: str, ours: Extension = KEEPS, **limits: int) -> ConversationDriver:
-    """One end of a compressed conversation."""
+    """One side of a compressed conversation."""
     transform = transforms(ours, ours)[side]
     return ConversationDriver("rfc6455", side, replace(LIMITS, **limits), transform=transform)
 
 
 def deflated(data: bytes, *, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
-    """What anybody's compressor makes of a message."""
+    """The payload of a message as zlib compresses it."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     made = compressor.compress(data) + compressor.flush(flush)
     return made.removesuffix(TAIL) if flush == zlib.Z_SYNC_FLUSH else made + b"\x00"
@@ -61,7 +61,7 @@ def deflated(data: bytes, *, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
 def fragments(
     side: str, parts: list[bytes], opcode: int = TEXT, *, each: bool = False
 ) -> list[bytes]:
-    """A compressed message in these fragments: the bit on the first, or on each."""
+    """A compressed message in these fragments: the RSV1 bit is on the first, or on each."""
     last = len(parts) - 1
     return [
         peer_frame(
@@ -79,7 +79,7 @@ def fragments(
 
 
 def assert_heard(item: Item, ours: Extension) -> None:
-    """A client hears the texts of a vector, whichever way they come, and a server likewise."""
+    """A client reads the texts of a vector, whole and byte by byte, and so does a server."""
     texts = item["text"] if isinstance(item["text"], list) else [item["text"]]
     for chunks in every_way(bytes.fromhex(item["hex"]), peer_frame(Side.CLIENT, TEXT, b"behind")):
         talk = talking(Side.CLIENT, ours).receive(*chunks)
@@ -102,7 +102,7 @@ def test_messages_are_inflated_as_in_the_vectors(item: Item) -> None:
 
 @vectors("deflate_frame")
 def test_frames_are_inflated_as_in_the_vectors(item: Item) -> None:
-    """Each by itself, with one window for all."""
+    """Each frame is compressed by itself, with one window for all."""
     assert_heard(item, FRAMES)
 
 
@@ -112,7 +112,8 @@ def test_frames_are_inflated_as_in_the_vectors(item: Item) -> None:
 @both_sides
 @every_keeper
 def test_compressed_fragments_have_control_frames_between_them(side: str, ours: Extension) -> None:
-    """Plain ones, which do not disturb the inflater; plain messages neither."""
+    """Control frames are uncompressed and do not disturb the inflater; nor do uncompressed
+    messages."""
     each = isinstance(ours, DeflateFrame)
     first, second = (deflated(b"Hel"), deflated(b"lo")) if each else (HELLO[:3], HELLO[3:])
     parts = fragments(side, [first, second], each=each)
@@ -148,10 +149,10 @@ def test_the_bit_on_a_continuation_is_a_violation(side: str, final: bool, first:
         (CONTINUATION, RSV1, "unexpected continuation frame"),
     ],
 )
-def test_other_bits_and_other_frames_are_violations(
+def test_other_reserved_bits_and_the_bit_on_control_frames_are_violations(
     side: str, ours: Extension, opcode: int, bits: int, reason: str
 ) -> None:
-    """One bit has been taken, for messages."""
+    """The extension takes one reserved bit, on data frames only."""
     for chunks in every_way(peer_frame(side, opcode, b"", reserved=bits)):
         talking(side, ours).receive(*chunks).assert_failed(1002, reason)
 
@@ -159,7 +160,7 @@ def test_other_bits_and_other_frames_are_violations(
 @both_sides
 @pytest.mark.parametrize("name", ["hybi-07", "hybi-08", "rfc6455"])
 def test_without_an_extension_the_bit_is_a_violation(side: str, name: str) -> None:
-    """Nobody has agreed on what it means."""
+    """No extension has given the bit a meaning."""
     talk = ConversationDriver(name, side).receive(peer_frame(side, TEXT, HELLO, reserved=RSV1))
     talk.assert_failed(1002, "reserved bits must be 0")
 
@@ -168,7 +169,7 @@ def test_without_an_extension_the_bit_is_a_violation(side: str, name: str) -> No
 @every_keeper
 @pytest.mark.parametrize("garbage", [b"\xff" * 9, b"\x06", b"Hello, plain text", NOISE])
 def test_garbage_is_1007(side: str, ours: Extension, garbage: bytes) -> None:
-    """In one frame or byte by byte; what zlib says of it is part of the reason."""
+    """The data comes in one frame or byte by byte; zlib's error is part of the close reason."""
     for chunks in every_way(peer_frame(side, BINARY, garbage, reserved=RSV1)):
         talk = talking(side, ours).receive(*chunks)
         ended = talk.conversation.ended
@@ -181,8 +182,8 @@ def test_garbage_is_1007(side: str, ours: Extension, garbage: bytes) -> None:
 @both_sides
 @every_keeper
 @pytest.mark.parametrize("bad", [b"\xc3(", b"\xed\xa0\x80", b"\xe6\x97", b"ok \xff"])
-def test_text_is_utf_8_after_it_was_inflated(side: str, ours: Extension, bad: bytes) -> None:
-    """And fails before its end, like any other."""
+def test_inflated_text_is_validated_as_utf_8(side: str, ours: Extension, bad: bytes) -> None:
+    """Wrong UTF-8 fails before the end of the message, as in an uncompressed one."""
     data = peer_frame(side, TEXT, deflated(bad), reserved=RSV1)
     for chunks in every_way(data):
         talking(side, ours).receive(*chunks).assert_failed(1007, "invalid UTF-8 in a text message")
@@ -193,8 +194,8 @@ def test_text_is_utf_8_after_it_was_inflated(side: str, ours: Extension, bad: by
 
 @both_sides
 @every_keeper
-def test_a_last_block_is_followed_by_others(side: str, ours: Extension) -> None:
-    """In one message and in the next."""
+def test_a_last_deflate_block_is_followed_by_others(side: str, ours: Extension) -> None:
+    """The next block is in the same message, or in the next one."""
     data = peer_frame(side, TEXT, deflated(b"Hello", flush=zlib.Z_FINISH), reserved=RSV1)
     after = peer_frame(side, TEXT, deflated(b"after"), reserved=RSV1)
     for chunks in every_way(data, after):
@@ -208,8 +209,8 @@ def test_a_last_block_is_followed_by_others(side: str, ours: Extension) -> None:
 @both_sides
 @every_keeper
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-def test_the_limit_is_of_what_was_inflated(side: str, ours: Extension, opcode: int) -> None:
-    """Exactly so many bytes, and one more is too big."""
+def test_the_limit_is_of_the_inflated_size(side: str, ours: Extension, opcode: int) -> None:
+    """A message of exactly the limit is accepted; one more byte is too big."""
     for size, good in ((10_000, True), (10_001, False)):
         data = peer_frame(side, opcode, deflated(b"x" * size), reserved=RSV1)
         for chunks in every_way(data):
@@ -223,9 +224,9 @@ def test_the_limit_is_of_what_was_inflated(side: str, ours: Extension, opcode: i
 
 @both_sides
 @pytest.mark.parametrize("size", [100, 5000, 70_000])
-def test_a_bomb_is_stopped_before_it_is_kept(side: str, size: int) -> None:
-    """A thousand to one, in fragments and pieces of any size: what was inflated never weighs more
-    than a message may."""
+def test_a_decompression_bomb_is_stopped_before_it_is_kept(side: str, size: int) -> None:
+    """A message that inflates a thousandfold, in fragments and pieces of any size, never takes
+    more memory than the message limit."""
     bomb = deflated(bytes(64 << 20))
     assert len(bomb) * 900 < 64 << 20
     parts = [bomb[start : start + size] for start in range(0, len(bomb), size)]
@@ -243,10 +244,11 @@ def test_a_bomb_is_stopped_before_it_is_kept(side: str, size: int) -> None:
 
 @both_sides
 @every_keeper
-def test_a_bomb_across_fragments_is_stopped_where_it_goes_beyond(
+def test_a_bomb_across_fragments_is_stopped_where_it_exceeds_the_limit(
     side: str, ours: Extension
 ) -> None:
-    """Compressed fragments, plain ones and pings between them: all count together."""
+    """Compressed fragments, uncompressed ones and pings between them: all data counts
+    together."""
     each = isinstance(ours, DeflateFrame)
     limit = 10_000
     if each:
@@ -263,8 +265,8 @@ def test_a_bomb_across_fragments_is_stopped_where_it_goes_beyond(
 
 
 @both_sides
-def test_what_is_plain_in_a_compressed_message_counts_too(side: str) -> None:
-    """deflate-frame may mix them."""
+def test_uncompressed_frames_of_a_compressed_message_count_too(side: str) -> None:
+    """deflate-frame may mix compressed and uncompressed frames."""
     data = fragments(side, [deflated(bytes(9000)), b""], BINARY)[0]
     data += peer_frame(side, CONTINUATION, bytes(1001))
     for chunks in every_way(data):
@@ -274,8 +276,8 @@ def test_what_is_plain_in_a_compressed_message_counts_too(side: str) -> None:
 
 @both_sides
 @every_keeper
-def test_a_compressed_frame_is_bounded_on_the_wire_too(side: str, ours: Extension) -> None:
-    """At its header."""
+def test_a_compressed_frame_has_a_limit_on_the_wire_too(side: str, ours: Extension) -> None:
+    """The frame is refused at its header."""
     header = modern_frame(TEXT, size=301, reserved=RSV1, key=peer_key(side))
     talk = talking(side, ours, message_size=1000, frame_size=300).receive(header)
     talk.assert_too_big("frame", 300, "frame_size")
@@ -284,9 +286,11 @@ def test_a_compressed_frame_is_bounded_on_the_wire_too(side: str, ours: Extensio
 @both_sides
 @pytest.mark.parametrize("memory", [1, 8])
 @pytest.mark.parametrize("size", [1, 1000, 100_000])
-def test_what_does_not_compress_may_grow_by_it(side: str, memory: int, size: int) -> None:
-    """A message of exactly the limit comes through, in one frame and in two; a plain one is bounded
-    as ever, and a compressed one at its header too."""
+def test_an_incompressible_message_may_grow_by_compression(
+    side: str, memory: int, size: int
+) -> None:
+    """A message of exactly the limit is accepted, in one frame and in two; an uncompressed frame
+    has its usual limit, and a compressed one is refused at its header too."""
     noise = Random(size).randbytes(size)
     ours = replace(KEEPS, memory=memory)
     other = Side.CLIENT if side == Side.SERVER else Side.SERVER
@@ -308,7 +312,7 @@ def test_what_does_not_compress_may_grow_by_it(side: str, memory: int, size: int
 
 @both_sides
 def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
-    """Empty ones, which inflate to nothing, too."""
+    """Empty fragments, which inflate to nothing, count too."""
     data = b"".join(fragments(side, [HELLO, b"", b"", b""]))
     for chunks in every_way(data):
         talk = talking(side, fragments=3).receive(*chunks)
@@ -321,7 +325,7 @@ def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
 @both_sides
 @pytest.mark.parametrize("ours", [PermessageDeflate(), DeflateFrame()], ids=["message", "frame"])
 def test_an_idle_connection_without_takeover_keeps_nothing(side: str, ours: Extension) -> None:
-    """Neither of what it has said nor of what it has heard."""
+    """Neither sent nor received data stays in memory."""
     talk = talking(side, ours)
     before = kept(talk.conversation)
     wire = peer_frame(side, TEXT, deflated(JSON.encode()), reserved=RSV1)
@@ -343,7 +347,8 @@ def test_an_idle_connection_without_takeover_keeps_nothing(side: str, ours: Exte
 @both_sides
 @every_keeper
 def test_each_message_may_be_compressed_or_not(side: str, ours: Extension) -> None:
-    """As its sender says; else by its size. The count is of messages either way."""
+    """The sender decides, or else the size of the message. Messages are counted in either
+    case."""
     talk = talking(side, ours)
     for compress in (None, True, False):
         talk.conversation.send_text("short", compress)
@@ -356,7 +361,7 @@ def test_each_message_may_be_compressed_or_not(side: str, ours: Extension) -> No
 @both_sides
 @every_keeper
 def test_control_frames_are_never_compressed(side: str, ours: Extension) -> None:
-    """Pings, pongs and closes look as ever."""
+    """Pings, pongs and close frames stay uncompressed."""
     talk = talking(side, ours)
     talk.conversation.ping(b"x" * 125)
     talk.receive(peer_frame(side, Opcode.PING, b"y" * 125))
@@ -371,7 +376,7 @@ def test_control_frames_are_never_compressed(side: str, ours: Extension) -> None
 def assert_understood(
     client: Extension, server: Extension, messages: list[tuple[str | bytes, bool | None]]
 ) -> None:
-    """Whatever either side says is what the other one hears, in one read and byte by byte."""
+    """Each message of either side arrives at the other one, in one read and byte by byte."""
     for split in (lambda wire: [wire], byte_by_byte):
         ends = transforms(client, server)
         talks = {side: ConversationDriver("rfc6455", side, transform=ends[side]) for side in SIDES}
@@ -407,7 +412,7 @@ SAID: list[tuple[str | bytes, bool | None]] = [
 def test_both_sides_understand_each_other_in_every_configuration(
     bits: tuple[int, int], takeovers: tuple[bool, bool], level: int, memory: int, threshold: int
 ) -> None:
-    """Asked for by the client, by the server, and by both."""
+    """The client, the server, or both ask for the parameters."""
     ours = PermessageDeflate(*takeovers, *bits, level, memory, threshold)
     for client, server in ((ours, KEEPS), (KEEPS, ours), (ours, ours), (ours, PermessageDeflate())):
         assert_understood(client, server, SAID)
@@ -418,7 +423,7 @@ def test_both_sides_understand_each_other_in_every_configuration(
 def test_both_sides_understand_each_other_frame_by_frame(
     takeovers: tuple[bool, bool], level: int, memory: int, threshold: int
 ) -> None:
-    """With takeover on either side, on both and on none."""
+    """Context takeover is on for either side, for both and for none."""
     client, server = (DeflateFrame(keeps, level, memory, threshold) for keeps in takeovers)
     assert_understood(client, server, SAID)
 
@@ -493,10 +498,10 @@ headers = st.builds(
     st.lists(headers, max_size=8).map(b"".join),
     st.sampled_from([KEEPS, PermessageDeflate(), FRAMES, DeflateFrame()]),
 )
-def test_any_frames_are_messages_or_an_end(
+def test_any_frames_are_messages_or_a_close(
     data: st.DataObject, garbage: bytes, ours: Extension
 ) -> None:
-    """No error comes out, no message is larger than one may be, and no delivery makes a
+    """No frames raise an error, no message exceeds the limit, and the cuts of the reads make no
     difference."""
 
     def judge(chunks: list[bytes]) -> tuple[object, ...]:

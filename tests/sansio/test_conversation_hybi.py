@@ -1,7 +1,5 @@
-"""
-Conversations in hybi-07, version 8 and RFC 6455, both sides: the ground of the Autobahn testsuite's
-sections 1 to 10, and every way in which a peer can be wrong with its code and its reason.
-"""
+"""Conversations of both sides in hybi-07, version 8 and RFC 6455: sections 1 to 10 of the
+Autobahn testsuite, and each protocol error with its close code and reason."""
 
 from __future__ import annotations
 
@@ -41,17 +39,19 @@ strict_names = pytest.mark.parametrize("name", STRICT)
 
 
 def said_close(code: int, reason: str = "") -> bytes:
-    """The payload of a close."""
+    """The payload of a close frame."""
     return struct.pack(">H", code) + reason.encode()
 
 
 def last(side: str) -> list[tuple[str, object]]:
-    """What else is asked of the Port when both have closed: servers go first."""
+    """The calls to the Port after both close frames: the server ends the connection, the client
+    waits."""
     return [("timeout", PATIENCE), *([PART] if side == Side.SERVER else [])]
 
 
 def answered(side: str) -> list[tuple[str, object]]:
-    """The same where the peer was first: a connection that ends with that needs no timeout."""
+    """The calls to the Port after a close of the peer's was answered: a connection that ends with
+    the answer needs no timeout."""
     return last(side)[::-1]
 
 
@@ -59,14 +59,14 @@ def answered(side: str) -> list[tuple[str, object]]:
 
 
 def spoken(item: Item) -> bool:
-    """Whether the table has a row of the family of a vector's frames."""
+    """Whether the dialect is of the family that a vector's frames belong to."""
     return is_spoken({"dialect": item["family"]})
 
 
 @vectors("hybi_frames", spoken)
 def test_frames_are_read_as_in_the_vectors(item: Item) -> None:
-    """By the side that they go to: messages, pongs to the pings, the close, or the failure with its
-    code, whole, byte by byte, and with a message behind."""
+    """The receiving side reads messages, pongs to its pings, the close, or the failure with its
+    code; whole, byte by byte, and with another message behind."""
     side = Side.CLIENT if item["direction"] == "s2c" else Side.SERVER
     expect = [event for event in item["expect"] if event[0] not in ("close", "fail", "ping")]
     ends = [event for event in item["expect"] if event[0] in ("close", "fail")]
@@ -103,7 +103,8 @@ SIZES: Final = [0, 1, 124, 125, 126, 127, 128, 65535, 65536]
 @both_sides
 @pytest.mark.parametrize("size", SIZES)
 def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> None:
-    """Text as text, binary as bytes, at every length of a length, however the reads are cut."""
+    """Text arrives as text, binary as bytes, at the lengths where the header changes, however the
+    reads are cut."""
     payload = Random(size).randbytes(size)
     text = "*" * size
     data = peer_frame(side, TEXT, text.encode()) + peer_frame(side, BINARY, payload)
@@ -124,7 +125,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> Non
 @both_sides
 @pytest.mark.parametrize("size", SIZES)
 def test_messages_are_sent(name: str, side: str, size: int) -> None:
-    """One frame a message, at once, masked by clients, and counted."""
+    """Each message is one frame, is written at once, is masked by clients, and is counted."""
     talk = ConversationDriver(name, side)
     payload = Random(size).randbytes(size)
     talk.conversation.send_text("é" * (size // 2))
@@ -138,7 +139,7 @@ def test_messages_are_sent(name: str, side: str, size: int) -> None:
 
 @every_name
 def test_a_lone_surrogate_is_not_sent(name: str) -> None:
-    """UTF-8 has none; nothing is half written and nothing counted."""
+    """UTF-8 cannot encode a surrogate; nothing is written and nothing is counted."""
     talk = ConversationDriver(name)
     with pytest.raises(UnicodeEncodeError):
         talk.conversation.send_text("a\ud800")
@@ -153,7 +154,7 @@ def test_a_lone_surrogate_is_not_sent(name: str) -> None:
 @both_sides
 @pytest.mark.parametrize("payload", [b"", b"Hello", b"\x00\xff\xfe\xfd", b"\xfe" * 125])
 def test_a_ping_is_answered_with_its_own_payload(name: str, side: str, payload: bytes) -> None:
-    """At once, as a pong; the application hears nothing of it."""
+    """The pong is sent at once; the application gets no event."""
     for chunks in every_way(peer_frame(side, PING, payload), peer_frame(side, TEXT, b"x")):
         talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(PONG, payload)]
@@ -165,7 +166,7 @@ def test_a_ping_is_answered_with_its_own_payload(name: str, side: str, payload: 
 @every_name
 @both_sides
 def test_each_of_many_pings_is_answered(name: str, side: str) -> None:
-    """In their order."""
+    """The pongs have the order of the pings."""
     payloads = [b"payload-%d" % number for number in range(10)]
     data = b"".join(peer_frame(side, PING, payload) for payload in payloads)
     for chunks in every_way(data):
@@ -175,8 +176,8 @@ def test_each_of_many_pings_is_answered(name: str, side: str) -> None:
 
 @every_name
 @both_sides
-def test_a_pong_is_told_and_not_answered(name: str, side: str) -> None:
-    """Whether anybody asked for it or not; it is no message."""
+def test_a_pong_is_an_event_and_not_answered(name: str, side: str) -> None:
+    """Unsolicited pongs too; a pong is not counted as a message."""
     data = peer_frame(side, PONG, b"unsolicited") + peer_frame(side, PONG)
     for chunks in every_way(data, peer_frame(side, PING, b"p")):
         talk = ConversationDriver(name, side).receive(*chunks)
@@ -186,8 +187,9 @@ def test_a_pong_is_told_and_not_answered(name: str, side: str) -> None:
 
 
 @both_sides
-def test_while_the_way_out_is_full_only_the_latest_pong_waits(side: str) -> None:
-    """A peer that asks and does not read fills nothing (RFC 6455 section 5.5.3)."""
+def test_while_the_write_buffer_is_full_only_the_latest_pong_waits(side: str) -> None:
+    """A peer that sends pings and does not read cannot fill the memory (RFC 6455 section
+    5.5.3)."""
     talk = ConversationDriver("rfc6455", side)
     talk.effects.full = True
     for number in range(100):
@@ -205,8 +207,8 @@ def test_while_the_way_out_is_full_only_the_latest_pong_waits(side: str) -> None
 
 
 @both_sides
-def test_a_pong_that_waited_is_not_said_after_a_close(side: str) -> None:
-    """Nothing is (section 5.5.1)."""
+def test_a_waiting_pong_is_not_sent_after_a_close_frame(side: str) -> None:
+    """No frame is sent after a close frame (section 5.5.1)."""
     for end in (Conversation.close, lambda conversation: conversation.fail_here("x")):
         talk = ConversationDriver("rfc6455", side)
         talk.effects.full = True
@@ -220,7 +222,7 @@ def test_a_pong_that_waited_is_not_said_after_a_close(side: str) -> None:
 @both_sides
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
 def test_a_ping_is_sent(side: str, payload: bytes) -> None:
-    """It is no message, and counted as none."""
+    """A ping is not counted as a message."""
     talk = ConversationDriver("rfc6455", side)
     talk.conversation.ping(payload)
     assert talk.said == [(PING, payload)]
@@ -230,14 +232,14 @@ def test_a_ping_is_sent(side: str, payload: bytes) -> None:
 
 @both_sides
 def test_a_ping_of_more_than_125_bytes_is_not_sent(side: str) -> None:
-    """The peer would have to fail us."""
+    """The peer would have to fail the connection."""
     talk = ConversationDriver("rfc6455", side)
     with pytest.raises(UnsupportedByDialect, match="at most 125 bytes"):
         talk.conversation.ping(b"x" * 126)
     talk.assert_open()
 
 
-# 3, 4 and whatever else can be wrong: each with its code and its reason.
+# 3, 4 and all other protocol errors: each has its close code and its reason.
 
 Violation = tuple[Callable[[str], bytes], int, str]
 
@@ -306,8 +308,8 @@ every_violation = pytest.mark.parametrize("violation", VIOLATIONS)
 @both_sides
 @every_violation
 def test_every_violation_has_its_code_and_its_reason(name: str, side: str, violation: str) -> None:
-    """On the wire and in the facts; what came before is heard, what comes after is not; and no
-    delivery makes a difference."""
+    """The close frame and the facts have both; earlier messages are delivered, later ones are
+    not, and the cuts of the reads make no difference."""
     write, code, reason = VIOLATIONS[violation]
     hello, behind = peer_frame(side, TEXT, b"Hello"), peer_frame(side, PING, b"behind")
     before = ["Hello", "start"] if violation == "continuation-after" else ["Hello"]
@@ -325,8 +327,8 @@ NEVER_SENT: Final = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 500
 
 @both_sides
 @pytest.mark.parametrize("code", NEVER_SENT)
-def test_a_closing_code_that_is_never_sent_is_a_violation(side: str, code: int) -> None:
-    """By the RFC."""
+def test_a_close_code_that_must_not_be_sent_is_a_violation(side: str, code: int) -> None:
+    """RFC 6455 section 7.4 lists these codes."""
     for chunks in every_way(peer_frame(side, CLOSE, said_close(code))):
         talk = ConversationDriver("rfc6455", side).receive(*chunks)
         talk.assert_failed(1002, f"invalid close code {code}")
@@ -335,10 +337,10 @@ def test_a_closing_code_that_is_never_sent_is_a_violation(side: str, code: int) 
 @both_sides
 @pytest.mark.parametrize("code", NEVER_SENT)
 @pytest.mark.parametrize("name", ["hybi-07", "hybi-08"])
-def test_before_the_rfc_any_code_is_taken_and_none_of_these_repeated(
+def test_before_the_rfc_any_close_code_is_accepted_and_a_reserved_one_is_not_repeated(
     side: str, code: int, name: str
 ) -> None:
-    """It is what the peer says; our answer is without a code."""
+    """The peer's code is reported; the answering close frame has no code."""
     talk = ConversationDriver(name, side).receive(peer_frame(side, CLOSE, said_close(code, "old")))
     talk.assert_ended(code, "old", "peer", True)
     assert talk.said == [(CLOSE, b"")]
@@ -347,8 +349,8 @@ def test_before_the_rfc_any_code_is_taken_and_none_of_these_repeated(
 
 @both_sides
 @pytest.mark.parametrize(("size", "form"), [(5, 2), (125, 2), (126, 8), (65535, 8)])
-def test_a_length_in_more_bytes_than_it_needs_is_a_length(side: str, size: int, form: int) -> None:
-    """RFC 6455 section 5.2 forbids it to senders alone."""
+def test_a_length_in_more_bytes_than_necessary_is_accepted(side: str, size: int, form: int) -> None:
+    """RFC 6455 section 5.2 forbids such a length to senders only."""
     data = modern_frame(BINARY, bytes(size), form=form, key=peer_key(side))
     for name in ("hybi-07", "hybi-08", "rfc6455"):
         assert ConversationDriver(name, side).receive(data).heard == [(BINARY, bytes(size))]
@@ -356,10 +358,8 @@ def test_a_length_in_more_bytes_than_it_needs_is_a_length(side: str, size: int, 
 
 @strict_names
 @pytest.mark.parametrize("opcode", [TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE])
-def test_a_mask_that_is_missing_and_one_that_must_not_be_are_violations(
-    name: str, opcode: int
-) -> None:
-    """In hybi-07 they are not, on either side."""
+def test_a_missing_mask_and_a_forbidden_mask_are_violations(name: str, opcode: int) -> None:
+    """In hybi-07 neither is a violation, on either side."""
     plain, masked = modern_frame(opcode, b""), modern_frame(opcode, b"", key=MASK)
     server = ConversationDriver(name, Side.SERVER).receive(plain)
     server.assert_failed(1002, "client frames must be masked")
@@ -373,9 +373,9 @@ def test_a_mask_that_is_missing_and_one_that_must_not_be_are_violations(
 
 @both_sides
 @every_violation
-def test_a_violation_after_our_close_ends_the_connection(side: str, violation: str) -> None:
-    """Without another close; the end stays ours. Only what fails in a header or in a close is one
-    then: messages are read over."""
+def test_a_violation_after_our_close_frame_ends_the_connection(side: str, violation: str) -> None:
+    """No second close frame is sent; the close stays our side's. Only a wrong header or close
+    frame counts then: messages are discarded."""
     write, _, reason = VIOLATIONS[violation]
     talk = ConversationDriver("rfc6455", side)
     talk.conversation.close(1001, "bye")
@@ -409,7 +409,7 @@ def test_a_violation_after_our_close_ends_the_connection(side: str, violation: s
     ],
 )
 def test_fragments_are_one_message(name: str, side: str, opcode: int, parts: list[bytes]) -> None:
-    """Empty ones too, however the reads are cut."""
+    """Empty fragments too, however the reads are cut."""
     whole = b"".join(parts)
     expected = (opcode, whole.decode() if opcode == TEXT else whole)
     data = peer_frames(side, parts, opcode)
@@ -423,7 +423,8 @@ def test_fragments_are_one_message(name: str, side: str, opcode: int, parts: lis
 @every_name
 @both_sides
 def test_control_frames_come_between_fragments(name: str, side: str) -> None:
-    """Pings are answered before the message is whole, pongs are told; it is not disturbed."""
+    """Pings are answered and pongs are reported before the message is complete; the message is
+    not disturbed."""
     data = b"".join(
         [
             peer_frame(side, TEXT, "日".encode()[:1], final=False),
@@ -443,8 +444,8 @@ def test_control_frames_come_between_fragments(name: str, side: str) -> None:
 
 @every_name
 @both_sides
-def test_a_close_between_fragments_ends_it(name: str, side: str) -> None:
-    """The message is never whole."""
+def test_a_close_frame_between_fragments_ends_the_conversation(name: str, side: str) -> None:
+    """The incomplete message is not delivered."""
     data = peer_frame(side, TEXT, b"a", final=False) + peer_frame(side, CLOSE, said_close(1000))
     for chunks in every_way(data, peer_frame(side, CONTINUATION, b"b")):
         talk = ConversationDriver(name, side).receive(*chunks)
@@ -458,8 +459,9 @@ def test_a_close_between_fragments_ends_it(name: str, side: str) -> None:
 @every_name
 @both_sides
 @pytest.mark.parametrize("data", GOOD)
-def test_text_is_utf_8(name: str, side: str, data: bytes) -> None:
-    """In a frame, in fragments of single bytes, and in a frame that comes byte by byte."""
+def test_text_is_decoded_as_utf_8(name: str, side: str, data: bytes) -> None:
+    """The text comes in one frame, in fragments of single bytes, and in a frame that arrives byte
+    by byte."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(written):
             talk = ConversationDriver(name, side).receive(*chunks)
@@ -471,7 +473,8 @@ def test_text_is_utf_8(name: str, side: str, data: bytes) -> None:
 @both_sides
 @pytest.mark.parametrize("data", BAD)
 def test_text_that_is_not_utf_8_fails(name: str, side: str, data: bytes) -> None:
-    """With 1007, in a frame, in fragments, and in a frame that comes byte by byte."""
+    """The close code is 1007, in one frame, in fragments, and in a frame that arrives byte by
+    byte."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(peer_frame(side, TEXT, b"ok") + written):
             talk = ConversationDriver(name, side).receive(*chunks)
@@ -484,8 +487,8 @@ def test_text_that_is_not_utf_8_fails(name: str, side: str, data: bytes) -> None
 @both_sides
 @pytest.mark.parametrize("data", [data for data in BAD if certain(data) < len(data)])
 def test_text_fails_at_its_first_wrong_byte(name: str, side: str, data: bytes) -> None:
-    """Inside a fragment, at the end of one, and inside a frame that is still arriving: neither the
-    rest of the frame nor that of the message is waited for."""
+    """The byte may be inside a fragment, at its end, or in a frame that is still arriving:
+    neither the rest of the frame nor that of the message is awaited."""
     wrong = certain(data)
     long = peer_frame(side, TEXT, data + b"x" * 200)
     arriving = [long[: len(long) - 200 - len(data) + wrong], long[-200 - len(data) + wrong :][:1]]
@@ -504,7 +507,7 @@ def test_text_fails_at_its_first_wrong_byte(name: str, side: str, data: bytes) -
 @both_sides
 @pytest.mark.parametrize("data", BAD)
 def test_hybi_07_replaces_what_is_not_utf_8(side: str, data: bytes) -> None:
-    """The same however it comes; 1007 came with draft 10."""
+    """The replaced text is the same however it arrives; close code 1007 came with draft 10."""
     for written in (peer_frame(side, TEXT, data), peer_frames(side, [*byte_by_byte(data), b""])):
         for chunks in every_way(written):
             talk = ConversationDriver("hybi-07", side).receive(*chunks)
@@ -515,7 +518,7 @@ def test_hybi_07_replaces_what_is_not_utf_8(side: str, data: bytes) -> None:
 @every_name
 @pytest.mark.parametrize("data", BAD)
 def test_binary_is_any_bytes(name: str, data: bytes) -> None:
-    """Whole and in fragments."""
+    """Binary arrives whole and in fragments."""
     for written in (peer_frame("server", BINARY, data), peer_frames("server", [data, b""], BINARY)):
         assert ConversationDriver(name).receive(written).heard == [(BINARY, data)]
 
@@ -529,10 +532,11 @@ SENT: Final = [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 499
 @both_sides
 @pytest.mark.parametrize("code", SENT)
 @pytest.mark.parametrize("reason", ["", "bye", "é" * 61, "x" * 123])
-def test_the_peers_close_is_answered_with_the_same(
+def test_the_peers_close_frame_is_answered_with_the_same_code(
     name: str, side: str, code: int, reason: str
 ) -> None:
-    """Once; a server then ends the connection, a client waits until it has."""
+    """One answer is sent; a server then ends the connection, a client waits for the server to end
+    it."""
     talk = ConversationDriver(name, side).receive(peer_frame(side, CLOSE, said_close(code, reason)))
     assert talk.said == [(CLOSE, said_close(code, reason))]
     assert talk.effects.events[1:] == answered(side)
@@ -545,7 +549,7 @@ def test_the_peers_close_is_answered_with_the_same(
 @every_name
 @both_sides
 def test_a_close_without_a_code_is_answered_without_one(name: str, side: str) -> None:
-    """It is reported as 1005, which is never on the wire."""
+    """The close is reported as 1005, which is never on the wire."""
     for chunks in every_way(peer_frame(side, CLOSE)):
         talk = ConversationDriver(name, side).receive(*chunks)
         assert talk.said == [(CLOSE, b"")]
@@ -565,10 +569,10 @@ def test_a_close_without_a_code_is_answered_without_one(name: str, side: str) ->
         (TEXT, b"\xff", True),
     ],
 )
-def test_what_comes_after_a_close_is_ignored(
+def test_frames_after_a_close_frame_are_ignored(
     name: str, side: str, after: tuple[int, bytes, bool]
 ) -> None:
-    """Whatever it is (section 5.5.1)."""
+    """All kinds of frames are ignored (section 5.5.1)."""
     behind = frames(after)(side)
     for chunks in every_way(peer_frame(side, CLOSE, said_close(1000)), behind + b"\xff" * 20):
         talk = ConversationDriver(name, side).receive(*chunks)
@@ -582,9 +586,9 @@ def test_what_comes_after_a_close_is_ignored(
 @every_name
 @both_sides
 @pytest.mark.parametrize("answer", [said_close(3000, "bye"), said_close(1000), b""])
-def test_our_close_waits_for_the_peers(name: str, side: str, answer: bytes) -> None:
-    """Messages that were under way are read over, pings not answered, and whatever the peer says in
-    its close, the code is ours."""
+def test_our_close_waits_for_the_peers_close_frame(name: str, side: str, answer: bytes) -> None:
+    """Messages that arrive meanwhile are discarded, pings are not answered, and the reported
+    close code is ours, not the peer's."""
     under_way = peer_frame(side, TEXT, b"x", final=False) + peer_frame(side, PING, b"p")
     for chunks in every_way(under_way + peer_frame(side, CLOSE, answer), b"behind"):
         talk = ConversationDriver(name, side)
@@ -600,8 +604,8 @@ def test_our_close_waits_for_the_peers(name: str, side: str, answer: bytes) -> N
 
 @every_name
 def test_both_may_close_at_once(name: str) -> None:
-    """Each takes the other's close for the answer to its own, and says no more; the server goes
-    first, and both ends were clean."""
+    """Each side takes the other's close frame for the answer to its own, and sends no more; the
+    server ends the connection first, and both closes are clean."""
     ends = {side: ConversationDriver(name, side) for side in SIDES}
     for side, code in ((Side.CLIENT, 1000), (Side.SERVER, 1001)):
         ends[side].conversation.close(code, f"said the {side}")
@@ -617,7 +621,7 @@ def test_both_may_close_at_once(name: str) -> None:
 @every_name
 @both_sides
 def test_a_peer_that_does_not_answer_our_close_is_dropped(name: str, side: str) -> None:
-    """The clock does it, and the end is not a clean one."""
+    """The close timeout drops the connection, and the close is not clean."""
     talk = ConversationDriver(name, side)
     talk.conversation.close(1001)
     talk.effects.taken()
@@ -627,8 +631,8 @@ def test_a_peer_that_does_not_answer_our_close_is_dropped(name: str, side: str) 
 
 
 @every_name
-def test_a_server_that_does_not_go_is_dropped_by_its_client(name: str) -> None:
-    """It had its time after both closes; the end was clean all the same."""
+def test_a_server_that_does_not_end_the_connection_is_dropped_by_its_client(name: str) -> None:
+    """The server had its time after both close frames; the close was clean all the same."""
     talk = ConversationDriver(name, Side.CLIENT).receive(
         peer_frame(Side.CLIENT, CLOSE, said_close(1000))
     )
@@ -644,7 +648,7 @@ def test_a_server_that_does_not_go_is_dropped_by_its_client(name: str) -> None:
 def test_a_connection_that_ends_without_a_close_ended_abnormally(
     name: str, side: str, begun: bool
 ) -> None:
-    """1006, between messages and inside one; nothing is written to nobody."""
+    """The code is 1006, between messages and inside one; nothing is written."""
     talk = ConversationDriver(name, side)
     if begun:
         talk.receive(peer_frame(side, TEXT, b"a", final=False))
@@ -656,8 +660,8 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(
 @every_name
 @both_sides
 @pytest.mark.parametrize("code", SENT)
-def test_a_code_that_may_be_sent_is_sent(name: str, side: str, code: int) -> None:
-    """With its reason."""
+def test_a_valid_close_code_is_sent(name: str, side: str, code: int) -> None:
+    """The reason is sent with it."""
     talk = ConversationDriver(name, side)
     talk.conversation.close(code, "wörds")
     assert talk.said == [(CLOSE, said_close(code, "wörds"))]
@@ -667,8 +671,10 @@ def test_a_code_that_may_be_sent_is_sent(name: str, side: str, code: int) -> Non
 @every_name
 @both_sides
 @pytest.mark.parametrize("code", [code for code in NEVER_SENT if code != NO_CODE] + [-1, 65536])
-def test_a_code_that_is_never_sent_changes_nothing(name: str, side: str, code: int) -> None:
-    """Its caller is told, and may go on or close otherwise."""
+def test_a_close_code_that_must_not_be_sent_changes_nothing(
+    name: str, side: str, code: int
+) -> None:
+    """The caller gets an error, and may continue or close with another code."""
     talk = ConversationDriver(name, side)
     with pytest.raises(UsageError, match=f"^close code {code} cannot be sent;"):
         talk.conversation.close(code)
@@ -681,8 +687,8 @@ def test_a_code_that_is_never_sent_changes_nothing(name: str, side: str, code: i
 
 
 @every_name
-def test_a_close_may_say_nothing(name: str) -> None:
-    """1005 asks for an empty one."""
+def test_a_close_may_have_no_code(name: str) -> None:
+    """Code 1005 asks for an empty close frame."""
     talk = ConversationDriver(name)
     talk.conversation.close(NO_CODE)
     assert talk.said == [(CLOSE, b"")]
@@ -699,7 +705,7 @@ def test_a_close_may_say_nothing(name: str) -> None:
     ],
 )
 def test_a_long_reason_is_cut_where_a_character_ends(side: str, reason: str, sent: bytes) -> None:
-    """On the wire, where a close has 125 bytes; that of a failure too."""
+    """A close frame has at most 125 bytes of payload; the reason of a failure is cut too."""
     talk = ConversationDriver("rfc6455", side)
     talk.conversation.close(1000, reason)
     assert talk.said == [(CLOSE, said_close(1000) + sent)]
@@ -711,7 +717,7 @@ def test_a_long_reason_is_cut_where_a_character_ends(side: str, reason: str, sen
 @every_name
 @both_sides
 def test_our_own_failure_is_1011(name: str, side: str) -> None:
-    """It is ours and not the peer's; nothing is waited for, and what still comes is forgotten."""
+    """The failure counts as our side's; no answer is awaited, and later data is discarded."""
     talk = ConversationDriver(name, side)
     talk.conversation.fail_here("the application failed")
     talk.assert_ended(1011, "the application failed", "us", False)
@@ -722,8 +728,8 @@ def test_our_own_failure_is_1011(name: str, side: str) -> None:
 
 
 @every_name
-def test_an_application_may_close_while_it_is_told_something(name: str) -> None:
-    """The rest of the read is read over, up to the peer's close."""
+def test_an_application_may_close_during_a_delivery(name: str) -> None:
+    """The rest of the delivery is discarded, up to the peer's close frame."""
     talk = ConversationDriver(name)
     hello = peer_frame(Side.SERVER, TEXT, b"Hello")
     talk.conversation.feed(hello * 3 + peer_frame(Side.SERVER, CLOSE, said_close(1000)) + hello)
@@ -741,7 +747,7 @@ def test_an_application_may_close_while_it_is_told_something(name: str) -> None:
 @every_name
 @both_sides
 def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
-    """Before any of it has come."""
+    """The frame is refused before any of its payload has arrived."""
     limits = replace(LIMITS, message_size=1000, frame_size=300)
     good = ConversationDriver(name, side, limits).receive(peer_frame(side, BINARY, bytes(300)))
     assert good.heard == [(BINARY, bytes(300))]
@@ -756,7 +762,7 @@ def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
 def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
     name: str, side: str, frame_size: int | None
 ) -> None:
-    """Whatever a frame may have."""
+    """The limit of the message holds, even where a frame may be larger."""
     limits = replace(LIMITS, message_size=100, frame_size=frame_size)
     assert (
         ConversationDriver(name, side, limits).receive(peer_frame(side, BINARY, bytes(100))).heard
@@ -771,7 +777,7 @@ def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
 @both_sides
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) -> None:
-    """Where they go beyond the limit together, and with pings in between."""
+    """The limit is exceeded by the sum of the fragments, also with pings in between."""
     limits = replace(LIMITS, message_size=1000)
     parts = [b"x" * 400, b"y" * 600]
     assert (
@@ -788,7 +794,8 @@ def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) ->
 @every_name
 @both_sides
 def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> None:
-    """Empty ones too; the next message is counted anew, and control frames not at all."""
+    """Empty fragments count too; the count starts again with the next message, and excludes
+    control frames."""
     limits = replace(LIMITS, fragments=4)
     data = peer_frames(side, [b"a", b"", b"", b"b"])
     pings = peer_frame(side, PING) * 5
@@ -801,7 +808,7 @@ def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> No
 
 
 def test_the_default_limits_hold() -> None:
-    """1 MiB a message, 4096 fragments."""
+    """The limits are 1 MiB per message and 4096 fragments."""
     exactly = peer_frame(Side.CLIENT, BINARY, bytes(1 << 20))
     assert ConversationDriver("rfc6455", Side.CLIENT, Limits()).receive(exactly).heard == [
         (BINARY, bytes(1 << 20))
@@ -826,7 +833,7 @@ def test_the_default_limits_hold() -> None:
 def test_a_large_message_comes_in_many_fragments(
     side: str, size: int, count: int, opcode: int
 ) -> None:
-    """In reads of a network's size."""
+    """The reads have the sizes of a network's."""
     data = peer_frames(side, [b"*" * size] * count, opcode)
     talk = ConversationDriver("rfc6455", side)
     talk.receive(*[data[start : start + 65536] for start in range(0, len(data), 65536)])
@@ -835,7 +842,7 @@ def test_a_large_message_comes_in_many_fragments(
 
 @both_sides
 def test_after_a_message_nothing_is_kept(side: str) -> None:
-    """Neither of its bytes nor of how it came."""
+    """Neither payload bytes nor the state of the fragments stays in memory."""
     talk = ConversationDriver("rfc6455", side)
     before = kept(talk.conversation)
     data = peer_frames(side, [b"x" * 5000] * 3) + peer_frame(side, BINARY, b"y" * 5000)
@@ -850,7 +857,8 @@ def test_after_a_message_nothing_is_kept(side: str) -> None:
 @pytest.mark.parametrize("size", [1, 3, 10, 1000])
 @both_sides
 def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
-    """What was not asked for is heard later, in its order and once, and the close after it."""
+    """Messages that were not asked for are delivered later, in order and once, and then the
+    close."""
     hello = peer_frame(side, TEXT, b"Hello")
     data = b"".join(
         [
@@ -884,7 +892,8 @@ pieces = st.lists(st.text(max_size=30) | st.binary(max_size=30), max_size=5)
 def test_two_sides_understand_each_other_under_any_split(
     data: st.DataObject, name: str, messages: list[str | bytes], code: int | None
 ) -> None:
-    """Messages whole or in fragments cut anywhere, pings between them, and the close."""
+    """Messages are sent whole or in fragments cut anywhere, with pings between them, and then the
+    close."""
     for side in SIDES:
         other = Side.CLIENT if side == Side.SERVER else Side.SERVER
         writer = ConversationDriver(name, other)
@@ -934,11 +943,11 @@ headers = st.builds(
     st.lists(headers | st.binary(max_size=9), max_size=8).map(b"".join),
     st.sampled_from(sorted(acts)),
 )
-def test_any_bytes_are_messages_or_an_end(
+def test_any_bytes_are_messages_or_a_close(
     data: st.DataObject, name: str, side: str, garbage: bytes, act: str
 ) -> None:
-    """No error comes out, whatever is said and wherever the reads are cut; once it has ended
-    nothing is heard; and at most one close is said, as the last of all."""
+    """No bytes and no cuts of the reads raise an error; after the close no event is delivered;
+    and at most one close frame is sent, as the last frame."""
 
     def judge(chunks: Chunks) -> tuple[object, ...]:
         talk = ConversationDriver(name, side, replace(LIMITS, message_size=16))

@@ -1,4 +1,5 @@
-"""THE TABLE: every row can be told from every other, and speaks with itself from end to end."""
+"""The table of dialects: each row can be told from every other, and both sides of our own speak
+it from handshake to close."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ def recognised(data: bytes, *spoken: str) -> str | None:
 
 
 def asked(row: Dialect) -> bytes:
-    """The head of a request that our own client writes."""
+    """The head of the request that our own client writes."""
     written = row.handshake.write_offer(offers(row), drawn(row))
     return written[: written.index(b"\r\n\r\n") + 4]
 
@@ -53,7 +54,7 @@ def asked(row: Dialect) -> bytes:
 
 
 def test_every_dialect_has_one_name() -> None:
-    """And all that shipped in a browser are there, the oldest first."""
+    """All dialects that shipped in a browser are in the table, the oldest first."""
     names = [row.name for row in DIALECTS]
     assert len(set(names)) == len(names)
     assert names == ["hixie-54", "hixie-75", "hixie-76", "hybi-07", "hybi-08", "rfc6455"]
@@ -61,23 +62,23 @@ def test_every_dialect_has_one_name() -> None:
 
 @every_row
 def test_a_dialect_is_found_by_its_name(row: Dialect) -> None:
-    """And its handshake makes offers of that name."""
+    """The handshake of the dialect makes offers of that name."""
     assert named(row.name) is row
     assert recognise(request_of(asked(row))) is row
     assert serve([asked(row)]).found == offers(row)
 
 
 @pytest.mark.parametrize("name", ["", "hixie", "HIXIE-76", "hixie-76 ", "seed"])
-def test_a_name_that_no_row_has_is_answered_with_those_there_are(name: str) -> None:
-    """An operator who mistypes one reads the right one."""
+def test_an_unknown_name_is_an_error_that_lists_the_known_names(name: str) -> None:
+    """An operator who mistypes a name finds the right one in the error."""
     with pytest.raises(ValueError, match="hixie-54, hixie-75, hixie-76") as caught:
         named(name)
     assert repr(name) in str(caught.value)
 
 
 @every_row
-def test_what_a_dialect_carries_fits_together(row: Dialect) -> None:
-    """Codes need a close to carry them, and pings came later than codes."""
+def test_the_capabilities_of_a_dialect_are_consistent(row: Dialect) -> None:
+    """Close codes need close frames to carry them, and pings are younger than close codes."""
     assert row.has_close or not row.has_codes
     assert row.has_codes or not row.has_pings
     framing = row.framing(Side.SERVER, LIMITS, False, 0, token_bytes)
@@ -88,9 +89,9 @@ def test_what_a_dialect_carries_fits_together(row: Dialect) -> None:
 
 
 @every_row
-def test_a_dialect_speaks_with_itself(row: Dialect) -> None:
-    """From the request to the end of the connection: both sides say and hear text and binary, the
-    client closes, and both call it clean."""
+def test_both_sides_of_a_dialect_understand_each_other(row: Dialect) -> None:
+    """From the handshake to the end of the connection: both sides send text and binary, the
+    client closes, and both closes are clean."""
     sides = {side: RecordingPort() for side in (Side.CLIENT, Side.SERVER)}
     talks = {
         side: Conversation(row, side, LIMITS, effects, binary=True)
@@ -99,7 +100,7 @@ def test_a_dialect_speaks_with_itself(row: Dialect) -> None:
     heard: dict[str, list[tuple[int, str | bytes]]] = {side: [] for side in sides}
 
     def carry() -> None:
-        """Bring each side what the other has written, byte by byte."""
+        """Deliver to each side the bytes that the other has written, one by one."""
         for one, other in ((Side.CLIENT, Side.SERVER), (Side.SERVER, Side.CLIENT)):
             for byte in byte_by_byte(sides[one].written):
                 talks[other].feed(byte)
@@ -122,7 +123,7 @@ def test_a_dialect_speaks_with_itself(row: Dialect) -> None:
 
 @every_row
 def test_bytes_before_the_answer_are_refused_or_bounded(row: Dialect) -> None:
-    """No client makes us keep what it may not have sent yet."""
+    """A client cannot make the server buffer data that may not be sent before the answer."""
     written = row.handshake.write_offer(offers(row), drawn(row))
     limits = replace(LIMITS, early_size=100)
     early = 100 if row.handshake.early_bytes() else 0
@@ -131,8 +132,8 @@ def test_bytes_before_the_answer_are_refused_or_bounded(row: Dialect) -> None:
 
 
 @every_row
-def test_a_row_that_is_not_spoken_is_unknown(row: Dialect) -> None:
-    """To a server of all the others, and to one of none."""
+def test_a_disabled_dialect_is_unknown(row: Dialect) -> None:
+    """Neither a server of all other dialects nor one of no dialects knows it."""
     others = [other for other in DIALECTS if other is not row]
     for spoken in (others, []):
         assert_raises(UnknownDialect, recognise, request_of(asked(row)), spoken)
@@ -165,7 +166,7 @@ def test_a_row_that_is_not_spoken_is_unknown(row: Dialect) -> None:
     ],
 )
 def test_a_request_shows_its_dialect(data: bytes, name: str | None) -> None:
-    """Keys before lines; and what asks for no WebSocket is ordinary HTTP."""
+    """Keys come before header lines; a request without a WebSocket upgrade is ordinary HTTP."""
     assert recognised(data) == name
 
 
@@ -188,7 +189,7 @@ def test_a_request_shows_its_dialect(data: bytes, name: str | None) -> None:
     ],
 )
 def test_half_a_handshake_and_two_at_once_are_refused(lines: tuple[bytes, ...]) -> None:
-    """Whoever stands between us may have read the other one."""
+    """A proxy on the way may have read the other handshake."""
     assert_raises(MalformedHead, recognised, request(*lines))
 
 
@@ -197,7 +198,7 @@ def test_half_a_handshake_and_two_at_once_are_refused(lines: tuple[bytes, ...]) 
     [b"0", b"4", b"5", b"6", b"9", b"12", b"14", b"x", b"", b"013", b"13, 8", b"+13", b"1_3"],
 )
 def test_an_unknown_version_is_unknown(version: bytes) -> None:
-    """However it is written; a key without a version too."""
+    """However the version is written; a key without a version is an unknown version too."""
     data = request(*MODERN, b"Sec-WebSocket-Version: " + version)
     assert_raises(UnknownDialect, recognised, data)
     assert_raises(UnknownDialect, recognised, request(*MODERN))
@@ -206,7 +207,7 @@ def test_an_unknown_version_is_unknown(version: bytes) -> None:
 
 
 def test_a_version_shows_its_dialect() -> None:
-    """By its number alone, among those that are spoken."""
+    """The number alone decides, among the versions that are enabled."""
     rows = [replace(DIALECTS[0], name=str(number), marker=Version(number)) for number in (8, 13)]
     data = request(*MODERN, b"Sec-WebSocket-Version: 13")
     assert recognise(request_of(data), rows) is rows[1]
@@ -217,13 +218,14 @@ def test_a_version_shows_its_dialect() -> None:
 
 
 def test_a_broken_handshake_is_refused_with_its_status() -> None:
-    """And a sentence, for whoever reads the answer."""
+    """The body has a sentence for the person that reads the response."""
     answer = refusal(MalformedHead("one key of two"), DIALECTS)
     assert (answer.status, answer.body, answer.headers) == (400, "one key of two\n", ())
 
 
-def test_an_unknown_dialect_is_told_which_there_are() -> None:
-    """426 names the versions, the newest first (RFC 6455 section 4.4), and dialects in words."""
+def test_an_unknown_dialect_is_answered_with_the_known_ones() -> None:
+    """Status 426 names the versions, the newest first (RFC 6455 section 4.4), and the body names
+    the dialects."""
     modern = replace(DIALECTS[0], name="modern", marker=Version(13))
     older = replace(DIALECTS[0], name="older", marker=Version(8))
     answer = refusal(UnknownDialect("no such version"), [DIALECTS[1], older, modern])
@@ -236,14 +238,13 @@ def test_an_unknown_dialect_is_told_which_there_are() -> None:
     assert fields.exact(b"upgrade") == [b"WebSocket"]
 
 
-def test_where_no_versions_are_spoken_none_are_named() -> None:
-    """An empty list would be a lie of another kind."""
+def test_where_no_versions_are_enabled_no_version_header_is_sent() -> None:
+    """An empty list would be wrong as well."""
     lines = [row for row in DIALECTS if isinstance(row.marker, RequestLines)]
     names = [name for name, _ in refusal(UnknownDialect("x"), lines).headers]
     assert b"Sec-WebSocket-Version" not in names
 
 
-def test_a_request_is_written_once_for_all() -> None:
-    """A client's opening writes what its handshake does."""
+def test_a_request_is_written_by_the_opening_as_by_the_handshake() -> None:
     row = named("hixie-75")
     assert client_opening(offers(row), ()).request() == asked(row)

@@ -1,4 +1,4 @@
-"""Every bound has a value above nothing, and a reason."""
+"""Limits: each has a value above zero, and a documented reason."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NAMES = [field.name for field in fields(Limits)]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_limit_has_a_reason(name: str) -> None:
-    """A number without one is a bug."""
+    """A limit without a reason is a defect."""
     assert f":ivar {name}: " in str(Limits.__doc__)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_limit_is_in_the_guide(name: str) -> None:
-    """With its default."""
+    """The guide names its default."""
     value = getattr(Limits(), name)
     assert f".. confval:: Limits.{name}\n   :default: {value}\n" in GUIDE.read_text(
         encoding="utf-8"
@@ -40,14 +40,14 @@ def test_every_limit_is_in_the_guide(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_limit_bounds(name: str) -> None:
-    """Sizes and counts are whole, times are seconds; nothing is unlimited by itself."""
+    """Sizes and counts are integers, times are seconds; no limit is infinite by default."""
     value = getattr(Limits(), "largest_frame" if name == "frame_size" else name)
     assert type(value) is (float if name.endswith(("timeout", "interval")) else int)
     assert 0 < value < 1 << 30
 
 
 def test_a_frame_is_never_larger_than_a_message() -> None:
-    """It may be smaller; and a message in one frame is a message."""
+    """A frame limit may be smaller; a message in one frame is bounded by both limits."""
     assert Limits(message_size=10).largest_frame == 10
     assert Limits(message_size=10, frame_size=4).largest_frame == 4
     assert Limits(message_size=10, frame_size=20).largest_frame == 10
@@ -55,7 +55,8 @@ def test_a_frame_is_never_larger_than_a_message() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
 def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -> None:
-    """By no more than what zlib adds at its worst; a limit for frames that was set is a limit."""
+    """A compressed frame may be larger by zlib's worst case; a frame limit that was set
+    explicitly stays as it is."""
     worst = zlib.compressobj(1, zlib.DEFLATED, -15, 1)
     grown = len(worst.compress(Random(1).randbytes(size)) + worst.flush(zlib.Z_SYNC_FLUSH))
     assert grown <= Limits(message_size=size).largest_transformed_frame < size * 1.1 + 100
@@ -77,20 +78,21 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
         ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
     ],
 )
-def test_what_cannot_be_a_limit_is_told_at_once(name: str, value: float, expected: str) -> None:
-    """And not by the first connection: a ping every 0 seconds is a clock that never rests."""
+def test_an_invalid_limit_is_an_error_at_once(name: str, value: float, expected: str) -> None:
+    """The error is not left to the first connection: a ping interval of 0 seconds would be a busy
+    loop."""
     with pytest.raises(ValueError, match=f"^{expected}"):
         Limits(**{name: value})  # type: ignore[arg-type]  # that is the point
 
 
-def test_a_limit_may_be_nothing_or_nearly_all() -> None:
+def test_a_limit_may_be_zero_or_very_large() -> None:
     assert Limits(early_size=0, close_timeout=0).early_size == 0
     assert Limits(message_size=MOST).largest_frame == MOST
 
 
 @pytest.mark.parametrize("dialect", ["hixie-75", "rfc6455"])
-def test_whatever_is_allowed_can_be_counted(dialect: str) -> None:
-    """In C as well: of frames, and by zlib."""
+def test_each_allowed_limit_can_be_counted(dialect: str) -> None:
+    """The C code of the frames and zlib can hold the number too."""
     servers, client = Applications(echo), Recorder()
     pair = Pair.new(servers, client, dialect=dialect, limits=Limits(message_size=MOST))
     client.transport.sendTextMessage("x" * 1000)
@@ -99,31 +101,31 @@ def test_whatever_is_allowed_can_be_counted(dialect: str) -> None:
     pair.done()
 
 
-def test_limits_do_not_change() -> None:
-    """They are shared by every connection of a factory."""
+def test_limits_are_immutable() -> None:
+    """All connections of a factory share them."""
     with pytest.raises(FrozenInstanceError):
         Limits().message_size = 0  # type: ignore[misc]
 
 
-def test_limits_are_compared_by_what_they_allow() -> None:
-    """And each can be set alone."""
+def test_limits_are_compared_by_their_values() -> None:
+    """Each limit can be set alone."""
     assert Limits() == Limits()
     assert Limits(message_size=5) != Limits()
     assert Limits(message_size=5).head_size == Limits().head_size
 
 
-def test_one_time_may_be_set_for_every_stage_of_the_way_to_a_server() -> None:
-    """For whoever asks for a timeout, and means that none of them takes longer."""
+def test_one_timeout_may_be_set_for_every_stage_of_connecting() -> None:
+    """A caller who asks for one timeout means that no stage takes longer."""
     limits = Limits(message_size=5).with_stage_timeout(7)
     stages = ("lookup", "tcp", "proxy", "tls", "open")
     assert {getattr(limits, f"{stage}_timeout") for stage in stages} == {7}
     assert (limits.message_size, limits.close_timeout) == (5, Limits().close_timeout)
 
 
-# What a limit of ours is called, where it was reached.
+# How an error names the limit that was reached.
 
 
-def test_a_reached_limit_says_whose_it_is_and_its_name() -> None:
+def test_the_error_of_a_reached_limit_names_the_side_and_the_limit() -> None:
     assert (
         exceeds("message of 1,048,577 bytes", 1048576, "message_size")
         == "message of 1,048,577 bytes exceeds our limit of 1,048,576"
@@ -136,8 +138,8 @@ def test_a_reached_limit_says_whose_it_is_and_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_option_that_is_named_with_a_limit_is_one_of_the_daemon(name: str) -> None:
-    """And where the daemon has one, it is named."""
+def test_an_option_in_the_error_of_a_limit_is_an_option_of_the_daemon(name: str) -> None:
+    """Where the daemon has an option for the limit, the error names it."""
     known = {f"--{option.name}" for option in OPTIONS}
     _, _, option = called(name).partition(", ")
     assert not option or option in known

@@ -1,4 +1,5 @@
-"""From the first byte to an agreement, in every dialect there is, as server and as client."""
+"""Opening handshakes from the first byte to the agreement, in every dialect, as server and as
+client."""
 
 from __future__ import annotations
 
@@ -47,8 +48,9 @@ from txhixie.testing.strategies import deliveries
 
 
 @vectors("handshakes", is_spoken)
-def test_a_client_asks_as_in_the_vectors(item: Item) -> None:
-    """The same lines, whose order is free where the draft leaves it so; the same raw bytes."""
+def test_a_client_writes_the_requests_of_the_vectors(item: Item) -> None:
+    """The header lines are equal, in any order where the draft allows it; the raw bytes are
+    equal."""
     head, body = cut(bytes.fromhex(item["request"]))
     handshake = named(dialect_of(item)).handshake
     written, key3 = cut(handshake.write_offer(offer_of(item), secret_of(head, body)))
@@ -65,7 +67,7 @@ def test_a_client_asks_as_in_the_vectors(item: Item) -> None:
 
 @vectors("handshakes", is_spoken)
 def test_a_server_understands_the_vectors(item: Item) -> None:
-    """What is asked, and in which dialect, however it comes."""
+    """The request and its dialect are recognised, however the bytes arrive."""
     secure = item["url"].startswith("wss")
     data = bytes.fromhex(item["request"])
     served = same_every_way(lambda chunks: serve(chunks, secure=secure), data)
@@ -75,7 +77,8 @@ def test_a_server_understands_the_vectors(item: Item) -> None:
 
 @vectors("handshakes", lambda item: is_spoken(item) and item["client_result"] == "ok")
 def test_a_server_answers_as_in_the_vectors(item: Item) -> None:
-    """The same lines, whose order clients do not look at, and the same proof."""
+    """The header lines are equal in any order, since clients ignore the order, and the proof is
+    equal."""
     offer = offer_of(item)
     chosen = next(iter(offer.subprotocols), None)
     data = bytes.fromhex(item["request"])
@@ -88,7 +91,7 @@ def test_a_server_answers_as_in_the_vectors(item: Item) -> None:
 
 
 def result(item: Item, secret: tuple[bytes, ...], tail: bytes) -> tuple[object, bytes]:
-    """What a client makes of a vector's response: ``"ok"`` or the check that failed."""
+    """The client's verdict on a vector's response: ``"ok"`` or the check that failed."""
     data = bytes.fromhex(item["response"])
     offer = offer_of(item)
     found, rest = same_every_way(lambda chunks: ask(offer, secret, chunks), data, tail)
@@ -96,8 +99,8 @@ def result(item: Item, secret: tuple[bytes, ...], tail: bytes) -> tuple[object, 
 
 
 @vectors("handshakes", is_spoken)
-def test_a_client_judges_the_answers_of_the_vectors(item: Item) -> None:
-    """The slides as printed answer for another resource, which no client takes."""
+def test_a_client_accepts_or_rejects_the_answers_of_the_vectors(item: Item) -> None:
+    """The response printed in the slides answers for another resource, so a client rejects it."""
     head, body = cut(bytes.fromhex(item["request"]))
     judged, rest = result(item, secret_of(head, body), b"\x00Hi\xff")
     assert judged == item["client_result"]
@@ -106,7 +109,7 @@ def test_a_client_judges_the_answers_of_the_vectors(item: Item) -> None:
 
 @vectors("client_checks", is_spoken)
 def test_a_client_makes_the_checks_of_the_vectors(item: Item) -> None:
-    """The first that fails is the one that is told, however the answer comes."""
+    """The first check that fails is reported, however the response arrives."""
     keys = tuple(item[name].encode() for name in ("key", "key1", "key2") if name in item)
     key3 = (bytes.fromhex(item["key3"]),) if "key3" in item else ()
     judged, rest = result(item, keys + key3, b"")
@@ -116,17 +119,18 @@ def test_a_client_makes_the_checks_of_the_vectors(item: Item) -> None:
 
 ELSEWHERE = {"policy-file": MalformedHead, "tls": MalformedHead, "h2": UnsupportedVersion}
 JUDGED_BY_ITS_ROW = {"d-v13-no-key", "d-v13-dup-key", "d-v13-no-host"}
-"""Their version is looked at first: where it is not spoken, the rest is nobody's concern."""
+"""Vectors whose version is checked first: where the version is not enabled, no other check is
+made."""
 
 
 def version_of(item: Item) -> bytes | None:
-    """The version that a request names."""
+    """The version header of the request."""
     found = re.search(rb"Sec-WebSocket-Version: (\S*)", bytes.fromhex(item["data"]))
     return found[1] if found else None
 
 
 def expected_error(item: Item) -> type[Exception] | None:
-    """What a server that speaks the whole table answers with, if it is an error."""
+    """The error of a server that speaks all dialects, or ``None``."""
     action: str = item["action"]
     spoken = {
         str(row.marker.number).encode() for row in DIALECTS if isinstance(row.marker, Version)
@@ -146,7 +150,7 @@ def expected_error(item: Item) -> type[Exception] | None:
 
 @each(item for item in VECTORS["detect"] if expected_error(item) is not None)
 def test_a_server_refuses_what_the_vectors_refuse(item: Item) -> None:
-    """By an error that knows the status which answers it, however the bytes come."""
+    """The error has the status of the response, however the bytes arrive."""
     data = bytes.fromhex(item["data"])
     deliveries = [[data]] if item["action"].endswith("early-data") else every_way(data)
     for chunks in deliveries:
@@ -154,8 +158,9 @@ def test_a_server_refuses_what_the_vectors_refuse(item: Item) -> None:
 
 
 @each(item for item in VECTORS["detect"] if expected_error(item) is None)
-def test_a_server_takes_what_the_vectors_take(item: Item) -> None:
-    """In the dialect they are in; ordinary HTTP goes elsewhere, half a head is waited for."""
+def test_a_server_accepts_what_the_vectors_accept(item: Item) -> None:
+    """Each request is in its dialect; ordinary HTTP is passed on, and an incomplete head waits
+    for more bytes."""
     served = same_every_way(serve, bytes.fromhex(item["data"]))
     if item["action"] == "more":
         assert served == Served()
@@ -169,7 +174,8 @@ def test_a_server_takes_what_the_vectors_take(item: Item) -> None:
 
 @each(item for item in VECTORS["detect"] if item["action"] == "send-101-then-wait-8")
 def test_a_server_sends_its_head_and_waits_for_the_eight_bytes(item: Item) -> None:
-    """Which a proxy lets through only then, or which come in a read of their own."""
+    """Some proxies forward the eight bytes only after the head, and they may arrive in a read of
+    their own."""
     data = bytes.fromhex(item["data"])
     assert same_every_way(serve, data).answer.endswith(b"\r\n\r\n")
     missing = KEY3[item.get("key3_have", 0) :]
@@ -177,14 +183,14 @@ def test_a_server_sends_its_head_and_waits_for_the_eight_bytes(item: Item) -> No
 
 
 def tell(opening: ClientOpening, answer: bytes) -> None:
-    """Give a client an answer, and end the connection."""
+    """Deliver a response to a client, and end the connection."""
     opening.receive(answer)
     opening.end()
 
 
 @vectors("negotiation")
 def test_an_unknown_version_is_negotiated(item: Item) -> None:
-    """A server says which it speaks; a client is told which the other one does."""
+    """The server's response names its versions, and the client's error repeats them."""
     assert serve([bytes.fromhex(item["request"])]).found is UnknownDialect
     ours = dict(refusal(UnknownDialect("25"), DIALECTS).headers)[b"Sec-WebSocket-Version"]
     assert [int(number) for number in ours.split(b", ")] == item["versions"]
@@ -195,7 +201,7 @@ def test_an_unknown_version_is_negotiated(item: Item) -> None:
     assert [int(number) for number in told.split(b",")] == item["versions"]
 
 
-# Every row, with itself.
+# Every dialect, between our own two sides.
 
 
 every_row = pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.name)
@@ -207,7 +213,7 @@ every_row = pytest.mark.parametrize("row", DIALECTS, ids=lambda row: row.name)
 def test_every_dialect_opens_between_our_own_two_sides(
     row: Dialect, secure: bool, origin: str
 ) -> None:
-    """However the request comes, and however the answer does."""
+    """However the request and the response arrive."""
     offer = replace(offers(row, origin=origin), secure=secure)
     opening = client_opening(offer, drawn(row))
     written = opening.request()
@@ -221,8 +227,8 @@ def test_every_dialect_opens_between_our_own_two_sides(
 
 
 @every_row
-def test_an_agreement_that_is_cut_short_is_none(row: Dialect) -> None:
-    """Wherever the connection ends."""
+def test_an_incomplete_response_is_no_agreement(row: Dialect) -> None:
+    """The connection may end anywhere in the response."""
     offer, secret = offers(row), drawn(row)
     answer = serve([client_opening(offer, secret).request()]).answer
     for count in range(len(answer)):
@@ -237,8 +243,9 @@ def test_an_agreement_that_is_cut_short_is_none(row: Dialect) -> None:
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3,
     ],
 )
-def test_a_server_may_have_us_wait_for_its_answer(row: Dialect, waits: bytes) -> None:
-    """Or whoever stands before it may (RFC 9110 section 15.2): what follows is the answer."""
+def test_an_interim_response_comes_before_the_final_one(row: Dialect, waits: bytes) -> None:
+    """The server or its reverse proxy may send interim responses (RFC 9110 section 15.2); the
+    final one follows."""
     offer, secret = offers(row), drawn(row)
     answer = waits + serve([client_opening(offer, secret).request()]).answer
     agreement, rest = same_every_way(lambda chunks: ask(offer, secret, chunks), answer, b"\x00Hi")
@@ -254,8 +261,9 @@ def test_a_server_may_have_us_wait_for_its_answer(row: Dialect, waits: bytes) ->
 @pytest.mark.parametrize(
     "line", [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"HEAD / HTTP/1.1", b"GET / HTTP/1.2"]
 )
-def test_what_cannot_upgrade_is_ordinary_http(line: bytes) -> None:
-    """Every byte of it goes elsewhere, the rest too, with its connection marked to end."""
+def test_a_request_without_an_upgrade_is_ordinary_http(line: bytes) -> None:
+    """Every byte of the request is passed on, with the rest of the read, and its connection is
+    marked to close."""
     data = request(*FIELDS_76, line=line)
     served = same_every_way(serve, data, b"body")
     assert isinstance(served.found, Elsewhere)
@@ -267,13 +275,13 @@ def test_what_cannot_upgrade_is_ordinary_http(line: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"h2c", b"websocket2", b"web socket", b""])
 def test_another_upgrade_is_ordinary_http(value: bytes) -> None:
-    """Nobody asked for a WebSocket."""
+    """The upgrade is to a protocol other than WebSocket."""
     served = serve([request(b"Host: a", b"Connection: Upgrade", b"Upgrade: " + value)])
     assert isinstance(served.found, Elsewhere)
 
 
-def test_a_request_that_goes_elsewhere_is_the_last_one() -> None:
-    """Whatever it said of its connection: a WebSocket request after it would find nobody."""
+def test_a_request_that_is_passed_on_is_the_last_one() -> None:
+    """Its Connection header may have any value: a handshake after it would not be seen."""
     head = Head(request(b"CONNECTION: keep-alive", b"Keep-Alive: 5", b"A: Connection: x"))
     assert last_request(head).raw == request(b"A: Connection: x", b"Connection: close")
     assert last_request(last_request(head)).raw == last_request(head).raw
@@ -283,7 +291,7 @@ def test_a_request_that_goes_elsewhere_is_the_last_one() -> None:
 
 
 def test_a_request_of_a_disabled_dialect_is_refused() -> None:
-    """The request is whole, so 426; a server of one dialect takes that one."""
+    """A complete request gets status 426; a server of one dialect accepts that dialect."""
     assert serve([REQUEST_75], "hixie-76").found is UnknownDialect
     assert serve([HEAD_76 + KEY3], "hixie-75", "hixie-54").found is UnknownDialect
     assert isinstance(serve([REQUEST_75], "hixie-75").found, Offer)
@@ -294,7 +302,7 @@ def test_a_request_of_a_disabled_dialect_is_refused() -> None:
 
 
 def test_a_request_has_so_many_fields_and_no_more() -> None:
-    """As it has so many bytes; the limits are the owner's."""
+    """The bytes of a request are bounded too; the application sets both limits."""
     limits = replace(LIMITS, head_fields=len(FIELDS_76), head_size=len(HEAD_76))
     assert isinstance(serve([HEAD_76], limits=limits).found, Offer)
     for less in ({"head_fields": len(FIELDS_76) - 1}, {"head_size": len(HEAD_76) - 1}):
@@ -302,7 +310,7 @@ def test_a_request_has_so_many_fields_and_no_more() -> None:
 
 
 def test_an_answer_has_so_many_bytes_and_no_more() -> None:
-    """A server cannot make a client read for ever."""
+    """A server cannot make a client read without end."""
     opening = client_opening(offers(DIALECTS[0]), drawn(DIALECTS[0]), replace(LIMITS, head_size=99))
     assert opening.receive(b"HTTP/1.1 101 " + b"x" * 86) is None
     with pytest.raises(
@@ -311,8 +319,8 @@ def test_an_answer_has_so_many_bytes_and_no_more() -> None:
         opening.receive(b"x")
 
 
-def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
-    """All its heads together are within the limit of one."""
+def test_interim_responses_count_to_the_limit_of_the_response() -> None:
+    """All heads together are within the limit of one."""
     wait = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     limits = replace(LIMITS, head_size=10 * len(wait))
     opening = client_opening(offers(named("rfc6455")), drawn(named("rfc6455")), limits)
@@ -321,8 +329,8 @@ def test_a_server_that_has_us_wait_has_no_more_bytes_for_it() -> None:
         opening.receive(wait)
 
 
-def test_while_an_application_decides_nothing_else_is_kept() -> None:
-    """The head, the offer, and no more than the eight bytes."""
+def test_while_an_application_decides_only_the_offer_is_kept() -> None:
+    """The head, the offer, and at most the eight bytes are kept."""
     opening = server_opening()
     opening.receive(HEAD_76 + KEY3)
     assert kept(opening) < 2 * len(HEAD_76)
@@ -330,15 +338,15 @@ def test_while_an_application_decides_nothing_else_is_kept() -> None:
 
 
 class Impatient(Hixie75):
-    """A handshake whose clients may send before they are answered, as those of RFC 6455 do."""
+    """A handshake whose clients may send before the response, as those of RFC 6455 do."""
 
     def early_bytes(self) -> bool:
-        """They may."""
+        """Allow early bytes."""
         return True
 
 
-def test_what_an_impatient_client_sends_is_kept_within_the_limit() -> None:
-    """It is the conversation's, once there is one."""
+def test_early_bytes_are_kept_within_the_limit() -> None:
+    """Early bytes belong to the conversation once the handshake has completed."""
     handshake = Impatient("hixie-75", b"Origin")
     row = replace(named("hixie-75"), marker=Version(13), handshake=handshake)
     data = REQUEST_75[:-2] + b"Sec-WebSocket-Version: 13\r\n\r\n"
@@ -351,7 +359,7 @@ def test_what_an_impatient_client_sends_is_kept_within_the_limit() -> None:
 
 
 def refused(opening_data: Chunks, limit: int = 10) -> HandshakeRefused | None:
-    """How a client is refused by this delivery, if it is by the end of it."""
+    """The refusal that this delivery raises in the client, or ``None``."""
     row = named("hixie-76")
     opening = client_opening(offers(row), drawn(row), replace(LIMITS, refusal_size=limit))
     try:
@@ -363,8 +371,9 @@ def refused(opening_data: Chunks, limit: int = 10) -> HandshakeRefused | None:
     return None
 
 
-def test_a_refusal_is_told_with_its_body() -> None:
-    """As soon as that is whole, however it comes, and without what follows it."""
+def test_a_refusal_is_raised_with_its_body() -> None:
+    """The refusal is raised as soon as its body is complete, however it arrives, and without the
+    bytes behind it."""
     answer = b"HTTP/1.1 403 No\r\nContent-Length: 3\r\nX: y\r\n\r\nno\n"
     for chunks in every_way(answer, b"HTTP"):
         error = refused(chunks)
@@ -374,7 +383,7 @@ def test_a_refusal_is_told_with_its_body() -> None:
 
 
 def test_our_own_refusals_are_understood() -> None:
-    """Whatever we say no with."""
+    """All statuses with which a server of ours refuses."""
     error = refused([Refusal(503, "ü\n").write()])
     assert error is not None
     assert (error.status, error.body) == (503, "ü\n".encode())
@@ -390,15 +399,15 @@ def test_our_own_refusals_are_understood() -> None:
     ],
 )
 def test_of_a_refusal_no_more_than_the_limit_is_kept(length: bytes) -> None:
-    """Whatever length it names, and if it names none."""
+    """Neither a Content-Length nor its absence makes the client keep more."""
     answer = b"HTTP/1.1 403 No\r\n" + length + b"\r\n\r\n" + b"x" * 10
     error = refused([*byte_by_byte(answer), b"y" * 1000])
     assert error is not None
     assert error.body == b"x" * 10
 
 
-def test_a_refusal_ends_with_its_connection() -> None:
-    """Then as much of the body is told as came."""
+def test_a_refusal_ends_with_the_connection() -> None:
+    """The error has as much of the body as arrived."""
     head = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\n"
     for body in (b"", b"ab"):
         opening = client_opening(offers(DIALECTS[0]), ())
@@ -411,8 +420,8 @@ def test_a_refusal_ends_with_its_connection() -> None:
 @pytest.mark.parametrize("row", ["hixie-54", "hixie-75", "hixie-76", "rfc6455"])
 @pytest.mark.parametrize("line", [b"HTTP/1.1 101 a\nb", b"HTTP/1.1 101 a\rb", b"HTTP/1.1\n101 a b"])
 def test_the_first_line_of_an_answer_is_one_line(row: str, line: bytes) -> None:
-    """A bare LF ends it for other readers, with a field of somebody else's behind it; and
-    whether it comes in one piece makes no difference."""
+    """A bare LF ends the line for other readers, and an attacker's header field could follow it;
+    the cuts of the reads make no difference."""
     good = serve([client_opening(offers(named(row)), drawn(named(row))).request()]).answer
     answer = line + good[good.index(b"\r\n") :]
     for chunks in every_way(answer):
@@ -454,10 +463,10 @@ def spoilt(draw: st.DrawFn, samples: list[bytes]) -> bytes:
 
 
 @given(st.data(), spoilt(SAMPLES) | st.binary(max_size=99))
-def test_any_bytes_are_an_answer_or_a_named_error_to_a_server(
+def test_any_bytes_are_a_response_or_a_named_error_to_a_server(
     data: st.DataObject, garbage: bytes
 ) -> None:
-    """Never another exception, and never more kept than the limits."""
+    """No other exception is raised, and no more bytes are kept than the limits allow."""
     limits = replace(LIMITS, head_size=500, head_fields=12)
     chunks = data.draw(deliveries(garbage))
     opening = server_opening(limits=limits)
@@ -477,10 +486,11 @@ def test_any_bytes_are_an_answer_or_a_named_error_to_a_server(
 
 
 @given(st.data(), st.sampled_from(DIALECTS), spoilt(ANSWERS) | st.binary(max_size=99))
-def test_any_bytes_are_an_answer_or_a_named_error_to_a_client(
+def test_any_bytes_are_a_response_or_a_named_error_to_a_client(
     data: st.DataObject, row: Dialect, garbage: bytes
 ) -> None:
-    """Agreed, refused, or a check that failed; and how it comes makes no difference to that."""
+    """The handshake is agreed, refused, or fails at a check; the cuts of the reads make no
+    difference."""
     offer = replace(offers(row), subprotocols=("sample",))
     found = [
         ask(offer, drawn(row), chunks)[0]

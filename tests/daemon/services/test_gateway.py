@@ -1,4 +1,4 @@
-"""The gateway between dialects: what a client sends and hears, and what its backend does."""
+"""The gateway between dialects: messages, handshakes, refusals, closes and pings that it relays."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ TEXT_ONLY = ("hixie-75", "hixie-76")
 @pytest.mark.parametrize("back", NAMES)
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
-async def test_any_dialect_in_any_dialect_out(net: Network, front: str, back: str) -> None:
-    """Text as text, whole, and binary as binary where a peer has shown that it reads it."""
+async def test_messages_are_relayed_between_all_pairs_of_dialects(
+    net: Network, front: str, back: str
+) -> None:
+    """Text stays text; binary stays binary if the receiving dialect has it, and is base64
+    otherwise."""
     place, _ = await gateway(net, Applications(echo), back, binary="base64")
     application = await met(net, place, front)
     said = ["hello", "", "gr\u00fc\u00dfe, \U0001f600", BIG, "a\0b"]
@@ -55,7 +58,7 @@ async def test_any_dialect_in_any_dialect_out(net: Network, front: str, back: st
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
 async def test_many_messages_keep_their_order_over_slow_sides(net: Network, over: str) -> None:
-    """16 MiB one way, and 16 the other, through pauses on each side."""
+    """16 MiB in each direction, with pauses on both sides."""
     trust: dict[str, Any] = {"trustRoot": certificate()} if over == "tls" else {}
     place, _ = await gateway(net, Applications(echo), over=over, **trust)
     application = await met(net, place, limits=Limits(unsent_size=1 << 25))
@@ -70,10 +73,10 @@ async def test_many_messages_keep_their_order_over_slow_sides(net: Network, over
 
 @pytest.mark.parametrize("back", TEXT_ONLY)
 @asynchronous
-async def test_binary_towards_a_backend_without_it_ends_it_all(
+async def test_a_binary_message_for_a_backend_without_binary_closes_both_sides(
     net: Network, log: Log, back: str
 ) -> None:
-    """By the rule that holds if nobody says otherwise."""
+    """This is the default rule."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications, back)
     application = await met(net, place)
@@ -91,8 +94,10 @@ async def test_binary_towards_a_backend_without_it_ends_it_all(
 
 @pytest.mark.parametrize("front", TEXT_ONLY)
 @asynchronous
-async def test_binary_towards_a_client_without_it_ends_it_all(net: Network, front: str) -> None:
-    """The backend hears why."""
+async def test_a_binary_message_for_a_client_without_binary_closes_both_sides(
+    net: Network, front: str
+) -> None:
+    """The backend gets close code 1003."""
     applications = Applications(
         lambda: Recorder(finished=lambda app: app.transport.sendBytesMessage(b"\1"))
     )
@@ -105,8 +110,10 @@ async def test_binary_towards_a_client_without_it_ends_it_all(net: Network, fron
 
 @pytest.mark.parametrize("front", TEXT_ONLY)
 @asynchronous
-async def test_binary_towards_a_client_without_it_may_be_base64(net: Network, front: str) -> None:
-    """By the operator's word; and text stays text."""
+async def test_a_binary_message_for_a_client_without_binary_may_be_sent_as_base64(
+    net: Network, front: str
+) -> None:
+    """The operator sets ``binary=base64``; text messages stay as they are."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications, binary="base64")
     application = await met(net, place, front)
@@ -121,7 +128,7 @@ async def test_binary_towards_a_client_without_it_may_be_base64(net: Network, fr
 @pytest.mark.parametrize("front", HIXIE)
 @asynchronous
 async def test_a_client_that_sent_binary_is_sent_binary(net: Network, front: str) -> None:
-    """Also in the dialects whose browsers lose it: this one reads it, and by no rule's leave."""
+    """This holds without any option, also in dialects whose browsers drop binary messages."""
     place, _ = await gateway(net, Applications(echo))
     raw = await net.raw(place)
     await raw.opens(front)
@@ -137,7 +144,8 @@ async def test_a_client_that_sent_binary_is_sent_binary(net: Network, front: str
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
 async def test_the_subprotocol_is_the_backend_s_choice(net: Network, front: str, back: str) -> None:
-    """Not the client's first; but the Hixie drafts have room for one."""
+    """The backend need not choose the client's first offer. The Hixie drafts offer one
+    subprotocol."""
     offered = ["one", "two"] if front in MODERN else ["two"]
     chosen = "two" if back in MODERN or front in HIXIE else "one"
     place, _ = await gateway(net, Applications(echo), back, subprotocols=["two", "one"])
@@ -149,8 +157,11 @@ async def test_the_subprotocol_is_the_backend_s_choice(net: Network, front: str,
 
 @pytest.mark.parametrize("back", NAMES)
 @asynchronous
-async def test_a_client_s_cookies_and_origin_are_carried_over(net: Network, back: str) -> None:
-    """And what else was chosen; and who it is, which it cannot claim itself."""
+async def test_the_backend_gets_a_client_s_cookies_origin_and_address(
+    net: Network, back: str
+) -> None:
+    """The backend also gets the fields of ``passHeaders``. The client's own X-Forwarded-For and
+    Forwarded are dropped."""
     applications = Applications(echo)
     place, behind = await gateway(net, applications, back, passHeaders=["X-Mine"])
     headers = (
@@ -177,7 +188,8 @@ async def test_a_client_s_cookies_and_origin_are_carried_over(net: Network, back
 
 @asynchronous
 async def test_the_default_fields_of_the_client_reach_the_backend(net: Network) -> None:
-    """A password, a browser's name, a language; and a URL with a password has its own."""
+    """Authorization and User-Agent are passed on; a password in the backend's URL replaces
+    Authorization."""
     headers = ((b"Authorization", b"Basic eDp5"), (b"User-Agent", b"old"), (b"Accept", b"no"))
     for user, authorization in (("", "Basic eDp5"), ("us:secret@", "Basic dXM6c2VjcmV0")):
         applications = Applications(echo)
@@ -203,10 +215,11 @@ async def test_the_default_fields_of_the_client_reach_the_backend(net: Network) 
     ],
 )
 @asynchronous
-async def test_a_client_gets_where_the_operator_says(
+async def test_the_backend_s_url_decides_the_target_of_the_request(
     net: Network, path: str, asked: str, reached: str
 ) -> None:
-    """A path of the URL's own is the only one; a query is the client's unless that has one."""
+    """The path of the backend's URL replaces the client's; the client's query is kept unless that
+    URL has a query."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications, path=path)
     await met(net, place, path=asked)
@@ -215,7 +228,7 @@ async def test_a_client_gets_where_the_operator_says(
 
 @asynchronous
 async def test_the_backend_s_cookies_reach_the_client(net: Network) -> None:
-    """And nothing else that its answer says besides."""
+    """No other field of the backend's answer reaches the client."""
     headers = ((b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"b=2"), (b"X-Secret", b"x"))
     answering = Answering(lambda offer: Accepted(echo(), None, headers))
     place, _ = await gateway(net, answering)
@@ -231,7 +244,7 @@ async def test_the_backend_s_cookies_reach_the_client(net: Network) -> None:
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
 async def test_a_client_is_answered_when_the_backend_has_agreed(net: Network, front: str) -> None:
-    """And not before."""
+    """The client gets no byte before that."""
     decision: Deferred[Any] = Deferred()
     place, _ = await gateway(net, Answering(lambda offer: decision))
     raw = await net.raw(place)
@@ -248,8 +261,10 @@ async def test_a_client_is_answered_when_the_backend_has_agreed(net: Network, fr
 
 @pytest.mark.parametrize("front", MODERN)
 @asynchronous
-async def test_a_client_s_early_words_wait_for_its_backend(net: Network, front: str) -> None:
-    """These dialects let a client speak before it is answered."""
+async def test_a_client_s_early_messages_are_held_until_its_backend_has_agreed(
+    net: Network, front: str
+) -> None:
+    """These dialects let a client send messages before it has the server's answer."""
     decision: Deferred[Any] = Deferred()
     place, back = await gateway(net, Answering(lambda offer: decision))
     raw = await net.raw(place)
@@ -262,8 +277,8 @@ async def test_a_client_s_early_words_wait_for_its_backend(net: Network, front: 
 
 
 @asynchronous
-async def test_a_client_that_proves_nothing_costs_its_backend_no_longer(net: Network) -> None:
-    """Hixie-76's eight bytes do not come, after the backend has agreed."""
+async def test_the_backend_is_closed_when_the_client_s_key_3_does_not_come(net: Network) -> None:
+    """The backend has agreed; the client's handshake runs into the open timeout."""
     applications = Applications(Recorder)
     back = await net.serve(applications, origins=["*"])
     service = GatewayService(reactor, back.url(""))
@@ -278,10 +293,10 @@ async def test_a_client_that_proves_nothing_costs_its_backend_no_longer(net: Net
 
 @pytest.mark.parametrize("compresses", [True, False])
 @asynchronous
-async def test_compression_towards_the_backend_is_the_operator_s_word(
+async def test_the_extensions_option_decides_about_compression_to_the_backend(
     net: Network, compresses: bool
 ) -> None:
-    """Whatever the client has agreed on with us."""
+    """The extensions that client and gateway agree on do not matter."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications, extensions=CLIENT_EXTENSIONS if compresses else ())
     application = await met(net, place)
@@ -299,15 +314,17 @@ def moment() -> Deferred[None]:
 
 
 async def connections(place: Place) -> list[Any]:
-    """Those of a factory of ours, once there are any."""
+    """Wait until the server has connections and return them."""
     await until(lambda: place.factory.connections)
     return list(place.factory.connections)
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
-    """Not even one of Twisted's, which tells of each factory that it is starting."""
+async def test_a_client_that_connects_and_disconnects_writes_no_line_to_the_log(
+    net: Network, log: Log, over: str
+) -> None:
+    """Twisted's own line about each factory that starts is switched off too."""
     trust: dict[str, Any] = {"trustRoot": certificate()} if over == "tls" else {}
     place, _ = await gateway(net, Applications(echo), over=over, **trust)
     log.events.clear()  # ports are listened on
@@ -333,10 +350,10 @@ REFUSALS = (
 @pytest.mark.parametrize("front", NAMES)
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal.status))
 @asynchronous
-async def test_a_backend_s_refusal_is_the_client_s(
+async def test_a_backend_s_refusal_is_passed_on_to_the_client(
     net: Network, front: str, refusal: Refusal
 ) -> None:
-    """Status, body, and the fields that make sense."""
+    """The client gets the status, the body and the end-to-end fields."""
     place, _ = await gateway(net, Answering(lambda offer: refusal), "hixie-76")
     raw = await net.raw(place)
     raw.send(whole_request(front))
@@ -351,10 +368,10 @@ async def test_a_backend_s_refusal_is_the_client_s(
 
 
 @asynchronous
-async def test_a_refusal_that_is_too_long_is_not_passed_on_as_if_it_were_whole(
+async def test_the_body_of_a_refusal_that_is_too_long_is_replaced_with_an_error(
     net: Network,
 ) -> None:
-    """A part of it with the part's length would look so: the status and a line of ours do not."""
+    """A truncated body would look like a whole one. The status is passed on."""
     page = ((b"Content-Type", b"text/html"), (b"ETag", b'"x"'), (b"Retry-After", b"5"))
     refusal = Refusal(503, b"x" * (Limits().refusal_size + 1), page)
     place, _ = await gateway(net, Answering(lambda offer: refusal))
@@ -398,10 +415,10 @@ EMPTY = b"Content-Length: 0\r\n\r\n"
     ],
 )
 @asynchronous
-async def test_whatever_a_backend_says_is_an_answer(
+async def test_any_http_response_of_a_backend_gets_the_client_an_answer(
     net: Network, said: bytes, status: int, body: bytes
 ) -> None:
-    """In whatever form; and what is none is a bad gateway."""
+    """A response that is no valid refusal becomes a 502."""
 
     class Backend(Raw):
         def dataReceived(self, data: bytes) -> None:
@@ -421,7 +438,7 @@ async def test_whatever_a_backend_says_is_an_answer(
 
 @asynchronous
 async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
-    """And its URL is in the log without the password."""
+    """The log line has the backend's URL without its password."""
     back, _ = await net.raw_server()
     port = back.port
     await within(back.listening.stopListening())
@@ -436,8 +453,10 @@ async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
 
 
 @asynchronous
-async def test_a_backend_that_hangs_is_a_504(net: Network, log: Log) -> None:
-    """It takes the connection and says nothing."""
+async def test_a_backend_that_does_not_answer_the_handshake_is_a_504(
+    net: Network, log: Log
+) -> None:
+    """The backend accepts the TCP connection and sends nothing."""
     silent: Any = Factory.forProtocol(Raw)
     back = await net.listen(silent)
     url = f"ws://localhost:{back.port}"
@@ -452,8 +471,10 @@ async def test_a_backend_that_hangs_is_a_504(net: Network, log: Log) -> None:
 
 
 @asynchronous
-async def test_a_client_that_leaves_cancels_the_handshake(net: Network, log: Log) -> None:
-    """The backend need not decide either."""
+async def test_a_client_that_disconnects_cancels_the_handshake_with_the_backend(
+    net: Network, log: Log
+) -> None:
+    """The backend's pending decision is cancelled too."""
     cancelled: list[object] = []
     decision: Deferred[Any] = Deferred(cancelled.append)
     place, back = await gateway(net, Answering(lambda offer: decision))
@@ -467,8 +488,8 @@ async def test_a_client_that_leaves_cancels_the_handshake(net: Network, log: Log
 
 
 @asynchronous
-async def test_an_offer_that_the_backend_s_dialect_cannot_say_is_a_400(net: Network) -> None:
-    """A fragment is in no request."""
+async def test_a_target_that_cannot_be_sent_to_the_backend_is_a_400(net: Network) -> None:
+    """The target has a URL fragment, which no request may have."""
     place, _ = await gateway(net, Applications(echo), "hixie-75")
     raw = await net.raw(place)
     raw.send(request("rfc6455", target="/a#b"))
@@ -476,14 +497,17 @@ async def test_an_offer_that_the_backend_s_dialect_cannot_say_is_a_400(net: Netw
     assert status_of(bytes(raw.data)) == 400
 
 
-# The end.
+# The end of a connection.
 
 
 @pytest.mark.parametrize("back", NAMES)
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
-async def test_a_client_s_close_is_the_backend_s(net: Network, front: str, back: str) -> None:
-    """With its code and reason where both sides have them, and 1000 where the client has none."""
+async def test_a_client_s_close_is_passed_on_to_the_backend(
+    net: Network, front: str, back: str
+) -> None:
+    """The code and the reason are kept if both dialects have them; 1000 stands for a dialect
+    without."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications, back)
     application = await met(net, place, front)
@@ -502,8 +526,10 @@ async def test_a_client_s_close_is_the_backend_s(net: Network, front: str, back:
 @pytest.mark.parametrize("back", NAMES)
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
-async def test_a_backend_s_close_is_the_client_s(net: Network, front: str, back: str) -> None:
-    """Likewise, and after its last words."""
+async def test_a_backend_s_close_is_passed_on_to_the_client_after_its_messages(
+    net: Network, front: str, back: str
+) -> None:
+    """The code and the reason are kept if both dialects have them."""
 
     def leave(app: Recorder) -> None:
         for number in range(100):
@@ -523,8 +549,10 @@ async def test_a_backend_s_close_is_the_client_s(net: Network, front: str, back:
 
 @pytest.mark.parametrize("side", ["client", "backend"])
 @asynchronous
-async def test_each_side_is_told_that_the_other_was_lost(net: Network, side: str) -> None:
-    """The backend hears of a client that is going away, the client of a bad gateway."""
+async def test_a_lost_connection_closes_the_other_side_with_1001_or_1014(
+    net: Network, side: str
+) -> None:
+    """The backend gets 1001 (going away), the client 1014 (bad gateway)."""
     applications = Applications(echo)
     place, _ = await gateway(net, applications)
     application = await met(net, place)
@@ -539,8 +567,10 @@ async def test_each_side_is_told_that_the_other_was_lost(net: Network, side: str
 
 
 @asynchronous
-async def test_early_words_wait_for_the_end_of_the_handshake(net: Network) -> None:
-    """The backend speaks with its agreement, and hixie-76's eight bytes have not come yet."""
+async def test_a_backend_s_early_messages_are_held_until_the_handshake_is_complete(
+    net: Network,
+) -> None:
+    """The backend sends messages with its answer, before the client's key 3 of hixie-76 arrives."""
     back, _ = await net.raw_server(words=b"\x81\x05hello\x82\x01\x00\x88\x02\x03\xe8")
     service = GatewayService(reactor, f"ws://127.0.0.1:{back.port}", binary="base64")
     raw = await net.raw(await net.serve(service))
@@ -552,8 +582,8 @@ async def test_early_words_wait_for_the_end_of_the_handshake(net: Network) -> No
 
 
 @asynchronous
-async def test_early_words_of_a_backend_that_vanishes_are_heard(net: Network) -> None:
-    """Though it is gone when the client's handshake is through."""
+async def test_early_messages_of_a_backend_that_disconnects_reach_the_client(net: Network) -> None:
+    """The backend's connection is lost before the client's handshake is complete."""
     back, made = await net.raw_server(words=b"\x81\x05hello")
     raw = await net.raw(
         place := await net.serve(GatewayService(reactor, f"ws://127.0.0.1:{back.port}"))
@@ -573,8 +603,8 @@ async def test_early_words_of_a_backend_that_vanishes_are_heard(net: Network) ->
 
 
 @asynchronous
-async def test_pings_are_answered_here(net: Network) -> None:
-    """On either side; the other hears of nothing."""
+async def test_pings_are_answered_by_the_gateway(net: Network) -> None:
+    """This holds for both sides; no ping reaches the other side."""
     applications = Applications(echo)
     place, back = await gateway(net, applications)
     application = await met(net, place)
@@ -593,8 +623,8 @@ async def test_pings_are_answered_here(net: Network) -> None:
 
 
 @asynchronous
-async def test_pings_pass_if_the_operator_says_so(net: Network) -> None:
-    """And so do their answers: each side asks the other, not us."""
+async def test_pings_are_relayed_with_the_option_pings_relay(net: Network) -> None:
+    """The pongs are relayed too."""
     asked: list[bytes] = []
 
     class Listening(Recorder):
@@ -614,15 +644,17 @@ async def test_pings_pass_if_the_operator_says_so(net: Network) -> None:
 
 @pytest.mark.parametrize(("front", "back"), [("rfc6455", "hixie-76")])
 @asynchronous
-async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, back: str) -> None:
-    """They are answered here."""
+async def test_pings_for_a_dialect_without_pings_are_answered_by_the_gateway(
+    net: Network, front: str, back: str
+) -> None:
+    """The option ``pings=relay`` cannot be followed for hixie-76."""
     place, _ = await gateway(net, Applications(echo), back, pings="relay")
     application = await met(net, place, front)
     application.transport.ping(b"anybody?")
     await until(lambda: ("pong", b"anybody?") in application.events)
 
 
-# What cannot be meant.
+# Invalid arguments.
 
 
 @pytest.mark.parametrize(
@@ -640,9 +672,9 @@ async def test_pings_do_not_pass_where_there_are_none(net: Network, front: str, 
         ("ws://x", {"origin": "\n"}, "cannot be written in a request"),
     ],
 )
-def test_what_cannot_be_meant_is_said_when_the_service_is_made(
+def test_invalid_arguments_are_rejected_when_the_service_is_made(
     url: str, options: dict[str, Any], expected: str
 ) -> None:
-    """And not to the first client."""
+    """The error does not wait for the first client."""
     with pytest.raises(ValueError, match=expected):
         GatewayService(reactor, url, **options)

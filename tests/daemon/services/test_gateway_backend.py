@@ -1,4 +1,5 @@
-"""How the gateway reaches its backend, how far, and how it says that it does not."""
+"""How the gateway connects to its backend: timeouts, targets, proxies, TLS and forwarded
+headers."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 
 async def refused(net: Network, service: Any, dialect: str = "rfc6455") -> int:
-    """The status a client of this service gets."""
+    """Return the status of the refusal that a client of this service gets."""
     wire = await net.connect(await net.serve(service), Applications(Recorder), dialect=dialect)
     with pytest.raises(HandshakeRefused) as refusal:
         await within(wire.whenOpen())
@@ -50,18 +51,18 @@ async def refused(net: Network, service: Any, dialect: str = "rfc6455") -> int:
 
 
 def described(words: str) -> GatewayService:
-    """A service as an operator describes it, options and all."""
+    """Build a gateway service from the operator's description, with its options."""
     description = read_description(f"/={words}")
     options = description.options(GATEWAY_OPTIONS)
     return build_gateway(reactor, description.service, options, Context(description.route))
 
 
-# One that hangs.
+# A backend that does not respond.
 
 
 @pytest.fixture
 def hole() -> Iterator[int]:
-    """A port that lets no further connection come about and says nothing, as a firewall does."""
+    """A port that accepts no further connection and sends no reply, as behind a firewall."""
     with socket.socket() as listening, ExitStack() as kept:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -76,7 +77,7 @@ def hole() -> Iterator[int]:
 
 
 async def silent(net: Network) -> int:
-    """A port that takes connections and says nothing."""
+    """Open a port that accepts connections and sends nothing; return its number."""
     factory: Any = Factory.forProtocol(Raw)
     return (await net.listen(factory)).port
 
@@ -85,21 +86,21 @@ BRIEF = 0.3
 
 
 def down(backend: str, reason: str) -> str:
-    """The log's line about a backend that cannot be reached."""
+    """The log line about a backend that cannot be reached."""
     return f'backend-down backend={backend} reason="{reason}"'
 
 
 @asynchronous
-async def test_no_tcp_connection_is_a_504(net: Network, log: Log, hole: int) -> None:
-    """Whatever there is behind the port lets nobody in."""
+async def test_a_tcp_connect_timeout_is_a_504(net: Network, log: Log, hole: int) -> None:
+    """The backend's port does not complete any TCP connection."""
     service = GatewayService(reactor, f"ws://127.0.0.1:{hole}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [down(f"ws://127.0.0.1:{hole}", "no TCP connection within 0.3 seconds")]
 
 
 @asynchronous
-async def test_no_tls_is_a_504(net: Network, log: Log) -> None:
-    """It takes the connection and says nothing to that."""
+async def test_a_tls_handshake_timeout_is_a_504(net: Network, log: Log) -> None:
+    """The backend accepts the TCP connection and does not answer the TLS handshake."""
     port = await silent(net)
     service = GatewayService(reactor, f"wss://localhost:{port}", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
@@ -109,8 +110,8 @@ async def test_no_tls_is_a_504(net: Network, log: Log) -> None:
 
 
 @asynchronous
-async def test_no_answer_from_a_proxy_is_a_504(net: Network, log: Log) -> None:
-    """The way goes through it."""
+async def test_a_timeout_at_the_proxy_is_a_504(net: Network, log: Log) -> None:
+    """The backend is reached through a proxy, which does not answer."""
     proxy = f"http://127.0.0.1:{await silent(net)}"
     service = GatewayService(reactor, "ws://backend.example", proxy=proxy, connectTimeout=BRIEF)
     assert await refused(net, service) == 504
@@ -139,8 +140,8 @@ class Naming:
 
 
 @asynchronous
-async def test_no_address_is_a_504(net: Network, log: Log) -> None:
-    """A name server that is away."""
+async def test_a_name_lookup_timeout_is_a_504(net: Network, log: Log) -> None:
+    """The name server does not respond."""
     service = GatewayService(Naming(), "ws://backend.example", connectTimeout=BRIEF)
     assert await refused(net, service) == 504
     assert log.lines() == [
@@ -150,7 +151,7 @@ async def test_no_address_is_a_504(net: Network, log: Log) -> None:
 
 @asynchronous
 async def test_a_name_is_looked_up_for_each_client(net: Network) -> None:
-    """So that a backend may move while the daemon runs."""
+    """The backend's address may change while the daemon runs."""
     applications = [Applications(echo), Applications(echo)]
     first = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
         HixieServerFactory(applications[0])
@@ -173,13 +174,15 @@ async def test_a_name_is_looked_up_for_each_client(net: Network) -> None:
             await listening.stopListening()
 
 
-# A client that leaves meanwhile.
+# A client that disconnects while the backend is being connected to.
 
 
 @pytest.mark.parametrize("way", ["tls", "proxy", "handshake"])
 @asynchronous
-async def test_a_client_that_leaves_cancels_every_stage(net: Network, log: Log, way: str) -> None:
-    """The connection that was begun ends with it, and nobody is blamed."""
+async def test_a_client_that_disconnects_cancels_every_stage_of_connecting(
+    net: Network, log: Log, way: str
+) -> None:
+    """The connection to the backend is closed, and the log gets no line about the backend."""
     raws: list[Raw] = []
 
     def made() -> Raw:
@@ -198,8 +201,7 @@ async def test_a_client_that_leaves_cancels_every_stage(net: Network, log: Log, 
     assert log.lines() == []
 
 
-def test_a_client_that_leaves_cancels_the_connect() -> None:
-    """It need not come about."""
+def test_a_client_that_disconnects_cancels_the_tcp_connect() -> None:
     clock: Any = MemoryReactorClock()
     end = ServerEnd(GatewayService(clock, "ws://127.0.0.1:1"), clock=clock)
     end.receive(whole_request("rfc6455"))
@@ -210,13 +212,13 @@ def test_a_client_that_leaves_cancels_the_connect() -> None:
     assert not clock.getDelayedCalls()
 
 
-# Where it goes.
+# The target of the request.
 
 
 def asked_of(
     service: Any, clock: Any, offer: bytes
 ) -> tuple[int | None, list[tuple[str, int]], bytes]:
-    """What a client is answered, where it led, and what was said there."""
+    """The status of the client's answer, the addresses connected to, and the bytes sent to them."""
     before = len(clock.tcpClients)
     end = ServerEnd(service, clock=clock, origins=["*"])
     end.receive(offer)
@@ -244,8 +246,8 @@ NASTY = (
 
 
 @given(st.one_of(st.sampled_from(NASTY), st.text(VISIBLE, max_size=40).map("/".__add__)))
-def test_no_target_leads_anywhere_else(target: str) -> None:
-    """Whatever a client asks for, it is a path of the one backend, to the letter, or a 400."""
+def test_no_target_makes_the_gateway_connect_to_another_host(target: str) -> None:
+    """A client's target reaches the one backend unchanged, or is refused with 400."""
     clock: Any = MemoryReactorClock()
     service = GatewayService(clock, "ws://127.0.0.1:1")
     status, reached, said = asked_of(service, clock, whole_request("hixie-75", target=target))
@@ -263,8 +265,8 @@ def test_no_target_leads_anywhere_else(target: str) -> None:
     "target", ["http:evil.example/x", "ftp://evil.example/", "evil.example:443", "*", "x", "?x"]
 )
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
-def test_what_is_no_path_leads_nowhere(dialect: str, target: str) -> None:
-    """Not even to the backend."""
+def test_a_target_that_is_no_path_is_refused(dialect: str, target: str) -> None:
+    """The gateway connects to no host, not even to the backend."""
     clock: Any = MemoryReactorClock()
     service = GatewayService(clock, "ws://127.0.0.1:1")
     status, reached, _ = asked_of(service, clock, whole_request(dialect, target=target))
@@ -274,8 +276,9 @@ def test_what_is_no_path_leads_nowhere(dialect: str, target: str) -> None:
 
 @pytest.mark.parametrize("target", ["http://evil.example/x", "ws://evil.example:22/x"])
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
-def test_a_target_that_is_a_whole_URL_leads_to_the_backend(dialect: str, target: str) -> None:
-    """Its host is the request's own (RFC 9112 section 3.2.2): told, and not obeyed."""
+def test_a_target_that_is_a_whole_URL_reaches_the_backend(dialect: str, target: str) -> None:
+    """The URL's host replaces the Host field (RFC 9112 section 3.2.2): it is forwarded in
+    X-Forwarded-Host and never connected to."""
     clock: Any = MemoryReactorClock()
     service = GatewayService(clock, "ws://127.0.0.1:1")
     data = whole_request(dialect, target=target, origin=None)
@@ -286,8 +289,8 @@ def test_a_target_that_is_a_whole_URL_leads_to_the_backend(dialect: str, target:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:22", "evil.example:1"])
-def test_a_client_s_host_is_told_and_not_obeyed(host: str) -> None:
-    """A backend that asks may know; nobody else is asked."""
+def test_a_client_s_host_field_is_forwarded_and_never_connected_to(host: str) -> None:
+    """The backend finds the client's Host field in X-Forwarded-Host."""
     clock: Any = MemoryReactorClock()
     service = GatewayService(clock, "ws://127.0.0.1:1")
     _, reached, said = asked_of(service, clock, whole_request("rfc6455", host=host))
@@ -301,10 +304,10 @@ def test_a_client_s_host_is_told_and_not_obeyed(host: str) -> None:
 
 
 @asynchronous
-async def test_the_environment_s_proxies_see_nothing(
+async def test_the_proxies_of_the_environment_are_not_used(
     net: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither of what speaks WebSocket behind, nor of what does not."""
+    """This holds for WebSocket backends and for byte stream backends."""
     raws: list[Raw] = []
 
     def made() -> Raw:
@@ -327,10 +330,10 @@ async def test_the_environment_s_proxies_see_nothing(
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_a_proxy_is_gone_through_if_the_operator_says_so(
+async def test_the_backend_is_reached_through_the_proxy_of_the_proxy_option(
     net: Network, tmp_path: Path, over: str
 ) -> None:
-    """A squid that asks who we are; its password stays between us."""
+    """The proxy is a squid that demands a user name and a password."""
     authority = Authority("ours")
     (tmp_path / "authority.pem").write_bytes(authority.pem)
     with squid("basic") as proxy:
@@ -345,8 +348,10 @@ async def test_a_proxy_is_gone_through_if_the_operator_says_so(
 
 
 @asynchronous
-async def test_a_proxy_s_no_is_a_502_that_says_nothing_of_it(net: Network, log: Log) -> None:
-    """Who it is, and what it says, is the operator's to know."""
+async def test_a_proxy_s_refusal_is_a_502_that_does_not_name_the_proxy(
+    net: Network, log: Log
+) -> None:
+    """The proxy's status is in the log, for the operator alone."""
     with squid("refusing") as proxy:
         service = GatewayService(reactor, "ws://localhost:1", proxy=proxy.url)
         raw = await net.raw(await net.serve(service))
@@ -365,7 +370,7 @@ async def test_a_proxy_s_no_is_a_502_that_says_nothing_of_it(net: Network, log: 
 async def backend(
     net: Network, authority: Authority, over: str, asks: bool = False, name: str = "localhost"
 ) -> Place:
-    """An echo, by TLS with a certificate of this authority."""
+    """An echo server, over TLS with a certificate of this authority."""
     factory = HixieServerFactory(Applications(echo), origins=["*"])
     if over == "tcp":
         return await net.listen(factory)
@@ -393,10 +398,11 @@ async def backend(
     ],
 )
 @asynchronous
-async def test_a_backend_by_tls_is_who_it_should_be_and_so_are_we(
+async def test_certificates_of_the_backend_and_of_the_gateway_are_verified(
     net: Network, log: Log, tmp_path: Path, who: str, asks: bool, served: bool
 ) -> None:
-    """By the files that the operator names; what is not trusted is a 502, and a line with why."""
+    """The operator names the certificate files. A certificate that is not trusted is a 502, and the
+    log says why."""
     authority = Authority("ours")
     trusted = Authority("others") if who == "others" else authority
     (tmp_path / "root.pem").write_bytes(trusted.pem)
@@ -414,14 +420,14 @@ async def test_a_backend_by_tls_is_who_it_should_be_and_so_are_we(
         await until(lambda: application.messages == ["hello"])
     else:
         assert await refused(net, service) == 502
-        # The backend, which is one of ours, has a line as well where it is not content with us.
+        # The backend is a txhixie server: it logs a line as well when it rejects our certificate.
         (line,) = [line for line in log.lines() if line.startswith("backend-down ")]
         assert "certificate" in line
 
 
 @asynchronous
 async def test_a_backend_by_tls_with_another_s_name_is_a_502(net: Network, log: Log) -> None:
-    """It may be anybody."""
+    """The certificate does not prove that this server is the backend."""
     authority = Authority("ours")
     back = await backend(net, authority, "tls", name="elsewhere.example")
     service = GatewayService(reactor, f"wss://localhost:{back.port}", trustRoot=authority.trust)
@@ -429,7 +435,7 @@ async def test_a_backend_by_tls_with_another_s_name_is_a_502(net: Network, log: 
     assert "not for this host" in log.lines()[0]
 
 
-# Who is in front.
+# The reverse proxy in front of the gateway, and the client's address.
 
 PROXY_1 = b"PROXY TCP4 203.0.113.9 127.0.0.1 50000 80\r\n"
 PROXY_2 = (
@@ -437,13 +443,15 @@ PROXY_2 = (
     + bytes([203, 0, 113, 9, 127, 0, 0, 1])
     + struct.pack("!HH", 50000, 80)
 )
-"""The same header in both versions."""
+"""One PROXY protocol header, in version 1 and in version 2."""
 
 
 @pytest.mark.parametrize("front", [*HIXIE, "rfc6455"])
 @asynchronous
-async def test_a_trusted_proxy_names_the_client(net: Network, front: str) -> None:
-    """And the backend hears of that client, and of nobody whom it might have made up."""
+async def test_the_backend_gets_the_client_s_address_from_a_trusted_reverse_proxy(
+    net: Network, front: str
+) -> None:
+    """The address that the client itself wrote into X-Forwarded-For is dropped."""
     applications = Applications(echo)
     back = await net.serve(applications, origins=["*"])
     service = GatewayService(reactor, f"ws://127.0.0.1:{back.port}")
@@ -476,7 +484,7 @@ async def test_a_trusted_proxy_names_the_client(net: Network, front: str) -> Non
 def test_the_daemon_sends_the_clients_address_to_the_backend(
     tmp_path: Path, options: list[str], header: bytes, lines: list[str], told: str
 ) -> None:
-    """As far as whoever stands before it is believed."""
+    """The address is taken from a reverse proxy if an option says that the proxy is trusted."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE)
         backend = f"/=ws://127.0.0.1:{listening.getsockname()[1]}"
@@ -491,8 +499,8 @@ def test_the_daemon_sends_the_clients_address_to_the_backend(
 
 
 @asynchronous
-async def test_tls_that_ends_before_us_is_told(net: Network) -> None:
-    """By the operator's word, since nothing that came says so."""
+async def test_tls_that_a_reverse_proxy_terminates_is_forwarded_as_https(net: Network) -> None:
+    """The operator sets ``secure``, since no field of the request tells it."""
     applications = Applications(echo)
     back = await net.serve(applications, origins=["*"])
     service = GatewayService(reactor, f"ws://127.0.0.1:{back.port}")
@@ -501,8 +509,8 @@ async def test_tls_that_ends_before_us_is_told(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_client_without_an_address_has_none(net: Network) -> None:
-    """It came by a UNIX socket."""
+async def test_a_client_without_an_ip_address_is_forwarded_as_unknown(net: Network) -> None:
+    """The client connected through a UNIX socket."""
     applications = Applications(echo)
     back = await net.serve(applications, origins=["*"])
     service = GatewayService(reactor, f"ws://127.0.0.1:{back.port}")

@@ -1,4 +1,4 @@
-"""The gateway between a fast side and a slow one: who has to wait, and what is held meanwhile."""
+"""Back-pressure in the gateway between a fast side and a slow one: pauses and bounded buffers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 SIZE = 1 << 16
 MOST = 48 << 20
-"""Bytes on the way at most: the kernel's buffers for four ends of two connections take some MiB
-each, and we must not add to that without end."""
+"""Upper bound of the bytes in transit: the kernel's buffers for the four ends of two connections
+take some MiB each, and the gateway's own buffers must be bounded."""
 
 every_pair = pytest.mark.parametrize(
     ("front", "back"), [(name, "rfc6455") for name in NAMES] + [("rfc6455", n) for n in NAMES[:-1]]
@@ -33,9 +33,9 @@ every_pair = pytest.mark.parametrize(
 @implementer(IPushProducer)
 class Torrent:
     """
-    Says something whenever it may, for ever; each message has its number.
+    A producer that sends numbered messages without end, except while it is paused.
 
-    :ivar said: how many.
+    :ivar said: the number of messages sent.
     """
 
     def __init__(self, application: Any) -> None:
@@ -46,7 +46,7 @@ class Torrent:
         self._transport.attachProducer(self)
 
     def run(self) -> None:
-        """Until the way is full."""
+        """Send messages until the transport pauses this producer."""
         while self.flows and not self.paused:
             self._transport.sendTextMessage(f"{self.said} ".ljust(SIZE, "x"))
             self.said += 1
@@ -63,7 +63,7 @@ class Torrent:
 
 
 async def stuck(torrent: Torrent) -> None:
-    """Wait until it can say no more, although everybody else had many turns."""
+    """Wait until the producer stays paused during 50 turns of the reactor."""
     said, quiet = -1, 0
     while quiet < 50:
         await turn(0.002)
@@ -72,7 +72,7 @@ async def stuck(torrent: Torrent) -> None:
 
 
 async def reads_all(application: Recorder, torrent: Torrent) -> None:
-    """Every message, once, in its order."""
+    """Read all messages and assert that each arrived once and in order."""
     torrent.flows = False
     application.transport.resumeProducing()
     await until(lambda: len(application.messages) == torrent.said, 30)
@@ -82,10 +82,10 @@ async def reads_all(application: Recorder, torrent: Torrent) -> None:
 
 @every_pair
 @asynchronous
-async def test_a_client_that_does_not_read_stops_its_backend(
+async def test_a_client_that_does_not_read_pauses_its_backend(
     net: Network, front: str, back: str
 ) -> None:
-    """What is held for it is one message more than its way takes; later it hears all of it."""
+    """The gateway's write buffer for the client is bounded; the client gets all messages later."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, back)
     application = await met(net, place, front, extensions=())
@@ -103,10 +103,11 @@ async def test_a_client_that_does_not_read_stops_its_backend(
 
 @every_pair
 @asynchronous
-async def test_a_backend_that_does_not_read_stops_its_client(
+async def test_a_backend_that_does_not_read_pauses_its_client(
     net: Network, front: str, back: str
 ) -> None:
-    """Likewise."""
+    """The gateway's write buffer for the backend is bounded; the backend gets all messages
+    later."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, back)
     application = await met(net, place, front, extensions=())
@@ -127,10 +128,10 @@ async def test_a_backend_that_does_not_read_stops_its_client(
 @pytest.mark.parametrize("speaker", ["client", "backend"])
 @every_pair
 @asynchronous
-async def test_last_messages_wait_for_a_side_that_does_not_read_yet(
+async def test_last_messages_are_kept_for_a_side_that_does_not_read_yet(
     net: Network, front: str, back: str, speaker: str
 ) -> None:
-    """Whoever closes with much unsaid is heard to its end, however late that is read."""
+    """The messages before a close are delivered however late the other side reads."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, back)
     application = await met(net, place, front, extensions=())
@@ -155,8 +156,8 @@ async def test_last_messages_wait_for_a_side_that_does_not_read_yet(
 
 
 @asynchronous
-async def test_both_ways_at_once_over_tls(net: Network) -> None:
-    """Either side is slow towards the other, and neither waits for itself."""
+async def test_both_directions_pause_and_resume_at_once_over_tls(net: Network) -> None:
+    """Both sides stop reading while they send, and there is no deadlock."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, over="tls", trustRoot=certificate())
     application = await met(net, place, extensions=())
@@ -176,7 +177,7 @@ async def test_both_ways_at_once_over_tls(net: Network) -> None:
 @pytest.mark.parametrize("pings", [True, False])
 @asynchronous
 async def test_pings_of_a_side_that_does_not_read_fill_no_buffer(net: Network, pings: bool) -> None:
-    """Relayed or not: they are bytes on a way that is full, or have one answer for all."""
+    """A relayed ping counts as unsent bytes; pings that the gateway answers share one pong."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications, pings="relay" if pings else "answer")
     raw = await net.raw(place)
@@ -196,10 +197,10 @@ async def test_pings_of_a_side_that_does_not_read_fill_no_buffer(net: Network, p
 
 @pytest.mark.parametrize("speaker", ["client", "backend"])
 @asynchronous
-async def test_a_message_beyond_the_limit_ends_the_side_that_sent_it(
+async def test_a_message_over_the_size_limit_closes_the_side_that_sent_it_with_1009(
     net: Network, log: Log, speaker: str
 ) -> None:
-    """It hears why; the other side hears that it is gone."""
+    """The other side gets 1001 (the client disconnected) or 1014 (the backend disconnected)."""
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications)
     application = await met(net, place, extensions=())

@@ -1,4 +1,4 @@
-"""The byte stream service, as clients and backends of the real network see it."""
+"""The byte stream service, with real clients and backends over real sockets."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ BIG = os.urandom(1 << 20)
 @implementer(IHalfCloseableProtocol)
 class Backend(Raw):
     """
-    A backend that is no library.
+    A backend that speaks no protocol.
 
-    :ivar ended: the other half has been closed.
+    :ivar ended: whether the gateway has closed its half of the connection.
     """
 
     ended = False
@@ -71,7 +71,7 @@ class Backend(Raw):
 
 
 class Backends(Factory):
-    """Where backends listen."""
+    """The factory of the backends."""
 
     noisy = False
 
@@ -85,13 +85,13 @@ class Backends(Factory):
         return self.made[-1]
 
     async def one(self) -> Backend:
-        """The first, once it is there."""
+        """Wait for the first backend connection and return it."""
         await until(lambda: self.made and self.made[0].transport)
         return self.made[0]
 
 
 def description(place: Place, directory: Path | None = None) -> str:
-    """The endpoint string of a place."""
+    """The endpoint description of a listening port."""
     if place.over == "unix":
         return f"unix:{place.path}"
     if place.over == "tls":
@@ -103,7 +103,7 @@ def description(place: Place, directory: Path | None = None) -> str:
 
 
 async def served(net: Network, backends: Backends, over: str = "tcp", **options: Any) -> Place:
-    """Where the service listens, for a backend."""
+    """Listen with the service, for these backends."""
     place = await net.listen(backends, over)
     service = StreamService(reactor, description(place, net.directory), **options)
     return await net.serve(service, limits=Limits(close_timeout=1))
@@ -112,7 +112,7 @@ async def served(net: Network, backends: Backends, over: str = "tcp", **options:
 async def met(
     net: Network, place: Place, dialect: str = "rfc6455", **options: Any
 ) -> tuple[HixieClientProtocol, Recorder]:
-    """An open client of the service."""
+    """Connect a client to the service and wait until its handshake is complete."""
     application = Recorder()
     wire = await net.connect(place, Applications(lambda: application), dialect=dialect, **options)
     await within(wire.whenOpen())
@@ -120,7 +120,7 @@ async def met(
 
 
 def stream_of(application: Recorder) -> bytes:
-    """What an application has received."""
+    """All bytes that an application has received, decoded."""
     return b"".join(
         message if isinstance(message, bytes) else b64decode(message)
         for message in application.messages
@@ -128,7 +128,7 @@ def stream_of(application: Recorder) -> bytes:
 
 
 def sent(dialect: str, data: bytes) -> str | bytes:
-    """Bytes as a client of a dialect sends them."""
+    """The message in which a client of this dialect sends these bytes."""
     return b64encode(data).decode() if dialect in TEXT_ONLY else data
 
 
@@ -139,14 +139,16 @@ def send(application: Recorder, message: str | bytes) -> None:
         application.transport.sendBytesMessage(message)
 
 
-# Bytes, there and back.
+# Bytes in both directions.
 
 
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
-async def test_bytes_go_to_the_backend_and_come_back(net: Network, dialect: str, over: str) -> None:
-    """In every dialect, as binary or base64, over whatever an endpoint string can say."""
+async def test_bytes_are_relayed_to_the_backend_and_back(
+    net: Network, dialect: str, over: str
+) -> None:
+    """Every dialect, as binary or base64, over every kind of endpoint."""
     backends = Backends(net)
     place = await served(net, backends, over)
     _, application = await met(net, place, dialect)
@@ -162,10 +164,11 @@ async def test_bytes_go_to_the_backend_and_come_back(net: Network, dialect: str,
 
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
-async def test_a_backend_that_speaks_first_and_goes_is_heard_to_its_end(
+async def test_all_data_of_a_backend_that_sends_first_and_closes_reaches_the_client(
     net: Network, dialect: str
 ) -> None:
-    """Reading starts when both ends exist, and the end is told after the words."""
+    """The gateway reads from the backend once the client is connected, and closes the client after
+    the data."""
 
     class Greeting(Backends):
         def buildProtocol(self, addr: Any) -> Backend:
@@ -189,8 +192,8 @@ async def test_a_backend_that_speaks_first_and_goes_is_heard_to_its_end(
 
 
 @asynchronous
-async def test_a_greeting_waits_for_the_end_of_the_handshake(net: Network) -> None:
-    """The eight bytes of hixie-76 may come long after its head has been answered."""
+async def test_a_backend_s_greeting_is_held_until_the_handshake_is_complete(net: Network) -> None:
+    """The eight bytes of hixie-76's key 3 may arrive long after the request head was answered."""
     backends = Backends(net)
     place = await served(net, backends)
     raw = await net.raw(place)
@@ -204,8 +207,11 @@ async def test_a_greeting_waits_for_the_end_of_the_handshake(net: Network) -> No
 
 @pytest.mark.parametrize("over", OVER)
 @asynchronous
-async def test_a_backend_that_loses_its_power_is_missed(net: Network, over: str) -> None:
-    """A stream has no pings: the kernel asks, by the times that the pings of clients have."""
+async def test_tcp_keepalive_detects_a_backend_that_loses_its_power(
+    net: Network, over: str
+) -> None:
+    """A byte stream has no pings: the kernel's TCP keepalive takes the ping interval and
+    timeout."""
     back = await net.listen(Backends(net), over)
     limits = Limits(ping_interval=7, ping_timeout=8)
     service = StreamService(reactor, description(back, net.directory), limits=limits)
@@ -220,11 +226,12 @@ async def test_a_backend_that_loses_its_power_is_missed(net: Network, over: str)
         assert [handle.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [7, 2, 4]
 
 
-# Which coding.
+# The choice of the coding.
 
 
 def answered(offer: bytes, **options: Any) -> tuple[ServerEnd, Wire]:
-    """The service after this request, its backend reached; both ends of it are the test."""
+    """Send this request to the service and connect its backend; return the client's end and the
+    backend's transport."""
     clock: Any = MemoryReactorClock()
     end = ServerEnd(StreamService(clock, "tcp:backend:1", **options), clock=clock)
     end.receive(offer)
@@ -257,11 +264,11 @@ def answered(offer: bytes, **options: Any) -> tuple[ServerEnd, Wire]:
         ("hixie-76", "sample", None, True),
     ],
 )
-def test_the_coding_is_what_client_and_dialect_can(
+def test_the_coding_follows_the_client_s_subprotocols_and_dialect(
     dialect: str, offered: str | None, agreed: str | None, text: bool
 ) -> None:
-    """The client's subprotocols first, then what its dialect has; and both sides know of it: the
-    oldest browsers by the whole string that they sent, of which a member was agreed on."""
+    """The client's subprotocols decide first, then its dialect; the answer names the subprotocol.
+    The oldest browsers expect the whole string that they sent, of which one member was chosen."""
     more = [] if offered is None else [f"{subprotocol_field(dialect)}: {offered}"]
     end, backend = answered(whole_request(dialect, *more))
     answer = end.wire.taken()
@@ -274,8 +281,8 @@ def test_the_coding_is_what_client_and_dialect_can(
     assert end.wire.taken() == (voice.text("AAE=") if text else voice.binary(b"\0\1"))
 
 
-def test_binary_alone_is_refused_where_there_is_none() -> None:
-    """Such a client could be sent nothing."""
+def test_binary_alone_is_refused_in_a_dialect_without_binary_messages() -> None:
+    """Such a client could not be sent any data."""
     for options, more in (({}, ["Sec-WebSocket-Protocol: binary"]), ({"coding": "binary"}, [])):
         end, backend = answered(whole_request("hixie-76", *more), **options)
         answer = end.wire.taken()
@@ -284,8 +291,8 @@ def test_binary_alone_is_refused_where_there_is_none() -> None:
         assert backend.calls == []
 
 
-def test_lines_are_a_coding_too_and_a_stream_has_a_subprotocol_of_its_own() -> None:
-    """Both by the operator's word."""
+def test_the_operator_sets_the_coding_and_the_subprotocol_of_a_stream() -> None:
+    """The coding is ``lines`` and the subprotocol ``mqtt``."""
     offer = whole_request("rfc6455", "Sec-WebSocket-Protocol: other, mqtt, binary")
     end, backend = answered(offer, coding="lines", subprotocols=["wamp", "mqtt"])
     assert b"Sec-WebSocket-Protocol: mqtt\r\n" in end.wire.taken()
@@ -296,8 +303,8 @@ def test_lines_are_a_coding_too_and_a_stream_has_a_subprotocol_of_its_own() -> N
     assert backend.taken() == b"three\n"
 
 
-def test_what_cannot_be_meant_is_said_when_the_service_is_made() -> None:
-    """And not to the first client."""
+def test_invalid_arguments_are_rejected_when_the_service_is_made() -> None:
+    """The error does not wait for the first client."""
     for wrong in ("tcp:", "tcp:host", "nonsense:1", "unix"):
         with pytest.raises(ValueError, match="expected a client endpoint description"):
             StreamService(reactor, wrong)
@@ -307,8 +314,10 @@ def test_what_cannot_be_meant_is_said_when_the_service_is_made() -> None:
 
 @pytest.mark.parametrize("over", OVER)
 @asynchronous
-async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over: str) -> None:
-    """Not even one of Twisted's, which tells of each factory that it is starting."""
+async def test_a_client_that_connects_and_disconnects_writes_no_line_to_the_log(
+    net: Network, log: Log, over: str
+) -> None:
+    """Twisted's own line about each factory that starts is switched off too."""
     backends = Backends(net)
     place = await served(net, backends, over)
     log.events.clear()  # a port is listened on
@@ -320,12 +329,13 @@ async def test_a_client_is_worth_no_line_of_the_log(net: Network, log: Log, over
     assert [formatEvent(event) for event in log.events] == []
 
 
-# No backend.
+# A backend that cannot be reached.
 
 
 @asynchronous
 async def test_a_backend_that_is_down_is_a_502_and_one_line(net: Network, log: Log) -> None:
-    """However many ask; when it answers again the log says how many there were."""
+    """Many clients in that time make one line. The line about the backend's return has their
+    number."""
     gone = await net.listen(Backends(net))
     where, port = description(gone), gone.port
     await gone.listening.stopListening()
@@ -347,8 +357,7 @@ async def test_a_backend_that_is_down_is_a_502_and_one_line(net: Network, log: L
 
 
 @asynchronous
-async def test_tls_with_somebody_else_is_a_502(net: Network, log: Log) -> None:
-    """A certificate that nobody vouches for is a backend that is not there."""
+async def test_a_backend_with_an_untrusted_certificate_is_a_502(net: Network, log: Log) -> None:
     place = await net.listen(Backends(net), "tls")
     service = StreamService(reactor, f"tls:localhost:{place.port}")
     wire = await net.connect(await net.serve(service), Applications(Recorder))
@@ -358,8 +367,8 @@ async def test_tls_with_somebody_else_is_a_502(net: Network, log: Log) -> None:
     assert "certificate" in log.lines()[0]
 
 
-def test_a_backend_that_hangs_is_a_504_in_its_time(log: Log) -> None:
-    """And is not waited for any longer."""
+def test_a_backend_that_does_not_respond_is_a_504_after_the_connect_timeout(log: Log) -> None:
+    """The connect is cancelled then."""
     end, clock, connector = asked(connectTimeout=7)
     clock.advance(6.9)
     assert end.wire.written == b""
@@ -376,15 +385,15 @@ def test_a_backend_that_hangs_is_a_504_in_its_time(log: Log) -> None:
 
 
 def asked(**options: Any) -> tuple[ServerEnd, Any, Any]:
-    """The service with a client, its clock, and the backend that is being connected to."""
+    """A client of the service, the clock, and the connector of the backend's pending connect."""
     clock: Any = MemoryReactorClock()
     end = ServerEnd(StreamService(clock, "tcp:backend:1", **options), clock=clock)
     end.receive(whole_request("rfc6455"))
     return end, clock, clock.connectors[0]
 
 
-def test_a_client_that_leaves_cancels_the_connect(log: Log) -> None:
-    """Nobody waits for it, and the backend is not to blame."""
+def test_a_client_that_disconnects_cancels_the_tcp_connect(log: Log) -> None:
+    """The log gets no line about the backend."""
     end, clock, connector = asked()
     end.lose()
     assert connector.stoppedConnecting
@@ -400,15 +409,15 @@ def test_a_client_that_leaves_cancels_the_connect(log: Log) -> None:
         (OSError("no"), 502),
     ],
 )
-def test_an_endpoint_s_error_has_its_status(error: Exception, status: int) -> None:
-    """Time is time, whoever measured it."""
+def test_an_endpoint_s_error_becomes_502_or_504(error: Exception, status: int) -> None:
+    """A timeout that the endpoint reports is a 504, as a timeout of the gateway is."""
     end, clock, connector = asked()
     clock.tcpClients[0][2].clientConnectionFailed(connector, Failure(error))
     assert status_of(end.wire.taken()) == status
 
 
-def test_an_error_of_ours_is_a_500_and_a_traceback(log: Log) -> None:
-    """It is to be mended."""
+def test_an_internal_error_is_a_500_and_a_traceback(log: Log) -> None:
+    """An exception that no endpoint raises is a defect of the daemon."""
     end, clock, connector = asked()
     clock.tcpClients[0][2].clientConnectionFailed(connector, Failure(KeyError("ours")))
     assert status_of(end.wire.taken()) == 500
@@ -417,7 +426,7 @@ def test_an_error_of_ours_is_a_500_and_a_traceback(log: Log) -> None:
 
 
 def test_the_backend_s_name_is_looked_up_for_each_client() -> None:
-    """Addresses change while a daemon runs."""
+    """The backend's address may change while the daemon runs."""
     clock: Any = MemoryReactorClock()
     service = StreamService(clock, "tcp:backend.example:1")
     for _ in range(2):
@@ -425,13 +434,13 @@ def test_the_backend_s_name_is_looked_up_for_each_client() -> None:
     assert [host for host, *_ in clock.tcpClients] == ["backend.example"] * 2
 
 
-# The end.
+# The end of a connection.
 
 
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
 async def test_what_a_client_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
-    """Also at a backend that begins to read when the client has long gone."""
+    """This holds for a backend that begins to read after the client has disconnected, too."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place, dialect)
@@ -452,7 +461,7 @@ async def test_what_a_client_sent_before_it_closed_arrives(net: Network, dialect
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
 async def test_what_a_backend_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
-    """Also at a client that begins to read when the backend has long gone."""
+    """This holds for a client that begins to read after the backend has disconnected, too."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place, dialect)
@@ -467,8 +476,8 @@ async def test_what_a_backend_sent_before_it_closed_arrives(net: Network, dialec
 
 
 @asynchronous
-async def test_a_backend_that_sends_no_more_gets_what_was_sent_to_it(net: Network) -> None:
-    """It closes its half, and the client is closed, whose last words are still on their way."""
+async def test_a_backend_that_closes_its_half_gets_the_data_sent_to_it(net: Network) -> None:
+    """The gateway closes the client, and still delivers the client's data to the backend."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place)
@@ -490,13 +499,13 @@ async def test_a_backend_that_sends_no_more_gets_what_was_sent_to_it(net: Networ
 
 
 def connection(place: Place) -> Any:
-    """The service's connection to its client."""
+    """The service's connection to its client, or None."""
     return next(iter(place.factory.connections), None)
 
 
 @asynchronous
-async def test_a_backend_that_resets_is_told_as_a_bad_gateway(net: Network) -> None:
-    """So that a client knows that this was no end."""
+async def test_a_reset_by_the_backend_closes_the_client_with_1014(net: Network) -> None:
+    """Code 1014 (bad gateway) tells the client that the stream did not end in order."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place)
@@ -507,8 +516,8 @@ async def test_a_backend_that_resets_is_told_as_a_bad_gateway(net: Network) -> N
 
 
 @asynchronous
-async def test_a_client_that_vanishes_leaves_no_connection_behind(net: Network) -> None:
-    """Its backend is told by an ordinary end."""
+async def test_the_backend_s_connection_is_closed_when_the_client_is_lost(net: Network) -> None:
+    """The backend sees an ordinary end of the stream."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place)
@@ -521,8 +530,11 @@ async def test_a_client_that_vanishes_leaves_no_connection_behind(net: Network) 
 
 @pytest.mark.parametrize("over", ["tcp", "unix"])
 @asynchronous
-async def test_a_backend_that_ignores_the_end_is_not_waited_for(net: Network, over: str) -> None:
-    """Once it has acknowledged all, for the time of a close; it can still read what it has got."""
+async def test_a_backend_that_ignores_the_end_is_closed_after_the_close_timeout(
+    net: Network, over: str
+) -> None:
+    """The close timeout starts when the backend's kernel has acknowledged all data; the backend can
+    still read that data."""
     backends = Backends(net)
     place = await served(net, backends, limits=Limits(close_timeout=0.1, drain_timeout=10_000))
     _, application = await met(net, place)
@@ -536,7 +548,7 @@ async def test_a_backend_that_ignores_the_end_is_not_waited_for(net: Network, ov
     await backend.reads(b"last")
 
 
-def test_a_backend_that_has_not_read_all_or_still_sends_is_waited_for() -> None:
+def test_a_backend_that_still_reads_or_sends_is_not_closed_yet() -> None:
     end, backend = answered(whole_request("rfc6455"))
     wire: Any = backend
     wire.offset, wire._tempDataLen, wire.dataBuffer = 0, 0, b"unread"  # as Twisted's transports
@@ -554,8 +566,8 @@ def test_a_backend_that_has_not_read_all_or_still_sends_is_waited_for() -> None:
     assert not clock.getDelayedCalls()
 
 
-def test_a_backend_that_neither_reads_nor_goes_is_aborted_in_the_end() -> None:
-    """Sixty seconds after its client, and those of a close."""
+def test_a_backend_that_neither_reads_nor_closes_is_aborted_after_the_drain_timeout() -> None:
+    """The connection is aborted after the drain timeout and the close timeout together."""
     end, backend = answered(whole_request("rfc6455"), limits=Limits(drain_timeout=50))
     end.receive(end.peer.binary(b"hello"))
     end.receive(end.peer.close())
@@ -571,7 +583,7 @@ def test_a_backend_that_neither_reads_nor_goes_is_aborted_in_the_end() -> None:
     assert not clock.getDelayedCalls()
 
 
-# Broken rules.
+# Messages and bytes that cannot be relayed.
 
 
 @pytest.mark.parametrize(
@@ -583,10 +595,10 @@ def test_a_backend_that_neither_reads_nor_goes_is_aborted_in_the_end() -> None:
     ],
 )
 @asynchronous
-async def test_a_message_that_is_no_stream_closes_the_client(
+async def test_a_message_that_the_coding_cannot_decode_closes_the_client(
     net: Network, offer: str, message: str | bytes, code: int
 ) -> None:
-    """With the code that says why; what came before it is the backend's, and then its end."""
+    """The close code says why. The backend gets the data before that message, then the end."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place, subprotocols=[offer])
@@ -600,8 +612,8 @@ async def test_a_message_that_is_no_stream_closes_the_client(
 
 
 @asynchronous
-async def test_a_byte_that_is_not_utf_8_ends_no_console(net: Network, log: Log) -> None:
-    """A degree sign of Latin-1: the log says once which client, route and backend it was."""
+async def test_a_byte_that_is_not_utf_8_is_replaced_and_logged_once(net: Network, log: Log) -> None:
+    """A degree sign in Latin-1. The log line names the client, the route and the backend."""
     backends = Backends(net)
     place = await served(net, backends, coding="lines", route="/serial")
     _, application = await met(net, place)
@@ -618,7 +630,7 @@ async def test_a_byte_that_is_not_utf_8_ends_no_console(net: Network, log: Log) 
 
 
 @asynchronous
-async def test_a_line_without_end_closes_the_client_and_the_log_says_whose(
+async def test_a_line_that_is_too_long_closes_the_client_and_the_log_names_the_backend(
     net: Network, log: Log
 ) -> None:
     backends = Backends(net)
@@ -661,8 +673,8 @@ def console() -> Iterator[int]:
 
 
 @asynchronous
-async def test_a_prompt_without_an_end_of_line_arrives(net: Network, log: Log) -> None:
-    """Of a real console, whose prompt is UTF-8 and whose output is not."""
+async def test_a_prompt_without_a_line_end_reaches_the_client(net: Network, log: Log) -> None:
+    """A real interactive Python: the prompt is UTF-8, the output Latin-1."""
     with console() as port:
         service = StreamService(reactor, f"tcp:127.0.0.1:{port}", coding="text")
         wire, application = await met(net, await net.serve(service))
@@ -677,12 +689,12 @@ async def test_a_prompt_without_an_end_of_line_arrives(net: Network, log: Log) -
         wire.abortConnection()
 
 
-# Slow sides.
+# Back-pressure.
 
 
 @asynchronous
-async def test_a_backend_that_does_not_read_stops_its_client(net: Network) -> None:
-    """What is held for it is bounded."""
+async def test_a_backend_that_does_not_read_pauses_its_client(net: Network) -> None:
+    """The data that the gateway holds for the backend is bounded."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place, limits=Limits(unsent_size=1 << 26))
@@ -697,8 +709,8 @@ async def test_a_backend_that_does_not_read_stops_its_client(net: Network) -> No
 
 
 @asynchronous
-async def test_a_client_that_does_not_read_stops_its_backend(net: Network) -> None:
-    """Likewise."""
+async def test_a_client_that_does_not_read_pauses_its_backend(net: Network) -> None:
+    """The data that the gateway holds for the client is bounded."""
     backends = Backends(net)
     place = await served(net, backends)
     _, application = await met(net, place)

@@ -41,7 +41,8 @@ def test_the_terms_are_in_the_order_of_the_alphabet_and_each_is_there_once() -> 
 
 @pytest.mark.parametrize("term", [term for term in TERMS if not term.startswith(":")])
 def test_a_term_names_its_origin(term: str) -> None:
-    """A section of an RFC, an interface of Twisted, a public name, or another term."""
+    """The origin is a section of an RFC, an interface of Twisted, a public name, or another
+    term."""
     assert re.search(r"RFC \d+|`I[A-Z]\w+`|(?<!`)`[A-Z]\w+`|:doc:|:term:|``--", TERMS[term])
 
 

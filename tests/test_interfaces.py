@@ -1,4 +1,5 @@
-"""What an application meets: by its types, and beside Twisted's own module."""
+"""The interfaces of applications and transports: their types, and their match with Twisted's
+module."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from txhixie.sansio.closing import Ended
 from txhixie.sansio.wire.frame import Side
 
 if TYPE_CHECKING:
-    # Read by mypy and by nobody else.
+    # Read by mypy only.
     from typing import assert_type
 
     def _transports(server: HixieServerProtocol, client: HixieClientProtocol) -> None:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def methods(protocol: type) -> set[str]:
-    """The public ones."""
+    """Return the public methods of a class."""
     return {name for name in vars(protocol) if not name.startswith("_")}
 
 
@@ -56,7 +57,7 @@ def test_a_transport_has_the_methods_of_Twisteds_own_and_more() -> None:
 
 
 @pytest.mark.parametrize("protocol", [HixieServerProtocol, HixieClientProtocol])
-def test_both_sides_have_all_that_is_promised(protocol: type) -> None:
+def test_the_transports_of_both_sides_have_all_documented_members(protocol: type) -> None:
     end, _ = opened("hixie-76")
     assert all(hasattr(end.protocol, name) for name in methods(WebSocketTransport))
     assert all(
@@ -67,8 +68,8 @@ def test_both_sides_have_all_that_is_promised(protocol: type) -> None:
 
 @pytest.mark.parametrize("dialect", NAMES)
 @pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
-def test_whatever_the_dialect_an_application_meets_the_same(dialect: str, side: str) -> None:
-    """Also what only some dialects can use may be said in all."""
+def test_the_interface_of_a_transport_is_the_same_in_every_dialect(dialect: str, side: str) -> None:
+    """Arguments that only some dialects use are accepted in every dialect."""
     end, application = opened(dialect, side=side, binary="send")
     transport = application.transport
     assert transport.offer.dialect == dialect
@@ -83,7 +84,7 @@ def test_whatever_the_dialect_an_application_meets_the_same(dialect: str, side: 
     end.done()
 
 
-def test_a_close_is_one_of_Twisteds_own_reasons() -> None:
+def test_the_reason_of_a_close_is_one_of_Twisteds_classes() -> None:
     clean = Failure(CleanClose(Ended(1000, "bye", "peer", True)))
     abrupt = Failure(AbruptClose(Ended(1006, "", "peer", False)))
     assert clean.check(ConnectionDone)
@@ -93,7 +94,7 @@ def test_a_close_is_one_of_Twisteds_own_reasons() -> None:
     assert all(failure.check(ConnectionClosed) for failure in (clean, abrupt))
 
 
-def test_a_close_tells_its_story() -> None:
+def test_the_reason_of_a_close_has_the_code_and_the_close_reason() -> None:
     ended = Ended(4000, "enough", "us", True)
     close = CleanClose(ended)
     assert (close.code, close.reason, close.ended) == (4000, "enough", ended)

@@ -102,7 +102,7 @@ def of_kind(pieces: tuple[Prose, ...], *kinds: str) -> Iterator[Prose]:
 
 
 def figures(pieces: tuple[Prose, ...]) -> Bounds:
-    """What a package has."""
+    """Compute the figures of some prose."""
     rates = {
         kind: round(rate(of_kind(pieces, kind), RIDDLES), 1)
         for kind in ("docstring", "comment", "string")

@@ -1,13 +1,13 @@
 """
-Every parser takes time in proportion to its input, also where the input is made to be slow.
+Every parser takes time in proportion to its input, also for input made by an attacker.
 
-For each parser there are inputs of several shapes: one character repeated, things that begin and
-never end, things that nearly match. Each is parsed in one size and in eight times that size. A
-parser that is linear takes eight times as long, and one that is quadratic 64 times.
+For each parser there are inputs of several shapes: one character repeated, elements that begin and
+never end, elements that nearly match. Each shape is parsed in one size and in eight times that
+size. A linear parser takes eight times as long, a quadratic parser 64 times.
 
-What is measured is the processor time of this thread, the least of several runs: it does not count
-what other programs do meanwhile. A run that was disturbed anyway is followed by further ones, and
-only if all of them are too slow the test fails.
+The test measures the processor time of this thread, the least of several runs, which leaves out
+other programs. After a run that was disturbed, the test measures again; the test fails only if all
+runs are too slow.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ Work: TypeAlias = Callable[[], object]
 SIZE = 32 * 1024  # bytes: twice what a head may have
 TIMES = 8  # the other size is so many times smaller
 TOO_MUCH = 24.0  # times as long: between 8, which is linear, and 64, which is quadratic
-AT_ONCE = 0.01  # seconds: what is quadratic takes longer for SIZE, whatever it does
+AT_ONCE = 0.01  # seconds: every quadratic parser takes longer for SIZE
 ROUNDS = 5
 
 
@@ -94,14 +94,14 @@ class Case:
 
 
 def is_linear(case: Case, size: int = SIZE) -> bool:
-    """Whether it takes less than quadratic time, as far as it takes any."""
+    """Whether the parser takes less than quadratic time, or hardly any."""
     short, long = case.make(size // TIMES), case.make(size)
     least = case.seconds(short)
     most = case.seconds(long)
     for _ in range(ROUNDS):
         if most < max(AT_ONCE, TOO_MUCH * least):
             return True
-        # The least of each: what was disturbed only ever takes longer.
+        # The least of each: a disturbance only makes a run longer.
         least = min(least, case.seconds(short))
         most = min(most, case.seconds(long))
     return False
@@ -148,7 +148,7 @@ ENDS = ("", '"', "\n")
 
 
 def texts(read: Callable[[str], object], begin: str = "") -> Iterator[tuple[str, Any]]:
-    """A reader of text, with all the shapes; each also with other ends."""
+    """Cases for a reader of text: all shapes, each also with other endings."""
     for name, piece in PIECES.items():
         for end in ENDS:
 
@@ -180,7 +180,7 @@ REACTOR: Any = MemoryReactorClock()
 
 
 def described(parse: Callable[[Any, str], object]) -> Callable[[str], object]:
-    """A parser of Twisted's, which raises whatever befalls it."""
+    """Parse with one of Twisted's parsers, which may raise any error."""
 
     def read(text: str) -> None:
         with suppress(Exception):
@@ -374,7 +374,7 @@ def test_a_head_takes_linear_time(read: Callable[[Head], object], shape: str) ->
 
 @pytest.mark.parametrize("piece", [b"token", b"password\n", b"session\r", b"?token=", b"?a-", b";"])
 def test_a_head_is_masked_in_linear_time(piece: bytes) -> None:
-    """Also one that no reader of heads would take: a trace shows whatever has passed."""
+    """Also a malformed head: a trace shows all bytes of the connection."""
 
     def make(size: int) -> Work:
         head = b"GET /?" + piece * (size // len(piece)) + b"\n: x\r\n\r\n"
@@ -395,7 +395,7 @@ def test_a_target_is_masked_in_linear_time(piece: str) -> None:
     assert is_linear(Case("masked", make))
 
 
-# What comes in pieces: one byte at a time, or all at once.
+# Parsers of streams: one byte at a time, or all at once.
 
 STREAMED = 128 * 1024
 
@@ -516,7 +516,7 @@ MODERN_SHAPES = {
 
 
 def begin_of(shape: str, dialect: Dialect) -> bytes:
-    """What comes before the shape, where that is not a frame by itself."""
+    """The bytes before the shape, where the shape is no frame by itself."""
     if shape == "one text":
         return b"\x00" if not dialect.has_codes else b"\x81\xff" + (1 << 20).to_bytes(8) + MASK
     return b""
@@ -546,8 +546,8 @@ def test_frames_take_linear_time(dialect: Dialect, side: str, at_once: int) -> N
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_frames_that_are_taken_one_by_one_take_linear_time(dialect: Dialect) -> None:
-    """An application that pauses after each message takes each by another iterator."""
+def test_frames_that_are_delivered_one_by_one_take_linear_time(dialect: Dialect) -> None:
+    """An application that pauses after each message gets each message from a new iterator."""
     limits = Limits(message_size=1 << 30)
     shapes = MODERN_SHAPES if dialect.has_codes else SENTINEL_SHAPES
     for shape, piece in shapes.items():
@@ -624,7 +624,7 @@ def test_the_codings_of_streams_take_linear_time(coding: str) -> None:
 # That these tests would see it.
 
 
-def test_what_is_quadratic_is_seen() -> None:
+def test_a_quadratic_parser_is_found() -> None:
     import re
 
     slow = re.compile(r'[ \t,]*((?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])+)')  # as it once was

@@ -1,4 +1,4 @@
-"""Real sockets: every promise made to a transport, since fakes lie."""
+"""Both sides of the Hixie dialects over real sockets: TCP, TLS and UNIX sockets."""
 
 from __future__ import annotations
 
@@ -69,13 +69,14 @@ MANY = 400
 
 
 def squeeze(raw: Raw, size: int) -> None:
-    """Let the kernel take little for a peer that does not read."""
+    """Make the kernel's receive buffer of a peer small, so that a peer that does not read fills it
+    soon."""
     transport = raw.transport
     handle = getattr(transport, "transport", transport).getHandle()
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
-# Both sides ours.
+# txhixie on both sides.
 
 
 @over_all
@@ -116,7 +117,7 @@ async def test_the_server_may_close(dialect: str, over: str, net: Network, log: 
 @over_all
 @every
 @asynchronous
-async def test_an_abort_is_no_close(dialect: str, over: str, net: Network, log: Log) -> None:
+async def test_an_abort_is_an_abrupt_close(dialect: str, over: str, net: Network, log: Log) -> None:
     pair = await net.pair(dialect, over)
     pair.client.transport.abortConnection()
     await until(lambda: pair.client.lost and pair.server.lost)
@@ -151,10 +152,11 @@ async def test_small_messages_do_not_wait_for_each_other(
 @over_both
 @every
 @asynchronous
-async def test_where_there_are_no_pings_the_kernel_asks(
+async def test_dialects_without_pings_use_TCP_keepalive(
     dialect: str, over: str, net: Network
 ) -> None:
-    """Else a peer that has lost its power, and has nothing to be told, would be kept for ever."""
+    """Otherwise a connection to a peer that lost its power would be kept for ever, if the server
+    sends nothing."""
     for limits, asks in (
         (Limits(ping_interval=7.0, ping_timeout=8.0), dialect in HIXIE),
         (Limits(ping_interval=None), False),
@@ -187,11 +189,11 @@ async def test_messages_of_every_size_arrive(dialect: str, net: Network) -> None
     assert pair.client.messages == sent
 
 
-# One application class, two packages.
+# One application class, under Twisted's module and under txhixie.
 
 
 class Echoing(Plain):
-    """For twisted.web.websocket, as its documentation has it."""
+    """An application as the documentation of twisted.web.websocket has it."""
 
     def textMessageReceived(self, message: str) -> None:
         super().textMessageReceived(message)
@@ -199,7 +201,7 @@ class Echoing(Plain):
 
 
 class Asking(Plain):
-    """A client for it."""
+    """An application of the client, for `Echoing`."""
 
     def negotiationFinished(self) -> None:
         super().negotiationFinished()
@@ -214,12 +216,12 @@ STORY = ["started", "finished", "text", "lost"]
 
 
 def told(application: Plain) -> list[str]:
-    """The names of what it was told."""
+    """The names of the events that an application got."""
     return [event[0] for event in application.events]
 
 
 @asynchronous
-async def test_an_application_of_Twisteds_runs_there(net: Network) -> None:
+async def test_an_application_runs_under_Twisteds_module(net: Network) -> None:
     servers, clients = Applications(Echoing), Applications(Asking)
     root = Resource()
     root.putChild(b"demo", websocket.WebSocketResource(servers))
@@ -236,7 +238,7 @@ async def test_an_application_of_Twisteds_runs_there(net: Network) -> None:
 
 @every
 @asynchronous
-async def test_and_here_it_runs_unchanged(dialect: str, net: Network) -> None:
+async def test_an_application_of_Twisteds_module_runs_unchanged(dialect: str, net: Network) -> None:
     servers, clients = Applications(Echoing), Applications(Asking)
     place = await net.serve(servers)
     wire = await net.connect(place, clients, dialect=dialect)
@@ -251,7 +253,7 @@ async def test_and_here_it_runs_unchanged(dialect: str, net: Network) -> None:
 
 
 @asynchronous
-async def test_the_slides_by_the_bytes(net: Network) -> None:
+async def test_the_bytes_of_the_hixie_75_slides_are_exchanged(net: Network) -> None:
     raw = await net.raw(await net.serve(Applications()))
     raw.send(
         b"GET /text HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
@@ -271,7 +273,7 @@ async def test_the_slides_by_the_bytes(net: Network) -> None:
 
 @pytest.mark.parametrize("how", ["together", "byte by byte", "late"])
 @asynchronous
-async def test_the_eight_bytes_may_come_as_they_like(how: str, net: Network) -> None:
+async def test_the_eight_bytes_of_a_request_may_be_split_or_late(how: str, net: Network) -> None:
     raw = await net.raw(await net.serve(Applications()))
     if how == "together":
         raw.send(whole_request("hixie-76"))
@@ -292,7 +294,7 @@ async def test_the_eight_bytes_may_come_as_they_like(how: str, net: Network) -> 
 
 
 @asynchronous
-async def test_a_request_that_does_not_come_is_408_and_then_the_end(net: Network) -> None:
+async def test_an_incomplete_request_gets_a_408_and_is_disconnected(net: Network) -> None:
     raw = await net.raw(await net.serve(Applications(), limits=QUICK))
     raw.send(b"GET / HTTP/1.1\r\n")
     await raw.ends()
@@ -300,7 +302,7 @@ async def test_a_request_that_does_not_come_is_408_and_then_the_end(net: Network
 
 
 @asynchronous
-async def test_eight_bytes_that_do_not_come_are_the_end(net: Network) -> None:
+async def test_a_client_that_never_sends_its_eight_bytes_is_disconnected(net: Network) -> None:
     raw = await net.raw(await net.serve(Applications(), limits=QUICK))
     raw.send(request("hixie-76") + KEY3[:7])
     await raw.reads(b"\r\n\r\n")
@@ -310,10 +312,10 @@ async def test_eight_bytes_that_do_not_come_are_the_end(net: Network) -> None:
 
 @each
 @asynchronous
-async def test_a_client_that_vanishes_while_it_waits_is_not_decided_for(
+async def test_the_decision_for_a_client_that_disconnects_is_cancelled(
     dialect: str, net: Network, log: Log
 ) -> None:
-    """TCP tells nobody that a peer has left who does not read."""
+    """TCP reports a lost peer only to a transport that reads."""
     cancelled: list[object] = []
     decision: Deferred[Any] = Deferred(cancelled.append)
     raw = await net.raw(await net.serve(Answering(lambda offer: decision)))
@@ -338,7 +340,7 @@ async def test_the_replies_of_one_read_come_in_one_piece(dialect: str, net: Netw
 async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
     dialect: str, net: Network
 ) -> None:
-    """Its bytes lie in the socket when all the timeouts pass at once (trap 11)."""
+    """The peer's bytes are in the socket when all timeouts pass at once."""
     place = await net.serve(Applications(), limits=QUICK)
     raw = await net.raw(place)
     raw.send(whole_request(dialect)[:40])
@@ -371,7 +373,8 @@ async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
 async def test_a_refused_client_can_read_the_reason(
     over: str, data: bytes, status: int, net: Network, log: Log
 ) -> None:
-    """Even if much of what it sent was not read: a reset would take the answer back."""
+    """Also when the server has not read much of the client's bytes: a reset would discard the
+    response."""
     raw = await net.raw(await net.serve(Applications(), over))
     raw.send(data)
     await until(lambda: raw.data.endswith(b"\n"))
@@ -426,7 +429,7 @@ async def test_an_application_that_raises_ends_one_connection_and_no_other(
 async def test_a_pause_loses_nothing_and_doubles_nothing(
     dialect: str, side: str, over: str, net: Network, log: Log
 ) -> None:
-    """Also of what still comes while paused (trap 14)."""
+    """Also of the bytes that arrive during the pause."""
 
     def pauses(application: Recorder) -> None:
         if len(application.messages) in (1, 250, 251, 600):
@@ -455,7 +458,7 @@ async def test_a_pause_loses_nothing_and_doubles_nothing(
 @over_both
 @every
 @asynchronous
-async def test_closing_while_paused_hears_the_peer(
+async def test_closing_while_paused_reads_the_close_of_the_peer(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
     pair = await net.pair(
@@ -473,10 +476,11 @@ async def test_closing_while_paused_hears_the_peer(
 @over_all
 @each
 @asynchronous
-async def test_closing_with_input_unread_lets_the_peer_read_our_last_words(
+async def test_closing_with_unread_input_does_not_discard_the_last_messages(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
-    """A socket closed with bytes unread is reset, and takes back what was written last."""
+    """The kernel resets a socket that is closed with unread bytes, and discards the bytes written
+    last."""
 
     def says_bye(application: Recorder) -> None:
         application.transport.sendTextMessage("bye")
@@ -498,7 +502,8 @@ async def test_closing_with_input_unread_lets_the_peer_read_our_last_words(
 
 @implementer(IPushProducer)
 class Giver:
-    """Sends big messages until it has sent enough, as fast as it may, and closes."""
+    """A producer that sends big messages as fast as the transport allows, and then closes the
+    connection."""
 
     def __init__(self, application: Recorder) -> None:
         self.transport = application.transport
@@ -569,7 +574,8 @@ async def test_a_producer_gives_no_more_than_the_peer_takes_and_all_of_it_arrive
 async def test_what_was_sent_before_a_close_arrives_however_slowly_the_peer_reads(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
-    """It reads for longer than a close may last, and nothing tells us how far it is."""
+    """The peer reads for longer than the close timeout, and the server cannot see how much the
+    peer has read."""
 
     def gives_all(application: Recorder) -> None:
         for _ in range(MANY // 4):
@@ -600,7 +606,8 @@ async def test_what_was_sent_before_a_close_arrives_however_slowly_the_peer_read
 async def test_what_the_kernel_holds_at_the_deadline_is_not_taken_back(
     dialect: str, net: Network, log: Log
 ) -> None:
-    """Less than makes a transport full, more than a slow peer has read when its time is over."""
+    """The message is smaller than a full write buffer, and larger than a slow peer reads before
+    the deadline."""
 
     def gives(application: Recorder) -> None:
         application.transport.sendTextMessage("y" * 200_000)
@@ -624,7 +631,7 @@ async def test_what_the_kernel_holds_at_the_deadline_is_not_taken_back(
 async def test_an_application_that_stops_hearing_while_full_keeps_memory_bounded(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
-    """An echo whose peer sends and never reads: nothing is read from it either."""
+    """An echo server whose peer sends and never reads: the server pauses reading from the peer."""
 
     class Patient(Source):
         def __init__(self, application: Recorder) -> None:
@@ -665,7 +672,9 @@ async def test_an_application_that_stops_hearing_while_full_keeps_memory_bounded
 
 @over_both
 @asynchronous
-async def test_a_peer_that_never_reads_and_never_leaves_is_left(over: str, net: Network) -> None:
+async def test_a_peer_that_never_reads_and_never_disconnects_is_disconnected(
+    over: str, net: Network
+) -> None:
     def gives_all(application: Recorder) -> None:
         for _ in range(MANY):
             application.transport.sendTextMessage(BIG)
@@ -682,11 +691,11 @@ async def test_a_peer_that_never_reads_and_never_leaves_is_left(over: str, net: 
     assert isinstance(applications.made[0].lost, AbruptClose)
 
 
-# The client and servers of all kinds.
+# The client with servers that refuse, are silent or close.
 
 
 async def answering(net: Network, answer: bytes, over: str = "tcp") -> Any:
-    """A server that sends these bytes to whoever asks, and then closes."""
+    """A server that sends these bytes to each client, and then closes the connection."""
 
     class Answers(Raw):
         def dataReceived(self, data: bytes) -> None:
@@ -725,7 +734,7 @@ async def test_a_refusal_fails_whenOpen(dialect: str, over: str, net: Network) -
 )
 @every
 @asynchronous
-async def test_whenOpen_fires_whatever_a_server_answers(
+async def test_whenOpen_fires_for_every_response_of_a_server(
     dialect: str, answer: bytes, expected: type[Exception], net: Network
 ) -> None:
     place = await answering(net, answer)
@@ -738,7 +747,7 @@ async def test_whenOpen_fires_whatever_a_server_answers(
 
 @over_both
 @asynchronous
-async def test_a_server_that_does_not_answer_is_late(over: str, net: Network) -> None:
+async def test_a_server_that_does_not_respond_is_a_timeout(over: str, net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Deferred()), over)
     wire = await net.connect(place, Applications(Recorder), limits=QUICK)
     with pytest.raises(ConnectTimeout):
@@ -748,7 +757,7 @@ async def test_a_server_that_does_not_answer_is_late(over: str, net: Network) ->
 
 @over_both
 @asynchronous
-async def test_giving_up_is_heard_by_the_server(over: str, net: Network) -> None:
+async def test_cancelling_whenOpen_disconnects_the_server(over: str, net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Deferred()), over)
     wire = await net.connect(place, Applications(Recorder))
     deferred, other = wire.whenOpen(), wire.whenOpen()
@@ -775,7 +784,7 @@ async def test_a_refused_connection_makes_no_application(
 
 
 class Bound:
-    """A port nobody listens on."""
+    """A port on which no server listens."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -786,10 +795,10 @@ class Bound:
 
 @over_all
 @asynchronous
-async def test_a_producer_that_raises_at_the_end_does_not_hide_the_end(
+async def test_a_producer_that_raises_does_not_hide_the_lost_connection(
     over: str, net: Network, log: Log
 ) -> None:
-    """Transports stop their producer before they tell their protocol."""
+    """A transport stops its producer before it calls the ``connectionLost`` of its protocol."""
 
     class Breaking(Source):
         def stopProducing(self) -> None:
@@ -842,7 +851,7 @@ async def test_a_connection_may_be_closed_before_it_opens(
 @over_all
 @each
 @asynchronous
-async def test_closeAll_closes_each_in_its_way(
+async def test_closeAll_closes_each_connection_as_its_dialect_does(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
     place = await net.serve(Applications(), over)
@@ -893,7 +902,7 @@ async def test_abortAll_ends_every_connection(over: str, net: Network, log: Log)
 
 @each
 @asynchronous
-async def test_the_head_says_no_more_than_it_should(dialect: str, net: Network) -> None:
+async def test_the_response_has_no_further_headers(dialect: str, net: Network) -> None:
     raw = await net.raw(await net.serve(Applications()))
     raw.send(whole_request(dialect))
     await raw.reads(PROOF if dialect == "hixie-76" else b"\r\n\r\n")
@@ -905,7 +914,8 @@ async def test_the_head_says_no_more_than_it_should(dialect: str, net: Network) 
 async def test_a_paused_server_that_writes_to_a_lost_client_still_gets_its_messages(
     dialect: str, net: Network, log: Log
 ) -> None:
-    """The end is found by writing; what was received and held back is delivered before it."""
+    """A write reports the lost connection. The messages held back by the pause are delivered
+    first."""
     applications = Applications(lambda: Recorder(text=lambda a: a.transport.pauseProducing()))
     place = await net.serve(applications)
     raw = await net.raw(place)

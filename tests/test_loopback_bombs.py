@@ -1,5 +1,8 @@
-"""Compressed messages that are much larger than they look, over real sockets: what is held of them,
-and who has to wait meanwhile."""
+"""Compressed messages that are much larger than their bytes on the wire, over real sockets.
+
+The tests check how much memory these messages take, and that other connections are served
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ SERVERS: Final = FrameWriter("rfc6455")
 
 
 async def opened(raw: Raw) -> None:
-    """A client that agrees on compression."""
+    """Open a raw client that agrees on compression."""
     raw.send(whole_request("rfc6455", OFFERED))
     await raw.reads(b"permessage-deflate\r\n\r\n")
     raw.data.clear()
@@ -73,7 +76,8 @@ def reset(raw: Any) -> None:
 
 async def noticed(connections: Any) -> None:
     """
-    Wait until each has noticed that it is lost: one that is not read from finds out by writing.
+    Wait until each connection is lost: a connection that is not read from sees the reset when it
+    writes.
     """
     while not all(has_noticed_its_loss(connection) for connection in connections):
         for connection in connections:
@@ -83,16 +87,16 @@ async def noticed(connections: Any) -> None:
 
 
 def held(connections: Any) -> int:
-    """Bytes that our side holds of what came."""
+    """The number of received bytes that the connections hold."""
     return kept([*connections])
 
 
 class Slow:
     """
-    A coroutine that takes a message when it is told, and then waits.
+    A coroutine that takes a message and then waits until the test opens ``gate``.
 
-    :ivar sizes: of what it has taken.
-    :ivar ends: how each iteration has ended.
+    :ivar sizes: the sizes of the messages that it took. :ivar ends: the error that ended each
+        iteration, or None.
     """
 
     def __init__(self) -> None:
@@ -118,7 +122,7 @@ class Slow:
 
 
 async def settled() -> None:
-    """Everybody has had many turns."""
+    """Wait until every connection has had many turns of the reactor."""
     for _ in range(50):
         await turn(0.002)
 
@@ -126,7 +130,7 @@ async def settled() -> None:
 async def slowly_served(
     net: Network, over: str, slow: Slow, limits: Limits
 ) -> tuple[Any, list[Raw]]:
-    """Six clients that have sent as many bombs as are taken from them."""
+    """Connect six clients; each sends more bombs than its application takes."""
     place = await net.serve(serve(slow), over, limits=limits)
     raws = [await net.raw(place) for _ in range(CONNECTIONS)]
     for raw in raws:
@@ -139,7 +143,7 @@ async def slowly_served(
 
 @over_both
 @asynchronous
-async def test_a_reset_delivers_no_more_than_is_taken(net: Network, over: str) -> None:
+async def test_a_reset_delivers_no_more_than_the_application_takes(net: Network, over: str) -> None:
     slow = Slow()
     place, raws = await slowly_served(net, over, slow, Limits())
     connections = [*place.factory.connections]
@@ -169,7 +173,7 @@ async def test_a_reset_delivers_no_more_than_is_taken(net: Network, over: str) -
 
 @over_both
 @asynchronous
-async def test_what_is_not_taken_in_time_is_dropped_and_its_size_is_told(
+async def test_bytes_that_are_not_taken_in_time_are_dropped_and_counted_in_the_reason(
     net: Network, over: str
 ) -> None:
     slow = Slow()
@@ -181,7 +185,7 @@ async def test_what_is_not_taken_in_time_is_dropped_and_its_size_is_told(
     assert slow.sizes == [MEBI] * CONNECTIONS
     slow.gate.callback(None)
     await until(lambda: len(slow.ends) == CONNECTIONS)
-    assert slow.sizes == [MEBI] * 2 * CONNECTIONS  # one had come to each already
+    assert slow.sizes == [MEBI] * 2 * CONNECTIONS  # each application had one message already
     for end in slow.ends:
         assert isinstance(end, AbruptClose)
         number, _, rest = end.reason.partition(" ")
@@ -191,7 +195,7 @@ async def test_what_is_not_taken_in_time_is_dropped_and_its_size_is_told(
 
 @over_both
 @asynchronous
-async def test_a_client_whose_server_resets_is_delivered_no_more_than_it_takes(
+async def test_a_client_gets_no_more_than_it_takes_after_a_reset_by_the_server(
     net: Network, over: str
 ) -> None:
     place, made = await net.raw_server(OFFERED + "\r\n", bomb(SERVERS) * 500)
@@ -218,13 +222,13 @@ async def test_a_client_whose_server_resets_is_delivered_no_more_than_it_takes(
 
 
 def extensions() -> list[Any]:
-    """With what a raw server answers."""
+    """The extensions that match the response of a raw server."""
     return [PermessageDeflate(server_takeover=True)]
 
 
 @over_both
 @asynchronous
-async def test_through_a_gateway_a_reset_passes_on_what_the_backend_takes(
+async def test_after_a_reset_a_gateway_relays_what_the_backend_takes(
     net: Network, over: str
 ) -> None:
     applications = Applications(Recorder)
@@ -253,7 +257,7 @@ async def test_through_a_gateway_a_reset_passes_on_what_the_backend_takes(
 
 
 class Hesitant(Protocol):
-    """A byte protocol that pauses when something has come."""
+    """A byte protocol that pauses its transport when it gets bytes."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -269,7 +273,9 @@ class Hesitant(Protocol):
 
 @over_both
 @asynchronous
-async def test_a_stream_is_given_what_it_takes_and_then_its_end(net: Network, over: str) -> None:
+async def test_a_stream_gets_the_bytes_it_takes_and_then_connectionLost(
+    net: Network, over: str
+) -> None:
     made: list[Hesitant] = []
 
     class Making(Factory):
@@ -300,8 +306,11 @@ async def test_a_stream_is_given_what_it_takes_and_then_its_end(net: Network, ov
 
 @over_both
 @asynchronous
-async def test_a_page_is_given_all_that_came_before_a_reset(net: Network, over: str) -> None:
-    """It cannot pause. A message a turn, and then the end."""
+async def test_the_WebSocket_of_a_page_gets_all_messages_received_before_a_reset(
+    net: Network, over: str
+) -> None:
+    """The page cannot pause. It gets one message in each turn of the reactor, and then the close
+    event."""
     place, made = await net.raw_server(
         "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n",
         bomb(SERVERS, b"a") * 40,
@@ -329,22 +338,22 @@ async def test_a_page_is_given_all_that_came_before_a_reset(net: Network, over: 
     assert len({tick for tick, _ in messages}) >= 20
 
 
-# Others do not wait.
+# Other connections do not wait.
 
 
 @over_both
 @asynchronous
-async def test_others_are_served_between_the_bombs_of_one(
+async def test_other_connections_are_served_between_the_bombs_of_one(
     net: Network, over: str, log: Log
 ) -> None:
-    """Between a question of another's and its answer, no more than a few bombs are delivered."""
+    """Only a few bombs are delivered between a message of another connection and its echo."""
     applications = Applications(echo)
     place = await net.serve(applications, over)
     other, one = await net.raw(place), await net.raw(place)
     await other.opens("rfc6455")
     await opened(one)
     asking, bombed = applications.made
-    bombed.does.clear()  # it answers nothing
+    bombed.does.clear()  # this application does not echo
     between: list[int] = []
     one.send(b"".join(bomb(CLIENTS, bytes([number])) for number in range(MANY)))
     await until(lambda: bombed.messages)
@@ -357,14 +366,16 @@ async def test_others_are_served_between_the_bombs_of_one(
         between.append(len(bombed.messages) - before)
     assert [message[:1] for message in bombed.messages] == [bytes([n]) for n in range(MANY)]
     assert {len(message) for message in bombed.messages} == {MEBI}
-    # Two ends in one process: question, answer and our own look each take a turn or two.
+    # Both sides run in one process: message, echo and the test's check each take a turn or two.
     assert max(between) <= 12
     assert len(between) > MANY / 12
     assert asking.lost is None
 
 
 @asynchronous
-async def test_others_are_served_between_the_bombs_through_a_gateway(net: Network) -> None:
+async def test_other_connections_are_served_between_the_bombs_through_a_gateway(
+    net: Network,
+) -> None:
     applications = Applications(Recorder)
     place, _ = await gateway(net, applications)
     one = await net.raw(place)
@@ -389,7 +400,7 @@ async def test_others_are_served_between_the_bombs_through_a_gateway(net: Networ
     await until(lambda: len(applications.made[0].messages) == MANY)
 
 
-# The other way: what is sent to a peer that does not read.
+# Messages sent to a peer that does not read.
 
 
 @over_both
@@ -397,7 +408,8 @@ async def test_others_are_served_between_the_bombs_through_a_gateway(net: Networ
 async def test_unawaited_sends_to_a_peer_that_does_not_read_are_bounded(
     net: Network, over: str, log: Log
 ) -> None:
-    """Of 60 MB, no more than the limit waits; the rest is never taken, and nothing is logged."""
+    """Of 60 MB, at most the limit waits in the write buffer; the rest is never accepted, and no
+    line is logged."""
     limits = Limits(unsent_size=4 * MEBI)
     sent: list[Deferred[None]] = []
     most: list[int] = []

@@ -1,4 +1,4 @@
-"""Real sockets: every dialect with every way of carrying it, and what the modern ones promise."""
+"""Every modern dialect over TCP, TLS and UNIX sockets, with and without compression."""
 
 from __future__ import annotations
 
@@ -64,31 +64,31 @@ GRANTED = (
 
 
 def extensions(compressed: bool) -> dict[str, Any]:
-    """The factories' option."""
+    """The option ``extensions`` of the factories."""
     return {} if compressed else {"extensions": ()}
 
 
 def deflated(data: bytes) -> bytes:
-    """A message's payload, compressed by nobody of us."""
+    """The payload of a message, compressed by zlib and without the package."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 async def over_both(pair: Pair) -> None:
-    """Both have been told that it is over."""
+    """Wait until both applications got ``connectionLost``, each once."""
     await until(lambda: pair.client.lost and pair.server.lost)
     assert pair.client.told.count("lost") == pair.server.told.count("lost") == 1
 
 
-# Both sides ours.
+# txhixie on both sides.
 
 
 @modern
 @asynchronous
-async def test_an_application_that_resumes_is_not_told_of_the_end_meanwhile(
+async def test_resumeProducing_does_not_call_connectionLost_itself(
     dialect: str, net: Network
 ) -> None:
-    """An end that was read while he paused comes in a turn of its own."""
+    """A close that was read during the pause is reported in a later turn of the reactor."""
     pair = await net.pair(
         dialect, "tcp", server=lambda: Recorder(text=lambda a: a.transport.pauseProducing())
     )
@@ -173,7 +173,7 @@ async def test_both_may_close_at_once(dialect: str, over: str, net: Network, log
 @over_all
 @modern
 @asynchronous
-async def test_a_close_waits_for_what_was_sent_before_it(
+async def test_messages_sent_before_a_close_arrive_first(
     dialect: str, over: str, net: Network, log: Log
 ) -> None:
     pair = await net.pair(dialect, over)
@@ -205,7 +205,7 @@ async def test_a_message_of_one_side_may_be_compressed_and_the_next_not(
 
 
 def bytes_written(wire: Any) -> int:
-    """How much a client has written so far, from now on counted."""
+    """Count the bytes that a client has written since the first call."""
     outflow = wire._output  # private: a sum of the writes, which no transport has
     if not isinstance(outflow, Counting):
         # private: the conversation writes to the same object
@@ -214,7 +214,7 @@ def bytes_written(wire: Any) -> int:
 
 
 class Counting:
-    """A way out that counts."""
+    """A wrapper of the output that counts the bytes."""
 
     def __init__(self, outflow: Any) -> None:
         self.outflow = outflow
@@ -228,7 +228,7 @@ class Counting:
         return getattr(self.outflow, name)
 
 
-# How it ends, by the bytes.
+# Closing handshakes, byte by byte.
 
 
 @over_all
@@ -259,7 +259,7 @@ async def test_the_server_ends_TCP_once_both_have_closed(
 @either
 @modern
 @asynchronous
-async def test_the_client_leaves_it_to_the_server_to_end_TCP(
+async def test_the_client_waits_for_the_server_to_end_TCP(
     dialect: str, side: str, net: Network
 ) -> None:
     place, made = await net.raw_server()
@@ -320,7 +320,7 @@ async def test_a_server_that_never_answers_the_close_is_not_waited_for(
 
 @modern
 @asynchronous
-async def test_a_server_that_answers_the_close_and_stays_is_left(
+async def test_a_server_that_answers_the_close_and_keeps_TCP_open_is_disconnected(
     dialect: str, net: Network
 ) -> None:
     place, made = await net.raw_server()
@@ -352,7 +352,7 @@ async def test_a_peer_that_leaves_without_a_close_frame_is_an_abrupt_close(
 @either
 @modern
 @asynchronous
-async def test_a_code_that_is_never_sent_leaves_the_connection_as_it_is(
+async def test_an_invalid_close_code_of_the_application_does_not_close(
     dialect: str, side: str, net: Network
 ) -> None:
     pair = await net.pair(dialect, client=echo if side == "server" else Recorder)
@@ -387,7 +387,7 @@ async def test_of_a_long_reason_the_peer_reads_123_bytes(dialect: str, net: Netw
 async def test_fragments_of_the_peers_are_one_message(
     dialect: str, compressed: bool, over: str, net: Network, log: Log
 ) -> None:
-    """Cut inside characters, with control frames between them."""
+    """The fragments end inside characters, with control frames between the fragments."""
     place = await net.serve(Applications(), over)
     raw = await net.raw(place)
     peer = FrameWriter(dialect, MASK)
@@ -465,7 +465,7 @@ async def test_a_mebibyte_in_fragments_arrives_and_one_byte_more_does_not(
             assert applications.made[0].messages == [b"x" * MEBI]
 
 
-# What breaks a rule: the code on the wire, the reason in connectionLost.
+# Protocol violations: the close code on the wire, the reason in connectionLost.
 
 LONG = 1001
 VIOLATIONS: dict[str, tuple[int, str | tuple[str, ...]]] = {
@@ -504,7 +504,7 @@ COMPRESSED = {"invalid compressed data", "a bomb"}
 
 
 def violation(peer: FrameWriter, what: str) -> bytes:
-    """The bytes of it."""
+    """The bytes of a protocol violation."""
     frame, part = peer.frame, partial(peer.frame, final=False)
     wrong = FrameWriter(peer.dialect, None if peer.key else MASK)
     bomb = deflated(bytes(1_000_000))
@@ -535,7 +535,7 @@ def violation(peer: FrameWriter, what: str) -> bytes:
 
 
 def allowed(dialect: str, what: str) -> bool:
-    """Whether an older draft lets it pass."""
+    """Whether an older draft allows a violation of RFC 6455."""
     return (what in SINCE_13 and dialect != "rfc6455") or (what in SINCE_8 and dialect == "hybi-07")
 
 
@@ -544,12 +544,12 @@ STRICT = Limits(message_size=1000, fragments=5, close_timeout=60)
 
 
 def told_of(what: str, reason: str) -> str:
-    """What the peer is told: of a limit of ours, that there is one."""
+    """The close reason that the peer gets: for a limit without its name and value."""
     return "message too big" if VIOLATIONS[what][0] == 1009 else reason
 
 
 def reason_of(what: str, told: str) -> str:
-    """What our own side is told is what was meant; all of it."""
+    """Check the reason in our own ``connectionLost``, which has all details."""
     _, reason = VIOLATIONS[what]
     assert told.startswith(reason)
     assert told.isprintable()
@@ -559,7 +559,7 @@ def reason_of(what: str, told: str) -> str:
 
 @pytest.mark.parametrize(("dialect", "what"), CASES)
 @asynchronous
-async def test_a_client_that_breaks_a_rule_reads_which(
+async def test_a_client_that_violates_the_protocol_gets_a_close_frame_with_the_reason(
     dialect: str, what: str, net: Network, log: Log
 ) -> None:
     code = VIOLATIONS[what][0]
@@ -588,7 +588,7 @@ async def test_a_client_that_breaks_a_rule_reads_which(
 
 @pytest.mark.parametrize(("dialect", "what"), CASES)
 @asynchronous
-async def test_a_server_that_breaks_a_rule_reads_which(
+async def test_a_server_that_violates_the_protocol_gets_a_close_frame_with_the_reason(
     dialect: str, what: str, net: Network, log: Log
 ) -> None:
     code = VIOLATIONS[what][0]
@@ -597,7 +597,7 @@ async def test_a_server_that_breaks_a_rule_reads_which(
     words = peer.text("good") + violation(peer, what) + peer.text("not heard")
     place, made = await net.raw_server(lines, words)
     applications = Applications(Recorder)
-    entropy = bytes  # masks of zeros, to be read here
+    entropy = bytes  # masking keys of zeros, so that the test can read the payload
     wire = await net.connect(place, applications, dialect=dialect, limits=STRICT, entropy=entropy)
     await within(wire.whenOpen())
     await until(lambda: len(made[0].data) > 8)
@@ -619,10 +619,11 @@ def decoded(close: bytes) -> str:
 
 @pytest.mark.parametrize("dialect", ["hybi-07", "hybi-08"])
 @asynchronous
-async def test_what_the_older_drafts_let_pass_is_no_violation(
+async def test_the_older_drafts_allow_what_RFC_6455_forbids(
     dialect: str, net: Network, log: Log
 ) -> None:
-    """Lengths in too many bytes and any code up to version 8; no mask, and any text, in 7."""
+    """Up to version 8: lengths in too many bytes and any close code. In version 7 also frames
+    without a mask, and text that is not UTF-8."""
     place = await net.serve(Applications())
     peer, said = FrameWriter(dialect, MASK), FrameWriter(dialect)
     raw = await net.raw(place)
@@ -641,7 +642,7 @@ async def test_what_the_older_drafts_let_pass_is_no_violation(
 @either
 @modern
 @asynchronous
-async def test_an_application_that_raises_is_1011(
+async def test_an_application_that_raises_closes_with_1011(
     dialect: str, side: str, net: Network, log: Log
 ) -> None:
     pair = await net.pair(dialect, server=Recorder)
@@ -660,7 +661,7 @@ async def test_an_application_that_raises_is_1011(
 
 @modern
 @asynchronous
-async def test_a_client_may_speak_before_it_is_answered_up_to_the_limit(
+async def test_a_client_may_send_frames_before_the_response_up_to_the_limit(
     dialect: str, net: Network, log: Log
 ) -> None:
     decisions: list[Deferred[Any]] = []
@@ -707,7 +708,9 @@ async def test_a_request_with_frames_in_the_same_read_is_answered_whole(
 
 @modern
 @asynchronous
-async def test_frames_in_the_same_read_as_the_answer_are_heard(dialect: str, net: Network) -> None:
+async def test_frames_in_the_same_read_as_the_response_are_delivered(
+    dialect: str, net: Network
+) -> None:
     peer = FrameWriter(dialect)
     place, _ = await net.raw_server(words=peer.text("a", "b") + peer.close(4000, "bye"))
     applications = Applications(Recorder)
@@ -817,7 +820,9 @@ async def test_a_redirect_is_refused_with_its_headers(dialect: str, net: Network
 
 @pytest.mark.parametrize("version", [4, 5, 6, 9, 14, 99])
 @asynchronous
-async def test_an_unknown_version_is_told_those_there_are(version: int, net: Network) -> None:
+async def test_the_response_to_an_unknown_version_lists_the_known_versions(
+    version: int, net: Network
+) -> None:
     raw = await net.raw(await net.serve(Applications()))
     raw.send(request("rfc6455").replace(b"Version: 13", b"Version: %d" % version))
     await raw.ends()
@@ -833,7 +838,9 @@ async def test_an_unknown_version_is_told_those_there_are(version: int, net: Net
 
 @modern
 @asynchronous
-async def test_a_client_hears_which_versions_a_server_speaks(dialect: str, net: Network) -> None:
+async def test_the_error_of_a_client_lists_the_versions_of_the_server(
+    dialect: str, net: Network
+) -> None:
     others = [name for name in NAMES if name != dialect]
     place = await net.serve(Applications(), dialects=others)
     wire = await net.connect(place, Applications(Recorder), dialect=dialect)
@@ -845,7 +852,7 @@ async def test_a_client_hears_which_versions_a_server_speaks(dialect: str, net: 
     assert listed.split(b", ") == [versions[name] for name in reversed(MODERN) if name in others]
 
 
-# What waits for who does not read.
+# Write buffers of peers that do not read.
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
@@ -853,7 +860,7 @@ async def test_a_client_hears_which_versions_a_server_speaks(dialect: str, net: 
 async def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes(
     over: str, net: Network, log: Log
 ) -> None:
-    """Memory stays bounded, and the others do not notice."""
+    """Memory is bounded, and the other connections are not affected."""
     limits = Limits(unsent_size=2 * MEBI)
     applications = Applications(echo)
     place = await net.serve(applications, over, limits=limits)
@@ -887,10 +894,11 @@ async def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes
 
 @modern
 @asynchronous
-async def test_a_peer_that_asks_and_does_not_read_fills_nothing(
+async def test_pings_of_a_peer_that_does_not_read_fill_no_buffer(
     dialect: str, net: Network, log: Log
 ) -> None:
-    """Its pings are answered while there is room, and then the latest of them."""
+    """The peer's pings are answered while the write buffer has room; after that only the latest
+    ping."""
     place = await net.serve(Applications())
     raw = await net.raw(place)
     await raw.opens(dialect)
@@ -915,7 +923,7 @@ async def test_a_peer_that_asks_and_does_not_read_fills_nothing(
     assert wire in place.factory.connections
 
 
-# Signs of life.
+# Keepalive.
 
 LIVELY = Limits(ping_interval=0.1, ping_timeout=0.2)
 
@@ -961,11 +969,11 @@ async def test_a_silent_peer_is_aborted_and_an_active_peer_is_not(
     assert talking.reason is None
 
 
-# One application class, two packages.
+# One application class, under Twisted's module and under txhixie.
 
 
 class Echoing(Plain):
-    """For twisted.web.websocket, as its documentation has it."""
+    """An application as the documentation of twisted.web.websocket has it."""
 
     def textMessageReceived(self, message: str) -> None:
         super().textMessageReceived(message)
@@ -977,7 +985,7 @@ class Echoing(Plain):
 
 
 class Asking(Plain):
-    """A client for it."""
+    """An application of the client, for `Echoing`."""
 
     def negotiationFinished(self) -> None:
         super().negotiationFinished()
@@ -991,7 +999,7 @@ class Asking(Plain):
 
 
 async def talks(servers: Applications, clients: Applications) -> None:
-    """Both applications have lived as they would anywhere."""
+    """Check the events of both applications, which are the same under every package."""
     await until(lambda: clients.made and clients.made[0].events[-1][0] == "lost")
     await until(lambda: servers.made and servers.made[0].events[-1][0] == "lost")
     (server,), (client,) = servers.made, clients.made

@@ -1,4 +1,4 @@
-"""TLS where it is itself what goes wrong; what it shares with TCP is in test_loopback."""
+"""Errors of TLS itself; test_loopback runs its tests over TLS, too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 
 async def distrusts(net: Network, place: Place) -> None:
-    """A client that is not content with the server's certificate."""
+    """Connect a client that does not trust the server's certificate."""
     clients = Applications(Recorder)
     factory = HixieClientFactory(place.url(), clients, dialect="hixie-76")
     net.factories.append(factory)
@@ -41,7 +41,7 @@ async def distrusts(net: Network, place: Place) -> None:
 
 
 async def speaks_in_clear(net: Network, place: Place) -> None:
-    """A client that knows nothing of TLS."""
+    """Send a request without TLS."""
     raw = await net.raw(Place("tcp", place.listening, "", place.factory))
     raw.send(whole_request("hixie-76"))
     await until(lambda: raw.reason is not None)
@@ -50,7 +50,9 @@ async def speaks_in_clear(net: Network, place: Place) -> None:
 
 
 @asynchronous
-async def test_a_client_that_does_not_trust_the_server_is_told_why(net: Network, log: Log) -> None:
+async def test_a_client_that_does_not_trust_the_server_gets_the_reason(
+    net: Network, log: Log
+) -> None:
     await distrusts(net, await net.serve(Applications(), "tls"))
 
 
@@ -75,7 +77,7 @@ async def test_a_request_without_TLS_on_a_TLS_port_is_logged(net: Network, log: 
 
 @asynchronous
 async def test_a_client_that_leaves_before_any_byte_is_not_logged(net: Network, log: Log) -> None:
-    """Health checks do, every two seconds."""
+    """Health checks of load balancers connect so, some every two seconds."""
     place = await net.serve(Applications(), "tls")
     raw = await net.raw(Place("tcp", place.listening, "", place.factory))
     await until(lambda: place.factory.connections)
@@ -86,7 +88,7 @@ async def test_a_client_that_leaves_before_any_byte_is_not_logged(net: Network, 
 
 @asynchronous
 async def test_TLS_on_a_port_without_TLS_is_refused_at_once(net: Network, log: Log) -> None:
-    """Both would wait for each other until the timeout."""
+    """Otherwise client and server would wait for each other until the timeout."""
     clear = await net.serve(Applications(), limits=Limits(open_timeout=60))
     raw = await net.raw(Place("tls", clear.listening, "", clear.factory))
     await until(lambda: raw.reason is not None)
@@ -94,7 +96,7 @@ async def test_TLS_on_a_port_without_TLS_is_refused_at_once(net: Network, log: L
 
 
 def client_hello() -> bytes:
-    """What a client of TLS says first."""
+    """The first bytes of a TLS client."""
     client = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
     client.set_connect_state()
     with pytest.raises(SSL.WantReadError):
@@ -107,7 +109,7 @@ def client_hello() -> bytes:
 async def test_a_client_that_does_not_finish_the_TLS_handshake_is_disconnected(
     said: bytes, net: Network, log: Log
 ) -> None:
-    """At once, when the time is up: no answer could be read."""
+    """At the timeout, without a response: the client could not read one."""
     limits = Limits(open_timeout=0.2, close_timeout=60, drain_timeout=60)
     place = await net.serve(Applications(), "tls", limits=limits)
     raw = await net.raw(Place("tcp", place.listening, "", place.factory))
@@ -139,8 +141,11 @@ async def test_closing_during_the_TLS_handshake_ends_the_connection(net: Network
 
 
 @asynchronous
-async def test_a_cut_of_the_connection_below_is_no_close(net: Network, log: Log) -> None:
-    """An attacker who can cut TCP must not be able to make it look like a close."""
+async def test_a_TCP_connection_that_ends_without_a_TLS_closure_is_an_abrupt_close(
+    net: Network, log: Log
+) -> None:
+    """Otherwise an attacker in the network could end TCP and make the end look like an orderly
+    close."""
     pair = await net.pair("hixie-75", "tls")
     below: Any = pair.clientWire.transport
     below.transport.loseConnection()
@@ -149,10 +154,10 @@ async def test_a_cut_of_the_connection_below_is_no_close(net: Network, log: Log)
 
 
 @asynchronous
-async def test_a_peer_that_does_not_answer_the_end_of_TLS_is_not_waited_for(
+async def test_the_close_timeout_bounds_the_wait_for_the_TLS_closure_of_the_peer(
     net: Network, log: Log
 ) -> None:
-    """Once the time for a close is over; what the kernel holds for it stays there."""
+    """The kernel keeps the bytes that the peer has not read."""
     limits = Limits(close_timeout=0.1, drain_timeout=60)
     place = await net.serve(Applications(), "tls", limits=limits)
     raw = await net.raw(place)
@@ -170,8 +175,8 @@ async def test_a_peer_that_ends_TLS_while_we_are_full_ends_the_connection(
     net: Network, log: Log
 ) -> None:
     """
-    Twisted then closes the socket below without asking us, and a socket that closes waits for
-    ever for a producer that stands (trap 13, from the other side).
+    Twisted then closes the socket by itself, and a socket with a registered producer waits for
+    ever for that producer.
     """
 
     def gives(application: Recorder) -> None:

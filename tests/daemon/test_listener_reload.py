@@ -351,6 +351,24 @@ def test_certificates_are_read_anew_on_the_same_socket(
             assert peer.recv(65536) == text("still here")
 
 
+def test_changed_files_are_read_without_a_signal(tmp_path: Path) -> None:
+    """Also when the certificate is written before its key."""
+    port, pem, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
+    old, new = (authority().pem_for("localhost") for _ in range(2))
+    pem.write_bytes(old)
+    key.write_bytes(old)
+    where = f"ssl:{port}:privateKey={key}:certKey={pem}:interface=127.0.0.1"
+    with started(tmp_path, port, "--port", where) as daemon:
+        before = listening_inode(port)
+        pem.write_bytes(new[new.index(b"-----BEGIN CERT") :])
+        assert certificate_of(port) == der_of(old)
+        key.write_bytes(new)
+        daemon.logged("] reloaded kept=1 opened=0 closed=0")
+        assert certificate_of(port) == der_of(new)
+        assert listening_inode(port) == before
+        assert "not-reloaded" not in daemon.log
+
+
 def test_a_certificate_of_another_key_is_one_line(tmp_path: Path) -> None:
     port, pem, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
     old, new = (authority().pem_for("localhost") for _ in range(2))

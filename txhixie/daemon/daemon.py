@@ -29,6 +29,7 @@ from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
+from .certificate_watch import certificateFiles
 from .console import consoleRoot
 from .dispatch import PageSite, RoutedApplications, RoutedPages
 from .inherited_endpoint import InheritedEndpoint
@@ -83,10 +84,16 @@ class Daemon:
         self._reactor = reactor
         self._directory = _workingDirectory()
         self._sockets = ListeningSockets(reactor) if sockets is None else sockets
-        self._change = SocketChange(self._sockets)
         self._said = _completed(said)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
+        self._makeEndpoints()
+        self._sessions: list[Sessions] = []
+        self._paths: list[str] = []  # paths of the routes to WebSocket services
+        self.factory = self._makeFactory()
+
+    def _makeEndpoints(self) -> None:
+        self._change = SocketChange(self._sockets)
         senders = TrustedNetworks(self._all("proxy-protocol") or ())
         self._listening = (
             ProxyProtocolReactor(self._change, senders, self._limits.open_timeout)
@@ -94,14 +101,24 @@ class Daemon:
             else self._change
         )
         self._endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
-        self._sessions: list[Sessions] = []
-        self._paths: list[str] = []  # paths of the routes to WebSocket services
-        self.factory = self._makeFactory()
 
     @property
     def serving(self) -> Serving:
         """The factory and its endpoints, for the service."""
-        return Serving(self._endpoints, self.factory, self._sessions, self._change)
+        files = [file for one in self._said["port"] for file in certificateFiles(str(one.value))]
+        return Serving(
+            self._endpoints, self.factory, self._sessions, self._change, files, self._renewed
+        )
+
+    def _renewed(self) -> Serving:
+        """
+        Make the endpoints again, which reads their certificates.
+
+        :raises CannotStart: for a file with a mistake.
+        """
+        with _inDirectory(self._directory):
+            self._makeEndpoints()
+            return self.serving
 
     def service(
         self,

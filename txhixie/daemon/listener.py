@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
 from ..server.second_signal import SECOND_SIGNAL
+from .certificate_watch import CertificateWatch
 from .hangup import Hangup
 from .listening_sockets import ListeningSockets
 from .socket_change import Counts, SocketChange
@@ -44,12 +46,17 @@ class Serving:
     :ivar factory: the factory that the endpoints listen with.
     :ivar sessions: connections of the factory's clients to backends.
     :ivar sockets: the change of the listening sockets that the endpoints make.
+    :ivar certificates: files that the endpoints have read.
+    :ivar renewed: makes the same with endpoints that read the files again; raises
+        :class:`CannotStart` for a mistake in a file.
     """
 
     endpoints: Sequence[tuple[str, IStreamServerEndpoint]]
     factory: HixieFactory
     sessions: Sequence[Sessions]
     sockets: SocketChange
+    certificates: Sequence[Path] = ()
+    renewed: Callable[[], Serving] | None = None
 
     @property
     def hasConnections(self) -> bool:
@@ -102,6 +109,7 @@ class ListeningService(Service):
         self._read = read
         self._tell = listens
         self._hangup = Hangup(reactor, self.reload)
+        self._watch = CertificateWatch(reactor, self._renew)
         self._started = False
         self._isChanging = False
         self._asked = False
@@ -125,7 +133,7 @@ class ListeningService(Service):
         if not starting.called:
             starting.addErrback(self._cannotStart)
         problem: list[Failure] = []
-        starting.addCallbacks(lambda _: self._changed(), problem.append)
+        starting.addCallbacks(lambda _: self._startedListening(), problem.append)
         if problem:
             self._hangup.leave()
             # The log has the whole line: the standard error of a daemon is closed by now, and
@@ -134,6 +142,11 @@ class ListeningService(Service):
             # and the line would be there twice.
             self._log.error("{mistake}", mistake=str(problem[0].value))
             problem[0].raiseException()
+
+    def _startedListening(self) -> None:
+        if self._started:
+            self._watch.watch(self._serving.certificates)
+        self._changed()
 
     def _cannotStart(self, failure: Failure) -> None:
         if self._started:
@@ -192,11 +205,30 @@ class ListeningService(Service):
 
     async def _reload(self) -> None:
         self._asked = False
+        await self._change(self._read, True)
+
+    def _renew(self, isLast: bool) -> bool:
+        """
+        Read the certificates again.
+
+        :param isLast: whether a mistake has its line in the log.
+        :return: whether the certificates can be used. During a reload they are not looked at.
+        """
+        if self._isChanging or self._serving.renewed is None:
+            return False
+        self._isChanging = True
+        before = self._serving
+        ensureDeferred(self._change(self._serving.renewed, isLast)).addBoth(
+            lambda _: self._changed()
+        )
+        return self._serving is not before
+
+    async def _change(self, read: Callable[[], Serving], tells: bool) -> None:
         try:
-            serving = self._read()
+            serving = read()
             counts = await self._listen(serving)
         except CannotStart as error:
-            if self._started:
+            if self._started and tells:
                 reason = Uncut(str(error).removeprefix("hixie: "))
                 writeLine(self._log, "not-reloaded", LogLevel.error, reason=reason)
         except Exception:
@@ -213,6 +245,9 @@ class ListeningService(Service):
 
     def _replace(self, serving: Serving) -> None:
         before, self._serving = self._serving, serving
+        self._watch.watch(serving.certificates)
+        if serving.factory is before.factory:
+            return
         # The numbers of connections go on, and what is repeated stays folded.
         serving.factory.log = before.factory.log
         self._before = [each for each in (*self._before, before) if each.hasConnections]
@@ -228,6 +263,7 @@ class ListeningService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
+        self._watch.stop()
         everything = [*self._before, self._serving]
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
         factory = self._serving.factory

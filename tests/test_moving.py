@@ -46,7 +46,7 @@ def test_the_limits_and_options_that_the_tables_name_exist() -> None:
         for name in inspect.signature(factory).parameters
     }
     assert keywords
-    assert keywords <= known
+    assert keywords <= known | {field.name for field in fields(Limits)}
 
 
 @pytest.mark.parametrize("side", TABLES)

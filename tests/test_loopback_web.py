@@ -1,6 +1,7 @@
 """
-Under a Site of twisted.web, over real sockets. What the other loopback tests promise holds there
-too: they are run once more, with a Site between the port and the connection.
+WebSocket under a Site of twisted.web, over real sockets.
+
+The loopback tests run once more here, with a Site between the port and the connection.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 
 class SiteNetwork(Network):
-    """Every server is a resource of a Site."""
+    """A network whose servers are resources of a Site."""
 
     async def serve(self, applications: Any, over: str = "tcp", **options: Any) -> Place:
         resource = HixieResource(applications, **options)
@@ -62,7 +63,9 @@ class SiteNetwork(Network):
 
     async def site(self, root: Any, resource: HixieResource, over: str = "tcp") -> Place:
         """
-        :return: where a Site with this root listens; its factory is that of the resource.
+        Serve a resource tree by a Site.
+
+        :return: where the Site listens; its factory is that of the WebSocket resource.
         """
         place = await self.listen(Site(root, logPath=str(self.directory / "access.log")), over)
         place.factory = resource.factory
@@ -70,7 +73,7 @@ class SiteNetwork(Network):
         return place
 
     async def reach(self, port: int) -> Raw:
-        """Connect to whoever stands in front."""
+        """Connect to a reverse proxy."""
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
         raw: Raw = await within(cast("Deferred[Any]", endpoint.connect(Factory.forProtocol(Raw))))
         self.raws.append(raw)
@@ -105,7 +108,7 @@ THE_SITES_OWN = {
 
 
 def promises(*modules: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The tests of other modules that a Site changes nothing about."""
+    """The tests of other modules that have to pass under a Site, too."""
     for module in modules:
         for name, value in vars(module).items():
             if name.startswith("test_") and name not in THE_SITES_OWN:
@@ -116,7 +119,7 @@ globals().update(promises(test_loopback, test_loopback_modern, test_loopback_tls
 
 
 def page(name: str) -> Any:
-    """A resource that says its name."""
+    """A resource with one page, which names itself."""
     resource = Resource()
     resource.isLeaf = True
     resource.render_GET = lambda asked: name.encode() + b" " + asked.uri  # type: ignore[attr-defined]
@@ -124,12 +127,12 @@ def page(name: str) -> Any:
 
 
 def voice(dialect: str) -> FrameWriter:
-    """What a client says."""
+    """The writer of a client's frames."""
     return FrameWriter(dialect, MASK if dialect in MODERN else None)
 
 
 async def echoes(raw: Raw, dialect: str) -> None:
-    """Wait for the end of a handshake, and for an answer to a message."""
+    """Wait for the end of a handshake, and for the echo of a message."""
     await raw.reads(PROOF if dialect == "hixie-76" else b"\r\n\r\n")
     assert status_of(bytes(raw.data)) == 101, bytes(raw.data)
     raw.data.clear()
@@ -138,14 +141,14 @@ async def echoes(raw: Raw, dialect: str) -> None:
 
 
 async def reads_page(raw: Raw, body: bytes) -> None:
-    """Wait for a whole answer, and forget it."""
+    """Wait for a whole response, and discard it."""
     await raw.reads(b"\r\n\r\n" + body)
     assert status_of(bytes(raw.data)) == 200
     raw.data.clear()
 
 
 def asked(path: str) -> bytes:
-    """An ordinary request, after which the connection is meant to stay."""
+    """An ordinary request on a persistent connection."""
     return f"GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode()
 
 
@@ -155,7 +158,7 @@ def asked(path: str) -> bytes:
 @over_all
 @every
 @asynchronous
-async def test_pages_come_before_it_on_the_same_connection(
+async def test_a_WebSocket_follows_pages_on_the_same_connection(
     dialect: str, over: str, net: SiteNetwork, log: Log
 ) -> None:
     resource = HixieResource(Applications(echo), elsewhere=page("page"))
@@ -169,7 +172,9 @@ async def test_pages_come_before_it_on_the_same_connection(
 
 @every
 @asynchronous
-async def test_all_of_it_may_come_in_one_write(dialect: str, net: SiteNetwork, log: Log) -> None:
+async def test_requests_for_pages_and_a_handshake_may_be_one_write(
+    dialect: str, net: SiteNetwork, log: Log
+) -> None:
     resource = HixieResource(Applications(echo), elsewhere=page("page"))
     raw = await net.raw(await net.site(resource, resource))
     raw.send(asked("/1") + asked("/2") + whole_request(dialect))
@@ -184,8 +189,8 @@ async def test_a_WebSocket_follows_a_page_that_was_not_read_yet(
     over: str, net: SiteNetwork, log: Log
 ) -> None:
     """
-    The transport is full, so that the channel has stopped it from reading. The page is not the
-    resource's own: behind one of these a request waits until the page has been written.
+    The write buffer is full, so that the channel has paused reading. The page is not one of the
+    WebSocket resource: behind one of these a request waits until the page has been written.
     """
     size = 20_000_000
     big = page("big")
@@ -216,8 +221,9 @@ async def test_nginx_keeps_a_connection_and_upgrades_it(
     dialect: str, net: SiteNetwork, log: Log
 ) -> None:
     """
-    Its pool hands the connection that served two pages to a client that wants WebSocket. The fixed
-    lines of hixie-75 get through, since nginx writes its own fields first and in their order.
+    nginx's pool reuses the connection that served two pages for a WebSocket client. The fixed
+    lines of hixie-75 arrive intact: nginx writes its own fields first, and in the order of the
+    draft.
     """
     ports: list[int] = []
 
@@ -242,7 +248,7 @@ async def test_nginx_keeps_a_connection_and_upgrades_it(
         assert ports == [made.asked[0].request.getClientAddress().port] * 2
 
 
-# What may stand before it in a tree of resources.
+# Resources above the WebSocket resource in a tree.
 
 
 @every
@@ -264,10 +270,10 @@ async def test_virtual_hosts(dialect: str, net: SiteNetwork, log: Log) -> None:
 
 @every
 @asynchronous
-async def test_a_virtual_host_monster_knows_how_the_client_came(
+async def test_the_path_of_a_VHostMonster_gives_the_host_and_TLS(
     dialect: str, net: SiteNetwork, log: Log
 ) -> None:
-    """A server in front says in the path which host was asked for, and that it was by TLS."""
+    """The reverse proxy writes the requested host into the path, and that the client uses TLS."""
     made = Applications(echo)
     resource = HixieResource(made)
     root = Resource()
@@ -288,7 +294,7 @@ async def test_a_virtual_host_monster_knows_how_the_client_came(
 
 @every
 @asynchronous
-async def test_rewriting_changes_where_it_is_found_and_not_what_was_asked(
+async def test_a_rewrite_changes_the_resource_and_not_the_target_of_the_request(
     dialect: str, net: SiteNetwork, log: Log
 ) -> None:
     def rewrite(rewritten: Any) -> None:
@@ -307,7 +313,7 @@ async def test_rewriting_changes_where_it_is_found_and_not_what_was_asked(
 @every
 @asynchronous
 async def test_sessions(dialect: str, net: SiteNetwork, log: Log) -> None:
-    """The application begins one; the browser hears of it in the handshake's answer."""
+    """The application begins a session; the handshake's response has the cookie."""
 
     class Sessions(Applications):
         def buildProtocol(self, asked: Any) -> Any:
@@ -335,9 +341,9 @@ async def test_sessions(dialect: str, net: SiteNetwork, log: Log) -> None:
 @implementer(IRealm)
 class Realm:
     """
-    Everybody has applications of his own.
+    A realm in which each user has applications of their own.
 
-    :ivar resources: by whose they are.
+    :ivar resources: the resources by the user's name.
     """
 
     def __init__(self, net: SiteNetwork) -> None:
@@ -357,7 +363,7 @@ class Realm:
 
 
 class SlowChecker(InMemoryUsernamePasswordDatabaseDontUse):
-    """Asks somebody who is not here."""
+    """A credentials checker that answers later, as one with a database does."""
 
     seconds = 0.0
 
@@ -370,7 +376,7 @@ class SlowChecker(InMemoryUsernamePasswordDatabaseDontUse):
 
 
 async def guarded(net: SiteNetwork, seconds: float, over: str = "tcp") -> Place:
-    """A Site that asks for a name and a password."""
+    """A Site that requires a name and a password."""
     checker = SlowChecker(alice=b"secret")
     checker.seconds = seconds
     portal = Portal(Realm(net), [checker])
@@ -379,7 +385,7 @@ async def guarded(net: SiteNetwork, seconds: float, over: str = "tcp") -> Place:
 
 
 def basic(credentials: bytes) -> str:
-    """The field that a browser sends once its user has been asked."""
+    """The Authorization field with a name and a password."""
     return "Authorization: Basic " + b64encode(credentials).decode()
 
 
@@ -390,14 +396,16 @@ def basic(credentials: bytes) -> str:
 async def test_a_client_with_valid_credentials_passes_the_guard(
     dialect: str, over: str, seconds: float, net: SiteNetwork, log: Log
 ) -> None:
-    """Also where it takes its time, and the eight bytes are there before it knows."""
+    """Also when the checker takes time, and the eight bytes arrive before the decision."""
     raw = await net.raw(await guarded(net, seconds, over))
     raw.send(whole_request(dialect, basic(b"alice:secret")))
     await raw.reads(FrameWriter(dialect).text("hello alice"))
 
 
 @asynchronous
-async def test_the_eight_bytes_may_come_while_a_guard_thinks(net: SiteNetwork, log: Log) -> None:
+async def test_the_eight_bytes_may_arrive_before_the_decision_of_a_guard(
+    net: SiteNetwork, log: Log
+) -> None:
     raw = await net.raw(await guarded(net, 0.2))
     raw.send(request("hixie-76", basic(b"alice:secret")))
     for byte in KEY3:
@@ -425,7 +433,7 @@ async def test_a_client_without_valid_credentials_gets_a_401_from_the_guard(
 
 
 @asynchronous
-async def test_our_client_comes_in_with_a_password(net: SiteNetwork, log: Log) -> None:
+async def test_our_client_passes_the_guard_with_a_password(net: SiteNetwork, log: Log) -> None:
     place = await guarded(net, 0.0)
     headers = ((b"Authorization", b"Basic " + b64encode(b"alice:secret")),)
     wire = await net.connect(place, Applications(Recorder), dialect="rfc6455", headers=headers)
@@ -468,7 +476,7 @@ async def test_klein(dialect: str, over: str, net: SiteNetwork, log: Log) -> Non
 
 
 def has(name: str) -> bool:
-    """Whether a library is there."""
+    """Whether a library is installed."""
     import importlib.util
 
     return importlib.util.find_spec(name) is not None
@@ -504,7 +512,7 @@ async def test_the_request_ends_with_the_connection(
 
 
 @asynchronous
-async def test_HTTP_2_is_told_that_it_cannot_be(net: SiteNetwork, log: Log) -> None:
+async def test_a_WebSocket_request_over_HTTP_2_gets_a_505(net: SiteNetwork, log: Log) -> None:
     answers = await over_http2(net, HixieResource(Applications()))
     assert answers == {
         "GET": (b"505", b"only WebSocket is served here, and only over HTTP/1.1\n"),
@@ -513,7 +521,7 @@ async def test_HTTP_2_is_told_that_it_cannot_be(net: SiteNetwork, log: Log) -> N
 
 
 @asynchronous
-async def test_HTTP_2_has_the_pages(net: SiteNetwork, log: Log) -> None:
+async def test_pages_are_served_over_HTTP_2(net: SiteNetwork, log: Log) -> None:
     answers = await over_http2(net, HixieResource(Applications(), elsewhere=page("page")))
     assert answers["GET"] == (b"200", b"page /demo")
     assert answers["CONNECT"][0] == b"505"
@@ -521,7 +529,7 @@ async def test_HTTP_2_has_the_pages(net: SiteNetwork, log: Log) -> None:
 
 async def over_http2(net: SiteNetwork, resource: HixieResource) -> dict[str, tuple[bytes, bytes]]:
     """
-    Ask for /demo over HTTP/2, as a page and as RFC 8441 asks for WebSocket.
+    Request /demo over HTTP/2: as a page, and by the extended CONNECT of RFC 8441.
 
     :return: status and body by the method.
     """
@@ -531,7 +539,7 @@ async def over_http2(net: SiteNetwork, resource: HixieResource) -> dict[str, tup
     from h2.connection import H2Connection
 
     class Asks(Raw):
-        """A client of HTTP/2 that asks twice and puts down the answers."""
+        """An HTTP/2 client that sends both requests and records the responses."""
 
         def connectionMade(self) -> None:
             self.http = H2Connection(config.H2Configuration(validate_outbound_headers=False))

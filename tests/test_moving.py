@@ -1,4 +1,4 @@
-"""The page for programs that live on Autobahn: its tables are whole, and name what there is."""
+"""The page for programs that use Autobahn: its tables are complete and name existing options."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OURS = SERVER + TABLES["WebSocketClientFactory"]
 
 @pytest.mark.parametrize("side", TABLES)
 def test_every_option_of_the_installed_autobahn_is_in_the_table(side: str) -> None:
-    """And none that it has not got: ours, or why not."""
+    """And the table has no other options. Each has our counterpart or a reason."""
     python_with("autobahn", get="PyPI: autobahn")
     from autobahn.twisted import websocket
 

@@ -77,7 +77,7 @@ def test_a_name_with_a_reason_is_defined_several_times(name: str) -> None:
 
 
 def test_a_name_of_the_public_modules_is_one_object() -> None:
-    """Whichever module it is imported from."""
+    """All public modules with the name have the same object."""
     objects: dict[str, list[object]] = {}
     for path in MODULES:
         module = import_module(path)

@@ -1,8 +1,8 @@
 """
-Programs as people write them who come from asyncio, ``websockets``, aiohttp, Autobahn and Twisted's
-streams: each is wrong here, is run, and is told what to write instead.
+Mistakes of people who know asyncio, ``websockets``, aiohttp, Autobahn or Twisted's streams.
 
-A program that listens is told so when a client comes, in its log.
+Each program is wrong, is run, and its error says what to write instead. A server reports the error
+in its log when a client connects.
 """
 
 from __future__ import annotations
@@ -104,13 +104,13 @@ run(HERE, Echoes())
 
 
 def served(body: str = "self.transport.sendTextMessage(message)", made: str = "Echo()") -> str:
-    """A server of the application."""
+    """A server with an application."""
     program = APPLICATION.replace("BODY", body).replace("MADE", made)
     return program.replace("GIVEN", "Echoes()")
 
 
 def client(body: str) -> str:
-    """A client's coroutine, which Twisted runs."""
+    """A program whose client is a coroutine, run by Twisted."""
     return (
         dedent("""\
         from twisted.internet.defer import ensureDeferred
@@ -127,10 +127,10 @@ def client(body: str) -> str:
 @dataclass(frozen=True)
 class Wrong:
     """
-    A program, and what it is told.
+    A program and the error that it gets.
 
-    :ivar program: ``URL`` is a server's, and ``HERE`` where it may listen.
-    :ivar said: a part of its output.
+    :ivar program: ``URL`` is the URL of a server, ``HERE`` an endpoint to listen on. :ivar said: a
+        part of the program's output.
     """
 
     program: str
@@ -382,7 +382,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_newcomer_is_told_what_to_write(name: str, daemon: Daemon, tmp_path: Path) -> None:
+def test_the_error_of_a_wrong_program_says_what_to_write(
+    name: str, daemon: Daemon, tmp_path: Path
+) -> None:
     wrong, port = PROGRAMS[name], free_port()
     program = dedent(wrong.program).replace("URL", repr(f"ws://127.0.0.1:{daemon.port}/"))
     program = program.replace("HERE", repr(f"tcp:{port}:interface=127.0.0.1"))
@@ -411,9 +413,9 @@ def test_a_newcomer_is_told_what_to_write(name: str, daemon: Daemon, tmp_path: P
 
 def awaits(condition: Callable[[], bool], read: Callable[[], str]) -> None:
     """
-    Wait until it is true.
+    Wait until a condition is true.
 
-    :param read: what the program has printed, for the test's failure.
+    :param read: reads the output of the program, for the failure of the test.
     """
     deadline = time.monotonic() + PATIENCE
     while not condition():

@@ -1,4 +1,4 @@
-"""Who a peer is: its address with the port, and the certificate that it has shown."""
+"""The address of a peer, with its port, and the certificate that the peer presented."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def listening(net: Network, factory: Any, *, asks: bool) -> Place:
 @pytest.mark.parametrize("asks", [True, False])
 @pytest.mark.parametrize("under", ["port", "site"])
 @asynchronous
-async def test_both_sides_see_the_certificate_that_the_other_has_shown(
+async def test_both_sides_have_the_certificate_of_the_peer(
     net: Network, under: str, asks: bool
 ) -> None:
     """On the channel and on the transport, on a port of its own and under a Site."""
@@ -69,7 +69,7 @@ async def test_both_sides_see_the_certificate_that_the_other_has_shown(
     )
     assert await within(channel.receive()) == "seen"
     assert names(channel.peerCertificate) == "CN=localhost"
-    transport = cast("Any", channel)._transport  # private: a channel stands before it
+    transport = cast("Any", channel)._transport  # private: the HTTP channel wraps it
     assert names(transport.peerCertificate) == "CN=localhost"
     if asks:
         assert names(seen[0]) == "CN=client"

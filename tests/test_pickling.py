@@ -113,9 +113,7 @@ def _facts(error: BaseException) -> dict[str, Any]:
 
 @every_way
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__qualname__)
-def test_every_error_is_the_same_afterwards(
-    kind: type[BaseException], way: Callable[[Any], Any]
-) -> None:
+def test_every_error_survives_a_copy(kind: type[BaseException], way: Callable[[Any], Any]) -> None:
     error = _made(kind)
     error.add_note("where it was")
     again = way(error)
@@ -127,15 +125,15 @@ def test_every_error_is_the_same_afterwards(
     assert again.__notes__ == ["where it was"]
 
 
-def test_the_walk_has_found_the_errors() -> None:
-    """Else the test above is about none."""
+def test_the_errors_of_all_modules_are_found() -> None:
+    """Otherwise the test above would test no error."""
     assert {InvalidHandshake, ProxyRefused, CleanClose, ConnectionRejected, HixieError} <= set(
         ERRORS
     )
 
 
 @every_way
-def test_what_a_close_says_is_the_same_afterwards(way: Callable[[Any], Any]) -> None:
+def test_the_reason_of_a_close_survives_a_copy(way: Callable[[Any], Any]) -> None:
     for kind, twisted in ((CleanClose, ConnectionDone), (AbruptClose, ConnectionLost)):
         again = way(kind(ENDED))
         assert (again.code, again.reason, again.orderly) == (4003, "no more", True)
@@ -150,8 +148,8 @@ def test_a_rejected_connection_keeps_its_response(way: Callable[[Any], Any]) -> 
 
 
 @every_way
-def test_an_error_of_a_users_own_is_the_same_afterwards(way: Callable[[Any], Any]) -> None:
-    """A branch whose ``__init__`` takes something else again."""
+def test_an_error_class_of_a_user_survives_a_copy(way: Callable[[Any], Any]) -> None:
+    """The ``__init__`` of the user's class takes other arguments than its base class."""
     again = way(Ours(7))
     assert (again.number, again.status, str(again)) == (
         7,
@@ -161,7 +159,7 @@ def test_an_error_of_a_users_own_is_the_same_afterwards(way: Callable[[Any], Any
 
 
 class Ours(HandshakeRefused):
-    """A user's."""
+    """An error class of a user."""
 
     def __init__(self, number: int) -> None:
         super().__init__(429)
@@ -169,7 +167,7 @@ class Ours(HandshakeRefused):
 
 
 @every_way
-def test_a_failure_that_holds_an_error_is_the_same_afterwards(way: Callable[[Any], Any]) -> None:
+def test_a_Failure_with_an_error_survives_a_copy(way: Callable[[Any], Any]) -> None:
     try:
         raise InvalidHandshake("accept", "another key")
     except InvalidHandshake:
@@ -208,7 +206,7 @@ VALUES: Final[list[Any]] = [
 
 @every_way
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_every_value_is_the_same_afterwards(value: Any, way: Callable[[Any], Any]) -> None:
+def test_every_value_survives_a_copy(value: Any, way: Callable[[Any], Any]) -> None:
     again = way(value)
     assert type(again) is type(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, Event):
@@ -221,14 +219,14 @@ def test_every_value_is_the_same_afterwards(value: Any, way: Callable[[Any], Any
 
 
 @every_way
-def test_an_accepted_application_is_the_same_afterwards(way: Callable[[Any], Any]) -> None:
+def test_an_Accepted_survives_a_copy(way: Callable[[Any], Any]) -> None:
     again = way(Accepted(Recorder(), "chat", ((b"Set-Cookie", b"a=b"),)))
     assert (again.subprotocol, again.headers) == ("chat", ((b"Set-Cookie", b"a=b"),))
     assert isinstance(again.application, Recorder)
 
 
-def test_the_values_that_are_tried_are_all_there_are() -> None:
-    """Of what ``import txhixie`` gives: data classes and named tuples."""
+def test_every_public_value_class_is_tested() -> None:
+    """The data classes and named tuples of ``import txhixie``."""
     public = {
         value
         for value in (getattr(txhixie, name) for name in txhixie.__all__)

@@ -1,5 +1,8 @@
-"""What we take of other libraries: each is a declared dependency, and each name that is not public
-is here, with what we expect of it. A version of a library without it fails here, not in a program.
+"""Names of other libraries: each library is a declared dependency, and each private name is
+listed.
+
+The tests check what the package expects of each private name. A version of a library without such
+a name fails here, and not in a program.
 """
 
 from __future__ import annotations
@@ -46,13 +49,13 @@ EXTRA: Final = {"h2": "http2", "hypothesis": "test", "prompt_toolkit": "cli"}
 
 
 def asked_by(lines: Iterable[str]) -> set[str]:
-    """What requirements ask for, by the name of the distribution."""
+    """Parse requirements; the result is by the name of the distribution."""
     return {Requirement(line).name for line in lines}
 
 
-def test_whatever_is_imported_is_declared() -> None:
-    """And does not come along with something else, which may do without it one day; and nothing
-    is asked for that is not imported."""
+def test_every_imported_library_is_a_declared_dependency() -> None:
+    """A library that only another dependency requires may be missing one day. No declared
+    dependency is unused."""
     imported: dict[str, str] = {}
     for module in MODULES:
         for name, _ in imports(module):
@@ -112,7 +115,7 @@ def is_private(name: str) -> bool:
 
 
 def of_our_classes() -> set[str]:
-    """Private names that some class or module of ours makes."""
+    """Private names that a class or module of the package defines."""
     made: set[str] = set()
     for module in MODULES:
         for node in ast.walk(tree(module)):
@@ -127,7 +130,7 @@ def of_our_classes() -> set[str]:
 
 
 def of_others(module: str, ours: set[str]) -> Iterator[str]:
-    """The private names in a module that are asked of an object of somebody else's."""
+    """The private names of other libraries' objects that a module uses."""
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             holder = ast.unparse(node.value)
@@ -143,8 +146,8 @@ def of_others(module: str, ours: set[str]) -> Iterator[str]:
             yield from filter(is_private, words)
 
 
-def test_these_are_all_private_names_of_others() -> None:
-    """Whoever takes another one pins it here; whoever needs one no more takes it out."""
+def test_every_private_name_of_other_libraries_is_listed() -> None:
+    """Add each new private name to the list, and remove each unused one."""
     ours = of_our_classes()
     assert {name for module in MODULES for name in of_others(module, ours)} == set(PINNED)
 
@@ -162,13 +165,13 @@ def channel() -> Iterator[Any]:
     made.connectionLost(Failure(ConnectionDone()))
 
 
-def test_a_Site_hides_its_channel_behind_one_name() -> None:
+def test_the_protocol_of_a_Site_has_its_channel_in_one_attribute() -> None:
     protocol: Any = Site(None, reactor=Clock()).buildProtocol(None)
     assert hasattr(protocol._channel, "requestFactory")
 
 
-def test_a_channel_keeps_what_it_has_not_read(channel: Any) -> None:
-    """Of a head in ``_buffer``; behind it in ``_dataBuffer``, a list."""
+def test_a_channel_keeps_unparsed_bytes_in_two_attributes(channel: Any) -> None:
+    """Within a head in ``_buffer``; behind the head in ``_dataBuffer``, a list."""
     assert channel._dataBuffer == []
     channel.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\nX")
     assert channel._buffer == b"X"
@@ -222,8 +225,8 @@ def test_a_stream_of_HTTP_2_knows_its_connection() -> None:
     assert connection._tryToWriteControlData() is True
 
 
-def test_a_transport_keeps_what_waits_in_two_buffers() -> None:
-    """What was written last is a list, whose bytes are counted."""
+def test_a_transport_keeps_unsent_bytes_in_two_buffers() -> None:
+    """The later bytes are in a list, with a count of its bytes."""
     descriptor: Any = FileDescriptor(Clock())  # type: ignore[arg-type]
     descriptor.connected = True
     descriptor.startWriting = lambda: None
@@ -234,7 +237,7 @@ def test_a_transport_keeps_what_waits_in_two_buffers() -> None:
 
 
 def test_a_port_logs_by_a_logger_of_its_class() -> None:
-    """Whose observer may be another."""
+    """The logger's observer can be replaced."""
     logger: Any = tcp.Port._logger
     assert isinstance(logger, Logger)
     assert logger.namespace.startswith("twisted.internet.tcp")
@@ -252,7 +255,7 @@ def test_a_Deferred_has_its_callbacks_and_its_note_for_the_log() -> None:
     assert waiting._callbacks
 
 
-def test_a_log_beginner_forgets_what_it_kept_when_it_begins() -> None:
+def test_a_log_beginner_discards_its_buffer_when_it_begins() -> None:
     class Stream:
         def write(self, data: str) -> None: ...
 
@@ -267,7 +270,7 @@ def test_a_log_beginner_forgets_what_it_kept_when_it_begins() -> None:
     assert beginner._temporaryObserver is None
 
 
-def test_OpenSSL_tells_its_verdict_on_a_certificate() -> None:
+def test_OpenSSL_has_the_result_of_verifying_a_certificate() -> None:
     """pyOpenSSL has no public name for ``SSL_get_verify_result``."""
     connection: Any = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
     assert lib.SSL_get_verify_result(connection._ssl) == 0
@@ -276,6 +279,6 @@ def test_OpenSSL_tells_its_verdict_on_a_certificate() -> None:
 
 
 def test_zlib_has_the_types_of_its_streams() -> None:
-    """typeshed's names, which only type checkers see."""
+    """The names of typeshed, which only type checkers see."""
     assert not hasattr(zlib, "_Compress")
     assert callable(zlib.compressobj().compress)

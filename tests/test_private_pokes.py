@@ -44,7 +44,7 @@ BY_NAME: Final = ("delattr", "getattr", "hasattr", "setattr")
 
 
 def pokes_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The lines and names by which a file takes a private name of an object that is not its own."""
+    """The lines and names where a file uses a private name of another object."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             if ast.unparse(node.value) not in ("self", "cls", "super()"):
@@ -65,7 +65,7 @@ def strings_of(call: ast.Call) -> list[ast.Constant]:
 
 
 def unexplained(text: str) -> list[str]:
-    """The pokes of a file that have no reason on their line, or alone on the line above."""
+    """The uses of private names without a reason on their line, or alone on the line above."""
     lines = ["", *text.splitlines()]
     return [
         f"line {line}: {name}"
@@ -86,7 +86,7 @@ def test_a_private_name_in_a_test_has_its_reason(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file not in EXEMPT])
-def test_a_reason_stands_where_a_private_name_is(file: str) -> None:
+def test_a_reason_is_at_the_line_of_a_private_name(file: str) -> None:
     text = (TESTS / file).read_text("utf-8")
     if "# private: " in text:
         lines = {line for line, name in pokes_of(ast.parse(text)) if is_private(name)}
@@ -123,7 +123,7 @@ def test_a_private_name_with_a_reason_passes(line: str) -> None:
     assert unexplained(line) == []
 
 
-def test_these_are_all_private_names_of_others_that_only_tests_need() -> None:
+def test_every_private_name_of_other_libraries_in_tests_is_listed() -> None:
     used = {
         name
         for file in FILES
@@ -158,7 +158,8 @@ def test_Twisted_keeps_the_certificates_that_it_trusts() -> None:
 
 
 def test_the_module_behind_Twisteds_WebSocket_has_its_classes() -> None:
-    """Without it, a test of Twisted's peer cannot count the bytes that this peer was sent."""
+    """Without these classes, a test with Twisted as the peer cannot count the bytes that Twisted
+    receives."""
     from twisted.web import _websocket_impl
 
     assert websocket.WebSocketProtocol is _websocket_impl.WebSocketProtocol

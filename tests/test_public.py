@@ -44,7 +44,7 @@ def test_the_guide_lists_the_public_modules() -> None:
 
 @pytest.mark.parametrize("path", [*PAGES, *EXAMPLES])
 def test_the_guide_imports_public_names_only(path: str) -> None:
-    """A program that does as the guide does is not surprised when a private module moves."""
+    """A program written after the guide keeps working when a private module moves."""
     for module, name in imported((ROOT / path).read_text("utf-8")):
         assert module in MODULES, f"{path} imports from {module}, which {LIST} does not list"
         public = [*exports(import_module(module)), ""]
@@ -52,7 +52,7 @@ def test_the_guide_imports_public_names_only(path: str) -> None:
 
 
 def test_imports_are_found_in_every_form() -> None:
-    """That the test before this one would see them."""
+    """Without this, the test above could miss imports."""
     text = "    >>> from txhixie.web import (\n    A,\n    B as C,\n)\nimport txhixie\n"
     text += "from txhixie import d, e"
     found = [("txhixie.web", "A"), ("txhixie.web", "B"), ("txhixie", "")]
@@ -61,8 +61,8 @@ def test_imports_are_found_in_every_form() -> None:
 
 def test_public_names_and_their_signatures_are_those_of_the_snapshot() -> None:
     """
-    What changes here changes for users, and needs a line in CHANGELOG.rst. Then write it down:
-    ``PYTHONPATH=tests python -m support.public_api > tests/data/signatures.txt``.
+    A change here is a change for users, and needs a line in CHANGELOG.rst. Then regenerate the
+    file: ``PYTHONPATH=tests python -m support.public_api > tests/data/signatures.txt``.
     """
     assert list(signatures()) == SNAPSHOT.read_text("utf-8").splitlines()
 
@@ -70,8 +70,8 @@ def test_public_names_and_their_signatures_are_those_of_the_snapshot() -> None:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "txhixie").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_docstrings_refer_to_what_there_is(path: Path) -> None:
-    """In private modules too, which the API pages do not show and pydoctor does not check."""
+def test_references_in_docstrings_have_a_target(path: Path) -> None:
+    """Also in private modules, which pydoctor does not check."""
     for name in REFERENCE.findall(path.read_text("utf-8")):
         assert exists(name), name
 

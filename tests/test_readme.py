@@ -1,4 +1,4 @@
-"""What the README says besides its blocks, which test_documents.py runs, is true as well."""
+"""The facts of the README outside its code blocks, which test_documents.py runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_commands_are_the_ones_that_are_run() -> None:
 
 
 def test_the_guide_installs_it_in_the_same_way() -> None:
-    """Which is what CI does."""
+    """CI uses the same command."""
     shown = block("docs/start/install.rst", "install").removeprefix("$ ")
     assert "python3 -m venv .venv && .venv/bin/pip install . && " in README
     assert shown == "python3 -m venv .venv && .venv/bin/pip install . && . .venv/bin/activate\n"
@@ -58,7 +58,7 @@ def test_the_readme_has_at_most_250_lines() -> None:
     assert len(README.splitlines()) <= 250
 
 
-def test_what_the_readme_points_at_is_there() -> None:
+def test_the_files_that_the_readme_links_to_exist() -> None:
     links = re.findall(r"`[^`]+ <(?!http)([^>\s]+)>`_", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

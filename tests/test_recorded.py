@@ -1,5 +1,8 @@
-"""Heads as devices, old browsers and reverse proxies have sent them, to a server of ours and to a
-client; whatever way their bytes come."""
+"""Recorded heads of devices, old browsers and reverse proxies, read by the server and by the
+client.
+
+The bytes arrive at once, byte by byte, and split in other ways.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def recorded(name: str) -> bytes:
 
 
 def echoing(*members: str) -> Answering:
-    """Applications that echo, in the first of these subprotocols that is offered."""
+    """Applications that echo, with the first of these subprotocols that the client offers."""
 
     def answer(offer: Offer) -> Accepted:
         chosen = next((name for name in members if name in offer.subprotocols), None)
@@ -59,10 +62,10 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("name", "dialect", "target", "origin"), TAKEN)
-def test_what_real_clients_send_is_served(
+def test_the_requests_of_real_clients_are_served(
     name: str, dialect: str, target: str, origin: str | None, log: Log
 ) -> None:
-    """And a message comes back."""
+    """The server echoes a message after each handshake."""
     data = recorded(name)
     for chunks in every_way(data):
         end = ServerEnd(echoing("base64"))
@@ -107,10 +110,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "status", "why"), REFUSED)
-def test_what_is_refused_has_a_line_of_its_own_in_the_log(
+def test_a_refused_request_has_one_log_line_with_the_reason(
     name: str, status: int, why: str, log: Log
 ) -> None:
-    """The same line however the bytes arrive. The client reads no name of an option."""
+    """The line does not depend on how the bytes arrive. The response to the client names no
+    option."""
     body = why.removesuffix(" (origins, --origins)")
     for tail in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
         for chunks in every_way(recorded(name), tail):
@@ -126,7 +130,7 @@ def test_what_is_refused_has_a_line_of_its_own_in_the_log(
             end.done()
 
 
-def test_a_device_that_is_listed_gets_in(log: Log) -> None:
+def test_a_device_with_a_listed_origin_is_accepted(log: Log) -> None:
     end = ServerEnd(echoing("arduino"), origins=["file://"])
     end.receive(recorded("rfc6455_esp_origin_file"))
     assert b"Sec-WebSocket-Protocol: arduino\r\n" in end.wire.taken()
@@ -148,7 +152,9 @@ def test_a_device_that_is_listed_gets_in(log: Log) -> None:
         (b"\n", "this is not HTTP"),
     ],
 )
-def test_what_is_no_request_is_named_by_its_first_bytes(first: bytes, why: str, log: Log) -> None:
+def test_another_protocol_is_recognised_by_its_first_bytes(
+    first: bytes, why: str, log: Log
+) -> None:
     for chunks in every_way(first):
         end = ServerEnd(Applications())
         for chunk in chunks:
@@ -167,7 +173,7 @@ def test_what_is_no_request_is_named_by_its_first_bytes(first: bytes, why: str, 
 
 @pytest.mark.parametrize("dialect", dialect_names.NAMES)
 @pytest.mark.parametrize("count", [1, 2, 3, 100])
-def test_empty_lines_before_a_request_are_none(dialect: str, count: int) -> None:
+def test_empty_lines_before_a_request_are_ignored(dialect: str, count: int) -> None:
     data = b"\r\n" * count + whole_request(dialect)
     served = same_every_way(serve, data)
     assert isinstance(served.found, Offer)
@@ -192,7 +198,7 @@ def test_a_client_that_sends_only_empty_lines_is_refused(log: Log) -> None:
 
 
 def test_a_client_takes_no_empty_line_before_an_answer() -> None:
-    """None is known to be sent, and the drafts fix the first bytes of an answer."""
+    """No server is known to send empty lines, and the drafts fix the first bytes of a response."""
     for dialect in dialect_names.NAMES:
         offer = Offer(dialect, "/", "a", "http://a")
         key = (b"1 1", b"1 1", KEY3) if dialect == "hixie-76" else (b"x",)
@@ -214,10 +220,10 @@ def test_a_client_takes_no_empty_line_before_an_answer() -> None:
         ("http://[::1]:80//x", "[::1]:80", "//x"),
     ],
 )
-def test_an_absolute_target_has_the_host_in_it(
+def test_the_host_of_an_absolute_target_replaces_the_Host_field(
     dialect: str, target: str, host: str, resource: str
 ) -> None:
-    """It counts, and the Host field does not (RFC 9112 section 3.2.2)."""
+    """RFC 9112 section 3.2.2."""
     data = whole_request(dialect, target=target, host="other.example", origin="http://example.com")
     served = same_every_way(serve, data)
     assert isinstance(served.found, Offer)
@@ -234,7 +240,7 @@ def test_other_targets_are_refused(target: str) -> None:
     assert not isinstance(same_every_way(serve, data).found, Offer | None)
 
 
-def test_an_absolute_target_does_not_spare_the_Host_field() -> None:
+def test_a_request_with_an_absolute_target_needs_a_Host_field() -> None:
     for fields in ((), (b"Host: a", b"Host: a")):
         data = request(*fields, b"Upgrade: WebSocket", b"Connection: Upgrade", b"Origin: http://a")
         data = data.replace(b"/demo", b"http://a/")
@@ -250,7 +256,7 @@ def test_the_policy_looks_at_the_host_of_the_target(log: Log) -> None:
 
 
 def test_a_page_with_an_absolute_target_is_asked_for_by_its_path() -> None:
-    """twisted.web takes the whole URL for a path."""
+    """twisted.web would take the whole URL for a path."""
     data = b"GET http://a:1/page?x HTTP/1.1\r\nHost: b\r\nAccept: x\r\n\r\n"
     found = serve([data]).found
     assert isinstance(found, Elsewhere)
@@ -278,8 +284,9 @@ def answered_protocol(fields: tuple[bytes, ...], agreed: str = "base64") -> byte
     return answer.partition(b"Sec-WebSocket-Protocol: ")[2].partition(b"\r\n")[0]
 
 
-def test_the_whole_list_is_the_answer_in_every_order_of_the_fields() -> None:
-    """Chromium and Firefox 4 shuffled them: of 40,320 orders one is web-socket-js's (Flash)."""
+def test_the_response_has_the_whole_list_for_every_order_of_the_fields() -> None:
+    """Chromium and Firefox 4 shuffled the header fields. Only one of 40,320 orders is that of
+    web-socket-js (Flash), which expects one member."""
     members = [
         order for order in permutations(WEBKIT) if answered_protocol(order) != b"binary,base64"
     ]
@@ -299,13 +306,17 @@ def test_the_whole_list_is_the_answer_in_every_order_of_the_fields() -> None:
         ((*FLASH[:7], b"X-Page: x", FLASH[7]), b"binary,base64"),
     ],
 )
-def test_web_socket_js_wants_the_member(fields: tuple[bytes, ...], answer: bytes) -> None:
-    """By all of its fields in their order, an empty Cookie among them."""
+def test_the_response_to_web_socket_js_has_one_subprotocol(
+    fields: tuple[bytes, ...], answer: bytes
+) -> None:
+    """web-socket-js is recognised by all of its fields in their order, an empty Cookie among
+    them."""
     assert answered_protocol(fields) == answer
 
 
-def test_web_socket_js_offers_members_and_no_list(log: Log) -> None:
-    """An application that takes the first of what is offered takes one of these."""
+def test_the_list_of_web_socket_js_is_split_into_subprotocols(log: Log) -> None:
+    """An application that agrees on the first offered subprotocol agrees on one member of the
+    list."""
     end = ServerEnd(Answering(lambda offer: Accepted(applications.echo(), offer.subprotocols[0])))
     end.receive(request(*FLASH) + KEY3)
     assert end.protocol.offer.subprotocols == ("binary", "base64")
@@ -315,7 +326,7 @@ def test_web_socket_js_offers_members_and_no_list(log: Log) -> None:
 
 @pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75", "hixie-76"])
 @pytest.mark.parametrize("how", ["accepted", "listed", "called"])
-def test_an_application_knows_the_member_and_the_client_the_list(
+def test_an_application_gets_one_subprotocol_and_the_client_the_list(
     dialect: str, how: str, log: Log
 ) -> None:
     made = Applications(Recorder)
@@ -336,15 +347,16 @@ def test_an_application_knows_the_member_and_the_client_the_list(
 
 
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "rfc6455"])
-def test_what_was_offered_and_not_agreed_is_in_the_log(dialect: str, log: Log) -> None:
+def test_offered_subprotocols_without_an_agreement_are_in_the_log(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications(), logConnections=True)
     end.receive(whole_request(dialect, f"{subprotocol_field(dialect)}: v10.stomp"))
     assert log.lines()[0].endswith(" origin=http://example.com offered=v10.stomp")
     end.done()
 
 
-def test_hixie_76_may_have_the_field_of_hixie_75(log: Log) -> None:
-    """Ruby's websocket writes that, and looks for the other in the answer."""
+def test_a_hixie_76_request_may_have_the_subprotocol_field_of_hixie_75(log: Log) -> None:
+    """Ruby's websocket sends WebSocket-Protocol, and reads Sec-WebSocket-Protocol of the
+    response."""
     end = ServerEnd(echoing("b"))
     end.receive(whole_request("hixie-76", "WebSocket-Protocol: a,b"))
     assert b"\r\nSec-WebSocket-Protocol: a,b\r\n" in end.wire.taken()
@@ -355,7 +367,7 @@ def test_hixie_76_may_have_the_field_of_hixie_75(log: Log) -> None:
     assert found.subprotocols == ("y",)
 
 
-# What else the log tells.
+# Further log lines.
 
 NOTICED = "noticed connection=1 peer=192.0.2.1:54321"
 
@@ -363,7 +375,8 @@ NOTICED = "noticed connection=1 peer=192.0.2.1:54321"
 @pytest.mark.parametrize("dialect", dialect_names.NAMES)
 @pytest.mark.parametrize("origin", ["*", "ArduinoWebSocketClient", "example.com:80", "http://x/y"])
 def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, log: Log) -> None:
-    """It counts as none, and an answer that repeats the origin repeats it."""
+    """The request counts as one without an Origin. A response that repeats the origin repeats this
+    one."""
     end = ServerEnd(Applications(), logConnections=False)
     end.receive(whole_request(dialect, origin=origin))
     answer = end.wire.taken()
@@ -378,7 +391,7 @@ def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, l
     end.done()
 
 
-def test_an_origin_that_is_let_in_is_not_logged(log: Log) -> None:
+def test_an_accepted_origin_is_not_logged(log: Log) -> None:
     for options in ({"origins": ["a-word"]}, {"origins": ["*"]}):
         end = ServerEnd(Applications(), **options)
         end.receive(whole_request("rfc6455", origin="A-Word"))
@@ -389,8 +402,10 @@ def test_an_origin_that_is_let_in_is_not_logged(log: Log) -> None:
 
 @pytest.mark.parametrize("have", [0, 5])
 @pytest.mark.parametrize("ending", ["late", "lost"])
-def test_eight_bytes_that_never_come_are_in_the_log(have: int, ending: str, log: Log) -> None:
-    """A reverse proxy may have kept them, such as Caddy 2.6."""
+def test_missing_bytes_of_a_hixie_76_handshake_are_in_the_log(
+    have: int, ending: str, log: Log
+) -> None:
+    """A reverse proxy such as Caddy 2.6 may have discarded the eight bytes."""
     end = ServerEnd(Applications(), limits=Limits(open_timeout=10))
     end.receive(handshake_bytes.request("hixie-76") + KEY3[:have])
     assert status_of(end.wire.written) == 101
@@ -403,7 +418,7 @@ def test_eight_bytes_that_never_come_are_in_the_log(have: int, ending: str, log:
     ]
 
 
-def test_a_client_that_leaves_before_an_answer_is_not_said_to_owe_bytes(log: Log) -> None:
+def test_a_client_that_disconnects_early_is_not_logged_for_missing_bytes(log: Log) -> None:
     for data in (b"", b"GET / HTTP/1.1\r\n", handshake_bytes.request("rfc6455")[:-2]):
         end = ServerEnd(Applications())
         end.receive(data)
@@ -414,8 +429,9 @@ def test_a_client_that_leaves_before_an_answer_is_not_said_to_owe_bytes(log: Log
 # HTTP/1.0.
 
 
-def test_an_upgrade_in_an_old_version_is_a_page_where_there_are_pages(log: Log) -> None:
-    """A server ignores Upgrade there (RFC 9110 section 7.8); the log tells the operator."""
+def test_an_upgrade_in_HTTP_1_0_is_a_page_request_where_there_are_pages(log: Log) -> None:
+    """A server ignores Upgrade in HTTP/1.0 (RFC 9110 section 7.8); a log line reports the request
+    to the operator."""
     told: list[bytes] = []
 
     class Page(Protocol):
@@ -433,7 +449,7 @@ def test_an_upgrade_in_an_old_version_is_a_page_where_there_are_pages(log: Log) 
 
 
 @pytest.mark.parametrize("lines", [b"", b"Upgrade: h2c\r\n"])
-def test_other_requests_in_an_old_version_are_told_what_is_spoken(lines: bytes, log: Log) -> None:
+def test_other_requests_in_HTTP_1_0_get_a_404(lines: bytes, log: Log) -> None:
     end = ServerEnd(Applications())
     end.receive(b"GET / HTTP/1.0\r\nConnection: Upgrade\r\n" + lines + b"\r\n")
     assert status_of(end.wire.written) == 404
@@ -444,7 +460,7 @@ def test_other_requests_in_an_old_version_are_told_what_is_spoken(lines: bytes, 
 
 
 def test_a_lenient_client_takes_hixie_76s_status_line_in_hixie_75() -> None:
-    """A strict one does not: the draft fixes the first line to the byte."""
+    """A strict client does not accept it: the draft fixes every byte of the status line."""
     data = recorded("answer_hixie75_with_hixie76_status_line")
     offer = Offer("hixie-75", "/echo", "127.0.0.1:8080", "http://127.0.0.1:8080")
     found, rest = same_every_way(lambda chunks: ask(offer, (), chunks), data, b"\0x\xff")

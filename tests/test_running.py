@@ -1,4 +1,7 @@
-"""Programs that serve: how they start, or say why not, and how they end. Each is a process."""
+"""Programs that serve: how they start, report errors at the start, and end.
+
+Each program is a process.
+"""
 
 from __future__ import annotations
 
@@ -73,9 +76,9 @@ else:
 
 class Program:
     """
-    One that runs.
+    A running program.
 
-    :ivar process: its process; both of its outputs are in a file.
+    :ivar process: the process; its stdout and stderr are in one file.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
@@ -102,9 +105,9 @@ def running(
     directory: Path, shape: str, kind: str = "default", port: int = 0, stop: float = 8.0
 ) -> Iterator[tuple[Program, int]]:
     """
-    Start the program, and end it in the end.
+    Start the program; stop it at the end of the block.
 
-    :return: it, and its port.
+    :return: the program and its port.
     """
     port = port or free_port()
     (directory / "served.py").write_text(PROGRAM)
@@ -130,7 +133,7 @@ def started(directory: Path, command: list[str]) -> Iterator[Program]:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection, as soon as somebody listens."""
+    """Connect as soon as a server listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -169,7 +172,7 @@ def closes_with_1001(peer: socket.socket) -> None:
     assert read_all(peer) == b""
 
 
-# How it ends.
+# The end of a program.
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -186,7 +189,7 @@ def test_a_program_that_stops_closes_its_clients_with_1001(
 
 
 @pytest.mark.parametrize("kind", REACTORS)
-def test_run_says_where_it_is_and_what_happens_and_goes_on_after_the_end(
+def test_run_logs_its_port_and_connections_and_returns_after_the_reactor(
     kind: str, tmp_path: Path
 ) -> None:
     with running(tmp_path, "run", kind) as (served, port), opened(port) as peer:
@@ -201,7 +204,7 @@ def test_run_says_where_it_is_and_what_happens_and_goes_on_after_the_end(
 
 @pytest.mark.parametrize("shape", ["run", "bare"])
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n"])
-def test_clients_inside_a_handshake_do_not_keep_it_up(
+def test_clients_inside_a_handshake_do_not_delay_the_end(
     sent: bytes, shape: str, tmp_path: Path
 ) -> None:
     with running(tmp_path, shape, stop=0.5) as (served, port), connected(port) as peer:
@@ -215,7 +218,7 @@ def test_clients_inside_a_handshake_do_not_keep_it_up(
 @pytest.mark.parametrize("shape", ["run", "bare", "resource"])
 @pytest.mark.parametrize("kind", ["default", "asyncio"])
 def test_a_second_SIGINT_ends_at_once(kind: str, shape: str, tmp_path: Path) -> None:
-    """The clients answer nothing, and would have a minute."""
+    """The clients answer no close frame, and the timeout is long."""
     with running(tmp_path, shape, kind, stop=3000) as (served, port), opened(port) as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         flood(peer)
@@ -227,13 +230,14 @@ def test_a_second_SIGINT_ends_at_once(kind: str, shape: str, tmp_path: Path) -> 
 
 
 def flood(peer: socket.socket) -> None:
-    """Send what is sent back and not read: more than a kernel takes, less than ``unsent_size``."""
+    """Send messages whose echoes are not read: more than the kernel takes, less than
+    ``unsent_size``."""
     for _ in range(180):
         peer.sendall(b"\x82\xfe\xff\xff\0\0\0\0" + b"x" * 65535)
 
 
 @pytest.mark.parametrize("shape", ["run", "bare", "resource"])
-def test_a_client_that_does_not_read_does_not_keep_it_up(shape: str, tmp_path: Path) -> None:
+def test_a_client_that_does_not_read_does_not_delay_the_end(shape: str, tmp_path: Path) -> None:
     with running(tmp_path, shape, stop=1) as (served, port), opened(port) as peer:
         flood(peer)
         served.process.send_signal(signal.SIGTERM)
@@ -285,7 +289,7 @@ class Tests(TestCase):
 """
 
 
-def test_nothing_is_left_in_the_reactor_of_a_trial_run(tmp_path: Path) -> None:
+def test_no_trigger_and_no_timer_is_left_in_the_reactor_of_a_trial_run(tmp_path: Path) -> None:
     (tmp_path / "test_echo.py").write_text(TRIAL)
     ran = subprocess.run(
         [sys.executable, "-m", "twisted.trial", "test_echo"],
@@ -298,11 +302,11 @@ def test_nothing_is_left_in_the_reactor_of_a_trial_run(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-# The trigger.
+# The trigger that closes the connections before the reactor stops.
 
 
 class Reactor(MemoryReactorClock):
-    """A reactor in memory that forgets a trigger when it is told to."""
+    """A reactor in memory that supports the removal of triggers."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -318,11 +322,11 @@ class Reactor(MemoryReactorClock):
 
 
 def made(clock: Any) -> Any:
-    """A factory; what starts and stops it has no types."""
+    """Make a factory. ``doStart`` and ``doStop`` have no types."""
     return HixieServerFactory(Applications(Recorder), clock=clock)
 
 
-def test_a_trigger_is_set_while_a_port_listens_or_a_connection_stands() -> None:
+def test_a_trigger_is_set_while_a_port_listens_or_a_connection_is_open() -> None:
     reactor = Reactor()
     factory = made(reactor)
     assert reactor.set == []
@@ -346,7 +350,9 @@ def test_a_trigger_that_was_fired_is_not_removed_again() -> None:
     end.wire.taken()
     fired: list[None] = []
     reactor.set.pop()().addCallback(fired.append)
-    assert end.wire.written == b""  # in this turn others may say why they close
+    assert (
+        end.wire.written == b""
+    )  # in this turn other triggers may close with their own close reason
     reactor.advance(0)
     assert end.wire.written == GOING_AWAY
     assert fired == []
@@ -356,7 +362,7 @@ def test_a_trigger_that_was_fired_is_not_removed_again() -> None:
     assert reactor.set == []
 
 
-def test_what_others_close_with_when_the_reactor_stops_stands() -> None:
+def test_a_close_code_from_another_shutdown_trigger_is_kept() -> None:
     reactor = Reactor()
     factory = made(reactor)
     factory.doStart()
@@ -383,17 +389,17 @@ def test_no_connection_is_accepted_while_the_reactor_stops() -> None:
     end.done()
 
 
-def test_a_factory_that_a_test_gave_a_clock_sets_no_trigger() -> None:
+def test_a_factory_with_a_clock_instead_of_a_reactor_sets_no_trigger() -> None:
     factory = made(Clock())
     factory.doStart()
     factory.doStop()
 
 
-# How it does not start.
+# Errors at the start.
 
 
 def fails(directory: Path, where: str, shape: str = "run", kind: str = "default") -> str:
-    """What a program says that ends by itself with status 1."""
+    """Run a program that ends by itself with status 1. Return its stderr."""
     (directory / "served.py").write_text(PROGRAM)
     ran = subprocess.run(
         [sys.executable, "served.py", where, shape, kind, "8"],
@@ -409,7 +415,7 @@ def fails(directory: Path, where: str, shape: str = "run", kind: str = "default"
 
 @pytest.mark.parametrize("shape", ["run", "several"])
 @pytest.mark.parametrize("kind", REACTORS)
-def test_a_port_that_is_taken_is_one_line_and_status_1(
+def test_a_port_in_use_is_an_error_of_one_line_with_status_1(
     kind: str, shape: str, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -433,7 +439,7 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(
         ("unix:" + "x" * 200, ""),
     ],
 )
-def test_what_cannot_be_listened_on_is_one_line_and_status_1(
+def test_an_unusable_endpoint_is_an_error_of_one_line_with_status_1(
     where: str, why: str, tmp_path: Path
 ) -> None:
     said = fails(tmp_path, where)
@@ -441,7 +447,7 @@ def test_what_cannot_be_listened_on_is_one_line_and_status_1(
     assert said.count("\n") == 1
 
 
-def test_a_number_is_a_port_of_both_families(tmp_path: Path) -> None:
+def test_a_port_number_serves_over_IPv4_and_IPv6(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "served.py").write_text(PROGRAM)
     command = [sys.executable, "served.py", str(port), "run", "default", "8"]
@@ -455,11 +461,11 @@ def test_a_number_is_a_port_of_both_families(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on every port")
-def test_a_privileged_port_is_one_line_and_status_1(tmp_path: Path) -> None:
+def test_a_privileged_port_is_an_error_of_one_line_with_status_1(tmp_path: Path) -> None:
     assert fails(tmp_path, "tcp:1") == "cannot listen on tcp:1: Permission denied\n"
 
 
-def test_what_an_application_raises_at_its_start_is_a_traceback_and_status_1(
+def test_an_error_of_the_application_at_the_start_is_a_traceback_with_status_1(
     tmp_path: Path,
 ) -> None:
     said = fails(tmp_path, "tcp:0:interface=127.0.0.1", "broken")
@@ -472,7 +478,7 @@ def test_a_ready_factory_takes_no_options() -> None:
         run("tcp:0", Site(Resource()), origins=["*"])
 
 
-def test_a_coroutine_function_is_told_where_it_belongs() -> None:
+def test_the_error_about_a_coroutine_function_names_serve() -> None:
     async def talk(channel: Any) -> None:
         """Nothing."""
 
@@ -480,7 +486,7 @@ def test_a_coroutine_function_is_told_where_it_belongs() -> None:
         run("tcp:0", talk)  # type: ignore[arg-type]  # that is the point
 
 
-def test_a_page_has_a_URL_to_open(tmp_path: Path) -> None:
+def test_a_server_with_pages_logs_an_HTTP_URL(tmp_path: Path) -> None:
     pem = tmp_path / "pem"
     pem.write_bytes(Authority("test").pem_for("localhost"))
     port = free_port()

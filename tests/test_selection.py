@@ -1,4 +1,4 @@
-"""The quick suite leaves out nothing that it promises; and what did not run is told."""
+"""The selection of the quick suite, and the summary of the tests that did not run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TESTS = ROOT / "tests"
 
 @cache
 def collected(*arguments: str) -> tuple[str, ...]:
-    """The names of the tests that would run, without the addresses that are in some."""
+    """The names of the tests that pytest would run, without the memory addresses in some names."""
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
         cwd=ROOT,
@@ -37,11 +37,11 @@ def test_the_quick_suite_is_thousands_of_tests() -> None:
     assert len(collected()) >= 4000
 
 
-def test_all_is_more_than_the_quick_suite_and_has_all_of_it() -> None:
+def test_all_runs_the_quick_suite_and_more() -> None:
     assert set(collected()) < set(collected("--all"))
 
 
-def test_every_beginning_in_the_table_is_one_of_a_test() -> None:
+def test_every_prefix_in_the_table_matches_a_test() -> None:
     everything = collected("--all")
     unused = [
         beginning
@@ -94,8 +94,9 @@ def test_the_quick_suite_has_both_sides_of_every_dialect(dialect: str, over: str
 
 def test_no_coroutine_fixture_looks_for_a_component() -> None:
     """
-    It would skip after pytest-twisted has begun it, and with pytest 9 the next test that asks for
-    it fails (``assert not self._finalizers``). A fixture that is no coroutine looks for it first.
+    A coroutine fixture that skips after pytest-twisted has begun it makes the next test with this
+    fixture fail under pytest 9 (``assert not self._finalizers``). A plain fixture looks for the
+    component first.
     """
     wrong = []
     for path in TESTS.rglob("*.py"):
@@ -109,7 +110,7 @@ def test_no_coroutine_fixture_looks_for_a_component() -> None:
     assert wrong == []
 
 
-# What is told in the end.
+# The summary at the end of a run.
 
 
 def skipped(reason: str) -> pytest.TestReport:
@@ -117,13 +118,13 @@ def skipped(reason: str) -> pytest.TestReport:
     return pytest.TestReport("x", ("x", 1, "x"), {}, "skipped", place, "call")
 
 
-def test_skips_are_told_by_their_reasons() -> None:
+def test_the_summary_counts_skipped_tests_by_their_reasons() -> None:
     node, squid = "node is not here; get it: Debian: nodejs", "squid is not here; get it: somewhere"
     reports = [skipped(node), skipped(squid), skipped(node)]
     assert lines_of(reports, Counter()) == [f"2 skipped: {node}", f"1 skipped: {squid}"]
 
 
-def test_what_is_left_out_is_told_with_the_option_that_runs_it() -> None:
+def test_the_summary_counts_deselected_tests_and_names_the_option_that_runs_them() -> None:
     assert lines_of([], Counter({"slow": 3, "slower": 40})) == [
         "40 left out: slower",
         "3 left out: slow",
@@ -131,5 +132,5 @@ def test_what_is_left_out_is_told_with_the_option_that_runs_it() -> None:
     ]
 
 
-def test_of_a_run_that_leaves_out_nothing_nothing_is_told() -> None:
+def test_a_complete_run_has_no_summary() -> None:
     assert lines_of([], Counter()) == []

@@ -1,4 +1,4 @@
-"""What setup.py says of the package is so."""
+"""The metadata in setup.py is correct."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.guide_pages import ROOT
 
 
 def told(keyword: str) -> Any:
-    """What setup() is told, read from the file: an installed checkout may be of another day."""
+    """The arguments of setup(), read from the file: the installed metadata may be older."""
     tree = ast.parse((ROOT / "setup.py").read_text("utf-8"))
     (value,) = [
         node.value
@@ -26,7 +26,7 @@ def told(keyword: str) -> Any:
 
 def floors() -> dict[str, str]:
     """
-    The oldest version that is allowed of whatever the package and its tests ask for.
+    The oldest allowed version of each requirement of the package and its tests.
 
     :return: by name.
     """
@@ -45,7 +45,7 @@ def test_CI_tests_the_oldest_versions_that_are_allowed() -> None:
     assert pinned == floors()
 
 
-def test_this_Python_is_one_of_those_it_is_meant_for() -> None:
+def test_the_running_Python_is_among_the_supported_versions() -> None:
     named = re.findall(r":: Python :: (3\.\d+)", "\n".join(told("classifiers")))
     assert all(name in SpecifierSet(told("python_requires")) for name in named)
     assert told("python_requires") == f">={named[0]}"

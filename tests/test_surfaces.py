@@ -52,12 +52,12 @@ Row = dict[str, str]
 
 
 def everywhere(word: str, *surfaces: str) -> Row:
-    """A row with one word in the spelling of each surface."""
+    """A row with the same word on each surface, in the surface's spelling."""
     return {surface: spelled(word, surface) for surface in surfaces}
 
 
 def spelled(word: str, surface: str) -> str:
-    """A word of several parts, written with hyphens, as a surface writes it."""
+    """A name of several words, written with hyphens, in the spelling of a surface."""
     if surface in (PYTHON, CLIENT, SERVER):
         first, *others = word.split("-")
         return first + "".join(map(str.capitalize, others))
@@ -157,7 +157,7 @@ SPELLINGS: Final = {
     "where to listen": "A port number alone is enough for the daemon.",
     "what is served": "Each --serve has one service.",
 }
-"""Rows whose words are not one word in several spellings, and why."""
+"""Rows with different words on different surfaces, each with the reason."""
 
 ALONE: Final = {
     PYTHON: {
@@ -191,7 +191,7 @@ CURL: Final = {"cacert"}
 
 
 def parameters(call: Callable[..., Any]) -> Iterable[str]:
-    """The names of its parameters, without those that only pass others on."""
+    """The names of a function's parameters, without ``*args`` and ``**kwargs``."""
     passing = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
     for name, parameter in signature(call).parameters.items():
         if parameter.kind not in passing and name != "reactor":
@@ -243,7 +243,7 @@ SURFACES: Final[dict[str, set[str]]] = {
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_each_option_of_a_surface_stands_in_one_row(surface: str) -> None:
+def test_each_option_of_a_surface_is_in_one_row(surface: str) -> None:
     words = [row[surface] for row in ROWS.values() if surface in row]
     assert len(words) == len({*words}), "a word that stands in two rows"
     known = {*words} | ALONE[surface]
@@ -271,8 +271,8 @@ def test_the_largest_message_is_the_same_by_default_on_every_surface() -> None:
     assert said.max_message_size == int(option.default) == size == 1024 * 1024
 
 
-def test_what_is_refused_by_default_has_one_word_too() -> None:
-    """Python sends binary or refuses it; a gateway refuses it or sends base64."""
+def test_the_default_of_binary_is_refuse_on_every_surface() -> None:
+    """Python sends or refuses binary messages; a gateway refuses them or encodes them in base64."""
     assert BINARY_CHOICES[0] == GATEWAY_RULES[0] == "refuse"
 
 
@@ -303,7 +303,7 @@ OTHER_PROGRAMS: Final = {
 """Long options of other programs in the sentences of the guide."""
 
 
-def test_the_guide_has_no_option_that_there_is_not() -> None:
+def test_the_guide_has_no_unknown_option() -> None:
     ours = SURFACES[DAEMON] | SURFACES[COMMAND] | CURL | {"no-compression"}
     said = {*re.findall(r"``--([a-z][a-z-]*)", GUIDE)}
     assert said - ours == {*OTHER_PROGRAMS}

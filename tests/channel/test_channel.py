@@ -1,4 +1,4 @@
-"""A conversation that is awaited: in memory, both sides."""
+"""Channels, with which a program awaits messages: in memory, both sides."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Talk:
         self.pair.pump()
 
     def settle(self) -> None:
-        """Until the last timeout has passed."""
+        """Advance the clock past the last timeout."""
         self.pair.advance(10)
 
 
 def outcome(deferred: Deferred[Any]) -> Any:
-    """What a Deferred has fired with, an exception being one; ``...`` if it has not."""
+    """The result of a Deferred, an exception being one; ``...`` if it has not fired."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     if not results:
@@ -72,7 +72,7 @@ async def collect(channel: Channel, messages: list[str | bytes]) -> str:
 
 
 @every
-def test_messages_go_both_ways(dialect: str) -> None:
+def test_messages_are_sent_in_both_directions(dialect: str) -> None:
     talk = Talk(dialect)
     assert outcome(talk.channel.send("Grüße")) is None
     assert outcome(talk.channel.send(b"\x00\xff")) is None
@@ -88,13 +88,13 @@ def test_messages_go_both_ways(dialect: str) -> None:
     assert outcome(talk.channel.receive()) == b"two"
 
 
-def test_only_messages_are_sent() -> None:
+def test_only_text_and_bytes_are_sent() -> None:
     with pytest.raises(TypeError, match="a message: expected str or bytes, not "):
         Talk().channel.send(3)  # type: ignore[arg-type]
 
 
 @every
-def test_iteration_ends_with_an_orderly_close(dialect: str) -> None:
+def test_iteration_ends_with_a_clean_close(dialect: str) -> None:
     talk = Talk(dialect)
     messages: list[str | bytes] = []
     reading = run(collect(talk.channel, messages))
@@ -110,7 +110,7 @@ def test_iteration_ends_with_an_orderly_close(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_iteration_raises_after_the_last_message_at_any_other_end(dialect: str) -> None:
+def test_iteration_raises_after_the_last_message_at_any_other_close(dialect: str) -> None:
     talk = Talk(dialect)
     talk.peer.transport.sendTextMessage("one")
     talk.pump()
@@ -120,8 +120,8 @@ def test_iteration_raises_after_the_last_message_at_any_other_end(dialect: str) 
     assert messages == ["one"]
 
 
-def test_a_clean_close_that_says_what_went_wrong_is_no_orderly_end() -> None:
-    """A loop that ended by it would take what it has for all there is."""
+def test_a_clean_close_with_an_error_code_raises_in_an_iteration() -> None:
+    """A loop that simply ended would take the messages so far for all of them."""
     talk = Talk()
     talk.peer.transport.loseConnection(1011, "out of memory")
     talk.pump()
@@ -132,7 +132,7 @@ def test_a_clean_close_that_says_what_went_wrong_is_no_orderly_end() -> None:
 
 
 def test_each_waiting_call_fails_with_an_error_object_of_its_own() -> None:
-    """A shared one would gather everybody's traceback."""
+    """A shared error would collect the tracebacks of all calls."""
     talk = Talk()
     talk.pair.client.reset()
     first, second = (outcome(talk.channel.receive()) for _ in range(2))
@@ -140,7 +140,7 @@ def test_each_waiting_call_fails_with_an_error_object_of_its_own() -> None:
     assert first.ended == second.ended
 
 
-def test_what_is_not_taken_is_bounded_by_not_reading() -> None:
+def test_messages_that_are_not_received_are_bounded_by_back_pressure() -> None:
     talk = Talk(highWater=1000)
     for number in range(100):
         talk.peer.transport.sendTextMessage(f"{number:0100}")
@@ -190,7 +190,7 @@ def test_sends_wait_while_the_transport_is_full() -> None:
     assert talk.peer.messages == ["0", "1", "3"]
 
 
-def test_a_send_that_waits_hears_of_the_end() -> None:
+def test_a_waiting_send_fails_when_the_connection_ends() -> None:
     talk = Talk()
     talk.pair.client.wire.producer.pauseProducing()
     waiting = talk.channel.send("never")
@@ -199,7 +199,7 @@ def test_a_send_that_waits_hears_of_the_end() -> None:
     assert isinstance(outcome(talk.channel.send("late")), NotOpen)
 
 
-def test_errors_of_a_send_are_its_Deferreds() -> None:
+def test_the_errors_of_a_send_are_those_of_its_Deferred() -> None:
     talk = Talk()
     assert isinstance(outcome(talk.channel.send("\ud800")), UnicodeEncodeError)
     talk.channel.close()
@@ -207,7 +207,7 @@ def test_errors_of_a_send_are_its_Deferreds() -> None:
 
 
 @pytest.mark.parametrize("dialect", MODERN)
-def test_a_ping_waits_for_its_answer(dialect: str) -> None:
+def test_a_ping_waits_for_its_pong(dialect: str) -> None:
     talk = Talk(dialect)
     first, second = talk.channel.ping(), talk.channel.ping()
     assert outcome(first) is ...
@@ -215,8 +215,8 @@ def test_a_ping_waits_for_its_answer(dialect: str) -> None:
     assert outcome(first) is outcome(second) is None
 
 
-def test_an_answer_to_a_later_ping_answers_those_before_it() -> None:
-    """RFC 6455 section 5.5.3 lets a peer answer the latest only."""
+def test_a_pong_to_a_later_ping_answers_the_earlier_ones() -> None:
+    """RFC 6455 section 5.5.3 lets a peer answer the latest ping only."""
     talk = Talk()
     talk.pair.toServer.paused = True
     pings = [talk.channel.ping() for _ in range(3)]
@@ -226,7 +226,7 @@ def test_an_answer_to_a_later_ping_answers_those_before_it() -> None:
     assert outcome(pings[2]) is ...
 
 
-def test_a_ping_may_be_cancelled_and_hears_of_the_end() -> None:
+def test_a_ping_may_be_cancelled_and_fails_when_the_connection_ends() -> None:
     talk = Talk()
     talk.pair.toServer.paused = True
     cancelled, waiting = talk.channel.ping(), talk.channel.ping()
@@ -238,12 +238,12 @@ def test_a_ping_may_be_cancelled_and_hears_of_the_end() -> None:
 
 
 @pytest.mark.parametrize("dialect", HIXIE)
-def test_where_there_are_no_pings_that_is_said(dialect: str) -> None:
+def test_in_a_dialect_without_pings_ping_raises(dialect: str) -> None:
     assert isinstance(outcome(Talk(dialect).channel.ping()), UnsupportedByDialect)
 
 
 @every
-def test_closing_waits_for_the_end(dialect: str) -> None:
+def test_close_waits_for_the_end_of_the_connection(dialect: str) -> None:
     talk = Talk(dialect)
     talk.peer.transport.sendTextMessage("before")
     talk.pump()
@@ -259,7 +259,7 @@ def test_closing_waits_for_the_end(dialect: str) -> None:
     assert isinstance(outcome(talk.channel.receive()), CleanClose)
 
 
-def test_giving_up_the_wait_for_the_end_takes_no_close_back() -> None:
+def test_cancelling_the_wait_for_the_end_does_not_cancel_the_close() -> None:
     talk = Talk()
     closing, ending = talk.channel.close(), talk.channel.whenEnded()
     closing.cancel()
@@ -270,7 +270,7 @@ def test_giving_up_the_wait_for_the_end_takes_no_close_back() -> None:
     assert outcome(talk.channel.whenEnded()) == (1000, "", "us", True)
 
 
-def test_a_code_that_is_never_sent_closes_nothing() -> None:
+def test_an_invalid_close_code_closes_nothing() -> None:
     talk = Talk()
     with pytest.raises(UsageError):
         talk.channel.close(1006)
@@ -289,7 +289,7 @@ def test_an_abort_ends_at_once() -> None:
     talk.channel.abort()
 
 
-def test_a_channel_says_what_was_agreed() -> None:
+def test_a_channel_shows_the_agreement() -> None:
     application = ChannelApplication()
     pair = Pair.new(
         Applications(Recorder), application, url="ws://example.com/a?b", subprotocols=["c"]
@@ -304,10 +304,10 @@ def test_a_channel_says_what_was_agreed() -> None:
     assert channel.getHost() == pair.client.wire.getHost()
 
 
-# Sends that nobody awaits, and those after the end.
+# Sends that are not awaited, and sends after the close.
 
 
-def test_every_send_and_ping_after_the_end_has_begun_fails_with_its_code_and_reason() -> None:
+def test_every_send_and_ping_after_a_close_has_begun_fails_with_its_code_and_reason() -> None:
     talk = Talk()
     talk.pair.client.wire.producer.pauseProducing()
     waiting = talk.channel.send("never")
@@ -332,7 +332,7 @@ def test_every_send_and_ping_after_the_end_has_begun_fails_with_its_code_and_rea
 
 
 @pytest.mark.parametrize("how", ["close", "abort", "reset"])
-def test_a_channel_knows_its_end_when_a_send_fails(how: str) -> None:
+def test_a_channel_has_its_close_code_when_a_send_fails(how: str) -> None:
     talk = Talk()
     if how == "reset":
         talk.pair.client.reset()
@@ -345,7 +345,7 @@ def test_a_channel_knows_its_end_when_a_send_fails(how: str) -> None:
     assert outcome(talk.channel.send("late")).code == (1000 if how == "close" else 1006)
 
 
-def test_after_a_loss_sends_fail_at_once_and_what_came_before_can_still_be_received() -> None:
+def test_after_a_loss_sends_fail_at_once_and_earlier_messages_can_still_be_received() -> None:
     talk = Talk(highWater=100)
     for number in range(5):
         talk.peer.transport.sendTextMessage(f"{number:0200}")
@@ -361,7 +361,7 @@ def test_after_a_loss_sends_fail_at_once_and_what_came_before_can_still_be_recei
 
 
 def unhandled(log: log_recorder.Log) -> list[str]:
-    """What is logged of Deferreds that failed, once they are forgotten."""
+    """The errors logged for failed Deferreds, once they are garbage-collected."""
     collect_garbage()
     said = [str(event.get("log_format")) for event in log.events]
     return [line for line in said if "Unhandled" in line] + [*map(str, log.tracebacks())]
@@ -384,7 +384,8 @@ def test_a_failed_send_that_is_not_awaited_is_not_logged(log: log_recorder.Log) 
 
 
 def test_a_failed_send_with_a_callback_and_no_errback_is_logged(log: log_recorder.Log) -> None:
-    """It is theirs then, whether it was added before the end or after."""
+    """A Deferred with a callback is the program's to handle, whether the callback was added
+    before the end or after."""
     talk = Talk()
     talk.pair.client.wire.producer.pauseProducing()
     talk.channel.send("waits").addCallback(lambda _: None)
@@ -395,7 +396,9 @@ def test_a_failed_send_with_a_callback_and_no_errback_is_logged(log: log_recorde
     assert [type(error) for error in errors] == [ConversationEnded] * 2
 
 
-def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: log_recorder.Log) -> None:
+def test_sends_that_are_not_awaited_are_bounded_and_their_size_is_known(
+    log: log_recorder.Log,
+) -> None:
     talk = Talk(limits=Limits(unsent_size=1_000_000))
     talk.pair.client.wire.producer.pauseProducing()
     assert talk.channel.full
@@ -417,7 +420,7 @@ def test_what_waits_unawaited_is_bounded_and_tells_how_much_it_is(log: log_recor
     assert unhandled(log) == []
 
 
-def test_sends_that_are_given_up_count_no_more() -> None:
+def test_cancelled_sends_are_not_counted() -> None:
     talk = Talk(limits=Limits(unsent_size=1_000_000))
     talk.pair.client.wire.producer.pauseProducing()
     for _ in range(100):

@@ -44,7 +44,7 @@ async def echo(channel: Channel) -> None:
 
 
 def connected(place: Place, **options: Any) -> Any:
-    """A connection to be, to one of our own places."""
+    """Connect to a server of the test's; neither awaited nor entered yet."""
     if place.over == "tls":
         options["trustRoot"] = certificate()
     return connect(place.url(), anyPort=True, **options)
@@ -95,8 +95,8 @@ async def test_connect_can_be_yielded(net: Network) -> None:
 
 
 @asynchronous
-async def test_what_is_not_awaited_was_not_started(net: Network) -> None:
-    """And nothing warns that it was forgotten, since nothing is left of it."""
+async def test_a_connect_that_is_not_awaited_does_not_start(net: Network) -> None:
+    """Python does not warn about it either, since no coroutine was created."""
     place = await net.serve(serve(echo))
     before = len(reactor.getReaders()) + len(reactor.getDelayedCalls())
     connected(place)
@@ -116,13 +116,13 @@ async def test_a_context_manager_of_connect_is_used_once(net: Network) -> None:
             connecting.asDeferred()
 
 
-def test_a_bad_URL_is_told_before_anything_is_awaited() -> None:
+def test_a_bad_URL_is_an_error_before_anything_is_awaited() -> None:
     with pytest.raises(ValueError, match="scheme"):
         connect("gopher://example.com/")
 
 
 @asynchronous
-async def test_a_refusal_comes_out_of_every_way_in(net: Network) -> None:
+async def test_a_refusal_is_raised_in_every_way_of_connecting(net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Refusal(403)))
     with pytest.raises(HandshakeRefused):
         await connected(place)
@@ -134,7 +134,7 @@ async def test_a_refusal_comes_out_of_every_way_in(net: Network) -> None:
 
 
 @asynchronous
-async def test_cancelling_ends_what_was_begun(net: Network) -> None:
+async def test_cancelling_ends_the_attempt(net: Network) -> None:
     place = await net.serve(Answering(lambda offer: Deferred()))
 
     async def inside() -> None:
@@ -151,7 +151,7 @@ async def test_cancelling_ends_what_was_begun(net: Network) -> None:
 
 
 @asynchronous
-async def test_an_exception_in_the_block_is_no_orderly_end(net: Network) -> None:
+async def test_an_exception_in_the_block_is_not_a_clean_close(net: Network) -> None:
     applications = Applications(Recorder)
     place = await net.serve(applications)
     with pytest.raises(Broken):
@@ -188,7 +188,7 @@ async def test_a_block_that_is_cancelled_or_thrown_away_ends_its_conversation(
 
 
 @asynchronous
-async def test_a_block_whose_peer_has_left_raises_what_the_loop_raises(net: Network) -> None:
+async def test_a_block_raises_what_the_loop_raises_when_the_peer_closes(net: Network) -> None:
     place = await net.serve(
         Applications(lambda: Recorder(text=lambda app: app.transport.abortConnection()))
     )
@@ -200,10 +200,11 @@ async def test_a_block_whose_peer_has_left_raises_what_the_loop_raises(net: Netw
 
 
 PIECE = Random(2009).randbytes(65_536)
-"""It does not compress."""
+"""Random bytes, which do not compress."""
 
 MANY = 200
-"""Times :data:`PIECE` is 12.5 MiB: more than the kernel takes for a peer that does not read."""
+"""Pieces to send: times :data:`PIECE` it is 12.5 MiB, more than the kernel takes for a peer that
+does not read."""
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
@@ -212,7 +213,8 @@ MANY = 200
 async def test_a_peer_is_paused_while_the_channel_does_not_receive(
     who: str, over: str, net: Network
 ) -> None:
-    """The one side waits, the other does not read, and in the end all of it has come."""
+    """The sender waits while the receiver does not read, and in the end every message has
+    arrived."""
     sent: list[int] = []
     received: list[int] = []
     stalled: Deferred[None] = Deferred()
@@ -245,7 +247,7 @@ async def test_a_peer_is_paused_while_the_channel_does_not_receive(
 
 
 @asynchronous
-async def test_many_may_send(net: Network) -> None:
+async def test_concurrent_sends_are_possible(net: Network) -> None:
     applications = Applications(Recorder)
     place = await net.serve(applications)
 
@@ -262,8 +264,8 @@ async def test_many_may_send(net: Network) -> None:
         assert [n for w, n in messages if w == str(who)] == [str(n) for n in range(50)]
 
 
-def test_its_options_are_those_of_the_endpoint() -> None:
-    """Types and defaults are said there; only the names are said twice."""
+def test_the_options_of_connect_are_those_of_the_endpoint() -> None:
+    """The endpoint has their types and defaults; only the names are repeated."""
     own = set(inspect.signature(WebSocketClientEndpoint.new).parameters)
     further = set(EndpointOptions.__annotations__) - set(ClientOptions.__annotations__)
     assert further == own - {"reactor", "url", "options"}

@@ -1,4 +1,4 @@
-"""Boxes that are bounded by a pause, and lose nothing."""
+"""Inbox and outbox of a channel: bounded by pausing their source, without losing a message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from txhixie.errors import ConversationEnded, NotOpen, UsageError
 
 
 class Filled:
-    """An inbox, and what it said to whoever fills it."""
+    """An inbox, and the calls that pause and resume its source."""
 
     def __init__(self, highWater: int = 300) -> None:
         self.said: list[str] = []
@@ -24,7 +24,7 @@ class Filled:
 
 
 def result(deferred: Deferred[Any]) -> Any:
-    """What a Deferred has fired with; its error, raised."""
+    """The result of a Deferred that has fired; its error is raised."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     assert results, "it has not fired"
@@ -34,7 +34,7 @@ def result(deferred: Deferred[Any]) -> Any:
     return None
 
 
-def test_what_has_come_is_given_in_its_order() -> None:
+def test_received_messages_are_returned_in_order() -> None:
     inbox = Filled().box
     for message in ("one", b"two", ""):
         inbox.put(message)
@@ -49,8 +49,8 @@ def test_a_waiting_receiver_gets_the_next_message() -> None:
     assert result(waiting) == "one"
 
 
-def test_two_cannot_wait() -> None:
-    """Which of them would get the next?"""
+def test_two_receivers_cannot_wait() -> None:
+    """The order of two receivers would be arbitrary."""
     inbox = Filled().box
     first = inbox.get()
     with pytest.raises(UsageError):
@@ -69,7 +69,7 @@ def test_a_cancelled_receiver_takes_no_message() -> None:
     assert result(inbox.get()) == "one"
 
 
-def test_the_end_comes_after_the_last() -> None:
+def test_the_end_comes_after_the_last_message() -> None:
     inbox = Filled().box
     inbox.put("one")
     inbox.end(lambda: NotOpen("over"))
@@ -79,7 +79,7 @@ def test_the_end_comes_after_the_last() -> None:
             result(inbox.get())
 
 
-def test_a_waiting_receiver_is_told_of_the_end() -> None:
+def test_a_waiting_receiver_fails_at_the_end() -> None:
     inbox = Filled().box
     waiting = inbox.get()
     inbox.end(lambda: NotOpen("over"))
@@ -91,10 +91,11 @@ def test_a_waiting_receiver_is_told_of_the_end() -> None:
     st.lists(st.one_of(st.text(max_size=200), st.binary(max_size=200), st.just(None))),
     st.integers(1, 1000),
 )
-def test_nothing_is_lost_and_the_source_rests_while_it_is_full(
+def test_no_message_is_lost_and_the_source_is_paused_while_the_inbox_is_full(
     steps: list[str | bytes | None], highWater: int
 ) -> None:
-    """``None`` takes one. What it says alternates, and nobody rests with an empty box."""
+    """Each step adds a message, or takes one for ``None``. Pauses and resumes alternate, and the
+    source is not paused while the inbox is empty."""
     filled = Filled(highWater)
     put: list[str | bytes] = []
     got: list[str | bytes] = []
@@ -116,7 +117,7 @@ def test_nothing_is_lost_and_the_source_rests_while_it_is_full(
 
 
 class Sent:
-    """An outbox, and what it has sent."""
+    """An outbox, and the messages that it has sent."""
 
     def __init__(self, room: int = 1000) -> None:
         self.messages: list[Any] = []
@@ -140,7 +141,7 @@ def test_with_room_a_message_leaves_at_once() -> None:
         result(sent.box.put("bad"))
 
 
-def test_many_may_wait_and_leave_in_their_order() -> None:
+def test_many_sends_may_wait_and_leave_in_order() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     waiting = [sent.box.put(message) for message in ("two", "three", "bad", "four")]
@@ -155,7 +156,7 @@ def test_many_may_wait_and_leave_in_their_order() -> None:
         result(waiting[2])
 
 
-def test_a_send_in_a_callback_comes_after_those_that_waited() -> None:
+def test_a_send_in_a_callback_comes_after_the_waiting_sends() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     again: list[Deferred[None]] = []
@@ -167,7 +168,7 @@ def test_a_send_in_a_callback_comes_after_those_that_waited() -> None:
     assert sent.messages == ["one", "two", "three", "four"]
 
 
-def test_what_was_given_up_is_not_sent() -> None:
+def test_a_cancelled_send_is_not_sent() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     two, three = sent.box.put("two"), sent.box.put("three")
@@ -183,7 +184,7 @@ def test_waiting_sends_fail_when_the_outbox_ends() -> None:
     sent = Sent(room=1)
     result(sent.box.put("one"))
     two = sent.box.put("two")
-    sent.box.stopProducing()  # as TCP's transport does, before anybody knows how it ended
+    sent.box.stopProducing()  # as TCP's transport does, before the reason of the end is known
     assert not two.called
     sent.box.end(lambda: ConversationEnded(1006, "reset"))
     for deferred in (two, sent.box.put("three")):

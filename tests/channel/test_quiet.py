@@ -1,4 +1,4 @@
-"""Deferreds whose failure is not logged when nobody waits for it."""
+"""Deferreds whose failure is not logged unless a program waits for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from support.log_recorder import Log
 from txhixie.channel.quiet import QuietDeferred, failed
 
 
-def test_a_failure_that_nobody_waits_for_is_not_logged(log: Log) -> None:
+def test_a_failure_without_a_waiting_caller_is_not_logged(log: Log) -> None:
     deferred: QuietDeferred[None] = QuietDeferred()
     deferred.errback(ValueError("nobody waits"))
     del deferred

@@ -1,4 +1,4 @@
-"""Coroutines that serve: in memory."""
+"""Coroutine functions as applications of a server: in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ every = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talk(conversation: Any, client: Recorder, serving: Any = None, **options: Any) -> Pair:
-    """A client with somebody who is served by a coroutine function."""
+    """A client in memory, and a server that runs the coroutine function for it."""
     return Pair.new(serve(conversation, **(serving or {})), client, binary="send", **options)
 
 
@@ -28,7 +28,7 @@ async def echo(channel: Channel) -> None:
 
 
 @every
-def test_a_coroutine_serves(dialect: str) -> None:
+def test_a_coroutine_function_is_an_application(dialect: str) -> None:
     client = Recorder()
     pair = talk(echo, client, dialect=dialect)
     client.transport.sendTextMessage("one")
@@ -42,7 +42,7 @@ def test_a_coroutine_serves(dialect: str) -> None:
 
 
 @every
-def test_when_it_returns_the_conversation_is_closed(dialect: str) -> None:
+def test_when_the_coroutine_returns_the_conversation_is_closed(dialect: str) -> None:
     async def greets(channel: Channel) -> None:
         await channel.send("hello")
 
@@ -55,7 +55,9 @@ def test_when_it_returns_the_conversation_is_closed(dialect: str) -> None:
 
 
 @every
-def test_when_it_raises_the_conversation_fails_with_one_traceback(dialect: str, log: Log) -> None:
+def test_when_the_coroutine_raises_the_conversation_fails_with_one_traceback(
+    dialect: str, log: Log
+) -> None:
     async def breaks(channel: Channel) -> None:
         await channel.receive()
         raise Broken
@@ -72,8 +74,8 @@ def test_when_it_raises_the_conversation_fails_with_one_traceback(dialect: str, 
         assert isinstance(client.lost, AbruptClose)
 
 
-def test_a_peer_that_leaves_causes_no_traceback() -> None:
-    """Else anybody could fill the log."""
+def test_a_peer_that_closes_causes_no_traceback() -> None:
+    """Otherwise any client could fill the log."""
 
     async def receives(channel: Channel) -> None:
         await channel.receive()
@@ -90,7 +92,7 @@ def test_a_peer_that_leaves_causes_no_traceback() -> None:
         assert isinstance(client.lost, AbruptClose)
 
 
-def test_a_peer_that_leaves_does_not_take_what_it_has_said_along() -> None:
+def test_messages_received_before_the_peer_closed_can_still_be_received() -> None:
     got: list[Any] = []
     going: Deferred[None] = Deferred()
 
@@ -133,8 +135,10 @@ def test_the_subprotocol_can_be_chosen(choice: Any, agreed: str | None) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_coroutine_that_was_sending_when_its_peer_left_has_ended_well(how: str, log: Log) -> None:
-    """No traceback, no false 1011, and one line."""
+def test_a_coroutine_whose_send_fails_since_the_peer_closed_logs_no_traceback(
+    how: str, log: Log
+) -> None:
+    """No 1011 is sent either, and the log has one line."""
     seen: list[Any] = []
 
     async def sends(channel: Channel) -> None:
@@ -169,8 +173,9 @@ def test_a_coroutine_that_was_sending_when_its_peer_left_has_ended_well(how: str
     assert "failed to send: the conversation has ended with" in line
 
 
-def test_what_a_coroutine_raises_besides_is_still_its_mistake(log: Log) -> None:
-    """Also after the end, and also if it is the end of somebody else's conversation."""
+def test_any_other_error_of_a_coroutine_is_logged_as_its_own(log: Log) -> None:
+    """Such an error may be raised after the end, and may be the closing error of another
+    conversation."""
 
     async def breaks(channel: Channel) -> None:
         await channel.whenEnded()

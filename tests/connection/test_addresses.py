@@ -1,4 +1,4 @@
-"""Addresses of a transport that stand for the ends of the connection behind a proxy."""
+"""Addresses of a transport that reports the client and server addresses named by a proxy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from txhixie.testing import Wire
         (b"", UNIXAddress(None)),
     ],
 )
-def test_each_kind_of_address_is_Twisteds(end: ConnectionEnd, address: IAddress) -> None:
+def test_each_kind_of_address_is_a_class_of_Twisted(end: ConnectionEnd, address: IAddress) -> None:
     assert addressOf(end) == address
 
 
@@ -32,7 +32,7 @@ def test_an_IPv4_address_mapped_into_IPv6_is_shown_as_IPv4() -> None:
         assert plainAddress(address) is address
 
 
-def test_a_transport_answers_with_the_addresses_it_was_given() -> None:
+def test_a_transport_reports_the_addresses_it_was_given() -> None:
     wire = Wire()
     host = wire.getHost()
     standFor(wire, ("192.0.2.1", 80))

@@ -1,4 +1,4 @@
-"""Objects that are no application, and what the error tells a programmer to write instead."""
+"""Objects that are not applications, and the errors that name what to write instead."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Few:
 
 
 class Added(Few):
-    """An application whose object has the methods that its class lacks."""
+    """An application whose instance has the methods that its class lacks."""
 
     def __init__(self) -> None:
         plain = Plain()
@@ -48,16 +48,17 @@ class Added(Few):
 
 
 class OfAutobahn(WebSocketProtocol):
-    """An application that has Autobahn's names, and only inherits ours."""
+    """An application with the method names of Autobahn, which inherits ours and does not override
+    them."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None: ...
 
 
 class Awaits(Plain):
-    """An application with a coroutine function in the place of a method."""
+    """An application with a coroutine function in place of a method."""
 
     async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]
-        """Is never awaited."""
+        """Never awaited."""
 
 
 @pytest.mark.parametrize("application", [Plain(), Recorder(), Added()])
@@ -84,14 +85,14 @@ def test_an_application_passes_the_check(application: object) -> None:
         (Awaits(), r"Awaits\.textMessageReceived is a coroutine function"),
     ],
 )
-def test_what_is_no_application_is_named_in_the_error(answer: object, words: str) -> None:
+def test_an_object_that_is_no_application_is_named_in_the_error(answer: object, words: str) -> None:
     with pytest.raises(Unusable, match=words):
         checkApplication(answer)
     with pytest.raises(TypeError, match=f"application: .*{words}"):
         checkArgument("application", answer)
 
 
-def test_a_future_is_told_from_a_deferred() -> None:
+def test_an_asyncio_future_is_distinguished_from_a_deferred() -> None:
     loop = asyncio.new_event_loop()
     try:
         with pytest.raises(Unusable, match=r"write Deferred\.fromFuture"):
@@ -117,7 +118,9 @@ def test_an_object_that_builds_applications_passes_the_check() -> None:
         ),
     ],
 )
-def test_what_builds_no_application_is_named_in_the_error(builder: Any, words: str) -> None:
+def test_an_object_that_builds_no_application_is_named_in_the_error(
+    builder: Any, words: str
+) -> None:
     with pytest.raises(TypeError, match=f"applications: {words}"):
         checkBuilder("applications", builder, "a hint")
 

@@ -1,4 +1,5 @@
-"""Where Twisted and asyncio meet: the two ways that work, and notes on the errors of the others."""
+"""Awaiting across Twisted and asyncio: the two supported ways, and the notes on errors of the
+others."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from txhixie.testing import Applications, Pair, Recorder
 
 def in_a_task(run: Callable[[], Any]) -> RuntimeError:
     """
-    What an asyncio Task raises that awaits this.
+    The error raised in an asyncio Task that awaits this Deferred.
 
     In a thread: where the reactor is asyncio's, its loop runs in this one already.
     """
@@ -40,7 +41,7 @@ def in_a_task(run: Callable[[], Any]) -> RuntimeError:
     return caught.value
 
 
-# Deferreds of ours in a Task.
+# Deferreds of the package in an asyncio Task.
 
 
 def opened() -> Channel:
@@ -50,7 +51,7 @@ def opened() -> Channel:
 
 
 def full() -> Channel:
-    """A channel whose transport has no room."""
+    """A channel whose transport's write buffer is full."""
     application = ChannelApplication()
     pair = Pair.new(Applications(Recorder), application)
     pair.toServer.paused = True
@@ -76,7 +77,9 @@ def full() -> Channel:
         lambda: Pair.new(Applications()).server.protocol.factory.closeAll(),
     ],
 )
-def test_a_deferred_in_a_task_says_which_line_to_write(wait: Callable[[], Any]) -> None:
+def test_a_deferred_awaited_in_a_task_has_an_error_that_names_the_line_to_write(
+    wait: Callable[[], Any],
+) -> None:
     error = in_a_task(wait)
     assert str(error).startswith("Task got bad yield")
     assert error.__notes__ == [IN_A_TASK]
@@ -91,8 +94,8 @@ async def _entered() -> None:
         pass
 
 
-def test_what_a_task_could_not_await_is_cancelled(log: Log) -> None:
-    """Else a connection would be made that nobody closes; and the log is not told of it."""
+def test_a_connect_that_a_task_could_not_await_is_cancelled(log: Log) -> None:
+    """Otherwise a connection would be opened and never closed; the cancellation is not logged."""
     cancelled: list[object] = []
     in_a_task(lambda: Awaited(cancelled.append))
     gc.collect()
@@ -126,7 +129,7 @@ def test_another_error_has_no_note() -> None:
     assert not hasattr(error, "__notes__")
 
 
-def test_an_awaited_deferred_gives_its_result_and_its_cancellation_on() -> None:
+def test_an_awaited_deferred_passes_on_its_result_and_its_cancellation() -> None:
     async def waits(deferred: Deferred[str]) -> str:
         return await deferred
 
@@ -142,11 +145,11 @@ def test_an_awaited_deferred_gives_its_result_and_its_cancellation_on() -> None:
     assert len(cancelled) == 1
 
 
-# asyncio's own in a coroutine that Twisted runs.
+# Awaitables of asyncio in a coroutine that Twisted runs.
 
 
 def said(log: Log) -> list[str]:
-    """The lines above the tracebacks in the log."""
+    """The log lines above the tracebacks."""
     return [formatEvent(event) for event in log.events if "log_failure" in event]
 
 
@@ -173,10 +176,10 @@ async def _in_a_thread(channel: Any) -> None:
 
 
 @pytest.mark.parametrize("conversation", [_sleeps, _queues, _times, _groups, _in_a_thread])
-def test_asyncios_own_in_a_coroutine_of_serve_says_which_line_to_write(
+def test_an_asyncio_awaitable_in_a_coroutine_of_serve_has_an_error_that_names_the_line_to_write(
     conversation: Any, log: Log
 ) -> None:
-    """In the line of the log, since Twisted prints no notes, and in the error."""
+    """The log line has the note as well as the error, since Twisted does not print notes."""
     client = Recorder()
     Pair.new(serve(conversation), client)
     assert said(log) == [f"the coroutine of a channel raised: {IN_TWISTED}"]
@@ -184,7 +187,9 @@ def test_asyncios_own_in_a_coroutine_of_serve_says_which_line_to_write(
     assert error.__notes__ == [IN_TWISTED]
 
 
-def test_asyncios_own_in_a_decision_says_which_line_to_write(log: Log) -> None:
+def test_an_asyncio_awaitable_in_a_decision_has_an_error_that_names_the_line_to_write(
+    log: Log,
+) -> None:
     class Deciding:
         async def buildProtocol(self, offer: object) -> None:
             await asyncio.sleep(1)
@@ -195,7 +200,7 @@ def test_asyncios_own_in_a_decision_says_which_line_to_write(log: Log) -> None:
 
 
 def test_an_error_that_leaves_async_with_has_the_note() -> None:
-    """Which a program of its own shows, and Python prints."""
+    """A program may log the note itself, and Python's traceback prints it."""
 
     attempt = _unreached()
     errors: list[Any] = []
@@ -212,7 +217,7 @@ def test_an_error_that_leaves_async_with_has_the_note() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mine"), ValueError("no running event loop"), None])
-def test_an_error_of_somebody_elses_is_not_explained(error: Exception | None) -> None:
+def test_an_error_of_other_code_has_no_note(error: Exception | None) -> None:
     assert explain(error) is None
 
 
@@ -226,14 +231,14 @@ def test_an_error_is_explained_once() -> None:
 
 
 class Called:
-    """A coroutine function in the shape of an object."""
+    """A callable object with an asynchronous ``__call__``."""
 
     async def __call__(self, channel: Channel) -> None:
-        """Sends."""
+        """Send a message."""
         await channel.send("hello")
 
     async def method(self, channel: Channel) -> None:
-        """Sends."""
+        """Send a message."""
         await channel.send("hello")
 
 
@@ -249,7 +254,7 @@ def test_serve_takes_coroutine_functions_of_every_shape(conversation: Any) -> No
 
 
 def _plain(channel: Any) -> None:
-    """Not asynchronous."""
+    """A function that is not asynchronous."""
 
 
 def _generator(channel: Any) -> Any:
@@ -274,8 +279,8 @@ async def _yields(channel: Any) -> Any:
         (_yields, "not an async generator function; send what it would yield: await channel.send"),
     ],
 )
-def test_serve_takes_nothing_else_and_says_what_to_write(wrong: Any, said: str) -> None:
-    """At once, and not to the first client."""
+def test_serve_rejects_any_other_object_and_says_what_to_write(wrong: Any, said: str) -> None:
+    """The error is raised by the call, and not for the first client."""
     with pytest.raises(TypeError) as caught:
         serve(wrong)
     assert str(caught.value).startswith("serve: expected a coroutine function, ")

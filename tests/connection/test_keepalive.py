@@ -1,4 +1,4 @@
-"""Signs of life, by a clock that goes as told."""
+"""Keepalive: pings, pongs and ping timeouts, with a clock of the test's."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ hixie = pytest.mark.parametrize("dialect", HIXIE)
 INTERVAL = Limits().ping_interval or 0.0
 TIMEOUT = Limits().ping_timeout
 LATE = min(INTERVAL, TIMEOUT) / 4
-"""What the rounds may add to a wait."""
+"""The seconds that the granularity of the keepalive ticks may add to a wait."""
 
 
 def spend(clock: Clock, seconds: float, step: float = 0.25) -> None:
-    """Let time pass as it does while the reactor is well."""
+    """Advance the clock in small steps, as on a reactor that is not blocked."""
     for _ in range(round(seconds / step)):
         clock.advance(step)
 
 
 def pinged(end: Any) -> bytes:
-    """Let time pass until there is a ping; its payload."""
+    """Advance the clock until a ping is sent; its payload."""
     end.wire.taken()
     waited = 0.0
     while not end.wire.written and waited < INTERVAL + 2 * LATE:
@@ -47,7 +47,7 @@ def pinged(end: Any) -> bytes:
 
 
 def given_up(end: Any, application: Recorder, seconds: float = TIMEOUT) -> None:
-    """It was aborted, and its application is told why."""
+    """Assert that the connection was aborted, and that the application got the reason."""
     assert end.wire.endings == ["abort"]
     end.lose()
     assert isinstance(application.lost, AbruptClose)
@@ -74,7 +74,7 @@ def test_after_an_interval_there_is_one_ping(dialect: str, side: str) -> None:
 
 @both
 @modern
-def test_its_answer_tells_the_latency_and_nothing_to_the_application(
+def test_a_pong_sets_the_latency_and_is_no_event_of_the_application(
     dialect: str, side: str
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -90,7 +90,7 @@ def test_its_answer_tells_the_latency_and_nothing_to_the_application(
 @both
 @modern
 def test_a_pinged_connection_needs_no_dict_of_its_own(dialect: str, side: str) -> None:
-    """Which would be 500 bytes for each connection that idles: its attributes have their slots."""
+    """A dict would be 500 bytes for each idle connection: these attributes have slots."""
     end, _ = opened(dialect, side=side)
     end.receive(end.peer.frame(Opcode.PONG, pinged(end)))
     assert vars(end.protocol) == {}
@@ -99,7 +99,7 @@ def test_a_pinged_connection_needs_no_dict_of_its_own(dialect: str, side: str) -
 
 @both
 @modern
-def test_each_round_has_its_ping_while_the_peer_answers(dialect: str, side: str) -> None:
+def test_each_interval_has_a_ping_while_the_peer_answers(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     payloads = []
     for _ in range(5):
@@ -113,9 +113,7 @@ def test_each_round_has_its_ping_while_the_peer_answers(dialect: str, side: str)
 
 @both
 @modern
-def test_a_peer_that_says_nothing_is_given_up_and_not_before_its_time(
-    dialect: str, side: str
-) -> None:
+def test_a_silent_peer_is_aborted_and_not_before_the_timeout(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     pinged(end)
     spend(end.clock, TIMEOUT - 0.5)
@@ -171,8 +169,8 @@ def test_an_aborted_connection_does_not_affect_the_others() -> None:
 
 @both
 @modern
-def test_a_reactor_that_slept_aborts_no_connection(dialect: str, side: str) -> None:
-    """The answers lie in the sockets, and timers run before reads (trap 11)."""
+def test_after_a_blocked_reactor_no_connection_is_aborted(dialect: str, side: str) -> None:
+    """The pongs are still in the sockets, since timers run before reads."""
     end, _ = opened(dialect, side=side)
     payload = pinged(end)
     end.clock.advance(10_000)
@@ -185,7 +183,7 @@ def test_a_reactor_that_slept_aborts_no_connection(dialect: str, side: str) -> N
 
 
 @modern
-def test_a_reactor_that_slept_aborts_a_peer_that_stays_silent(dialect: str) -> None:
+def test_after_a_blocked_reactor_a_peer_that_stays_silent_is_aborted(dialect: str) -> None:
     end, application = opened(dialect)
     pinged(end)
     end.clock.advance(10_000)
@@ -195,7 +193,7 @@ def test_a_reactor_that_slept_aborts_a_peer_that_stays_silent(dialect: str) -> N
     end.done()
 
 
-def test_with_a_short_timeout_a_short_sleep_aborts_no_connection() -> None:
+def test_with_a_short_timeout_a_short_block_aborts_no_connection() -> None:
     end, application = opened("rfc6455", limits=Limits(ping_interval=0.4, ping_timeout=0.4))
     spend(end.clock, 0.6, 0.1)
     assert end.wire.taken()[:1] == b"\x89"
@@ -209,7 +207,7 @@ def test_with_a_short_timeout_a_short_sleep_aborts_no_connection() -> None:
 @both
 @modern
 def test_a_paused_connection_is_neither_pinged_nor_aborted(dialect: str, side: str) -> None:
-    """We do not listen to it."""
+    """Nothing is read from a paused connection, so a pong would not be seen."""
     end, application = opened(dialect, side=side)
     pinged(end)
     application.transport.pauseProducing()
@@ -231,7 +229,7 @@ def test_a_paused_connection_is_neither_pinged_nor_aborted(dialect: str, side: s
 def test_a_peer_that_reads_what_was_sent_is_neither_pinged_nor_aborted(
     dialect: str, side: str
 ) -> None:
-    """Our ping would stand behind it."""
+    """A ping would wait behind the unsent data."""
     end, _ = opened(dialect, side=side)
     pinged(end)
     end.wire.producer.pauseProducing()
@@ -245,7 +243,9 @@ def test_a_peer_that_reads_what_was_sent_is_neither_pinged_nor_aborted(
 
 @both
 @modern
-def test_an_answer_that_was_held_back_by_a_pause_is_still_ours(dialect: str, side: str) -> None:
+def test_the_pong_that_a_pause_held_back_is_no_event_of_the_application(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, side=side)
     payload = pinged(end)
     application.transport.pauseProducing()
@@ -261,7 +261,7 @@ def test_an_answer_that_was_held_back_by_a_pause_is_still_ours(dialect: str, sid
 @both
 @modern
 @pytest.mark.parametrize("payload", [b"", b"mine", bytes(8), b"x" * 125])
-def test_a_pong_that_is_not_ours_reaches_the_application(
+def test_an_unsolicited_pong_reaches_the_application(
     dialect: str, side: str, payload: bytes
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -287,7 +287,7 @@ def test_a_closing_connection_is_not_pinged(dialect: str, side: str) -> None:
     end.done()
 
 
-# The clock itself.
+# The timer itself.
 
 
 def test_there_is_one_timer_however_many_connections() -> None:
@@ -303,7 +303,7 @@ def test_there_is_one_timer_however_many_connections() -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_with_the_next_connection_it_goes_again() -> None:
+def test_the_timer_starts_again_with_the_next_connection() -> None:
     clock = Clock()
     factory = HixieServerFactory(Applications(Recorder), clock=clock)
     for _ in range(3):
@@ -317,8 +317,10 @@ def test_with_the_next_connection_it_goes_again() -> None:
 
 @both
 @hixie
-def test_in_the_Hixie_dialects_there_is_neither_ping_nor_timer(dialect: str, side: str) -> None:
-    """But that which looks for peers that make no progress, in every dialect."""
+def test_in_the_Hixie_dialects_there_is_neither_ping_nor_ping_timer(
+    dialect: str, side: str
+) -> None:
+    """The timer that looks for peers without progress runs in every dialect."""
     end, _ = opened(dialect, side=side)
     assert len(end.clock.getDelayedCalls()) == 1
     spend(end.clock, 3 * (INTERVAL + TIMEOUT))
@@ -327,7 +329,7 @@ def test_in_the_Hixie_dialects_there_is_neither_ping_nor_timer(dialect: str, sid
 
 
 @hixie
-def test_beside_a_modern_connection_a_Hixie_one_is_left_in_peace(dialect: str) -> None:
+def test_a_Hixie_connection_of_a_factory_with_pings_gets_none(dialect: str) -> None:
     modern_one, _ = opened("rfc6455")
     old = End(modern_one.factory.buildProtocol(None), modern_one.clock)
     old.receive(handshake_bytes.whole_request(dialect))
@@ -343,8 +345,8 @@ def test_beside_a_modern_connection_a_Hixie_one_is_left_in_peace(dialect: str) -
 
 @both
 @modern
-def test_without_an_interval_there_is_neither_ping_nor_timer(dialect: str, side: str) -> None:
-    """The one of progress runs with pings off."""
+def test_without_an_interval_there_is_neither_ping_nor_ping_timer(dialect: str, side: str) -> None:
+    """The timer that looks for peers without progress runs with pings off."""
     end, _ = opened(dialect, side=side, limits=Limits(ping_interval=None))
     assert len(end.clock.getDelayedCalls()) == 1
     spend(end.clock, 3 * TIMEOUT)
@@ -353,7 +355,7 @@ def test_without_an_interval_there_is_neither_ping_nor_timer(dialect: str, side:
 
 
 @modern
-def test_what_is_not_open_yet_is_not_asked(dialect: str) -> None:
+def test_a_connection_that_is_not_open_yet_is_not_pinged(dialect: str) -> None:
     limits = Limits(open_timeout=1000)
     opening = ClientEnd(Applications(Recorder), dialect=dialect, limits=limits)
     spend(opening.clock, 3 * (INTERVAL + TIMEOUT))
@@ -367,10 +369,11 @@ def test_what_is_not_open_yet_is_not_asked(dialect: str) -> None:
 
 
 @modern
-def test_what_one_producer_raises_keeps_no_other_from_being_asked(
+def test_an_error_of_one_producer_does_not_keep_other_connections_from_being_pinged(
     dialect: str, log: log_recorder.Log
 ) -> None:
-    """A ping may be what fills the way out, inside of which a producer is told to pause."""
+    """A ping may fill the write buffer, and then the producer is told to pause inside that
+    write."""
 
     class Raising(Source):
         def pauseProducing(self) -> None:

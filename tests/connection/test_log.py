@@ -1,4 +1,4 @@
-"""What is logged of connections."""
+"""Log lines of connections."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 @given(st.text())
-def test_whatever_a_peer_said_is_one_short_line_of_ASCII(value: str) -> None:
+def test_each_text_of_a_peer_is_one_short_line_of_ASCII(value: str) -> None:
     line = shown(value)
     assert line.isascii()
     assert line.isprintable() or not line
@@ -54,11 +54,11 @@ def test_a_long_value_is_cut_and_shows_it() -> None:
         (None, "unix"),
     ],
 )
-def test_an_address_is_shown_as_people_write_it(address: Any, expected: str) -> None:
+def test_an_address_is_shown_in_its_usual_notation(address: Any, expected: str) -> None:
     assert shown_address(address) == expected
 
 
-def test_a_UNIX_socket_with_a_line_in_its_name_stays_one_line() -> None:
+def test_a_UNIX_socket_with_a_line_break_in_its_name_stays_one_line() -> None:
     assert shown_address(UNIXAddress(b"/run/a\nb")).isprintable()
 
 
@@ -91,7 +91,7 @@ def test_logConnections_logs_each_opening_and_each_end(dialect: str, log: Log) -
 
 
 @modern
-def test_the_line_of_an_opening_names_what_was_agreed(dialect: str, log: Log) -> None:
+def test_the_line_of_an_opening_names_the_agreement(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications(), logConnections=True)
     offered = "Sec-WebSocket-Extensions: x-unknown, permessage-deflate; client_max_window_bits"
     end.receive(whole_request(dialect, offered, origin=None))
@@ -104,7 +104,7 @@ def test_the_line_of_an_opening_names_what_was_agreed(dialect: str, log: Log) ->
 @pytest.mark.parametrize(
     ("code", "lines"), [(1000, 0), (1001, 0), (None, 0), (1003, 1), (1011, 1), (4000, 1)]
 )
-def test_a_close_that_complains_always_has_its_line(
+def test_a_close_with_an_error_code_always_has_its_line(
     dialect: str, code: int | None, lines: int, log: Log
 ) -> None:
     end = ServerEnd(Applications())
@@ -116,7 +116,7 @@ def test_a_close_that_complains_always_has_its_line(
 
 
 @each
-def test_a_broken_rule_always_has_its_line(dialect: str, log: Log) -> None:
+def test_a_protocol_error_always_has_its_line(dialect: str, log: Log) -> None:
     end = ServerEnd(Applications(Recorder), limits=Limits(message_size=5))
     end.receive(whole_request(dialect))
     end.receive(end.peer.text("too long"))
@@ -139,7 +139,7 @@ def test_a_refusal_always_has_its_line(dialect: str, log: Log) -> None:
     )
 
 
-def test_what_did_not_get_as_far_as_an_offer_has_a_shorter_line(log: Log) -> None:
+def test_a_connection_without_an_offer_has_a_shorter_line(log: Log) -> None:
     end = ServerEnd(Applications())
     end.receive(b"\x00")
     end.done()
@@ -176,10 +176,10 @@ NAMED = ' host=a.example target="/a?token=..." status={} '
         ("GET /" + "a" * 20_000, f" target=/{'a' * 199}... status=431 "),
     ],
 )
-def test_the_line_of_a_malformed_request_says_what_it_asks_for(
+def test_the_line_of_a_malformed_request_has_the_request_target(
     asked: str, shown: str, log: Log
 ) -> None:
-    """As far as that can be read, and without its credentials."""
+    """The target is shown as far as it can be read, and without credentials."""
     origin = "Origin: http://b.example/?token=s3cret"
     end = ServerEnd(Applications())
     end.receive(asked.replace("{}", f"{HOST}\r\n{origin}").encode("latin-1"))
@@ -190,7 +190,7 @@ def test_the_line_of_a_malformed_request_says_what_it_asks_for(
     assert "s3cret" not in line
 
 
-def test_a_request_that_does_not_come_in_time_is_named_as_far_as_it_came(log: Log) -> None:
+def test_a_request_that_times_out_is_logged_with_the_part_that_arrived(log: Log) -> None:
     end = ServerEnd(Applications())
     end.receive(b"GET /a?token=s3cret HTTP/1.1\r\nHost: a.example\r\nX: ")
     end.clock.advance(Limits().open_timeout + 1)
@@ -217,8 +217,8 @@ def test_a_malformed_request_of_a_trusted_proxy_has_its_clients_address_and_host
     )
 
 
-def test_a_refusal_that_has_its_line_gets_no_other(log: Log) -> None:
-    """Whoever made it has said more than its status would."""
+def test_a_refusal_that_was_logged_before_gets_no_second_line(log: Log) -> None:
+    """The first line has a better reason than the status of the response."""
     for logged in (True, False):
         refusal = Refusal(502, b"no\xff\n", logged=logged)
         end = ServerEnd(Answering(lambda offer, refusal=refusal: refusal))  # type: ignore[misc]
@@ -244,8 +244,8 @@ def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["peer", "host", "target", "reason"]), st.text()))
-def test_whatever_a_value_is_a_line_is_read_back(values: dict[str, str]) -> None:
-    """As logfmt's readers do: a name, and a bare or a quoted value."""
+def test_each_value_of_a_line_can_be_parsed(values: dict[str, str]) -> None:
+    """The line is parsed as readers of logfmt do: a name, and a bare or a quoted value."""
     recorded: list[str] = []
     log = Logger(observer=lambda event: recorded.append(formatEvent(event)))  # type: ignore[arg-type]
     writeLine(log, "opened", **cast(LogFields, values))
@@ -275,7 +275,7 @@ def test_an_observer_that_writes_JSON_has_the_fields(log: Log) -> None:
     end.done()
 
 
-# What stays out of it.
+# Secrets that must not be logged.
 
 TOKENS = (
     "/chat?token=s3cret",
@@ -290,7 +290,8 @@ TOKENS = (
 @each
 @pytest.mark.parametrize("target", TOKENS)
 def test_no_token_of_a_URL_is_logged(dialect: str, target: str, log: Log) -> None:
-    """Whatever it is called: opened, ended, and refused."""
+    """Query arguments of any name are left out: in the lines of opened, ended and refused
+    connections."""
     for application in (Applications(), Answering(lambda offer: None)):
         end = ServerEnd(application, logConnections=True)
         end.receive(whole_request(dialect, target=target))
@@ -303,7 +304,8 @@ def test_no_token_of_a_URL_is_logged(dialect: str, target: str, log: Log) -> Non
 @each
 @pytest.mark.parametrize("origin", ["http://a/x?token=s3cret", "ws://me:s3cret@a.example/"])
 def test_no_token_of_an_Origin_is_logged(dialect: str, origin: str, log: Log) -> None:
-    """Programs write the URL there that they connect to: noticed, opened, ended, and refused."""
+    """Some programs send their WebSocket URL as the Origin: in the lines of noticed, opened,
+    ended and refused connections."""
     for application in (Applications(), Answering(lambda offer: None)):
         end = ServerEnd(application, logConnections=True)
         end.receive(whole_request(dialect, origin=origin))
@@ -328,7 +330,7 @@ def test_no_token_among_subprotocols_is_logged(dialect: str, offered: str, log: 
     assert " subprotocol=chat offered=" in log.lines()[0]
 
 
-def test_subprotocols_that_were_offered_in_vain_are_in_the_log(log: Log) -> None:
+def test_subprotocols_that_were_offered_and_not_granted_are_in_the_log(log: Log) -> None:
     end = ServerEnd(Applications(), logConnections=True)
     end.receive(whole_request("rfc6455", "Sec-WebSocket-Protocol: mqtt, v12.stomp"))
     end.done()
@@ -348,7 +350,7 @@ def test_subprotocols_that_were_offered_in_vain_are_in_the_log(log: Log) -> None
 def test_a_list_in_one_string_is_offered_once(
     dialect: str, agreed: list[str], words: str, log: Log
 ) -> None:
-    """It is in the offer as a whole, and its members after it."""
+    """The string is in the offer once, and its members after it."""
     end = ServerEnd(Applications(), subprotocols=agreed, logConnections=True)
     end.receive(whole_request(dialect, f"{handshake_bytes.subprotocol_field(dialect)}: a,b, c"))
     end.done()
@@ -356,8 +358,8 @@ def test_a_list_in_one_string_is_offered_once(
 
 
 @each
-def test_a_line_has_its_length(dialect: str, log: Log) -> None:
-    """Whatever of a request is long."""
+def test_a_log_line_has_a_maximum_length(dialect: str, log: Log) -> None:
+    """Each long part of a request is cut."""
     long = "\xff" * 3000
     end = ServerEnd(Applications(), origins=["*"], logConnections=True)
     end.receive(whole_request(dialect, f"User-Agent: {long}", target="/" + "a" * 3000, origin=long))
@@ -369,8 +371,9 @@ def test_a_line_has_its_length(dialect: str, log: Log) -> None:
 # Repeats.
 
 
-def test_a_refusal_that_comes_again_is_counted(log: Log) -> None:
-    """By address and reason; when a minute is over, or the last port closes, there is a line."""
+def test_repeated_refusals_are_counted(log: Log) -> None:
+    """The refusals are counted by address and reason; a line is written after a minute, or when
+    the last port closes."""
     clock = Clock()
     factory = HixieServerFactory(Applications(), clock=clock)
     lines, peer = factory.log, IPv4Address("TCP", "192.0.2.1", 1)
@@ -390,8 +393,8 @@ def test_a_refusal_that_comes_again_is_counted(log: Log) -> None:
 
 
 @pytest.mark.parametrize("option", ["host", "target", "origin"])
-def test_refusals_of_another_host_target_or_origin_are_no_repeats(option: str, log: Log) -> None:
-    """An operator who tries a second page a moment later finds its line."""
+def test_refusals_of_another_host_target_or_origin_are_not_repeats(option: str, log: Log) -> None:
+    """An operator who tries a second page shortly afterwards finds a line for it."""
     clock = Clock()
     factory = HixieServerFactory(Applications(), clock=clock, origins=["https://c.example"])
     for name in ("a", "b", "a"):
@@ -409,7 +412,8 @@ def test_refusals_of_another_host_target_or_origin_are_no_repeats(option: str, l
 
 
 def test_one_address_cannot_fill_the_log(log: Log) -> None:
-    """Whatever it varies; the rest of its lines is counted, and other addresses keep theirs."""
+    """Values that vary make no difference: further lines of that address are counted, and other
+    addresses keep theirs."""
     clock = Clock()
     lines = HixieServerFactory(Applications(), clock=clock).log
     peer, other = (IPv4Address("TCP", f"192.0.2.{host}", 1) for host in (1, 2))
@@ -429,7 +433,7 @@ def test_one_address_cannot_fill_the_log(log: Log) -> None:
     ]
 
 
-def test_what_was_only_counted_is_written_at_the_end(log: Log) -> None:
+def test_refusals_that_were_only_counted_are_logged_at_the_end(log: Log) -> None:
     factory = HixieServerFactory(Applications(), clock=Clock())
     factory.startFactory()
     for _ in range(3):

@@ -1,4 +1,5 @@
-"""The way out of one connection, by itself."""
+"""The write buffer of one connection: joining of writes, back-pressure, and the limit of unsent
+bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from txhixie.testing import Wire
 
 
 def outflow() -> tuple[Output, Wire]:
-    """One of a server's, and its transport."""
+    """The output of a server's connection, and its transport."""
     end = ServerEnd(Applications(Recorder))
     flow: Output = end.wire.producer
     return flow, end.wire
@@ -31,7 +32,7 @@ def test_an_output_is_the_transports_producer() -> None:
     verifyObject(IPushProducer, flow)
 
 
-def test_what_is_held_leaves_joined() -> None:
+def test_held_writes_leave_joined() -> None:
     flow, wire = outflow()
     assert flow.cork()
     assert not flow.cork()
@@ -43,14 +44,14 @@ def test_what_is_held_leaves_joined() -> None:
     assert wire.writes == [b"ab", b"c"]
 
 
-def test_nothing_held_is_nothing_written() -> None:
+def test_without_held_writes_nothing_is_written() -> None:
     flow, wire = outflow()
     flow.cork()
     flow.uncork()
     assert wire.writes == []
 
 
-def test_what_is_held_does_not_grow_for_ever() -> None:
+def test_held_writes_have_a_bound() -> None:
     flow, wire = outflow()
     flow.cork()
     for _ in range(200):
@@ -60,7 +61,7 @@ def test_what_is_held_does_not_grow_for_ever() -> None:
     assert max(map(len, wire.writes)) <= 66 * 1024
 
 
-def test_parts_leave_at_once_after_what_was_held() -> None:
+def test_parts_leave_at_once_after_the_held_writes() -> None:
     flow, wire = outflow()
     flow.cork()
     flow.write(b"a")
@@ -72,8 +73,8 @@ def test_parts_leave_at_once_after_what_was_held() -> None:
     assert wire.writes == [b"ab", b"headerpayload", b"c"]
 
 
-def test_what_is_written_at_the_word_that_it_is_full_comes_behind_the_parts() -> None:
-    """Even if it is the header after which the transport says so."""
+def test_data_written_while_the_producer_is_paused_follows_the_parts() -> None:
+    """The transport may be full already after the header of the parts."""
     wire = Wire(limit=3)
     flow = Output(ServerEnd(Applications(Recorder)).protocol, wire)
 
@@ -89,7 +90,7 @@ def test_what_is_written_at_the_word_that_it_is_full_comes_behind_the_parts() ->
     assert wire.written == b"headerpayloadfull"
 
 
-def test_the_producer_hears_each_thing_once() -> None:
+def test_the_producer_is_paused_and_resumed_once_each() -> None:
     flow, _ = outflow()
     source = Source()
     flow.resumeProducing()
@@ -147,7 +148,7 @@ def test_at_the_end_the_producer_is_stopped_once() -> None:
 
 
 def test_a_producer_attached_after_the_end_is_stopped_at_once() -> None:
-    """As every transport of Twisted's does; otherwise it would produce for ever."""
+    """Twisted's transports do the same; otherwise the producer would go on for ever."""
     end, application = opened("hixie-75")
     end.lose()
     source = Source()
@@ -156,7 +157,7 @@ def test_a_producer_attached_after_the_end_is_stopped_at_once() -> None:
     end.done()
 
 
-def test_a_producer_that_writes_when_it_is_resumed_is_heard_in_order() -> None:
+def test_a_producer_that_writes_when_it_is_resumed_keeps_the_order() -> None:
     end, application = opened("hixie-75")
 
     class Eager(Source):
@@ -176,7 +177,7 @@ def test_a_producer_that_writes_when_it_is_resumed_is_heard_in_order() -> None:
     end.done()
 
 
-# What waits for a peer that does not read.
+# Data that waits for a peer that does not read.
 
 each = pytest.mark.parametrize("dialect", NAMES)
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
@@ -213,7 +214,7 @@ def test_a_peer_that_does_not_read_is_aborted_at_the_limit_of_unsent_bytes(
     end.done()
 
 
-def test_while_it_is_not_full_it_may_be_sent_whatever_it_is() -> None:
+def test_a_message_of_any_size_may_be_sent_while_the_buffer_is_not_full() -> None:
     end, application = opened("rfc6455", limits=LITTLE)
     for _ in range(100):
         application.transport.sendTextMessage("x" * 1000)
@@ -233,8 +234,8 @@ def test_a_peer_that_reads_again_has_the_whole_limit_again() -> None:
     end.done()
 
 
-def test_replies_of_one_read_count_too() -> None:
-    """An echo whose peer sends much and reads nothing."""
+def test_the_replies_of_one_read_count_to_the_limit_too() -> None:
+    """The case of an echo server, with a peer that sends much and reads nothing."""
     answers = Recorder(text=lambda a: a.transport.sendTextMessage("x" * 1000))
     end, application = opened("rfc6455", answers, limits=Limits(unsent_size=200_000))
     end.wire.producer.pauseProducing()

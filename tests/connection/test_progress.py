@@ -49,7 +49,7 @@ both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 
 TIMEOUT = Limits().stall_timeout
 BRIEF = Limits(stall_timeout=0.4, ping_interval=None, unsent_size=1 << 30)
-"""Without pings: the clock of this is another."""
+"""Pings are off, since the keepalive has a timer of its own."""
 
 BIG = "x" * 65_536
 MANY = 200
@@ -59,21 +59,21 @@ WORDS = "no data acknowledged for "
 
 
 def stalls(log: Log) -> list[str]:
-    """The lines of connections that were ended for it."""
+    """The log lines of connections that were ended for lack of progress."""
     return [line for line in log.lines() if WORDS in line]
 
 
 def spend(clock: Clock, seconds: float) -> None:
-    """Let time pass as it does while the reactor is well."""
+    """Advance the clock in small steps, as on a reactor that is not blocked."""
     for _ in range(round(seconds)):
         clock.advance(1.0)
 
 
-# By a clock.
+# With a clock of the test's.
 
 
 class Counted:
-    """A TCP socket with unacknowledged bytes whose kernel counts those that are, as told."""
+    """A TCP socket whose number of unacknowledged bytes is set by the test."""
 
     family = socket.AF_INET
 
@@ -90,7 +90,7 @@ class Counted:
         return (bytes(120) + struct.pack("=Q", self.acknowledged))[:size]
 
     def read(self) -> None:
-        """The peer has read everything."""
+        """Acknowledge everything, as a peer that has read it does."""
         self._theirs.recv(100)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ def counted() -> Any:
 
 
 def with_socket(end: Any, counted: Counted) -> Any:
-    """The end's transport has this socket, and nothing in its own buffer."""
+    """Give the connection's transport this socket, and an empty buffer of its own."""
     for name, value in {"dataBuffer": b"", "offset": 0, "_tempDataLen": 0}.items():
         setattr(end.wire, name, value)
     end.wire.socket = counted
@@ -116,7 +116,7 @@ def with_socket(end: Any, counted: Counted) -> Any:
 @linux
 @both
 def test_a_peer_that_reads_1_KiB_a_second_is_never_ended(side: str, counted: Counted) -> None:
-    """Seen: a kernel that acknowledges after so many seconds, and later every 93."""
+    """The seconds were measured: a kernel acknowledges first at these, and later every 93."""
     end, application = opened("rfc6455", side=side, limits=Limits(ping_interval=None))
     with_socket(end, counted)
     when = [65, 192, 285, 378, *range(471, 2000, 93)]
@@ -153,7 +153,7 @@ def test_a_peer_that_acknowledges_nothing_is_ended_with_1006_and_a_line(
 
 
 @linux
-def test_what_the_peer_sends_is_no_progress(counted: Counted) -> None:
+def test_data_received_from_the_peer_is_no_progress(counted: Counted) -> None:
     end, _ = opened("rfc6455", echo())
     with_socket(end, counted)
     for _ in range(round(1.5 * TIMEOUT)):
@@ -177,7 +177,7 @@ def test_a_peer_that_has_acknowledged_everything_may_be_silent(counted: Counted)
 
 @linux
 def test_a_late_check_ends_no_connection(counted: Counted) -> None:
-    """A reactor that was blocked has not seen what came meanwhile."""
+    """A reactor that was blocked has not seen the acknowledgements that came meanwhile."""
     end, _ = opened("hixie-76")
     with_socket(end, counted)
     spend(end.clock, TIMEOUT / 4)
@@ -198,7 +198,7 @@ def test_a_transport_without_a_socket_is_judged_by_its_buffer() -> None:
     end.done()
 
 
-def test_a_buffer_that_empties_now_and_then_has_made_progress() -> None:
+def test_a_buffer_that_was_empty_between_two_checks_has_made_progress() -> None:
     end, _ = opened("hixie-76")
     for _ in range(20):
         end.wire.producer.pauseProducing()
@@ -220,7 +220,7 @@ def test_a_factory_without_connections_has_no_timer() -> None:
 
 
 def test_all_factories_of_a_clock_share_one_timer() -> None:
-    """Each client of a gateway has a factory of its own on the way to its backend."""
+    """Each client of a gateway has a factory of its own for the connection to its backend."""
     clock = Clock()
     ends = [opened("hixie-76", clock=clock)[0] for _ in range(10)]
     assert len(clock.getDelayedCalls()) == 1
@@ -233,7 +233,7 @@ def test_all_factories_of_a_clock_share_one_timer() -> None:
 
 
 class Flood(Recorder):
-    """Sends more than a peer takes that does not read."""
+    """Send more than a kernel takes for a peer that does not read."""
 
     def negotiationFinished(self) -> None:
         super().negotiationFinished()
@@ -249,7 +249,8 @@ async def ended_with_1006(application: Recorder, log: Log) -> None:
 
 
 async def stops_reading(raw: Raw, asked: bytes) -> None:
-    """Ask, and read no further than the answer's head, and what came with it."""
+    """Send a request; read the head of the response and the bytes that came with it, and no
+    more."""
     raw.send(asked)
     await raw.reads(b"\r\n\r\n")
     raw.transport.pauseProducing()
@@ -274,7 +275,7 @@ async def test_a_client_that_stops_reading_is_ended(
 async def test_a_client_that_reads_64_KiB_a_second_is_not_ended(
     over: str, net: Network, log: Log
 ) -> None:
-    """It reads 8 KiB an eighth of a second; its kernel has room for little more."""
+    """The client reads 8 KiB each eighth of a second; the kernel's receive buffer is small."""
     served = Applications(Flood)
     limits = Limits(stall_timeout=2.0, ping_interval=None, unsent_size=1 << 30)
     place = await net.serve(served, over, limits=limits)
@@ -345,7 +346,7 @@ async def test_a_service_that_uploads_connects_again(net: Network, log: Log) -> 
 @over_both
 @asynchronous
 async def test_a_close_that_makes_no_progress_is_ended(over: str, net: Network, log: Log) -> None:
-    """However long ``drain_timeout`` would let it read on."""
+    """The limit of progress holds although ``drain_timeout`` would let the peer read on."""
     served = Applications(Flood)
     limits = Limits(stall_timeout=0.4, close_timeout=0.1, drain_timeout=1e6, unsent_size=1 << 30)
     place = await net.serve(served, over, limits=limits)
@@ -375,7 +376,7 @@ def bounded(root: Resource) -> Any:
 
 
 def nested(root: Resource) -> Any:
-    """Watched by one of them."""
+    """Pages in a resource in a site in a factory; only one of the three watches a connection."""
     inner = HixieResource(Applications(Recorder), elsewhere=root, limits=BRIEF)
     return HixieServerFactory(
         Applications(Recorder), elsewhere=HixieSite(inner, limits=BRIEF), limits=BRIEF
@@ -408,7 +409,7 @@ def arrived(raw: Raw, size: int) -> bool:
 
 
 @asynchronous
-async def test_a_site_whose_pages_are_read_keeps_its_connections(
+async def test_a_site_keeps_the_connections_of_clients_that_read(
     net: Network, log: Log, tmp_path: Path
 ) -> None:
     (tmp_path / "small").write_bytes(b"x" * 2_000)
@@ -484,7 +485,9 @@ async def test_a_backend_of_bytes_that_stops_reading_is_ended_and_so_is_its_clie
 
 
 @asynchronous
-async def test_a_coroutine_that_sends_hears_of_it(net: Network, log: Log) -> None:
+async def test_a_coroutine_that_sends_gets_an_error_when_its_peer_makes_no_progress(
+    net: Network, log: Log
+) -> None:
     heard: list[Any] = []
 
     async def talk(channel: Any) -> None:

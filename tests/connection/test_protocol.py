@@ -1,4 +1,4 @@
-"""One connection from its first byte to its last, in memory: what both sides have in common."""
+"""One connection from its first byte to its last, in memory: behaviour that both sides share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ modern = pytest.mark.parametrize("dialect", MODERN)
 
 @both
 @each
-def test_text_goes_both_ways(dialect: str, side: str) -> None:
+def test_text_is_sent_in_both_directions(dialect: str, side: str) -> None:
     end, _ = opened(dialect, echo(), side)
     end.receive(end.peer.text("Grüße"))
     assert end.wire.written == end.own.text("Grüße")
@@ -42,7 +42,9 @@ def test_text_goes_both_ways(dialect: str, side: str) -> None:
 
 @both
 @each
-def test_binary_goes_both_ways_once_the_peer_has_sent_some(dialect: str, side: str) -> None:
+def test_binary_is_sent_in_both_directions_once_the_peer_has_sent_some(
+    dialect: str, side: str
+) -> None:
     end, _ = opened(dialect, echo(), side)
     end.receive(end.peer.binary(b"\x00\xff"))
     assert end.wire.written == end.own.binary(b"\x00\xff")
@@ -60,7 +62,7 @@ def test_binary_is_not_sent_where_the_dialect_would_lose_it(dialect: str) -> Non
 
 
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
-def test_binary_is_sent_if_the_factory_says_so(dialect: str) -> None:
+def test_binary_is_sent_if_the_factory_allows_it(dialect: str) -> None:
     end, application = opened(dialect, binary="send")
     application.transport.sendBytesMessage(b"x")
     assert end.wire.written == b"\x80\x01x"
@@ -68,7 +70,7 @@ def test_binary_is_sent_if_the_factory_says_so(dialect: str) -> None:
 
 
 @hixie
-def test_there_is_no_ping(dialect: str) -> None:
+def test_no_ping_is_sent_in_a_dialect_without_pings(dialect: str) -> None:
     end, application = opened(dialect)
     with pytest.raises(UnsupportedByDialect):
         application.transport.ping()
@@ -97,7 +99,7 @@ def test_the_replies_of_one_read_leave_in_one_write(dialect: str, side: str) -> 
 
 
 @each
-def test_what_is_sent_outside_a_read_leaves_at_once(dialect: str) -> None:
+def test_a_message_sent_outside_a_read_leaves_at_once(dialect: str) -> None:
     end, application = opened(dialect)
     application.transport.sendTextMessage("now")
     assert end.wire.writes == [end.own.text("now")]
@@ -105,15 +107,16 @@ def test_what_is_sent_outside_a_read_leaves_at_once(dialect: str) -> None:
 
 
 def test_replies_beyond_64_KiB_do_not_wait_for_the_end_of_the_read() -> None:
-    """So that a transport can say that it is full before all questions have been answered."""
+    """A transport can then report back-pressure before all replies have been written."""
     end, _ = opened("hixie-75", Recorder(text=lambda a: a.transport.sendTextMessage("x" * 40_000)))
     end.receive(end.peer.text("?") * 4)
     assert [len(data) for data in end.wire.writes] == [80_004, 80_004]
     end.done()
 
 
-def test_what_is_sent_while_a_write_is_going_on_is_not_lost() -> None:
-    """A transport says that it is full inside write; whoever hears it may have something to say."""
+def test_a_message_sent_during_a_write_is_not_lost() -> None:
+    """A transport may pause its producer inside ``write``; the application may send in answer to
+    that."""
 
     class Complaining(Source):
         def pauseProducing(self) -> None:
@@ -154,7 +157,7 @@ def test_small_messages_do_not_wait_for_each_other(dialect: str) -> None:
 
 @both
 @each
-def test_a_connection_is_closed_as_its_dialect_says(dialect: str, side: str) -> None:
+def test_a_connection_is_closed_in_the_way_of_its_dialect(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.sendTextMessage("last")
     application.transport.loseConnection(4000, "enough")
@@ -162,7 +165,7 @@ def test_a_connection_is_closed_as_its_dialect_says(dialect: str, side: str) -> 
     if dialect in CLOSING:
         assert end.wire.endings == []
         end.receive(end.peer.close(4000, "enough"))
-        # Both have spoken, so that nothing more will come; but to end TCP is the server's part.
+        # After both close frames nothing more will come; but the server ends the TCP connection.
         waits = dialect in MODERN and side == Side.CLIENT
         assert end.wire.endings == ([] if waits else ["lose"])
     else:
@@ -177,7 +180,7 @@ def test_a_connection_is_closed_as_its_dialect_says(dialect: str, side: str) -> 
 
 @both
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_the_peer_closes_with_its_frame(dialect: str, side: str) -> None:
+def test_the_peer_closes_with_its_close_frame(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     end.receive(end.peer.text("last") + end.peer.close() + end.peer.text("too late"))
     assert end.wire.written == end.own.close()
@@ -190,7 +193,7 @@ def test_the_peer_closes_with_its_frame(dialect: str, side: str) -> None:
 
 @both
 @pytest.mark.parametrize("dialect", OLDEST)
-def test_the_peer_closes_by_leaving(dialect: str, side: str) -> None:
+def test_the_peer_closes_by_ending_the_connection(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     end.lose()
     reason = closed(application)
@@ -201,7 +204,7 @@ def test_the_peer_closes_by_leaving(dialect: str, side: str) -> None:
 
 @both
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_a_peer_that_leaves_without_its_closing_frame_has_not_closed(
+def test_a_connection_that_ends_without_a_close_frame_is_not_a_clean_close(
     dialect: str, side: str
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -215,7 +218,7 @@ def test_a_peer_that_leaves_without_its_closing_frame_has_not_closed(
 
 @both
 @each
-def test_a_reset_is_no_close_in_any_dialect(dialect: str, side: str) -> None:
+def test_a_reset_is_not_a_clean_close_in_any_dialect(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     end.reset()
     assert isinstance(closed(application), AbruptClose)
@@ -225,8 +228,8 @@ def test_a_reset_is_no_close_in_any_dialect(dialect: str, side: str) -> None:
 
 @both
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_a_reset_after_both_have_closed_takes_nothing_back(dialect: str, side: str) -> None:
-    """A peer that closes its socket with our closing frame unread resets the connection."""
+def test_a_reset_after_both_close_frames_leaves_the_close_clean(dialect: str, side: str) -> None:
+    """A peer that closes its socket before it reads our close frame resets the connection."""
     end, application = opened(dialect, side=side)
     end.receive(end.peer.close())
     end.reset()
@@ -236,7 +239,7 @@ def test_a_reset_after_both_have_closed_takes_nothing_back(dialect: str, side: s
 
 @both
 @each
-def test_an_abort_is_ours_and_no_close(dialect: str, side: str) -> None:
+def test_an_abort_is_an_unclean_close_of_our_side(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.abortConnection()
     assert end.wire.endings == ["abort"]
@@ -249,7 +252,7 @@ def test_an_abort_is_ours_and_no_close(dialect: str, side: str) -> None:
 
 @both
 @each
-def test_an_abort_after_a_close_has_begun_makes_it_none(dialect: str, side: str) -> None:
+def test_an_abort_during_a_close_makes_it_unclean(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     application.transport.abortConnection()
@@ -263,7 +266,7 @@ def test_an_abort_after_a_close_has_begun_makes_it_none(dialect: str, side: str)
 @pytest.mark.parametrize(
     ("code", "reason"), [(1000, ""), (1001, "bye"), (3999, "ü" * 61), (None, "")]
 )
-def test_a_close_of_the_peers_is_answered_with_the_same_and_told(
+def test_the_peers_close_is_answered_with_the_same_code_and_reported(
     dialect: str, side: str, code: int | None, reason: str
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -278,7 +281,7 @@ def test_a_close_of_the_peers_is_answered_with_the_same_and_told(
 
 @both
 @modern
-def test_when_both_close_at_once_each_knows_its_own_code(dialect: str, side: str) -> None:
+def test_when_both_close_at_once_each_side_reports_its_own_code(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection(4001, "ours")
     end.wire.taken()
@@ -292,7 +295,7 @@ def test_when_both_close_at_once_each_knows_its_own_code(dialect: str, side: str
 
 
 @modern
-def test_a_client_waits_for_its_server_to_end_TCP_and_not_for_ever(dialect: str) -> None:
+def test_a_client_waits_a_bounded_time_for_its_server_to_end_TCP(dialect: str) -> None:
     end, application = opened(dialect, side=Side.CLIENT)
     end.receive(end.peer.close())
     limits = Limits()
@@ -305,7 +308,7 @@ def test_a_client_waits_for_its_server_to_end_TCP_and_not_for_ever(dialect: str)
     end.done()
 
 
-# What breaks a rule.
+# Protocol errors.
 
 OURS_TO_SAY = {
     "an unknown opcode": (1002, "unknown opcode 0x3"),
@@ -318,7 +321,7 @@ OURS_TO_SAY = {
 
 
 def violation(peer: frame_writer.FrameWriter, what: str) -> bytes:
-    """The bytes of it."""
+    """The bytes of a protocol error in this dialect."""
     if what == "too many fragments":
         more = peer.frame(0, b"x", final=False)
         return peer.frame(1, b"x", final=False) + more * 3
@@ -334,7 +337,7 @@ def violation(peer: frame_writer.FrameWriter, what: str) -> bytes:
 @both
 @modern
 @pytest.mark.parametrize("what", OURS_TO_SAY)
-def test_a_peer_that_breaks_a_rule_is_told_which_and_the_application_too(
+def test_a_protocol_error_is_named_to_the_peer_and_to_the_application(
     dialect: str, side: str, what: str, log: Log
 ) -> None:
     code, reason = OURS_TO_SAY[what]
@@ -356,7 +359,7 @@ def test_a_peer_that_breaks_a_rule_is_told_which_and_the_application_too(
     assert (ended.code, ended.who, ended.clean) == (code, who, False)
     if name is None:
         assert ended.reason == reason
-    else:  # our own side is told whose limit it was, and which
+    else:  # the local error names the side and the limit
         assert f" exceeds our limit of {getattr(limits, name):,} (Limits.{name}, " in ended.reason
     (line,) = log.lines()
     assert line.startswith("ended connection=1 ")
@@ -369,7 +372,7 @@ def test_a_peer_that_breaks_a_rule_is_told_which_and_the_application_too(
 
 @both
 @modern
-def test_pings_are_answered_in_order_without_telling_the_application(
+def test_pings_are_answered_in_order_and_are_no_events_of_the_application(
     dialect: str, side: str
 ) -> None:
     end, application = opened(dialect, echo(), side)
@@ -399,7 +402,7 @@ def test_while_full_only_the_latest_pong_is_kept(dialect: str, side: str) -> Non
 @both
 @modern
 def test_a_flood_of_pings_fills_nothing(dialect: str, side: str) -> None:
-    """A transport says that it is full inside write, once it holds 64 KiB."""
+    """A transport pauses its producer inside ``write``, once its buffer has 64 KiB."""
     end, _ = opened(dialect, side=side)
     wire_write = end.wire.write
 
@@ -412,7 +415,7 @@ def test_a_flood_of_pings_fills_nothing(dialect: str, side: str) -> None:
     flood = end.peer.frame(9, b"x" * 125) * 500
     for _ in range(40):  # 2.5 MB
         end.receive(flood)
-        end.clock.advance(0)  # a read each turn
+        end.clock.advance(0)  # one read each reactor turn
     assert 65_536 < len(end.wire.written) < 3 * 65_536
     assert kept(conversation_of(end.protocol)) < 2000
     end.done()
@@ -420,7 +423,9 @@ def test_a_flood_of_pings_fills_nothing(dialect: str, side: str) -> None:
 
 @both
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_a_peer_that_never_answers_our_close_is_not_waited_for(dialect: str, side: str) -> None:
+def test_a_peer_that_never_answers_our_close_is_disconnected_after_a_timeout(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     end.clock.advance(2.9)
@@ -435,7 +440,7 @@ def test_a_peer_that_never_answers_our_close_is_not_waited_for(dialect: str, sid
 
 @both
 @each
-def test_a_connection_that_does_not_end_is_aborted_in_the_end(dialect: str, side: str) -> None:
+def test_a_connection_that_the_peer_does_not_end_is_aborted(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     limits = Limits()
@@ -447,8 +452,8 @@ def test_a_connection_that_does_not_end_is_aborted_in_the_end(dialect: str, side
 
 @both
 @pytest.mark.parametrize("dialect", CLOSING)
-def test_an_answer_in_the_turn_of_the_deadline_is_in_time(dialect: str, side: str) -> None:
-    """After a turn in which the reactor was blocked, timers run before reads."""
+def test_an_answer_in_the_reactor_turn_of_the_deadline_is_in_time(dialect: str, side: str) -> None:
+    """After a reactor turn that blocked, timers run before reads."""
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     end.clock.callLater(3.0, end.receive, end.peer.close())
@@ -462,7 +467,7 @@ def test_an_answer_in_the_turn_of_the_deadline_is_in_time(dialect: str, side: st
 
 @both
 @pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75"])
-def test_a_failed_text_that_is_too_long_ends_it(dialect: str, side: str, log: Log) -> None:
+def test_a_message_over_the_limit_ends_the_connection(dialect: str, side: str, log: Log) -> None:
     end, application = opened(dialect, side=side, limits=Limits(message_size=10))
     end.receive(b"\x00" + b"x" * 11)
     assert end.wire.endings == ["lose write"]
@@ -488,7 +493,9 @@ def test_a_server_ends_at_a_broken_frame(dialect: str, bad: bytes, log: Log) -> 
 
 
 @each
-def test_a_broken_frame_of_one_leaves_the_others_alone(dialect: str, log: Log) -> None:
+def test_a_broken_frame_on_one_connection_does_not_affect_the_others(
+    dialect: str, log: Log
+) -> None:
     end = memory_connection.ServerEnd(Applications())
     other = memory_connection.End(end.factory.buildProtocol(None), end.clock)
     for each_end in (end, other):
@@ -508,7 +515,7 @@ def test_a_broken_frame_of_one_leaves_the_others_alone(dialect: str, log: Log) -
 @both
 @each
 @pytest.mark.parametrize("kind", ["finished", "text", "bytes"])
-def test_what_an_application_raises_ends_its_connection(
+def test_an_error_raised_by_an_application_ends_its_connection(
     dialect: str, side: str, kind: str, log: Log
 ) -> None:
     end, application = opened(dialect, Recorder(**{kind: fails}), side)
@@ -528,7 +535,7 @@ def test_what_an_application_raises_ends_its_connection(
 
 @both
 @each
-def test_what_an_application_raises_in_connectionLost_is_logged_and_that_is_all(
+def test_an_error_raised_in_connectionLost_is_logged_and_has_no_other_effect(
     dialect: str, side: str, log: Log
 ) -> None:
     end, application = opened(dialect, Recorder(lost=fails), side)
@@ -553,7 +560,7 @@ def test_an_application_may_raise_after_it_has_closed(dialect: str, side: str, l
     end.done()
 
 
-# Applications that reenter everything from everywhere.
+# Applications that call every method from every event.
 
 
 @both
@@ -574,7 +581,7 @@ def test_a_reply_leaves_before_the_close_that_follows_it(dialect: str, side: str
 
 @both
 @each
-def test_an_abort_takes_back_what_was_not_sent_yet(dialect: str, side: str) -> None:
+def test_an_abort_discards_data_that_was_not_sent_yet(dialect: str, side: str) -> None:
     def replies_and_aborts(application: Recorder) -> None:
         application.transport.sendTextMessage("bye")
         application.transport.abortConnection()
@@ -587,7 +594,7 @@ def test_an_abort_takes_back_what_was_not_sent_yet(dialect: str, side: str) -> N
 
 @both
 @each
-def test_after_a_close_from_inside_a_message_nothing_is_delivered(dialect: str, side: str) -> None:
+def test_after_a_close_inside_a_message_event_nothing_is_delivered(dialect: str, side: str) -> None:
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.loseConnection()), side)
     end.receive(end.peer.text("a") + end.peer.text("b"))
     end.receive(end.peer.text("c"))
@@ -598,7 +605,9 @@ def test_after_a_close_from_inside_a_message_nothing_is_delivered(dialect: str, 
 
 @both
 @each
-def test_after_an_abort_from_inside_a_message_nothing_is_delivered(dialect: str, side: str) -> None:
+def test_after_an_abort_inside_a_message_event_nothing_is_delivered(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.abortConnection()), side)
     end.receive(end.peer.text("a") + end.peer.text("b"))
     end.receive(end.peer.text("c"))
@@ -610,7 +619,7 @@ def test_after_an_abort_from_inside_a_message_nothing_is_delivered(dialect: str,
 @both
 @each
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
-def test_a_connection_may_end_when_it_has_just_opened(dialect: str, side: str, how: str) -> None:
+def test_a_connection_may_end_inside_its_opening_event(dialect: str, side: str, how: str) -> None:
     def ends(application: Recorder) -> None:
         application.transport.sendTextMessage("bye")
         getattr(application.transport, how)()
@@ -648,12 +657,14 @@ def test_a_connection_may_end_before_it_opens(dialect: str, side: str, how: str,
     end.done()
 
 
-# The way out.
+# The write buffer.
 
 
 @both
 @each
-def test_closing_while_full_waits_until_it_is_not(dialect: str, side: str) -> None:
+def test_a_close_while_the_write_buffer_is_full_waits_until_it_is_not(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, side=side)
     end.wire.producer.pauseProducing()
     application.transport.sendTextMessage("much")
@@ -675,7 +686,7 @@ def test_closing_while_full_waits_until_it_is_not(dialect: str, side: str) -> No
 
 @both
 @each
-def test_a_peer_still_reading_gets_more_time_and_not_for_ever(dialect: str, side: str) -> None:
+def test_a_peer_that_is_still_reading_gets_more_time_up_to_a_bound(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     limits = Limits()
     end.wire.producer.pauseProducing()
@@ -689,7 +700,7 @@ def test_a_peer_still_reading_gets_more_time_and_not_for_ever(dialect: str, side
     end.done()
 
 
-def test_a_connection_lost_by_an_error_of_the_socket_is_told_like_any_other() -> None:
+def test_a_socket_error_is_reported_as_any_other_lost_connection() -> None:
     end, application = opened("hixie-76")
     end.lose(OSError(errno.ETIMEDOUT, "timed out"))
     assert isinstance(closed(application), AbruptClose)
@@ -698,7 +709,8 @@ def test_a_connection_lost_by_an_error_of_the_socket_is_told_like_any_other() ->
 
 @each
 def test_a_conversation_can_be_adopted(dialect: str) -> None:
-    """Whoever has shaken hands himself, on a stream of HTTP/2 say, begins with the conversation."""
+    """A program that made the handshake itself, on a stream of HTTP/2 for example, starts with
+    the conversation."""
     end = ServerEnd(Applications())
     app = echo()
     client = FrameWriter(dialect, MASK if dialect in MODERN else None)

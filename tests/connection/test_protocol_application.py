@@ -1,4 +1,5 @@
-"""What an application may ask of its connection, and when: in memory, either side."""
+"""The calls of an application on its connection, before, during and after the conversation: in
+memory, both sides."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ hixie = pytest.mark.parametrize("dialect", HIXIE)
 modern = pytest.mark.parametrize("dialect", MODERN)
 
 
-# Before it is open and after.
+# Before the connection is open, and after its end.
 
 
 @both
@@ -58,8 +59,8 @@ def sends_all(transport: Any) -> None:
 
 @both
 @each
-def test_sends_do_nothing_once_the_end_has_begun(dialect: str, side: str) -> None:
-    """As with Twisted's transports: the peer may close while somebody else is speaking to it."""
+def test_sends_do_nothing_once_a_close_has_begun(dialect: str, side: str) -> None:
+    """Twisted's transports behave so too: the peer may close while the application is sending."""
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     end.wire.taken()
@@ -94,7 +95,7 @@ def test_sends_do_nothing_after_an_abort(dialect: str, side: str) -> None:
 
 @both
 @each
-def test_sends_do_nothing_when_it_is_over(dialect: str, side: str) -> None:
+def test_sends_do_nothing_after_the_end(dialect: str, side: str) -> None:
     end, application = opened(dialect, Recorder(lost=lambda a: sends_all(a.transport)), side)
     end.lose()
     sends_all(application.transport)
@@ -103,7 +104,7 @@ def test_sends_do_nothing_when_it_is_over(dialect: str, side: str) -> None:
 
 
 class Listener(Recorder):
-    """Told when an end begins: a ``CloseListener``."""
+    """An application that implements ``CloseListener``."""
 
     def closeStarted(self, ended: Ended) -> None:
         assert not self.transport.isOpen
@@ -123,7 +124,7 @@ HOW: dict[str, tuple[Callable[[Any, Any], object], str, int]] = {
 @both
 @modern
 @pytest.mark.parametrize("how", HOW)
-def test_an_application_is_told_once_when_an_end_begins(dialect: str, side: str, how: str) -> None:
+def test_closeStarted_is_called_once_when_a_close_begins(dialect: str, side: str, how: str) -> None:
     act, who, code = HOW[how]
     end, listener = opened(dialect, Listener(), side)
     act(end, listener)
@@ -135,7 +136,7 @@ def test_an_application_is_told_once_when_an_end_begins(dialect: str, side: str,
     end.done()
 
 
-def test_what_an_application_raises_when_an_end_begins_is_logged_and_nothing_else(
+def test_an_error_raised_in_closeStarted_is_logged_and_has_no_other_effect(
     log: log_recorder.Log,
 ) -> None:
     class Raises(Recorder):
@@ -169,7 +170,7 @@ def test_closing_in_closeStarted_changes_nothing() -> None:
 
 @both
 @each
-def test_everything_can_be_called_when_it_is_over(dialect: str, side: str) -> None:
+def test_every_method_may_be_called_after_the_end(dialect: str, side: str) -> None:
     def everything(application: Recorder) -> None:
         transport = application.transport
         transport.pauseProducing()
@@ -192,7 +193,7 @@ def test_everything_can_be_called_when_it_is_over(dialect: str, side: str) -> No
 
 @both
 @each
-def test_closing_twice_is_closing_once(dialect: str, side: str) -> None:
+def test_a_second_close_changes_nothing(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection()
     calls = list(end.wire.calls)
@@ -204,7 +205,7 @@ def test_closing_twice_is_closing_once(dialect: str, side: str) -> None:
 @both
 @modern
 @pytest.mark.parametrize("code", [-1, 0, 999, 1004, 1006, 1015, 1016, 2999, 5000, 65536, 10**6])
-def test_a_code_that_is_never_sent_reaches_the_caller_and_changes_nothing(
+def test_an_invalid_close_code_raises_in_the_caller_and_changes_nothing(
     dialect: str, side: str, code: int
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -224,7 +225,7 @@ def test_a_code_that_is_never_sent_reaches_the_caller_and_changes_nothing(
 @both
 @modern
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1008, 1010, 1011, 1014, 3000, 4999])
-def test_a_code_that_may_be_sent_is(dialect: str, side: str, code: int) -> None:
+def test_a_valid_close_code_is_sent(dialect: str, side: str, code: int) -> None:
     end, application = opened(dialect, side=side)
     application.transport.loseConnection(code)
     assert end.wire.written == end.own.close(code)
@@ -235,7 +236,7 @@ def test_a_code_that_may_be_sent_is(dialect: str, side: str, code: int) -> None:
 
 
 @hixie
-def test_where_there_are_no_codes_any_will_do(dialect: str) -> None:
+def test_in_a_dialect_without_close_codes_any_code_is_accepted(dialect: str) -> None:
     end, application = opened(dialect)
     application.transport.loseConnection(1006)
     assert end.wire.written == end.own.close()
@@ -268,7 +269,7 @@ def test_of_a_long_reason_123_bytes_are_sent_and_no_half_character(
 
 @both
 @each
-def test_a_pause_takes_effect_after_the_message_in_hand(dialect: str, side: str) -> None:
+def test_a_pause_takes_effect_after_the_current_message(dialect: str, side: str) -> None:
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
     end.receive(end.peer.text("a") + end.peer.text("b") + end.peer.text("c"))
     assert application.messages == ["a"]
@@ -285,8 +286,8 @@ def test_a_pause_takes_effect_after_the_message_in_hand(dialect: str, side: str)
 
 @both
 @each
-def test_what_comes_while_paused_is_kept_in_its_order(dialect: str, side: str) -> None:
-    """TLS delivers after a pause what it had read before (trap 14)."""
+def test_messages_received_while_paused_are_kept_in_order(dialect: str, side: str) -> None:
+    """TLS delivers data after a pause that it had read before."""
     end, application = opened(dialect, side=side)
     application.transport.pauseProducing()
     last = end.peer.text("cd")
@@ -301,7 +302,9 @@ def test_what_comes_while_paused_is_kept_in_its_order(dialect: str, side: str) -
 
 @both
 @each
-def test_pausing_and_resuming_inside_a_message_changes_nothing(dialect: str, side: str) -> None:
+def test_pausing_and_resuming_inside_a_message_event_changes_nothing(
+    dialect: str, side: str
+) -> None:
     def hesitates(application: Recorder) -> None:
         application.transport.pauseProducing()
         application.transport.resumeProducing()
@@ -315,7 +318,9 @@ def test_pausing_and_resuming_inside_a_message_changes_nothing(dialect: str, sid
 
 @both
 @each
-def test_a_resume_inside_a_message_does_not_deliver_inside_it(dialect: str, side: str) -> None:
+def test_a_resume_inside_a_message_event_does_not_deliver_inside_it(
+    dialect: str, side: str
+) -> None:
     story: list[str] = []
 
     def hesitates(application: Recorder) -> None:
@@ -345,7 +350,9 @@ def test_pause_and_resume_are_idempotent(dialect: str, side: str) -> None:
 
 @both
 @each
-def test_the_replies_to_what_was_held_back_leave_in_one_write(dialect: str, side: str) -> None:
+def test_the_replies_to_messages_held_back_by_a_pause_leave_in_one_write(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, echo(), side)
     application.transport.pauseProducing()
     end.receive(end.peer.text("a") + end.peer.text("b"))
@@ -358,7 +365,8 @@ def test_the_replies_to_what_was_held_back_leave_in_one_write(dialect: str, side
 @each
 @pytest.mark.parametrize("kind", ["started", "finished"])
 def test_a_pause_before_the_first_message_holds_it_back(dialect: str, side: str, kind: str) -> None:
-    """Paused from the start it opens all the same: nothing is delivered, that is all."""
+    """A connection that is paused from the start still opens; only its messages are not
+    delivered."""
     application = Recorder(**{kind: lambda a: a.transport.pauseProducing()})
     if side == Side.SERVER:
         end: End = ServerEnd(Applications(lambda: application))
@@ -381,7 +389,7 @@ def test_a_pause_before_the_first_message_holds_it_back(dialect: str, side: str,
 
 @both
 @each
-def test_closing_while_paused_still_hears_the_peer(dialect: str, side: str) -> None:
+def test_a_close_while_paused_still_reads_the_peers_close_frame(dialect: str, side: str) -> None:
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
     end.receive(end.peer.text("a") + end.peer.text("b") + end.peer.close())
     application.transport.loseConnection()
@@ -394,7 +402,7 @@ def test_closing_while_paused_still_hears_the_peer(dialect: str, side: str) -> N
 
 @both
 @each
-def test_a_pause_after_closing_does_not_keep_us_from_hearing_the_peer(
+def test_a_pause_after_a_close_does_not_keep_the_peers_close_frame_unread(
     dialect: str, side: str
 ) -> None:
     end, application = opened(dialect, side=side)
@@ -406,8 +414,8 @@ def test_a_pause_after_closing_does_not_keep_us_from_hearing_the_peer(
 
 @both
 @each
-def test_what_was_received_before_the_end_is_delivered_before_it(dialect: str, side: str) -> None:
-    """As fast as it is taken, also by an application that takes one message at a time."""
+def test_messages_received_before_the_end_are_delivered_before_it(dialect: str, side: str) -> None:
+    """Messages are delivered as fast as the application takes them, even one at a time."""
     end, application = opened(dialect, Recorder(text=lambda a: a.transport.pauseProducing()), side)
     end.receive(end.peer.text("a") + end.peer.text("b") + end.peer.text("c") + end.peer.close())
     end.lose()
@@ -497,7 +505,7 @@ def test_closing_a_lost_connection_drops_its_remaining_messages(
     end.done()
 
 
-def test_closing_all_connections_does_not_wait_for_what_is_left_of_lost_ones() -> None:
+def test_closing_all_connections_does_not_wait_for_remaining_messages_of_lost_ones() -> None:
     end, application = opened("rfc6455")
     application.transport.pauseProducing()
     end.receive(end.peer.text("a"))
@@ -511,7 +519,7 @@ def test_closing_all_connections_does_not_wait_for_what_is_left_of_lost_ones() -
 
 @both
 @each
-def test_after_an_abort_what_was_held_back_is_not_delivered(dialect: str, side: str) -> None:
+def test_after_an_abort_messages_held_back_are_not_delivered(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     application.transport.pauseProducing()
     end.receive(end.peer.text("a"))
@@ -521,12 +529,12 @@ def test_after_an_abort_what_was_held_back_is_not_delivered(dialect: str, side: 
     end.done()
 
 
-# The way out.
+# The write buffer and back-pressure.
 
 
 @both
 @each
-def test_a_full_transport_shows(dialect: str, side: str) -> None:
+def test_back_pressure_of_the_transport_is_visible(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side)
     assert not application.transport.full
     end.wire.producer.pauseProducing()
@@ -538,7 +546,9 @@ def test_a_full_transport_shows(dialect: str, side: str) -> None:
 
 @both
 @each
-def test_an_attached_producer_is_told_and_in_the_end_stopped(dialect: str, side: str) -> None:
+def test_an_attached_producer_is_paused_resumed_and_stopped_at_the_end(
+    dialect: str, side: str
+) -> None:
     end, application = opened(dialect, side=side)
     source = Source()
     application.transport.attachProducer(source)

@@ -1,4 +1,4 @@
-"""What the connections of one factory share."""
+"""State that the connections of one factory share."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ each = pytest.mark.parametrize("dialect", NAMES)
 
 
 def fired(deferred: Deferred[Any]) -> list[Any]:
-    """What it fires with."""
+    """The results with which a Deferred fires."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     return results
 
 
-def test_without_a_clock_it_is_the_reactors() -> None:
+def test_the_default_clock_is_the_reactor() -> None:
     clock: object = HixieServerFactory(Applications()).clock
     assert clock is reactor
 
@@ -47,14 +47,14 @@ def test_a_factory_knows_its_connections() -> None:
         HixieClientFactory("ws://example.com/", Applications()),
     ],
 )
-def test_with_no_connections_all_are_closed(factory: Any) -> None:
+def test_without_connections_closeAll_fires_at_once(factory: Any) -> None:
     assert fired(factory.closeAll()) == [None]
     factory.abortAll()
     assert fired(factory.closeAll()) == [None]
 
 
 @each
-def test_closeAll_closes_each_the_dialects_way_and_says_when_the_last_has_ended(
+def test_closeAll_closes_each_in_the_way_of_its_dialect_and_fires_after_the_last_end(
     dialect: str,
 ) -> None:
     applications = Applications(Recorder)
@@ -83,7 +83,7 @@ def test_closeAll_closes_each_the_dialects_way_and_says_when_the_last_has_ended(
 
 @each
 @pytest.mark.parametrize("sent", [0, 3, 60])
-def test_closeAll_ends_those_that_are_still_opening(dialect: str, sent: int) -> None:
+def test_closeAll_ends_connections_that_are_still_opening(dialect: str, sent: int) -> None:
     end = ServerEnd(Applications())
     if sent:
         end.receive(request(dialect)[:sent])
@@ -97,7 +97,7 @@ def test_closeAll_ends_those_that_are_still_opening(dialect: str, sent: int) -> 
 
 
 @each
-def test_closeAll_ends_with_the_deadlines_whatever_the_peers_do(dialect: str) -> None:
+def test_closeAll_fires_by_the_deadlines_with_any_peer(dialect: str) -> None:
     end = ServerEnd(Applications())
     end.receive(whole_request(dialect))
     done = fired(end.factory.closeAll())
@@ -114,10 +114,10 @@ def test_closeAll_ends_with_the_deadlines_whatever_the_peers_do(dialect: str) ->
 
 @each
 @pytest.mark.parametrize("timeout", [None, 0.5, 20.0])
-def test_closeAll_aborts_what_is_left_after_its_timeout(
+def test_closeAll_aborts_remaining_connections_after_its_timeout(
     dialect: str, timeout: float | None
 ) -> None:
-    """A peer that is still reading what was sent to it would have a minute more."""
+    """Without that timeout, a peer that is still reading would have a minute more."""
     end = ServerEnd(Applications(), limits=Limits(close_timeout=100, stop_timeout=8))
     end.receive(whole_request(dialect))
     done = fired(end.factory.closeAll(timeout=timeout))
@@ -138,7 +138,7 @@ def test_closeAll_leaves_no_timer() -> None:
     end.done()
 
 
-def test_closeAll_ends_those_that_wait_for_the_eight_bytes() -> None:
+def test_closeAll_ends_connections_that_wait_for_the_eight_bytes() -> None:
     end = ServerEnd(Applications(Recorder))
     end.receive(request("hixie-76"))
     done = fired(end.factory.closeAll())
@@ -177,7 +177,7 @@ def test_closeAll_with_an_invalid_code_closes_no_connection(code: int) -> None:
     end.done()
 
 
-def test_closeAll_tells_each_the_code_and_the_reason_where_there_are_any() -> None:
+def test_closeAll_sends_the_code_and_the_reason_where_the_dialect_has_them() -> None:
     end = ServerEnd(Applications(Recorder))
     old = End(end.factory.buildProtocol(None), end.clock)
     end.receive(whole_request("rfc6455"))
@@ -235,7 +235,7 @@ def test_each_connection_has_a_protocol_of_its_own() -> None:
     assert factory.buildProtocol(None) is not factory.buildProtocol(None)
 
 
-def test_applications_that_can_build_nothing_are_found_before_a_client_is() -> None:
+def test_an_object_that_builds_no_application_is_found_before_the_first_client() -> None:
     async def conversation(channel: object) -> None:
         pass
 

@@ -8,7 +8,7 @@ from support.log_recorder import Log
 from txhixie.connection.repeats import Repeats
 
 
-def test_addresses_without_end_are_no_memory(log: Log) -> None:
+def test_any_number_of_addresses_takes_bounded_memory(log: Log) -> None:
     tracemalloc.start()
     repeats: Repeats[tuple[int, str]] = Repeats()
     before = tracemalloc.get_traced_memory()[0]

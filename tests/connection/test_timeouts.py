@@ -1,4 +1,4 @@
-"""Deadlines: each passes in its time, and there is one timer for all of the same length."""
+"""Timeouts: each fires in its time, and all of the same length share one timer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from txhixie.connection.timeouts import TimeoutQueue
 
 
 class Waiting:
-    """Stands for an Output: it writes down when it was told that its time was up."""
+    """A substitute for an Output that records when its timeout fired."""
 
     def __init__(self, clock: Clock, then: Callable[[], object] = lambda: None) -> None:
         self.clock = clock
@@ -26,12 +26,12 @@ class Waiting:
 
 
 def timeout(seconds: float = 10.0) -> tuple[Any, Clock]:
-    """One, and its clock."""
+    """A shared timeout, and its clock."""
     clock = Clock()
     return cast("Any", TimeoutQueue(clock, seconds)), clock
 
 
-def test_each_is_told_in_its_time() -> None:
+def test_each_timeout_fires_in_its_time() -> None:
     line, clock = timeout()
     waiting = [Waiting(clock) for _ in range(5)]
     for one in waiting:
@@ -59,7 +59,7 @@ def test_there_is_one_timer_and_none_without_timeouts() -> None:
     assert not any(one.told for one in waiting)
 
 
-def test_a_timeout_that_is_set_again_counts_from_then() -> None:
+def test_a_timeout_that_is_set_again_starts_anew() -> None:
     line, clock = timeout()
     one, other = Waiting(clock), Waiting(clock)
     line.join(one)

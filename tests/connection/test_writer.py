@@ -1,4 +1,4 @@
-"""Bytes towards a transport; over real sockets, those of a gateway's backend."""
+"""Writing to a transport; over real sockets, that of a gateway's backend."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_long_payload_is_not_joined_and_keeps_its_place() -> None:
     assert wire.writes == [b"a", b"blong", b"c"]
 
 
-def test_what_is_forgotten_is_not_sent() -> None:
+def test_discarded_data_is_not_sent() -> None:
     wire = Wire()
     writer = Writer(wire)
     reading = Writer(Wire())
@@ -54,5 +54,5 @@ def test_what_is_forgotten_is_not_sent() -> None:
     assert wire.writes == [b"b"]
 
 
-def test_how_much_waits_in_a_transport_of_another_kind_is_not_known() -> None:
+def test_the_unsent_bytes_of_an_unknown_kind_of_transport_are_unknown() -> None:
     assert Writer(Wire()).waiting is None

@@ -1,4 +1,4 @@
-"""What one read causes, on the connections that it did not come on."""
+"""Writes that one read causes on connections other than its own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from support.memory_connection import opened
 
 
 class Raising(Source):
-    """A producer that is told to pause inside a write, and cannot."""
+    """A producer that raises when it is told to pause inside a write."""
 
     def pauseProducing(self) -> None:
         raise RuntimeError("no")
 
 
-def test_what_a_read_writes_elsewhere_leaves_there_in_one_write() -> None:
+def test_the_writes_of_a_read_to_another_connection_leave_in_one_write() -> None:
     read, own = outflow()
     other, wire = outflow()
     read.cork()
@@ -31,7 +31,7 @@ def test_what_a_read_writes_elsewhere_leaves_there_in_one_write() -> None:
     assert (own.writes, wire.writes) == ([b"d"], [b"abc"])
 
 
-def test_after_it_each_write_leaves_at_once() -> None:
+def test_after_the_read_each_write_leaves_at_once() -> None:
     read, _ = outflow()
     other, wire = outflow()
     read.cork()
@@ -42,7 +42,7 @@ def test_after_it_each_write_leaves_at_once() -> None:
     assert wire.writes == [b"a", b"b", b"c"]
 
 
-def test_elsewhere_too_it_does_not_grow_for_ever() -> None:
+def test_the_joined_writes_to_another_connection_have_a_bound_too() -> None:
     read, _ = outflow()
     other, wire = outflow()
     read.cork()
@@ -53,7 +53,7 @@ def test_elsewhere_too_it_does_not_grow_for_ever() -> None:
     assert len(wire.written) == 200 * 1024
 
 
-def test_a_read_inside_a_read_ends_what_it_began() -> None:
+def test_a_read_inside_a_read_writes_the_joined_data_of_the_outer_one() -> None:
     outer, _ = outflow()
     inner, own = outflow()
     other, wire = outflow()
@@ -67,7 +67,7 @@ def test_a_read_inside_a_read_ends_what_it_began() -> None:
     assert wire.writes == [b"b"]
 
 
-def test_a_connection_that_ends_meanwhile_has_sent_what_was_joined() -> None:
+def test_a_connection_that_ends_during_the_read_has_sent_its_joined_data() -> None:
     read, _ = outflow()
     other, wire = outflow()
     read.cork()
@@ -92,7 +92,7 @@ def test_an_aborted_connection_sends_nothing_more() -> None:
     assert (wire.writes, wire.endings) == ([], ["abort"])
 
 
-def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
+def test_an_error_of_one_producer_does_not_delay_other_connections(log: Log) -> None:
     read, _ = outflow()
     failing, full = outflow()
     other, wire = outflow()
@@ -110,8 +110,8 @@ def test_what_one_producer_raises_keeps_no_other_waiting(log: Log) -> None:
 
 
 @pytest.mark.parametrize("how", ["read", "resumed"])
-def test_what_no_application_should_raise_keeps_no_other_waiting(how: str) -> None:
-    """An asyncio.CancelledError is no Exception, nor is what sys.exit() raises."""
+def test_even_a_BaseException_of_a_producer_does_not_delay_other_connections(how: str) -> None:
+    """An asyncio.CancelledError is not an Exception, nor is the SystemExit of sys.exit()."""
 
     def leave(app: Recorder) -> None:
         raise asyncio.CancelledError

@@ -1,4 +1,4 @@
-"""Offers and pages that are led to the service of their route."""
+"""Handshakes and page requests are dispatched to the service of their route."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from txhixie.daemon.routes import Route, Routes
 
 
 def asked(routes: Routes[Any], *lines: str, **which: Any) -> ServerEnd:
-    """A connection that was asked for a WebSocket."""
+    """Send a WebSocket request to a server with these routes."""
     end = ServerEnd(RoutedApplications(routes))
     end.receive(whole_request("rfc6455", *lines, **which))
     return end
@@ -48,7 +48,7 @@ def test_a_route_with_a_subprotocol_offers_its_service_only_that_one() -> None:
 
 
 class Where(Resource):
-    """A page that shows how its path was divided."""
+    """A page whose body shows how the request's path was divided."""
 
     isLeaf = True
 
@@ -58,7 +58,7 @@ class Where(Resource):
 
 
 def answer(target: str, host: str = "example.com") -> bytes:
-    """What a site with a page at ``/a`` answers."""
+    """The response of a site that has a page at ``/a``."""
     routes: Routes[Any] = Routes()
     routes.add(Route("example.com", "/a", None), Where())  # type: ignore[no-untyped-call]
     site: Site = PageSite(RoutedPages(routes))
@@ -87,7 +87,7 @@ def test_a_page_without_a_route_is_a_404(target: str, host: str) -> None:
 def test_a_path_without_its_slash_is_redirected_to_the_route_itself(
     target: str, location: bytes
 ) -> None:
-    """Never to the path as it was asked for: ``//host`` would be another host's."""
+    """The redirect never repeats the requested path: ``//host`` would lead to another host."""
     found = answer(target)
     assert status_of(found) == 301
     assert b"Location: " + location + b"\r\n" in found

@@ -1,6 +1,6 @@
-"""The service that listens, where an endpoint takes its time or a system says no.
+"""The listening service with an endpoint that is slow or fails, and with a refused file limit.
 
-How it starts, fails and ends as a daemon is in ``test_tap.py``.
+The start and the end of a whole daemon are tested in ``test_tap.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from txhixie.running import raiseFileLimit
 
 
 class Slow:
-    """An endpoint that answers when it is told to, as one does that first asks somebody else."""
+    """An endpoint whose ``listen`` completes when the test fires its Deferred."""
 
     def __init__(self) -> None:
         self.listening: Deferred[Any] = Deferred()
@@ -38,7 +38,7 @@ class Port:
 
 
 class Stoppable:
-    """A reactor, as far as it can be stopped."""
+    """A reactor that records whether it was stopped."""
 
     stopped = False
 
@@ -57,7 +57,7 @@ NO = CannotListenError("", 80, OSError(13, "Permission denied"))
 LINE = "hixie: --port slow:: cannot listen: Permission denied"
 
 
-def test_an_endpoint_may_take_its_time() -> None:
+def test_a_slow_endpoint_listens_until_the_service_is_stopped() -> None:
     endpoint, port = Slow(), Port()
     listening = service(Stoppable(), endpoint)
     listening.startService()
@@ -67,15 +67,18 @@ def test_an_endpoint_may_take_its_time() -> None:
     assert port.stopped
 
 
-def test_one_that_fails_at_once_is_a_mistake_of_the_operators() -> None:
+def test_an_endpoint_that_fails_at_once_is_an_error_at_the_start() -> None:
     endpoint = Slow()
     endpoint.listening.errback(NO)
     with pytest.raises(CannotStart, match=f"^{LINE}$"):
         service(Stoppable(), endpoint).startService()
 
 
-def test_one_that_fails_later_ends_everything_with_the_same_line(log: log_recorder.Log) -> None:
-    """On all of them or on none: nobody would notice a port that is not there."""
+def test_an_endpoint_that_fails_later_stops_the_daemon_with_a_log_line(
+    log: log_recorder.Log,
+) -> None:
+    """The daemon listens on all endpoints or on none: an operator may not notice that one port is
+    missing."""
     endpoint, reactor = Slow(), Stoppable()
     service(reactor, endpoint).startService()
     endpoint.listening.errback(NO)
@@ -83,7 +86,7 @@ def test_one_that_fails_later_ends_everything_with_the_same_line(log: log_record
     assert reactor.stopped
 
 
-def test_one_that_answers_after_the_end_is_not_left_listening(log: log_recorder.Log) -> None:
+def test_an_endpoint_that_listens_after_the_end_is_closed(log: log_recorder.Log) -> None:
     for late in (Port(), NO):
         endpoint, reactor = Slow(), Stoppable()
         listening = service(reactor, endpoint)
@@ -99,7 +102,7 @@ def test_one_that_answers_after_the_end_is_not_left_listening(log: log_recorder.
 
 
 @pytest.mark.parametrize("error", [ValueError("current limit exceeds maximum limit"), OSError()])
-def test_a_limit_that_is_not_granted_is_done_without(error: Exception) -> None:
+def test_a_file_limit_that_cannot_be_raised_is_no_error(error: Exception) -> None:
     asked: list[tuple[int, int]] = []
 
     class System:

@@ -1,4 +1,4 @@
-"""What an operator says of services: what would run, what cannot be meant, what is explained."""
+"""The operator's descriptions of services: ``--check``, errors, and the guide's list of options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WS = "ws://127.0.0.1:9"
 
 
 def test_check_prints_every_service_and_connects_to_none(tmp_path: Path) -> None:
-    """There is nobody at any of these addresses, and no name is looked up; no password is shown."""
+    """No server listens at these addresses, and no name is looked up. No password is printed."""
     (tmp_path / "www").mkdir()
     (tmp_path / "we.pem").write_bytes(Authority("a").pem_for("we"))
     (tmp_path / "hixie.toml").write_text(
@@ -105,10 +105,11 @@ MISTAKES = (
 
 
 @pytest.mark.parametrize(("service", "option", "expected"), MISTAKES)
-def test_a_mistake_on_the_command_line_is_its_last_line(
+def test_an_error_on_the_command_line_is_the_last_line_of_stderr(
     service: str, option: str, expected: str
 ) -> None:
-    """It names the option as it was said, the key and what was expected; the status is 1."""
+    """The line has the option as the operator wrote it, the key and what was expected; the status
+    is 1."""
     said = f"/x={service} {option}".rstrip()
     result = run_hixie("--serve", said, "--check")
     line = result.stderr.splitlines()[-1]
@@ -130,10 +131,10 @@ def test_a_mistake_on_the_command_line_is_its_last_line(
         ('host = "*"', r"\*: expected a host name"),
     ],
 )
-def test_a_mistake_in_a_file_names_the_file_and_the_key(
+def test_an_error_in_a_file_names_the_file_and_the_key(
     tmp_path: Path, line: str, expected: str
 ) -> None:
-    """In the second of two routes, that is."""
+    """The error is in the second of two routes."""
     file = tmp_path / "hixie.toml"
     file.write_text(
         '[[serve]]\npath = "/"\nservice = "echo"\n'
@@ -148,8 +149,8 @@ def test_a_mistake_in_a_file_names_the_file_and_the_key(
     assert "Traceback" not in result.stderr
 
 
-def test_a_connect_timeout_is_as_long_as_it_says() -> None:
-    """No other limit ends the wait before, with another status."""
+def test_no_other_timeout_is_shorter_than_the_connect_timeout() -> None:
+    """The decision timeout would end the wait earlier, with another status."""
     kind = next(option.kind for option in OPTIONS if option.name == "connect-timeout")
     for text, most in (("10", 30), ("120", 130)):
         said = {"connect-timeout": [Said("", text, kind.read_text(text))], "port": []}
@@ -158,7 +159,7 @@ def test_a_connect_timeout_is_as_long_as_it_says() -> None:
 
 
 def test_every_service_and_option_is_explained() -> None:
-    """On the page about the gateway; the reference is generated from the tables."""
+    """The page about the gateway names them all; the reference is generated from the tables."""
     text = (ROOT / "docs/howto/gateway.rst").read_text(encoding="utf-8")
     for service in SERVICES:
         for scheme in service.schemes:

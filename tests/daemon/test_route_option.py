@@ -1,4 +1,4 @@
-"""What an operator says of one route, on a command line and in a file."""
+"""The operator's description of one route, on a command line and in a file."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SETTINGS = (Setting("coding", ANY_TEXT, "How."), Setting("pings", FLAG, "Whether
         ("/=ws://backend:9000/?a=b", Route(None, "/"), "ws://backend:9000/?a=b", {}),
     ],
 )
-def test_a_word_is_taken_apart(
+def test_a_description_on_the_command_line_is_parsed(
     word: str, route: Route, service: str, given: dict[str, str]
 ) -> None:
     assert read_description(word) == Description(route, service, given, ValueKind.read_text)
 
 
-def test_a_table_says_the_same_with_keys() -> None:
+def test_a_table_of_a_file_describes_the_same_route_as_the_command_line() -> None:
     table = {"host": "example.com", "path": "/a", "required-subprotocol": "x", "service": "tcp:a:1"}
     made = read_description({**table, "coding": "base64", "pings": True})
     assert made.route == Route("example.com", "/a", "x")
@@ -74,12 +74,12 @@ def test_a_table_says_the_same_with_keys() -> None:
         ({"path": 1, "service": "echo"}, "path 1: expected text"),
     ],
 )
-def test_a_mistake_is_answered_with_what_was_expected(said: object, expected: str) -> None:
+def test_an_error_in_a_description_says_what_was_expected(said: object, expected: str) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(expected)):
         read_description(said)
 
 
-def test_the_options_are_the_services_own() -> None:
+def test_an_option_that_the_service_does_not_have_is_an_error() -> None:
     made = read_description("/=tcp:a:1 codign=x")
     with pytest.raises(ValueError, match=r"codign: expected an option of tcp:a:1; did .* coding\?"):
         made.options(SETTINGS)

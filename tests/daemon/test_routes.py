@@ -1,4 +1,4 @@
-"""Which route a request is for."""
+"""The choice of the route for a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from txhixie.daemon.routes import Route, Routes, name_of, segments_of
 
 
 def routes(*texts: str) -> Routes[str]:
-    """Routes written as ``host/path`` or ``host/path;subprotocol``, each leading to its text."""
+    """Routes written as ``host/path`` or ``host/path;subprotocol``; each has its text as value."""
     made: Routes[str] = Routes()
     for text in texts:
         place, _, subprotocol = text.partition(";")
@@ -43,7 +43,9 @@ def found(made: Routes[str], host: str, path: str, *subprotocols: str) -> str | 
         ("/A", "/"),
     ],
 )
-def test_the_longest_path_wins_by_whole_segments(path: str, expected: str) -> None:
+def test_the_route_with_the_longest_path_of_whole_segments_is_chosen(
+    path: str, expected: str
+) -> None:
     assert found(routes("/", "/a", "/a/b"), "any.example", path) == expected
 
 
@@ -54,8 +56,8 @@ def test_the_longest_path_wins_by_whole_segments(path: str, expected: str) -> No
         *("/a/..%2fb", "/a/x%2F..%2F..%2Fb", "/a/%2e%2e%5cb", "/a/x%2f."),
     ],
 )
-def test_a_path_that_can_be_read_in_two_ways_is_nobodys(path: str) -> None:
-    """Else what is behind another route could be reached through one that is open."""
+def test_a_path_that_can_be_read_in_two_ways_has_no_route(path: str) -> None:
+    """Otherwise a client could reach a protected route's backend through an open route."""
     assert found(routes("/", "/a"), "any.example", path) is None
 
 
@@ -72,13 +74,14 @@ def test_a_path_that_can_be_read_in_two_ways_is_nobodys(path: str) -> None:
         ("[::1]:80", "[::1]/"),
     ],
 )
-def test_a_host_is_named_exactly_or_by_what_it_ends_with(host: str, expected: str | None) -> None:
+def test_a_host_matches_exactly_or_by_its_domain(host: str, expected: str | None) -> None:
     made = routes("*.example.com/", "example.com/", "*.b.example.com/", "[::1]/")
     assert found(made, host, "/x") == expected
 
 
-def test_a_longer_path_wins_over_a_more_exact_host() -> None:
-    """Of the rules that match, the path decides first, and the host only among equal paths."""
+def test_a_longer_path_is_preferred_to_a_more_exact_host() -> None:
+    """Among the routes that match, the path decides first, and the host only between equal
+    paths."""
     made = routes("example.com/", "/a", "*.example.com/a")
     assert found(made, "example.com", "/a") == "/a"
     assert found(made, "www.example.com", "/a") == "*.example.com/a"
@@ -93,7 +96,7 @@ def test_a_subprotocol_is_a_further_condition() -> None:
     assert found(made, "x", "/a/b") == "/a"
 
 
-def test_two_things_cannot_have_the_same_route() -> None:
+def test_two_services_cannot_have_the_same_route() -> None:
     made = routes("example.com/a")
     with pytest.raises(ValueError, match=r"expected one service for example\.com/%61/, not two"):
         made.add(Route("example.com", "/%61/"), "again")
@@ -118,7 +121,7 @@ def test_two_things_cannot_have_the_same_route() -> None:
         (None, "/", "", "expected the name of a subprotocol"),
     ],
 )
-def test_what_is_no_route_is_not_made_one(
+def test_an_invalid_route_is_an_error(
     host: str | None, path: str, subprotocol: str | None, expected: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
@@ -131,8 +134,8 @@ def test_a_route_is_shown_as_it_is_written() -> None:
 
 
 @given(st.lists(st.text("ab%2eE/.;", max_size=6), min_size=1, max_size=6).map("/".join))
-def test_a_path_always_finds_a_route_at_or_above_it(path: str) -> None:
-    """Whatever a client writes: what is found begins with the route's own segments, literally."""
+def test_the_route_of_a_path_is_at_or_above_that_path(path: str) -> None:
+    """The path that a client requests begins with the segments of the chosen route, literally."""
     made = routes("/a", "/a/b", "/b")
     match = made.find("x", "/" + path)
     if match is not None:

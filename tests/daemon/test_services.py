@@ -1,4 +1,4 @@
-"""The table of services: a new one is one file and one row."""
+"""The table of services: a new service needs one file and one row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = {path.stem for path in HOUSE.glob("services/*.py")} - {"__init__", "serv
 
 
 def build(reactor: Any, description: str, options: Mapping[str, Any], context: Any) -> Any:
-    """A service that is not there."""
+    """Build nothing: return the arguments."""
     return (description, options)
 
 
@@ -32,12 +32,12 @@ ROWS = (
 
 
 def test_every_file_has_a_row_and_every_row_a_file() -> None:
-    """Each row is built by the file beside the table that nobody else's is."""
+    """No two rows are built by the same file."""
     assert sorted(FILES) == sorted(row.build.__module__.rpartition(".")[2] for row in SERVICES)
 
 
 def test_no_other_file_of_the_package_names_a_service() -> None:
-    """So that one more changes none."""
+    """A new service changes no other file."""
     naming = re.compile(r"services\.(?!service\b)\w+ import|from \.(?:\w+) import build")
     for path in HOUSE.rglob("*.py"):
         if path != HOUSE / "services" / "__init__.py":
@@ -52,7 +52,7 @@ def test_names_and_schemes_of_services_are_unique() -> None:
 
 
 def test_options_have_names_that_can_be_written_in_both_places() -> None:
-    """A key of a route is one of the route or of the service, never of both."""
+    """A key in a description belongs to the route or to the service, never to both."""
     for row in SERVICES:
         for option in row.options:
             assert re.fullmatch("[a-z][a-z0-9-]*", option.name)
@@ -60,19 +60,21 @@ def test_options_have_names_that_can_be_written_in_both_places() -> None:
             assert option.meaning.endswith(".")
 
 
-def test_a_scheme_leads_to_its_row() -> None:
+def test_a_scheme_selects_its_row() -> None:
     assert service_for("one", ROWS).name == service_for("uno:x", ROWS).name == "one"
     assert service_for("tcp:host:1", ROWS).name == "others"
 
 
 @pytest.mark.parametrize("description", ["onne", ":", "", "://x", "b c:d"])
-def test_what_is_no_service_is_answered_with_those_there_are(description: str) -> None:
+def test_the_error_about_an_unknown_service_lists_the_known_ones(description: str) -> None:
     with pytest.raises(ValueError, match="expected a service: one, uno"):
         service_for(description, ROWS)
 
 
-def test_a_new_row_is_all_the_daemon_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its description, its options and what it answers: nothing else knows of it."""
+def test_the_daemon_runs_a_service_that_has_only_a_new_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The row alone brings the description, the options and the answers."""
     module = importlib.import_module("txhixie.daemon.daemon")
     built: list[tuple[str, Mapping[str, Any], str]] = []
 
@@ -98,7 +100,7 @@ def test_a_new_row_is_all_the_daemon_needs(monkeypatch: pytest.MonkeyPatch, tmp_
     assert daemon.factory.elsewhere is None
 
 
-def test_a_service_that_there_is_not_is_named_with_those_there_are() -> None:
+def test_an_unknown_service_on_the_command_line_is_an_error_that_lists_the_known_ones() -> None:
     result = run_hixie("--serve", "/=ecko")
     assert result.stderr.splitlines()[-1].startswith("hixie: --serve /=ecko: expected a service: ")
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""`twistd hixie` as an operator meets it: what it serves, what it says, and how it ends."""
+"""``twistd hixie`` in a process: services, refusals, log lines, options, routes and its end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KEYS = b"Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\nSec-WebSocket-Key2: 12998 5
 
 
 def request(path: bytes, *lines: bytes, origin: bytes | None = b"http://example.com") -> bytes:
-    """A handshake without keys, or with them among the further lines."""
+    """A handshake request; the further lines may have the keys."""
     head = [b"GET %b HTTP/1.1" % path, b"Upgrade: WebSocket", b"Connection: Upgrade"]
     head.append(b"Host: example.com")
     if origin is not None:
@@ -54,7 +54,7 @@ def request(path: bytes, *lines: bytes, origin: bytes | None = b"http://example.
 
 
 def read(peer: socket.socket, size: int) -> bytes:
-    """So many bytes, or fewer if the connection ends before."""
+    """Read this many bytes, or fewer if the connection ends before."""
     data = b""
     while len(data) < size and (more := peer.recv(size - len(data))):
         data += more
@@ -62,7 +62,7 @@ def read(peer: socket.socket, size: int) -> bytes:
 
 
 def read_head(peer: socket.socket) -> bytes:
-    """The answer's head."""
+    """Read the head of the answer."""
     data = b""
     while not data.endswith(b"\r\n\r\n"):
         more = peer.recv(1)
@@ -72,7 +72,7 @@ def read_head(peer: socket.socket) -> bytes:
 
 
 def read_all(peer: socket.socket) -> bytes:
-    """Everything up to the end of the connection, whichever way it ends."""
+    """Read all bytes up to the end of the connection, in order or by a reset."""
     data = b""
     with contextlib.suppress(ConnectionResetError):
         while more := peer.recv(65536):
@@ -88,7 +88,7 @@ def asked(daemon: Daemon, data: bytes) -> bytes:
 
 
 def opened(daemon: Daemon, data: bytes = SLIDES) -> socket.socket:
-    """A connection whose handshake has been answered."""
+    """Open a connection and complete its handshake."""
     peer = daemon.connect()
     peer.sendall(data)
     answer = b""
@@ -106,11 +106,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
 
 
-# What it serves.
+# Services.
 
 
-def test_the_slides_conversation_is_echoed_to_the_byte(daemon: Daemon) -> None:
-    """The mission: the handshake and both messages of the deck, on one connection."""
+def test_the_conversation_of_the_slides_has_exactly_the_expected_bytes(daemon: Daemon) -> None:
+    """The slides show a handshake and two messages, on one connection."""
     with daemon.connect() as peer:
         peer.sendall(SLIDES)
         assert read(peer, len(SLIDES_ANSWER)) == SLIDES_ANSWER
@@ -130,8 +130,8 @@ def test_text_binary_and_close_are_answered_in_hixie_76(daemon: Daemon) -> None:
         assert read_all(peer) == b"\x00hi\xff\x80\x02hi\xff\x00"
 
 
-def test_a_peer_that_never_reads_is_not_read_from_for_ever(daemon: Daemon) -> None:
-    """Back-pressure: what the server holds for such a peer is bounded."""
+def test_the_daemon_stops_reading_from_a_peer_that_never_reads(daemon: Daemon) -> None:
+    """Back-pressure: the data that the server holds for such a peer is bounded."""
     with opened(daemon) as peer:
         peer.settimeout(3)
         sent = 0
@@ -156,7 +156,9 @@ def test_the_console_is_served_on_the_same_port(daemon: Daemon) -> None:
         (b"POST / HTTP/1.1", b"405"),
     ],
 )
-def test_pages_are_where_they_should_be(daemon: Daemon, head: bytes, status: bytes) -> None:
+def test_the_pages_of_the_console_have_their_paths_and_methods(
+    daemon: Daemon, head: bytes, status: bytes
+) -> None:
     answer = asked(daemon, head + b"\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
 
@@ -186,7 +188,7 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
             answer = read_all(peer)
             assert b"permessage-deflate" not in answer
             assert b"\x81\x05Hello" in answer
-            assert b"\x89\x08" in answer  # a ping, and nobody answers it
+            assert b"\x89\x08" in answer  # a ping, which the client does not answer
         with opened(daemon, request(b"/", MODERN)) as peer:
             peer.sendall(HELLO[:1] + b"\x86" + HELLO[2:] + b"!")
             assert read_all(peer).startswith(b"\x88\x11\x03\xf1")  # 1009
@@ -195,7 +197,7 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
             assert b"\x03\xf1" in read_all(peer)
 
 
-# Whom it refuses, and how.
+# Refusals.
 
 
 @pytest.mark.parametrize(
@@ -214,14 +216,14 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"413"),
     ],
 )
-def test_what_cannot_be_is_refused_in_plain_http(
+def test_an_invalid_request_is_refused_in_plain_http(
     daemon: Daemon, data: bytes, status: bytes
 ) -> None:
     assert asked(daemon, data).startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_head_may_be_as_long_as_is_said(tmp_path: Path) -> None:
-    """Of a socket and of a page: what is behind it in twisted.web has a limit of its own."""
+def test_the_option_max_head_size_limits_heads_of_handshakes_and_pages(tmp_path: Path) -> None:
+    """The limit of twisted.web, which parses page requests, is raised too."""
     long = b"X: " + b"x" * 20_000
     page = b"GET / HTTP/1.1\r\nHost: a\r\n" + long + b"\r\n\r\n"
     with running(tmp_path, "--max-head-size", "30000") as daemon:
@@ -260,11 +262,12 @@ def test_nothing_a_peer_does_leaves_a_traceback(daemon: Daemon) -> None:
     assert daemon.errors == ""
 
 
-# What it logs.
+# The log.
 
 
-def test_a_page_has_a_line_of_its_own_that_is_cut_and_has_no_token(daemon: Daemon) -> None:
-    """15 KB of bytes that are escaped to four characters each, and a visitor's token twice."""
+def test_a_page_request_has_a_log_line_of_bounded_length_without_tokens(daemon: Daemon) -> None:
+    """The request has 15 KB of bytes that the log escapes to four characters each, and a token
+    twice."""
     head = (
         b"GET /nowhere?token=s3cret HTTP/1.1\r\nHost: a.example\r\n"
         b"Referer: http://a.example/?t=s3cret\r\nUser-Agent: %b\r\n\r\n" % (b"\xff" * 15_000)
@@ -301,7 +304,7 @@ def test_no_credential_of_a_page_request_is_logged(
 
 
 def test_a_client_that_is_refused_repeatedly_has_one_log_line(tmp_path: Path) -> None:
-    """And one for how often it was, in the end."""
+    """A second line at the end has the number of repetitions."""
     with running(tmp_path, "--hosts", "a.example") as daemon:
         for _ in range(50):
             assert asked(daemon, request(b"/")).startswith(b"HTTP/1.1 403")
@@ -312,7 +315,7 @@ def test_a_client_that_is_refused_repeatedly_has_one_log_line(tmp_path: Path) ->
         assert lines[1].endswith(" repeated=49")
 
 
-def test_opening_and_ending_have_a_line_each(daemon: Daemon) -> None:
+def test_the_opening_and_the_end_of_a_connection_have_a_log_line_each(daemon: Daemon) -> None:
     path = b"/logged-once"
     with opened(daemon, request(path)) as peer:
         peer.sendall(b"\x00one\xff")
@@ -336,7 +339,7 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
     assert "\x1b" not in daemon.log
 
 
-# What can be said to it.
+# Options.
 
 
 @pytest.mark.parametrize(
@@ -390,16 +393,20 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--serve", "/=echo", "x=y"], r"x=y: expected options only; a route is one word: --serve"),
     ],
 )
-def test_a_mistake_is_the_last_line_on_stderr(options: list[str], expected: str) -> None:
-    """It names the option, its value and what was expected; status 1, no traceback."""
+def test_an_error_in_the_options_is_the_last_line_of_stderr(
+    options: list[str], expected: str
+) -> None:
+    """The line names the option, its value and what was expected; status 1, no traceback."""
     result = run_hixie(*options)
     assert re.search(expected, result.stderr.splitlines()[-1])
     assert result.returncode == 1
     assert "Traceback" not in result.stderr + result.stdout
 
 
-def test_the_log_says_too_why_there_is_nothing_to_serve(daemon: Daemon, tmp_path: Path) -> None:
-    """As a daemon, its standard error goes nowhere, and the shell is shown 100 characters."""
+def test_the_reason_why_the_daemon_cannot_start_is_in_the_log_file_too(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """A daemon's standard error is discarded, and the shell gets 100 characters of the reason."""
     port = f"tcp:{daemon.port}:interface=127.0.0.1"
     own = [f"--pidfile={tmp_path / 'pid'}", f"--logfile={tmp_path / 'log'}"]
     command = [program("twistd"), *own, "hixie", "--port", port]
@@ -419,8 +426,8 @@ def test_a_port_that_is_taken_is_named(daemon: Daemon, runner: str) -> None:
     assert result.returncode == 1
 
 
-def test_a_look_is_had_beside_a_daemon_that_runs(tmp_path: Path) -> None:
-    """``twistd`` asks for its pid file only after the options: the daemon's, in its directory."""
+def test_check_works_beside_a_running_daemon(tmp_path: Path) -> None:
+    """``twistd`` reads the pid file, here the running daemon's, only after the options."""
     (tmp_path / "twistd.pid").write_text(f"{os.getppid()}")
     command = [program("twistd"), "-n", "hixie", "--check"]
     result = subprocess.run(
@@ -430,8 +437,10 @@ def test_a_look_is_had_beside_a_daemon_that_runs(tmp_path: Path) -> None:
     assert result.stdout.startswith("port              8080\n")
 
 
-def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_path: Path) -> None:
-    """Without -n: the reason crosses two forks, and no pid file stays."""
+def test_the_shell_gets_the_reason_why_a_daemon_cannot_start(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """Without ``-n`` the reason has to cross two forks. No pid file stays."""
     port = f"tcp:{daemon.port}:interface=127.0.0.1"
     command = [program("twistd"), "--pidfile=pid", "--logfile=log", "hixie", "--port", port]
     result = subprocess.run(
@@ -439,13 +448,15 @@ def test_a_daemon_that_cannot_start_says_so_to_its_shell(daemon: Daemon, tmp_pat
     )
     assert f"--port {port}" in result.stderr
     assert result.returncode == 1
-    deadline = time.monotonic() + PATIENCE  # the shell is told before the file goes
+    deadline = (
+        time.monotonic() + PATIENCE
+    )  # the shell gets the reason before the pid file is removed
     while (tmp_path / "pid").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not (tmp_path / "pid").exists()
 
 
-def test_the_version_is_ours_and_twisteds() -> None:
+def test_the_version_option_prints_the_versions_of_txhixie_and_twisted() -> None:
     result = run_hixie("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(r"txhixie \d+\.\d+\.\d+, Twisted \d+\.\d+\.\d+\n", result.stdout)
@@ -459,7 +470,7 @@ def test_the_help_names_every_option() -> None:
         assert option in result.stdout
 
 
-def test_policies_are_set_by_options(tmp_path: Path) -> None:
+def test_origins_hosts_dialects_and_the_message_size_are_set_by_options(tmp_path: Path) -> None:
     options = ["--origins", "null", "--origins", "https://Good.example", "--hosts", "example.com"]
     options += ["--dialects", "hixie-75", "--max-message-size", "10"]
     with running(tmp_path, *options) as daemon:
@@ -477,7 +488,7 @@ def test_policies_are_set_by_options(tmp_path: Path) -> None:
         assert b"supported dialects: hixie-75" in answer
 
 
-def test_any_origin_may_come_in_if_one_says_so(tmp_path: Path) -> None:
+def test_any_origin_is_admitted_with_the_option_origins_star(tmp_path: Path) -> None:
     with running(tmp_path, "--origins", "*") as daemon:
         opened(daemon, request(b"/", origin=b"file://")).close()
 
@@ -497,7 +508,7 @@ def test_the_daemon_listens_on_every_given_endpoint(tmp_path: Path) -> None:
 
 
 def test_the_daemon_serves_TLS(tmp_path: Path) -> None:
-    """The certificate's endpoint says so, and the location of the answer with it."""
+    """The endpoint has a certificate, so the Location of the answer is ``wss:``."""
     made, pem, port = certificate(), tmp_path / "both.pem", free_port()
     key = made.privateKey.original.to_cryptography_key()
     public = made.original.to_cryptography().public_bytes(Encoding.PEM)
@@ -515,7 +526,7 @@ def test_the_daemon_serves_TLS(tmp_path: Path) -> None:
 
 
 def test_the_daemon_takes_a_socket_from_systemd(tmp_path: Path) -> None:
-    """Its convention: descriptors from 3 on, for the process whose number the environment names."""
+    """systemd passes descriptors from 3 on, to the process whose number is in LISTEN_PID."""
     script = (
         "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
         "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='web'); "
@@ -538,16 +549,16 @@ def test_the_daemon_takes_a_socket_from_systemd(tmp_path: Path) -> None:
                 process.terminate()
 
 
-def test_twist_runs_it_too(tmp_path: Path) -> None:
+def test_twist_runs_the_daemon_too(tmp_path: Path) -> None:
     with running(tmp_path, runner="twist") as daemon, opened(daemon) as peer:
         peer.sendall(b"\x00hi\xff")
         assert read(peer, 4) == b"\x00hi\xff"
 
 
-# How it ends.
+# The end of the daemon.
 
 
-def test_sigterm_closes_each_connection_its_dialects_way(tmp_path: Path) -> None:
+def test_sigterm_closes_each_connection_as_its_dialect_does(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         with opened(daemon) as old, opened(daemon, request(b"/", KEYS) + b"^n:ds[4U") as peer:
             daemon.terminate()
@@ -560,8 +571,8 @@ def test_sigterm_closes_each_connection_its_dialects_way(tmp_path: Path) -> None
         assert "Traceback" not in daemon.log
 
 
-def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    """The peer answers nothing, and the server does not wait for it."""
+def test_a_second_signal_ends_the_daemon_at_once(tmp_path: Path) -> None:
+    """The peer does not answer the close, and the daemon does not wait for the peer."""
     with running(tmp_path) as daemon:
         with opened(daemon, request(b"/", KEYS) + b"^n:ds[4U") as peer:
             daemon.terminate()
@@ -574,8 +585,8 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         assert "Traceback" not in daemon.log
 
 
-def test_running_out_of_files_is_survived(tmp_path: Path) -> None:
-    """It serves those it has, and new ones once others have left."""
+def test_the_daemon_works_on_after_it_ran_out_of_file_descriptors(tmp_path: Path) -> None:
+    """Open connections are served, and new ones once others have been closed."""
     with running(tmp_path) as daemon:
         _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (24, hard))
@@ -604,8 +615,8 @@ def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(daemon: Daemon) 
 # Routes.
 
 
-def test_each_path_is_its_services_and_the_rest_nobodys(tmp_path: Path) -> None:
-    """404 in the handshake, in every dialect, and no console where it was not asked for."""
+def test_each_path_has_its_service_and_any_other_path_is_a_404(tmp_path: Path) -> None:
+    """This holds for handshakes in every dialect. There is no console without its option."""
     options = ["--serve", "/a=echo", "--serve", "*.example.com/b=echo required-subprotocol=chat"]
     with running(tmp_path, *options) as daemon:
         opened(daemon, request(b"/a/below")).close()
@@ -624,7 +635,7 @@ def test_each_path_is_its_services_and_the_rest_nobodys(tmp_path: Path) -> None:
         assert asked(daemon, page).startswith(b"HTTP/1.1 404")
 
 
-def test_the_console_is_where_it_is_put(tmp_path: Path) -> None:
+def test_the_console_is_served_at_the_path_of_its_option(tmp_path: Path) -> None:
     options = ["--serve", "/a=echo", "--console", "/a/console"]
     with running(tmp_path, *options) as daemon:
         for path, status in {
@@ -642,7 +653,7 @@ def test_the_console_is_where_it_is_put(tmp_path: Path) -> None:
         opened(daemon, request(b"/a/console/")).close()
 
 
-# Whoever stands before it.
+# Reverse proxies.
 
 INTRODUCED = b"PROXY TCP4 203.0.113.9 198.51.100.1 51000 443\r\n"
 FORWARDED = (
@@ -651,7 +662,8 @@ FORWARDED = (
 
 
 def test_a_reverse_proxy_is_trusted_if_it_is_named(tmp_path: Path) -> None:
-    """What a header of the PROXY protocol says, and after it what is forwarded from there."""
+    """The PROXY protocol header is used first, then the X-Forwarded-* fields of the address in
+    it."""
     options = ["--proxy-protocol", "127.0.0.0/8", "--trust-forwarded", "203.0.113.9"]
     with running(tmp_path, *options) as daemon:
         with opened(daemon, INTRODUCED + request(b"/one")):
@@ -688,10 +700,10 @@ def test_a_proxy_that_is_not_named_is_not_trusted(tmp_path: Path) -> None:
         (["--proxy-protocol", "unix"], 0o660),
     ],
 )
-def test_a_socket_whose_peers_are_believed_is_not_open_to_everybody(
+def test_a_unix_socket_of_trusted_peers_is_not_open_to_all_users(
     tmp_path: Path, options: list[str], mode: int
 ) -> None:
-    """Unless the operator says so."""
+    """The operator can set another mode."""
     default, said = tmp_path / "a.sock", tmp_path / "b.sock"
     ports = ["--port", f"unix:{default}", "--port", f"unix:{said}:mode=622"]
     with running(tmp_path, *ports, *options) as daemon:
@@ -700,7 +712,7 @@ def test_a_socket_whose_peers_are_believed_is_not_open_to_everybody(
         assert stat.S_IMODE(said.stat().st_mode) == 0o622
 
 
-def test_the_location_is_secure_where_tls_ends_before_it(tmp_path: Path) -> None:
+def test_the_location_is_secure_if_a_reverse_proxy_terminates_tls(tmp_path: Path) -> None:
     with running(tmp_path, "--secure") as daemon, daemon.connect() as peer:
         peer.sendall(SLIDES.replace(b"http:", b"https:"))
         answer = SLIDES_ANSWER.replace(b"http:", b"https:").replace(b"ws://", b"wss://")

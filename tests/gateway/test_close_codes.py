@@ -1,4 +1,4 @@
-"""Which close the end of one side becomes on the other."""
+"""The close code and reason that one side gets when the other side ends."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from txhixie.sansio.wire.hybi import sendable
         (5000, True, 1000),
     ],
 )
-def test_a_close_is_told_as_it_can_be(code: int, has_codes: bool, told: int) -> None:
-    """With its reason."""
+def test_a_close_code_is_kept_or_becomes_1000(code: int, has_codes: bool, told: int) -> None:
+    """A code that the other side may not be sent becomes 1000. The reason is kept."""
     ended = Ended(code, "why", "peer", True)
     assert passed_on(ended, has_codes, CLIENT_GONE) == Close(told, "why")
 
 
 @pytest.mark.parametrize("code", [1002, 1006, 1009])
 def test_a_side_that_broke_a_rule_is_reported_as_gone(code: int) -> None:
-    """What rule it broke is between it and us."""
+    """The other side is not told which rule was broken."""
     ended = Ended(code, "invalid UTF-8 in a text message", "peer", False)
     assert passed_on(ended, True, CLIENT_GONE) == (1001, "the client disconnected")
     assert passed_on(ended, True, BACKEND_GONE) == (1014, "the backend disconnected")
 
 
 @given(st.integers(0, 65535), st.booleans(), st.booleans())
-def test_whatever_a_side_says_can_be_said_to_the_other(
+def test_every_close_code_becomes_one_that_may_be_sent(
     code: int, has_codes: bool, clean: bool
 ) -> None:
-    """A code, or none."""
+    """Code 1005 stands for a close frame without a code."""
     told = passed_on(Ended(code, "", "peer", clean), has_codes, BACKEND_GONE)
     assert sendable(told.code) or told.code == 1005

@@ -1,4 +1,4 @@
-"""A client and its backend: all states times all inputs, in any order."""
+"""The state machine of a client and its backend: every state with every input, in any order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Event = tuple[Any, ...]
 
 
 class Sides:
-    """Both sides and the clock, which note what they are asked."""
+    """Both sides and the clock; each records the calls of the machine."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -83,7 +83,7 @@ WAYS = {
     "Draining": ["reached", "opened", "client_left"],
     "Gone": ["unreached"],
 }
-"""How each state is reached."""
+"""The inputs that lead to each state."""
 
 END_CLIENT, END_BACKEND = ("client", "close", CLOSE), ("backend", "close", CLOSE)
 TIMED, FORGET = ("timeout", DRAIN), ("timeout", None)
@@ -117,7 +117,7 @@ TABLE: dict[str, dict[str, tuple[str, list[Event]]]] = {
     },
     "Gone": {"reached": ("Gone", [ABORT])},
 }
-"""What is not in a row changes nothing."""
+"""The new state and the effects of each input; an input that a row lacks changes nothing."""
 
 
 def expected(state: str, name: str) -> tuple[str, list[Event]]:
@@ -125,20 +125,20 @@ def expected(state: str, name: str) -> tuple[str, list[Event]]:
 
 
 def begun() -> tuple[SessionMachine, Sides]:
-    """A machine, and whom it asks."""
+    """A machine, and the two sides that it calls."""
     sides = Sides()
     return SESSION(SessionCore(sides.client, sides.backend, sides.timeout, CONNECT, DRAIN)), sides
 
 
 def state_of(machine: SessionMachine) -> str:
-    """The state that a machine is in, which Automat tells nobody."""
+    """The name of the state that a machine is in."""
     return name_of_state(machine)
 
 
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("state", TABLE)
 def test_every_state_takes_every_input(state: str, name: str) -> None:
-    """Client, backend and clock may do anything at any time: no error, and these effects."""
+    """No input of the client, the backend or the clock raises an error in any state."""
     machine, sides = begun()
     for way in WAYS[state]:
         INPUTS[way](machine)
@@ -149,9 +149,9 @@ def test_every_state_takes_every_input(state: str, name: str) -> None:
 
 
 @given(st.lists(st.sampled_from(sorted(INPUTS)), max_size=12))
-def test_any_history_is_what_the_table_says(names: list[str]) -> None:
-    """And whatever it was: the client is answered once at most, nobody is closed twice, a backend
-    is read from only once its client is there, and no clock runs for a machine that is gone."""
+def test_any_sequence_of_inputs_has_the_effects_of_the_table(names: list[str]) -> None:
+    """In every sequence the client is answered at most once, no side is closed twice, the backend
+    is read from only after its client has connected, and no timeout stays after the end."""
     machine, sides = begun()
     sides.timeout(CONNECT)
     state = "Reaching"
@@ -159,7 +159,7 @@ def test_any_history_is_what_the_table_says(names: list[str]) -> None:
     clock: float | None = CONNECT
     for name in names:
         if name == "late" and clock is None:
-            continue  # nobody set it
+            continue  # no timeout is set
         INPUTS[name](machine)
         state, more = expected(state, name)
         events = [*events, *more]
@@ -177,8 +177,8 @@ def test_any_history_is_what_the_table_says(names: list[str]) -> None:
         assert clock is None
 
 
-def test_the_first_end_is_the_one_that_is_told() -> None:
-    """A backend that has ended before its client was there is not asked again how."""
+def test_the_client_gets_the_close_code_of_the_backend_s_first_end() -> None:
+    """The backend ends before its client's handshake is complete, and is then lost."""
     machine, sides = begun()
     machine.reached()
     machine.backend_ended(LAST)
@@ -188,8 +188,8 @@ def test_the_first_end_is_the_one_that_is_told() -> None:
     assert sides.taken() == [RESUME, ("client", "close", LAST)]
 
 
-def test_an_end_that_is_caused_by_another_waits_its_turn() -> None:
-    """A side may end while it is being closed, from inside of that."""
+def test_an_end_that_another_end_causes_is_processed_after_it() -> None:
+    """The client's ``close`` calls back into the machine."""
     machine, sides = begun()
 
     class Client(Side):
@@ -209,8 +209,8 @@ def test_an_end_that_is_caused_by_another_waits_its_turn() -> None:
     assert sides.taken() == [FORGET]
 
 
-def test_who_was_late_is_said() -> None:
-    """By the stage that the backend's side had come to."""
+def test_the_timeout_error_names_the_stage_of_connecting() -> None:
+    """The backend's side has reached the TLS handshake."""
     refused: list[Exception] = []
 
     class Client(Side):

@@ -1,4 +1,4 @@
-"""A backend that is down: what its clients are answered, and the one line in the log."""
+"""A backend that cannot be reached: the refusal that its clients get, and the line in the log."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from txhixie.gateway.outage import Outages
 REFUSED = failures.ConnectionRefusedError(111, "refused")
 
 
-def test_one_line_a_minute_says_how_often(log: Log) -> None:
-    """Whatever comes meanwhile is counted."""
+def test_one_log_line_a_minute_has_the_number_of_failures(log: Log) -> None:
+    """Failures within a minute are counted and not logged one by one."""
     clock = Clock()
     outages = Outages("tcp:backend:1", clock)
     for _ in range(3):
@@ -28,8 +28,8 @@ def test_one_line_a_minute_says_how_often(log: Log) -> None:
     ]
 
 
-def test_another_reason_is_another_line(log: Log) -> None:
-    """So is an end of it, once."""
+def test_another_reason_gets_a_log_line_of_its_own(log: Log) -> None:
+    """The end of the outage gets one line too."""
     outages = Outages("tcp:backend:1", Clock())
     outages.served()
     outages.failed(REFUSED)
@@ -57,10 +57,10 @@ def test_another_reason_is_another_line(log: Log) -> None:
         (OSError(), 502, "OSError"),
     ],
 )
-def test_the_client_hears_a_status_and_the_operator_why(
+def test_the_client_gets_a_status_and_the_log_the_reason(
     log: Log, error: Exception, status: int, words: str
 ) -> None:
-    """Where the backend is, is not the client's to know."""
+    """The refusal's body does not tell the client where the backend is."""
     refusal = Outages("b", Clock()).failed(error)
     assert refusal.status == status
     assert refusal.logged

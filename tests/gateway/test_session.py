@@ -1,4 +1,5 @@
-"""All clients of one backend: what is left of them, and what still arrives when a daemon ends."""
+"""The gateway's sessions: data is delivered when the daemon ends, and no session stays in
+memory."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ MESSAGE = b"\x80\x84\x80\x00" + b"x" * SIZE  # hixie-54 has binary, and its clos
 
 @contextlib.contextmanager
 def stuck(directory: Path) -> Iterator[tuple[Daemon, socket.socket, socket.socket]]:
-    """A daemon, a client that sent all that it takes, and the backend, which has read nothing."""
+    """A daemon, a client that sent data until the daemon paused it, and a backend that has read
+    nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE)
         service = f"/=tcp:127.0.0.1:{listening.getsockname()[1]}"
@@ -51,7 +53,7 @@ def stuck(directory: Path) -> Iterator[tuple[Daemon, socket.socket, socket.socke
 
 
 def read_all(peer: socket.socket) -> int:
-    """How many bytes there are up to the end, which has to be an orderly one."""
+    """Count the bytes up to the end of the stream; a reset raises an error."""
     peer.settimeout(PATIENCE)
     size = 0
     while data := peer.recv(1 << 20):
@@ -59,8 +61,8 @@ def read_all(peer: socket.socket) -> int:
     return size
 
 
-def test_a_daemon_that_is_asked_to_end_loses_nothing_it_has_accepted(tmp_path: Path) -> None:
-    """Though its backend begins to read when the client has long gone."""
+def test_a_daemon_that_gets_sigterm_delivers_all_data_it_has_accepted(tmp_path: Path) -> None:
+    """The backend begins to read after the client has disconnected."""
     with stuck(tmp_path) as (daemon, client, backend):
         daemon.terminate()
         with contextlib.suppress(ConnectionResetError):
@@ -74,8 +76,9 @@ def test_a_daemon_that_is_asked_to_end_loses_nothing_it_has_accepted(tmp_path: P
         assert daemon.ended() == -15
 
 
-def test_who_asks_twice_does_not_wait_for_a_backend(tmp_path: Path) -> None:
-    """It is reset, so that it can tell this from an end."""
+def test_a_second_sigterm_ends_the_daemon_without_waiting_for_a_backend(tmp_path: Path) -> None:
+    """The backend's connection is reset, so that the backend does not take it for an ordinary
+    end."""
     with stuck(tmp_path) as (daemon, client, backend):
         daemon.terminate()
         with contextlib.suppress(ConnectionResetError):
@@ -87,11 +90,12 @@ def test_who_asks_twice_does_not_wait_for_a_backend(tmp_path: Path) -> None:
             read_all(backend)
 
 
-# What is left.
+# Sessions in memory.
 
 
 def remembered() -> set[Session]:
-    """Those that are in memory; the log, which is not begun here, remembers some of other tests."""
+    """The sessions that are in memory; Twisted's log, which is not started here, keeps some of
+    other tests."""
     gc.collect()
     return {thing for thing in gc.get_objects() if isinstance(thing, Session)}
 
@@ -120,10 +124,10 @@ def both(client: Recorder, backend: Recorder) -> None:
 @pytest.mark.parametrize("end", [closes, vanishes, is_closed, is_left, both])
 @pytest.mark.parametrize("front", NAMES)
 @asynchronous
-async def test_nothing_is_left_of_a_client_whichever_way_it_ends(
+async def test_no_session_is_left_in_memory_after_any_kind_of_end(
     net: Network, front: str, end: Callable[[Recorder, Recorder], None]
 ) -> None:
-    """No connection, no timer, and nothing in memory."""
+    """No connection, no delayed call and no session object is left."""
     before, known = set(reactor.getDelayedCalls()), remembered()
     applications = Applications(Recorder)
     place, back = await gateway(net, applications)
@@ -133,15 +137,15 @@ async def test_nothing_is_left_of_a_client_whichever_way_it_ends(
     await within(place.factory.applications.sessions.drained())
     await until(lambda: not place.factory.connections and not back.factory.connections)
     await until(lambda: client.lost)
-    await turn()  # out of whatever told us
+    await turn()  # return from the callback that woke this test
     await until(lambda: remembered() <= known)
     ours = {call for call in reactor.getDelayedCalls() if call not in before}
     assert not [call for call in ours if "Session" in str(call)]
 
 
 @asynchronous
-async def test_nothing_is_left_of_who_was_not_let_in(net: Network) -> None:
-    """HandshakeRefused, not reached in time, or gone meanwhile."""
+async def test_no_session_is_left_in_memory_of_a_client_that_was_not_admitted(net: Network) -> None:
+    """The backend refuses, the backend does not answer in time, or the client disconnects."""
     known = remembered()
     silent: Any = Factory.forProtocol(Raw)
     hangs = await net.listen(silent)
@@ -151,7 +155,7 @@ async def test_nothing_is_left_of_who_was_not_let_in(net: Network) -> None:
         service = GatewayService(reactor, url, connectTimeout=0.2)
         await asks_in_vain(net, await net.serve(service), leaves)
         await within(service.sessions.drained())
-    await turn()  # out of whatever told us
+    await turn()  # return from the callback that woke this test
     await until(lambda: remembered() <= known)
 
 

@@ -1,4 +1,4 @@
-"""Both ends of a stream in memory, and anything that can happen to them, in any order."""
+"""Both ends of a byte stream in memory, with any events in any order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STORIES = st.builds(
 
 
 class Both:
-    """A client in hixie-76, whose last eight bytes come when they like, and its backend."""
+    """A client in hixie-76, whose key 3 may come late, and its backend."""
 
     def __init__(self) -> None:
         self.clock: Any = MemoryReactorClock()
@@ -48,11 +48,11 @@ class Both:
 
     @property
     def stands(self) -> bool:
-        """Whether the backend does."""
+        """Whether the backend is connected."""
         return self.backend is not None and not self.wire.dead
 
     def do(self, step: str, number: int) -> None:
-        """If it can happen now."""
+        """Perform a step, if it is possible now."""
         getattr(self, "_" + step.replace(" ", "_"))(number)
 
     def _connected(self, number: int) -> None:
@@ -140,8 +140,8 @@ class Both:
 
 @settings(max_examples=1000)
 @given(STORIES)
-def test_nothing_that_was_accepted_is_lost_whatever_happens(steps: list[str]) -> None:
-    """In any order: no error, every word in its place, at the end no timer and no connection."""
+def test_no_data_that_was_accepted_is_lost_in_any_order_of_events(steps: list[str]) -> None:
+    """There is no error, all data arrives in order, and no timer and no connection is left."""
     both = Both()
     for number, step in enumerate(steps):
         both.do(step, number)

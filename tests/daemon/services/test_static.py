@@ -1,4 +1,4 @@
-"""The static service: pages of a directory beside the sockets, and nothing else of the machine."""
+"""The static service serves the pages of a directory, and no other file of the machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from txhixie.daemon.services.static import buildStatic
 
 
 def directory(below: Path) -> Path:
-    """With all that is to be served, and all that is not."""
+    """Make a directory with files to serve and files that must not be served."""
     pages = below / "my pages"
     (pages / "sub").mkdir(parents=True)
     (pages / "sub" / "a b.txt").write_bytes(b"below\n")
@@ -45,7 +45,8 @@ def directory(below: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Pages at a path where a socket is as well, at another host's root, and the console."""
+    """A daemon with pages at the path of a WebSocket, at the root of another host, and the
+    console."""
     place = tmp_path_factory.mktemp("static")
     pages = directory(place)
     options = ["--serve", f"/www=static:{pages}", "--serve", "/www=echo"]
@@ -74,7 +75,9 @@ def answer(daemon: Daemon, target: str, *lines: str, method: str = "GET", host: 
         ("/www/unknown.kind", "application/octet-stream", "<script>"),
     ],
 )
-def test_a_file_is_served_as_what_it_is(daemon: Daemon, target: str, kind: str, body: str) -> None:
+def test_a_file_is_served_with_its_content_type(
+    daemon: Daemon, target: str, kind: str, body: str
+) -> None:
     got = answer(daemon, target)
     assert got.startswith("HTTP/1.1 200 OK\r\n")
     assert f"\r\nContent-Type: {kind}\r\n" in got
@@ -111,14 +114,14 @@ def test_a_file_is_served_as_what_it_is(daemon: Daemon, target: str, kind: str, 
         "ftp://other/www/",
     ],
 )
-def test_nothing_else_is(daemon: Daemon, target: str) -> None:
+def test_no_other_path_is_served(daemon: Daemon, target: str) -> None:
     got = answer(daemon, target)
     assert got.startswith("HTTP/1.1 404 ")
     assert "secret\n" not in got
 
 
 def test_a_target_may_be_a_whole_URL(daemon: Daemon) -> None:
-    """RFC 9112 section 3.2.2; forward proxies ask so."""
+    """RFC 9112 section 3.2.2; forward proxies send such targets."""
     assert answer(daemon, "http://other/www/").startswith("HTTP/1.1 200 ")
 
 
@@ -126,7 +129,7 @@ def test_a_target_may_be_a_whole_URL(daemon: Daemon) -> None:
     ("target", "location"),
     [("/www", "/www/"), ("/www/sub", "./sub/"), ("/www/in?x", "./in/"), ("/%77ww?x", "/www/?x")],
 )
-def test_a_directory_is_told_its_slash_on_the_same_host(
+def test_a_directory_without_its_slash_is_redirected_on_the_same_host(
     daemon: Daemon, target: str, location: str
 ) -> None:
     got = answer(daemon, target)
@@ -134,7 +137,7 @@ def test_a_directory_is_told_its_slash_on_the_same_host(
     assert f"\r\nLocation: {location}\r\n" in got
 
 
-def test_a_head_has_no_body_and_other_methods_are_not_for_pages(daemon: Daemon) -> None:
+def test_the_answer_to_HEAD_has_no_body_and_POST_is_refused(daemon: Daemon) -> None:
     got = answer(daemon, "/www/", method="HEAD")
     assert got.startswith("HTTP/1.1 200 OK\r\n")
     assert "Content-Length: 9\r\n" in got
@@ -155,7 +158,7 @@ def test_a_head_has_no_body_and_other_methods_are_not_for_pages(daemon: Daemon) 
         ("bytes=-0", "416", ""),
         ("bytes=9-", "416", ""),
         ("bytes=60000000-", "416", ""),
-        # Not ranges of bytes, or several: the whole.
+        # Several ranges, or an invalid one: the whole file is sent.
         ("bytes=0-,0-,0-", "200", "<p>index\n"),
         ("bytes=\xff", "200", "<p>index\n"),
         ("bytes=", "200", "<p>index\n"),
@@ -169,7 +172,7 @@ def test_a_head_has_no_body_and_other_methods_are_not_for_pages(daemon: Daemon) 
         ("bytes=-" + "9" * 5000, "200", "<p>index\n"),
     ],
 )
-def test_one_range_may_be_asked_for_and_no_more(
+def test_a_single_range_of_bytes_is_served(
     daemon: Daemon, wanted: str, status: str, body: str
 ) -> None:
     got = answer(daemon, "/www/", f"Range: {wanted}")
@@ -179,14 +182,14 @@ def test_one_range_may_be_asked_for_and_no_more(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=-5", "bytes=0-", "bytes=-0", "bytes=9-"])
-def test_of_an_empty_file_every_range_is_the_whole(daemon: Daemon, wanted: str) -> None:
+def test_any_range_of_an_empty_file_gets_the_whole_file(daemon: Daemon, wanted: str) -> None:
     got = answer(daemon, "/www/empty", f"Range: {wanted}")
     assert got.startswith("HTTP/1.1 200 ")
     assert got.endswith("\r\n\r\n")
 
 
-def test_a_range_of_a_file_that_may_have_changed_is_the_whole(daemon: Daemon) -> None:
-    """Twisted does not look at If-Range: it would send a part of another file."""
+def test_a_range_with_If_Range_gets_the_whole_file(daemon: Daemon) -> None:
+    """Twisted ignores If-Range: it would send a part of a file that may have changed."""
     got = answer(daemon, "/www/", "Range: bytes=1-2", 'If-Range: "an-older-one"')
     assert got.startswith("HTTP/1.1 200 ")
 
@@ -194,7 +197,7 @@ def test_a_range_of_a_file_that_may_have_changed_is_the_whole(daemon: Daemon) ->
 @pytest.mark.parametrize(
     "since", ["x", "Thu, 99 Jan 2020 99:99:99 GMT", "a, 1 Jan " + "9" * 5000 + " 1:2:3 GMT", "\xff"]
 )
-def test_a_date_that_is_none_asks_nothing(daemon: Daemon, since: str) -> None:
+def test_an_invalid_date_in_If_Modified_Since_is_ignored(daemon: Daemon, since: str) -> None:
     assert answer(daemon, "/www/", f"If-Modified-Since: {since}").startswith("HTTP/1.1 200 ")
 
 
@@ -214,8 +217,11 @@ def test_a_date_that_is_none_asks_nothing(daemon: Daemon, since: str) -> None:
         (501, ["Transfer-Encoding: gzip, chunked"]),
     ],
 )
-def test_a_body_is_refused_at_the_head(daemon: Daemon, status: int, lines: list[str]) -> None:
-    """Before a byte of it has come: the client may wait for the answer, or send on."""
+def test_a_request_with_a_body_is_refused_when_its_head_arrives(
+    daemon: Daemon, status: int, lines: list[str]
+) -> None:
+    """The refusal does not wait for the body: a client may wait for the answer before it sends the
+    body."""
     assert answer(daemon, "/www/console/", *lines, method="POST").startswith(f"HTTP/1.1 {status} ")
 
 
@@ -225,7 +231,9 @@ def test_a_form_of_100_MB_does_not_delay_other_clients(daemon: Daemon) -> None:
     before = resident(daemon)
     with daemon.connect() as peer:
         peer.sendall(head.encode())
-        with suppress(OSError):  # it closes once its answer has had time to be read
+        with suppress(
+            OSError
+        ):  # the daemon closes the connection after a time in which the client can read the answer
             for _ in range(1000):
                 peer.sendall(b"a=1&" * 25_000)
         assert answer(daemon, "/www/").startswith("HTTP/1.1 200 ")
@@ -233,7 +241,8 @@ def test_a_form_of_100_MB_does_not_delay_other_clients(daemon: Daemon) -> None:
 
 
 def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon) -> None:
-    """What comes behind a page request is no request: its connection ends with the answer."""
+    """Bytes after a page request are not parsed as a request: the connection ends with the
+    answer."""
     junk = b"GET /www/ HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 65_000 + b"\r\n\r\n"
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -254,7 +263,7 @@ def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon
 
 
 def resident(daemon: Daemon) -> int:
-    """Bytes of memory that the daemon has."""
+    """The resident memory of the daemon, in bytes."""
     status = Path(f"/proc/{daemon.process.pid}/status")
     if not status.exists():
         pytest.skip("the memory of a process is read from /proc, which Linux has")
@@ -263,11 +272,11 @@ def resident(daemon: Daemon) -> int:
     return int(found[1]) * 1024
 
 
-# Paths that cost too much.
+# Paths with too many segments.
 
 
 @pytest.mark.parametrize("path", ["/" * 16_000, "/www" + "/a" * 8000, "/www" + "/sub/.." * 2000])
-def test_a_path_of_thousands_of_segments_is_not_looked_for(daemon: Daemon, path: str) -> None:
+def test_a_path_of_thousands_of_segments_is_refused(daemon: Daemon, path: str) -> None:
     assert answer(daemon, path).startswith("HTTP/1.1 414 ")
     head = [f"GET {path} HTTP/1.1", "Upgrade: WebSocket", "Connection: Upgrade", "Host: x"]
     with daemon.connect() as peer:
@@ -286,11 +295,11 @@ def test_a_host_has_pages_of_its_own(daemon: Daemon) -> None:
     assert answer(daemon, "/sub/a%20b.txt", host="example.com").startswith("HTTP/1.1 404 ")
 
 
-def test_a_longer_path_belongs_to_somebody_else(daemon: Daemon) -> None:
+def test_a_longer_path_is_served_by_its_own_service(daemon: Daemon) -> None:
     assert "<!doctype html>" in answer(daemon, "/www/console/")
 
 
-def test_a_socket_may_be_at_the_same_path(daemon: Daemon) -> None:
+def test_a_websocket_service_may_have_the_same_path(daemon: Daemon) -> None:
     head = b"GET /www/ HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: x\r\n\r\n"
     with daemon.connect() as peer:
         peer.sendall(head)
@@ -298,25 +307,25 @@ def test_a_socket_may_be_at_the_same_path(daemon: Daemon) -> None:
             assert stream.readline() == b"HTTP/1.1 101 Web Socket Protocol Handshake\r\n"
 
 
-def test_a_page_is_no_socket(daemon: Daemon) -> None:
+def test_a_handshake_for_a_path_with_pages_only_is_a_404(daemon: Daemon) -> None:
     modern = ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
     upgrade = ["Upgrade: WebSocket", "Connection: Upgrade", *modern]
     got = answer(daemon, "/", *upgrade, host="a.example.com")
     assert got.startswith("HTTP/1.1 404 ")
 
 
-def test_nothing_of_all_this_left_a_traceback(daemon: Daemon) -> None:
+def test_no_request_of_these_tests_left_a_traceback(daemon: Daemon) -> None:
     assert "Traceback" not in daemon.log
     assert daemon.errors == ""
 
 
 @pytest.mark.parametrize("description", ["static", "static:", "static:/nowhere/at/all"])
-def test_what_is_no_directory_is_not_served(description: str) -> None:
+def test_a_description_without_an_existing_directory_is_an_error(description: str) -> None:
     with pytest.raises(ValueError, match="expected static:/PATH of an existing directory"):
         buildStatic(object(), description, {}, Context(Route(None, "/")))
 
 
-def test_a_directory_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+def test_a_directory_that_does_not_exist_is_an_error_of_the_command_line(tmp_path: Path) -> None:
     where = f"static:{tmp_path}/none"
     result = run_hixie("--serve", f"/={where}", "--check")
     expected = f"expected static:/PATH of an existing directory; {tmp_path}/none is not a directory"

@@ -1,4 +1,5 @@
-"""What one turn of the reactor inflates and delivers of one connection: in memory, both sides."""
+"""The bytes that one turn of the reactor inflates and delivers on one connection: in memory, both
+sides."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 class Turns(Clock):
-    """A clock whose turns can be told apart: each takes a little time."""
+    """A clock with separate turns: each turn takes a little time."""
 
     TIME: Final = 1 / 1024
 
@@ -50,9 +51,9 @@ class Turns(Clock):
 
     def turn(self) -> bool:
         """
-        The next turn.
+        Run the next turn.
 
-        :return: whether anything was due in it.
+        :return: whether a call was due in this turn.
         """
         due = self.seconds() + self.TIME
         waits = any(call.getTime() <= due for call in self.getDelayedCalls())
@@ -61,7 +62,7 @@ class Turns(Clock):
 
 
 def opened(side: str, application: Recorder, dialect: str = "rfc6455", **options: Any) -> End:
-    """An end with permessage-deflate."""
+    """Open a connection with permessage-deflate."""
     options.setdefault("clock", Turns())
     applications = Applications(lambda: application)
     if side == Side.SERVER:
@@ -82,12 +83,13 @@ def deflated(data: bytes) -> bytes:
 
 
 def bomb(end: End, data: bytes) -> bytes:
-    """A compressed message, as the peer sends it."""
+    """A compressed message as a frame of the peer."""
     return end.peer.frame(Opcode.BINARY, deflated(data), reserved=RSV1)
 
 
 def turns(end: End, application: Recorder) -> list[list[int]]:
-    """The sizes of the messages that are delivered in each turn, the read's own first."""
+    """The sizes of the messages that are delivered in each turn, beginning with the turn of the
+    read."""
     clock: Any = end.clock
     seen: list[list[int]] = []
     told = 0
@@ -117,7 +119,9 @@ def test_a_read_of_bombs_is_delivered_one_in_a_turn(dialect: str, side: str) -> 
     ("size", "count", "most"),
     [(100_000, 53, 10), (600_000, 7, 1), (349_525, 11, 3), (70_000, 40, 14)],
 )
-def test_as_many_messages_as_there_is_room_for(side: str, size: int, count: int, most: int) -> None:
+def test_a_turn_delivers_as_many_messages_as_turn_size_allows(
+    side: str, size: int, count: int, most: int
+) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(size)) * count)
@@ -125,7 +129,7 @@ def test_as_many_messages_as_there_is_room_for(side: str, size: int, count: int,
     assert [*chain(*seen)] == [size] * count
     assert max(map(len, seen)) == most
     assert all(sum(sizes) <= MEBI for sizes in seen)
-    # No turn is spent on less than half of what it might take.
+    # Each turn delivers at least half of turn_size.
     assert len(seen) <= 2 + 2 * size * count // MEBI
     end.done()
 
@@ -141,8 +145,8 @@ def test_a_larger_message_has_its_turn_alone(side: str) -> None:
 
 
 @both
-def test_what_comes_between_keeps_its_place(side: str) -> None:
-    """Plain messages, pings and fragments; and the peer's close is seen at the end."""
+def test_other_frames_between_bombs_keep_their_order(side: str) -> None:
+    """Plain messages, pings, fragments, and the peer's close frame at the end."""
     application = Recorder()
     end = opened(side, application)
     peer = end.peer
@@ -171,7 +175,7 @@ def test_what_comes_between_keeps_its_place(side: str) -> None:
 
 
 @both
-def test_nothing_more_is_read_meanwhile(side: str) -> None:
+def test_the_transport_is_paused_until_all_bombs_are_delivered(side: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 3)
@@ -185,8 +189,8 @@ def test_nothing_more_is_read_meanwhile(side: str) -> None:
 
 
 @both
-def test_what_tls_still_gives_meanwhile_waits_too(side: str) -> None:
-    """It hands up what it had read, in several pieces, all in one turn."""
+def test_bytes_that_TLS_delivers_while_paused_wait_for_later_turns(side: str) -> None:
+    """TLS delivers the bytes that it has decrypted, in several pieces in one turn."""
     application = Recorder()
     end = opened(side, application)
     data = bomb(end, bytes(MEBI)) * 6
@@ -196,8 +200,8 @@ def test_what_tls_still_gives_meanwhile_waits_too(side: str) -> None:
 
 
 @both
-def test_several_reads_in_one_turn_are_one(side: str) -> None:
-    """Of TLS, each piece with less than a turn's worth."""
+def test_several_reads_in_one_turn_share_the_turn_size(side: str) -> None:
+    """The pieces of TLS, each smaller than turn_size."""
     application = Recorder()
     end = opened(side, application)
     for _ in range(6):
@@ -207,8 +211,8 @@ def test_several_reads_in_one_turn_are_one(side: str) -> None:
 
 
 @both
-def test_an_application_that_resumes_at_once_gets_no_more(side: str) -> None:
-    """As one that awaits each message, and has the next in the same turn."""
+def test_resuming_at_once_delivers_no_more_than_turn_size(side: str) -> None:
+    """As does an application that awaits each message and gets the next one in the same turn."""
     application = Recorder(bytes=lambda app: app.transport.pauseProducing())
     end = opened(side, application)
     end.receive(bomb(end, bytes(300_000)) * 9)
@@ -227,7 +231,7 @@ def test_an_application_that_resumes_at_once_gets_no_more(side: str) -> None:
 
 
 @both
-def test_a_pause_holds_what_waits_for_the_next_turn(side: str) -> None:
+def test_a_pause_holds_back_the_messages_of_the_next_turn(side: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 3)
@@ -243,7 +247,7 @@ def test_a_pause_holds_what_waits_for_the_next_turn(side: str) -> None:
 
 @both
 @pytest.mark.parametrize("how", ["loseConnection", "failConnection", "abortConnection"])
-def test_an_application_that_closes_in_a_turn_is_given_no_more(side: str, how: str) -> None:
+def test_an_application_that_closes_in_a_turn_gets_no_more_messages(side: str, how: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 3 + end.peer.close(1000))
@@ -251,7 +255,7 @@ def test_an_application_that_closes_in_a_turn_is_given_no_more(side: str, how: s
     turns(end, application)
     assert len(application.messages) == 1
     assert not end.wire.paused
-    if how == "loseConnection":  # the peer's close was found behind what was read over
+    if how == "loseConnection":  # the peer's close frame was found behind the skipped messages
         assert application.transport.isOpen is False
         assert conversation_of(end.protocol).ended.clean
     end.lose()
@@ -260,7 +264,7 @@ def test_an_application_that_closes_in_a_turn_is_given_no_more(side: str, how: s
 
 
 @both
-def test_what_waits_when_the_connection_is_lost_is_delivered_turn_by_turn(side: str) -> None:
+def test_messages_waiting_when_the_connection_is_lost_are_delivered_turn_by_turn(side: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 5)
@@ -272,7 +276,7 @@ def test_what_waits_when_the_connection_is_lost_is_delivered_turn_by_turn(side: 
 
 
 @both
-def test_a_bomb_that_is_too_big_ends_it_after_the_others(side: str) -> None:
+def test_a_bomb_that_is_too_big_closes_with_1009_after_the_others(side: str) -> None:
     application = Recorder()
     end = opened(side, application)
     end.receive(bomb(end, bytes(MEBI)) * 2 + bomb(end, bytes(MEBI + 1)) + end.peer.text("late"))
@@ -286,7 +290,7 @@ def test_a_bomb_that_is_too_big_ends_it_after_the_others(side: str) -> None:
 
 
 class Counted:
-    """A transform that counts what another makes of each call."""
+    """A transform that counts the bytes that each call of another transform inflates."""
 
     def __init__(self, inner: Transform) -> None:
         self._inner = inner
@@ -303,7 +307,7 @@ class Counted:
 
 
 class Counting(PermessageDeflate):
-    """Of which a test may look at the transforms."""
+    """An extension whose transforms a test can inspect."""
 
     def __init__(self) -> None:
         super().__init__(server_takeover=True)
@@ -323,8 +327,9 @@ class Counting(PermessageDeflate):
 
 @both
 @pytest.mark.parametrize("size", [MEBI, 900_000, 300_000, 5_000, 600_001])
-def test_no_turn_inflates_more(side: str, size: int) -> None:
-    """Not even what is delivered in the next: a message is inflated as far as there is room."""
+def test_no_turn_inflates_more_than_turn_size(side: str, size: int) -> None:
+    """Not even bytes that a later turn delivers: a message is inflated up to the remaining
+    turn_size."""
     application, extension = Recorder(), Counting()
     end = opened(side, application, extensions=[extension])
     (transform,) = extension.__dict__["all"]
@@ -344,7 +349,7 @@ def test_no_turn_inflates_more(side: str, size: int) -> None:
 
 
 class Doubling:
-    """It makes of a byte as many as it says, and of them all one message; nothing bounds it."""
+    """An extension that makes one message of many bytes from each byte, without a bound."""
 
     name = "x-many"
 
@@ -379,7 +384,7 @@ class Many:
         return bytes(size)
 
 
-def test_what_an_extension_of_ones_own_makes_is_delivered_in_turns_too() -> None:
+def test_messages_of_a_users_extension_are_delivered_in_turns_too() -> None:
     application = Recorder()
     end = ServerEnd(Applications(lambda: application), extensions=[Doubling()], clock=Turns())
     end.receive(whole_request("rfc6455", "Sec-WebSocket-Extensions: x-many"))
@@ -393,7 +398,7 @@ def test_what_an_extension_of_ones_own_makes_is_delivered_in_turns_too() -> None
     end.done()
 
 
-# Whatever the sizes are, nothing is lost, doubled or changed.
+# For all sizes of messages and turns, no message is lost, doubled or changed.
 
 messages = st.lists(
     st.tuples(
@@ -407,7 +412,7 @@ messages = st.lists(
 
 
 def framed(end: End, message: bytes | str, compress: bool, fragments: int) -> bytes:
-    """A message in so many fragments."""
+    """A message in a number of fragments."""
     data = message if isinstance(message, bytes) else message.encode()
     payload = deflated(data) if compress else data
     opcode = Opcode.BINARY if isinstance(message, bytes) else Opcode.TEXT
@@ -427,7 +432,7 @@ def framed(end: End, message: bytes | str, compress: bool, fragments: int) -> by
 
 @settings(max_examples=150, deadline=None)
 @given(messages, st.integers(0, 60_000), st.integers(1, 5000), st.booleans())
-def test_everything_arrives_in_its_order_whatever_a_turn_takes(
+def test_messages_arrive_in_order_for_every_turn_size(
     said: list[tuple[bytes | str, int, bool, int]], size: int, piece: int, pausing: bool
 ) -> None:
     hesitates: Any = {"bytes": lambda a: a.transport.pauseProducing()} if pausing else {}
@@ -445,8 +450,8 @@ def test_everything_arrives_in_its_order_whatever_a_turn_takes(
 
 
 @both
-def test_messages_that_inflate_to_nothing_are_not_free(side: str) -> None:
-    """A read may hold 37,000 of them."""
+def test_messages_that_inflate_to_nothing_count_towards_turn_size(side: str) -> None:
+    """One read may have 37,000 such messages."""
     application = Recorder()
     end = opened(side, application)
     end.receive(end.peer.frame(Opcode.BINARY, b"\x00", reserved=RSV1) * 5000)
@@ -456,14 +461,14 @@ def test_messages_that_inflate_to_nothing_are_not_free(side: str) -> None:
     end.done()
 
 
-# Frames that carry next to nothing.
+# Frames with little or no payload.
 
 
 MOST_FRAMES: Final = 8192
 
 
 def small(kind: str, end: End) -> bytes:
-    """A frame of this kind, as the peer sends it."""
+    """A frame of one kind, as the peer sends it."""
     peer = end.peer
     return {
         "ping": lambda: peer.frame(Opcode.PING, b""),
@@ -477,13 +482,13 @@ def small(kind: str, end: End) -> bytes:
 
 
 class Work:
-    """Counts what a conversation has done in each turn, by what has come out of it."""
+    """The progress of a conversation in each turn, seen from its remaining bytes."""
 
     def __init__(self, end: End) -> None:
         self._end = end
 
     def left(self) -> int:
-        """Bytes that wait for the next turn."""
+        """The number of bytes that wait for the next turn."""
         conversation: Any = conversation_of(self._end.protocol)
         return int(conversation.framing.waiting)
 
@@ -491,7 +496,7 @@ class Work:
 @both
 @pytest.mark.parametrize("kind", ["ping", "pong", "empty text", "empty binary", "fragment"])
 def test_a_turn_has_a_bounded_number_of_frames(side: str, kind: str) -> None:
-    """A read of 256 KiB may be 43,000 pings, which kept all others waiting for 50 ms."""
+    """A read of 256 KiB may have 43,000 pings, which blocked all other connections for 50 ms."""
     end = opened(side, Recorder())
     frame = small(kind, end)
     count = 50_000
@@ -520,7 +525,7 @@ def test_a_turn_has_a_bounded_number_of_frames(side: str, kind: str) -> None:
 def test_a_turn_has_a_bounded_number_of_frames_of_the_older_dialects(
     dialect: str, frame: bytes
 ) -> None:
-    """Of those, too, that a client reads over."""
+    """Frames that a client skips count, too."""
     application = Recorder()
     clock: Any = Turns()
     end = ClientEnd(Applications(lambda: application), dialect=dialect, clock=clock)
@@ -534,7 +539,7 @@ def test_a_turn_has_a_bounded_number_of_frames_of_the_older_dialects(
 
 
 @both
-def test_what_is_read_over_after_our_close_is_bounded_too(side: str) -> None:
+def test_frames_skipped_after_our_close_are_bounded_in_each_turn(side: str) -> None:
     application = Recorder()
     end = opened(side, application)
     application.transport.loseConnection()

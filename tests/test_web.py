@@ -37,7 +37,7 @@ PAGE = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 @implementer(IPushProducer)
 class SiteWire(Wire):
-    """What a Site may further ask of a transport."""
+    """The members of a transport that a Site needs besides those of `Wire`."""
 
     @property
     def disconnecting(self) -> bool:
@@ -48,7 +48,7 @@ class SiteWire(Wire):
 
 
 class Leaf(Resource):
-    """Has no children; and says of its types what Twisted does not."""
+    """A resource without children, with a typed ``__init__``."""
 
     isLeaf = True
 
@@ -57,7 +57,7 @@ class Leaf(Resource):
 
 
 class Page(Leaf):
-    """Says what it was asked."""
+    """A page that repeats the target or the body of its request."""
 
     def render_GET(self, request: Any) -> Any:
         return b"page " + request.uri
@@ -68,7 +68,7 @@ class Page(Leaf):
 
 class Later(Leaf):
     """
-    A resource that thinks before it lets another one render, as a guard does.
+    A resource that lets another resource render later, as a guard does.
 
     :ivar asked: the requests that wait.
     """
@@ -89,9 +89,9 @@ class Later(Leaf):
 
 class SiteEnd(End):
     """
-    A Site's connection in memory.
+    The connection of a Site, in memory.
 
-    :ivar logged: the lines of its access log.
+    :ivar logged: the lines of the Site's access log.
     """
 
     wire: SiteWire
@@ -112,7 +112,7 @@ class SiteEnd(End):
         self.protocol.makeConnection(self.wire)
 
     def done(self) -> None:
-        """The connection is over and nothing of it remains: no timer, no entry."""
+        """Check that the connection has ended and that no timer and no entry of it remains."""
         if not self.wire.dead:
             self.lose()
         assert not self.clock.getDelayedCalls(), "a timer outlives its connection"
@@ -120,12 +120,12 @@ class SiteEnd(End):
 
 
 def under(applications: Any, **options: Any) -> SiteEnd:
-    """A connection to a Site that is such a resource and nothing else."""
+    """A connection to a Site with a WebSocket resource as its root."""
     return SiteEnd(HixieResource(applications, **options))
 
 
 def voice(dialect: str) -> FrameWriter:
-    """What a client says."""
+    """The writer of a client's frames."""
     return FrameWriter(dialect, MASK if dialect in MODERN else None)
 
 
@@ -137,7 +137,7 @@ every_dialect = pytest.mark.parametrize("dialect", NAMES)
 @every_dialect
 @pytest.mark.parametrize("size", [None, 1, 7])
 @pytest.mark.parametrize("later", [False, True])
-def test_the_answer_is_the_one_of_a_port_of_its_own(
+def test_the_response_is_the_same_as_without_a_Site(
     dialect: str, size: int | None, later: bool, log: Log
 ) -> None:
     made = Applications(echo)
@@ -161,10 +161,10 @@ def test_the_answer_is_the_one_of_a_port_of_its_own(
 @every_dialect
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("split", [0, 1, 5, 8])
-def test_the_eight_bytes_come_when_they_like(
+def test_the_eight_bytes_may_be_split_or_late(
     dialect: str, later: bool, split: int, log: Log
 ) -> None:
-    """With the head, after it, half and half; before somebody has made up his mind, or after."""
+    """With the head, after the head or split; before the resource renders or after."""
     made = Applications(echo)
     resource = HixieResource(made)
     waiting = Later(resource)
@@ -200,7 +200,7 @@ def test_frames_that_came_with_the_head_are_delivered(dialect: str, later: bool,
 
 @pytest.mark.parametrize("dialect", HIXIE)
 @pytest.mark.parametrize("later", [False, True])
-def test_bytes_that_must_not_come_early_are_refused(dialect: str, later: bool, log: Log) -> None:
+def test_bytes_after_a_hixie_handshake_are_refused(dialect: str, later: bool, log: Log) -> None:
     resource = HixieResource(Applications())
     waiting = Later(resource)
     end = SiteEnd(resource, waiting if later else None)
@@ -212,7 +212,7 @@ def test_bytes_that_must_not_come_early_are_refused(dialect: str, later: bool, l
     end.done()
 
 
-def test_the_channel_had_stopped_the_transport_where_many_bytes_came_early(log: Log) -> None:
+def test_a_transport_that_the_channel_paused_is_resumed(log: Log) -> None:
     made = Applications(Recorder)
     resource = HixieResource(made)
     waiting = Later(resource)
@@ -228,7 +228,8 @@ def test_the_channel_had_stopped_the_transport_where_many_bytes_came_early(log: 
 
 
 def test_the_eight_bytes_may_be_announced_as_a_body(log: Log) -> None:
-    """Netty and others say Content-Length: 8, and then Twisted has read them as one."""
+    """Netty and other clients send Content-Length: 8, and Twisted reads the eight bytes as the
+    body."""
     made = Applications(Recorder)
     end = under(made)
     end.receive(request("hixie-76", "Content-Length: 8") + KEY3)
@@ -266,9 +267,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("asked", "status"), REFUSED)
-def test_what_a_port_of_its_own_refuses_is_refused_alike(
-    asked: bytes, status: int, log: Log
-) -> None:
+def test_a_refusal_is_the_same_as_without_a_Site(asked: bytes, status: int, log: Log) -> None:
     end = under(Applications())
     alone = ServerEnd(Applications())
     end.receive(asked)
@@ -279,8 +278,10 @@ def test_what_a_port_of_its_own_refuses_is_refused_alike(
     end.done()
 
 
-def test_the_letters_of_names_are_lost_and_their_order_and_values_are_not(log: Log) -> None:
-    """The fixed lines of the slides: Twisted writes every name in its own way."""
+def test_the_order_and_the_values_of_fields_are_checked_and_the_case_of_names_is_not(
+    log: Log,
+) -> None:
+    """The fixed lines of the first drafts: Twisted changes the case of header names."""
     end = under(Applications())
     end.receive(request("hixie-54").replace(b"Upgrade: WebSocket", b"UPGRADE: WebSocket"))
     assert status_of(end.wire.written) == 101
@@ -294,7 +295,7 @@ def test_the_letters_of_names_are_lost_and_their_order_and_values_are_not(log: L
 # Pages.
 
 
-def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> None:
+def test_other_requests_get_a_404_and_the_connection_stays_open(log: Log) -> None:
     made = Applications()
     end = under(made)
     end.receive(PAGE)
@@ -315,10 +316,8 @@ def test_what_is_not_websocket_is_404_and_the_connection_goes_on(log: Log) -> No
 
 
 @pytest.mark.parametrize("dialect", NAMES)
-def test_an_upgrade_in_an_older_version_of_http_is_told_what_is_wrong(
-    dialect: str, log: Log
-) -> None:
-    """nginx without proxy_http_version 1.1."""
+def test_an_upgrade_in_HTTP_1_0_gets_a_400_with_the_reason(dialect: str, log: Log) -> None:
+    """nginx without proxy_http_version 1.1 sends such requests."""
     end = under(Applications())
     end.receive(request(dialect).replace(b"HTTP/1.1", b"HTTP/1.0"))
     assert status_of(end.wire.written) == 400
@@ -351,7 +350,7 @@ def test_pages_are_rendered_elsewhere_with_their_children(log: Log) -> None:
 
 
 def test_HEAD_never_becomes_a_websocket(log: Log) -> None:
-    """Twisted fakes it by a GET of the same request, which asks for one."""
+    """Twisted answers HEAD by a GET of the same request, which asks for WebSocket."""
     made = Applications()
     end = under(made, elsewhere=pages())
     end.receive(request("rfc6455", target="/page").replace(b"GET", b"HEAD"))
@@ -386,7 +385,7 @@ def test_applications_may_be_chosen_by_the_request(log: Log) -> None:
     end.done()
 
 
-def test_a_port_of_its_own_has_no_request(log: Log) -> None:
+def test_an_offer_without_a_Site_has_no_request(log: Log) -> None:
     made = Applications()
     end = ServerEnd(made)
     end.receive(whole_request("rfc6455"))
@@ -395,8 +394,8 @@ def test_a_port_of_its_own_has_no_request(log: Log) -> None:
 
 
 @every_dialect
-def test_what_was_put_into_the_answer_on_the_way_is_in_it(dialect: str, log: Log) -> None:
-    """A session's cookie, say; but nothing that describes a page."""
+def test_headers_that_resources_above_have_set_are_in_the_response(dialect: str, log: Log) -> None:
+    """The cookie of a session, for instance; but no header that describes a page."""
 
     class Session(Leaf):
         def render(self, request: Any) -> Any:
@@ -432,7 +431,7 @@ def test_a_refusal_has_the_cookies_too(log: Log) -> None:
 
 
 class Finishes(Applications):
-    """Applications that want to know when their requests end."""
+    """Applications that call ``notifyFinish`` of their requests."""
 
     def __init__(self, make: Callable[[], Any] = Recorder) -> None:
         super().__init__(make)
@@ -459,7 +458,7 @@ def test_a_clean_close_finishes_the_request(dialect: str, log: Log) -> None:
 
 
 @every_dialect
-def test_another_end_is_told_with_its_reason(dialect: str, log: Log) -> None:
+def test_an_abrupt_close_finishes_the_request_with_the_reason(dialect: str, log: Log) -> None:
     made = Finishes()
     end = under(made)
     end.receive(whole_request(dialect))
@@ -509,7 +508,7 @@ def test_a_client_that_leaves_during_authentication_is_not_served(log: Log) -> N
     end.done()
 
 
-def test_an_application_that_fails_is_a_500_with_its_line(log: Log) -> None:
+def test_an_application_that_fails_gets_the_client_a_500_with_an_access_log_line(log: Log) -> None:
     def fail(offer: Offer) -> Any:
         raise Broken
 
@@ -522,7 +521,7 @@ def test_an_application_that_fails_is_a_500_with_its_line(log: Log) -> None:
 
 
 @every_dialect
-def test_the_deadline_of_a_handshake_holds(dialect: str, log: Log) -> None:
+def test_the_handshake_timeout_applies_under_a_Site(dialect: str, log: Log) -> None:
     never: Deferred[Any] = Deferred()
     end = under(Applications(lambda: never), limits=Limits(decide_timeout=5, open_timeout=99))
     end.receive(whole_request(dialect))
@@ -532,7 +531,7 @@ def test_the_deadline_of_a_handshake_holds(dialect: str, log: Log) -> None:
     end.done()
 
 
-def test_the_idle_timeout_of_the_site_does_not(log: Log) -> None:
+def test_the_idle_timeout_of_the_Site_does_not_apply(log: Log) -> None:
     end = SiteEnd(HixieResource(Applications(Recorder), limits=Limits(ping_interval=None)))
     end.receive(PAGE)
     end.receive(whole_request("rfc6455"))
@@ -541,11 +540,11 @@ def test_the_idle_timeout_of_the_site_does_not(log: Log) -> None:
     end.done()
 
 
-# What we rely on, and what nobody has promised.
+# Internals of Twisted's channel that takeOver() relies on, and that Twisted does not document.
 
 
 class Told(Protocol):
-    """What a connection is handed over to."""
+    """A protocol that takes over a connection."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -559,7 +558,7 @@ class Told(Protocol):
 
 
 class Pinned(Leaf):
-    """Looks at the channel of its one request, and takes its connection over."""
+    """A resource that takes over the connection of its request."""
 
     taken: bytes | None = None
 
@@ -585,7 +584,7 @@ CHANGED = (
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_what_we_rely_on_in_the_channel_is_there(later: bool, log: Log) -> None:
+def test_the_channel_has_the_internals_that_takeOver_needs(later: bool, log: Log) -> None:
     resource = Pinned(later)
     site = Site(resource)
     clock = site.reactor = Clock()
@@ -624,7 +623,7 @@ def test_what_we_rely_on_in_the_channel_is_there(later: bool, log: Log) -> None:
 
 
 def test_the_options_are_those_of_the_factory() -> None:
-    """Written down twice, since a signature that hides its defaults tells nobody anything."""
+    """The options are written twice, so that the signature shows the defaults."""
     import inspect
 
     from txhixie.server.protocol import ServerOptions
@@ -633,7 +632,7 @@ def test_the_options_are_those_of_the_factory() -> None:
     assert set(ServerOptions.__annotations__) == named - {"applications", "elsewhere"}
 
 
-def test_a_factory_can_be_shared_with_a_port_of_its_own(log: Log) -> None:
+def test_a_resource_can_share_the_factory_of_a_port(log: Log) -> None:
     factory = HixieServerFactory(Applications(Recorder), dialects=["hixie-76"], clock=Clock())
     resource = HixieResource.sharing(factory)
     end = SiteEnd(resource)
@@ -654,7 +653,8 @@ def test_a_factory_can_be_shared_with_a_port_of_its_own(log: Log) -> None:
 
 
 def test_the_access_log_of_a_HixieSite_has_no_token(log: Log) -> None:
-    """Neither of a conversation nor of a page, whose URL a browser sends with the conversation."""
+    """Neither the line of a WebSocket request nor that of a page, whose URL the browser sends as
+    the Referer."""
     fields = ("Referer: http://me:s3cret@a/?id=s3cret", "User-Agent: x?key=s3cret")
     conversation = whole_request("rfc6455", *fields, target="/a?token=s3cret")
     page = "\r\n".join(("GET /a?token=s3cret HTTP/1.1", "Host: a", *fields, "", "")).encode()

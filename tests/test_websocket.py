@@ -1,4 +1,5 @@
-"""One import changed, and nothing else: the same programs run under Twisted's module and ours."""
+"""The same programs under Twisted's WebSocket module and under ours, with only the import
+changed."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ from txhixie.sansio.wire.frame import Opcode
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
-    # Twisted's readBody, of a protocol that it does not know how to abort.
+    # From Twisted's readBody, for a protocol without abortConnection.
     pytest.mark.filterwarnings("ignore:Using readBody:DeprecationWarning"),
 ]
 
@@ -52,13 +53,13 @@ T = TypeVar("T")
 both = pytest.mark.parametrize(
     "ws", [pytest.param(twisteds, id="twisted"), pytest.param(ours, id="txhixie")]
 )
-"""What a program calls ``from twisted.web import websocket as ws``, or ``from txhixie import``."""
+"""The module: ``from twisted.web import websocket as ws``, or ``from txhixie import``."""
 
 joined = pytest.mark.parametrize(
     "ws",
     [pytest.param(twisteds, id="twisted", marks=gathers), pytest.param(ours, id="txhixie")],
 )
-"""The same, for a message that does not come in one read and one frame."""
+"""Both modules, for a message that does not arrive in one read and one frame."""
 
 
 # The program.
@@ -66,7 +67,7 @@ joined = pytest.mark.parametrize(
 
 @dataclass
 class Program(Generic[T]):
-    """A page tree with an echo in it, and what its clients and servers were told."""
+    """A resource tree with an echo application; it records its servers and their requests."""
 
     ws: Any
     servers: list[Any] = field(default_factory=list)
@@ -74,8 +75,11 @@ class Program(Generic[T]):
     slow: Any = None
 
     def application(self) -> Any:
-        """Echoes what is asked for in capitals; keeps the rest. Written as Twisted's manual says:
-        a subclass of the interface, with the methods that are of interest."""
+        """An application that echoes requests in upper case and records other messages.
+
+        It is written as Twisted's manual shows: a subclass of the interface, with the methods it
+        needs.
+        """
 
         class Application(self.ws.WebSocketProtocol):  # type: ignore[name-defined, misc]
             def __init__(self) -> None:
@@ -151,7 +155,7 @@ class Program(Generic[T]):
 
 
 async def opened(ws: Any, net: Network) -> tuple[Any, Any]:
-    """A client and its server."""
+    """Open a connection. Return the applications of the client and of the server."""
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     client = await program.connect(f"ws://127.0.0.1:{place.port}/connect")
@@ -159,7 +163,7 @@ async def opened(ws: Any, net: Network) -> tuple[Any, Any]:
 
 
 async def ended(*applications: Any) -> None:
-    """They are told of the end."""
+    """Wait until ``connectionLost`` was called on each application."""
     await until(lambda: all(application.lost for application in applications))
 
 
@@ -194,7 +198,9 @@ async def test_pings_are_answered(ws: Any, net: Network) -> None:
 @both
 @pytest.mark.parametrize("side", ["client", "server"])
 @asynchronous
-async def test_either_side_may_close_and_both_are_told(ws: Any, side: str, net: Network) -> None:
+async def test_a_close_by_either_side_calls_connectionLost_on_both(
+    ws: Any, side: str, net: Network
+) -> None:
     client, served = await opened(ws, net)
     (client if side == "client" else served).transport.loseConnection(1001)
     await ended(client, served)
@@ -204,8 +210,8 @@ async def test_either_side_may_close_and_both_are_told(ws: Any, side: str, net: 
 
 @both
 @asynchronous
-async def test_an_application_knows_what_it_was_asked_for(ws: Any, net: Network) -> None:
-    """The request of a server, the URL of a client as it was given; ``http:`` will do."""
+async def test_an_application_gets_the_request_or_the_URL(ws: Any, net: Network) -> None:
+    """A server gets the request, a client its URL unchanged. The scheme ``http:`` is allowed."""
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     url = f"http://127.0.0.1:{place.port}/connect?a=b"
@@ -235,7 +241,7 @@ async def test_a_producer_is_paused_by_a_peer_that_does_not_read(ws: Any, net: N
         def stopProducing(self) -> None:
             told.append("stop")
 
-    # Not the other way about: attaching one on a server raises in Twisted, on a real connection.
+    # Not on the server's side: there, Twisted raises on a real connection.
     raw = wire(served)
     raw.pauseProducing()
     client.transport.attachProducer(Producer())
@@ -250,14 +256,14 @@ async def test_a_producer_is_paused_by_a_peer_that_does_not_read(ws: Any, net: N
 
 
 def wire(application: Any) -> Any:
-    """The TCP below an application."""
+    """The TCP transport below an application."""
     below = application.transport.transport
     return getattr(below, "transport", below)
 
 
 @both
 @asynchronous
-async def test_a_request_that_is_not_WebSocket_is_a_bad_one(ws: Any, net: Network) -> None:
+async def test_a_request_without_an_upgrade_gets_a_400(ws: Any, net: Network) -> None:
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     url = f"http://127.0.0.1:{place.port}/connect".encode()
@@ -270,7 +276,7 @@ async def test_a_request_that_is_not_WebSocket_is_a_bad_one(ws: Any, net: Networ
 
 
 class Reading(Protocol):
-    """Reads the body of a response."""
+    """A protocol that collects the body of a response."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -286,8 +292,10 @@ class Reading(Protocol):
 @both
 @pytest.mark.parametrize(("path", "status"), [("page", 200), ("nothing", 404)])
 @asynchronous
-async def test_a_page_is_no_WebSocket(ws: Any, path: str, status: int, net: Network) -> None:
-    """Whoever connects is told, with the response."""
+async def test_connecting_to_a_page_is_ConnectionRejected(
+    ws: Any, path: str, status: int, net: Network
+) -> None:
+    """The error has the response."""
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     with pytest.raises(ws.ConnectionRejected) as caught:
@@ -302,7 +310,7 @@ async def test_a_page_is_no_WebSocket(ws: Any, path: str, status: int, net: Netw
 
 @both
 @asynchronous
-async def test_a_refusal_that_takes_its_time_is_waited_for(ws: Any, net: Network) -> None:
+async def test_a_slow_refusal_is_waited_for(ws: Any, net: Network) -> None:
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     connecting = ensureDeferred(program.connect(f"ws://127.0.0.1:{place.port}/slow"))
@@ -321,8 +329,8 @@ async def test_a_refusal_that_takes_its_time_is_waited_for(ws: Any, net: Network
 
 @joined
 @asynchronous
-async def test_frames_are_put_together(ws: Any, net: Network) -> None:
-    """However the reads cut them."""
+async def test_fragments_are_one_message(ws: Any, net: Network) -> None:
+    """The boundaries of the reads make no difference."""
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     raw = await net.raw(place)
@@ -353,7 +361,7 @@ async def raw_opened(raw: Any, head: bytes) -> None:
 
 @both
 @asynchronous
-async def test_a_connection_that_cannot_be_made_fails_as_any_of_Twisteds(
+async def test_a_failed_connection_has_the_errors_of_Twisteds_endpoints(
     ws: Any, net: Network, names: FakeResolver
 ) -> None:
     program: Program[Any] = Program(ws)
@@ -365,7 +373,7 @@ async def test_a_connection_that_cannot_be_made_fails_as_any_of_Twisteds(
 
 @both
 @asynchronous
-async def test_a_policy_for_HTTPS_makes_the_options_of_TLS(ws: Any, net: Network) -> None:
+async def test_tlsPolicy_configures_TLS(ws: Any, net: Network) -> None:
     program: Program[Any] = Program(ws)
     place = await program.serve(net, "tls")
     trust = BrowserLikePolicyForHTTPS(trustRoot=certificates.certificate())
@@ -378,7 +386,7 @@ async def test_a_policy_for_HTTPS_makes_the_options_of_TLS(ws: Any, net: Network
 
 @both
 @asynchronous
-async def test_an_endpoint_may_be_made_by_ones_own_factory(ws: Any, net: Network) -> None:
+async def test_an_endpoint_factory_of_the_user_makes_the_connection(ws: Any, net: Network) -> None:
     program: Program[Any] = Program(ws)
     place = await program.serve(net)
     asked: list[Any] = []
@@ -403,16 +411,16 @@ def test_the_names_are_the_same() -> None:
 
 
 DIFFERENT = {
-    # It looks at which object TCP has as its producer, after what a program could notice.
+    # It also checks which object is the producer of the TCP transport, an internal of Twisted.
     "test_backpressure",
-    # It reads a refusal's body while it is coming; ours is told of whole, and bounded.
+    # It reads the body of a refusal while the body arrives; ours is delivered whole, and bounded.
     "test_connectionRefusedSlow",
 }
 """Tests of Twisted's own that look behind the interface."""
 
 
 def test_Twisteds_own_tests_pass_with_the_import_changed(log: Log) -> None:
-    """Those of the Twisted that is installed, read from there."""
+    """The tests are those of the installed Twisted."""
     source = Path(str(twisteds_tests.__file__)).read_text("utf-8")
     changed = ModuleType("changed")
     text = source.replace("from twisted.web.websocket import", "from txhixie.websocket import")
@@ -430,12 +438,12 @@ def test_Twisteds_own_tests_pass_with_the_import_changed(log: Log) -> None:
     assert failed <= DIFFERENT
 
 
-# What is new.
+# Features that Twisted's module does not have.
 
 
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
-async def test_every_dialect_comes_through_the_same_names(dialect: str, net: Network) -> None:
+async def test_the_same_names_serve_every_dialect(dialect: str, net: Network) -> None:
     program: Program[Any] = Program(ours)
     place = await program.serve(net)
     url = f"ws://127.0.0.1:{place.port}/connect"
@@ -450,7 +458,7 @@ async def test_every_dialect_comes_through_the_same_names(dialect: str, net: Net
 
 
 @asynchronous
-async def test_a_refusal_is_one_of_ours_too(net: Network) -> None:
+async def test_the_cause_of_ConnectionRejected_is_HandshakeRefused(net: Network) -> None:
     program: Program[Any] = Program(ours)
     place = await program.serve(net)
     with pytest.raises(ours.ConnectionRejected) as caught:
@@ -461,8 +469,9 @@ async def test_a_refusal_is_one_of_ours_too(net: Network) -> None:
 
 
 @asynchronous
-async def test_what_Twisted_would_wait_for_for_ever_ends(net: Network, log: Log) -> None:
-    """A server that closes before it answers, one that is silent, and a certificate's issuer."""
+async def test_a_server_without_a_response_is_an_error(net: Network, log: Log) -> None:
+    """A server that closes before its response, and a silent server. Twisted's module would wait
+    for ever."""
     program: Program[Any] = Program(ours)
     place, _ = await server(net, scripted_servers.closes)
     with pytest.raises(PeerLeft):
@@ -473,7 +482,7 @@ async def test_what_Twisted_would_wait_for_for_ever_ends(net: Network, log: Log)
 
 
 @asynchronous
-async def test_a_proxy_may_be_on_the_way(net: Network) -> None:
+async def test_a_connection_may_go_through_a_proxy(net: Network) -> None:
     program: Program[Any] = Program(ours)
     place, made = await server(net, says(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(ProxyRefused):
@@ -482,8 +491,8 @@ async def test_a_proxy_may_be_on_the_way(net: Network) -> None:
 
 
 @asynchronous
-async def test_the_times_are_ones_own(net: Network, names: FakeResolver) -> None:
-    """``connectTimeout`` is what it was; it fails as Twisted's does."""
+async def test_connectTimeout_bounds_the_TCP_connection(net: Network, names: FakeResolver) -> None:
+    """The error is that of Twisted's module."""
     program: Program[Any] = Program(ours)
     with scripted_servers.full_queue() as port, pytest.raises(ConnectError):
         await program.connect(
@@ -491,17 +500,17 @@ async def test_the_times_are_ones_own(net: Network, names: FakeResolver) -> None
         )
 
 
-def test_what_cannot_be_is_said_at_once() -> None:
+def test_an_unknown_dialect_is_an_error_when_the_resource_is_made() -> None:
     with pytest.raises(ValueError, match="hixie-77"):
         ours.WebSocketResource(Program(ours).serverFactory(), dialects=["hixie-77"])
 
 
-def test_credentials_do_not_print_themselves() -> None:
+def test_the_repr_of_an_endpoint_has_no_credentials() -> None:
     endpoint = ours.WebSocketClientEndpoint.new(reactor, "ws://me:secret@host.example/")
     assert "secret" not in repr(endpoint)
 
 
 @pytest.mark.parametrize("url", ["ws://a.example/#", "https://a.example/?a#b", "ws://a.example:0/"])
-def test_a_url_that_cannot_be_connected_to_is_found_where_it_is_passed(url: str) -> None:
+def test_an_invalid_URL_is_an_error_where_it_is_passed(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(fragment|port): "):
         ours.WebSocketClientEndpoint.new(MemoryReactorClock(), url)

@@ -1,4 +1,4 @@
-"""A program of somebody who uses the package and checks it strictly: clean, and nothing ignored."""
+"""A user's program that passes mypy in strict mode without an ignored error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from txhixie import (
 
 
 class Member:
-    """Whoever is in a room hears what the others say."""
+    """A member of a room: the other members receive its messages."""
 
     transport: WebSocketTransport
 

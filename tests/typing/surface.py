@@ -1,6 +1,7 @@
-"""The types that a user's program sees. mypy reads this with the rest of the tests; nobody runs it.
+"""The types that a user's program sees. mypy checks this file with the other tests; it is never
+run.
 
-An ``Any`` where a type is promised would be silent anywhere else: ``assert_type`` is not.
+``assert_type`` fails for an ``Any`` in place of a promised type; other code would not show it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from txhixie.testing.strategies import deliveries, messages, spoken
 
 
 class Application:
-    """Inherits nothing, and is one."""
+    """An application by its methods alone, without a base class."""
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         assert_type(transport.offer, Offer)
@@ -84,7 +85,7 @@ class Application:
 
 
 class NoApplication:
-    """A method too few."""
+    """A class without some methods of an application."""
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None: ...
 
@@ -93,7 +94,7 @@ one: WebSocketProtocol = Application()
 none: WebSocketProtocol = NoApplication()  # type: ignore[assignment]
 
 
-# What a server's factory is given may answer in five ways.
+# The five return types of buildProtocol on a server.
 
 
 class Plainly:

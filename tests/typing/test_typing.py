@@ -1,4 +1,4 @@
-"""Users' type checkers see our types: through the installed package and its ``py.typed``."""
+"""The types of the installed package with ``py.typed``, as a user's type checker sees them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WAYS = (HERE / "ways.py").read_text(encoding="utf-8")
 
 GUIDE = "docs/howto/typing.rst"
 CONFIGURATION = block(GUIDE, "mypy.ini")
-"""What Twisted itself makes necessary: interfaces of Zope's, and functions without annotations."""
+"""The settings that Twisted needs: Zope's interfaces, and functions without annotations."""
 
 
 def check(program: str, directory: Path) -> str:
-    """What mypy says to a user about a program, somewhere else than in our checkout."""
+    """Run mypy on a user's program outside the checkout. Return the output."""
     for library in ("mypy", "mypy_zope"):
         python_with(library, get="PyPI: mypy, mypy-zope")
     (directory / "mypy.ini").write_text(CONFIGURATION)
@@ -47,7 +47,9 @@ def test_a_users_program_is_clean_under_strict(program: str, tmp_path: Path) -> 
         ("Accepted | Refusal:", "int:", "HixieServerFactory"),
     ],
 )
-def test_a_users_mistake_is_seen(right: str, wrong: str, said: str, tmp_path: Path) -> None:
-    """Else the program above would be clean of itself: a package without types is all ``Any``."""
+def test_mypy_finds_a_mistake_in_a_users_program(
+    right: str, wrong: str, said: str, tmp_path: Path
+) -> None:
+    """In a package without types all names are ``Any``, and every program would pass."""
     assert PROGRAM.count(right) == 1
     assert said in check(PROGRAM.replace(right, wrong), tmp_path)

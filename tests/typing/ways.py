@@ -1,4 +1,8 @@
-"""A user's program: the other three ways, and staying connected, with types. mypy reads it."""
+"""A user's program with types: the other three ways to write an application, and a reconnecting
+client.
+
+mypy checks this file.
+"""
 
 from __future__ import annotations
 

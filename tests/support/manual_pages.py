@@ -28,6 +28,7 @@ def described(action: Action, of: ArgumentParser) -> str:
     """The help of an option, with its default and choices."""
     if action.help in (None, SUPPRESS):
         return ""
+    # private: argparse has no public way to expand %(default)s
     return HelpFormatter(of.prog)._expand_help(action)
 
 
@@ -63,13 +64,17 @@ def _program() -> Iterator[str]:
 
 def _command(command: Command, of: ArgumentParser) -> Iterator[str]:
     yield from _head(f"txhixie-{command.name}", command.summary)
+    # private: argparse has no public list of a parser's actions
     words = [action.metavar for action in of._actions if not action.option_strings]
     arguments = "".join(rf" \fI{word}\fR" for word in words)
     yield from (".SH SYNOPSIS", rf"\fBtxhixie {command.name}\fR [\fIOPTIONS\fR]{arguments}")
     yield from (".SH DESCRIPTION", _text(command.description))
+    # private: argparse has no public list of a parser's groups
     for group in of._action_groups:
+        # private: nor of a group's actions
         if group._group_actions:
             yield f".SH {(group.title or '').upper()}"
+            # private: as above
             for action in group._group_actions:
                 yield from _option(action, of)
     yield from _examples(command.module.EXAMPLES)

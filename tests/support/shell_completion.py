@@ -30,6 +30,7 @@ def files() -> dict[Path, str]:
 
 
 def _options(of: ArgumentParser) -> list[Action]:
+    # private: argparse has no public list of a parser's actions
     return [action for action in of._actions if action.option_strings]
 
 
@@ -118,6 +119,7 @@ def _zsh() -> Iterator[str]:
         yield from (f"            {command.name})", "                _arguments \\")
         for action in _options(of):
             yield f"                    {_zsh_option(action, of)} \\"
+        # private: as above
         arguments = [action for action in of._actions if not action.option_strings]
         ending = f"'1:{arguments[0].metavar}:_urls'" if arguments else ""
         yield from (f"                    {ending}".rstrip() or "", "                ;;")

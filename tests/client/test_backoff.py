@@ -1,4 +1,4 @@
-"""How long whoever comes back waits."""
+"""Delays between attempts to reconnect."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from txhixie import Backoff
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
-def test_every_wait_is_within_its_bounds(attempt: int, chance: float) -> None:
+def test_every_delay_is_within_its_bounds(attempt: int, chance: float) -> None:
     delay = Backoff(random=lambda: chance).delay(attempt)
     assert 0 <= delay <= (5 if attempt == 1 else 60)
     assert attempt == 1 or delay >= min(30, 5 * 2 ** min(attempt - 2, 10))
 
 
-def test_chance_is_real_unless_it_is_given() -> None:
+def test_the_default_is_real_randomness() -> None:
     assert len({Backoff().delay(1) for _ in range(10)}) > 1

@@ -1,4 +1,5 @@
-"""A URL as an endpoint: it opens, or says why not, in every way in which that can go wrong."""
+"""The client endpoint for a URL: it connects, or fails with an error that says why, for each
+cause."""
 
 from __future__ import annotations
 
@@ -75,15 +76,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 every = pytest.mark.parametrize("dialect", NAMES)
 
 PATIENT = Limits(close_timeout=0.2)
-"""No test waits for one of its deadlines."""
+"""Limits with long timeouts: no test waits for one of them."""
 
 
 @dataclass
 class Scene:
     """
-    Where to, and how.
+    The place and the options of an attempt to connect.
 
-    :ivar reached: whether that stage has begun, for who wants to cancel in it.
+    :ivar reached: whether that stage has begun, so that a test can cancel in it.
     :ivar waits: it ends with a deadline.
     """
 
@@ -97,7 +98,7 @@ class Scene:
 
 
 Setting = Callable[[Network], Any]
-"""Makes a Scene, as an asynchronous context manager."""
+"""A function that makes a Scene, as an asynchronous context manager."""
 
 
 @asynccontextmanager
@@ -124,7 +125,7 @@ async def no_proxy_accepts(net: Network) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def proxy(act: Act, net: Network, **options: Any) -> AsyncIterator[Scene]:
-    """A proxy on the way to a server that only it can reach."""
+    """A proxy, and a server that is reached only through it."""
     place, made = await server(net, act)
     url = options.pop("url", "wss://inside.example/demo")
     there = f"http://user:secret@127.0.0.1:{place.port}"
@@ -133,7 +134,7 @@ async def proxy(act: Act, net: Network, **options: Any) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def proxy_by_tls(tls: Callable[[], Any], net: Network) -> AsyncIterator[Scene]:
-    """One that speaks TLS itself."""
+    """A proxy that is itself reached by TLS."""
     place, _ = await server(net, says(TUNNEL), tls())
     there = f"https://server.example:{place.port}"
     options = {"proxy": there, "trustRoot": authority().trust}
@@ -142,7 +143,7 @@ async def proxy_by_tls(tls: Callable[[], Any], net: Network) -> AsyncIterator[Sc
 
 @asynccontextmanager
 async def below_tls_of_proxy(act: Act, net: Network) -> AsyncIterator[Scene]:
-    """One that was expected to speak TLS."""
+    """A proxy that was expected to speak TLS, and does not."""
     place, made = await server(net, act)
     there = f"https://server.example:{place.port}"
     options = {"proxy": there}
@@ -151,7 +152,7 @@ async def below_tls_of_proxy(act: Act, net: Network) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def asked_again(net: Network) -> AsyncIterator[Scene]:
-    """A proxy that asks who we are, closes, and says no more on the next connection."""
+    """A proxy that demands credentials, closes, and does not respond on the next connection."""
     place, made = await server(
         net, lambda raw: says(WHO % BASIC, and_closes=True)(raw) if raw is made[0] else None
     )
@@ -163,7 +164,7 @@ async def asked_again(net: Network) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def below_tls(act: Act, net: Network) -> AsyncIterator[Scene]:
-    """A server that speaks no TLS, or not to us."""
+    """A server that does not speak TLS, or rejects the handshake."""
     place, made = await server(net, act)
     yield Scene(f"wss://server.example:{place.port}/demo", reached=lambda: made and made[0].data)
 
@@ -191,18 +192,18 @@ async def https(act: Act, net: Network) -> AsyncIterator[Scene]:
 
 
 def ours(**options: Any) -> Any:
-    """The context of a server whose certificate is right but for one thing."""
+    """The TLS context of a server whose certificate has one fault."""
     names = options.pop("names", ["server.example"])
     return authority().issue(*names, **options).options()
 
 
 def demanding() -> Any:
-    """The context of a server that wants to know who we are."""
+    """The TLS context of a server that demands a client certificate."""
     return authority().issue("server.example").options(ssl.Certificate.loadPEM(authority().pem))
 
 
 def old_fashioned() -> Any:
-    """The context of a server that speaks TLS 1.1 at most."""
+    """The TLS context of a server that speaks TLS 1.1 at most."""
     issued = authority().issue("server.example")
     return ssl.CertificateOptions(
         privateKey=issued.privateKey.original,
@@ -227,7 +228,7 @@ UNFINISHED = b"HTTP/1.1 404 Not Found\r\nContent-Length: 11\r\n\r\nnobody"
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x28" * 5000
 
 TABLE: list[tuple[str, Setting, type[HixieError], str | None]] = [
-    # what is the matter, with what, what is raised, and the stage
+    # the fault, its details, the error that is raised, and the stage
     ("a name nobody knows", partial(name, "nobody.example"), LookupFailed, "lookup"),
     ("a resolver is silent", partial(name, "silent.example"), ConnectTimeout, "lookup"),
     ("nobody listens", nobody_listens, ConnectFailed, "tcp"),
@@ -447,7 +448,7 @@ IMPATIENT = Limits(
     ("setting", "expected", "stage"), [pytest.param(*row[1:], id=row[0]) for row in TABLE]
 )
 @asynchronous
-async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
+async def test_each_failure_is_raised_once_with_its_type_and_stage(
     setting: Setting,
     expected: type[HixieError],
     stage: str | None,
@@ -455,7 +456,7 @@ async def test_whatever_goes_wrong_is_told_once_with_its_type_and_stage(
     names: FakeResolver,
     log: Log,
 ) -> None:
-    """The table of failures; nothing is left in the reactor after any of them."""
+    """Each row of the table of failures; nothing is left in the reactor after any of them."""
     async with setting(net) as scene:
         reactor_state = ReactorState()
         application = Recorder()
@@ -493,7 +494,7 @@ CANCELLED: list[tuple[str, Setting]] = [
 async def test_a_connect_can_be_cancelled_at_each_stage(
     setting: Setting, net: Network, names: FakeResolver, log: Log
 ) -> None:
-    """Whatever was begun is cancelled; nothing is left in the reactor."""
+    """The started operations are cancelled; nothing is left in the reactor."""
     async with setting(net) as scene:
         reactor_state = ReactorState()
         application = Recorder()
@@ -542,7 +543,7 @@ async def test_a_refusal_holds_the_status_the_headers_and_the_bounded_body(
     ],
 )
 @asynchronous
-async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
+async def test_a_failure_of_TLS_is_described_and_keeps_its_cause(
     tls: Any, cause: type[Exception], words: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
     async with certificate(tls, net) as scene:
@@ -552,10 +553,10 @@ async def test_a_failure_of_TLS_is_told_in_words_and_keeps_its_cause(
 
 
 @asynchronous
-async def test_a_proxys_refusal_holds_its_answer_without_our_credentials(
+async def test_a_proxys_refusal_has_its_response_without_our_credentials(
     net: Network, names: FakeResolver
 ) -> None:
-    """Neither does what it says, though it was asked with a password."""
+    """The text of the error has no credentials either, although the request had a password."""
     for answer, status, size in (
         (WHO % BASIC, 407, 4),
         (BAD_GATEWAY, 502, 4),
@@ -570,7 +571,7 @@ async def test_a_proxys_refusal_holds_its_answer_without_our_credentials(
 
 
 @asynchronous
-async def test_an_application_that_leaves_first_is_told_that_it_did(
+async def test_an_application_that_closes_at_its_start_has_an_error_that_names_it(
     net: Network, names: FakeResolver, log: Log
 ) -> None:
     async with http(silent, net) as scene:
@@ -582,8 +583,11 @@ async def test_an_application_that_leaves_first_is_told_that_it_did(
 @pytest.mark.parametrize("when", ["started", "finished"])
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net: Network) -> None:
-    """Inside what tells it so: the connection ends, and nothing of the attempt remains."""
+async def test_an_application_may_cancel_the_connect_that_opens_it(
+    when: str, over: str, net: Network
+) -> None:
+    """The call is made inside the application's opening event: the connection ends, and nothing
+    of the attempt remains."""
     place = await net.serve(Applications(), over)
     reactor_state = ReactorState()
     trust = certificates.certificate() if over == "tls" else None
@@ -602,7 +606,7 @@ async def test_an_application_may_cancel_what_opens_it(when: str, over: str, net
 
 
 class FarEnd(RawServer):
-    """A proxy and the server behind it in one, that reads no further than the handshake."""
+    """A proxy and its server in one, which reads no further than the handshake."""
 
     isTunnel = False
 
@@ -618,8 +622,8 @@ class FarEnd(RawServer):
 
 
 @asynchronous
-async def test_a_tunnel_whose_far_end_closes_its_half_ends_when_all_was_said(net: Network) -> None:
-    """Also if the transport was full just then, and nobody writes any more."""
+async def test_a_tunnel_whose_server_half_closes_ends_when_its_data_was_sent(net: Network) -> None:
+    """Even if the transport was full at the time, and nothing more is written."""
     made: list[FarEnd] = []
 
     def make() -> FarEnd:
@@ -647,13 +651,15 @@ async def test_a_tunnel_whose_far_end_closes_its_half_ends_when_all_was_said(net
     await until(lambda: len(made[0].data) > size)
 
 
-# It opens.
+# Successful connections.
 
 
 @every
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_every_dialect_is_spoken_by_its_name(dialect: str, over: str, net: Network) -> None:
+async def test_every_dialect_can_be_chosen_by_its_name(
+    dialect: str, over: str, net: Network
+) -> None:
     served = Applications()
     place = await net.serve(served, over)
     options: dict[str, Any] = {"dialect": dialect}
@@ -671,8 +677,9 @@ async def test_every_dialect_is_spoken_by_its_name(dialect: str, over: str, net:
 
 
 @asynchronous
-async def test_without_a_name_it_is_rfc_6455(net: Network) -> None:
-    """And no other one is tried: whoever stands between could make us do without masks."""
+async def test_the_default_dialect_is_rfc_6455(net: Network) -> None:
+    """No other dialect is tried: an attacker on the network path could force one without
+    masking."""
     served = Applications()
     place = await net.serve(served, dialects=["hixie-76"])
     with pytest.raises(HandshakeRefused) as caught:
@@ -685,7 +692,8 @@ async def test_without_a_name_it_is_rfc_6455(net: Network) -> None:
 
 @asynchronous
 async def test_connect_is_a_coroutine_function_that_takes_a_factory(net: Network) -> None:
-    """As in ``twisted.web.websocket``: with ``buildProtocol(url)``, one call a connection."""
+    """Like ``twisted.web.websocket``: with ``buildProtocol(url)``, which is called for each
+    connection."""
     place = await net.serve(Applications())
     clients = Applications(Recorder)
     endpoint = WebSocketClientEndpoint.new(reactor, place.url())
@@ -701,8 +709,9 @@ async def test_connect_is_a_coroutine_function_that_takes_a_factory(net: Network
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
 @asynchronous
-async def test_any_endpoint_will_do(over: str, net: Network) -> None:
-    """The constructor takes what reaches the server; the URL is what is said there."""
+async def test_any_stream_endpoint_can_be_used(over: str, net: Network) -> None:
+    """The constructor takes the endpoint that reaches the server; the URL is for the
+    handshake."""
     served = Applications()
     place = await net.serve(served, over)
     endpoint = WebSocketClientEndpoint(place.endpoint, "ws://any.example:81/x?y")
@@ -714,8 +723,8 @@ async def test_any_endpoint_will_do(over: str, net: Network) -> None:
 
 @every
 @asynchronous
-async def test_an_IPv6_address_stands_in_brackets(dialect: str, net: Network) -> None:
-    """In what is said as well, which the Hixie dialects' servers repeat."""
+async def test_an_IPv6_address_is_written_in_brackets(dialect: str, net: Network) -> None:
+    """The handshake has brackets too, and servers of the Hixie dialects repeat them."""
     served = Applications()
     server = TCP6ServerEndpoint(reactor, 0, interface="::1")
     listening = await server.listen(cast("Any", HixieServerFactory(served)))
@@ -729,7 +738,7 @@ async def test_an_IPv6_address_stands_in_brackets(dialect: str, net: Network) ->
 
 
 class Failing:
-    """An endpoint of somebody's, with the errors he likes."""
+    """An endpoint of another package, with an error of its own."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -752,10 +761,11 @@ class Failing:
     ],
 )
 @asynchronous
-async def test_the_errors_of_any_endpoint_get_types(
+async def test_the_errors_of_any_endpoint_become_typed_errors(
     error: Exception, expected: type[Exception]
 ) -> None:
-    """Those that Twisted's endpoints have; who has others is told by those."""
+    """Errors of the types that Twisted's endpoints raise are converted; any other is passed
+    on."""
     endpoint: Any = Failing(error)
     connecting = WebSocketClientEndpoint(endpoint, "ws://server.example/")
     with pytest.raises(expected) as caught:
@@ -763,12 +773,12 @@ async def test_the_errors_of_any_endpoint_get_types(
     assert type(caught.value) is expected
 
 
-# What is asked for.
+# The options of the handshake.
 
 
 @every
 @asynchronous
-async def test_the_request_says_what_was_asked(dialect: str, net: Network) -> None:
+async def test_the_request_has_the_options_of_the_endpoint(dialect: str, net: Network) -> None:
     served = Applications()
     place = await net.serve(served, origins=["https://page.example"])
     endpoint = WebSocketClientEndpoint.new(
@@ -782,7 +792,7 @@ async def test_the_request_says_what_was_asked(dialect: str, net: Network) -> No
     assert endpoint.url == f"ws://localhost:{place.port}/x?y=1"
     connecting = endpoint.connectApplication(Recorder())
     if dialect in HIXIE:
-        # Nobody grants the subprotocol, which these drafts do not let stand.
+        # The server grants no subprotocol, which is an error in these drafts.
         with pytest.raises(InvalidHandshake):
             await within(connecting)
     else:
@@ -806,16 +816,16 @@ async def test_the_request_says_what_was_asked(dialect: str, net: Network) -> No
         ("wss://h/", {"contextFactory": object(), "trustRoot": object()}, "contextFactory"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_at_once(
+def test_an_option_that_cannot_be_sent_is_refused_at_once(
     url: str, options: dict[str, Any], wrong: str
 ) -> None:
-    """Before anything is looked up, and without a word of the password."""
+    """The error is raised before a name is resolved, and does not contain the password."""
     with pytest.raises(ValueError, match=wrong) as caught:
         WebSocketClientEndpoint.new(reactor, url, **options)
     assert "secret" not in str(caught.value)
 
 
-def test_more_subprotocols_than_there_is_room_for_are_refused_at_once() -> None:
+def test_more_subprotocols_than_a_request_has_room_for_are_refused_at_once() -> None:
     with pytest.raises(UnsupportedByDialect):
         WebSocketClientEndpoint.new(
             reactor, "ws://server.example/", dialect="hixie-75", subprotocols=["a", "b"]
@@ -836,7 +846,7 @@ def test_more_subprotocols_than_there_is_room_for_are_refused_at_once() -> None:
 async def test_the_host_and_port_are_those_of_the_url(
     url: str, options: dict[str, Any], asked: tuple[str, int], names: FakeResolver
 ) -> None:
-    """The scheme's own port if there is none; another protocol's only if one insists."""
+    """The default is the scheme's own port; a blocked port has to be allowed explicitly."""
     names.known[asked[0]] = None
     connecting = WebSocketClientEndpoint.new(reactor, url, **options).connectApplication(Recorder())
     assert names.asked == [asked]
@@ -850,7 +860,7 @@ async def test_the_host_and_port_are_those_of_the_url(
 async def test_credentials_are_in_no_error_and_no_log_line(
     net: Network, names: FakeResolver, log: Log
 ) -> None:
-    """Neither an error's text, nor the log, nor what prints itself."""
+    """Neither an error's text, nor the log, nor a ``repr()`` has them."""
     shown: list[str] = []
     for setting in (http(says(NOT_FOUND), net), http(closes, net), name("nobody.example", net)):
         async with setting as scene:

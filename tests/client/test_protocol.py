@@ -1,4 +1,4 @@
-"""A client's side from its request to the conversation, in memory."""
+"""A client's connection, from its request to the conversation: in memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 class Fired:
-    """What a Deferred fired with; it may fire once."""
+    """The result of a Deferred that fires at most once."""
 
     def __init__(self, deferred: Deferred[Any]) -> None:
         self.results: list[Any] = []
@@ -53,14 +53,15 @@ class Fired:
 
 
 def waiting(dialect: str = "hixie-76", **options: Any) -> tuple[ClientEnd, Recorder, Fired]:
-    """A client whose answer has not come."""
+    """A client that waits for the response."""
     application = options.pop("application", None) or Recorder()
     end = ClientEnd(Applications(lambda: application), dialect=dialect, **options)
     return end, application, Fired(end.protocol.whenOpen())
 
 
 def failed(end: ClientEnd, application: Recorder, fired: Fired) -> Any:
-    """It did not come about: everybody is told, once, and nothing remains; the reason."""
+    """Assert that the attempt failed, with one error for each waiting caller, and left no timer;
+    the error."""
     if not end.wire.dead:
         assert end.wire.endings, "it was not ended"
         end.lose()
@@ -73,7 +74,7 @@ def failed(end: ClientEnd, application: Recorder, fired: Fired) -> Any:
     return fired.result
 
 
-def test_the_slides_are_spoken() -> None:
+def test_the_dialect_of_the_slides_is_spoken() -> None:
     end, _, _ = waiting("hixie-54", url="ws://Example.com/text", subprotocols=["sample"])
     assert end.request == (
         b"GET /text HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: example.com\r\n"
@@ -90,7 +91,7 @@ def test_hixie_76_sends_two_keys_and_eight_bytes() -> None:
     end.done()
 
 
-def test_no_two_requests_are_alike() -> None:
+def test_every_request_is_different() -> None:
     first, second = waiting()[0], waiting()[0]
     assert first.request != second.request
     first.done()
@@ -98,7 +99,7 @@ def test_no_two_requests_are_alike() -> None:
 
 
 @each
-def test_the_request_says_what_the_factory_was_told(dialect: str) -> None:
+def test_the_request_has_the_options_of_the_factory(dialect: str) -> None:
     end, _, _ = waiting(
         dialect,
         url="wss://example.com:8443/a?b",
@@ -128,25 +129,25 @@ def test_the_request_says_what_the_factory_was_told(dialect: str) -> None:
         ("ws://example.com/", {"subprotocols": ["a\r\nB: c"]}),
     ],
 )
-def test_a_factory_is_not_made_of_what_no_request_can_say(url: str, options: Any) -> None:
+def test_a_factory_rejects_options_that_no_request_can_carry(url: str, options: Any) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         HixieClientFactory(url, Applications(), **options)
 
 
 @hixie
-def test_a_factory_is_not_made_for_more_subprotocols_than_there_is_room_for(dialect: str) -> None:
+def test_a_factory_rejects_more_subprotocols_than_a_request_has_room_for(dialect: str) -> None:
     with pytest.raises(UnsupportedByDialect):
         HixieClientFactory(
             "ws://example.com/", Applications(), dialect=dialect, subprotocols=["a", "b"]
         )
 
 
-# Yes.
+# Accepted responses.
 
 
 @each
 @pytest.mark.parametrize("size", [None, 1, 5])
-def test_a_client_is_open_when_the_answer_is_complete(dialect: str, size: int | None) -> None:
+def test_a_client_is_open_when_the_response_is_complete(dialect: str, size: int | None) -> None:
     end, application, fired = waiting(dialect)
     assert application.told == ["started"]
     with pytest.raises(NotOpen):
@@ -161,7 +162,7 @@ def test_a_client_is_open_when_the_answer_is_complete(dialect: str, size: int | 
 
 
 @each
-def test_a_client_knows_what_the_server_granted(dialect: str) -> None:
+def test_a_client_has_the_agreement_of_the_server(dialect: str) -> None:
     end, application, _ = waiting(dialect, subprotocols=["chat"])
     name = handshake_bytes.subprotocol_field(dialect)
     end.receive(end.answer(f"{name}: chat", "Set-Cookie: a=b"))
@@ -174,7 +175,7 @@ def test_a_client_knows_what_the_server_granted(dialect: str) -> None:
 
 @hixie
 def test_a_subprotocol_that_was_not_requested_is_ignored(dialect: str) -> None:
-    """eventlet and txWS send one."""
+    """eventlet and txWS send a subprotocol always."""
     end, application, fired = waiting(dialect)
     end.receive(end.answer("Sec-WebSocket-Protocol: default", "WebSocket-Protocol: default"))
     assert fired.result is application
@@ -183,7 +184,7 @@ def test_a_subprotocol_that_was_not_requested_is_ignored(dialect: str) -> None:
     end.done()
 
 
-def test_Nettys_upgrade_is_taken_when_we_are_lenient() -> None:
+def test_Nettys_upgrade_header_is_accepted_by_a_lenient_client() -> None:
     end, application, fired = waiting(lenient=True)
     end.receive(end.answer(upgrade="websocket"))
     assert fired.result is application
@@ -200,7 +201,7 @@ def test_each_whenOpen_fires_and_may_be_called_again() -> None:
     end.done()
 
 
-# No.
+# Rejected responses.
 
 
 @hixie
@@ -220,7 +221,7 @@ def test_each_whenOpen_fires_and_may_be_called_again() -> None:
         ({"location": "wss://example.com/demo"}, "location-mismatch"),
     ],
 )
-def test_each_wrong_field_is_a_bad_answer(
+def test_each_wrong_field_is_a_bad_response(
     dialect: str, changed: dict[str, str | None], check: str
 ) -> None:
     end, application, fired = waiting(dialect)
@@ -231,7 +232,7 @@ def test_each_wrong_field_is_a_bad_answer(
 
 
 def alternatives(check: str) -> list[str]:
-    """The words a check of this test stands for."""
+    """The alternatives that a pattern of this test consists of."""
     words = []
     for word in check.split("|"):
         words += [word.replace("(sec-)?", ""), word.replace("(sec-)?", "sec-")]
@@ -249,7 +250,7 @@ def alternatives(check: str) -> list[str]:
         ([" folded: x"], "header-syntax"),
     ],
 )
-def test_each_further_field_that_spoils_it_is_a_bad_answer(
+def test_each_additional_contradicting_field_is_a_bad_response(
     dialect: str, more: list[str], check: str
 ) -> None:
     end, application, fired = waiting(dialect)
@@ -262,7 +263,7 @@ def test_each_further_field_that_spoils_it_is_a_bad_answer(
 
 @hixie
 @pytest.mark.parametrize("said", [None, "other", "Chat"])
-def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
+def test_a_subprotocol_that_was_not_offered_is_a_bad_response(
     dialect: str, said: str | None
 ) -> None:
     end, application, fired = waiting(dialect, subprotocols=["chat"])
@@ -287,7 +288,7 @@ def test_a_subprotocol_other_than_the_one_asked_for_is_a_bad_answer(
         ({"accept": handshake_bytes.ACCEPT}, "accept"),
     ],
 )
-def test_each_wrong_field_of_a_modern_answer_is_a_bad_answer(
+def test_each_wrong_field_of_a_modern_response_is_a_bad_response(
     dialect: str, changed: dict[str, str | None], check: str
 ) -> None:
     end, application, fired = waiting(dialect)
@@ -313,7 +314,7 @@ def test_each_wrong_field_of_a_modern_answer_is_a_bad_answer(
         ("Sec-WebSocket-Extensions: ;", "extension"),
     ],
 )
-def test_each_further_field_that_spoils_a_modern_answer_is_a_bad_answer(
+def test_each_additional_contradicting_field_of_a_modern_response_is_a_bad_response(
     dialect: str, line: str, check: str
 ) -> None:
     end, application, fired = waiting(dialect, subprotocols=["chat", "other"])
@@ -324,8 +325,8 @@ def test_each_further_field_that_spoils_a_modern_answer_is_a_bad_answer(
 
 
 @modern
-def test_a_server_need_not_forget_unless_that_was_asked_for(dialect: str) -> None:
-    """Many servers answer with the name alone, whatever they were asked."""
+def test_a_server_may_keep_its_context_unless_no_takeover_was_required(dialect: str) -> None:
+    """Many servers answer with the extension's name alone, for any offer."""
     plain = "Sec-WebSocket-Extensions: permessage-deflate"
     end, application, fired = waiting(dialect)
     end.receive(end.answer(plain))
@@ -345,7 +346,7 @@ GRANTED = (
 
 
 @modern
-def test_compression_is_asked_for_and_used_when_it_is_granted(dialect: str) -> None:
+def test_compression_is_offered_and_used_when_it_is_granted(dialect: str) -> None:
     end, application, fired = waiting(dialect)
     assert b"\r\nSec-WebSocket-Extensions: permessage-deflate; " in end.request
     end.receive(end.answer(GRANTED) + end.peer.frame(1, DEFLATED_HELLO, reserved=0x40))
@@ -372,7 +373,7 @@ def test_compression_that_is_not_granted_is_not_used(dialect: str) -> None:
 
 
 @modern
-def test_a_client_without_extensions_asks_for_none_and_takes_none(dialect: str) -> None:
+def test_a_client_without_extensions_offers_none_and_accepts_none(dialect: str) -> None:
     end, application, fired = waiting(dialect, extensions=())
     assert b"Extensions" not in end.request
     end.receive(end.answer(GRANTED))
@@ -382,14 +383,14 @@ def test_a_client_without_extensions_asks_for_none_and_takes_none(dialect: str) 
 
 
 @hixie
-def test_no_hixie_client_asks_for_compression(dialect: str) -> None:
+def test_no_hixie_client_offers_compression(dialect: str) -> None:
     end, _, _ = waiting(dialect)
     assert b"Extensions" not in end.request
     end.done()
 
 
 @modern
-def test_of_several_subprotocols_the_one_that_was_granted_is_known(dialect: str) -> None:
+def test_the_granted_subprotocol_is_known(dialect: str) -> None:
     end, application, _ = waiting(dialect, subprotocols=["a", "b"])
     assert b"\r\nSec-WebSocket-Protocol: a, b\r\n" in end.request
     end.receive(end.answer("Sec-WebSocket-Protocol: b"))
@@ -400,7 +401,7 @@ def test_of_several_subprotocols_the_one_that_was_granted_is_known(dialect: str)
 
 @modern
 def test_a_server_may_grant_none_of_the_subprotocols(dialect: str) -> None:
-    """RFC 6455 lets it stand; whether it will do is the application's to say."""
+    """RFC 6455 allows it; the application decides whether it continues."""
     end, application, fired = waiting(dialect, subprotocols=["a"])
     end.receive(end.answer())
     assert fired.result is application
@@ -410,15 +411,15 @@ def test_a_server_may_grant_none_of_the_subprotocols(dialect: str) -> None:
 
 
 @modern
-def test_a_modern_client_has_no_origin_unless_it_is_told(dialect: str) -> None:
+def test_a_modern_client_sends_no_origin_by_default(dialect: str) -> None:
     end, _, _ = waiting(dialect)
     assert b"Origin" not in end.request
     end.done()
 
 
 @modern
-def test_a_list_of_connection_tokens_will_do(dialect: str) -> None:
-    """Firefox's peers and many proxies send ``keep-alive, Upgrade``."""
+def test_a_list_of_connection_tokens_is_accepted(dialect: str) -> None:
+    """Peers of Firefox and many proxies send ``keep-alive, Upgrade``."""
     end, application, fired = waiting(dialect)
     end.receive(end.answer(connection="keep-alive, upgrade", upgrade="WebSocket"))
     assert fired.result is application
@@ -427,8 +428,8 @@ def test_a_list_of_connection_tokens_will_do(dialect: str) -> None:
 
 @each
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 401, 407, 426])
-def test_a_redirect_is_a_refusal_that_says_where_to(dialect: str, status: int) -> None:
-    """None is followed: whoever asked knows whether he wants to."""
+def test_a_redirect_is_a_refusal_with_its_location(dialect: str, status: int) -> None:
+    """The client follows no redirect: the caller decides."""
     end, application, fired = waiting(dialect)
     end.receive(
         b"HTTP/1.1 %d Whatever\r\nLocation: ws://elsewhere.example/\r\n"
@@ -441,21 +442,21 @@ def test_a_redirect_is_a_refusal_that_says_where_to(dialect: str, status: int) -
     assert (b"sec-websocket-version", b"13") in reason.headers
 
 
-def test_sixteen_other_bytes_are_a_bad_answer() -> None:
+def test_a_wrong_proof_is_a_bad_response() -> None:
     end, application, fired = waiting()
     end.receive(end.answer()[:-1] + b"\x00")
     assert failed(end, application, fired).check == "challenge"
 
 
 @each
-def test_an_answer_that_is_not_HTTP_is_a_bad_answer(dialect: str) -> None:
+def test_a_response_that_is_not_HTTP_is_a_bad_response(dialect: str) -> None:
     for nonsense in (b"\x15\x03\x01\x00\x02", b"SSH-2.0-OpenSSH\n", b"HTTP" * 5000):
         end, application, fired = waiting(dialect)
         end.receive(nonsense)
         assert isinstance(failed(end, application, fired), InvalidHandshake)
 
 
-def test_without_leniency_Nettys_upgrade_is_refused() -> None:
+def test_without_leniency_Nettys_upgrade_header_is_rejected() -> None:
     end, application, fired = waiting()
     end.receive(end.answer(upgrade="websocket"))
     assert failed(end, application, fired).check == "upgrade"
@@ -466,7 +467,7 @@ REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\nX-Why: because\r\n\r\
 
 @each
 @pytest.mark.parametrize("size", [None, 1])
-def test_a_refusal_comes_with_its_body(dialect: str, size: int | None) -> None:
+def test_a_refusal_has_its_body(dialect: str, size: int | None) -> None:
     end, application, fired = waiting(dialect)
     end.receive(REFUSAL + b"shoo!", size)
     reason = failed(end, application, fired)
@@ -487,7 +488,7 @@ def test_a_refusal_without_a_length_ends_with_the_connection(dialect: str) -> No
 
 
 @each
-def test_a_refusal_cut_short_is_a_refusal(dialect: str) -> None:
+def test_an_incomplete_refusal_is_a_refusal(dialect: str) -> None:
     end, application, fired = waiting(dialect)
     end.receive(REFUSAL + b"sh")
     end.reset()
@@ -495,7 +496,7 @@ def test_a_refusal_cut_short_is_a_refusal(dialect: str) -> None:
 
 
 @each
-def test_a_refusal_whose_end_does_not_come_is_a_refusal(dialect: str) -> None:
+def test_a_refusal_with_an_endless_body_is_a_refusal(dialect: str) -> None:
     end, application, fired = waiting(dialect)
     end.receive(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n")
     end.clock.advance(10.1)
@@ -512,7 +513,7 @@ def test_of_a_long_refusal_the_beginning_is_kept(dialect: str, length: bytes) ->
 
 @each
 @pytest.mark.parametrize("sent", [0, 1, 60])
-def test_a_server_that_leaves_inside_its_answer_has_not_answered(dialect: str, sent: int) -> None:
+def test_a_connection_that_ends_within_a_response_is_no_response(dialect: str, sent: int) -> None:
     end, application, fired = waiting(dialect)
     if sent:
         end.receive(end.answer()[:sent])
@@ -522,7 +523,7 @@ def test_a_server_that_leaves_inside_its_answer_has_not_answered(dialect: str, s
     assert (reason.stage, reason.__cause__) == ("handshake", None)
 
 
-def test_a_connection_that_was_cut_is_told_from_one_that_was_closed() -> None:
+def test_the_error_distinguishes_a_lost_connection_from_a_closed_one() -> None:
     end, application, fired = waiting()
     end.reset()
     reason = failed(end, application, fired)
@@ -531,7 +532,7 @@ def test_a_connection_that_was_cut_is_told_from_one_that_was_closed() -> None:
 
 
 SECRET_URL = "ws://us%40er:s%C3%A9cret@example.com/demo"
-"""With a name and a password that have to be percent-encoded."""
+"""The user name and the password of the URL have percent-encoded characters."""
 
 
 @each
@@ -545,7 +546,7 @@ def test_the_user_of_a_url_is_sent_as_basic_authorization(dialect: str) -> None:
 
 @each
 def test_credentials_of_the_URL_are_not_shown(dialect: str, log: Log) -> None:
-    """Neither the application nor the log nor whoever prints what he holds in his hands."""
+    """Neither the application's attributes, nor the log, nor a ``repr()`` has them."""
     applications = Applications(Recorder)
     end = ClientEnd(applications, dialect=dialect, url=SECRET_URL, logConnections=True)
     end.receive(end.answer())
@@ -560,8 +561,8 @@ def test_credentials_of_the_URL_are_not_shown(dialect: str, log: Log) -> None:
 
 @each
 @pytest.mark.parametrize("name", [b"Host", b"UPGRADE", b"Connection"])
-def test_what_the_handshake_says_is_not_said_twice(dialect: str, name: bytes) -> None:
-    """Of two hosts a proxy might read the one, and the server the other."""
+def test_a_header_of_the_handshake_cannot_be_added_again(dialect: str, name: bytes) -> None:
+    """Of two Host headers, a proxy might use the first and the server the second."""
     with pytest.raises(ValueError, match="(?i)^" + name.decode()):
         HixieClientFactory(
             "ws://example.com/", Applications(), dialect=dialect, headers=((name, b"x"),)
@@ -569,14 +570,14 @@ def test_what_the_handshake_says_is_not_said_twice(dialect: str, name: bytes) ->
 
 
 @each
-def test_a_field_of_our_own_may_come_twice(dialect: str) -> None:
+def test_an_additional_header_may_be_repeated(dialect: str) -> None:
     end, _, _ = waiting(dialect, headers=((b"X-A", b"1"), (b"x-a", b"2")))
     fields = Head(end.request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n").fields()
     assert fields.exact(b"x-a") == [b"1", b"2"]
     end.done()
 
 
-def test_two_authorizations_are_one_too_many() -> None:
+def test_two_authorization_headers_are_an_error() -> None:
     headers = ((b"authorization", b"Bearer x"),)
     with pytest.raises(ValueError, match="Authorization") as caught:
         HixieClientFactory(SECRET_URL, Applications(), headers=headers)
@@ -584,8 +585,8 @@ def test_two_authorizations_are_one_too_many() -> None:
 
 
 @each
-def test_a_server_that_grants_no_subprotocol_is_taken(dialect: str) -> None:
-    """RFC 6455 lets it stand in section 4.1; the drafts before the hybi ones did not."""
+def test_a_server_that_grants_no_subprotocol_is_accepted(dialect: str) -> None:
+    """RFC 6455 section 4.1 allows it; the drafts before hybi do not."""
     end, application, fired = waiting(dialect, subprotocols=["chat"])
     end.receive(end.answer())
     if dialect in HIXIE:
@@ -598,7 +599,7 @@ def test_a_server_that_grants_no_subprotocol_is_taken(dialect: str) -> None:
 
 
 @each
-def test_an_answer_that_does_not_come_is_late(dialect: str) -> None:
+def test_a_response_that_does_not_arrive_is_a_timeout(dialect: str) -> None:
     end, application, fired = waiting(dialect)
     end.receive(end.answer()[:50])
     end.clock.advance(9.9)
@@ -608,7 +609,7 @@ def test_an_answer_that_does_not_come_is_late(dialect: str) -> None:
 
 
 @each
-def test_an_answer_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
+def test_a_response_in_the_reactor_turn_of_the_deadline_is_in_time(dialect: str) -> None:
     end, application, fired = waiting(dialect)
     end.clock.callLater(10.0, end.receive, end.answer())
     end.clock.advance(60)
@@ -616,7 +617,7 @@ def test_an_answer_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
     end.done()
 
 
-# Giving up.
+# Cancelling.
 
 
 @each
@@ -631,7 +632,7 @@ def test_cancelling_ends_the_connection(dialect: str) -> None:
     assert isinstance(failed(end, application, fired), CancelledError)
 
 
-def test_cancelling_one_of_several_tells_the_others() -> None:
+def test_cancelling_one_of_several_fails_the_others_too() -> None:
     end, application, fired = waiting()
     deferred = end.protocol.whenOpen()
     other = Fired(deferred)
@@ -657,7 +658,7 @@ def test_a_callback_of_whenOpen_may_cancel_another_whenOpen(opens: bool) -> None
 
 @each
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
-def test_closing_before_it_is_open_is_giving_up(dialect: str, how: str) -> None:
+def test_closing_before_the_opening_cancels_the_attempt(dialect: str, how: str) -> None:
     end, application, fired = waiting(dialect)
     getattr(application.transport, how)()
     end.receive(end.answer())
@@ -666,7 +667,7 @@ def test_closing_before_it_is_open_is_giving_up(dialect: str, how: str) -> None:
 
 @each
 @pytest.mark.parametrize("what", ["started", "made"])
-def test_an_application_that_raises_when_it_starts_has_none(
+def test_an_application_that_raises_at_its_start_fails_the_attempt(
     dialect: str, what: str, log: Log
 ) -> None:
     application = Recorder(started=fails)
@@ -687,7 +688,7 @@ def test_an_application_that_raises_when_it_starts_has_none(
     end.done()
 
 
-# Once, whatever happens.
+# One result, for any response.
 
 ENDS: dict[str, Callable[[ClientEnd, Deferred[Any]], None]] = {
     "the peer closes": lambda end, deferred: end.lose(),
@@ -701,7 +702,7 @@ ENDS: dict[str, Callable[[ClientEnd, Deferred[Any]], None]] = {
 
 @st.composite
 def answered(draw: st.DrawFn, right: bytes) -> bytes:
-    """Nearly an answer: the right one with bytes changed, cut out or put in; or something else."""
+    """A response with some bytes changed, removed or added, or arbitrary bytes."""
     answer = draw(
         st.sampled_from(
             [
@@ -722,8 +723,9 @@ def answered(draw: st.DrawFn, right: bytes) -> bytes:
 
 @settings(max_examples=300)
 @given(st.sampled_from(NAMES), st.data())
-def test_whenOpen_fires_once_whatever_a_server_answers(dialect: str, data: st.DataObject) -> None:
-    """With an application or a reason, at the latest when the connection ends; nothing remains."""
+def test_whenOpen_fires_once_for_any_response(dialect: str, data: st.DataObject) -> None:
+    """The result is an application or an error, at the latest when the connection ends; no timer
+    is left."""
     application = Recorder()
     end = ClientEnd(Applications(lambda: application), dialect=dialect)
     deferred = end.protocol.whenOpen()

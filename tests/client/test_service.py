@@ -1,4 +1,5 @@
-"""Whether and when to try again: with a clock and chance of the test's own, and over sockets."""
+"""The reconnecting service: when and whether it tries again, with a clock and random numbers of
+the test's, and over sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from txhixie.sansio.closing import Ended
 
 
 class Transport:
-    """Of an open conversation; it ends when it is asked to."""
+    """The transport of an open conversation, which ends when it is closed."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
@@ -43,7 +44,7 @@ class Transport:
 
 
 class Attempt:
-    """One attempt, as the endpoint sees it."""
+    """One attempt to connect, as the endpoint sees it."""
 
     def __init__(self, headers: Any, application: Any) -> None:
         self.headers = headers
@@ -70,7 +71,8 @@ class Attempt:
 
 
 class Watched:
-    """A service whose attempts are the test's to end, and chance always in the middle."""
+    """A service whose attempts are ended by the test, and whose random numbers are in the middle
+    of their range."""
 
     def __init__(self, make: Any = Recorder, **options: Any) -> None:
         self.clock = Clock()
@@ -101,7 +103,7 @@ class Watched:
         return self.attempts[-1]
 
     def waits(self) -> float:
-        """Seconds until the next attempt, which is then begun."""
+        """The seconds until the next attempt, which is then started."""
         before = len(self.attempts)
         (call,) = self.clock.getDelayedCalls()
         delay = call.getTime() - self.clock.seconds()
@@ -111,13 +113,13 @@ class Watched:
 
 
 def outcome(deferred: Deferred[Any]) -> Any:
-    """What it has fired with, an exception being one; ``...`` if it has not."""
+    """The result of a Deferred, an exception being one; ``...`` if it has not fired."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     return getattr(results[0], "value", results[0]) if results else ...
 
 
-# When.
+# Delays.
 
 
 def test_the_first_wait_is_random_up_to_five_seconds_and_the_others_double() -> None:
@@ -130,7 +132,7 @@ def test_the_first_wait_is_random_up_to_five_seconds_and_the_others_double() -> 
     assert waits == [2.5, 7.5, 15.0, 30.0, 45.0, 45.0, 45.0]
 
 
-def test_a_conversation_that_lasted_makes_the_next_end_a_first_one() -> None:
+def test_after_a_conversation_that_lasted_the_delays_start_anew() -> None:
     watched = Watched()
     watched.last.fail()
     watched.waits()
@@ -140,8 +142,9 @@ def test_a_conversation_that_lasted_makes_the_next_end_a_first_one() -> None:
     assert watched.waits() == 2.5
 
 
-def test_the_time_it_took_to_open_does_not_count() -> None:
-    """A server that lets us wait for a minute, and then throws us out, has not lasted."""
+def test_the_time_to_connect_does_not_count_as_conversation() -> None:
+    """A server that delays its response for a minute, and then closes, must not reset the
+    delay."""
     watched = Watched()
     watched.last.fail()
     watched.waits()
@@ -153,7 +156,8 @@ def test_the_time_it_took_to_open_does_not_count() -> None:
 
 
 def test_a_conversation_that_ends_at_once_does_not_reset_the_delay() -> None:
-    """Else whoever is thrown out after each handshake would knock every few seconds for ever."""
+    """Otherwise a client that is disconnected after each handshake would reconnect every few
+    seconds without end."""
     watched = Watched()
     waits = []
     for _ in range(3):
@@ -164,17 +168,17 @@ def test_a_conversation_that_ends_at_once_does_not_reset_the_delay() -> None:
 
 
 @pytest.mark.parametrize(("code", "wait"), [(1012, 17.5), (1013, 45.0), (1001, 2.5), (1006, 2.5)])
-def test_a_closing_code_may_ask_for_another_wait(code: int, wait: float) -> None:
+def test_a_close_code_may_ask_for_another_delay(code: int, wait: float) -> None:
     watched = Watched()
     watched.last.open()
     watched.last.end(code)
     assert watched.waits() == wait
 
 
-# Whether.
+# Policies.
 
 
-def test_a_policy_may_say_when() -> None:
+def test_a_policy_may_set_the_delay() -> None:
     def policy(error: Exception) -> bool | float:
         return 7.0 if isinstance(error, CleanClose) and error.code == 4000 else True
 
@@ -186,8 +190,8 @@ def test_a_policy_may_say_when() -> None:
     assert watched.waits() != 7.0
 
 
-def test_a_policy_may_say_never() -> None:
-    """Whoever waits for a conversation then hears why there will be none."""
+def test_a_policy_may_end_the_attempts() -> None:
+    """Callers that wait for a conversation then fail with the reason."""
     seen: list[Exception] = []
 
     def policy(error: Exception) -> bool:
@@ -212,7 +216,7 @@ def test_a_policy_may_say_never() -> None:
     assert outcome(cast("Any", watched.service.stopService())) is None
 
 
-def test_a_policy_sees_what_an_attempt_failed_with() -> None:
+def test_a_policy_gets_the_error_of_an_attempt() -> None:
     watched = Watched(policy=lambda error: not isinstance(error, HandshakeRefused))
     watched.last.fail(HandshakeRefused(401))
     watched.clock.advance(0)
@@ -234,8 +238,10 @@ def test_a_stopped_service_can_be_started_again() -> None:
 
 
 @pytest.mark.parametrize("answer", [Broken("policy"), None, "soon"])
-def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answer: Any) -> None:
-    """Else the service would not hear of the end, and not stop when it is told to."""
+def test_an_error_of_a_policy_is_logged_and_the_default_delay_is_used(
+    log: Log, answer: Any
+) -> None:
+    """Otherwise the service would not notice the end, and could not be stopped."""
 
     def policy(error: Exception) -> Any:
         if isinstance(answer, Exception):
@@ -253,7 +259,7 @@ def test_a_policy_that_fails_is_logged_and_asks_for_what_is_usual(log: Log, answ
     assert len(log.tracebacks()) == 2
 
 
-def test_a_policy_that_asks_for_less_than_no_time_has_none() -> None:
+def test_a_negative_delay_of_a_policy_is_zero() -> None:
     watched = Watched(policy=lambda error: -1.0)
     watched.last.fail()
     assert watched.waits() == 0
@@ -273,7 +279,7 @@ def test_headers_are_fresh_at_each_attempt() -> None:
     ]
 
 
-def test_headers_may_take_their_time_and_may_fail() -> None:
+def test_a_function_of_headers_may_be_asynchronous_and_may_fail() -> None:
     tokens: list[Deferred[Any]] = []
 
     def fresh() -> Deferred[Any]:
@@ -289,10 +295,10 @@ def test_headers_may_take_their_time_and_may_fail() -> None:
     assert watched.last.headers == ((b"Authorization", b"Bearer x"),)
 
 
-# Who is told.
+# Events of the application.
 
 
-def test_an_application_has_its_conversation_and_hears_of_its_end() -> None:
+def test_an_application_has_its_conversation_and_its_end() -> None:
     watched = Watched()
     waiting = watched.service.whenConnected()
     watched.last.open()
@@ -307,8 +313,9 @@ def test_an_application_has_its_conversation_and_hears_of_its_end() -> None:
     assert application.told == ["started", "finished", "text", "bytes", "pong", "lost"]
 
 
-def test_an_application_has_its_other_abilities_too() -> None:
-    """It hears of pings if it wants to, and may assign to its own methods."""
+def test_an_application_may_have_the_optional_interfaces() -> None:
+    """The application gets pings if it implements their method, and methods may be assigned on
+    the instance."""
     heard: list[Any] = []
 
     class Listening(Recorder):
@@ -324,7 +331,7 @@ def test_an_application_has_its_other_abilities_too() -> None:
     assert not hasattr(Watched().last.application, "pingReceived")
 
 
-def test_an_application_whose_handshake_failed_hears_of_it_once() -> None:
+def test_a_failed_handshake_is_one_event_of_its_application() -> None:
     watched = Watched()
     watched.last.application.negotiationStarted(watched.last.transport)
     watched.last.end()
@@ -345,7 +352,7 @@ def test_a_wait_for_a_connection_may_have_a_limit_of_attempts() -> None:
 
 
 @pytest.mark.parametrize("when", ["connecting", "waiting", "open"])
-def test_stopping_ends_whatever_it_is_doing(when: str) -> None:
+def test_stopping_ends_the_service_in_every_state(when: str) -> None:
     watched = Watched()
     waiting = None
     if when == "waiting":
@@ -420,8 +427,8 @@ async def test_a_service_reconnects_to_a_real_server(net: Network) -> None:
 
 @pytest.mark.parametrize("when", ["started", "finished", "text"])
 @asynchronous
-async def test_an_application_may_stop_it_whatever_it_is_told(when: str, net: Network) -> None:
-    """Also while the service does not know yet that it is connected."""
+async def test_an_application_may_stop_the_service_in_any_event(when: str, net: Network) -> None:
+    """Also in an event before the service knows that it is connected."""
     place = await net.serve(Applications(lambda: Recorder(finished=lambda app: say(app, "go"))))
     stopped: list[Deferred[Any]] = []
     service: WebSocketClientService
@@ -453,8 +460,8 @@ async def test_a_service_retries_a_server_that_refuses(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_coroutine_may_have_each_conversation(net: Network) -> None:
-    """Which connects is nothing to it."""
+async def test_a_coroutine_function_may_run_for_each_conversation(net: Network) -> None:
+    """The coroutine does not reconnect itself."""
     got: list[str | bytes] = []
 
     async def asks(channel: Channel) -> None:
@@ -471,6 +478,6 @@ async def test_a_coroutine_may_have_each_conversation(net: Network) -> None:
     assert got[:3] == ["0", "1", "2"]
 
 
-def test_what_no_attempt_can_say_is_told_at_once() -> None:
+def test_an_option_that_no_attempt_can_use_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="scheme"):
         WebSocketClientService.new(reactor, "gopher://a/", Applications(Recorder))

@@ -1,4 +1,4 @@
-"""What is logged of connections that cannot be accepted."""
+"""Log lines for connections that cannot be accepted."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from txhixie.server.accepting import AcceptLines
 FILES = 64
 
 
-def test_connections_beyond_the_files_have_one_line_a_minute(tmp_path: Path) -> None:
-    """Real ones, of a daemon that may have so many files: Twisted has three lines for each."""
+def test_connections_beyond_the_limit_of_open_files_have_one_line_a_minute(tmp_path: Path) -> None:
+    """A real daemon with a low limit of open files: Twisted writes three lines for each
+    connection."""
     with running(tmp_path) as daemon, contextlib.ExitStack() as stack:
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         for _ in range(3 * FILES):
@@ -34,7 +35,7 @@ def test_connections_beyond_the_files_have_one_line_a_minute(tmp_path: Path) -> 
     assert "Traceback" not in daemon.log
 
 
-def test_what_is_counted_is_told_after_a_minute(log: Log) -> None:
+def test_counted_failures_are_logged_after_a_minute(log: Log) -> None:
     clock = Clock()
     others: list[Any] = []
     lines = AcceptLines(clock, others.append)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Who may come in."""
+"""Access by origin and host: which pages and hosts may connect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def asks(
     origins: Iterable[str] | None = None,
     hosts: Iterable[str] | None = None,
 ) -> int | None:
-    """The status a page of this origin is refused with, if it is."""
+    """The status with which a page of this origin is refused, or ``None``."""
     refusal = Policy(origins, hosts).refuses(Offer("hixie-76", "/", host, origin))
     return None if refusal is None else refusal.status
 
@@ -63,18 +63,18 @@ def test_pages_of_the_same_host_may_connect(origin: str, host: str) -> None:
         ("://example.com", "other"),
     ],
 )
-def test_other_pages_may_not(origin: str, host: str) -> None:
+def test_pages_of_other_hosts_may_not_connect(origin: str, host: str) -> None:
     assert not same_host(origin, host)
     assert asks(origin, host) == 403
 
 
-def test_no_origin_is_no_page() -> None:
+def test_a_request_without_an_origin_is_not_from_a_page() -> None:
     assert asks(None) is None
     assert asks(None, origins=["http://other.example"]) is None
     assert asks(None, origins=[]) is None
 
 
-def test_a_list_is_exact_but_for_case() -> None:
+def test_a_listed_origin_is_compared_exactly_except_for_case() -> None:
     listed = ["http://Page.example:8080", "null"]
     assert asks("http://page.EXAMPLE:8080", origins=listed) is None
     assert asks("null", origins=listed) is None
@@ -83,13 +83,13 @@ def test_a_list_is_exact_but_for_case() -> None:
     assert asks("file://", origins=listed) == 403
 
 
-def test_a_list_does_not_hold_the_same_host_by_itself() -> None:
+def test_a_list_does_not_include_the_same_host() -> None:
     assert asks("http://example.com", origins=["http://page.example"]) == 403
     assert asks("http://example.com", origins=[]) == 403
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "file://", None])
-def test_a_star_lets_everybody_in(origin: str | None) -> None:
+def test_a_star_allows_every_origin(origin: str | None) -> None:
     assert asks(origin, origins=["*"]) is None
 
 
@@ -111,7 +111,7 @@ def test_a_star_lets_everybody_in(origin: str | None) -> None:
         ("null", False),
     ],
 )
-def test_a_star_stands_for_the_first_names_of_a_host(origin: str, comes: bool) -> None:
+def test_a_star_matches_the_first_labels_of_a_host_name(origin: str, comes: bool) -> None:
     expected = None if comes else 403
     assert asks(origin, origins=["https://other.example", "https://*.Example.com"]) == expected
 
@@ -125,13 +125,13 @@ def test_a_pattern_may_have_a_port() -> None:
 @pytest.mark.parametrize(
     "wrong", ["https://*", "*.example.com", "https://a*.example.com", "https://a.*.com", "**", "a*"]
 )
-def test_a_star_elsewhere_is_a_mistake(wrong: str) -> None:
+def test_a_star_elsewhere_is_an_error(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"expected \* alone or as the first label of the host"):
         Policy([wrong])
 
 
-def test_a_URL_is_no_host() -> None:
-    """It would match nobody: browsers write no scheme there."""
+def test_a_URL_in_a_list_of_hosts_is_an_error() -> None:
+    """A URL would match no request: a Host header has no scheme."""
     with pytest.raises(ValueError, match=r"^expected a name such as example\.com.*: http://x$"):
         Policy(hosts=["http://x"])
 
@@ -151,8 +151,8 @@ BY_A_BROWSER = [
 
 
 @pytest.mark.parametrize("origin", BY_NO_BROWSER)
-def test_an_origin_that_no_browser_writes_counts_as_none(origin: str) -> None:
-    """Devices and libraries send such; a page cannot make a browser do so."""
+def test_an_origin_that_no_browser_sends_counts_as_none(origin: str) -> None:
+    """Devices and libraries send such an origin; a page cannot make a browser send it."""
     assert asks(origin) is None
     assert asks(origin, origins=["http://other.example"]) is None
     offer = Offer("rfc6455", "/", "example.com", origin)
@@ -161,8 +161,9 @@ def test_an_origin_that_no_browser_writes_counts_as_none(origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", BY_A_BROWSER)
-def test_an_origin_that_a_browser_can_have_written_is_judged(origin: str) -> None:
-    """Alone or in a list, as RFC 6454 section 7.1 has it, or joined by a proxy."""
+def test_an_origin_that_a_browser_may_send_is_checked(origin: str) -> None:
+    """The origin comes alone, in a list (RFC 6454 section 7.1), or joined with another by a
+    proxy."""
     assert asks(origin) == 403
     assert asks(origin, origins=["http://other.example"]) == 403
 
@@ -174,7 +175,7 @@ def test_an_origin_that_a_browser_can_have_written_is_judged(origin: str) -> Non
         *("chrome-extension://abcdef", "qrc://", "app://local", "http://[::2]", "://evil.example"),
     ],
 )
-def test_an_origin_can_be_listed_to_the_letter(origin: str) -> None:
+def test_an_origin_can_be_listed_exactly_as_sent(origin: str) -> None:
     policy = Policy([origin])
     offer = Offer("rfc6455", "/", "example.com", origin.swapcase())
     assert policy.refuses(offer) is None
@@ -197,7 +198,7 @@ def test_an_origin_can_be_listed_to_the_letter(origin: str) -> None:
         ("http://[::1]:80", "http://[::1]"),
     ],
 )
-def test_an_origin_is_compared_as_browsers_write_it(listed: str, sent: str) -> None:
+def test_a_listed_origin_is_normalised_as_browsers_do(listed: str, sent: str) -> None:
     assert asks(sent, origins=[listed]) is None
     assert asks(sent.replace("http", "x"), origins=[listed]) == 403
 
@@ -237,8 +238,9 @@ NEVER_MATCH = [
 
 
 @pytest.mark.parametrize(("wrong", "said"), NEVER_MATCH)
-def test_an_origin_that_would_never_match_is_a_mistake(wrong: str, said: str) -> None:
-    """No browser writes such, and the page would be refused without a word to the operator."""
+def test_a_listed_origin_that_would_never_match_is_an_error(wrong: str, said: str) -> None:
+    """No browser sends such an origin: the page would be refused, and the operator would not see
+    why."""
     with pytest.raises(ValueError, match="^expected .*" + re.escape(said)) as caught:
         Policy([wrong])
     assert "\n" not in str(caught.value)
@@ -258,10 +260,10 @@ def test_an_origin_that_would_never_match_is_a_mistake(wrong: str, said: str) ->
         ("https://example.com", "example.com:80", False),
     ],
 )
-def test_a_page_without_TLS_is_another_host_where_the_client_came_by_TLS(
+def test_a_page_without_TLS_is_another_host_if_the_client_uses_TLS(
     origin: str, host: str, comes: bool
 ) -> None:
-    """Whoever is in the way of a page that came by http has written it."""
+    """An attacker on the network path can have written a page that was loaded by http."""
     assert same_host(origin, host, secure=True) == comes
     offer = Offer("rfc6455", "/", host, origin, secure=True)
     assert (Policy().refuses(offer) is None) == comes
@@ -282,14 +284,14 @@ def test_a_page_without_TLS_is_another_host_where_the_client_came_by_TLS(
         ("example.com.", ["example.com"], 403),
     ],
 )
-def test_a_server_may_know_its_names(
+def test_a_server_may_list_its_host_names(
     host: str, hosts: list[str] | None, status: int | None
 ) -> None:
     assert asks(None, host, hosts=hosts) == status
     assert asks("http://evil.example", host, ["*"], hosts) == status
 
 
-def test_a_refusal_says_why_and_repeats_nothing() -> None:
+def test_a_refusal_has_a_reason_and_does_not_repeat_the_origin() -> None:
     for policy in (Policy(hosts=["a"]), Policy()):
         refusal = policy.refuses(Offer("hixie-76", "/", "host.example", "http://evil.example"))
         assert refusal is not None

@@ -46,7 +46,7 @@ def server() -> Any:
 
 @ipv6
 @asynchronous
-async def test_both_families_reach_it_and_no_address_is_mapped(net: Network) -> None:
+async def test_clients_of_both_families_connect_and_no_address_is_mapped(net: Network) -> None:
     factory = server()
     port: Any = await within(BothFamiliesEndpoint(reactor, 0).listen(factory))
     number = port.getHost().port
@@ -67,7 +67,7 @@ async def test_both_families_reach_it_and_no_address_is_mapped(net: Network) -> 
     "without", [pytest.param(socket.AF_INET, marks=ipv6), socket.AF_INET6], ids=["IPv4", "IPv6"]
 )
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
-async def test_a_machine_without_a_family_listens_on_the_other(
+async def test_a_machine_with_one_address_family_listens_on_that(
     net: Network, without: int, number: int
 ) -> None:
     def bound(family: int, port: int) -> socket.socket:
@@ -86,8 +86,8 @@ async def test_a_machine_without_a_family_listens_on_the_other(
 @ipv6
 @asynchronous
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
-async def test_a_port_that_is_taken_in_one_family_is_taken(net: Network, family: int) -> None:
-    """And nothing listens on the other then."""
+async def test_a_port_that_is_in_use_in_one_family_is_an_error(net: Network, family: int) -> None:
+    """The port does not stay open in the other family."""
     with socket.socket(family) as other:
         if family == socket.AF_INET6:
             other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,4 +1,4 @@
-"""What a request over HTTP/2 may cost under a ``HixieSite``, over real TLS; h2 is the client."""
+"""Bounds of a request over HTTP/2 under a ``HixieSite``, over real TLS; h2 is the client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Fields = Iterable[tuple[str, str]]
 
 
 class Client:
-    """A client of HTTP/2, and all that it was answered, by the stream."""
+    """A client of HTTP/2, and the responses by stream."""
 
     def __init__(self, port: int) -> None:
         from h2.config import H2Configuration
@@ -49,7 +49,7 @@ class Client:
         self.resets: dict[int, int] = {}
 
     def ask(self, method: str, path: str, *more: tuple[str, str], ends: bool = False) -> int:
-        """Send a head; answer the number of its stream."""
+        """Send a request's head; the number of its stream."""
         stream: int = self.http.get_next_available_stream_id()
         pseudo = [(":method", method), (":scheme", "https"), (":path", path)]
         pseudo += [(":authority", "localhost")]
@@ -60,7 +60,7 @@ class Client:
         return stream
 
     def send(self, stream: int, data: bytes, ends: bool = False) -> None:
-        """Send as much of a body as is taken before the stream is over."""
+        """Send as much of a body as flow control allows before the stream ends."""
         for start in range(0, len(data), 16_000):
             piece = data[start : start + 16_000]
             while stream not in self.over and self.http.local_flow_control_window(stream) < len(
@@ -98,14 +98,14 @@ class Client:
         self.flush()
 
     def answer(self, stream: int) -> tuple[int, bytes]:
-        """The status and the body of an answer that is whole."""
+        """The status and the body of a complete response."""
         while stream not in self.over:
             self.read()
         return self.status[stream], self.body[stream]
 
 
 async def talk(net: Network, site: HixieSite, act: Callable[[Client], Any]) -> Any:
-    """What a client of this Site finds out; it is answered afterwards as before."""
+    """Run a client against this Site; afterwards the Site still answers."""
     if find_spec("h2") is None or find_spec("priority") is None:
         missing("h2", "tests/peers/install (PyPI: twisted[http2])")
     place = await net.listen(site, "tls")
@@ -153,7 +153,7 @@ async def test_a_body_over_the_limit_is_refused(announced: bool, net: Network, l
 
 @asynchronous
 async def test_curl_reads_the_status_of_a_refused_body(net: Network, log: Log) -> None:
-    """7.88 forgets it where the stream is reset in the same read as it is answered."""
+    """curl 7.88 loses the status if the stream is reset in the same read as the response."""
     curl = third_party.curl()
     if find_spec("h2") is None or find_spec("priority") is None:
         missing("h2", "tests/peers/install (PyPI: twisted[http2])")
@@ -234,7 +234,7 @@ async def test_a_request_that_does_not_end_is_408(net: Network, log: Log) -> Non
 
 
 @asynchronous
-async def test_a_path_of_thousands_of_segments_is_not_looked_for(net: Network, log: Log) -> None:
+async def test_a_path_of_thousands_of_segments_is_not_resolved(net: Network, log: Log) -> None:
     def act(client: Client) -> Any:
         return client.answer(client.ask("GET", "/a" * (MOST_SEGMENTS + 1), ends=True))
 
@@ -243,7 +243,7 @@ async def test_a_path_of_thousands_of_segments_is_not_looked_for(net: Network, l
 
 @asynchronous
 async def test_a_stream_that_ends_leaves_no_timer(net: Network, log: Log) -> None:
-    """The reactor of a test is clean at its end."""
+    """Trial fails a test that leaves a timer in the reactor."""
     asked: list[Any] = []
 
     class Waiting(Leaf):

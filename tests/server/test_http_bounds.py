@@ -1,4 +1,4 @@
-"""What a page request may cost: the size of its body, its time, and what is kept behind it.
+"""Bounds of a page request: the size of its body, its time, and the data buffered behind it.
 
 Over real sockets, in every place where pages are: ``elsewhere=`` with and without a resource at its
 root, a ``HixieResource`` under a plain Site, and a ``HixieSite``. The daemon is in
@@ -43,7 +43,7 @@ LIMITS = Limits(close_timeout=1)
 
 
 class Said(Leaf):
-    """Says how long a body was, and how many fields its form had."""
+    """A page that reports the length of a body, and the number of fields in its form."""
 
     def render(self, request: Any) -> bytes:
         return b"%d bytes, %d fields" % (len(request.content.read()), len(request.args))
@@ -71,7 +71,7 @@ Make = Callable[..., Any]
 
 
 async def answers(net: Network, factory: Any, data: bytes) -> list[int]:
-    """The statuses of all that is answered until the server closes."""
+    """The statuses of all responses until the server closes."""
     return [
         int(status)
         for status in re.findall(rb"HTTP/1\.[01] (\d{3})", await asks(net, factory, data))
@@ -79,7 +79,7 @@ async def answers(net: Network, factory: Any, data: bytes) -> list[int]:
 
 
 async def asks(net: Network, factory: Any, data: bytes) -> bytes:
-    """What is answered until the server closes, which it does without a reset."""
+    """The responses until the server closes, which it does without a reset."""
     raw = await net.raw(await net.listen(factory))
     raw.send(data)
     await raw.ends()
@@ -159,16 +159,16 @@ REFUSED = [
 @pytest.mark.parametrize("make", BOUNDED)
 @pytest.mark.parametrize(("status", "asked"), REFUSED)
 @asynchronous
-async def test_what_is_refused_is_answered_and_the_connection_closed_in_order(
+async def test_a_refused_request_is_answered_and_the_connection_closed_without_a_reset(
     make: Make, status: int, asked: bytes, net: Network, log: Log
 ) -> None:
-    """The client reads the answer, although it is still sending: no reset takes it away."""
+    """The client reads the response, although it is still sending: no reset discards it."""
     assert await answers(net, make(Said()), asked) == [status]
 
 
 @pytest.mark.parametrize("make", BOUNDED)
 @asynchronous
-async def test_the_line_of_a_refused_request_says_what_it_asks_for(
+async def test_the_line_of_a_refused_request_has_the_request_target(
     make: Make, net: Network, log: Log
 ) -> None:
     line = b"POST /a?token=s3cret HTTP/1.1"
@@ -186,7 +186,8 @@ async def test_the_line_of_a_refused_request_says_what_it_asks_for(
 async def test_a_Content_Length_of_5000_digits_is_refused(
     make: Make, net: Network, log: Log
 ) -> None:
-    """Python raises for a number of 5000 digits: in twisted.web that is a traceback."""
+    """Python raises a ValueError for a number of 5000 digits; in twisted.web that is a
+    traceback."""
     found = await answers(net, make(Said()), post(b"Content-Length: " + b"9" * 5000))
     assert found in ([413], [400])
 
@@ -203,7 +204,7 @@ async def test_a_refusal_is_read_over_every_transport(over: str, net: Network, l
 
 @pytest.mark.parametrize("make", BOUNDED)
 @asynchronous
-async def test_a_limit_of_ones_own_is_the_limit(make: Make, net: Network, log: Log) -> None:
+async def test_a_limit_that_was_set_is_used(make: Make, net: Network, log: Log) -> None:
     factory = make(Said(), Limits(body_size=1, close_timeout=1))
     assert await answers(net, factory, post(b"Content-Length: 1", CLOSE, body=b"x")) == [200]
     assert await answers(net, factory, post(b"Content-Length: 2", CLOSE)) == [413]
@@ -242,7 +243,7 @@ async def test_every_request_of_a_connection_has_the_same_bounds(
 
 
 @asynchronous
-async def test_what_comes_behind_the_last_request_of_a_connection_is_no_request(
+async def test_bytes_behind_the_last_request_of_a_connection_are_no_request(
     net: Network, log: Log
 ) -> None:
     small = post(b"Content-Length: 2", body=b"hi")
@@ -250,7 +251,7 @@ async def test_what_comes_behind_the_last_request_of_a_connection_is_no_request(
 
 
 @asynchronous
-async def test_a_client_that_leaves_while_it_is_answered_leaves_no_timer(
+async def test_a_client_that_disconnects_during_its_response_leaves_no_timer(
     net: Network, log: Log
 ) -> None:
     place = await net.listen(hixie_site(Said(), Limits(close_timeout=600)))
@@ -263,10 +264,10 @@ async def test_a_client_that_leaves_while_it_is_answered_leaves_no_timer(
     await raw.ends()
 
 
-# A protocol that is no HTTPChannel.
+# A protocol that is not an HTTPChannel.
 
 
-def test_a_body_of_unknown_length_is_for_nobody_who_cannot_bound_it(log: Log) -> None:
+def test_a_body_of_unknown_length_is_refused_where_the_protocol_cannot_bound_it(log: Log) -> None:
     from server.test_protocol_site import kept
 
     end, protocol = kept(chunked(b"2\r\nhi\r\n0\r\n\r\n"))
@@ -275,7 +276,7 @@ def test_a_body_of_unknown_length_is_for_nobody_who_cannot_bound_it(log: Log) ->
     end.lose()
 
 
-def test_only_the_body_that_was_announced_is_handed_on(log: Log) -> None:
+def test_only_the_announced_length_of_a_body_is_passed_on(log: Log) -> None:
     from server.test_protocol_site import kept
 
     end, protocol = kept(post(b"Content-Length: 4", body=b"ab"))
@@ -283,7 +284,7 @@ def test_only_the_body_that_was_announced_is_handed_on(log: Log) -> None:
     end.receive(b"more")
     assert protocol.data.endswith(b"\r\n\r\nabcd")
     end.clock.advance(100)
-    assert not end.wire.endings  # the answer may take its time
+    assert not end.wire.endings  # the response may take its time
     end.lose()
     end, protocol = kept(post(b"Content-Length: 4", body=b"ab"))
     end.clock.advance(29)
@@ -293,7 +294,7 @@ def test_only_the_body_that_was_announced_is_handed_on(log: Log) -> None:
     end.lose()
 
 
-# What is kept behind a request that is being answered.
+# The data that is buffered behind a request that is being answered.
 
 BIG = 50_000_000
 JUNK = b"GET /junk HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 65_000 + b"\r\n\r\n"
@@ -301,9 +302,9 @@ JUNK = b"GET /junk HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 65_000 + b"\r\n\r\n"
 
 def downloads_and_does_not_read(place: Any, over: str) -> int:
     """
-    Ask for a big file, read a little of it, and then only send.
+    Request a big file, read a little of it, and then only send.
 
-    :return: bytes that were sent until nobody took any more.
+    :return: bytes that were sent until the buffers were full.
     """
     with socket.socket() as plain:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -320,7 +321,7 @@ def downloads_and_does_not_read(place: Any, over: str) -> int:
                 pass
             peer.settimeout(1)
             sent = 0
-            with suppress(OSError):  # nobody reads
+            with suppress(OSError):  # the server does not read any more
                 while sent < 40_000_000:
                     peer.sendall(JUNK)
                     sent += len(JUNK)
@@ -348,7 +349,7 @@ async def test_a_client_that_does_not_read_its_download_fills_no_buffer(
 
 
 def channel(resource: Any) -> tuple[Any, SiteWire]:
-    """A channel in memory that is bounded, and its transport."""
+    """An in-memory channel with bounds, and its transport."""
     site = Site(resource)
     site._logFile, site._logDateTime = io.StringIO(), "[now]"
     site.reactor = Clock()
@@ -361,7 +362,7 @@ def channel(resource: Any) -> tuple[Any, SiteWire]:
 
 
 class Slow(Leaf):
-    """Answers when it is told to."""
+    """A page that responds when the test lets it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -381,7 +382,7 @@ def test_the_transport_is_not_read_while_a_request_waits_behind_another(log: Log
     slow = Slow()
     made, wire = channel(slow)
     made.dataReceived(PLAIN)
-    assert not wire.paused  # who leaves is noticed
+    assert not wire.paused  # a client that disconnects is noticed
     made.dataReceived(PLAIN[:5])
     assert wire.paused
     slow.asked[0].finish()
@@ -390,7 +391,7 @@ def test_the_transport_is_not_read_while_a_request_waits_behind_another(log: Log
     assert len(slow.asked) == 2
 
 
-def test_behind_the_last_request_one_read_is_kept_and_reading_goes_on(log: Log) -> None:
+def test_behind_the_last_request_one_read_is_buffered_and_reading_continues(log: Log) -> None:
     slow = Slow()
     made, wire = channel(slow)
     made.dataReceived(request(b"GET / HTTP/1.1", CLOSE))
@@ -402,8 +403,9 @@ def test_behind_the_last_request_one_read_is_kept_and_reading_goes_on(log: Log) 
     assert len(slow.asked) == 1
 
 
-def test_the_next_answer_waits_until_the_transport_has_room(log: Log) -> None:
-    """2000 requests in one read are not answered with 2000 pages for a client that reads none."""
+def test_the_next_response_waits_until_the_transport_has_room(log: Log) -> None:
+    """A client that sends 2000 requests in one read, and reads no response, does not get 2000
+    pages into its buffer."""
     rendered: list[bytes] = []
 
     class Large(Leaf):
@@ -436,7 +438,7 @@ async def test_pipelined_pages_are_all_answered_in_order(net: Network, log: Log)
 
 @asynchronous
 async def test_a_conversation_follows_a_page_that_was_not_read(net: Network, log: Log) -> None:
-    """It begins when the page has been written; nothing is lost on the way."""
+    """The conversation begins when the page has been written; no byte is lost."""
     pages = Slow()
     resource = HixieResource(Applications(echo), elsewhere=pages)
     raw = await net.raw(await net.listen(Site(resource)))

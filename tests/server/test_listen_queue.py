@@ -1,8 +1,8 @@
-"""Clients that connect at once wait in the kernel, and none of them is turned away.
+"""The listen queue: clients that connect at once wait in the kernel, and none is rejected.
 
-While these tests connect, nobody accepts: a queue that is too short is then not a matter of speed.
-Linux keeps one connection more than it was asked for; further ones get no answer over TCP, and
-``EAGAIN`` on a UNIX socket.
+While these tests connect, no connection is accepted: a queue that is too short is then not a
+matter of speed. Linux keeps one connection more than the requested length; further ones get no
+answer over TCP, and ``EAGAIN`` on a UNIX socket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def granted() -> int:
-    """The longest queue of this system."""
+    """The longest listen queue that this system allows."""
     return int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
 
 
@@ -51,7 +51,7 @@ enough = pytest.mark.skipif(
 
 @contextmanager
 def connecting(address: Any, count: int, seconds: float = 20.0) -> Iterator[int]:
-    """So many clients connect, without waiting for each other; how many get through in time."""
+    """Connect as many clients as given, concurrently; the number that connect in time."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.socket(family)) for _ in range(count)]
@@ -86,7 +86,7 @@ def wait_until_it_listens(address: Any) -> None:
 
 
 def address_of(port: Any) -> Any:
-    """Where a port listens, as a socket is told."""
+    """The address of a listening port, as a socket takes it."""
     host = port.getHost()
     return host.name.decode() if hasattr(host, "name") else ("127.0.0.1", host.port)
 
@@ -101,7 +101,9 @@ async def listening(description: str, on: Any = reactor) -> Any:
 @pytest.mark.parametrize("wrapped", [False, True], ids=["as it is", "PROXY protocol"])
 @pytest.mark.parametrize("kind", ["tcp", "ssl", "unix", "haproxy", "ws"])
 @asynchronous
-async def test_a_crowd_waits(kind: str, wrapped: bool, tmp_path: Path) -> None:
+async def test_many_clients_at_once_wait_in_the_queue(
+    kind: str, wrapped: bool, tmp_path: Path
+) -> None:
     pem = tmp_path / "here.pem"
     pem.write_bytes(authority().pem_for("localhost"))
     description = {
@@ -126,8 +128,8 @@ async def test_a_crowd_waits(kind: str, wrapped: bool, tmp_path: Path) -> None:
 
 @enough
 @asynchronous
-async def test_a_crowd_waits_where_the_description_is_read_by_Twisted() -> None:
-    """``ws:`` in a program of somebody else's, which calls ``serverFromString``."""
+async def test_many_clients_wait_where_Twisted_parses_the_description() -> None:
+    """A program calls ``serverFromString`` with a ``ws:`` description."""
     endpoint = parseServer(reactor, "tcp:0:interface=127.0.0.1")
     port: Any = await within(endpoint.listen(Factory.forProtocol(Protocol)))
     try:
@@ -139,8 +141,8 @@ async def test_a_crowd_waits_where_the_description_is_read_by_Twisted() -> None:
 
 @pytest.mark.parametrize("description", ["unix:{}:backlog=5", "ws:unix\\:{}\\:backlog=5"])
 @asynchronous
-async def test_a_queue_that_is_asked_for_is_what_there_is(description: str, tmp_path: Path) -> None:
-    """On a UNIX socket, where those who do not get in are told at once."""
+async def test_a_requested_queue_length_is_used(description: str, tmp_path: Path) -> None:
+    """On a UNIX socket, where a client beyond the queue gets an error at once."""
     port = await listening(description.format(tmp_path / "socket"))
     try:
         with connecting(address_of(port), AT_ONCE) as through:
@@ -150,8 +152,8 @@ async def test_a_queue_that_is_asked_for_is_what_there_is(description: str, tmp_
 
 
 @asynchronous
-async def test_fifty_can_be_asked_for(tmp_path: Path) -> None:
-    """It is Twisted's default as well, and not the same as to ask for nothing."""
+async def test_a_queue_of_fifty_can_be_requested(tmp_path: Path) -> None:
+    """Fifty is also Twisted's default, but differs from no request at all."""
     port = await listening(f"unix:{tmp_path}/socket:backlog=50")
     try:
         with connecting(address_of(port), AT_ONCE) as through:
@@ -162,7 +164,7 @@ async def test_fifty_can_be_asked_for(tmp_path: Path) -> None:
 
 @enough
 @pytest.mark.parametrize("over", ["tcp", "unix"])
-def test_a_crowd_waits_for_a_daemon_that_is_busy(over: str, tmp_path: Path) -> None:
+def test_many_clients_wait_for_a_daemon_that_is_busy(over: str, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with daemon.running(tmp_path, "--port", f"unix:{path}") as running:
         address: Any = str(path) if over == "unix" else ("127.0.0.1", running.port)
@@ -174,6 +176,6 @@ def test_a_crowd_waits_for_a_daemon_that_is_busy(over: str, tmp_path: Path) -> N
             running.process.send_signal(signal.SIGCONT)
 
 
-def test_what_the_reactor_provides_it_provides_still() -> None:
+def test_a_wrapped_reactor_provides_its_interfaces_still() -> None:
     assert IReactorTime.providedBy(LongQueueReactor(reactor))
     assert LongQueueReactor(reactor).seconds() > 0

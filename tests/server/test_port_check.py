@@ -1,4 +1,4 @@
-"""Slips in descriptions of ports and backends: each has a line that says what to write."""
+"""Mistakes in descriptions of ports and backends: each has an error that says what to write."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ PORTS = {
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_a_slip_in_a_port_has_a_line_that_says_how(port: str, tmp_path: Path) -> None:
+def test_a_mistake_in_a_port_has_an_error_that_says_what_to_write(
+    port: str, tmp_path: Path
+) -> None:
     text, expected = port.format(empty=tmp_path), PORTS[port].format(empty=tmp_path)
     result = run_hixie("--port", text, "--check")
     assert result.returncode == 1
@@ -69,7 +71,7 @@ BACKENDS = {
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_slip_in_a_backend_has_a_line_that_says_how(backend: str) -> None:
+def test_a_mistake_in_a_backend_has_an_error_that_says_what_to_write(backend: str) -> None:
     result = run_hixie("--serve", f"/={backend}", "--check")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
@@ -78,7 +80,7 @@ def test_a_slip_in_a_backend_has_a_line_that_says_how(backend: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/*", "/a/*", "/a*"])
-def test_a_path_with_a_star_is_no_route(path: str) -> None:
+def test_a_path_with_a_star_is_not_a_route(path: str) -> None:
     result = run_hixie("--serve", f"{path}=echo", "--check")
     assert (
         f"{path}: expected a path without *: a route also matches all paths below its own"
@@ -87,7 +89,7 @@ def test_a_path_with_a_star_is_no_route(path: str) -> None:
     assert result.returncode == 1
 
 
-def test_a_byte_order_mark_has_a_line_that_says_how(tmp_path: Path) -> None:
+def test_a_byte_order_mark_has_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "hixie.toml"
     file.write_bytes(b"\xef\xbb\xbfport = 8080\n")
     result = run_hixie("--config", str(file), "--check")
@@ -107,7 +109,7 @@ def test_a_byte_order_mark_has_a_line_that_says_how(tmp_path: Path) -> None:
         r"ws:tcp\:8080",
     ],
 )
-def test_what_is_right_is_let_be(port: str) -> None:
+def test_a_correct_port_is_not_changed(port: str) -> None:
     check_port(port)
 
 
@@ -125,9 +127,9 @@ def test_what_is_right_is_let_be(port: str) -> None:
         "httpconnect:proxy:3128:a:80",
     ],
 )
-def test_a_backend_that_is_right_is_let_be(backend: str) -> None:
+def test_a_correct_backend_is_not_changed(backend: str) -> None:
     check_backend(backend)
 
 
-def test_a_description_is_taken_apart_as_twisted_does() -> None:
+def test_a_description_is_parsed_as_by_twisted() -> None:
     assert parts_of(r"tcp:80:interface=\:\:1:a\=b") == ("tcp", ("80", "a=b"), {"interface": "::1"})

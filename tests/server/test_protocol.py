@@ -1,4 +1,4 @@
-"""A server's side from the first byte to the conversation, in memory."""
+"""A server's connection, from the first byte to the conversation: in memory."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 def answered(end: End) -> list[bytes]:
-    """The lines of the answer's head."""
+    """The lines of the response's head."""
     return head_of(end.wire.written).split(b"\r\n")[:-2]
 
 
 def refused(end: End, status: int) -> bytes:
-    """It was refused with this status, and nothing more will be asked here; the body."""
+    """Assert that the request was refused with this status, and that later bytes are ignored; the
+    body."""
     written = end.wire.written
     assert status_of(written) == status, written
     assert written.count(b"\r\n\r\n") == 1
@@ -54,10 +55,10 @@ def refused(end: End, status: int) -> bytes:
     return body_of(written)
 
 
-# The bytes.
+# The bytes of the handshakes.
 
 
-def test_the_slides_are_spoken() -> None:
+def test_the_dialect_of_the_slides_is_spoken() -> None:
     end = ServerEnd(Applications(echo))
     end.receive(
         b"GET /text HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
@@ -76,7 +77,7 @@ def test_the_slides_are_spoken() -> None:
 
 
 def test_the_head_of_hixie_76_goes_out_before_the_eight_bytes_come() -> None:
-    """Proxies hold the eight back until they see it (trap 7)."""
+    """Some proxies hold the eight bytes back until they have seen the head."""
     application = Recorder()
     end = ServerEnd(Applications(lambda: application))
     end.receive(request("hixie-76"))
@@ -112,7 +113,7 @@ def test_a_request_may_come_in_pieces(dialect: str, size: int) -> None:
 
 
 @each
-def test_head_and_proof_leave_in_one_write_when_all_has_come(dialect: str) -> None:
+def test_head_and_proof_leave_in_one_write_when_the_request_is_complete(dialect: str) -> None:
     end = ServerEnd(Applications())
     end.receive(whole_request(dialect))
     assert len(end.wire.writes) == 1
@@ -120,7 +121,7 @@ def test_head_and_proof_leave_in_one_write_when_all_has_come(dialect: str) -> No
 
 
 @each
-def test_a_page_without_an_origin_is_a_program(dialect: str) -> None:
+def test_a_request_without_an_origin_is_from_a_program(dialect: str) -> None:
     end = ServerEnd(Applications())
     if dialect == "hixie-54":
         dialect = "hixie-75"  # its marker is the origin
@@ -132,7 +133,9 @@ def test_a_page_without_an_origin_is_a_program(dialect: str) -> None:
 
 @hixie
 @pytest.mark.parametrize("secure", [True, False])
-def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bool) -> None:
+def test_the_location_has_wss_where_a_reverse_proxy_terminates_TLS(
+    dialect: str, secure: bool
+) -> None:
     end = ServerEnd(Applications(), secure=secure)
     end.receive(whole_request(dialect, origin="https://example.com"))
     scheme = b"wss" if secure else b"ws"
@@ -140,7 +143,7 @@ def test_the_location_says_wss_where_TLS_ends_before_us(dialect: str, secure: bo
     end.done()
 
 
-# What cannot be answered with yes.
+# Requests that are refused.
 
 
 @pytest.mark.parametrize(
@@ -188,7 +191,7 @@ def test_a_bad_request_gets_its_status_and_one_line(
     assert f" status={status} " in log.lines()[0]
 
 
-def test_a_client_of_a_disabled_dialect_is_told_the_enabled_ones() -> None:
+def test_a_client_of_a_disabled_dialect_gets_a_list_of_the_enabled_ones() -> None:
     end = ServerEnd(Applications(), dialects=HIXIE)
     end.receive(request("rfc6455"))
     lines = answered(end)
@@ -199,7 +202,7 @@ def test_a_client_of_a_disabled_dialect_is_told_the_enabled_ones() -> None:
 
 
 @pytest.mark.parametrize("version", ["0", "1", "4", "5", "6", "9", "12", "14", "013", "13, 8", ""])
-def test_a_version_there_is_not_is_answered_with_those_there_are(version: str, log: Log) -> None:
+def test_an_unknown_version_is_answered_with_the_known_ones(version: str, log: Log) -> None:
     end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
     end.receive(
         request("rfc6455").replace(b"Version: 13", b"Version: " + version.encode("ascii")),
@@ -217,7 +220,7 @@ def test_a_version_there_is_not_is_answered_with_those_there_are(version: str, l
     ("spoken", "listed"),
     [(["rfc6455"], b"13"), (["hybi-07", "rfc6455", "hixie-76"], b"13, 7"), (["hybi-08"], b"8")],
 )
-def test_of_the_versions_only_those_spoken_are_listed(spoken: list[str], listed: bytes) -> None:
+def test_only_enabled_versions_are_listed(spoken: list[str], listed: bytes) -> None:
     end = ServerEnd(Applications(), dialects=spoken)
     end.receive(request("rfc6455").replace(b"Version: 13", b"Version: 6"))
     assert b"Sec-WebSocket-Version: " + listed in answered(end)
@@ -239,28 +242,28 @@ def test_the_key_of_the_RFC_is_answered_as_in_the_RFC(dialect: str) -> None:
 
 @modern
 @pytest.mark.parametrize("key", ["", "x", "dGhlIHNhbXBsZQ==!"])
-def test_a_key_that_is_none_is_400(dialect: str, key: str) -> None:
+def test_an_invalid_key_is_400(dialect: str, key: str) -> None:
     end = ServerEnd(Applications())
     end.receive(request(dialect).replace(NONCE.encode(), key.encode()))
     assert b"Sec-WebSocket-Key" in refused(end, 400)
 
 
 @each
-def test_a_dialect_that_is_switched_off_is_refused(dialect: str) -> None:
+def test_a_disabled_dialect_is_refused(dialect: str) -> None:
     others = [name for name in NAMES if name != dialect]
     end = ServerEnd(Applications(), dialects=others)
     end.receive(whole_request(dialect))
     assert ", ".join(others).encode() in refused(end, 426)
 
 
-def test_a_dialect_there_is_not_cannot_be_asked_for() -> None:
+def test_an_unknown_dialect_cannot_be_enabled() -> None:
     with pytest.raises(ValueError, match="hixie-77"):
         HixieServerFactory(Applications(), dialects=["hixie-77"])
 
 
 @each
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "file://"])
-def test_a_foreign_page_is_refused_before_anybody_is_asked(
+def test_a_foreign_page_is_refused_before_the_application_is_asked(
     dialect: str, origin: str, log: Log
 ) -> None:
     end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
@@ -278,7 +281,7 @@ def test_a_foreign_host_is_refused(dialect: str) -> None:
 
 
 @each
-def test_what_a_peer_says_is_escaped_in_the_log(dialect: str, log: Log) -> None:
+def test_text_from_the_peer_is_escaped_in_the_log(dialect: str, log: Log) -> None:
     end = ServerEnd(Answering(lambda offer: None), origins=["*"])
     end.receive(
         whole_request(dialect, target="/\\x1b{peer}%s%0A", origin="http://a\\n{why} \\r\\x1b[31m")
@@ -292,19 +295,19 @@ def test_what_a_peer_says_is_escaped_in_the_log(dialect: str, log: Log) -> None:
 
 
 @each
-def test_CR_LF_cannot_come_in_by_a_field_that_is_repeated(dialect: str) -> None:
+def test_CR_LF_cannot_be_injected_by_a_repeated_header_field(dialect: str) -> None:
     for bad in ("http://a\nb", "http://a\rSet-Cookie: x", "http://a\x00", "http://a\x85b"):
         end = ServerEnd(Applications(), origins=["*"])
         end.receive(whole_request(dialect, origin=bad))
         refused(end, 400)
 
 
-# The decision.
+# The decision of the application.
 
 
 class Waiting:
     """
-    Answers later.
+    Applications that decide later.
 
     :ivar cancelled: how often what it answers with was cancelled.
     """
@@ -324,7 +327,7 @@ class Waiting:
 
 @each
 @pytest.mark.parametrize("wrap", ["as it is", "deferred", "coroutine", "later"])
-def test_an_application_may_be_answered_now_or_later(dialect: str, wrap: str) -> None:
+def test_an_application_may_decide_now_or_later(dialect: str, wrap: str) -> None:
     application = echo()
     later: Deferred[Any] = Deferred()
 
@@ -354,7 +357,7 @@ def test_an_application_may_be_answered_now_or_later(dialect: str, wrap: str) ->
 
 
 @each
-def test_the_application_is_told_what_was_asked_and_granted(dialect: str) -> None:
+def test_the_application_gets_the_offer_and_the_agreement(dialect: str) -> None:
     name = handshake_bytes.subprotocol_field(dialect)
     application = Recorder()
     accepted = Accepted(application, "chat", ((b"Set-Cookie", b"a=b"),))
@@ -421,7 +424,7 @@ def test_of_a_list_of_subprotocols_the_servers_preference_is_granted(
 
 
 @modern
-def test_what_the_application_accepts_goes_before_what_the_factory_would_choose(
+def test_the_application_has_precedence_over_the_factorys_choice(
     dialect: str,
 ) -> None:
     for chosen in ("b", None):
@@ -474,7 +477,7 @@ def test_compression_is_granted_to_clients_that_offer_it(dialect: str) -> None:
         ({}, ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8"]),
     ],
 )
-def test_without_extensions_of_either_side_nothing_is_compressed(
+def test_without_extensions_on_either_side_nothing_is_compressed(
     dialect: str, options: Any, more: list[str]
 ) -> None:
     application = Recorder()
@@ -489,7 +492,7 @@ def test_without_extensions_of_either_side_nothing_is_compressed(
 
 
 @hixie
-def test_a_hixie_client_that_offers_compression_is_spoken_to_plainly(dialect: str) -> None:
+def test_a_hixie_client_that_offers_compression_gets_none(dialect: str) -> None:
     end = ServerEnd(Applications(echo))
     end.receive(whole_request(dialect, OFFERED))
     assert b"Extensions" not in end.wire.taken()
@@ -498,7 +501,7 @@ def test_a_hixie_client_that_offers_compression_is_spoken_to_plainly(dialect: st
     end.done()
 
 
-def test_no_application_is_404() -> None:
+def test_a_path_without_an_application_is_404() -> None:
     end = ServerEnd(Answering(lambda offer: None))
     end.receive(whole_request("hixie-76"))
     refused(end, 404)
@@ -547,7 +550,7 @@ def _failing(offer: Offer) -> Deferred[Any]:
         lambda offer: Accepted(Recorder(started=fails)),
     ],
 )
-def test_what_an_application_does_wrong_is_500_and_one_traceback(
+def test_an_error_of_the_application_is_500_and_one_traceback(
     dialect: str, answer: Callable[[Offer], Any], log: Log
 ) -> None:
     end = ServerEnd(Answering(answer))
@@ -562,10 +565,11 @@ def test_what_an_application_does_wrong_is_500_and_one_traceback(
 )
 @pytest.mark.parametrize("how", ["accepted", "deferred", "coroutine", "factory"])
 @each
-def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
+def test_a_subprotocol_that_was_not_offered_is_500_in_the_log_and_for_both_sides(
     dialect: str, how: str, asked: tuple[str, ...], offered: str, log: Log
 ) -> None:
-    """The client, the log in one line, and the application, in whose place nobody else is told."""
+    """The client gets the status, the log one line, and the application the error; no second
+    application is built."""
     application = Recorder()
     if dialect in HIXIE and asked:  # room for one, which web-socket-js fills with several
         offered = "'a,b', 'a', 'b'"
@@ -601,10 +605,11 @@ def test_a_subprotocol_that_was_not_offered_is_500_of_which_all_hear(
 
 
 class AsyncEcho(Recorder):
-    """Its method is a coroutine function: Python would only warn that it was never awaited."""
+    """An application whose method is a coroutine function: Python would only warn that it was
+    never awaited."""
 
     async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]
-        """Never run."""
+        """Never awaited."""
 
 
 @pytest.mark.parametrize(
@@ -627,7 +632,7 @@ class AsyncEcho(Recorder):
     ],
 )
 @each
-def test_what_is_no_application_is_500_and_one_line_that_says_so(
+def test_an_object_that_is_no_application_is_500_and_one_line_that_names_it(
     dialect: str, wrong: Any, said: str, log: Log
 ) -> None:
     end = ServerEnd(Answering(lambda offer: wrong))
@@ -638,7 +643,7 @@ def test_what_is_no_application_is_500_and_one_line_that_says_so(
     assert refused(end, 500) == b"the application failed\n"
 
 
-def test_a_future_of_asyncios_as_an_answer_is_told_how_to_be_a_deferred(log: Log) -> None:
+def test_an_asyncio_future_as_a_decision_has_an_error_that_names_deferreds(log: Log) -> None:
     loop = asyncio.new_event_loop()
     end = ServerEnd(Answering(lambda offer: loop.create_future()))
     loop.close()
@@ -647,8 +652,8 @@ def test_a_future_of_asyncios_as_an_answer_is_told_how_to_be_a_deferred(log: Log
     refused(end, 500)
 
 
-def test_an_application_whose_own_call_raises_a_usage_error_has_its_traceback(log: Log) -> None:
-    """That is a mistake in a line of its own."""
+def test_a_usage_error_in_an_applications_own_call_has_its_traceback(log: Log) -> None:
+    """The mistake is in the application's own code."""
     early = Recorder(started=lambda app: app.transport.sendTextMessage("early"))
     end = ServerEnd(Answering(lambda offer: early))
     end.receive(whole_request("rfc6455"))
@@ -656,7 +661,7 @@ def test_an_application_whose_own_call_raises_a_usage_error_has_its_traceback(lo
     refused(end, 500)
 
 
-def test_an_application_that_leaves_when_it_hears_of_its_mistake_is_let_go(log: Log) -> None:
+def test_an_application_that_closes_when_it_gets_its_error_is_disconnected(log: Log) -> None:
     application = Recorder(started=lambda app: app.transport.abortConnection())
     end = ServerEnd(Answering(lambda offer: Accepted(application, "unasked")))
     end.receive(whole_request("rfc6455"))
@@ -665,7 +670,7 @@ def test_an_application_that_leaves_when_it_hears_of_its_mistake_is_let_go(log: 
     assert application.told == ["started", "lost"]
 
 
-def test_an_application_that_raised_at_its_start_is_told_of_the_end(log: Log) -> None:
+def test_an_application_that_raised_at_its_start_gets_the_end(log: Log) -> None:
     application = Recorder(started=fails)
     end = ServerEnd(Applications(lambda: application))
     end.receive(whole_request("hixie-75"))
@@ -676,7 +681,7 @@ def test_an_application_that_raised_at_its_start_is_told_of_the_end(log: Log) ->
 
 
 @each
-def test_an_application_that_takes_too_long_is_503(dialect: str, log: Log) -> None:
+def test_a_decision_that_takes_too_long_is_503(dialect: str, log: Log) -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request(dialect))
@@ -687,7 +692,7 @@ def test_an_application_that_takes_too_long_is_503(dialect: str, log: Log) -> No
     refused(end, 503)
 
 
-def test_an_application_that_will_not_be_cancelled_is_503_all_the_same(log: Log) -> None:
+def test_a_decision_that_cannot_be_cancelled_is_503_too(log: Log) -> None:
     async def stubborn(offer: Offer) -> Any:
         with suppress(CancelledError):
             await Deferred()
@@ -710,7 +715,7 @@ def test_a_decision_that_raises_when_cancelled_keeps_no_client_waiting(log: Log)
     refused(end, 503)
 
 
-def test_an_applications_own_timeout_is_its_own_failure(log: Log) -> None:
+def test_a_timeout_error_of_the_application_is_its_own_failure(log: Log) -> None:
     decision: Deferred[Any] = Deferred()
     end = ServerEnd(Answering(lambda offer: decision))
     decision.addTimeout(5, end.clock)
@@ -720,7 +725,7 @@ def test_an_applications_own_timeout_is_its_own_failure(log: Log) -> None:
     refused(end, 500)
 
 
-def test_a_decision_in_the_turn_of_the_deadline_is_in_time() -> None:
+def test_a_decision_in_the_reactor_turn_of_the_deadline_is_in_time() -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request("hixie-76"))
@@ -731,7 +736,7 @@ def test_a_decision_in_the_turn_of_the_deadline_is_in_time() -> None:
 
 
 @each
-def test_when_the_client_leaves_the_decision_is_cancelled(dialect: str, log: Log) -> None:
+def test_when_the_client_disconnects_the_decision_is_cancelled(dialect: str, log: Log) -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request(dialect))
@@ -743,7 +748,7 @@ def test_when_the_client_leaves_the_decision_is_cancelled(dialect: str, log: Log
 
 
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
-def test_when_we_close_the_decision_is_cancelled(how: str, log: Log) -> None:
+def test_when_the_server_closes_the_decision_is_cancelled(how: str, log: Log) -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request("hixie-76"))
@@ -753,7 +758,7 @@ def test_when_we_close_the_decision_is_cancelled(how: str, log: Log) -> None:
     end.done()
 
 
-def test_a_decision_that_comes_although_cancelled_is_not_heard(log: Log) -> None:
+def test_the_result_of_a_cancelled_decision_is_ignored(log: Log) -> None:
     application = Recorder()
     decision: Deferred[Any] = Deferred(lambda deferred: deferred.callback(application))
     end = ServerEnd(Answering(lambda offer: decision))
@@ -764,7 +769,7 @@ def test_a_decision_that_comes_although_cancelled_is_not_heard(log: Log) -> None
     end.done()
 
 
-def test_a_coroutine_hears_that_it_is_cancelled(log: Log) -> None:
+def test_a_coroutine_of_a_decision_is_cancelled(log: Log) -> None:
     heard: list[BaseException] = []
 
     async def decide(offer: Offer) -> Any:
@@ -782,7 +787,7 @@ def test_a_coroutine_hears_that_it_is_cancelled(log: Log) -> None:
 
 
 @hixie
-def test_a_client_that_does_not_wait_for_the_decision_is_refused(dialect: str, log: Log) -> None:
+def test_a_client_that_sends_before_the_decision_is_refused(dialect: str, log: Log) -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.receive(whole_request(dialect))
@@ -793,7 +798,7 @@ def test_a_client_that_does_not_wait_for_the_decision_is_refused(dialect: str, l
 
 @modern
 @pytest.mark.parametrize("size", [None, 7])
-def test_what_a_modern_client_says_too_early_is_kept_and_heard_once_it_is_agreed(
+def test_early_frames_of_a_modern_client_are_kept_and_delivered_once_it_is_open(
     dialect: str, size: int | None
 ) -> None:
     waiting, application = Waiting(), echo()
@@ -814,9 +819,7 @@ def test_what_a_modern_client_says_too_early_is_kept_and_heard_once_it_is_agreed
 
 @modern
 @pytest.mark.parametrize("together", [True, False])
-def test_of_what_comes_too_early_no_more_is_kept_than_the_limit(
-    dialect: str, together: bool, log: Log
-) -> None:
+def test_early_frames_are_kept_within_the_limit(dialect: str, together: bool, log: Log) -> None:
     limits = Limits(early_size=1000)
     for size in (1000, 1001):
         waiting, application = Waiting(), Recorder()
@@ -829,14 +832,16 @@ def test_of_what_comes_too_early_no_more_is_kept_than_the_limit(
             assert application.messages == ["x" * 992]
             end.done()
         else:
-            # What came with the head is judged before anybody is asked.
+            # Bytes that came with the head are judged before the application is asked.
             assert waiting.cancelled == len(waiting.offers) == (not together)
             refused(end, 400)
             assert application.told == []
 
 
 @modern
-def test_frames_in_the_same_read_as_the_request_are_heard_after_it_is_open(dialect: str) -> None:
+def test_frames_in_the_same_read_as_the_request_are_delivered_after_the_opening(
+    dialect: str,
+) -> None:
     end = ServerEnd(Applications(echo))
     peer = frame_writer.FrameWriter(dialect, MASK)
     end.receive(request(dialect) + peer.text("hello") + peer.close(4000, "bye"))
@@ -857,8 +862,8 @@ def test_the_eight_bytes_may_come_during_the_decision() -> None:
     end.done()
 
 
-def test_bytes_beyond_the_eight_before_the_proof_end_it() -> None:
-    """The head is out, so that there is no answer left to give."""
+def test_bytes_beyond_the_eight_before_the_proof_end_the_connection() -> None:
+    """The head has been sent, so no error status can be sent any more."""
     application = Recorder()
     end = ServerEnd(Applications(lambda: application))
     end.receive(request("hixie-76"))
@@ -870,11 +875,11 @@ def test_bytes_beyond_the_eight_before_the_proof_end_it() -> None:
     end.done()
 
 
-# Time.
+# Timeouts.
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", request("hixie-76")[:-2]])
-def test_a_request_that_does_not_come_is_408(sent: bytes) -> None:
+def test_a_request_that_does_not_arrive_is_408(sent: bytes) -> None:
     end = ServerEnd(Applications())
     if sent:
         end.receive(sent)
@@ -884,7 +889,7 @@ def test_a_request_that_does_not_come_is_408(sent: bytes) -> None:
     refused(end, 408)
 
 
-def test_eight_bytes_that_do_not_come_end_it() -> None:
+def test_eight_bytes_that_do_not_arrive_end_the_connection() -> None:
     application = Recorder()
     end = ServerEnd(Applications(lambda: application))
     end.receive(request("hixie-76") + KEY3[:7])
@@ -896,7 +901,7 @@ def test_eight_bytes_that_do_not_come_end_it() -> None:
     end.done()
 
 
-def test_the_eight_bytes_have_their_time_after_the_decision() -> None:
+def test_the_timeout_of_the_eight_bytes_starts_after_the_decision() -> None:
     waiting = Waiting()
     end = ServerEnd(waiting)
     end.clock.advance(9)
@@ -910,8 +915,8 @@ def test_the_eight_bytes_have_their_time_after_the_decision() -> None:
 
 
 @each
-def test_a_request_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
-    """A late clock is not a late peer (trap 11)."""
+def test_a_request_in_the_reactor_turn_of_the_deadline_is_in_time(dialect: str) -> None:
+    """A reactor that was blocked runs its timers before reads: the peer was not late."""
     end = ServerEnd(Applications())
     end.clock.callLater(10.0, end.receive, whole_request(dialect))
     end.clock.advance(60)
@@ -921,7 +926,7 @@ def test_a_request_in_the_turn_of_the_deadline_is_in_time(dialect: str) -> None:
 
 
 @each
-def test_the_handshakes_deadline_ends_with_it(dialect: str) -> None:
+def test_the_handshake_timeout_ends_with_the_handshake(dialect: str) -> None:
     end = ServerEnd(Applications())
     end.receive(whole_request(dialect))
     end.clock.advance(11)
@@ -929,7 +934,7 @@ def test_the_handshakes_deadline_ends_with_it(dialect: str) -> None:
     end.done()
 
 
-def test_a_refused_client_that_stays_is_aborted_in_the_end() -> None:
+def test_a_refused_client_that_does_not_disconnect_is_aborted() -> None:
     end = ServerEnd(Applications())
     end.receive(b"\x00")
     end.clock.advance(Limits().close_timeout + 1)
@@ -939,7 +944,7 @@ def test_a_refused_client_that_stays_is_aborted_in_the_end() -> None:
 
 
 @each
-def test_a_client_that_leaves_inside_its_request_reaches_no_application(
+def test_a_client_that_disconnects_within_its_request_reaches_no_application(
     dialect: str, log: Log
 ) -> None:
     end = ServerEnd(Answering(lambda offer: pytest.fail("nobody is to be asked")))
@@ -950,8 +955,10 @@ def test_a_client_that_leaves_inside_its_request_reaches_no_application(
 
 
 @each
-def test_it_starts_after_the_decision_and_opens_before_the_first_message(dialect: str) -> None:
-    """Nothing can be sent before it is open, not even by who was chosen."""
+def test_an_application_starts_after_the_decision_and_opens_before_the_first_message(
+    dialect: str,
+) -> None:
+    """The application cannot send before the connection is open."""
     seen: list[str] = []
 
     def tries(application: Recorder) -> None:

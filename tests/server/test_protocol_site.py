@@ -1,4 +1,4 @@
-"""A site on the same port: requests that are HTTP and not WebSocket."""
+"""A site on the same port: ordinary HTTP requests beside WebSocket ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLAIN = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 
 class Page(Resource):
-    """Says what it was asked."""
+    """A page that reports its request."""
 
     isLeaf = True
 
@@ -54,7 +54,7 @@ class Page(Resource):
 
 class Counting(Site):
     """
-    A site that counts.
+    A site that counts its starts, stops and lost connections.
 
     :ivar told: ``start`` and ``stop``.
     :ivar lost: how many of its connections have ended.
@@ -75,7 +75,7 @@ class Counting(Site):
         self.told.append("stop")
 
     def log(self, request: Any) -> None:
-        """No access log."""
+        """Write no access log."""
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
@@ -90,7 +90,7 @@ class Counting(Site):
 
 
 class Kept(Protocol):
-    """Whatever stands elsewhere: keeps what it gets."""
+    """A protocol behind ``elsewhere=`` that keeps the bytes it gets."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -104,7 +104,7 @@ class Kept(Protocol):
 
 
 def kept(data: bytes, size: int | None = None) -> tuple[ServerEnd, Kept]:
-    """What an ordinary request becomes, in memory."""
+    """The bytes that an ordinary request hands to the other protocol, in memory."""
     protocol = Kept()
     made = Factory.forProtocol(lambda: protocol)
     end = ServerEnd(Applications(), elsewhere=made)
@@ -164,9 +164,11 @@ def test_a_malformed_request_does_not_reach_the_site() -> None:
     end.done()
 
 
-def test_the_other_protocol_has_the_transport_for_itself() -> None:
+def test_the_other_protocol_owns_the_transport() -> None:
     end, protocol = kept(PLAIN)
-    end.wire.registerProducer(Source(), True)  # raises if ours were still there
+    end.wire.registerProducer(
+        Source(), True
+    )  # raises if the WebSocket protocol were still the producer
     end.clock.advance(11)
     assert (end.wire.written, end.wire.endings) == (b"", [])
     end.receive(b"more")  # behind the connection's last request: it is dropped
@@ -174,7 +176,7 @@ def test_the_other_protocol_has_the_transport_for_itself() -> None:
     end.done()
 
 
-def test_closing_takes_the_connection_from_it() -> None:
+def test_closing_the_factory_takes_the_connection_from_the_other_protocol() -> None:
     end, protocol = kept(PLAIN)
     before = protocol.data
     end.factory.closeAll()
@@ -199,7 +201,9 @@ def test_a_site_factory_that_builds_no_protocol_leaves_a_404() -> None:
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"HEAD"])
-def test_without_an_elsewhere_it_is_404(method: bytes, version: bytes, log: Log) -> None:
+def test_without_an_elsewhere_an_HTTP_request_is_404(
+    method: bytes, version: bytes, log: Log
+) -> None:
     end = ServerEnd(Applications())
     end.receive(method + b" / HTTP/" + version + b"\r\nHost: a\r\n\r\n")
     assert status_of(end.wire.written) == 404
@@ -210,8 +214,8 @@ def test_without_an_elsewhere_it_is_404(method: bytes, version: bytes, log: Log)
     end.done()
 
 
-def test_a_connection_of_the_site_is_forgotten_also_when_its_end_raises(log: Log) -> None:
-    """Also if it raises there, our connection is no longer counted."""
+def test_a_connection_of_the_site_is_removed_even_if_its_end_raises(log: Log) -> None:
+    """The factory does not count the connection any longer."""
     end, protocol = kept(PLAIN)
 
     def raises(reason: Failure) -> None:
@@ -223,11 +227,11 @@ def test_a_connection_of_the_site_is_forgotten_also_when_its_end_raises(log: Log
     assert not end.factory.connections
 
 
-# Where the site itself finds WebSocket requests.
+# Sites that upgrade requests themselves.
 
 
 def upgrading(**options: Any) -> tuple[HixieServerFactory, HixieResource]:
-    """A factory whose site has pages, and sockets of the same factory."""
+    """A factory whose site has pages, and a resource with WebSockets of the same factory."""
     factory = HixieServerFactory(Applications(), **options)
     resource = HixieResource.sharing(factory, elsewhere=Page())
     factory.elsewhere = Site(resource)
@@ -261,7 +265,7 @@ async def test_a_socket_follows_pages_on_one_connection_where_the_site_upgrades(
     raw.send(client.text("hello"))
     await raw.reads(FrameWriter(dialect).text("hello"))
     assert len(factory.connections) == 1
-    # It is closed once, and its dialect's way.
+    # The connection is closed once, in its dialect's way.
     done = factory.closeAll()
     if dialect in MODERN or dialect == "hixie-76":
         await raw.reads(FrameWriter(dialect).close(1001))
@@ -281,7 +285,7 @@ async def site(net: Network, over: str = "tcp", **options: Any) -> tuple[Any, Co
 
 
 async def asks(net: Network, place: Any, data: bytes) -> bytes:
-    """What is answered until the server closes."""
+    """The responses until the server closes."""
     raw: Raw = await net.raw(place)
     raw.send(data)
     await raw.ends()
@@ -324,7 +328,7 @@ async def test_a_POST_may_come_byte_by_byte(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_large_POST_is_not_held_by_us(net: Network) -> None:
+async def test_a_large_POST_is_not_buffered_by_the_factory(net: Network) -> None:
     place, _ = await site(net, limits=Limits(body_size=3_000_000))
     body = b"x" * 3_000_000
     asked = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + body
@@ -349,8 +353,8 @@ async def test_HTTP_1_0_is_answered_by_the_site(net: Network) -> None:
 
 @pytest.mark.parametrize("second", [PLAIN, whole_request("hixie-76")])
 @asynchronous
-async def test_after_a_page_the_connection_closes(second: bytes, net: Network, log: Log) -> None:
-    """Keep-alive would hand the next request, perhaps a WebSocket's, to the site."""
+async def test_after_a_page_the_connection_is_closed(second: bytes, net: Network, log: Log) -> None:
+    """Keep-alive would pass the next request to the site, even a WebSocket handshake."""
     place, counting = await site(net)
     asked = b"GET /first HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
     answer = await asks(net, place, asked + second)
@@ -361,7 +365,7 @@ async def test_after_a_page_the_connection_closes(second: bytes, net: Network, l
 
 
 @asynchronous
-async def test_the_site_hears_that_its_client_has_left(net: Network, log: Log) -> None:
+async def test_the_site_notices_that_its_client_has_disconnected(net: Network, log: Log) -> None:
     place, counting = await site(net)
     raw = await net.raw(place)
     raw.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -374,9 +378,7 @@ async def test_the_site_hears_that_its_client_has_left(net: Network, log: Log) -
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
-async def test_closing_all_ends_the_sites_connections_too(
-    over: str, net: Network, log: Log
-) -> None:
+async def test_closeAll_ends_the_sites_connections_too(over: str, net: Network, log: Log) -> None:
     place, counting = await site(net, over)
     raw = await net.raw(place)
     raw.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -389,7 +391,7 @@ async def test_closing_all_ends_the_sites_connections_too(
 
 @asynchronous
 async def test_the_site_may_send_more_than_its_client_takes_at_once(net: Network) -> None:
-    """It is the transport's producer now."""
+    """The site's channel is the transport's producer then."""
     place, counting = await site(net)
     raw = await net.raw(place)
     raw.send(b"GET /slow HTTP/1.0\r\n\r\n")
@@ -406,7 +408,7 @@ async def test_the_site_may_send_more_than_its_client_takes_at_once(net: Network
 
 
 @asynchronous
-async def test_the_site_starts_and_stops_with_us(net: Network) -> None:
+async def test_the_site_starts_and_stops_with_the_factory(net: Network) -> None:
     place, counting = await site(net)
     assert counting.told == ["start"]
     await within(place.listening.stopListening())

@@ -1,4 +1,4 @@
-"""The PROXY protocol below ours: in memory, and under real ports, TLS among them."""
+"""The PROXY protocol below WebSocket: in memory, and under real ports, TLS among them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ V2 = (
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
 UNIX = b"\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\xd8" + b"/client".ljust(108, b"\0") + bytes(108)
 SENDER = IPv4Address("TCP", "192.0.2.1", 54321)
-"""The peer of a transport in memory."""
+"""The peer address of a transport in memory."""
 
 
 class Carrying(Wire):
-    """A transport that, like a real one, says whose it is, and reads nothing after an abort."""
+    """A transport that, like a real one, has a protocol, and delivers nothing after an abort."""
 
     protocol: Any
 
@@ -67,7 +67,7 @@ class End:
         self.protocol.makeConnection(self.wire)
 
     def receive(self, data: bytes, size: int | None = None) -> None:
-        """Whoever is the transport's protocol at the time gets it, as from a real transport."""
+        """Deliver bytes to the transport's current protocol, as a real transport does."""
         for start in range(0, len(data), size or len(data)):
             self.wire.receive(data[start : start + (size or len(data))])
 
@@ -87,10 +87,10 @@ class End:
         (b"PROXY UNKNOWN\r\n", SENDER, IPv4Address("TCP", "192.0.2.2", 80)),
     ],
 )
-def test_the_real_protocol_gets_the_real_ends_and_every_byte(
+def test_the_wrapped_protocol_gets_the_real_addresses_and_every_byte(
     size: int | None, header: bytes, peer: Any, host: Any
 ) -> None:
-    """Correct for a first chunk of any size, a single byte among them."""
+    """The first chunk may have any size, down to a single byte."""
     end = End()
     end.receive(header + b"hello", size)
     made = end.wire.protocol
@@ -101,14 +101,14 @@ def test_the_real_protocol_gets_the_real_ends_and_every_byte(
     assert end.wire.calls == []
 
 
-def test_the_real_protocol_is_there_before_it_is_spoken_to() -> None:
-    """A server may speak first."""
+def test_the_wrapped_protocol_is_connected_before_data_arrives() -> None:
+    """A server may send first."""
     end = End()
     end.receive(V1)
     assert isinstance(end.wire.protocol, Raw)
 
 
-def test_from_anybody_else_there_is_no_header() -> None:
+def test_from_any_other_address_no_header_is_expected() -> None:
     end = End(("10.0.0.0/8",))
     end.receive(V1)
     assert isinstance(end.protocol, Raw)
@@ -116,14 +116,14 @@ def test_from_anybody_else_there_is_no_header() -> None:
     assert end.wire.getPeer() == SENDER
 
 
-def test_a_socket_of_the_file_system_is_named_by_a_word() -> None:
+def test_a_UNIX_socket_is_trusted_by_a_keyword() -> None:
     end = End(("unix",), UNIXAddress(None))
     end.receive(V1)
     assert end.wire.getPeer().host == "203.0.113.9"
 
 
-def test_a_sender_that_leaves_it_out_is_not_served(log: log_recorder.Log) -> None:
-    """A client could else write one itself."""
+def test_a_trusted_proxy_that_omits_the_header_is_not_served(log: log_recorder.Log) -> None:
+    """Otherwise a client could write a header itself."""
     end = End()
     end.receive(b"GET / HTTP/1.1\r\n\r\n", 1)
     assert end.wire.endings == ["abort"]
@@ -131,7 +131,7 @@ def test_a_sender_that_leaves_it_out_is_not_served(log: log_recorder.Log) -> Non
     assert not end.clock.getDelayedCalls()
 
 
-def test_a_header_does_not_take_for_ever(log: log_recorder.Log) -> None:
+def test_a_header_that_does_not_arrive_times_out(log: log_recorder.Log) -> None:
     end = End()
     end.receive(V1[:-1])
     end.clock.advance(9.9)
@@ -143,8 +143,8 @@ def test_a_header_does_not_take_for_ever(log: log_recorder.Log) -> None:
     ]
 
 
-def test_a_connection_that_ends_before_leaves_nothing(log: log_recorder.Log) -> None:
-    """Health checks do nothing but connect."""
+def test_a_connection_that_ends_before_its_header_leaves_nothing(log: log_recorder.Log) -> None:
+    """Health checks connect and disconnect without a byte."""
     end = End()
     end.protocol.connectionLost()
     assert not end.clock.getDelayedCalls()
@@ -174,7 +174,9 @@ async def listening(
 
 
 @asynchronous
-async def test_hixie_is_spoken_after_a_header(net: Network, log: log_recorder.Log) -> None:
+async def test_a_Hixie_dialect_is_spoken_after_a_header(
+    net: Network, log: log_recorder.Log
+) -> None:
     _, factory = await listening(net, "tcp:0:interface=127.0.0.1")
     raw = await net.raw(net.places[0])
     raw.send(V1[:1])
@@ -192,7 +194,7 @@ async def test_hixie_is_spoken_after_a_header(net: Network, log: log_recorder.Lo
 
 @asynchronous
 async def test_the_header_comes_before_tls(net: Network, tmp_path: Any) -> None:
-    """``ssl:`` is wrapped where it lies, under it."""
+    """``ssl:`` is wrapped as a whole, so that the header is below TLS."""
     pem = tmp_path / "both.pem"
     key = certificate().privateKey.original.to_cryptography_key()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -220,14 +222,14 @@ async def test_the_header_comes_before_tls(net: Network, tmp_path: Any) -> None:
 
 
 @asynchronous
-async def test_a_sender_that_is_not_named_speaks_at_once(net: Network) -> None:
+async def test_a_client_that_is_not_a_trusted_proxy_needs_no_header(net: Network) -> None:
     await listening(net, "tcp:0:interface=127.0.0.1", "10.0.0.1")
     raw = await net.raw(net.places[0])
     await raw.opens("hixie-76")
 
 
 @asynchronous
-async def test_sockets_of_the_file_system_have_one_too(net: Network, tmp_path: Any) -> None:
+async def test_UNIX_sockets_have_a_header_too(net: Network, tmp_path: Any) -> None:
     path = str(tmp_path / "socket")
     _, factory = await listening(net, f"unix:{path}", "unix")
     net.places[0].over, net.places[0].path = "unix", path

@@ -1,4 +1,4 @@
-"""How a server stops: with clients that do nothing for it, in processes of their own."""
+"""Stopping of a server whose clients do not cooperate, in processes of their own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from support.daemon import Daemon, free_port, running
 from support.handshake_bytes import whole_request
 
 STOP = 1.5
-"""Seconds that the daemons here have for their end; without a bound it takes them 63."""
+"""The stop timeout of these daemons, in seconds; without it they take 63 to stop."""
 
 MARGIN = 20.0
-"""Seconds more that a busy machine may need."""
+"""Additional seconds that a busy machine may need."""
 
 TEXT = b"\x00" + b"x" * 65534 + b"\xff"
 CHUNK = b"\x82\xfe\xff\xff\0\0\0\0" + b"x" * 65535
@@ -42,7 +42,7 @@ def secured(stack: ExitStack, port: int) -> ssl.SSLSocket:
 
 
 def asks(peer: socket.socket, request: bytes) -> None:
-    """Ask, and read the head of the answer, or a little more."""
+    """Send a request, and read the head of the response, or a little more."""
     peer.sendall(request)
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -53,7 +53,7 @@ def asks(peer: socket.socket, request: bytes) -> None:
 
 
 def pushes(peer: socket.socket, data: bytes) -> None:
-    """Send until nobody takes any more."""
+    """Send until the peer's buffers are full."""
     peer.settimeout(0.5)
     try:
         for _ in range(4000):
@@ -63,7 +63,7 @@ def pushes(peer: socket.socket, data: bytes) -> None:
 
 
 def echo(stack: ExitStack, daemon: Daemon, port: int) -> None:
-    """Sends what it does not read back."""
+    """A client of an echo server that does not read the echo."""
     peer = connected(stack, daemon.port)
     asks(peer, whole_request("hixie-75", target="/echo"))
     pushes(peer, TEXT)
@@ -84,14 +84,14 @@ def download_over_tls(stack: ExitStack, daemon: Daemon, port: int) -> None:
 
 
 def client_of_a_gateway(stack: ExitStack, daemon: Daemon, port: int) -> None:
-    """Its backend is this daemon's own echo."""
+    """A client of a gateway, whose backend is this daemon's own echo."""
     peer = connected(stack, daemon.port)
     asks(peer, whole_request("rfc6455", target="/relay"))
     pushes(peer, CHUNK)
 
 
 def backend(stack: ExitStack, daemon: Daemon, port: int) -> None:
-    """A ``tcp:`` service's, which accepts and reads nothing."""
+    """A client of a ``tcp:`` service, whose backend accepts and reads nothing."""
     peer = connected(stack, daemon.port)
     asks(peer, whole_request("rfc6455", target="/deaf"))
     pushes(peer, CHUNK)
@@ -106,7 +106,7 @@ def unfinished_tls(stack: ExitStack, daemon: Daemon, port: int) -> None:
 
 
 def silent_over_tls(stack: ExitStack, daemon: Daemon, port: int) -> None:
-    """Open, and it answers no close: neither WebSocket's nor that of TLS."""
+    """A client over TLS that answers neither a close frame nor the close of TLS."""
     asks(secured(stack, port), whole_request("rfc6455", target="/echo"))
 
 
@@ -133,7 +133,7 @@ KINDS: tuple[Stuck, ...] = (
 @contextmanager
 def daemon_with_all(directory: Path, stop: float = STOP) -> Iterator[tuple[Daemon, int]]:
     """
-    A daemon that serves everything that these clients ask for.
+    A daemon with all services that these clients use.
 
     :return: it, and its port of TLS.
     """
@@ -171,7 +171,7 @@ def test_SIGTERM_ends_within_the_stop_timeout(stuck: Stuck, tmp_path: Path) -> N
         assert daemon.errors == ""
 
 
-def test_SIGTERM_ends_all_of_them_together_within_the_stop_timeout(tmp_path: Path) -> None:
+def test_SIGTERM_ends_all_clients_together_within_the_stop_timeout(tmp_path: Path) -> None:
     with daemon_with_all(tmp_path) as (daemon, port), ExitStack() as stack:
         for stuck in KINDS:
             stuck(stack, daemon, port)
@@ -187,7 +187,7 @@ def test_a_second_signal_does_not_wait_for_the_stop_timeout(tmp_path: Path) -> N
         for stuck in KINDS:
             stuck(stack, daemon, port)
         daemon.terminate()
-        daemon.logged("(TCP Port")  # its ports are closed, and the second is heard
+        daemon.logged("(TCP Port")  # the ports are closed, so that the second signal is handled
         daemon.terminate(signal.SIGINT)
         assert daemon.ended() in (-signal.SIGTERM, -signal.SIGINT)
         assert "Traceback" not in daemon.log

@@ -44,7 +44,7 @@ copybutton_line_continuation_character = "\\"
 INTERNAL = {
     "HixieProtocol": (
         *("adopt", "asked", "connected", "drained", "late", "look", "overflowed", "stalled"),
-        *("timeouts", "__getattr__"),
+        "timeouts",
     ),
     "HixieFactory": ("joined", "keepalive", "left", "log", "sendsBinary", "timeouts", "watched"),
     "HixieServerProtocol": ("asked", "yielded"),

@@ -64,7 +64,7 @@ def test_the_options_are_those_of_the_daemon() -> None:
     [
         (("--prot", "1"), "unrecognized option --prot; did you mean --port? See txhixie serve"),
         (("--port", "99999"), "--port 99999: expected a number from 0 to 65535; see txhixie serve"),
-        (("--config", "/nowhere.toml"), "/nowhere.toml: expected a file"),
+        (("--config", "/nowhere.toml"), "/nowhere.toml: expected a configuration file"),
     ],
 )
 def test_a_mistake_is_one_line_and_2(words: tuple[str, ...], said: str) -> None:

@@ -23,7 +23,7 @@ RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_rel
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
 WITHOUT: Final = {
-    "__main__": "tests/cli/test_main.py runs it: test_a_module_is_a_program_too",
+    "__main__": "tests/cli/test_main.py runs it: test_python_m_txhixie_runs_the_command",
     "byte_streams/endpoint": "both halves of its descriptions: byte_streams/test_descriptions.py",
     "cli/advice": DOCTOR,
     "cli/certificates": DOCTOR,

@@ -1,4 +1,4 @@
-"""``txhixie connect --reconnect``: which ends it passes over, and what it says of them."""
+"""``txhixie connect --reconnect``: the ends after which it reconnects, and the lines it prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.scripted_peer import accept, close, read_frame, read_head, say, ser
 
 
 def test_a_line_that_was_not_sent_is_the_first_of_the_next_connection() -> None:
-    """A refusal that may pass, a lost connection, and then a server that answers."""
+    """A temporary refusal, then a lost connection, then a server that answers."""
     heard: list[bytes] = []
     connections = [0]
 
@@ -47,7 +47,7 @@ def test_a_line_that_was_not_sent_is_the_first_of_the_next_connection() -> None:
     ("answer", "status"),
     [(b"HTTP/1.1 403 x\r\nContent-Length: 0\r\n\r\n", 3), (b"HTTP/1.1 101 x\r\n\r\n", 1)],
 )
-def test_an_answer_that_will_stay_the_same_ends_it(answer: bytes, status: int) -> None:
+def test_a_permanent_refusal_ends_the_command(answer: bytes, status: int) -> None:
     def script(peer: socket.socket) -> None:
         read_head(peer)
         peer.sendall(answer)
@@ -57,7 +57,7 @@ def test_an_answer_that_will_stay_the_same_ends_it(answer: bytes, status: int) -
     assert (ran.status, len(ran.errors)) == (status, 1)
 
 
-def test_the_end_of_the_input_ends_it() -> None:
+def test_the_end_of_the_input_ends_the_command() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         assert read_frame(peer) == (8, b"\x03\xe8")

@@ -1,4 +1,4 @@
-"""``txhixie connect`` on a terminal without a line editor, and on half a terminal."""
+"""``txhixie connect`` on a terminal without a line editor, and with a pipe for its output."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ CONTROL_D = b"\x04"
 
 
 @pytest.mark.parametrize("how", ["a dumb terminal", "prompt_toolkit is missing"])
-def test_without_an_editor_lines_are_those_of_the_terminal(how: str, tmp_path: Path) -> None:
-    """What a server sends cannot control it either; and Control-D closes at once."""
+def test_without_an_editor_lines_are_edited_by_the_terminal(how: str, tmp_path: Path) -> None:
+    """A server's message cannot control the terminal, and Control-D closes the connection at
+    once."""
 
     def script(peer: socket.socket) -> None:
         accept(peer)
@@ -48,7 +49,7 @@ def test_without_an_editor_lines_are_those_of_the_terminal(how: str, tmp_path: P
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cut lines elsewhere")
 @pytest.mark.parametrize("size", [4094, 4095, 6000])
 def test_without_an_editor_a_line_that_the_terminal_cuts_is_not_sent(size: int) -> None:
-    """Linux keeps 4,095 bytes of a line, and nobody is told that there were more."""
+    """Linux keeps 4,095 bytes of a line and drops the rest without an error."""
     heard: list[bytes] = []
 
     def script(peer: socket.socket) -> None:

@@ -40,7 +40,7 @@ def url(daemon: Daemon) -> str:
 
 class Report:
     """
-    What the doctor has said.
+    The output of ``txhixie doctor``.
 
     :ivar stages: each stage's mark and words, further lines joined by ``; ``.
     :ivar advice: the sentences at its end.
@@ -74,10 +74,10 @@ def report(*words: str, **options: Any) -> Report:
 EVERY = dict.fromkeys(["lookup", "tcp", *NAMES, "round trip"], "ok")
 
 
-# What works.
+# Servers that work.
 
 
-def test_a_good_server_is_said_to_be_one(url: str) -> None:
+def test_a_working_server_has_a_mark_for_each_stage(url: str) -> None:
     said = report(url)
     assert (said.status, said.marks) == (0, EVERY)
     assert said.advice == [f"The connection works: txhixie connect {url}"]
@@ -85,7 +85,7 @@ def test_a_good_server_is_said_to_be_one(url: str) -> None:
     assert re.fullmatch(r"a ping is answered, \d+\.\d ms", said.stages["round trip"][1])
 
 
-def test_a_good_server_by_TLS_and_through_a_proxy(tmp_path: Path) -> None:
+def test_a_working_server_with_TLS_through_a_proxy(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=90) as port, squid("basic") as proxy:
         url = f"wss://127.0.0.1:{port}/"
         trusted = os.fspath(tmp_path / "authority.pem")
@@ -111,7 +111,7 @@ def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
     assert said.advice == [f"The connection works: txhixie connect --dialect hixie-76 {url}"]
 
 
-def test_what_works_is_said_with_what_it_takes_and_no_credentials(url: str) -> None:
+def test_the_command_that_works_is_printed_without_credentials(url: str) -> None:
     origin = url.replace("ws:", "http:").removesuffix("/")
     hidden = ("--header", "Cookie: s3cret", "--subprotocol", "s3cret", "--proxy", "")
     said = report(*hidden, "-k", "--lenient", "--origin", origin, url)
@@ -127,7 +127,7 @@ def test_credentials_are_not_repeated(url: str) -> None:
     assert b"pa55" not in said.output
 
 
-# The way.
+# Name lookup, TCP and proxies.
 
 
 def test_a_host_name_that_does_not_resolve() -> None:
@@ -193,7 +193,7 @@ def test_a_proxy_that_refuses(
         (('NTLM, Basic realm="x"',), "The proxy requires authentication: use --proxy "),
     ],
 )
-def test_a_proxy_that_asks_is_answered_by_what_it_offers(
+def test_a_proxy_that_requires_credentials_gets_them_by_a_scheme_that_it_offers(
     url: str, fields: tuple[str, ...], advice: str
 ) -> None:
     asked = "".join(f"Proxy-Authenticate: {field}\r\n" for field in fields)
@@ -209,7 +209,7 @@ def test_a_proxy_that_asks_is_answered_by_what_it_offers(
     assert said.advice[0].startswith(advice)
 
 
-def test_a_proxy_by_TLS(url: str, tmp_path: Path) -> None:
+def test_a_proxy_with_TLS(url: str, tmp_path: Path) -> None:
     """The proxy's certificate is verified before the proxy is sent a password."""
     (tmp_path / "authority.pem").write_bytes(authority().pem)
     words = ("--trust-root", os.fspath(tmp_path / "authority.pem"))
@@ -230,14 +230,14 @@ def test_a_proxy_that_does_not_reach_the_server() -> None:
     assert said.advice[0].startswith("The proxy cannot reach the server")
 
 
-def test_a_proxy_that_is_none(url: str) -> None:
+def test_a_proxy_that_does_not_speak_HTTP(url: str) -> None:
     with serving(lambda peer: peer.sendall(b"220 speaks first\r\n")) as port:
         said = report("--proxy", f"127.0.0.1:{port}", url)
     assert (said.status, said.marks["proxy"]) == (4, "NO")
     assert said.advice[0].startswith("The server at this address is not an HTTP proxy")
 
 
-def test_a_proxy_that_is_none_of_TLS(url: str) -> None:
+def test_a_proxy_that_does_not_speak_TLS(url: str) -> None:
     def script(peer: socket.socket) -> None:
         while peer.recv(4096):
             pass
@@ -248,7 +248,7 @@ def test_a_proxy_that_is_none_of_TLS(url: str) -> None:
     assert said.advice[0].startswith("The proxy did not answer the TLS handshake: use http://")
 
 
-def test_a_proxy_whose_only_scheme_is_forbidden(url: str) -> None:
+def test_a_proxy_that_offers_only_a_forbidden_scheme(url: str) -> None:
     with squid("basic") as proxy:
         said = report("--no-proxy-basic", "--proxy", proxy.url_with_credentials, url)
     assert (said.status, said.marks["proxy"]) == (4, "NO")
@@ -310,7 +310,9 @@ def test_what_is_wrong_with_a_certificate(
         assert said.advice[0].startswith(advice)
 
 
-def test_a_certificate_that_ends_soon_works_and_is_to_be_renewed(tmp_path: Path) -> None:
+def test_a_certificate_that_expires_soon_works_and_gets_the_advice_to_renew_it(
+    tmp_path: Path,
+) -> None:
     with secure_daemon(tmp_path, until=3) as port:
         trusted = os.fspath(tmp_path / "authority.pem")
         said = report("--trust-root", trusted, f"wss://127.0.0.1:{port}/")
@@ -318,7 +320,7 @@ def test_a_certificate_that_ends_soon_works_and_is_to_be_renewed(tmp_path: Path)
     assert re.fullmatch(r"A certificate expires on 20\d\d-\d\d-\d\d: renew it\.", said.advice[0])
 
 
-def test_insecure_it_goes_on(tmp_path: Path) -> None:
+def test_with_insecure_the_later_stages_are_checked_too(tmp_path: Path) -> None:
     with secure_daemon(tmp_path, until=-1) as port:
         said = report("--no-verify", f"wss://127.0.0.1:{port}/")
     assert said.status == 0
@@ -328,9 +330,10 @@ def test_insecure_it_goes_on(tmp_path: Path) -> None:
 
 def negotiates(directory: Path, refuses: bool) -> Callable[[socket.socket], SSL.Connection]:
     """
-    Shake hands by TLS as a server that has an opinion on ALPN.
+    Complete a TLS handshake as a server that requires or refuses ALPN.
 
-    :param refuses: whether it refuses who offers some, or closes on who offers none.
+    :param refuses: whether the server refuses clients that offer ALPN; it closes the connection of
+        clients that do not, otherwise.
     """
     pem = directory / "server.pem"
     pem.write_bytes(authority().pem_for("127.0.0.1"))
@@ -360,7 +363,9 @@ def negotiates(directory: Path, refuses: bool) -> Callable[[socket.socket], SSL.
 
 @pytest.mark.parametrize("refuses", [True, False])
 @pytest.mark.parametrize("offers", [True, False])
-def test_a_server_with_an_opinion_on_alpn(tmp_path: Path, refuses: bool, offers: bool) -> None:
+def test_a_server_that_requires_or_refuses_alpn(
+    tmp_path: Path, refuses: bool, offers: bool
+) -> None:
     """Twisted 26.10 refuses clients that offer ALPN, unless the factory names its protocols."""
     shake = negotiates(tmp_path, refuses)
 
@@ -397,7 +402,7 @@ def test_a_server_with_an_opinion_on_alpn(tmp_path: Path, refuses: bool, offers:
     )
 
 
-def test_what_speaks_no_TLS(url: str) -> None:
+def test_a_server_that_does_not_speak_TLS(url: str) -> None:
     said = report(url.replace("ws:", "wss:"))
     assert (said.status, said.marks["tls"]) == (5, "NO")
     assert said.advice[0].startswith("The TLS handshake failed: use ws:// if")
@@ -412,7 +417,7 @@ def test_a_server_that_requires_a_client_certificate(tmp_path: Path) -> None:
     assert said.advice[0].startswith("The server ended TLS: it may require a client certificate")
 
 
-# The conversation.
+# The handshake and pings.
 
 
 def test_a_server_of_an_old_dialect_only(tmp_path: Path) -> None:
@@ -463,7 +468,7 @@ def answering(answer: bytes) -> Script:
         ),
     ],
 )
-def test_a_server_that_agrees_to_nothing(answer: bytes, status: int, advice: str) -> None:
+def test_a_server_that_refuses_every_dialect(answer: bytes, status: int, advice: str) -> None:
     with serving(answering(answer)) as port:
         said = report(f"ws://127.0.0.1:{port}/")
     assert said.status == status
@@ -471,7 +476,7 @@ def test_a_server_that_agrees_to_nothing(answer: bytes, status: int, advice: str
     assert said.advice[0].startswith(advice)
 
 
-def test_a_server_that_keeps_silent() -> None:
+def test_a_server_that_does_not_respond() -> None:
     def script(peer: socket.socket) -> None:
         while peer.recv(1 << 16):
             pass
@@ -495,7 +500,7 @@ def test_pings_that_are_not_answered() -> None:
     assert said.advice[0].startswith("The server does not answer pings")
 
 
-def test_interrupted_it_says_nothing_more() -> None:
+def test_after_a_signal_nothing_more_is_printed() -> None:
     asked = threading.Event()
 
     def script(peer: socket.socket) -> None:

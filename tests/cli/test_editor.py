@@ -34,7 +34,7 @@ def _url(daemon: Daemon) -> str:
 
 
 def test_a_line_is_edited_and_an_earlier_one_comes_back(url: str) -> None:
-    """The cursor moves left, a character is put in, and the line above is sent again."""
+    """The cursor moves left, a character is inserted, and the earlier line is sent again."""
     with terminal("connect", url, NO_COLOR="1") as typed:
         typed.until(b"* connected to")
         typed.type(b"helo" + LEFT + b"l" + ENTER)
@@ -49,7 +49,7 @@ def test_a_line_is_edited_and_an_earlier_one_comes_back(url: str) -> None:
     assert re.search(rb"\x1b\[3\d", typed.shown) is None
 
 
-def test_the_marks_have_colours(url: str) -> None:
+def test_the_marks_of_sent_and_received_messages_have_colours(url: str) -> None:
     with terminal("connect", url) as typed:
         typed.until(b"connected to")
         typed.type(b"hello" + ENTER)
@@ -69,8 +69,8 @@ def test_a_paste_is_one_message_at_any_length(url: str, size: int) -> None:
         assert typed.ended() == 0
 
 
-def test_a_line_that_is_typed_is_not_cut_either(url: str) -> None:
-    """Without the marks of a paste each character is a key."""
+def test_a_long_typed_line_is_not_cut(url: str) -> None:
+    """Without the marks of a bracketed paste each character arrives as a key."""
     text = b"x" * (CANONICAL + 100)
     with terminal("connect", url, NO_COLOR="1") as typed:
         typed.until(b"* connected to")
@@ -98,8 +98,8 @@ def test_lines_that_are_pasted_together_are_one_message() -> None:
     assert b"* closed by the server: 1000: thanks\r\n" in typed.shown
 
 
-def test_what_is_received_never_lands_in_the_line_being_typed() -> None:
-    """The line is whole when it is sent, and is shown again below each message received."""
+def test_received_messages_do_not_mix_with_the_line_being_typed() -> None:
+    """The line is sent whole, and is shown again below each received message."""
     heard: list[tuple[int, bytes]] = []
     begun = threading.Event()
 
@@ -144,7 +144,7 @@ def test_a_server_cannot_control_the_terminal() -> None:
     assert b"< (2 bytes) \\xff\\x9b\r\n" in typed.shown
 
 
-def test_an_end_that_is_not_in_good_order_is_told_once() -> None:
+def test_an_abnormal_end_is_printed_once() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         close(peer, 1011, b"sorry")
@@ -158,7 +158,7 @@ def test_an_end_that_is_not_in_good_order_is_told_once() -> None:
     assert typed.shown.endswith(b"txhixie: closed by the server: 1011: sorry\r\n")
 
 
-def test_control_C_closes_and_is_130() -> None:
+def test_control_C_closes_the_connection_and_is_exit_status_130() -> None:
     closes: list[tuple[int, bytes]] = []
 
     def script(peer: socket.socket) -> None:
@@ -173,8 +173,8 @@ def test_control_C_closes_and_is_130() -> None:
     assert closes == [(8, b"\x03\xe8")]
 
 
-def test_control_D_ends_it_while_nothing_is_connected() -> None:
-    """The server does not answer the handshake, and the line that was typed is said to wait."""
+def test_control_D_ends_the_command_before_the_connection_is_open() -> None:
+    """The server does not answer the handshake; the command says that the typed line is waiting."""
     asked = threading.Event()
 
     def script(peer: socket.socket) -> None:
@@ -193,7 +193,7 @@ def test_control_D_ends_it_while_nothing_is_connected() -> None:
         assert typed.ended() == 0
 
 
-def test_what_is_typed_while_disconnected_is_sent_on_the_next_connection() -> None:
+def test_a_line_typed_while_disconnected_is_sent_on_the_next_connection() -> None:
     heard: list[tuple[int, bytes]] = []
     again = threading.Event()
 
@@ -222,8 +222,8 @@ def test_what_is_typed_while_disconnected_is_sent_on_the_next_connection() -> No
     assert heard == [(1, b"one"), (1, b"two")]
 
 
-def test_a_terminal_that_is_closed_ends_it() -> None:
-    """The connection is closed in good order, although messages can no longer be shown."""
+def test_closing_the_terminal_ends_the_command() -> None:
+    """The connection is closed with a close frame, although messages can no longer be shown."""
     closes: list[tuple[int, bytes]] = []
     gone = threading.Event()
 

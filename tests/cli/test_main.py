@@ -1,7 +1,6 @@
-"""``txhixie connect`` as a person and a script run it: what it says, and how it ends.
+"""``txhixie connect`` as a person and a script run it: its output, its errors and its exit status.
 
-The program itself, in a process of its own, against our daemon and against servers that do as a
-test says.
+The command runs in a process of its own, against the daemon and against scripted servers.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def url(daemon: Daemon) -> str:
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
-    """A daemon by TLS: its port, and the file of its authority."""
+    """A daemon with TLS: its port, and the file of its certificate authority."""
     directory = tmp_path_factory.mktemp("secure")
     with secure_daemon(directory) as port:
         yield port, os.fspath(directory / "authority.pem")
@@ -60,14 +59,13 @@ def test_once_writes_the_first_answer_and_nothing_else(url: str, dialect: str) -
     assert (ran.status, ran.output, ran.errors) == (0, "gr\u00fc\u00dfe\n".encode(), [])
 
 
-def test_a_module_is_a_program_too(url: str) -> None:
+def test_python_m_txhixie_runs_the_command(url: str) -> None:
     command = [sys.executable, "-m", "txhixie", "connect", "--once", "hello", url]
     ran = subprocess.run(command, capture_output=True, check=False, env=environment())
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"hello\n", b"")
 
 
-def test_once_closes_properly() -> None:
-    """With 1000, and waits for the answer to that."""
+def test_once_closes_with_1000_and_waits_for_the_close_frame_of_the_server() -> None:
     closes: list[tuple[int, bytes]] = []
 
     def script(peer: socket.socket) -> None:
@@ -87,13 +85,13 @@ INPUT = "ein\n\nText\r\n\x00 ohne Ende \u2603".encode()
 
 
 @pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
-def test_all_of_the_input_is_one_message_and_its_answer_is_exact(url: str, dialect: str) -> None:
+def test_once_with_a_hyphen_sends_all_input_as_one_message(url: str, dialect: str) -> None:
     ran = run("connect", "--once", "-", "--dialect", dialect, url, given=INPUT)
     assert (ran.status, ran.output, ran.errors) == (0, INPUT, [])
 
 
 @pytest.mark.parametrize("dialect", ["hixie-54", "hixie-76", "hybi-07", "rfc6455"])
-def test_binary_is_raw_both_ways(url: str, dialect: str) -> None:
+def test_binary_input_and_output_are_raw_bytes(url: str, dialect: str) -> None:
     data = bytes(range(256)) * 1000
     ran = run("connect", "--once", "-", "--binary", "--dialect", dialect, url, given=data)
     assert (ran.status, ran.errors) == (0, [])
@@ -105,7 +103,7 @@ def test_an_empty_input_is_an_empty_message(url: str) -> None:
     assert run("connect", "--once", "", url).output == b"\n"
 
 
-def test_what_is_no_text_is_not_sent_as_text(url: str) -> None:
+def test_input_that_is_not_utf_8_is_not_sent_as_text(url: str) -> None:
     ran = run("connect", "--once", "-", url, given=b"\xff")
     assert (ran.status, ran.output) == (1, b"")
     assert (
@@ -113,7 +111,7 @@ def test_what_is_no_text_is_not_sent_as_text(url: str) -> None:
     )
 
 
-def test_no_answer_is_a_failure() -> None:
+def test_once_without_an_answer_is_exit_status_1() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         close(peer, 1000, b"not today")
@@ -149,15 +147,15 @@ def test_each_line_is_a_message_of_its_own_and_binary_on_request() -> None:
     assert (ran.status, ran.output, ran.errors) == (0, b"text\n\xff\xfe\n", [])
 
 
-def test_a_line_that_is_no_text_ends_it_after_those_before(url: str) -> None:
+def test_a_line_that_is_not_utf_8_ends_the_command_after_the_lines_before_it(url: str) -> None:
     ran = run("connect", url, given=b"good\nb\xe4d\n")
     assert ran.status == 1
     said = "txhixie: line 2 of standard input is not UTF-8: use --binary to send bytes as they are"
     assert ran.line == said
 
 
-def test_after_the_input_it_waits_for_what_comes() -> None:
-    """A server may need a moment, and send more than one answer."""
+def test_the_command_waits_for_messages_after_the_end_of_the_input() -> None:
+    """A server may need some time, and send more than one answer."""
     go = threading.Event()
 
     def script(peer: socket.socket) -> None:
@@ -179,7 +177,7 @@ def test_after_the_input_it_waits_for_what_comes() -> None:
     assert (process.returncode, output, errors) == (0, b"one\ntwo\n", b"")
 
 
-def test_without_an_end_it_waits_for_the_peer() -> None:
+def test_with_wait_inf_the_command_waits_until_the_server_closes() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         say(peer, (1, b"one"))
@@ -197,7 +195,7 @@ def test_a_closed_input_is_an_empty_one(url: str) -> None:
 
 
 def test_files_are_input_and_output(url: str, tmp_path: Path) -> None:
-    """Which no reactor can wait for."""
+    """The epoll reactor cannot watch regular files."""
     lines = b"".join(b"line %d\n" % number for number in range(20000))
     (tmp_path / "in").write_bytes(lines)
     with (tmp_path / "in").open("rb") as given, (tmp_path / "out").open("wb") as taken:
@@ -210,7 +208,9 @@ def test_files_are_input_and_output(url: str, tmp_path: Path) -> None:
     "redirection", ["| true", ">&-", "> /dev/full"], ids=["pipe", "closed", "full"]
 )
 @pytest.mark.parametrize("mode", ["--once hello", "--wait inf"], ids=["once", "lines"])
-def test_output_that_cannot_be_written_is_a_failure(url: str, mode: str, redirection: str) -> None:
+def test_output_that_cannot_be_written_is_exit_status_1(
+    url: str, mode: str, redirection: str
+) -> None:
     shell = f"set -o pipefail; echo hello | {program('txhixie')} connect {mode} {url} {redirection}"
     ran = subprocess.run(["bash", "-c", shell], capture_output=True, check=False, timeout=PATIENCE)
     assert ran.returncode == 1
@@ -221,8 +221,8 @@ def test_output_that_cannot_be_written_is_a_failure(url: str, mode: str, redirec
     )
 
 
-def test_the_descriptors_stay_as_they_were(url: str) -> None:
-    """They are the shell's too: after it, somebody else reads from the same pipe."""
+def test_the_standard_descriptors_stay_in_blocking_mode(url: str) -> None:
+    """The shell and later commands use the same pipe."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b"one\n")
@@ -239,7 +239,7 @@ def test_the_descriptors_stay_as_they_were(url: str) -> None:
 # Echo.
 
 
-def test_echo_sends_back_what_comes_until_the_peer_closes() -> None:
+def test_echo_sends_each_message_back_until_the_server_closes() -> None:
     heard: list[tuple[int, bytes]] = []
 
     def script(peer: socket.socket) -> None:
@@ -255,8 +255,8 @@ def test_echo_sends_back_what_comes_until_the_peer_closes() -> None:
     assert (ran.status, ran.output, ran.errors) == (0, b"", [])
 
 
-def test_what_came_before_a_mistake_is_sent_back_still() -> None:
-    """In one piece with the answer to the handshake, which leaves no time for anything."""
+def test_echo_sends_back_the_messages_before_a_protocol_error() -> None:
+    """The frames arrive in one read with the handshake response."""
     heard: list[tuple[int, bytes]] = []
 
     def script(peer: socket.socket) -> None:
@@ -271,11 +271,11 @@ def test_what_came_before_a_mistake_is_sent_back_still() -> None:
     assert ran.line.startswith("txhixie: closed because of an error of the server: 1002: ")
 
 
-# What is asked for.
+# Handshake options.
 
 
 def asked(*words: str) -> bytes:
-    """The head of the request that is made with these options."""
+    """The head of the request that the command sends with these options."""
     heads: list[bytes] = []
 
     def script(peer: socket.socket) -> None:
@@ -304,7 +304,7 @@ def test_options_are_fields_of_the_request() -> None:
 SECRETS = ("c00kie", "t0ken", "s3cret", "pa55", "k3y")
 
 
-def test_both_heads_are_shown_without_credentials(url: str) -> None:
+def test_show_handshake_prints_both_heads_without_credentials(url: str) -> None:
     ran = run(
         *("connect", "--once", "hello", "--show-handshake", "-H", "Cookie: a=c00kie"),
         *("-H", "X-Auth-Token: t0ken", "-H", "X-API-Key: k3y", "--subprotocol", "bearer.s3cret"),
@@ -320,7 +320,7 @@ def test_both_heads_are_shown_without_credentials(url: str) -> None:
     assert b64encode(b"me:pa55").decode() not in shown
 
 
-def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
+def test_the_option_max_message_size_limits_input_and_received_messages(url: str) -> None:
     given = b"12345678901\n"
     ran = run("connect", "--max-message-size", "10", url, given=given)
     assert (ran.status, ran.output) == (1, b"")
@@ -341,13 +341,13 @@ def test_a_message_may_be_as_long_as_is_said(url: str) -> None:
 
 
 def test_a_blocked_port_needs_the_option_any_port() -> None:
-    """Nobody listens there, and now that is what is wrong."""
+    """No server listens on port 1, so the error is the refused connection."""
     ran = run("connect", "--any-port", "ws://127.0.0.1:1/")
     assert (ran.status, ran.line.rpartition(": ")[2]) == (1, "Connection refused")
 
 
 def test_a_nearly_valid_answer_is_accepted_with_lenient(daemon: Daemon) -> None:
-    """Netty's ``Upgrade`` in lower case, put there by whoever stands between."""
+    """A proxy in the test writes the value of ``Upgrade`` in lower case, as Netty does."""
 
     def script(peer: socket.socket) -> None:
         with daemon.connect() as server:
@@ -368,7 +368,7 @@ def test_a_nearly_valid_answer_is_accepted_with_lenient(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
 def test_every_help_has_examples(command: str) -> None:
-    """Each example is a command line of the program."""
+    """Each example is a command line of ``txhixie``."""
     ran = run(*command.split(), "--help")
     examples = ran.output.decode().partition("\nExamples:\n")[2]
     assert ran.status == 0
@@ -393,14 +393,14 @@ def test_without_arguments_the_usage_is_shown_with_three_examples() -> None:
         ("xyz", "expected a command: connect, doctor, serve; see txhixie --help"),
     ],
 )
-def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
+def test_an_unknown_command_is_exit_status_2(word: str, meant: str) -> None:
     ran = run(word)
     assert (ran.status, ran.output) == (2, b"")
     assert meant in ran.line
     assert "s3cret" not in ran.line
 
 
-# How it ends.
+# Exit statuses.
 
 
 @pytest.mark.parametrize(
@@ -449,14 +449,14 @@ def test_a_command_that_does_not_exist_is_2(word: str, meant: str) -> None:
         (("--proxy", "http://me:s3cret#@a", "ws://127.0.0.1/"), "percent-encode the user name and"),
     ],
 )
-def test_what_cannot_be_meant_is_2(words: tuple[str, ...], line: str) -> None:
+def test_invalid_arguments_are_exit_status_2(words: tuple[str, ...], line: str) -> None:
     ran = run("connect", *words)
     assert (ran.status, ran.output) == (2, b"")
     assert line in ran.line
     assert "s3cret" not in ran.line
 
 
-def test_the_environments_mistake_is_named() -> None:
+def test_an_error_in_a_proxy_variable_names_the_variable() -> None:
     ran = run("connect", "ws://127.0.0.1/", env=environment(http_proxy="socks5://me:s3cret@there"))
     assert ran.status == 2
     assert ran.line.startswith("txhixie: http_proxy: scheme: SOCKS proxies are not supported")
@@ -488,7 +488,7 @@ def test_a_refused_connection_is_exit_status_1() -> None:
         ),
     ],
 )
-def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(
+def test_an_error_about_an_unreachable_proxy_names_the_proxy_and_the_option(
     words: tuple[str, ...], variables: dict[str, str], line: str
 ) -> None:
     ran = run("connect", *words, "ws://example.com/", env=environment(**variables))
@@ -496,7 +496,7 @@ def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(
     assert ran.line.startswith(f"txhixie: {line}")
 
 
-def test_an_abnormal_end_is_1() -> None:
+def test_a_lost_connection_is_exit_status_1() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         say(peer, (1, b"so far"))
@@ -517,7 +517,9 @@ def test_an_abnormal_end_is_1() -> None:
         ("--echo", 4003, 1),
     ],
 )
-def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: int) -> None:
+def test_a_close_code_that_is_an_error_is_exit_status_1_and_is_printed(
+    mode: str, code: int, status: int
+) -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         close(peer, code, b"sorry\n")
@@ -537,7 +539,7 @@ def test_a_code_is_told_where_it_says_something(mode: str, code: int, status: in
 
 
 def refusing(answer: bytes, *words: str) -> Ran:
-    """What comes of this answer to the request."""
+    """Run the command against a server that sends this response."""
 
     def script(peer: socket.socket) -> None:
         read_head(peer)
@@ -597,14 +599,14 @@ def refusing(answer: bytes, *words: str) -> Ran:
         ),
     ],
 )
-def test_a_refusal_of_the_server_is_3(answer: bytes, line: str) -> None:
+def test_a_refusal_of_the_server_is_exit_status_3(answer: bytes, line: str) -> None:
     ran = refusing(answer)
     assert (ran.status, ran.output) == (3, b"")
     assert ran.line == f"txhixie: the server refused with status {line}"
 
 
 @pytest.mark.parametrize("how", ["URL", "header"])
-def test_credentials_that_are_refused_are_told_from_none(how: str) -> None:
+def test_an_error_about_refused_credentials_says_that_credentials_were_sent(how: str) -> None:
     answer = b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
 
     def script(peer: socket.socket) -> None:
@@ -640,7 +642,9 @@ def test_credentials_that_are_refused_are_told_from_none(how: str) -> None:
         ((), "", "no authentication scheme in Proxy-Authenticate"),
     ],
 )
-def test_what_a_proxy_wants_is_told(fields: tuple[str, ...], credentials: str, line: str) -> None:
+def test_an_error_about_a_407_names_the_schemes_of_the_proxy(
+    fields: tuple[str, ...], credentials: str, line: str
+) -> None:
     asked = "".join(f"Proxy-Authenticate: {field}\r\n" for field in fields)
     answer = f"HTTP/1.1 407 x\r\n{asked}Content-Length: 0\r\n\r\n".encode()
 
@@ -656,8 +660,8 @@ def test_what_a_proxy_wants_is_told(fields: tuple[str, ...], credentials: str, l
 
 
 @pytest.mark.parametrize("option", ["--no-proxy-basic", None])
-def test_a_password_is_not_shown_on_the_way_where_that_is_forbidden(option: str | None) -> None:
-    """To a proxy without TLS, by Basic; Digest shows none."""
+def test_no_proxy_basic_keeps_the_password_from_being_sent_unencrypted(option: str | None) -> None:
+    """Basic would send the password to a proxy without TLS; Digest does not send it."""
     heads: list[bytes] = []
 
     def script(peer: socket.socket) -> None:
@@ -677,7 +681,7 @@ def test_a_password_is_not_shown_on_the_way_where_that_is_forbidden(option: str 
     assert (told in ran.line) == (option is not None)
 
 
-def test_a_refusals_head_is_shown_too() -> None:
+def test_show_handshake_prints_the_head_of_a_refusal() -> None:
     ran = refusing(b"HTTP/1.1 404 Gone\r\nSet-Cookie: c00kie\r\n\r\n", "--show-handshake")
     assert ran.status == 3
     assert ran.errors[-4:] == [
@@ -688,7 +692,7 @@ def test_a_refusals_head_is_shown_too() -> None:
     ]
 
 
-def test_an_answer_that_does_not_stand_is_1() -> None:
+def test_an_invalid_handshake_response_is_exit_status_1() -> None:
     ran = refusing(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
     assert ran.status == 1
     assert ran.line.startswith("txhixie: invalid handshake response: ")
@@ -697,7 +701,7 @@ def test_an_answer_that_does_not_stand_is_1() -> None:
     assert ran.line.startswith("txhixie: the peer closed the connection")
 
 
-def test_a_proxy_that_refuses_is_4(url: str) -> None:
+def test_a_refusal_of_the_proxy_is_exit_status_4(url: str) -> None:
     with squid("basic") as proxy:
         ran = run("connect", "--proxy", f"http://{NAME}:wr0ng@127.0.0.1:{proxy.port}", url)
     assert (ran.status, ran.output) == (4, b"")
@@ -708,14 +712,14 @@ def test_a_proxy_that_refuses_is_4(url: str) -> None:
     assert ran.line.startswith(f"txhixie: {said}")
 
 
-def test_what_is_no_proxy_is_4(url: str) -> None:
+def test_an_invalid_response_of_the_proxy_is_exit_status_4(url: str) -> None:
     with serving(lambda peer: peer.sendall(b"220 speaks first\r\n")) as port:
         ran = run("connect", "--proxy", f"http://127.0.0.1:{port}", url)
     assert ran.status == 4
     assert ran.line.startswith("txhixie: invalid response of the proxy: ")
 
 
-def test_a_timeout_is_6_and_names_its_stage(url: str) -> None:
+def test_a_timeout_is_exit_status_6_and_names_its_stage(url: str) -> None:
     def silent(peer: socket.socket) -> None:
         peer.recv(1 << 16)
         peer.recv(1)
@@ -732,7 +736,7 @@ def test_a_timeout_is_6_and_names_its_stage(url: str) -> None:
             assert ran.line == f"txhixie: no {what} within 0.2 seconds"
 
 
-def test_an_answer_to_once_that_does_not_come_is_6() -> None:
+def test_a_timeout_of_once_is_exit_status_6() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         read_frame(peer)
@@ -747,7 +751,7 @@ def test_an_answer_to_once_that_does_not_come_is_6() -> None:
 # Through proxies.
 
 
-def test_through_a_proxy_its_heads_are_shown_too(secure: tuple[int, str]) -> None:
+def test_show_handshake_prints_the_heads_of_the_proxy(secure: tuple[int, str]) -> None:
     port, trusted = secure
     with squid("basic") as proxy:
         ran = run(
@@ -770,7 +774,7 @@ def test_through_a_proxy_its_heads_are_shown_too(secure: tuple[int, str]) -> Non
 
 
 def test_the_environment_names_the_proxy(url: str) -> None:
-    """As curl has it; and an empty ``--proxy`` is none, as it is to curl."""
+    """The variables are those of curl. An empty ``--proxy`` means no proxy, as in curl."""
     host = url.removeprefix("ws://").rstrip("/")
     heads: list[bytes] = []
 
@@ -823,7 +827,7 @@ def test_a_server_is_trusted_by_the_given_CA_certificates(secure: tuple[int, str
     ],
     ids=["expired", "another", "stranger"],
 )
-def test_what_is_wrong_with_a_certificate_is_5(
+def test_an_invalid_certificate_is_exit_status_5(
     tmp_path: Path, names: tuple[str, ...], until: int, by: Authority, line: str
 ) -> None:
     with secure_daemon(tmp_path, names=names, until=until, by=by) as port:
@@ -836,7 +840,7 @@ def test_what_is_wrong_with_a_certificate_is_5(
         assert (ran.status, ran.output, ran.errors) == (0, b"hello\n", [])
 
 
-def test_what_speaks_no_TLS_is_5(url: str) -> None:
+def test_a_server_without_TLS_is_exit_status_5(url: str) -> None:
     ran = run("connect", url.replace("ws:", "wss:"))
     assert ran.status == 5
     assert ran.line.startswith("txhixie: no TLS with the peer: ")
@@ -866,7 +870,7 @@ def test_a_client_certificate_is_sent_to_a_server_that_requires_one(tmp_path: Pa
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_interrupted_it_closes_and_says_nothing(number: int, status: int) -> None:
+def test_a_signal_closes_the_connection_without_an_error_line(number: int, status: int) -> None:
     closes: list[tuple[int, bytes]] = []
     connected = threading.Event()
 
@@ -908,7 +912,7 @@ def test_a_second_signal_ends_the_command_at_once() -> None:
     assert (process.returncode, errors) == (130, b"")
 
 
-def test_interrupted_on_its_way_it_goes_at_once() -> None:
+def test_a_signal_during_the_handshake_ends_the_command_at_once() -> None:
     asked = threading.Event()
 
     def script(peer: socket.socket) -> None:
@@ -924,7 +928,7 @@ def test_interrupted_on_its_way_it_goes_at_once() -> None:
     assert (process.returncode, output, errors) == (130, b"", b"")
 
 
-# Much of it.
+# Back-pressure.
 
 
 MUCH = 48 * 1024 * 1024
@@ -932,7 +936,7 @@ PIECE = b"x" * 65535
 
 
 def test_a_slow_reader_of_the_output_pauses_the_peer() -> None:
-    """The server is not read from meanwhile; and then all of it comes."""
+    """The command stops reading from the server; later it writes all data."""
     sent = [0]
 
     def script(peer: socket.socket) -> None:
@@ -990,7 +994,7 @@ def _feed(process: subprocess.Popen[bytes], given: list[int]) -> None:
 
 
 def _when_it_stalls(count: Callable[[], int]) -> int:
-    """A count that has begun and does not grow for a second."""
+    """Wait until the count is not 0 and has not grown for a second; return it."""
     deadline = time.monotonic() + PATIENCE
     before = -1
     while (now := count()) != before or now == 0:

@@ -28,18 +28,18 @@ CASES = [
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_file_is_that_of_the_tables(path: Path) -> None:
+def test_each_completion_file_is_generated_from_the_tables(path: Path) -> None:
     anew = "PYTHONPATH=tests python -m support.shell_completion"
     assert (ROOT / path).read_text("utf-8") == FILES[path], f"an option has changed; run {anew}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_file_is_installed(path: Path) -> None:
+def test_each_completion_file_is_installed(path: Path) -> None:
     assert dict(told("data_files"))[str(path.parent)] == [str(path)]
 
 
 def shell_named(name: str) -> str:
-    """The path of a shell; skips where there is none."""
+    """The path of a shell; skips the test if the shell is not installed."""
     return os.fspath(third_party.program(name, get=f"Debian: {name}"))
 
 
@@ -75,7 +75,7 @@ def test_fish_completes(typed: bytes, completed: bytes, tmp_path: Path) -> None:
 
 
 def test_zsh_completes_twistd() -> None:
-    """By zsh's own function for Twisted, which asks twistd for the options."""
+    """zsh's own completion function for Twisted asks twistd for the options."""
     path = f"{Path(program('twistd')).parent}:{os.environ['PATH']}"
     with on_terminal([shell_named("zsh"), "-f", "-i"], {"TERM": "dumb", "PATH": path}) as shell:
         shell.type(b"autoload -Uz compinit; compinit -u -D; setopt nobeep; echo com''plete\n")

@@ -17,16 +17,16 @@ PAGES = pages()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_a_page_is_that_of_the_tables(path: Path) -> None:
+def test_each_manual_page_is_generated_from_the_tables(path: Path) -> None:
     anew = "PYTHONPATH=tests python -m support.manual_pages"
     assert (ROOT / path).read_text("utf-8") == PAGES[path], f"an option has changed; run {anew}"
 
 
-def test_there_are_no_other_pages() -> None:
+def test_there_are_no_other_manual_pages() -> None:
     assert sorted((ROOT / DIRECTORY).iterdir()) == sorted(ROOT / path for path in PAGES)
 
 
-def test_they_are_installed() -> None:
+def test_the_manual_pages_are_installed() -> None:
     assert dict(told("data_files"))[str(DIRECTORY)] == sorted(map(str, PAGES))
 
 

@@ -50,7 +50,7 @@ def events(output: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def test_JSON_has_an_object_for_each_event() -> None:
+def test_the_JSON_output_has_an_object_for_each_event() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         say(peer, read_frame(peer), (2, b"\x00\xff"), (1, "\u2603\x1b\n".encode()))
@@ -80,7 +80,7 @@ def test_JSON_has_an_object_for_each_event() -> None:
     ]
 
 
-def test_JSON_tells_an_abnormal_end_too() -> None:
+def test_the_JSON_output_has_an_object_for_an_abnormal_end() -> None:
     def script(peer: socket.socket) -> None:
         accept(peer)
         close(peer, 1011, b"sorry")
@@ -97,7 +97,7 @@ def test_JSON_tells_an_abnormal_end_too() -> None:
     }
 
 
-def test_JSON_of_one_message(url: str) -> None:
+def test_once_with_JSON_prints_the_object_of_one_message(url: str) -> None:
     ran = run("connect", "--json", "--binary", "--once", "-", url, given=b"\xff")
     assert (ran.status, ran.errors) == (0, [])
     kinds = [event["type"] for event in events(ran.output)]
@@ -105,7 +105,7 @@ def test_JSON_of_one_message(url: str) -> None:
     assert events(ran.output)[2] == {"type": "received", "data": "/w==", "binary": True}
 
 
-def test_lines_begin_with_their_time(url: str) -> None:
+def test_lines_begin_with_their_time_on_request(url: str) -> None:
     ran = run("connect", "--timestamps", url, given=b"hello\n")
     assert (ran.status, ran.errors) == (0, [])
     assert re.fullmatch(rf"{TIME} hello\n", ran.output.decode())

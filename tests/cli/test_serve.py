@@ -67,14 +67,14 @@ def test_the_options_are_those_of_the_daemon() -> None:
         (("--config", "/nowhere.toml"), "/nowhere.toml: expected a configuration file"),
     ],
 )
-def test_a_mistake_is_one_line_and_2(words: tuple[str, ...], said: str) -> None:
+def test_an_invalid_option_is_one_line_and_exit_status_2(words: tuple[str, ...], said: str) -> None:
     ran = run("serve", *words)
     assert (ran.status, ran.output) == (2, b"")
     assert ran.line.startswith("txhixie serve: ")
     assert said in ran.line
 
 
-def test_a_port_in_use_is_one_line_and_1() -> None:
+def test_a_port_in_use_is_one_line_and_exit_status_1() -> None:
     with served("--port", f"tcp:{(port := free_port())}:{LOOPBACK}") as process:
         line(process, "console page")
         ran: Ran = run("serve", "--port", f"tcp:{port}:{LOOPBACK}")
@@ -83,7 +83,7 @@ def test_a_port_in_use_is_one_line_and_1() -> None:
     assert ran.line.startswith("txhixie serve: --port")
 
 
-def test_a_check_prints_what_would_run() -> None:
+def test_check_prints_the_configuration() -> None:
     ran = run("serve", "--check", "--port", "8123")
     assert (ran.status, ran.errors) == (0, [])
     assert b"8123" in ran.output

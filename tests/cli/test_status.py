@@ -1,4 +1,4 @@
-"""Every error has a status and one line; what nobody expected says where it came from."""
+"""Every error has an exit status and one line; an unexpected error names its file and line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from txhixie.sansio.closing import Ended
         (CommandFailed(42, "x"), 42),
     ],
 )
-def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
+def test_each_kind_of_error_has_its_exit_status(error: Exception, status: int) -> None:
     assert status_of(error) == status
     assert len(line_of(error).splitlines()) == 1
 
@@ -43,7 +43,7 @@ def test_a_script_can_tell_them_apart(error: Exception, status: int) -> None:
         AbruptClose(Ended(1011, "x\r\n\x1b[31m\u2028", "peer", False)),
     ],
 )
-def test_a_strangers_words_stay_in_their_line(error: Exception) -> None:
+def test_line_ends_in_a_peer_s_text_are_escaped(error: Exception) -> None:
     assert line_of(error).isascii()
     assert line_of(error).isprintable()
 

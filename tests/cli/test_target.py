@@ -115,7 +115,7 @@ def test_a_Host_header_replaces_the_host_of_the_request(host: str) -> None:
         ("--connect-to", "a:70000"),
     ],
 )
-def test_a_host_that_cannot_be_used_is_2(words: tuple[str, ...]) -> None:
+def test_an_invalid_Host_header_or_address_is_exit_status_2(words: tuple[str, ...]) -> None:
     ran = run("connect", *words, "ws://127.0.0.1/")
     assert (ran.status, ran.output) == (2, b"")
     assert "expected" in ran.line or "host:" in ran.line
@@ -156,7 +156,7 @@ def test_a_port_to_connect_to_may_be_blocked() -> None:
 
 
 def destination(*words: str) -> Target:
-    """What the command reads from these words."""
+    """Parse these arguments of the command."""
     parser = ArgumentParser()
     addOptions(parser)
     return Target(parser.parse_args([*words, "--proxy", "", "ws://example.com/"]))
@@ -198,7 +198,7 @@ def test_an_error_of_an_option_does_not_repeat_the_value(
     assert "secret" not in str(caught.value)
 
 
-def test_the_options_are_shown_as_they_can_be_said_again_without_credentials() -> None:
+def test_the_options_are_printed_as_a_command_line_without_credentials() -> None:
     shown = destination(
         "--origin", "http://a b", "-H", "Authorization: secret", "--lenient"
     ).options
@@ -211,7 +211,7 @@ def test_credentials_of_the_request_are_noticed() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("a mistake"), FileNotFoundError(2, "none", "/none")])
-def test_what_cannot_be_meant_is_a_mistake_of_usage(error: Exception) -> None:
+def test_invalid_values_and_missing_files_are_usage_errors(error: Exception) -> None:
     with pytest.raises(CommandFailed) as caught, usageErrors():
         raise error
     assert caught.value.status == Status.USAGE

@@ -1,6 +1,6 @@
 """The console page over real loopback connections.
 
-What comes is read as raw bytes: an HTTP client would hide what a HEAD must not carry.
+Responses are read as raw bytes: an HTTP client would hide a body after the answer to HEAD.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ eachPath = pytest.mark.parametrize("path", ["/", "/2009", "/nowhere", "/2009/bel
 
 @dataclass
 class Answer:
-    """One answer, cut where HTTP says that it is cut."""
+    """One HTTP response, divided into its status, fields and body."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ class Answer:
 
 
 def exchange(port: int, request: bytes) -> bytes:
-    """Everything that the server says until it closes. Blocks: for a thread."""
+    """Send a request and read until the server closes. Blocks: run it in a thread."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -100,7 +100,7 @@ def below() -> Iterator[Served]:
 
 
 class Markup(HTMLParser):
-    """What a page refers to, what it names, and the text of its scripts and styles."""
+    """The references of a page, its names, and the text of its scripts and styles."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Markup(HTMLParser):
 
 
 def stored(path: str) -> bytes:
-    """A page as its file has it, whatever line ends the checkout has."""
+    """The text of a page's file, with LF line ends in every checkout."""
     return (files("txhixie.daemon") / "pages" / PAGES[path]).read_bytes().replace(b"\r\n", b"\n")
 
 
@@ -145,7 +145,7 @@ async def test_a_query_changes_nothing(console: Served, path: str) -> None:
 
 @eachPath
 @onReactor
-async def test_every_answer_forbids_guessing_telling_and_stale_copies(
+async def test_every_response_forbids_sniffing_referrers_and_caching(
     console: Served, path: str
 ) -> None:
     for method in ("GET", "HEAD", "POST"):
@@ -190,7 +190,7 @@ async def test_a_404_repeats_nothing_of_the_request(console: Served) -> None:
 @eachPath
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "get"])
 @onReactor
-async def test_every_other_method_is_a_405_that_names_the_two(
+async def test_every_other_method_is_a_405_that_allows_GET_and_HEAD(
     console: Served, path: str, method: str
 ) -> None:
     answer = await console.ask(path, method)
@@ -284,7 +284,7 @@ def test_the_page_is_small(path: str, atMost: int) -> None:
 
 
 @eachPage
-def test_the_page_is_utf_8_and_says_so_within_its_first_kilobyte(path: str) -> None:
+def test_the_page_declares_utf_8_within_its_first_kilobyte(path: str) -> None:
     page = stored(path)
     page.decode("utf-8")
     assert b"charset" in page[:1024]
@@ -348,11 +348,11 @@ def test_the_page_of_2009_knows_the_name_that_firefox_gave_and_a_browser_without
 
 
 @onReactor
-async def test_the_tree_can_stand_below_another(below: Served) -> None:
+async def test_the_console_can_be_a_part_of_another_site(below: Served) -> None:
     assert (await below.ask("/console/")).body == stored("/")
     assert (await below.ask("/console/2009")).body == stored("/2009")
     assert (await below.ask("/console/nowhere")).status == 404
 
 
-def test_each_call_makes_a_tree_of_its_own() -> None:
+def test_each_call_makes_a_resource_of_its_own() -> None:
     assert consoleRoot() is not consoleRoot()

@@ -1,4 +1,4 @@
-"""Values that an operator says: read the same on a command line and in a file."""
+"""The values of settings are read the same on a command line and in a file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_text_is_read(kind: ValueKind, text: str, value: Any) -> None:
         (one_of(["hixie-75"]), "hixie-57", "expected one of hixie-75; did you mean hixie-75?"),
     ],
 )
-def test_what_cannot_be_meant_is_answered_with_what_was_expected(
+def test_an_invalid_value_is_an_error_that_says_what_was_expected(
     kind: ValueKind, text: str, expected: str
 ) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(expected)):
@@ -97,12 +97,12 @@ def test_values_are_read_by_name_from_both() -> None:
         ({"zzz": 1}, "zzz: expected an option: size, quiet, dialect"),
     ],
 )
-def test_a_mistake_names_the_key(given: dict[str, object], expected: str) -> None:
+def test_an_error_names_the_key(given: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(expected) + "$"):
         read_all(given, SETTINGS, "option", ValueKind.read_toml)
 
 
-def test_where_nothing_can_be_said_that_is_the_answer() -> None:
+def test_the_error_says_that_a_service_has_no_further_option() -> None:
     with pytest.raises(ValueError, match="x: expected no further option of echo"):
         find("x", (), "option of echo")
 
@@ -113,7 +113,7 @@ def test_the_nearest_name_is_guessed_only_if_it_is_near() -> None:
 
 
 def test_no_password_is_shown() -> None:
-    """An error and a report are logged; what an operator wrote may be in both."""
+    """Errors and the report of ``--check`` may be logged, and may quote the operator's text."""
     assert as_written("/=ws://user:secret@host/path") == "/=ws://***@host/path"
     assert as_written("ws://host/a@b") == "ws://host/a@b"
     assert as_written(True) == "true"

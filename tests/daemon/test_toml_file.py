@@ -42,8 +42,8 @@ serve = [
 """
 
 
-def test_a_file_says_the_same_as_the_command_line(tmp_path: Path) -> None:
-    """Value by value, for options of every kind."""
+def test_a_file_and_the_command_line_give_the_same_values(tmp_path: Path) -> None:
+    """Options of every kind are compared value by value."""
     words = "--port 0 --port tcp:0:interface=127.0.0.1 --console /console --origins null"
     words += " --hosts example.com --hosts example.com:8080 --dialects hixie-76 --dialects"
     words += " rfc6455,hixie-75 --max-message-size 65536 --max-frame-size 1024 --max-fragments 7"
@@ -58,7 +58,7 @@ def test_a_file_says_the_same_as_the_command_line(tmp_path: Path) -> None:
 
 
 def test_every_option_can_be_in_a_file(tmp_path: Path) -> None:
-    """There is one table: what it has, both have."""
+    """The file and the command line share one table of options."""
     values = {"str": '"tcp:0"', "int": "1", "float": "1.5", "bool": "true", "dict": "{}"}
     for option in OPTIONS:
         text = values[option.kind.types[-1].__name__]
@@ -70,7 +70,7 @@ def test_every_option_can_be_in_a_file(tmp_path: Path) -> None:
     assert all(hasattr(options, f"opt_{option.option.replace('-', '_')}") for option in OPTIONS)
 
 
-def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Path) -> None:
+def test_an_option_of_the_command_line_replaces_that_of_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, EVERYTHING)
     options = Options()
     options.parseOptions(["--hosts", "other", "--config", str(file), "--serve", "/=echo"])
@@ -120,7 +120,7 @@ def test_the_command_line_replaces_what_the_file_says_of_an_option(tmp_path: Pat
         ("\xe4 = 1", "expected TOML: "),
     ],
 )
-def test_a_mistake_names_the_file_the_key_and_what_was_expected(
+def test_an_error_names_the_file_the_key_and_what_was_expected(
     tmp_path: Path, text: str, expected: str
 ) -> None:
     file = written(tmp_path, text)
@@ -156,8 +156,8 @@ def test_a_certificate_that_is_not_its_keys_is_found_before_anything_listens(
     assert result.returncode == 1
 
 
-def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
-    """Nothing listens: two ports that are one would be taken."""
+def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
+    """No port is listened on: a port that is given twice would be in use."""
     file = written(tmp_path, EVERYTHING)
     result = run_hixie("--config", str(file), "--port", "1", "--port", "1", "--check")
     assert (result.returncode, result.stderr) == (0, "")
@@ -185,7 +185,7 @@ def test_a_check_prints_what_would_run_and_ends(tmp_path: Path) -> None:
     ]
 
 
-def test_a_check_says_what_holds_by_default() -> None:
+def test_check_prints_the_default_values() -> None:
     lines = run_hixie("--check").stdout.splitlines()
     assert lines[:3] == [
         "port              8080",
@@ -199,7 +199,7 @@ def test_a_check_says_what_holds_by_default() -> None:
     ]
 
 
-def test_a_daemon_runs_by_a_file(tmp_path: Path) -> None:
+def test_a_daemon_runs_with_the_options_of_a_file(tmp_path: Path) -> None:
     file = written(tmp_path, 'hosts = "example.com"\n[[serve]]\npath = "/a"\nservice = "echo"\n')
     with running(tmp_path, "--config", str(file)) as daemon, daemon.connect() as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n")

@@ -31,13 +31,21 @@ def build(directory: Path) -> Path:
 
 
 WORDS: Final = {
-    "1006": "reference/close-codes",
+    "1006": "reference/close-codes reference/log-lines",
     "1009": "reference/close-codes",
+    "1012": "reference/close-codes",
+    "1013": "reference/close-codes",
+    "400": "reference/log-lines",
     "401": "howto/cookies-and-tokens",
-    "403": "howto/origins",
+    "403": "howto/origins reference/log-lines",
+    "404": "reference/log-lines",
+    "408": "reference/log-lines",
+    "426": "reference/log-lines",
+    "502": "reference/log-lines",
     "apache": "howto/apache",
     "asyncio": "howto/asyncio",
     "autobahn": "howto/migrating-autobahn",
+    "broadcast": "start/chat",
     "binary": "reference/options",
     "caddy": "howto/caddy",
     "certificate": "howto/tls",
@@ -68,6 +76,7 @@ WORDS: Final = {
     "renew certificate": "howto/reload",
     "SIGHUP": "howto/reload",
     "reconnect": "howto/reconnecting",
+    "room": "start/chat",
     "security": "explanation/security",
     "speed": "explanation/benchmarks",
     "subprotocol": "howto/subprotocols",
@@ -79,7 +88,8 @@ WORDS: Final = {
     "TLS": "howto/tls",
     "TLS 1.0": "howto/old-devices",
     "token": "howto/cookies-and-tokens",
+    "TV": "howto/old-devices",
     "txWS": "howto/migrating-txws",
     "websockify": "howto/migrating-websockify",
 }
-"""Words that people type into the search box, each with the page that has the answer."""
+"""Words that people type into the search box, each with the pages that have the answer."""

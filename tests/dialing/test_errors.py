@@ -1,4 +1,4 @@
-"""Errors of connecting: ours, and Twisted's, for whoever catches those."""
+"""Errors of connecting: the package's, which are Twisted's errors as well."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MADE = [
 every_error = pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
 
 
-def test_these_are_all_there_are() -> None:
+def test_the_list_of_errors_is_complete() -> None:
     connecting = {
         value
         for value in vars(errors).values()
@@ -62,15 +62,15 @@ def test_each_error_is_a_ConnectError_by_class_and_by_failure(error: HixieError)
 
 @every_error
 def test_our_classes_come_before_Twisteds(error: HixieError) -> None:
-    """So that what is inherited from both is ours."""
+    """A method that both have is then the package's."""
     order = [kind.__module__.partition(".")[0] for kind in type(error).__mro__]
     twisteds = order.index("twisted")
     assert set(order[:twisteds]) == {"txhixie"}
     assert "txhixie" not in order[twisteds:]
 
 
-def test_some_are_more_than_that() -> None:
-    """What Twisted has a class of its own for."""
+def test_some_errors_have_further_base_classes() -> None:
+    """Twisted has a class for these failures."""
     assert issubclass(ConnectTimeout, ConnectTimeoutError)
     assert issubclass(ConnectTimeout, UserError)
     assert issubclass(LookupFailed, DNSLookupError)
@@ -83,8 +83,8 @@ def _pickled(error: Exception) -> Any:
 
 @every_error
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, _pickled])
-def test_its_words_are_ours_and_stay(error: Any, again: Callable[[Any], Any]) -> None:
-    """Twisted's ``str()`` begins with a sentence of its own."""
+def test_the_text_of_an_error_is_the_packages(error: Any, again: Callable[[Any], Any]) -> None:
+    """The ``str()`` of Twisted's classes begins with a sentence of its own."""
     expected = {
         PeerLeft: "the peer closed the connection: no answer to the TLS handshake",
         ConnectTimeout: "no TCP connection within 2.5 seconds",
@@ -94,7 +94,7 @@ def test_its_words_are_ours_and_stay(error: Any, again: Callable[[Any], Any]) ->
         assert (each.stage, each.osError) == (error.stage, error.osError)
 
 
-def test_the_systems_number_stays() -> None:
+def test_the_errno_of_the_system_is_kept() -> None:
     cause = NoRouteError(errno.ENETUNREACH, "Network is unreachable")
     error = ConnectFailed.of("no connection to host.example", cause)
     assert (error.osError, error.__cause__) == (errno.ENETUNREACH, cause)
@@ -103,13 +103,13 @@ def test_the_systems_number_stays() -> None:
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_an_error_says_the_name_by_which_a_program_imports_it(name: str) -> None:
+def test_the_repr_of_an_error_has_the_name_to_import(name: str) -> None:
     value = getattr(errors, name)
     if isinstance(value, type):
         assert (value.__module__, value.__qualname__) == ("txhixie.errors", name)
         assert f"txhixie.errors\n{name}\n".encode() in pickle.dumps(value, 0)
 
 
-def test_the_public_module_has_all_of_both() -> None:
+def test_the_public_module_has_all_errors_of_both() -> None:
     there = {name for name, value in vars(errors).items() if isinstance(value, type)}
     assert {"STAGES", *there} == set(errors.__all__)

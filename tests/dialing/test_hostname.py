@@ -1,4 +1,5 @@
-"""A name is looked up, and one of its addresses connected to; each is told from the other."""
+"""Connecting to a host name: it is resolved, and one of its addresses connected to; errors
+distinguish the two."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from txhixie.dialing.hostname import NamedHostEndpoint, lookUp
 
 
 async def connected(net: Network, host: str, port: int, **options: Any) -> Raw:
-    """Connect."""
+    """Connect to a host name."""
     endpoint = NamedHostEndpoint(reactor, host, port, **options)
     factory: Any = Factory.forProtocol(Raw)
     connecting: Any = endpoint.connect(factory)
@@ -34,7 +35,7 @@ async def connected(net: Network, host: str, port: int, **options: Any) -> Raw:
 
 
 @asynchronous
-async def test_the_system_is_asked_for_a_name(net: Network) -> None:
+async def test_a_name_is_resolved_by_the_system(net: Network) -> None:
     place, _ = await server(net, silent)
     raw = await connected(net, "localhost", place.port)
     assert raw.transport.getPeer().port == place.port
@@ -42,16 +43,16 @@ async def test_the_system_is_asked_for_a_name(net: Network) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @asynchronous
-async def test_an_IP_address_is_not_looked_up(host: str, names: FakeResolver) -> None:
-    """It does not cost a thread, nor a server its log line."""
+async def test_an_IP_address_is_not_resolved(host: str, names: FakeResolver) -> None:
+    """Resolving one would cost a thread, and a name server a log line."""
     (address,) = await within(lookUp(reactor, host, 80))
     assert (address.host, address.port, names.asked) == (host, 80, [])
 
 
 @pytest.mark.parametrize("host", ["a..b", ".example.com", f"{64 * 'a'}.example.com"])
 @asynchronous
-async def test_what_no_name_server_can_be_asked_has_no_address(host: str, log: Log) -> None:
-    """It is known at once, and no thread raises for it."""
+async def test_a_name_that_cannot_be_resolved_has_no_address(host: str, log: Log) -> None:
+    """The error is raised at once, without a thread."""
     assert await within(lookUp(reactor, host, 80)) == []
     endpoint = NamedHostEndpoint(reactor, host, 80)
     with pytest.raises(LookupFailed):
@@ -89,7 +90,7 @@ async def test_an_IPv6_address_is_connected_to(net: Network) -> None:
 
 @asynchronous
 async def test_one_address_that_answers_is_enough(net: Network, names: FakeResolver) -> None:
-    """Happy Eyeballs (RFC 8305): the others are neither waited for nor left connecting."""
+    """Happy Eyeballs (RFC 8305): the attempts to the other addresses are cancelled."""
     place, made = await server(net, silent)
     names.known["several.example"] = ["127.0.0.2", "::1", "127.0.0.1"]
     raw = await connected(net, "several.example", place.port)
@@ -101,7 +102,7 @@ async def test_one_address_that_answers_is_enough(net: Network, names: FakeResol
 async def test_a_silent_address_does_not_delay_the_others(
     net: Network, names: FakeResolver
 ) -> None:
-    """The next is tried beside it after a moment."""
+    """The next address is tried in parallel after a delay."""
     with full_queue() as port:
         names.known["several.example"] = ["127.0.0.1", "127.0.0.2"]
         listening = socket.socket()
@@ -117,14 +118,14 @@ async def test_a_silent_address_does_not_delay_the_others(
 
 @asynchronous
 async def test_a_name_with_an_underscore_is_a_name(net: Network, names: FakeResolver) -> None:
-    """Containers have such names; IDNA, and so Twisted's endpoint, has not."""
+    """Containers have such names; IDNA rejects them, and so does Twisted's endpoint."""
     place, _ = await server(net, silent)
     names.known["my_service"] = ["127.0.0.1"]
     await connected(net, "my_service", place.port)
 
 
 @asynchronous
-async def test_our_own_end_has_the_address_we_want(net: Network) -> None:
+async def test_the_local_address_can_be_chosen(net: Network) -> None:
     place, _ = await server(net, silent)
     raw = await connected(net, "127.0.0.1", place.port, bindAddress="127.0.0.3")
     assert raw.transport.getHost().host == "127.0.0.3"
@@ -133,8 +134,8 @@ async def test_our_own_end_has_the_address_we_want(net: Network) -> None:
 # Twisted leaves the socket that could not be bound to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @asynchronous
-async def test_an_address_that_is_not_ours_is_no_connection(net: Network) -> None:
-    """It is our end's fault; the cause says so."""
+async def test_a_local_address_of_another_machine_is_an_error(net: Network) -> None:
+    """The fault is the local address, as the error's cause shows."""
     place, _ = await server(net, silent)
     with pytest.raises(ConnectFailed) as caught:
         await connected(net, "127.0.0.1", place.port, bindAddress="192.0.2.1")
@@ -144,8 +145,8 @@ async def test_an_address_that_is_not_ours_is_no_connection(net: Network) -> Non
 
 
 @asynchronous
-async def test_each_stage_has_a_time_of_its_own(names: FakeResolver) -> None:
-    """Which is measured by the reactor's clock."""
+async def test_each_stage_has_a_timeout_of_its_own(names: FakeResolver) -> None:
+    """The reactor's clock measures the timeout."""
 
     class Reactor(Clock):
         nameResolver = names
@@ -166,7 +167,7 @@ async def test_each_stage_has_a_time_of_its_own(names: FakeResolver) -> None:
 
 @asynchronous
 async def test_a_late_answer_of_the_resolver_is_ignored(names: FakeResolver) -> None:
-    """A thread that asks the system cannot be stopped, and comes back with something."""
+    """The thread that resolves a name cannot be stopped, and returns a result later."""
     looking = lookUp(reactor, "silent.example", 80)
     received: Any = looking
     looking.cancel()

@@ -1,5 +1,5 @@
-"""A server whose certificate is not for the host that was asked for gets no byte of a request,
-wherever TLS is spoken as a client, and however its names are malformed."""
+"""Verification of server names: a server whose certificate is not for the requested host gets no
+byte of a request, in every use of TLS as a client, and for every malformed name."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def srv(value: bytes) -> bytes:
 GOOD = dns(b"server.example")
 
 WRONG = {
-    # As Twisted 26.10 lets them pass.
+    # Values that Twisted 26.10 accepts.
     "no subjectAltName": None,
     "an empty subjectAltName": names_of(),
     "a star": names_of(dns(b"*")),
@@ -111,7 +111,7 @@ WRONG = {
     "our name and a star": names_of(GOOD, dns(b"*")),
     "our name and an address as a DNS name": names_of(GOOD, dns(b"127.0.0.1")),
     "our name and an empty one": names_of(GOOD, dns(b"")),
-    # For somebody else.
+    # Names of other hosts.
     "another name": names_of(dns(b"other.example")),
     "our name with a dot before it": names_of(dns(b".server.example")),
     "a name below ours": names_of(dns(b"www.server.example")),
@@ -133,7 +133,7 @@ UNREADABLE = {
     "no sequence": der(0x04, b"server.example"),
     "a sequence that is cut": b"\x30\x20\x82\x0eserver.exampl",
 }
-"""Those with which OpenSSL itself does not build a chain of certificates."""
+"""Malformed values with which OpenSSL builds no chain of certificates."""
 
 Asks = Callable[[Network, Any], Awaitable[None]]
 
@@ -197,7 +197,7 @@ async def by_ssl_description(net: Network, port: int) -> None:
 
 
 async def by_tunnel_description(net: Network, port: int) -> None:
-    """TLS to a proxy, by a description within a description."""
+    """TLS to a proxy, by an endpoint description within a description."""
     (net.directory / "roots.pem").write_bytes(authority().pem)
     proxy = f"tls:{HOST}:{port}:trustRoots={net.directory}/roots.pem"
     endpoint = clientFromString(
@@ -220,7 +220,7 @@ ASKS = {
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Verifying:
-    """What CertificateOptions are with Twisted 26.10."""
+    """A connection creator that verifies, as CertificateOptions are with Twisted 26.10."""
 
     def __init__(self, options: Any, verify: Callable[..., bool] | None = None) -> None:
         self._options = options
@@ -234,14 +234,14 @@ class Verifying:
 
 
 async def shown(net: Network, value: bytes | None, by: Any = None) -> tuple[int, list[Raw]]:
-    """Listen with a certificate; the port, and the connections to come."""
+    """Listen with a certificate; the port, and the connections that it accepts."""
     issued = (by or authority()).issue_with(HOST, value)
     place, made = await server(net, agrees(), issued.options())
     return place.port, made
 
 
 async def nothing_came(made: list[Raw], connections: int = 1) -> None:
-    """Each connection has ended without a byte."""
+    """Assert that each connection has ended without a byte received."""
     await eventually(lambda: sum(raw.reason is not None for raw in made) == connections)
     assert [raw.data for raw in made] == [b""] * len(made)
 
@@ -260,10 +260,10 @@ async def test_a_server_with_a_wrong_certificate_is_sent_nothing(
 
 @pytest.mark.parametrize("wrong", WRONG)
 @asynchronous
-async def test_twisteds_own_options_for_tls_are_not_believed(
+async def test_twisteds_own_options_for_tls_are_checked_again(
     wrong: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
-    """26.10 goes on with a malformed certificate, and logs a traceback."""
+    """Twisted 26.10 continues with a malformed certificate, and logs a traceback."""
     port, made = await shown(net, WRONG[wrong])
     with pytest.raises(TLSFailed, match=r"^the peer's certificate"):
         await by_context(net, port)
@@ -273,7 +273,7 @@ async def test_twisteds_own_options_for_tls_are_not_believed(
 
 @pytest.mark.parametrize("wrong", UNREADABLE)
 @asynchronous
-async def test_names_that_cannot_be_read_at_all_are_nobodys(
+async def test_unreadable_names_match_no_host(
     wrong: str, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, UNREADABLE[wrong])
@@ -294,7 +294,7 @@ async def test_names_that_cannot_be_read_at_all_are_nobodys(
     ],
 )
 @asynchronous
-async def test_the_right_certificate_is_taken(
+async def test_a_valid_certificate_is_accepted(
     asks: str, value: bytes, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, value)
@@ -360,7 +360,7 @@ def test_names_are_compared_by_rfc_9525(value: bytes | None, host: str, isOurs: 
 
 
 def test_a_reason_is_short_and_printable() -> None:
-    """It repeats what somebody else has put into a certificate."""
+    """The reason contains text of an untrusted certificate."""
     long = names_of(dns(b"*" + b"\x1b[31m\n" * 5000))
     with pytest.raises(CertificateForAnotherHost) as caught:
         checkName(authority().issue_with(HOST, long).original, HOST)
@@ -368,7 +368,7 @@ def test_a_reason_is_short_and_printable() -> None:
     assert str(caught.value).isprintable()
 
 
-# Where a backend is reached.
+# Connections to backends.
 
 
 def services(port: int, directory: Any) -> dict[str, Any]:
@@ -393,7 +393,7 @@ def services(port: int, directory: Any) -> dict[str, Any]:
 async def test_a_backend_with_a_wrong_certificate_is_a_502(
     service: str, wrong: str, net: Network, names: FakeResolver, log: Log
 ) -> None:
-    """With one line in the log, and no traceback."""
+    """The log has one line, and no traceback."""
     port, made = await shown(net, WRONG[wrong])
     place = await net.serve(services(port, net.directory)[service])
     headers = ((b"Cookie", b"secret=1"),)
@@ -406,11 +406,11 @@ async def test_a_backend_with_a_wrong_certificate_is_a_502(
     assert OF_ANOTHER in line
 
 
-# A context of the caller's.
+# A TLS context of the caller's.
 
 
 def pins(connection: Connection, certificate: X509, error: int, depth: int, good: int) -> bool:
-    """A verification of a caller's own: one authority that nobody else trusts."""
+    """A caller's own verification, with one pinned authority."""
     return certificate.to_cryptography().issuer == stranger().root.subject
 
 
@@ -433,7 +433,7 @@ async def test_a_context_that_checks_no_name_is_checked(
     net: Network,
     names: FakeResolver,
 ) -> None:
-    """And one that verifies no certificate at all is no way to anybody."""
+    """A context that verifies no certificate is refused as well."""
     port, made = await shown(net, value, stranger())
     context = Verifying(ssl.CertificateOptions(), verify)
     url = f"wss://user:password@{HOST}:{port}/"
@@ -448,7 +448,7 @@ async def test_a_context_that_checks_no_name_is_checked(
 
 @pytest.mark.parametrize("ready", [False, True])
 @asynchronous
-async def test_no_check_is_a_word_of_its_own(
+async def test_verification_has_to_be_switched_off_explicitly(
     ready: bool, net: Network, names: FakeResolver
 ) -> None:
     port, made = await shown(net, None, stranger())
@@ -461,17 +461,17 @@ async def test_no_check_is_a_word_of_its_own(
 @pytest.mark.parametrize(
     "context", [ssl.ClientContextFactory(), ssl.ClientContextFactory, object(), "", 0]
 )
-def test_what_makes_no_connections_of_tls_is_a_type_error(context: Any) -> None:
+def test_an_object_that_makes_no_TLS_connections_is_a_type_error(context: Any) -> None:
     for url in (f"wss://{HOST}/", f"ws://{HOST}/"):
         with pytest.raises(TypeError, match=r"^contextFactory: expected an IOpenSSLClientConn"):
             Endpoint.new(reactor, url, contextFactory=context)
 
 
 @asynchronous
-async def test_options_of_certificates_are_checked_or_refused(
+async def test_certificate_options_are_checked_or_refused(
     net: Network, names: FakeResolver
 ) -> None:
-    """They make clients' connections since Twisted 26.10, and look at no name."""
+    """CertificateOptions create client connections since Twisted 26.10, and verify no name."""
     options = ssl.CertificateOptions()
     port, made = await shown(net, names_of(dns(b"other.example")))
     with pytest.raises((TypeError, TLSFailed)):
@@ -482,8 +482,8 @@ async def test_options_of_certificates_are_checked_or_refused(
 
 
 @asynchronous
-async def test_another_name_may_be_asked_for(net: Network, names: FakeResolver) -> None:
-    """Where a server is reached by an address, say."""
+async def test_another_server_name_may_be_verified(net: Network, names: FakeResolver) -> None:
+    """For example where the server is reached by its address."""
     port, _ = await shown(net, names_of(GOOD))
     options: Any = {"trustRoot": authority().trust, "serverName": HOST}
     endpoint = Endpoint.new(reactor, f"wss://127.0.0.1:{port}/", **options)
@@ -496,7 +496,7 @@ async def test_another_name_may_be_asked_for(net: Network, names: FakeResolver) 
 
 
 class Policy:
-    """A program's IPolicyForHTTPS."""
+    """An IPolicyForHTTPS of a program."""
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
         return Verifying(ssl.CertificateOptions(trustRoot=authority().trust))
@@ -518,7 +518,7 @@ async def test_a_policy_of_twisted_webs_is_checked_too(net: Network, names: Fake
 
 
 class Making:
-    """Makes recorders."""
+    """A factory of recorders."""
 
     def buildProtocol(self, url: str) -> Recorder:
         return Recorder()

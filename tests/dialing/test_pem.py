@@ -1,4 +1,4 @@
-"""Certificates out of files: what is in them, or a line that says which file has them not."""
+"""Certificates from PEM files: their content, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 
 def parts(pem: bytes) -> tuple[bytes, bytes]:
-    """A key, and its certificate."""
+    """A private key, and its certificate, in PEM."""
     key, begin, certificate = pem.partition(b"-----BEGIN CERTIFICATE-----")
     return key, begin + certificate
 
 
 def test_authorities_come_from_a_file_with_several(tmp_path: Path) -> None:
-    """Whatever else stands in it."""
+    """The file may have other PEM blocks."""
     file = tmp_path / "all.pem"
     file.write_bytes(b"# ours\n" + authority().pem + b"# theirs\n" + stranger().pem)
     assert len(trustRootFromPath(str(file))._caCerts) == 2
 
 
 def test_CA_certificates_come_from_the_files_of_a_directory(tmp_path: Path) -> None:
-    """Those that are called .pem, as Twisted's own ``tls:`` reads them."""
+    """The files named ``*.pem`` are read, as by Twisted's own ``tls:``."""
     (tmp_path / "a.pem").write_bytes(authority().pem)
     (tmp_path / "b.txt").write_bytes(stranger().pem)
     assert len(trustRootFromPath(str(tmp_path))._caCerts) == 1
@@ -41,7 +41,7 @@ def test_CA_certificates_come_from_the_files_of_a_directory(tmp_path: Path) -> N
     ],
 )
 def test_a_file_without_a_certificate_is_refused(content: bytes, tmp_path: Path) -> None:
-    """And must not be taken for the platform's authorities."""
+    """An empty file must not mean the platform's authorities."""
     file = tmp_path / "none.pem"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=r"none\.pem: expected certificates"):
@@ -63,8 +63,8 @@ def test_a_client_certificate_is_in_one_file_or_two(tmp_path: Path) -> None:
     assert one.serialNumber() == two.serialNumber()
 
 
-def test_a_key_of_another_certificate_is_none(tmp_path: Path) -> None:
-    """It would only be noticed in the first handshake."""
+def test_a_key_that_does_not_match_the_certificate_is_an_error(tmp_path: Path) -> None:
+    """Otherwise the mistake would only appear in the first handshake."""
     _, certificate = parts(authority().pem_for("client.example"))
     key, _ = parts(authority().pem_for("client.example"))
     (tmp_path / "key").write_bytes(key)

@@ -1,4 +1,4 @@
-"""Which proxy: its URL, and the environment by curl's rules."""
+"""The choice of a proxy: its URL, and the environment by curl's rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from txhixie.sansio.http.url import Credentials
     ],
 )
 def test_a_proxy_is_read_from_its_URL(url: str, proxy: Proxy) -> None:
-    """As curl does: without a scheme it is ``http:``, without a port 1080, for ``https:`` 443."""
+    """The defaults are curl's: the scheme ``http:``, and the port 1080, or 443 for ``https:``."""
     assert parse_proxy(url) == proxy
 
 
@@ -65,8 +65,8 @@ SECRET = "s3cr3t"
         (f"ws://me:{SECRET}@p", "scheme"),
     ],
 )
-def test_what_is_no_proxy_is_refused_and_not_repeated(url: str, why: str) -> None:
-    """A URL that was mistyped still has a password in it."""
+def test_an_invalid_proxy_is_an_error_that_does_not_repeat_it(url: str, why: str) -> None:
+    """A mistyped URL may contain a password."""
     with pytest.raises(ValueError, match=why) as caught:
         parse_proxy(url)
     assert SECRET not in str(caught.value)
@@ -85,7 +85,7 @@ def test_a_proxy_shows_everything_but_its_credentials(url: str) -> None:
     assert "pass" not in repr(proxy)
 
 
-# The environment.
+# Environment variables.
 
 HTTP, HTTPS, ALL = "http://h:1", "http://s:2", "http://a:3"
 
@@ -114,7 +114,7 @@ HTTP, HTTPS, ALL = "http://h:1", "http://s:2", "http://a:3"
 def test_the_environment_is_read_as_curl_reads_it(
     environ: dict[str, str], ws: str | None, wss: str | None
 ) -> None:
-    """``HTTP_PROXY`` would be a request's field ``Proxy`` in a CGI program (CVE-2016-5388)."""
+    """In a CGI program ``HTTP_PROXY`` is the request's header ``Proxy`` (CVE-2016-5388)."""
 
     def chosen(secure: bool) -> str | None:
         proxy = proxy_from_environment(secure, "www.example.com", 443, environ)
@@ -168,14 +168,15 @@ def test_the_environment_is_read_as_curl_reads_it(
         ("[::1]:80", "::1", False),
     ],
 )
-def test_no_proxy_names_hosts(exempt: str, host: str, is_named: bool) -> None:
-    """By their ends, by networks, with a port or without; the loopback is as good as any other."""
+def test_no_proxy_lists_hosts(exempt: str, host: str, is_named: bool) -> None:
+    """Hosts are matched by suffix, by network, and with a port or without; loopback addresses are
+    not special."""
     assert is_exempt(host, 443, exempt) is is_named
 
 
 @pytest.mark.parametrize("digits", ["0" * 5000 + "80", "9" * 5000])
 def test_a_port_of_thousands_of_digits_is_no_port(digits: str) -> None:
-    """Python's int() raises a ValueError for it."""
+    """Python's int() raises a ValueError for such a number."""
     assert not is_exempt("example.com", 80, f"example.com:{digits}")
 
 
@@ -186,8 +187,8 @@ def test_any_no_proxy_can_be_read(exempt: str, host: str) -> None:
 
 @pytest.mark.parametrize("value", [f"socks5://me:{SECRET}@p:1080", f"gopher://{SECRET}", "http://"])
 @pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
-def test_a_variable_that_holds_no_proxy_of_ours_is_named(name: str, value: str) -> None:
-    """A connection past the proxy that somebody asked for would be worse than none."""
+def test_an_error_names_the_variable_with_an_invalid_proxy(name: str, value: str) -> None:
+    """A direct connection past a configured proxy would be worse than none."""
     with pytest.raises(ValueError, match=f"^{name}: ") as caught:
         proxy_from_environment(True, "host.example", 443, {name: value})
     assert SECRET not in str(caught.value)

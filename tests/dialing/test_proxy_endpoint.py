@@ -1,4 +1,4 @@
-"""A tunnel by its description; what it does over sockets is in tests/peers/test_proxies.py."""
+"""Endpoint descriptions of a tunnel; tests over sockets are in tests/peers/test_proxies.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from txhixie.testing import Wire
 
 
 def asks(endpoint: Any, reactor: MemoryReactorClock) -> tuple[str, int, bytes]:
-    """Where it connects to, and what it says there."""
+    """The destination of the connection, and the request there."""
     endpoint.connect(cast("Any", Factory())).addErrback(lambda _: None)
     host, port, clients, *_ = reactor.tcpClients[-1]
     wire = Wire()
@@ -39,8 +39,8 @@ def asks(endpoint: Any, reactor: MemoryReactorClock) -> tuple[str, int, bytes]:
         "HTTPConnect:x:1:host.example:443:user=me:password=a\\:b:endpoint=tcp\\:192.0.2.1\\:3128",
     ],
 )
-def test_a_description_says_all_there_is(description: str) -> None:
-    """By position or by name, in any order, as Twisted reads them."""
+def test_a_description_may_have_every_option(description: str) -> None:
+    """Options are positional or named, in any order, as Twisted parses them."""
     reactor = MemoryReactorClock()
     endpoint = clientFromString(reactor, description)
     assert isinstance(endpoint, HTTPConnectEndpoint)
@@ -81,14 +81,14 @@ def test_an_IPv6_address_is_quoted() -> None:
         ("192.0.2.1:3128:host.example:443:timeout=soon", "could not convert"),
     ],
 )
-def test_what_cannot_be_meant_is_told(rest: str, error: str) -> None:
-    """To whoever configures, before anything is connected."""
+def test_an_invalid_option_is_an_error(rest: str, error: str) -> None:
+    """The error is raised when the description is read, before any connection."""
     with pytest.raises((ValueError, TypeError), match=error) as caught:
         clientFromString(MemoryReactorClock(), f"httpconnect:{rest}")
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_URL_says_all_there_is() -> None:
+def test_a_URL_may_have_every_option() -> None:
     reactor = MemoryReactorClock()
     endpoint = tunnelThrough(reactor, "http://me:a%3Ab@192.0.2.1:3128", "host.example", 80)
     host, port, said = asks(endpoint, reactor)
@@ -96,13 +96,13 @@ def test_a_URL_says_all_there_is() -> None:
     assert said.endswith(b"Proxy-Authorization: Basic bWU6YTpi\r\n\r\n")
 
 
-def test_a_URL_of_another_kind_of_proxy_is_told() -> None:
+def test_a_URL_of_another_kind_of_proxy_is_an_error() -> None:
     with pytest.raises(ValueError, match="SOCKS"):
         tunnelThrough(MemoryReactorClock(), "socks5://192.0.2.1", "host.example", 80)
 
 
 def test_reading_the_plugin_imports_neither_this_package_nor_OpenSSL() -> None:
-    """Every program that reads a description does, also those that have no use for either."""
+    """Every program that reads descriptions imports the plugins, even one that uses neither."""
     code = (
         "import sys\n"
         "import twisted.plugins\n"

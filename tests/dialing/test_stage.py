@@ -1,4 +1,4 @@
-"""The stages of an attempt to connect: bounded by a timeout, and cancelled as Twisted's are."""
+"""The stages of an attempt to connect: each has a timeout, and is cancelled as Twisted's are."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_stage_and_address_of_an_endpoint_below_are_kept() -> None:
     assert (found.address, found.stage) == (ADDRESS, "lookup")
 
 
-def test_another_failure_is_handed_on() -> None:
+def test_any_other_failure_is_passed_on() -> None:
     waiting = abandonable(Deferred[None](), ADDRESS)
     waiting.errback(ValueError("not cancelled"))
     assert str(failure_of(waiting)) == "not cancelled"

@@ -1,4 +1,4 @@
-"""TLS as a stage: who the peer is, who we are, and a protocol only when that is settled."""
+"""TLS as a stage of connecting: both certificates are verified before a protocol is built."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 @implementer(IOpenSSLServerConnectionCreator)
 class Watching:
-    """A server's context that notes which name was asked for."""
+    """A server's context that records the requested server name."""
 
     def __init__(self, *names: str) -> None:
         self._options = authority().issue(*names).options()
@@ -69,10 +69,11 @@ async def opened(net: Network, url: str, **options: Any) -> None:
     ],
 )
 @asynchronous
-async def test_the_host_is_asked_for_by_its_name_and_an_address_is_not(
+async def test_server_name_indication_has_the_host_name_and_no_address(
     host: str, sent: bytes | None, net: Network, names: FakeResolver
 ) -> None:
-    """Server Name Indication (RFC 6066); an address is in the certificate all the same."""
+    """Server Name Indication (RFC 6066) has no addresses; the certificate is for the address
+    nevertheless."""
     names.known |= {"xn--fa-hia.example": ["127.0.0.1"], "server.example.": ["127.0.0.1"]}
     watching = Watching("server.example", "xn--fa-hia.example", "127.0.0.1")
     place, _ = await server(net, agrees(), watching)
@@ -80,7 +81,7 @@ async def test_the_host_is_asked_for_by_its_name_and_an_address_is_not(
     assert watching.connections[0].get_servername() == sent
 
 
-def test_a_name_that_cannot_be_checked_is_told_before_anybody_connects() -> None:
+def test_a_name_that_cannot_be_verified_is_an_error_before_connecting() -> None:
     with pytest.raises(ValueError, match=r"^host: "):
         WebSocketClientEndpoint.new(reactor, "wss://some_container/")
 
@@ -89,7 +90,7 @@ def test_a_name_that_cannot_be_checked_is_told_before_anybody_connects() -> None
 async def test_the_platforms_authorities_are_trusted_by_default(
     net: Network, names: FakeResolver
 ) -> None:
-    """Ours is none of them."""
+    """The test's own authority is not among them."""
     place, _ = await server(net, agrees(), authority().issue("server.example").options())
     with pytest.raises(TLSFailed):
         await opened(net, f"wss://server.example:{place.port}/", trustRoot=None)
@@ -113,7 +114,7 @@ async def test_a_client_certificate_is_sent_when_the_server_asks(
 
 @asynchronous
 async def test_a_given_context_may_trust_another_CA(net: Network, names: FakeResolver) -> None:
-    """But whoever asks for no check has to say so; what it may not do is in test_identity."""
+    """A context without verification needs an explicit option; for the rest see test_identity."""
     place, _ = await server(net, agrees(), stranger().issue("other.example").options())
     url, ready = f"wss://server.example:{place.port}/", ssl.CertificateOptions(verify=False)
     with pytest.raises(UnknownIssuer):
@@ -123,7 +124,7 @@ async def test_a_given_context_may_trust_another_CA(net: Network, names: FakeRes
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Trusting:
-    """An IOpenSSLClientConnectionCreator that asks nobody for papers."""
+    """An IOpenSSLClientConnectionCreator that verifies nothing."""
 
     def __init__(self, options: Any) -> None:
         self._options = options
@@ -133,7 +134,7 @@ class Trusting:
 
 
 class Counting(Factory):
-    """Counts its starts and stops, and builds what it is told to."""
+    """A factory that counts its starts and stops, and builds a given protocol."""
 
     noisy = False
 
@@ -153,7 +154,7 @@ class Counting(Factory):
 
 @implementer(IHandshakeListener)
 class Listening(Raw):
-    """Wants to hear that the handshake is through, as Twisted's own TLS tells it."""
+    """A protocol that is notified of the end of the TLS handshake, as with Twisted's own TLS."""
 
     completed = 0
 
@@ -165,15 +166,15 @@ class Listening(Raw):
 
 
 def over_tls(port: int) -> TLSEndpoint:
-    """To ``server.example``, here."""
+    """Connect over TLS, to ``server.example``."""
     tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
     options = ssl.optionsForClientTLS("server.example", trustRoot=authority().trust)
     return TLSEndpoint(tcp, options, host="server.example", seconds=10, clock=reactor)
 
 
 @asynchronous
-async def test_any_protocol_is_connected_once_the_handshake_is_through(net: Network) -> None:
-    """Its factory lives as long as the connection; what the peer says first is not lost."""
+async def test_any_protocol_is_connected_after_the_TLS_handshake(net: Network) -> None:
+    """The factory lives as long as the connection; the peer's first bytes are delivered."""
     place, made = await server(
         net, says(b"answer", and_closes=True), authority().issue("server.example").options()
     )
@@ -189,7 +190,7 @@ async def test_any_protocol_is_connected_once_the_handshake_is_through(net: Netw
 
 @asynchronous
 async def test_no_protocol_is_built_for_another_host(net: Network) -> None:
-    """Not even one that is told at once that it was a mistake."""
+    """No protocol is built even for a moment."""
     place, made = await server(net, silent, authority().issue("other.example").options())
     built: list[Raw] = []
     factory: Any = Counting(lambda: built.append(Raw()))
@@ -202,7 +203,7 @@ async def test_no_protocol_is_built_for_another_host(net: Network) -> None:
 
 @asynchronous
 async def test_a_factory_that_builds_nothing_ends_the_connection(net: Network) -> None:
-    """And whoever waits is told, as Twisted's endpoints tell it."""
+    """The caller's error is the one that Twisted's endpoints raise."""
     place, _ = await server(net, silent, authority().issue("server.example").options())
     reactor_state = ReactorState()
     factory: Any = Counting(lambda: None)
@@ -228,14 +229,15 @@ async def test_cancelling_the_handshake_ends_the_connection(net: Network) -> Non
 
 
 @asynchronous
-async def test_our_own_server_and_client_meet_over_it(net: Network) -> None:
+async def test_the_packages_server_and_client_connect_over_TLS(net: Network) -> None:
     place = await net.serve(Applications(), "tls")
     await opened(net, place.url(), trustRoot=certificates.certificate())
 
 
 @asynchronous
 async def test_an_error_of_a_TLS_context_fails_the_connect(net: Network, log: Log) -> None:
-    """Its exception would otherwise end in the reactor, and nobody would hear of it."""
+    """The exception would otherwise be raised in the reactor, and the caller would wait without
+    end."""
     place, _ = await server(net, silent)
     tcp: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", place.port)
     factory: Any = Counting(Raw)
@@ -255,8 +257,8 @@ class Broken:
         raise ZeroDivisionError
 
 
-def test_what_is_not_of_TLS_is_none_of_its_errors() -> None:
-    """A connection that ended is another's business."""
+def test_an_error_of_another_kind_is_not_a_TLS_error() -> None:
+    """A connection that simply ended is not an error of TLS."""
     assert tlsError(None, None) is None
     assert tlsError(ConnectionDone(), None) is None
     assert type(tlsError(SSL.Error([("a", "b", "no luck")]), None)) is TLSFailed
@@ -264,8 +266,8 @@ def test_what_is_not_of_TLS_is_none_of_its_errors() -> None:
         assert type(tlsError(error, None)) is TLSFailed
 
 
-def test_the_verdict_is_where_it_was() -> None:
-    """pyOpenSSL has no public name for it; whoever moves it is noticed here."""
+def test_the_verification_result_of_pyOpenSSL_is_where_expected() -> None:
+    """pyOpenSSL has no public name for the result; this test fails when the attribute moves."""
     made = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
     assert lib.SSL_get_verify_result(made._ssl) == 0
     lib.X509_verify_cert_error_string(10)

@@ -1,4 +1,5 @@
-"""A tunnel through a proxy, in memory: every answer, every end, every moment to give up."""
+"""A tunnel through a proxy, in memory: every response, every end, and a cancel at every
+moment."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ ME = ("me", "s3cr3t")
 
 
 def who(challenge: bytes, *, closes: bool = False, version: int = 1) -> bytes:
-    """A 407."""
+    """A 407 response."""
     return (
         b"HTTP/1.%d 407 Proxy Authentication Required\r\nContent-Length: 4\r\n%b"
         b"Proxy-Authenticate: %b\r\n\r\nwho?"
@@ -44,7 +45,7 @@ DIGEST = b'Digest realm="there", nonce="n%d", qop="auth"'
 
 class Attempt:
     """
-    One connection through a tunnel.
+    One attempt to connect through a tunnel.
 
     :ivar results: what its Deferred fired with.
     """
@@ -65,25 +66,25 @@ class Attempt:
         self.connect()
 
     def connect(self) -> None:
-        """Begin, or begin again."""
+        """Start an attempt, or another one."""
         self.results = []
         self.deferred: Deferred[Any] = self.endpoint.connect(cast("Any", self.factory))
         self.deferred.addBoth(self.results.append)
 
     def says(self, data: bytes, size: int | None = None) -> None:
-        """The proxy does, on the last connection."""
+        """Deliver the proxy's bytes on the last connection."""
         self.proxy.last.says(data, size)
 
     @property
     def inside(self) -> Inside:
-        """Who was connected; nobody waits any more."""
+        """The connected protocol; no timer is left."""
         (result,) = self.results
         assert isinstance(result, Inside), result
         assert not self.clock.getDelayedCalls()
         return result
 
     def failed(self) -> Any:
-        """Why nobody was: every connection has been ended, and nothing of it is left."""
+        """The error of the attempt: every connection has been ended, and no timer is left."""
         (result,) = self.results
         assert isinstance(result, Failure), result
         assert not self.clock.getDelayedCalls()
@@ -93,11 +94,11 @@ class Attempt:
         return result.value
 
 
-# Yes.
+# Accepted requests.
 
 
 @pytest.mark.parametrize("size", [None, 1])
-def test_a_2xx_opens_it(size: int | None) -> None:
+def test_a_2xx_opens_the_tunnel(size: int | None) -> None:
     """The protocol is built for the host, and has the transport to the proxy."""
     attempt = Attempt()
     request = attempt.proxy.last.asked()
@@ -116,8 +117,9 @@ def test_a_2xx_opens_it(size: int | None) -> None:
 
 
 @pytest.mark.parametrize("size", [None, 1, 41])
-def test_early_bytes_are_the_hosts_first_words(size: int | None) -> None:
-    """Some protocols begin so, and who added a callback is there when they come."""
+def test_early_bytes_are_delivered_to_the_protocol(size: int | None) -> None:
+    """In some protocols the server sends first; a callback of the Deferred runs before the bytes
+    are delivered."""
     attempt = Attempt()
     order: list[object] = []
     attempt.deferred.addBoth(lambda _: order.append(list(attempt.inside.events)))
@@ -127,7 +129,7 @@ def test_early_bytes_are_the_hosts_first_words(size: int | None) -> None:
 
 
 def test_a_protocol_cancelled_on_connect_gets_no_early_bytes() -> None:
-    """Its connection is over."""
+    """The connection has ended by then."""
 
     class GivesUp(Inside):
         def connectionMade(self) -> None:
@@ -141,7 +143,7 @@ def test_a_protocol_cancelled_on_connect_gets_no_early_bytes() -> None:
 
 
 def test_a_half_closeable_protocol_is_half_closed() -> None:
-    """A transport asks the protocol it knows, which is the tunnel."""
+    """The transport looks for the interface on its own protocol, which is the tunnel."""
 
     @implementer(IHalfCloseableProtocol)
     class Half(Inside):
@@ -192,13 +194,13 @@ def test_a_factory_that_raises_has_no_connection() -> None:
     assert isinstance(attempt.failed(), applications.Broken)
 
 
-# No.
+# Refusals.
 
 
 @pytest.mark.parametrize("size", [None, 1])
 @pytest.mark.parametrize("status", [302, 403, 404, 407, 500, 502, 503])
-def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
-    """With all there is to tell; a redirect is not followed."""
+def test_any_other_response_is_a_refusal(status: int, size: int | None) -> None:
+    """The error has the whole response; a redirect is not followed."""
     attempt = Attempt()
     attempt.says(
         b"HTTP/1.1 %d No\r\nContent-Length: 5\r\nLocation: http://x/\r\n\r\nsorry" % status, size
@@ -211,8 +213,8 @@ def test_any_other_answer_is_a_refusal(status: int, size: int | None) -> None:
     assert len(attempt.proxy.connections) == 1
 
 
-def test_a_switch_to_something_else_is_a_refusal_at_once() -> None:
-    """A 101 has no body: what comes behind it is in a language that nobody asked for."""
+def test_a_101_is_a_refusal_at_once() -> None:
+    """A 101 has no body: the bytes behind it are of a protocol that was not requested."""
     attempt = Attempt()
     attempt.says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxxx")
     refused = attempt.failed()
@@ -240,7 +242,7 @@ def test_of_a_large_body_the_beginning_is_kept() -> None:
 @pytest.mark.parametrize(
     "data", [b"SSH-2.0-OpenSSH\r\n", b"\x15\x03\x03\x00\x02", OK.replace(b"1.1", b"2.0")]
 )
-def test_what_is_no_HTTP_is_no_way(data: bytes) -> None:
+def test_a_response_that_is_not_HTTP_is_an_error(data: bytes) -> None:
     attempt = Attempt()
     attempt.says(data)
     error = attempt.failed()
@@ -248,7 +250,7 @@ def test_what_is_no_HTTP_is_no_way(data: bytes) -> None:
     assert error.stage == "proxy"
 
 
-def test_a_head_without_end_ends_at_the_limit() -> None:
+def test_a_head_without_an_end_is_refused_at_the_limit() -> None:
     attempt = Attempt(limits=Limits(head_size=1000))
     attempt.says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, 7)
     assert attempt.failed().stage == "proxy"
@@ -256,7 +258,7 @@ def test_a_head_without_end_ends_at_the_limit() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\n"])
 @pytest.mark.parametrize("reason", [None, ConnectionLost("reset")])
-def test_a_proxy_that_leaves_has_not_answered(data: bytes, reason: Exception | None) -> None:
+def test_a_proxy_that_disconnects_has_not_responded(data: bytes, reason: Exception | None) -> None:
     attempt = Attempt(credentials=ME)
     attempt.says(data)
     attempt.proxy.last.ends(reason)
@@ -266,7 +268,7 @@ def test_a_proxy_that_leaves_has_not_answered(data: bytes, reason: Exception | N
     assert len(attempt.proxy.connections) == 1
 
 
-def test_a_proxy_that_is_silent_is_late() -> None:
+def test_a_silent_proxy_is_a_timeout() -> None:
     attempt = Attempt(limits=Limits(proxy_timeout=7))
     attempt.says(b"HTTP/1.1 200 OK\r\n")
     attempt.clock.advance(6.9)
@@ -278,7 +280,7 @@ def test_a_proxy_that_is_silent_is_late() -> None:
     attempt.proxy.last.ends()
 
 
-def test_a_refusal_whose_body_has_no_end_is_one_all_the_same() -> None:
+def test_a_refusal_with_an_endless_body_is_a_refusal() -> None:
     attempt = Attempt()
     attempt.says(b"HTTP/1.1 403 No\r\nContent-Length: 1000\r\n\r\nsorry")
     attempt.clock.advance(60)
@@ -286,7 +288,7 @@ def test_a_refusal_whose_body_has_no_end_is_one_all_the_same() -> None:
 
 
 def test_an_unreachable_proxy_fails_with_its_endpoints_error() -> None:
-    """The tunnel knows nothing of names, addresses and sockets."""
+    """The tunnel itself has no part in names, addresses and sockets."""
     attempt = Attempt()
     attempt.proxy.pending = Deferred()
     attempt.connect()
@@ -296,7 +298,7 @@ def test_an_unreachable_proxy_fails_with_its_endpoints_error() -> None:
     assert isinstance(result.value, ConnectError)
 
 
-# Who are you?
+# Proxy authentication.
 
 
 @pytest.mark.parametrize("size", [None, 1])
@@ -321,7 +323,7 @@ def test_a_407_is_answered_on_the_same_connection(size: int | None) -> None:
     ],
 )
 def test_a_407_that_closes_is_answered_on_another_connection(challenge: bytes) -> None:
-    """Nor is one kept whose body does not end where it should."""
+    """A connection is also replaced if the body of its response does not end in time."""
     attempt = Attempt(credentials=ME)
     attempt.says(challenge)
     if not attempt.proxy.last.aborted and len(attempt.proxy.connections) == 1:
@@ -334,8 +336,10 @@ def test_a_407_that_closes_is_answered_on_another_connection(challenge: bytes) -
 
 
 @pytest.mark.parametrize("reason", [None, ConnectionLost()])
-def test_a_connection_that_closes_under_the_answer_is_replaced(reason: Exception | None) -> None:
-    """It said it would stay: both sides were right when they spoke."""
+def test_a_connection_that_closes_under_the_second_request_is_replaced(
+    reason: Exception | None,
+) -> None:
+    """The proxy announced keep-alive, and may close an idle connection at any time."""
     attempt = Attempt(credentials=ME)
     attempt.says(who(DIGEST % 1))
     first = attempt.proxy.last
@@ -346,8 +350,8 @@ def test_a_connection_that_closes_under_the_answer_is_replaced(reason: Exception
     assert attempt.inside.transport is attempt.proxy.last.wire
 
 
-def test_twice_is_not_replaced() -> None:
-    """It does not like what we say."""
+def test_a_second_connection_that_closes_is_not_replaced() -> None:
+    """The proxy closes for the content of the request."""
     attempt = Attempt(credentials=ME)
     attempt.says(who(BASIC))
     attempt.proxy.last.ends()
@@ -357,7 +361,7 @@ def test_twice_is_not_replaced() -> None:
 
 
 def parameters(authorization: bytes | None) -> dict[str, str]:
-    """Of an answer by Digest."""
+    """The parameters of a Digest answer."""
     assert authorization is not None
     [answer] = read_challenges([authorization.decode()])
     assert answer.scheme == "digest"
@@ -365,11 +369,11 @@ def parameters(authorization: bytes | None) -> dict[str, str]:
 
 
 def count_of(authorization: bytes | None) -> int:
-    """Which use of its nonce it says it is."""
+    """The count of the nonce in a Digest answer."""
     return int(parameters(authorization)["nc"], 16)
 
 
-def test_the_strongest_of_several_is_answered() -> None:
+def test_the_strongest_of_several_schemes_is_answered() -> None:
     attempt = Attempt(credentials=ME)
     attempt.says(who(BASIC + b", " + DIGEST % 1 + b", " + DIGEST % 2 + b", algorithm=SHA-256"))
     said = parameters(attempt.proxy.last.authorization())
@@ -377,7 +381,7 @@ def test_the_strongest_of_several_is_answered() -> None:
 
 
 def test_wrong_credentials_are_a_refusal() -> None:
-    """And are not tried in a weaker scheme."""
+    """The credentials are not tried in a weaker scheme."""
     attempt = Attempt(credentials=ME)
     attempt.says(who(DIGEST % 1))
     attempt.says(who(DIGEST % 2 + b", " + BASIC))
@@ -387,19 +391,19 @@ def test_wrong_credentials_are_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("challenge", [b"Negotiate, NTLM", b"", DIGEST % 1 + b", algorithm=X"])
-def test_a_scheme_that_we_do_not_speak_is_a_refusal(challenge: bytes) -> None:
+def test_an_unsupported_scheme_is_a_refusal(challenge: bytes) -> None:
     attempt = Attempt(credentials=ME)
     attempt.says(who(challenge))
     assert attempt.failed().status == 407
 
 
-def test_a_407_without_credentials_is_a_refusal_that_says_what_it_wanted() -> None:
+def test_a_407_without_credentials_is_a_refusal_that_names_the_schemes() -> None:
     attempt = Attempt()
     attempt.says(who(BASIC))
     assert (b"proxy-authenticate", BASIC) in attempt.failed().headers
 
 
-def test_a_stale_nonce_is_replaced() -> None:
+def test_a_stale_nonce_is_answered_with_the_new_one() -> None:
     attempt = Attempt(credentials=ME)
     attempt.says(who(DIGEST % 1))
     attempt.proxy.last.asked()
@@ -411,7 +415,7 @@ def test_a_stale_nonce_is_replaced() -> None:
 
 
 def test_nonces_that_are_always_stale_are_a_refusal() -> None:
-    """A proxy could make us ask for ever."""
+    """Otherwise a proxy could cause requests without end."""
     attempt = Attempt(credentials=ME)
     asked = 0
     while not attempt.results and asked < 20:
@@ -421,8 +425,9 @@ def test_nonces_that_are_always_stale_are_a_refusal() -> None:
     assert asked < 10
 
 
-def test_the_next_connection_answers_before_it_is_asked() -> None:
-    """With the same nonce, counted, and gets over it when that has become stale, or unknown."""
+def test_the_next_connection_sends_credentials_at_once() -> None:
+    """The connection uses the same nonce and counts it, and answers a new challenge when that
+    nonce is stale or unknown."""
     attempt = Attempt(credentials=ME)
     attempt.says(who(DIGEST % 1))
     attempt.says(OK)
@@ -438,11 +443,11 @@ def test_the_next_connection_answers_before_it_is_asked() -> None:
         assert attempt.inside
 
 
-# Giving up.
+# Cancelling.
 
 
 def assert_cancelled(error: object) -> None:
-    """As Twisted's endpoints say it; what was connected to is the host, and not the proxy."""
+    """Assert that the error is that of Twisted's endpoints, and names the host, not the proxy."""
     assert isinstance(error, ConnectingCancelledError)
     assert error.address == HostnameAddress(b"host.example", 443)
 
@@ -483,7 +488,7 @@ def test_cancelling_a_finished_tunnel_changes_nothing() -> None:
 
 
 def test_a_transport_that_cannot_abort_is_closed() -> None:
-    """As a process on pipes."""
+    """For example a process on pipes has such a transport."""
     attempt = Attempt()
     wire: Any = attempt.proxy.last.wire
 
@@ -495,7 +500,7 @@ def test_a_transport_that_cannot_abort_is_closed() -> None:
     assert wire.endings == ["lose"]
 
 
-# Usage.
+# Arguments.
 
 
 @pytest.mark.parametrize(
@@ -509,14 +514,14 @@ def test_a_transport_that_cannot_abort_is_closed() -> None:
         ("host", 443, {"headers": ((b"X", b"a\r\nb"),)}),
     ],
 )
-def test_what_cannot_be_asked_is_told_when_it_is_made(
+def test_an_option_that_cannot_be_sent_is_an_error_of_the_constructor(
     host: str, port: int, options: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"host|port|credentials|header"):
         HTTPConnectEndpoint(ProxyEndpoint(), host, port, **options)
 
 
-def test_an_address_is_asked_for_in_brackets() -> None:
+def test_an_IPv6_address_is_requested_in_brackets() -> None:
     proxy = ProxyEndpoint()
     endpoint = HTTPConnectEndpoint(
         proxy, "2001:db8::1", 80, clock=Clock(), headers=((b"User-Agent", b"me"),)
@@ -530,7 +535,7 @@ def test_an_address_is_asked_for_in_brackets() -> None:
     assert request.fields.only(b"user-agent") == b"me"
 
 
-def test_a_refusal_is_told_as_every_error_of_ours() -> None:
+def test_a_refusal_is_one_of_the_packages_errors() -> None:
     attempt = Attempt()
     attempt.says(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
     assert isinstance(attempt.failed(), HixieError)

@@ -1,4 +1,4 @@
-"""Listeners, as the DOM has them."""
+"""Event listeners, as the DOM standard defines them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Bell(EventTarget):
 
 
 class Heard:
-    """Listeners that note their names."""
+    """Listeners that record their names."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -26,7 +26,7 @@ class Heard:
         return lambda event: self.names.append(name)
 
 
-def test_listeners_are_called_in_their_order_each_once() -> None:
+def test_listeners_are_called_in_order_and_once_each() -> None:
     bell, heard = Bell(), Heard()
     first, second = heard("first"), heard("second")
     for listener in (first, second, first):
@@ -41,7 +41,7 @@ def test_listeners_are_called_in_their_order_each_once() -> None:
     assert heard.names == ["first", "second", "second"]
 
 
-def test_the_attribute_stands_where_it_was_first_assigned() -> None:
+def test_an_attribute_keeps_the_place_of_its_first_assignment() -> None:
     bell, heard = Bell(), Heard()
     assert bell.onring is None
     bell.addEventListener("ring", heard("before"))
@@ -62,7 +62,7 @@ def test_the_attribute_stands_where_it_was_first_assigned() -> None:
     assert bell.onring is None
 
 
-def test_one_may_listen_once() -> None:
+def test_a_listener_may_be_called_once_only() -> None:
     bell, heard = Bell(), Heard()
     bell.addEventListener("ring", heard("once"), once=True)
     bell.ring()
@@ -70,7 +70,7 @@ def test_one_may_listen_once() -> None:
     assert heard.names == ["once"]
 
 
-def test_one_that_is_removed_meanwhile_is_not_called() -> None:
+def test_a_listener_that_is_removed_during_the_dispatch_is_not_called() -> None:
     bell, heard = Bell(), Heard()
     second = heard("second")
     bell.addEventListener("ring", lambda event: bell.removeEventListener("ring", second))
@@ -80,7 +80,7 @@ def test_one_that_is_removed_meanwhile_is_not_called() -> None:
     assert heard.names == []
 
 
-def test_an_object_may_listen() -> None:
+def test_an_object_with_handleEvent_may_be_a_listener() -> None:
     class Listening:
         def handleEvent(self, event: Event) -> None:
             self.event = event
@@ -92,7 +92,7 @@ def test_an_object_may_listen() -> None:
     assert listening.event.target is listening.event.currentTarget is bell
 
 
-def test_one_that_raises_keeps_no_other_from_being_called(log: Log) -> None:
+def test_a_listener_that_raises_does_not_stop_the_others(log: Log) -> None:
     def raises(event: Event) -> None:
         raise Broken
 

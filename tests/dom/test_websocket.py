@@ -1,4 +1,4 @@
-"""The page's API: what the standard says of it, over real sockets."""
+"""The WebSocket API of pages, as the standard has it, over real sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 class Page:
     """
-    A script with a socket, that remembers what it was told.
+    A script with a socket, that records its events.
 
     :ivar events: in their order.
     :ivar states: ``readyState`` at each.
@@ -74,7 +74,7 @@ def echoes() -> Applications:
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
-async def test_a_script_of_the_slides(dialect: str, over: str, net: Network) -> None:
+async def test_a_script_of_the_slides_runs(dialect: str, over: str, net: Network) -> None:
     served = echoes()
     place = await net.serve(served, over, binary="send")
     page = Page(place, dialect=dialect, binary="send")
@@ -117,7 +117,7 @@ async def test_a_close_without_a_code_sends_none(net: Network) -> None:
 
 
 @asynchronous
-async def test_the_peers_close_is_told_as_it_was_said(net: Network) -> None:
+async def test_the_peers_close_code_and_reason_are_in_the_event(net: Network) -> None:
     place = await net.serve(
         Applications(lambda: Recorder(text=lambda app: app.transport.loseConnection(1011, "why")))
     )
@@ -131,7 +131,7 @@ async def test_the_peers_close_is_told_as_it_was_said(net: Network) -> None:
 
 @asynchronous
 async def test_a_socket_is_closing_as_soon_as_its_peer_has_closed(net: Network) -> None:
-    """Until the connection has ended, which is the server's part and may take a while."""
+    """The socket stays in that state until the server has ended the connection."""
     place, made = await net.raw_server(words=b"\x88\x02\x03\xe8")
     page = Page(place)
     await until(lambda: made and made[0].data)  # the answer to its close
@@ -146,7 +146,7 @@ async def test_a_socket_is_closing_as_soon_as_its_peer_has_closed(net: Network) 
     assert page.socket.bufferedAmount == 4
 
 
-# What a script is told at once.
+# Errors that a script gets at once.
 
 
 def made(url: str = "ws://example.com/", *protocols: Any, **options: Any) -> WebSocket:
@@ -154,7 +154,7 @@ def made(url: str = "ws://example.com/", *protocols: Any, **options: Any) -> Web
 
 
 class ManyClock(Clock):
-    """A reactor that is only asked for the time."""
+    """A reactor that only tells the time."""
 
     nameResolver = None
 
@@ -201,7 +201,7 @@ def test_the_URL_is_resolved(url: str, resolved: str) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 999, 1001, 1005, 1006, 1011, 2999, 5000])
-def test_other_codes_are_not_a_scripts_to_send(code: int) -> None:
+def test_a_script_may_not_send_other_close_codes(code: int) -> None:
     socket = made()
     with pytest.raises(InvalidAccess) as caught:
         socket.close(code)
@@ -217,7 +217,7 @@ def test_a_reason_is_bounded_in_bytes() -> None:
     assert socket.readyState == WebSocket.CLOSING
 
 
-def test_nothing_can_be_sent_while_it_connects() -> None:
+def test_nothing_can_be_sent_while_the_socket_connects() -> None:
     socket = made()
     with pytest.raises(InvalidState) as caught:
         socket.send("early")
@@ -252,7 +252,7 @@ async def test_text_of_lone_surrogates_arrives_replaced(net: Network) -> None:
 
 
 @asynchronous
-async def test_binary_is_given_as_it_was_asked_for(net: Network) -> None:
+async def test_binary_is_delivered_as_binaryType_has_it(net: Network) -> None:
     page = Page(await net.serve(echoes()))
     await page.hears("open")
     page.socket.binaryType = "nonsense"
@@ -277,11 +277,11 @@ async def test_binary_that_would_be_lost_is_an_error(dialect: str, net: Network)
     assert page.socket.bufferedAmount == 0
 
 
-# What was agreed on.
+# The agreement.
 
 
 @asynchronous
-async def test_what_was_agreed_on_can_be_read(net: Network) -> None:
+async def test_the_agreement_can_be_read(net: Network) -> None:
     place = await net.serve(echoes(), subprotocols=["two"])
     page = Page(place, ["one", "two"])
     await page.hears("open")
@@ -291,7 +291,7 @@ async def test_what_was_agreed_on_can_be_read(net: Network) -> None:
 
 @pytest.mark.parametrize("dialect", MODERN)
 @asynchronous
-async def test_a_server_that_grants_none_of_the_protocols_is_not_talked_to(
+async def test_a_connection_to_a_server_that_grants_none_of_the_protocols_fails(
     dialect: str, net: Network
 ) -> None:
     place = await net.serve(Answering(lambda offer: Accepted(applications.echo())))
@@ -301,7 +301,7 @@ async def test_a_server_that_grants_none_of_the_protocols_is_not_talked_to(
     await until(lambda: not place.factory.connections)
 
 
-# Failures: a script is told one thing, and the program what it was.
+# Failures: a script gets a plain error event, and the program the cause.
 
 
 async def fails(page: Page, kind: type[BaseException]) -> None:
@@ -334,8 +334,8 @@ async def test_a_port_of_another_protocol_looks_like_any_failure(net: Network) -
 
 
 @asynchronous
-async def test_closing_while_it_connects_fails_it(net: Network) -> None:
-    """And nothing is fired inside ``close``."""
+async def test_closing_while_the_socket_connects_fails_it(net: Network) -> None:
+    """No event is fired inside ``close``."""
     from twisted.internet.defer import CancelledError, Deferred
 
     place = await net.serve(Answering(lambda offer: Deferred()))
@@ -373,7 +373,7 @@ async def test_a_peer_that_vanishes_is_an_error(dialect: str, net: Network) -> N
 
 
 @asynchronous
-async def test_a_peer_that_breaks_a_rule_is_told_to_the_program_only(net: Network) -> None:
+async def test_a_protocol_error_of_the_peer_is_shown_to_the_program_only(net: Network) -> None:
     place, _ = await net.raw_server(words=b"\xc3\x00")
     page = Page(place)
     await page.hears("open", "error", "close")
@@ -384,7 +384,7 @@ async def test_a_peer_that_breaks_a_rule_is_told_to_the_program_only(net: Networ
 
 
 @asynchronous
-async def test_a_listener_that_raises_breaks_nothing(net: Network, log: Log) -> None:
+async def test_a_listener_that_raises_does_not_break_the_socket(net: Network, log: Log) -> None:
     def raises(event: Any) -> None:
         raise Broken
 
@@ -397,11 +397,11 @@ async def test_a_listener_that_raises_breaks_nothing(net: Network, log: Log) -> 
     assert [type(error) for error in log.tracebacks()] == [Broken, Broken]
 
 
-# How much waits.
+# The buffered amount.
 
 
 def squeeze(page: Page) -> None:
-    """Let the kernel take little for a peer that does not read."""
+    """Make the kernel's buffers small for a peer that does not read."""
     transport: Any = page.socket._transport  # private: a page has no transport
     below = getattr(transport.transport, "transport", transport.transport)
     below.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
@@ -442,7 +442,7 @@ async def test_the_buffered_amount_falls_as_the_peer_reads(over: str, net: Netwo
 
 @pytest.mark.parametrize("dialect", HIXIE + MODERN)
 @asynchronous
-async def test_what_is_sent_after_the_close_is_counted_for_ever(dialect: str, net: Network) -> None:
+async def test_data_sent_after_the_close_is_counted_without_end(dialect: str, net: Network) -> None:
     page = Page(await net.serve(echoes()), dialect=dialect)
     await page.hears("open")
     page.socket.close()
@@ -459,7 +459,7 @@ async def test_what_is_sent_after_the_close_is_counted_for_ever(dialect: str, ne
 async def test_a_peer_that_does_not_read_at_all_costs_no_more_than_the_limit(
     net: Network,
 ) -> None:
-    """The standard has a full buffer close the socket."""
+    """The standard closes a socket whose buffer is full."""
     applications = Applications(
         lambda: Recorder(started=lambda app: app.transport.pauseProducing())
     )

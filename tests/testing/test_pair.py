@@ -1,4 +1,4 @@
-"""A client and a server in memory, as tests of applications use them."""
+"""A client and a server in memory, for tests of applications."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
-    """A pair, and its applications: the server's echoes."""
+    """A pair, and its applications: the server's one echoes."""
     servers, client = Applications(echo), Recorder()
     pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]
     return pair, servers.made[0], client
@@ -29,7 +29,7 @@ def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder
 
 
 @every_dialect
-def test_a_pair_is_open_and_talks_when_it_is_pumped(dialect: str) -> None:
+def test_a_pair_is_open_and_exchanges_messages_when_it_is_pumped(dialect: str) -> None:
     pair, server, client = talking(dialect)
     assert client.told == server.told == ["started", "finished"]
     client.transport.sendTextMessage("hello")
@@ -41,7 +41,7 @@ def test_a_pair_is_open_and_talks_when_it_is_pumped(dialect: str) -> None:
 
 
 @every_dialect
-def test_a_pair_closes_the_dialects_way(dialect: str) -> None:
+def test_a_pair_closes_in_the_way_of_its_dialect(dialect: str) -> None:
     pair, server, client = talking(dialect)
     client.transport.loseConnection(1000, "bye")
     pair.pump()
@@ -64,7 +64,7 @@ def test_a_server_may_close_too(dialect: str) -> None:
     pair.done()
 
 
-def test_an_abort_is_abrupt_for_both() -> None:
+def test_an_abort_is_an_unclean_close_for_both() -> None:
     pair, server, client = talking()
     server.transport.sendTextMessage("never heard")
     server.transport.abortConnection()
@@ -79,7 +79,7 @@ def test_an_abort_is_abrupt_for_both() -> None:
     ("extension", "name"),
     [(PermessageDeflate(), "permessage-deflate"), (DeflateFrame(), "x-webkit-deflate-frame")],
 )
-def test_a_pair_has_any_extensions(extension: PermessageDeflate, name: str) -> None:
+def test_a_pair_accepts_any_extensions(extension: PermessageDeflate, name: str) -> None:
     pair, server, client = talking(serverExtensions=[extension], clientExtensions=[extension])
     agreement = server.transport.agreement
     assert agreement is not None
@@ -92,7 +92,7 @@ def test_a_pair_has_any_extensions(extension: PermessageDeflate, name: str) -> N
     pair.done()
 
 
-def test_a_pair_asks_for_what_it_is_told() -> None:
+def test_a_pair_sends_the_given_handshake_options() -> None:
     class Chooses:
         def buildProtocol(self, offer: object) -> Accepted:
             self.offer = offer
@@ -115,7 +115,7 @@ def test_a_pair_asks_for_what_it_is_told() -> None:
     pair.done()
 
 
-def test_time_passes_when_the_test_says_so() -> None:
+def test_time_passes_when_the_test_advances_the_clock() -> None:
     pair, server, client = talking(limits=Limits(ping_interval=20, ping_timeout=20))
     pair.toServer.paused = True
     for _ in range(6):
@@ -125,7 +125,9 @@ def test_time_passes_when_the_test_says_so() -> None:
     pair.done()
 
 
-def test_two_that_never_stop_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_that_exchanges_messages_without_end_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # private: a million reads would take most of a minute
     monkeypatch.setattr("txhixie.testing.pair._MOST_READS", 100)
     pair = Pair.new(Applications(echo), echo())
@@ -137,7 +139,7 @@ def test_two_that_never_stop_are_stopped(monkeypatch: pytest.MonkeyPatch) -> Non
     pair.done()
 
 
-def test_a_pair_is_made_of_any_two_factories() -> None:
+def test_a_pair_is_made_from_any_two_factories() -> None:
     clock, servers, clients = Clock(), Applications(echo), Applications(Recorder)
     pair = Pair(
         HixieServerFactory(servers, dialects=["rfc6455"], clock=clock),
@@ -152,10 +154,10 @@ def test_a_pair_is_made_of_any_two_factories() -> None:
     pair.done()
 
 
-# What a test of an application asks for.
+# The offer that an application gets.
 
 
-def test_a_pair_goes_by_the_clock_it_is_given() -> None:
+def test_a_pair_uses_the_clock_it_is_given() -> None:
     clock = Clock()
     pair = Pair.new(Applications(), clock=clock)
     assert pair.clock is clock
@@ -164,7 +166,7 @@ def test_a_pair_goes_by_the_clock_it_is_given() -> None:
 
 
 def test_an_offer_has_the_request_it_is_given() -> None:
-    """As under a Site, for an application that asks for a session or an address."""
+    """A request as under a Site, for an application that reads a session or an address."""
     request = object()
     servers = Applications(Recorder)
     Pair.new(servers, request=request)
@@ -183,7 +185,7 @@ def test_an_offer_has_the_request_it_is_given() -> None:
 
 
 @every_dialect
-def test_a_pair_tells_how_the_server_refused(dialect: str) -> None:
+def test_a_pair_raises_the_refusal_of_the_server(dialect: str) -> None:
     class Refuses:
         def buildProtocol(self, offer: object) -> Refusal:
             return Refusal(401, "who is it?\n", {"WWW-Authenticate": "Basic"})
@@ -196,15 +198,15 @@ def test_a_pair_tells_how_the_server_refused(dialect: str) -> None:
     pair.done()
 
 
-def test_a_pair_that_talks_was_not_refused() -> None:
+def test_an_open_pair_has_no_refusal() -> None:
     assert Pair.new(Applications()).refused is None
 
 
-# Faults.
+# Network faults.
 
 
 @every_dialect
-def test_byte_by_byte_is_the_same_conversation(dialect: str) -> None:
+def test_delivery_byte_by_byte_makes_the_same_conversation(dialect: str) -> None:
     servers, client = Applications(echo), Recorder()
     clock = Clock()
     pair = Pair(
@@ -237,7 +239,7 @@ def test_a_cable_that_is_cut_breaks_the_connection_for_both(dialect: str) -> Non
     pair.done()
 
 
-def test_what_a_paused_cable_holds_comes_later() -> None:
+def test_data_held_by_a_paused_cable_arrives_later() -> None:
     pair, server, client = talking()
     pair.toServer.paused = True
     client.transport.sendTextMessage("a")
@@ -252,7 +254,7 @@ def test_what_a_paused_cable_holds_comes_later() -> None:
 
 
 def test_a_peer_that_does_not_read_makes_the_other_wait() -> None:
-    """And its producer hears of it, as with a real transport."""
+    """The producer of the sender is paused, as with a real transport."""
     pair, server, client = talking()
     client.transport.pauseProducing()
     producer = Source()

@@ -57,7 +57,7 @@ def test_a_relay_shows_what_passes(dialect: str, tmp_path: Path) -> None:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection, once there is somebody to connect to."""
+    """A connection, once the relay listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -67,7 +67,7 @@ def connected(port: int) -> socket.socket:
             time.sleep(0.05)
 
 
-def test_a_relay_says_what_it_needs(tmp_path: Path) -> None:
+def test_a_relay_names_its_required_arguments(tmp_path: Path) -> None:
     process = relay(tmp_path, "tcp:0")
     assert process.wait(PATIENCE) == 1
     assert "LISTEN CONNECT" in (tmp_path / "relayed").read_text()

@@ -14,14 +14,16 @@ every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
-    """A pair, and its applications: the server's echoes."""
+    """A pair, and its applications: the server's one echoes."""
     servers, client = Applications(echo), Recorder()
     pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]
     return pair, servers.made[0], client
 
 
 @given(st.data(), st.sampled_from(NAMES))
-def test_whatever_a_client_says_is_heard_however_it_comes(data: st.DataObject, name: str) -> None:
+def test_any_messages_of_a_client_arrive_for_any_cuts_of_the_reads(
+    data: st.DataObject, name: str
+) -> None:
     pair, server, _ = talking(name)
     said = data.draw(spoken(name, "client"))
     for read in data.draw(deliveries(said.data)):
@@ -31,7 +33,7 @@ def test_whatever_a_client_says_is_heard_however_it_comes(data: st.DataObject, n
 
 
 @given(st.data(), st.sampled_from(NAMES))
-def test_every_frame_is_one_that_a_peer_takes(data: st.DataObject, name: str) -> None:
+def test_every_frame_is_accepted_by_a_peer(data: st.DataObject, name: str) -> None:
     pair, _, client = talking(name)
     pair.client.receive(data.draw(frames(name, "server")))
     assert client.lost is None
@@ -42,7 +44,7 @@ def test_every_frame_is_one_that_a_peer_takes(data: st.DataObject, name: str) ->
 
 
 @given(st.data(), st.sampled_from(NAMES))
-def test_every_message_is_one_that_can_be_sent(data: st.DataObject, name: str) -> None:
+def test_every_message_can_be_sent(data: st.DataObject, name: str) -> None:
     pair, _, client = talking(name)
     said = data.draw(st.lists(messages(name)))
     for message in said:
@@ -63,7 +65,7 @@ def test_texts_can_be_encoded(text: str) -> None:
 
 @every_dialect
 def test_binary_is_drawn_where_it_is_not_lost(dialect: str) -> None:
-    """Else the messages of hixie-76 could not be sent."""
+    """Otherwise the drawn messages could not be sent in hixie-76."""
     found: set[type] = set()
 
     @given(messages(dialect))

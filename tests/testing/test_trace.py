@@ -39,7 +39,7 @@ def test_a_pair_has_a_trace(dialect: str) -> None:
 
 
 @every_dialect
-def test_a_trace_is_the_same_however_the_bytes_come(dialect: str) -> None:
+def test_a_trace_does_not_depend_on_the_cuts_of_the_reads(dialect: str) -> None:
     voice = FrameWriter(dialect, MASK if dialect in MODERN else None)
     data = whole_request(dialect) + voice.text("a", "b") + voice.binary(b"\x00\xff")
     whole, slow = Trace(), Trace()
@@ -62,7 +62,7 @@ def test_the_raw_bytes_of_hixie_76_are_shown() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """A trace is pasted into bug reports."""
+    """Users paste traces into bug reports."""
     trace = Trace()
     trace.passed("client", request("rfc6455", "Cookie: a=secret", "Authorization: Basic secret"))
     assert "client  Cookie: ..." in trace.lines
@@ -70,7 +70,7 @@ def test_secrets_are_not_shown() -> None:
     assert "secret" not in "".join(trace.lines)
 
 
-def test_frames_of_every_kind_are_told_apart() -> None:
+def test_frames_of_every_kind_are_distinguished() -> None:
     trace = Trace()
     trace.passed("client", request("rfc6455"))
     frames = [
@@ -88,7 +88,7 @@ def test_frames_of_every_kind_are_told_apart() -> None:
         assert trace.passed("client", frame) == [f"client  {line}"]
 
 
-def test_what_breaks_a_rule_is_shown_and_what_follows_is_bytes() -> None:
+def test_a_protocol_error_is_shown_and_the_rest_is_bytes() -> None:
     trace = Trace()
     trace.passed("client", request("rfc6455"))
     (line,) = trace.passed("client", modern_frame(3, b"a", key=MASK))
@@ -107,7 +107,7 @@ def test_what_breaks_a_rule_is_shown_and_what_follows_is_bytes() -> None:
         ),
     ],
 )
-def test_what_is_no_websocket_is_shown_as_far_as_it_goes(data: bytes, line: str) -> None:
+def test_data_that_is_not_a_handshake_is_shown_as_far_as_it_goes(data: bytes, line: str) -> None:
     trace = Trace()
     trace.passed("client", data)
     assert trace.lines[-1] == line

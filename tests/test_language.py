@@ -52,10 +52,10 @@ GUIDE: Final = 1.0
 BANNED_IN_GUIDE: Final = 0
 """Paragraphs of the guide with a phrase that is not used."""
 
-TEST_NAMES: Final = 8.0
+TEST_NAMES: Final = 2.0
 """Riddles in a thousand words of the names of tests."""
 
-TEST_DOCSTRINGS: Final = 15.0
+TEST_DOCSTRINGS: Final = 7.0
 """Riddles in a thousand words of the docstrings of tests."""
 
 LEAST_TERMS: Final = 70.0

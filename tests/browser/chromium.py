@@ -25,8 +25,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Nothing leaves the machine, whatever a browser likes to ask its maker.
-    "--ignore-certificate-errors",  # those of the tests are signed by nobody it knows
+    # No request leaves the machine, not even the browser's requests to its vendor.
+    "--ignore-certificate-errors",  # the browser does not trust the authority of the tests
     "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     # They would keep a page of no host from us, and we want to see that the server refuses it.
@@ -52,7 +52,7 @@ class Browser:
         self.complaints()
 
     def complaints(self) -> list[str]:
-        """What the page's console says since it was asked last."""
+        """The messages of the page's console since the last call."""
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]
 
     def converse(self, url: str, **plan: Any) -> dict[str, Any]:
@@ -64,11 +64,11 @@ class Browser:
         return self.driver.find_element("id", name)
 
     def text(self, name: str) -> str:
-        """What a person reads there."""
+        """The visible text of an element."""
         return str(self.element(name).text)
 
     def awaits(self, name: str, text: str) -> None:
-        """Wait until an element says so."""
+        """Wait until an element has this text."""
         wait = import_module("selenium.webdriver.support.ui").WebDriverWait(self.driver, PATIENCE)
         wait.until(lambda _: text in self.text(name), f"{name} never said {text!r}")
 

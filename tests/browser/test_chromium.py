@@ -98,7 +98,7 @@ def test_no_subprotocol_is_agreed_where_none_was_asked_for(page: Browser, daemon
     assert page.converse(url(daemon), close=NORMAL)["protocol"] == ""
 
 
-# Ends.
+# The end of a connection.
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_no_subprotocol_is_agreed_where_none_was_asked_for(page: Browser, daemon
     ],
     ids=["nothing", "code", "reason", "longest"],
 )
-def test_the_page_closes(
+def test_a_close_by_the_page_is_clean(
     page: Browser, daemon: Daemon, close: list[Any], code: int, words: str
 ) -> None:
     seen = page.converse(url(daemon), close=close)
@@ -141,7 +141,7 @@ def test_the_server_closes(
 
 
 @pytest.mark.parametrize(("path", "opened"), [("/aborted", True), ("/nowhere", False)])
-def test_the_page_learns_of_an_end_that_was_no_close(
+def test_a_lost_connection_is_1006_on_the_page(
     chromium: Browser, closing_port: int, path: str, opened: bool
 ) -> None:
     chromium.open(f"http://127.0.0.1:{closing_port}/")
@@ -150,7 +150,7 @@ def test_the_page_learns_of_an_end_that_was_no_close(
     assert seen["opened"] is opened
 
 
-def test_the_daemon_going_away_says_so(page: Browser, daemon: Daemon) -> None:
+def test_a_daemon_that_ends_closes_with_1001(page: Browser, daemon: Daemon) -> None:
     page.element("connect").click()
     page.awaits("state", "open")
     daemon.terminate()
@@ -159,7 +159,7 @@ def test_the_daemon_going_away_says_so(page: Browser, daemon: Daemon) -> None:
     assert page.text("notice").startswith("Closed after")
 
 
-# Who may come.
+# Origins.
 
 
 REFUSED = 'status=403 reason="Origin not allowed (origins, --origins)"'
@@ -193,7 +193,7 @@ def test_a_page_without_a_host_is_refused(chromium: Browser, daemon: Daemon) -> 
     assert daemon.logged(REFUSED).endswith("origin=null")
 
 
-def test_a_foreign_page_comes_in_where_it_may(
+def test_the_page_of_an_allowed_origin_is_admitted(
     page: Browser, daemon: Daemon, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -215,7 +215,9 @@ def test_the_console_is_used(page: Browser, daemon: Daemon) -> None:
     assert (page.text("dialect"), page.text("protocol")) == ("rfc6455", "sample")
     assert page.text("extensions").startswith("permessage-deflate")
 
-    typed = page.driver.switch_to.active_element  # whoever connects types next
+    typed = (
+        page.driver.switch_to.active_element
+    )  # the field for messages has the focus after connecting
     assert typed.get_attribute("id") == "message"
     typed.send_keys("Hello, WebSocket", ENTER)
     page.awaits("received", "1")

@@ -63,7 +63,7 @@ def typed_into(browser: Browser, name: str, text: str) -> None:
 
 
 def plan(browser: Browser, typed: str) -> tuple[str, str, str]:
-    """What the page says of a URL that is typed: the text, its class, and whether it is invalid."""
+    """The page's note about a typed URL: the text, its class, and whether the field is invalid."""
     typed_into(browser, "url", typed)
     field = browser.element("url")
     line = browser.element("plan")
@@ -172,7 +172,7 @@ def test_json_that_nests_deeply_or_is_wide_is_bounded(console: Browser) -> None:
 
 
 def pasted(browser: Browser) -> str:
-    """What the clipboard has, pasted by keys into the field for a message."""
+    """The text of the clipboard, pasted by keys into the field for a message."""
     field = browser.element("message")
     field.clear()
     field.send_keys(CONTROL, "v")
@@ -198,7 +198,7 @@ def test_entries_are_copied_alone_or_as_they_are_shown(console: Browser) -> None
 
 
 def test_entries_are_copied_where_a_page_has_no_clipboard(console: Browser) -> None:
-    """As on every page that came by ``http:`` from another machine."""
+    """A page over ``http:`` from another machine has no clipboard API."""
     console.driver.execute_script(
         "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
     )
@@ -274,7 +274,7 @@ def test_the_url_field_says_what_it_will_do(page: Browser, daemon: Daemon) -> No
         ("ws://example.com/#top", "A WebSocket URL has no fragment: remove #, or write it as %23."),
     ],
 )
-def test_a_url_that_cannot_be_used_is_told_of_at_once(page: Browser, typed: str, said: str) -> None:
+def test_an_invalid_url_is_reported_while_it_is_typed(page: Browser, typed: str, said: str) -> None:
     text, how, invalid = plan(page, typed)
     assert (text[: len(said)], how, invalid) == (said, "wrong", "true")
 

@@ -29,7 +29,7 @@ def test_every_case_passes(side: str) -> None:
     assert verdict.informational == INFORMATIONAL
 
 
-# The judge, judged: nothing of this needs the suite.
+# Tests of the verdict, which do not need the suite.
 
 
 def report(directory: Path, **cases: tuple[str, str]) -> Path:
@@ -48,7 +48,7 @@ def judged(reports: Path, expected: int) -> Verdict:
     return Verdict("server", expected, Verdict.read("server", "quick", reports).cases)
 
 
-def test_ok_and_informational_pass_and_the_latter_are_named(tmp_path: Path) -> None:
+def test_ok_and_informational_cases_pass_and_informational_ones_are_listed(tmp_path: Path) -> None:
     reports = report(
         tmp_path,
         **{
@@ -65,22 +65,22 @@ def test_ok_and_informational_pass_and_the_latter_are_named(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("behavior", ["FAILED", "NON-STRICT", "UNIMPLEMENTED", "anything"])
-def test_nothing_else_does(tmp_path: Path, behavior: str) -> None:
+def test_a_case_with_any_other_behaviour_fails(tmp_path: Path, behavior: str) -> None:
     (line,) = judged(report(tmp_path, **{"1_1": (behavior, "OK")}), 1).wrong
     assert line.startswith(f"1.1 {behavior} (so), close OK (thus): ")
 
 
 @pytest.mark.parametrize("close", ["FAILED", "WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"])
-def test_nor_does_any_other_close(tmp_path: Path, close: str) -> None:
+def test_a_case_with_any_other_close_fails(tmp_path: Path, close: str) -> None:
     (line,) = judged(report(tmp_path, **{"1_1": ("OK", close)}), 1).wrong
     assert line.startswith(f"1.1 OK (so), close {close} (thus): ")
 
 
-def test_nor_a_report_that_lacks_cases(tmp_path: Path) -> None:
+def test_a_report_that_lacks_cases_fails(tmp_path: Path) -> None:
     verdict = judged(report(tmp_path, **{"1_1": ("OK", "OK")}), 2)
     assert verdict.wrong == ["1 cases were run instead of 2"]
 
 
-def test_nor_one_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_report_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="no report"):
         Verdict.read("server", "quick", tmp_path)

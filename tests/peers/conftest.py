@@ -1,4 +1,4 @@
-"""What starts the peers, and our own daemon for those of them that are clients."""
+"""Fixtures that start the peers, and the daemon for the peers that are clients."""
 
 from __future__ import annotations
 
@@ -80,26 +80,26 @@ async def netty_server(netty: Netty) -> AsyncIterator[Server]:
 
 @pytest.fixture(scope="session")
 def eventlet_command() -> tuple[str | Path, ...]:
-    """What starts eventlet's server."""
+    """The command that starts eventlet's server."""
     return third_party.eventlet_python(), "-W", "ignore", HERE / "eventlet_echo.py"
 
 
 @pytest.fixture(scope="session")
 def driver_command() -> tuple[str | Path, ...]:
-    """What starts the server of npm's websocket-driver."""
+    """The command that starts the server of npm's websocket-driver."""
     return third_party.node(), HERE / "driver_echo.js", third_party.websocket_driver()
 
 
 @fixtureOnReactor
 async def eventlet_server(eventlet_command: tuple[str | Path, ...]) -> AsyncIterator[Server]:
-    """Eventlet's server, likewise."""
+    """Eventlet's server, one for each test."""
     async with running(*eventlet_command) as peer:
         yield await listening(peer)
 
 
 @fixtureOnReactor
 async def driver_server(driver_command: tuple[str | Path, ...]) -> AsyncIterator[Server]:
-    """The server of npm's websocket-driver, likewise."""
+    """The server of npm's websocket-driver, one for each test."""
     async with running(*driver_command) as peer:
         yield await listening(peer)
 
@@ -115,7 +115,8 @@ async def running_peers() -> AsyncIterator[RunningPeers]:
 def call(
     request: pytest.FixtureRequest, running_peers: RunningPeers
 ) -> Callable[[str], Awaitable[Peer]]:
-    """Gives the peer of a name, running and idle; skips the test where it is not installed."""
+    """A function that returns the named peer, running and idle; it skips the test if the peer is
+    missing."""
 
     def called(name: str) -> Awaitable[Peer]:
         if name == "netty":
@@ -132,7 +133,7 @@ def _browse(tmp_path: Path) -> Browse:
 
 
 def accepts(port: int) -> bool:
-    """Whether something listens there."""
+    """Whether this port accepts connections."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,6 +1,6 @@
-"""A peer that none of us wrote, as a program beside the tests: it says what it sees, line by line.
+"""A peer with another library, in a process beside the tests, that prints a line for each event.
 
-Only this talk goes through the pipes; the WebSocket is between the program and us. Payloads are hex
+Only these lines go through the pipes; the WebSocket is between the program and us. Payloads are hex
 there and an empty one is "-". The programs of this directory end when their standard input does, so
 that none outlives the tests, not even tests that were killed.
 """
@@ -27,7 +27,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-# Seconds for whatever a peer should say or do. None takes two, but the machine may be busy.
+# Seconds to wait for a line of a peer. No peer takes two, but the machine may be busy.
 PATIENCE = 20.0
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ moduleFixtureOnReactor = cast(
 
 
 def within(seconds: float, deferred: Deferred[T]) -> Deferred[T]:
-    """The same Deferred, bounded: no test waits for ever."""
+    """Add a timeout to a Deferred, so that no test waits without end."""
     return deferred.addTimeout(seconds, cast("IReactorTime", installed_reactor))
 
 
@@ -54,7 +54,7 @@ def hexed(message: str | bytes) -> str:
 
 
 class Peer(ProcessProtocol):
-    """One running program: `tell` it something, and say which event it `hears` next."""
+    """One running program: `tell` sends it a command, `hears` waits for its next event."""
 
     # What Twisted sets when the program runs; its own annotation leaves it open.
     transport: IProcessTransport
@@ -83,7 +83,7 @@ class Peer(ProcessProtocol):
         return further
 
     async def forget(self, token: str) -> None:
-        """Have a program of ``programs/`` drop what it was told before, and pass over its news."""
+        """Reset a program of ``programs/``, and skip the events that it printed before."""
         self.tell("reset", token)
         while (event := await within(PATIENCE, self._events.get())) != ["ready", token]:
             assert event[0] != "ended", event
@@ -121,7 +121,7 @@ def started(*command: str | Path) -> Peer:
 
 @asynccontextmanager
 async def running(*command: str | Path) -> AsyncIterator[Peer]:
-    """The program for as long as the block lasts."""
+    """Run the program until the end of the ``with`` block."""
     peer = started(*command)
     try:
         yield peer

@@ -1,4 +1,4 @@
-"""A browser of 2012 (PhantomJS 1.9.8), told what to do by a plan, and asked what it saw."""
+"""A browser of 2012 (PhantomJS 1.9.8), which runs a script with a plan and returns its events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Browse: TypeAlias = Callable[..., Seen]
 
 
 def browsing(directory: Path) -> Browse:
-    """Runs a script of ``phantom/`` to its end; what it saw."""
+    """Run a script of ``phantom/`` to its end, and return the events that it recorded."""
     browser = third_party.phantomjs()
 
     def browse(script: str, **plan: object) -> Seen:
@@ -29,7 +29,7 @@ def browsing(directory: Path) -> Browse:
         options = ["--ssl-certificates-path=/nonexistent", "--proxy-type=none"]
         done = run(
             [os.fspath(browser), *options, os.fspath(HERE / "phantom" / script), os.fspath(file)],
-            # It is linked with an OpenSSL whose configuration is not the one that lies here.
+            # PhantomJS has an OpenSSL that must not read the configuration of the system's.
             env={**os.environ, "OPENSSL_CONF": "/dev/null", "HOME": str(directory)},
             capture_output=True,
             timeout=PATIENCE,

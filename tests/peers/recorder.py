@@ -1,4 +1,4 @@
-"""Our side of these tests: applications that note what they meet, in order, for a test to ask."""
+"""Our side of these tests: applications that record their events in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Noted: TypeAlias = str | bytes | Failure
 
 
 class Recorder:
-    """An application. `hears` gives what it met next, and fails for anything else."""
+    """An application. `hears` returns the next event, and fails if it is of another kind."""
 
     transport: WebSocketTransport
 

@@ -1,4 +1,4 @@
-"""What a conversation's extension makes of its messages, noted for a test to ask."""
+"""An extension that records the sizes of the messages of a conversation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What stands before our daemon: nginx and HAProxy, started by configurations of the guide.
+"""Reverse proxies before the daemon: nginx and HAProxy, started with configurations of the guide.
 
-Nothing of a configuration is replaced but its ports and paths.
+Only the ports and paths of a configuration are replaced.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ http {{
     include {directory}/hixie.conf;
 }}
 """
-"""What Debian's own nginx.conf has around ours, in a directory of the test's."""
+"""The parts of Debian's nginx.conf around our configuration, with paths in a directory of the
+test."""
 
 
 def written(directory: Path, name: str, replaced: Mapping[str, object]) -> Path:
-    """A file of the guide, with other ports and paths; each of them has to be in it."""
+    """Write a file of the guide with other ports and paths; each replaced one has to be in the
+    file."""
     text = block(PAGES[name], name)
     for old, new in replaced.items():
         assert old in text, f"{old} is not in {name}"
@@ -61,7 +63,7 @@ def written(directory: Path, name: str, replaced: Mapping[str, object]) -> Path:
 
 @contextmanager
 def running(command: Sequence[str | Path], ports: Sequence[int], directory: Path) -> Iterator[None]:
-    """Start a program, wait until it listens everywhere, and end it in the end."""
+    """Start a program, wait until it listens on all ports, and end it after the block."""
     with (directory / "output").open("ab") as output:
         process = subprocess.Popen(
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -89,7 +91,7 @@ def _await(port: int, process: subprocess.Popen[bytes], directory: Path) -> None
 
 
 def daemon(configuration: Path, *options: str) -> list[str]:
-    """Our daemon's command."""
+    """The command that starts the daemon."""
     return [
         program("twistd"),
         "-n",

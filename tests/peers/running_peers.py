@@ -1,7 +1,7 @@
 """The programs of ``programs/``, each started once, when a test first asks for it.
 
 Starting one for every test would take longer than all the tests do. Between two tests a program is
-told to forget, and what it still says about the test before is passed over.
+reset, and its remaining events of the earlier test are skipped.
 """
 
 from __future__ import annotations

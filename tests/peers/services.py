@@ -26,7 +26,7 @@ def redis(directory: Path) -> Iterator[int]:
 
 @contextmanager
 def openssh(directory: Path) -> Iterator[int]:
-    """An OpenSSH that lets nobody in: its port."""
+    """Run an OpenSSH server that admits no user; its port."""
     port = free_port()
     sshd = third_party.sshd()
     key = directory / "key"

@@ -25,14 +25,14 @@ every = pytest.mark.parametrize("dialect", VERSIONS)
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[RealProxy]:
-    """It asks who we are."""
+    """A squid that requires Digest credentials."""
     with squid("digest") as running:
         yield running
 
 
 @every
 @onReactor
-async def test_any_text_comes_back(driver_server: Server, dialect: str) -> None:
+async def test_any_text_is_echoed(driver_server: Server, dialect: str) -> None:
     application = await connected(driver_server, "/a/b?x=1", dialect=dialect)
     assert await driver_server.peer.hears("open") == [VERSIONS[dialect], "/a/b?x=1"]
     for text in TEXTS:
@@ -44,10 +44,10 @@ async def test_any_text_comes_back(driver_server: Server, dialect: str) -> None:
 
 @every
 @onReactor
-async def test_it_is_reached_through_a_proxy(
+async def test_the_server_is_reached_through_a_proxy(
     driver_server: Server, proxy: RealProxy, dialect: str
 ) -> None:
-    """A tunnel, in which the old drafts are as safe as the new ones."""
+    """The proxy makes a tunnel, in which the old drafts are as safe as the new ones."""
     url = proxy.url_with_credentials
     application = await connected(driver_server, dialect=dialect, proxy=url)
     for text in TEXTS:
@@ -57,7 +57,7 @@ async def test_it_is_reached_through_a_proxy(
 
 
 @onReactor
-async def test_binary_comes_back(driver_server: Server) -> None:
+async def test_binary_is_echoed(driver_server: Server) -> None:
     application = await connected(driver_server, dialect="rfc6455")
     application.transport.sendBytesMessage(bytes(range(256)) * 300)
     assert await application.hears("binary") == bytes(range(256)) * 300
@@ -67,7 +67,7 @@ async def test_binary_comes_back(driver_server: Server) -> None:
 
 @every
 @onReactor
-async def test_it_closes(driver_server: Server, dialect: str) -> None:
+async def test_a_close_by_the_server_is_clean(driver_server: Server, dialect: str) -> None:
     application = await connected(driver_server, dialect=dialect)
     application.transport.sendTextMessage("please close")
     assert (await application.ends()).check(CleanClose)
@@ -75,7 +75,7 @@ async def test_it_closes(driver_server: Server, dialect: str) -> None:
 
 @every
 @onReactor
-async def test_it_is_closed(driver_server: Server, dialect: str) -> None:
+async def test_our_close_is_clean(driver_server: Server, dialect: str) -> None:
     application = await connected(driver_server, dialect=dialect)
     application.transport.loseConnection()
     await driver_server.peer.hears("open")

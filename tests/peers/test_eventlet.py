@@ -1,7 +1,7 @@
 """Eventlet's server, which speaks hixie-75 and hixie-76, and our client.
 
 It writes both drafts' answers to the letter. Its habits, with each of which a client has to live:
-it never answers ``FF 00`` but ends the connection, it names a subprotocol that nobody asked for,
+it never answers ``FF 00`` but ends the connection, it names a subprotocol that was not offered,
 and the path in its Location has lost its percent signs.
 """
 
@@ -41,7 +41,7 @@ async def test_eventlet_reads_and_returns_any_text(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @onReactor
-async def test_many_texts_come_back_in_their_order(eventlet_server: Server, dialect: str) -> None:
+async def test_many_texts_are_echoed_in_order(eventlet_server: Server, dialect: str) -> None:
     application = await connected(eventlet_server, dialect=dialect)
     texts = [f"{number} " + "\u00e4" * number for number in range(200)]
     for text in texts:
@@ -63,7 +63,7 @@ async def test_eventlet_that_closes_has_closed_cleanly(
 
 @onReactor
 async def test_eventlet_reads_our_close_and_never_answers_it(eventlet_server: Server) -> None:
-    """It ends the connection instead: an end that hixie-76 does not call a close."""
+    """Eventlet ends the connection instead, which is no closing handshake in hixie-76."""
     application = await connected(eventlet_server, dialect="hixie-76")
     application.transport.loseConnection()
     assert await eventlet_server.peer.hears("open") == ["76", "/"]
@@ -81,7 +81,9 @@ async def test_our_close_in_hixie_75_is_the_end_of_the_connection(eventlet_serve
 
 
 @onReactor
-async def test_a_subprotocol_nobody_asked_for_is_not_agreed(eventlet_server: Server) -> None:
+async def test_a_subprotocol_that_the_client_did_not_offer_is_not_agreed(
+    eventlet_server: Server,
+) -> None:
     application = await connected(eventlet_server, dialect="hixie-76")
     agreement = application.transport.agreement
     assert agreement is not None
@@ -122,7 +124,7 @@ async def test_a_path_that_comes_back_without_its_percent_signs_fails(
 
 @onReactor
 async def test_http_in_the_middle_of_a_conversation_ends_it(eventlet_server: Server) -> None:
-    """What eventlet sends when it meets a binary frame: a whole HTTP answer, between two frames."""
+    """On a binary frame eventlet sends a whole HTTP response between two frames."""
     application = await connected(eventlet_server, dialect="hixie-76", binary="send")
     application.transport.sendBytesMessage(b"\1\2\3")
     assert (await application.ends()).check(AbruptClose)

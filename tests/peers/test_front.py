@@ -43,7 +43,7 @@ PAGE = b"<p>a page\n"
 @dataclass
 class Front:
     """
-    A proxy with our daemon behind it.
+    A reverse proxy with the daemon behind it.
 
     :ivar plain: the proxy's port.
     :ivar secure: its other port, for TLS.
@@ -56,7 +56,7 @@ class Front:
     directory: Path
 
     def connect(self, secure: bool = False) -> socket.socket:
-        """A client's connection; the certificate it trusts is the one we made."""
+        """Connect a client, which trusts the certificate of the test."""
         port = self.secure if secure else self.plain
         peer = socket.create_connection(("127.0.0.1", port), PATIENCE, (CLIENT, 0))
         if not secure:
@@ -79,7 +79,7 @@ class Front:
 
 
 def write_certificate(directory: Path) -> dict[str, Path]:
-    """By the names the guide has for them."""
+    """Write the certificate and the key under the file names of the guide."""
     made = certificate()
     key = made.privateKey.original.to_cryptography_key()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -204,7 +204,8 @@ def shake_hands(
     apart: bool = False,
     origin: str = "https://localhost",
 ) -> bytes:
-    """Open; answer the head. Where the eight bytes come apart, they wait for it, as some did."""
+    """Complete a handshake and return the answer's head. ``apart`` sends key 3 after that head, as
+    some clients did."""
     which = {"target": target, "host": "localhost", "origin": origin}
     peer.sendall(request(dialect, **which) if apart else whole_request(dialect, **which))
     head = read_until(peer, b"\r\n\r\n")
@@ -217,7 +218,7 @@ def shake_hands(
 
 
 def talk(peer: socket.socket, dialect: str) -> None:
-    """Two messages there and back, one of them larger than what a proxy holds at once."""
+    """Send two messages and read their echoes; one is larger than the buffers of a proxy."""
     long = "x" * 100_000
     theirs, ours = FrameWriter(dialect, b"mask"), FrameWriter(dialect, None)
     for message in ("hello", long):
@@ -227,8 +228,9 @@ def talk(peer: socket.socket, dialect: str) -> None:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("dialect", NAMES)
-def test_every_dialect_gets_through(front: Front, dialect: str, secure: bool) -> None:
-    """To the byte, with the client in the log and the scheme it came by in the answer."""
+def test_every_dialect_works_through_the_proxy(front: Front, dialect: str, secure: bool) -> None:
+    """The bytes are unchanged, the log has the client's address, and the Location has its
+    scheme."""
     target = f"/echo/{dialect}-{secure}"
     with front.connect(secure) as peer:
         head = shake_hands(peer, dialect, target)
@@ -239,17 +241,17 @@ def test_every_dialect_gets_through(front: Front, dialect: str, secure: bool) ->
     assert f" peer={CLIENT}" in front.logged(f"target={target} dialect={dialect}")
 
 
-def test_the_eight_bytes_may_come_once_the_head_has_been_seen(front: Front) -> None:
+def test_key_3_may_be_sent_after_the_head_of_the_answer(front: Front) -> None:
     with front.connect() as peer:
         shake_hands(peer, "hixie-76", "/echo", apart=True)
         talk(peer, "hixie-76")
 
 
 @pytest.mark.parametrize("dialect", ["hixie-54", "hixie-75"])
-def test_only_haproxy_leaves_an_answer_as_the_oldest_clients_want_it(
+def test_only_haproxy_keeps_the_order_of_the_fields_that_the_oldest_clients_require(
     nginx: Front, haproxy: Front, dialect: str
 ) -> None:
-    """nginx writes its own fields before the daemon's: docs/howto/nginx.rst says so."""
+    """nginx writes its own fields before the daemon's, as docs/howto/nginx.rst describes."""
     begun = (
         b"HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade"
     )
@@ -258,21 +260,21 @@ def test_only_haproxy_leaves_an_answer_as_the_oldest_clients_want_it(
         assert shake_hands(here, dialect, "/echo").startswith(begun)
 
 
-def test_the_end_gets_through(front: Front) -> None:
+def test_the_end_of_a_connection_is_relayed(front: Front) -> None:
     with front.connect() as peer:
         shake_hands(peer, "hixie-76", "/echo")
         peer.sendall(b"\xff\x00")
         assert read_all(peer) == b"\xff\x00"
 
 
-def test_a_refusal_gets_through(front: Front) -> None:
+def test_a_refusal_is_relayed(front: Front) -> None:
     with front.connect() as peer:
         peer.sendall(whole_request("hixie-76", target="/echo", origin="http://elsewhere.example"))
         assert status_of(read_until(peer, b"\r\n\r\n")) == 403
 
 
-def test_nginx_keeps_its_connections_and_mixes_nothing_up(nginx: Front) -> None:
-    """Pages and conversations in turn, on connections that are kept on the client's side too."""
+def test_nginx_reuses_connections_without_mixing_responses(nginx: Front) -> None:
+    """Pages and handshakes alternate, on connections that the client keeps open too."""
     with nginx.connect() as pages:
         for round_ in range(5):
             pages.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -282,12 +284,12 @@ def test_nginx_keeps_its_connections_and_mixes_nothing_up(nginx: Front) -> None:
                 dialect = NAMES[round_ % len(NAMES)]
                 shake_hands(peer, dialect, "/echo")
                 talk(peer, dialect)
-            with nginx.connect() as peer:  # refused, and its eight bytes are nobody's request
+            with nginx.connect() as peer:  # refused, and key 3 is not parsed as the next request
                 peer.sendall(whole_request("hixie-76", target="/none"))
                 assert status_of(read_until(peer, b"\r\n\r\n")) in (403, 404)
 
 
-def test_nginx_lets_no_client_say_who_it_is(nginx: Front) -> None:
+def test_a_client_cannot_forge_its_address_through_nginx(nginx: Front) -> None:
     lies = ["X-Forwarded-For: 203.0.113.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: a.b"]
     with nginx.connect() as peer:
         asked = request("hixie-75", *lies, "Forwarded: for=203.0.113.2", target="/echo/lies")
@@ -298,8 +300,8 @@ def test_nginx_lets_no_client_say_who_it_is(nginx: Front) -> None:
     assert "203.0.113" not in nginx.log
 
 
-def test_secure_location_does_where_nothing_is_believed(tmp_path: Path) -> None:
-    """nginx ends TLS, and the daemon takes nothing from it but bytes."""
+def test_the_option_secure_works_with_a_proxy_that_is_not_trusted(tmp_path: Path) -> None:
+    """nginx terminates TLS, and the daemon ignores its X-Forwarded-* fields."""
     with (
         behind_nginx(tmp_path, "--secure", trusted="192.0.2.1") as front,
         front.connect(secure=True) as peer,
@@ -311,8 +313,8 @@ def test_secure_location_does_where_nothing_is_believed(tmp_path: Path) -> None:
         assert f"{CLIENT}" not in front.logged("target=/echo/x dialect=")
 
 
-def test_haproxy_finds_it_healthy_and_says_nothing_of_that(haproxy: Front) -> None:
-    """Its checks are connections too, with a header that says LOCAL or none at all."""
+def test_health_checks_of_haproxy_succeed_without_errors_in_the_log(haproxy: Front) -> None:
+    """A health check is a connection whose PROXY protocol header is LOCAL, or that has none."""
     with haproxy.connect() as peer:
         shake_hands(peer, "rfc6455", "/echo/health")
     time.sleep(2.5)  # a check is made every two seconds
@@ -322,7 +324,7 @@ def test_haproxy_finds_it_healthy_and_says_nothing_of_that(haproxy: Front) -> No
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_a_device_with_the_TLS_of_its_time_gets_through_haproxy(tmp_path: Path) -> None:
+def test_a_device_with_TLS_1_0_works_through_haproxy(tmp_path: Path) -> None:
     front, behind = free_port(), free_port()
     pems = write_certificate(tmp_path)
     both = tmp_path / "both.pem"
@@ -348,18 +350,18 @@ def test_a_device_with_the_TLS_of_its_time_gets_through_haproxy(tmp_path: Path) 
         talk(peer, "hixie-76")
 
 
-def test_who_goes_around_haproxy_is_not_served(haproxy: Front) -> None:
+def test_a_client_that_bypasses_haproxy_is_refused(haproxy: Front) -> None:
     with socket.create_connection(("127.0.0.1", haproxy.behind), PATIENCE) as peer:
         peer.sendall(whole_request("hixie-76"))
         assert read_all(peer) == b""
     assert haproxy.logged('reason="expected a PROXY protocol header"')
 
 
-# The unit.
+# The systemd unit.
 
 
-def test_the_unit_starts_what_the_page_says(tmp_path: Path) -> None:
-    """Its commands, with our paths: the first looks, the second runs until it is asked to stop."""
+def test_the_commands_of_the_unit_run(tmp_path: Path) -> None:
+    """The commands run with paths of the test: the first checks, the second runs until SIGTERM."""
     port = free_port()
     pages = tmp_path / "www"
     pages.mkdir()
@@ -430,15 +432,16 @@ except CannotStart as error:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user and another group")
-def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_path: Path) -> None:
-    """As Debian keeps keys: for root and the group ``ssl-cert``, in a directory likewise."""
+def test_only_a_member_of_the_key_s_group_can_read_the_key(tmp_path: Path) -> None:
+    """Debian keeps keys readable for root and the group ``ssl-cert``, in a directory with the same
+    mode."""
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.read_string(block("docs/howto/systemd.rst", "hixie.service"))
     assert unit["Service"]["User"] == "hixie"
     assert unit["Service"]["SupplementaryGroups"] == "ssl-cert"
     assert "DynamicUser" not in unit["Service"]
     group = 54_321
-    with TemporaryDirectory() as name:  # where another user may go
+    with TemporaryDirectory() as name:  # a directory that other users may enter
         place = Path(name)
         place.chmod(0o711)
         private = place / "private"
@@ -461,8 +464,8 @@ def test_the_units_user_reads_a_key_of_its_group_and_another_user_does_not(tmp_p
             assert works or f"Permission denied: {key}" in result.stderr
 
 
-def test_what_the_container_runs_starts_again_after_it_was_killed(tmp_path: Path) -> None:
-    """``twistd`` would leave a pid file with the number that the next one has as well."""
+def test_the_container_s_command_starts_again_after_SIGKILL(tmp_path: Path) -> None:
+    """``twistd`` would leave a pid file with the number that the next process has, too."""
     text = block("docs/howto/docker.rst", "Dockerfile")
     found = re.search(r"(?m)^CMD (\[.*\])$", text)
     assert found is not None
@@ -477,7 +480,7 @@ def test_what_the_container_runs_starts_again_after_it_was_killed(tmp_path: Path
         assert not [*tmp_path.glob("*.pid")]
 
 
-def test_systemd_knows_every_word_of_the_unit(tmp_path: Path) -> None:
+def test_systemd_knows_every_setting_of_the_unit(tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         third_party.missing("systemd-analyze", "Debian: systemd")

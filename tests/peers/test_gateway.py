@@ -1,4 +1,4 @@
-"""The gateway with backends that none of us wrote, for clients in every dialect.
+"""The gateway with backends of other libraries, for clients in every dialect.
 
 In front: our own client in each dialect, and a browser of 2012. Behind: RFC 6455 of ``websockets``
 and npm's ws; the old dialects of eventlet and Netty; and for bytes a Redis, which answers, and an
@@ -39,7 +39,7 @@ every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 @asynccontextmanager
 async def gateway(url: str, **options: Any) -> AsyncIterator[Served]:
-    """Where clients in every dialect come in."""
+    """Listen with a gateway to this URL."""
     service = GatewayService(reactor, url, **options)
     async with serving(applications=service, limits=Limits(close_timeout=1)) as served:
         yield served
@@ -55,17 +55,17 @@ async def behind(call: Call, library: str, **options: Any) -> AsyncIterator[tupl
 
 
 async def meets(served: Served, front: str, path: str = "/", **options: Any) -> Recorder:
-    """A client's application, once it is let in."""
+    """Connect a client through the gateway, and return its application."""
     return await connected(served, path, dialect=front, binary="send", **options)
 
 
-# RFC 6455 behind.
+# Backends in RFC 6455.
 
 
 @every_library
 @every_client
 @onReactor
-async def test_a_client_of_any_dialect_talks_with_today_s_servers(
+async def test_a_client_of_any_dialect_exchanges_messages_with_today_s_servers(
     call: Call, library: str, front: str
 ) -> None:
     async with behind(call, library) as (served, peer):
@@ -98,7 +98,7 @@ async def test_a_message_in_pieces_is_one_message(call: Call, library: str, fron
         peer.tell("pieces", *map(hexed, pieces))
         assert await application.hears("text") == "".join(pieces)
         application.transport.abortConnection()
-        # The backend is told that its client has gone; it had not closed.
+        # The backend gets 1001: the client ended the connection without a close frame.
         assert await peer.hears("close") == ["1001", hexed("the client disconnected")]
         await application.ends()
 
@@ -106,7 +106,9 @@ async def test_a_message_in_pieces_is_one_message(call: Call, library: str, fron
 @every_library
 @every_client
 @onReactor
-async def test_a_server_s_close_is_its_client_s(call: Call, library: str, front: str) -> None:
+async def test_a_server_s_close_is_passed_on_to_the_client(
+    call: Call, library: str, front: str
+) -> None:
     async with behind(call, library) as (served, peer):
         application = await meets(served, front)
         await peer.hears("open")
@@ -121,7 +123,9 @@ async def test_a_server_s_close_is_its_client_s(call: Call, library: str, front:
 @every_library
 @every_client
 @onReactor
-async def test_a_server_s_no_is_its_client_s(call: Call, library: str, front: str) -> None:
+async def test_a_server_s_refusal_is_passed_on_to_the_client(
+    call: Call, library: str, front: str
+) -> None:
     async with behind(call, library) as (served, _):
         with pytest.raises(HandshakeRefused) as refused:
             await meets(served, front, "/refused")
@@ -130,7 +134,9 @@ async def test_a_server_s_no_is_its_client_s(call: Call, library: str, front: st
 
 @every_library
 @onReactor
-async def test_a_server_s_ping_is_answered_by_us_or_by_its_client(call: Call, library: str) -> None:
+async def test_a_server_s_ping_is_answered_by_the_gateway_or_by_the_client(
+    call: Call, library: str
+) -> None:
     for relays in (False, True):
         async with behind(call, library, pings="relay" if relays else "answer") as (served, peer):
             application = await meets(served, "rfc6455")
@@ -143,13 +149,13 @@ async def test_a_server_s_ping_is_answered_by_us_or_by_its_client(call: Call, li
             await application.ends()
 
 
-# The old dialects behind.
+# Backends in the old dialects.
 
 
 @pytest.mark.parametrize("back", ["hixie-75", "hixie-76"])
 @every_client
 @onReactor
-async def test_a_client_of_any_dialect_talks_with_eventlet(
+async def test_a_client_of_any_dialect_exchanges_messages_with_eventlet(
     eventlet_server: Server, front: str, back: str
 ) -> None:
     async with gateway(eventlet_server.url(""), dialect=back, binary="base64") as served:
@@ -167,8 +173,10 @@ async def test_a_client_of_any_dialect_talks_with_eventlet(
 
 @every_client
 @onReactor
-async def test_a_client_of_any_dialect_talks_with_netty(netty_server: Server, front: str) -> None:
-    """Its hixie-76, whose answer is nearly right, and short texts, since it finds no others."""
+async def test_a_client_of_any_dialect_exchanges_messages_with_netty(
+    netty_server: Server, front: str
+) -> None:
+    """Netty's hixie-76 response needs ``lenient``, and Netty reads short texts only."""
     async with gateway(netty_server.url("/"), dialect="hixie-76", lenient=True) as served:
         application = await meets(served, front, "/wherever")
         assert await netty_server.peer.hears("open") == ["/", "-"]
@@ -179,8 +187,8 @@ async def test_a_client_of_any_dialect_talks_with_netty(netty_server: Server, fr
 
 
 @onReactor
-async def test_netty_that_is_not_nearly_right_enough_is_a_502(netty_server: Server) -> None:
-    """By the letter its answer is none."""
+async def test_netty_s_invalid_response_is_a_502_without_lenient(netty_server: Server) -> None:
+    """A strict client rejects the response."""
     async with gateway(netty_server.url("/"), dialect="hixie-76") as served:
         with pytest.raises(HandshakeRefused) as refused:
             await meets(served, "rfc6455")
@@ -189,7 +197,7 @@ async def test_netty_that_is_not_nearly_right_enough_is_a_502(netty_server: Serv
 
 @pytest.mark.parametrize("back", MODERN)
 @onReactor
-async def test_a_client_of_2009_talks_with_netty_in_each_of_its_versions(
+async def test_a_client_of_2009_exchanges_messages_with_netty_in_each_version(
     netty_server: Server, back: str
 ) -> None:
     async with gateway(netty_server.url("/"), dialect=back) as served:
@@ -202,15 +210,15 @@ async def test_a_client_of_2009_talks_with_netty_in_each_of_its_versions(
         assert (await application.ends()).check(CleanClose)
 
 
-# A browser of 2012 before, a server of today behind.
+# A browser of 2012 as the client, a server of today as the backend.
 
 
 @every_library
 @onReactor
-async def test_a_browser_of_2012_talks_with_today_s_servers(
+async def test_a_browser_of_2012_exchanges_messages_with_today_s_servers(
     call: Call, library: str, browse: Browse
 ) -> None:
-    """PhantomJS opens, says and hears everything, and closes; the server never learns of 2012."""
+    """PhantomJS connects, exchanges messages and closes; the server sees RFC 6455 only."""
     async with behind(call, library) as (served, peer):
         seen = await deferToThread(
             browse,
@@ -224,16 +232,16 @@ async def test_a_browser_of_2012_talks_with_today_s_servers(
         assert json.dumps(seen["messages"]) == json.dumps([*TEXTS])
         assert seen["events"] == ["open", *["message"] * len(TEXTS), "close"]
         assert await peer.hears("open") == ["sample"]
-        # It leaves without a word, and whoever waits behind us is told.
+        # The browser ends the connection without a close frame; the backend gets 1001.
         assert await peer.hears("close") == ["1001", hexed("the client disconnected")]
 
 
 @every_library
 @onReactor
-async def test_a_browser_of_2012_hears_that_its_server_closes(
+async def test_a_browser_of_2012_gets_the_close_of_the_server(
     call: Call, library: str, browse: Browse
 ) -> None:
-    """It passes over ``FF 00``, and takes the end of the connection for the close."""
+    """The browser ignores ``FF 00``, and takes the end of the connection for the close."""
     async with behind(call, library) as (served, peer):
         seeing = deferToThread(
             browse,
@@ -249,11 +257,11 @@ async def test_a_browser_of_2012_hears_that_its_server_closes(
         assert (await seeing)["events"] == ["open", "close"]
 
 
-# Bytes.
+# Byte streams.
 
 
 async def stream(application: Recorder, wanted: int) -> bytes:
-    """So many bytes of a stream, at least, from messages."""
+    """Read at least this many bytes of a stream from messages."""
     heard = b""
     while len(heard) < wanted:
         if named(application.transport.offer.dialect).has_binary:
@@ -276,7 +284,7 @@ def say(application: Recorder, data: bytes) -> None:
 
 @asynccontextmanager
 async def tunnel(description: str, **options: Any) -> AsyncIterator[Served]:
-    """Where clients come in whose messages are the bytes of a service."""
+    """Listen with a byte stream service to this backend."""
     service = StreamService(reactor, description, **options)
     async with serving(applications=service, limits=Limits(close_timeout=1)) as served:
         yield served
@@ -285,7 +293,7 @@ async def tunnel(description: str, **options: Any) -> AsyncIterator[Served]:
 @every_client
 @onReactor
 async def test_redis_answers_a_client_of_any_dialect(tmp_path: Path, front: str) -> None:
-    """By TCP: a word there and back, a megabyte there and back, and a goodbye."""
+    """Over TCP: a short value, a megabyte, and QUIT."""
     with redis(tmp_path) as port:
         async with tunnel(f"tcp:127.0.0.1:{port}") as served:
             application = await meets(served, front)
@@ -307,7 +315,7 @@ async def test_redis_answers_a_client_of_any_dialect(tmp_path: Path, front: str)
 
 @onReactor
 async def test_redis_answers_lines_by_a_unix_socket(tmp_path: Path) -> None:
-    """A console in a browser needs no base64."""
+    """With the coding ``lines`` a console in a browser needs no base64."""
     with redis(tmp_path):
         async with tunnel(f"unix:{tmp_path / 'redis.sock'}", coding="crlf-lines") as served:
             application = await meets(served, "hixie-76")
@@ -320,7 +328,7 @@ async def test_redis_answers_lines_by_a_unix_socket(tmp_path: Path) -> None:
 @every_client
 @onReactor
 async def test_openssh_speaks_first_to_a_client_of_any_dialect(tmp_path: Path, front: str) -> None:
-    """Then both have introduced themselves, and it sends its keys: binary, in a packet."""
+    """After both version strings OpenSSH sends a binary packet, its key exchange."""
     with openssh(tmp_path) as port:
         async with tunnel(f"tcp:127.0.0.1:{port}") as served:
             application = await meets(served, front)

@@ -1,4 +1,4 @@
-"""hybi-07, version 8 and RFC 6455 with libraries that none of us wrote, on either side of them.
+"""hybi-07, version 8 and RFC 6455 with other libraries, as clients and as servers.
 
 `KINDS` is what each library shares with us, `COMPRESSIONS` what both sides may want of
 permessage-deflate. What a library does in its own way stands in `KINDS` as well, with a word on it.
@@ -276,8 +276,8 @@ BINARIES = (
 
 @pairs(lambda row, wanted: can(row, wanted) and not fails(row, wanted))
 @onReactor
-async def test_every_message_comes_back(call: Call, row: Row, wanted: str) -> None:
-    """Compressed where both sides want that, and only there."""
+async def test_every_message_is_echoed(call: Call, row: Row, wanted: str) -> None:
+    """Messages are compressed if both sides want that, and only then."""
     deflate, ours = COMPRESSIONS[wanted]
     noting = [] if ours is None else [RecordingExtension(ours)]
     async with talking(call, row, wanted, extensions=noting) as (_, application):
@@ -299,7 +299,7 @@ def declines(row: Row, noting: RecordingExtension) -> bool:
     return row.side == "server" and row.kind.name == "netty" and asks and not noting.sent
 
 
-# Where both sides compress.
+# Both sides compress.
 TAKEOVERS = tuple(
     wanted
     for wanted, (deflate, ours) in COMPRESSIONS.items()
@@ -346,7 +346,7 @@ def shrinks(sizes: list[int]) -> bool:
 
 
 def remembers(agreed: PermessageDeflate | Parameters, side: str) -> bool:
-    """Whether this side refers to a message of 2000 bytes, as far as it is told."""
+    """Whether this side, with these settings, refers back to a message of 2000 bytes."""
     if isinstance(agreed, PermessageDeflate):
         takeover: bool = getattr(agreed, f"{side}_takeover")
         bits: int = getattr(agreed, f"{side}_bits")
@@ -359,7 +359,7 @@ def remembers(agreed: PermessageDeflate | Parameters, side: str) -> bool:
 
 @pairs(lambda row, wanted: can(row, wanted) and fails(row, wanted))
 @onReactor
-async def test_a_client_that_takes_only_what_it_asked_for_leaves(
+async def test_a_client_that_rejects_our_deflate_parameters_disconnects(
     call: Call, row: Row, wanted: str
 ) -> None:
     deflate, ours = COMPRESSIONS[wanted]
@@ -374,8 +374,10 @@ async def test_a_client_that_takes_only_what_it_asked_for_leaves(
 
 @rows(lambda row: row.kind.name == "netty")
 @onReactor
-async def test_each_frame_compressed_for_itself(call: Call, row: Row) -> None:
-    """x-webkit-deflate-frame, which nobody else has."""
+async def test_x_webkit_deflate_frame_compresses_each_frame_separately(
+    call: Call, row: Row
+) -> None:
+    """No other library here has this extension."""
     noting = RecordingExtension(DeflateFrame(takeover=True))
     talk = talking(call, row, extensions=[noting], deflate="frame")
     async with talk as (_, application):
@@ -420,7 +422,7 @@ async def test_our_ping_is_answered(call: Call, row: Row, payload: bytes) -> Non
 
 @rows(lambda row: row.kind.hears_pongs)
 @onReactor
-async def test_their_ping_is_answered(call: Call, row: Row) -> None:
+async def test_the_library_s_ping_is_answered(call: Call, row: Row) -> None:
     async with talking(call, row) as (peer, _):
         for payload in (b"a", bytes(range(125))):
             peer.tell("ping", hexed(payload))
@@ -429,7 +431,7 @@ async def test_their_ping_is_answered(call: Call, row: Row) -> None:
 
 @rows()
 @onReactor
-async def test_our_close_is_heard_and_clean(call: Call, row: Row) -> None:
+async def test_our_close_is_answered_and_clean(call: Call, row: Row) -> None:
     async with talking(call, row) as (peer, application):
         application.transport.loseConnection(4001, "gr\u00fc\u00dfe")
         close = ["4001", hexed("gr\u00fc\u00dfe")]
@@ -439,7 +441,7 @@ async def test_our_close_is_heard_and_clean(call: Call, row: Row) -> None:
 
 @rows()
 @onReactor
-async def test_their_close_is_heard_and_clean(call: Call, row: Row) -> None:
+async def test_the_library_s_close_is_answered_and_clean(call: Call, row: Row) -> None:
     async with talking(call, row) as (peer, application):
         peer.tell("close", "4002", hexed("au revoir"))
         assert_clean(await application.ends(), 4002, "au revoir")
@@ -454,7 +456,7 @@ def assert_clean(failure: Failure, code: int, reason: str) -> None:
 
 @rows()
 @onReactor
-async def test_a_peer_that_vanishes_has_not_closed(call: Call, row: Row) -> None:
+async def test_a_lost_connection_is_no_clean_close(call: Call, row: Row) -> None:
     async with talking(call, row) as (peer, application):
         await peer.forget("vanish")
         failure = await application.ends()
@@ -480,7 +482,7 @@ async def test_a_subprotocol_is_agreed(call: Call, row: Row) -> None:
 
 @rows(lambda row: row.side == "client")
 @onReactor
-async def test_our_refusal_is_heard(call: Call, row: Row) -> None:
+async def test_the_library_s_client_gets_our_refusal(call: Call, row: Row) -> None:
     peer = await call(row.kind.name)
     async with serving(refusal=Refusal(403, BODY)) as server:
         ask(peer, server.url(), row)
@@ -491,7 +493,7 @@ async def test_our_refusal_is_heard(call: Call, row: Row) -> None:
 @rows(lambda row: row.side == "client" and row.kind.origin)
 @onReactor
 async def test_a_client_of_a_foreign_page_is_refused(call: Call, row: Row) -> None:
-    """Wherever this version of this library puts the origin."""
+    """The origin is in the field that this version of the library uses."""
     peer = await call(row.kind.name)
     async with serving() as server:
         ask(peer, server.url(), row, origin="http://example.com")
@@ -508,7 +510,7 @@ async def test_a_client_of_a_foreign_page_is_refused(call: Call, row: Row) -> No
 
 @rows(lambda row: row.side == "client" and row.kind.origin)
 @onReactor
-async def test_a_client_of_a_page_of_the_same_host_comes_in(call: Call, row: Row) -> None:
+async def test_a_client_of_a_page_of_the_same_host_is_admitted(call: Call, row: Row) -> None:
     peer = await call(row.kind.name)
     async with serving() as server:
         page = f"http://127.0.0.1:{server.port}"
@@ -520,7 +522,7 @@ async def test_a_client_of_a_page_of_the_same_host_comes_in(call: Call, row: Row
 
 @rows(lambda row: row.side == "server")
 @onReactor
-async def test_their_refusal_is_heard(call: Call, row: Row) -> None:
+async def test_our_client_gets_the_library_s_refusal(call: Call, row: Row) -> None:
     server = await asked(await call(row.kind.name))
     with pytest.raises(HandshakeRefused) as raised:
         await connected(server, "/refused", dialect=row.dialect)

@@ -3,8 +3,8 @@
 Its server writes ``upgrade: websocket`` in lower case, which the drafts make a client refuse, and
 ``ws://HOST/`` as its Location whatever the path was. Neither half finds a text again that did not
 come whole in one read: the first is of 1024 bytes, later ones may be of 64. So texts are short
-here. Whatever is not text goes out as a 0x80 frame, pings too. Neither half ends the connection,
-not even after both have closed.
+here. All frames that are not text are sent as 0x80 frames, pings too. Neither half ends the
+connection, not even after both have closed.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ async def test_netty_s_client_and_our_server_exchange_short_texts(netty: Netty) 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384, 65536])
 @onReactor
-async def test_netty_s_client_gets_its_binary_back(netty: Netty, size: int) -> None:
-    """It has sent binary itself, so it reads binary."""
+async def test_binary_messages_of_netty_s_client_are_echoed(netty: Netty, size: int) -> None:
+    """A client that has sent binary messages is sent binary messages."""
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     async with serving() as server, client(netty, server) as (peer, application):
         peer.tell("binary", hexed(data))
@@ -142,7 +142,7 @@ async def test_binary_is_not_sent_to_a_client_that_has_sent_none(netty: Netty) -
 
 @onReactor
 async def test_a_text_that_netty_writes_in_pieces_is_one_message(netty: Netty) -> None:
-    """It writes the first byte, the text and the last byte of a long one each for itself."""
+    """Netty writes the first byte, the text and the last byte of a long text frame separately."""
     text = "\u20ac" * 100000
     async with serving() as server, client(netty, server) as (peer, application):
         peer.tell("text", hexed(text))
@@ -150,7 +150,7 @@ async def test_a_text_that_netty_writes_in_pieces_is_one_message(netty: Netty) -
 
 
 @onReactor
-async def test_what_netty_calls_a_ping_is_binary(netty: Netty) -> None:
+async def test_a_ping_of_netty_s_client_arrives_as_a_binary_message(netty: Netty) -> None:
     async with serving() as server, client(netty, server) as (peer, application):
         peer.tell("ping", hexed("a"))
         assert await application.hears("binary") == b"a"
@@ -179,7 +179,7 @@ async def test_netty_s_client_of_a_foreign_page_is_refused(netty: Netty) -> None
 
 @onReactor
 async def test_netty_s_client_that_closes_is_answered_and_released(netty: Netty) -> None:
-    """It waits for the server to end the connection."""
+    """Netty's client waits for the server to end the TCP connection."""
     async with serving() as server, client(netty, server) as (peer, application):
         peer.tell("close")
         assert await peer.hears("close") == ["-1", "-"]

@@ -37,7 +37,7 @@ MESSAGES = [
 
 @contextmanager
 def complaints() -> Iterator[list[LogEvent]]:
-    """What is logged in the block as a warning or worse."""
+    """The log events of the block that are warnings or worse."""
     noted: list[LogEvent] = []
 
     def note(event: LogEvent) -> None:
@@ -60,7 +60,10 @@ def test_the_page_of_2009_connects_exchanges_and_closes(daemon: int, browse: Bro
     assert seen["states"] == ["closed", "open", "closed"]
     assert seen["url"] == f"ws://127.0.0.1:{daemon}/"
     said = [[way, text] for text in messages for way in ("out", "in")]
-    assert seen["log"] == [["event", "open"], *said]  # as it stands before the end
+    assert seen["log"] == [
+        ["event", "open"],
+        *said,
+    ]  # the log of the page before the connection ended
     assert seen["counts"] == "4 sent, 4 received"
     assert seen["dialect"].startswith("probably hixie-75 or hixie-76")
 
@@ -123,7 +126,7 @@ class Bytes(socketserver.BaseRequestHandler):
 
 @contextmanager
 def lists(directory: Path) -> Iterator[int]:
-    """A daemon with a service of each kind; its port."""
+    """Run a daemon with a service of each kind; its port."""
     port = free_port()
     options = ["--port", f"tcp:{port}:interface=127.0.0.1", "--serve", "/echo=echo"]
     options += ["--serve", f"/ws=ws://127.0.0.1:{port}/echo"]
@@ -156,7 +159,7 @@ def lists(directory: Path) -> Iterator[int]:
 def test_a_list_of_subprotocols_is_agreed_with_every_service(
     path: str, offered: list[str], browse: Browse, tmp_path: Path
 ) -> None:
-    """The browser compares the answer with the whole list, and hangs up at anything else."""
+    """The browser compares the answer with the whole list, and disconnects if they differ."""
     with lists(tmp_path) as port:
         seen = browse(
             "websocket.js",
@@ -172,7 +175,7 @@ def test_a_list_of_subprotocols_is_agreed_with_every_service(
 
 @onReactor
 async def test_a_list_of_subprotocols_is_agreed_with_an_application(browse: Browse) -> None:
-    """Which knows the member."""
+    """The application gets the one member that was agreed on."""
     async with serving(subprotocols=("v11.stomp",)) as server:
         browsing = deferToThread(
             browse,
@@ -192,7 +195,7 @@ async def test_a_list_of_subprotocols_is_agreed_with_an_application(browse: Brow
 
 
 @onReactor
-async def test_a_page_that_closes_ends_the_connection_without_a_word(browse: Browse) -> None:
+async def test_a_page_that_closes_ends_the_connection_without_a_close_frame(browse: Browse) -> None:
     async with serving() as server:
         browsing = deferToThread(
             browse,
@@ -212,7 +215,7 @@ async def test_a_page_that_closes_ends_the_connection_without_a_word(browse: Bro
 
 
 @onReactor
-async def test_a_page_learns_of_our_close_when_its_time_is_up(browse: Browse) -> None:
+async def test_a_page_gets_our_close_after_the_close_timeout(browse: Browse) -> None:
     async with serving(limits=Limits(close_timeout=0.3)) as server:
         browsing = deferToThread(
             browse,
@@ -235,7 +238,8 @@ async def test_a_page_learns_of_our_close_when_its_time_is_up(browse: Browse) ->
 
 @onReactor
 async def test_a_browser_is_never_sent_binary(browse: Browse) -> None:
-    """It would drop it and tell its page of an error; so the sender is told instead."""
+    """The browser would drop the message and report an error to its page; so the sender gets an
+    error."""
     async with serving() as server:
         browsing = deferToThread(
             browse,

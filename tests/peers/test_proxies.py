@@ -1,4 +1,4 @@
-"""Tunnels through squid and tinyproxy, which none of us wrote."""
+"""Tunnels through the real proxies squid and tinyproxy."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from txhixie.errors import PeerLeft, ProxyRefused, UnknownIssuer
 from txhixie.testing import Applications
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-"""Twisted's own way of saying who a server is."""
+"""The warning is caused by Twisted's own code for TLS certificates."""
 
 
 BANNER = b"220 speaks first\r\n"
 
 
 class Greeter(Raw):
-    """Speaks first, and then repeats what it hears in capitals."""
+    """A server that sends a banner first, and then echoes all data in capitals."""
 
     def connectionMade(self) -> None:
         self.send(BANNER)
@@ -49,12 +49,12 @@ class Greeter(Raw):
 
 
 async def greeter(net: Network, over: str = "tcp") -> Place:
-    """Where one listens."""
+    """Listen with a `Greeter`."""
     return await net.listen(Factory.forProtocol(Greeter), over)
 
 
 async def talks(net: Network, endpoint: Any) -> Raw:
-    """Whoever is at the other end is the greeter."""
+    """Connect, and assert that the server at the other end is a `Greeter`."""
     connecting = endpoint.connect(cast("Any", Factory.forProtocol(Raw)))
     raw: Raw = await within(cast("Deferred[Any]", connecting))
     net.raws.append(raw)
@@ -65,13 +65,13 @@ async def talks(net: Network, endpoint: Any) -> Raw:
 
 
 def through(proxy: RealProxy, place: Place, url: str | None = None) -> HTTPConnectEndpoint:
-    """A tunnel to somebody who listens here."""
+    """The endpoint of a tunnel through this proxy to a listening port."""
     url = url or proxy.url_with_credentials
     return tunnelThrough(reactor, url, "127.0.0.1", place.port, trustRoot=authority().trust)
 
 
 async def refused(endpoint: IStreamClientEndpoint) -> ProxyRefused:
-    """The proxy says no, in well-formed HTTP."""
+    """Connect, and return the proxy's refusal."""
     with pytest.raises(ProxyRefused) as caught:
         await within(cast("Deferred[Any]", endpoint.connect(cast("Any", Factory.forProtocol(Raw)))))
     return caught.value
@@ -82,9 +82,9 @@ KINDS = ("open", "basic", "digest", "both", "hasty")
 
 @pytest.mark.parametrize("kind", KINDS)
 @asynchronous
-async def test_squid_lets_through_who_says_the_right_thing(net: Network, kind: str) -> None:
-    """On the same connection, since it speaks HTTP/1.1; and again on the next one, with what it
-    was told before: of ``hasty``, each nonce is stale by then."""
+async def test_squid_connects_a_client_with_the_right_credentials(net: Network, kind: str) -> None:
+    """The credentials are sent on the same connection, since squid speaks HTTP/1.1. The next
+    connection reuses the challenge; with ``hasty`` each nonce is stale by then."""
     place = await greeter(net)
     with squid(kind) as proxy:
         endpoint = through(proxy, place)
@@ -95,7 +95,7 @@ async def test_squid_lets_through_who_says_the_right_thing(net: Network, kind: s
 
 
 @asynchronous
-async def test_tinyproxy_is_answered_on_another_connection(net: Network) -> None:
+async def test_credentials_for_tinyproxy_are_sent_on_a_second_connection(net: Network) -> None:
     place = await greeter(net)
     with tinyproxy() as proxy:
         await talks(net, through(proxy, place, f"http://user:pass@127.0.0.1:{proxy.port}"))
@@ -108,7 +108,7 @@ async def test_tinyproxy_is_answered_on_another_connection(net: Network) -> None
     ids=["basic", "digest", "both", "tinyproxy"],
 )
 @asynchronous
-async def test_who_is_not_known_is_refused(
+async def test_a_proxy_refuses_missing_or_wrong_credentials(
     net: Network, start: Callable[[], AbstractContextManager[RealProxy]], credentials: str
 ) -> None:
     place = await greeter(net)
@@ -122,15 +122,15 @@ async def test_who_is_not_known_is_refused(
 
 
 @asynchronous
-async def test_a_proxy_that_lets_nobody_through_says_so(net: Network) -> None:
+async def test_a_proxy_that_forbids_all_targets_answers_403(net: Network) -> None:
     place = await greeter(net)
     with squid("refusing") as proxy:
         assert (await refused(through(proxy, place))).status == 403
 
 
 @asynchronous
-async def test_who_is_not_there_is_a_gateways_error(net: Network) -> None:
-    """The proxy's own: 503 says squid, 500 tinyproxy."""
+async def test_an_unreachable_target_is_a_5xx_status_of_the_proxy(net: Network) -> None:
+    """squid answers 503, tinyproxy 500."""
     nobody = free_port()
     with squid("open") as proxy:
         endpoint = tunnelThrough(reactor, proxy.url, "127.0.0.1", nobody)
@@ -143,7 +143,7 @@ async def test_who_is_not_there_is_a_gateways_error(net: Network) -> None:
 
 
 @asynchronous
-async def test_an_IPv6_address_goes_in_brackets(net: Network) -> None:
+async def test_an_IPv6_address_is_sent_in_brackets(net: Network) -> None:
     greeters: Any = Factory.forProtocol(Greeter)
     listening = reactor.listenTCP(0, greeters, interface="::1")
     try:
@@ -158,8 +158,9 @@ async def test_an_IPv6_address_goes_in_brackets(net: Network) -> None:
 
 @pytest.mark.parametrize("kind", ["open", "basic", "digest"])
 @asynchronous
-async def test_TLS_to_the_proxy_and_TLS_inside_it(net: Network, kind: str) -> None:
-    """Two handshakes, one in the other; and clear text within the outer one."""
+async def test_TLS_to_the_proxy_and_TLS_inside_the_tunnel(net: Network, kind: str) -> None:
+    """The second handshake runs inside the first connection. Clear text inside the tunnel works
+    too."""
     place, secure = await greeter(net), await greeter(net, "tls")
     with squid(kind, authority().pem_for("localhost")) as proxy:
         await talks(net, through(proxy, place))
@@ -168,8 +169,8 @@ async def test_TLS_to_the_proxy_and_TLS_inside_it(net: Network, kind: str) -> No
 
 
 @asynchronous
-async def test_a_proxy_with_a_certificate_of_its_own_making_is_not_believed(net: Network) -> None:
-    """Before it has heard a password."""
+async def test_a_proxy_with_an_untrusted_certificate_is_an_error(net: Network) -> None:
+    """The error is raised before the password is sent."""
     place = await greeter(net)
     with squid("basic", authority().pem_for("localhost")) as proxy:
         endpoint = tunnelThrough(reactor, proxy.url_with_credentials, "127.0.0.1", place.port)
@@ -178,9 +179,9 @@ async def test_a_proxy_with_a_certificate_of_its_own_making_is_not_believed(net:
 
 
 @asynchronous
-async def test_proxies_make_a_chain(net: Network) -> None:
-    """By TLS to the first, which asks by Digest, and through it to the second, which asks by
-    Basic."""
+async def test_a_tunnel_leads_through_two_proxies(net: Network) -> None:
+    """The first proxy has TLS and requires Digest; the second is reached through the first and
+    requires Basic."""
     place = await greeter(net)
     with squid("digest", authority().pem_for("localhost")) as first, tinyproxy() as second:
         given = parse_proxy(first.url_with_credentials)
@@ -191,8 +192,8 @@ async def test_proxies_make_a_chain(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_description_is_enough(net: Network) -> None:
-    """For any program of Twisted's that takes one; and to be nested, quoted."""
+async def test_an_endpoint_description_makes_a_tunnel(net: Network) -> None:
+    """The description of the first proxy is nested, quoted, in that of the second."""
     place = await greeter(net)
     with squid("digest") as first, tinyproxy() as second:
         to_first = (
@@ -207,8 +208,8 @@ async def test_a_description_is_enough(net: Network) -> None:
 
 
 @asynchronous
-async def test_what_speaks_something_else_is_no_proxy(net: Network) -> None:
-    """It greets us, and would wait for ever."""
+async def test_a_server_that_does_not_speak_HTTP_is_no_proxy(net: Network) -> None:
+    """The server sends a banner, and would wait without end."""
     place = await greeter(net)
     endpoint = tunnelThrough(reactor, f"http://127.0.0.1:{place.port}", "127.0.0.1", 80)
     with pytest.raises(Exception, match="this is not HTTP") as caught:
@@ -217,8 +218,8 @@ async def test_what_speaks_something_else_is_no_proxy(net: Network) -> None:
 
 
 @asynchronous
-async def test_who_gives_up_leaves_nothing_behind(net: Network) -> None:
-    """Neither at once, nor while the proxy thinks."""
+async def test_a_cancelled_connect_leaves_no_reader_and_no_timer(net: Network) -> None:
+    """The connect is cancelled at once, or before the proxy has answered."""
 
     class Thinks(Raw):
         def connectionMade(self) -> None:
@@ -241,7 +242,7 @@ async def test_who_gives_up_leaves_nothing_behind(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_proxy_that_hangs_up_has_not_answered(net: Network) -> None:
+async def test_a_proxy_that_closes_without_an_answer_is_an_error(net: Network) -> None:
     class HangsUp(Raw):
         def dataReceived(self, data: bytes) -> None:
             self.transport.loseConnection()
@@ -259,7 +260,7 @@ PAGE = "docs/howto/proxies.rst"
 
 
 async def output(tmp_path: Path, name: str, *arguments: str) -> str:
-    """What a program of the page prints."""
+    """The output of a program of the page."""
     program = tmp_path / f"{name}.py"
     program.write_text(block(PAGE, name))
     running = getProcessOutputAndValue(
@@ -271,7 +272,9 @@ async def output(tmp_path: Path, name: str, *arguments: str) -> str:
 
 
 @asynchronous
-async def test_the_pages_client_goes_through(net: Network, tmp_path: Path) -> None:
+async def test_the_client_of_the_page_connects_through_a_proxy(
+    net: Network, tmp_path: Path
+) -> None:
     place = await net.serve(Applications())
     url = f"ws://127.0.0.1:{place.port}/"
     with squid("basic") as proxy:
@@ -281,7 +284,7 @@ async def test_the_pages_client_goes_through(net: Network, tmp_path: Path) -> No
 
 
 @asynchronous
-async def test_the_pages_description_is_read(net: Network, tmp_path: Path) -> None:
+async def test_the_endpoint_description_of_the_page_works(net: Network, tmp_path: Path) -> None:
     place = await greeter(net)
     command, _, banner = block(PAGE, "description").partition("\n")
     _, python, program, description = command.split(" ")

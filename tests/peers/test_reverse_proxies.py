@@ -49,7 +49,8 @@ User nobody
 Group nogroup
 Include {directory}/apache.conf
 """
-"""What Debian's own apache2.conf has around ours, in a directory of the test's."""
+"""The parts of Debian's apache2.conf around our configuration, with paths in a directory of the
+test."""
 
 CADDY = "{\n    admin off\n    auto_https off\n}\n"
 
@@ -90,7 +91,7 @@ def caddy(front: Front) -> list[str | Path]:
         },
     )
     command: list[str | Path] = [third_party.caddy(), "run", "--adapter", "caddyfile"]
-    # It keeps what it likes in the user's directory.
+    # Caddy keeps its files in the user's home directory.
     return ["env", f"HOME={front.directory}", *command, "--config", rules]
 
 
@@ -99,7 +100,7 @@ PROXIES = {"apache": apache, "lighttpd": lighttpd, "caddy": caddy}
 
 @contextlib.contextmanager
 def behind(name: str, directory: Path) -> Iterator[Front]:
-    """One of them with our daemon behind it; it has no port for TLS here."""
+    """Start a reverse proxy with the daemon behind it, without a TLS port."""
     front = Front(free_port(), 0, free_port(), directory)
     pages = directory / "www"
     pages.mkdir()
@@ -155,8 +156,9 @@ REWRITTEN = [name for name in NAMES if name != "hixie-54"]
 
 @every
 @pytest.mark.parametrize("dialect", REWRITTEN)
-def test_every_dialect_of_a_browser_gets_through(front: Front, dialect: str) -> None:
-    """With the client in the log. hixie-76's eight bytes come after the answer's head here."""
+def test_every_dialect_of_a_browser_works_through_the_proxy(front: Front, dialect: str) -> None:
+    """The client's address is in the log. Key 3 of hixie-76 is sent after the head of the
+    answer."""
     target = f"/echo/{dialect}"
     with front.connect() as peer:
         head = shake_hands(peer, dialect, target, apart=dialect == "hixie-76", origin=ORIGIN)
@@ -167,14 +169,14 @@ def test_every_dialect_of_a_browser_gets_through(front: Front, dialect: str) -> 
 
 
 @pytest.mark.parametrize("front", ["apache", "lighttpd"], indirect=True)
-def test_the_eight_bytes_get_through_together_with_the_head(front: Front) -> None:
+def test_key_3_is_relayed_together_with_the_head(front: Front) -> None:
     with front.connect() as peer:
         shake_hands(peer, "hixie-76", "/echo/together", origin=ORIGIN)
         talk(peer, "hixie-76")
 
 
-def test_caddy_swallows_the_eight_bytes_that_come_with_the_head(caddy: Front) -> None:
-    """As docs/howto/caddy.rst says; and our log tells such a client from others."""
+def test_caddy_drops_key_3_that_is_sent_together_with_the_head(caddy: Front) -> None:
+    """docs/howto/caddy.rst describes this; the daemon's log shows such clients."""
     which = {"target": "/echo/swallowed", "host": "localhost", "origin": ORIGIN}
     with caddy.connect() as peer:
         peer.sendall(whole_request("hixie-76", **which))
@@ -199,7 +201,9 @@ def test_the_slides_dialect_is_refused_where_its_lines_are_rewritten(front: Fron
 @pytest.mark.parametrize("front", ["nginx", *PROXIES], indirect=True)
 @pytest.mark.parametrize("listed", ["chat,sample", "x, y"])
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76"])
-def test_a_list_of_subprotocols_gets_through_whole(front: Front, dialect: str, listed: str) -> None:
+def test_a_list_of_subprotocols_is_relayed_unchanged(
+    front: Front, dialect: str, listed: str
+) -> None:
     name = "WebSocket-Protocol" if dialect == "hixie-75" else "Sec-WebSocket-Protocol"
     with front.connect() as peer:
         peer.sendall(
@@ -210,7 +214,7 @@ def test_a_list_of_subprotocols_gets_through_whole(front: Front, dialect: str, l
 
 
 @every
-def test_no_client_says_who_it_is(front: Front) -> None:
+def test_a_client_cannot_forge_its_address(front: Front) -> None:
     lies = ["X-Forwarded-For: 203.0.113.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: a.b"]
     more = [*lies, "Forwarded: for=203.0.113.2"]
     with front.connect() as peer:
@@ -222,7 +226,7 @@ def test_no_client_says_who_it_is(front: Front) -> None:
 
 
 @every
-def test_pages_get_through(front: Front) -> None:
+def test_pages_are_served_through_the_proxy(front: Front) -> None:
     (front.directory / "www" / "index.html").write_bytes(b"<p>a page\n")
     with front.connect() as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -235,7 +239,7 @@ def test_pages_get_through(front: Front) -> None:
 
 @pytest.mark.parametrize("front", ["nginx", "apache", "lighttpd"], indirect=True)
 @pytest.mark.parametrize("subprotocol", ["sample", ["v10.stomp", "v11.stomp"]])
-def test_a_browser_of_2012_gets_through(
+def test_a_browser_of_2012_works_through_the_proxy(
     front: Front, browse: Browse, subprotocol: str | list[str]
 ) -> None:
     """PhantomJS, in hixie-76, with one subprotocol or a list."""
@@ -251,7 +255,7 @@ def test_a_browser_of_2012_gets_through(
 
 
 def conversed(*command: str | Path) -> dict[str, object]:
-    """What a client tells of its conversation."""
+    """The events that a client prints."""
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=PATIENCE, encoding="utf-8"
     )
@@ -272,8 +276,10 @@ def ruby(port: int, version: int, origin: str, subprotocol: str, *messages: str)
 
 @pytest.mark.parametrize("front", ["nginx", "apache", "lighttpd", "caddy"], indirect=True)
 @pytest.mark.parametrize("subprotocol", ["", "sample", "v10.stomp,v11.stomp"])
-def test_rubys_client_of_hixie_75_gets_through(front: Front, subprotocol: str) -> None:
-    """A list too, which it compares whole."""
+def test_the_ruby_client_of_hixie_75_works_through_the_proxy(
+    front: Front, subprotocol: str
+) -> None:
+    """A list of subprotocols works too; the client compares the answer with the whole list."""
     messages = ["hello", "gr\u00fc\u00dfe", "x" * 70_000]
     origin = f"http://localhost:{front.plain}"
     told = ruby(front.plain, 75, origin, subprotocol, *messages)
@@ -283,7 +289,9 @@ def test_rubys_client_of_hixie_75_gets_through(front: Front, subprotocol: str) -
 
 @pytest.mark.parametrize("front", ["nginx", "apache", "lighttpd"], indirect=True)
 @pytest.mark.parametrize("subprotocol", ["", "sample"])
-def test_rubys_client_of_hixie_76_gets_through(front: Front, subprotocol: str) -> None:
+def test_the_ruby_client_of_hixie_76_works_through_the_proxy(
+    front: Front, subprotocol: str
+) -> None:
     origin = f"http://localhost:{front.plain}"
     told = ruby(front.plain, 76, origin, subprotocol, "hello")
     assert told == {"valid": True, "messages": ["hello"]}
@@ -291,7 +299,7 @@ def test_rubys_client_of_hixie_76_gets_through(front: Front, subprotocol: str) -
 
 @pytest.mark.parametrize("version", [75, 76])
 @pytest.mark.parametrize("subprotocol", ["", "sample", "v10.stomp,v11.stomp"])
-def test_rubys_client_talks_with_the_daemon_itself(
+def test_the_ruby_client_works_with_the_daemon_without_a_proxy(
     daemon: int, version: int, subprotocol: str
 ) -> None:
     command: list[str | Path] = [
@@ -307,7 +315,7 @@ def test_rubys_client_talks_with_the_daemon_itself(
 
 @pytest.mark.parametrize("subprotocol", ["", "binary,base64"])
 def test_ws_of_2012_talks_in_version_8(daemon: int, subprotocol: str) -> None:
-    """It says ``Origin`` and ``Sec-WebSocket-Origin``, and its key has 15 bytes."""
+    """The client sends ``Origin`` and ``Sec-WebSocket-Origin``, and its key has 15 bytes."""
     script = HERE / "programs" / "ws04_client.js"
     url, origin = f"ws://127.0.0.1:{daemon}/", f"http://127.0.0.1:{daemon}"
     command: list[str | Path] = [
@@ -324,8 +332,8 @@ def test_ws_of_2012_talks_in_version_8(daemon: int, subprotocol: str) -> None:
     }
 
 
-def test_ws_of_2012_is_judged_by_the_page_it_names(daemon: int) -> None:
-    """And not by the ``Origin`` that it makes of its own host."""
+def test_the_origin_of_ws_of_2012_is_its_Sec_WebSocket_Origin(daemon: int) -> None:
+    """The client's ``Origin`` field names its own host and is not used."""
     script = HERE / "programs" / "ws04_client.js"
     command: list[str | Path] = [
         third_party.node(),

@@ -11,9 +11,9 @@ from txhixie.testing import Wire
 
 def kept(thing: object) -> int:
     """
-    How many bytes an object of ours holds of what it was fed, wherever in it they are.
+    How many bytes of its input an object of the package holds, in all objects that it refers to.
 
-    Tables and limits are everybody's; whatever else it refers to counts, each once.
+    Shared tables and limits are not counted; every other object is counted once.
     """
     seen: set[int] = set()
     queue = [thing]

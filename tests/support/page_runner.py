@@ -222,8 +222,8 @@ def _patiently() -> Iterator[None]:
 
 
 def _is_listened_on(port: int) -> bool:
-    """It leaves as a peer does that has nothing to say: to close with a greeting unread would be a
-    reset, and a program of the page may have a traceback for that."""
+    """The probe reads to the end before it closes: closing with a greeting unread would be a reset,
+    and a program of the page may print a traceback for a reset."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) != 0:
             return False

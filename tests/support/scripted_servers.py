@@ -21,7 +21,7 @@ from support.raw_peer import Raw
 from support.waiting import reactor
 
 Act = Callable[[Raw], object]
-"""What a scripted server does with the first data of a client."""
+"""The action of a scripted server on the first data of a client."""
 
 
 def silent(raw: Raw) -> None:

@@ -36,7 +36,7 @@ def test_the_api_pages_show_the_public_names_and_no_others(guide_html: Path) -> 
     assert dead_links(guide_html / "api") == set()
 
 
-def test_the_api_pages_show_what_a_subclass_may_change_and_no_internal_method(
+def test_the_api_pages_show_methods_for_subclasses_and_no_internal_method(
     guide_html: Path,
 ) -> None:
     shown = inventory(guide_html / "api" / "objects.inv").keys()
@@ -133,7 +133,7 @@ def test_every_option_of_the_command_line_has_an_anchor(command: str, guide_html
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_the_index_has_the_page_of_a_word(word: str, guide_html: Path) -> None:
+def test_the_index_leads_from_a_word_to_its_page(word: str, guide_html: Path) -> None:
     """The page has the word in its title or in an index entry, which Sphinx's search ranks before
     other text."""
     script = (guide_html / "searchindex.js").read_text("utf-8")

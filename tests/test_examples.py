@@ -37,7 +37,7 @@ FILES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_file())
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_example_is_short_says_what_it_is_and_has_a_test(name: str) -> None:
+def test_an_example_is_short_and_has_a_docstring_and_a_test(name: str) -> None:
     text = (EXAMPLES / name).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 60
     assert text.startswith(('"""', "<!DOCTYPE"))

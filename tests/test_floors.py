@@ -302,7 +302,7 @@ def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
 
 
 @every_module
-def test_some_words_are_not_used(module: str) -> None:
+def test_no_name_has_a_vague_word(module: str) -> None:
     """Vague words. ``on_`` is reserved for the class that takes its names from its
     specification."""
     found = [name for name in names(module) if UNUSED_WORDS & set(words(name))]
@@ -372,6 +372,6 @@ def test_an_override_in_another_file_would_be_found() -> None:
     assert found == {"connection/protocol.py"}
 
 
-def test_a_circle_is_found() -> None:
+def test_a_circle_of_imports_is_found() -> None:
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()

@@ -389,7 +389,7 @@ async def test_a_web_client_over_ws(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_web_client_knows_the_errors_of_ws_from_Twisted(
+async def test_a_web_client_over_ws_gets_the_errors_of_Twisteds_endpoints(
     net: Network, names: FakeResolver
 ) -> None:
     names.known["nobody.example"] = []

@@ -1,4 +1,4 @@
-"""Options of every public name: a value of a wrong type is a TypeError where it is passed.
+"""Options of every public name: a value of a wrong type is a TypeError where the value is passed.
 
 The error says what to write. A value of the right type may have any shape that means the same.
 """
@@ -122,7 +122,7 @@ def refuses(call: Callable[[], object], said: str) -> None:
 def test_a_server_takes_no_string_for_a_list(
     make: Made, option: str, wrong: str, example: str
 ) -> None:
-    """As a list, a string would be its characters, so that no client would match."""
+    """Read as a list, a string would be its characters, so that no client would match."""
     refuses(lambda: make(**{option: wrong}), f"{option}: expected a list, not str; write ")
     refuses(lambda: make(**{option: wrong}), f"write {option}={example}")
     refuses(lambda: make(**{option: wrong.encode()}), f"{option}: expected a list, not bytes")
@@ -281,7 +281,7 @@ WRONG_HEADERS: Final[list[tuple[Any, str]]] = [
 
 
 @pytest.mark.parametrize(("wrong", "said"), WRONG_HEADERS)
-def test_other_headers_are_a_type_error_that_says_what_is_wanted(wrong: Any, said: str) -> None:
+def test_other_shapes_of_headers_are_a_TypeError_with_an_example(wrong: Any, said: str) -> None:
     for make in CLIENTS.values():
         refuses(lambda make=make: make(headers=wrong), said)  # type: ignore[misc]
     refuses(lambda: Accepted(Recorder(), None, wrong), said)
@@ -530,7 +530,7 @@ def test_an_unusable_application_is_an_error_before_any_connection() -> None:
 
 
 @pytest.mark.parametrize("wrong", [8080.0, None, b"tcp:0", True, ["tcp:0", None]])
-def test_an_unusable_port_is_an_error_that_lists_what_run_takes(wrong: Any) -> None:
+def test_the_error_of_an_unusable_port_lists_the_accepted_types(wrong: Any) -> None:
     refuses(
         lambda: txhixie.run(wrong, Applications()),
         "description: expected a port number, an endpoint description or a list of these, not ",

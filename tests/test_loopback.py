@@ -130,7 +130,7 @@ async def test_an_abort_is_an_abrupt_close(dialect: str, over: str, net: Network
 
 @over_all
 @asynchronous
-async def test_the_handshake_says_whether_it_came_by_TLS(over: str, net: Network) -> None:
+async def test_the_offer_has_whether_the_connection_uses_TLS(over: str, net: Network) -> None:
     pair = await net.pair("hixie-76", over)
     assert pair.serverWire.offer.secure == pair.clientWire.offer.secure == (over == "tls")
     assert pair.serverWire.offer.location == pair.clientWire.offer.location

@@ -228,7 +228,7 @@ def extensions() -> list[Any]:
 
 @over_both
 @asynchronous
-async def test_after_a_reset_a_gateway_relays_what_the_backend_takes(
+async def test_after_a_reset_a_gateway_relays_messages_as_the_backend_takes_them(
     net: Network, over: str
 ) -> None:
     applications = Applications(Recorder)

@@ -619,7 +619,7 @@ def decoded(close: bytes) -> str:
 
 @pytest.mark.parametrize("dialect", ["hybi-07", "hybi-08"])
 @asynchronous
-async def test_the_older_drafts_allow_what_RFC_6455_forbids(
+async def test_the_older_drafts_allow_some_frames_that_RFC_6455_forbids(
     dialect: str, net: Network, log: Log
 ) -> None:
     """Up to version 8: lengths in too many bytes and any close code. In version 7 also frames

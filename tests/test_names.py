@@ -60,7 +60,7 @@ def places() -> dict[str, set[str]]:
 PLACES: Final = places()
 
 
-def test_names_are_found() -> None:
+def test_the_search_finds_names() -> None:
     assert PLACES["HixieServerFactory"] == {"server/protocol.py"}
     assert PLACES["Limits"] == {"sansio/limits.py"}
     assert len(PLACES) > 500

@@ -1,5 +1,5 @@
 """
-Mistakes of people who know asyncio, ``websockets``, aiohttp, Autobahn or Twisted's streams.
+Mistakes of users of asyncio, ``websockets``, aiohttp, Autobahn and Twisted's streams.
 
 Each program is wrong, is run, and its error says what to write instead. A server reports the error
 in its log when a client connects.

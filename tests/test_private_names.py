@@ -107,7 +107,7 @@ PINNED: Final = {
     "_util": "OpenSSL",
     "_waitingForTransport": "HTTPChannel",
 }
-"""Names of others that are not public, and whose they are."""
+"""Private names of other libraries, with the library of each."""
 
 
 def is_private(name: str) -> bool:
@@ -200,7 +200,7 @@ def test_a_channel_is_its_transports_producer_by_another_object(channel: Any) ->
     assert channel._waitingForTransport is True
 
 
-def test_a_channel_remembers_its_timeout_while_it_answers(channel: Any) -> None:
+def test_a_channel_saves_its_timeout_during_a_response(channel: Any) -> None:
     channel.setTimeout(60)
     channel.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert channel._savedTimeOut == 60
@@ -214,7 +214,7 @@ def test_a_channel_refuses_bad_requests_by_a_method(channel: Any) -> None:
     assert refused
 
 
-def test_a_stream_of_HTTP_2_knows_its_connection() -> None:
+def test_a_stream_of_HTTP_2_has_a_reference_to_its_connection() -> None:
     http2 = pytest.importorskip("twisted.web._http2", reason="pip install 'twisted[http2]'")
     connection = http2.H2Connection(Clock())
     stream = http2.H2Stream(1, connection, {}, MagicMock(), None, None)

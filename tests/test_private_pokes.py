@@ -25,10 +25,10 @@ TESTS: Final = Path(__file__).parent
 FILES: Final = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("*.py"))
 
 EXEMPT: Final = {"test_private_names.py", "test_private_pokes.py"}
-"""They are about these names."""
+"""The tests of private names, which contain these names as data."""
 
 PUBLIC: Final = {"_exit"}
-"""Of ``os``: documented."""
+"""``os._exit``, which is documented."""
 
 OF_OTHERS: Final = {
     "_actions": "ArgumentParser",
@@ -38,7 +38,7 @@ OF_OTHERS: Final = {
     "_logFormatter": "HTTPFactory",
     "_websocket_impl": "twisted.web",
 }
-"""Names of other libraries that are not public and that only tests need, and whose they are."""
+"""Private names of other libraries that only tests need, with the library of each."""
 
 BY_NAME: Final = ("delattr", "getattr", "hasattr", "setattr")
 

@@ -47,7 +47,7 @@ def test_the_commands_are_the_ones_that_are_run() -> None:
     ]
 
 
-def test_the_guide_installs_it_in_the_same_way() -> None:
+def test_the_guide_has_the_same_command_for_the_installation() -> None:
     """CI uses the same command."""
     shown = block("docs/start/install.rst", "install").removeprefix("$ ")
     assert "python3 -m venv .venv && .venv/bin/pip install . && " in README

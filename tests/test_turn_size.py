@@ -212,7 +212,8 @@ def test_several_reads_in_one_turn_share_the_turn_size(side: str) -> None:
 
 @both
 def test_resuming_at_once_delivers_no_more_than_turn_size(side: str) -> None:
-    """As does an application that awaits each message and gets the next one in the same turn."""
+    """The application resumes as one does that awaits each message and gets the next one in the
+    same turn."""
     application = Recorder(bytes=lambda app: app.transport.pauseProducing())
     end = opened(side, application)
     end.receive(bomb(end, bytes(300_000)) * 9)

@@ -1,5 +1,5 @@
-"""The same programs under Twisted's WebSocket module and under ours, with only the import
-changed."""
+"""Programs for Twisted's WebSocket module, run under that module and under ours with only the
+import changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A stream as messages: what went in comes out, wherever it was cut, and nothing else is taken."""
+"""Codings of a byte stream as messages: the stream arrives unchanged for any cuts, and other
+messages are refused."""
 
 from __future__ import annotations
 
@@ -30,28 +31,28 @@ line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"
 
 
 def encoded(coding: Coding, chunks: list[bytes]) -> list[str | bytes]:
-    """All the messages of a whole stream."""
+    """All messages of a stream."""
     return [message for chunk in chunks for message in coding.encode(chunk)] + coding.finish()
 
 
 @every_coding
 def test_a_coding_is_found_by_its_name_and_made_for_one_connection(name: str) -> None:
-    """What it keeps of one stream must not reach another."""
+    """The decoder's state of one stream must not reach another."""
     assert CODINGS[name]().name == name
     assert CODINGS[name]() is not CODINGS[name]()
 
 
 @given(st.sampled_from([Binary, Base64]), cut_anywhere)
-def test_any_bytes_come_back_as_they_were(make: Callable[[], Coding], chunks: list[bytes]) -> None:
-    """Cut anywhere: a piece is whole in itself."""
+def test_any_bytes_arrive_unchanged(make: Callable[[], Coding], chunks: list[bytes]) -> None:
+    """The stream may be cut anywhere: each message of base64 is complete in itself."""
     messages = encoded(make(), chunks)
     assert b"".join(map(make().decode, messages)) == b"".join(chunks)
     assert len(messages) == len([chunk for chunk in chunks if chunk])
 
 
 @given(st.lists(line), st.data())
-def test_lines_come_back_as_they_were(lines: list[str], data: st.DataObject) -> None:
-    """One a message, wherever the stream was cut, also inside a character."""
+def test_lines_arrive_unchanged(lines: list[str], data: st.DataObject) -> None:
+    """Each line is a message, wherever the stream was cut, even inside a character."""
     stream = "".join(f"{line}\n" for line in lines).encode()
     messages = encoded(LineCoding(), data.draw(deliveries(stream)))
     assert messages == lines
@@ -59,10 +60,8 @@ def test_lines_come_back_as_they_were(lines: list[str], data: st.DataObject) -> 
 
 
 @given(st.lists(line), st.data())
-def test_lines_that_end_in_cr_lf_come_back_as_they_were(
-    lines: list[str], data: st.DataObject
-) -> None:
-    """And a CR and an LF may come in two pieces."""
+def test_lines_that_end_in_cr_lf_arrive_unchanged(lines: list[str], data: st.DataObject) -> None:
+    """The CR and the LF may come in two pieces."""
     stream = "".join(f"{line}\r\n" for line in lines).encode()
     messages = encoded(CrLfLines(), data.draw(deliveries(stream)))
     assert messages == lines
@@ -71,14 +70,14 @@ def test_lines_that_end_in_cr_lf_come_back_as_they_were(
 
 @given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
 def test_lines_of_anything_are_text(case: tuple[bytes, list[bytes]]) -> None:
-    """And which does not depend on where it was cut."""
+    """The text does not depend on the cuts."""
     stream, chunks = case
     assert encoded(LineCoding(), chunks) == encoded(LineCoding(), [stream])
 
 
 @given(st.binary(max_size=100).flatmap(lambda data: st.tuples(st.just(data), deliveries(data))))
 def test_anything_is_text(case: tuple[bytes, list[bytes]]) -> None:
-    """As a decoder of the whole would have it, wherever it was cut: no character is split."""
+    """The text is that of decoding the whole stream: no character is split."""
     stream, chunks = case
     messages = encoded(Text(), chunks)
     assert "".join(cast("list[str]", messages)) == stream.decode(errors="replace")
@@ -113,24 +112,24 @@ def test_text_is_in_messages_that_peers_take() -> None:
         (LineCoding, b"\n", [""]),
     ],
 )
-def test_a_stream_stands_in_these_messages(
+def test_a_stream_is_encoded_as_these_messages(
     make: Callable[[], Coding], stream: bytes, messages: list[str | bytes]
 ) -> None:
-    """Said once by hand, not by the code itself."""
+    """The expected messages are written out, not computed by the coding."""
     assert encoded(make(), [stream]) == messages
     if make in (LineCoding, CrLfLines):
         assert same_every_way(lambda chunks: encoded(make(), chunks), stream) == messages
 
 
 @every_coding
-def test_nothing_makes_no_message(name: str) -> None:
-    """An empty message would be one all the same."""
+def test_an_empty_write_makes_no_message(name: str) -> None:
+    """An empty message would still be a message."""
     assert encoded(CODINGS[name](), [b"", b""]) == []
 
 
 @pytest.mark.parametrize("make", [Binary, Base64])
 def test_a_long_piece_is_several_messages(make: Callable[[], Coding]) -> None:
-    """None larger than what old peers take."""
+    """No message exceeds the limit of old peers."""
     data = bytes(range(256)) * 1024 + b"!"
     messages = make().encode(data)
     pieces = [make().decode(message) for message in messages]
@@ -157,16 +156,16 @@ def test_a_long_piece_is_several_messages(make: Callable[[], Coding]) -> None:
         (LineCoding, "x" * (LONGEST_LINE + 1), MessageTooBig),
     ],
 )
-def test_what_stands_for_nothing_is_refused(
+def test_a_message_that_is_not_of_the_coding_is_refused(
     make: Callable[[], Coding], message: str | bytes, error: type[FrameError]
 ) -> None:
-    """With the code that the sender is told."""
+    """The error has the close code for the sender."""
     with pytest.raises(error):
         make().decode(message)
 
 
 def test_an_empty_message_of_base64_is_no_byte() -> None:
-    """It is whole in itself."""
+    """Every message of base64 is complete in itself."""
     assert Base64().decode("") == b""
 
 
@@ -178,16 +177,18 @@ def test_an_empty_message_of_base64_is_no_byte() -> None:
         (b"\xc3", ["\ufffd"]),
     ],
 )
-def test_a_stream_that_is_not_utf_8_has_lines_all_the_same(stream: bytes, lines: list[str]) -> None:
-    """Latin-1 of a serial port, a surrogate, and the first half of a character at the end: one such
-    byte is no reason to end a console."""
+def test_lines_that_are_not_utf_8_are_decoded_with_replacement(
+    stream: bytes, lines: list[str]
+) -> None:
+    """Latin-1 of a serial port, a surrogate, and half a character at the end: one such byte does
+    not end a console."""
     coding = LineCoding()
     assert encoded(coding, [stream]) == lines
     assert coding.replaced
 
 
 def test_a_line_that_does_not_end_is_bounded() -> None:
-    """Whoever sends one fills no more than this."""
+    """A peer cannot fill more memory than this with one line."""
     coding = LineCoding(longest=10)
     assert coding.encode(b"12345") == []
     assert coding.encode(b"67890") == []
@@ -196,8 +197,8 @@ def test_a_line_that_does_not_end_is_bounded() -> None:
     assert coding.encode(b"\n") == ["1234567890"]
 
 
-def test_a_line_that_ends_is_bounded_too() -> None:
-    """Also when all of it comes at once, and after others."""
+def test_a_line_that_ends_has_the_same_bound() -> None:
+    """Even if the whole line comes at once, and after other lines."""
     with pytest.raises(MessageTooBig):
         LineCoding(longest=3).encode(b"1234\n")
     with pytest.raises(MessageTooBig):

@@ -1,4 +1,4 @@
-"""Endpoint strings: all of it by configuration, through Twisted's own functions for them."""
+"""Endpoint descriptions: byte streams by configuration, through Twisted's own functions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 
 class Echo(Raw):
-    """An ordinary byte protocol."""
+    """A byte protocol that echoes."""
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
@@ -55,7 +55,7 @@ class Echo(Raw):
 
 
 async def listens(net: Network, description: str) -> int:
-    """Listen as a description has it; the port."""
+    """Listen as a description says; the port."""
     factory: Any = Factory.forProtocol(Echo)
     endpoint: Any = serverFromString(reactor, description)
     listening = await endpoint.listen(factory)
@@ -64,7 +64,7 @@ async def listens(net: Network, description: str) -> int:
 
 
 async def connects(net: Network, description: str) -> Raw:
-    """Connect as a description has it."""
+    """Connect as a description says."""
     factory: Any = Factory.forProtocol(Raw)
     endpoint: Any = clientFromString(reactor, description)
     raw: Raw = await within(endpoint.connect(factory))
@@ -75,7 +75,8 @@ async def connects(net: Network, description: str) -> Raw:
 @pytest.mark.parametrize("dialect", NAMES)
 @asynchronous
 async def test_a_byte_protocol_is_carried_in_every_dialect(dialect: str, net: Network) -> None:
-    """As base64, where a dialect has only text; neither side has to be told."""
+    """In a dialect that has only text, the bytes are base64; neither side needs an option for
+    it."""
     port = await listens(net, r"ws:tcp\:0\:interface=127.0.0.1:path=/x")
     raw = await connects(net, f"ws:127.0.0.1:{port}:path=/x:dialect={dialect}")
     raw.send(b"\x00bytes\xff")
@@ -93,7 +94,7 @@ async def test_a_byte_protocol_is_carried_in_every_dialect(dialect: str, net: Ne
     ],
 )
 @asynchronous
-async def test_what_listens_below_is_quoted_in_any_way(below: str, net: Network) -> None:
+async def test_the_endpoint_below_a_server_is_quoted_in_any_way(below: str, net: Network) -> None:
     port = await listens(net, f"ws:{below}:path=/x")
     raw = await connects(net, f"ws:127.0.0.1:{port}:path=/x")
     raw.send(b"bytes")
@@ -126,7 +127,7 @@ async def test_TLS_is_an_ssl_endpoint_below_and_the_authorities_a_file(
 async def test_a_client_certificate_and_its_key_are_in_two_files(
     net: Network, tmp_path: Path
 ) -> None:
-    """For a server that asks."""
+    """Client certificates, for a server that requests one."""
     key, certificate = re.findall(
         rb"-----BEGIN.*?-----END[^\n]*\n", authority().pem_for("client.example"), re.DOTALL
     )
@@ -152,7 +153,7 @@ async def test_a_client_certificate_and_its_key_are_in_two_files(
 
 
 @asynchronous
-async def test_everything_of_a_request_can_be_said(net: Network) -> None:
+async def test_every_option_of_a_request_has_a_place_in_the_description(net: Network) -> None:
     """Colons in values are quoted."""
     served = Applications()
     place = await net.serve(served, origins=["http://page.example"], subprotocols=["chat"])
@@ -193,7 +194,7 @@ async def test_ports_have_the_schemes_defaults(
 
 @asynchronous
 async def test_an_IPv6_address_is_quoted(net: Network) -> None:
-    """As everywhere in Twisted; brackets are the URL's, and not said."""
+    """The address is quoted as in all of Twisted's descriptions; brackets belong to URLs only."""
     below = r"tcp6:0:interface=\:\:1"
     port = await listens(net, f"ws:{quoteStringArgument(below)}")
     raw = await connects(net, rf"ws:\:\:1:{port}")
@@ -202,7 +203,7 @@ async def test_an_IPv6_address_is_quoted(net: Network) -> None:
 
 
 @asynchronous
-async def test_a_proxy_is_named_or_the_environments(
+async def test_a_proxy_comes_from_the_description_or_the_environment(
     net: Network, names: FakeResolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forbidden = says(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
@@ -277,10 +278,10 @@ async def test_a_server_description_may_name_origins_and_a_path(net: Network) ->
         ("wss:host:trustRoot=nowhere.pem", OSError, "nowhere"),
     ],
 )
-def test_what_is_wrong_with_a_clients_description_is_said(
+def test_a_mistake_in_a_clients_description_is_an_error(
     description: str, error: type[Exception], words: str
 ) -> None:
-    """At once, and not when something connects."""
+    """The error is raised at once, and not at the first connection."""
     with pytest.raises(error, match=words):
         clientFromString(reactor, description)
 
@@ -296,15 +297,15 @@ def test_what_is_wrong_with_a_clients_description_is_said(
         ("ws:nothing", ValueError, "nothing"),
     ],
 )
-def test_what_is_wrong_with_a_servers_description_is_said(
+def test_a_mistake_in_a_servers_description_is_an_error(
     description: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         serverFromString(reactor, description)
 
 
-def test_looking_at_the_plugins_imports_neither_us_nor_OpenSSL() -> None:
-    """``twistd --help`` looks at all there are."""
+def test_listing_the_plugins_imports_neither_this_package_nor_OpenSSL() -> None:
+    """``twistd --help`` lists all plugins."""
     code = """
 import sys
 from twisted.plugins import txhixie_endpoints
@@ -325,7 +326,7 @@ print(type(serverFromString(reactor, r"ws:tcp\:8080:path=/x")).__name__)
 
 
 def test_an_installed_package_provides_the_endpoint_descriptions(tmp_path: Path) -> None:
-    """Out of the wheel, not out of a checkout."""
+    """The package is installed from the wheel, not from a checkout."""
     source, wheels, site = (tmp_path / name for name in ("source", "wheels", "site"))
     ignored = shutil.ignore_patterns("__pycache__", "*.so", "dropin.cache")
     for name in ("txhixie", "twisted", "share"):

@@ -1,4 +1,5 @@
-"""Byte protocols inside messages: what any of them may expect of a transport holds."""
+"""Byte streams inside messages: the inner protocol has everything that it expects of a
+transport."""
 
 # Conch and LineReceiver carry no annotations.
 # mypy: allow-untyped-calls
@@ -49,7 +50,7 @@ pytestmark = [
 
 class Peer(Protocol):
     """
-    An inner protocol that remembers.
+    An inner protocol that records its events.
 
     :ivar events: what it was told, in order.
     """
@@ -75,7 +76,7 @@ class Peer(Protocol):
 
 @implementer(IHalfCloseableProtocol)
 class Halves(Peer):
-    """One that knows of halves."""
+    """An inner protocol that supports half-close."""
 
     def readConnectionLost(self) -> None:
         self.events.append("read lost")
@@ -86,7 +87,7 @@ class Halves(Peer):
 
 class Making(Factory):
     """
-    A factory that remembers what it made.
+    A factory that records the protocols that it built.
 
     :ivar running: how often it was started and not stopped.
     """
@@ -112,7 +113,7 @@ class Making(Factory):
 
 
 class Connector:
-    """Opens conversations at one place, with what this floor has for it."""
+    """A connector of this package that opens conversations at one place."""
 
     def __init__(self, net: Network, place: Place, **options: Any) -> None:
         self.net = net
@@ -133,7 +134,7 @@ def endpoint(net: Network, place: Place, coding: str = "binary", **options: Any)
 
 
 class Connected:
-    """A stream in memory: both inner protocols, and what carries them."""
+    """A stream in memory: both inner protocols, and both connections."""
 
     def __init__(
         self,
@@ -158,7 +159,7 @@ class Connected:
         assert [*served.addresses, *connected.addresses] == [self.serverEnd.wire.getPeer()] * 2
 
     def pump(self) -> None:
-        """Carry bytes, and ends, until there are none."""
+        """Deliver bytes and ends until none are left."""
         ways = ((self.serverEnd, self.clientEnd), (self.clientEnd, self.serverEnd))
         moved = True
         while moved:
@@ -168,7 +169,7 @@ class Connected:
                 if data and not sink.wire.dead:
                     sink.receive(data)
                     moved = True
-                    sink.clock.advance(0)  # what was left for the next turn
+                    sink.clock.advance(0)  # data that was left for the next turn of the reactor
         for source, sink in ways:
             if source.wire.endings and not source.wire.dead:
                 source.lose(ConnectionLost() if "abort" in source.wire.endings else None)
@@ -177,7 +178,7 @@ class Connected:
 
 
 class Opener:
-    """A connector whose conversation the test opens."""
+    """A connector that opens its conversation when the test lets it."""
 
     def __init__(self) -> None:
         self.opened: Deferred[Any] = Deferred()
@@ -188,12 +189,14 @@ class Opener:
         return self.opened
 
 
-# Bytes.
+# Bytes of the stream.
 
 
 @every
 @pytest.mark.parametrize("coding", ["binary", "base64", "lines"])
-def test_bytes_go_both_ways_in_every_dialect_and_coding(dialect: str, coding: str) -> None:
+def test_bytes_are_sent_in_both_directions_in_every_dialect_and_coding(
+    dialect: str, coding: str
+) -> None:
     pair = Connected(dialect=dialect, coding=coding)
     pair.client.transport.write(b"a line\n")
     pair.server.transport.writeSequence([b"one ", b"answer", b"\n"])
@@ -202,7 +205,7 @@ def test_bytes_go_both_ways_in_every_dialect_and_coding(dialect: str, coding: st
     assert bytes(pair.client.data) == b"one answer\n"
 
 
-def test_every_byte_there_is_passes() -> None:
+def test_every_byte_value_arrives() -> None:
     pair = Connected()
     pair.client.transport.write(bytes(range(256)))
     pair.pump()
@@ -210,7 +213,7 @@ def test_every_byte_there_is_passes() -> None:
 
 
 def test_a_big_write_is_several_messages() -> None:
-    """A peer takes 1 MiB a message, and a stream has no messages."""
+    """A peer accepts 1 MiB per message, and a stream has no messages."""
     pair = Connected()
     pair.client.transport.write(b"x" * 3_000_000)
     pair.pump()
@@ -218,14 +221,15 @@ def test_a_big_write_is_several_messages() -> None:
     assert pair.server.events.count("data") > 3
 
 
-def test_nothing_written_is_nothing_sent() -> None:
+def test_an_empty_write_sends_nothing() -> None:
     pair = Connected()
     pair.client.transport.write(b"")
     assert pair.clientEnd.wire.taken() == b""
 
 
-def test_only_bytes_are_taken() -> None:
-    """As by every transport: text, or a number, would be something else on the other side."""
+def test_only_bytes_can_be_written() -> None:
+    """Every transport of Twisted rejects other types: text or a number would arrive as other
+    bytes."""
     pair = Connected()
     pair.client.transport.write(bytearray(b"ab"))
     for no in ("text", 3):
@@ -235,7 +239,7 @@ def test_only_bytes_are_taken() -> None:
     assert bytes(pair.server.data) == b"ab"
 
 
-def test_a_line_without_its_end_goes_with_the_close() -> None:
+def test_a_last_line_without_its_line_end_is_sent_before_the_close() -> None:
     pair = Connected(coding="lines")
     pair.client.transport.write(b"one\ntw")
     pair.client.transport.write(b"o")
@@ -246,17 +250,17 @@ def test_a_line_without_its_end_goes_with_the_close() -> None:
     assert bytes(pair.server.data) == b"one\ntwo\n"
 
 
-def test_a_coding_there_is_not_is_told_at_once() -> None:
+def test_an_unknown_coding_is_an_error_at_once() -> None:
     for make in (StreamApplications, StreamClientEndpoint):
         with pytest.raises(ValueError, match=r"not 'morse'$"):
             make(cast("Any", Factory()), coding="morse")
 
 
-# The end.
+# The end of the stream.
 
 
 @every
-def test_an_orderly_end_is_done_for_both(dialect: str) -> None:
+def test_a_clean_close_is_ConnectionDone_for_both(dialect: str) -> None:
     pair = Connected(dialect=dialect)
     pair.client.transport.write(b"last words")
     pair.client.transport.loseConnection()
@@ -271,7 +275,7 @@ def test_an_orderly_end_is_done_for_both(dialect: str) -> None:
 
 
 @every
-def test_an_abort_is_lost_for_both(dialect: str) -> None:
+def test_an_abort_is_ConnectionLost_for_both(dialect: str) -> None:
     pair = Connected(dialect=dialect)
     pair.client.transport.abortConnection()
     pair.pump()
@@ -289,8 +293,8 @@ def test_an_abort_is_lost_for_both(dialect: str) -> None:
         (4000, ConnectionDone),
     ],
 )
-def test_a_close_that_says_what_went_wrong_is_no_orderly_end(code: int, kind: type) -> None:
-    """Else a stream whose other side broke would look whole."""
+def test_a_close_with_an_error_code_is_not_a_clean_end(code: int, kind: type) -> None:
+    """Otherwise a stream that broke on the other side would look complete."""
     pair = Connected(Halves)
     pair.clientEnd.protocol.loseConnection(code, "why")
     pair.pump()
@@ -299,7 +303,7 @@ def test_a_close_that_says_what_went_wrong_is_no_orderly_end(code: int, kind: ty
     assert ("read lost" in pair.server.events) == (kind is ConnectionDone)
 
 
-def test_a_half_closeable_protocol_is_told_of_both_halves_after_the_last_byte() -> None:
+def test_a_half_closeable_protocol_has_both_halves_closed_after_the_last_byte() -> None:
     pair = Connected(Halves, Halves)
     pair.client.transport.write(b"all")
     pair.client.transport.loseConnection()
@@ -319,8 +323,8 @@ def test_a_stream_cannot_be_half_closed() -> None:
     assert not hasattr(Connected().client.transport, "loseWriteConnection")
 
 
-def test_what_is_written_to_a_peer_that_has_closed_is_dropped() -> None:
-    """The inner protocol cannot know yet."""
+def test_data_written_to_a_peer_that_has_closed_is_dropped() -> None:
+    """The inner protocol cannot know of the close yet."""
     pair = Connected()
     pair.serverEnd.protocol.loseConnection()
     pair.clientEnd.receive(pair.serverEnd.wire.taken())
@@ -335,7 +339,7 @@ def test_what_is_written_to_a_peer_that_has_closed_is_dropped() -> None:
     ("coding", "message", "code"),
     [("binary", "text", 1003), ("base64", b"binary", 1003), ("base64", "?!", 1007)],
 )
-def test_a_message_that_is_no_piece_of_the_stream_ends_it(
+def test_a_message_that_is_not_of_the_coding_ends_the_stream(
     coding: str, message: str | bytes, code: int
 ) -> None:
     pair = Connected(coding=coding)
@@ -351,7 +355,7 @@ def test_a_message_that_is_no_piece_of_the_stream_ends_it(
 
 
 def test_a_stream_that_its_coding_cannot_carry_ends_it() -> None:
-    """A line that is longer than a message; what is not UTF-8 is replaced."""
+    """A line that is longer than a message; bytes that are not UTF-8 are replaced."""
     pair = Connected(coding="lines")
     pair.server.transport.write(b"x" * (LONGEST_LINE + 1))
     pair.pump()
@@ -359,8 +363,8 @@ def test_a_stream_that_its_coding_cannot_carry_ends_it() -> None:
     assert pair.client.lost.check(ConnectionLost)
 
 
-def test_a_peer_that_would_lose_binary_sees_no_orderly_end() -> None:
-    """Which would look as if all had come."""
+def test_a_peer_that_would_lose_binary_gets_no_clean_close() -> None:
+    """A clean close would look as if all data had arrived."""
     made = Making()
     end = ServerEnd(StreamApplications(made))
     end.receive(whole_request("hixie-76"))
@@ -420,8 +424,8 @@ def test_a_push_producer_is_paused_while_the_transport_is_full() -> None:
     assert push.told == ["pause", "resume"]
 
 
-def test_the_end_waits_for_a_producer_to_finish() -> None:
-    """As on TCP: what it still writes belongs to the stream."""
+def test_the_close_waits_for_a_producer_to_finish() -> None:
+    """On TCP too, data that the producer still writes belongs to the stream."""
     pair = Connected()
     push = Push()
     pair.client.transport.registerProducer(push, True)
@@ -436,7 +440,7 @@ def test_the_end_waits_for_a_producer_to_finish() -> None:
     assert push.told == []
 
 
-def test_a_producer_hears_that_the_connection_has_ended() -> None:
+def test_a_producer_is_stopped_at_the_end_of_the_connection() -> None:
     pair = Connected()
     push, late = Push(), Push()
     pair.client.transport.registerProducer(push, True)
@@ -451,7 +455,7 @@ def test_a_producer_hears_that_the_connection_has_ended() -> None:
 @implementer(IPullProducer)
 class Counter:
     """
-    Writes a number whenever it is asked, up to a last one.
+    A pull producer that writes the next number, up to a last one.
 
     :ivar asked: how often.
     """
@@ -491,7 +495,7 @@ async def test_a_pull_producer_is_asked_while_there_is_room() -> None:
 
 
 @asynchronous
-async def test_a_pull_producer_hears_of_the_end() -> None:
+async def test_a_pull_producer_is_stopped_at_the_end() -> None:
     pair = Connected()
     counter = Counter(pair.client.transport, -1)
     pair.client.transport.registerProducer(counter, False)
@@ -532,7 +536,7 @@ def test_nothing_is_delivered_to_a_protocol_that_has_paused() -> None:
     assert pair.client.lost.check(ConnectionDone)
 
 
-# The factories.
+# Factories.
 
 
 def test_the_subprotocol_is_agreed_with_clients_that_offer_it() -> None:
@@ -546,7 +550,7 @@ def test_the_subprotocol_is_agreed_with_clients_that_offer_it() -> None:
         end.done()
 
 
-def test_a_factory_that_makes_nothing_is_a_no() -> None:
+def test_a_factory_that_builds_no_protocol_refuses_the_client() -> None:
     end = ServerEnd(StreamApplications(Making(lambda: None)))
     end.receive(whole_request("rfc6455"))
     assert b"101" not in end.wire.written
@@ -575,7 +579,7 @@ async def test_a_server_starts_and_stops_the_factory_within(net: Network) -> Non
 
 
 @asynchronous
-async def test_connecting_answers_the_inner_protocol(net: Network) -> None:
+async def test_connecting_fires_with_the_inner_protocol(net: Network) -> None:
     served, made = Making(), Making()
     place = await net.serve(StreamApplications(served))
     inner = await within(endpoint(net, place).connect(made))
@@ -590,7 +594,7 @@ async def test_connecting_answers_the_inner_protocol(net: Network) -> None:
 
 
 @asynchronous
-async def test_connecting_fails_with_what_went_wrong(net: Network, log: Log) -> None:
+async def test_connecting_fails_with_the_cause(net: Network, log: Log) -> None:
     def fails() -> None:
         raise Broken
 
@@ -625,15 +629,16 @@ async def test_connecting_can_be_cancelled(net: Network) -> None:
 
 
 PIECE = Random(2009).randbytes(65_536)
-"""It does not compress."""
+"""Random bytes, which do not compress."""
 
 MANY = 200
-"""Times :data:`PIECE` is 12.5 MiB: more than the kernel takes for a peer that does not read."""
+"""Pieces to send: times :data:`PIECE` it is 12.5 MiB, more than the kernel takes for a peer that
+does not read."""
 
 
 @implementer(IPushProducer)
 class Flood(Peer):
-    """Writes until it is told not to, and says how much that was."""
+    """A push producer that writes until it is paused, and counts its pieces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -667,7 +672,7 @@ class Flood(Peer):
 async def test_a_stream_is_paused_while_the_peer_does_not_read(
     who: str, over: str, net: Network
 ) -> None:
-    """And once it does, everything comes, and the end after it."""
+    """Once the peer reads, all data arrives, and then the end."""
     served, made = Making(Flood), Making(Flood)
     place = await net.serve(StreamApplications(served), over)
     await within(endpoint(net, place).connect(made))

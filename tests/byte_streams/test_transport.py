@@ -1,4 +1,4 @@
-"""Protocols that have never heard of messages, carried by them: Twisted's own, over sockets."""
+"""Twisted's own byte protocols, carried by WebSocket messages, over sockets."""
 
 # Conch, LineReceiver and Agent carry no annotations.
 # mypy: allow-untyped-calls
@@ -56,12 +56,12 @@ pytestmark = [
 
 
 async def serves(net: Network, factory: object, over: str = "tcp", **options: Any) -> Place:
-    """Where an ordinary factory's protocols are inside messages."""
+    """The address of an ordinary factory, served inside messages."""
     return await net.serve(StreamApplications(cast("Any", factory), **options), over)
 
 
 def endpoint(place: Place, **options: Any) -> Any:
-    """How they are reached."""
+    """A client endpoint for such an address."""
     trust = certificate() if place.over == "tls" else None
     websocket = WebSocketClientEndpoint.new(
         reactor, place.url(), trustRoot=trust, anyPort=True, **options
@@ -70,7 +70,7 @@ def endpoint(place: Place, **options: Any) -> Any:
 
 
 class Peer(Protocol):
-    """Remembers what it hears, and why it ended."""
+    """A protocol that records the received data, and the reason of the end."""
 
     transport: Any
 
@@ -99,13 +99,13 @@ class Made(Factory):
         return self.made[-1]
 
 
-# What they ask their transport.
+# Calls on the transport.
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
 @asynchronous
-async def test_the_socket_below_can_be_adjusted_from_either_end(over: str, net: Network) -> None:
-    """Half of all Twisted's protocols want keep-alive, and conch's shells no delay."""
+async def test_socket_options_can_be_set_on_either_side(over: str, net: Network) -> None:
+    """Half of all Twisted's protocols set keep-alive, and conch's shells set no-delay."""
     served = Made()
     place = await serves(net, served, over)
     websocket = WebSocketClientEndpoint(place.endpoint, place.url())
@@ -123,7 +123,7 @@ async def test_the_socket_below_can_be_adjusted_from_either_end(over: str, net: 
 
 @over_both
 @asynchronous
-async def test_what_TLS_knows_is_passed_through(over: str, net: Network) -> None:
+async def test_the_TLS_interface_is_passed_through(over: str, net: Network) -> None:
     served = Made()
     place = await serves(net, served, over)
     inner: Any = await within(connectProtocol(endpoint(place), Peer()))
@@ -142,8 +142,8 @@ async def test_what_TLS_knows_is_passed_through(over: str, net: Network) -> None
 
 
 @asynchronous
-async def test_what_TLS_was_told_of_either_side_is_passed_through(net: Network) -> None:
-    """Who the client is, and what ALPN (RFC 7301) has agreed on."""
+async def test_the_certificate_and_the_ALPN_protocol_are_passed_through(net: Network) -> None:
+    """The client's certificate, and the protocol agreed on by ALPN (RFC 7301)."""
     ours, theirs = authority().issue("localhost"), authority().issue("client.example")
     options = ssl.CertificateOptions(
         privateKey=ours.privateKey.original,
@@ -179,7 +179,7 @@ async def test_what_TLS_was_told_of_either_side_is_passed_through(net: Network) 
 
 @over_both
 @asynchronous
-async def test_under_a_Site_it_is_the_same(over: str, net: Network) -> None:
+async def test_under_a_Site_a_stream_works_as_well(over: str, net: Network) -> None:
     served = Made(Shouting)
     site: Any = Site(HixieResource(StreamApplications(cast("Any", served))))
     site.noisy = False
@@ -208,18 +208,18 @@ async def test_the_addresses_of_a_stream_are_those_of_its_connection(net: Networ
 
 
 class Shouting(Peer):
-    """Repeats what it hears in capitals."""
+    """A protocol that returns received data in capitals."""
 
     def dataReceived(self, data: bytes) -> None:
         self.transport.write(data.upper())
 
 
-# And they themselves.
+# The protocols themselves.
 
 
 @over_both
 @asynchronous
-async def test_lines(over: str, net: Network) -> None:
+async def test_LineReceiver_runs_over_a_stream(over: str, net: Network) -> None:
     class Echo(LineReceiver):
         def lineReceived(self, line: bytes) -> None:
             self.sendLine(line.upper())
@@ -252,7 +252,7 @@ class Adding(AMP):
 
 @over_both
 @asynchronous
-async def test_AMP(over: str, net: Network) -> None:
+async def test_AMP_runs_over_a_stream(over: str, net: Network) -> None:
     place = await serves(net, Factory.forProtocol(Adding), over)
     asking: Any = await within(connectProtocol(endpoint(place), AMP()))
     answers = [asking.callRemote(Sum, a=number, b=1) for number in range(50)]
@@ -271,7 +271,7 @@ class Root(pb.Root):
 
 @over_both
 @asynchronous
-async def test_a_perspective_broker(over: str, net: Network) -> None:
+async def test_a_perspective_broker_runs_over_a_stream(over: str, net: Network) -> None:
     place = await serves(net, pb.PBServerFactory(Root()), over)
     factory: Any = pb.PBClientFactory()
     factory.noisy = False
@@ -337,7 +337,7 @@ class PasswordOnly(SSHUserAuthClient):
 
 @over_both
 @asynchronous
-async def test_an_SSH_transport(over: str, net: Network) -> None:
+async def test_an_SSH_transport_runs_over_a_stream(over: str, net: Network) -> None:
     key: Any = Key(ed25519.Ed25519PrivateKey.generate())
     factory: Any = SSHFactory()
     factory.noisy = False
@@ -356,7 +356,7 @@ async def test_an_SSH_transport(over: str, net: Network) -> None:
 
 
 class Page(Resource):
-    """Gives back what it is given."""
+    """A page that returns the body of the request."""
 
     isLeaf = True
 
@@ -367,7 +367,7 @@ class Page(Resource):
 
 @over_both
 @asynchronous
-async def test_HTTP(over: str, net: Network) -> None:
+async def test_HTTP_runs_over_a_stream(over: str, net: Network) -> None:
     """Several requests on one connection, and bodies that a producer writes on both sides."""
     site: Any = Site(Page())
     site.noisy = False
@@ -395,8 +395,9 @@ async def test_HTTP(over: str, net: Network) -> None:
 
 @over_both
 @asynchronous
-async def test_TLS_from_end_to_end(over: str, net: Network) -> None:
-    """Inside the messages, whoever stands between: its end is the conversation's."""
+async def test_TLS_runs_over_a_stream_from_end_to_end(over: str, net: Network) -> None:
+    """TLS runs inside the messages, so that proxies cannot read it: its close is the end of the
+    conversation."""
     served = Made(Shouting)
     inside = authority().issue("inside.example").options()
     place = await serves(net, TLSMemoryBIOFactory(inside, False, cast("Any", served)), over)

@@ -24,12 +24,12 @@ SAMPLES = [b"", b"x", b"Hello", TEXT, NOISE, TEXT + NOISE, b"a" * 4096, b"a" * 4
 
 
 def deflater(bits: int = 15, *, level: int = 6, memory: int = 8, takeover: bool) -> Deflater:
-    """One connection's way out."""
+    """The compressor of one connection."""
     return Deflater(bits, level, memory, takeover)
 
 
 def inflated(inflater: Inflater, data: bytes, room: int = ROOM) -> bytes:
-    """A whole message's payload."""
+    """The payload of a whole message."""
     found = inflater.inflate(data, room)
     return found + inflater.finish(room - len(found))
 
@@ -37,14 +37,14 @@ def inflated(inflater: Inflater, data: bytes, room: int = ROOM) -> bytes:
 def by_zlib(
     data: bytes, *, bits: int = 15, level: int = 6, flush: int = zlib.Z_SYNC_FLUSH
 ) -> bytes:
-    """What anybody else's compressor makes of a message."""
+    """A message compressed by zlib."""
     compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
     deflated = compressor.compress(data) + compressor.flush(flush)
     return deflated.removesuffix(TAIL) if flush == zlib.Z_SYNC_FLUSH else deflated + b"\x00"
 
 
 def read_by_zlib(messages: list[bytes], *, bits: int, takeover: bool) -> list[bytes]:
-    """What anybody else's decompressor makes of ours."""
+    """A payload of the package, decompressed by zlib."""
     found = []
     reader = zlib.decompressobj(-bits)
     for message in messages:
@@ -55,7 +55,7 @@ def read_by_zlib(messages: list[bytes], *, bits: int, takeover: bool) -> list[by
     return found
 
 
-# Out.
+# Compression.
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
@@ -74,7 +74,7 @@ def test_what_is_deflated_with_takeover_is_read_by_zlib(bits: int, level: int, m
 def test_what_is_deflated_without_takeover_is_read_by_zlib_each_by_itself(
     bits: int, memory: int
 ) -> None:
-    """Whatever does not shrink is left plain."""
+    """A message that would not shrink is left uncompressed."""
     ours = deflater(bits, memory=memory, takeover=False)
     for sample in SAMPLES:
         message = ours.deflate(sample)
@@ -86,7 +86,7 @@ def test_what_is_deflated_without_takeover_is_read_by_zlib_each_by_itself(
 
 
 def test_later_messages_refer_to_earlier_ones_with_takeover_alone() -> None:
-    """The same again costs a few bytes, or what it cost before."""
+    """A repeated message costs a few bytes with takeover, and its first size without."""
     sample = Random(1).randbytes(300).hex().encode()
     with_takeover, without = deflater(takeover=True), deflater(takeover=False)
     first, again = with_takeover.deflate(sample), with_takeover.deflate(sample)
@@ -119,7 +119,7 @@ def test_without_takeover_no_compressor_is_kept() -> None:
     assert has_stream(with_takeover)
 
 
-# In.
+# Decompression.
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
@@ -134,7 +134,7 @@ def test_what_zlib_deflates_is_inflated(bits: int, level: int, takeover: bool) -
 
 @pytest.mark.parametrize("bits", range(8, 15))
 def test_a_peer_that_refers_further_back_than_was_agreed_is_refused(bits: int) -> None:
-    """What it refers to was not kept, and is not made up."""
+    """The bytes referred to were not kept, and are not invented."""
     far = Random(bits).randbytes((512 << max(bits - 9, 0)) + 300)
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     first, second = (
@@ -150,7 +150,7 @@ def test_a_peer_that_refers_further_back_than_was_agreed_is_refused(bits: int) -
 
 
 def test_a_window_of_eight_bits_is_read() -> None:
-    """zlib has none so small, but one of nine bits holds whatever it refers to."""
+    """zlib has no window so small, but one of nine bits covers its references."""
     inflater = Inflater(8, takeover=True)
     assert inflated(inflater, by_zlib(TEXT, bits=9)) == TEXT
 
@@ -208,7 +208,7 @@ def test_a_last_block_may_be_cut_anywhere(takeover: bool, size: int) -> None:
     [b"\xff" * 10, b"\x07", b"\x06" * 9, b"\x00\x05\x00\x00\x00Hello", b"Hello, plain text", NOISE],
 )
 @pytest.mark.parametrize("takeover", [True, False])
-def test_what_is_no_deflate_is_refused(garbage: bytes, takeover: bool) -> None:
+def test_data_that_is_not_deflate_is_refused(garbage: bytes, takeover: bool) -> None:
     """An unknown kind of block, lengths that contradict each other, text: never zlib.error."""
     for inflater in (Inflater(15, takeover), Inflater(9, takeover)):
         assert_raises(
@@ -294,7 +294,7 @@ messages = st.lists(
 def test_what_is_deflated_is_inflated_under_any_split(
     data: st.DataObject, samples: list[bytes], bits: int, takeover: bool, level: int
 ) -> None:
-    """Whatever the messages are."""
+    """The messages may have any content."""
     ours = deflater(bits, level=level, takeover=takeover)
     inflater = Inflater(bits, takeover)
     for sample in samples:

@@ -23,13 +23,13 @@ JSON = b'{"name": "value", "number": 12345, "list": [1, 2, 3]}, ' * 40
 
 
 def parameters(text: str) -> Parameters:
-    """Parameters as they stand in the field."""
+    """Parameters as they are written in the header field."""
     [(_, found)] = read_list([f"{NAME}; {text}" if text else NAME])
     return found
 
 
 def pair(client: DeflateFrame, server: DeflateFrame) -> tuple[FrameTransform, FrameTransform]:
-    """Both ends of what these two agree on."""
+    """The transforms of both sides, for an agreement of these two configurations."""
     accepted = server.accept(client.offers())
     assert accepted is not None
     assert isinstance(accepted.transform, FrameTransform)
@@ -37,15 +37,14 @@ def pair(client: DeflateFrame, server: DeflateFrame) -> tuple[FrameTransform, Fr
 
 
 def hears(transform: FrameTransform, payload: bytes, reserved: int = RSV1) -> bytes:
-    """What a message in one frame says."""
+    """The payload of a message in one frame, inflated."""
     return transform.decode(Opcode.TEXT, payload, True, reserved, True, ROOM)
 
 
 @pytest.mark.parametrize(("ours", "said"), [(DeflateFrame(), FRESH), (KEEPS, ())])
-def test_each_side_says_what_it_wishes_of_the_others_frames(
-    ours: DeflateFrame, said: Parameters
-) -> None:
-    """The same in an offer and in an answer, whatever the other one wishes."""
+def test_each_side_limits_the_other_sides_frames(ours: DeflateFrame, said: Parameters) -> None:
+    """The parameters are the same in an offer and in a response, for any wish of the other
+    side."""
     assert ours.offers() == said
     for wish in ("", "no_context_takeover", "max_window_bits=9", "max_window_bits=15"):
         accepted = ours.accept(parameters(wish))
@@ -69,7 +68,7 @@ def test_each_side_says_what_it_wishes_of_the_others_frames(
     ],
 )
 @pytest.mark.parametrize("ours", [DeflateFrame(), KEEPS])
-def test_a_wish_that_cannot_be_is_declined_or_refused(ours: DeflateFrame, wish: str) -> None:
+def test_an_invalid_parameter_is_declined_or_refused(ours: DeflateFrame, wish: str) -> None:
     """By a server and by a client; a window of eight bits too, which zlib has not."""
     assert ours.accept(parameters(wish)) is None
     reason = f"^extension: {NAME} with invalid parameters$"
@@ -77,7 +76,7 @@ def test_a_wish_that_cannot_be_is_declined_or_refused(ours: DeflateFrame, wish: 
 
 
 @pytest.mark.parametrize("kind", [{"level": 0}, {"level": 10}, {"memory": 0}, {"memory": 10}])
-def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
+def test_an_invalid_preference_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match="expected 1 to 9"):
         # Which keyword it is, only the case knows.
@@ -85,8 +84,8 @@ def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
-def test_the_others_wish_for_a_window_holds(bits: int) -> None:
-    """It has made room for that and no more."""
+def test_the_other_sides_window_limit_is_kept(bits: int) -> None:
+    """The peer's decompressor has a window of that size and no larger."""
     accepted = KEEPS.accept(parameters(f"max_window_bits={bits}"))
     assert accepted is not None
     reader = zlib.decompressobj(-bits)
@@ -123,9 +122,9 @@ def test_messages_below_the_threshold_are_sent_plain() -> None:
     assert transform.encode(b"a" * 20, compress=False) == (b"a" * 20, 0)
 
 
-def test_each_frame_says_for_itself_whether_it_is_compressed() -> None:
-    """Plain and compressed ones make one message, continuations too, in pieces and with frames in
-    between that nobody showed to us."""
+def test_each_frame_has_its_own_compression_bit() -> None:
+    """Compressed and uncompressed frames make one message, as first frames and continuations, in
+    pieces and with control frames in between."""
     transform, _ = pair(KEEPS, KEEPS)
     hello, he, plain = b"\xf2H\xcd\xc9\xc9\x07\x00", b"\xf2\x48\xcd\x01\x00", b"lo"
     frames = [
@@ -178,7 +177,7 @@ messages = st.binary(max_size=400) | st.text(max_size=300).map(str.encode) | st.
 def test_any_two_preferences_agree_and_then_understand_each_other(
     ours: DeflateFrame, theirs: DeflateFrame, said: list[tuple[bytes, bool | None]]
 ) -> None:
-    """Both ways, whatever is compressed and what not."""
+    """In both directions, with compressed and uncompressed messages."""
     client, server = pair(ours, theirs)
     for writer, reader in ((client, server), (server, client)):
         for payload, compress in said:

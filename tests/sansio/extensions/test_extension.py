@@ -1,4 +1,5 @@
-"""How two sides agree on an extension: the client's order, and nothing that was not asked for."""
+"""Agreement on an extension: the client's order of preference, and only extensions that were
+offered."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ MESSAGE, FRAME = "permessage-deflate", "x-webkit-deflate-frame"
 
 
 def chosen(offered: str) -> tuple[tuple[Named, ...], type | None]:
-    """What a server of everything answers to a field of offers, and what it makes for it."""
+    """The response of a server with all extensions to a header field of offers, and the agreed
+    extension."""
     answered, transform = accept(EXTENSIONS, read_list([offered]))
     return answered, None if transform is None else type(transform)
 
@@ -56,23 +58,23 @@ def test_a_server_takes_the_first_offer_it_can(offered: str, name: str) -> None:
         f"{MESSAGE}; server_max_window_bits=8",
     ],
 )
-def test_an_offer_that_cannot_be_taken_is_left(offered: str) -> None:
+def test_an_offer_that_cannot_be_accepted_is_ignored(offered: str) -> None:
     """The conversation goes on without; deflate-stream would undo the masks."""
     assert chosen(offered) == ((), None)
 
 
-def test_a_server_without_extensions_takes_none() -> None:
-    """Whatever is offered."""
+def test_a_server_without_extensions_accepts_none() -> None:
+    """All offers are declined."""
     assert accept((), read_list([f"{MESSAGE}, {FRAME}"])) == ((), None)
 
 
-def test_a_client_is_content_with_less() -> None:
-    """Nobody has to agree to anything."""
+def test_a_client_accepts_a_response_without_extensions() -> None:
+    """A server need not agree to any offer."""
     assert agree(EXTENSIONS, ()) is None
 
 
-def test_a_client_takes_what_it_asked_for() -> None:
-    """By its name, in whatever order it has them."""
+def test_a_client_accepts_what_it_offered() -> None:
+    """The extension is found by its name, in any order of the offers."""
     answers: list[tuple[Named, type]] = [
         ((MESSAGE, (("server_no_context_takeover", None),)), MessageTransform),
         ((FRAME, ()), FrameTransform),
@@ -96,8 +98,8 @@ def test_a_client_takes_what_it_asked_for() -> None:
         ("permessage-deflate; x", "extension: permessage-deflate with invalid parameters"),
     ],
 )
-def test_a_client_refuses_what_it_did_not_ask_for(answered: str, reason: str) -> None:
-    """It would read bits that mean nothing to it."""
+def test_a_client_refuses_an_extension_that_it_did_not_offer(answered: str, reason: str) -> None:
+    """The client would interpret reserved bits that have no meaning for it."""
     ours = [PermessageDeflate(server_takeover=True)]
     assert_raises(InvalidHandshake, agree, ours, read_list([answered]), match=f"^{reason}$")
 

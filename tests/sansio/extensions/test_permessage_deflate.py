@@ -32,24 +32,24 @@ JSON = b'{"name": "value", "number": 12345, "list": [1, 2, 3]}, ' * 40
 
 
 def parameters(text: str) -> Parameters:
-    """Parameters as they stand in the field."""
+    """Parameters as they are written in the header field."""
     [(_, found)] = read_list([f"{NAME}; {text}" if text else NAME])
     return found
 
 
 def written(found: Parameters) -> str:
-    """The same, the other way round."""
+    """The parameters with the roles of client and server exchanged."""
     return write_list([(NAME, found)]).removeprefix(NAME).removeprefix("; ")
 
 
 def answered(ours: PermessageDeflate, offer: str) -> str | None:
-    """What a server answers to an offer; ``None`` when it declines."""
+    """The response of a server to an offer; ``None`` when the server declines."""
     accepted = ours.accept(parameters(offer))
     return None if accepted is None else written(accepted.parameters)
 
 
 def says(transform: MessageTransform, payload: bytes, compress: bool | None = None) -> bytes:
-    """What is sent for a message, which has the bit if it is compressed."""
+    """The frame payload of a message, whose frame has the RSV1 bit if it is compressed."""
     sent, bits = transform.encode(payload, compress)
     assert bits in (0, RSV1)
     if not bits:
@@ -60,7 +60,7 @@ def says(transform: MessageTransform, payload: bytes, compress: bool | None = No
 def hears(
     transform: MessageTransform, payload: bytes, reserved: int = RSV1, room: int = ROOM
 ) -> bytes:
-    """What a message in one frame says."""
+    """The payload of a message in one frame, inflated."""
     return transform.decode(Opcode.TEXT, payload, True, reserved, True, room)
 
 
@@ -100,7 +100,7 @@ def test_a_client_offers_what_it_prefers(ours: PermessageDeflate, offer: str) ->
         {"memory": 10},
     ],
 )
-def test_a_preference_that_cannot_be_is_refused(kind: dict[str, int]) -> None:
+def test_an_invalid_preference_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match=r"expected .*[189] to "):
         # Which keyword it is, only the case knows.
@@ -175,12 +175,12 @@ NOT_PARAMETERS = [
     f"{FRESH}; unknown",
     SERVER_BITS,
 ]
-"""What is no parameter, has a value that cannot be, or comes twice: for either side."""
+"""Unknown parameters, invalid values and repeated parameters, for either side."""
 
 
 @pytest.mark.parametrize("offer", [*NOT_PARAMETERS, f"{CLIENT_BITS}; {CLIENT_BITS}"])
 @pytest.mark.parametrize("ours", [PermessageDeflate(), KEEPS])
-def test_a_server_declines_an_offer_that_cannot_be(ours: PermessageDeflate, offer: str) -> None:
+def test_a_server_declines_an_invalid_offer(ours: PermessageDeflate, offer: str) -> None:
     """RFC 7692 section 7.1: it may have been meant for a later version."""
     assert answered(ours, offer) is None
 
@@ -190,7 +190,7 @@ def test_a_server_declines_an_offer_that_cannot_be(ours: PermessageDeflate, offe
 
 @pytest.mark.parametrize("answer", [*NOT_PARAMETERS, CLIENT_BITS])
 @pytest.mark.parametrize("ours", [PermessageDeflate(), KEEPS])
-def test_a_client_refuses_an_answer_that_cannot_be(ours: PermessageDeflate, answer: str) -> None:
+def test_a_client_refuses_an_invalid_response(ours: PermessageDeflate, answer: str) -> None:
     """A window without a size is an offer's alone."""
     reason = f"^extension: {NAME} with invalid parameters$"
     assert_raises(InvalidHandshake, ours.agree, parameters(answer), match=reason)
@@ -213,10 +213,10 @@ def test_a_client_refuses_an_answer_that_cannot_be(ours: PermessageDeflate, answ
         ),
     ],
 )
-def test_a_client_refuses_an_answer_to_something_else(
+def test_a_client_refuses_a_response_to_something_else(
     ours: PermessageDeflate, answer: str, reason: str
 ) -> None:
-    """It made room for what it asked for."""
+    """The client's decompressor has the window that it offered."""
     match = f"^extension: {NAME} {reason}$"
     assert_raises(InvalidHandshake, ours.agree, parameters(answer), match=match)
 
@@ -225,7 +225,7 @@ def test_a_client_refuses_an_answer_to_something_else(
 @pytest.mark.parametrize("server_bits", ["", *(f"; {SERVER_BITS}={bits}" for bits in range(8, 16))])
 @pytest.mark.parametrize("client_bits", ["", *(f"; {CLIENT_BITS}={bits}" for bits in range(8, 16))])
 @pytest.mark.parametrize("ours", [PermessageDeflate(), KEEPS])
-def test_a_client_takes_any_answer_to_its_offer(
+def test_a_client_accepts_any_valid_response_to_its_offer(
     ours: PermessageDeflate, fresh: str, server_bits: str, client_bits: str
 ) -> None:
     """Then it reads windows up to the server's, and writes none above its own."""
@@ -245,8 +245,8 @@ def test_a_client_takes_any_answer_to_its_offer(
 # Eight bits.
 
 
-def test_a_server_does_not_promise_a_window_that_zlib_has_not() -> None:
-    """It declines; the client's own may have eight bits, since nine hold it."""
+def test_a_server_does_not_promise_a_window_that_zlib_does_not_have() -> None:
+    """The server declines; the client's own window may have eight bits, since nine cover it."""
     assert answered(KEEPS, f"{SERVER_BITS}=8") is None
     accepted = KEEPS.accept(parameters(f"{CLIENT_BITS}=8"))
     assert accepted is not None
@@ -263,10 +263,10 @@ def test_a_server_does_not_promise_a_window_that_zlib_has_not() -> None:
         (PermessageDeflate(), f"{FRESH}; {CLIENT_BITS}=8"),
     ],
 )
-def test_a_client_whose_window_has_eight_bits_sends_plain(
+def test_a_client_with_a_window_of_eight_bits_sends_uncompressed(
     ours: PermessageDeflate, answer: str
 ) -> None:
-    """Whoever wished it; and it reads what is compressed."""
+    """Either side may ask for that window; compressed messages are still read."""
     transform = ours.agree(parameters(answer))
     assert transform.encode(JSON, compress=True) == (JSON, 0)
     assert hears(transform, b"\xf2H\xcd\xc9\xc9\x07\x00") == b"Hello"
@@ -420,7 +420,7 @@ messages = st.binary(max_size=400) | st.text(max_size=300).map(str.encode) | st.
 def test_any_two_preferences_agree_and_then_understand_each_other(
     ours: PermessageDeflate, theirs: PermessageDeflate, said: list[tuple[bytes, bool | None]]
 ) -> None:
-    """Both ways, whatever is compressed and what not."""
+    """In both directions, with compressed and uncompressed messages."""
     client, server = pair(ours, theirs)
     for writer, reader in ((client, server), (server, client)):
         for payload, compress in said:
@@ -437,7 +437,7 @@ values: Any = st.none() | st.sampled_from(["8", "9", "12", "15", "16", "09", "x"
 def test_any_offer_is_declined_or_answered_with_what_a_client_of_it_takes(
     ours: PermessageDeflate, offer: Parameters
 ) -> None:
-    """What was answered can always be read by the one who asked."""
+    """The client that made an offer can read every response to it."""
     accepted = ours.accept(offer)
     if accepted is None:
         return

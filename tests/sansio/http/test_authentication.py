@@ -1,4 +1,4 @@
-"""Who says who he is, to whom, and in which words."""
+"""Proxy authentication: challenges, and the answers by Basic and Digest."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ SHA256 = DIGEST + ", algorithm=SHA-256"
 
 
 def zeros(size: int) -> bytes:
-    """No entropy at all."""
+    """Zeros in place of entropy."""
     return bytes(size)
 
 
 def authentication(credentials: Credentials | None = MUFASA) -> Authentication:
-    """One that has not been asked anything yet."""
+    """An authentication without a challenge so far."""
     return Authentication(credentials, zeros)
 
 
 def answered(answer: Authentication) -> dict[str, str]:
-    """The parameters of its answer to a ``CONNECT``."""
+    """The parameters of the answer to a ``CONNECT``."""
     said = answer.authorization("CONNECT", "host.example:443")
     assert said is not None
     [challenge] = read_challenges([said.decode("latin-1")])
@@ -85,20 +85,20 @@ def test_challenges_are_a_list_within_a_list(
 
 
 @pytest.mark.parametrize("unit", ['\\"', '"', '"\\', '"a', 'a="', 'a="\\"'])
-def test_a_challenge_costs_what_its_length_says(unit: str) -> None:
-    """Of quotes that nobody ends, nothing is read over and over again: that took five seconds."""
+def test_reading_a_challenge_takes_time_in_proportion_to_its_length(unit: str) -> None:
+    """Unterminated quotes were read over and over again: that took five seconds."""
     start = process_time()
     read_challenges(['"' + unit * (16 * 1024 // len(unit))])
     assert process_time() - start < 0.5
 
 
 @given(st.lists(st.text(alphabet=st.characters(max_codepoint=255))))
-def test_any_challenge_is_read_or_passed_over(values: list[str]) -> None:
+def test_any_challenge_is_parsed_or_ignored(values: list[str]) -> None:
     for challenge in read_challenges(values):
         assert challenge.strength in range(6)
 
 
-# The strongest that we speak.
+# The strongest supported scheme.
 
 OTHERS = 'Negotiate, NTLM, Bearer realm="x"'
 
@@ -119,10 +119,10 @@ OTHERS = 'Negotiate, NTLM, Bearer realm="x"'
         ([BASIC, 'Digest realm="there", qop="auth"'], "basic", None),
     ],
 )
-def test_the_strongest_scheme_we_speak_is_answered(
+def test_the_strongest_supported_scheme_is_answered(
     challenges: list[str], scheme: str, algorithm: str | None
 ) -> None:
-    """Else whoever adds ``Basic`` to a challenge reads the password."""
+    """Otherwise an attacker that adds ``Basic`` to a challenge could read the password."""
     answer = authentication()
     assert answer.accept(challenges)
     said = answered(answer)
@@ -130,7 +130,7 @@ def test_the_strongest_scheme_we_speak_is_answered(
 
 
 @pytest.mark.parametrize("challenges", [[], [OTHERS], ["Digest"], ["nonsense=="]])
-def test_what_we_do_not_speak_is_not_answered(challenges: list[str]) -> None:
+def test_an_unsupported_scheme_is_not_answered(challenges: list[str]) -> None:
     answer = authentication()
     assert not answer.accept(challenges)
     assert answer.authorization("CONNECT", "host.example:443") is None
@@ -140,13 +140,13 @@ def test_without_credentials_nothing_is_answered() -> None:
     assert not authentication(None).accept([BASIC, DIGEST])
 
 
-def test_before_a_challenge_nothing_is_said() -> None:
-    """The answer says which scheme; before it, a password would go out in the weakest."""
+def test_before_a_challenge_no_credentials_are_sent() -> None:
+    """The challenge names the schemes; without it, a password would be sent in the weakest."""
     assert authentication().authorization("CONNECT", "host.example:443") is None
 
 
-def test_Basic_cannot_say_a_name_with_a_colon_and_Digest_can() -> None:
-    """The other side would take what follows for the password."""
+def test_Basic_cannot_encode_a_user_name_with_a_colon_and_Digest_can() -> None:
+    """The proxy would take the rest of the name for the password."""
     answer = authentication(Credentials("a:b", "c"))
     assert not answer.accept([BASIC])
     assert answer.accept([DIGEST])
@@ -164,15 +164,15 @@ def test_credentials_that_would_split_a_request_are_refused(credentials: tuple[s
 # Basic.
 
 
-def test_Basic_as_its_specification_shows_it() -> None:
-    """RFC 7617 sections 2 and 2.1: UTF-8, whatever the challenge says."""
+def test_Basic_as_in_its_specification() -> None:
+    """RFC 7617 sections 2 and 2.1: always UTF-8, with any charset in the challenge."""
     assert write_basic(Credentials("Aladdin", "open sesame")) == (
         b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
     )
     assert write_basic(Credentials("test", "123\xa3")) == b"Basic dGVzdDoxMjPCow=="
 
 
-def test_Basic_that_was_refused_is_not_said_again() -> None:
+def test_Basic_credentials_that_were_refused_are_not_sent_again() -> None:
     answer = authentication()
     assert answer.accept([BASIC])
     assert not answer.accept([BASIC], answered=True)
@@ -198,7 +198,7 @@ RFC_7616 = Challenge(
         ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
     ],
 )
-def test_Digest_as_its_specification_shows_it(algorithm: str, response: str) -> None:
+def test_Digest_as_in_its_specification(algorithm: str, response: str) -> None:
     """The example of RFC 7616 section 3.9.1, both halves."""
     challenge = Challenge("digest", {**RFC_7616.parameters, "algorithm": algorithm})
     cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
@@ -219,8 +219,8 @@ def test_Digest_as_its_specification_shows_it(algorithm: str, response: str) -> 
 
 
 @pytest.mark.parametrize(("algorithm", "hashed"), [("MD5-sess", md5), ("SHA-256-sess", sha256)])
-def test_a_session_rests_on_the_first_nonces(algorithm: str, hashed: type) -> None:
-    """RFC 7616 section 3.4.2, worked out as it stands there."""
+def test_a_session_key_is_made_of_the_first_nonces(algorithm: str, hashed: type) -> None:
+    """RFC 7616 section 3.4.2, computed as it is written there."""
     answer = authentication()
     assert answer.accept([f"{DIGEST}, algorithm={algorithm}"])
     for count in (1, 2):
@@ -237,7 +237,7 @@ def test_a_session_rests_on_the_first_nonces(algorithm: str, hashed: type) -> No
 
 
 def test_each_use_of_a_nonce_is_counted() -> None:
-    """A proxy that sees a count twice has to take it for a replay."""
+    """A proxy has to take a repeated count for a replay."""
     answer = authentication()
     assert answer.accept([DIGEST])
     said = [answered(answer) for _ in range(11)]
@@ -245,8 +245,8 @@ def test_each_use_of_a_nonce_is_counted() -> None:
     assert len({one["response"] for one in said}) == 11
 
 
-def test_a_stale_nonce_is_worth_another_answer_and_nothing_else_is() -> None:
-    """``stale=true`` says that the password was right."""
+def test_only_a_stale_nonce_is_answered_again() -> None:
+    """``stale=true`` means that the password was right."""
     answer = authentication()
     assert answer.accept([DIGEST])
     answered(answer)
@@ -257,8 +257,8 @@ def test_a_stale_nonce_is_worth_another_answer_and_nothing_else_is() -> None:
     assert (said["nonce"], said["nc"]) == ("n1", "00000001")
 
 
-def test_whatever_a_challenge_quotes_is_quoted_back() -> None:
-    """And what is not ASCII comes back as it came."""
+def test_quoted_values_of_a_challenge_are_quoted_in_the_answer() -> None:
+    """Bytes beyond ASCII are returned unchanged."""
     realm = 'Frank\'s \\"proxy\\" \\\\ caf\xc3\xa9'
     answer = authentication(Credentials('"\\', "\u00fc"))
     assert answer.accept([f'Digest realm="{realm}", nonce="n", qop=auth'])
@@ -269,7 +269,7 @@ def test_whatever_a_challenge_quotes_is_quoted_back() -> None:
 
 
 @given(st.text(), st.text(), st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=255)))
-def test_no_credentials_and_no_realm_make_a_second_line(
+def test_no_credentials_and_no_realm_can_start_a_header_line(
     name: str, password: str, realm: str
 ) -> None:
     try:
@@ -284,8 +284,8 @@ def test_no_credentials_and_no_realm_make_a_second_line(
     assert not re.search(rb"[\x00-\x1f]", said)
 
 
-def test_nothing_prints_a_password() -> None:
-    """Not even by accident, in somebody's traceback or log."""
+def test_no_repr_contains_a_password() -> None:
+    """A traceback or a log could contain it."""
     answer = authentication()
     answer.accept([DIGEST])
     for thing in (MUFASA, answer, [MUFASA]):
@@ -293,7 +293,7 @@ def test_nothing_prints_a_password() -> None:
         assert "Circle" not in f"{thing!r} {thing}"
 
 
-def test_basic_can_be_forbidden_and_digest_is_answered_then() -> None:
+def test_Basic_can_be_forbidden_and_Digest_is_answered_then() -> None:
     forbidden = Authentication(Credentials("me", "pa55"), lambda size: bytes(size), basic=False)
     assert not forbidden.accept(['Basic realm="x"'])
     assert "sends the password unencrypted" in forbidden.why_unanswered(['Basic realm="x"'])

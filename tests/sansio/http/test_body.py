@@ -1,4 +1,4 @@
-"""Bodies of answers: over when they say so, and never longer than they may be."""
+"""Bodies of responses: where they end, and the limit of their size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNKS = b"5\r\nhello\r\n5;a=b\r\nworld\r\n0\r\nTrailer: x\r\n\r\n"
 
 
 def read(data: bytes, size: int, reader: BodyReader) -> tuple[bytes, int | None]:
-    """The body, and after how many bytes it was over; ``None`` if it was not."""
+    """The body, and the number of bytes after which it ended, ``None`` if it did not."""
     for start in range(0, len(data), size):
         if reader.read(data[start : start + size]):
             return reader.body, min(start + size, len(data))
@@ -19,8 +19,8 @@ def read(data: bytes, size: int, reader: BodyReader) -> tuple[bytes, int | None]
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_a_length_is_kept_to(size: int) -> None:
-    """What comes after it is not of the body."""
+def test_a_body_ends_after_its_Content_Length(size: int) -> None:
+    """Bytes behind it are not part of the body."""
     body, over = read(b"hello, world", size, BodyReader(404, ((b"content-length", b"5"),), 100))
     assert body == b"hello"
     assert over is not None
@@ -28,8 +28,8 @@ def test_a_length_is_kept_to(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_chunks_are_put_together(size: int) -> None:
-    """To the end of the trailer."""
+def test_chunks_are_joined(size: int) -> None:
+    """The body ends with the trailer section."""
     assert read(CHUNKS, size, BodyReader(404, CHUNKED, 100)) == (b"helloworld", len(CHUNKS))
 
 
@@ -44,17 +44,17 @@ def test_chunks_are_put_together(size: int) -> None:
         ((b"transfer-encoding", b"gzip"), (b"content-length", b"2")),
     ],
 )
-def test_without_a_length_it_ends_with_the_connection(
+def test_without_a_length_a_body_ends_with_the_connection(
     headers: tuple[tuple[bytes, bytes], ...],
 ) -> None:
-    """Or when no more is kept."""
+    """Or at the limit of the bytes that are kept."""
     assert read(b"hello", 1, BodyReader(404, headers, 100)) == (b"hello", None)
     assert read(b"hello", 1, BodyReader(404, headers, 3)) == (b"hel", 3)
 
 
 @pytest.mark.parametrize("status", [102, 204, 304])
-def test_some_answers_have_no_body(status: int) -> None:
-    """Whatever they say of its length."""
+def test_some_responses_have_no_body(status: int) -> None:
+    """Their header fields about a length are ignored."""
     reader = BodyReader(status, ((b"content-length", b"5"),), 100)
     assert (reader.read(b""), reader.body) == (True, b"")
 
@@ -64,8 +64,8 @@ def test_an_empty_body_is_over_at_once() -> None:
     assert not BodyReader(404, ((b"content-length", b"1"),), 100).read(b"")
 
 
-def test_no_more_is_kept_than_may_be() -> None:
-    """In one read or in many, however it is coded."""
+def test_a_body_is_kept_within_the_limit() -> None:
+    """In one read or in many, and in any transfer coding."""
     for headers in ((), ((b"content-length", b"10"),), CHUNKED):
         for size in (1, 1000):
             body, over = read(CHUNKS * 100, size, BodyReader(404, headers, 7))
@@ -73,7 +73,7 @@ def test_no_more_is_kept_than_may_be() -> None:
             assert over is not None
 
 
-def test_chunks_that_are_none_end_it() -> None:
-    """The status has been read, and stands."""
+def test_invalid_chunks_end_the_body() -> None:
+    """The status has been read, and stays valid."""
     bad = b"5\r\nhello\r\nnonsense\r\n"
     assert read(bad, 1000, BodyReader(404, CHUNKED, 100)) == (b"hello", len(bad))

@@ -1,4 +1,5 @@
-"""The chunked coding, however it comes, and nothing that only looks like it."""
+"""The chunked transfer coding, for any cuts of the reads; anything that only resembles it is
+refused."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from txhixie.sansio.http.chunked import ChunkedReader
 
 
 def read(chunks: list[bytes]) -> tuple[bytes, bytes | None]:
-    """The body of a delivery, and what came after it; ``None`` where it has not ended."""
+    """The body of a delivery, and the bytes behind it; ``None`` if the body has not ended."""
     reader, rest = ChunkedReader(), None
     for chunk in chunks:
         rest = reader.read(chunk) if rest is None else rest + chunk
@@ -37,12 +38,12 @@ def read(chunks: list[bytes]) -> tuple[bytes, bytes | None]:
 )
 @pytest.mark.parametrize("tail", [b"", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_a_body_is_read_to_its_end_and_no_further(sent: bytes, body: bytes, tail: bytes) -> None:
-    """Whoever comes after it gets every byte of his own."""
+    """The next reader of the connection gets every byte behind the body."""
     assert same_every_way(read, sent, tail) == (body, tail)
 
 
 @pytest.mark.parametrize("sent", [b"5\r\nhel", b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n", b"5"])
-def test_what_has_not_ended_is_waited_for(sent: bytes) -> None:
+def test_an_incomplete_body_waits_for_more(sent: bytes) -> None:
     assert read([sent])[1] is None
 
 
@@ -62,19 +63,19 @@ def test_what_has_not_ended_is_waited_for(sent: bytes) -> None:
         b"5;" + b"x" * 1100,
     ],
 )
-def test_what_is_not_this_coding_is_told_at_once(sent: bytes) -> None:
-    """Lenient readers of it are how requests were smuggled."""
+def test_a_malformed_chunk_is_an_error_at_once(sent: bytes) -> None:
+    """Lenient readers of this coding made request smuggling possible."""
     assert_raises(MalformedHead, read, [sent])
 
 
 @given(st.lists(st.binary(min_size=1)), st.binary())
-def test_whatever_is_written_so_is_read_so(chunks: list[bytes], tail: bytes) -> None:
+def test_any_body_is_read_as_it_was_written(chunks: list[bytes], tail: bytes) -> None:
     sent = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     assert read([sent + tail]) == (b"".join(chunks), tail)
 
 
-def test_many_small_chunks_cost_what_their_bytes_say() -> None:
-    """A read that is full of them copies nothing over and over again: that took four seconds."""
+def test_many_small_chunks_take_time_in_proportion_to_their_bytes() -> None:
+    """A read full of chunks is not copied again for each of them: that took four seconds."""
     start = process_time()
     reader = ChunkedReader()
     reader.read(b"1\r\na\r\n" * (512 * 1024 // 6))
@@ -83,7 +84,7 @@ def test_many_small_chunks_cost_what_their_bytes_say() -> None:
 
 
 @given(st.binary())
-def test_no_bytes_do_worse_than_that(data: bytes) -> None:
+def test_any_bytes_are_a_body_or_a_named_error(data: bytes) -> None:
     try:
         read([data])
     except MalformedHead as error:

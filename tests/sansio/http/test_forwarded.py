@@ -1,4 +1,5 @@
-"""What proxies tell of clients: believed from the right end, and only as far as they agree."""
+"""Forwarded and X-Forwarded-* header fields: read from the right, and only as far as the proxies
+are trusted and agree."""
 
 from __future__ import annotations
 
@@ -54,12 +55,12 @@ def told(*lines: str) -> Forwarded:
         # What the client wrote itself stands on the left.
         (["X-Forwarded-For: 127.0.0.1, 192.0.2.1"], Forwarded("192.0.2.1")),
         (["X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 192.0.2.1"], Forwarded("192.0.2.1")),
-        # Proxies we trust are no clients, as far as somebody stands behind them.
+        # A trusted proxy is not the client, if there is another address to its left.
         (["X-Forwarded-For: 1.1.1.1, 192.0.2.1, 10.0.0.5, 10.0.0.6"], Forwarded("192.0.2.1")),
         (["X-Forwarded-For: 10.0.0.5, 10.0.0.6"], Forwarded("10.0.0.5")),
         (["X-Forwarded-For: 192.0.2.1, unknown"], Forwarded()),
         (["X-Forwarded-For: ,"], Forwarded()),
-        # A zone is any text, and would be told to a backend in our name.
+        # A zone identifier is arbitrary text, which a backend would get from us.
         (['X-Forwarded-For: fe80::1%";host=evil.example;x="'], Forwarded()),
         (['Forwarded: for="2001:db8::1%eth0"'], Forwarded()),
         (["X-Forwarded-Proto: https"], Forwarded(secure=True)),
@@ -107,7 +108,7 @@ def told(*lines: str) -> Forwarded:
         ),
     ],
 )
-def test_the_client_is_the_first_from_the_right_that_is_nobody_we_trust(
+def test_the_client_is_the_first_untrusted_address_from_the_right(
     lines: list[str], expected: Forwarded
 ) -> None:
     assert told(*lines) == expected
@@ -131,13 +132,13 @@ def test_the_client_is_the_first_from_the_right_that_is_nobody_we_trust(
         ["Forwarded: host=\xe4"],
     ],
 )
-def test_what_contradicts_itself_or_cannot_be_read_is_refused(lines: list[str]) -> None:
+def test_contradicting_or_malformed_fields_are_refused(lines: list[str]) -> None:
     with pytest.raises(MalformedHead):
         told(*lines)
 
 
 @given(st.text('abf=or;,"\\ :[]1.x', max_size=40))
-def test_whatever_is_written_is_read_or_refused(value: str) -> None:
+def test_any_fields_are_read_or_refused(value: str) -> None:
     for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"):
         with contextlib.suppress(MalformedHead):
             read_forwarded(Fields([(name.lower().encode(), value.encode())]), TRUSTED)
@@ -148,8 +149,8 @@ def test_whatever_is_written_is_read_or_refused(value: str) -> None:
     st.booleans(),
     st.sampled_from(["example.com", "example.com:8443", "[::1]:80"]),
 )
-def test_what_is_written_is_read(client: str | None, secure: bool, host: str) -> None:
-    """All of it, and from either kind of fields alone."""
+def test_written_fields_can_be_read(client: str | None, secure: bool, host: str) -> None:
+    """All values can be read, and from either kind of fields alone."""
     pairs = [(name.lower(), value) for name, value in write_forwarded(client, secure, host)]
     found = read_forwarded(Fields(pairs), TRUSTED)
     assert found[2:] == (secure, host)
@@ -158,7 +159,7 @@ def test_what_is_written_is_read(client: str | None, secure: bool, host: str) ->
         assert read_forwarded(Fields(kept), TRUSTED) == found
 
 
-def test_what_is_written_is_what_others_read() -> None:
+def test_written_fields_can_be_read_by_others() -> None:
     assert write_forwarded("2001:db8::1", True, "example.com:8443") == (
         (b"X-Forwarded-For", b"2001:db8::1"),
         (b"X-Forwarded-Proto", b"https"),
@@ -188,9 +189,9 @@ def end(*lines: str, dialect: str = "hixie-75", **options: Any) -> ServerEnd:
 
 
 @pytest.mark.parametrize("dialect", NAMES)
-def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: log_recorder.Log) -> None:
-    """The offer, the location of the answer, the policy about origins, the log and the transport
-    tell of the client and not of the proxy."""
+def test_fields_of_a_trusted_proxy_are_used(dialect: str, log: log_recorder.Log) -> None:
+    """The offer, the location of the response, the origin policy, the log and the transport have
+    the address of the client and not that of the proxy."""
     made = end(*FORWARDED, dialect=dialect, trustForwarded=PROXY, logConnections=True)
     answer = head_of(made.wire.written)
     assert status_of(answer) == 101
@@ -203,14 +204,14 @@ def test_what_a_trusted_proxy_forwards_is_so(dialect: str, log: log_recorder.Log
     made.done()
 
 
-def test_the_port_that_a_trusted_proxy_forwards_is_the_clients() -> None:
+def test_a_port_in_the_fields_of_a_trusted_proxy_is_the_clients() -> None:
     made = end('Forwarded: for="203.0.113.9:4711"', trustForwarded=PROXY)
     offer = made.protocol.offer
     assert (offer.client, offer.client_port) == ("203.0.113.9", 4711)
 
 
 @pytest.mark.parametrize("trusted", [(), ("192.0.2.2", "10.0.0.0/8", "unix")])
-def test_what_anybody_else_forwards_is_not(trusted: tuple[str, ...]) -> None:
+def test_fields_from_any_other_address_are_ignored(trusted: tuple[str, ...]) -> None:
     made = end(*FORWARDED, trustForwarded=trusted)
     assert status_of(made.wire.written) == 403  # a page of public.example, and we are example.com
     offer = made.protocol.offer
@@ -219,7 +220,7 @@ def test_what_anybody_else_forwards_is_not(trusted: tuple[str, ...]) -> None:
     assert made.protocol.getPeer().host == "192.0.2.1"  # type: ignore[attr-defined]
 
 
-def test_what_is_forwarded_wins_over_what_was_said_of_tls() -> None:
+def test_a_forwarded_scheme_has_precedence_over_the_configured_one() -> None:
     plain = "X-Forwarded-Proto: http"
     made = end(plain, FORWARDED[2], trustForwarded=PROXY, secure=True)
     assert b"WebSocket-Location: ws://public.example/demo\r\n" in made.wire.written
@@ -239,8 +240,9 @@ def test_the_log_names_a_refused_client_and_not_its_proxy(log: log_recorder.Log)
     assert " status=403 " in log.lines()[-1]
 
 
-def test_pages_are_asked_for_by_what_is_forwarded() -> None:
-    """Whoever answers elsewhere sees the client as its peer, and its Host as the Host."""
+def test_pages_are_requested_with_the_forwarded_address_and_host() -> None:
+    """The resource behind ``elsewhere=`` sees the client as its peer, and the forwarded host as
+    the Host."""
     peers: list[Any] = []
 
     class Kept(Protocol):
@@ -259,16 +261,16 @@ def test_pages_are_asked_for_by_what_is_forwarded() -> None:
     assert b"inside" not in peers[1]
 
 
-def test_a_request_of_its_own_says_who_it_is() -> None:
+def test_a_request_without_forwarded_fields_has_its_own_address() -> None:
     made = end()
     assert made.protocol.offer.client == "192.0.2.1"
 
 
 @waiting.asynchronous
-async def test_on_a_connection_that_stays_each_request_is_of_its_own_client(
+async def test_on_a_persistent_connection_each_request_has_its_own_client(
     net: network.Network,
 ) -> None:
-    """A proxy sends the requests of all its clients by the few connections that it keeps."""
+    """A proxy sends the requests of all its clients over a few persistent connections."""
     hosts: list[bytes] = []
 
     class Page(Resource):

@@ -19,7 +19,7 @@ LIMIT = 16 * 1024
 
 
 def read(chunks: Chunks, most: int = LIMIT) -> tuple[bytes, bytes] | None:
-    """The head of a delivery and all that came after it; ``None`` if it has not come whole."""
+    """The head of a delivery and the bytes behind it; ``None`` if the head is incomplete."""
     reader = HeadReader(most)
     for index, chunk in enumerate(chunks):
         if (found := reader.read(chunk)) is not None:
@@ -36,13 +36,13 @@ def fields_of(*lines: bytes) -> list[tuple[bytes, bytes]]:
 @pytest.mark.parametrize("raw", [REQUEST_75, HEAD_76, b"GET / HTTP/1.1\r\n\r\n"])
 @pytest.mark.parametrize("rest", [b"", b"\x00Hi\xff", b"\r\n\r\n", b"\n", REQUEST_75])
 def test_a_head_ends_at_the_blank_line_and_the_rest_is_handed_over(raw: bytes, rest: bytes) -> None:
-    """Whatever follows a head reaches whoever it is for, however the bytes come."""
+    """The bytes behind a head reach the next reader, for any cuts of the reads."""
     assert same_every_way(read, raw, rest) == (raw, rest)
 
 
 @pytest.mark.parametrize("count", range(len(HEAD_76)))
-def test_a_head_that_has_not_come_whole_is_waited_for(count: int) -> None:
-    """No beginning of a good request is refused."""
+def test_an_incomplete_head_waits_for_more(count: int) -> None:
+    """No prefix of a valid request is refused."""
     assert same_every_way(read, HEAD_76[:count]) is None
 
 
@@ -53,19 +53,19 @@ def filled_head(size: int) -> bytes:
 
 
 def test_a_head_of_exactly_the_limit_is_read() -> None:
-    """The limit is what a head may have, whatever is attached to it."""
+    """The limit is that of the head alone; bytes behind it do not count."""
     raw = filled_head(LIMIT)
     assert same_every_way(read, raw, b"\x00tail\xff") == (raw, b"\x00tail\xff")
 
 
 def test_a_head_of_one_byte_more_is_refused() -> None:
-    """A byte over the limit is over it, whole or in pieces."""
+    """A head that exceeds the limit by a byte is refused, whole or in pieces."""
     for chunks in every_way(filled_head(LIMIT + 1), b"tail"):
         assert_raises(HeadTooLarge, read, chunks, LIMIT, match="exceeds our limit of 16,384 ")
 
 
 def test_a_head_that_never_ends_is_refused_as_soon_as_it_is_too_long() -> None:
-    """Nobody fills our memory with one endless line: not a byte over the limit is kept."""
+    """One endless line cannot fill the memory: not a byte over the limit is kept."""
     reader = HeadReader(LIMIT)
     assert reader.read(b"GET /" + b"x" * (LIMIT - 5)) is None
     assert kept(reader) <= LIMIT
@@ -80,7 +80,7 @@ def test_a_reader_that_is_done_holds_nothing() -> None:
 
 
 def cost(size: int) -> float:
-    """Seconds of a processor for a head of this size that comes byte by byte; the best of three."""
+    """CPU seconds for a head of this size that arrives byte by byte; the best of three."""
     raw = filled_head(size)
     chunks = [raw[index : index + 1] for index in range(size - 1)]
     times = []
@@ -94,7 +94,7 @@ def cost(size: int) -> float:
 
 
 def test_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() -> None:
-    """A slow sender does not make us look at the same bytes again and again."""
+    """A slow sender does not cause bytes to be read again and again."""
     assert cost(160_000) < 10 * cost(20_000) + 0.05  # with squares it would be 64 times
 
 
@@ -111,7 +111,7 @@ def test_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() -> N
     ],
 )
 def test_nothing_but_cr_lf_ends_a_line(raw: bytes) -> None:
-    """A head that another reader would cut elsewhere is refused, however it comes."""
+    """A head that another reader would split elsewhere is refused, for any cuts of the reads."""
 
     def parse(chunks: Chunks) -> None:
         found = read(chunks)
@@ -123,7 +123,7 @@ def test_nothing_but_cr_lf_ends_a_line(raw: bytes) -> None:
 
 
 def test_a_head_that_ends_its_lines_in_bare_lf_is_refused_at_once() -> None:
-    """A client that never sends CR LF is told so, and not waited for until time is up."""
+    """A client that never sends CR LF gets an error at once, and no timeout is awaited."""
     assert_raises(MalformedHead, HeadReader(LIMIT).read, b"GET / HTTP/1.1\n\n", match="bare LF")
 
 
@@ -137,21 +137,21 @@ def test_a_bare_lf_is_found_where_two_reads_meet() -> None:
 
 
 @pytest.mark.parametrize("first", [b"\x16\x03\x01\x02\x00\x01", b"<policy", b"\x00", b"\xff", b" "])
-def test_what_cannot_be_http_is_refused_by_its_first_byte(first: bytes) -> None:
-    """The sender of a TLS hello waits for us as long as we would wait for it."""
+def test_data_that_cannot_be_http_is_refused_by_its_first_byte(first: bytes) -> None:
+    """Otherwise the sender of a TLS hello and the server would wait for each other."""
     assert_raises(MalformedHead, HeadReader(LIMIT).read, first, match="not HTTP")
 
 
 @pytest.mark.parametrize("control", [*range(0x09), *range(0x0A, 0x20), 0x7F])
 def test_no_control_byte_is_part_of_a_field(control: int) -> None:
-    """0x0B, 0x0C and 0x1C to 0x1E end a line elsewhere; here nothing of the kind gets through."""
+    """Other readers end a line at 0x0B, 0x0C and 0x1C to 0x1E; none of them is accepted here."""
     line = b"X: a" + bytes([control]) + b"Y: b"
     assert_raises(MalformedHead, fields_of, line, match="control character")
 
 
 @pytest.mark.parametrize("byte", [0x09, 0x20, 0x80, 0x85, 0xA0, 0xFF])
-def test_a_tab_and_whatever_is_beyond_ascii_are_data(byte: int) -> None:
-    """0x85 is a letter of somebody's language and no line end."""
+def test_a_tab_and_bytes_beyond_ascii_are_data(byte: int) -> None:
+    """0x85 is a letter in some encodings, and not a line end."""
     value = b"a" + bytes([byte]) + b"Y: b"
     assert fields_of(b"X: " + value) == [(b"x", value)]
 
@@ -171,9 +171,9 @@ def test_a_tab_and_whatever_is_beyond_ascii_are_data(byte: int) -> None:
         b"",
     ],
 )
-def test_a_line_that_is_no_field_is_refused(line: bytes) -> None:
-    """Folds, blanks before a colon, names that are no tokens: whoever stands between reads them
-    in its own way."""
+def test_a_line_that_is_not_a_field_is_refused(line: bytes) -> None:
+    """Folds, blanks before a colon, names that are not tokens: proxies read such lines
+    differently."""
     assert_raises(
         MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="expected 'name: value'"
     )
@@ -198,7 +198,7 @@ def test_a_name_may_be_empty_here() -> None:
 
 
 def test_fields_are_counted_before_they_are_taken_apart() -> None:
-    """As many as allowed are read, and one more is refused."""
+    """The allowed number of fields is read, and one more is refused."""
     head = head_of(b"GET / HTTP/1.1", *[b"X: y"] * 100)
     assert len(head.fields(100).pairs) == 100
     assert_raises(
@@ -275,7 +275,7 @@ def test_a_request_line_has_three_parts(line: bytes, expected: tuple[bytes, str,
         b"",
     ],
 )
-def test_what_is_no_request_line_is_refused(line: bytes) -> None:
+def test_a_malformed_request_line_is_refused(line: bytes) -> None:
     """One blank between three parts, and nothing else: no reader can split it otherwise."""
     assert_raises(MalformedHead, request_line, line, match="^invalid request line")
 
@@ -301,7 +301,7 @@ values = st.binary(max_size=20).map(
 
 
 @given(st.lists(st.tuples(names, values), max_size=8))
-def test_whatever_is_written_is_read_again(pairs: list[tuple[bytes, bytes]]) -> None:
+def test_any_head_can_be_read_as_it_was_written(pairs: list[tuple[bytes, bytes]]) -> None:
     """Any tokens for names, any bytes but controls for values."""
     head = Head.of(b"GET / HTTP/1.1", tuple(pairs))
     assert head.fields().pairs == [(name.lower(), value) for name, value in pairs]

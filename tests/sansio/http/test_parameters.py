@@ -34,7 +34,7 @@ from txhixie.sansio.http.parameters import Named, read_list, write_list
     ],
 )
 def test_names_have_parameters_in_their_order(text: str, expected: tuple[Named, ...]) -> None:
-    """With a value or without, the same one again too: what that means is the extension's."""
+    """With a value or without, and repeated ones too: the extension decides what they mean."""
     assert read_list([text]) == expected
 
 
@@ -63,7 +63,7 @@ def test_a_list_may_be_of_nothing(text: str) -> None:
 
 
 def test_a_list_may_come_in_several_fields() -> None:
-    """As if they were joined with commas."""
+    """The fields are one list, as if joined with commas."""
     fields = ["foo; a=1", "", "bar, baz; b"]
     assert read_list(fields) == (("foo", (("a", "1"),)), ("bar", ()), ("baz", (("b", None),)))
     assert read_list([]) == ()
@@ -111,8 +111,8 @@ def test_a_list_may_come_in_several_fields() -> None:
         "foo\n, bar",
     ],
 )
-def test_what_is_no_list_is_refused(text: str) -> None:
-    """Also behind a member that is one, before one, and over several fields."""
+def test_a_malformed_list_is_refused(text: str) -> None:
+    """The malformed member may be behind a valid one, before one, or in another field."""
     reasons = "^invalid (Sec-WebSocket-Extensions$|quoted parameter in Sec-WebSocket-Extensions: )"
     for values in ([text], ["ok; x=1", text], [text, "ok"]):
         assert_raises(MalformedHead, read_list, values, match=reasons)

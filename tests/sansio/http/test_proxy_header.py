@@ -1,4 +1,4 @@
-"""The PROXY protocol's header: who connected, in two ways of saying it."""
+"""The PROXY protocol header, versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HEADERS = [
 
 
 def read(chunks: Chunks) -> tuple[ProxyHeader, bytes] | None:
-    """What a reader makes of a delivery, and all that came after the header."""
+    """The header that a reader finds in a delivery, and the bytes behind it."""
     reader, result, rest = ProxyHeaderReader(), None, b""
     for chunk in chunks:
         if result is None:
@@ -76,7 +76,7 @@ def test_a_header_is_read_however_it_comes(
 
 
 @given(st.data(), st.binary(max_size=40))
-def test_a_header_is_read_whatever_the_cuts(data: st.DataObject, tail: bytes) -> None:
+def test_a_header_is_read_for_any_cuts_of_the_reads(data: st.DataObject, tail: bytes) -> None:
     header, expected = data.draw(st.sampled_from(HEADERS[:8]))
     assert read(data.draw(deliveries(header + tail))) == (expected, tail)
 
@@ -120,7 +120,7 @@ def test_both_versions_say_the_same(
         block(0x31, UNIX[:-1]),
     ],
 )
-def test_what_is_none_is_refused_however_it_comes(data: bytes) -> None:
+def test_a_malformed_header_is_refused_for_any_cuts_of_the_reads(data: bytes) -> None:
     def refused(chunks: Chunks) -> str:
         with pytest.raises(MalformedHead) as raised:
             read(chunks)
@@ -138,7 +138,7 @@ def test_a_line_without_an_end_is_not_kept() -> None:
     assert kept(reader) <= 107
 
 
-def test_what_is_kept_is_forgotten_with_the_header() -> None:
+def test_the_bytes_of_a_header_are_discarded_after_it() -> None:
     reader = ProxyHeaderReader()
     assert reader.read(block(0x21, V6 + bytes(1000))) is not None
     assert kept(reader) == 0

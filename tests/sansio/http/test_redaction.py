@@ -1,4 +1,4 @@
-"""What a person sees of a head: all but credentials, and nothing that a terminal obeys."""
+"""Redaction of a head for people: credentials and terminal control bytes are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``CONNECT`` as it is written, and whatever a proxy may answer, however it comes."""
+"""The ``CONNECT`` request, and any response of a proxy, for any cuts of the reads."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_an_authority_is_a_host_and_a_port(host: str, port: int, said: str) -> N
     "host",
     ["", "a b", "a/b", "a\r\nX: y", "a:80", "[::1", "::1]", "[a]", "fe80::1%eth0", "a@b", "[]"],
 )
-def test_what_is_no_host_is_not_asked_for(host: str) -> None:
-    """It would be somebody else's request."""
+def test_an_invalid_host_is_not_requested(host: str) -> None:
+    """Such a host could begin another request."""
     with pytest.raises(ValueError, match="host"):
         write_connect(host, 443)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
-def test_what_is_no_port_is_not_asked_for(port: int) -> None:
+def test_an_invalid_port_is_not_requested(port: int) -> None:
     with pytest.raises(ValueError, match="port"):
         write_connect("host.example", port)
 
@@ -90,16 +90,16 @@ def test_further_fields_are_for_the_proxy() -> None:
 
 
 @pytest.mark.parametrize("name", [b"Host", b"proxy-authorization"])
-def test_what_the_request_says_itself_is_not_said_twice(name: bytes) -> None:
+def test_fields_of_the_request_itself_cannot_be_added_again(name: bytes) -> None:
     with pytest.raises(ValueError, match=name.decode()):
         write_connect("h", 1, b"Basic x", ((name, b"y"),))
 
 
-# The answer.
+# The response.
 
 
 def read(chunks: list[bytes], limits: Limits = SMALL) -> TunnelAnswer | None:
-    """What a delivery says; what comes after it counts to the rest, if there is one."""
+    """The result of a delivery; bytes behind the response are its rest, if it has one."""
     reader, answer = AnswerReader(limits), None
     for chunk in chunks:
         if answer is None:
@@ -110,7 +110,7 @@ def read(chunks: list[bytes], limits: Limits = SMALL) -> TunnelAnswer | None:
 
 
 def answered(data: bytes, tail: bytes = b"", limits: Limits = SMALL) -> TunnelAnswer:
-    """The same, whichever way it comes."""
+    """The same result for the whole response and byte by byte."""
     answer = same_every_way(lambda chunks: read(chunks, limits), data, tail)
     assert answer is not None
     return answer
@@ -135,7 +135,7 @@ def test_an_answer_is_what_it_is_known_to_be(item: Item) -> None:
 
 
 def read_to_the_end(data: bytes, limits: Limits = SMALL) -> TunnelAnswer | None:
-    """What a delivery says with which the connection ends."""
+    """The result of a delivery after which the connection ends."""
     reader = AnswerReader(limits)
     assert reader.receive(data) is None
     return reader.end()
@@ -163,27 +163,28 @@ def test_after_any_2xx_every_byte_is_the_hosts(
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200", b"HTTP/1.1 200 ", b"HTTP/1.0 200 caf\xc3\xa9"])
-def test_a_reason_is_nobodys_business(first: bytes) -> None:
+def test_the_reason_phrase_is_ignored(first: bytes) -> None:
     assert answered(first + b"\r\n\r\n").open
 
 
 @pytest.mark.parametrize("status", [101, 300, 302, 304, 403, 404, 407, 502, 503, 999])
-def test_everything_else_is_a_refusal(status: int) -> None:
-    """A 101 has switched to something nobody asked for; a 3xx is not followed."""
+def test_every_other_response_is_a_refusal(status: int) -> None:
+    """A 101 switches to a protocol that was not requested; a 3xx is not followed."""
     answer = answered(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\nLocation: /\r\n\r\n" % status)
     assert (answer.status, answer.open, answer.body) == (status, False, b"")
     assert (b"location", b"/") in answer.headers
 
 
 @pytest.mark.parametrize("status", [101, 304])
-def test_an_answer_that_has_no_body_is_not_waited_for(status: int) -> None:
-    """Whatever it says of one (RFC 9112 section 6.3): else we would wait for a minute."""
+def test_a_response_without_a_body_is_complete_at_once(status: int) -> None:
+    """Its length fields are ignored (RFC 9112 section 6.3): otherwise the client would wait for a
+    minute."""
     for fields in (b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"):
         assert answered(b"HTTP/1.1 %d X\r\n%b\r\n" % (status, fields)).status == status
 
 
 @pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints\r\nLink: </x>"])
-def test_an_interim_answer_is_skipped(interim: bytes) -> None:
+def test_an_interim_response_is_skipped(interim: bytes) -> None:
     """RFC 9110 section 15.2: any number of 1xx may come first."""
     answer = answered(
         (b"HTTP/1.1 " + interim + b"\r\n\r\n") * 2 + b"HTTP/1.1 200 OK\r\n\r\n", b"hi"
@@ -262,7 +263,7 @@ def test_what_a_field_may_not_hold_is_refused(line: bytes) -> None:
 
 
 def test_a_bare_LF_ends_no_line_also_where_another_line_ends_well() -> None:
-    """Who takes it for an end reads a length of 5, and who does not none."""
+    """A reader that ends the line there finds a length of 5, and any other finds none."""
     head = b"HTTP/1.1 407 Who?\r\nX: y\nContent-Length: 5\r\n\r\nhello"
     assert_raises(MalformedHead, read, [head])
 
@@ -284,7 +285,7 @@ def test_a_head_may_be_as_long_as_the_limit_and_what_follows_longer() -> None:
         (b"Transfer-Encoding: chunked\r\n", b"9\r\nhello"),
     ],
 )
-def test_a_refusal_cut_short_is_a_refusal(fields: bytes, sent: bytes) -> None:
+def test_an_incomplete_refusal_is_a_refusal(fields: bytes, sent: bytes) -> None:
     answer = read_to_the_end(
         b"HTTP/1.1 403 No\r\n" + fields + b"\r\n" + sent, Limits(refusal_size=99)
     )
@@ -293,13 +294,13 @@ def test_a_refusal_cut_short_is_a_refusal(fields: bytes, sent: bytes) -> None:
 
 
 def test_with_two_ends_of_its_body_a_connection_does_not_stay() -> None:
-    """The chunks count; whoever counts the length reads another next answer than we do."""
+    """The chunks count; a reader that uses the length would find another next response."""
     head = b"HTTP/1.1 407 Who?\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"
     answer = answered(head + b"2\r\nno\r\n0\r\n\r\n")
     assert (answer.body, answer.reusable) == (b"no", False)
 
 
-def test_chunks_that_are_none_end_a_refusal() -> None:
+def test_invalid_chunks_end_a_refusal() -> None:
     head = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = answered(head + b"nonsense\r\n")
     assert (answer.status, answer.body, answer.reusable) == (403, b"", False)
@@ -314,15 +315,15 @@ def test_chunks_that_are_none_end_a_refusal() -> None:
     ],
 )
 def test_of_a_long_body_the_beginning_is_kept(fields: bytes, sent: bytes) -> None:
-    """Nobody reads on to ask again on the same connection: another one is cheaper."""
+    """The rest is not read to reuse the connection: another connection is cheaper."""
     answer = read([b"HTTP/1.1 407 Who?\r\n" + fields + b"\r\n" + sent])
     assert answer is not None
     assert answer.body == b"0123456789"
     assert not answer.reusable
 
 
-def test_what_comes_after_a_body_unasked_spoils_the_connection() -> None:
-    """The next answer would be this one."""
+def test_unrequested_bytes_behind_a_body_prevent_reuse_of_the_connection() -> None:
+    """The next request would get them as its response."""
     head = b"HTTP/1.1 407 Who?\r\nContent-Length: 2\r\n\r\nno"
     answer = read([head + b"HTTP/1.1 200 OK\r\n\r\n"], Limits())
     assert answer is not None
@@ -347,18 +348,18 @@ def test_what_comes_after_a_body_unasked_spoils_the_connection() -> None:
         b"H" * 201,
     ],
 )
-def test_what_is_no_answer_is_told_as_soon_as_it_is_seen(data: bytes) -> None:
+def test_a_malformed_response_is_an_error_at_once(data: bytes) -> None:
     assert_raises(MalformedHead, read, [data])
 
 
 @pytest.mark.parametrize("fields", [b"X: y\r\n" * 6 + b"\r\n", b"X: " + b"a" * 200])
-def test_a_head_that_is_too_large_is_told_as_soon_as_it_is_seen(fields: bytes) -> None:
+def test_a_head_that_is_too_large_is_an_error_at_once(fields: bytes) -> None:
     assert_raises(HeadTooLarge, read, [b"HTTP/1.1 200 OK\r\n" + fields])
 
 
 @given(st.binary(max_size=400), st.booleans())
-def test_no_bytes_do_worse_than_that(data: bytes, begun: bool) -> None:
-    """And nothing beyond the limits is kept."""
+def test_any_bytes_are_a_response_or_a_named_error(data: bytes, begun: bool) -> None:
+    """No bytes beyond the limits are kept."""
     reader = AnswerReader(SMALL)
     try:
         reader.receive((b"HTTP/1.1 403 No\r\n" if begun else b"") + data)

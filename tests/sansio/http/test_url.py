@@ -56,7 +56,7 @@ def test_urls_are_read_as_in_the_vectors(item: Item) -> None:
         ("ws:/\t/me:secret@example.com/", "control"),
     ],
 )
-def test_what_cannot_be_connected_to_is_refused_in_words(text: str, wrong: str) -> None:
+def test_a_url_that_cannot_be_connected_to_is_an_error(text: str, wrong: str) -> None:
     """Before a connection is made, and without a word of the password."""
     with pytest.raises(ValueError, match=wrong) as caught:
         parse_url(text)
@@ -113,7 +113,7 @@ def test_credentials_are_taken_out_of_a_url(text: str, credentials: tuple[str, s
 
 
 def test_a_url_without_its_credentials_is_otherwise_as_it_was() -> None:
-    """Whoever gave it recognises it."""
+    """Otherwise the URL is unchanged in errors and logs."""
     assert without_credentials(" WS://me:x@y@H\u00f6st/a@b?c@d") == " WS://H\u00f6st/a@b?c@d"
     assert without_credentials("ws://host/a@b") == "ws://host/a@b"
 
@@ -143,7 +143,8 @@ def test_nothing_in_a_url_ends_a_header_line(place: str, bad: str) -> None:
 
 
 def assert_is_sendable(url: WebSocketURL) -> None:
-    """It is visible ASCII without blanks, and a path."""
+    """Assert that the authority and the resource are visible ASCII without blanks, and have a
+    path."""
     text = url.authority + url.resource
     assert text.isascii()
     assert text.isprintable()
@@ -155,7 +156,8 @@ def assert_is_sendable(url: WebSocketURL) -> None:
 
 @given(st.sampled_from(["ws", "WSS", ""]), st.text(max_size=12), st.text(max_size=12))
 def test_any_text_is_a_url_or_a_value_error(scheme: str, host: str, rest: str) -> None:
-    """Whatever is typed: something that can be sent, the same when read again, or a reason."""
+    """Any text is a URL that can be sent and is equal when read again, or an error with a
+    reason."""
     try:
         url = parse_url(f"{scheme}://{host}/{rest}")
     except ValueError:

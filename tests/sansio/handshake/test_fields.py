@@ -27,7 +27,7 @@ def fields(*lines: bytes) -> Fields:
 
 @pytest.mark.parametrize("host", [b"a", b"Example.com", b"x:1", b"x:65535", b"x:", b"[::1]:80"])
 def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes) -> None:
-    """As it was sent: its case is the answer's business."""
+    """The host is returned as it was sent: letter case is kept for the response."""
     assert read_host(fields(b"Host: " + host)) == host.decode()
 
 
@@ -54,13 +54,13 @@ def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes) -> None:
     ],
 )
 def test_what_is_no_host_is_refused(lines: list[bytes]) -> None:
-    """It is repeated in the answer, and compared with origins."""
+    """The host is repeated in the response, and compared with origins."""
     assert_raises(MalformedHead, read_host, fields(*lines))
 
 
 @pytest.mark.parametrize("target", [b"/", b"/demo?x=y", b"//x", b"/%00"])
 def test_a_target_is_a_path(target: bytes) -> None:
-    """As it was sent: nothing in it is decoded."""
+    """The target is returned as it was sent, without decoding."""
     assert read_target(request_of(head_of(b"GET " + target + b" HTTP/1.1"))) == target.decode()
 
 
@@ -80,7 +80,7 @@ def test_a_field_that_is_repeated_in_the_answer_is_visible_ascii() -> None:
 
 @pytest.mark.parametrize("lines", [[b"O: a\tb"], [b"O: \xc3\xa4"], [b"O: \x85"], [b"O: a"] * 2])
 def test_nothing_else_is_repeated_in_the_answer(lines: list[bytes]) -> None:
-    """Neither tabs, nor bytes of whatever alphabet, nor two of them."""
+    """Tabs, bytes beyond ASCII, and repeated fields are refused."""
     assert_raises(MalformedHead, read_visible, fields(*lines), b"o")
 
 
@@ -105,7 +105,7 @@ def test_a_subprotocol_is_one_string_and_only_then_a_list(
 
 
 def test_an_answer_is_counted_field_by_field() -> None:
-    """The first name that is not there exactly once is the one that is told."""
+    """The error names the first field that is not there exactly once."""
     answered = fields(b"A: 1", b"B: 1", b"B: 2")
     count_once(answered, b"a")
     with pytest.raises(InvalidHandshake) as caught:
@@ -128,7 +128,7 @@ def test_an_answer_is_compared_to_the_byte() -> None:
     [(b" folded", "header-syntax"), (b"a\nb: c", "header-syntax"), (b": x", "empty-name")],
 )
 def test_an_answer_with_a_broken_field_fails_by_name(line: bytes, check: str) -> None:
-    """So that whoever runs the server can be told."""
+    """The operator of the server can find the field by the error."""
     with pytest.raises(InvalidHandshake) as caught:
         answer_fields(head_of(b"HTTP/1.1 101 x", line))
     assert caught.value.check == check

@@ -50,7 +50,8 @@ def test_a_client_writes_the_request_in_the_order_of_the_draft(name: str) -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_client_writes_its_origin_in_lower_case(name: str) -> None:
-    """As the draft has it: the answer is compared with that, so a server may only repeat it."""
+    """The draft demands it: the response is compared with that origin, so a server may only
+    repeat it."""
     offer = offers(named(name), origin="HTTP://Example.com")
     written = named(name).handshake.write_offer(offer, ())
     assert origin_line(name) + b"\r\n" in written
@@ -116,8 +117,8 @@ def test_a_server_answers_in_the_order_of_the_draft(name: str) -> None:
     )
 
 
-def test_a_server_behind_tls_says_wss() -> None:
-    """Whoever ends the TLS: the location is the one the client knows."""
+def test_the_location_of_a_server_behind_tls_has_wss() -> None:
+    """Also where a reverse proxy terminates TLS: the location is the URL that the client used."""
     data = request(*FIXED, b"Host: example.com:443", b"Origin: https://example.com")
     answer = serve([data], secure=True).answer
     assert b"WebSocket-Location: wss://example.com/demo\r\n" in answer
@@ -188,7 +189,7 @@ def test_the_fields_may_stand_in_any_order() -> None:
     ],
 )
 def test_other_values_and_folded_lines_are_refused(lines: tuple[bytes, ...]) -> None:
-    """What is said in two ways is not guessed."""
+    """Of two contradicting values, neither is chosen."""
     assert same_every_way(serve, request(b"Host: a", *lines)).found == MalformedHead
 
 
@@ -209,8 +210,8 @@ def test_other_values_and_folded_lines_are_refused(lines: tuple[bytes, ...]) -> 
         (b"Content-Length: 0", b"Content-Length: 0"),
     ],
 )
-def test_a_request_that_says_two_things_is_refused(lines: tuple[bytes, ...]) -> None:
-    """Whoever stands between us may have read the other one."""
+def test_a_contradicting_request_is_refused(lines: tuple[bytes, ...]) -> None:
+    """A proxy on the way may have read the other value."""
     assert serve([request(*FIXED, b"Host: a", *lines)]).found == MalformedHead
 
 
@@ -223,7 +224,7 @@ def test_a_body_of_nothing_is_no_body() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("early", [b"\x00Hi\xff", b"\r\n", b"GET / HTTP/1.1\r\n\r\n"])
 def test_bytes_in_the_same_read_are_not_the_clients(name: str, early: bytes) -> None:
-    """It waits for the answer: what follows its head was smuggled in behind it."""
+    """The client waits for the response: bytes behind its head were injected by an attacker."""
     data = request(*FIXED, b"Host: a", origin_line(name)) + early
     assert serve([data]).found == EarlyBytes
 
@@ -247,7 +248,7 @@ CHECKS = [
 
 @pytest.mark.parametrize(("lines", "result"), CHECKS)
 def test_a_client_checks_in_the_order_of_the_draft(lines: list[bytes], result: object) -> None:
-    """The first rule that is broken is the one that is told, however the answer comes."""
+    """The first check that fails is reported, for any cuts of the reads."""
     answer = b"\r\n".join(lines) + b"\r\n\r\n"
     offer = offers(named("hixie-75"))
     assert same_every_way(lambda chunks: ask(offer, (), chunks)[0], answer) == result
@@ -302,8 +303,8 @@ def test_a_lenient_client_takes_no_other_values(
         row.handshake.leniently().read_agreement(offers(row), (), Head(answer))
 
 
-def test_a_lenient_client_hears_a_refusal() -> None:
-    """Whatever its phrase."""
+def test_a_lenient_client_reports_a_refusal() -> None:
+    """The reason phrase may be any text."""
     with pytest.raises(HandshakeRefused):
         lenient = named("hixie-75").handshake.leniently()
         lenient.read_agreement(offers(named("hixie-75")), (), Head(b"HTTP/1.1 403 No\r\n\r\n"))
@@ -315,7 +316,7 @@ LISTS = ["binary,base64", "v10.stomp, v11.stomp", "a,b,c,d", "a,a", "x y,z", "b,
 @pytest.mark.parametrize("name", [*NAMES, "hixie-76"])
 @pytest.mark.parametrize("asked", [*LISTS, "sample", "x y"])
 def test_the_answer_to_a_list_is_the_whole_of_it(name: str, asked: str) -> None:
-    """WebKit compares it with the string that it sent, whichever member was agreed on."""
+    """WebKit compares the response with the string that it sent, for any agreed member."""
     row = named(name)
     offer = replace(offers(row), subprotocols=whole_subprotocol(asked))
     written = row.handshake.write_offer(offer, drawn(row))
@@ -352,7 +353,7 @@ plain = st.text(st.sampled_from("abz019-."), min_size=1, max_size=12)
     st.booleans(),
     st.none() | st.text(st.sampled_from("ab ,"), max_size=9).map(str.strip),
 )
-def test_whatever_is_offered_is_read(
+def test_any_offer_can_be_read(
     name: str, path: str, host: str, origin: str | None, secure: bool, protocol: str | None
 ) -> None:
     """The two halves agree on every offer."""
@@ -368,10 +369,10 @@ def test_whatever_is_offered_is_read(
 
 
 @given(st.sampled_from(NAMES), visible, plain, visible, st.booleans(), st.sampled_from(["", "x y"]))
-def test_whatever_is_agreed_is_read(
+def test_any_agreement_can_be_read(
     name: str, path: str, host: str, origin: str, secure: bool, subprotocol: str
 ) -> None:
-    """A client takes the answer of our own server, whatever it asked for."""
+    """A client accepts the response of the package's own server, for any offer."""
     chosen = subprotocol or None
     offer = Offer(name, "/" + path, host, origin, secure, (subprotocol,) if chosen else ())
     request_bytes = named(name).handshake.write_offer(offer, ())

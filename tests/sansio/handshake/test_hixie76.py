@@ -40,7 +40,7 @@ def test_the_sixteen_bytes_are_those_of_the_vectors(item: Item) -> None:
 
 @each(item for item in VECTORS["challenge76"] if "number1" in item)
 def test_the_numbers_in_keys_are_those_of_the_vectors(item: Item) -> None:
-    """Whatever noise stands between the digits."""
+    """Other characters between the digits are ignored."""
     numbers = [key_number(item[name].encode()) for name in ("key1", "key2")]
     assert numbers == [item["number1"], item["number2"]]
 
@@ -88,14 +88,15 @@ def test_the_examples_of_the_draft_are_keys(item: Item) -> None:
     assert item["number"] * item["spaces"] == item["product"]
 
 
-def test_digits_that_run_on_are_refused_before_they_cost() -> None:
-    """As many as 999 blanks can divide are read; reading more takes the square of their number."""
+def test_long_runs_of_digits_are_refused_before_they_take_time() -> None:
+    """Numbers that 999 blanks can divide are read; longer ones would take time by the square of
+    their length."""
     assert key_number(b"4290672327705" + b" " * 999) == 0xFFFFFFFF
     assert_raises(MalformedHead, key_number, b"0" * 13 + b"1 ", match="too many digits")
 
 
 def assert_is_a_key(key: bytes) -> None:
-    """It is what section 4.1 steps 16 to 24 can make."""
+    """Assert that section 4.1 steps 16 to 24 can produce the key."""
     assert 0 <= key_number(key) <= 0xFFFFFFFF
     assert 1 <= key.count(b" ") <= 12
     assert key == key.strip()
@@ -165,7 +166,7 @@ def test_the_eight_bytes_are_any_eight(key3: bytes) -> None:
 
 @pytest.mark.parametrize("early", [b"\x00", b"\x00Hi\xff", b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_ninth_byte_is_not_the_clients(early: bytes) -> None:
-    """It waits for the sixteen: what comes before them was smuggled in behind its request."""
+    """The client waits for the sixteen bytes: bytes before them were injected by an attacker."""
     assert serve([HEAD_76 + KEY3 + early]).found == EarlyBytes
     assert serve([HEAD_76, KEY3[:5], KEY3[5:] + early]).found == EarlyBytes
 
@@ -211,8 +212,8 @@ def test_what_old_clients_and_proxies_add_is_taken(line: bytes) -> None:
         b": x",
     ],
 )
-def test_a_request_that_says_two_things_is_refused(line: bytes) -> None:
-    """Two dialects in one head, two lengths, two keys: somebody else may read the other one."""
+def test_a_contradicting_request_is_refused(line: bytes) -> None:
+    """Two dialects in one head, two lengths, two keys: a proxy may read the other one."""
     assert same_every_way(serve, request(*FIELDS_76, line) + KEY3).found == MalformedHead
 
 
@@ -274,7 +275,7 @@ def answer(*lines: bytes, proof: bytes = PROOF) -> bytes:
 
 
 def result(data: bytes, tail: bytes = b"") -> object:
-    """What a client makes of it, however it comes."""
+    """The client's verdict on a response, for any cuts of the reads."""
     return same_every_way(lambda chunks: ask(offers(ROW), SECRET, chunks)[0], data, tail)
 
 
@@ -299,7 +300,7 @@ def result(data: bytes, tail: bytes = b"") -> object:
     ],
 )
 def test_a_client_checks_in_the_order_of_the_draft(lines: list[bytes], expected: object) -> None:
-    """The first rule that is broken is the one that is told."""
+    """The first check that fails is reported."""
     assert result(answer(*lines)) == expected
 
 
@@ -310,8 +311,9 @@ def test_a_client_checks_the_sixteen_bytes() -> None:
     assert result(answer(proof=b"")) == "eof"
 
 
-def test_a_client_takes_what_the_draft_leaves_open() -> None:
-    """Another reason phrase, upper case in ``Connection``, subprotocols nobody asked for."""
+def test_a_client_accepts_what_the_draft_leaves_open() -> None:
+    """Another reason phrase, upper case in ``Connection``, and a subprotocol that was not
+    offered."""
     lines = [b"HTTP/1.1 101 Go on", b"Connection: UPGRADE", b"Sec-WebSocket-Protocol: default"]
     agreement = result(answer(*lines), b"\x00Hi\xff")
     assert isinstance(agreement, Agreement)
@@ -355,9 +357,7 @@ visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_siz
     ),
     st.randoms(use_true_random=False),
 )
-def test_whatever_is_offered_is_read_and_whatever_is_agreed_too(
-    offer: Offer, random: Random
-) -> None:
+def test_any_offer_and_any_agreement_can_be_read(offer: Offer, random: Random) -> None:
     """The two halves agree on every offer, and the proof on every secret."""
     secret = ROW.handshake.draw(random.randbytes)
     written = ROW.handshake.write_offer(offer, secret)

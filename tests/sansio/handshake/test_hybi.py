@@ -43,7 +43,7 @@ def asked(name: str, *lines: bytes, without: bytes = b"nothing") -> bytes:
 
 
 def offered(name: str, *lines: bytes) -> Offer:
-    """What a server makes of a request with these lines."""
+    """The offer that a server reads from a request with these lines."""
     found = same_every_way(serve, asked(name, *lines)).found
     assert isinstance(found, Offer)
     return found
@@ -66,7 +66,7 @@ def test_the_hash_is_that_of_the_vectors(item: Item) -> None:
 @vectors("accept")
 @every_name
 def test_a_server_answers_the_keys_of_the_vectors(name: str, item: Item) -> None:
-    """As they were sent; and a client which has drawn that key is content."""
+    """The keys are hashed as they were sent; a client with that key accepts the response."""
     data = asked(name).replace(KEY, item["key"].encode())
     answer = same_every_way(serve, data).answer
     assert cut(answer)[0].fields().exact(b"sec-websocket-accept") == [item["accept"].encode()]
@@ -113,7 +113,7 @@ def test_the_rfc_has_one_form_of_key(key: bytes) -> None:
 
 @every_name
 def test_blanks_around_a_key_are_not_part_of_it(name: str) -> None:
-    """As around any value (RFC 9110 section 5.5)."""
+    """Blanks around any value are removed (RFC 9110 section 5.5)."""
     data = asked(name).replace(KEY, b"\t " + KEY + b" \t")
     assert cut(serve([data]).answer)[0].fields().exact(b"sec-websocket-accept") == [ACCEPT]
 
@@ -143,7 +143,7 @@ def test_half_a_handshake_is_refused(name: str, missing: bytes) -> None:
 
 
 @every_name
-def test_a_key_that_is_missing_is_told_from_a_bad_one(name: str) -> None:
+def test_a_missing_key_is_distinguished_from_a_bad_one(name: str) -> None:
     field, handshake = b"Sec-WebSocket-Key", named(name).handshake
     with pytest.raises(MalformedHead, match=r"^missing Sec-WebSocket-Key$"):
         handshake.read_offer(request_of(asked(name, without=field)), secure=False)
@@ -174,8 +174,8 @@ def test_a_key_that_is_missing_is_told_from_a_bad_one(name: str) -> None:
         b": x",
     ],
 )
-def test_a_request_that_says_two_things_or_nonsense_is_refused(name: str, line: bytes) -> None:
-    """Whoever stands between us may have read the other one."""
+def test_a_contradicting_or_malformed_request_is_refused(name: str, line: bytes) -> None:
+    """A proxy on the way may have read the other value."""
     assert_refused(asked(name, line))
 
 
@@ -197,8 +197,9 @@ def test_names_and_tokens_have_no_case_and_lines_no_order(
 
 
 @every_name
-def test_a_server_answers_what_the_rfc_shows(name: str) -> None:
-    """The hash, the subprotocol and the extensions that were chosen, and whatever else is asked."""
+def test_a_server_responds_as_in_the_rfc(name: str) -> None:
+    """The hash, the chosen subprotocol and the chosen extensions, with any other header fields in
+    the request."""
     granted = Agreement("chat", ((b"Set-Cookie", b"a=b"),), (("foo", (("bar", "1"),)),))
     data = asked(name, b"Sec-WebSocket-Protocol: chat", b"Sec-WebSocket-Extensions: foo")
     assert serve([data], agreement=granted).answer == (
@@ -244,7 +245,7 @@ def test_subprotocols_are_a_list_in_the_clients_order(
 
 @every_name
 def test_extensions_are_a_list_with_parameters(name: str) -> None:
-    """Over several fields too; what they mean is for somebody else."""
+    """The list may span several fields; the extensions interpret their parameters."""
     lines = [b"Sec-WebSocket-Extensions: " + value for value in (b"a; b=1; c, d", b"a")]
     expected = (("a", (("b", "1"), ("c", None))), ("d", ()), ("a", ()))
     assert offered(name, *lines).extensions == expected
@@ -264,7 +265,7 @@ def test_up_to_draft_10_the_origin_had_another_name(name: str) -> None:
 
 @older
 def test_of_two_fields_the_drafts_own_is_the_origin(name: str) -> None:
-    """ws 0.4 sends its own host as ``Origin`` besides; whichever of the two stands first."""
+    """ws 0.4 sends its own host as ``Origin`` besides; the fields may have either order."""
     fields = (b"Origin: 127.0.0.1:8080", b"Sec-WebSocket-Origin: http://a")
     for lines in (fields, fields[::-1]):
         assert offered(name, *lines).origin == "http://a"
@@ -274,7 +275,7 @@ def test_of_two_fields_the_drafts_own_is_the_origin(name: str) -> None:
 @older
 @pytest.mark.parametrize("field", [b"Origin", b"Sec-WebSocket-Origin"])
 def test_one_field_with_two_origins_is_refused(name: str, field: bytes) -> None:
-    """Whoever stands between us may have read the other one."""
+    """A proxy on the way may have read the other origin."""
     assert_refused(asked(name, field + b": http://a", field + b": http://a"))
     assert_refused(asked(name, field + b": http://a", field + b": http://b"))
 
@@ -287,8 +288,8 @@ def test_the_rfc_reads_origin_alone() -> None:
 
 
 @every_name
-def test_what_a_client_sends_too_early_is_kept(name: str) -> None:
-    """It may not, some do, and nothing is ambiguous; within a limit."""
+def test_early_data_of_a_client_is_kept(name: str) -> None:
+    """A client may not send it, some do, and it is not ambiguous; its size is limited."""
     served = same_every_way(serve, asked(name), b"\x81\x85early")
     assert (served.proved, served.rest) == (True, b"\x81\x85early")
     assert serve([asked(name) + b"xx"], limits=replace(LIMITS, early_size=1)).found is EarlyBytes
@@ -354,7 +355,7 @@ def answer(*lines: bytes, first: bytes = b"HTTP/1.1 101 Switching Protocols") ->
 
 
 def judged(name: str, data: bytes, tail: bytes = b"") -> object:
-    """What a client which asked for ``a`` and ``b``, ``foo`` and ``bar`` makes of an answer."""
+    """The verdict on a response of a client that offered ``a`` and ``b``, ``foo`` and ``bar``."""
     offer = replace(
         offers(named(name)), subprotocols=("a", "b"), extensions=(("foo", ()), ("bar", ()))
     )
@@ -410,8 +411,8 @@ def judged(name: str, data: bytes, tail: bytes = b"") -> object:
         (answer(b"Sec-WebSocket-Extensions: foo bar"), "extension"),
     ],
 )
-def test_a_client_checks_what_section_4_1_says(name: str, data: bytes, expected: object) -> None:
-    """In its order: the first rule that is broken is the one that is told."""
+def test_a_client_makes_the_checks_of_section_4_1(name: str, data: bytes, expected: object) -> None:
+    """The checks are made in order, and the first that fails is reported."""
     assert judged(name, data) == expected
 
 
@@ -446,14 +447,14 @@ def test_a_client_takes_what_section_4_1_leaves_open(
 
 @every_name
 def test_a_client_that_asked_for_no_subprotocol_takes_none(name: str) -> None:
-    """eventlet and txWS answer one nobody asked for."""
+    """eventlet and txWS respond with a subprotocol that was not offered."""
     data = answer(b"Sec-WebSocket-Protocol: default")
     assert ask(offers(named(name)), SECRET, [data]) == ("protocol-mismatch", b"")
 
 
 @every_name
-def test_there_is_nothing_to_be_lenient_about(name: str) -> None:
-    """Whoever gets the hash right gets the rest right."""
+def test_leniency_makes_no_difference(name: str) -> None:
+    """A server that computes the right hash gets the other fields right as well."""
     handshake = named(name).handshake
     assert handshake.leniently() is handshake
 
@@ -492,7 +493,7 @@ visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_siz
     st.randoms(use_true_random=False),
     st.data(),
 )
-def test_whatever_is_offered_is_read_and_whatever_is_agreed_too(
+def test_any_offer_and_any_agreement_can_be_read(
     offer: Offer, random: Random, data: st.DataObject
 ) -> None:
     """The two halves agree on every offer, and on every choice from it."""
@@ -512,7 +513,7 @@ def test_whatever_is_offered_is_read_and_whatever_is_agreed_too(
 
 @every_name
 def test_another_secret_has_another_hash(name: str) -> None:
-    """Somebody else's answer is none to us."""
+    """The response to another client's key is refused."""
     secret = drawn(named(name))
     assert accept_key(secret[0]) != ACCEPT
     assert_raises(

@@ -1,4 +1,4 @@
-"""What two sides say before a conversation: nothing in it can split an answer."""
+"""Offers, agreements and refusals of the handshake: no value in them can split a response."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def test_a_refusal_is_plain_http_and_ends_the_connection() -> None:
     assert body == "No: ü\n".encode()
 
 
-def test_a_refusal_may_say_other_things_once() -> None:
-    """A field of the application's takes the place of ours, in whatever case it is written."""
+def test_a_refusal_may_replace_our_header_fields() -> None:
+    """The application's field replaces ours of the same name, in any letter case."""
     written = Refusal(401, "{}", ((b"content-TYPE", b"application/json"), (b"X", b"y"))).write()
     pairs = Head(written.partition(b"{")[0]).fields()
     assert pairs.stripped(b"content-type") == [b"application/json"]
@@ -127,7 +127,7 @@ def test_a_refusal_may_say_other_things_once() -> None:
 
 @pytest.mark.parametrize("status", [-1, 0, 100, 101, 199, 600, 1000])
 def test_a_refusal_is_never_an_agreement(status: int) -> None:
-    """101 would open a tunnel which nobody serves."""
+    """Status 101 would open a tunnel without a server behind it."""
     with pytest.raises(ValueError, match="200 to 599"):
         Refusal(status)
 
@@ -157,7 +157,8 @@ def test_every_status_has_a_phrase(status: int, phrase: str) -> None:
 
 @given(st.integers(200, 599), st.text(max_size=30))
 def test_any_refusal_can_be_read(status: int, body: str) -> None:
-    """As a head with a status, and a body as long as it says; a lone surrogate is our own text."""
+    """A refusal is read as a head with a status, and a body of the announced length; a lone
+    surrogate is in our own text only."""
     written = Refusal(status, body.encode("utf-8", "replace").decode()).write()
     raw, _, rest = written.partition(b"\r\n\r\n")
     head = Head(raw + b"\r\n\r\n")

@@ -30,7 +30,8 @@ print({(True,): "python", (False,): "c"}.get(tuple(pure), "both"))
 
 
 def chosen(path: str, value: str | None) -> str:
-    """What a fresh interpreter chooses, with the C module or without, in such an environment."""
+    """The implementation that a fresh interpreter uses, with the C module or without, in this
+    environment."""
     environment = {name: text for name, text in os.environ.items() if "TXHIXIE_PURE" not in name}
     environment["PYTHONPATH"] = str(SOURCE.parents[3])
     if value is not None:
@@ -55,6 +56,6 @@ def test_the_environment_chooses(value: str | None, way: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "0", "1"])
-def test_without_c_there_is_python(value: str | None) -> None:
-    """Whatever the environment says."""
+def test_without_the_C_module_Python_is_used(value: str | None) -> None:
+    """The environment variable makes no difference then."""
     assert chosen("", value) == "python"

@@ -8,14 +8,14 @@ from txhixie.sansio.wire.frame import Close, CloseCode, Opcode
 
 
 def test_opcodes_are_the_numbers_of_rfc_6455() -> None:
-    """They are what stands on the wire, and plain integers."""
+    """Opcodes are the numbers on the wire, and plain integers."""
     numbers = [getattr(Opcode, name) for name in vars(Opcode) if name.isupper()]
     assert numbers == [0, 1, 2, 8, 9, 10]
     assert {type(number) for number in numbers} == {int}
 
 
 def test_short_names_of_opcodes_are_the_same_numbers() -> None:
-    """What each message passes is compared with what everybody else calls it."""
+    """The hot path uses the short names, and other code the members of the enumeration."""
     short = {name: value for name, value in vars(frame).items() if name.isupper()}
     assert short.pop("MOST_CONTROL") == 125
     assert short.pop("SKIPPED") == -1  # no opcode: a frame that is discarded
@@ -23,7 +23,7 @@ def test_short_names_of_opcodes_are_the_same_numbers() -> None:
 
 
 def test_close_codes_are_those_of_the_registry() -> None:
-    """RFC 6455 section 7.4.1; 1004 and 1015 are nobody's to send or to report here."""
+    """RFC 6455 section 7.4.1; 1004 and 1015 are neither sent nor reported."""
     codes = {value for name, value in vars(CloseCode).items() if name.isupper()}
     assert codes == {*range(1000, 1012), 1014} - {1004}
 

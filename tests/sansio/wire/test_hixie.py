@@ -37,12 +37,12 @@ def codec(
 
 
 def frames_of(data: bytes, tail: bytes = b"", **kind: Any) -> list[tuple[int, bytes]]:
-    """What a new framing reads, whichever way the bytes come."""
+    """The frames that a new framing reads, for any cuts of the reads."""
     return same_every_way(lambda chunks: read_frames(codec(**kind), chunks), data, tail)
 
 
 def assert_fails(data: bytes, error: type[FrameError] = FrameError, **kind: Any) -> None:
-    """A new framing fails, with this very error, whichever way the bytes come."""
+    """Assert that a new framing fails with this error, for any cuts of the reads."""
     for chunks in every_way(data):
         assert_raises(error, read_frames, codec(**kind), chunks)
 
@@ -62,7 +62,7 @@ def test_text_is_what_stands_between_00_and_ff(side: str, payload: bytes) -> Non
 @pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
 @pytest.mark.parametrize("closes", [False, True])
 def test_binary_is_as_long_as_it_says(side: str, closes: bool, payload: bytes) -> None:
-    """0x80 frames are handed up in all three dialects, on both sides, whatever is in them."""
+    """0x80 frames with any payload are read in all three dialects, on both sides."""
     data = b"\x80" + encode_length(len(payload)) + payload
     expected = [(Opcode.BINARY, payload), READ_HELLO]
     assert frames_of(data, HELLO, side=side, closes=closes) == expected
@@ -90,8 +90,8 @@ def test_a_server_fails_at_a_frame_it_does_not_know(kind: int) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff\x01", b"\xff\x80\x01", b"\xff\xff"])
-def test_a_server_of_hixie_76_fails_at_a_close_with_something_in_it(data: bytes) -> None:
-    """At the first bit of its length: whatever it may say is not waited for."""
+def test_a_server_of_hixie_76_fails_at_a_close_frame_with_a_payload(data: bytes) -> None:
+    """The server fails at the first bit of the length: the payload is not awaited."""
     assert_fails(data)
 
 
@@ -119,8 +119,8 @@ def test_the_rest_of_a_frame_is_waited_for(data: bytes) -> None:
     assert frames_of(data) == []
 
 
-def test_a_long_frame_is_handed_up_as_it_comes() -> None:
-    """Its first piece has the opcode, the others continue, and the last one says so."""
+def test_a_long_frame_is_read_in_pieces() -> None:
+    """The first piece has the opcode, the others are continuations, and the last one is final."""
     framing = codec()
     found: list[Frame] = []
     for chunk in (b"\x00ab", b"cd", b"", b"\xff\x80\x03x", b"yz"):
@@ -216,7 +216,7 @@ IN_STREAM = read_frames(codec(), [STREAM])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 1000])
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_a_caller_may_stop_after_any_frame_and_feed_on(size: int, at_once: int) -> None:
-    """Whoever pauses gets every frame later, in its order and once, whatever came meanwhile."""
+    """A paused caller gets every frame later, in order and once, with any reads in between."""
     framing = codec()
     found: list[Frame] = []
     for start in range(0, len(STREAM), size):
@@ -238,7 +238,7 @@ def test_one_caller_may_go_on_with_an_iterator_that_was_fed_meanwhile() -> None:
 
 
 def test_frames_that_are_not_taken_wait() -> None:
-    """What is fed while deliveries stand still is only put behind what is there."""
+    """Bytes fed while delivery is paused are only appended to the buffer."""
     framing = codec()
     for byte in byte_by_byte(STREAM):
         framing.feed(byte)
@@ -271,7 +271,7 @@ def test_a_frame_in_parts_is_the_same_frame(opcode: int, size: int) -> None:
 
 
 def test_binary_is_not_written_to_a_peer_that_would_lose_it() -> None:
-    """The error says so; the frame is not half written."""
+    """The error has the reason; the frame is not half written."""
     with pytest.raises(UnsupportedByDialect, match="drop binary messages"):
         codec().encode(Opcode.BINARY, b"x")
 
@@ -300,14 +300,15 @@ def test_there_are_no_other_frames_to_write(opcode: int) -> None:
         codec(has_binary=True).encode(opcode, b"")
 
 
-def test_only_hixie_76_has_a_close_to_write() -> None:
-    """It carries neither code nor reason; before, the end of the connection is the close."""
+def test_only_hixie_76_has_a_close_frame_to_write() -> None:
+    """The close frame has neither code nor reason; in older drafts the end of the connection is
+    the close."""
     assert codec().encode_close(Close(1000, "bye")) == b"\xff\x00"
     assert codec(closes=False).encode_close(Close(1000, "bye")) == b""
 
 
-def test_a_close_says_nothing() -> None:
-    """No code came, so there is none."""
+def test_a_close_frame_has_no_code() -> None:
+    """The peer's close frame has no code, so none is reported."""
     assert codec().read_close(b"") == Close(NO_CODE)
 
 

@@ -1,4 +1,4 @@
-"""The Hixie drafts' texts, in C and in Python: the same results, whichever of them is used."""
+"""Text frames of the Hixie drafts, in C and in Python: both give the same results."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SIZES = [0, 1, 2, 126, 4096, 65535, LIMIT]
 
 
 def read_texts(way: str) -> Any:
-    """The function in C, in Python, or as everybody else finds it."""
+    """The function in C, in Python, or the one that the package uses."""
     if way == "c":
         return compiled().read_texts
     return module.read_texts_in_python if way == "python" else module.read_texts
 
 
 def framed(*payloads: bytes) -> bytes:
-    """As they are on the wire."""
+    """Texts as frames on the wire."""
     return b"".join(b"\x00%b\xff" % payload for payload in payloads)
 
 
 def frames(*payloads: bytes) -> list[Frame]:
-    """As they are handed up."""
+    """Texts as frames that were read."""
     return [(TEXT, payload, True, 0, True) for payload in payloads]
 
 
@@ -60,7 +60,7 @@ def test_one_that_is_too_long_is_left(way: str) -> None:
 
 @every_way
 def test_only_some_are_taken_at_once(way: str) -> None:
-    """Whoever pauses after the first holds all of them."""
+    """A caller that pauses after the first frame keeps all of them waiting."""
     found, position = read_texts(way)(framed(b"") * 1000, 0, LIMIT)
     assert len(found) == 64
     assert position == 128
@@ -75,8 +75,9 @@ def test_all_ways_read_the_same(data: st.DataObject, way: str) -> None:
     assert read_texts(way)(joined, position, limit) == expected
 
 
-def test_the_c_function_checks_what_it_is_given() -> None:
-    """It is called without a tuple, and must not read beyond what is there."""
+def test_the_c_function_checks_its_arguments() -> None:
+    """CPython calls the function without a tuple; the function must not read beyond its
+    arguments."""
     for arguments in ((), (b"",), (b"", 0), (b"", 0, 1, 1), (bytearray(9), 0, 1), (b"", "0", 1)):
         with pytest.raises(TypeError):
             compiled().read_texts(*arguments)

@@ -79,7 +79,8 @@ def read(framing: HybiFraming, chunks: Iterable[bytes]) -> list[Whole]:
 
 
 def frames_of(data: bytes, name: str = "rfc6455", side: str = Side.SERVER, **kind: Any) -> Any:
-    """What a new framing reads, whichever way the bytes come, with a frame behind them too."""
+    """The frames that a new framing reads, for any cuts of the reads, and with a frame behind
+    them."""
     hello = peer_frame(side, Opcode.TEXT, b"Hello")
     found = same_every_way(lambda chunks: read(of(name, side, **kind), chunks), data, hello)
     assert found[-1] == (Opcode.TEXT, b"Hello", True, 0)
@@ -94,7 +95,7 @@ def assert_fails(
     side: str = Side.SERVER,
     **kind: Any,
 ) -> None:
-    """A new framing fails, with this very error, whichever way the bytes come."""
+    """Assert that a new framing fails with this error, for any cuts of the reads."""
     for chunks in every_way(data):
         assert_raises(error, read, of(name, side, **kind), chunks, match=f"^{match}$")
 
@@ -137,7 +138,7 @@ def test_lengths_are_read_however_they_come(side: str, size: int) -> None:
 @pytest.mark.parametrize("opcode", [*DATA, Opcode.PING])
 @pytest.mark.parametrize("size", [1 << 63, (1 << 63) + 5, (1 << 64) - 1])
 def test_a_length_has_no_top_bit(name: str, side: str, opcode: int, size: int) -> None:
-    """Nobody may take it for a negative one (section 5.2)."""
+    """No reader may take the length for a negative number (section 5.2)."""
     data = modern_frame(opcode, size=size, form=8, key=peer_key(side))
     assert_fails(
         data, "the most significant bit of a 64-bit payload length must be 0", name=name, side=side
@@ -164,7 +165,7 @@ def test_a_length_may_have_more_bytes_than_it_needs(
 def test_the_length_of_a_control_frame_may_have_a_longer_form(
     side: str, size: int, form: int
 ) -> None:
-    """What is bounded is what it holds."""
+    """The payload has the bound, not the form of its length."""
     data = modern_frame(Opcode.PING, b"x" * size, form=form, key=peer_key(side))
     assert frames_of(data, side=side) == [(Opcode.PING, b"x" * size, True, 0)]
     long = modern_frame(Opcode.PING, b"x" * 126, form=form or 2, key=peer_key(side))
@@ -213,7 +214,7 @@ def test_a_bit_that_an_extension_has_taken_is_handed_up(side: str, bit: int) -> 
 def test_control_frames_have_no_reserved_bits(
     name: str, side: str, opcode: int, bits: int, taken: int
 ) -> None:
-    """Whatever extensions have taken is for messages."""
+    """Extensions take reserved bits for messages only."""
     data = modern_frame(opcode, reserved=bits, key=peer_key(side))
     reason = "reserved bits of a control frame must be 0"
     assert_fails(data, reason, name=name, side=side, reserved=taken)
@@ -289,8 +290,9 @@ def test_a_mask_goes_on_from_piece_to_piece(data: st.DataObject, key: bytes, siz
 
 
 @both_sides
-def test_a_long_frame_is_handed_up_as_it_comes(side: str) -> None:
-    """Its first piece has the opcode and the bits, the others continue, the last one says so."""
+def test_a_long_frame_is_read_in_pieces(side: str) -> None:
+    """The first piece has the opcode and the bits, the others are continuations, and the last one
+    is final."""
     data = peer_frame(side, Opcode.TEXT, b"abcdefgh", final=False, reserved=RSV1)
     head = len(data) - 8
     framing = of("rfc6455", side, reserved=RSV1)
@@ -323,7 +325,7 @@ def test_a_frame_that_is_here_whole_is_handed_up_whole(side: str) -> None:
 @both_sides
 @pytest.mark.parametrize("opcode", CONTROL)
 def test_a_control_frame_is_never_in_pieces(side: str, opcode: int) -> None:
-    """It is waited for: it has 125 bytes at most."""
+    """The whole frame is awaited: its payload has 125 bytes at most."""
     framing = of("rfc6455", side)
     data = peer_frame(side, opcode, b"x" * 125)
     for byte in byte_by_byte(data[:-1]):
@@ -437,7 +439,7 @@ IN_STREAM: list[Whole] = [
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 1000])
 @pytest.mark.parametrize("at_once", [0, 1, 2, 3])
 def test_a_caller_may_stop_after_any_frame_and_feed_on(side: str, size: int, at_once: int) -> None:
-    """Whoever pauses gets every frame later, in its order and once, whatever came meanwhile."""
+    """A paused caller gets every frame later, in order and once, with any reads in between."""
     framing, data = of("rfc6455", side), stream(side)
     found: list[Frame] = []
     for start in range(0, len(data), size):
@@ -496,7 +498,7 @@ def test_a_frame_in_parts_is_the_same_frame(side: str, size: int) -> None:
 
 
 def test_masks_come_from_the_systems_entropy() -> None:
-    """Nobody who sees one knows the next (section 5.3)."""
+    """One masking key must not reveal the next (section 5.3)."""
     framing = codec(Side.CLIENT)
     assert framing._entropy is random_bytes  # private: no output shows where keys are from
     assert random_bytes._source is secrets.token_bytes  # private: the same
@@ -516,8 +518,8 @@ def test_any_frame_is_written(side: str, opcode: int, final: bool, bits: int) ->
 
 
 @pytest.mark.parametrize("side", [Side.CLIENT, Side.SERVER])
-def test_what_is_written_is_bytes(side: str) -> None:
-    """A transport takes nothing else, whatever the application gave us."""
+def test_written_frames_are_bytes(side: str) -> None:
+    """A transport accepts nothing else, for any type of the application's payload."""
     for payload in (b"abc", bytearray(b"abc"), memoryview(b"abc")):
         framing = of("rfc6455", side)
         written = framing.encode(Opcode.BINARY, payload)  # type: ignore[arg-type]
@@ -540,8 +542,8 @@ NEVER_SENT = [0, 1, 999, 1004, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 @pytest.mark.parametrize("code", SENT)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_code_that_may_be_sent_is_sent_and_read(name: str, code: int) -> None:
-    """As RFC 6455 section 7.4 and its registry have them."""
+def test_a_valid_close_code_is_sent_and_read(name: str, code: int) -> None:
+    """The valid codes are those of RFC 6455 section 7.4 and its registry."""
     framing = of(name, Side.SERVER)
     payload = code.to_bytes(2, "big") + b"bye"
     assert framing.encode_close(Close(code, "bye")) == modern_frame(Opcode.CLOSE, payload)
@@ -551,15 +553,15 @@ def test_a_code_that_may_be_sent_is_sent_and_read(name: str, code: int) -> None:
 
 @pytest.mark.parametrize("code", [*NEVER_SENT, -1, 65536])
 @every_name
-def test_a_code_that_is_never_sent_is_not_sent(name: str, code: int) -> None:
-    """It is our own caller's mistake."""
+def test_a_close_code_that_must_not_be_sent_is_not_sent(name: str, code: int) -> None:
+    """The error is the caller's mistake."""
     with pytest.raises(UsageError, match=f"^close code {code} cannot be sent;"):
         of(name, Side.SERVER).encode_close(Close(code))
 
 
 @pytest.mark.parametrize("code", [*NEVER_SENT, 1005])
-def test_a_code_that_is_never_sent_is_refused(code: int) -> None:
-    """By the RFC; before it, whatever stands there is what the peer says."""
+def test_a_close_code_that_must_not_be_sent_is_refused(code: int) -> None:
+    """The RFC demands it; in the drafts before it, any code of the peer is reported."""
     payload = code.to_bytes(2, "big")
     error = f"^invalid close code {code}$"
     assert_raises(FrameError, of("rfc6455", Side.SERVER).read_close, payload, match=error)
@@ -574,8 +576,8 @@ def test_every_code_is_either_sent_or_not() -> None:
 
 
 @both_sides
-def test_a_close_without_a_code_is_empty(side: str) -> None:
-    """1005 says that there is none; a reason would have no place."""
+def test_a_close_frame_without_a_code_is_empty(side: str) -> None:
+    """Code 1005 means a close frame without a code, which has no place for a reason."""
     framing = of("rfc6455", side)
     assert unframed(framing.encode_close(Close(NO_CODE, "x"))) == [(Opcode.CLOSE, b"", True, 0)]
     assert framing.read_close(b"") == Close(NO_CODE)

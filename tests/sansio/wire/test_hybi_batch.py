@@ -1,4 +1,4 @@
-"""Plain frames, in C and in Python: the same results, whichever of them is used."""
+"""Uncompressed frames, in C and in Python: both give the same results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ either = pytest.mark.parametrize("masked", [True, False])
 
 
 def twin(way: str, name: str) -> Any:
-    """A function in C, in Python, or as everybody else finds it."""
+    """A function in C, in Python, or the one that the package uses."""
     if way == "c":
         return getattr(compiled(), name)
     return getattr(module, f"{name}_in_python" if way == "python" else name)
@@ -64,7 +64,7 @@ def test_all_that_stand_in_a_read_are_taken(way: str, masked: bool) -> None:
 def test_frames_of_one_size_are_taken_each_by_itself(
     way: str, masked: bool, size: int, count: int
 ) -> None:
-    """However many, whatever comes behind them, and if one in their midst says something else."""
+    """Any number of frames, with any bytes behind them, and with a different frame among them."""
     payloads = [Random(number).randbytes(size) for number in range(count)]
     run = b"".join(framed(payload, masked) for payload in payloads)
     expected = [(TEXT, payload, True, 0, True) for payload in payloads]
@@ -120,8 +120,8 @@ def test_what_is_otherwise_is_left(way: str, masked: bool, before: int, other: A
 @every_way
 @either
 @pytest.mark.parametrize("size", [1, 125, 126, 600])
-def test_the_limit_is_looked_at_before_the_payload(way: str, masked: bool, size: int) -> None:
-    """One byte more is left to whoever says that it is too much."""
+def test_the_limit_is_checked_before_the_payload(way: str, masked: bool, size: int) -> None:
+    """A frame of one byte more is left to the framing, which raises the error."""
     data = framed(b"a", masked) + framed(bytes(size), masked)
     assert len(read(way, data, masked, limit=size)[0]) == 2
     assert len(read(way, data, masked, limit=size - 1)[0]) == (0 if size == 1 else 1)
@@ -130,7 +130,7 @@ def test_the_limit_is_looked_at_before_the_payload(way: str, masked: bool, size:
 @every_way
 @either
 def test_only_some_are_taken_at_once(way: str, masked: bool) -> None:
-    """Whoever pauses after the first holds all of them."""
+    """A caller that pauses after the first frame keeps all of them waiting."""
     data = framed(b"", masked) * 1000
     frames, position = twin(way, "read_plain")(data, 0, LIMIT, masked)
     assert len(frames) == 64
@@ -138,8 +138,10 @@ def test_only_some_are_taken_at_once(way: str, masked: bool) -> None:
 
 
 @given(st.data(), st.booleans(), st.sampled_from(WAYS))
-def test_all_ways_read_the_same(data: st.DataObject, masked: bool, way: str) -> None:
-    """Whatever stands there: as the framing reads it, which looks at one header after the other."""
+def test_all_implementations_read_the_same_frames(
+    data: st.DataObject, masked: bool, way: str
+) -> None:
+    """For any bytes, the result is that of the framing that reads one header after the other."""
     first = st.sampled_from([0x81, 0x82, 0x80, 0x01, 0x02, 0x00, 0x89, 0xC1, 0x83])
     payload = st.binary(max_size=40) | st.integers(100, 600).map(bytes)
     parts = data.draw(st.lists(st.tuples(first, payload, st.integers(0, 99)), max_size=12))
@@ -154,7 +156,7 @@ def test_all_ways_read_the_same(data: st.DataObject, masked: bool, way: str) -> 
 
 
 def one_by_one(data: bytes, masked: bool, limit: int) -> tuple[list[Frame], int]:
-    """The same by the framing's long way, as far as frames are plain."""
+    """The frames as the framing reads them one by one, as far as they are plain."""
     framing = HybiFraming(Side.SERVER if masked else Side.CLIENT, limit)
     frames: list[Frame] = []
     position = 0
@@ -185,14 +187,14 @@ def test_a_frame_is_written_as_it_is_read(way: str, size: int) -> None:
 
 @every_way
 @pytest.mark.parametrize("payload", ["text", None, 5])
-def test_what_is_no_payload_is_not_written(way: str, payload: Any) -> None:
-    """It would be somebody's mistake, and has to be seen."""
+def test_an_object_without_bytes_is_not_written(way: str, payload: Any) -> None:
+    """Such an object is a caller's mistake, and raises an error."""
     with pytest.raises(TypeError):
         twin(way, "write_plain")(TEXT, payload)
 
 
-def test_the_c_functions_check_what_they_are_given() -> None:
-    """They are called without a tuple, and must not read beyond what is there."""
+def test_the_c_functions_check_their_arguments() -> None:
+    """CPython calls the functions without a tuple; they must not read beyond their arguments."""
     for arguments in ((), (b"",), (b"", 0, 1), (b"", 0, 1, True, 1), (bytearray(9), 0, 1, True)):
         with pytest.raises(TypeError):
             compiled().read_plain(*arguments)

@@ -1,4 +1,4 @@
-"""Masks, in C and in Python: the same results, whichever of them is used."""
+"""Masking, in C and in Python: both give the same results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY: Final = b"\x37\xfa\x21\x3d"
 
 
 def mask_in(way: str) -> Callable[[Any, Any], bytes]:
-    """``mask`` in C, in Python, or as everybody else finds it."""
+    """``mask`` in C, in Python, or the one that the package uses."""
     if way == "c":
         return compiled().mask  # type: ignore[no-any-return]
     return module.mask_in_python if way == "python" else module.mask
@@ -101,8 +101,8 @@ def test_a_key_has_four_bytes(way: str, key: bytes, size: int) -> None:
 
 @every_way
 @pytest.mark.parametrize("arguments", [("text", KEY), (b"", "text"), (None, KEY), (b"x", None)])
-def test_what_is_no_buffer_is_not_masked(way: str, arguments: tuple[Any, Any]) -> None:
-    """It would be somebody's mistake, and has to be seen."""
+def test_an_object_without_bytes_is_not_masked(way: str, arguments: tuple[Any, Any]) -> None:
+    """Such an object is a caller's mistake, and raises an error."""
     with pytest.raises((TypeError, ValueError)):
         mask_in(way)(*arguments)
 
@@ -118,7 +118,7 @@ def test_a_payload_lies_inside_its_data(way: str, span: tuple[int, int]) -> None
 @pytest.mark.parametrize("name", ["mask", "unmask"])
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_the_c_functions_count_their_arguments(name: str, count: int) -> None:
-    """They are called without a tuple, and must not read beyond what they are given."""
+    """CPython calls the functions without a tuple; they must not read beyond their arguments."""
     with pytest.raises(TypeError):
         getattr(compiled(), name)(*[b"abcd"] * count)
 

@@ -167,7 +167,7 @@ REFUSED = 'status=403 reason="Origin not allowed (origins, --origins)"'
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Daemon]:
-    """A second daemon, for whose port a page of the first is foreign."""
+    """A second daemon; for its port a page of the first daemon has a foreign origin."""
     (tmp_path / "other").mkdir()
     with running(tmp_path / "other") as other:
         yield other

@@ -33,7 +33,7 @@ class Echoing(Echo):
 
 
 class Hearing(Echoing):
-    """Keeps what it is told."""
+    """Keeps the last message that it received."""
 
     said = ""
 

@@ -107,7 +107,7 @@ def environment(python27: Path) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody had a moment ago."""
+    """A TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -154,7 +154,7 @@ def finishes(process: subprocess.Popen[bytes], seconds: float, log: Path) -> Non
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the report about one of our sides says, each case with its details."""
+    """The results of the report about the client or the server, each case with its details."""
 
     side: str
     expected: int
@@ -179,7 +179,7 @@ class Verdict:
 
     @property
     def wrong(self) -> list[str]:
-        """A line for whatever is not as it has to be."""
+        """A line for each case that did not pass, and for missing cases."""
         lines = [self._line(name) for name in self.cases if not self._behaviours(name) <= PASSES]
         if len(self.cases) != self.expected:
             lines.append(f"{len(self.cases)} cases were run instead of {self.expected}")

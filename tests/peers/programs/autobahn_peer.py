@@ -44,7 +44,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
 
 
 class Talking:
-    """What both sides do, on top of either protocol class."""
+    """The behaviour of clients and servers, added to either protocol class."""
 
     library: Autobahn
 

@@ -61,7 +61,8 @@ class Library(ABC):
     _talk = 0
 
     def voice(self) -> Say:
-        """What a conversation speaks with; nobody hears of it any more after the next reset."""
+        """The functions that print the events of a conversation; after the next reset they print
+        nothing."""
         mine = self._talk
 
         def speak(*words: object) -> None:

@@ -51,7 +51,7 @@ class Websockets(Library):
             0,
             process_request=refuse,
             subprotocols=[SUBPROTOCOL],
-            # Its own choice would refuse, with 400, whoever offers none of these.
+            # The library's own choice refuses, with 400, a client that offers none of these.
             select_subprotocol=choose,
             max_size=None,
             ping_interval=None,

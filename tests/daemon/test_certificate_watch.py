@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from txhixie.daemon.certificate_watch import (
     INTERVAL,
-    PATIENCE,
+    RETRY_SECONDS,
     CertificateWatch,
     certificateFiles,
 )
@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_tried_for_a_minute_and_logged_once(file: Path) -
     renewals = Renewals(file)
     file.unlink()
     renewals.clock.pump([INTERVAL] * 100)
-    times = int(PATIENCE / INTERVAL)
+    times = int(RETRY_SECONDS / INTERVAL)
     assert renewals.asked == [*[False] * times, True]
     file.write_text("second one")
     renewals.clock.advance(INTERVAL)

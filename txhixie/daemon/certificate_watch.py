@@ -13,7 +13,7 @@ from ..server.port_check import parts_of
 INTERVAL: Final = 5.0
 """Seconds between two looks at the files."""
 
-PATIENCE: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 """Seconds for a program that renews a certificate to write all files: the certificate and the key
 are two files, and do not belong to each other until both are written."""
 
@@ -44,7 +44,7 @@ class CertificateWatch:
         self._renew = renew
         self._files: Sequence[Path] = ()
         self._seen: list[object] = []
-        self._deadline: float | None = None
+        self._retryUntil: float | None = None
         self._timer: IDelayedCall | None = None
 
     def watch(self, files: Sequence[Path]) -> None:
@@ -52,7 +52,7 @@ class CertificateWatch:
         self.stop()
         self._files = files
         self._seen = self._look()
-        self._deadline = None
+        self._retryUntil = None
         if files:
             self._timer = self._clock.callLater(INTERVAL, self._check)
 
@@ -76,11 +76,11 @@ class CertificateWatch:
     def _check(self) -> None:
         self._timer = self._clock.callLater(INTERVAL, self._check)
         found, now = self._look(), self._clock.seconds()
-        if found != self._seen and self._deadline is None:
-            self._deadline = now + PATIENCE
+        if found != self._seen and self._retryUntil is None:
+            self._retryUntil = now + RETRY_SECONDS
         self._seen = found
-        if self._deadline is not None:
-            isLast = now >= self._deadline
+        if self._retryUntil is not None:
+            isLast = now >= self._retryUntil
             if self._renew(isLast) or isLast:
-                self._deadline = None
+                self._retryUntil = None
             self._seen = found  # what changed while the files were read is read again

@@ -68,6 +68,36 @@ def test_the_end_of_the_input_ends_the_command() -> None:
     assert (ran.status, ran.output, ran.errors) == (0, b"", [])
 
 
+@pytest.mark.parametrize("given", [b"", b"never sent"])
+def test_without_a_connection_the_end_of_an_empty_input_ends_it(given: bytes) -> None:
+    """With a line that was not sent, the next connection is tried, which is refused for good."""
+    refusals = [b"HTTP/1.1 503 x", b"HTTP/1.1 403 x"]
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(refusals.pop(0) + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(script) as port:
+        ran = run("connect", "--reconnect", f"ws://127.0.0.1:{port}/", given=given)
+    assert ran.status == 3
+    assert ran.errors[-1].startswith(
+        f"txhixie: the server refused with status {403 if given else 503}"
+    )
+
+
+def test_a_program_that_only_receives_connects_again_without_an_input() -> None:
+    answers = [b"HTTP/1.1 503 x", b"HTTP/1.1 403 x"]
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        peer.sendall(answers.pop(0) + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(script) as port:
+        ran = run("connect", "--reconnect", "--wait", "inf", f"ws://127.0.0.1:{port}/")
+    assert ran.status == 3
+    assert answers == []
+
+
 @pytest.mark.parametrize("option", ["--ping", "--reconnect"])
 @pytest.mark.parametrize("mode", [("--once", "x"), ("--echo",)])
 def test_options_of_a_conversation_of_lines_need_one(option: str, mode: tuple[str, ...]) -> None:

@@ -161,7 +161,12 @@ def test_each_address_is_tried_by_itself(url: str) -> None:
     ("kind", "credentials", "words", "advice"),
     [
         ("basic", "", "407", "The proxy requires authentication: use --proxy "),
-        ("basic", f"{NAME}:wr0ng@", "407", "The proxy rejected this name and password"),
+        (
+            "basic",
+            f"{NAME}:wr0ng@",
+            "407",
+            "Check the user name and the password: the proxy rejected them",
+        ),
         ("refusing", "", "403", "The proxy does not allow port "),
     ],
 )

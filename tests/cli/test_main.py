@@ -324,9 +324,11 @@ def test_the_option_max_message_size_limits_input_and_received_messages(url: str
     given = b"12345678901\n"
     ran = run("connect", "--max-message-size", "10", url, given=given)
     assert (ran.status, ran.output) == (1, b"")
-    assert ran.line == "txhixie: line 1 of standard input is longer than 10 bytes"
+    assert (
+        ran.line == "txhixie: line 1 of standard input is longer than 10 bytes (--max-message-size)"
+    )
     ran = run("connect", "--once", "-", "--max-message-size", "10", url, given=given)
-    assert ran.line == "txhixie: standard input is longer than 10 bytes"
+    assert ran.line == "txhixie: standard input is longer than 10 bytes (--max-message-size)"
 
     def script(peer: socket.socket) -> None:
         accept(peer)
@@ -637,7 +639,7 @@ def test_an_error_about_refused_credentials_says_that_credentials_were_sent(how:
             "me:pa55@",
             "the proxy accepts Negotiate only; txhixie supports Basic and",
         ),
-        (('Basic realm="x"',), "", "the proxy requires Basic"),
+        (('Basic realm="x"',), "", "the proxy requires Basic; write the proxy as "),
         (('Basic realm="x"',), "me:pa55@", "the proxy rejected the user name and password"),
         ((), "", "no authentication scheme in Proxy-Authenticate"),
     ],

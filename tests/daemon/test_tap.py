@@ -389,6 +389,9 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--hosts", "*.example.com"], r"expected a name such as example.com"),
         (["--nonsense"], r"option --nonsense not recognized$"),
         (["--orgin", "x"], r"option --orgin not recognized; did you mean --origins\?$"),
+        (["-n"], r"option -n not recognized; .* option of twistd before hixie: twistd -n hixie$"),
+        (["--pidfile", "x"], r"not recognized; .* before hixie: twistd --pidfile hixie$"),
+        (["-z"], r"option -z not recognized$"),
         (["word"], r"word: expected options only$"),
         (["--serve", "/=echo", "x=y"], r"x=y: expected options only; a route is one word: --serve"),
     ],
@@ -727,3 +730,29 @@ def test_a_trusted_proxy_is_named_by_an_address(option: str) -> None:
         "or unix"
     )
     assert result.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "isNoted"),
+    [
+        ("--origins https://example.com", True),
+        ("--origins https://example.com --port 8081", True),
+        ("--origins *", False),
+        ("--origins https://example.com,http://localhost:8080", False),
+        ("--origins https://example.com --secure", False),
+        ("--origins https://example.com --serve /=echo", False),
+        ("", False),
+    ],
+)
+def test_origins_without_the_origin_of_the_console_page_are_noted(
+    options: str, isNoted: bool
+) -> None:
+    result = run_hixie(*options.split(), "--check")
+    assert result.returncode == 0
+    noted = "cannot connect: --origins has not its own origin; add it, such as http://127.0.0.1:80"
+    assert (noted in result.stderr) == isNoted
+
+
+def test_origins_without_the_origin_of_the_console_page_are_logged(tmp_path: Path) -> None:
+    with running(tmp_path, "--origins", "https://example.com") as daemon:
+        daemon.logged(f"the console page at port {daemon.port} cannot connect")

@@ -205,3 +205,9 @@ def test_a_daemon_runs_with_the_options_of_a_file(tmp_path: Path) -> None:
         peer.sendall(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n")
         peer.sendall(b"Host: example.com\r\n\r\n")
         assert peer.recv(12) == b"HTTP/1.1 404"
+
+
+def test_the_name_of_a_flag_on_the_command_line_is_not_its_name_in_a_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "no-compression = true")
+    with pytest.raises(ValueError, match=r"no-compression: .* write compression = false$"):
+        read_configuration(path)

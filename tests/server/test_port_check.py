@@ -36,6 +36,9 @@ PORTS = {
     "unix:/nowhere/hixie.sock": "expected a socket path in a directory that exists, not /nowhere",
     "unix:/tmp/" + "a" * 120: "expected a socket path of at most 107 bytes",
     "unix:/tmp/hixie.sock:mode=rw": "mode=rw: expected an octal mode such as 660",
+    "ssl:8443": "a certificate and its key, in PEM; write privateKey=FILE and certKey=FILE",
+    "ssl:8443:privateKey={key}": "{key} has no certificate; add certKey=FILE",
+    "8080, 8081": "expected one port; repeat the option for each port: --port 8080 --port 8081",
     "8080/tcp": "expected a port number or an endpoint description",
 }
 
@@ -44,7 +47,10 @@ PORTS = {
 def test_a_mistake_in_a_port_has_an_error_that_says_what_to_write(
     port: str, tmp_path: Path
 ) -> None:
-    text, expected = port.format(empty=tmp_path), PORTS[port].format(empty=tmp_path)
+    empty, key = tmp_path / "empty", tmp_path / "key.pem"
+    empty.mkdir()
+    key.write_text("-----BEGIN PRIVATE KEY-----\n")
+    text, expected = (each.format(empty=empty, key=key) for each in (port, PORTS[port]))
     result = run_hixie("--port", text, "--check")
     assert result.returncode == 1
     assert result.stdout == ""

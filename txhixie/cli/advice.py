@@ -170,7 +170,10 @@ def _credentials_advice(target: Target, refused: ProxyRefused) -> str:
         return (
             "The proxy accepts Basic authentication only: omit --no-proxy-basic, or use https://."
         )
-    return "The proxy rejected this name and password: check that both are percent-encoded."
+    return (
+        "Check the user name and the password: the proxy rejected them. Reserved characters in them"
+        " have to be percent-encoded."
+    )
 
 
 def _tls_advice(target: Target, finding: Finding) -> str:

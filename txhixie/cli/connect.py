@@ -205,7 +205,9 @@ class _Conversation:
             try:
                 why = _line((await self._connect(mode)).ended)
             except (HixieError, AbruptClose, CommandFailed) as error:
-                if not _mayPass(error):
+                if not _mayPass(error) or not (
+                    isinstance(error, AbruptClose) or await self._lines.hasMore()
+                ):
                     raise
                 why = line_of(error)
             if self._lines.isOver:

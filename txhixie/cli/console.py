@@ -27,8 +27,14 @@ def isInteractive(said: Namespace) -> bool:
 
 def hasEditor(said: Namespace) -> bool:
     """Whether the line being typed can be edited."""
-    isDumb = os.environ.get("TERM", "dumb") == "dumb"
-    return isInteractive(said) and not isDumb and find_spec("prompt_toolkit") is not None
+    return isInteractive(said) and not _whyNoEditor()
+
+
+def _whyNoEditor() -> str:
+    """Why the line being typed cannot be edited; empty if it can be."""
+    if (term := os.environ.get("TERM", "")) in ("", "dumb"):
+        return f"TERM is {term}" if term else "TERM is not set"
+    return "" if find_spec("prompt_toolkit") else "pip install 'txhixie[cli]' for both"
 
 
 class Console:
@@ -54,7 +60,7 @@ class Console:
 
             self._editor = LineEditor(_PROMPT)
         elif isInteractive(said):
-            say("no line editing, and lines of at most 4095 bytes: install txhixie[cli] for both")
+            say(f"no line editing, and lines of at most 4095 bytes: {_whyNoEditor()}")
         self.lines = self._editor or InputLines(source, said.max_message_size)
         self.presentation = self._presentation(said)
         self.presentation.isWatched = self.isTyped and said.once is None and not said.echo

@@ -109,6 +109,10 @@ class LineEditor:
         """How many lines wait to be sent."""
         return len(self._lines)
 
+    async def hasMore(self) -> bool:
+        """Whether a line waits to be sent, or the input has not ended."""
+        return bool(self._lines) or not self.isOver
+
     def nextLine(self) -> Deferred[bytes | None]:
         """
         :return: fires with the next line, and with ``None`` at the end of the input. Cancelling it

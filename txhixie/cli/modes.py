@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from contextlib import suppress
+from math import inf
 from typing import Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -136,6 +137,15 @@ class LineMode:
     def queued(self) -> int:
         """How many messages wait for a connection."""
         return self._console.lines.waiting + (self._line is not None)
+
+    async def hasMore(self) -> bool:
+        """
+        Whether there is a use for a connection: a message waits, the input has not ended, or
+        messages are received without an end (``--wait inf``).
+
+        :raises CommandFailed: for an input that cannot be read.
+        """
+        return bool(self.queued) or self._said.wait == inf or await self._console.lines.hasMore()
 
     async def run(self, channel: Channel) -> None:
         """

@@ -9,6 +9,7 @@ the pipe has room for.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import select
@@ -80,6 +81,19 @@ class StandardInput:
     def isTerminal(self) -> bool:
         """Whether standard input is a terminal."""
         return os.isatty(self._descriptor)
+
+    @property
+    def isAtEnd(self) -> bool:
+        """Whether a read would return at once, and probably without data: at the end."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        if not poll.poll(0):
+            return False
+        try:
+            size = fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4))
+        except OSError:
+            return True  # a device that reports no size, such as /dev/null
+        return not any(size)
 
     def read(self) -> Deferred[bytes]:
         """
@@ -183,6 +197,18 @@ class InputLines:
         self._number = 1
         self._mistake: CommandFailed | None = None
 
+    async def hasMore(self) -> bool:
+        """
+        Whether a line waits, or the input has not ended. Data that waits in a pipe is not read.
+
+        :raises CommandFailed: as :meth:`nextLine` does.
+        """
+        if not (self._ready or self.isOver or self._mistake) and self._source.isAtEnd:
+            await self._read()
+        if not self._ready and self._mistake is not None:
+            raise self._mistake
+        return bool(self._ready) or not self.isOver
+
     async def nextLine(self) -> bytes | None:
         """
         Read the next line. Cancelling the read loses nothing.
@@ -195,11 +221,14 @@ class InputLines:
                 raise self._mistake
             if self.isOver:
                 return None
-            try:
-                self._take(await self._source.read())
-            except CommandFailed as mistake:
-                self._mistake = mistake  # after the lines before it
+            await self._read()
         return self._ready.popleft()
+
+    async def _read(self) -> None:
+        try:
+            self._take(await self._source.read())
+        except CommandFailed as mistake:
+            self._mistake = mistake  # after the lines before it
 
     def _take(self, data: bytes) -> None:
         if not data:
@@ -333,7 +362,9 @@ class StandardOutput:
 
 def _check(size: int, most: int, what: str) -> None:
     if size > most:
-        raise CommandFailed(Status.FAILED, f"{what} is longer than {most} bytes")
+        raise CommandFailed(
+            Status.FAILED, f"{what} is longer than {most} bytes (--max-message-size)"
+        )
 
 
 def _cut(name: str) -> CommandFailed:

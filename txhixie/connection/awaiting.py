@@ -24,7 +24,10 @@ IN_A_TASK: Final = (
 )
 IN_TWISTED: Final = (
     "This coroutine is run by Twisted and not by an asyncio Task. "
-    "With the asyncio reactor, run the asyncio awaitable in a Task of its own: "
+    "For a pause, await twisted.internet.task.deferLater(reactor, 1). "
+    "With the asyncio reactor (begin the program with "
+    "twisted.internet.asyncioreactor.install(), before the reactor is imported), "
+    "run the asyncio awaitable in a Task of its own: "
     "await Deferred.fromFuture(asyncio.ensure_future(asyncio.sleep(1)))."
 )
 

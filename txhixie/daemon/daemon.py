@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
 from twisted.web.resource import IResource
 
 from ..display import expectation
@@ -65,6 +66,8 @@ _DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
 
 class Daemon:
     """Daemon of ``twistd hixie``: its server factory, endpoints and sessions."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -140,6 +143,8 @@ class Daemon:
             with _inDirectory(self._directory):
                 return Daemon(self._reactor, read(), self._sockets).serving
 
+        if self.note:
+            self._log.warn("{note}", note=self.note)
         return ListeningService(self._reactor, self._sockets, self.serving, readAnew, listens)
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
@@ -156,6 +161,23 @@ class Daemon:
         found = [("console page", urlOf(port, text, "http"), path) for path in pages]
         found += [("WebSocket", urlOf(port, text, "ws"), path) for path in self._paths[:1]]
         return [(what, url.removesuffix("/") + path) for what, url, path in found if url]
+
+    @property
+    def note(self) -> str:
+        """A line about origins that leave out the console page of the daemon; usually empty."""
+        allowed, ports = self.factory.policy.origins, self._said["port"]
+        isBehindProxy = self._one("secure", False) or self._trusted()
+        if allowed is None or "console" not in self._said or isBehindProxy:
+            return ""
+        numbers = [_numberOf(str(one.value)) for one in ports]
+        if "*" in allowed or {"", "0", "80", "443"} & {*numbers}:
+            return ""
+        if any(each.endswith(tuple(f":{number}" for number in numbers)) for each in allowed):
+            return ""
+        return (
+            f"the console page at port {numbers[0]} cannot connect: --origins has not its own"
+            f" origin; add it, such as http://127.0.0.1:{numbers[0]}"
+        )
 
     def report(self) -> str:
         """Return the configuration as text: a line for each value, given or by default."""
@@ -315,6 +337,14 @@ def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
     """
     defaults = {"port": _DEFAULTS["port"]} if "serve" in said else _DEFAULTS
     return {**{name: [_default(name, text)] for name, text in defaults.items()}, **said}
+
+
+def _numberOf(port: str) -> str:
+    """The number of a TCP port; empty for another endpoint, or one with TLS."""
+    scheme, values, named = parts_of(port)
+    if scheme in ("tcp", "tcp6"):
+        return named.get("port") or (values[0] if values else "")
+    return port if port.isdecimal() else ""
 
 
 def _default(name: str, text: str) -> Said:

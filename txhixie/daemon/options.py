@@ -37,7 +37,14 @@ class Said:
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
 
+_SEVERAL_PORTS: Final = re.compile(r"[0-9]{1,5}(?:, *[0-9]{1,5})+")
+
+
 def _port(text: str) -> str:
+    if _SEVERAL_PORTS.fullmatch(text):
+        numbers = text.split(",")
+        repeated = " ".join(f"--port {number.strip()}" for number in numbers)
+        raise ValueError(f"expected one port; repeat the option for each port: {repeated}")
     if text.isdecimal() and int(text) > 65535:
         raise ValueError("expected a number from 0 to 65535")
     return text
@@ -115,7 +122,8 @@ OPTIONS: Final = (
         ),
         "Origins whose pages may connect, separated by commas: https://example.com, "
         "https://*.example.com for all names below example.com, null for local files, the origin "
-        "that a device sends, or * for all origins. May be repeated.",
+        "that a device sends, or * for all origins. The list replaces the default (pages of the "
+        "requested host). May be repeated.",
         default="pages of the requested host",
         repeated=True,
     ),

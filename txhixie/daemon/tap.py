@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 
 from ..display import nearest
 from ..sansio.dialects import DIALECTS
@@ -119,6 +120,8 @@ class Options(usage.Options):
             daemon = _daemon(self)
             daemon.check()
             sys.stdout.write(f"{daemon.report()}\n")
+            if daemon.note:
+                sys.stderr.write(f"{daemon.note}\n")
             raise SystemExit(0)
 
     def readAnew(self) -> dict[str, list[Said]]:
@@ -143,9 +146,17 @@ class Options(usage.Options):
 
 def _suggestion(mistake: str) -> str:
     """Return a suggestion for an unknown option as the end of a sentence; else an empty text."""
-    unknown = re.fullmatch(r"option --([\w-]+) not recognized", mistake)
+    unknown = re.fullmatch(r"option (--?)([\w-]+) not recognized", mistake)
+    if unknown is None:
+        return ""
+    dashes, name = unknown.groups()
+    twistd = ServerOptions()
+    if name in (
+        twistd.shortOpt if dashes == "-" else [each.rstrip("=") for each in twistd.longOpt]
+    ):
+        return f"; write this option of twistd before hixie: twistd {dashes}{name} hixie"
     known = [setting.option for setting in (*OPTIONS, *COMMAND_LINE_ONLY)]
-    return nearest(unknown[1], known, "--") if unknown else ""
+    return nearest(name, known, "--") if dashes == "--" else ""
 
 
 def _option(setting: Setting) -> Callable[..., None]:

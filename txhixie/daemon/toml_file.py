@@ -38,6 +38,7 @@ def read_configuration(path: Path) -> dict[str, list[Said]]:
 
 def _read_key(path: Path, name: str, value: object) -> list[Said]:
     try:
+        _check_flag(name)
         setting = find(name, OPTIONS, "option")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -49,6 +50,15 @@ def _read_key(path: Path, name: str, value: object) -> list[Said]:
         _read(setting, f"{path}: {name}, number {number}", one)
         for number, one in enumerate(value, 1)
     ]
+
+
+def _check_flag(name: str) -> None:
+    """:raises ValueError: for the name that a flag has on the command line only."""
+    for setting in OPTIONS:
+        if name == setting.option != setting.name:
+            raise ValueError(
+                f"{name}: expected the name without no-; write {setting.name} = {setting.flagged}"
+            )
 
 
 def _read(setting: Setting, where: str, value: Any) -> Said:

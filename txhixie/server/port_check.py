@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +18,10 @@ from typing import Final, NamedTuple
 _MOST: Final = 65535
 _LONGEST_PATH: Final = 107
 """Bytes of a UNIX socket's path in Linux (unix(7)); on macOS and the BSDs it is 103."""
+
+_KEY: Final = "server.pem"
+"""The file of Twisted's endpoint ``ssl:`` without ``privateKey=``, for the key and the certificate.
+"""
 
 _ADDRESS_AND_PORT: Final = re.compile(
     r"(?:https?|wss?)://.*|\[[0-9A-Fa-f:.%]*\](?::\w+)?|[0-9.]+:[0-9]+|\*?:[0-9]+|localhost:[0-9]+"
@@ -70,6 +75,8 @@ def check_port(description: str) -> None:
     if scheme in ("tcp", "tcp6", "ssl"):
         _check_number(_value(parts, 0, "port"))
         _check_interface(named.get("interface"))
+        if scheme == "ssl":
+            _check_key(parts)
     elif scheme == "tls":
         _check_certificates(values[0] if values else named.get("path"))
         _check_number(named.get("port", "443"))
@@ -181,6 +188,20 @@ def _check_certificates(directory: str | None) -> None:
         raise ValueError(f"expected a directory of certificates: {directory} is not a directory")
     if not any(Path(directory).glob("*.pem")):
         raise ValueError(f"expected a certificate and its key in a .pem file in {directory}")
+
+
+def _check_key(parts: Parts) -> None:
+    key, certificate = _value(parts, 1, "privateKey"), _value(parts, 2, "certKey")
+    is_misspelt = any(name.lower() == "privatekey" for name in parts.named)
+    if key is None and not Path(_KEY).exists() and not is_misspelt:
+        raise ValueError(
+            "expected a certificate and its key, in PEM; write privateKey=FILE and certKey=FILE"
+        )
+    if certificate is not None:
+        return
+    with suppress(OSError):  # Twisted's parser raises for a file that cannot be read
+        if b"-----BEGIN CERTIFICATE-----" not in Path(key or _KEY).read_bytes():
+            raise ValueError(f"{key or _KEY} has no certificate; add certKey=FILE")
 
 
 def _check_path(path: str | None, listens: bool = False) -> None:

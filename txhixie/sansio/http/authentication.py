@@ -164,7 +164,8 @@ class Authentication:
             return f"the proxy accepts {schemes} only; txhixie supports Basic and Digest"
         if self._credentials is None:
             strongest = max(known, key=lambda each: each.strength)
-            return f"the proxy requires {shown_scheme(strongest.scheme)}"
+            scheme = shown_scheme(strongest.scheme)
+            return f"the proxy requires {scheme}; write the proxy as http://NAME:PASSWORD@HOST:PORT"
         if self._challenge is None and all(each.scheme == "basic" for each in known):
             return "the proxy requires Basic, which sends the password unencrypted"
         if self._challenge is None:

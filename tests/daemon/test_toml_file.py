@@ -160,7 +160,11 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
     """No port is listened on: a port that is given twice would be in use."""
     file = written(tmp_path, EVERYTHING)
     result = run_hixie("--config", str(file), "--port", "1", "--port", "1", "--check")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0
+    assert result.stderr == (
+        "the console page at port 1 cannot connect: --origins has not its own origin; "
+        "add it, such as http://127.0.0.1:1\n"
+    )
     assert result.stdout.splitlines() == [
         "port              1",
         "port              1",

@@ -51,7 +51,7 @@ def log() -> Iterator[Log]:
 
 
 # pytest-twisted has no annotations.
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # it has no types
 async def net() -> AsyncIterator[Network]:
     """Servers and clients over real sockets, all closed after the test."""
     from support.network import Network

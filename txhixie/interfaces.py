@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 
-from .sansio.arguments import whole_text
+from .sansio.arguments import scalars, whole_text
 from .sansio.closing import Ended
 from .sansio.errors import reduced
 from .sansio.handshake.offer import Agreement, Offer, Refusal
@@ -280,25 +280,33 @@ class Accepted:
     :ivar application: the application of the connection.
     :ivar subprotocol: the chosen subprotocol, one of the offer's, or ``None``.
     :ivar headers: further fields of the response, name and value.
+    :ivar expiresIn: seconds from now after which the connection is closed with 1008 (RFC 6455
+        section 7.4.1), in the Hixie dialects with their close; ``None`` for a connection that does
+        not expire.
     """
 
     application: WebSocketProtocol
     subprotocol: str | None = None
     headers: Headers = ()
+    expiresIn: float | None = None
 
     def __init__(
         self,
         application: WebSocketProtocol,
         subprotocol: str | None = None,
         headers: HeadersLike = (),
+        expiresIn: float | None = None,
     ) -> None:
         """
         Create a decision.
 
         :param headers: pairs of a name and a value, or a mapping; ``str`` has to be ASCII.
-        :raises TypeError: for a subprotocol that is not ``str``, and for fields of another type.
+        :param expiresIn: seconds, such as the rest of the life of the request's token.
+        :raises TypeError: for a subprotocol that is not ``str``, and for fields or seconds of
+            another type.
         :raises ValueError: for an invalid field, and for a field that the handshake sets itself,
-            such as ``Upgrade`` or ``Sec-WebSocket-Protocol``.
+            such as ``Upgrade`` or ``Sec-WebSocket-Protocol``; for negative seconds, and for more
+            than ten years, which may be a date.
         """
         self.application = application
         self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
@@ -308,6 +316,24 @@ class Accepted:
                 hint = "; write subprotocol=" if name.lower().endswith(b"-protocol") else ""
                 field = name.decode("ascii")
                 raise ValueError(f"headers: {field} is set by the handshake; leave it out{hint}")
+        self.expiresIn = None if expiresIn is None else checkExpiry(expiresIn)
+
+
+_MOST_SECONDS: Final = 10 * 366 * 86400
+
+
+def checkExpiry(seconds: float) -> float:
+    """
+    Return a number of seconds after which a connection may expire.
+
+    :raises TypeError: for a value that is no number.
+    :raises ValueError: for a number below 0 or above ten years, such as the ``exp`` of a JSON Web
+        Token, which is a date.
+    """
+    scalars(float, expiresIn=seconds)
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError(f"expiresIn: expected seconds from now, not {seconds}; not a date")
+    return seconds
 
 
 Decision: TypeAlias = "WebSocketProtocol | Accepted | Refusal | None"

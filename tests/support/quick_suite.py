@@ -63,6 +63,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/test_loopback_modern.py::test_a_silent_peer",
         "tests/server/test_http_bounds.py::test_a_request_that_does_not_end",
         "tests/server/test_http_bounds.py::test_a_client_that_does_not_read",
+        "tests/connection/test_expiry.py::test_a_gateway_closes_its_backend_too",
         "tests/connection/test_progress.py",
         "tests/byte_streams/test_stream.py::test_a_stream_is_paused",
         "tests/test_websocket.py::test_a_producer_is_paused",

@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol
+from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol, checkExpiry
 from ..sansio.arguments import close_arguments, foreign_names, instance, scalars, word
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
@@ -37,6 +37,7 @@ from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
 from ..sansio.wire.hybi import sendable
 from .addresses import plainAddress
 from .awaiting import Awaited
+from .expiry import Expiries
 from .keepalive import Keepalive, leaveToKernel, payload
 from .log import ConnectionLog, loggedOf
 from .output import Output
@@ -46,6 +47,9 @@ from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN = 1, 2
 """Reasons why the delivery of messages is paused: bits of ``_paused``."""
+
+EXPIRED: Final = "credentials expired"
+"""Close reason after ``Accepted.expiresIn``."""
 
 _TOO_EARLY: Final = "the handshake is not complete; send after negotiationFinished() was called"
 
@@ -89,8 +93,8 @@ class HixieProtocol(Protocol):
     - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
       ``answered`` and ``request``, for a handshake that another HTTP server has read.
 
-    ``late``, ``drained``, ``overflowed``, ``look`` and ``stalled`` are called by the connection's
-    output, and by the keepalive and the progress checks of its factory.
+    ``late``, ``drained``, ``overflowed``, ``look``, ``stalled`` and ``expired`` are called by the
+    connection's output, and by the keepalive, the progress checks and the timers of its factory.
 
     :ivar offer: the client's offer.
     :ivar agreement: the agreement of the handshake; ``None`` before there is one.
@@ -393,6 +397,7 @@ class HixieProtocol(Protocol):
         agreement: Agreement,
         rest: bytes = b"",
         transform: Transform | None = None,
+        expiresIn: float | None = None,
     ) -> None:
         """
         Open the conversation after a handshake that the program has made itself.
@@ -405,7 +410,11 @@ class HixieProtocol(Protocol):
         :param agreement: the agreement.
         :param rest: bytes of the peer after the handshake, if some were received already.
         :param transform: the transform of the agreed extension.
+        :param expiresIn: as in :class:`txhixie.Accepted`.
+        :raises ValueError: for seconds that :class:`txhixie.Accepted` does not take.
         """
+        if expiresIn is not None:
+            self.factory.expire(self, checkExpiry(expiresIn))
         self.offer = offer
         self.dialect = named(offer.dialect)
         self._application = application
@@ -579,6 +588,15 @@ class HixieProtocol(Protocol):
         self.abortConnection(
             f"no data acknowledged for {seconds:g} seconds ({called('stall_timeout')})"
         )
+
+    def expired(self) -> None:
+        """Close the connection: ``Accepted.expiresIn`` has passed since it was accepted."""
+        conversation = self._conversation
+        if self._isOver or (conversation is not None and conversation.ended is not None):
+            return  # only messages received before are still being delivered
+        if not self.dialect.has_codes:  # the line about the end has no reason
+            self.factory.log.noticed(loggedOf(self), EXPIRED)
+        self.loseConnection(CloseCode.POLICY_VIOLATION, EXPIRED)
 
     def drained(self) -> None:
         """Tell the conversation that the transport has sent its write buffer."""
@@ -755,6 +773,7 @@ class HixieFactory(Factory):
         self.connections = self.watched.connections
         self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
         self._waiting: list[Deferred[None]] = []
+        self._expiries: Expiries[HixieProtocol] | None = None  # made for the first connection
 
     def stopFactory(self) -> None:
         """Log the counted repeats of lines: the last port has stopped listening."""
@@ -776,7 +795,15 @@ class HixieFactory(Factory):
     def left(self, connection: HixieProtocol) -> None:
         """Remove a connection that has ended."""
         self.watched.discard(connection)
+        if self._expiries is not None:
+            self._expiries.discard(connection)
         self._tellIfNone()
+
+    def expire(self, connection: HixieProtocol, seconds: float) -> None:
+        """Close a connection with 1008 after a number of seconds, unless it has ended before."""
+        if self._expiries is None:
+            self._expiries = Expiries(lambda: self.clock, HixieProtocol.expired)
+        self._expiries.add(connection, seconds)
 
     def _tellIfNone(self) -> None:
         if not self.connections:

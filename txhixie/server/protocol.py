@@ -259,6 +259,8 @@ class HixieServerProtocol(HixieProtocol):
         start(self)
         if self._isOver:
             return  # the application has closed the connection
+        if accepted.expiresIn is not None:
+            self.factory.expire(self, accepted.expiresIn)
         self._output.write(head)
         self.answered(101)
         self._prove()

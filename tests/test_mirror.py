@@ -37,6 +37,8 @@ WITHOUT: Final = {
     "connection/acknowledged": "what the kernel tells of a real peer: connection/test_progress.py",
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
+    "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",
+    "daemon/guards/guard_kind": "types of the table of guards, in daemon/guards/test_guard.py",
     "daemon/hangup": RELOAD,
     "daemon/inherited_endpoint": RELOAD,
     "daemon/listening_sockets": RELOAD,

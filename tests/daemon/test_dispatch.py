@@ -12,7 +12,7 @@ from twisted.web.server import Site
 from support.applications import Applications, Recorder
 from support.handshake_bytes import body_of, status_of, whole_request
 from support.memory_connection import ServerEnd
-from txhixie.daemon.dispatch import PageSite, RoutedApplications, RoutedPages
+from txhixie.daemon.dispatch import Guarded, PageSite, RoutedApplications, RoutedPages
 from txhixie.daemon.routes import Route, Routes
 
 
@@ -27,7 +27,7 @@ def test_an_offer_is_built_by_the_service_of_its_route() -> None:
     services = {path: Applications(Recorder) for path in ("/a", "/b")}
     routes: Routes[Any] = Routes()
     for path, service in services.items():
-        routes.add(Route(None, path, None), service)
+        routes.add(Route(None, path, None), Guarded(service))
     assert status_of(asked(routes, target="/b/x").wire.written) == 101
     assert [offer.path for offer in services["/b"].asked] == ["/b/x"]
     assert services["/a"].asked == []
@@ -35,14 +35,14 @@ def test_an_offer_is_built_by_the_service_of_its_route() -> None:
 
 def test_an_offer_without_a_route_is_a_404() -> None:
     routes: Routes[Any] = Routes()
-    routes.add(Route(None, "/a", None), Applications(Recorder))
+    routes.add(Route(None, "/a", None), Guarded(Applications(Recorder)))
     assert status_of(asked(routes, target="/b").wire.written) == 404
 
 
 def test_a_route_with_a_subprotocol_offers_its_service_only_that_one() -> None:
     service = Applications(Recorder)
     routes: Routes[Any] = Routes()
-    routes.add(Route(None, "/a", "chat"), service)
+    routes.add(Route(None, "/a", "chat"), Guarded(service))
     asked(routes, "Sec-WebSocket-Protocol: superchat, chat", target="/a")
     assert [offer.subprotocols for offer in service.asked] == [("chat",)]
 
@@ -60,7 +60,7 @@ class Where(Resource):
 def answer(target: str, host: str = "example.com") -> bytes:
     """The response of a site that has a page at ``/a``."""
     routes: Routes[Any] = Routes()
-    routes.add(Route("example.com", "/a", None), Where())  # type: ignore[no-untyped-call]
+    routes.add(Route("example.com", "/a", None), Guarded(Where()))  # type: ignore[no-untyped-call]
     site: Site = PageSite(RoutedPages(routes))
     channel = site.buildProtocol(None)
     transport: Any = StringTransport()

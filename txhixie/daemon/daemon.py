@@ -32,7 +32,7 @@ from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
 from .certificate_watch import certificateFiles
 from .console import consoleRoot
-from .dispatch import PageSite, RoutedApplications, RoutedPages
+from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .inherited_endpoint import InheritedEndpoint
 from .listener import CannotStart, ListeningService, Serving
 from .listening_sockets import ListeningSockets
@@ -218,7 +218,7 @@ class Daemon:
 
     def _makeFactory(self) -> HixieServerFactory:
         applications, pages = self._route()
-        return HixieServerFactory(
+        return RoutedServerFactory(
             RoutedApplications(applications),
             dialects=self._joined("dialects"),
             origins=self._joined("origins"),
@@ -231,22 +231,22 @@ class Daemon:
             logConnections=True,
         )
 
-    def _route(self) -> tuple[Routes[WebSocketServerFactory], Routes[IResource]]:
-        applications: Routes[WebSocketServerFactory] = Routes()
-        pages: Routes[IResource] = Routes()
+    def _route(self) -> tuple[Routes[Guarded[WebSocketServerFactory]], Routes[Guarded[IResource]]]:
+        applications: Routes[Guarded[WebSocketServerFactory]] = Routes()
+        pages: Routes[Guarded[IResource]] = Routes()
 
         def add(description: Description) -> None:
             served = self._build(description)
             if IResource.providedBy(served):
-                pages.add(description.route, served)
+                pages.add(description.route, Guarded(served))
             else:
-                applications.add(description.route, served)
+                applications.add(description.route, Guarded(served))
                 self._paths.append(description.route.path)
 
         for one in self._said["serve"]:
             madeOf(one, add)
         for one in self._said.get("console", ()):
-            madeOf(one, lambda path: pages.add(Route(None, path), consoleRoot()))
+            madeOf(one, lambda path: pages.add(Route(None, path), Guarded(consoleRoot())))
         return applications, pages
 
     def _build(self, description: Description) -> Any:

@@ -6,47 +6,118 @@ A service and a page may have the same route, since a request is either for WebS
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from inspect import iscoroutine
+from typing import Any, Generic, TypeVar, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import MOVED_PERMANENTLY
 from twisted.web.pages import notFound
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.resource import IResource, Resource, getChildForRequest
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from ..connection.log import ConnectionLog, installedReactor
+from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..interfaces import Decision, WebSocketServerFactory
-from ..sansio.handshake.offer import Offer
+from ..sansio.handshake.offer import Offer, Refusal
+from ..sansio.http.head import Head
+from ..sansio.http.query import without_parameters
+from ..server.http_bounds import askedBy
+from ..server.page_connections import holderOf
+from ..server.protocol import HixieServerFactory, HixieServerProtocol
+from .guards.backend_fields import BACKEND_FIELDS
+from .guards.guard import Answer, Guard, ask
+from .guards.visitor import Visitor
 from .routes import Routes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded(Generic[T]):
+    """
+    A service or a page with the conditions of its route.
+
+    :ivar served: the service or the page.
+    :ivar guards: guards of the route, which are all asked about each client.
+    :ivar passed: names, in lower case, of used header fields that a backend gets all the same.
+    """
+
+    served: T
+    guards: tuple[Guard, ...] = ()
+    passed: frozenset[bytes] = frozenset()
+
+    def stripped(self, offer: Offer) -> Offer:
+        """
+        Return an offer as a backend may see it: without credentials that were used here.
+
+        The fields in which the daemon tells a backend about a client are removed as well. The offer
+        itself is unchanged, since the handshake needs the whole target: hixie-76 repeats it in
+        ``Sec-WebSocket-Location``, which browsers compare.
+        """
+        target, used = offer.target, BACKEND_FIELDS
+        for guard in self.guards:
+            target = without_parameters(target, guard.usedParameters)
+            used |= guard.usedHeaders - self.passed
+        head = offer.head.without(used)
+        if head is offer.head and target is offer.target:
+            return offer
+        return replace(offer, head=head, target=target)
 
 
 class RoutedApplications:
     """Server factory that passes each offer on to the service of its route; without one, a 404."""
 
-    def __init__(self, routes: Routes[WebSocketServerFactory]) -> None:
+    def __init__(self, routes: Routes[Guarded[WebSocketServerFactory]]) -> None:
         self._routes = routes
 
     def buildProtocol(
-        self, offer: Offer
+        self, offer: Offer, connection: HixieServerProtocol | None = None
     ) -> Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]:
         """
-        Return the decision of the service about an offer.
+        Ask the guards of the route about an offer, and then the service for its decision.
 
         The service of a route with a required subprotocol sees no other subprotocol in the offer,
         since the service could not select another one.
 
         :param offer: the client's offer.
-        :return: the service's decision; ``None`` (a 404) if no route matches.
+        :param connection: the connection of the offer.
+        :return: the service's decision, or the refusal of a guard; ``None`` (a 404) if no route
+            matches.
         """
         found = self._routes.find(offer.host, offer.path, offer.subprotocols)
         if found is None:
             return None
-        route, service = found
+        route, guarded = found
+        asked = offer
         if route.subprotocol is not None:
-            offer = replace(offer, subprotocols=(route.subprotocol,))
-        return service.buildProtocol(offer)
+            asked = replace(offer, subprotocols=(route.subprotocol,))
+        asked = guarded.stripped(asked)
+        if not guarded.guards:
+            return guarded.served.buildProtocol(asked)
+        answer = ask(guarded.guards, Visitor.ofOffer(offer, connection))
+        if isinstance(answer, Deferred):
+            return answer.addCallback(self._decision, guarded.served, asked)
+        return cast(Decision, self._decision(answer, guarded.served, asked))
+
+    def _decision(self, answer: Answer, service: WebSocketServerFactory, offer: Offer) -> Any:
+        if isinstance(answer, Refusal):
+            return answer
+        if answer.fields:
+            offer = replace(offer, head=offer.head.extended(Head.of(b"", answer.fields)))
+        decision = service.buildProtocol(offer)
+        return ensureDeferred(decision) if iscoroutine(decision) else decision
+
+
+class RoutedServerFactory(HixieServerFactory):
+    """Server factory whose routes decide, with what each of their guards reads of a connection."""
+
+    applications: RoutedApplications
+
+    def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:
+        """Ask the guards and the service of the route of an offer."""
+        return self.applications.buildProtocol(offer, connection)
 
 
 class RoutedPages(Resource):
@@ -57,13 +128,13 @@ class RoutedPages(Resource):
     the path of the route itself is redirected to the same path with a slash.
     """
 
-    def __init__(self, routes: Routes[IResource]) -> None:
+    def __init__(self, routes: Routes[Guarded[IResource]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._routes = routes
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """
-        Find the page resource of a request.
+        Find the page resource of a request, and ask the guards of its route.
 
         :param path: first segment of the request's path.
         :param request: the request, whose ``prepath`` and ``postpath`` are set.
@@ -74,11 +145,70 @@ class RoutedPages(Resource):
         found = self._routes.find(host, request.path.decode("latin-1"))
         if found is None:
             return notFound()
-        route, pages = found
+        route, guarded = found
         segments = [*(request.prepath or ()), *(request.postpath or ())]
         depth = len(route.segments)
         request.prepath, request.postpath = segments[:depth], segments[depth:]
-        return pages if request.postpath else _Slash(route.path)
+        page = guarded.served if request.postpath else _Slash(route.path)
+        if not guarded.guards:
+            return page
+        answer = ask(guarded.guards, Visitor.ofRequest(request))
+        return _Checked(answer, page) if isinstance(answer, Deferred) else _pageFor(answer, page)
+
+
+def _pageFor(answer: Answer, page: IResource) -> IResource:
+    return _Refused(answer) if isinstance(answer, Refusal) else page
+
+
+class _Refused(Resource):
+    """The response of a guard that refuses a client."""
+
+    isLeaf = True
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._refusal = refusal
+
+    def render(self, request: Request) -> bytes:
+        """Respond with the refusal, which the log line of the request shows."""
+        refusal = self._refusal
+        request.refusal = refusal  # type: ignore[attr-defined]
+        request.setResponseCode(refusal.status)
+        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        for name, value in refusal.headers:
+            request.responseHeaders.addRawHeader(name, value)
+        return refusal.body if isinstance(refusal.body, bytes) else refusal.body.encode("utf-8")
+
+
+class _Checked(Resource):
+    """A page whose guards have not answered yet."""
+
+    isLeaf = True
+
+    def __init__(self, answer: Deferred[Answer], page: IResource) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._answer = answer
+        self._page = page
+
+    def render(self, request: Request) -> int:
+        """Wait for the guards, until the client disconnects; then render the page."""
+        ended: list[object] = []
+
+        def leave(reason: object) -> None:
+            ended.append(reason)
+            self._answer.cancel()
+
+        def answered(answer: Answer) -> None:
+            if not ended:
+                request.render(getChildForRequest(_pageFor(answer, self._page), request))
+
+        def failed(failure: Failure) -> None:
+            if not ended:
+                request.processingFailed(failure)
+
+        request.notifyFinish().addErrback(leave)
+        self._answer.addCallback(answered).addErrback(failed)
+        return NOT_DONE_YET
 
 
 class _Slash(Resource):
@@ -116,10 +246,14 @@ class PageSite(Site):
 
     def log(self, request: Any) -> None:
         """
-        Write the log line of a request.
+        Write the log line of a request: a page that was sent, or the refusal of a guard.
 
         The line has no values of the query and bounded fields, unlike Twisted's access log.
         """
-        transport = request.channel.transport
-        holder = getattr(transport, "wrappedProtocol", None) or transport.protocol
-        self._lines.page(getattr(holder, "number", None), request)
+        number = getattr(holderOf(request.channel.transport), "number", None)
+        refusal: Refusal | None = getattr(request, "refusal", None)
+        if refusal is None:
+            self._lines.page(number, request)
+            return
+        asked = askedBy(request, request.uri)
+        self._lines.refused(Logged(number, request.getClientAddress(), asked), refusal)

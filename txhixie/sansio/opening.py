@@ -174,6 +174,13 @@ class ServerOpening:
             self.keep(rest)
         return offer
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether the client uses TLS, to the server or to a trusted reverse proxy."""
+        if self.forwarded is None or self.forwarded.secure is None:
+            return self._secure
+        return self.forwarded.secure
+
     def asked(self) -> Asked:
         """Read host, target and origin of the request, even if it is incomplete or refused."""
         asked = read_asked(self._reader.held if self._head is None else self._head)

@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, Final, TypeAlias, TypedDict, cast
@@ -90,6 +90,11 @@ class HixieServerProtocol(HixieProtocol):
         """Whether the client uses TLS; called if the factory's ``secure`` is ``None``."""
         return ISSLTransport.providedBy(self.transport)
 
+    @property
+    def isClientSecure(self) -> bool:
+        """Whether the client of a request of ordinary HTTP uses TLS, as :attr:`Offer.secure`."""
+        return self._opening.is_secure
+
     def answerHeaders(self) -> Headers:
         """Return further fields of the handshake response."""
         return ()
@@ -157,7 +162,7 @@ class HixieServerProtocol(HixieProtocol):
             what = "sent an Origin that no browser writes; it is ignored"
             self.factory.log.noticed(loggedOf(self), what)
         try:
-            answer = self.factory.applications.buildProtocol(offer)
+            answer = self.factory.decide(offer, self)
         except Exception:
             self._failed(Failure())
             return
@@ -595,6 +600,17 @@ class HixieServerFactory(HixieFactory):
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
         """Return the protocol of a new connection."""
         return HixieServerProtocol(self)
+
+    def decide(
+        self, offer: Offer, connection: HixieServerProtocol
+    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:
+        """
+        Return the decision about an offer that the access rules allow.
+
+        :param offer: the client's offer.
+        :param connection: the connection of the offer, whose handshake is not complete.
+        """
+        return self.applications.buildProtocol(offer)
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """Return the subprotocol for an offer, where the application chooses none."""

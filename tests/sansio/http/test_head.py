@@ -332,3 +332,17 @@ def test_any_bytes_are_a_head_or_a_named_error(data: bytes) -> None:
     else:
         for chunks in every_way(data):
             judge(chunks)
+
+
+def test_a_head_loses_fields_by_their_names_in_any_case() -> None:
+    """Also with ``_`` for ``-``, which CGI programs take for the same name."""
+    pairs = ((b"A-b", b"1"), (b"Kept", b"a-b: 2"), (b"a_B", b"3"), (b"A-bc", b"4"), (b"xa-b", b"5"))
+    head = Head.of(b"GET /a-b:x HTTP/1.1", pairs)
+    left = ((b"Kept", b"a-b: 2"), (b"A-bc", b"4"), (b"xa-b", b"5"))
+    assert head.without({b"a-b"}) == Head.of(b"GET /a-b:x HTTP/1.1", left)
+
+
+@pytest.mark.parametrize("names", [set(), {b"x"}, {b"get /a"}])
+def test_a_head_without_such_fields_stays_the_same_object(names: set[bytes]) -> None:
+    head = Head.of(b"GET /a HTTP/1.1", ((b"A", b"1"),))
+    assert head.without(names) is head

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
-from urllib.parse import unquote_plus
 
 from ..arguments import scalars, whole_text
 from ..http.head import Head, Request, checked_pairs, header_pairs, reason_phrase, text
 from ..http.parameters import Named
+from ..http.query import MOST_PARTS, read_query
 from ..types import Headers, HeadersLike, RandomBytes
 
 Secret: TypeAlias = tuple[bytes, ...]
 """Random values of a client for one handshake, which the server's proof has to answer: keys."""
 
-
-_MOST_PARTS: Final = 1000
-"""Most fields of a query, and most cookies, that are read. Pages of today send 20; a head of 16 KiB
-has room for 8,000."""
 
 _NO_HEAD: Final = Head.of(b"")
 
@@ -79,12 +75,7 @@ class Offer:
         Values keep their order. Bytes that are not UTF-8 become U+FFFD. Of more than 1,000 fields
         only the first 1,000 are read. Each access parses the query again.
         """
-        found: dict[str, list[str]] = {}
-        for part in self.target.partition("?")[2].split("&", _MOST_PARTS)[:_MOST_PARTS]:
-            if part:
-                name, _, value = part.partition("=")
-                found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
-        return found
+        return read_query(self.target)
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -97,7 +88,7 @@ class Offer:
         """
         found: dict[str, str] = {}
         fields = b";".join(self.head.fields().stripped(b"cookie"))
-        for part in text(fields).split(";", _MOST_PARTS)[:_MOST_PARTS]:
+        for part in text(fields).split(";", MOST_PARTS)[:MOST_PARTS]:
             name, equals, value = part.partition("=")
             if equals:
                 found.setdefault(name.strip(" \t"), value.strip(" \t"))

@@ -9,7 +9,7 @@ servers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -125,6 +125,18 @@ class Head(bytes):
         """Return this head with the fields of another head added at its end."""
         return Head(self[:-2] + other[len(other.start_line) + 2 :])
 
+    def without(self, names: Collection[bytes]) -> Head:
+        """
+        Return this head without the fields of some names, or this head itself if it has none.
+
+        A name with ``_`` in place of ``-`` is removed too: CGI programs, WSGI and PHP give both
+        fields to an application under one name (``HTTP_X_FORWARDED_FOR``).
+
+        :param names: names of fields in lower case.
+        """
+        found, count = _lines_of(frozenset(names)).subn(b"", self)
+        return Head(found) if count else self
+
     @property
     def start_line(self) -> bytes:
         """The first line, without its CR LF."""
@@ -150,6 +162,15 @@ class Head(bytes):
         if most is not None and len(found) > most:
             raise HeadTooLarge(exceeds("number of fields in the head", most, "head_fields"))
         return Fields([(name.lower(), value) for name, value in found])
+
+
+@lru_cache(maxsize=32)
+def _lines_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Return a pattern of the lines of fields with these names, in a head that was parsed."""
+    spelled = b"|".join(re.escape(name).replace(rb"\-", b"[-_]") for name in sorted(names))
+    return re.compile(
+        rb"^(?:%b):[^\r\n]*\r\n" % (spelled or rb"(?!)"), re.MULTILINE | re.IGNORECASE
+    )
 
 
 class Request(NamedTuple):

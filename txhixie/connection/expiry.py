@@ -59,7 +59,7 @@ class Expiries(Generic[C]):
         self._check: IDelayedCall | None = None
 
     def add(self, connection: C, seconds: float) -> None:
-        """End a connection after a number of seconds."""
+        """End a connection after a number of seconds; a connection is added once."""
         timer = self._clock().callLater(seconds, self._expire, connection)
         self._waiting[connection] = timer, self._uptime() + seconds
         if self._check is None:

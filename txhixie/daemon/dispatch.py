@@ -18,8 +18,9 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
-from ..interfaces import Decision, WebSocketServerFactory
+from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.head import Head
 from ..sansio.http.query import without_parameters
@@ -107,7 +108,30 @@ class RoutedApplications:
         if answer.fields:
             offer = replace(offer, head=offer.head.extended(Head.of(b"", answer.fields)))
         decision = service.buildProtocol(offer)
-        return ensureDeferred(decision) if iscoroutine(decision) else decision
+        if iscoroutine(decision):
+            decision = ensureDeferred(decision)
+        return decision if answer.expiresIn is None else _expiring(decision, answer.expiresIn)
+
+
+def _expiring(decision: Any, seconds: float) -> Any:
+    """
+    Let a connection expire, if the decision of its service accepts it.
+
+    :param decision: the decision, or a Deferred of it: a gateway connects to its backend first.
+    :param seconds: seconds from now.
+    """
+    began = uptime()
+
+    def limited(decided: Decision) -> Decision:
+        if decided is None or isinstance(decided, Refusal):
+            return decided
+        accepted = decided if isinstance(decided, Accepted) else Accepted(decided)
+        left = max(0.0, seconds - (uptime() - began))
+        if accepted.expiresIn is not None:
+            left = min(left, accepted.expiresIn)
+        return replace(accepted, expiresIn=left)
+
+    return decision.addCallback(limited) if isinstance(decision, Deferred) else limited(decision)
 
 
 class RoutedServerFactory(HixieServerFactory):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.web.resource import Resource
 
-from support.applications import Applications, Recorder
+from support.applications import Answering, Applications, Recorder
 from support.handshake_bytes import body_of, status_of, whole_request
 from support.network import Network
 from support.waiting import asynchronous, reactor, until
-from txhixie import Refusal
+from txhixie import Accepted, CleanClose, Refusal
 from txhixie.daemon.dispatch import Guarded, PageSite, RoutedApplications, RoutedPages
 from txhixie.daemon.dispatch import RoutedServerFactory as Factory
 from txhixie.daemon.guards.guard import Answer, Guard, OneOf, Permit, ask
@@ -251,4 +251,49 @@ def test_each_guard_of_a_route_has_to_permit() -> None:
 def test_a_joined_permit_has_all_fields_and_the_earliest_end() -> None:
     one, two = Permit(((b"A", b"1"),), 20.0), Permit(((b"B", b"2"),), 10.0)
     assert one.joined(two) == Permit(((b"A", b"1"), (b"B", b"2")), 10.0)
-    assert one.joined(Permit()).expires == Permit().joined(one).expires == 20.0
+    assert one.joined(Permit()).expiresIn == Permit().joined(one).expiresIn == 20.0
+
+
+class Until(Guard):
+    """A guard whose permit expires."""
+
+    def check(self, visitor: Visitor) -> Answer:
+        """Let everybody in, for a fraction of a second."""
+        return Permit(expiresIn=0.1)
+
+
+async def _later(decision: Any) -> Any:
+    return decision
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda app: app,
+        Accepted,
+        lambda app: Accepted(app, expiresIn=3600),
+        lambda app: succeed(Accepted(app)),
+        _later,
+    ],
+    ids=["application", "accepted", "accepted-for-longer", "deferred", "coroutine"],
+)
+@asynchronous
+async def test_a_connection_ends_when_the_permit_of_its_guard_expires(
+    net: Network, decide: Any
+) -> None:
+    place = await net.listen(factory(Answering(lambda offer: decide(Recorder())), Until()))
+    client = Recorder()
+    await net.connect(place, Applications(lambda: client), path="/a", dialect="rfc6455")
+    await until(lambda: client.lost)
+    assert isinstance(client.lost, CleanClose)
+    assert (client.lost.code, client.lost.reason) == (1008, "credentials expired")
+
+
+@pytest.mark.parametrize("decision", [None, Refusal(410, "gone\n")], ids=["none", "refusal"])
+@asynchronous
+async def test_a_refusal_of_the_service_behind_an_expiring_permit_is_the_response(
+    net: Network, decision: Refusal | None
+) -> None:
+    made = factory(Answering(lambda offer: decision), Until())
+    found = await answer(net, made, whole_request("rfc6455", target="/a"))
+    assert status_of(found) == (404 if decision is None else 410)

@@ -26,16 +26,16 @@ class Permit:
     :ivar fields: header fields that tell a backend about the client, such as the subject of its
         certificate. Their names have to be in
         :data:`txhixie.daemon.guards.backend_fields.BACKEND_FIELDS`.
-    :ivar expires: seconds from now after which the conversation is closed with 1008; ``None`` for
-        no end.
+    :ivar expiresIn: seconds from now after which the conversation is closed with 1008; ``None``
+        for no end.
     """
 
     fields: Headers = ()
-    expires: float | None = None
+    expiresIn: float | None = None
 
     def joined(self, other: Permit) -> Permit:
         """Return the permit of two guards: it expires when the first of both does."""
-        ends = [each.expires for each in (self, other) if each.expires is not None]
+        ends = [each.expiresIn for each in (self, other) if each.expiresIn is not None]
         return Permit((*self.fields, *other.fields), min(ends, default=None))
 
 

@@ -103,6 +103,8 @@ setup(
             "setuptools>=70.1",
             # As the extra `cli`: a test edits lines on a terminal.
             "prompt_toolkit>=3.0.43",
+            # As the extra `users`.
+            "bcrypt>=3.2",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],
@@ -110,6 +112,11 @@ setup(
         "cli": [
             # 3.0.43: the first that was released for Python 3.12's asyncio.
             "prompt_toolkit>=3.0.43",
+        ],
+        # `--users` with bcrypt hashes.
+        "users": [
+            # 3.2: the first whose wheels are for every later version of Python.
+            "bcrypt>=3.2",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

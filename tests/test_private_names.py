@@ -44,7 +44,7 @@ NAMES: Final = {
 """Packages that are imported by another name than the one they are installed by."""
 
 
-EXTRA: Final = {"h2": "http2", "hypothesis": "test", "prompt_toolkit": "cli"}
+EXTRA: Final = {"bcrypt": "users", "h2": "http2", "hypothesis": "test", "prompt_toolkit": "cli"}
 """Packages that only some programs import, and the extras that ask for them."""
 
 

@@ -18,6 +18,8 @@ EventName: TypeAlias = Literal[
     "given-up",
     "reloaded",
     "not-reloaded",
+    "file-reread",
+    "file-not-reread",
 ]
 """The first word of a log line."""
 
@@ -70,6 +72,7 @@ class LogFields(TypedDict, total=False):
     kept: int
     opened: int
     closed: int
+    file: str
     method: str
     bytes: int
     referrer: str | None

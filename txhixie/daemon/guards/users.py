@@ -1,0 +1,65 @@
+"""The condition ``users``: a user name and a password, by Basic authentication (RFC 7617)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import Deferred
+
+from ...sansio.handshake.offer import Refusal
+from .basic import is_basic, read_basic, write_basic_challenge
+from .guard import Answer, Guard, Permit
+from .passwords import Passwords, Verdict
+from .visitor import Visitor
+
+DEFAULT_REALM: Final = "WebSocket"
+"""Realm without the option ``realm``. Browsers send a password to all pages of a host and port with
+the same realm, so one realm for a page and its WebSocket is right."""
+
+_PERMIT: Final = Permit(usedHeaders=frozenset({b"authorization"}))
+
+
+class Users(Guard):
+    """
+    Guard that lets in the users of a password file.
+
+    The log does not have the user name of a refused client: some people type the password there.
+    """
+
+    def __init__(self, passwords: Passwords, realm: str = DEFAULT_REALM) -> None:
+        """
+        :param passwords: the users.
+        :param realm: the realm, in printable ASCII.
+        """
+        self._passwords = passwords
+        self.challenges = ((b"WWW-Authenticate", write_basic_challenge(realm)),)
+
+    def hasCredentials(self, visitor: Visitor) -> bool:
+        """Whether the request has Basic credentials."""
+        return is_basic(visitor.header("authorization") or "")
+
+    def check(self, visitor: Visitor) -> Answer | Deferred[Answer]:
+        """
+        Check the user name and the password of a request.
+
+        :return: 401 for missing and for wrong ones, 429 after many wrong ones of the address, 503
+            when many checks are waiting.
+        """
+        field = visitor.header("authorization")
+        credentials = None if field is None else read_basic(field)
+        if credentials is None:
+            return self._unauthorized(
+                "user name and password required" if field is None else "no Basic credentials"
+            )
+        verdict = self._passwords.check(visitor.client, credentials)
+        if isinstance(verdict, Deferred):
+            return verdict.addCallback(self._answer)
+        return self._answer(verdict)
+
+    def _answer(self, verdict: Verdict) -> Answer:
+        if isinstance(verdict, Refusal):
+            return verdict
+        return _PERMIT if verdict else self._unauthorized("wrong user name or password")
+
+    def _unauthorized(self, reason: str) -> Refusal:
+        return Refusal(401, f"{reason}\n", self.challenges, why=f"{reason} (users, --users)")

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Final
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
 from ...sansio.handshake.offer import Refusal
-from .basic import is_basic, read_basic, write_basic_challenge
-from .guard import Answer, Guard, Permit
-from .passwords import Passwords, Verdict
+from ..setting import ANY_TEXT, Setting, ValueKind
+from .basic import is_basic, read_basic, read_realm, write_basic_challenge
+from .failures import MOST_FAILURES, Failures
+from .guard import PERMITTED, Answer, Guard
+from .guard_kind import GuardKind
+from .password_checks import PasswordChecks
+from .passwords import Passwords, Verdict, inThreadOf
 from .visitor import Visitor
 
 DEFAULT_REALM: Final = "WebSocket"
-"""Realm without the option ``realm``. Browsers send a password to all pages of a host and port with
-the same realm, so one realm for a page and its WebSocket is right."""
+"""Realm without the option ``realm``. A browser sends a password to every page of a host and port
+with the same realm, so a page and its WebSocket have the same realm by default."""
 
-_PERMIT: Final = Permit(usedHeaders=frozenset({b"authorization"}))
+_CHECKS: Final = PasswordChecks()
+"""The queue of the process: a thread that checks a password goes on during a reload."""
+
+_FAILURES: Final = Failures()
+"""The counts of the process: a reload does not end the wait of an address."""
 
 
 class Users(Guard):
@@ -25,6 +36,8 @@ class Users(Guard):
 
     The log does not have the user name of a refused client: some people type the password there.
     """
+
+    usedHeaders = frozenset({b"authorization"})
 
     def __init__(self, passwords: Passwords, realm: str = DEFAULT_REALM) -> None:
         """
@@ -59,7 +72,48 @@ class Users(Guard):
     def _answer(self, verdict: Verdict) -> Answer:
         if isinstance(verdict, Refusal):
             return verdict
-        return _PERMIT if verdict else self._unauthorized("wrong user name or password")
+        return PERMITTED if verdict else self._unauthorized("wrong user name or password")
 
     def _unauthorized(self, reason: str) -> Refusal:
         return Refusal(401, f"{reason}\n", self.challenges, why=f"{reason} (users, --users)")
+
+
+def buildUsers(reactor: Any, values: Mapping[str, Any]) -> Users:
+    """
+    Make the guard of a password file.
+
+    :raises ValueError: for a mistake in the file, with the file and the number of the line.
+    """
+    file = Path(values["users"])
+    try:
+        passwords = Passwords(
+            reactor, file, _CHECKS, _FAILURES, inThreadOf(reactor), secrets.token_bytes
+        )
+    except ValueError as error:
+        raise ValueError(f"users {error}") from None
+    return Users(passwords, values.get("realm", DEFAULT_REALM))
+
+
+USERS: Final = GuardKind(
+    needs=(
+        Setting(
+            "users",
+            ANY_TEXT,
+            "Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B). Clients need a "
+            "user name and a password of the file (401), and after "
+            f"{MOST_FAILURES} wrong ones of an address within a minute wait for its end (429). The "
+            "file is read again when it changes.",
+            default="none",
+        ),
+    ),
+    options=(
+        Setting(
+            "realm",
+            ValueKind("printable ASCII", read_realm),
+            "Name under which a browser asks for a password, and keeps it.",
+            default=DEFAULT_REALM,
+        ),
+    ),
+    build=buildUsers,
+    isAlternative=True,
+)

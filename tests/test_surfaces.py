@@ -138,6 +138,7 @@ ROWS: Final[dict[str, Row]] = {
     "seconds for a pong": {PYTHON: "Limits.ping_timeout", DAEMON: "ping-timeout"},
     "seconds of a stalled peer": {PYTHON: "Limits.stall_timeout", DAEMON: "stall-timeout"},
     "seconds to stop": {PYTHON: "Limits.stop_timeout", DAEMON: "stop-timeout"},
+    "seconds of spread closes": {PYTHON: "Limits.stop_spread", DAEMON: "drain"},
     "where to listen": {SERVER: "endpoint", DAEMON: "port"},
     "what a connection goes through": {PYTHON: "endpoint", CLIENT: "endpoint"},
     "where to connect: host": everywhere("host", PYTHON, CLIENT),
@@ -154,6 +155,7 @@ SPELLINGS: Final = {
     "bytes of a frame": "As bytes of a message.",
     "fragments of a message": "As bytes of a message.",
     "seconds for each stage": "In a service connect-timeout stands beside it, for all stages.",
+    "seconds of spread closes": "Operators say drain; Limits.drain_timeout is another limit.",
     "where to listen": "A port number alone is enough for the daemon.",
     "what is served": "Each --serve has one service.",
 }

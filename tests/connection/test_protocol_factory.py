@@ -245,3 +245,128 @@ def test_an_object_that_builds_no_application_is_found_before_the_first_client()
             match="expected an object with buildProtocol, not",
         ):
             HixieServerFactory(wrong)  # type: ignore[arg-type]  # the mistake
+
+
+def spread_out(dialect: str, limits: Limits, count: int = 4) -> tuple[ServerEnd, list[End]]:
+    """An open connection in each of several ends of one factory."""
+    end = ServerEnd(Applications(Recorder), limits=limits)
+    ends = [end, *(End(end.factory.buildProtocol(None), end.clock) for _ in range(count - 1))]
+    for one in ends:
+        one.receive(whole_request(dialect))
+        one.wire.calls.clear()
+    return end, ends
+
+
+def closed(ends: list[End]) -> int:
+    return sum(bool(one.wire.calls) for one in ends)
+
+
+@each
+@pytest.mark.parametrize("by", ["limit", "argument"])
+def test_closeAll_spreads_the_closes_evenly(dialect: str, by: str) -> None:
+    limits = Limits(stop_spread=8.0 if by == "limit" else 0.0)
+    end, ends = spread_out(dialect, limits)
+    done = fired(end.factory.closeAll(spread=None if by == "limit" else 8.0))
+    for number in (1, 2, 3, 4):
+        assert closed(ends) == number
+        end.clock.advance(2.0)
+    for one in ends:
+        assert one.wire.written == one.own.close(1001)
+        one.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_the_spread_is_at_most_the_timeout() -> None:
+    end, ends = spread_out("rfc6455", Limits(stop_spread=8.0))
+    done = fired(end.factory.closeAll(timeout=4.0))
+    end.clock.advance(3.0)
+    assert closed(ends) == 4
+    end.clock.advance(1.0)
+    assert [one.wire.endings[-1] for one in ends] == ["abort"] * 4
+    for one in ends:
+        one.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_a_connection_that_ends_before_its_turn_delays_nothing_and_leaves_no_timer() -> None:
+    end, ends = spread_out("rfc6455", Limits(stop_spread=8.0))
+    done = fired(end.factory.closeAll())
+    for one in ends:
+        one.lose()
+    assert done == [None]
+    end.done()  # there is no timer
+
+
+def test_incomplete_handshakes_do_not_wait_for_a_spread() -> None:
+    end, ends = spread_out("rfc6455", Limits(stop_spread=8.0))
+    opening = End(end.factory.buildProtocol(None), end.clock)
+    opening.receive(request("rfc6455")[:60])
+    end.factory.closeAll()
+    assert opening.wire.endings == ["lose write"]
+    assert closed(ends) == 1
+    for one in (opening, *ends):
+        one.lose()
+    end.done()
+
+
+def test_a_second_closeAll_replaces_the_closes_that_are_to_come() -> None:
+    end, ends = spread_out("rfc6455", Limits())
+    end.factory.closeAll(spread=8.0)
+    end.factory.closeAll(1012, "restarting")
+    written = [one.wire.written for one in ends]
+    assert sorted(written) == sorted(
+        [end.own.close(1001), *[end.own.close(1012, "restarting")] * 3]
+    )
+    for one in ends:
+        one.lose()
+    end.done()
+
+
+def test_a_stop_of_the_reactor_does_not_hurry_a_spread_that_has_begun() -> None:
+    """A service has begun the spread; a client that came later is closed at once."""
+    end, ends = spread_out("rfc6455", Limits())
+    first = fired(end.factory.closeAll(1012, "restarting", spread=8.0))
+    late = End(end.factory.buildProtocol(None), end.clock)
+    late.receive(whole_request("rfc6455"))
+    late.wire.calls.clear()
+    second = fired(end.factory.closeOthers())
+    assert late.wire.written == end.own.close(1001)
+    assert closed(ends) == 1
+    end.clock.advance(7.9)
+    for one in ends:
+        assert one.wire.written == end.own.close(1012, "restarting")
+        one.lose()
+    assert first == second == []
+    late.lose()
+    assert first == second == [None]
+    end.done()
+
+
+def test_a_stop_of_the_reactor_ends_a_longer_spread_within_the_stop_timeout() -> None:
+    end, ends = spread_out("rfc6455", Limits(stop_timeout=4.0))
+    end.factory.closeAll(timeout=1000.0, spread=1000.0)
+    done = fired(end.factory.closeOthers())
+    for _ in range(39):
+        end.clock.advance(0.1)
+    assert closed(ends) == 4
+    end.clock.advance(0.2)
+    assert [one.wire.endings[-1] for one in ends] == ["abort"] * 4
+    for one in ends:
+        one.lose()
+    assert done == [None]
+    end.done()
+
+
+def test_closeAll_refuses_a_client_whose_application_decides_with_503() -> None:
+    deciding: Deferred[Any] = Deferred()
+    end = ServerEnd(Applications(lambda: deciding))
+    end.receive(whole_request("rfc6455"))
+    done = fired(end.factory.closeAll())
+    assert end.wire.written.startswith(b"HTTP/1.1 503 ")
+    assert end.wire.written.endswith(b"the server is stopping\n")
+    assert deciding.called  # it was cancelled
+    end.lose()
+    assert done == [None]
+    end.done()

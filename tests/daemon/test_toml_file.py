@@ -184,6 +184,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "ping-timeout      2.5",
         "stall-timeout     300",
         "stop-timeout      8",
+        "drain             0",
         "connect-timeout   3",
         "compression       false",
     ]

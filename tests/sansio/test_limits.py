@@ -42,8 +42,9 @@ def test_every_limit_is_in_the_guide(name: str) -> None:
 def test_every_limit_bounds(name: str) -> None:
     """Sizes and counts are integers, times are seconds; no limit is infinite by default."""
     value = getattr(Limits(), "largest_frame" if name == "frame_size" else name)
-    assert type(value) is (float if name.endswith(("timeout", "interval")) else int)
-    assert 0 < value < 1 << 30
+    assert type(value) is (float if name.endswith(("timeout", "interval", "spread")) else int)
+    assert value < 1 << 30
+    assert value > 0 or name == "stop_spread"  # whose 0 is the shortest, and waits for nothing
 
 
 def test_a_frame_is_never_larger_than_a_message() -> None:
@@ -75,6 +76,8 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
         ("ping_interval", 0, "ping_interval: expected more than 0 seconds, not 0"),
         ("stall_timeout", 0, "stall_timeout: expected more than 0 seconds, not 0"),
         ("stop_timeout", -1, "stop_timeout: expected a number of seconds, not -1"),
+        ("stop_spread", -1, "stop_spread: expected a number of seconds, not -1"),
+        ("stop_spread", 9, r"stop_spread: expected at most stop_timeout \(8\), not 9"),
         ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
     ],
 )

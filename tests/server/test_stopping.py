@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import ssl
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority
-from support.daemon import Daemon, free_port, running
+from support.daemon import Daemon, configured, free_port, run_hixie, running
 from support.handshake_bytes import whole_request
 
 STOP = 1.5
@@ -131,7 +132,9 @@ KINDS: tuple[Stuck, ...] = (
 
 
 @contextmanager
-def daemon_with_all(directory: Path, stop: float = STOP) -> Iterator[tuple[Daemon, int]]:
+def daemon_with_all(
+    directory: Path, stop: float = STOP, drain: float = 0.0
+) -> Iterator[tuple[Daemon, int]]:
     """
     A daemon with all services that these clients use.
 
@@ -153,7 +156,7 @@ def daemon_with_all(directory: Path, stop: float = STOP) -> Iterator[tuple[Daemo
         }
         options = [word for path, what in served.items() for word in ("--serve", f"/{path}={what}")]
         options += ["--port", f"tcp:{relayed}:interface=127.0.0.1", "--stop-timeout", str(stop)]
-        options += ["--origins", "*"]
+        options += ["--origins", "*", "--drain", str(drain)]
         options += ["--port", f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"]
         with running(directory, *options, awaited=port) as daemon:
             yield daemon, port
@@ -191,3 +194,141 @@ def test_a_second_signal_does_not_wait_for_the_stop_timeout(tmp_path: Path) -> N
         daemon.terminate(signal.SIGINT)
         assert daemon.ended() in (-signal.SIGTERM, -signal.SIGINT)
         assert "Traceback" not in daemon.log
+
+
+# The closes are spread over --drain seconds.
+
+DRAIN = 2.0
+
+
+def message(dialect: str, text: bytes) -> bytes:
+    if dialect.startswith("hixie"):
+        return b"\x00" + text + b"\xff"
+    return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
+
+
+def answer(dialect: str, text: bytes) -> bytes:
+    return message(dialect, text) if dialect.startswith("hixie") else b"\x81\x05" + text
+
+
+def received(peer: socket.socket, size: int) -> bytes:
+    """Read that many bytes, or less if the server closes before."""
+    data = b""
+    while len(data) < size and (piece := peer.recv(size - len(data))):
+        data += piece
+    return data
+
+
+@pytest.mark.parametrize(
+    ("dialect", "close"),
+    [("rfc6455", b"\x88\x02\x03\xe9"), ("hixie-76", b"\xff\x00"), ("hixie-75", b"")],
+)
+def test_drain_spreads_the_closes_and_refuses_new_clients_at_once(
+    dialect: str, close: bytes, tmp_path: Path
+) -> None:
+    options = ("--drain", f"{DRAIN}", "--stop-timeout", "3000", "--serve", "/=echo")
+    with running(tmp_path, *options) as daemon, ExitStack() as stack:
+        peers = [connected(stack, daemon.port) for _ in range(8)]
+        for peer in peers:
+            asks(peer, whole_request(dialect))
+        poll = select.poll()
+        for peer in peers:
+            poll.register(peer, select.POLLIN)
+        began = time.monotonic()
+        daemon.terminate()
+        left, times = {peer.fileno(): peer for peer in peers}, []
+        while left:
+            (number, _), *_ = poll.poll(30_000)
+            peer = left.pop(number)
+            poll.unregister(peer)
+            assert received(peer, max(len(close), 1)) == close
+            times.append(time.monotonic() - began)
+            if len(times) == 1:
+                with pytest.raises(ConnectionRefusedError):
+                    connected(stack, daemon.port)
+                for other in left.values():  # conversations go on until their turn
+                    other.sendall(message(dialect, b"hello"))
+                for other in left.values():
+                    expected = answer(dialect, b"hello")
+                    assert received(other, len(expected)) == expected
+            peer.close()
+        assert daemon.ended() == -signal.SIGTERM
+        assert times[-1] - times[0] >= DRAIN * 6 / 8
+        assert "Traceback" not in daemon.log
+
+
+def test_drain_ends_with_the_last_client(tmp_path: Path) -> None:
+    options = ("--drain", "3000", "--stop-timeout", "3000")
+    with running(tmp_path, *options) as daemon, ExitStack() as stack:
+        peers = [connected(stack, daemon.port) for _ in range(3)]
+        for peer in peers:
+            asks(peer, whole_request("rfc6455"))
+        daemon.terminate()
+        daemon.logged("(TCP Port")
+        for peer in peers:
+            peer.close()
+        assert daemon.ended() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("drain", [0.0, STOP])
+def test_a_drain_with_all_kinds_of_clients_ends_within_the_stop_timeout(
+    drain: float, tmp_path: Path
+) -> None:
+    with daemon_with_all(tmp_path, drain=drain) as (daemon, port), ExitStack() as stack:
+        for stuck in KINDS:
+            stuck(stack, daemon, port)
+        began = time.monotonic()
+        daemon.terminate()
+        assert daemon.ended() == -signal.SIGTERM
+        assert time.monotonic() - began < STOP + MARGIN
+        assert "Traceback" not in daemon.log
+
+
+def test_a_second_signal_ends_a_drain_at_once(tmp_path: Path) -> None:
+    with daemon_with_all(tmp_path, stop=3000, drain=3000) as (daemon, port), ExitStack() as stack:
+        for stuck in KINDS:
+            stuck(stack, daemon, port)
+        daemon.terminate()
+        daemon.logged("(TCP Port")
+        daemon.terminate()
+        assert daemon.ended() == -signal.SIGTERM
+        assert "Traceback" not in daemon.log
+
+
+def test_a_drain_that_exceeds_the_stop_timeout_is_refused_at_the_start() -> None:
+    result = run_hixie("--drain", "9", "--check")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "hixie: --drain 9: expected at most --stop-timeout, which is 8 seconds"
+    )
+
+
+def test_a_drain_that_exceeds_the_stop_timeout_is_refused_at_a_reload(tmp_path: Path) -> None:
+    with configured(tmp_path, 'port = "{port}"\ndrain = 2\n') as daemon:
+        file = tmp_path / "hixie.toml"
+        file.write_text(file.read_text() + "stop-timeout = 1\n")
+        daemon.terminate(signal.SIGHUP)
+        line = daemon.logged("not-reloaded")
+        assert "drain: 2: expected at most --stop-timeout, which is 1 seconds" in line
+
+
+def test_connections_of_an_earlier_reload_have_the_drain_of_the_last_one(tmp_path: Path) -> None:
+    text = 'port = "{port}"\nstop-timeout = 0.5\n'
+    with configured(tmp_path, text) as daemon, ExitStack() as stack:
+        early = connected(stack, daemon.port)
+        asks(early, whole_request("rfc6455"))
+        others = [connected(stack, daemon.port) for _ in range(3)]
+        for peer in others:
+            asks(peer, whole_request("rfc6455"))
+        file = tmp_path / "hixie.toml"
+        file.write_text(file.read_text().replace("0.5", "3000\ndrain = 2"))
+        daemon.reload()
+        began = time.monotonic()
+        daemon.terminate()
+        times = []
+        for peer in (early, *others):
+            assert received(peer, 4) == b"\x88\x02\x03\xe9"
+            times.append(time.monotonic() - began)
+            peer.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
+        assert daemon.ended() == -signal.SIGTERM
+        assert max(times) >= 1.4

@@ -37,6 +37,7 @@ OPTIONS = (
     "--ping-timeout",
     "--stall-timeout",
     "--stop-timeout",
+    "--drain",
     "--connect-timeout",
     "--no-compression",
 )

@@ -42,6 +42,7 @@ from .keepalive import Keepalive, leaveToKernel, payload
 from .log import ConnectionLog, loggedOf
 from .output import Output
 from .progress import Watched
+from .staggered import Staggered
 from .timeouts import Timeouts
 from .writer import FULL_READ
 
@@ -87,8 +88,9 @@ class HixieProtocol(Protocol):
     another module overrides only methods that Twisted calls, and those of this list, which do
     little or nothing here:
 
-    - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingAbandoned`: the handshake ends without
-      a conversation;
+    - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingClosed`, :meth:`openingAbandoned`: the
+      handshake ends without a conversation;
+    - :attr:`isOpening`, for a connection that has become one of ordinary HTTP;
     - :meth:`ended`, :meth:`finished`: the connection ends, for a log of requests;
     - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
       ``answered`` and ``request``, for a handshake that another HTTP server has read.
@@ -203,6 +205,11 @@ class HixieProtocol(Protocol):
         return self._conversation is not None and self._conversation.stage == OPEN
 
     @property
+    def isOpening(self) -> bool:
+        """Whether the handshake is not complete, and the connection has not ended."""
+        return self._conversation is None and not self._isOver
+
+    @property
     def full(self) -> bool:
         """Whether the write buffer of the transport is full."""
         return self._output.full
@@ -243,7 +250,7 @@ class HixieProtocol(Protocol):
     def loseConnection(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """See :meth:`txhixie.WebSocketTransport.loseConnection`."""
         if self._conversation is None:
-            self._leave()
+            self.openingClosed()
         elif self._lost:
             self._forgo()
         else:
@@ -374,6 +381,10 @@ class HixieProtocol(Protocol):
     def openingLate(self) -> None:
         """End a connection whose handshake timeout has passed."""
         raise NotImplementedError
+
+    def openingClosed(self) -> None:
+        """Close a connection without a conversation, since our side wants no connection."""
+        self._leave()
 
     def openingAbandoned(self) -> None:
         """Cancel all that an incomplete handshake waits for. May be called more than once."""
@@ -774,6 +785,7 @@ class HixieFactory(Factory):
         self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
         self._waiting: list[Deferred[None]] = []
         self._expiries: Expiries[HixieProtocol] | None = None  # made for the first connection
+        self._closing: Staggered[HixieProtocol] | None = None
 
     def stopFactory(self) -> None:
         """Log the counted repeats of lines: the last port has stopped listening."""
@@ -808,6 +820,7 @@ class HixieFactory(Factory):
     def _tellIfNone(self) -> None:
         if not self.connections:
             self.keepalive.stop()
+            self._stopSpread()
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:
                 deferred.callback(None)
@@ -817,35 +830,77 @@ class HixieFactory(Factory):
         code: int = CloseCode.GOING_AWAY,
         reason: str = "",
         timeout: float | None = None,
+        spread: float | None = None,
     ) -> Deferred[None]:
         """
         Close every connection, with the close handshake of its dialect where there is one.
 
-        Connections that have not ended when the timeout passes are aborted.
+        Connections that have not ended when the timeout passes are aborted. With a spread,
+        conversations are closed one after the other, evenly over that time, and requests for pages
+        last; incomplete handshakes end at once. A second call replaces the closes of the first one
+        that are still to come.
 
         :param code: close code that is sent (RFC 6455 section 7.4), by default 1001.
         :param reason: close reason that is sent, at most 123 bytes in UTF-8.
         :param timeout: seconds until connections are aborted; by default ``Limits.stop_timeout``.
+        :param spread: seconds over which the closes are spread, at most the timeout; by default
+            ``Limits.stop_spread``, which is 0.
         :return: a Deferred that fires with ``None`` when the last connection has ended, and never
             fails.
         :raises txhixie.errors.UsageError: for a close code that must not be sent; no connection is
             closed then.
-        :raises TypeError: for a code, a reason or a timeout of another type.
+        :raises TypeError: for a code, a reason, a timeout or a spread of another type.
         """
         close_arguments(code, reason)
         if timeout is not None:
             scalars(float, timeout=timeout)
+        if spread is not None:
+            scalars(float, spread=spread)
         if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
             raise UsageError(f"close code {code} cannot be sent; send 1000 or 3000 to 4999")
+        seconds = self.limits.stop_timeout if timeout is None else timeout
+        over = min(self.limits.stop_spread if spread is None else spread, seconds)
+        self._stopSpread()
+        waiting = [each for each in self.connections if over > 0 and not each.isOpening]
+        for connection in self.connections.difference(waiting):
+            connection.loseConnection(code, reason)
+        if waiting:
+            waiting.sort(key=lambda each: not each.isOpen)  # requests for pages are the last ones
+
+            def close(connection: HixieProtocol) -> None:
+                if connection in self.connections:
+                    connection.loseConnection(code, reason)
+
+            self._closing = Staggered(self.clock, close, waiting, over)
+        return self._allEnded(seconds)
+
+    def closeOthers(self) -> Deferred[None]:
+        """
+        Close every connection that :meth:`closeAll` is not going to close: the reactor stops.
+
+        :return: as for :meth:`closeAll`, which is called if no close is still to come.
+        """
+        if self._closing is None:
+            return self.closeAll()
+        seconds = self.limits.stop_timeout
+        for connection in self.connections.difference(self._closing.left):
+            connection.loseConnection(CloseCode.GOING_AWAY)
+        self._closing.hasten(seconds)
+        return self._allEnded(seconds)
+
+    def _allEnded(self, seconds: float) -> Deferred[None]:
+        """Wait until no connection is left; abort those that are left after some seconds."""
         done: Deferred[None] = Awaited()
         self._waiting.append(done)
-        for connection in tuple(self.connections):
-            connection.loseConnection(code, reason)
         if self.connections:
-            seconds = self.limits.stop_timeout if timeout is None else timeout
             done.addBoth(_cancelling(self.clock.callLater(seconds, self.abortAll)))
         self._tellIfNone()
         return done
+
+    def _stopSpread(self) -> None:
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            closing.stop()
 
     def abortAll(self) -> None:
         """Abort every connection, without a close handshake."""

@@ -54,6 +54,7 @@ _LIMITS: Final = {
     "ping-timeout": "ping_timeout",
     "stall-timeout": "stall_timeout",
     "stop-timeout": "stop_timeout",
+    "drain": "stop_spread",
 }
 """Options that set a limit, each with its field of :class:`txhixie.Limits`."""
 
@@ -209,6 +210,11 @@ class Daemon:
         }
         if "ping_interval" in given:
             given["ping_interval"] = given["ping_interval"] or None
+        longest = given.get("stop_timeout", Limits().stop_timeout)
+        if given.get("stop_spread", 0) > longest:
+            where = self._said["drain"][-1].where
+            most = f"at most --stop-timeout, which is {longest:g} seconds"
+            raise CannotStart(f"hixie: {where}: expected {most}")
         # No page of the daemon reads a request body.
         limits = Limits(**given, body_size=0)
         # The connect timeout of a gateway has to pass before the decide timeout, since only the

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -266,12 +266,17 @@ class ListeningService(Service):
         self._watch.stop()
         everything = [*self._before, self._serving]
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
-        factory = self._serving.factory
-        timer = factory.clock.callLater(factory.limits.stop_timeout, self._abortAll)
-        closing: list[Deferred[Any]] = [self._sockets.closeAll()]
-        closing += [each.factory.closeAll() for each in everything]
+        factory, now = self._serving.factory, self._serving.factory.limits
+        for each in self._before:  # all connections have the timeouts of the last reload
+            each.factory.limits = replace(
+                each.factory.limits, stop_timeout=now.stop_timeout, stop_spread=now.stop_spread
+            )
+        timer = factory.clock.callLater(now.stop_timeout, self._abortAll)
         sessions = [session for each in everything for session in each.sessions]
-        closed: Deferred[Any] = DeferredList(closing)
+        # The ports are closed first: a client that receives 1001 may connect again at once, and
+        # the kernel would accept that connection and then reset it.
+        closed = self._sockets.closeAll()
+        closed.addCallback(lambda _: DeferredList([each.factory.closeAll() for each in everything]))
         closed.addCallback(lambda _: DeferredList([each.drained() for each in sessions]))
 
         def finish(result: object) -> object:

@@ -213,6 +213,13 @@ OPTIONS: Final = (
         default=f"{_LIMITS.stop_timeout:g}",
     ),
     Setting(
+        "drain",
+        SECONDS,
+        "Seconds over which the connections are closed, one after the other, when the daemon "
+        "stops; 0 closes all at once. They are a part of --stop-timeout.",
+        default=f"{_LIMITS.stop_spread:g}",
+    ),
+    Setting(
         "connect-timeout",
         SOME_SECONDS,
         "Seconds for the connection of a service to its backend; then the client is refused with "

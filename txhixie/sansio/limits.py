@@ -22,6 +22,7 @@ _OPTIONS: Final = {
     "ping_timeout": "--ping-timeout",
     "stall_timeout": "--stall-timeout",
     "stop_timeout": "--stop-timeout",
+    "stop_spread": "--drain",
 }
 """Options of the daemon for limits, by the name of the limit."""
 
@@ -101,6 +102,9 @@ class Limits:
         reading costs up to 1.4 MiB in this process and 10 MB in the kernel.
     :ivar stop_timeout: seconds for all connections to close when the factory stops; then the
         remaining connections are aborted. Docker sends SIGKILL 10 seconds after SIGTERM.
+    :ivar stop_spread: seconds over which the closes are spread evenly when the factory stops, a
+        part of ``stop_timeout``; 0: all connections are closed at once. 10,000 clients that are
+        closed at once connect at once again, to the server that is left or has started anew.
     :ivar ping_interval: seconds between pings; in a dialect without ping frames, seconds between
         TCP keepalive probes; ``None``: no pings. Reverse proxies close idle connections after 60
         seconds (nginx) or 50 (the examples of HAProxy).
@@ -133,6 +137,7 @@ class Limits:
     drain_timeout: float = 60.0
     stall_timeout: float = 300.0
     stop_timeout: float = 8.0
+    stop_spread: float = 0.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
 
@@ -141,7 +146,8 @@ class Limits:
         Check all values.
 
         :raises ValueError: for a negative or too large size, for a negative or infinite timeout,
-            and for a ``ping_interval``, ``ping_timeout`` or ``stall_timeout`` of 0.
+            for a ``ping_interval``, ``ping_timeout`` or ``stall_timeout`` of 0, and for a
+            ``stop_spread`` that exceeds ``stop_timeout``.
         :raises TypeError: for a value that is not a number.
         """
         for field in fields(self):
@@ -152,12 +158,15 @@ class Limits:
                 raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
             if field.name.startswith("ping_") or field.name == "stall_timeout":
                 right, what = 0 < value < inf, "more than 0 seconds"
-            elif field.name.endswith("_timeout"):
+            elif field.name.endswith(("_timeout", "_spread")):
                 right, what = 0 <= value < inf, "a number of seconds"
             else:
                 right, what = 0 <= value <= MOST, f"a number from 0 to {MOST}"
             if not right:
                 raise ValueError(f"{field.name}: expected {what}, not {value}")
+        if self.stop_spread > self.stop_timeout:
+            most = f"at most stop_timeout ({self.stop_timeout:g})"
+            raise ValueError(f"stop_spread: expected {most}, not {self.stop_spread:g}")
 
     def with_stage_timeout(self, seconds: float) -> Limits:
         """Return a copy with the same timeout for each stage of connecting to a server."""

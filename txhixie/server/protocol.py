@@ -372,6 +372,18 @@ class HixieServerProtocol(HixieProtocol):
         finally:
             super().connectionLost(reason)
 
+    @property
+    def isOpening(self) -> bool:
+        """Whether the handshake is not complete; never for a request for a page."""
+        return super().isOpening and not hasattr(self, "_elsewhere")
+
+    def openingClosed(self) -> None:
+        """Refuse with 503 while the application decides: the request is not answered yet."""
+        if self._decision is not None:
+            self._refuse(Refusal(503, "the server is stopping\n"))
+        else:
+            super().openingClosed()
+
     def openingAbandoned(self) -> None:
         """Cancel the Deferred decision of the application."""
         decision, self._decision = self._decision, None
@@ -530,7 +542,7 @@ class HixieServerFactory(HixieFactory):
         self.elsewhere = elsewhere
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False
-        self._shutdown = StopTrigger(self.closeAll, self.abortAll)
+        self._shutdown = StopTrigger(self.closeOthers, self.abortAll)
 
     @property
     def elsewhereUpgrades(self) -> bool:

@@ -25,14 +25,14 @@ class StopTrigger:
     """
 
     def __init__(
-        self, closeAll: Callable[[], Deferred[None]], abortAll: Callable[[], None]
+        self, closeOthers: Callable[[], Deferred[None]], abortAll: Callable[[], None]
     ) -> None:
         """
-        :param closeAll: closes all connections and returns a Deferred, which fires when the last
-            connection has ended.
+        :param closeOthers: closes the connections that nothing else is closing, and returns a
+            Deferred, which fires when the last connection has ended.
         :param abortAll: aborts all connections, after a second signal.
         """
-        self._closeAll = closeAll
+        self._closeOthers = closeOthers
         self._abortAll = abortAll
         self._reactor: Any = None
         self._trigger: Any = None
@@ -61,14 +61,16 @@ class StopTrigger:
 
     def _close(self) -> Deferred[None]:
         """
-        Close the connections, in the next turn of the reactor.
+        Close the connections, two turns of the reactor later.
 
-        Before that, a service or another trigger may close them with another code and a reason.
+        Before that, a service or another trigger may close them with another code and a reason. A
+        service that stops listening first does so in the next turn.
         """
         self._trigger = None  # a trigger that has fired must not be removed
         self.hasBegun = True
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
-        closing = deferLater(self._reactor, 0).addCallback(lambda _: self._closeAll())
+        closing: Deferred[Any] = deferLater(self._reactor, 0)
+        closing.addCallback(lambda _: deferLater(self._reactor, 0, self._closeOthers))
 
         def closed(_: object) -> None:
             leave()

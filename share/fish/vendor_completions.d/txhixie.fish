@@ -70,6 +70,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-interval -x -
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-timeout -x -d 'Seconds without a byte from the client after a ping until the connection is aborted'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stall-timeout -x -d 'Seconds in which a client acknowledges none of the data that waits to be sent, until the connection is aborted'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stop-timeout -x -d 'Seconds for all connections to close when the daemon stops; the others are then aborted'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l drain -x -d 'Seconds over which the connections are closed, one after the other, when the daemon stops; 0 closes all at once'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l connect-timeout -x -d 'Seconds for the connection of a service to its backend; then the client is refused with 504'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l no-compression -d 'Do not compress messages, even if the client offers compression'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'Read options from a TOML file, by the same names without dashes'

@@ -11,6 +11,7 @@ from .client.backoff import Backoff
 from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .client.service import WebSocketClientService
+from .connection.counters import Counters
 from .connection.protocol import HixieFactory, HixieProtocol
 from .dialing.proxy import Proxy
 from .dialing.tunnel import HTTPConnectEndpoint
@@ -80,6 +81,7 @@ __all__ = [
     "ConnectionAttempt",
     "ConnectionFailed",
     "ConversationEnded",
+    "Counters",
     "Credentials",
     "Dialect",
     "Ended",

@@ -71,7 +71,7 @@ def run(
     factory = _factory(applications, options)
     beginLogging(sys.stdout)
     raiseFileLimit()
-    foldAcceptLines(cast(Any, reactor))
+    foldAcceptLines(cast(Any, reactor), getattr(factory, "counters", None))
     _Program(cast(Any, reactor), factory).run(descriptions)
 
 

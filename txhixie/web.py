@@ -19,6 +19,7 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 from zope.interface import provider
 
+from .connection.counters import Counters
 from .connection.log import ConnectionLog, Logged
 from .interfaces import WebSocketServerFactory
 from .sansio.arguments import instance
@@ -129,8 +130,21 @@ class HixieResource(Resource):
             self._channelsOf(request).watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
         else:
-            return _refuse(request)
+            return self._refuse(request)
         return NOT_DONE_YET
+
+    def _refuse(self, request: Any) -> bytes:
+        """Set status and body of a refused request, and count it; the connection stays open."""
+        if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
+            status, why = 400, f"{OLD_VERSION}\n".encode("ascii")
+        elif request.clientproto.startswith(b"HTTP/1"):
+            status, why = 404, b"only WebSocket is served here\n"
+        else:
+            status, why = 505, b"only WebSocket is served here, and only over HTTP/1.1\n"
+        self.factory.counters.refuse(status)
+        request.setResponseCode(status)
+        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        return b"" if request.method == b"HEAD" else why
 
     def _channelsOf(self, request: Any) -> Channels:
         """Return the watched connections of a request's ``HixieSite``, or of this resource."""
@@ -187,6 +201,8 @@ class HixieSite(Site):
     :ivar limits: the limits, of which ``body_size``, ``request_timeout``, ``head_size``,
         ``close_timeout`` and ``stall_timeout`` are used.
     :ivar channels: the connections that are watched for stalled clients.
+    :ivar counters: accepted connections, and refused requests for pages. A WebSocket request is
+        counted by the factory of its :class:`HixieResource`.
     """
 
     def __init__(
@@ -205,8 +221,9 @@ class HixieSite(Site):
             kw.setdefault("logFormatter", maskedLogFormatter)
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = instance("limits", limits, Limits)
-        log = ConnectionLog(_log, False, lambda: self.reactor)
-        self.channels = Channels(limits.stall_timeout, lambda: self.reactor, log)
+        self.counters = Counters()
+        self._lines = ConnectionLog(_log, False, lambda: self.reactor, self.counters)
+        self.channels = Channels(limits.stall_timeout, lambda: self.reactor, self._lines)
 
     def getResourceFor(self, request: Any) -> Any:
         """Return the resource of a request, and watch its connection for a stalled client."""
@@ -215,11 +232,14 @@ class HixieSite(Site):
 
     def buildProtocol(self, addr: Any) -> Any:
         """Return the protocol of a new connection, with the limits."""
+        self.counters.accepted += 1
         protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
         channel = channelOf(protocol)
         if channel is not None:
-            boundChannel(channel, self.limits)
-            protocol.requestFactory = boundStreams(protocol.requestFactory, self.limits)
+            boundChannel(channel, self.limits, self._lines)
+            protocol.requestFactory = boundStreams(
+                protocol.requestFactory, self.limits, self._lines
+            )
         return protocol
 
 
@@ -270,6 +290,7 @@ class UpgradedProtocol(HixieServerProtocol):
 
     def ended(self, ended: Ended) -> None:
         """Keep whether the conversation was closed cleanly, for ``notifyFinish``."""
+        super().ended(ended)
         self._clean = ended.clean
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -297,6 +318,8 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
     if isinstance(holder, HixieServerProtocol):
         holder.yielded()
         protocol.number = holder.number
+    else:
+        factory.counters.accepted += 1
     protocol.dataReceived(_head(request).raw + body + rest)
 
 
@@ -370,16 +393,3 @@ def _answerFields(request: Any) -> Headers:
         if name.lower() not in _LEFT_OUT
     ]
     return (*fields, *((b"Set-Cookie", cookie) for cookie in request.cookies))
-
-
-def _refuse(request: Any) -> bytes:
-    """Set status and body of a refused request; the connection stays open for the next request."""
-    if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
-        status, why = 400, f"{OLD_VERSION}\n".encode("ascii")
-    elif request.clientproto.startswith(b"HTTP/1"):
-        status, why = 404, b"only WebSocket is served here\n"
-    else:
-        status, why = 505, b"only WebSocket is served here, and only over HTTP/1.1\n"
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    return b"" if request.method == b"HEAD" else why

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from support.daemon import running
 from support.log_recorder import Log
+from txhixie import Counters
 from txhixie.server.accepting import AcceptLines
 
 FILES = 64
@@ -38,7 +39,8 @@ def test_connections_beyond_the_limit_of_open_files_have_one_line_a_minute(tmp_p
 def test_counted_failures_are_logged_after_a_minute(log: Log) -> None:
     clock = Clock()
     others: list[Any] = []
-    lines = AcceptLines(clock, others.append)  # type: ignore[arg-type]
+    counters = Counters()
+    lines = AcceptLines(clock, others.append, counters)  # type: ignore[arg-type]
     for _ in range(5):
         lines({"log_format": "EMFILE encountered; releasing reserved file descriptor."})
         lines({"log_format": "EMFILE recovery: Closed socket from {address}", "address": 1})
@@ -52,6 +54,7 @@ def test_counted_failures_are_logged_after_a_minute(log: Log) -> None:
     lines({"log_format": "something else"})
     assert others == [{"log_format": "something else"}]
     assert len(log.lines()) == 2
+    assert counters.refused == {(None, "files"): 5}
     clock.advance(60)
     first, second = log.lines()[2:]
     assert first.startswith('refused reason="too many open files (EMFILE): raise LimitNOFILE= of')

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
 from twisted.web.server import Site
 from twisted.web.static import File
 
@@ -32,6 +33,7 @@ from support.network import Network
 from support.waiting import PATIENCE, asynchronous, until, within
 from test_web import Leaf, SiteWire
 from txhixie import HixieServerFactory, Limits
+from txhixie.connection.log import ConnectionLog
 from txhixie.sansio.limits import MOST_SEGMENTS
 from txhixie.server.http_bounds import MOST_KEPT, boundChannel
 from txhixie.testing import echo
@@ -356,7 +358,7 @@ def channel(resource: Any) -> tuple[Any, SiteWire]:
     protocol = site.buildProtocol(None)
     wire = SiteWire()
     made = protocol._channel
-    boundChannel(made, LIMITS)
+    boundChannel(made, LIMITS, ConnectionLog(Logger(), False, lambda: site.reactor))
     protocol.makeConnection(wire)
     return made, wire
 

@@ -27,6 +27,7 @@ from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
+from .counters import Counters
 from .log_fields import ConnectionFields, EventName, LogFields
 from .repeats import Repeats
 
@@ -114,16 +115,25 @@ class ConnectionLog:
     Log lines about the connections of one factory.
 
     :ivar everything: whether each opened conversation and each ordinary end has a line too.
+    :ivar counters: counts the refusals and the lines that are not written; ``None`` for none.
     """
 
-    def __init__(self, logger: Logger, everything: bool, clock: Callable[[], IReactorTime]) -> None:
+    def __init__(
+        self,
+        logger: Logger,
+        everything: bool,
+        clock: Callable[[], IReactorTime],
+        counters: Counters | None = None,
+    ) -> None:
         """
         :param logger: the logger that gets the lines.
         :param everything: the attribute. Two lines, even if no observer prints them, are a third of
             the cost of a handshake, so these lines are off by default.
         :param clock: returns the clock; first called for the first line.
+        :param counters: the attribute.
         """
         self.everything = everything
+        self.counters = counters
         self._logger = logger
         self._clock = clock
         self._repeats: Repeats[RefusalKind] = Repeats()
@@ -148,8 +158,9 @@ class ConnectionLog:
         self._tellRepeats()
 
     def refused(self, connection: Logged, refusal: Refusal) -> None:
-        """Write the line of a refused handshake, unless the refusal has its line already."""
+        """Count a refused handshake, and write its line unless the refusal has one already."""
         if refusal.logged:
+            self._count(refusal.status, refusal.cause)
             return
         body = refusal.why or refusal.body
         words = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
@@ -159,12 +170,13 @@ class ConnectionLog:
             words.strip() or "no reason given",
             connection.asked,
             connection.number,
+            cause=refusal.cause,
         )
 
     def misused(self, connection: Logged, why: str) -> None:
         """Write the line of an offer for which ``buildProtocol`` returned no application."""
         peer, asked, number = connection.peer, connection.asked, connection.number
-        self.turnedAway(peer, 500, why, asked, number, level=LogLevel.error)
+        self._folded("refused", peer, 500, why, asked, number, LogLevel.error)
 
     def turnedAway(
         self,
@@ -173,10 +185,10 @@ class ConnectionLog:
         why: str,
         asked: Asked = NOTHING_ASKED,
         number: int | None = None,
-        level: Any = LogLevel.info,
+        cause: str = "",
     ) -> None:
         """
-        Write the line of a peer that gets no conversation.
+        Count a peer that gets no conversation, and write its line.
 
         Repeats from its address, with the same status, reason, host, target and origin, are counted
         for a minute and have one line together. So have all lines of an address that exceed
@@ -187,9 +199,14 @@ class ConnectionLog:
         :param why: the reason.
         :param asked: host, target and origin of the request.
         :param number: number of the connection.
-        :param level: Twisted's log level.
+        :param cause: the cause by which the refusal is counted; see :meth:`Counters.refuse`.
         """
-        self._folded("refused", peer, status, why, asked, number, level)
+        self._count(status, cause)
+        self._folded("refused", peer, status, why, asked, number, LogLevel.info)
+
+    def _count(self, status: int | None, cause: str) -> None:
+        if self.counters is not None:
+            self.counters.refuse(status, cause)
 
     def noticed(self, connection: Logged, what: str) -> None:
         """
@@ -211,7 +228,10 @@ class ConnectionLog:
         level: Any,
     ) -> None:
         asked = _masked(asked)
-        if not self._repeats.again(self._now(), *RefusalKind.of(event, peer, status, why, asked)):
+        if self._repeats.again(self._now(), *RefusalKind.of(event, peer, status, why, asked)):
+            if self.counters is not None:
+                self.counters.folded += 1
+        else:
             writeLine(
                 self._logger,
                 event,
@@ -229,9 +249,8 @@ class ConnectionLog:
     def unsecured(self, connection: Logged, error: BaseException | None) -> None:
         """Write why TLS failed on a connection that ended before its first byte."""
         if reasons := reasons_of(error):
-            self.turnedAway(
-                connection.peer, None, f"TLS handshake failed: {reasons}", number=connection.number
-            )
+            why = f"TLS handshake failed: {reasons}"
+            self.turnedAway(connection.peer, None, why, number=connection.number, cause="tls")
 
     def stalled(self, connection: Logged, seconds: float, waiting: int) -> None:
         """

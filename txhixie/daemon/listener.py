@@ -18,10 +18,10 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from ..connection.log import Uncut, writeLine
-from ..connection.protocol import HixieFactory
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
+from ..server.protocol import HixieServerFactory
 from ..server.second_signal import SECOND_SIGNAL
 from .certificate_watch import CertificateWatch
 from .hangup import Hangup
@@ -52,7 +52,7 @@ class Serving:
     """
 
     endpoints: Sequence[tuple[str, IStreamServerEndpoint]]
-    factory: HixieFactory
+    factory: HixieServerFactory
     sessions: Sequence[Sessions]
     sockets: SocketChange
     certificates: Sequence[Path] = ()
@@ -125,7 +125,7 @@ class ListeningService(Service):
             return
         self._started = True
         raiseFileLimit()
-        foldAcceptLines(self._reactor)
+        foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._hangup.listen()
         self._isChanging = True
@@ -248,8 +248,7 @@ class ListeningService(Service):
         self._watch.watch(serving.certificates)
         if serving.factory is before.factory:
             return
-        # The numbers of connections go on, and what is repeated stays folded.
-        serving.factory.log = before.factory.log
+        serving.factory.succeed(before.factory)
         self._before = [each for each in (*self._before, before) if each.hasConnections]
 
     # Stopping.

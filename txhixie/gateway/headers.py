@@ -79,7 +79,7 @@ def handed_on(refused: HandshakeRefused) -> Refusal:
         return Refusal(502, "the backend sent an invalid response\n")
     headers = end_to_end(refused.headers)
     if refused.whole:
-        return Refusal(refused.status, refused.body, headers)
+        return Refusal(refused.status, refused.body, headers, cause="backend")
     # Do not send a part of a body: with the length of that part, the client would take it for the
     # whole body.
     rest = tuple((name, value) for name, value in headers if not _OF_BODY.match(name))
@@ -87,6 +87,7 @@ def handed_on(refused: HandshakeRefused) -> Refusal:
         refused.status,
         "the backend's response is too long or incomplete\n",
         rest,
+        cause="backend",
     )
 
 

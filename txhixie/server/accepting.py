@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel
 from zope.interface import implementer
 
+from ..connection.counters import Counters
 from ..connection.log import writeLine
 from ..connection.repeats import Repeats
 
@@ -26,15 +27,23 @@ _TOO_MANY: Final = "too many open files (EMFILE): raise LimitNOFILE= of the unit
 
 @implementer(ILogObserver)
 class AcceptLines:
-    """Log observer: a line for the first refused connection; others are counted for a minute."""
+    """
+    Log observer: a line for the first refused connection; others are counted for a minute.
+
+    :ivar counters: counts the refused connections; ``None`` for none.
+    """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, others: ILogObserver) -> None:
+    def __init__(
+        self, clock: IReactorTime, others: ILogObserver, counters: Counters | None = None
+    ) -> None:
         """
         :param clock: measures the minute.
         :param others: the observer that gets all other events.
+        :param counters: counts the refused connections.
         """
+        self.counters = counters
         self._clock = clock
         self._others = others
         self._repeats: Repeats[str] = Repeats(_SECONDS)
@@ -45,6 +54,8 @@ class AcceptLines:
         if "log_failure" in event:
             self._others(event)
         elif "EMFILE recovery: Closed socket" in text:
+            if self.counters is not None:
+                self.counters.refuse(None, "files")
             self._count(_TOO_MANY)
         elif "acceptError" in event:
             self._count(f"cannot accept a connection: {event['acceptError']}")
@@ -61,14 +72,18 @@ class AcceptLines:
             writeLine(self._log, "refused", LogLevel.warn, reason=why, repeated=count)
 
 
-def foldAcceptLines(clock: IReactorTime) -> None:
+def foldAcceptLines(clock: IReactorTime, counters: Counters | None = None) -> None:
     """
     Install :class:`AcceptLines` as the log observer of all Twisted ports of this process.
 
     :param clock: measures the minute: the reactor.
+    :param counters: counts the refused connections, from now on.
     """
     logger: Any = getattr(tcp.Port, "_logger", None)  # a name of Twisted's own
-    if logger is None or isinstance(logger.observer, AcceptLines):
+    if logger is None:
         return
-    observer = AcceptLines(clock, logger.observer)
+    if isinstance(logger.observer, AcceptLines):
+        logger.observer.counters = counters
+        return
+    observer = AcceptLines(clock, logger.observer, counters)
     tcp.Port._logger = Logger(logger.namespace, None, observer)  # noqa: SLF001

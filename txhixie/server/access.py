@@ -79,10 +79,12 @@ class Policy:
         """Return a refusal with status 403 and its reason; ``None`` for an allowed offer."""
         host = offer.host.lower()
         if self.hosts is not None and self.hosts.isdisjoint((host, _without_port(host))):
-            return Refusal(403, "Host not allowed\n", why="Host not allowed (hosts, --hosts)")
+            why = "Host not allowed (hosts, --hosts)"
+            return Refusal(403, "Host not allowed\n", why=why, cause="host")
         if offer.origin is None or self._welcomes(offer) or not of_a_browser(offer.origin):
             return None
-        return Refusal(403, "Origin not allowed\n", why="Origin not allowed (origins, --origins)")
+        why = "Origin not allowed (origins, --origins)"
+        return Refusal(403, "Origin not allowed\n", why=why, cause="origin")
 
     def disregards(self, offer: Offer) -> bool:
         """Whether an allowed offer has an ``Origin`` that no rule allows and no browser writes."""

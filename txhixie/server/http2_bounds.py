@@ -15,13 +15,12 @@ from typing import Any, Final
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import alsoProvides
 
-from ..connection.log import ConnectionLog, installedReactor
+from ..connection.log import ConnectionLog
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
 from .http_bounds import askedBy
@@ -30,21 +29,22 @@ _NO_ERROR: Final = 0
 """Error code that resets a stream whose response was complete before its request (RFC 9113 section
 8.1)."""
 
-_log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
-
-def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..., Any]:
+def boundStreams(
+    makeRequest: Callable[..., Any], limits: Limits, log: ConnectionLog
+) -> Callable[..., Any]:
     """
     Return a Site's ``requestFactory`` that bounds HTTP/2 requests.
 
     :param makeRequest: the Site's own ``requestFactory``.
     :param limits: the limits of a request.
+    :param log: gets a line for each refused request, and counts it.
     """
 
     def make(channel: Any, *rest: Any, **named: Any) -> Any:
         request = makeRequest(channel, *rest, **named)
         if not isinstance(channel, HTTPChannel):
-            StreamBounds(channel, request, limits)
+            StreamBounds(channel, request, limits, log)
         return request
 
     if INonQueuedRequestFactory.providedBy(makeRequest):
@@ -55,7 +55,8 @@ def boundStreams(makeRequest: Callable[..., Any], limits: Limits) -> Callable[..
 class StreamBounds:
     """Bounds of the request of one stream: the size of its body, and its timeout."""
 
-    def __init__(self, stream: Any, request: Any, limits: Limits) -> None:
+    def __init__(self, stream: Any, request: Any, limits: Limits, log: ConnectionLog) -> None:
+        self._log = log
         self._stream = stream
         self._request = request
         self._left = limits.body_size
@@ -123,7 +124,7 @@ class StreamBounds:
         from h2.exceptions import H2Error  # installed, since there is a stream of HTTP/2
 
         asked, why = askedBy(self._request, stream.path), str(refusal.body).strip()
-        _log.turnedAway(connection.getPeer(), refusal.status, why, asked)
+        self._log.turnedAway(connection.getPeer(), refusal.status, why, asked)
         with suppress(H2Error):  # raised if the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)

@@ -17,11 +17,10 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import ConnectionLog, installedReactor
+from ..connection.log import ConnectionLog
 from ..connection.protocol import ignore
 from ..sansio.handshake.offer import Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked, text
@@ -32,8 +31,6 @@ MOST_KEPT: Final = 64 * 1024
 
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes that are added to the head of the last request of a connection."""
-
-_log = ConnectionLog(Logger(), everything=False, clock=installedReactor)
 
 
 def channelOf(protocol: Any) -> HTTPChannel | None:
@@ -60,16 +57,17 @@ def boundBacklog(channel: Any) -> None:
         Backlog(channel)
 
 
-def boundChannel(channel: Any, limits: Limits) -> None:
+def boundChannel(channel: Any, limits: Limits, log: ConnectionLog) -> None:
     """
     Bound the buffers of one channel, and the size and the time of its requests.
 
     :param channel: a channel that has received nothing; a bounded channel is left unchanged.
     :param limits: the limits of a request.
+    :param log: gets a line for each refused request, and counts it.
     """
     if not isinstance(getattr(channel.allHeadersReceived, "__self__", None), RequestBounds):
         boundBacklog(channel)
-        RequestBounds(channel, limits)
+        RequestBounds(channel, limits, log)
 
 
 class Backlog:
@@ -128,8 +126,9 @@ class Backlog:
 class RequestBounds:
     """Bounds of the requests of one channel: their sizes, and a timeout for each request."""
 
-    def __init__(self, channel: Any, limits: Limits) -> None:
+    def __init__(self, channel: Any, limits: Limits, log: ConnectionLog) -> None:
         self._channel = channel
+        self._log = log
         self._limits = limits
         self._left = 0  # bytes that a chunked body may still have
         self._timer: IDelayedCall | None = None
@@ -241,7 +240,7 @@ class RequestBounds:
         asked = NOTHING_ASKED
         if channel.requests:
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
-        _log.turnedAway(transport.getPeer(), status, why.strip(), asked)
+        self._log.turnedAway(transport.getPeer(), status, why.strip(), asked)
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

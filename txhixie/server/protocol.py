@@ -29,15 +29,16 @@ from ..connection.acknowledged import lowest
 from ..connection.addresses import standFor
 from ..connection.applications import Unusable, checkApplication, checkBuilder
 from ..connection.awaiting import explain
+from ..connection.counters import Counters
 from ..connection.log import loggedOf
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
-from ..interfaces import Accepted, Decision, WebSocketServerFactory
+from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
 from ..sansio.arguments import scalars, strings
 from ..sansio.closing import Ended
 from ..sansio.dialects import DIALECTS, Dialect, named, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
 from ..sansio.extensions import DEFAULT_EXTENSIONS
-from ..sansio.extensions.extension import Extension, accept
+from ..sansio.extensions.extension import Extension, Transform, accept
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked
@@ -294,6 +295,7 @@ class HixieServerProtocol(HixieProtocol):
             self._output.write(proof)
         del self._opening
         assert self.agreement is not None
+        self.factory.counters.opened[self.dialect.name] += 1
         self._open(self.agreement, opening.rest, opening.transform)
 
     def _refuse(self, answer: Refusal) -> None:
@@ -336,7 +338,7 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(refusal(error, self.factory.dialects))
             return
         if channel is not None:
-            boundChannel(channel, limits)
+            boundChannel(channel, limits, self.factory.log)
         self._output.timeout(None)
         self._elsewhere = protocol
         self.transport.unregisterProducer()
@@ -358,11 +360,29 @@ class HixieServerProtocol(HixieProtocol):
             self._receive = ignore
         self._elsewhere.dataReceived(data)
 
+    def adopt(
+        self,
+        application: WebSocketProtocol,
+        offer: Offer,
+        agreement: Agreement,
+        rest: bytes = b"",
+        transform: Transform | None = None,
+        expiresIn: float | None = None,
+    ) -> None:
+        """See :meth:`txhixie.HixieProtocol.adopt`."""
+        super().adopt(application, offer, agreement, rest, transform, expiresIn)
+        self.factory.counters.opened[offer.dialect] += 1
+
     def yielded(self) -> None:
         """Leave the factory: a resource has upgraded the connection, and closes it."""
         self.factory.left(self)
 
     # The end of the connection.
+
+    def ended(self, ended: Ended) -> None:
+        """Count a conversation that has ended."""
+        if (conversation := self._conversation) is not None:
+            self.factory.counters.end(ended.code, conversation.received, conversation.sent)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the protocol to which the connection was passed on, if there is one."""
@@ -426,7 +446,8 @@ class HixieServerProtocol(HixieProtocol):
         elif self._decision is not None:
             seconds = limits.decide_timeout
             why = f"no decision of the application within {seconds:g} s (Limits.decide_timeout)"
-            self._refuse(Refusal(503, "the application did not answer in time\n", why=why))
+            refused = "the application did not answer in time\n"
+            self._refuse(Refusal(503, refused, why=why, cause="decision"))
         else:
             self.abortConnection()
 
@@ -466,6 +487,7 @@ class HixieServerFactory(HixieFactory):
     :ivar trustedProxies: the trusted reverse proxies; their ``Forwarded`` and ``X-Forwarded-*``
         fields are used.
     :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
+    :ivar counters: what happened at this server since it has started.
     """
 
     def __init__(
@@ -540,6 +562,7 @@ class HixieServerFactory(HixieFactory):
             strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
         )
         self.elsewhere = elsewhere
+        self.counters = self.log.counters = Counters()
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False
         self._shutdown = StopTrigger(self.closeOthers, self.abortAll)
@@ -583,6 +606,17 @@ class HixieServerFactory(HixieFactory):
             stop()
         super().stopFactory()
 
+    def succeed(self, before: HixieServerFactory) -> None:
+        """
+        Continue the log and the counters of an earlier factory, whose connections stay with it.
+
+        The numbers of connections go on, and repeated log lines stay folded.
+
+        :param before: the earlier factory.
+        """
+        self.log = before.log
+        self.counters = before.counters
+
     def joined(self, connection: HixieProtocol) -> None:
         """Add a connection; if a Site has the port, use the reactor of the connection."""
         super().joined(connection)
@@ -611,6 +645,7 @@ class HixieServerFactory(HixieFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
         """Return the protocol of a new connection."""
+        self.counters.accepted += 1
         return HixieServerProtocol(self)
 
     def decide(

@@ -77,7 +77,7 @@ class ProxyHeaderProtocol(Protocol):
     def _giveUp(self, why: str) -> None:
         if self._timeoutCall.active():
             self._timeoutCall.cancel()
-        self.factory.log.turnedAway(self.transport.getPeer(), None, why)
+        self.factory.log.turnedAway(self.transport.getPeer(), None, why, cause="proxy-header")
         self.transport.abortConnection()
 
 
@@ -113,7 +113,8 @@ class ProxyProtocolFactory(Factory):
         self.wrapped = wrapped
         self.senders = senders
         self.timeout = timeout
-        self.log = ConnectionLog(self._logger, True, lambda: self.clock)
+        counters = getattr(serverOf(wrapped), "counters", None)
+        self.log = ConnectionLog(self._logger, True, lambda: self.clock, counters)
         self._clock = clock
 
     @property
@@ -150,6 +151,13 @@ class ProxyProtocolFactory(Factory):
         protocol = ProxyHeaderProtocol()
         protocol.factory = self
         return protocol
+
+
+def serverOf(factory: Any) -> Any:
+    """Return the innermost factory, without TLS and other wrappers around it."""
+    while (inner := getattr(factory, "wrappedFactory", None)) is not None:
+        factory = inner
+    return factory
 
 
 class ProxyProtocolReactor:

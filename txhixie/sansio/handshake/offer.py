@@ -146,6 +146,8 @@ class Refusal:
     :ivar headers: further fields, name and value; a ``Content-Type`` replaces the default one.
     :ivar logged: whether the refusal is already in the log, so that it gets no second line.
     :ivar why: the reason for the log; ``None`` to log the body.
+    :ivar cause: the cause by which :class:`txhixie.Counters` counts the refusal: a name in
+        ``txhixie.connection.counters.CAUSES``; empty for the usual cause of the status.
     """
 
     status: int
@@ -153,6 +155,7 @@ class Refusal:
     headers: Headers = ()
     logged: bool = False
     why: str | None = None
+    cause: str = field(default="", compare=False, repr=False)
 
     def __init__(
         self,
@@ -161,6 +164,7 @@ class Refusal:
         headers: HeadersLike = (),
         logged: bool = False,
         why: str | None = None,
+        cause: str = "",
     ) -> None:
         """
         Create a refusal.
@@ -172,6 +176,7 @@ class Refusal:
         scalars(bool, logged=logged)
         if why is not None:
             whole_text("why", why)
+        self.cause = whole_text("cause", cause)
         if not 200 <= status <= 599:
             raise ValueError(f"status: expected 200 to 599, not {status}")
         self.status = status

@@ -45,6 +45,9 @@ def checkApplication(answer: object) -> None:
     :raises Unusable: for an object that is not an application, and for an application with a
         coroutine function among its methods, whose coroutines would never be awaited.
     """
+    kind: Any = type(answer)
+    if _isComplete(kind):
+        return
     fault = _faultOf(answer, "buildProtocol returned ")
     if fault is not None:
         raise Unusable(fault)
@@ -124,6 +127,12 @@ def _add(missing: Iterable[str]) -> str:
     return "add " + ", ".join(
         f"def {name}(self{', ' if _REQUIRED[name] else ''}{_REQUIRED[name]})" for name in missing
     )
+
+
+@lru_cache(maxsize=64)
+def _isComplete(kind: type) -> bool:
+    """Whether a class of applications has all methods and no fault; checked once for each class."""
+    return not _missingOf(kind) and _faultOfKind(kind) is None
 
 
 @lru_cache(maxsize=64)

@@ -140,7 +140,6 @@ class Output(Writer):
             return
         self.flush()
         isFree = self.isFree()
-        self.sendsAtOnce = False  # from now on all bytes pass the transport's buffer, in order
         if abort:
             self._giveUp(self.owner)
         elif self.full:
@@ -231,7 +230,6 @@ class Output(Writer):
         """Release the connection and stop the application's producer: the transport has ended."""
         self.timeout(None)
         self.owner = None
-        self.sendsAtOnce = False
         if self.shutdown is not None:
             self.shutdown.ended()
         producer, self._producer = self._producer, None

@@ -646,6 +646,9 @@ class HixieProtocol(Protocol):
         """
         self._tellEnding(ended)
         self._output.stopProducing()
+        if not self._paused:
+            self._finish()  # all complete frames were processed
+            return
         if self._paused & BY_APPLICATION and not conversation.holds_messages:
             self._paused &= ~BY_APPLICATION
         if not self._paused:
@@ -676,7 +679,7 @@ class HixieProtocol(Protocol):
         """Call the application's ``connectionLost``, after the last message was delivered."""
         try:
             if self._conversation is not None:
-                self._tellLost(self._conversation.lost())
+                self._tellLost(self._conversation.forget())
         finally:
             self._finished()
 
@@ -862,7 +865,7 @@ class HixieFactory(Factory):
         over = min(self.limits.stop_spread if spread is None else spread, seconds)
         self._stopSpread()
         waiting = [each for each in self.connections if over > 0 and not each.isOpening]
-        for connection in self.connections.difference(waiting):
+        for connection in self.connections - set(waiting):
             connection.loseConnection(code, reason)
         if waiting:
             waiting.sort(key=lambda each: not each.isOpen)  # requests for pages are the last ones
@@ -883,7 +886,7 @@ class HixieFactory(Factory):
         if self._closing is None:
             return self.closeAll()
         seconds = self.limits.stop_timeout
-        for connection in self.connections.difference(self._closing.left):
+        for connection in self.connections - set(self._closing.left):
             connection.loseConnection(CloseCode.GOING_AWAY)
         self._closing.hasten(seconds)
         return self._allEnded(seconds)

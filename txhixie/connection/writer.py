@@ -75,18 +75,16 @@ class Writer:
 
     :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
         reactor.
-    :ivar sendsAtOnce: whether bytes may be sent without waiting for the reactor: the transport is
-        direct, and its shutdown has not begun.
     :ivar shutdown: the shutdown of the transport; ``None`` before the shutdown begins.
     :ivar transport: the transport.
     """
 
-    __slots__ = ("_held", "_size", "direct", "sendsAtOnce", "shutdown", "transport")
+    __slots__ = ("_held", "_size", "direct", "shutdown", "transport")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
         self.transport = transport
-        self.direct = self.sendsAtOnce = type(transport) in _DIRECT
+        self.direct = type(transport) in _DIRECT
         self.shutdown: Shutdown | None = None
         self._held: list[bytes] | None = None
         self._size = 0
@@ -211,10 +209,16 @@ class Writer:
             self.transport.write(data)
 
     def isFree(self) -> bool:
-        """Whether the transport is Twisted's own TCP, open, and its write buffer is empty."""
+        """
+        Whether bytes may be sent without waiting for the reactor.
+
+        The transport is Twisted's own TCP and open, its write buffer is empty, and its shutdown has
+        not begun: from then on all bytes pass the write buffer, in order.
+        """
         transport = self.transport
         return (
-            self.sendsAtOnce
+            self.direct
+            and self.shutdown is None
             and not transport.dataBuffer
             and not transport._tempDataBuffer  # noqa: SLF001 (has no public name)
             and transport.connected

@@ -589,12 +589,14 @@ class Conversation:
             self.ended = Ended(CloseCode.ABNORMAL_CLOSURE, reason, "peer", False)
         self.forget()
 
-    def forget(self) -> None:
-        """End the conversation: deliver nothing more."""
-        if self.ended is None:
-            self.ended = self._lost()
+    def forget(self) -> Ended:
+        """End the conversation: deliver nothing more; return how the conversation ended."""
+        ended = self.ended
+        if ended is None:
+            ended = self.ended = self._lost()
         self.stage = _OVER
         self.rest = None
+        return ended
 
     def lost(self, orderly: bool = True) -> Ended:
         """
@@ -603,9 +605,8 @@ class Conversation:
         :param orderly: as for :meth:`cut`.
         :return: how the conversation ended.
         """
-        self.ended = self.cut(orderly)
-        self.forget()
-        return self.ended
+        self.cut(orderly)
+        return self.forget()
 
     def _lost(self) -> Ended:
         # In a dialect without close frames, the end of the connection counts as the peer's close,

@@ -157,7 +157,9 @@ class ServerOpening:
         self.awaits_head = False
         head, rest = found
         self._head = head
-        request = origin_form(read_request(head, self._limits.head_fields))
+        request = read_request(head, self._limits.head_fields)
+        if not request.target.startswith("/"):
+            request = origin_form(request)
         if self._trusted_proxies is not None:
             self.forwarded = read_forwarded(request.fields, self._trusted_proxies)
         dialect = recognise(request, self._spoken)

@@ -75,23 +75,34 @@ class Policy:
                     f"expected a name such as example.com, with or without a port: {host}"
                 )
 
+    def allows(self, offer: Offer) -> bool:
+        """Whether the rules allow the ``Host`` and the ``Origin`` of an offer."""
+        return self._has_allowed_host(offer) and self._has_allowed_origin(offer)
+
     def refuses(self, offer: Offer) -> Refusal | None:
-        """Return a refusal with status 403 and its reason; ``None`` for an allowed offer."""
-        host = offer.host.lower()
-        if self.hosts is not None and self.hosts.isdisjoint((host, _without_port(host))):
+        """
+        Return a refusal with status 403 and its reason.
+
+        :return: ``None`` for an allowed offer, and for an offer with an ``Origin`` that no rule
+            allows and that no browser writes.
+        """
+        if not self._has_allowed_host(offer):
             why = "Host not allowed (hosts, --hosts)"
             return Refusal(403, "Host not allowed\n", why=why, cause="host")
-        if offer.origin is None or self._welcomes(offer) or not of_a_browser(offer.origin):
+        if self._has_allowed_origin(offer) or not of_a_browser(offer.origin or ""):
             return None
         why = "Origin not allowed (origins, --origins)"
         return Refusal(403, "Origin not allowed\n", why=why, cause="origin")
 
-    def disregards(self, offer: Offer) -> bool:
-        """Whether an allowed offer has an ``Origin`` that no rule allows and no browser writes."""
-        return offer.origin is not None and not self._welcomes(offer)
+    def _has_allowed_host(self, offer: Offer) -> bool:
+        if self.hosts is None:
+            return True
+        host = offer.host.lower()
+        return host in self.hosts or _without_port(host) in self.hosts
 
-    def _welcomes(self, offer: Offer) -> bool:
-        assert offer.origin is not None
+    def _has_allowed_origin(self, offer: Offer) -> bool:
+        if offer.origin is None:
+            return True
         if self.origins is None:
             return same_host(offer.origin, offer.host, offer.secure)
         origin = _without_default_port(offer.origin.lower())

@@ -156,10 +156,10 @@ class HixieServerProtocol(HixieProtocol):
 
     def _decide(self, offer: Offer) -> None:
         policy = self.factory.policy
-        if (refused := policy.refuses(offer)) is not None:
-            self._refuse(refused)
-            return
-        if policy.disregards(offer):
+        if not policy.allows(offer):
+            if (refused := policy.refuses(offer)) is not None:
+                self._refuse(refused)
+                return
             what = "sent an Origin that no browser writes; it is ignored"
             self.factory.log.noticed(loggedOf(self), what)
         try:

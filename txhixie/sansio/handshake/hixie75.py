@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead, UnsupportedByDialect
-from ..http.head import Fields, Head, Request, checked_pairs
+from ..http.head import Fields, Head, Request, checked_pairs, head_bytes
 from ..types import Headers, RandomBytes
 from .fields import (
     answer_fields,
@@ -130,7 +130,7 @@ class Hixie75:
         if agreement.subprotocol is not None:
             answer = whole_answer(offer, agreement.subprotocol)
             pairs += ((b"WebSocket-Protocol", answer.encode("ascii")),)
-        return Head.of(_STATUS_LINE[:-2], _FIXED + pairs + checked_pairs(agreement.headers)).raw
+        return head_bytes(_STATUS_LINE[:-2], _FIXED + pairs + checked_pairs(agreement.headers))
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return no bytes: these dialects have no proof."""

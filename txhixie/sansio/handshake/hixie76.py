@@ -14,7 +14,7 @@ from hashlib import md5
 from typing import Final
 
 from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead
-from ..http.head import Fields, Head, Request, checked_pairs
+from ..http.head import Fields, Head, Request, checked_pairs, head_bytes
 from ..types import Headers, RandomBytes
 from .fields import (
     answer_fields,
@@ -139,7 +139,7 @@ class Hixie76:
             answer = whole_answer(offer, agreement.subprotocol)
             pairs += ((b"Sec-WebSocket-Protocol", answer.encode("ascii")),)
         line = b"HTTP/1.1 101 WebSocket Protocol Handshake"
-        return Head.of(line, pairs + checked_pairs(agreement.headers)).raw
+        return head_bytes(line, pairs + checked_pairs(agreement.headers))
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return the sixteen bytes of the proof (section 5.2 steps 7 to 11)."""

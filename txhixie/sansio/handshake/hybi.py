@@ -12,7 +12,7 @@ from hashlib import sha1
 from typing import Final
 
 from ..errors import HandshakeRefused, InvalidHandshake, MalformedHead
-from ..http.head import TOKEN, Fields, Head, Request, checked_pairs, text
+from ..http.head import TOKEN, Fields, Head, Request, checked_pairs, head_bytes, text
 from ..http.parameters import Named, read_list, write_list
 from ..types import Headers, RandomBytes
 from .fields import answer_fields, read_host, read_target, read_visible
@@ -135,7 +135,7 @@ class Hybi:
             pairs += ((b"Sec-WebSocket-Extensions", agreed),)
         if agreement.headers:
             pairs += checked_pairs(agreement.headers)
-        return Head.of(_AGREED + accept_key(offer.challenge), pairs).raw
+        return head_bytes(_AGREED + accept_key(offer.challenge), pairs)
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return no bytes: the proof is in the head of the response."""

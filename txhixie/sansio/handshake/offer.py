@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..arguments import scalars, whole_text
-from ..http.head import Head, Request, checked_pairs, header_pairs, reason_phrase, text
+from ..http.head import Head, Request, checked_pairs, head_bytes, header_pairs, reason_phrase, text
 from ..http.parameters import Named
 from ..http.query import MOST_PARTS, read_query
 from ..types import Headers, HeadersLike, RandomBytes
@@ -217,7 +217,7 @@ class Refusal:
         for name, _ in self.headers:
             own.pop(next((key for key in own if key.lower() == name.lower()), b""), None)
         line = f"HTTP/1.1 {self.status} {reason_phrase(self.status)}".encode("ascii")
-        return Head.of(line, (*checked_pairs(self.headers), *own.items())).raw + body
+        return head_bytes(line, (*checked_pairs(self.headers), *own.items())) + body
 
 
 class Handshake(Protocol):

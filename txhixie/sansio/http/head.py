@@ -118,8 +118,7 @@ class Head(bytes):
     @classmethod
     def of(cls, start_line: bytes, pairs: tuple[tuple[bytes, bytes], ...] = ()) -> Head:
         """Return a head with a start line and fields, each written as ``name: value``."""
-        lines = [name + b": " + value for name, value in pairs]
-        return cls(b"\r\n".join([start_line, *lines, b"", b""]))
+        return cls(head_bytes(start_line, pairs))
 
     def extended(self, other: Head) -> Head:
         """Return this head with the fields of another head added at its end."""
@@ -171,6 +170,11 @@ def _lines_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
     return re.compile(
         rb"^(?:%b):[^\r\n]*\r\n" % (spelled or rb"(?!)"), re.MULTILINE | re.IGNORECASE
     )
+
+
+def head_bytes(start_line: bytes, pairs: Headers = ()) -> bytes:
+    """Return the bytes of a head, each field written as ``name: value``."""
+    return b"\r\n".join([start_line, *map(b"%b: %b".__mod__, pairs), b"", b""])
 
 
 class Request(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from ..errors import HeadTooLarge, MalformedHead
 from ..limits import Limits, exceeds
 from ..types import Headers
-from .head import Fields, Head, checked_pairs
+from .head import Fields, checked_pairs, head_bytes
 from .url import ascii_host
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def write_connect(
                 f"headers: {name.decode('latin-1')} is already set by the CONNECT request"
             )
     pairs = checked_pairs((*fields, *headers))
-    return Head.of(b"CONNECT " + where + b" HTTP/1.1", pairs).raw
+    return head_bytes(b"CONNECT " + where + b" HTTP/1.1", pairs)
 
 
 class TunnelAnswer(NamedTuple):

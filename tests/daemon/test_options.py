@@ -99,8 +99,8 @@ MISTAKES = (
     ("tcp:a:1", "coding=hex", r"coding hex: expected one of binary, base64, lines, crlf-lines"),
     ("tcp:a:1", "dialect=hixie-76", r"dialect: expected an option of tcp:a:1"),
     ("static:/nonexistent", "", r"expected static:/PATH of an existing directory"),
-    ("static:.", "index=x", r"index: expected no further option of static:\."),
-    ("echo", "loud=true", r"loud: expected no further option of echo"),
+    ("static:.", "index=x", r"index: expected an option of static:\.: origins, "),
+    ("echo", "loud=true", r"loud: expected an option of echo: origins, "),
 )
 
 

@@ -31,8 +31,10 @@ from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
 from .certificate_watch import certificateFiles
+from .conditions import ACCESS, CONDITIONS, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
+from .guards.shared_guards import SharedGuards
 from .inherited_endpoint import InheritedEndpoint
 from .listener import CannotStart, ListeningService, Serving
 from .listening_sockets import ListeningSockets
@@ -57,6 +59,9 @@ _LIMITS: Final = {
     "drain": "stop_spread",
 }
 """Options that set a limit, each with its field of :class:`txhixie.Limits`."""
+
+_PASS_HEADERS: Final = "pass-headers"
+"""Option of a service: names of header fields that reach its backend, even if they were used."""
 
 _TRUSTED_MODE: Final = "660"
 """Mode of a UNIX socket with trusted peers. Twisted's own default is 666."""
@@ -93,6 +98,7 @@ class Daemon:
         self._limits = self._readLimits()
         self._makeEndpoints()
         self._sessions: list[Sessions] = []
+        self._guards = SharedGuards(reactor)
         self._paths: list[str] = []  # paths of the routes to WebSocket services
         self.factory = self._makeFactory()
 
@@ -223,17 +229,17 @@ class Daemon:
         return replace(limits, decide_timeout=max(limits.decide_timeout, timeout))
 
     def _makeFactory(self) -> HixieServerFactory:
+        self._conditions = self._readConditions()
+        policy = policy_of(self._conditions)
         applications, pages = self._route()
         return RoutedServerFactory(
             RoutedApplications(applications),
-            dialects=self._joined("dialects"),
-            origins=self._joined("origins"),
-            hosts=self._joined("hosts"),
+            policy,
             extensions=DEFAULT_EXTENSIONS if self._one("compression", True) else (),
             limits=self._limits,
             secure=self._one("secure", None),
             trustForwarded=self._trusted(),
-            elsewhere=PageSite(RoutedPages(pages)) if pages else None,
+            elsewhere=PageSite(RoutedPages(pages, policy)) if pages else None,
             logConnections=True,
         )
 
@@ -242,27 +248,56 @@ class Daemon:
         pages: Routes[Guarded[IResource]] = Routes()
 
         def add(description: Description) -> None:
-            served = self._build(description)
-            if IResource.providedBy(served):
-                pages.add(description.route, Guarded(served))
+            guarded = self._build(description)
+            if IResource.providedBy(guarded.served):
+                pages.add(description.route, guarded)
             else:
-                applications.add(description.route, Guarded(served))
+                applications.add(description.route, guarded)
                 self._paths.append(description.route.path)
+
+        def addConsole(path: str) -> None:
+            pages.add(Route(None, path), Guarded(consoleRoot(), self._guards.of(self._conditions)))
 
         for one in self._said["serve"]:
             madeOf(one, add)
         for one in self._said.get("console", ()):
-            madeOf(one, lambda path: pages.add(Route(None, path), Guarded(consoleRoot())))
+            madeOf(one, addConsole)
         return applications, pages
 
-    def _build(self, description: Description) -> Any:
+    def _build(self, description: Description) -> Guarded[Any]:
         row = service_for(description.service)
         context = Context(description.route, self._limits, self._connectTimeout)
         options = description.options(row.options)
         served = row.build(self._reactor, description.service, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
-        return served
+        own = description.read_conditions()
+        conditions = self._conditions | own
+        self._guards.check(own, conditions)
+        passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
+        policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
+        return Guarded(served, self._guards.of(conditions), passed, policy)
+
+    def _readConditions(self) -> dict[str, Any]:
+        """
+        Return the conditions of all routes.
+
+        :raises CannotStart: for a mistake in a file that such a condition names.
+        """
+        values = {
+            setting.name: self._joined(setting.name)
+            if setting.repeated
+            else self._said[setting.name][-1].value
+            for setting in CONDITIONS
+            if setting.name in self._said
+        }
+        try:
+            self._guards.of(values)
+        except ValueError as error:
+            name = str(error).partition(" ")[0]
+            place = next((one.where for one in self._said.get(name, ())), name)
+            raise CannotStart(f"hixie: {place.partition(name)[0]}{error}") from None
+        return values
 
     def _endpoint(self, port: str) -> IStreamServerEndpoint:
         if port.isdecimal():

@@ -5,7 +5,7 @@ A service and a page may have the same route, since a request is either for WebS
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from inspect import iscoroutine
 from typing import Any, Generic, TypeVar, cast
@@ -21,9 +21,11 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
+from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.head import Head
 from ..sansio.http.query import without_parameters
+from ..server.access import Policy
 from ..server.http_bounds import askedBy
 from ..server.page_connections import holderOf
 from ..server.protocol import HixieServerFactory, HixieServerProtocol
@@ -43,11 +45,13 @@ class Guarded(Generic[T]):
     :ivar served: the service or the page.
     :ivar guards: guards of the route, which are all asked about each client.
     :ivar passed: names, in lower case, of used header fields that a backend gets all the same.
+    :ivar policy: access rules of the route; ``None`` for those of the server.
     """
 
     served: T
     guards: tuple[Guard, ...] = ()
     passed: frozenset[bytes] = frozenset()
+    policy: Policy | None = None
 
     def stripped(self, offer: Offer) -> Offer:
         """
@@ -72,6 +76,12 @@ class RoutedApplications:
 
     def __init__(self, routes: Routes[Guarded[WebSocketServerFactory]]) -> None:
         self._routes = routes
+        self.policies = [each.policy for each in routes if each.policy is not None]
+
+    def policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy | None:
+        """Return the access rules of a route; ``None`` for those of the server."""
+        found = self._routes.find(host, path, subprotocols)
+        return None if found is None else found[1].policy
 
     def buildProtocol(
         self, offer: Offer, connection: HixieServerProtocol | None = None
@@ -135,9 +145,32 @@ def _expiring(decision: Any, seconds: float) -> Any:
 
 
 class RoutedServerFactory(HixieServerFactory):
-    """Server factory whose routes decide, with what each of their guards reads of a connection."""
+    """Server factory whose routes have access rules and guards of their own."""
 
     applications: RoutedApplications
+
+    def __init__(
+        self,
+        applications: RoutedApplications,
+        policy: Policy = Policy(),
+        **options: Any,
+    ) -> None:
+        """
+        :param applications: the routes.
+        :param policy: access rules of all routes without rules of their own.
+        :param options: options of :class:`HixieServerFactory`, without those of the policy.
+        """
+        spoken = {dialect for each in (policy, *applications.policies) for dialect in each.dialects}
+        names = [dialect.name for dialect in DIALECTS if dialect in spoken]
+        super().__init__(applications, dialects=names, **options)
+        self.policy = policy
+
+    def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
+        """Return the access rules of the route of a request."""
+        if not self.applications.policies:
+            return self.policy
+        path = target.partition("?")[0]
+        return self.applications.policyFor(host, path, subprotocols) or self.policy
 
     def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:
         """Ask the guards and the service of the route of an offer."""
@@ -152,13 +185,22 @@ class RoutedPages(Resource):
     the path of the route itself is redirected to the same path with a slash.
     """
 
-    def __init__(self, routes: Routes[Guarded[IResource]]) -> None:
+    def __init__(self, routes: Routes[Guarded[IResource]], policy: Policy = Policy()) -> None:
+        """
+        :param routes: the pages by their routes.
+        :param policy: access rules of all routes without rules of their own.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self._routes = routes
+        self._policy = policy
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """
         Find the page resource of a request, and ask the guards of its route.
+
+        A request with a foreign ``Host`` is refused, as a handshake is: a page of another site that
+        uses DNS rebinding could otherwise read all pages that need no password, in a network that
+        only its visitor can reach.
 
         :param path: first segment of the request's path.
         :param request: the request, whose ``prepath`` and ``postpath`` are set.
@@ -167,6 +209,9 @@ class RoutedPages(Resource):
         # which a UNIX socket does not have.
         host = (request.getHeader(b"host") or b"").decode("latin-1")
         found = self._routes.find(host, request.path.decode("latin-1"))
+        policy = self._policy if found is None else found[1].policy or self._policy
+        if (refused := policy.refuses_host(host)) is not None:
+            return _Refused(refused)
         if found is None:
             return notFound()
         route, guarded = found

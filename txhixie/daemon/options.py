@@ -6,14 +6,12 @@ The table only names and reads the options; ``daemon/daemon.py`` uses their valu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..sansio.dialects import named
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
-from ..server.access import read_origin
+from .conditions import CONDITIONS
 from .route_option import read_description
 from .setting import ANY_TEXT, FLAG, SECONDS, SOME_SECONDS, Setting, ValueKind, number
 
@@ -34,9 +32,6 @@ class Said:
     value: Any
 
 
-_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
-
-
 _SEVERAL_PORTS: Final = re.compile(r"[0-9]{1,5}(?:, *[0-9]{1,5})+")
 
 
@@ -54,30 +49,6 @@ def _path(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError
     return text
-
-
-def _origin(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError
-    read_origin(text)
-    return text
-
-
-def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise ValueError
-    return text
-
-
-def _dialect(text: str) -> str:
-    try:
-        return named(text).name
-    except ValueError as error:
-        raise ValueError(f"expected names of dialects: {error}") from None
-
-
-def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
-    return lambda text: [read(part.strip()) for part in text.split(",")]
 
 
 def _network(text: str) -> str:
@@ -114,34 +85,7 @@ OPTIONS: Final = (
         "Path of the console page.",
         default="/, or no console page with --serve",
     ),
-    Setting(
-        "origins",
-        ValueKind(
-            "scheme://host without a path, https://*.example.com, null, * or a device's own origin",
-            _list(_origin),
-        ),
-        "Origins whose pages may connect, separated by commas: https://example.com, "
-        "https://*.example.com for all names below example.com, null for local files, the origin "
-        "that a device sends, or * for all origins. The list replaces the default (pages of the "
-        "requested host). May be repeated.",
-        default="pages of the requested host",
-        repeated=True,
-    ),
-    Setting(
-        "hosts",
-        ValueKind("a name such as example.com, with or without a port", _list(_host)),
-        "Host names of this server, with or without a port, separated by commas. A request for "
-        "another host is refused with 403. May be repeated.",
-        default="any",
-        repeated=True,
-    ),
-    Setting(
-        "dialects",
-        ValueKind("names of dialects", _list(_dialect)),
-        "Dialects to accept, separated by commas. May be repeated.",
-        default="all",
-        repeated=True,
-    ),
+    *CONDITIONS,
     Setting(
         "proxy-protocol",
         NETWORK,

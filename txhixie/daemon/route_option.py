@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .conditions import CONDITIONS, read_conditions
 from .routes import Route
 from .setting import ANY_TEXT, Setting, ValueKind, as_written, read_all
 
@@ -38,17 +39,19 @@ class Description:
     :ivar service: the service as the operator wrote it, with its scheme first.
     :ivar given: options of the service as the operator wrote them; the service has their kinds.
     :ivar read: reads an option: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
+    :ivar conditions: conditions of the route as the operator wrote them.
     """
 
     route: Route
     service: str
     given: Mapping[str, Any]
     read: Callable[[ValueKind, Any], Any]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         place = f"{self.route.host or ''}{self.route.path}={as_written(self.service)}"
         wanted = {_REQUIRED: self.route.subprotocol} if self.route.subprotocol else {}
-        options = wanted | {**self.given}
+        options = wanted | {**self.conditions} | {**self.given}
         return " ".join([place, *(f"{name}={as_written(options[name])}" for name in options)])
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
@@ -59,7 +62,17 @@ class Description:
         :return: the values by the options' names.
         :raises ValueError: for an unknown option or a bad value, with the option's name.
         """
-        return read_all(self.given, settings, f"option of {as_written(self.service)}", self.read)
+        known = (*settings, *CONDITIONS)  # conditions are not in given, but may be meant
+        return read_all(self.given, known, f"option of {as_written(self.service)}", self.read)
+
+    def read_conditions(self) -> dict[str, Any]:
+        """
+        Read the conditions of the route.
+
+        :return: the values by the conditions' names, without those that the route does not have.
+        :raises ValueError: for a bad value, with the condition's name.
+        """
+        return read_conditions(self.conditions, self.read)
 
 
 def read_description(said: object) -> Description:
@@ -125,5 +138,6 @@ def _describe(said: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]) ->
             raise ValueError(f"expected the key {name}")
     host = values.get("host")
     route = Route(host and host.lower(), values["path"], values.get(_REQUIRED))
-    given = {name: value for name, value in said.items() if name not in own}
-    return Description(route, values["service"], given, read)
+    conditions = {each.name: said[each.name] for each in CONDITIONS if each.name in said}
+    given = {name: said[name] for name in said if name not in own | conditions.keys()}
+    return Description(route, values["service"], given, read, conditions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import unquote
@@ -100,6 +100,10 @@ class Routes(Generic[T]):
 
     def __bool__(self) -> bool:
         return bool(self._things)
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the services or pages, the most exact route first."""
+        return (thing for _, _, thing in self._things)
 
     def add(self, route: Route, thing: T) -> None:
         """

@@ -182,4 +182,6 @@ def as_written(value: object) -> str:
 
 
 def _written(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_written, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -254,6 +254,13 @@ def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
     return Refusal(error.status, f"{error}; supported dialects: {names}\n", tuple(pairs))
 
 
+def not_spoken(dialect: Dialect) -> UnknownDialect:
+    """Return the error for a handshake in a known dialect that a server does not accept."""
+    if isinstance(dialect.marker, Version):
+        return UnknownDialect("unsupported Sec-WebSocket-Version")
+    return UnknownDialect(f"{dialect.name} is not enabled")
+
+
 @lru_cache(maxsize=8)
 def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
     """Return the dialects that are recognised by a version, by the value of its field."""
@@ -295,7 +302,7 @@ def _by_keys(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     for row in spoken:
         if row in known:
             return row
-    raise UnknownDialect(f"{known[0].name} is not enabled")
+    raise not_spoken(known[0])
 
 
 def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
@@ -307,5 +314,5 @@ def _by_lines(fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
         raise MalformedHead("ambiguous handshake: Origin and WebSocket-Origin")
     row = said[0] if said else named("hixie-75")
     if row not in spoken:
-        raise UnknownDialect(f"{row.name} is not enabled")
+        raise not_spoken(row)
     return row

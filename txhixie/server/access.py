@@ -1,23 +1,24 @@
-"""Access rules of a server: the ``Origin`` of pages that may connect, and its own ``Host``.
+"""Access rules of a server: ``Origin`` of pages that may connect, its own ``Host``, and dialects.
 
-These rules protect users of browsers. A program can send any ``Origin``, but a page cannot make a
-browser send a wrong one. Without the rules a foreign page could use the cookies of its visitor and
+The first two protect users of browsers. A program can send any ``Origin``, but a page cannot make a
+browser send a wrong one. Without them a foreign page could use the cookies of its visitor and
 the visitor's place in the network (RFC 6455 section 10.2).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address
 from typing import Final
 
 from ..sansio.arguments import strings
+from ..sansio.dialects import DIALECTS, Dialect, named, not_spoken, refusal
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.url import ascii_host
 
 EVERYBODY: Final = "*"
-"""Wildcard among the allowed origins: all origins."""
+"""Wildcard among the allowed origins or hosts: all of them."""
 
 _PATTERN: Final = re.compile(r"([a-z][a-z0-9+.-]*://)\*(\.[^/?#*\s]+)")
 """A pattern of origins: ``https://*.example.com``, with or without a port."""
@@ -46,15 +47,19 @@ _OF_A_BROWSER: Final = re.compile(
 
 class Policy:
     """
-    Access rules of one server.
+    Access rules of one server, or of one route of the daemon.
 
     :ivar origins: allowed origins as browsers write them, in lower case; ``None`` for the default,
         which allows the origin with the host of the request.
     :ivar hosts: allowed names of the server, in lower case; ``None`` for any name.
+    :ivar dialects: accepted dialects, the oldest first.
     """
 
     def __init__(
-        self, origins: Iterable[str] | None = None, hosts: Iterable[str] | None = None
+        self,
+        origins: Iterable[str] | None = None,
+        hosts: Iterable[str] | None = None,
+        dialects: Sequence[Dialect] = DIALECTS,
     ) -> None:
         """
         :param origins: allowed origins: such as ``http://example.com:8080``,
@@ -62,42 +67,56 @@ class Policy:
             and sandboxed frames, an origin of another scheme, a word that a device sends (case is
             ignored), or ``*`` for all origins. See :func:`read_origin`.
         :param hosts: allowed names of this server, each with or without a port. A request with a
-            foreign name may be a DNS rebinding attack.
+            foreign name may be a DNS rebinding attack. ``*`` for any name.
+        :param dialects: accepted dialects.
         :raises TypeError: for one string instead of several, and for values that are not ``str``.
         :raises ValueError: for an origin that no browser writes so, and for a host that is a URL.
         """
         self.origins = None if origins is None else _origins(origins)
         self._patterns = tuple(map(_pattern_of, sorted(_of_many(self.origins or ()))))
-        self.hosts = _lower("hosts", hosts, '["example.com"]')
-        for host in self.hosts or ():
-            if "/" in host:
-                raise ValueError(
-                    f"expected a name such as example.com, with or without a port: {host}"
-                )
+        self.hosts = _hosts(hosts)
+        self.dialects = tuple(dialects)
+        self._names = frozenset(dialect.name for dialect in self.dialects)
 
     def allows(self, offer: Offer) -> bool:
-        """Whether the rules allow the ``Host`` and the ``Origin`` of an offer."""
-        return self._has_allowed_host(offer) and self._has_allowed_origin(offer)
+        """Whether the rules allow the dialect, the ``Host`` and the ``Origin`` of an offer."""
+        return (
+            offer.dialect in self._names
+            and self._has_allowed_host(offer.host)
+            and self._has_allowed_origin(offer)
+        )
 
     def refuses(self, offer: Offer) -> Refusal | None:
         """
-        Return a refusal with status 403 and its reason.
+        Return the refusal of an offer: 426 for a dialect, 403 for a foreign host or origin.
 
         :return: ``None`` for an allowed offer, and for an offer with an ``Origin`` that no rule
             allows and that no browser writes.
         """
-        if not self._has_allowed_host(offer):
-            why = "Host not allowed (hosts, --hosts)"
-            return Refusal(403, "Host not allowed\n", why=why, cause="host")
+        if offer.dialect not in self._names:
+            return refusal(not_spoken(named(offer.dialect)), self.dialects)
+        if (foreign := self.refuses_host(offer.host)) is not None:
+            return foreign
         if self._has_allowed_origin(offer) or not of_a_browser(offer.origin or ""):
             return None
         why = "Origin not allowed (origins, --origins)"
         return Refusal(403, "Origin not allowed\n", why=why, cause="origin")
 
-    def _has_allowed_host(self, offer: Offer) -> bool:
+    def refuses_host(self, host: str) -> Refusal | None:
+        """
+        Return a refusal with status 403 for a foreign name of this server; otherwise ``None``.
+
+        :param host: the ``Host`` of a handshake, or of a request for a page.
+        """
+        if self._has_allowed_host(host):
+            return None
+        why = "Host not allowed (hosts, --hosts)"
+        return Refusal(403, "Host not allowed\n", why=why, cause="host")
+
+    def _has_allowed_host(self, host: str) -> bool:
         if self.hosts is None:
             return True
-        host = offer.host.lower()
+        host = host.lower()
         return host in self.hosts or _without_port(host) in self.hosts
 
     def _has_allowed_origin(self, offer: Offer) -> bool:
@@ -113,10 +132,14 @@ class Policy:
         )
 
 
-def _lower(option: str, values: Iterable[str] | None, example: str) -> frozenset[str] | None:
+def _hosts(values: Iterable[str] | None) -> frozenset[str] | None:
     if values is None:
         return None
-    return frozenset(value.lower() for value in strings(option, values, example))
+    hosts = frozenset(value.lower() for value in strings("hosts", values, '["example.com"]'))
+    for host in hosts:
+        if "/" in host:
+            raise ValueError(f"expected a name such as example.com, with or without a port: {host}")
+    return None if EVERYBODY in hosts else hosts
 
 
 def _origins(values: Iterable[str]) -> frozenset[str]:

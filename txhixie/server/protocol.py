@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, Final, TypeAlias, TypedDict, cast
@@ -126,7 +126,7 @@ class HixieServerProtocol(HixieProtocol):
         except HandshakeError as error:
             if opening.forwarded is not None:
                 self._standForClient(None, opening.forwarded)
-            self._refuse(refusal(error, self.factory.dialects))
+            self._refuseInvalid(error)
             return
         if opening.forwarded is not None:
             self._standForClient(found, opening.forwarded)
@@ -155,7 +155,7 @@ class HixieServerProtocol(HixieProtocol):
     # The decision.
 
     def _decide(self, offer: Offer) -> None:
-        policy = self.factory.policy
+        policy = self.factory.policyFor(offer.host, offer.target, offer.subprotocols)
         if not policy.allows(offer):
             if (refused := policy.refuses(offer)) is not None:
                 self._refuse(refused)
@@ -189,7 +189,7 @@ class HixieServerProtocol(HixieProtocol):
         try:
             self._opening.keep(data)
         except EarlyBytes as error:
-            self._refuse(refusal(error, self.factory.dialects))
+            self._refuseInvalid(error)
 
     def _decided(self, answer: Decision) -> None:
         if self._decision is None:
@@ -308,6 +308,12 @@ class HixieServerProtocol(HixieProtocol):
         self.answered(answer.status)
         self._leave()
 
+    def _refuseInvalid(self, error: HandshakeError) -> None:
+        """Refuse an invalid request, with the dialects that are accepted for its path."""
+        host, target, _ = self._opening.asked()
+        policy = self.factory.policyFor(host or "", target or "")
+        self._refuse(refusal(error, policy.dialects))
+
     def _goElsewhere(self, found: Elsewhere) -> None:
         """Pass a request of ordinary HTTP on to the factory ``elsewhere``, or refuse it."""
         elsewhere = self.factory.elsewhere
@@ -335,7 +341,7 @@ class HixieServerProtocol(HixieProtocol):
             if length is None and channel is None:
                 raise LengthRequired("Content-Length required")
         except HandshakeError as error:
-            self._refuse(refusal(error, self.factory.dialects))
+            self._refuseInvalid(error)
             return
         if channel is not None:
             boundChannel(channel, limits, self.factory.log)
@@ -556,7 +562,7 @@ class HixieServerFactory(HixieFactory):
             if dialects is None
             else tuple(map(named, strings("dialects", dialects, '["rfc6455"]')))
         )
-        self.policy = Policy(origins, hosts)
+        self.policy = Policy(origins, hosts, self.dialects)
         self.secure = secure
         self.trustedProxies = TrustedNetworks(
             strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
@@ -647,6 +653,16 @@ class HixieServerFactory(HixieFactory):
         """Return the protocol of a new connection."""
         self.counters.accepted += 1
         return HixieServerProtocol(self)
+
+    def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
+        """
+        Return the access rules for a request: :attr:`policy`, the same for all requests.
+
+        :param host: the ``Host`` of the request; empty if it cannot be read.
+        :param target: path and query of the request; empty if they cannot be read.
+        :param subprotocols: the subprotocols of an offer.
+        """
+        return self.policy
 
     def decide(
         self, offer: Offer, connection: HixieServerProtocol

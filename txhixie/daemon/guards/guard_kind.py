@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..setting import Setting
 from .guard import Guard
 
 BuildGuard: TypeAlias = Callable[[Any, Mapping[str, Any]], Guard]
@@ -26,19 +25,15 @@ class GuardKind:
     """
     Row of the table of guards.
 
-    :ivar needs: options of which one has to be given for a guard of this kind.
-    :ivar options: further options of this kind, which other kinds may have too.
+    :ivar needs: names of the options of which one has to be given for a guard of this kind; each is
+        in :data:`txhixie.daemon.conditions.CONDITIONS`.
+    :ivar options: names of further options of this kind, which other kinds may have too.
     :ivar build: makes a guard.
     :ivar isAlternative: whether the permit of this guard is enough where a route has several
         alternative guards; other guards are asked besides.
     """
 
-    needs: tuple[Setting, ...]
-    options: tuple[Setting, ...]
+    needs: tuple[str, ...]
+    options: tuple[str, ...]
     build: BuildGuard
     isAlternative: bool = False
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of all options of this kind."""
-        return frozenset(setting.name for setting in (*self.needs, *self.options))

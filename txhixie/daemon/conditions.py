@@ -1,0 +1,122 @@
+"""Conditions that a client has to meet: options of the daemon, for all routes and for each route.
+
+The value of a route replaces the value for all routes. This table only names and reads the
+conditions; a :class:`txhixie.server.access.Policy` and the guards of the table in
+``daemon/guards/__init__.py`` check them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..sansio.dialects import DIALECTS, named
+from ..server.access import EVERYBODY, Policy, read_origin
+from .setting import Setting, ValueKind, as_written
+
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
+
+NONE: Final = "none"
+"""Value of a guard's option on a route that lifts the condition for all routes."""
+
+
+def _origin(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError
+    read_origin(text)
+    return text
+
+
+def _host(text: str) -> str:
+    if text != EVERYBODY and not _HOST.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _dialect(text: str) -> str:
+    try:
+        return named(text).name
+    except ValueError as error:
+        raise ValueError(f"expected names of dialects: {error}") from None
+
+
+def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
+    return lambda text: [read(part.strip()) for part in text.split(",")]
+
+
+ACCESS: Final = (
+    Setting(
+        "origins",
+        ValueKind(
+            "scheme://host without a path, https://*.example.com, null, * or a device's own origin",
+            _list(_origin),
+        ),
+        "Origins whose pages may connect, separated by commas: https://example.com, "
+        "https://*.example.com for all names below example.com, null for local files, the origin "
+        "that a device sends, or * for all origins. The list replaces the default (pages of the "
+        "requested host). May be repeated.",
+        default="pages of the requested host",
+        repeated=True,
+    ),
+    Setting(
+        "hosts",
+        ValueKind("a name such as example.com, with or without a port", _list(_host)),
+        "Host names of this server, with or without a port, separated by commas. A request for "
+        "another host is refused with 403. May be repeated.",
+        default="any",
+        repeated=True,
+    ),
+    Setting(
+        "dialects",
+        ValueKind("names of dialects", _list(_dialect)),
+        "Dialects to accept, separated by commas. May be repeated.",
+        default="all",
+        repeated=True,
+    ),
+)
+"""Conditions that a :class:`txhixie.server.access.Policy` checks."""
+
+CONDITIONS: Final[tuple[Setting, ...]] = (*ACCESS,)
+"""All conditions. The value of one that may be repeated is a list."""
+
+
+def policy_of(values: Mapping[str, Any]) -> Policy:
+    """Return the access rules that the values of the conditions say."""
+    dialects = DIALECTS
+    if (names := values.get("dialects")) is not None:
+        dialects = tuple(map(named, names))
+    return Policy(values.get("origins"), values.get("hosts"), dialects)
+
+
+def read_conditions(
+    given: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]
+) -> dict[str, Any]:
+    """
+    Read the conditions of a route.
+
+    :param given: the values as the operator wrote them, by the names of the conditions.
+    :param read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
+    :return: the values; ``None`` for a guard's option that is ``none``.
+    :raises ValueError: for a wrong value, with the option's name and what was expected.
+    """
+    return {
+        setting.name: _read(setting, given[setting.name], read)
+        for setting in CONDITIONS
+        if setting.name in given
+    }
+
+
+def _read(setting: Setting, value: Any, read: Callable[[ValueKind, Any], Any]) -> Any:
+    if value == NONE and setting not in ACCESS:
+        return None
+    several = value if setting.repeated and isinstance(value, list) else [value]
+    if not several:
+        raise ValueError(f"{setting.name}: expected at least one value")
+    values = []
+    for one in several:
+        try:
+            values.append(read(setting.kind, one))
+        except ValueError as error:
+            raise ValueError(f"{setting.name} {as_written(one)}: {error}") from None
+    return [one for each in values for one in each] if setting.repeated else values[0]

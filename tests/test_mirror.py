@@ -38,6 +38,7 @@ WITHOUT: Final = {
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
     "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",
+    "daemon/guards/kinds": "a table, which daemon/guards/test_shared_guards.py holds",
     "daemon/guards/guard_kind": "types of the table of guards, in daemon/guards/test_guard.py",
     "daemon/hangup": RELOAD,
     "daemon/inherited_endpoint": RELOAD,

@@ -32,6 +32,7 @@ from txhixie.byte_streams.descriptions import makeClient, makeServer, parseWSS
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
 from txhixie.cli.main import parser
 from txhixie.connection.protocol import BINARY_CHOICES
+from txhixie.daemon.conditions import CONDITIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.route_option import ROUTE
 from txhixie.daemon.services import SERVICES
@@ -66,15 +67,17 @@ def spelled(word: str, surface: str) -> str:
 
 ROWS: Final[dict[str, Row]] = {
     "the dialect that a client speaks": everywhere("dialect", PYTHON, CLIENT, SERVICE, COMMAND),
-    "the dialects that a server speaks": everywhere("dialects", PYTHON, SERVER, DAEMON),
+    "the dialects that a server speaks": everywhere("dialects", PYTHON, SERVER, DAEMON, SERVICE),
     "subprotocols to offer or to choose from": {
         **everywhere("subprotocols", PYTHON, CLIENT, SERVER, SERVICE),
         COMMAND: "subprotocol",
     },
     "the subprotocol that a route is for": {SERVICE: "required-subprotocol"},
-    "origins that are let in": everywhere("origins", PYTHON, SERVER, DAEMON),
+    "origins that are let in": everywhere("origins", PYTHON, SERVER, DAEMON, SERVICE),
     "the origin that a client sends": everywhere("origin", PYTHON, CLIENT, SERVICE, COMMAND),
-    "names of the server": everywhere("hosts", PYTHON, SERVER, DAEMON),
+    "names of the server": everywhere("hosts", PYTHON, SERVER, DAEMON, SERVICE),
+    "users that are let in": everywhere("users", DAEMON, SERVICE),
+    "the realm of passwords": everywhere("realm", DAEMON, SERVICE),
     "the name that a route is for": {SERVICE: "host"},
     "the path that is served or asked for": everywhere("path", PYTHON, CLIENT, SERVER, SERVICE),
     "header fields to send": {PYTHON: "headers", CLIENT: "header", COMMAND: "header"},
@@ -223,7 +226,7 @@ def daemon_words() -> set[str]:
 
 def service_words() -> set[str]:
     services = {setting.name for service in SERVICES for setting in service.options}
-    return services | {setting.name for setting in ROUTE}
+    return services | {setting.name for setting in (*ROUTE, *CONDITIONS)}
 
 
 def command_words() -> set[str]:

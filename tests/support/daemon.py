@@ -26,6 +26,8 @@ OPTIONS = (
     "--origins",
     "--hosts",
     "--dialects",
+    "--users",
+    "--realm",
     "--proxy-protocol",
     "--trust-forwarded",
     "--secure",

@@ -31,6 +31,8 @@ _VALUES: Final = {
     "origins": "ORIGINS",
     "hosts": "HOSTS",
     "dialects": "NAMES",
+    "users": "FILE",
+    "realm": "NAME",
     "proxy-protocol": "NETWORK",
     "trust-forwarded": "NETWORK",
     "config": "FILE",

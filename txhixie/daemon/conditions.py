@@ -1,8 +1,8 @@
 """Conditions that a client has to meet: options of the daemon, for all routes and for each route.
 
 The value of a route replaces the value for all routes. This table only names and reads the
-conditions; a :class:`txhixie.server.access.Policy` and the guards of the table in
-``daemon/guards/__init__.py`` check them.
+conditions; a :class:`txhixie.server.access.Policy` and the guards of ``daemon/guards/kinds.py``
+check them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from ..sansio.dialects import DIALECTS, named
 from ..server.access import EVERYBODY, Policy, read_origin
-from .setting import Setting, ValueKind, as_written
+from .guards.basic import DEFAULT_REALM, read_realm
+from .guards.failures import MOST_FAILURES
+from .setting import ANY_TEXT, Setting, ValueKind, as_written
 
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
@@ -77,7 +79,25 @@ ACCESS: Final = (
 )
 """Conditions that a :class:`txhixie.server.access.Policy` checks."""
 
-CONDITIONS: Final[tuple[Setting, ...]] = (*ACCESS,)
+GUARDED: Final = (
+    Setting(
+        "users",
+        ANY_TEXT,
+        "Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B). Clients need a user "
+        f"name and a password of the file (401), and after {MOST_FAILURES} wrong ones of an "
+        "address within a minute wait for its end (429). The file is read again when it changes.",
+        default="none",
+    ),
+    Setting(
+        "realm",
+        ValueKind("printable ASCII", read_realm),
+        "Name under which a browser asks for a password, and keeps it.",
+        default=DEFAULT_REALM,
+    ),
+)
+"""Conditions that guards check: options of the table :data:`txhixie.daemon.guards.kinds.GUARDS`."""
+
+CONDITIONS: Final = (*ACCESS, *GUARDED)
 """All conditions. The value of one that may be repeated is a list."""
 
 

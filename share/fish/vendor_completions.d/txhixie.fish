@@ -59,6 +59,8 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l console -x -d 'Pat
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l origins -x -d 'Origins whose pages may connect, separated by commas: https://example.com, https://*.example.com for all names below example.com, null for local files, the origin that a device sends, or * for all origins'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l hosts -x -d 'Host names of this server, with or without a port, separated by commas'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l dialects -x -d 'Dialects to accept, separated by commas'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l users -r -F -d 'Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B)'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l realm -x -d 'Name under which a browser asks for a password, and keeps it'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l proxy-protocol -x -d 'Address or network of a reverse proxy that sends a PROXY protocol header (v1 or v2), or unix for a reverse proxy that connects by a UNIX socket'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l trust-forwarded -x -d 'Address or network of a trusted reverse proxy, whose Forwarded and X-Forwarded-For, -Proto and -Host header fields are used, or unix for a reverse proxy that connects by a UNIX socket'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l secure -d 'A reverse proxy terminates TLS: treat every connection as wss'

@@ -6,6 +6,10 @@ import re
 from base64 import b64decode
 from typing import Final, NamedTuple
 
+DEFAULT_REALM: Final = "WebSocket"
+"""Realm without the option ``realm``. A browser sends a password to every page of a host and port
+with the same realm, so a page and its WebSocket have the same realm by default."""
+
 _BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _REALM: Final = re.compile(r"[ -~]+")

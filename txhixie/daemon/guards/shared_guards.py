@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import GUARDS
 from .guard import Guard, OneOf
 from .guard_kind import GuardKind
+from .kinds import GUARDS
 
 
 class SharedGuards:

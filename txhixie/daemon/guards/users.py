@@ -10,18 +10,12 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from ...sansio.handshake.offer import Refusal
-from ..setting import ANY_TEXT, Setting, ValueKind
-from .basic import is_basic, read_basic, read_realm, write_basic_challenge
-from .failures import MOST_FAILURES, Failures
+from .basic import DEFAULT_REALM, is_basic, read_basic, write_basic_challenge
+from .failures import Failures
 from .guard import PERMITTED, Answer, Guard
-from .guard_kind import GuardKind
 from .password_checks import PasswordChecks
 from .passwords import Passwords, Verdict, inThreadOf
 from .visitor import Visitor
-
-DEFAULT_REALM: Final = "WebSocket"
-"""Realm without the option ``realm``. A browser sends a password to every page of a host and port
-with the same realm, so a page and its WebSocket have the same realm by default."""
 
 _CHECKS: Final = PasswordChecks()
 """The queue of the process: a thread that checks a password goes on during a reload."""
@@ -92,28 +86,3 @@ def buildUsers(reactor: Any, values: Mapping[str, Any]) -> Users:
     except ValueError as error:
         raise ValueError(f"users {error}") from None
     return Users(passwords, values.get("realm", DEFAULT_REALM))
-
-
-USERS: Final = GuardKind(
-    needs=(
-        Setting(
-            "users",
-            ANY_TEXT,
-            "Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B). Clients need a "
-            "user name and a password of the file (401), and after "
-            f"{MOST_FAILURES} wrong ones of an address within a minute wait for its end (429). The "
-            "file is read again when it changes.",
-            default="none",
-        ),
-    ),
-    options=(
-        Setting(
-            "realm",
-            ValueKind("printable ASCII", read_realm),
-            "Name under which a browser asks for a password, and keeps it.",
-            default=DEFAULT_REALM,
-        ),
-    ),
-    build=buildUsers,
-    isAlternative=True,
-)

@@ -176,6 +176,8 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "hosts             example.com:8080",
         "dialects          hixie-76",
         "dialects          rfc6455,hixie-75",
+        "users             none",
+        "realm             WebSocket",
         "max-head-size     16384",
         "max-message-size  65536",
         "max-frame-size    1024",

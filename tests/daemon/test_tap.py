@@ -753,6 +753,27 @@ def test_origins_without_the_origin_of_the_console_page_are_noted(
     assert (noted in result.stderr) == isNoted
 
 
+@pytest.mark.parametrize(
+    ("routes", "isNoted"),
+    [
+        (["/a=echo origins=https://a.example"], True),
+        (["/a=echo origins=https://a.example", "/b=echo"], False),
+        (["/a=echo origins=https://a.example", "/b=echo origins=*"], False),
+        (["/a=echo origins=https://a.example,http://localhost:8080"], False),
+        (["/a=static:."], False),
+    ],
+)
+def test_origins_of_routes_without_the_origin_of_the_console_page_are_noted(
+    routes: list[str], isNoted: bool
+) -> None:
+    """The page can connect if one route takes its origin."""
+    options = [word for route in routes for word in ("--serve", route)]
+    result = run_hixie("--console", "/", *options, "--check")
+    assert result.returncode == 0
+    noted = "cannot connect: no route has its own origin; add it, such as http://127.0.0.1:8080"
+    assert (noted in result.stderr) == isNoted
+
+
 def test_origins_without_the_origin_of_the_console_page_are_logged(tmp_path: Path) -> None:
     with running(tmp_path, "--origins", "https://example.com") as daemon:
         daemon.logged(f"the console page at port {daemon.port} cannot connect")

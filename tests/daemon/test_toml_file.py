@@ -165,6 +165,8 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "the console page at port 1 cannot connect: --origins has not its own origin; "
         "add it, such as http://127.0.0.1:1\n"
     )
+    hosts = "hosts=example.com,example.com:8080"
+    conditions = f"origins=null; {hosts}; dialects=hixie-76,rfc6455,hixie-75"
     assert result.stdout.splitlines() == [
         "port              1",
         "port              1",
@@ -189,6 +191,9 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "drain             0",
         "connect-timeout   3",
         "compression       false",
+        f"conditions        /echo: {conditions}; users=none",
+        f"conditions        *.example.com/ required-subprotocol=x: {conditions}; users=none",
+        "conditions        /console: hosts=example.com,example.com:8080; users=none",
     ]
 
 

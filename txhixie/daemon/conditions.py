@@ -20,7 +20,8 @@ from .setting import ANY_TEXT, Setting, ValueKind, as_written
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
 NONE: Final = "none"
-"""Value of a guard's option on a route that lifts the condition for all routes."""
+"""Value of a guard's option that lifts the condition: on a route the one for all routes, on the
+command line the one of the file."""
 
 
 def _origin(text: str) -> str:

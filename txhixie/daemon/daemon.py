@@ -25,13 +25,14 @@ from ..running import urlOf
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
+from ..server.access import EVERYBODY, Policy
 from ..server.both_families import BothFamiliesEndpoint
 from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
 from .certificate_watch import certificateFiles
-from .conditions import ACCESS, CONDITIONS, policy_of
+from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .guards.shared_guards import SharedGuards
@@ -43,6 +44,7 @@ from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
 from .services.service import Context
+from .setting import Setting, as_written
 from .socket_change import SocketChange
 
 T = TypeVar("T")
@@ -99,6 +101,8 @@ class Daemon:
         self._makeEndpoints()
         self._sessions: list[Sessions] = []
         self._guards = SharedGuards(reactor)
+        self._policies: list[Policy] = []  # access rules of the routes to WebSocket services
+        self._shown: list[str] = []  # conditions of each route, for the report
         self._paths: list[str] = []  # paths of the routes to WebSocket services
         self.factory = self._makeFactory()
 
@@ -172,28 +176,58 @@ class Daemon:
     @property
     def note(self) -> str:
         """A line about origins that leave out the console page of the daemon; usually empty."""
-        allowed, ports = self.factory.policy.origins, self._said["port"]
         isBehindProxy = self._one("secure", False) or self._trusted()
-        if allowed is None or "console" not in self._said or isBehindProxy:
+        if not self._policies or "console" not in self._said or isBehindProxy:
             return ""
-        numbers = [_numberOf(str(one.value)) for one in ports]
-        if "*" in allowed or {"", "0", "80", "443"} & {*numbers}:
+        numbers = [_numberOf(str(one.value)) for one in self._said["port"]]
+        if {"", "0", "80", "443"} & {*numbers}:
             return ""
-        if any(each.endswith(tuple(f":{number}" for number in numbers)) for each in allowed):
+        if any(_allowsPort(policy, numbers) for policy in self._policies):
             return ""
+        areOwn = any(policy is not self.factory.policy for policy in self._policies)
+        where = "no route has" if areOwn else "--origins has not"
         return (
-            f"the console page at port {numbers[0]} cannot connect: --origins has not its own"
-            f" origin; add it, such as http://127.0.0.1:{numbers[0]}"
+            f"the console page at port {numbers[0]} cannot connect: {where} its own origin; add it,"
+            f" such as http://127.0.0.1:{numbers[0]}"
         )
 
     def report(self) -> str:
-        """Return the configuration as text: a line for each value, given or by default."""
+        """
+        Return the configuration as text: a line for each value, given or by default.
+
+        After these there is a line for each route, with all conditions that a client has to meet.
+        """
         lines: list[tuple[str, str]] = []
         for option in OPTIONS:
             default = "" if option.name in _DEFAULTS else option.default
             texts = [one.text for one in self._said.get(option.name, ())] or [default]
             lines += [(option.name, text) for text in texts if text]
+        lines += [("conditions", text) for text in self._shown]
         return "\n".join(f"{name:18}{text}" for name, text in lines)
+
+    def _show(
+        self, route: Route, isPage: bool, values: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> None:
+        """
+        Add the line of a route's conditions to the report.
+
+        :param isPage: whether the route is of pages, which every origin may link to.
+        :param values: the values of the route and those for all routes.
+        :param own: the values of the route as the operator wrote them.
+        """
+        access = ("hosts",) if isPage else ("origins", "hosts", "dialects")
+        used = {*access, *self._guards.used(values)}
+        texts = [
+            f"{each.name}={as_written(own[each.name]) if each.name in own else self._texts(each)}"
+            for each in CONDITIONS
+            if each.name in used
+        ]
+        self._shown.append(f"{route}: {'; '.join(texts)}")
+
+    def _texts(self, setting: Setting) -> str:
+        said = self._said.get(setting.name, ())
+        texts = [one.text for one in (said if setting.repeated else said[-1:])]
+        return ",".join(texts) or setting.default or "none"
 
     def _one(self, name: str, default: T) -> T:
         """Return the value of an option that is not repeated; the last value counts."""
@@ -230,7 +264,7 @@ class Daemon:
 
     def _makeFactory(self) -> HixieServerFactory:
         self._conditions = self._readConditions()
-        policy = policy_of(self._conditions)
+        self._policy = policy = policy_of(self._conditions)
         applications, pages = self._route()
         return RoutedServerFactory(
             RoutedApplications(applications),
@@ -254,9 +288,12 @@ class Daemon:
             else:
                 applications.add(description.route, guarded)
                 self._paths.append(description.route.path)
+                self._policies.append(guarded.policy or self._policy)
 
         def addConsole(path: str) -> None:
-            pages.add(Route(None, path), Guarded(consoleRoot(), self._guards.of(self._conditions)))
+            route, conditions = Route(None, path), self._conditions
+            pages.add(route, Guarded(consoleRoot(), self._guards.of(conditions)))
+            self._show(route, True, conditions, {})
 
         for one in self._said["serve"]:
             madeOf(one, add)
@@ -276,6 +313,9 @@ class Daemon:
         self._guards.check(own, conditions)
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
         policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
+        self._show(
+            description.route, IResource.providedBy(served), conditions, description.conditions
+        )
         return Guarded(served, self._guards.of(conditions), passed, policy)
 
     def _readConditions(self) -> dict[str, Any]:
@@ -291,6 +331,7 @@ class Daemon:
             for setting in CONDITIONS
             if setting.name in self._said
         }
+        values = {name: None if value == NONE else value for name, value in values.items()}
         try:
             self._guards.of(values)
         except ValueError as error:
@@ -386,6 +427,14 @@ def _numberOf(port: str) -> str:
     if scheme in ("tcp", "tcp6"):
         return named.get("port") or (values[0] if values else "")
     return port if port.isdecimal() else ""
+
+
+def _allowsPort(policy: Policy, numbers: Sequence[str]) -> bool:
+    """Whether an allowed origin has one of these ports, as the pages of a daemon have."""
+    allowed = policy.origins
+    if allowed is None or EVERYBODY in allowed:
+        return True
+    return any(each.endswith(tuple(f":{number}" for number in numbers)) for each in allowed)
 
 
 def _default(name: str, text: str) -> Said:

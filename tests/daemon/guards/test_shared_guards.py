@@ -80,3 +80,11 @@ def test_a_condition_without_the_one_that_it_belongs_to_is_an_error() -> None:
 def test_every_option_of_a_guard_is_a_condition() -> None:
     known = {setting.name for setting in GUARDED}
     assert {name for kind in GUARDS for name in (*kind.needs, *kind.options)} == known
+
+
+def test_the_options_of_a_route_are_those_that_ask_and_those_of_its_guards() -> None:
+    shared = SharedGuards(object(), KINDS)
+    needs = {"password", "card", "token", "key"}
+    assert shared.used({"realm": "for all routes"}) == needs
+    assert shared.used({"password": None, "card": "black"}) == needs
+    assert shared.used({"token": "file"}) == needs | {"realm"}

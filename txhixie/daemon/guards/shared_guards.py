@@ -56,6 +56,18 @@ class SharedGuards:
                 needs = " or ".join(need for kind in kinds for need in kind.needs)
                 raise ValueError(f"{name}: expected the option {needs} as well")
 
+    def used(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """
+        Return the names of the options that say who may pass the guards of a route.
+
+        :param values: values of the conditions of the route, with those for all routes.
+        :return: the options that ask for a guard, and further options of the guards of the route.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        asked = [kind.options for kind in self._kinds if _asks(kind, given)]
+        needs = [kind.needs for kind in self._kinds]
+        return frozenset(name for names in (*asked, *needs) for name in names)
+
     def _guard(self, kind: GuardKind, given: Mapping[str, Any]) -> Guard:
         own = {name: given[name] for name in (*kind.needs, *kind.options) if name in given}
         key = (kind, *((name, str(value)) for name, value in own.items()))

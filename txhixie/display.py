@@ -68,7 +68,7 @@ def system_words(error: Exception) -> str:
     return os.strerror(number) if isinstance(number, int) else ""
 
 
-_UNKNOWN: Final = re.compile(r"unexpected keyword argument '(\w+)'")
+_UNKNOWN: Final = re.compile(r"unexpected keyword argument '([\w-]+)'")
 
 
 _MISSING: Final = re.compile(r"missing \d+ required [\w-]+ arguments?: (.+)")
@@ -76,9 +76,9 @@ _MISSING: Final = re.compile(r"missing \d+ required [\w-]+ arguments?: (.+)")
 
 def expectation(error: Exception, expected: str) -> str:
     """
-    Return the text of an error in a configuration, which begins with "expected".
+    Return the text of an error in a configuration, which has the word "expected".
 
-    :param error: the error that was raised for a value.
+    :param error: the error that was raised for a value; a text that says what is expected stays.
     :param expected: description of a valid value; not used for errors of files.
     """
     if isinstance(error, OSError):
@@ -86,7 +86,9 @@ def expectation(error: Exception, expected: str) -> str:
         return f"expected a file that can be read: {error.strerror or error}{name}"
     if (reasons := reasons_of(error)) is not None:
         return f"expected a certificate and its key, in PEM: {reasons}"
-    return f"expected {expected}: {_words(error)}"
+    words = _words(error)
+    is_complete = isinstance(error, ValueError) and "expected " in words
+    return words if is_complete else f"expected {expected}: {words}"
 
 
 def _words(error: Exception) -> str:

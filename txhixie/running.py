@@ -19,13 +19,10 @@ from .interfaces import WebSocketServerFactory
 from .server.accepting import foldAcceptLines
 from .server.both_families import BothFamiliesEndpoint
 from .server.listen_queue import serverEndpoint
-from .server.port_check import check_port
+from .server.port_check import TLS_SCHEMES, check_port
 from .server.protocol import HixieServerFactory, ServerOptions
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
-
-_OVER_TLS: Final = ("ssl", "tls")
-"""Schemes of endpoint descriptions with TLS: ``ssl:`` of Twisted and ``tls:`` of txsni."""
 
 
 class RunOptions(ServerOptions, total=False):
@@ -182,7 +179,7 @@ def urlOf(port: IListeningPort, text: str, scheme: str) -> str:
     if not isinstance(address, IPv4Address | IPv6Address):
         return ""
     host = f"[{address.host}]" if ":" in address.host else address.host
-    secure = "s" if text.partition(":")[0] in _OVER_TLS else ""
+    secure = "s" if text.partition(":")[0] in TLS_SCHEMES else ""
     return f"{scheme}{secure}://{_ANYWHERE.get(address.host, host)}:{address.port}/"
 
 

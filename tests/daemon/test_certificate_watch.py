@@ -87,6 +87,60 @@ def test_a_watch_that_was_stopped_leaves_no_timer(file: Path) -> None:
     assert renewals.clock.getDelayedCalls() == []
 
 
+@pytest.mark.parametrize("change", ["write", "add", "remove", "replace the directory"])
+def test_a_directory_changes_with_each_of_its_certificates(file: Path, change: str) -> None:
+    inner = file.parent / "pem" / "live"
+    inner.mkdir(parents=True)
+    (inner / "a.pem").write_text("first")
+    (inner / "README").write_text("is no certificate")
+    renewals = Renewals(file.parent / "pem")
+    renewals.usable = True
+    renewals.clock.pump([INTERVAL] * 3)
+    (inner / "README").write_text("still no certificate")
+    renewals.clock.pump([INTERVAL] * 3)
+    assert renewals.asked == []
+    if change == "write":
+        (inner / "a.pem").write_text("second one")
+    elif change == "add":
+        (inner / "b.pem").write_text("first")
+    elif change == "remove":
+        (inner / "a.pem").unlink()
+    else:
+        inner.rename(file.parent / "old")
+        inner.mkdir()
+        (inner / "a.pem").write_text("first")
+    renewals.clock.pump([INTERVAL] * 20)
+    assert renewals.asked == [False]
+
+
+def test_a_link_to_another_file_is_a_change(file: Path) -> None:
+    """certbot and Kubernetes replace a symbolic link."""
+    directory, other = file.parent / "pem", file.parent / "other"
+    directory.mkdir()
+    other.write_text("first")
+    (directory / "a.pem").symlink_to(file)
+    renewals = Renewals(directory)
+    renewals.usable = True
+    (directory / "new").symlink_to(other)
+    (directory / "new").replace(directory / "a.pem")
+    renewals.clock.pump([INTERVAL] * 5)
+    assert renewals.asked == [False]
+
+
+def test_a_reload_that_waits_for_a_key_is_tried_for_a_minute(file: Path) -> None:
+    """Also where no port had a certificate before, and the time does not begin anew."""
+    renewals = Renewals(file)
+    renewals.watch.watch([])
+    renewals.watch.retry()
+    times = int(RETRY_SECONDS / INTERVAL)
+    for _ in range(times):
+        renewals.clock.advance(INTERVAL)
+        renewals.watch.retry()
+    assert renewals.asked == [*[False] * (times - 1), True]
+    renewals.watch.stop()
+    assert renewals.clock.getDelayedCalls() == []
+
+
 @pytest.mark.parametrize(
     ("port", "names"),
     [
@@ -96,6 +150,9 @@ def test_a_watch_that_was_stopped_leaves_no_timer(file: Path) -> None:
         ("ssl:443:key.pem:cert.pem", ["key.pem", "cert.pem"]),
         ("ssl:443:privateKey=a:certKey=b:extraCertChain=c", ["a", "b", "c"]),
         ("ssl:443:dhParameters=d:privateKey=a", ["a", "d"]),
+        ("ssl:443:privateKey=a:client-ca=c", ["a", "c"]),
+        ("tls:pem:443", ["pem"]),
+        ("tls:port=443:path=pem:client-ca=c", ["pem", "c"]),
     ],
 )
 def test_the_files_of_a_description(port: str, names: list[str]) -> None:

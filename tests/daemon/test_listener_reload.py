@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import which
 from typing import Any, Final, Self
 
 import pytest
@@ -20,11 +21,19 @@ from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.defer import Deferred
 
 from support import log_recorder
-from support.certificates import authority
-from support.daemon import PATIENCE, Daemon, configured, free_port, program, running, started
+from support.certificates import authority, unverified_context
+from support.daemon import (
+    PATIENCE,
+    Daemon,
+    configured,
+    free_port,
+    program,
+    run_hixie,
+    running,
+    started,
+)
 from support.frame_writer import text
 from support.handshake_bytes import head_of, request, status_of
-from support.tls_ports import listens_by_tls
 from txhixie import HixieServerFactory, testing
 from txhixie.daemon.listener import ListeningService, Serving
 from txhixie.daemon.listening_sockets import ListeningSockets
@@ -323,8 +332,6 @@ def test_certificates_are_read_anew_on_the_same_socket(
     tmp_path: Path, scheme: str, runner: str
 ) -> None:
     """Without a file of options as well."""
-    if scheme == "tls" and not listens_by_tls():
-        pytest.skip("this Twisted has no tls: to listen with, without txsni")
     port, old, new = free_port(), *(authority().pem_for("localhost") for _ in range(2))
     (tmp_path / "pem").mkdir()
     pem = tmp_path / "pem" / "localhost.pem"
@@ -369,16 +376,132 @@ def test_changed_files_are_read_without_a_signal(tmp_path: Path) -> None:
         assert "not-reloaded" not in daemon.log
 
 
-def test_a_certificate_of_another_key_is_one_line(tmp_path: Path) -> None:
+def halves(pem: bytes) -> tuple[bytes, bytes]:
+    """The key and the certificate."""
+    at = pem.index(b"-----BEGIN CERT")
+    return pem[:at], pem[at:]
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_changed_directory_is_read_without_a_signal(tmp_path: Path, files: int) -> None:
+    """With the key in the file of its certificate, or in a file that is written later."""
+    port, directory = free_port(), tmp_path / "pem"
+    directory.mkdir()
+    old, new = (authority().pem_for("localhost") for _ in range(2))
+    names = ["a.pem", "a.pem"] if files == 1 else ["a-key.pem", "a.pem"]
+    for name, part in zip(names, [old, old] if files == 1 else halves(old), strict=True):
+        (directory / name).write_bytes(part)
+    where = f"tls:{directory}:port={port}:interface=127.0.0.1"
+    with started(tmp_path, port, "--port", where) as daemon:
+        before = listening_inode(port)
+        assert certificate_of(port) == der_of(old)
+        if files == 1:
+            (directory / "a.pem").write_bytes(new)
+        else:
+            (directory / "a.pem").write_bytes(halves(new)[1])
+            assert certificate_of(port) == der_of(old)
+            (directory / "a-key.pem").write_bytes(halves(new)[0])
+        daemon.logged("] reloaded kept=1 opened=0 closed=0")
+        assert certificate_of(port) == der_of(new)
+        assert listening_inode(port) == before
+        assert "not-reloaded" not in daemon.log
+
+
+@pytest.mark.parametrize("scheme", ["ssl", "tls"])
+def test_SIGHUP_between_a_certificate_and_its_key_waits_for_the_key(
+    tmp_path: Path, scheme: str
+) -> None:
+    """A renewal's program may send the signal early; what it asks for waits with the key."""
     port, pem, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
     old, new = (authority().pem_for("localhost") for _ in range(2))
-    pem.write_bytes(old)
-    key.write_bytes(old)
-    where = f"ssl:{port}:privateKey={key}:certKey={pem}:interface=127.0.0.1"
-    with started(tmp_path, port, "--port", where) as daemon:
-        pem.write_bytes(new[new.index(b"-----BEGIN CERT") :])
-        assert refused(daemon).startswith(f"--port {where}: expected ")
+    pem.write_bytes(halves(old)[1])
+    key.write_bytes(halves(old)[0])
+    where = f"ssl:{port}:privateKey={key}:certKey={pem}" if scheme == "ssl" else f"tls:{tmp_path}"
+    where += ":interface=127.0.0.1" + (f":port={port}" if scheme == "tls" else "")
+    config = tmp_path / "hixie.toml"
+    config.write_text(f'port = "{where}"\nserve = "/a=echo"\n')
+    with started(tmp_path, port, "--config", str(config)) as daemon:
+        pem.write_bytes(halves(new)[1])
+        config.write_text(f'port = "{where}"\nserve = "/b=echo"\n')
+        daemon.terminate(signal.SIGHUP)
+        daemon.terminate(signal.SIGHUP)
         assert certificate_of(port) == der_of(old)
+        key.write_bytes(halves(new)[0])
+        daemon.logged("] reloaded kept=1 opened=0 closed=0")
+        assert certificate_of(port) == der_of(new)
+        assert "not-reloaded" not in daemon.log
+        with unverified_context().wrap_socket(daemon.connect()) as peer:
+            peer.sendall(request(OLD, target="/b", origin="https://example.com"))
+            assert peer.recv(12) == b"HTTP/1.1 101"
+
+
+def test_another_mistake_of_a_renewal_leaves_the_old_certificate(tmp_path: Path) -> None:
+    """At SIGHUP it has its line at once."""
+    port, pem = free_port(), tmp_path / "cert.pem"
+    old = authority().pem_for("localhost")
+    pem.write_bytes(old)
+    where = f"ssl:{port}:privateKey={pem}:interface=127.0.0.1"
+    with started(tmp_path, port, "--port", where) as daemon:
+        for times, wrong in enumerate((old[:-200], b"", halves(old)[0], halves(old)[1]), 1):
+            pem.write_bytes(wrong)
+            assert f"{pem}" in refused(daemon, times)
+            assert certificate_of(port) == der_of(old)
+
+
+def test_an_expired_certificate_is_served_with_a_warning(tmp_path: Path) -> None:
+    """At the start, and after a renewal that came too late; --check says the same."""
+    port, pem = free_port(), tmp_path / "cert.pem"
+    expired, ending = (authority().pem_for("localhost", since=-9, until=day) for day in (-1, 4))
+    pem.write_bytes(expired)
+    where = f"ssl:{port}:privateKey={pem}:interface=127.0.0.1"
+    with started(tmp_path, port, "--port", where) as daemon:
+        line = daemon.logged("certificate-warning")
+        assert f'file={pem} subject="CN=localhost" names=localhost ends=' in line
+        assert line.endswith('reason="the certificate has expired"')
+        assert certificate_of(port) == der_of(expired)
+        pem.write_bytes(ending)
+        daemon.reload()
+        assert certificate_of(port) == der_of(ending)
+        line = daemon.logged_times("certificate-warning", 2)
+        assert line.endswith('reason="the certificate expires within 21 days"')
+        checked = run_hixie("--check", "--port", where)
+        assert checked.returncode == 0
+        assert re.fullmatch(
+            rf"{re.escape(str(pem))}: the certificate CN=localhost for localhost expires within "
+            r"21 days: [0-9-]+T[0-9:]+Z\n",
+            checked.stderr,
+        )
+
+
+def test_a_client_without_SNI_gets_the_default_certificate(tmp_path: Path) -> None:
+    """The first of a directory by the names of the files; so does one with an unknown name."""
+    openssl = which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    port, directory = free_port(), tmp_path / "pem"
+    directory.mkdir()
+    for name in ("other", "default", "wrong"):
+        (directory / f"{name}.pem").write_bytes(authority().pem_for(f"{name}.example"))
+    where = f"tls:{directory}:port={port}:interface=127.0.0.1"
+    with started(tmp_path, port, "--port", where) as daemon:
+        for words, host in (
+            (["-noservername"], "default"),
+            (["-servername", "unknown.example"], "default"),
+            (["-servername", "other.example"], "other"),
+        ):
+            shown = subprocess.run(
+                [openssl, "s_client", "-connect", f"127.0.0.1:{port}", *words],
+                input="",
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert re.search(rf"subject=CN ?= ?{host}\.example", shown.stdout), shown
+        with unverified_context().wrap_socket(daemon.connect()) as peer:
+            default = peer.getpeercert(binary_form=True)
+            assert default == der_of((directory / "default.pem").read_bytes())
+        assert "unknown.example" not in daemon.log
 
 
 @pytest.mark.parametrize("runner", ["twistd", "twist", "txhixie"])

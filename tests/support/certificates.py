@@ -21,10 +21,18 @@ DAY = datetime.timedelta(days=1)
 class Authority:
     """A certificate authority; :ivar root: its own certificate."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, above: Authority | None = None, until: int = 1, *, ca: bool = True
+    ) -> None:
+        """
+        :param above: the authority that signs its certificate; by default itself.
+        :param until: the day, counted from today, on which its certificate ends.
+        :param ca: whether its certificate says that it may sign others.
+        """
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.root = self._sign(self._name, self._key, -DAY, DAY, ca=True)
+        signer = self if above is None else above
+        self.root = signer.sign(self._name, self._key, -DAY, until * DAY, ca=ca)
 
     @property
     def pem(self) -> bytes:
@@ -32,27 +40,39 @@ class Authority:
         return self.root.public_bytes(Encoding.PEM)
 
     @property
+    def private_pem(self) -> bytes:
+        """The key of the authority and then its certificate, in PEM."""
+        return key_pem(self._key) + self.pem
+
+    @property
     def trust(self) -> Any:
         """The trust root of a client that trusts the authority."""
         return ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(self.pem)])
 
-    def pem_for(self, *names: str, since: int = -1, until: int = 1) -> bytes:
+    def pem_for(
+        self,
+        *names: str,
+        since: int = -1,
+        until: int = 1,
+        key: ec.EllipticCurvePrivateKey | None = None,
+    ) -> bytes:
         """
-        Sign a certificate, and return it with its key.
+        Sign a certificate, and return its key and then the certificate.
 
         :param names: host names and addresses.
         :param since: the day, counted from today, from which it is valid.
+        :param until: the day on which it ends.
+        :param key: its private key; a new one by default.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1()) if key is None else key
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        signed = self._sign(subject, key, since * DAY, until * DAY, names=names)
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return private + signed.public_bytes(Encoding.PEM)
+        signed = self.sign(subject, key, since * DAY, until * DAY, names=names)
+        return key_pem(key) + signed.public_bytes(Encoding.PEM)
 
     def issue_to_itself(self, *names: str) -> ssl.PrivateCertificate:
         """A self-signed certificate, with its key."""
         private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        signed = self._sign(self._name, self._key, -DAY, DAY, names=names)
+        signed = self.sign(self._name, self._key, -DAY, DAY, names=names)
         made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(
             private + signed.public_bytes(Encoding.PEM)
         )
@@ -67,7 +87,7 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-        signed = self._sign(subject, key, -DAY, DAY, extension=extension)
+        signed = self.sign(subject, key, -DAY, DAY, extension=extension)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(
             private + signed.public_bytes(Encoding.PEM)
@@ -80,7 +100,11 @@ class Authority:
         made: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(pem)
         return made
 
-    def _sign(
+    def issue_to(self, subject: x509.Name, **more: Any) -> x509.Certificate:
+        """Sign a certificate for a subject, with the further arguments of :meth:`sign`."""
+        return self.sign(subject, ec.generate_private_key(ec.SECP256R1()), -DAY, DAY, **more)
+
+    def sign(
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePrivateKey,
@@ -90,7 +114,18 @@ class Authority:
         names: tuple[str, ...] = (),
         extension: bytes | None = None,
         ca: bool = False,
+        purposes: tuple[x509.ObjectIdentifier, ...] = (),
     ) -> x509.Certificate:
+        """
+        Sign a certificate.
+
+        :param since: the time, counted from now, from which it is valid.
+        :param until: the time, counted from now, until which it is valid.
+        :param names: host names and addresses.
+        :param extension: the value of the subjectAltName, in DER, instead of names.
+        :param ca: whether it may sign others.
+        :param purposes: of the extendedKeyUsage; by default it has none.
+        """
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -108,7 +143,15 @@ class Authority:
         if extension is not None:
             raw = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, extension)
             builder = builder.add_extension(raw, critical=False)
+        if purposes:
+            usage = x509.ExtendedKeyUsage(purposes)
+            builder = builder.add_extension(usage, critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key in PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _general_name(name: str) -> x509.GeneralName:

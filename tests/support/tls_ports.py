@@ -9,16 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP4ServerEndpoint,
     quoteStringArgument,
     serverFromString,
 )
-from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.internet.protocol import Factory, Protocol
-from twisted.plugin import getPlugins
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -99,11 +96,6 @@ listen tls
 """
 
 
-def listens_by_tls() -> bool:
-    """Whether there is a ``tls:`` to listen with: of Twisted 26.10, or of txsni."""
-    return "tls" in {each.prefix for each in getPlugins(IStreamServerEndpointStringParser)}
-
-
 @contextmanager
 def tls_port(kind: str, directory: Path) -> Iterator[int]:
     """
@@ -139,8 +131,6 @@ def _daemon(kind: str, directory: Path) -> Iterator[int]:
     where = f"ssl:{own}:privateKey={pem}:certKey={pem}"
     if kind.startswith("tls:"):
         where = f"tls:{directory}:{own}"
-        if not listens_by_tls():
-            pytest.skip("this Twisted has no tls: to listen with, without txsni")
     with ExitStack() as stack:
         if not kind.endswith("PROXY protocol"):
             stack.enter_context(daemon.running(directory, "--port", where, awaited=behind))

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, Unpack, cast
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from ..display import MOST_SHOWN, reasons_of, shown, shown_address, shown_host
+from ..display import MOST_SHOWN, shown, shown_address, shown_host
 from ..interfaces import WebSocketTransport
 from ..sansio.closing import Ended
 from ..sansio.handshake.offer import Agreement, Offer, Refusal
@@ -246,9 +246,9 @@ class ConnectionLog:
             )
         self._tellRepeats()
 
-    def unsecured(self, connection: Logged, error: BaseException | None) -> None:
-        """Write why TLS failed on a connection that ended before its first byte."""
-        if reasons := reasons_of(error):
+    def unsecured(self, connection: Logged, reasons: str | None) -> None:
+        """Write why TLS failed on a connection that ended before its first byte, if it did."""
+        if reasons:
             why = f"TLS handshake failed: {reasons}"
             self.turnedAway(connection.peer, None, why, number=connection.number, cause="tls")
 

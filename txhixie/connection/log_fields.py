@@ -20,6 +20,7 @@ EventName: TypeAlias = Literal[
     "not-reloaded",
     "file-reread",
     "file-not-reread",
+    "certificate-warning",
 ]
 """The first word of a log line."""
 
@@ -73,6 +74,9 @@ class LogFields(TypedDict, total=False):
     opened: int
     closed: int
     file: str
+    subject: str
+    names: str | None
+    ends: str
     method: str
     bytes: int
     referrer: str | None

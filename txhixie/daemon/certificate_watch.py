@@ -1,4 +1,4 @@
-"""Certificates and keys in files, which are read again when a file changes."""
+"""Certificates and keys in files and directories, which are read again when a file changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from ..server.port_check import parts_of
+from ..server.port_check import TLS_SCHEMES, parts_of, pem_files
 
 INTERVAL: Final = 5.0
 """Seconds between two looks at the files."""
@@ -22,17 +22,25 @@ _POSITIONS: Final = {"privateKey": 1, "certKey": 2, "extraCertChain": 6, "dhPara
 
 
 def certificateFiles(port: str) -> list[Path]:
-    """The files that an ``ssl:`` port reads, with absolute paths; empty for every other port."""
+    """The files and directories that a TLS port reads, with absolute paths; empty for others."""
     scheme, values, named = parts_of(port)
-    if scheme != "ssl":
+    if scheme not in TLS_SCHEMES:
         return []
-    found = {name: values[at] for name, at in _POSITIONS.items() if len(values) > at}
-    files = {"privateKey": "server.pem", **found, **named}
-    return [Path(files[name]).absolute() for name in _POSITIONS if name in files]
+    positions, default = (
+        (_POSITIONS, {"privateKey": "server.pem"}) if scheme == "ssl" else ({"path": 0}, {})
+    )
+    found = {name: values[at] for name, at in positions.items() if len(values) > at}
+    files = {**default, **found, **named}
+    names = (*positions, "client-ca")
+    return [Path(files[name]).absolute() for name in names if name in files]
 
 
 class CertificateWatch:
-    """Looks at files every :data:`INTERVAL` seconds, and has the certificates read again."""
+    """
+    Looks at files every :data:`INTERVAL` seconds, and has the certificates read again.
+
+    A directory has changed if one of its certificates was changed, added or removed.
+    """
 
     def __init__(self, clock: IReactorTime, renew: Callable[[bool], bool]) -> None:
         """
@@ -48,7 +56,7 @@ class CertificateWatch:
         self._timer: IDelayedCall | None = None
 
     def watch(self, files: Sequence[Path]) -> None:
-        """Look at these files, which have just been read, instead of others."""
+        """Look at these files and directories, which have just been read, instead of others."""
         self.stop()
         self._files = files
         self._seen = self._look()
@@ -62,25 +70,43 @@ class CertificateWatch:
         if timer is not None:
             timer.cancel()
 
+    def retry(self) -> None:
+        """
+        Have the certificates read again until they can be used, for at most :data:`RETRY_SECONDS`.
+
+        Asked for again meanwhile, the time does not begin anew, so that a mistake is in the log.
+        """
+        if self._retryUntil is None:
+            self._retryUntil = self._clock.seconds() + RETRY_SECONDS
+        if self._timer is None:
+            self._timer = self._clock.callLater(INTERVAL, self._check)
+
     def _look(self) -> list[object]:
         found: list[object] = []
-        for file in self._files:
-            try:
-                status = file.stat()
-            except OSError:
-                found.append(None)
-            else:
-                found.append((status.st_mtime_ns, status.st_ino, status.st_size))
+        for path in self._files:
+            files = pem_files(path) if path.is_dir() else [path]
+            found += [(file, _state(file)) for file in files]
         return found
 
     def _check(self) -> None:
         self._timer = self._clock.callLater(INTERVAL, self._check)
         found, now = self._look(), self._clock.seconds()
-        if found != self._seen and self._retryUntil is None:
-            self._retryUntil = now + RETRY_SECONDS
+        if found != self._seen:
+            self.retry()
         self._seen = found
         if self._retryUntil is not None:
             isLast = now >= self._retryUntil
             if self._renew(isLast) or isLast:
                 self._retryUntil = None
             self._seen = found  # what changed while the files were read is read again
+        if self._retryUntil is None and not self._files:
+            self.stop()
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    """Return the time of a file's last change, its inode and its size; ``None`` without a file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

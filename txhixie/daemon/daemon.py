@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
@@ -31,13 +31,15 @@ from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
+from ..server.tls.errors import KeyMismatch
+from .certificate_expiry import now
 from .certificate_watch import certificateFiles
 from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .guards.shared_guards import SharedGuards
 from .inherited_endpoint import InheritedEndpoint
-from .listener import CannotStart, ListeningService, Serving
+from .listener import CannotStart, HalfRenewed, ListeningService, Serving
 from .listening_sockets import ListeningSockets
 from .options import OPTIONS, Said
 from .route_option import Description
@@ -46,6 +48,9 @@ from .services import service_for
 from .services.service import Context
 from .setting import Setting, as_written
 from .socket_change import SocketChange
+
+if TYPE_CHECKING:
+    from ..server.tls.certificates import FiledCertificate
 
 T = TypeVar("T")
 
@@ -114,6 +119,7 @@ class Daemon:
             if senders
             else self._change
         )
+        self._certificates: list[FiledCertificate] = []
         self._endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
 
     @property
@@ -121,7 +127,13 @@ class Daemon:
         """The factory and its endpoints, for the service."""
         files = [file for one in self._said["port"] for file in certificateFiles(str(one.value))]
         return Serving(
-            self._endpoints, self.factory, self._sessions, self._change, files, self._renewed
+            self._endpoints,
+            self.factory,
+            self._sessions,
+            self._change,
+            files,
+            self._certificates,
+            self._renewed,
         )
 
     def _renewed(self) -> Serving:
@@ -190,6 +202,14 @@ class Daemon:
             f"the console page at port {numbers[0]} cannot connect: {where} its own origin; add it,"
             f" such as http://127.0.0.1:{numbers[0]}"
         )
+
+    def certificateWarnings(self) -> list[str]:
+        """A line for each certificate that is not valid now, or ends soon."""
+        if not self._certificates:
+            return []
+        from ..server.tls.validity import warnings_of  # imports cryptography
+
+        return [str(each) for each in warnings_of(self._certificates, now())]
 
     def report(self) -> str:
         """
@@ -346,9 +366,12 @@ class Daemon:
         check_port(port)
         try:
             endpoint = serverEndpoint(self._listening, self._withMode(port))
+        except KeyMismatch:
+            raise
         except Exception as error:
             expected = "a port number or an endpoint description"
             raise ValueError(expectation(error, expected)) from None
+        self._certificates += getattr(endpoint, "certificates", ())
         if isinstance(endpoint, AdoptedStreamServerEndpoint):
             fileno, family = endpoint.fileno, endpoint.addressFamily
             return InheritedEndpoint(self._listening, fileno, family, self._change.announce)
@@ -448,9 +471,12 @@ def madeOf(said: Said, make: Callable[[Any], T]) -> T:
 
     :param said: the option and its value.
     :param make: takes the value and returns the object; raises ``ValueError`` for a bad value.
-    :raises CannotStart: for a bad value, with the option that gave the value.
+    :raises HalfRenewed: for a certificate that does not belong to its key.
+    :raises CannotStart: for another bad value, with the option that gave the value.
     """
     try:
         return make(said.value)
+    except KeyMismatch as error:
+        raise HalfRenewed(f"hixie: {said.where}: {error}") from None
     except ValueError as error:
         raise CannotStart(f"hixie: {said.where}: {error}") from None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
@@ -23,10 +23,14 @@ from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
 from ..server.protocol import HixieServerFactory
 from ..server.second_signal import SECOND_SIGNAL
+from .certificate_expiry import CertificateExpiry
 from .certificate_watch import CertificateWatch
 from .hangup import Hangup
 from .listening_sockets import ListeningSockets
 from .socket_change import Counts, SocketChange
+
+if TYPE_CHECKING:
+    from ..server.tls.certificates import FiledCertificate
 
 
 class CannotStart(Exception):
@@ -35,6 +39,10 @@ class CannotStart(Exception):
 
     The text of the error is shown to the operator as one line, without a traceback.
     """
+
+
+class HalfRenewed(CannotStart):
+    """A certificate and its key do not belong to each other, perhaps until both are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ class Serving:
     :ivar factory: the factory that the endpoints listen with.
     :ivar sessions: connections of the factory's clients to backends.
     :ivar sockets: the change of the listening sockets that the endpoints make.
-    :ivar certificates: files that the endpoints have read.
+    :ivar files: files and directories that the endpoints have read.
+    :ivar certificates: the certificates in them.
     :ivar renewed: makes the same with endpoints that read the files again; raises
         :class:`CannotStart` for a mistake in a file.
     """
@@ -55,7 +64,8 @@ class Serving:
     factory: HixieServerFactory
     sessions: Sequence[Sessions]
     sockets: SocketChange
-    certificates: Sequence[Path] = ()
+    files: Sequence[Path] = ()
+    certificates: Sequence[FiledCertificate] = ()
     renewed: Callable[[], Serving] | None = None
 
     @property
@@ -110,6 +120,8 @@ class ListeningService(Service):
         self._tell = listens
         self._hangup = Hangup(reactor, self.reload)
         self._watch = CertificateWatch(reactor, self._renew)
+        self._expiry = CertificateExpiry(reactor)
+        self._waiting: Callable[[], Serving] | None = None  # a reload that waits for a key
         self._started = False
         self._isChanging = False
         self._asked = False
@@ -145,7 +157,7 @@ class ListeningService(Service):
 
     def _startedListening(self) -> None:
         if self._started:
-            self._watch.watch(self._serving.certificates)
+            self._look(self._serving)
         self._changed()
 
     def _cannotStart(self, failure: Failure) -> None:
@@ -204,31 +216,55 @@ class ListeningService(Service):
             self.reload()
 
     async def _reload(self) -> None:
+        """
+        Read the options again for a SIGHUP.
+
+        A certificate that does not fit its key is tried again, as after a change of the files: a
+        program that renews certificates may send the signal between its two writes.
+        """
         self._asked = False
-        await self._change(self._read, True)
+        await self._change(self._read, True, self._wait)
+
+    def _wait(self) -> None:
+        self._waiting = self._read
+        self._watch.retry()
+
+    def _look(self, serving: Serving) -> None:
+        """Watch the files and the dates of the certificates that are in use."""
+        self._waiting = None
+        self._watch.watch(serving.files)
+        self._expiry.watch(serving.certificates)
 
     def _renew(self, isLast: bool) -> bool:
         """
-        Read the certificates again.
+        Read the certificates again, and with them the options that a SIGHUP asked for.
 
         :param isLast: whether a mistake has its line in the log.
         :return: whether the certificates can be used. During a reload they are not looked at.
         """
-        if self._isChanging or self._serving.renewed is None:
+        read = self._waiting or self._serving.renewed
+        if self._isChanging or read is None:
             return False
         self._isChanging = True
         before = self._serving
-        ensureDeferred(self._change(self._serving.renewed, isLast)).addBoth(
-            lambda _: self._changed()
-        )
+        ensureDeferred(self._change(read, isLast)).addBoth(lambda _: self._changed())
+        if isLast:
+            self._waiting = None
         return self._serving is not before
 
-    async def _change(self, read: Callable[[], Serving], tells: bool) -> None:
+    async def _change(
+        self,
+        read: Callable[[], Serving],
+        tells: bool,
+        wait: Callable[[], object] | None = None,
+    ) -> None:
         try:
             serving = read()
             counts = await self._listen(serving)
         except CannotStart as error:
-            if self._started and tells:
+            if self._started and wait is not None and isinstance(error, HalfRenewed):
+                wait()
+            elif self._started and tells:
                 reason = Uncut(str(error).removeprefix("hixie: "))
                 writeLine(self._log, "not-reloaded", LogLevel.error, reason=reason)
         except Exception:
@@ -245,7 +281,7 @@ class ListeningService(Service):
 
     def _replace(self, serving: Serving) -> None:
         before, self._serving = self._serving, serving
-        self._watch.watch(serving.certificates)
+        self._look(serving)
         if serving.factory is before.factory:
             return
         serving.factory.succeed(before.factory)
@@ -263,6 +299,7 @@ class ListeningService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._started = False
         self._watch.stop()
+        self._expiry.stop()
         everything = [*self._before, self._serving]
         leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
         factory, now = self._serving.factory, self._serving.factory.limits

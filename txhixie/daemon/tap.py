@@ -122,6 +122,8 @@ class Options(usage.Options):
             sys.stdout.write(f"{daemon.report()}\n")
             if daemon.note:
                 sys.stderr.write(f"{daemon.note}\n")
+            for warning in daemon.certificateWarnings():
+                sys.stderr.write(f"{warning}\n")
             raise SystemExit(0)
 
     def readAnew(self) -> dict[str, list[Said]]:

@@ -14,6 +14,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import directlyProvides, providedBy
 
+from .port_check import TLS_SCHEMES, parts_of
+
 BACKLOG: Final = 65535
 """Length of the listen queue that is asked for. A system reduces the length to its own maximum (on
 Linux ``net.core.somaxconn``, 4096 since 5.4). A greater number is not used, since older kernels
@@ -71,7 +73,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
     This is ``twisted.internet.endpoints.serverFromString``, with a longer listen queue unless the
     description has a ``backlog=``, itself or in a quoted description
-    (``ws:tcp\:8080\:backlog=10``).
+    (``ws:tcp\:8080\:backlog=10``). ``ssl:`` and ``tls:`` are the endpoints of
+    :mod:`txhixie.server.tls.endpoint`.
 
     :param reactor: the reactor.
     :param description: the description.
@@ -80,4 +83,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
     if "backlog=" not in description:
         reactor = LongQueueReactor(reactor)
+    if parts_of(description).scheme in TLS_SCHEMES:
+        from .tls.endpoint import tlsEndpoint  # imports OpenSSL, which plain TCP does without
+
+        return tlsEndpoint(reactor, description)
     return cast(IStreamServerEndpoint, serverFromString(reactor, description))

@@ -15,6 +15,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
+TLS_SCHEMES: Final = ("ssl", "tls")
+"""Schemes of endpoint descriptions with TLS: one certificate, or a directory of certificates."""
+
 _MOST: Final = 65535
 _LONGEST_PATH: Final = 107
 """Bytes of a UNIX socket's path in Linux (unix(7)); on macOS and the BSDs it is 103."""
@@ -72,6 +75,8 @@ def check_port(description: str) -> None:
         raise ValueError(f"expected a description: write {_meant(description)}")
     _check_colons(description)
     scheme, values, named = parts = parts_of(description)
+    if "client-ca" in named and scheme not in TLS_SCHEMES:
+        raise ValueError("client-ca: expected a port with TLS, ssl: or tls:")
     if scheme in ("tcp", "tcp6", "ssl"):
         _check_number(_value(parts, 0, "port"))
         _check_interface(named.get("interface"))
@@ -85,6 +90,11 @@ def check_port(description: str) -> None:
         _check_path(_value(parts, 0, "address"), listens=True)
         if not re.fullmatch("[0-7]{3,4}", named.get("mode", "666")):
             raise ValueError(f"mode={named['mode']}: expected an octal mode such as 660")
+
+
+def pem_files(directory: Path) -> list[Path]:
+    """The ``.pem`` files of a directory and of the directories in it, in alphabetical order."""
+    return sorted(file for file in directory.rglob("*.pem") if file.is_file())
 
 
 def _check_colons(description: str) -> None:
@@ -186,7 +196,7 @@ def _check_certificates(directory: str | None) -> None:
         )
     if not Path(directory).is_dir():
         raise ValueError(f"expected a directory of certificates: {directory} is not a directory")
-    if not any(Path(directory).glob("*.pem")):
+    if not pem_files(Path(directory)):
         raise ValueError(f"expected a certificate and its key in a .pem file in {directory}")
 
 

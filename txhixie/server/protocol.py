@@ -32,6 +32,7 @@ from ..connection.awaiting import explain
 from ..connection.counters import Counters
 from ..connection.log import loggedOf
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
+from ..display import reasons_of
 from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
 from ..sansio.arguments import scalars, strings
 from ..sansio.closing import Ended
@@ -49,6 +50,7 @@ from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy
 from .stopping import StopTrigger
+from .tls.errors import certificate_fault_of
 
 
 class HixieServerProtocol(HixieProtocol):
@@ -423,7 +425,8 @@ class HixieServerProtocol(HixieProtocol):
 
     def openingLost(self, reason: Failure) -> None:
         """Log why TLS failed, or that the last bytes of a handshake are missing."""
-        self.factory.log.unsecured(loggedOf(self), reason.value)
+        why = certificate_fault_of(self.transport) or reasons_of(reason.value)
+        self.factory.log.unsecured(loggedOf(self), why)
         opening = getattr(self, "_opening", None)
         if opening is not None and (missing := opening.missing):
             what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"

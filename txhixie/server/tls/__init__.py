@@ -1,0 +1,1 @@
+"""TLS of the ports of a server: certificates, the choice between them, and client certificates."""

@@ -133,6 +133,11 @@ ROWS: Final[dict[str, Row]] = {
     "bytes of a head": {PYTHON: "Limits.head_size", DAEMON: "max-head-size"},
     "bytes of a frame": {PYTHON: "Limits.frame_size", DAEMON: "max-frame-size"},
     "fragments of a message": {PYTHON: "Limits.fragments", DAEMON: "max-fragments"},
+    "messages a second": {
+        PYTHON: "Limits.messages_per_second",
+        DAEMON: "max-messages-per-second",
+    },
+    "bytes a second": {PYTHON: "Limits.bytes_per_second", DAEMON: "max-bytes-per-second"},
     "seconds between pings": {
         PYTHON: "Limits.ping_interval",
         DAEMON: "ping-interval",

@@ -31,6 +31,8 @@ dialects = ["hixie-76", "rfc6455,hixie-75"]
 max-message-size = 65536
 max-frame-size = 1024
 max-fragments = 7
+max-messages-per-second = 2.5
+max-bytes-per-second = 65536
 ping-interval = 0
 ping-timeout = 2.5
 connect-timeout = 3
@@ -47,6 +49,7 @@ def test_a_file_and_the_command_line_give_the_same_values(tmp_path: Path) -> Non
     words = "--port 0 --port tcp:0:interface=127.0.0.1 --console /console --origins null"
     words += " --hosts example.com --hosts example.com:8080 --dialects hixie-76 --dialects"
     words += " rfc6455,hixie-75 --max-message-size 65536 --max-frame-size 1024 --max-fragments 7"
+    words += " --max-messages-per-second 2.5 --max-bytes-per-second 65536"
     words += " --ping-interval 0 --ping-timeout 2.5 --connect-timeout 3 --no-compression"
     said = Options()
     serve = ["--serve", "/echo=echo", "--serve", "*.example.com/=echo required-subprotocol=x"]
@@ -184,6 +187,8 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "max-message-size  65536",
         "max-frame-size    1024",
         "max-fragments     7",
+        "max-messages-per-second 2.5",
+        "max-bytes-per-second 65536",
         "ping-interval     0",
         "ping-timeout      2.5",
         "stall-timeout     300",

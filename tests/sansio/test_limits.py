@@ -20,6 +20,7 @@ from txhixie.sansio.limits import MOST, Limits, called, exceeds
 from txhixie.testing import Applications, Pair, Recorder, echo
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "limits.rst"
+BY_APPLICATION = ("messages_per_second", "bytes_per_second")
 NAMES = [field.name for field in fields(Limits)]
 
 
@@ -40,8 +41,12 @@ def test_every_limit_is_in_the_guide(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_limit_bounds(name: str) -> None:
-    """Sizes and counts are integers, times are seconds; no limit is infinite by default."""
+    """Sizes and counts are integers, times are seconds; none is infinite by default but those that
+    need to know what the application is for."""
     value = getattr(Limits(), "largest_frame" if name == "frame_size" else name)
+    if name in BY_APPLICATION:
+        assert value is None
+        return
     assert type(value) is (float if name.endswith(("timeout", "interval", "spread")) else int)
     assert value < 1 << 30
     assert value > 0 or name == "stop_spread"  # whose 0 is the shortest, and waits for nothing
@@ -79,6 +84,8 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
         ("stop_spread", -1, "stop_spread: expected a number of seconds, not -1"),
         ("stop_spread", 9, r"stop_spread: expected at most stop_timeout \(8\), not 9"),
         ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
+        ("messages_per_second", 0, "messages_per_second: expected more than 0 a second, not 0"),
+        ("bytes_per_second", inf, "bytes_per_second: expected more than 0 a second, not inf"),
     ],
 )
 def test_an_invalid_limit_is_an_error_at_once(name: str, value: float, expected: str) -> None:
@@ -123,6 +130,11 @@ def test_one_timeout_may_be_set_for_every_stage_of_connecting() -> None:
     stages = ("lookup", "tcp", "proxy", "tls", "open")
     assert {getattr(limits, f"{stage}_timeout") for stage in stages} == {7}
     assert (limits.message_size, limits.close_timeout) == (5, Limits().close_timeout)
+
+
+def test_the_limits_for_clients_are_not_those_of_a_backend() -> None:
+    limits = Limits(message_size=5, messages_per_second=1, bytes_per_second=1)
+    assert limits.of_backends() == Limits(message_size=5)
 
 
 # How an error names the limit that was reached.

@@ -35,6 +35,8 @@ OPTIONS = (
     "--max-message-size",
     "--max-frame-size",
     "--max-fragments",
+    "--max-messages-per-second",
+    "--max-bytes-per-second",
     "--ping-interval",
     "--ping-timeout",
     "--stall-timeout",

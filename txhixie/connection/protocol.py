@@ -7,6 +7,7 @@ The handshake of each side is in ``server/protocol.py`` and ``client/protocol.py
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
@@ -32,6 +33,7 @@ from ..sansio.extensions.extension import Extension, Transform, chosen_extension
 from ..sansio.handshake.offer import Agreement, Offer
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
+from ..sansio.paced_conversation import PacedConversation
 from ..sansio.types import RandomBytes
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
 from ..sansio.wire.hybi import sendable
@@ -41,16 +43,20 @@ from .expiry import Expiries
 from .keepalive import Keepalive, leaveToKernel, payload
 from .log import ConnectionLog, loggedOf
 from .output import Output
+from .peer_end import hasDisconnected
 from .progress import Watched
 from .staggered import Staggered
 from .timeouts import Timeouts
 from .writer import FULL_READ
 
-BY_APPLICATION, BY_TURN = 1, 2
+BY_APPLICATION, BY_TURN, BY_RATE = 1, 2, 4
 """Reasons why the delivery of messages is paused: bits of ``_paused``."""
 
 EXPIRED: Final = "credentials expired"
 """Close reason after ``Accepted.expiresIn``."""
+
+_LONGEST_WAIT: Final = 5.0
+"""Most seconds of a pause by a rate limit until it is checked whether the peer has disconnected."""
 
 _TOO_EARLY: Final = "the handshake is not complete; send after negotiationFinished() was called"
 
@@ -187,9 +193,10 @@ class HixieProtocol(Protocol):
     # The methods of :class:`txhixie.WebSocketTransport`, which the application calls.
 
     def _listen(self) -> None:
-        """End a pause by the application, since the peer's close frame has to be read."""
-        if self._paused == BY_APPLICATION:
+        """End a pause by the application or by a rate: the peer's close frame has to be read."""
+        if self._paused and not self._paused & BY_TURN:
             self.transport.resumeProducing()
+        self._endWait()
         self._paused &= BY_TURN
 
     @property
@@ -437,7 +444,7 @@ class HixieProtocol(Protocol):
         self._output.timeout(None)
         self.agreement = agreement
         factory = self.factory
-        self._conversation = Conversation(
+        self._conversation = factory.conversation(
             self.dialect,
             self.side,
             factory.limits,
@@ -494,24 +501,40 @@ class HixieProtocol(Protocol):
             self._applicationFailed()
         finally:
             self._delivering = False
-        if conversation.rest is not None and not self._paused:
-            self._waitForTurn()
+        if (conversation.rest is not None or conversation.wait) and not self._paused:
+            self._waitForTurn(conversation.wait)
         elif conversation.ended is not None:
             self._tellEnding()
 
-    # A turn of the reactor inflates and delivers at most ``Limits.turn_size`` bytes.
+    # A turn of the reactor inflates and delivers at most ``Limits.turn_size`` bytes. Where the rate
+    # of messages or bytes is limited, the next turn may be seconds later.
 
-    def _waitForTurn(self) -> None:
-        """Continue the delivery in the next turn of the reactor, after other connections."""
-        self._paused |= BY_TURN
+    def _waitForTurn(self, seconds: float = 0.0) -> None:
+        """
+        Continue the delivery in the next turn of the reactor, after other connections.
+
+        :param seconds: how long the rate of messages or bytes pauses the connection.
+        """
+        self._paused |= BY_RATE if seconds else BY_TURN
         if not self._lost:
-            self.transport.pauseProducing()  # otherwise received bytes would accumulate
-        self._turning = self.factory.clock.callLater(0, self._turned)
+            # Otherwise received bytes would accumulate.
+            if seconds and hasDisconnected(self.transport):
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+        self._turning = self.factory.clock.callLater(min(seconds, _LONGEST_WAIT), self._turned)
+
+    def _endWait(self) -> None:
+        """End a pause by a rate limit: no message is delivered any more."""
+        if self._paused & BY_RATE and self._turning is not None:
+            self._paused &= ~BY_RATE
+            turning, self._turning = self._turning, None
+            turning.cancel()
 
     def _turned(self) -> None:
         """Continue the delivery in a new turn of the reactor."""
         self._turning = None
-        self._paused &= ~BY_TURN
+        self._paused &= BY_APPLICATION
         if (conversation := self._conversation) is not None:
             conversation.turned()
         if not self._paused:
@@ -592,8 +615,10 @@ class HixieProtocol(Protocol):
 
         :param waiting: number of bytes that the peer has not acknowledged.
         """
-        if self._lost:
-            return  # only messages received before are still being delivered
+        if self._lost or self._paused & BY_RATE:
+            # Only messages received before are still being delivered; or the peer cannot send, and
+            # many programs read nothing until they have sent.
+            return
         seconds = self.factory.limits.stall_timeout
         self.factory.log.stalled(loggedOf(self), seconds, waiting)
         self.abortConnection(
@@ -649,7 +674,8 @@ class HixieProtocol(Protocol):
         if not self._paused:
             self._finish()  # all complete frames were processed
             return
-        if self._paused & BY_APPLICATION and not conversation.holds_messages:
+        if self._paused & (BY_APPLICATION | BY_RATE) and not conversation.holds_messages:
+            self._endWait()
             self._paused &= ~BY_APPLICATION
         if not self._paused:
             self._goOn()
@@ -671,6 +697,7 @@ class HixieProtocol(Protocol):
         if self._conversation is None or self._application is None:
             return
         self._conversation.forget()
+        self._endWait()
         self._paused &= ~BY_APPLICATION
         if not (self._paused or self._delivering):
             self._waitForTurn()
@@ -754,6 +781,7 @@ class HixieFactory(Factory):
     :ivar sendsBinary: whether binary messages are sent even in dialects whose browsers lose them.
     :ivar extensions: the extensions that may be agreed, the preferred one first.
     :ivar entropy: takes a number and returns that many random bytes, for masking keys.
+    :ivar conversation: makes the conversation of a connection.
     :ivar connections: the connections that have not ended.
     :ivar log: writes log lines about the connections.
     :ivar timeouts: timeout queues of the connections.
@@ -779,6 +807,9 @@ class HixieFactory(Factory):
         self.extensions = chosen_extensions(extensions)
         self.entropy = entropy
         self._clock = clock
+        self.conversation: Callable[..., Conversation] = Conversation
+        if limits.messages_per_second is not None or limits.bytes_per_second is not None:
+            self.conversation = partial(PacedConversation, seconds=self._seconds)
         self.log = ConnectionLog(self._logger, logConnections, lambda: self.clock)
         self.timeouts = Timeouts(lambda: self.clock)
         self.watched: Watched[HixieProtocol] = Watched(
@@ -802,6 +833,9 @@ class HixieFactory(Factory):
 
             self._clock = cast(IReactorTime, reactor)
         return self._clock
+
+    def _seconds(self) -> float:
+        return self.clock.seconds()
 
     def joined(self, connection: HixieProtocol) -> None:
         """Add a connection that was made."""

@@ -59,6 +59,8 @@ _LIMITS: Final = {
     "max-message-size": "message_size",
     "max-frame-size": "frame_size",
     "max-fragments": "fragments",
+    "max-messages-per-second": "messages_per_second",
+    "max-bytes-per-second": "bytes_per_second",
     "ping-interval": "ping_interval",
     "ping-timeout": "ping_timeout",
     "stall-timeout": "stall_timeout",
@@ -69,6 +71,9 @@ _LIMITS: Final = {
 
 _PASS_HEADERS: Final = "pass-headers"
 """Option of a service: names of header fields that reach its backend, even if they were used."""
+
+_NONE_FOR_ZERO: Final = {"messages_per_second", "bytes_per_second", "ping_interval"}
+"""Limits that the value 0 of their option turns off."""
 
 _TRUSTED_MODE: Final = "660"
 """Mode of a UNIX socket with trusted peers. Twisted's own default is 666."""
@@ -223,7 +228,7 @@ class Daemon:
             texts = [one.text for one in self._said.get(option.name, ())] or [default]
             lines += [(option.name, text) for text in texts if text]
         lines += [("conditions", text) for text in self._shown]
-        return "\n".join(f"{name:18}{text}" for name, text in lines)
+        return "\n".join(f"{name:17} {text}" for name, text in lines)
 
     def _show(
         self, route: Route, isPage: bool, values: Mapping[str, Any], own: Mapping[str, Any]
@@ -268,8 +273,8 @@ class Daemon:
         given: dict[str, Any] = {
             field: self._one(name, None) for name, field in _LIMITS.items() if name in self._said
         }
-        if "ping_interval" in given:
-            given["ping_interval"] = given["ping_interval"] or None
+        for field in _NONE_FOR_ZERO & given.keys():
+            given[field] = given[field] or None
         longest = given.get("stop_timeout", Limits().stop_timeout)
         if given.get("stop_spread", 0) > longest:
             where = self._said["drain"][-1].where
@@ -323,7 +328,7 @@ class Daemon:
 
     def _build(self, description: Description) -> Guarded[Any]:
         row = service_for(description.service)
-        context = Context(description.route, self._limits, self._connectTimeout)
+        context = Context(description.route, self._limits.of_backends(), self._connectTimeout)
         options = description.options(row.options)
         served = row.build(self._reactor, description.service, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:

@@ -13,7 +13,7 @@ from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from .conditions import CONDITIONS
 from .route_option import read_description
-from .setting import ANY_TEXT, FLAG, SECONDS, SOME_SECONDS, Setting, ValueKind, number
+from .setting import ANY_TEXT, FLAG, RATE, SECONDS, SOME_SECONDS, Setting, ValueKind, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,21 @@ OPTIONS: Final = (
         number("fragments"),
         "Most fragments of one message.",
         default=f"{_LIMITS.fragments}",
+    ),
+    Setting(
+        "max-messages-per-second",
+        RATE,
+        "Most messages a second that are taken from one client; fragments and control frames count "
+        "like messages. A faster client is slowed down by back-pressure. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
+        "max-bytes-per-second",
+        RATE,
+        "Most bytes a second that are taken from one client, as received and, for compressed "
+        "messages, as decompressed. A faster client is slowed down by back-pressure. 0 for no "
+        "limit.",
+        default="0",
     ),
     Setting(
         "ping-interval",

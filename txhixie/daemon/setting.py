@@ -128,6 +128,7 @@ def one_of(names: Iterable[str]) -> ValueKind:
 ANY_TEXT: Final = ValueKind("text", _visible)
 SECONDS: Final = ValueKind("a number of seconds", _seconds, (int, float))
 SOME_SECONDS: Final = ValueKind("a number of seconds", _some_seconds, (int, float))
+RATE: Final = ValueKind("a number a second", _seconds, (int, float))
 FLAG: Final = ValueKind("true or false", lambda text: ("false", "true").index(text) == 1, (bool,))
 
 

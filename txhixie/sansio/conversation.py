@@ -106,7 +106,11 @@ class Conversation:
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
     :ivar answers_pings: whether the conversation answers pings; otherwise they are events.
+    :ivar wait: seconds until :meth:`events` yields more, where the rate of messages is limited; 0
+        in this class.
     """
+
+    wait: float = 0.0
 
     __slots__ = (
         "_assembly",

@@ -1,4 +1,4 @@
-"""Limits of one connection: sizes in bytes and timeouts in seconds, each with its reason.
+"""Limits of one connection: sizes in bytes, timeouts in seconds and rates, each with its reason.
 
 A size is checked before the data is kept in memory.
 """
@@ -18,6 +18,8 @@ _OPTIONS: Final = {
     "message_size": "--max-message-size",
     "frame_size": "--max-frame-size",
     "fragments": "--max-fragments",
+    "messages_per_second": "--max-messages-per-second",
+    "bytes_per_second": "--max-bytes-per-second",
     "ping_interval": "--ping-interval",
     "ping_timeout": "--ping-timeout",
     "stall_timeout": "--stall-timeout",
@@ -75,6 +77,13 @@ class Limits:
         of compressed zeros are 250 messages of 1 MiB: inflating and answering them in one turn kept
         all other connections waiting for 1 to 5 seconds, and 1 MiB takes 4 to 20 ms. Each frame
         counts 128 bytes in addition to its payload, also a control frame: 1 MiB is 8,192 pings.
+    :ivar messages_per_second: most messages that are taken from the peer in a second; ``None``: no
+        limit. Faster peers are slowed down: reading pauses, and the messages of one second at most
+        are taken at once. Fragments and control frames count like messages. A chat client sends
+        about one message a second, a game 20 to 60.
+    :ivar bytes_per_second: most bytes of frames that are taken from the peer in a second; ``None``:
+        no limit. The bytes of a compressed message count as received and again as inflated. A
+        message of more bytes than a second allows is received over several seconds.
     :ivar refusal_size: most bytes of the body of a refusal that a client keeps for its error.
     :ivar body_size: most bytes of the body of a page request. A form of ``a=1&a=1&...`` costs
         ``twisted.web`` 0.2 us and 17 bytes of memory for each byte, in one call, and a multipart
@@ -124,6 +133,8 @@ class Limits:
     early_size: int = 64 * 1024
     unsent_size: int = 16 * 1024 * 1024
     turn_size: int = 1024 * 1024
+    messages_per_second: float | None = None
+    bytes_per_second: float | None = None
     refusal_size: int = 64 * 1024
     body_size: int = 64 * 1024
     lookup_timeout: float = 20.0
@@ -158,6 +169,8 @@ class Limits:
                 raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
             if field.name.startswith("ping_") or field.name == "stall_timeout":
                 right, what = 0 < value < inf, "more than 0 seconds"
+            elif field.name.endswith("_per_second"):
+                right, what = 0 < value < inf, "more than 0 a second"
             elif field.name.endswith(("_timeout", "_spread")):
                 right, what = 0 <= value < inf, "a number of seconds"
             else:
@@ -178,6 +191,10 @@ class Limits:
             tls_timeout=seconds,
             open_timeout=seconds,
         )
+
+    def of_backends(self) -> Limits:
+        """Return a copy without the limits that are for clients, for connections to a backend."""
+        return replace(self, messages_per_second=None, bytes_per_second=None)
 
     def unsent_error(self, size: int) -> str:
         """

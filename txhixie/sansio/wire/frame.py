@@ -91,13 +91,12 @@ pieces, and only the last piece is ``whole``. Pieces after the first have the op
 
 
 class Framing(Protocol):
-    """
-    Codec of one connection: bytes to frames and back.
+    """Codec of one connection: bytes to frames and back."""
 
-    :ivar has_binary: whether the peer receives binary messages on this connection.
-    """
-
-    has_binary: bool
+    @property
+    def has_binary(self) -> bool:
+        """Whether the peer receives binary messages on this connection."""
+        ...
 
     def feed(self, data: bytes) -> None:
         """Buffer received bytes, without reading them."""

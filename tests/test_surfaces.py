@@ -162,6 +162,8 @@ SPELLINGS: Final = {
     "bytes of a head": "As bytes of a message.",
     "bytes of a frame": "As bytes of a message.",
     "fragments of a message": "As bytes of a message.",
+    "messages a second": "As bytes of a message.",
+    "bytes a second": "As bytes of a message.",
     "seconds for each stage": "In a service connect-timeout stands beside it, for all stages.",
     "seconds of spread closes": "Operators say drain; Limits.drain_timeout is another limit.",
     "where to listen": "A port number alone is enough for the daemon.",

@@ -15,7 +15,7 @@ from support.network import OVER, Network
 from support.private_state import is_paused
 from support.waiting import asynchronous, reactor, turn, until
 from txhixie import Limits
-from txhixie.connection.peer_end import hasDisconnected
+from txhixie.connection.peer_end import has_disconnected
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import DIALECTS
@@ -73,9 +73,9 @@ async def test_a_peer_that_disconnects_during_the_pause_is_noticed(net: Network)
     await until(lambda: served.made and served.made[0].messages)
     (connection,) = place.factory.connections
     assert is_paused(connection)
-    assert not hasDisconnected(connection.transport)
+    assert not has_disconnected(connection.transport)
     attacker.transport.loseConnection()
-    await until(lambda: hasDisconnected(connection.transport))
+    await until(lambda: has_disconnected(connection.transport))
     await until(lambda: served.made[0].lost is not None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from .acknowledged import lowest
 
 
-def hasDisconnected(transport: Any) -> bool:
+def has_disconnected(transport: Any) -> bool:
     """
     Whether the kernel reports the end of a connection: the next read finds no data, but the end.
 

@@ -43,7 +43,7 @@ from .expiry import Expiries
 from .keepalive import Keepalive, leaveToKernel, payload
 from .log import ConnectionLog, loggedOf
 from .output import Output
-from .peer_end import hasDisconnected
+from .peer_end import has_disconnected
 from .progress import Watched
 from .staggered import Staggered
 from .timeouts import Timeouts
@@ -518,7 +518,7 @@ class HixieProtocol(Protocol):
         self._paused |= BY_RATE if seconds else BY_TURN
         if not self._lost:
             # Otherwise received bytes would accumulate.
-            if seconds and hasDisconnected(self.transport):
+            if seconds and has_disconnected(self.transport):
                 self.transport.resumeProducing()
             else:
                 self.transport.pauseProducing()

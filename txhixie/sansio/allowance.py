@@ -52,7 +52,7 @@ class Bucket:
 
 class Allowance:
     """
-    What the peer of one connection may still send: messages and bytes.
+    Allowance of the peer of one connection: the messages and bytes that it may still send.
 
     :ivar is_spent: whether nothing more may be taken from the peer before :meth:`refill`.
     """
@@ -142,7 +142,7 @@ class PacedFraming:
 
 class PacedTransform:
     """
-    A transform whose output counts as bytes of the peer, in addition to its input.
+    Transform that counts the bytes of its output as bytes of the peer, like those of its input.
 
     Compressed zeros inflate to a thousand times their size.
     """

@@ -29,7 +29,6 @@ from ..server.access import EVERYBODY, Policy
 from ..server.both_families import BothFamiliesEndpoint
 from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
-from ..server.protocol import HixieServerFactory
 from ..server.proxy_protocol import ProxyProtocolReactor
 from ..server.tls.errors import KeyMismatch
 from .certificate_expiry import now
@@ -287,7 +286,7 @@ class Daemon:
         timeout = self._connectTimeout + limits.open_timeout
         return replace(limits, decide_timeout=max(limits.decide_timeout, timeout))
 
-    def _makeFactory(self) -> HixieServerFactory:
+    def _makeFactory(self) -> RoutedServerFactory:
         self._conditions = self._readConditions()
         self._policy = policy = policy_of(self._conditions)
         applications, pages = self._route()

@@ -72,15 +72,20 @@ class Guarded(Generic[T]):
 
 
 class RoutedApplications:
-    """Server factory that passes each offer on to the service of its route; without one, a 404."""
+    """
+    Server factory that passes each offer on to the service of its route; without one, a 404.
+
+    :ivar routes: the services by their routes.
+    :ivar policies: access rules of the routes that have their own.
+    """
 
     def __init__(self, routes: Routes[Guarded[WebSocketServerFactory]]) -> None:
-        self._routes = routes
+        self.routes = routes
         self.policies = [each.policy for each in routes if each.policy is not None]
 
     def policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy | None:
         """Return the access rules of a route; ``None`` for those of the server."""
-        found = self._routes.find(host, path, subprotocols)
+        found = self.routes.find(host, path, subprotocols)
         return None if found is None else found[1].policy
 
     def buildProtocol(
@@ -97,7 +102,7 @@ class RoutedApplications:
         :return: the service's decision, or the refusal of a guard; ``None`` (a 404) if no route
             matches.
         """
-        found = self._routes.find(offer.host, offer.path, offer.subprotocols)
+        found = self.routes.find(offer.host, offer.path, offer.subprotocols)
         if found is None:
             return None
         route, guarded = found

@@ -1,4 +1,4 @@
-"""Passwords of the daemon's routes in Chromium: a page with a password sends it with a WebSocket."""
+"""Passwords of the daemon in Chromium: a page with a password sends it with its WebSocket."""
 
 from __future__ import annotations
 

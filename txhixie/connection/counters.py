@@ -130,7 +130,7 @@ class Counters:
 
     def to_data(self) -> dict[str, Any]:
         """
-        Return the counters as numbers, lists and dicts, which :mod:`json` can write.
+        Return the counters as numbers, lists and dicts, which ``json`` can write.
 
         ``refused`` is a list of status, cause and number. See :meth:`from_data`.
         """

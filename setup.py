@@ -105,6 +105,8 @@ setup(
             "prompt_toolkit>=3.0.43",
             # As the extra `users`.
             "bcrypt>=3.2",
+            # As the extra `jwt`; its own extra `crypto` is cryptography, which we require anyway.
+            "pyjwt>=2.10.1",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],
@@ -117,6 +119,12 @@ setup(
         "users": [
             # 3.2: the first whose wheels are for every later version of Python.
             "bcrypt>=3.2",
+        ],
+        # `--jwt-key`: JSON Web Tokens.
+        "jwt": [
+            # 2.10.1: what is older takes an issuer that is a part of the right one
+            # (CVE-2024-53861).
+            "pyjwt[crypto]>=2.10.1",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

@@ -319,7 +319,8 @@ class Accepted:
         self.expiresIn = None if expiresIn is None else checkExpiry(expiresIn)
 
 
-_MOST_SECONDS: Final = 10 * 366 * 86400
+MOST_EXPIRY: Final = 10.0 * 366 * 86400
+"""Most seconds of ``Accepted.expiresIn``: ten years. A greater number may be a date."""
 
 
 def checkExpiry(seconds: float) -> float:
@@ -331,7 +332,7 @@ def checkExpiry(seconds: float) -> float:
         Token, which is a date.
     """
     scalars(float, expiresIn=seconds)
-    if not 0 <= seconds <= _MOST_SECONDS:
+    if not 0 <= seconds <= MOST_EXPIRY:
         raise ValueError(f"expiresIn: expected seconds from now, not {seconds}; not a date")
     return seconds
 

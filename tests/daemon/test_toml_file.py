@@ -169,6 +169,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "add it, such as http://127.0.0.1:1\n"
     )
     hosts = "hosts=example.com,example.com:8080"
+    guards = "users=none; tokens=none; jwt-key=none"
     conditions = f"origins=null; {hosts}; dialects=hixie-76,rfc6455,hixie-75"
     assert result.stdout.splitlines() == [
         "port              1",
@@ -183,6 +184,10 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "dialects          rfc6455,hixie-75",
         "users             none",
         "realm             WebSocket",
+        "tokens            none",
+        "jwt-key           none",
+        "jwt-issuer        any",
+        "token-parameter   token",
         "max-head-size     16384",
         "max-message-size  65536",
         "max-frame-size    1024",
@@ -196,9 +201,9 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "drain             0",
         "connect-timeout   3",
         "compression       false",
-        f"conditions        /echo: {conditions}; users=none",
-        f"conditions        *.example.com/ required-subprotocol=x: {conditions}; users=none",
-        "conditions        /console: hosts=example.com,example.com:8080; users=none",
+        f"conditions        /echo: {conditions}; {guards}",
+        f"conditions        *.example.com/ required-subprotocol=x: {conditions}; {guards}",
+        f"conditions        /console: hosts=example.com,example.com:8080; {guards}",
     ]
 
 

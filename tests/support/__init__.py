@@ -20,6 +20,7 @@ handshake_bytes      handshakes of any dialect as bytes        connection, serve
 handshakes           a handshake as one call                   sansio/handshake, sansio
 held_bytes           how many bytes an object holds            tests of bounded buffers
 http_heads           HTTP heads from their lines               sansio/http, sansio/handshake
+jwt_keys             keys of JSON Web Tokens                   daemon/guards
 log_recorder         the log events of a test                  conftest, annotations
 manual_pages         manual pages of the command               cli
 memory_connection    one side of a connection in memory        connection, server, client

@@ -21,6 +21,7 @@ EventName: TypeAlias = Literal[
     "file-reread",
     "file-not-reread",
     "certificate-warning",
+    "file-permissions",
 ]
 """The first word of a log line."""
 

@@ -625,14 +625,18 @@ class HixieProtocol(Protocol):
             f"no data acknowledged for {seconds:g} seconds ({called('stall_timeout')})"
         )
 
-    def expired(self) -> None:
-        """Close the connection: ``Accepted.expiresIn`` has passed since it was accepted."""
+    def expired(self, reason: str = EXPIRED) -> None:
+        """
+        Close the connection with 1008: the credentials of its request are no longer valid.
+
+        :param reason: the close reason.
+        """
         conversation = self._conversation
         if self._isOver or (conversation is not None and conversation.ended is not None):
             return  # only messages received before are still being delivered
         if not self.dialect.has_codes:  # the line about the end has no reason
-            self.factory.log.noticed(loggedOf(self), EXPIRED)
-        self.loseConnection(CloseCode.POLICY_VIOLATION, EXPIRED)
+            self.factory.log.noticed(loggedOf(self), reason)
+        self.loseConnection(CloseCode.POLICY_VIOLATION, reason)
 
     def drained(self) -> None:
         """Tell the conversation that the transport has sent its write buffer."""

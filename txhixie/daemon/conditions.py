@@ -15,6 +15,7 @@ from ..sansio.dialects import DIALECTS, named
 from ..server.access import EVERYBODY, Policy, read_origin
 from .guards.basic import DEFAULT_REALM, read_realm
 from .guards.failures import MOST_FAILURES
+from .guards.token_options import DEFAULT_PARAMETER, read_algorithm, read_parameter
 from .setting import ANY_TEXT, Setting, ValueKind, as_written
 
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
@@ -42,6 +43,12 @@ def _dialect(text: str) -> str:
         return named(text).name
     except ValueError as error:
         raise ValueError(f"expected names of dialects: {error}") from None
+
+
+def _visible(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError
+    return text
 
 
 def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
@@ -94,6 +101,48 @@ GUARDED: Final = (
         ValueKind("printable ASCII", read_realm),
         "Name under which a browser asks for a password, and keeps it.",
         default=DEFAULT_REALM,
+    ),
+    Setting(
+        "tokens",
+        ANY_TEXT,
+        "File of bearer tokens, one a line, of at least 16 characters. Clients need a token of the "
+        "file, as Authorization: Bearer or in the query of the URL (401). The file is read again "
+        "when it changes; the connections of a token that was removed are closed.",
+        default="none",
+    ),
+    Setting(
+        "jwt-key",
+        ANY_TEXT,
+        "Key file of an issuer of JSON Web Tokens: public keys (PEM, JWK or JWKS), or a secret. "
+        "Clients need a token of the issuer, sent as for tokens. The connection is closed when its "
+        "token expires. Needs the package PyJWT (pip install 'txhixie[jwt]').",
+        default="none",
+    ),
+    Setting(
+        "jwt-algorithms",
+        ValueKind("names of algorithms, such as RS256", _list(read_algorithm)),
+        "Algorithms of JSON Web Tokens to accept, separated by commas: RS256 to RS512, PS256 to "
+        "PS512, ES256 to ES512, EdDSA, or HS256 to HS512 with a secret. May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "jwt-audience",
+        ValueKind("audiences", _list(_visible)),
+        "Audiences of this server (aud), separated by commas: a JSON Web Token has to name one. "
+        "May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "jwt-issuer",
+        ANY_TEXT,
+        "Issuer (iss) that a JSON Web Token has to name.",
+        default="any",
+    ),
+    Setting(
+        "token-parameter",
+        ValueKind("the name of a parameter of the query", read_parameter),
+        "Name of the parameter of the query that has the token.",
+        default=DEFAULT_PARAMETER,
     ),
 )
 """Conditions that guards check: options of the table :data:`txhixie.daemon.guards.kinds.GUARDS`."""

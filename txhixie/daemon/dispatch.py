@@ -5,7 +5,7 @@ A service and a page may have the same route, since a request is either for WebS
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from inspect import iscoroutine
 from typing import Any, Generic, TypeVar, cast
@@ -20,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
+from ..connection.protocol import HixieProtocol
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.offer import Offer, Refusal
@@ -31,6 +32,7 @@ from ..server.page_connections import holderOf
 from ..server.protocol import HixieServerFactory, HixieServerProtocol
 from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
+from .guards.held_permits import HeldPermits
 from .guards.visitor import Visitor
 from .routes import Routes
 
@@ -114,12 +116,20 @@ class RoutedApplications:
             return guarded.served.buildProtocol(asked)
         answer = ask(guarded.guards, Visitor.ofOffer(offer, connection))
         if isinstance(answer, Deferred):
-            return answer.addCallback(self._decision, guarded.served, asked)
-        return cast(Decision, self._decision(answer, guarded.served, asked))
+            return answer.addCallback(self._decision, guarded.served, asked, connection)
+        return cast(Decision, self._decision(answer, guarded.served, asked, connection))
 
-    def _decision(self, answer: Answer, service: WebSocketServerFactory, offer: Offer) -> Any:
+    def _decision(
+        self,
+        answer: Answer,
+        service: WebSocketServerFactory,
+        offer: Offer,
+        connection: HixieServerProtocol | None,
+    ) -> Any:
         if isinstance(answer, Refusal):
             return answer
+        if answer.holds and connection is not None:
+            cast(RoutedServerFactory, connection.factory).hold(connection, answer.holds)
         if answer.fields:
             offer = replace(offer, head=offer.head.extended(Head.of(b"", answer.fields)))
         decision = service.buildProtocol(offer)
@@ -169,6 +179,21 @@ class RoutedServerFactory(HixieServerFactory):
         names = [dialect.name for dialect in DIALECTS if dialect in spoken]
         super().__init__(applications, dialects=names, **options)
         self.policy = policy
+        self._permits: HeldPermits[HixieProtocol] = HeldPermits(lambda: self.clock, _withdraw)
+
+    def hold(self, connection: HixieProtocol, holds: Sequence[Callable[[], bool]]) -> None:
+        """
+        End a connection when its permit no longer holds.
+
+        :param holds: see :attr:`txhixie.daemon.guards.guard.Permit.holds`.
+        """
+        if connection in self.connections:
+            self._permits.add(connection, holds)
+
+    def left(self, connection: HixieProtocol) -> None:
+        """Remove a connection that has ended."""
+        self._permits.discard(connection)
+        super().left(connection)
 
     def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
         """Return the access rules of the route of a request."""
@@ -180,6 +205,10 @@ class RoutedServerFactory(HixieServerFactory):
     def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:
         """Ask the guards and the service of the route of an offer."""
         return self.applications.buildProtocol(offer, connection)
+
+
+def _withdraw(connection: HixieProtocol) -> None:
+    connection.expired("credentials revoked")
 
 
 class RoutedPages(Resource):

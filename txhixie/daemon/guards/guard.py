@@ -7,7 +7,7 @@ permit of each guard of the route.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -28,15 +28,19 @@ class Permit:
         :data:`txhixie.daemon.guards.backend_fields.BACKEND_FIELDS`.
     :ivar expiresIn: seconds from now after which the conversation is closed with 1008; ``None``
         for no end.
+    :ivar holds: callables that return whether the permit still holds, such as whether a file still
+        has the token. When one returns ``False``, the conversation is closed with 1008.
     """
 
     fields: Headers = ()
     expiresIn: float | None = None
+    holds: tuple[Callable[[], bool], ...] = ()
 
     def joined(self, other: Permit) -> Permit:
         """Return the permit of two guards: it expires when the first of both does."""
         ends = [each.expiresIn for each in (self, other) if each.expiresIn is not None]
-        return Permit((*self.fields, *other.fields), min(ends, default=None))
+        holds = (*self.holds, *other.holds)
+        return Permit((*self.fields, *other.fields), min(ends, default=None), holds)
 
 
 PERMITTED: Final = Permit()

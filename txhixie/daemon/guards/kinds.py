@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from .guard_kind import GuardKind
+from .json_web_tokens import buildJSONWebTokens
+from .tokens import buildTokens
 from .users import buildUsers
 
 GUARDS: Final[tuple[GuardKind, ...]] = (
     GuardKind(("users",), ("realm",), buildUsers, isAlternative=True),
-)  # fmt: skip
+    GuardKind(("tokens",), ("token-parameter", "realm"), buildTokens, isAlternative=True),
+    GuardKind(
+        ("jwt-key",),
+        ("jwt-algorithms", "jwt-audience", "jwt-issuer", "token-parameter", "realm"),
+        buildJSONWebTokens,
+        isAlternative=True,
+    ),
+)
 """
 Table of all kinds of guards, in the order in which a client is checked.
 

@@ -20,7 +20,7 @@ from txhixie.sansio.limits import MOST, Limits, called, exceeds
 from txhixie.testing import Applications, Pair, Recorder, echo
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "limits.rst"
-BY_APPLICATION = ("messages_per_second", "bytes_per_second")
+BY_APPLICATION = ("messages_per_second", "bytes_per_second", "idle_timeout", "lifetime")
 NAMES = [field.name for field in fields(Limits)]
 
 
@@ -84,6 +84,8 @@ def test_a_compressed_frame_may_be_a_little_larger_than_its_message(size: int) -
         ("stop_spread", -1, "stop_spread: expected a number of seconds, not -1"),
         ("stop_spread", 9, r"stop_spread: expected at most stop_timeout \(8\), not 9"),
         ("ping_timeout", 0, "ping_timeout: expected more than 0 seconds, not 0"),
+        ("idle_timeout", 0, "idle_timeout: expected more than 0 seconds, not 0"),
+        ("lifetime", -1, "lifetime: expected more than 0 seconds, not -1"),
         ("messages_per_second", 0, "messages_per_second: expected more than 0 a second, not 0"),
         ("bytes_per_second", inf, "bytes_per_second: expected more than 0 a second, not inf"),
     ],
@@ -133,7 +135,9 @@ def test_one_timeout_may_be_set_for_every_stage_of_connecting() -> None:
 
 
 def test_the_limits_for_clients_are_not_those_of_a_backend() -> None:
-    limits = Limits(message_size=5, messages_per_second=1, bytes_per_second=1)
+    limits = Limits(
+        message_size=5, messages_per_second=1, bytes_per_second=1, idle_timeout=1, lifetime=1
+    )
     assert limits.of_backends() == Limits(message_size=5)
 
 

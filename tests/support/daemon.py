@@ -46,6 +46,8 @@ OPTIONS = (
     "--ping-interval",
     "--ping-timeout",
     "--stall-timeout",
+    "--idle-timeout",
+    "--max-lifetime",
     "--stop-timeout",
     "--drain",
     "--connect-timeout",

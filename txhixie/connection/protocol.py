@@ -41,6 +41,7 @@ from .addresses import plainAddress
 from .awaiting import Awaited
 from .expiry import Expiries
 from .keepalive import Keepalive, leaveToKernel, payload
+from .lifetimes import Lifetimes
 from .log import ConnectionLog, loggedOf
 from .output import Output
 from .peer_end import has_disconnected
@@ -51,6 +52,9 @@ from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN, BY_RATE = 1, 2, 4
 """Reasons why the delivery of messages is paused: bits of ``_paused``."""
+
+_TENURES: Final = {"idle_timeout": "idle timeout", "lifetime": "maximum lifetime"}
+"""Close reasons by the name of the limit."""
 
 EXPIRED: Final = "credentials expired"
 """Close reason after ``Accepted.expiresIn``."""
@@ -631,12 +635,45 @@ class HixieProtocol(Protocol):
 
         :param reason: the close reason.
         """
+        self._retire(CloseCode.POLICY_VIOLATION, reason)
+
+    def _retire(self, code: int, reason: str, detail: str = "") -> None:
+        """
+        Close the connection, whose time has passed.
+
+        :param detail: more for the log than the peer gets in the reason.
+        """
         conversation = self._conversation
         if self._isOver or (conversation is not None and conversation.ended is not None):
             return  # only messages received before are still being delivered
-        if not self.dialect.has_codes:  # the line about the end has no reason
-            self.factory.log.noticed(loggedOf(self), reason)
-        self.loseConnection(CloseCode.POLICY_VIOLATION, reason)
+        if detail or not self.dialect.has_codes:  # the line about the end has no reason
+            self.factory.log.noticed(loggedOf(self), detail or reason)
+        self.loseConnection(code, reason)
+
+    @property
+    def activity(self) -> object:
+        """
+        Object that differs after each message, and after each part of a message.
+
+        ``None`` while the connection is not idle: before and after the conversation, while its
+        messages wait for us, and while sent messages wait for the peer.
+        """
+        conversation = self._conversation
+        if conversation is None or conversation.stage != OPEN or self._paused or self._output.full:
+            return None
+        return conversation.progress
+
+    def tenureOver(self, limit: str) -> None:
+        """
+        Close the connection with 1001: it was idle for too long, or open for too long.
+
+        :param limit: name of the limit, ``idle_timeout`` or ``lifetime``.
+        """
+        if self._conversation is not None:  # a handshake has timeouts of its own
+            reason = _TENURES[limit]
+            seconds = getattr(self.factory.limits, limit)
+            detail = f"{reason} of {seconds:g} s ({called(limit)})"
+            self._retire(CloseCode.GOING_AWAY, reason, detail)
 
     def drained(self) -> None:
         """Tell the conversation that the transport has sent its write buffer."""
@@ -691,7 +728,7 @@ class HixieProtocol(Protocol):
         self._draining = None
         assert self._conversation is not None
         self._conversation.drop(
-            f"were dropped: the connection was lost, and the application did not take them within"
+            f"were dropped: the connection was lost, and they were not delivered within"
             f" {seconds:g} seconds (Limits.drain_timeout)"
         )
         self._finish()
@@ -821,6 +858,15 @@ class HixieFactory(Factory):
         )
         self.connections = self.watched.connections
         self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
+        self._lifetimes: Lifetimes[HixieProtocol] | None = None
+        if limits.idle_timeout is not None or limits.lifetime is not None:
+            self._lifetimes = Lifetimes(
+                limits,
+                lambda: self.clock,
+                self.connections,
+                HixieProtocol.activity.fget,  # type: ignore[attr-defined]
+                HixieProtocol.tenureOver,
+            )
         self._waiting: list[Deferred[None]] = []
         self._expiries: Expiries[HixieProtocol] | None = None  # made for the first connection
         self._closing: Staggered[HixieProtocol] | None = None
@@ -844,6 +890,8 @@ class HixieFactory(Factory):
     def joined(self, connection: HixieProtocol) -> None:
         """Add a connection that was made."""
         self.watched.add(connection)
+        if self._lifetimes is not None:
+            self._lifetimes.start()
 
     def left(self, connection: HixieProtocol) -> None:
         """Remove a connection that has ended."""
@@ -861,6 +909,8 @@ class HixieFactory(Factory):
     def _tellIfNone(self) -> None:
         if not self.connections:
             self.keepalive.stop()
+            if self._lifetimes is not None:
+                self._lifetimes.stop()
             self._stopSpread()
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:

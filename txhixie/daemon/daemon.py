@@ -63,6 +63,8 @@ _LIMITS: Final = {
     "ping-interval": "ping_interval",
     "ping-timeout": "ping_timeout",
     "stall-timeout": "stall_timeout",
+    "idle-timeout": "idle_timeout",
+    "max-lifetime": "lifetime",
     "stop-timeout": "stop_timeout",
     "drain": "stop_spread",
 }
@@ -71,7 +73,9 @@ _LIMITS: Final = {
 _PASS_HEADERS: Final = "pass-headers"
 """Option of a service: names of header fields that reach its backend, even if they were used."""
 
-_NONE_FOR_ZERO: Final = {"messages_per_second", "bytes_per_second", "ping_interval"}
+_NONE_FOR_ZERO: Final = {
+    *("messages_per_second", "bytes_per_second", "ping_interval", "idle_timeout", "lifetime"),
+}
 """Limits that the value 0 of their option turns off."""
 
 _TRUSTED_MODE: Final = "660"

@@ -166,6 +166,20 @@ OPTIONS: Final = (
         default=f"{_LIMITS.stall_timeout:g}",
     ),
     Setting(
+        "idle-timeout",
+        SECONDS,
+        "Seconds without a message in either direction until the connection is closed with 1001; "
+        "pings are no messages. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
+        "max-lifetime",
+        SECONDS,
+        "Seconds until a connection is closed with 1001; the lives of connections differ by a "
+        "tenth of it. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
         "stop-timeout",
         SECONDS,
         "Seconds for all connections to close when the daemon stops; the others are then aborted.",

@@ -433,6 +433,12 @@ class Conversation:
         else:
             self._port.write(*self.framing.encode_parts(opcode, payload, True, reserved))
 
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """Numbers of received and sent messages, and the size of the incomplete message."""
+        size = 0 if self._assembly is None else self._assembly.size
+        return self.received, self.sent, size
+
     def ping(self, payload: bytes) -> None:
         """
         Send a ping frame.

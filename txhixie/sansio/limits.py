@@ -23,10 +23,16 @@ _OPTIONS: Final = {
     "ping_interval": "--ping-interval",
     "ping_timeout": "--ping-timeout",
     "stall_timeout": "--stall-timeout",
+    "idle_timeout": "--idle-timeout",
+    "lifetime": "--max-lifetime",
     "stop_timeout": "--stop-timeout",
     "stop_spread": "--drain",
 }
 """Options of the daemon for limits, by the name of the limit."""
+
+
+_SOME_SECONDS: Final = ("stall_timeout", "idle_timeout", "lifetime")
+"""Times of which 0 seconds would close every connection."""
 
 
 def called(name: str) -> str:
@@ -109,6 +115,12 @@ class Limits:
         data is not acknowledged, until the connection is aborted with 1006. The kernel of a peer
         that reads 1 KiB/s was seen to acknowledge nothing for 127 seconds. A peer that stops
         reading costs up to 1.4 MiB in this process and 10 MB in the kernel.
+    :ivar idle_timeout: seconds without a message in either direction until the connection is closed
+        with 1001; ``None``: no limit, since a connection may wait for an event all day. Pings and
+        pongs are no messages. Parts of a long message count, and so do pauses by our side.
+    :ivar lifetime: seconds until the connection is closed with 1001; ``None``: no limit. The lives
+        of connections differ by a tenth of it, so that not all clients come back at once. A limit
+        of an hour has clients move to another server after a change of the load balancer.
     :ivar stop_timeout: seconds for all connections to close when the factory stops; then the
         remaining connections are aborted. Docker sends SIGKILL 10 seconds after SIGTERM.
     :ivar stop_spread: seconds over which the closes are spread evenly when the factory stops, a
@@ -147,6 +159,8 @@ class Limits:
     close_timeout: float = 3.0
     drain_timeout: float = 60.0
     stall_timeout: float = 300.0
+    idle_timeout: float | None = None
+    lifetime: float | None = None
     stop_timeout: float = 8.0
     stop_spread: float = 0.0
     ping_interval: float | None = 20.0
@@ -157,7 +171,8 @@ class Limits:
         Check all values.
 
         :raises ValueError: for a negative or too large size, for a negative or infinite timeout,
-            for a ``ping_interval``, ``ping_timeout`` or ``stall_timeout`` of 0, and for a
+            for a ``ping_interval``, ``ping_timeout``, ``stall_timeout``, ``idle_timeout``,
+            ``lifetime`` or rate of 0, and for a
             ``stop_spread`` that exceeds ``stop_timeout``.
         :raises TypeError: for a value that is not a number.
         """
@@ -167,7 +182,7 @@ class Limits:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
-            if field.name.startswith("ping_") or field.name == "stall_timeout":
+            if field.name.startswith("ping_") or field.name in _SOME_SECONDS:
                 right, what = 0 < value < inf, "more than 0 seconds"
             elif field.name.endswith("_per_second"):
                 right, what = 0 < value < inf, "more than 0 a second"
@@ -194,7 +209,13 @@ class Limits:
 
     def of_backends(self) -> Limits:
         """Return a copy without the limits that are for clients, for connections to a backend."""
-        return replace(self, messages_per_second=None, bytes_per_second=None)
+        return replace(
+            self,
+            messages_per_second=None,
+            bytes_per_second=None,
+            idle_timeout=None,
+            lifetime=None,
+        )
 
     def unsent_error(self, size: int) -> str:
         """

@@ -79,6 +79,8 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-bytes-per-seco
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-interval -x -d 'Seconds without data from the client until a ping is sent, in dialects with pings; 0 for no pings'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-timeout -x -d 'Seconds without a byte from the client after a ping until the connection is aborted'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stall-timeout -x -d 'Seconds in which a client acknowledges none of the data that waits to be sent, until the connection is aborted'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l idle-timeout -x -d 'Seconds without a message in either direction until the connection is closed with 1001; pings are no messages'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-lifetime -x -d 'Seconds until a connection is closed with 1001; the lives of connections differ by a tenth of it'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stop-timeout -x -d 'Seconds for all connections to close when the daemon stops; the others are then aborted'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l drain -x -d 'Seconds over which the connections are closed, one after the other, when the daemon stops; 0 closes all at once'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l connect-timeout -x -d 'Seconds for the connection of a service to its backend; then the client is refused with 504'

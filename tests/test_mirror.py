@@ -20,6 +20,7 @@ PACKAGE: Final = TESTS.parent / "txhixie"
 COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the command"
 DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
 RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
+SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
 WITHOUT: Final = {
@@ -42,7 +43,8 @@ WITHOUT: Final = {
     "daemon/guards/kinds": "a table, which daemon/guards/test_shared_guards.py holds",
     "daemon/guards/guard_kind": "types of the table of guards, in daemon/guards/test_guard.py",
     "daemon/hangup": RELOAD,
-    "daemon/inherited_endpoint": RELOAD,
+    "daemon/inherited_endpoint": SYSTEMD,
+    "daemon/inherited_port": SYSTEMD,
     "daemon/listening_sockets": RELOAD,
     "daemon/replaceable_factory": RELOAD,
     "daemon/services/echo": "the service of the daemons in tests: daemon/test_tap.py",
@@ -70,6 +72,7 @@ WHOLE: Final = {
     "browser/": "browsers, with a daemon",
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
+    "daemon/test_systemd": "the daemon as systemd starts it",
     "test_alpn": "every kind of TLS port",
     "test_any_order": "the tests themselves, in any order",
     "test_built_guide": "the guide as Sphinx builds it",

@@ -24,6 +24,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/cli/",
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/test_options.py",
+        "tests/daemon/test_systemd.py",
         "tests/cli/test_main.py",
         "tests/daemon/test_toml_file.py",
         "tests/channel/test_dial.py::test_it_runs_under",

@@ -37,7 +37,7 @@ from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .guards.shared_guards import SharedGuards
-from .inherited_endpoint import InheritedEndpoint
+from .inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .listener import CannotStart, HalfRenewed, ListeningService, Serving
 from .listening_sockets import ListeningSockets
 from .options import OPTIONS, Said
@@ -377,6 +377,8 @@ class Daemon:
         except KeyMismatch:
             raise
         except Exception as error:
+            if parts_of(port).scheme == "systemd" and isinstance(error, LookupError):
+                return MissingEndpoint()
             expected = "a port number or an endpoint description"
             raise ValueError(expectation(error, expected)) from None
         self._certificates += getattr(endpoint, "certificates", ())

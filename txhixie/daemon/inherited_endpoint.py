@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.fdesc import setNonBlocking
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
@@ -45,3 +45,26 @@ class InheritedEndpoint:
         self._announce(self._fileno)
         port: IListeningPort = self._reactor.adoptStreamPort(self._fileno, self._family, factory)
         return port
+
+
+@implementer(IStreamServerEndpoint)
+class MissingEndpoint:
+    """
+    Stands for a socket that systemd did not pass.
+
+    ``ExecStartPre=`` and ``ExecReload=`` of a unit get no sockets, so that ``--check`` must accept
+    the description; only to listen is an error.
+    """
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Do not listen.
+
+        :return: fails with ``OSError``.
+        """
+        return fail(
+            OSError(
+                "systemd did not pass this socket; start the socket unit, and compare its "
+                "FileDescriptorName="
+            )
+        )

@@ -27,6 +27,7 @@ from .certificate_expiry import CertificateExpiry
 from .certificate_watch import CertificateWatch
 from .hangup import Hangup
 from .listening_sockets import ListeningSockets
+from .notifier import Notifier
 from .socket_change import Counts, SocketChange
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class ListeningService(Service):
         self._read = read
         self._tell = listens
         self._hangup = Hangup(reactor, self.reload)
+        self._notifier = Notifier(reactor)
         self._watch = CertificateWatch(reactor, self._renew)
         self._expiry = CertificateExpiry(reactor)
         self._waiting: Callable[[], Serving] | None = None  # a reload that waits for a key
@@ -136,6 +138,7 @@ class ListeningService(Service):
         if self._started:
             return
         self._started = True
+        self._notifier.begin()
         raiseFileLimit()
         foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -148,6 +151,7 @@ class ListeningService(Service):
         starting.addCallbacks(lambda _: self._startedListening(), problem.append)
         if problem:
             self._hangup.leave()
+            self._notifier.close()
             # The log has the whole line: the standard error of a daemon is closed by now, and
             # twistd cuts the text that it passes on to the shell after 100 characters. The level is
             # error, since Twisted writes critical events to standard error before a log has begun,
@@ -158,7 +162,19 @@ class ListeningService(Service):
     def _startedListening(self) -> None:
         if self._started:
             self._look(self._serving)
+            # Not before the reactor runs: until then nothing is answered, and a privilege that the
+            # process gives up may still be missing.
+            self._reactor.callWhenRunning(self._ready, self._listensOn)
         self._changed()
+
+    @property
+    def _listensOn(self) -> str:
+        count = len(self._serving.endpoints)
+        return f"listening on {count} port{'s' if count > 1 else ''}"
+
+    def _ready(self, status: str) -> None:
+        if self._started:
+            self._notifier.ready(status)
 
     def _cannotStart(self, failure: Failure) -> None:
         if self._started:
@@ -223,7 +239,10 @@ class ListeningService(Service):
         program that renews certificates may send the signal between its two writes.
         """
         self._asked = False
-        await self._change(self._read, True, self._wait)
+        self._notifier.reloading()
+        problem = await self._change(self._read, True, self._wait)
+        if problem is not None:
+            self._ready(f"not reloaded: {problem}")
 
     def _wait(self) -> None:
         self._waiting = self._read
@@ -257,18 +276,27 @@ class ListeningService(Service):
         read: Callable[[], Serving],
         tells: bool,
         wait: Callable[[], object] | None = None,
-    ) -> None:
+    ) -> str | None:
+        """
+        Serve what the options or the certificates say now.
+
+        :param tells: whether a mistake has its line in the log.
+        :param wait: is called for a certificate that does not fit its key, in place of that line.
+        :return: the mistake; ``None`` without one.
+        """
         try:
             serving = read()
             counts = await self._listen(serving)
         except CannotStart as error:
+            reason = Uncut(str(error).removeprefix("hixie: "))
             if self._started and wait is not None and isinstance(error, HalfRenewed):
                 wait()
             elif self._started and tells:
-                reason = Uncut(str(error).removeprefix("hixie: "))
                 writeLine(self._log, "not-reloaded", LogLevel.error, reason=reason)
+            return reason
         except Exception:
             self._log.failure("internal error, please report it: the reload failed")
+            return "internal error, see the log"
         else:
             self._replace(serving)
             writeLine(
@@ -278,6 +306,8 @@ class ListeningService(Service):
                 opened=counts.opened,
                 closed=counts.closed,
             )
+            self._ready(f"reloaded, {self._listensOn}")
+            return None
 
     def _replace(self, serving: Serving) -> None:
         before, self._serving = self._serving, serving
@@ -308,6 +338,9 @@ class ListeningService(Service):
                 each.factory.limits, stop_timeout=now.stop_timeout, stop_spread=now.stop_spread
             )
         timer = factory.clock.callLater(now.stop_timeout, self._abortAll)
+        count = sum(len(each.factory.connections) for each in everything)
+        what = f"closing {count} connection{'' if count == 1 else 's'}"
+        self._notifier.stopping(now.stop_timeout, f"{what}, for at most {now.stop_timeout:g} s")
         sessions = [session for each in everything for session in each.sessions]
         # The ports are closed first: a client that receives 1001 may connect again at once, and
         # the kernel would accept that connection and then reset it.
@@ -317,6 +350,7 @@ class ListeningService(Service):
 
         def finish(result: object) -> object:
             self._hangup.leave()
+            self._notifier.close()
             leave()
             if timer.active():
                 timer.cancel()

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from zope.interface import directlyProvides, providedBy
 
 from ..server.both_families import boundSocket
+from .inherited_port import adopted
 from .listening_sockets import Kept, ListeningSockets, Place
 from .replaceable_factory import ReplaceableFactory
 
@@ -121,7 +122,7 @@ class SocketChange:
                 error = OSError("a restart is needed to change this port")
                 raise CannotListenError("", fileno, error)
         return self._listen(
-            place, factory, lambda kept: self._reactor.adoptStreamPort(fileno, family, kept)
+            place, factory, lambda kept: adopted(self._reactor, fileno, family, kept)
         )
 
     def announce(self, fileno: int) -> None:

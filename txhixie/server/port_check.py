@@ -26,6 +26,9 @@ _KEY: Final = "server.pem"
 """The file of Twisted's endpoint ``ssl:`` without ``privateKey=``, for the key and the certificate.
 """
 
+_DOMAINS: Final = ("INET", "INET6", "UNIX")
+"""Kinds of sockets that systemd passes."""
+
 _ADDRESS_AND_PORT: Final = re.compile(
     r"(?:https?|wss?)://.*|\[[0-9A-Fa-f:.%]*\](?::\w+)?|[0-9.]+:[0-9]+|\*?:[0-9]+|localhost:[0-9]+"
 )
@@ -90,6 +93,8 @@ def check_port(description: str) -> None:
         _check_path(_value(parts, 0, "address"), listens=True)
         if not re.fullmatch("[0-7]{3,4}", named.get("mode", "666")):
             raise ValueError(f"mode={named['mode']}: expected an octal mode such as 660")
+    elif scheme == "systemd" and (domain := _value(parts, 0, "domain")) not in (None, *_DOMAINS):
+        raise ValueError(f"domain={domain}: expected one of {', '.join(_DOMAINS)}")
 
 
 def pem_files(directory: Path) -> list[Path]:

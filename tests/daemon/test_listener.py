@@ -6,7 +6,6 @@ The start and the end of a whole daemon are tested in ``test_tap.py``.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,9 +44,6 @@ class Stoppable:
 
     def stop(self) -> None:
         self.stopped = True
-
-    def callWhenRunning(self, call: Callable[..., object], *arguments: object) -> None:
-        call(*arguments)
 
 
 def service(reactor: Any, endpoint: Any) -> ListeningService:

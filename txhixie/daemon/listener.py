@@ -162,9 +162,7 @@ class ListeningService(Service):
     def _startedListening(self) -> None:
         if self._started:
             self._look(self._serving)
-            # Not before the reactor runs: until then nothing is answered, and a privilege that the
-            # process gives up may still be missing.
-            self._reactor.callWhenRunning(self._ready, self._listensOn)
+            self._notifier.started(self._listensOn)
         self._changed()
 
     @property

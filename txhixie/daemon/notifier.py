@@ -98,9 +98,20 @@ class Notifier:
 
     # What is sent.
 
+    def started(self, status: str) -> None:
+        """
+        Say that the daemon serves, as soon as the reactor runs.
+
+        Until then nothing is answered, and ``twistd`` has not changed to the user of ``--uid``.
+
+        :param status: as for :meth:`ready`.
+        """
+        if self._socket is not None:
+            self._clock.callWhenRunning(self.ready, status)
+
     def ready(self, status: str) -> None:
         """
-        Say that the daemon serves: after the start, and after each reload.
+        Say that the daemon serves, after a reload too.
 
         :param status: the state in words, for ``systemctl status``.
         """

@@ -84,6 +84,7 @@ ROWS: Final[dict[str, Row]] = {
     "JSON Web Tokens: algorithms": everywhere("jwt-algorithms", DAEMON, SERVICE),
     "JSON Web Tokens: audiences": everywhere("jwt-audience", DAEMON, SERVICE),
     "JSON Web Tokens: the issuer": everywhere("jwt-issuer", DAEMON, SERVICE),
+    "certificates of clients that are let in": everywhere("client-certificate", DAEMON, SERVICE),
     "the name that a route is for": {SERVICE: "host"},
     "the path that is served or asked for": everywhere("path", PYTHON, CLIENT, SERVER, SERVICE),
     "header fields to send": {PYTHON: "headers", CLIENT: "header", COMMAND: "header"},

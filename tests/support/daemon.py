@@ -34,6 +34,7 @@ OPTIONS = (
     "--jwt-audience",
     "--jwt-issuer",
     "--token-parameter",
+    "--client-certificate",
     "--proxy-protocol",
     "--trust-forwarded",
     "--secure",

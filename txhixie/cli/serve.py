@@ -39,6 +39,7 @@ _VALUES: Final = {
     "jwt-audience": "AUDIENCES",
     "jwt-issuer": "ISSUER",
     "token-parameter": "NAME",
+    "client-certificate": "SUBJECT",
     "proxy-protocol": "NETWORK",
     "trust-forwarded": "NETWORK",
     "config": "FILE",

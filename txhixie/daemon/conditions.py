@@ -14,11 +14,13 @@ from typing import Any, Final
 from ..sansio.dialects import DIALECTS, named
 from ..server.access import EVERYBODY, Policy, read_origin
 from .guards.basic import DEFAULT_REALM, read_realm
+from .guards.certificate_subject import read_certificate_subject
 from .guards.failures import MOST_FAILURES
 from .guards.token_options import DEFAULT_PARAMETER, read_algorithm, read_parameter
 from .setting import ANY_TEXT, Setting, ValueKind, as_written
 
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
+
 
 NONE: Final = "none"
 """Value of a guard's option that lifts the condition: on a route the one for all routes, on the
@@ -49,6 +51,11 @@ def _visible(text: str) -> str:
     if not text or not text.isprintable():
         raise ValueError
     return text
+
+
+def _subject(text: str) -> list[str]:
+    """A list of one value: a subject has commas itself."""
+    return [text if text == NONE else read_certificate_subject(text)]
 
 
 def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
@@ -143,6 +150,15 @@ GUARDED: Final = (
         ValueKind("the name of a parameter of the query", read_parameter),
         "Name of the parameter of the query that has the token.",
         default=DEFAULT_PARAMETER,
+    ),
+    Setting(
+        "client-certificate",
+        ValueKind("required or a subject such as CN=ada,O=Example", _subject),
+        "Certificate that a client has to present in the TLS handshake, to a port with "
+        "client-ca=FILE: required for every certificate of that CA, or the whole subject of one, "
+        "such as CN=ada,O=Example (403). May be repeated.",
+        default="none",
+        repeated=True,
     ),
 )
 """Conditions that guards check: options of the table :data:`txhixie.daemon.guards.kinds.GUARDS`."""

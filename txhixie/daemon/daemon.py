@@ -320,6 +320,7 @@ class Daemon:
 
         def addConsole(path: str) -> None:
             route, conditions = Route(None, path), self._conditions
+            self._checkCertificates(conditions)
             pages.add(route, Guarded(consoleRoot(), self._guards.of(conditions)))
             self._show(route, True, conditions, {})
 
@@ -339,12 +340,27 @@ class Daemon:
         own = description.read_conditions()
         conditions = self._conditions | own
         self._guards.check(own, conditions)
+        self._checkCertificates(conditions)
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
         policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
         self._show(
             description.route, IResource.providedBy(served), conditions, description.conditions
         )
         return Guarded(served, self._guards.of(conditions), passed, policy)
+
+    def _checkCertificates(self, conditions: Mapping[str, Any]) -> None:
+        """
+        Check that a client can meet the condition ``client-certificate``.
+
+        :raises ValueError: if no port asks for certificates of clients.
+        """
+        ports = (parts_of(str(one.value)) for one in self._said["port"])
+        asks = any("client-ca" in port.named for port in ports)
+        if conditions.get("client-certificate") is not None and not asks:
+            raise ValueError(
+                "client-certificate: expected a port that asks for certificates, such as"
+                " ssl:8443:privateKey=FILE:certKey=FILE:client-ca=FILE"
+            )
 
     def _readConditions(self) -> dict[str, Any]:
         """
@@ -359,7 +375,9 @@ class Daemon:
             for setting in CONDITIONS
             if setting.name in self._said
         }
-        values = {name: None if value == NONE else value for name, value in values.items()}
+        values = {
+            name: None if value in (NONE, [NONE]) else value for name, value in values.items()
+        }
         try:
             self._guards.of(values)
         except ValueError as error:

@@ -67,6 +67,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l jwt-algorithms -x 
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l jwt-audience -x -d 'Audiences of this server (aud), separated by commas: a JSON Web Token has to name one'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l jwt-issuer -x -d 'Issuer (iss) that a JSON Web Token has to name'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l token-parameter -x -d 'Name of the parameter of the query that has the token'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l client-certificate -x -d 'Certificate that a client has to present in the TLS handshake, to a port with client-ca=FILE: required for every certificate of that CA, or the whole subject of one, such as CN=ada,O=Example (403)'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l proxy-protocol -x -d 'Address or network of a reverse proxy that sends a PROXY protocol header (v1 or v2), or unix for a reverse proxy that connects by a UNIX socket'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l trust-forwarded -x -d 'Address or network of a trusted reverse proxy, whose Forwarded and X-Forwarded-For, -Proto and -Host header fields are used, or unix for a reverse proxy that connects by a UNIX socket'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l secure -d 'A reverse proxy terminates TLS: treat every connection as wss'

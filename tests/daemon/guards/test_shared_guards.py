@@ -46,13 +46,13 @@ def test_a_route_without_conditions_has_no_guard() -> None:
 def test_a_guard_gets_the_values_of_its_own_options() -> None:
     made: Any = guards(password="file", card="black", realm="x")
     assert [guard.values for guard in made] == [
-        {"password": "file", "realm": "x"},
         {"card": "black"},
+        {"password": "file", "realm": "x"},
     ]
 
 
-def test_alternatives_are_one_guard_and_others_are_asked_besides() -> None:
-    one, other = guards(password="file", key="k", card="black")
+def test_alternatives_are_one_guard_and_others_are_asked_before() -> None:
+    other, one = guards(password="file", key="k", card="black")
     assert isinstance(one, OneOf)
     assert isinstance(other, Made)
 

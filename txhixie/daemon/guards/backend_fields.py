@@ -6,12 +6,19 @@ from typing import Final
 
 from ...sansio.http.forwarded import FORWARDED_FIELDS
 
-BACKEND_FIELDS: Final = FORWARDED_FIELDS
+SUBJECT_FIELD: Final = b"X-SSL-Client-S-DN"
+"""The field for the subject of the client's certificate: the name that configurations of nginx
+usually give to ``$ssl_client_s_dn``, whose text it has as well."""
+
+PERMIT_FIELDS: Final = frozenset({SUBJECT_FIELD.lower()})
+"""Names, in lower case, of the fields that the permit of a guard may have. A gateway passes them on
+in addition to those of its option ``pass-headers``."""
+
+BACKEND_FIELDS: Final = FORWARDED_FIELDS | PERMIT_FIELDS
 """
 Names, in lower case, of all header fields in which the daemon tells a backend about a client.
 
 They are removed from the request of every client, on every route: a client could write them as
 well, and a backend could not tell who has written them. Forwarded fields of a trusted reverse proxy
-have been read before, and the gateway writes them anew. A field that a guard's
-:class:`txhixie.daemon.guards.guard.Permit` may have belongs into this set.
+have been read before, and the gateway writes them anew.
 """

@@ -25,7 +25,7 @@ class Permit:
 
     :ivar fields: header fields that tell a backend about the client, such as the subject of its
         certificate. Their names have to be in
-        :data:`txhixie.daemon.guards.backend_fields.BACKEND_FIELDS`.
+        :data:`txhixie.daemon.guards.backend_fields.PERMIT_FIELDS`.
     :ivar expiresIn: seconds from now after which the conversation is closed with 1008; ``None``
         for no end.
     :ivar holds: callables that return whether the permit still holds, such as whether a file still

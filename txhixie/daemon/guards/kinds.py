@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from .client_certificate import build_client_certificate
 from .guard_kind import GuardKind
 from .json_web_tokens import buildJSONWebTokens
 from .tokens import buildTokens
 from .users import buildUsers
 
 GUARDS: Final[tuple[GuardKind, ...]] = (
+    GuardKind(("client-certificate",), (), build_client_certificate),
     GuardKind(("users",), ("realm",), buildUsers, isAlternative=True),
     GuardKind(("tokens",), ("token-parameter", "realm"), buildTokens, isAlternative=True),
     GuardKind(

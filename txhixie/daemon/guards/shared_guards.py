@@ -30,6 +30,9 @@ class SharedGuards:
         """
         Return the guards of a route; a client needs the permit of each of them.
 
+        Alternatives are asked last: a client without the certificate that the route needs cannot
+        try passwords.
+
         :param values: values of the conditions by their names; ``None`` is the same as no value.
         :raises ValueError: for a mistake, such as in a file that a value names.
         """
@@ -39,7 +42,7 @@ class SharedGuards:
         others = [guard for kind, guard in made if not kind.isAlternative]
         if len(alternatives) > 1:
             alternatives = [OneOf(alternatives)]
-        return (*alternatives, *others)
+        return (*others, *alternatives)
 
     def check(self, names: Iterable[str], values: Mapping[str, Any]) -> None:
         """

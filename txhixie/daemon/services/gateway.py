@@ -15,6 +15,7 @@ from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
 from ...sansio.extensions import CLIENT_EXTENSIONS
 from ...sansio.http.url import parse_url
+from ..guards.backend_fields import PERMIT_FIELDS
 from ..setting import ANY_TEXT, FLAG, SOME_SECONDS, Setting, ValueKind, one_of
 from .service import Context
 
@@ -125,6 +126,9 @@ GATEWAY_OPTIONS: Final = (
 )
 
 
+_PERMIT_FIELDS: Final = tuple(name.decode("ascii") for name in sorted(PERMIT_FIELDS))
+
+
 def build_gateway(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> GatewayService:
@@ -145,7 +149,7 @@ def build_gateway(
         trustRoot=options.get("trust-root"),
         certificate=_certificate(options),
         origin=options.get("origin"),
-        passHeaders=options.get("pass-headers", PASSED_HEADERS),
+        passHeaders=(*options.get("pass-headers", PASSED_HEADERS), *_PERMIT_FIELDS),
         binary=options.get("binary", REFUSE),
         pings=options.get("pings", ANSWER),
         extensions=CLIENT_EXTENSIONS if options.get("compression", False) else (),

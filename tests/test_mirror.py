@@ -42,7 +42,7 @@ WITHOUT: Final = {
     "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",
     "daemon/guards/kinds": "a table, which daemon/guards/test_shared_guards.py holds",
     "daemon/guards/guard_kind": "types of the table of guards, in daemon/guards/test_guard.py",
-    "daemon/guards/certificate_subject": "values that daemon/guards/test_client_certificate.py reads",
+    "daemon/guards/certificate_subject": "in daemon/guards/test_client_certificate.py",
     "daemon/hangup": RELOAD,
     "daemon/inherited_endpoint": SYSTEMD,
     "daemon/inherited_port": SYSTEMD,

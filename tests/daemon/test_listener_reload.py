@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from support import log_recorder
 from support.certificates import authority, unverified_context
@@ -35,7 +36,8 @@ from support.daemon import (
 from support.frame_writer import text
 from support.handshake_bytes import head_of, request, status_of
 from txhixie import HixieServerFactory, testing
-from txhixie.daemon.listener import ListeningService, Serving
+from txhixie.daemon.certificate_watch import INTERVAL
+from txhixie.daemon.listener import CannotStart, HalfRenewed, ListeningService, Serving
 from txhixie.daemon.listening_sockets import ListeningSockets
 from txhixie.daemon.socket_change import SocketChange
 
@@ -630,8 +632,10 @@ class Readings:
     def __init__(self) -> None:
         self.endpoint = Slow()
         self.sockets = ListeningSockets(object())
+        self.clock = Clock()
         self.count = 0
-        self.service = ListeningService(object(), self.sockets, self._serving(), self._read)
+        self.mistake: Exception | None = None
+        self.service = ListeningService(self.clock, self.sockets, self._serving(), self._read)
 
     def _serving(self) -> Serving:
         factory = HixieServerFactory(testing.Applications())
@@ -640,6 +644,8 @@ class Readings:
 
     def _read(self) -> Serving:
         self.count += 1
+        if self.mistake is not None:
+            raise self.mistake
         return self._serving()
 
 
@@ -684,3 +690,58 @@ def test_a_stop_during_a_reload_leaves_nothing_that_listens(log: log_recorder.Lo
     assert first.stopped
     assert late.stopped
     assert log.lines() == []
+
+
+def waiting_for_a_key() -> Readings:
+    """A service that was asked for a reload between the writes of a certificate and its key."""
+    readings = Readings()
+    readings.service.startService()
+    readings.endpoint.asked[0].callback(Port())
+    readings.mistake = HalfRenewed("hixie: --port ssl:...: expected a certificate and its key")
+    readings.service.reload()
+    return readings
+
+
+def test_a_key_that_comes_within_a_minute_of_SIGHUP_completes_the_reload(
+    log: log_recorder.Log,
+) -> None:
+    readings = waiting_for_a_key()
+    readings.clock.pump([INTERVAL] * 3)
+    readings.service.reload()
+    assert (readings.count, log.lines()) == (5, [])
+    readings.mistake = None
+    readings.clock.pump([INTERVAL] * 1)
+    readings.endpoint.asked[1].callback(Port())
+    readings.clock.pump([INTERVAL] * 20)
+    assert readings.count == 6
+    assert log.lines() == ["reloaded kept=0 opened=1 closed=1"]
+    readings.service.stopService()
+    assert not readings.clock.getDelayedCalls()
+
+
+def test_a_key_that_does_not_come_within_a_minute_of_SIGHUP_is_one_line(
+    log: log_recorder.Log,
+) -> None:
+    """Also with one more SIGHUP, which does not begin the minute anew."""
+    readings = waiting_for_a_key()
+    readings.clock.pump([INTERVAL] * 9)
+    readings.service.reload()
+    readings.clock.pump([INTERVAL] * 2)
+    assert log.lines() == []
+    readings.clock.pump([INTERVAL] * 20)
+    assert log.lines() == [
+        'not-reloaded reason="--port ssl:...: expected a certificate and its key"'
+    ]
+    readings.service.stopService()
+    assert not readings.clock.getDelayedCalls()
+
+
+def test_another_mistake_of_SIGHUP_is_a_line_at_once(log: log_recorder.Log) -> None:
+    readings = Readings()
+    readings.service.startService()
+    readings.endpoint.asked[0].callback(Port())
+    readings.mistake = CannotStart("hixie: --port ssl:...: expected a file")
+    readings.service.reload()
+    assert log.lines() == ['not-reloaded reason="--port ssl:...: expected a file"']
+    readings.service.stopService()
+    assert not readings.clock.getDelayedCalls()

@@ -96,9 +96,11 @@ class CertificateWatch:
         self._seen = found
         if self._retryUntil is not None:
             isLast = now >= self._retryUntil
+            files = self._files
             if self._renew(isLast) or isLast:
                 self._retryUntil = None
-            self._seen = found  # what changed while the files were read is read again
+            if self._files == files:
+                self._seen = found  # what changed while the files were read is read again
         if self._retryUntil is None and not self._files:
             self.stop()
 

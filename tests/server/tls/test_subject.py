@@ -87,7 +87,20 @@ def test_the_parts_of_one_RDN_have_no_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ada", "/CN=ada", "CN", "CN=ada,", "CN=ada/O=x+", "XX=ada", "CN=a\\zz", "CN=a;O=b"]
+    "text",
+    [
+        "CN=\\C3",
+        "CN=\\FF\\FE",
+        "",
+        "ada",
+        "/CN=ada",
+        "CN",
+        "CN=ada,",
+        "CN=ada/O=x+",
+        "XX=ada",
+        "CN=a\\zz",
+        "CN=a;O=b",
+    ],
 )
 def test_other_text_is_an_error_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="expected a subject such as CN=ada,O=Example"):

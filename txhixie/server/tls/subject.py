@@ -18,6 +18,9 @@ _MORE_NAMES: Final = {
 }
 """Names of attributes that OpenSSL writes besides those of RFC 4514 section 3."""
 
+_ESCAPES: Final = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\.", re.DOTALL)
+"""Escaped bytes, and escaped characters that are left as they are."""
+
 _NOT_ASCII: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -54,13 +57,25 @@ def read_subject(text: str) -> Name:
     :raises ValueError: "expected ..." for other text.
     """
     try:
-        name = Name.from_rfc4514_string(text, _MORE_NAMES)
+        name = Name.from_rfc4514_string(_ESCAPES.sub(_unescaped, text), _MORE_NAMES)
     except ValueError as error:
         why = f": {error}" if str(error) else ""
         raise ValueError(f"expected a subject such as CN=ada,O=Example{why}") from None
     if not name.rdns:
         raise ValueError("expected a subject such as CN=ada,O=Example")
     return name
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """
+    Write escaped bytes of UTF-8 as the characters that they are, and those of ASCII as before.
+
+    cryptography 42 takes each byte for a character.
+    """
+    if found[1] is None:
+        return found[0]
+    text = bytes.fromhex(found[1].replace("\\", "")).decode("utf-8")
+    return "".join(each if each > "\x7f" else f"\\{ord(each):02X}" for each in text)
 
 
 def _escaped(found: re.Match[str]) -> str:

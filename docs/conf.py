@@ -46,9 +46,13 @@ INTERNAL = {
         *("adopt", "asked", "connected", "drained", "late", "look", "overflowed", "stalled"),
         "timeouts",
     ),
-    "HixieFactory": ("joined", "keepalive", "left", "log", "sendsBinary", "timeouts", "watched"),
+    "HixieFactory": (
+        *("emptied", "joined", "keepalive", "left", "log", "sendsBinary", "timeouts", "watched"),
+    ),
     "HixieServerProtocol": ("asked", "yielded"),
-    "HixieServerFactory": ("elsewhereUpgrades", "joined", "left", "policy", "trustedProxies"),
+    "HixieServerFactory": (
+        *("elsewhereUpgrades", "emptied", "joined", "policy", "stopTrigger", "trustedProxies"),
+    ),
     "HixieClientProtocol": ("begin",),
     "HixieClientFactory": ("begins",),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 CAUSES: Final = {
@@ -163,6 +164,7 @@ class Counters:
         )
 
 
+@lru_cache(maxsize=64)
 def _named(code: int) -> str:
     if code in _RESERVED:
         return str(code)

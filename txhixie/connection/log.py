@@ -31,11 +31,13 @@ from .counters import Counters
 from .log_fields import ConnectionFields, EventName, LogFields
 from .repeats import Repeats
 
-_ORDINARY: Final = (
-    CloseCode.NORMAL_CLOSURE,
-    CloseCode.GOING_AWAY,
-    CloseCode.NO_STATUS_RCVD,
-    CloseCode.ABNORMAL_CLOSURE,  # PhantomJS and many other clients send no close frame
+_ORDINARY: Final = frozenset(
+    (
+        CloseCode.NORMAL_CLOSURE,
+        CloseCode.GOING_AWAY,
+        CloseCode.NO_STATUS_RCVD,
+        CloseCode.ABNORMAL_CLOSURE,  # PhantomJS and many other clients send no close frame
+    )
 )
 
 _BARE: Final = re.compile(r"[^\s\"=]+")

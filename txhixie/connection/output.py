@@ -112,7 +112,7 @@ class Output(Writer):
         if waited is not None:
             waited.leave(self)
         if seconds is not None and self.owner is not None:
-            self._timeout = self.owner.timeouts.queue(seconds)
+            self._timeout = self.owner.timeouts[seconds]
             self._timeout.join(self)
 
     def expired(self) -> None:
@@ -228,7 +228,8 @@ class Output(Writer):
 
     def stopProducing(self) -> None:
         """Release the connection and stop the application's producer: the transport has ended."""
-        self.timeout(None)
+        if self._timeout is not None:
+            self.timeout(None)
         self.owner = None
         if self.shutdown is not None:
             self.shutdown.ended()

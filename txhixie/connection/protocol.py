@@ -368,7 +368,9 @@ class HixieProtocol(Protocol):
         self._receive = ignore
         conversation = self._conversation
         if conversation is not None:
-            self._lostConversation(conversation, conversation.cut(isOrderly(reason)))
+            # Otherwise the transport was reset, or TLS has failed.
+            isOrderly = isinstance(reason.value, ConnectionDone)
+            self._lostConversation(conversation, conversation.cut(isOrderly))
             return
         self._output.stopProducing()
         try:
@@ -710,7 +712,8 @@ class HixieProtocol(Protocol):
         The application takes these messages at its own pace. Delivered all at once, 64 KiB of
         compressed zeros would fill the memory of the application.
         """
-        self._tellEnding(ended)
+        if not self._toldEnding:
+            self._tellEnding(ended)
         self._output.stopProducing()
         if not self._paused:
             self._finish()  # all complete frames were processed
@@ -805,11 +808,6 @@ class HixieProtocol(Protocol):
         self._output.drop()
 
 
-def isOrderly(reason: Failure) -> bool:
-    """Whether a transport was closed in an orderly way, and not reset or lost."""
-    return isinstance(reason.value, ConnectionDone)
-
-
 BINARY_CHOICES: Final = ("refuse", "send")
 """Values of the option ``binary``, the default first."""
 
@@ -898,7 +896,8 @@ class HixieFactory(Factory):
         self.watched.discard(connection)
         if self._expiries is not None:
             self._expiries.discard(connection)
-        self._tellIfNone()
+        if not self.connections:
+            self.emptied()
 
     def expire(self, connection: HixieProtocol, seconds: float) -> None:
         """Close a connection with 1008 after a number of seconds, unless it has ended before."""
@@ -906,15 +905,15 @@ class HixieFactory(Factory):
             self._expiries = Expiries(lambda: self.clock, HixieProtocol.expired)
         self._expiries.add(connection, seconds)
 
-    def _tellIfNone(self) -> None:
-        if not self.connections:
-            self.keepalive.stop()
-            if self._lifetimes is not None:
-                self._lifetimes.stop()
-            self._stopSpread()
-            waiting, self._waiting = self._waiting, []
-            for deferred in waiting:
-                deferred.callback(None)
+    def emptied(self) -> None:
+        """Stop the timers: the last connection has ended."""
+        self.keepalive.stop()
+        if self._lifetimes is not None:
+            self._lifetimes.stop()
+        self._stopSpread()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
 
     def closeAll(
         self,
@@ -985,7 +984,8 @@ class HixieFactory(Factory):
         self._waiting.append(done)
         if self.connections:
             done.addBoth(_cancelling(self.clock.callLater(seconds, self.abortAll)))
-        self._tellIfNone()
+        else:
+            self.emptied()
         return done
 
     def _stopSpread(self) -> None:

@@ -80,17 +80,14 @@ class TimeoutQueue:
             return
 
 
-class Timeouts:
-    """Timeout queues of one factory's connections, by their length in seconds."""
+class Timeouts(dict[float, TimeoutQueue]):
+    """Timeout queues of one factory's connections, by their length in seconds; made when used."""
 
     def __init__(self, clock: Callable[[], IReactorTime]) -> None:
         """:param clock: returns the factory's clock."""
+        super().__init__()
         self._clock = clock
-        self._queues: dict[float, TimeoutQueue] = {}
 
-    def queue(self, seconds: float) -> TimeoutQueue:
-        """Return the queue of a timeout, in seconds."""
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = TimeoutQueue(self._clock(), seconds)
+    def __missing__(self, seconds: float) -> TimeoutQueue:
+        queue = self[seconds] = TimeoutQueue(self._clock(), seconds)
         return queue

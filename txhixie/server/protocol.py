@@ -21,7 +21,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISSLTransport,
 )
-from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -66,23 +65,18 @@ class HixieServerProtocol(HixieProtocol):
     side = Side.SERVER
     factory: HixieServerFactory
 
-    def __init__(self, factory: HixieServerFactory) -> None:
-        super().__init__(factory)
-        self._decision: Deferred[Any] | None = None
-
     def connectionMade(self) -> None:
         """Wait for a request head; close at once if the reactor is stopping."""
         factory = self.factory
         secure = self.isSecure() if factory.secure is None else factory.secure
-        trustedProxies = (
-            factory.trustedProxies
-            if factory.trustedProxies and factory.trustedProxies.has(self._client())
-            else None
-        )
+        trustedProxies = factory.trustedProxies
+        if trustedProxies is not None and not trustedProxies.has(self._client()):
+            trustedProxies = None
+        self._decision: Deferred[Any] | None = None
         self._opening = ServerOpening(factory.dialects, factory.limits, secure, trustedProxies)
         self._receive = self._receiveHead
         super().connectionMade()
-        if factory.isStopping:
+        if factory.stopTrigger.hasBegun:
             self._leave()
 
     # Methods for a connection that was ordinary HTTP before its handshake; see web.py.
@@ -392,14 +386,6 @@ class HixieServerProtocol(HixieProtocol):
         if (conversation := self._conversation) is not None:
             self.factory.counters.end(ended.code, conversation.received, conversation.sent)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol to which the connection was passed on, if there is one."""
-        try:
-            if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
-                elsewhere.connectionLost(reason)
-        finally:
-            super().connectionLost(reason)
-
     @property
     def isOpening(self) -> bool:
         """Whether the handshake is not complete; never for a request for a page."""
@@ -424,7 +410,13 @@ class HixieServerProtocol(HixieProtocol):
             self._log.failure("unhandled error while cancelling the result of buildProtocol(offer)")
 
     def openingLost(self, reason: Failure) -> None:
-        """Log why TLS failed, or that the last bytes of a handshake are missing."""
+        """
+        Log why TLS failed, or that the last bytes of a handshake are missing.
+
+        The protocol to which the connection was passed on is told first, if there is one.
+        """
+        if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
+            elsewhere.connectionLost(reason)
         why = certificate_fault_of(self.transport) or reasons_of(reason.value)
         self.factory.log.unsecured(loggedOf(self), why)
         opening = getattr(self, "_opening", None)
@@ -493,10 +485,11 @@ class HixieServerFactory(HixieFactory):
     :ivar policy: the access rules: allowed origins and hosts.
     :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
         of the connection decides.
-    :ivar trustedProxies: the trusted reverse proxies; their ``Forwarded`` and ``X-Forwarded-*``
-        fields are used.
+    :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
+        fields are used; ``None`` if there are none.
     :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
     :ivar counters: what happened at this server since it has started.
+    :ivar stopTrigger: closes the connections when the reactor stops.
     """
 
     def __init__(
@@ -567,14 +560,13 @@ class HixieServerFactory(HixieFactory):
         )
         self.policy = Policy(origins, hosts, self.dialects)
         self.secure = secure
-        self.trustedProxies = TrustedNetworks(
-            strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
-        )
+        trusted = strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
+        self.trustedProxies = TrustedNetworks(trusted) if trusted else None
         self.elsewhere = elsewhere
         self.counters = self.log.counters = Counters()
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False
-        self._shutdown = StopTrigger(self.closeOthers, self.abortAll)
+        self.stopTrigger = StopTrigger(self.closeOthers, self.abortAll)
 
     @property
     def elsewhereUpgrades(self) -> bool:
@@ -605,12 +597,13 @@ class HixieServerFactory(HixieFactory):
         for start in self._methods("doStart"):
             start()
         self._listens = True
-        self._shutdown.arm(self.clock)
+        self.stopTrigger.arm(self.clock)
 
     def stopFactory(self) -> None:
         """Stop ``applications`` and ``elsewhere``: no port is listening; connections stay open."""
         self._listens = False
-        self._disarmIfOver()
+        if not self.connections:
+            self.stopTrigger.disarm()
         for stop in self._methods("doStop"):
             stop()
         super().stopFactory()
@@ -629,24 +622,16 @@ class HixieServerFactory(HixieFactory):
     def joined(self, connection: HixieProtocol) -> None:
         """Add a connection; if a Site has the port, use the reactor of the connection."""
         super().joined(connection)
-        if not self._shutdown.isArmed:
+        if not self.stopTrigger.isArmed:
             reactor = getattr(lowest(connection.transport), "reactor", None)
             if self._clock is None or self._clock is reactor:
-                self._shutdown.arm(reactor)
+                self.stopTrigger.arm(reactor)
 
-    def left(self, connection: HixieProtocol) -> None:
-        """Remove a connection that has ended."""
-        super().left(connection)
-        self._disarmIfOver()
-
-    def _disarmIfOver(self) -> None:
-        if not self._listens and not self.connections:
-            self._shutdown.disarm()
-
-    @property
-    def isStopping(self) -> bool:
-        """Whether the reactor is stopping, so that new connections are closed at once."""
-        return self._shutdown.hasBegun
+    def emptied(self) -> None:
+        """Stop the timers: the last connection has ended."""
+        super().emptied()
+        if not self._listens:
+            self.stopTrigger.disarm()
 
     def _methods(self, name: str) -> list[Callable[[], None]]:
         found = (getattr(each, name, None) for each in (self.applications, self.elsewhere))

@@ -21,7 +21,8 @@ class StopTrigger:
     """
     Shutdown trigger of the reactor, set while a factory has ports or connections.
 
-    :ivar hasBegun: whether the reactor is stopping.
+    :ivar hasBegun: whether the reactor is stopping, so that new connections are closed at once.
+    :ivar isArmed: whether the trigger is set or has fired.
     """
 
     def __init__(
@@ -37,11 +38,7 @@ class StopTrigger:
         self._reactor: Any = None
         self._trigger: Any = None
         self.hasBegun = False
-
-    @property
-    def isArmed(self) -> bool:
-        """Whether the trigger is set or has fired."""
-        return self._trigger is not None or self.hasBegun
+        self.isArmed = False
 
     def arm(self, reactor: Any) -> None:
         """
@@ -52,12 +49,14 @@ class StopTrigger:
         if not self.isArmed and IReactorCore.providedBy(reactor):
             self._reactor = reactor
             self._trigger = reactor.addSystemEventTrigger("before", "shutdown", self._close)
+            self.isArmed = True
 
     def disarm(self) -> None:
         """Remove the trigger, if it is set."""
         trigger, self._trigger = self._trigger, None
         if trigger is not None:
             self._reactor.removeSystemEventTrigger(trigger)
+            self.isArmed = False
 
     def _close(self) -> Deferred[None]:
         """

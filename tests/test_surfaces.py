@@ -75,6 +75,7 @@ ROWS: Final[dict[str, Row]] = {
     "the subprotocol that a route is for": {SERVICE: "required-subprotocol"},
     "origins that are let in": everywhere("origins", PYTHON, SERVER, DAEMON, SERVICE),
     "the origin that a client sends": everywhere("origin", PYTHON, CLIENT, SERVICE, COMMAND),
+    "deviations that are let in": everywhere("quirks", PYTHON, SERVER, DAEMON, SERVICE),
     "names of the server": everywhere("hosts", PYTHON, SERVER, DAEMON, SERVICE),
     "users that are let in": everywhere("users", DAEMON, SERVICE),
     "the realm of passwords": everywhere("realm", DAEMON, SERVICE),

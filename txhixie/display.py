@@ -114,6 +114,11 @@ def reasons_of(error: BaseException | None) -> str | None:
     return ", ".join(str(entry[-1]) for entry in held) or "no reason given"
 
 
+def sent(what: str) -> str:
+    """Return the reason of a log line about something that a peer has sent: with its article."""
+    return f"sent {'an' if what[0] in 'aeiouAEIOU' else 'a'} {what}"
+
+
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """
     Suggest the known name that is most like a given one.

@@ -21,10 +21,11 @@ from zope.interface import provider
 
 from .connection.counters import Counters
 from .connection.log import ConnectionLog, Logged
+from .display import sent
 from .interfaces import WebSocketServerFactory
 from .sansio.arguments import instance
 from .sansio.closing import Ended
-from .sansio.dialects import OLD_VERSION, asks_in_old_version, is_handshake
+from .sansio.dialects import fault_of, is_handshake
 from .sansio.handshake.offer import Offer
 from .sansio.http.head import Fields, Head
 from .sansio.http.redaction import masked_text, masked_url
@@ -123,9 +124,9 @@ class HixieResource(Resource):
             return NOT_DONE_YET
         if isOurs:
             boundBacklog(request.channel)
-        if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
+        if fault := _faultOf(request):
             client = Logged(None, request.transport.getPeer())
-            self.factory.log.noticed(client, f"sent an {OLD_VERSION}")
+            self.factory.log.noticed(client, sent(fault))
         if self.elsewhere is not None and request.method != b"CONNECT":
             self._channelsOf(request).watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
@@ -135,8 +136,8 @@ class HixieResource(Resource):
 
     def _refuse(self, request: Any) -> bytes:
         """Set status and body of a refused request, and count it; the connection stays open."""
-        if asks_in_old_version(request.method, _minor(request), _fieldsOf(request)):
-            status, why = 400, f"{OLD_VERSION}\n".encode("ascii")
+        if fault := _faultOf(request):
+            status, why = 400, f"{fault}\n".encode("ascii")
         elif request.clientproto.startswith(b"HTTP/1"):
             status, why = 404, b"only WebSocket is served here\n"
         else:
@@ -393,3 +394,11 @@ def _answerFields(request: Any) -> Headers:
         if name.lower() not in _LEFT_OUT
     ]
     return (*fields, *((b"Set-Cookie", cookie) for cookie in request.cookies))
+
+
+def _faultOf(request: Any) -> str:
+    """Return why a request is not a handshake although its client wants WebSocket."""
+    if not request.clientproto.startswith(b"HTTP/1"):
+        return ""
+    target = request.uri.decode("latin-1")
+    return fault_of(request.method, target, _minor(request), _fieldsOf(request))

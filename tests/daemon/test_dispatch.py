@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from support.applications import Applications, Recorder
 from support.handshake_bytes import body_of, status_of, whole_request
+from support.log_recorder import Log
 from support.memory_connection import ServerEnd
-from txhixie.daemon.dispatch import Guarded, PageSite, RoutedApplications, RoutedPages
+from txhixie import Offer, Refusal, testing
+from txhixie.daemon.dispatch import (
+    Guarded,
+    PageSite,
+    RoutedApplications,
+    RoutedPages,
+    RoutedServerFactory,
+)
 from txhixie.daemon.routes import Route, Routes
+from txhixie.server.access import Policy
 
 
 def asked(routes: Routes[Any], *lines: str, **which: Any) -> ServerEnd:
@@ -91,3 +101,55 @@ def test_a_path_without_its_slash_is_redirected_to_the_route_itself(
     found = answer(target)
     assert status_of(found) == 301
     assert b"Location: " + location + b"\r\n" in found
+
+
+class Named:
+    """A service that records the targets that it is asked for."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+
+    def buildProtocol(self, offer: Offer) -> Refusal:
+        self.targets.append(offer.target)
+        return Refusal(410)
+
+
+def served(target: str, *rules: tuple[str, Policy]) -> tuple[bytes, list[list[str]]]:
+    """The response of a daemon's factory, and the targets that the service of each route saw."""
+    routes: Routes[Any] = Routes()
+    services = [Named() for _ in rules]
+    for (path, policy), service in zip(rules, services, strict=True):
+        routes.add(Route(None, path), Guarded(service, policy=policy))
+    end = testing.End(
+        RoutedServerFactory(RoutedApplications(routes), clock=Clock()).buildProtocol(None), Clock()
+    )
+    end.receive(whole_request("rfc6455").replace(b"GET /demo ", f"GET {target} ".encode()))
+    return end.wire.written, [service.targets for service in services]
+
+
+def test_doubled_slashes_find_the_route_with_the_quirk_before_another_one() -> None:
+    rules = ("/", Policy()), ("/ocpp", Policy(quirks=["target"]))
+    written, (others, wanted) = served("//ocpp//CP01?a=//b", *rules)
+    assert status_of(written) == 410
+    assert (others, wanted) == ([], ["/ocpp/CP01?a=//b"])
+
+
+def test_the_own_authority_in_a_path_is_removed_with_the_quirk() -> None:
+    _, (wanted,) = served("//example.com/ocpp/CP01", ("/ocpp", Policy(quirks=["target"])))
+    assert wanted == ["/ocpp/CP01"]
+
+
+def test_doubled_slashes_are_part_of_the_path_without_the_quirk(log: Log) -> None:
+    written, (others, wanted) = served("//ocpp/CP01", ("/", Policy()), ("/ocpp", Policy()))
+    assert (others, wanted) == (["//ocpp/CP01"], [])
+    written, (wanted,) = served("//ocpp/CP01", ("/ocpp", Policy()))
+    assert status_of(written) == 404
+    assert wanted == []
+    assert "doubled slashes; quirks=target lets it in" in log.lines()[-1]
+
+
+@pytest.mark.parametrize("target", ["//ocpp/../admin", "//ocpp/%2e%2e/admin"])
+def test_a_segment_of_dots_finds_no_route_with_the_quirk_either(target: str) -> None:
+    written, (wanted,) = served(target, ("/ocpp", Policy(quirks=["target"])))
+    assert status_of(written) == 404
+    assert wanted == []

@@ -40,6 +40,8 @@ _ORDINARY: Final = frozenset(
     )
 )
 
+_HOUR: Final = 3600.0
+
 _BARE: Final = re.compile(r"[^\s\"=]+")
 """A value that needs no quotation marks."""
 
@@ -139,6 +141,7 @@ class ConnectionLog:
         self._logger = logger
         self._clock = clock
         self._repeats: Repeats[RefusalKind] = Repeats()
+        self._quirky: Repeats[tuple[str, str]] = Repeats(_HOUR)
         self._numbers = itertools.count(1)
 
     def number(self) -> int:
@@ -218,6 +221,20 @@ class ConnectionLog:
         """
         peer, asked, number = connection.peer, connection.asked, connection.number
         self._folded("noticed", peer, None, what, asked, number, LogLevel.info)
+
+    def letIn(self, connection: Logged, quirks: str) -> None:
+        """
+        Write the line of a request with deviations that quirks have let in.
+
+        There is one line for an address and the same quirks in an hour.
+
+        :param connection: the connection.
+        :param quirks: the words of the quirks, separated by commas.
+        """
+        now = self._now()
+        self._quirky.over(now)
+        if not self._quirky.again(now, (shown_host(connection.peer), quirks)):
+            self._write("noticed", **fieldsOf(connection), reason=f"let in by quirks={quirks}")
 
     def _folded(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..sansio.dialects import DIALECTS, named
+from ..sansio.quirks import QUIRKS, read_quirks
 from ..server.access import EVERYBODY, Policy, read_origin
 from .guards.basic import DEFAULT_REALM, read_realm
 from .guards.certificate_subject import read_certificate_subject
@@ -58,6 +59,16 @@ def _subject(text: str) -> list[str]:
     return [text if text == NONE else read_certificate_subject(text)]
 
 
+def _quirk(text: str) -> str:
+    if text == NONE:
+        return text
+    try:
+        (word,) = read_quirks([text])
+    except ValueError as error:
+        raise ValueError(f"expected words of quirks: {error}") from None
+    return word
+
+
 def _list(read: Callable[[str], str]) -> Callable[[str], list[str]]:
     return lambda text: [read(part.strip()) for part in text.split(",")]
 
@@ -89,6 +100,14 @@ ACCESS: Final = (
         ValueKind("names of dialects", _list(_dialect)),
         "Dialects to accept, separated by commas. May be repeated.",
         default="all",
+        repeated=True,
+    ),
+    Setting(
+        "quirks",
+        ValueKind("words of quirks", _list(_quirk)),
+        f"Deviations of old devices to let in, separated by commas: "
+        f"{', '.join(quirk.word for quirk in QUIRKS)}. May be repeated.",
+        default="none",
         repeated=True,
     ),
 )
@@ -172,7 +191,8 @@ def policy_of(values: Mapping[str, Any]) -> Policy:
     dialects = DIALECTS
     if (names := values.get("dialects")) is not None:
         dialects = tuple(map(named, names))
-    return Policy(values.get("origins"), values.get("hosts"), dialects)
+    quirks = [word for word in values.get("quirks") or () if word != NONE]
+    return Policy(values.get("origins"), values.get("hosts"), dialects, quirks)
 
 
 def read_conditions(

@@ -174,8 +174,8 @@ class Daemon:
             with _inDirectory(self._directory):
                 return Daemon(self._reactor, read(), self._sockets).serving
 
-        if self.note:
-            self._log.warn("{note}", note=self.note)
+        for note in self.notes:
+            self._log.warn("{note}", note=note)
         return ListeningService(self._reactor, self._sockets, self.serving, readAnew, listens)
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
@@ -194,7 +194,21 @@ class Daemon:
         return [(what, url.removesuffix("/") + path) for what, url, path in found if url]
 
     @property
-    def note(self) -> str:
+    def notes(self) -> list[str]:
+        """Lines about options that do not fit each other; usually none."""
+        return [note for note in (self._consoleNote(), self._quirksNote()) if note]
+
+    def _quirksNote(self) -> str:
+        """A line about a quirk that a reverse proxy makes dangerous; usually empty."""
+        if not self._trusted() or not any("upgrade" in each.quirks for each in self._policies):
+            return ""
+        return (
+            "quirks=upgrade beside --trust-forwarded: a reverse proxy may take a request without"
+            " Connection: Upgrade for an ordinary one, and mix up its clients' responses; let"
+            " devices with this quirk connect directly"
+        )
+
+    def _consoleNote(self) -> str:
         """A line about origins that leave out the console page of the daemon; usually empty."""
         isBehindProxy = self._one("secure", False) or self._trusted()
         if not self._policies or "console" not in self._said or isBehindProxy:
@@ -332,13 +346,16 @@ class Daemon:
 
     def _build(self, description: Description) -> Guarded[Any]:
         row = service_for(description.service)
-        context = Context(description.route, self._limits.of_backends(), self._connectTimeout)
+        own = description.read_conditions()
+        conditions = self._conditions | own
+        quirks = policy_of(conditions).quirks
+        context = Context(
+            description.route, self._limits.of_backends(), self._connectTimeout, quirks
+        )
         options = description.options(row.options)
         served = row.build(self._reactor, description.service, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
-        own = description.read_conditions()
-        conditions = self._conditions | own
         self._guards.check(own, conditions)
         self._checkCertificates(conditions)
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))

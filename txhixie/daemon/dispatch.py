@@ -23,9 +23,11 @@ from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
+from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.head import Head
 from ..sansio.http.query import without_parameters
+from ..sansio.quirks import quirk_of
 from ..server.access import Policy
 from ..server.http_bounds import askedBy
 from ..server.page_connections import holderOf
@@ -106,7 +108,7 @@ class RoutedApplications:
         """
         found = self.routes.find(offer.host, offer.path, offer.subprotocols)
         if found is None:
-            return None
+            return self._notFound(offer)
         route, guarded = found
         asked = offer
         if route.subprotocol is not None:
@@ -118,6 +120,14 @@ class RoutedApplications:
         if isinstance(answer, Deferred):
             return answer.addCallback(self._decision, guarded.served, asked, connection)
         return cast(Decision, self._decision(answer, guarded.served, asked, connection))
+
+    def _notFound(self, offer: Offer) -> Refusal | None:
+        """Return a refusal for a path that has a route only with single slashes; else ``None``."""
+        path = normal_target(offer.path, offer.host)
+        if path == offer.path or self._routes.find(offer.host, path, offer.subprotocols) is None:
+            return None
+        what = "no WebSocket service for this request: its path has doubled slashes"
+        return Refusal(404, f"{what}\n", why=f"{what}; {quirk_of('target').hint}")
 
     def _decision(
         self,
@@ -200,6 +210,11 @@ class RoutedServerFactory(HixieServerFactory):
         if not self.applications.policies:
             return self.policy
         path = target.partition("?")[0]
+        if "//" in path:
+            normal = normal_target(path, host)
+            policy = self.applications.policyFor(host, normal, subprotocols) or self.policy
+            if "target" in policy.quirks:
+                return policy
         return self.applications.policyFor(host, path, subprotocols) or self.policy
 
     def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:

@@ -120,8 +120,8 @@ class Options(usage.Options):
             daemon = _daemon(self)
             daemon.check()
             sys.stdout.write(f"{daemon.report()}\n")
-            if daemon.note:
-                sys.stderr.write(f"{daemon.note}\n")
+            for note in daemon.notes:
+                sys.stderr.write(f"{note}\n")
             for warning in daemon.certificateWarnings():
                 sys.stderr.write(f"{warning}\n")
             raise SystemExit(0)

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from ..byte_streams.coding import Known
+from ..byte_streams.either_kind import EitherKind
 from ..connection.acknowledged import lowest, sent_to
 from ..connection.keepalive import leaveToKernel
 from ..connection.writer import FULL_READ, Writer
@@ -34,6 +35,7 @@ from ..dialing.stage import cancelled
 from ..sansio.errors import FrameError
 from ..sansio.handshake.offer import Agreement
 from ..sansio.limits import Limits
+from ..sansio.quirks import quirk_of
 from ..sansio.wire.frame import Close, CloseCode
 from .close_codes import BACKEND_GONE
 from .session import Session
@@ -56,7 +58,7 @@ class StreamBackend(Protocol):
     def __init__(
         self,
         endpoint: IStreamClientEndpoint,
-        coding: Known,
+        coding: Known | EitherKind,
         subprotocol: str | None,
         limits: Limits,
     ) -> None:
@@ -217,6 +219,8 @@ class StreamBackend(Protocol):
         try:
             data = self._coding.decode(message)
         except FrameError as error:
+            if error.quirk is not None:
+                self._session.log(f"{error}; {quirk_of(error.quirk).hint}", error.code)
             self._session.transport.loseConnection(error.code, str(error))
             self._session.machine.client_left(Close(error.code))
         else:

@@ -7,8 +7,9 @@ recognised by these, in this order, as in other servers: version, draft, keys, f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -20,10 +21,12 @@ from .handshake.hybi import Hybi
 from .handshake.offer import Handshake, Refusal
 from .http.head import Fields, Request
 from .limits import Limits
+from .quirks import NO_QUIRKS
 from .types import RandomBytes
 from .wire.frame import Framing, Side
 from .wire.hixie import HixieFraming
 from .wire.hybi import HybiFraming, ServerFraming
+from .wire.lenient import LenientFraming
 
 
 @dataclass(frozen=True)
@@ -106,23 +109,42 @@ def _hixie_frames(closes: bool, has_binary: bool) -> FramingMaker:
     return make
 
 
-def _hybi_frames(strict_masks: bool, strict_codes: bool) -> FramingMaker:
-    def make(
-        side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
+@dataclass(frozen=True, slots=True)
+class HybiFrames:
+    """
+    Creates the codec of a connection in hybi-07, hybi-08 or rfc6455.
+
+    :ivar strict_masks: whether a client's frame without a mask is an error.
+    :ivar strict_codes: whether a close code that may not be sent is an error.
+    :ivar quirks: deviations of the client that a server accepts, by their words.
+    """
+
+    strict_masks: bool
+    strict_codes: bool
+    quirks: frozenset[str] = NO_QUIRKS
+
+    def __call__(
+        self, side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
     ) -> Framing:
-        kind = ServerFraming if side == Side.SERVER else HybiFraming
-        return kind(
+        """Create the codec; see :attr:`Dialect.framing`."""
+        framing = self._kind(side)(
             side,
             limits.largest_frame,
             reserved=reserved,
             # 0 without extensions: another number would be an integer object for each connection.
             transformed_limit=limits.largest_transformed_frame if reserved else 0,
-            strict_masks=strict_masks,
-            strict_codes=strict_codes,
+            strict_masks=self.strict_masks,
+            strict_codes=self.strict_codes,
             entropy=entropy,
         )
+        if isinstance(framing, LenientFraming):
+            framing.accept(self.quirks)
+        return framing
 
-    return make
+    def _kind(self, side: str) -> type[HybiFraming]:
+        if side == Side.CLIENT:
+            return HybiFraming
+        return LenientFraming if self.quirks else ServerFraming
 
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
@@ -152,7 +174,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hybi-07",  # Firefox 6
         Version(7),
         Hybi("hybi-07", 7, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _hybi_frames(strict_masks=False, strict_codes=False),
+        HybiFrames(strict_masks=False, strict_codes=False),
         has_codes=True,
         has_pings=True,
     ),
@@ -160,7 +182,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "hybi-08",  # drafts 8 to 12: Firefox 7 to 10, Chrome 14 and 15
         Version(8),
         Hybi("hybi-08", 8, (b"Sec-WebSocket-Origin", b"Origin"), strict=False),
-        _hybi_frames(strict_masks=True, strict_codes=False),
+        HybiFrames(strict_masks=True, strict_codes=False),
         has_codes=True,
         has_pings=True,
         replaces=False,
@@ -169,7 +191,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
         "rfc6455",  # everything since 2012
         Version(13),
         Hybi("rfc6455", 13, (b"Origin",), strict=True),
-        _hybi_frames(strict_masks=True, strict_codes=True),
+        HybiFrames(strict_masks=True, strict_codes=True),
         has_codes=True,
         has_pings=True,
         replaces=False,
@@ -191,6 +213,21 @@ def named(name: str) -> Dialect:
             return dialect
     known = ", ".join(dialect.name for dialect in DIALECTS)
     raise ValueError(f"unknown dialect {name!r}; known are {known}")
+
+
+@lru_cache(maxsize=64)
+def lenient(dialect: Dialect, quirks: frozenset[str]) -> Dialect:
+    """
+    Return the dialect as a server speaks it with a client that has some quirks.
+
+    :param dialect: a row of the table.
+    :param quirks: words of :data:`txhixie.sansio.quirks.QUIRKS`. The Hixie dialects have no quirks
+        of frames.
+    """
+    if not isinstance(dialect.framing, HybiFrames):
+        return dialect
+    framing = replace(dialect.framing, quirks=quirks)
+    return replace(dialect, framing=framing, replaces=dialect.replaces or "text" in quirks)
 
 
 def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect | None:
@@ -239,6 +276,30 @@ def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
     section 7.8), but may report it.
     """
     return minor == 0 and is_handshake(method, 1, fields)
+
+
+_REMOVED: Final = (
+    "Sec-WebSocket-Key without 'Upgrade: websocket'; a reverse proxy or a firewall has removed it"
+)
+_POLLING: Final = (
+    "polling request of Socket.IO, which is another protocol; connect with a plain WebSocket client"
+)
+_POLLED: Final = re.compile(r"/socket\.io/?\?(?:.*&)?transport=polling(?:&|\Z)")
+
+
+def fault_of(method: bytes, target: str, minor: int, fields: Fields) -> str:
+    """
+    Return why a request does not ask for WebSocket although its client wants it; usually empty.
+
+    :param minor: the minor version of HTTP/1.
+    """
+    if asks_in_old_version(method, minor, fields):
+        return OLD_VERSION
+    if method != b"GET":
+        return ""
+    if b"sec-websocket-key" in fields:
+        return _REMOVED
+    return _POLLING if _POLLED.search(target) else ""
 
 
 def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from .dialects import OLD_VERSION, Dialect, asks_in_old_version, recognise
-from .errors import EarlyBytes, HandshakeRefused, InvalidHandshake, MalformedHead
+from .dialects import Dialect, fault_of, recognise
+from .errors import EarlyBytes, HandshakeError, HandshakeRefused, InvalidHandshake, MalformedHead
 from .extensions.extension import Transform
+from .handshake.mending import Fault, mend
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .http.body import BodyReader
 from .http.forwarded import Forwarded, read_forwarded
@@ -94,6 +95,8 @@ class ServerOpening:
     :ivar awaits_head: whether the head of the request is incomplete.
     :ivar dialect: the dialect of the request; set once there is an offer.
     :ivar transform: the transform of the agreed extension, stored here for the conversation.
+    :ivar faults: deviations of the request that a quirk may let in; usually empty. The offer is
+        that of the mended request: refuse it, unless all of the faults are let in.
     :ivar forwarded: what a trusted reverse proxy forwards about the client, the same as in the
         offer; ``None`` before the request and without a trusted reverse proxy.
     """
@@ -110,6 +113,7 @@ class ServerOpening:
         "_trusted_proxies",
         "awaits_head",
         "dialect",
+        "faults",
         "forwarded",
         "transform",
     )
@@ -136,6 +140,7 @@ class ServerOpening:
         self._limits = limits
         self._secure = secure
         self._trusted_proxies = trusted_proxies
+        self.faults: tuple[Fault, ...] = ()
         self.forwarded: Forwarded | None = None
         self._reader = RequestReader(limits.head_size)
         self.awaits_head = True
@@ -145,10 +150,12 @@ class ServerOpening:
         self._rest = bytearray()
         self.transform: Transform | None = None
 
-    def receive(self, data: bytes) -> Offer | Elsewhere | None:
+    def receive(self, data: bytes, *, mends: bool = False) -> Offer | Elsewhere | None:
         """
         Receive bytes; return the offer or the other request once its head is complete.
 
+        :param mends: whether to return the offer of a request with deviations that a quirk may let
+            in, with the deviations in :attr:`faults`, instead of raising the error.
         :raises HandshakeError: for a request that has to be refused.
         """
         found = self._reader.read(data)
@@ -157,6 +164,36 @@ class ServerOpening:
         self.awaits_head = False
         head, rest = found
         self._head = head
+        try:
+            return self._read(head, rest)
+        except MalformedHead:
+            offer = self._mended(head, rest) if mends else None
+            if offer is None:
+                raise
+            return offer
+
+    def _mended(self, head: Head, rest: bytes) -> Offer | None:
+        """Return the offer of a request after its mending, if it then has no other fault."""
+        mended = mend(head, direct=self._trusted_proxies is None)
+        if mended is None:
+            return None
+        try:
+            offer = self._read(mended.head, rest)
+        except HandshakeError:
+            return None
+        if not isinstance(offer, Offer):
+            return None
+        self.faults = mended.faults
+        if mended.key is not None:
+            offer.challenge = mended.key
+        return offer
+
+    def _read(self, head: Head, rest: bytes) -> Offer | Elsewhere:
+        """
+        Read a request strictly.
+
+        :raises HandshakeError: for a request that has to be refused.
+        """
         request = read_request(head, self._limits.head_fields)
         if not request.target.startswith("/"):
             request = origin_form(request)
@@ -165,8 +202,8 @@ class ServerOpening:
         dialect = recognise(request, self._spoken)
         if dialect is None:
             host = None if self.forwarded is None else self.forwarded.host
-            old = asks_in_old_version(request.method, request.minor, request.fields)
-            return Elsewhere(request.head, rest, host, OLD_VERSION if old else "")
+            fault = fault_of(request.method, request.target, request.minor, request.fields)
+            return Elsewhere(request.head, rest, host, fault)
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
             apply_forwarded(offer, self.forwarded)

@@ -16,6 +16,7 @@ from ..sansio.arguments import strings
 from ..sansio.dialects import DIALECTS, Dialect, named, not_spoken, refusal
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.url import ascii_host
+from ..sansio.quirks import NO_QUIRKS, read_quirks
 
 EVERYBODY: Final = "*"
 """Wildcard among the allowed origins or hosts: all of them."""
@@ -53,6 +54,8 @@ class Policy:
         which allows the origin with the host of the request.
     :ivar hosts: allowed names of the server, in lower case; ``None`` for any name.
     :ivar dialects: accepted dialects, the oldest first.
+    :ivar quirks: deviations of clients that are let in, by their words in
+        :data:`txhixie.sansio.quirks.QUIRKS`.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Policy:
         origins: Iterable[str] | None = None,
         hosts: Iterable[str] | None = None,
         dialects: Sequence[Dialect] = DIALECTS,
+        quirks: Iterable[str] = (),
     ) -> None:
         """
         :param origins: allowed origins: such as ``http://example.com:8080``,
@@ -69,9 +73,12 @@ class Policy:
         :param hosts: allowed names of this server, each with or without a port. A request with a
             foreign name may be a DNS rebinding attack. ``*`` for any name.
         :param dialects: accepted dialects.
+        :param quirks: deviations of clients to let in, by their words.
         :raises TypeError: for one string instead of several, and for values that are not ``str``.
-        :raises ValueError: for an origin that no browser writes so, and for a host that is a URL.
+        :raises ValueError: for an origin that no browser writes so, for a host that is a URL, and
+            for an unknown quirk.
         """
+        self.quirks = read_quirks(quirks) if quirks else NO_QUIRKS
         self.origins = None if origins is None else _origins(origins)
         self._patterns = tuple(map(_pattern_of, sorted(_of_many(self.origins or ()))))
         self.hosts = _hosts(hosts)

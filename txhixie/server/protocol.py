@@ -31,23 +31,25 @@ from ..connection.awaiting import explain
 from ..connection.counters import Counters
 from ..connection.log import loggedOf
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
-from ..display import reasons_of
+from ..display import reasons_of, sent
 from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
 from ..sansio.arguments import scalars, strings
 from ..sansio.closing import Ended
-from ..sansio.dialects import DIALECTS, Dialect, named, refusal
+from ..sansio.dialects import DIALECTS, Dialect, lenient, named, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, Transform, accept
+from ..sansio.handshake.mending import Fault, normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere, ServerOpening
+from ..sansio.quirks import quirk_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
-from .access import Policy
+from .access import Policy, of_a_browser
 from .stopping import StopTrigger
 from .tls.errors import certificate_fault_of
 
@@ -118,7 +120,7 @@ class HixieServerProtocol(HixieProtocol):
     def _receiveHead(self, data: bytes) -> None:
         opening = self._opening
         try:
-            found = opening.receive(data)
+            found = opening.receive(data, mends=True)
         except HandshakeError as error:
             if opening.forwarded is not None:
                 self._standForClient(None, opening.forwarded)
@@ -152,6 +154,13 @@ class HixieServerProtocol(HixieProtocol):
 
     def _decide(self, offer: Offer) -> None:
         policy = self.factory.policyFor(offer.host, offer.target, offer.subprotocols)
+        asked = offer
+        if policy.quirks or self._opening.faults:
+            if (fault := self._refusedFault(policy.quirks)) is not None:
+                why = f"{fault.text}; {quirk_of(fault.word).hint}"
+                self._refuse(Refusal(400, f"{fault.text}\n", why=why))
+                return
+            asked = self._letIn(offer, policy.quirks)
         if not policy.allows(offer):
             if (refused := policy.refuses(offer)) is not None:
                 self._refuse(refused)
@@ -159,7 +168,7 @@ class HixieServerProtocol(HixieProtocol):
             what = "sent an Origin that no browser writes; it is ignored"
             self.factory.log.noticed(loggedOf(self), what)
         try:
-            answer = self.factory.decide(offer, self)
+            answer = self.factory.decide(asked, self)
         except Exception:
             self._failed(Failure())
             return
@@ -167,6 +176,32 @@ class HixieServerProtocol(HixieProtocol):
             self._awaitDecision(ensureDeferred(answer))
         else:
             self._answer(cast(Decision, answer))
+
+    def _refusedFault(self, quirks: frozenset[str]) -> Fault | None:
+        """Return the first deviation of the request that these quirks do not let in."""
+        faults = self._opening.faults
+        return next((fault for fault in faults if fault.word not in quirks), None)
+
+    def _letIn(self, offer: Offer, quirks: frozenset[str]) -> Offer:
+        """
+        Let a client with some quirks in.
+
+        :param offer: the offer, which the response repeats in the Hixie dialects.
+        :param quirks: the quirks of the route, by their words.
+        :return: the offer for the application.
+        """
+        words = [fault.word for fault in self._opening.faults]
+        if offer.origin is not None and of_a_browser(offer.origin):
+            # A mask keeps a page from writing chosen bytes through a broken proxy (RFC 6455
+            # section 10.3).
+            quirks -= {"masks"}
+        self.dialect = lenient(self.dialect, quirks)
+        if "target" in quirks and "//" in offer.path:
+            words.append("target")
+            offer = replace(offer, target=normal_target(offer.target, offer.host))
+        if words:
+            self.factory.log.letIn(loggedOf(self), ",".join(words))
+        return offer
 
     def _awaitDecision(self, decision: Deferred[Decision]) -> None:
         """
@@ -323,7 +358,7 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(Refusal(404, why))
             return
         if found.fault:
-            self.factory.log.noticed(loggedOf(self), f"sent an {found.fault}")
+            self.factory.log.noticed(loggedOf(self), sent(found.fault))
         self._handOver(found, protocol)
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
@@ -465,6 +500,7 @@ class ServerOptions(TypedDict, total=False):
     dialects: Iterable[str] | None
     origins: Iterable[str] | None
     hosts: Iterable[str] | None
+    quirks: Iterable[str]
     subprotocols: SubprotocolChoice
     extensions: Iterable[Extension]
     limits: Limits
@@ -499,6 +535,7 @@ class HixieServerFactory(HixieFactory):
         dialects: Iterable[str] | None = None,
         origins: Iterable[str] | None = None,
         hosts: Iterable[str] | None = None,
+        quirks: Iterable[str] = (),
         subprotocols: SubprotocolChoice = (),
         extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
         limits: Limits = Limits(),
@@ -519,6 +556,9 @@ class HixieServerFactory(HixieFactory):
             and sandboxed frames, ``*`` for all. By default a page may connect to the host from
             which it was loaded. A request without ``Origin`` is always allowed.
         :param hosts: allowed names of this server in ``Host``; by default any name.
+        :param quirks: deviations of old devices to let in, by their words, such as ``["key"]``;
+            none by default. The page "Devices that speak WebSocket wrongly" of the guide has all of
+            them.
         :param subprotocols: the subprotocol to choose where the application chooses none (with
             :class:`txhixie.Accepted`). Either a sequence, of which the first that the client offers
             is chosen; or a callable, which takes the offer and returns one of its subprotocols or
@@ -558,7 +598,7 @@ class HixieServerFactory(HixieFactory):
             if dialects is None
             else tuple(map(named, strings("dialects", dialects, '["rfc6455"]')))
         )
-        self.policy = Policy(origins, hosts, self.dialects)
+        self.policy = Policy(origins, hosts, self.dialects, quirks)
         self.secure = secure
         trusted = strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
         self.trustedProxies = TrustedNetworks(trusted) if trusted else None

@@ -59,6 +59,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l console -x -d 'Pat
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l origins -x -d 'Origins whose pages may connect, separated by commas: https://example.com, https://*.example.com for all names below example.com, null for local files, the origin that a device sends, or * for all origins'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l hosts -x -d 'Host names of this server, with or without a port, separated by commas'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l dialects -x -d 'Dialects to accept, separated by commas'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l quirks -x -d 'Deviations of old devices to let in, separated by commas: upgrade, key, host, target, lists, stray, masks, goodbyes, text, kinds'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l users -r -F -d 'Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B)'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l realm -x -d 'Name under which a browser asks for a password, and keeps it'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l tokens -r -F -d 'File of bearer tokens, one a line, of at least 16 characters'

@@ -146,7 +146,8 @@ def test_data_that_cannot_be_http_is_refused_by_its_first_byte(first: bytes) -> 
 def test_no_control_byte_is_part_of_a_field(control: int) -> None:
     """Other readers end a line at 0x0B, 0x0C and 0x1C to 0x1E; none of them is accepted here."""
     line = b"X: a" + bytes([control]) + b"Y: b"
-    assert_raises(MalformedHead, fields_of, line, match="control character")
+    why = "bare LF" if control == 0x0A else "control character"
+    assert_raises(MalformedHead, fields_of, line, match=why)
 
 
 @pytest.mark.parametrize("byte", [0x09, 0x20, 0x80, 0x85, 0xA0, 0xFF])
@@ -175,7 +176,7 @@ def test_a_line_that_is_not_a_field_is_refused(line: bytes) -> None:
     """Folds, blanks before a colon, names that are not tokens: proxies read such lines
     differently."""
     assert_raises(
-        MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="expected 'name: value'"
+        MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="expected 'name: value'|^folded"
     )
 
 

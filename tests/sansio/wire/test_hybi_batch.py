@@ -162,7 +162,7 @@ def one_by_one(data: bytes, masked: bool, limit: int) -> tuple[list[Frame], int]
     position = 0
     while position < len(data) and data[position] & 0x7F <= BINARY:
         try:
-            frame = framing._begin(data, position, len(data))  # private: the twin of the batch
+            frame = framing.begin(data, position, len(data))
         except Exception:
             break
         if frame is None:

@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 from ...gateway.service import CONNECT_TIMEOUT
 from ...interfaces import WebSocketServerFactory
 from ...sansio.limits import Limits
+from ...sansio.quirks import NO_QUIRKS
 from ..routes import Route
 from ..setting import Setting
 
@@ -30,11 +31,13 @@ class Context:
     :ivar route: route of the service.
     :ivar limits: limits of connections; sizes in bytes, times in seconds.
     :ivar connectTimeout: timeout of the connect to a backend, in seconds.
+    :ivar quirks: quirks of the route, by their words.
     """
 
     route: Route
     limits: Limits = _LIMITS
     connectTimeout: float = CONNECT_TIMEOUT
+    quirks: frozenset[str] = NO_QUIRKS
 
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]

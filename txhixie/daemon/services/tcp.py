@@ -5,13 +5,14 @@ The backend is a Twisted client endpoint string of the operator; a client cannot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ...byte_streams.coding import CODINGS
+from ...byte_streams.either_kind import EitherKind
 from ...dialing.tls_descriptions import clientEndpoint
 from ...display import expectation
 from ...gateway.headers import is_token
@@ -71,6 +72,7 @@ def buildStream(
         connectTimeout=context.connectTimeout,
         limits=context.limits,
         route=str(context.route),
+        quirks=context.quirks,
     )
 
 
@@ -91,6 +93,7 @@ class StreamService:
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
         route: str | None = None,
+        quirks: Collection[str] = (),
     ) -> None:
         """
         :param reactor: its sockets and clock are used.
@@ -106,6 +109,8 @@ class StreamService:
             client is refused with 504.
         :param limits: limits of each connection; sizes in bytes, times in seconds.
         :param route: route that leads to the service, for the log.
+        :param quirks: quirks of the route; with ``kinds`` text messages are taken for binary ones,
+            and the reverse.
         :raises ValueError: "expected ..." for a bad endpoint string or an unknown coding.
         """
         if coding is not None and coding not in CODINGS:
@@ -113,6 +118,7 @@ class StreamService:
         self._endpoint = _endpoint(reactor, description)
         self._limits = limits
         self._coding = coding
+        self._takesEitherKind = "kinds" in quirks
         self._subprotocols = tuple(subprotocols)
         self.sessions = Sessions(description, reactor, connectTimeout, limits, route)
 
@@ -130,7 +136,9 @@ class StreamService:
                 400, f"{offer.dialect} has no binary messages; offer subprotocol {FOR_TEXT}\n"
             )
         subprotocol = self._subprotocolFor(offer, coding)
-        stream = StreamBackend(self._endpoint, CODINGS[coding](), subprotocol, self._limits)
+        made = CODINGS[coding]()
+        used = EitherKind(made) if self._takesEitherKind else made
+        stream = StreamBackend(self._endpoint, used, subprotocol, self._limits)
         return self.sessions.begin(stream)
 
     def _codingFor(self, offer: Offer) -> str:

@@ -103,7 +103,7 @@ class Hybi:
         key = fields.only(b"sec-websocket-key")
         if key is None:
             raise MalformedHead("missing Sec-WebSocket-Key")
-        if not self._is_key(key):
+        if not is_key(key, self._strict):
             raise MalformedHead("Sec-WebSocket-Key is not 16 bytes in base64")
         return Offer(
             self._dialect,
@@ -174,13 +174,6 @@ class Hybi:
     def check_proof(self, secret: Secret, body: bytes) -> None:
         """Do nothing: :meth:`read_agreement` checks the proof, which is in the head."""
 
-    def _is_key(self, key: bytes) -> bool:
-        try:
-            size = len(binascii.a2b_base64(key, strict_mode=True))
-        except binascii.Error:
-            return False
-        return size == 16 if self._strict else size > 0
-
     def _read_origin(self, fields: Fields) -> str | None:
         """
         Read the origin: the first of the origin fields that the request has.
@@ -199,6 +192,19 @@ class Hybi:
         if any(name.translate(None, TOKEN) for name in names):
             raise MalformedHead("invalid Sec-WebSocket-Protocol: expected a list of tokens")
         return tuple(dict.fromkeys(name.decode("ascii") for name in names))
+
+
+def is_key(key: bytes, strict: bool) -> bool:
+    """
+    Whether a key is valid base64.
+
+    :param strict: whether the key must have 16 bytes.
+    """
+    try:
+        size = len(binascii.a2b_base64(key, strict_mode=True))
+    except binascii.Error:
+        return False
+    return size == 16 if strict else size > 0
 
 
 def accept_key(key: bytes) -> bytes:

@@ -29,6 +29,8 @@ _FIELD: Final = re.compile(
 """A field line: ``name ":" [one space] value`` (RFC 9112 section 5; further spaces belong to the
 value here). A value has no control character except the tab (RFC 9110 section 5.5)."""
 
+_FOLDED: Final = re.compile(rb"\r\n[ \t]+[^ \t\r\n]")
+_SPACE_IN_TARGET: Final = re.compile(rb"[A-Z]+ [!-~][^\r\n]* [^\r\n]* HTTP/1\.[0-9]\r\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
 
@@ -155,12 +157,17 @@ class Head(bytes):
         found = _FIELD.findall(self, start)
         # With an invalid line, or a bare CR or LF, there are fewer matches than line ends.
         if len(found) != self.count(b"\n", start) - 1:
-            raise MalformedHead(
-                "invalid header field: expected 'name: value' without control characters"
-            )
+            raise MalformedHead(self._invalid_field())
         if most is not None and len(found) > most:
             raise HeadTooLarge(exceeds("number of fields in the head", most, "head_fields"))
         return Fields([(name.lower(), value) for name, value in found])
+
+    def _invalid_field(self) -> str:
+        if _FOLDED.search(self):
+            return "folded header field, which is obsolete (RFC 9112 section 5.2)"
+        if _BARE_LF.search(self):
+            return "bare LF at the end of a header line"
+        return "invalid header field: expected 'name: value' without control characters"
 
 
 @lru_cache(maxsize=32)
@@ -205,6 +212,10 @@ def read_request(head: Head, most: int | None = None) -> Request:
     """
     match = _REQUEST_LINE.match(head)
     if match is None:
+        if _SPACE_IN_TARGET.match(head):
+            raise MalformedHead(
+                "invalid request line: space in the request target; write it as %20"
+            )
         raise MalformedHead("invalid request line")
     method, target, major, minor = match.groups()
     if major != b"1":

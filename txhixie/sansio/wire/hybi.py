@@ -140,19 +140,19 @@ class HybiFraming:
             if self._left:
                 yield iter((self._piece(),))
                 continue
-            # The fast path, for nearly every frame; _begin reads all other frames.
+            # The fast path, for nearly every frame; begin() reads all other frames.
             frames, self._position = read_plain(data, position, limit, masked)
             if frames:
                 self._ready = iter(frames)
                 yield self._ready
-            elif (frame := self._begin(data, position, len(data))) is not None:
+            elif (frame := self.begin(data, position, len(data))) is not None:
                 yield iter((frame,))
             elif not self._left:
                 break
         self._ready = _NOTHING
         self._data, self._position = self._data[self._position :], 0
 
-    def _begin(self, data: bytes, position: int, have: int) -> Frame | None:
+    def begin(self, data: bytes, position: int, have: int) -> Frame | None:
         """
         Read the frame header at ``position``.
 
@@ -175,15 +175,13 @@ class HybiFraming:
                 raise FrameError("the most significant bit of a 64-bit payload length must be 0")
         kind = _KINDS[data[position]]
         if kind is None:
-            raise FrameError(f"unknown opcode 0x{data[position] & _OPCODE:x}")
+            raise _unknown_opcode(data, position)
         opcode, final, reserved = kind
         self._check(opcode, final, reserved, size)
         if self._strict_masks and (second < _MASKED) == (self._entropy is None):
-            raise FrameError(
-                "client frames must be masked"
-                if second < _MASKED
-                else "server frames must not be masked"
-            )
+            if second < _MASKED:
+                raise FrameError("client frames must be masked", quirk="masks")
+            raise FrameError("server frames must not be masked")
         limit = self._limit
         if reserved or (self.reserved and opcode == CONTINUATION):
             limit = self._transformed_limit  # the decoded message has a limit of its own
@@ -285,14 +283,14 @@ class HybiFraming:
         if not payload:
             return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:
-            raise FrameError("close frame payload of 1 byte")
+            raise FrameError("close frame payload of 1 byte", quirk="goodbyes")
         code = int.from_bytes(payload[:2], "big")
         if self._strict_codes and not sendable(code):
-            raise FrameError(f"invalid close code {code}")
+            raise FrameError(f"invalid close code {code}", quirk="goodbyes")
         try:
             return Close(code, payload[2:].decode())
         except UnicodeDecodeError:
-            raise InvalidUTF8("invalid UTF-8 in a close reason") from None
+            raise InvalidUTF8("invalid UTF-8 in a close reason", quirk="goodbyes") from None
 
 
 class ServerFraming(HybiFraming):
@@ -301,6 +299,13 @@ class ServerFraming(HybiFraming):
     __slots__ = ()
 
     encode = staticmethod(write_plain)
+
+
+def _unknown_opcode(data: bytes, position: int) -> FrameError:
+    opcode = data[position] & _OPCODE
+    # 87: a goodbye of three libraries for Arduino. CR LF: an empty line behind the request.
+    quirk = "goodbyes" if data[position] == 0x87 else "stray" if data[position] == 0x0D else None
+    return FrameError(f"unknown opcode 0x{opcode:x}", quirk=quirk)
 
 
 def _header(first: int, size: int, masked: int) -> bytes:

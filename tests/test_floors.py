@@ -21,7 +21,7 @@ HOUSE: Final = Path(__file__).parents[1] / "txhixie"
 MODULES: Final = sorted(str(path.relative_to(HOUSE)) for path in HOUSE.rglob("*.py"))
 
 ORDER: Final = (
-    *("sansio/types", "sansio/arguments", "sansio/errors", "sansio/limits"),
+    *("sansio/types", "sansio/arguments", "sansio/errors", "sansio/limits", "sansio/quirks"),
     *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
     *("sansio", "interfaces", "display", "dialing", "errors", "sockets", "connection"),
     *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),

@@ -21,7 +21,6 @@ COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the com
 DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
 RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
-DEVIATIONS: Final = "requests and frames as devices send them: server/test_protocol_quirks.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
 WITHOUT: Final = {
@@ -58,10 +57,8 @@ WITHOUT: Final = {
     "gateway/service": "with its backend and its route: daemon/services/test_gateway.py",
     "gateway/websocket_backend": "with its service: daemon/services/test_gateway_backend.py",
     "sansio/errors": "tests/test_errors.py holds the tree of all errors",
-    "sansio/handshake/mending": DEVIATIONS,
     "sansio/port": "a typing Protocol, with an empty implementation",
     "sansio/types": "names of types",
-    "sansio/wire/lenient": DEVIATIONS,
     "server/page_connections": "stalled downloads: connection/test_progress.py",
     "server/second_signal": "signals to a process: server/test_stopping.py",
     "server/tls/endpoint": "a real daemon with such a port: daemon/test_listener_reload.py",

@@ -157,6 +157,7 @@ def makeServer(
     dialects: str | None = None,
     origins: str | None = None,
     hosts: str | None = None,
+    quirks: str = "",
     secure: str | None = None,
     messageSize: str | None = None,
     compression: str = "yes",
@@ -172,6 +173,8 @@ def makeServer(
     :param origins: origins of pages that may connect, separated by commas; by default the server's
         own host.
     :param hosts: host names of this server, separated by commas; by default any.
+    :param quirks: deviations of old devices to let in, by their words, separated by commas; by
+        default none.
     :param secure: ``yes`` where a reverse proxy terminates TLS.
     :param messageSize: the most bytes of one message, ``Limits.message_size``.
     :param compression: ``no`` to agree on none.
@@ -185,6 +188,7 @@ def makeServer(
         dialects=None if dialects is None else _list(dialects),
         origins=None if origins is None else _list(origins),
         hosts=None if hosts is None else _list(hosts),
+        quirks=_list(quirks),
         secure=None if secure is None else _yes("secure", secure),
         extensions=DEFAULT_EXTENSIONS if _yes("compression", compression) else (),
         limits=_limits(messageSize),

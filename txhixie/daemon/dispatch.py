@@ -124,7 +124,7 @@ class RoutedApplications:
     def _notFound(self, offer: Offer) -> Refusal | None:
         """Return a refusal for a path that has a route only with single slashes; else ``None``."""
         path = normal_target(offer.path, offer.host)
-        if path == offer.path or self._routes.find(offer.host, path, offer.subprotocols) is None:
+        if path == offer.path or self.routes.find(offer.host, path, offer.subprotocols) is None:
             return None
         what = "no WebSocket service for this request: its path has doubled slashes"
         return Refusal(404, f"{what}\n", why=f"{what}; {quirk_of('target').hint}")

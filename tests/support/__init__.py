@@ -9,6 +9,7 @@ c_extension          the C extension, compiled now             sansio/wire
 certificates         certificate authorities and certificates  TLS tests, dialing, cli
 chunks               bytes cut into pieces                     sansio
 command_line         ``txhixie`` in a process                  cli
+confinement          a program restricted as by a systemd unit  peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
 dialect_names        names of dialects                         tests that run for each dialect

@@ -392,7 +392,7 @@ class HixieProtocol(Protocol):
         self._tellLost(Ended(CloseCode.ABNORMAL_CLOSURE, why, side, False))
 
     def openingLate(self) -> None:
-        """End a connection whose handshake timeout has passed."""
+        """End a connection after its handshake timeout."""
         raise NotImplementedError
 
     def openingClosed(self) -> None:

@@ -309,7 +309,7 @@ GUIDE: Final = "\n".join(
 
 WEBSOCKIFY: Final = (
     *("auth-plugin", "auth-source", "cafile", "cert", "daemon", "file-only", "heartbeat"),
-    *("host-token", "idle-timeout", "inetd", "key", "key-password", "legacy-syslog", "libserver"),
+    *("host-token", "inetd", "key", "key-password", "legacy-syslog", "libserver"),
     *("log-file", "prefer-ipv", "record", "run-once", "ssl-ciphers", "ssl-only", "ssl-target"),
     *("ssl-version", "syslog", "target-config", "token-plugin", "token-source", "traffic"),
     *("unix-listen", "unix-listen-mode", "unix-target", "verbose", "verify-client", "web"),

@@ -25,7 +25,7 @@ from txhixie.daemon.guards.json_web_tokens import (
     buildJSONWebTokens,
 )
 from txhixie.daemon.guards.token_options import ALGORITHMS
-from txhixie.daemon.guards.verification_keys import read_keys
+from txhixie.daemon.guards.verification_keys import read_verification_keys
 from txhixie.interfaces import MOST_EXPIRY
 
 NOW = 1_800_000_000.0
@@ -39,7 +39,7 @@ class Issuer:
         self, path: Path, data: bytes | dict[str, Any], *algorithms: str, issuer: str | None = None
     ) -> None:
         path.write_bytes(data if isinstance(data, bytes) else json.dumps(data).encode())
-        keys = read_keys(path, algorithms)
+        keys = read_verification_keys(path, algorithms)
         claims = Claims(algorithms, [AUDIENCE, "other"], issuer)
         self.tokens = JSONWebTokens(lambda: keys, claims, lambda: NOW)
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, x25519
 from support.certificates import authority
 from support.jwt_keys import SECRET, ec_key, jwk, pem, private_pem, rsa_key
 from txhixie.daemon.guards.token_options import ALGORITHMS
-from txhixie.daemon.guards.verification_keys import VerificationKey, read_keys
+from txhixie.daemon.guards.verification_keys import VerificationKey, read_verification_keys
 
 
 def read(
@@ -23,7 +23,7 @@ def read(
 ) -> list[VerificationKey]:
     path = tmp_path / "key"
     path.write_bytes(data if isinstance(data, bytes) else json.dumps(data).encode())
-    return read_keys(path, algorithms)
+    return read_verification_keys(path, algorithms)
 
 
 def mistake(tmp_path: Path, data: Any, algorithms: Sequence[str]) -> str:
@@ -213,4 +213,4 @@ def test_a_file_that_is_no_key_is_an_error(tmp_path: Path, data: bytes, said: st
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"key: expected a key file: No such file"):
-        read_keys(tmp_path / "key", ["RS256"])
+        read_verification_keys(tmp_path / "key", ["RS256"])

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from support.certificates import Authority
-from txhixie.server.tls.subject import name_of, read_subject, subject_of
+from txhixie.server.tls.subject import name_in, read_subject, subject_of
 
 CN, O, MAIL = NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.EMAIL_ADDRESS  # noqa: E741
 AUTHORITY = Authority("clients")
@@ -54,7 +54,7 @@ def test_a_subject_is_written_as_OpenSSL_writes_it_and_is_read_again(text: str) 
     assert subject_of(found) == ascii_text
     assert subject_of(found).isascii()
     assert subject_of(found).isprintable()
-    assert read_subject(text) == read_subject(subject_of(found)) == name_of(found)
+    assert read_subject(text) == read_subject(subject_of(found)) == name_in(found)
 
 
 def test_OpenSSL_writes_the_same() -> None:
@@ -70,7 +70,7 @@ def test_OpenSSL_writes_the_same() -> None:
             check=True,
         )
         text = shown.stdout.decode("ascii").removeprefix("subject=").removesuffix("\n")
-        assert read_subject(text) == name_of(found)
+        assert read_subject(text) == name_in(found)
         if "+" not in text:  # the parts of one RDN have no order
             assert text == subject_of(found)
 
@@ -79,11 +79,11 @@ def test_OpenSSL_writes_the_same() -> None:
 def test_a_subject_is_equal_to_no_other(text: str) -> None:
     """Whole subjects are compared: attributes, their order and their values, to the letter."""
     wanted = read_subject(text)
-    assert [other for other, found in SUBJECTS.items() if name_of(found) == wanted] == [text]
+    assert [other for other, found in SUBJECTS.items() if name_in(found) == wanted] == [text]
 
 
 def test_the_parts_of_one_RDN_have_no_order() -> None:
-    assert read_subject("O=Example+CN=ada") == name_of(SUBJECTS["CN=ada+O=Example"])
+    assert read_subject("O=Example+CN=ada") == name_in(SUBJECTS["CN=ada+O=Example"])
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,11 @@ class ClientCertificate(Guard):
         """
         if visitor.certificate is None:
             return _refused("client certificate required")
-        from ...server.tls.subject import name_of, subject_of
+        from ...server.tls.subject import name_in, subject_of
 
         try:
             certificate = visitor.certificate.to_cryptography()
-            name, subject = name_of(certificate), subject_of(certificate)
+            name, subject = name_in(certificate), subject_of(certificate)
         except ValueError as error:
             return _refused("client certificate not readable", f": {error}")
         if self._subjects is not None and name not in self._subjects:

@@ -16,7 +16,7 @@ from .changing_file import ChangingFile
 from .guard import Permit
 from .token_options import SECRET
 from .tokens import bearerOf, warnIfReadable
-from .verification_keys import VerificationKey, read_keys
+from .verification_keys import VerificationKey, read_verification_keys
 
 LEEWAY: Final = 60.0
 """Seconds by which the clock of the issuer may be ahead, for ``nbf`` and ``iat``. The time of
@@ -25,7 +25,7 @@ LEEWAY: Final = 60.0
 _MOST_TIME: Final = 1e12
 """Greatest number that is taken for a time: the year 33,658."""
 
-Keys: TypeAlias = Callable[[], Sequence[VerificationKey]]
+CurrentKeys: TypeAlias = Callable[[], Sequence[VerificationKey]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _NotAccepted(Exception):
 class JSONWebTokens:
     """Tokens that an issuer has signed, each for a time and an audience."""
 
-    def __init__(self, keys: Keys, claims: Claims, now: Callable[[], float]) -> None:
+    def __init__(self, keys: CurrentKeys, claims: Claims, now: Callable[[], float]) -> None:
         """
         :param keys: returns the keys of the issuer.
         :param claims: what a token has to claim.
@@ -174,7 +174,7 @@ def buildJSONWebTokens(reactor: IReactorTime, values: Mapping[str, Any]) -> Bear
     algorithms = values["jwt-algorithms"]
 
     def read(path: Path) -> Sequence[VerificationKey]:
-        keys = read_keys(path, algorithms)
+        keys = read_verification_keys(path, algorithms)
         if any(key.kind == SECRET for key in keys):
             warnIfReadable(path)
         return keys

@@ -61,7 +61,7 @@ class VerificationKey:
         )
 
 
-def read_keys(path: Path, algorithms: Sequence[str]) -> list[VerificationKey]:
+def read_verification_keys(path: Path, algorithms: Sequence[str]) -> list[VerificationKey]:
     """
     Read the keys of a file, a key at least for each of some algorithms.
 

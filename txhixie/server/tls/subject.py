@@ -24,7 +24,7 @@ _ESCAPES: Final = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\.", re.DOTALL)
 _NOT_ASCII: Final = re.compile(r"[^\x20-\x7e]")
 
 
-def name_of(certificate: Certificate) -> Name:
+def name_in(certificate: Certificate) -> Name:
     """
     Return the subject of a certificate, for a comparison of all its attributes with their values.
 
@@ -47,7 +47,7 @@ def subject_of(certificate: Certificate) -> str:
     :raises ValueError: for a malformed subject.
     """
     names = {kind: name for name, kind in _MORE_NAMES.items()}
-    return _NOT_ASCII.sub(_escaped, name_of(certificate).rfc4514_string(names))
+    return _NOT_ASCII.sub(_escaped, name_in(certificate).rfc4514_string(names))
 
 
 def read_subject(text: str) -> Name:

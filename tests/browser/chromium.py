@@ -104,8 +104,15 @@ class Browser:
 
 
 @contextmanager
-def started(profile: Path) -> Iterator[Browser]:
-    """A browser with a fresh profile, for as long as the block lasts."""
+def started(
+    profile: Path, home: Path | None = None, preferences: dict[str, Any] | None = None
+) -> Iterator[Browser]:
+    """
+    A browser with a fresh profile, for as long as the block lasts.
+
+    :param home: the home directory, with client certificates in ``.pki/nssdb``.
+    :param preferences: of the profile.
+    """
     chromium, chromedriver = third_party.chromium(), third_party.chromedriver()
     if find_spec("selenium") is None:
         third_party.missing("selenium", "tests/browser/install (PyPI: selenium)")
@@ -116,8 +123,12 @@ def started(profile: Path) -> Iterator[Browser]:
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if preferences is not None:
+        options.add_experimental_option("prefs", preferences)
     service = webdriver.ChromeService(
-        executable_path=os.fspath(chromedriver), log_output=os.fspath(profile / "driver.log")
+        executable_path=os.fspath(chromedriver),
+        log_output=os.fspath(profile / "driver.log"),
+        env=None if home is None else {**os.environ, "HOME": os.fspath(home)},
     )
     driver = webdriver.Chrome(options=options, service=service)
     try:

@@ -7,95 +7,19 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 from typing import Final
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from support.certificates import DAY, Authority, authority, key_pem
-from support.daemon import PATIENCE, Daemon, free_port, run_hixie, started
+from support import third_party
+from support.certificates import Authority, authority
+from support.client_certificates import CLIENTS, client_pem, site
+from support.daemon import PATIENCE, run_hixie
 from support.frame_writer import text
-from support.handshake_bytes import head_of, request, status_of
+from support.handshake_bytes import request
 
-CLIENTS: Final = Authority("clients")
 OLD: Final = "hixie-75"
-
-
-def client_pem(name: str, by: Authority = CLIENTS, since: int = -1, until: int = 1) -> bytes:
-    """A client's certificate for ``CN=name,O=Example``, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    parts = ((NameOID.ORGANIZATION_NAME, "Example"), (NameOID.COMMON_NAME, name))
-    subject = x509.Name([x509.NameAttribute(kind, value) for kind, value in parts])
-    signed = by.sign(subject, key, since * DAY, until * DAY)
-    return key_pem(key) + signed.public_bytes(Encoding.PEM)
-
-
-@dataclass
-class Site:
-    """A daemon with a port that asks for certificates, and the files of its clients."""
-
-    daemon: Daemon
-    directory: Path
-
-    def context(self, who: str | None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-        """The TLS context of a client with the certificate ``who.pem``, or without one."""
-        made = ssl.create_default_context(cadata=authority().pem.decode())
-        if version is not None:
-            made.minimum_version = made.maximum_version = version
-        if who is not None:
-            made.load_cert_chain(self.directory / f"{who}.pem")
-        return made
-
-    def connect(self, context: ssl.SSLContext) -> ssl.SSLSocket:
-        """A connection after its TLS handshake."""
-        return context.wrap_socket(self.daemon.connect(), server_hostname="localhost")
-
-    def status(
-        self, who: str | None, path: str, *fields: str, version: ssl.TLSVersion | None = None
-    ) -> int:
-        """The status of a WebSocket handshake; 101 only if a message comes back."""
-        with self.connect(self.context(who, version)) as peer:
-            asked = request(OLD, target=path, origin="https://example.com")
-            peer.sendall(asked[:-2] + "".join(f"{each}\r\n" for each in fields).encode() + b"\r\n")
-            received = b""
-            while b"\r\n\r\n" not in received and (more := peer.recv(65536)):
-                received += more
-            status = status_of(head_of(received))
-            if status == 101:
-                peer.sendall(text("hello"))
-                while not received.endswith(text("hello")):
-                    received += peer.recv(65536)
-            return status
-
-
-@contextmanager
-def site(directory: Path, *routes: str, scheme: str = "ssl", more: str = "") -> Iterator[Site]:
-    """Run a daemon with routes, and a client's certificate for ada, bob and others."""
-    port = free_port()
-    (directory / "own").mkdir()
-    (directory / "own" / "own.pem").write_bytes(authority().pem_for("localhost"))
-    (directory / "ca.pem").write_bytes(CLIENTS.pem)
-    for name in ("ada", "bob"):
-        (directory / f"{name}.pem").write_bytes(client_pem(name))
-    (directory / "expired.pem").write_bytes(client_pem("ada", since=-9, until=-1))
-    (directory / "foreign.pem").write_bytes(client_pem("ada", by=Authority("strangers")))
-    where = {
-        "ssl": f"ssl:{port}:privateKey={directory}/own/own.pem",
-        "tls": f"tls:{directory}/own:port={port}",
-    }[scheme]
-    where += f":interface=127.0.0.1:client-ca={directory}/ca.pem"
-    options = [word for route in routes for word in ("--serve", route)]
-    with started(directory, port, "--port", where, *options, *more.split()) as daemon:
-        yield Site(daemon, directory)
-
 
 ROUTES: Final = (
     "/open=echo",
@@ -170,9 +94,7 @@ def test_a_backend_gets_the_subject_and_no_client_can_write_it(tmp_path: Path) -
 
 def test_a_page_needs_the_certificate_too(tmp_path: Path) -> None:
     """By curl, which sends its certificate as a browser does."""
-    curl = which("curl")
-    if curl is None:
-        pytest.skip("needs curl")
+    curl = str(third_party.curl())
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "index.html").write_text("the page")
     route = f"/=static:{tmp_path}/pages client-certificate=CN=ada,O=Example"
@@ -201,9 +123,7 @@ def test_a_page_needs_the_certificate_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_OpenSSL_is_told_the_CA_and_resumes_no_session(tmp_path: Path, version: str) -> None:
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
+    openssl = str(third_party.openssl())
     with site(tmp_path, *ROUTES) as here:
         ada, session = str(tmp_path / "ada.pem"), tmp_path / "session"
         command = [openssl, "s_client", "-connect", f"127.0.0.1:{here.daemon.port}", version]

@@ -12,7 +12,6 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from shutil import which
 from typing import Any, Final, Self
 
 import pytest
@@ -21,7 +20,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from support import log_recorder
+from support import log_recorder, third_party
 from support.certificates import authority, unverified_context
 from support.daemon import (
     PATIENCE,
@@ -477,9 +476,7 @@ def test_an_expired_certificate_is_served_with_a_warning(tmp_path: Path) -> None
 
 def test_a_client_without_SNI_gets_the_default_certificate(tmp_path: Path) -> None:
     """The first of a directory by the names of the files; so does one with an unknown name."""
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
+    openssl = str(third_party.openssl())
     port, directory = free_port(), tmp_path / "pem"
     directory.mkdir()
     for name in ("other", "default", "wrong"):

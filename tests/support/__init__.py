@@ -8,6 +8,7 @@ built_guide          the guide, built by Sphinx                test_built_guide,
 c_extension          the C extension, compiled now             sansio/wire
 certificates         certificate authorities and certificates  TLS tests, dialing, cli
 chunks               bytes cut into pieces                     sansio
+client_certificates  a daemon that asks for certificates       daemon, browser
 command_line         ``txhixie`` in a process                  cli
 confinement          a program restricted as by a systemd unit  peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio

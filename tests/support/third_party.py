@@ -292,5 +292,9 @@ def chromium() -> Path:
     return program("chromium", get="tests/browser/install (Debian: chromium)")
 
 
+def certutil() -> Path:
+    return program("certutil", get="tests/browser/install (Debian: libnss3-tools)")
+
+
 def chromedriver() -> Path:
     return program("chromedriver", get="tests/browser/install (Debian: chromium-driver)")

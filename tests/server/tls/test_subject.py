@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from shutil import which
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from support import third_party
 from support.certificates import Authority
 from txhixie.server.tls.subject import name_in, read_subject, subject_of
 
@@ -59,9 +59,7 @@ def test_a_subject_is_written_as_OpenSSL_writes_it_and_is_read_again(text: str) 
 
 def test_OpenSSL_writes_the_same() -> None:
     """What an operator copies from its output is a subject here."""
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
+    openssl = str(third_party.openssl())
     for found in SUBJECTS.values():
         shown = subprocess.run(
             [openssl, "x509", "-noout", "-subject", "-nameopt", "RFC2253"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 
 from support.log_recorder import Log
-from txhixie.daemon.guards.held_permits import CHECK_INTERVAL, HeldPermits
+from txhixie.daemon.guards.held_permits import PERMIT_INTERVAL, HeldPermits
 
 
 class Table:
@@ -24,7 +24,7 @@ class Table:
 
     def checks(self, times: int) -> list[str]:
         for _ in range(times):
-            self.clock.advance(CHECK_INTERVAL)
+            self.clock.advance(PERMIT_INTERVAL)
         return self.ended
 
 

@@ -26,7 +26,7 @@ from txhixie.daemon.dispatch import (
 from txhixie.daemon.guards.bearer import Bearer
 from txhixie.daemon.guards.changing_file import LOOK_INTERVAL
 from txhixie.daemon.guards.guard import Permit
-from txhixie.daemon.guards.held_permits import CHECK_INTERVAL
+from txhixie.daemon.guards.held_permits import PERMIT_INTERVAL
 from txhixie.daemon.guards.tokens import Tokens, buildTokens
 from txhixie.daemon.routes import Route, Routes
 from txhixie.testing import Pair
@@ -186,7 +186,7 @@ def test_a_connection_ends_when_its_token_is_removed_from_the_file(
     (first, removed), (second, kept) = connected(ONE), connected(TWO)
     path.write_text(TWO)
     for _ in range(3):
-        clock.advance(CHECK_INTERVAL)
+        clock.advance(PERMIT_INTERVAL)
         first.pump()
         second.pump()
     assert isinstance(removed.lost, CleanClose)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 _log = Logger()
 
-CHECK_INTERVAL: Final = 5.0
+PERMIT_INTERVAL: Final = 5.0
 """Seconds between two checks. A connection ends at the second check that finds its permit
 withdrawn: a program that writes a file anew may be in the middle of it at the first."""
 
@@ -35,7 +35,7 @@ class HeldPermits(Generic[C]):
         """Add a connection; each callable returns whether its permit still holds."""
         self._holds[connection] = holds
         if self._timer is None:
-            self._timer = self._clock().callLater(CHECK_INTERVAL, self._check)
+            self._timer = self._clock().callLater(PERMIT_INTERVAL, self._check)
 
     def discard(self, connection: C) -> None:
         """Remove a connection that has ended; does nothing for one that was not added."""
@@ -46,7 +46,7 @@ class HeldPermits(Generic[C]):
             timer.cancel()
 
     def _check(self) -> None:
-        self._timer = self._clock().callLater(CHECK_INTERVAL, self._check)
+        self._timer = self._clock().callLater(PERMIT_INTERVAL, self._check)
         before = self._doubted
         self._doubted = {
             each for each, holds in self._holds.items() if not all(one() for one in holds)

@@ -59,6 +59,7 @@ WITHOUT: Final = {
     "sansio/errors": "tests/test_errors.py holds the tree of all errors",
     "sansio/port": "a typing Protocol, with an empty implementation",
     "sansio/types": "names of types",
+    "server/counted_socket": "connections of a Site: server/test_refused_connections.py",
     "server/page_connections": "stalled downloads: connection/test_progress.py",
     "server/second_signal": "signals to a process: server/test_stopping.py",
     "server/tls/endpoint": "a real daemon with such a port: daemon/test_listener_reload.py",

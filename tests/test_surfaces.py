@@ -17,6 +17,7 @@ import pytest
 
 from support.guide_pages import ROOT
 from txhixie import (
+    Admission,
     EndpointOptions,
     HixieClientFactory,
     HixieServerFactory,
@@ -146,6 +147,19 @@ ROWS: Final[dict[str, Row]] = {
         DAEMON: "max-messages-per-second",
     },
     "bytes a second": {PYTHON: "Limits.bytes_per_second", DAEMON: "max-bytes-per-second"},
+    "connections": {PYTHON: "Admission.connections", DAEMON: "max-connections"},
+    "connections of an address": {
+        PYTHON: "Admission.connections_per_address",
+        DAEMON: "max-connections-per-address",
+    },
+    "new connections a second": {
+        PYTHON: "Admission.new_connections",
+        DAEMON: "max-new-connections",
+    },
+    "new connections of an address a second": {
+        PYTHON: "Admission.new_connections_per_address",
+        DAEMON: "max-new-connections-per-address",
+    },
     "seconds between pings": {
         PYTHON: "Limits.ping_interval",
         DAEMON: "ping-interval",
@@ -175,6 +189,10 @@ SPELLINGS: Final = {
     "messages a second": "As bytes of a message.",
     "bytes a second": "As bytes of a message.",
     "seconds of a connection in all": "As bytes of a message.",
+    "connections": "As bytes of a message.",
+    "connections of an address": "As bytes of a message.",
+    "new connections a second": "As bytes of a message.",
+    "new connections of an address a second": "As bytes of a message.",
     "seconds for each stage": "In a service connect-timeout stands beside it, for all stages.",
     "seconds of spread closes": "Operators say drain; Limits.drain_timeout is another limit.",
     "where to listen": "A port number alone is enough for the daemon.",
@@ -184,7 +202,7 @@ SPELLINGS: Final = {
 
 ALONE: Final = {
     PYTHON: {
-        *("applications", "clock", "entropy", "logConnections"),
+        *("applications", "clock", "entropy", "logConnections", "admission"),
         *("elsewhere", "highWater", "factory", "connector", "conversation", "description", "route"),
     },
     CLIENT: set(),
@@ -229,6 +247,7 @@ def python_words() -> set[str]:
     )
     words = {word for taker in takers for word in parameters(taker)}
     words |= {*EndpointOptions.__annotations__, *RunOptions.__annotations__}
+    words |= {f"Admission.{name}" for name in parameters(Admission)} - {"Admission.exempt"}
     return words | {f"Limits.{field.name}" for field in fields(Limits)}
 
 

@@ -60,12 +60,14 @@ from .sansio.handshake.offer import Agreement, Offer, Refusal
 from .sansio.http.url import Credentials
 from .sansio.limits import Limits
 from .sansio.wire.frame import CloseCode
+from .server.admission import Admission
 from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
 
 __all__ = [
     "DIALECTS",
     "AbruptClose",
     "Accepted",
+    "Admission",
     "Agreement",
     "Backoff",
     "BadCompression",

@@ -31,10 +31,13 @@ from .sansio.http.head import Fields, Head
 from .sansio.http.redaction import masked_text, masked_url
 from .sansio.limits import Limits
 from .sansio.types import Headers
+from .server.admission import Admission
+from .server.counted_socket import countSocket
 from .server.http2_bounds import boundStreams
 from .server.http_bounds import boundBacklog, boundChannel, channelOf
 from .server.page_connections import Channels, holderOf
 from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
+from .server.refused_connections import RefusedConnections
 
 __all__ = ["ByRequest", "HixieResource", "HixieSite"]
 
@@ -202,29 +205,42 @@ class HixieSite(Site):
     :ivar limits: the limits, of which ``body_size``, ``request_timeout``, ``head_size``,
         ``close_timeout`` and ``stall_timeout`` are used.
     :ivar channels: the connections that are watched for stalled clients.
+    :ivar admission: limits of all connections.
     :ivar counters: accepted connections, and refused requests for pages. A WebSocket request is
         counted by the factory of its :class:`HixieResource`.
     """
 
     def __init__(
-        self, resource: IResource, *args: Any, limits: Limits = Limits(), **kw: Any
+        self,
+        resource: IResource,
+        *args: Any,
+        limits: Limits = Limits(),
+        admission: Admission | None = None,
+        **kw: Any,
     ) -> None:
         """
         :param resource: the root resource.
         :param limits: the limits: sizes in bytes, times in seconds.
+        :param admission: limits of all connections of the Site. A :class:`HixieResource` below the
+            Site may share the object: a connection of the Site that becomes a WebSocket connection
+            is one connection.
         :param args: positional arguments of ``Site``.
         :param kw: keyword arguments of ``Site``. Unless a ``logFormatter`` is passed, the access
             log masks the values of queries, such as the token with which a page opens its
             WebSocket.
-        :raises TypeError: for limits of another type.
+        :raises TypeError: for limits or an admission of another type.
         """
         if len(args) < _LOG_FORMATTER:
             kw.setdefault("logFormatter", maskedLogFormatter)
         super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
         self.limits = instance("limits", limits, Limits)
+        self.admission = (
+            Admission() if admission is None else instance("admission", admission, Admission)
+        )
         self.counters = Counters()
         self._lines = ConnectionLog(_log, False, lambda: self.reactor, self.counters)
         self.channels = Channels(limits.stall_timeout, lambda: self.reactor, self._lines)
+        self._refused = RefusedConnections(lambda: self._lines, lambda: self.reactor)
 
     def getResourceFor(self, request: Any) -> Any:
         """Return the resource of a request, and watch its connection for a stalled client."""
@@ -232,9 +248,16 @@ class HixieSite(Site):
         return super().getResourceFor(request)  # type: ignore[no-untyped-call]
 
     def buildProtocol(self, addr: Any) -> Any:
-        """Return the protocol of a new connection, with the limits."""
+        """Return the protocol of a new connection, with the limits, or one that refuses it."""
         self.counters.accepted += 1
+        client = getattr(addr, "host", None)
+        if self.admission.is_limited:
+            refusal = self.admission.arrives(client, self.reactor.seconds())
+            if refusal is not None:
+                return self._refused.refuse(refusal)
         protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        if self.admission.is_limited:
+            countSocket(protocol, self.admission, client)
         channel = channelOf(protocol)
         if channel is not None:
             boundChannel(channel, self.limits, self._lines)

@@ -172,7 +172,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "add it, such as http://127.0.0.1:1\n"
     )
     hosts = "hosts=example.com,example.com:8080"
-    guards = "users=none; tokens=none; jwt-key=none"
+    guards = "users=none; tokens=none; jwt-key=none; client-certificate=none"
     conditions = f"origins=null; {hosts}; dialects=hixie-76,rfc6455,hixie-75"
     assert result.stdout.splitlines() == [
         "port              1",
@@ -191,6 +191,11 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "jwt-key           none",
         "jwt-issuer        any",
         "token-parameter   token",
+        "client-certificate none",
+        "max-connections   0",
+        "max-connections-per-address 0",
+        "max-new-connections 0",
+        "max-new-connections-per-address 0",
         "max-head-size     16384",
         "max-message-size  65536",
         "max-frame-size    1024",

@@ -38,6 +38,16 @@ CAUSES: Final = {
 """Every cause by which refusals are counted, with its meaning. There are no others, so that the
 number of counters is bounded whatever an application or a peer sends."""
 
+FLOODS: Final = frozenset(
+    (
+        "connections",
+        "connections-per-address",
+        "new-connections",
+        "new-connections-per-address",
+    )
+)
+"""Causes of refusals that come from any number of addresses, and as fast as the network allows."""
+
 _BY_STATUS: Final = {
     400: "malformed",
     404: "not-found",

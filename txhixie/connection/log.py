@@ -27,7 +27,7 @@ from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
 from ..sansio.wire.frame import CloseCode
-from .counters import Counters
+from .counters import FLOODS, Counters
 from .log_fields import ConnectionFields, EventName, LogFields
 from .repeats import Repeats
 
@@ -51,7 +51,7 @@ class RefusalKind(NamedTuple):
     Key by which repeats of a log line are found: the line's values, masked and truncated.
 
     :ivar event: the event of the line.
-    :ivar peer: the address of the peer, without the port.
+    :ivar peer: the address of the peer, without the port; ``None`` for all addresses.
     :ivar status: the HTTP status, if there is one.
     :ivar reason: the reason of the line.
     :ivar host: the ``Host`` of the request.
@@ -60,7 +60,7 @@ class RefusalKind(NamedTuple):
     """
 
     event: EventName
-    peer: str
+    peer: str | None
     status: int | None
     reason: str
     host: str | None = None
@@ -77,6 +77,12 @@ class RefusalKind(NamedTuple):
         host, target, origin = map(_cut, asked)
         fine = coarse._replace(host=host, target=target, origin=origin)
         return fine, coarse, cls("refused", address, None, _OTHERS)
+
+    @classmethod
+    def ofFlood(cls, peer: object, status: int | None, why: str) -> tuple[RefusalKind, ...]:
+        """Return the keys of a line about one of :data:`FLOODS`: its group is of all addresses."""
+        every = cls("refused", None, status, why[: MOST_SHOWN + 1])
+        return every._replace(peer=shown_host(peer)), every
 
 
 _OTHERS: Final = "other refusals and notices of this address"
@@ -197,7 +203,8 @@ class ConnectionLog:
 
         Repeats from its address, with the same status, reason, host, target and origin, are counted
         for a minute and have one line together. So have all lines of an address that exceed
-        :data:`txhixie.connection.repeats.MOST_LINES` within a minute.
+        :data:`txhixie.connection.repeats.MOST_LINES` within a minute. For the limits of
+        connections this number of lines is for all addresses together.
 
         :param peer: the address of the peer.
         :param status: the HTTP status of the response, if there was one.
@@ -207,7 +214,8 @@ class ConnectionLog:
         :param cause: the cause by which the refusal is counted; see :meth:`Counters.refuse`.
         """
         self._count(status, cause)
-        self._folded("refused", peer, status, why, asked, number, LogLevel.info)
+        kinds = RefusalKind.ofFlood(peer, status, why) if cause in FLOODS else None
+        self._folded("refused", peer, status, why, asked, number, LogLevel.info, kinds)
 
     def _count(self, status: int | None, cause: str) -> None:
         if self.counters is not None:
@@ -245,9 +253,11 @@ class ConnectionLog:
         asked: Asked,
         number: int | None,
         level: Any,
+        kinds: tuple[RefusalKind, ...] | None = None,
     ) -> None:
         asked = _masked(asked)
-        if self._repeats.again(self._now(), *RefusalKind.of(event, peer, status, why, asked)):
+        kinds = kinds or RefusalKind.of(event, peer, status, why, asked)
+        if self._repeats.again(self._now(), *kinds):
             if self.counters is not None:
                 self.counters.folded += 1
         else:

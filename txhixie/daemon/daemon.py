@@ -26,6 +26,7 @@ from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..server.access import EVERYBODY, Policy
+from ..server.admission import ADMISSION_LIMITS, Admission
 from ..server.both_families import BothFamiliesEndpoint
 from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
@@ -317,7 +318,13 @@ class Daemon:
             trustForwarded=self._trusted(),
             elsewhere=PageSite(RoutedPages(pages, policy)) if pages else None,
             logConnections=True,
+            admission=self._admission(),
         )
+
+    def _admission(self) -> Admission:
+        limits = {field: self._one(name, 0) or None for name, field in ADMISSION_LIMITS.items()}
+        proxies = [*(self._all("proxy-protocol") or ()), *self._trusted()]
+        return Admission(**limits, exempt=proxies)
 
     def _route(self) -> tuple[Routes[Guarded[WebSocketServerFactory]], Routes[Guarded[IResource]]]:
         applications: Routes[Guarded[WebSocketServerFactory]] = Routes()

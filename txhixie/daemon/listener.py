@@ -313,6 +313,8 @@ class ListeningService(Service):
         if serving.factory is before.factory:
             return
         serving.factory.succeed(before.factory)
+        for each in (*self._before, before):
+            each.factory.enterAll()
         self._before = [each for each in (*self._before, before) if each.hasConnections]
 
     # Stopping.

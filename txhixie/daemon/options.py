@@ -13,7 +13,17 @@ from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from .conditions import CONDITIONS
 from .route_option import read_description
-from .setting import ANY_TEXT, FLAG, RATE, SECONDS, SOME_SECONDS, Setting, ValueKind, number
+from .setting import (
+    ANY_TEXT,
+    FLAG,
+    RATE,
+    SECONDS,
+    SOME_SECONDS,
+    Setting,
+    ValueKind,
+    limit,
+    number,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,35 @@ OPTIONS: Final = (
         "secure",
         FLAG,
         "A reverse proxy terminates TLS: treat every connection as wss.",
+    ),
+    Setting(
+        "max-connections",
+        limit("connections"),
+        "Most connections at a time, pages and unfinished handshakes included. Others are refused "
+        "with 503. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
+        "max-connections-per-address",
+        limit("connections"),
+        "Most connections at a time from one IPv4 address, or from one IPv6 network of 64 bits; "
+        "behind a trusted reverse proxy, of one client. Others are refused with 429. 0 for no "
+        "limit.",
+        default="0",
+    ),
+    Setting(
+        "max-new-connections",
+        limit("connections a second"),
+        "Most new connections within a second. Others are refused with 503. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
+        "max-new-connections-per-address",
+        limit("connections a second"),
+        "Most new connections within a second from one IPv4 address, or from one IPv6 network of "
+        "64 bits; behind a trusted reverse proxy, of one client. Others are refused with 429. 0 "
+        "for no limit.",
+        default="0",
     ),
     Setting(
         "max-head-size",

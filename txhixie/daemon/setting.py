@@ -89,6 +89,10 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _number_or_none(text: str) -> int:
+    return 0 if text == "0" else _number(text)
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds < inf:
@@ -111,6 +115,11 @@ def _visible(text: str) -> str:
 def number(unit: str) -> ValueKind:
     """The kind of a whole number above zero, with its unit."""
     return ValueKind(f"a number of {unit}", _number, (int,))
+
+
+def limit(unit: str) -> ValueKind:
+    """The kind of a whole number with its unit, or of 0 for no limit."""
+    return ValueKind(f"a number of {unit}, or 0 for no limit", _number_or_none, (int,))
 
 
 def one_of(names: Iterable[str]) -> ValueKind:

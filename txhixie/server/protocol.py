@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISSLTransport,
 )
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -33,7 +34,7 @@ from ..connection.log import loggedOf
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..display import reasons_of, sent
 from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
-from ..sansio.arguments import scalars, strings
+from ..sansio.arguments import instance, scalars, strings
 from ..sansio.closing import Ended
 from ..sansio.dialects import DIALECTS, Dialect, lenient, named, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
@@ -50,6 +51,9 @@ from ..sansio.quirks import quirk_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy, of_a_browser
+from .admission import Admission
+from .counted_socket import leaveWithSocket
+from .refused_connections import RefusedConnections
 from .stopping import StopTrigger
 from .tls.errors import certificate_fault_of
 
@@ -128,6 +132,8 @@ class HixieServerProtocol(HixieProtocol):
             return
         if opening.forwarded is not None:
             self._standForClient(found, opening.forwarded)
+        if found is not None and self.factory.admission.is_limited and not self._isAdmitted(found):
+            return
         if isinstance(found, Offer):
             peer = self.transport.getPeer()
             found.client = getattr(peer, "host", None)
@@ -146,9 +152,28 @@ class HixieServerProtocol(HixieProtocol):
         The address is not replaced if a Site keeps the connection, since the next requests on this
         connection may be those of other clients.
         """
-        stays = isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
-        if forwarded.client is not None and not stays:
+        if forwarded.client is not None and not self._stays(found):
             standFor(self.transport, (forwarded.client, forwarded.port))
+
+    def _stays(self, found: Offer | Elsewhere | None) -> bool:
+        """Whether a Site keeps the connection after its first request."""
+        return isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
+
+    def _isAdmitted(self, found: Offer | Elsewhere) -> bool:
+        """Refuse a client beyond the limits of its address, which only the head of the request
+        shows: behind a trusted proxy, and on a connection of a Site."""
+        forwarded = self._opening.forwarded
+        if forwarded is None and self.request is None:
+            return True
+        client = self._client() if forwarded is None else forwarded.client
+        factory, transport = self.factory, lowest(self.transport)
+        client = None if self._stays(found) else client
+        refused = factory.admission.identify(transport, client, factory.clock.seconds())
+        if refused is not None:
+            self._refuse(refused)
+            return False
+        leaveWithSocket(factory.admission, transport)
+        return True
 
     # The decision.
 
@@ -508,6 +533,7 @@ class ServerOptions(TypedDict, total=False):
     trustForwarded: Iterable[str]
     binary: str
     logConnections: bool
+    admission: Admission | None
     clock: IReactorTime | None
 
 
@@ -526,6 +552,7 @@ class HixieServerFactory(HixieFactory):
     :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
     :ivar counters: what happened at this server since it has started.
     :ivar stopTrigger: closes the connections when the reactor stops.
+    :ivar admission: limits of all connections.
     """
 
     def __init__(
@@ -544,6 +571,7 @@ class HixieServerFactory(HixieFactory):
         binary: str = "refuse",
         elsewhere: IProtocolFactory | None = None,
         logConnections: bool = False,
+        admission: Admission | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -580,6 +608,8 @@ class HixieServerFactory(HixieFactory):
             of the Site is a :class:`txhixie.web.HixieResource`.
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
             Refused requests and protocol errors always have a line.
+        :param admission: limits of all connections; several factories may share one. By default
+            the number of connections has no limit.
         :param clock: measures the timeouts; the reactor by default.
         :raises ValueError: for an unknown dialect, and for an invalid address.
         :raises TypeError: for a value of another type, such as one string instead of a list; and
@@ -604,6 +634,10 @@ class HixieServerFactory(HixieFactory):
         self.trustedProxies = TrustedNetworks(trusted) if trusted else None
         self.elsewhere = elsewhere
         self.counters = self.log.counters = Counters()
+        self.admission = (
+            Admission() if admission is None else instance("admission", admission, Admission)
+        )
+        self._refused = RefusedConnections(lambda: self.log, lambda: self.clock)
         self._subprotocols = settledChoice(subprotocols)
         self._listens = False
         self.stopTrigger = StopTrigger(self.closeOthers, self.abortAll)
@@ -652,16 +686,42 @@ class HixieServerFactory(HixieFactory):
         """
         Continue the log and the counters of an earlier factory, whose connections stay with it.
 
-        The numbers of connections go on, and repeated log lines stay folded.
+        The numbers of connections go on, and repeated log lines stay folded. Both factories have
+        the limits of this factory's :attr:`admission` for all their connections.
 
         :param before: the earlier factory.
         """
         self.log = before.log
         self.counters = before.counters
+        before.admission.change(self.admission)
+        self.admission = before.admission
 
-    def joined(self, connection: HixieProtocol) -> None:
+    def enterAll(self) -> None:
+        """Count every connection in :attr:`admission`, whose limits have changed."""
+        if self.admission.is_limited:
+            for connection in self.connections:
+                self._enter(connection)
+
+    def _enter(self, connection: HixieProtocol) -> None:
+        client = getattr(connection.getPeer(), "host", None)
+        transport = lowest(connection.transport)
+        self.admission.enter(transport, self.limitedAddress(client))
+        leaveWithSocket(self.admission, transport)
+
+    def limitedAddress(self, client: str | None) -> str | None:
+        """
+        Return the address of a peer for the limits of an address.
+
+        :param client: the address of the peer.
+        :return: the address; ``None`` for a trusted reverse proxy, which has many clients.
+        """
+        return None if self.trustedProxies and self.trustedProxies.has(client) else client
+
+    def joined(self, connection: Any) -> None:
         """Add a connection; if a Site has the port, use the reactor of the connection."""
         super().joined(connection)
+        if self.admission.is_limited and connection.request is None:
+            self._enter(connection)
         if not self.stopTrigger.isArmed:
             reactor = getattr(lowest(connection.transport), "reactor", None)
             if self._clock is None or self._clock is reactor:
@@ -678,8 +738,18 @@ class HixieServerFactory(HixieFactory):
         return [method for method in found if method is not None]
 
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
-        """Return the protocol of a new connection."""
+        """
+        Return the protocol of a new connection.
+
+        A connection beyond the limits of :attr:`admission` gets a protocol of another class, which
+        refuses the connection.
+        """
         self.counters.accepted += 1
+        if self.admission.is_limited:
+            client = self.limitedAddress(getattr(addr, "host", None))
+            refusal = self.admission.arrives(client, self.clock.seconds())
+            if refusal is not None:
+                return cast(HixieServerProtocol, self.refusing(refusal))
         return HixieServerProtocol(self)
 
     def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
@@ -702,6 +772,15 @@ class HixieServerFactory(HixieFactory):
         :param connection: the connection of the offer, whose handshake is not complete.
         """
         return self.applications.buildProtocol(offer)
+
+    def refusing(self, refusal: Refusal, belowTLS: bool = False) -> Protocol:
+        """
+        Return the protocol of a new connection, which is refused before its request was read.
+
+        :param refusal: the response; a connection with TLS is closed without a response.
+        :param belowTLS: whether TLS would follow on the transport of the protocol.
+        """
+        return self._refused.refuse(refusal, belowTLS)
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """Return the subprotocol for an offer, where the application chooses none."""

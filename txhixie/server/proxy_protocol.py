@@ -23,8 +23,11 @@ from zope.interface import implementer
 from ..connection.addresses import standFor
 from ..connection.log import ConnectionLog
 from ..sansio.errors import MalformedHead
+from ..sansio.handshake.offer import Refusal
 from ..sansio.http.proxy_header import ProxyHeader, ProxyHeaderReader
 from ..sansio.http.trusted import TrustedNetworks
+from .admission import Admission
+from .counted_socket import leaveWithSocket
 
 
 class ProxyHeaderProtocol(Protocol):
@@ -39,7 +42,14 @@ class ProxyHeaderProtocol(Protocol):
     factory: ProxyProtocolFactory
 
     def connectionMade(self) -> None:
-        """Start the timeout of the header."""
+        """Start the timeout of the header; refuse the connection if there are too many."""
+        admission = self.factory.admission
+        if (refusal := admission.is_full()) is not None:
+            self._continueWith(self.factory.refusing(refusal))
+            return
+        if admission.is_limited:
+            admission.enter(self.transport, None)
+            leaveWithSocket(admission, self.transport)
         self._reader = ProxyHeaderReader()
         self._timeoutCall = self.factory.clock.callLater(self.factory.timeout, self._late)
 
@@ -62,14 +72,20 @@ class ProxyHeaderProtocol(Protocol):
     def _handOver(self, header: ProxyHeader, rest: bytes) -> None:
         transport = self.transport
         standFor(transport, header.source, header.destination)
+        # The client's address is known now, and the wrapped protocol counts by this address.
+        self.factory.admission.leave(transport)
         protocol = self.factory.wrapped.buildProtocol(transport.getPeer())
         if protocol is None:
             transport.abortConnection()
             return
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
+        self._continueWith(protocol)
         if rest:
             protocol.dataReceived(rest)
+
+    def _continueWith(self, protocol: Any) -> None:
+        """Have another protocol get the data of the transport."""
+        self.transport.protocol = protocol
+        protocol.makeConnection(self.transport)
 
     def _late(self) -> None:
         self._giveUp("no PROXY protocol header received in time")
@@ -113,8 +129,10 @@ class ProxyProtocolFactory(Factory):
         self.wrapped = wrapped
         self.senders = senders
         self.timeout = timeout
-        counters = getattr(serverOf(wrapped), "counters", None)
+        self._server = serverOf(wrapped)
+        counters = getattr(self._server, "counters", None)
         self.log = ConnectionLog(self._logger, True, lambda: self.clock, counters)
+        self._unlimited = Admission()
         self._clock = clock
 
     @property
@@ -125,6 +143,19 @@ class ProxyProtocolFactory(Factory):
 
             self._clock = cast(IReactorTime, reactor)
         return self._clock
+
+    @property
+    def admission(self) -> Admission:
+        """Limits of all connections of the wrapped server."""
+        admission: Admission = getattr(self._server, "admission", self._unlimited)
+        return admission
+
+    def refusing(self, refusal: Refusal) -> Protocol:
+        """Return the protocol of a connection that is refused before its header was read."""
+        protocol: Protocol = self._server.refusing(
+            refusal, isinstance(self.wrapped, TLSMemoryBIOFactory)
+        )
+        return protocol
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return the ALPN protocols (RFC 7301) of the wrapped factory, if there are any."""

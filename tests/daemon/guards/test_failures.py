@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from txhixie.daemon.guards.failures import COUNTED_SECONDS, Failures, network_of
+from txhixie.daemon.guards.failures import COUNTED_SECONDS, Failures
+from txhixie.sansio.http.trusted import network_of
 
 
 def failed(failures: Failures, client: str | None, times: int, now: float = 0.0) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
 from math import ceil
 from typing import Final
 
-from ...sansio.http.trusted import read_address
+from ...sansio.http.trusted import network_of
 
 MOST_FAILURES: Final = 10
 """Most wrong passwords of an address within :data:`COUNTED_SECONDS`; then every new password of the
@@ -54,13 +53,3 @@ class Failures:
         began, count = self._counts.get(network_of(client), (now, 0))
         left = began + COUNTED_SECONDS - now
         return ceil(left) if count >= self._most and left > 0 else 0
-
-
-def network_of(client: str | None) -> str:
-    """Return an IPv4 address, or the network of 64 bits of an IPv6 address, as a key."""
-    if client is None:
-        return ""
-    address = read_address(client)
-    if isinstance(address, IPv6Address):
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return client if address is None else str(address)

@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 
 from ...sansio.handshake.offer import Refusal
+from ...sansio.http.trusted import network_of
 from ...sansio.types import RandomBytes
 from .basic import BasicCredentials
 from .changing_file import ChangingFile
-from .failures import Failures, network_of
+from .failures import Failures
 from .htpasswd import PasswordFile, read_password_file
 from .password_checks import PasswordChecks
 from .remembered import Remembered

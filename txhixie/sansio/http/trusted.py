@@ -84,3 +84,19 @@ def unmapped(host: str) -> str:
     2.5.5.2).
     """
     return str(read_address(host) or host) if host.lower().startswith("::ffff:") else host
+
+
+def network_of(client: str | None) -> str:
+    """
+    Return the key by which limits count the connections and the mistakes of a client.
+
+    :param client: the address of the client; ``None`` for one without an address.
+    :return: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose addresses
+        one client can have; empty for a client without an address.
+    """
+    if client is None:
+        return ""
+    address = read_address(client)
+    if isinstance(address, IPv6Address):
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return client if address is None else str(address)

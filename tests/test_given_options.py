@@ -679,5 +679,43 @@ def test_the_error_of_an_unknown_option_suggests_a_known_one(
     refuses(lambda: CLIENTS[name](**{option: 5}), f"{option}: no such option; {said}")
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("origin", "; did you mean origins?"),
+        ("dialect", "; did you mean dialects?"),
+        ("log_connections", "; did you mean logConnections?"),
+        ("ping_interval", "; write limits=Limits(ping_interval=...)"),
+        ("closeTimeout", "; write limits=Limits(...) with one of its times"),
+        ("zebra", ""),
+    ],
+)
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_error_of_an_unknown_option_of_a_server_suggests_a_known_one(
+    name: str, option: str, said: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        SERVERS[name](**{option: 5})
+    assert str(raised.value) == f"{option}: no such option{said}"
+
+
+def test_the_error_of_an_unknown_option_of_run_suggests_a_known_one() -> None:
+    refuses(
+        lambda: txhixie.run(0, Applications(), origin="*"),  # type: ignore[call-arg]
+        "origin: no such option; did you mean origins?",
+    )
+
+
+def test_the_error_of_an_unknown_option_of_a_client_factory_suggests_a_known_one() -> None:
+    refuses(
+        lambda: HixieClientFactory("ws://a/", Applications(), origins=[]),  # type: ignore[call-arg]
+        "origins: no such option; did you mean origin?",
+    )
+    refuses(
+        lambda: GatewayService(Clock(), "ws://a/", pass_headers=[]),  # type: ignore[call-arg]
+        "pass_headers: no such option; did you mean passHeaders?",
+    )
+
+
 def test_an_option_of_another_surface_is_unknown_to_an_endpoint_over_an_endpoint() -> None:
     refuses(lambda: CLIENTS["WebSocketClientEndpoint"](trustRoot=None), "trustRoot: no such option")

@@ -37,6 +37,7 @@ WITHOUT: Final = {
     "client/tracked": "a part of the service of client/service.py, in client/test_service.py",
     "connection/acknowledged": "what the kernel tells of a real peer: connection/test_progress.py",
     "connection/peer_end": "a peer that disconnects: connection/test_protocol_rate.py",
+    "connection/option_names": "options of every public name: tests/test_given_options.py",
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
     "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",

@@ -6,7 +6,7 @@ The endpoint composes two parts: the dialer, which makes the TCP, proxy and TLS 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Unpack, cast
 
 from twisted.internet.address import HostnameAddress
@@ -18,12 +18,12 @@ from twisted.python.failure import Failure
 
 from ..connection.applications import checkArgument
 from ..connection.awaiting import Awaited
+from ..connection.option_names import check_names
 from ..dialing.dialer import Dialer
 from ..dialing.errors import LookupFailed, PeerLeft
 from ..dialing.proxy import Proxy
 from ..dialing.stage import abandonable, notConnected
 from ..dialing.tls import checkContext, checkWho, tlsError
-from ..display import nearest
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import instance, scalars, strings, without_iterators
 from ..sansio.errors import HixieError
@@ -59,20 +59,8 @@ def checkedNames(options: Mapping[str, Any], known: type) -> Any:
     :param known: the ``TypedDict`` that has the names of all options.
     :raises TypeError: for an option with another name; the error suggests the nearest name.
     """
-    names = known.__annotations__
-    for option in options:
-        if option not in names:
-            raise TypeError(f"{option}: no such option{_suggestion(option, names)}")
+    check_names(options, known.__annotations__)
     return without_iterators(options)
-
-
-def _suggestion(option: str, names: Iterable[str]) -> str:
-    """Return a suggestion for the unknown name of an option, as the end of an error's sentence."""
-    if option in Limits.__annotations__:
-        return f"; write limits=Limits({option}=...)"
-    if "timeout" in option.lower():
-        return "; write timeout=seconds for each stage, or limits=Limits(...) with one of its times"
-    return nearest(option.replace("_", ""), names)
 
 
 class WebSocketClientEndpoint:

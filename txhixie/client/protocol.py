@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from ..connection.applications import checkApplication, checkBuilder
 from ..connection.awaiting import Awaited
+from ..connection.option_names import with_names
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..dialing.errors import ConnectTimeout, PeerLeft
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
@@ -186,6 +187,7 @@ class HixieClientFactory(HixieFactory):
 
     begins = True
 
+    @with_names
     def __init__(
         self,
         url: str,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from ..client.endpoint import WebSocketClientEndpoint
+from ..connection.option_names import with_names
 from ..dialing.tls import checkWho, clientTLS
 from ..interfaces import Decision
 from ..sansio.arguments import instance, scalars, strings, word
@@ -46,6 +47,7 @@ class GatewayService:
     :ivar sessions: the sessions between the clients and the backend.
     """
 
+    @with_names
     def __init__(
         self,
         reactor: Any,

@@ -31,6 +31,7 @@ from ..connection.applications import Unusable, checkApplication, checkBuilder
 from ..connection.awaiting import explain
 from ..connection.counters import Counters
 from ..connection.log import loggedOf
+from ..connection.option_names import with_names
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
 from ..display import reasons_of, sent
 from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
@@ -555,6 +556,7 @@ class HixieServerFactory(HixieFactory):
     :ivar admission: limits of all connections.
     """
 
+    @with_names
     def __init__(
         self,
         applications: WebSocketServerFactory,

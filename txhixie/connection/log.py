@@ -57,6 +57,7 @@ class RefusalKind(NamedTuple):
     :ivar host: the ``Host`` of the request.
     :ivar target: path and query of the request.
     :ivar origin: the ``Origin`` of the request.
+    :ivar dialect: the dialect of the request.
     """
 
     event: EventName
@@ -66,6 +67,7 @@ class RefusalKind(NamedTuple):
     host: str | None = None
     target: str | None = None
     origin: str | None = None
+    dialect: str | None = None
 
     @classmethod
     def of(
@@ -74,8 +76,8 @@ class RefusalKind(NamedTuple):
         """Return the keys of a line, the finest first; the last is the same for all of a peer."""
         address = shown_host(peer)
         coarse = cls(event, address, status, why[: MOST_SHOWN + 1])
-        host, target, origin = map(_cut, asked)
-        fine = coarse._replace(host=host, target=target, origin=origin)
+        host, target, origin, dialect = map(_cut, asked)
+        fine = coarse._replace(host=host, target=target, origin=origin, dialect=dialect)
         return fine, coarse, cls("refused", address, None, _OTHERS)
 
     @classmethod
@@ -272,6 +274,7 @@ class ConnectionLog:
                 status=status,
                 reason=why,
                 origin=asked.origin,
+                dialect=asked.dialect,
             )
         self._tellRepeats()
 
@@ -351,6 +354,7 @@ class ConnectionLog:
                 status=kind.status,
                 reason=kind.reason,
                 origin=kind.origin,
+                dialect=kind.dialect,
                 repeated=count,
             )
 
@@ -363,11 +367,12 @@ class ConnectionLog:
 
 def _masked(asked: Asked) -> Asked:
     """Mask secrets in host, target and origin of a request, for a log line."""
-    host, target, origin = asked
+    host, target, origin, dialect = asked
     return Asked(
         None if host is None else masked_host(host),
         None if target is None else masked_url(target),
         None if origin is None else masked_url(origin),
+        dialect,
     )
 
 

@@ -54,7 +54,7 @@ class LogFields(TypedDict, total=False):
     peer: str | None
     host: str | None
     target: str | None
-    dialect: str
+    dialect: str | None
     origin: str | None
     subprotocol: str | None
     offered: str | None

@@ -177,12 +177,14 @@ class HixieProtocol(Protocol):
     @property
     def asked(self) -> Asked:
         """
-        Host, target and origin of the request, for the log.
+        Host, target, origin and dialect of the request, for the log.
 
         The values are not masked; those of a refused request are not checked.
         """
         offer: Offer | None = getattr(self, "offer", None)  # unset until the head was read
-        return NOTHING_ASKED if offer is None else Asked(offer.host, offer.target, offer.origin)
+        if offer is None:
+            return NOTHING_ASKED
+        return Asked(offer.host, offer.target, offer.origin, offer.dialect)
 
     @property
     def limits(self) -> Limits:

@@ -93,7 +93,7 @@ class ServerOpening:
     write, and use :attr:`rest`. Otherwise write a refusal.
 
     :ivar awaits_head: whether the head of the request is incomplete.
-    :ivar dialect: the dialect of the request; set once there is an offer.
+    :ivar dialect: the dialect of the request; set once it is known.
     :ivar transform: the transform of the agreed extension, stored here for the conversation.
     :ivar faults: deviations of the request that a quirk may let in; usually empty. The offer is
         that of the mended request: refuse it, unless all of the faults are let in.
@@ -204,10 +204,10 @@ class ServerOpening:
             host = None if self.forwarded is None else self.forwarded.host
             fault = fault_of(request.method, request.target, request.minor, request.fields)
             return Elsewhere(request.head, rest, host, fault)
+        self.dialect = dialect
         offer = dialect.handshake.read_offer(request, self._secure)
         if self.forwarded is not None:
             apply_forwarded(offer, self.forwarded)
-        self.dialect = dialect
         self._offer = offer
         if rest:
             self.keep(rest)
@@ -221,8 +221,11 @@ class ServerOpening:
         return self.forwarded.secure
 
     def asked(self) -> Asked:
-        """Read host, target and origin of the request, even if it is incomplete or refused."""
+        """Read what the log says of the request, even if it is incomplete or refused."""
         asked = read_asked(self._reader.held if self._head is None else self._head)
+        dialect: Dialect | None = getattr(self, "dialect", None)
+        if dialect is not None:
+            asked = asked._replace(dialect=dialect.name)
         if self.forwarded is None or self.forwarded.host is None:
             return asked
         return asked._replace(host=self.forwarded.host)

@@ -367,8 +367,8 @@ class HixieServerProtocol(HixieProtocol):
 
     def _refuseInvalid(self, error: HandshakeError) -> None:
         """Refuse an invalid request, with the dialects that are accepted for its path."""
-        host, target, _ = self._opening.asked()
-        policy = self.factory.policyFor(host or "", target or "")
+        asked = self._opening.asked()
+        policy = self.factory.policyFor(asked.host or "", asked.target or "")
         self._refuse(refusal(error, policy.dialects))
 
     def _goElsewhere(self, found: Elsewhere) -> None:

@@ -225,18 +225,20 @@ def read_request(head: Head, most: int | None = None) -> Request:
 
 class Asked(NamedTuple):
     """
-    Host, target and origin of a request for the log, read without any check.
+    Host, target, origin and dialect of a request for the log, read without any check.
 
     Credentials are not masked.
 
     :ivar host: the ``Host`` field; several fields are joined by commas.
     :ivar target: the request target.
     :ivar origin: the origin fields of any dialect.
+    :ivar dialect: the name of the dialect, once it is known.
     """
 
     host: str | None = None
     target: str | None = None
     origin: str | None = None
+    dialect: str | None = None
 
 
 NOTHING_ASKED: Final = Asked()

@@ -176,21 +176,21 @@ def other(tmp_path: Path) -> Iterator[Daemon]:
 def test_the_page_of_another_port_is_refused(page: Browser, daemon: Daemon, other: Daemon) -> None:
     seen = page.converse(url(other), close=NORMAL)
     assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
-    assert other.logged(REFUSED).endswith(f"origin=http://127.0.0.1:{daemon.port}")
+    assert other.logged(REFUSED).endswith(f"origin=http://127.0.0.1:{daemon.port} dialect=rfc6455")
     assert any("403" in words for words in page.complaints())
 
 
 def test_the_page_of_another_name_is_refused(page: Browser, daemon: Daemon) -> None:
     seen = page.converse(f"ws://localhost:{daemon.port}/", close=NORMAL)
     assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
-    assert daemon.logged(REFUSED).endswith(f"origin=http://127.0.0.1:{daemon.port}")
+    assert daemon.logged(REFUSED).endswith(f"origin=http://127.0.0.1:{daemon.port} dialect=rfc6455")
 
 
 def test_a_page_without_a_host_is_refused(chromium: Browser, daemon: Daemon) -> None:
     chromium.open("data:text/html,<title>of nobody</title>")
     seen = chromium.converse(url(daemon), close=NORMAL)
     assert (seen["opened"], seen["failed"], seen["code"]) == (False, True, 1006)
-    assert daemon.logged(REFUSED).endswith("origin=null")
+    assert daemon.logged(REFUSED).endswith("origin=null dialect=rfc6455")
 
 
 def test_the_page_of_an_allowed_origin_is_admitted(

@@ -135,7 +135,7 @@ def test_a_refusal_always_has_its_line(dialect: str, log: Log) -> None:
     (line,) = log.lines()
     assert line == (
         "refused connection=1 peer=192.0.2.1:54321 host=example.com target=/a?... status=403 "
-        'reason="not you\\nreally" origin=http://example.com'
+        f'reason="not you\\nreally" origin=http://example.com dialect={dialect}'
     )
 
 
@@ -225,7 +225,9 @@ def test_a_refusal_that_was_logged_before_gets_no_second_line(log: Log) -> None:
         end.receive(whole_request("rfc6455"))
         assert body_of(end.wire.written) == b"no\xff\n"
     assert len(log.lines()) == 1
-    assert log.lines()[0].endswith(" status=502 reason=no\\ufffd origin=http://example.com")
+    assert log.lines()[0].endswith(
+        " status=502 reason=no\\ufffd origin=http://example.com dialect=rfc6455"
+    )
 
 
 GUIDE = (ROOT / "docs" / "reference" / "log-lines.rst").read_text("utf-8")

@@ -1,9 +1,12 @@
-"""Keys of JSON Web Tokens, in each format."""
+"""Keys of JSON Web Tokens in each format, and tokens of an attacker."""
 
 from __future__ import annotations
 
+import hmac
 import json
+from base64 import urlsafe_b64encode
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -53,3 +56,19 @@ def jwk(key: Any, **more: object) -> dict[str, Any]:
     elif not isinstance(key, bytes):
         writer = algorithms.OKPAlgorithm
     return json.loads(writer.to_jwk(key)) | more  # type: ignore[no-any-return]
+
+
+def encoded(*parts: object) -> str:
+    """Parts of a token, as JSON."""
+    written = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in parts]
+    return ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in written)
+
+
+def forged(secret: bytes, header: object, claims: object) -> str:
+    """
+    A token with a signature by HS256 of any secret.
+
+    PyJWT refuses to sign with a public key as the secret; the program of an attacker does not.
+    """
+    body = encoded(header, claims)
+    return f"{body}.{encoded(hmac.digest(secret, body.encode(), sha256))}"

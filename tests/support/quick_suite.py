@@ -23,6 +23,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
     "programs are started: the daemon, the command line, the guide, the examples, pytest itself": (
         "tests/cli/",
         "tests/daemon/test_client_certificates.py",
+        "tests/daemon/guards/test_tokens_daemon.py",
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/test_options.py",
         "tests/daemon/test_systemd.py",

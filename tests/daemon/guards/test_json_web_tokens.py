@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from base64 import urlsafe_b64encode
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.jwt_keys import SECRET, ec_key, jwk, pem, rsa_key
+from support.jwt_keys import SECRET, ec_key, encoded, forged, jwk, pem, rsa_key
 from support.waiting import reactor
 from txhixie.daemon.guards.guard import Permit
 from txhixie.daemon.guards.json_web_tokens import (
@@ -63,12 +62,6 @@ def signed(key: Any, algorithm: str, headers: dict[str, Any] | None = None, **cl
     )
 
 
-def encoded(*parts: object) -> str:
-    """Parts of a token, as JSON."""
-    written = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in parts]
-    return ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in written)
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "key"
@@ -95,7 +88,7 @@ def test_a_token_of_each_algorithm_is_accepted_until_it_expires(path: Path, algo
     made = Issuer(path, SECRET if private is SECRET else pem(private), algorithm)
     assert made.answer(signed(private, algorithm)) == Permit(expiresIn=3600)
     assert made.answer(signed(private, algorithm, {"kid": "any"})) == Permit(expiresIn=3600)
-    for at in (-1, -2, -30):
+    for at in (-2, -3, -30):  # some bits of the last character are not used
         token = signed(private, algorithm)
         other = "A" if token[at] != "A" else "Q"
         tampered = token[:at] + other + (token[at:][1:])
@@ -166,9 +159,9 @@ def test_the_key_is_chosen_by_its_identifier(path: Path) -> None:
         ({"nbf": "0"}, "token with an invalid nbf"),
         ({"iat": NOW + LEEWAY + 1}, "token of the future (iat)"),
         ({"iat": {}}, "token with an invalid iat"),
-        ({"aud": "wss://example.com/"}, "token for another audience (aud, jwt-audience)"),
-        ({"aud": [AUDIENCE, 5]}, "token for another audience (aud, jwt-audience)"),
-        ({"aud": {AUDIENCE: 1}}, "token for another audience (aud, jwt-audience)"),
+        ({"aud": "wss://example.com/"}, "token for another audience (aud)"),
+        ({"aud": [AUDIENCE, 5]}, "token for another audience (aud)"),
+        ({"aud": {AUDIENCE: 1}}, "token for another audience (aud)"),
     ],
 )
 def test_each_claim_is_checked(issuer: Issuer, claims: dict[str, Any], said: str) -> None:
@@ -180,7 +173,7 @@ def test_the_issuer_is_checked_if_it_is_named(path: Path) -> None:
     assert isinstance(made.answer(signed(SECRET, "HS256", iss="https://issuer.example")), Permit)
     for iss in ("https://issuer.example/", "https://issuer", "", 5, ["https://issuer.example"]):
         said = made.said(signed(SECRET, "HS256", iss=iss))
-        assert said in ("token of another issuer (iss, jwt-issuer)", "malformed token")
+        assert said in ("token of another issuer (iss)", "malformed token")
     assert made.answer(signed(SECRET, "HS256", iss=None)) != Permit(expiresIn=3600)
 
 
@@ -206,14 +199,9 @@ def test_a_public_key_signs_nothing(path: Path, form: str) -> None:
     else:
         secret = data if form == "pem" else data.rstrip()
         made = Issuer(path, data, "RS256")
-    import hashlib
-    import hmac
-
     for kid in ("a", "b", None):
         header = {"alg": "HS256"} | ({"kid": kid} if kid else {})
-        body = encoded(header, {"exp": NOW + 3600, "aud": AUDIENCE})
-        mac = hmac.digest(secret, body.encode(), hashlib.sha256)
-        token = f"{body}.{encoded(mac)}"
+        token = forged(secret, header, {"exp": NOW + 3600, "aud": AUDIENCE})
         assert isinstance(made.answer(token), str)
 
 

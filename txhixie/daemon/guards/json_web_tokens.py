@@ -150,8 +150,8 @@ def _reason(error: Exception) -> str:
     kinds: tuple[tuple[type[Exception], str], ...] = (
         (jwt.InvalidSignatureError, "token with a wrong signature"),
         (jwt.MissingRequiredClaimError, "token without exp or aud"),
-        (jwt.InvalidAudienceError, "token for another audience (aud, jwt-audience)"),
-        (jwt.InvalidIssuerError, "token of another issuer (iss, jwt-issuer)"),
+        (jwt.InvalidAudienceError, "token for another audience (aud)"),
+        (jwt.InvalidIssuerError, "token of another issuer (iss)"),
     )
     return next((words for kind, words in kinds if isinstance(error, kind)), "malformed token")
 

@@ -92,3 +92,9 @@ def test_importing_the_package_installs_no_reactor() -> None:
     """The application chooses the reactor."""
     code = "import sys, txhixie; sys.exit('twisted.internet.reactor' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_importing_the_package_does_not_import_what_only_TLS_needs() -> None:
+    """``twisted.internet.ssl`` would take a tenth of the time of the import."""
+    code = "import sys, txhixie; sys.exit('twisted.internet.ssl' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

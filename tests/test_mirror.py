@@ -52,6 +52,7 @@ WITHOUT: Final = {
     "daemon/services/echo": "the service of the daemons in tests: daemon/test_tap.py",
     "daemon/services/service": "types of the table that daemon/test_services.py holds",
     "daemon/socket_change": RELOAD,
+    "dialing/tls_arguments": "arguments of the client's endpoint: test_given_options.py",
     "dialing/tls_descriptions": "checks of a certificate's name: dialing/test_identity.py",
     "dialing/unverified": "beside the checked context: dialing/test_tls.py",
     "extensions": NAMES,

@@ -7,13 +7,12 @@ The endpoint composes two parts: the dialer, which makes the TCP, proxy and TLS 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.ssl import PrivateCertificate
 from twisted.python.failure import Failure
 
 from ..connection.applications import checkArgument
@@ -23,13 +22,16 @@ from ..dialing.dialer import Dialer
 from ..dialing.errors import LookupFailed, PeerLeft
 from ..dialing.proxy import Proxy
 from ..dialing.stage import abandonable, notConnected
-from ..dialing.tls import checkContext, checkWho, tlsError
+from ..dialing.tls_arguments import checkContext, checkWho
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import instance, scalars, strings, without_iterators
 from ..sansio.errors import HixieError
 from ..sansio.http.url import BAD_PORTS, parse_url
 from ..sansio.limits import Limits
 from .protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
+
+if TYPE_CHECKING:
+    from twisted.internet.ssl import PrivateCertificate
 
 A = TypeVar("A", bound=WebSocketProtocol)
 
@@ -295,6 +297,8 @@ def _typed(failure: Failure) -> Failure:
     error: BaseException | None = failure.value
     ours: HixieError | None = None
     if isinstance(error, PeerLeft):
+        from ..dialing.tls import tlsError  # imports OpenSSL, which plain TCP does not need
+
         # A TLS 1.3 server verifies the client's certificate after the client has completed its TLS
         # handshake: a refused certificate is a lost connection here.
         error = error.__cause__

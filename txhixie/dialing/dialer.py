@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import PrivateCertificate
 
 from ..sansio.http.url import WebSocketURL
 from ..sansio.limits import Limits
 from .hostname import NamedHostEndpoint
 from .proxy import Proxy, parse_proxy, proxy_from_environment
 from .proxy_endpoint import proxyEndpoint
-from .tls import TLSEndpoint, clientTLS
 from .tunnel import HTTPConnectEndpoint
+
+if TYPE_CHECKING:
+    from twisted.internet.ssl import PrivateCertificate
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Dialer:
         )
 
     def _secured(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
+        from .tls import TLSEndpoint, clientTLS  # imports OpenSSL, which plain TCP does not need
+
         name = self.serverName or host
         contextFactory = self.contextFactory
         if contextFactory is None:

@@ -9,7 +9,6 @@ from typing import Any
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as AttemptTimedOut
 from twisted.internet.interfaces import (
@@ -84,6 +83,8 @@ class NamedHostEndpoint:
     async def _connectToAny(
         self, addresses: Sequence[ResolvedAddress], protocolFactory: IProtocolFactory
     ) -> IProtocol:
+        from twisted.internet.endpoints import HostnameEndpoint  # imports twisted.internet.ssl
+
         timeout = self._limits.tcp_timeout
         endpoint = HostnameEndpoint(
             _Informed(self._reactor, addresses),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os import PathLike
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
@@ -26,7 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..sansio.arguments import strings, whole_text
+from ..sansio.arguments import strings
 from .errors import (
     CertificateExpired,
     CertificateForAnotherHost,
@@ -37,6 +36,7 @@ from .errors import (
 )
 from .identity import OF_ANOTHER, CheckedTLS, checkName
 from .stage import abandonable, bounded
+from .tls_arguments import checkContext
 from .unverified import UnverifiedTLS
 
 _VERDICTS: Final[dict[int, type[TLSFailed]]] = {
@@ -105,40 +105,6 @@ def alpnNames(alpn: Iterable[str]) -> list[bytes]:
         if name in ("h2", "h3"):
             raise ValueError(f"alpn: {name} cannot be offered: we speak HTTP/1.1 only")
     return [name.encode("ascii") for name in names]
-
-
-def checkContext(contextFactory: object) -> None:
-    """
-    Check the type of a ``contextFactory``.
-
-    :raises TypeError: for an object that does not provide ``IOpenSSLClientConnectionCreator``.
-    """
-    if not IOpenSSLClientConnectionCreator.providedBy(contextFactory):
-        raise TypeError(
-            "contextFactory: expected an IOpenSSLClientConnectionCreator, such as"
-            f" optionsForClientTLS(...) returns, not {contextFactory!r}"
-        )
-
-
-def checkWho(trustRoot: object, certificate: object, serverName: object) -> None:
-    """
-    Check the types of the arguments about certificates, before connecting.
-
-    :raises TypeError: for a file's name or contents where a certificate belongs, and for a server's
-        name that is not ``str``.
-    """
-    if isinstance(trustRoot, str | bytes | PathLike | list | tuple):
-        raise TypeError(
-            f"trustRoot: expected a certificate, not {type(trustRoot).__name__}; write "
-            "Certificate.loadPEM(data), or trustRootFromCertificates([...]) for several"
-        )
-    if certificate is not None and not isinstance(certificate, PrivateCertificate):
-        raise TypeError(
-            f"certificate: expected a PrivateCertificate, not "
-            f"{type(certificate).__name__}; write PrivateCertificate.loadPEM(data)"
-        )
-    if serverName is not None:
-        whole_text("serverName", serverName)
 
 
 @implementer(IStreamClientEndpoint)

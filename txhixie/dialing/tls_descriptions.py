@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ..sansio.http.tunnel_answer import bare_host
@@ -26,6 +25,8 @@ def clientEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
 
     :raises Exception: each error that the parser of the description raises.
     """
+    from twisted.internet.endpoints import clientFromString  # imports twisted.internet.ssl
+
     prefix, _, rest = description.partition(":")
     ours = _OURS.get(prefix.lower())
     endpoint: IStreamClientEndpoint = clientFromString(

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred
 
 from ..client.endpoint import WebSocketClientEndpoint
 from ..connection.option_names import with_names
-from ..dialing.tls import checkWho, clientTLS
+from ..dialing.tls import clientTLS
+from ..dialing.tls_arguments import checkWho
 from ..interfaces import Decision
 from ..sansio.arguments import instance, scalars, strings, word
 from ..sansio.dialects import Version, named

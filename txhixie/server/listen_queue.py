@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import directlyProvides, providedBy
 
@@ -87,4 +86,6 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
         from .tls.endpoint import tlsEndpoint  # imports OpenSSL, which plain TCP does without
 
         return tlsEndpoint(reactor, description)
+    from twisted.internet.endpoints import serverFromString  # imports twisted.internet.ssl
+
     return cast(IStreamServerEndpoint, serverFromString(reactor, description))

@@ -51,6 +51,8 @@ PROTOCOLS: Final = {
     "interfaces.py:WebSocketClientFactory": "applications are users' own",
     "interfaces.py:Connector": "users pass an endpoint or a function of their own",
     "websocket.py:WebSocketServerFactory": "the interface of twisted.web.websocket",
+    "connection/held_bytes.py:Holder": "a callback: a connection that holds bytes",
+    "connection/held_bytes.py:Factory": "a callback: the connections that hold bytes",
     "connection/output.py:Owner": "a callback: whom the output tells what happens to its transport",
     "connection/timeouts.py:Waiting": "a callback: whoever waits for a time",
     "byte_streams/coding.py:Coding": "users write their own",

@@ -160,6 +160,7 @@ ROWS: Final[dict[str, Row]] = {
         PYTHON: "Admission.new_connections_per_address",
         DAEMON: "max-new-connections-per-address",
     },
+    "bytes of all connections": {PYTHON: "heldBytes", DAEMON: "max-held-bytes"},
     "seconds between pings": {
         PYTHON: "Limits.ping_interval",
         DAEMON: "ping-interval",
@@ -188,6 +189,7 @@ SPELLINGS: Final = {
     "fragments of a message": "As bytes of a message.",
     "messages a second": "As bytes of a message.",
     "bytes a second": "As bytes of a message.",
+    "bytes of all connections": "In Python an object that several factories may share.",
     "seconds of a connection in all": "As bytes of a message.",
     "connections": "As bytes of a message.",
     "connections of an address": "As bytes of a message.",

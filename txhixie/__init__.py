@@ -12,6 +12,7 @@ from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .client.service import WebSocketClientService
 from .connection.counters import Counters
+from .connection.held_bytes import HeldBytes
 from .connection.protocol import HixieFactory, HixieProtocol
 from .dialing.proxy import Proxy
 from .dialing.tunnel import HTTPConnectEndpoint
@@ -92,6 +93,7 @@ __all__ = [
     "HTTPConnectEndpoint",
     "HandshakeError",
     "HandshakeRefused",
+    "HeldBytes",
     "HixieClientFactory",
     "HixieClientProtocol",
     "HixieError",

@@ -33,6 +33,7 @@ max-frame-size = 1024
 max-fragments = 7
 max-messages-per-second = 2.5
 max-bytes-per-second = 65536
+max-held-bytes = 100000000
 idle-timeout = 600
 max-lifetime = 3600
 ping-interval = 0
@@ -52,6 +53,7 @@ def test_a_file_and_the_command_line_give_the_same_values(tmp_path: Path) -> Non
     words += " --hosts example.com --hosts example.com:8080 --dialects hixie-76 --dialects"
     words += " rfc6455,hixie-75 --max-message-size 65536 --max-frame-size 1024 --max-fragments 7"
     words += " --max-messages-per-second 2.5 --max-bytes-per-second 65536"
+    words += " --max-held-bytes 100000000"
     words += " --idle-timeout 600 --max-lifetime 3600"
     words += " --ping-interval 0 --ping-timeout 2.5 --connect-timeout 3 --no-compression"
     said = Options()
@@ -202,6 +204,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "max-fragments     7",
         "max-messages-per-second 2.5",
         "max-bytes-per-second 65536",
+        "max-held-bytes    100000000",
         "ping-interval     0",
         "ping-timeout      2.5",
         "stall-timeout     300",

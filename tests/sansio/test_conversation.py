@@ -535,6 +535,8 @@ class Script:
         """Ignore the bytes that come ahead of the frames."""
         return iter(())
 
+    def release(self) -> None: ...
+
     @property
     def waiting(self) -> int:
         """No frame is waiting: the script's frames have no bytes."""

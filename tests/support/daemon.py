@@ -48,6 +48,7 @@ OPTIONS = (
     "--max-fragments",
     "--max-messages-per-second",
     "--max-bytes-per-second",
+    "--max-held-bytes",
     "--ping-interval",
     "--ping-timeout",
     "--stall-timeout",

@@ -53,6 +53,11 @@ class ChannelApplication:
         self._pinged = 0
         self._waiting: list[Deferred[Ended]] = []
 
+    @property
+    def heldBytes(self) -> int:
+        """Number of bytes that wait in both queues, for the ceiling of all connections."""
+        return self.inbox.size + self.outbox.size
+
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         """Make the inbox and the outbox; no message can be sent yet."""
         self.transport = transport

@@ -29,7 +29,11 @@ _COST: Final = 64
 
 
 class Inbox:
-    """Received messages that the application has not taken."""
+    """
+    Received messages that the application has not taken.
+
+    :ivar size: bytes of the messages that wait, and 64 for each message.
+    """
 
     def __init__(
         self, pause: Callable[[], None], resume: Callable[[], None], highWater: int
@@ -43,7 +47,7 @@ class Inbox:
         self._resume = resume
         self._highWater = highWater
         self._messages: deque[Message] = deque()
-        self._size = 0
+        self.size = 0
         self._paused = False
         self._taker: Deferred[Message] | None = None
         self._end: Callable[[], Exception] | None = None
@@ -55,8 +59,8 @@ class Inbox:
             taker.callback(message)
             return
         self._messages.append(message)
-        self._size += len(message) + _COST
-        if self._size >= self._highWater and not self._paused:
+        self.size += len(message) + _COST
+        if self.size >= self._highWater and not self._paused:
             self._paused = True
             self._pause()
 
@@ -82,8 +86,8 @@ class Inbox:
 
     def _take(self) -> Message:
         message = self._messages.popleft()
-        self._size -= len(message) + _COST
-        if self._paused and self._size <= self._highWater // 2:
+        self.size -= len(message) + _COST
+        if self._paused and self.size <= self._highWater // 2:
             self._paused = False
             self._resume()
         return message

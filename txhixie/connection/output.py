@@ -30,6 +30,8 @@ class Owner(Protocol):
         """Limits of the connection."""
         ...
 
+    factory: Any
+
     @property
     def timeouts(self) -> Timeouts:
         """Timeout queues of the connection's factory."""
@@ -82,6 +84,9 @@ class Output(Writer):
         """Add bytes to the write buffer, or abort beyond :attr:`txhixie.Limits.unsent_size`."""
         if not (self.full and self._overflows(len(data) + sum(map(len, more)))):
             super().queue(data, *more)
+            owner = self.owner
+            if owner is not None and (heldBytes := owner.factory.heldBytes) is not None:
+                heldBytes.grew(owner.factory, owner)
 
     def _overflows(self, size: int) -> bool:
         """
@@ -103,6 +108,12 @@ class Output(Writer):
         """See :meth:`txhixie.WebSocketTransport.unsent`."""
         waiting = self.waiting
         return waiting if waiting is not None else sys.maxsize if self.full else self.joined
+
+    @property
+    def held(self) -> int:
+        """Number of bytes that wait to be sent; those of an unknown transport as far as known."""
+        waiting = self.waiting
+        return waiting if waiting is not None else self.joined + (self._unsent if self.full else 0)
 
     # The timeout.
 

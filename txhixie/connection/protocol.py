@@ -40,6 +40,7 @@ from ..sansio.wire.hybi import sendable
 from .addresses import plainAddress
 from .awaiting import Awaited
 from .expiry import Expiries
+from .held_bytes import HeldBytes, Holding
 from .keepalive import Keepalive, leaveToKernel, payload
 from .lifetimes import Lifetimes
 from .log import ConnectionLog, loggedOf
@@ -100,6 +101,8 @@ class HixieProtocol(Protocol):
 
     - :meth:`openingLate`, :meth:`openingLost`, :meth:`openingClosed`, :meth:`openingAbandoned`: the
       handshake ends without a conversation;
+    - :meth:`openingHeld`, :meth:`openingRelinquished`: the bytes that a handshake holds, and its
+      end for the ceiling of all connections;
     - :attr:`isOpening`, for a connection that has become one of ordinary HTTP;
     - :meth:`ended`, :meth:`finished`: the connection ends, for a log of requests;
     - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
@@ -363,6 +366,8 @@ class HixieProtocol(Protocol):
         finally:
             if corked:
                 output.uncork(read=True)
+        if (heldBytes := self.factory.heldBytes) is not None:
+            heldBytes.count(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the application, or the code that awaits the handshake, that the transport ended."""
@@ -679,6 +684,63 @@ class HixieProtocol(Protocol):
             detail = f"{reason} of {seconds:g} s ({called(limit)})"
             self._retire(CloseCode.GOING_AWAY, reason, detail)
 
+    # The bytes that the connection holds.
+
+    @property
+    def holding(self) -> Holding:
+        """The bytes that the connection holds, for the ceiling of all connections."""
+        conversation = self._conversation
+        if conversation is None:
+            return Holding(0 if self._isOver else self.openingHeld(), 0)
+        waiting = 0
+        if not (self._left or self._lost):
+            waiting = self._output.held + getattr(self._application, "heldBytes", 0)
+        return Holding(conversation.held, waiting)
+
+    def relinquish(self, holding: Holding, why: str) -> None:
+        """
+        End the connection: all connections together hold too many bytes.
+
+        An unfinished message ends with 1013 (IANA's registry: try again later). A peer that does
+        not read what was sent would not receive a close frame: the connection is aborted.
+
+        :param holding: the bytes that the connection holds.
+        :param why: the reason for the log.
+        """
+        conversation = self._conversation
+        if self._lost:
+            self._forgo()
+        elif conversation is None:
+            if not self._isOver:
+                self.openingRelinquished(why)
+        elif holding.waiting > holding.received or conversation.ended is not None:
+            self._logHeld(holding, why)
+            self.abortConnection(f"{holding.size:,} bytes were held: {why}")
+        else:
+            self._logHeld(holding, why)
+            if self.dialect.has_codes:
+                self.failConnection(CloseCode.TRY_AGAIN_LATER, "try again later")
+            else:
+                self.loseConnection()
+        if conversation is not None:
+            conversation.release()
+
+    def _logHeld(self, holding: Holding, why: str) -> None:
+        what = f"ended, since it held {holding.size:,} bytes: {why}"
+        self.factory.log.noticed(loggedOf(self), what)
+
+    def openingHeld(self) -> int:
+        """Return the number of bytes that an incomplete handshake holds."""
+        return 0
+
+    def openingRelinquished(self, why: str) -> None:
+        """
+        End an incomplete handshake: all connections together hold too many bytes.
+
+        :param why: the reason for the log.
+        """
+        self.abortConnection()
+
     def drained(self) -> None:
         """Tell the conversation that the transport has sent its write buffer."""
         self.factory.watched.resumed(self)
@@ -828,9 +890,11 @@ class HixieFactory(Factory):
     :ivar timeouts: timeout queues of the connections.
     :ivar watched: the connections, checked for stalled peers.
     :ivar keepalive: automatic pings of the connections.
+    :ivar heldBytes: ceiling for the bytes that all connections hold; ``None``: no ceiling.
     """
 
     noisy = False
+    heldBytes: HeldBytes | None = None
     _logger = Logger()
 
     def __init__(
@@ -890,12 +954,16 @@ class HixieFactory(Factory):
     def joined(self, connection: HixieProtocol) -> None:
         """Add a connection that was made."""
         self.watched.add(connection)
+        if self.heldBytes is not None:
+            self.heldBytes.watch(self)
         if self._lifetimes is not None:
             self._lifetimes.start()
 
     def left(self, connection: HixieProtocol) -> None:
         """Remove a connection that has ended."""
         self.watched.discard(connection)
+        if self.heldBytes is not None:
+            self.heldBytes.count(connection)
         if self._expiries is not None:
             self._expiries.discard(connection)
         if not self.connections:
@@ -910,6 +978,8 @@ class HixieFactory(Factory):
     def emptied(self) -> None:
         """Stop the timers: the last connection has ended."""
         self.keepalive.stop()
+        if self.heldBytes is not None:
+            self.heldBytes.forget(self)
         if self._lifetimes is not None:
             self._lifetimes.stop()
         self._stopSpread()

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
+from ..connection.held_bytes import HeldBytes
 from ..display import expectation
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
@@ -319,6 +320,7 @@ class Daemon:
             elsewhere=PageSite(RoutedPages(pages, policy)) if pages else None,
             logConnections=True,
             admission=self._admission(),
+            heldBytes=HeldBytes(most) if (most := self._one("max-held-bytes", 0)) else None,
         )
 
     def _admission(self) -> Admission:

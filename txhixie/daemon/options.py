@@ -185,6 +185,14 @@ OPTIONS: Final = (
         default="0",
     ),
     Setting(
+        "max-held-bytes",
+        limit("bytes"),
+        "Most bytes that all connections hold together: unfinished messages and unsent data. Then "
+        "new connections are refused with 503, and those with the largest unfinished messages end "
+        "with 1013. 0 for no limit.",
+        default="0",
+    ),
+    Setting(
         "ping-interval",
         SECONDS,
         "Seconds without data from the client until a ping is sent, in dialects with pings; 0 for "

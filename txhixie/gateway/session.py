@@ -58,6 +58,11 @@ class Backend(BackendSide, Protocol):
     def sendBytesMessage(self, data: bytes) -> None:
         """Send a binary message of the client to the backend; never raises."""
 
+    @property
+    def held(self) -> int:
+        """Number of bytes that wait for the client or for the backend."""
+        ...
+
     def pauseReading(self) -> None:
         """Stop reading from the backend: the client's write buffer is full."""
 
@@ -162,6 +167,11 @@ class Session:
         """
         self.sessions.left(self)
         self.machine.backend_lost(close)
+
+    @property
+    def heldBytes(self) -> int:
+        """Number of bytes that the session holds, for the ceiling of all connections."""
+        return self._backend.held
 
     # The client side of the machine.
 

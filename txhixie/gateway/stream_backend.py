@@ -280,6 +280,11 @@ class StreamBackend(Protocol):
         transport = self.transport
         getattr(transport, "abortConnection", transport.loseConnection)()
 
+    @property
+    def held(self) -> int:
+        """Number of bytes that wait for the client or for the backend."""
+        return sum(map(len, self._kept or ())) + (self._writer.waiting or 0)
+
     # Back-pressure.
 
     def pauseReading(self) -> None:

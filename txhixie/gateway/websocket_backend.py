@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..client.endpoint import WebSocketClientEndpoint
+from ..connection.protocol import HixieProtocol
 from ..dialing.stage import Abandoned
 from ..interfaces import AbruptClose, CleanClose, WebSocketTransport
 from ..sansio.dialects import Dialect
@@ -194,6 +195,12 @@ class WebSocketBackend:
     def abort(self) -> None:
         """Abort the connection at once; unsent data is lost."""
         self.transport.abortConnection()
+
+    @property
+    def held(self) -> int:
+        """Number of bytes that wait for the client or for the backend."""
+        kept = sum(map(len, self._kept or ()))
+        return kept + cast(HixieProtocol, self.transport).holding.size
 
     # Back-pressure.
 

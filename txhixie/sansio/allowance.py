@@ -105,7 +105,7 @@ class PacedFraming:
 
     __slots__ = (
         *("_allowance", "_framing", "ahead"),
-        *("encode", "encode_close", "encode_parts", "feed", "read_close"),
+        *("encode", "encode_close", "encode_parts", "feed", "read_close", "release"),
     )
 
     def __init__(self, framing: Framing, allowance: Allowance) -> None:
@@ -118,6 +118,7 @@ class PacedFraming:
         self.encode_parts = framing.encode_parts
         self.encode_close = framing.encode_close
         self.read_close = framing.read_close
+        self.release = framing.release
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes, until the allowance is spent."""

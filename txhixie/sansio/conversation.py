@@ -594,15 +594,26 @@ class Conversation:
 
         :param why: the reason, which follows the number of bytes in the text.
         """
-        dropped = self.framing.waiting
-        if self.rest is not None:
-            dropped += len(self.rest[1])
-        if self._assembly is not None:
-            dropped += self._assembly.size
         if self.ended is None:
-            reason = f"{dropped:,} received bytes {why}"
+            reason = f"{self.held:,} received bytes {why}"
             self.ended = Ended(CloseCode.ABNORMAL_CLOSURE, reason, "peer", False)
         self.forget()
+
+    @property
+    def held(self) -> int:
+        """The number of received bytes that are kept: messages not complete or not delivered."""
+        held = self.framing.waiting
+        if self.rest is not None:
+            held += len(self.rest[1])
+        if self._assembly is not None:
+            held += self._assembly.size
+        return held
+
+    def release(self) -> None:
+        """Discard the received bytes of a conversation that has ended or is closing."""
+        self._assembly = None
+        if self.stage == _OVER:
+            self.framing.release()
 
     def forget(self) -> Ended:
         """End the conversation: deliver nothing more; return how the conversation ended."""

@@ -230,6 +230,11 @@ class ServerOpening:
             return asked
         return asked._replace(host=self.forwarded.host)
 
+    @property
+    def held(self) -> int:
+        """The number of bytes of an incomplete head, and of bytes after the head."""
+        return self._reader.size + len(self._rest)
+
     def keep(self, data: bytes) -> None:
         """
         Buffer bytes that are received before the response has been written.

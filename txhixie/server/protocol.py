@@ -30,6 +30,7 @@ from ..connection.addresses import standFor
 from ..connection.applications import Unusable, checkApplication, checkBuilder
 from ..connection.awaiting import explain
 from ..connection.counters import Counters
+from ..connection.held_bytes import RETRY, HeldBytes
 from ..connection.log import loggedOf
 from ..connection.option_names import with_names
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
@@ -122,7 +123,21 @@ class HixieServerProtocol(HixieProtocol):
         opening = getattr(self, "_opening", None)
         return opening.asked() if asked is NOTHING_ASKED and opening is not None else asked
 
+    def openingHeld(self) -> int:
+        """Return the number of bytes of an incomplete head, and of bytes after the head."""
+        opening = getattr(self, "_opening", None)
+        return 0 if opening is None else opening.held
+
+    def openingRelinquished(self, why: str) -> None:
+        """Refuse with 503: all connections together hold as many bytes as allowed."""
+        if getattr(self, "_elsewhere", None) is None:
+            self._refuse(Refusal(503, "the server is busy\n", RETRY, why=why, cause="held-bytes"))
+
     def _receiveHead(self, data: bytes) -> None:
+        heldBytes = self.factory.heldBytes
+        if heldBytes is not None and heldBytes.isFull:
+            self.openingRelinquished(heldBytes.excess)
+            return
         opening = self._opening
         try:
             found = opening.receive(data, mends=True)
@@ -535,6 +550,7 @@ class ServerOptions(TypedDict, total=False):
     binary: str
     logConnections: bool
     admission: Admission | None
+    heldBytes: HeldBytes | None
     clock: IReactorTime | None
 
 
@@ -574,6 +590,7 @@ class HixieServerFactory(HixieFactory):
         elsewhere: IProtocolFactory | None = None,
         logConnections: bool = False,
         admission: Admission | None = None,
+        heldBytes: HeldBytes | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -612,6 +629,8 @@ class HixieServerFactory(HixieFactory):
             Refused requests and protocol errors always have a line.
         :param admission: limits of all connections; several factories may share one. By default
             the number of connections has no limit.
+        :param heldBytes: ceiling for the bytes that all connections hold together; several
+            factories may share one. By default only each connection has its limits.
         :param clock: measures the timeouts; the reactor by default.
         :raises ValueError: for an unknown dialect, and for an invalid address.
         :raises TypeError: for a value of another type, such as one string instead of a list; and
@@ -635,6 +654,8 @@ class HixieServerFactory(HixieFactory):
         trusted = strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
         self.trustedProxies = TrustedNetworks(trusted) if trusted else None
         self.elsewhere = elsewhere
+        if heldBytes is not None:
+            self.heldBytes = instance("heldBytes", heldBytes, HeldBytes)
         self.counters = self.log.counters = Counters()
         self.admission = (
             Admission() if admission is None else instance("admission", admission, Admission)
@@ -693,6 +714,7 @@ class HixieServerFactory(HixieFactory):
 
         :param before: the earlier factory.
         """
+        self._succeedHeldBytes(before)
         self.log = before.log
         self.counters = before.counters
         before.admission.change(self.admission)
@@ -718,6 +740,18 @@ class HixieServerFactory(HixieFactory):
         :return: the address; ``None`` for a trusted reverse proxy, which has many clients.
         """
         return None if self.trustedProxies and self.trustedProxies.has(client) else client
+
+    def _succeedHeldBytes(self, before: HixieServerFactory) -> None:
+        """Have one ceiling for the connections of both factories, which is that of this one."""
+        if before.heldBytes is not None:
+            if self.heldBytes is None:
+                before.heldBytes.forget(before)
+            else:
+                before.heldBytes.change(self.heldBytes.most)
+                self.heldBytes = before.heldBytes
+        before.heldBytes = self.heldBytes
+        if self.heldBytes is not None and before.connections:
+            self.heldBytes.watch(before)
 
     def joined(self, connection: Any) -> None:
         """Add a connection; if a Site has the port, use the reactor of the connection."""

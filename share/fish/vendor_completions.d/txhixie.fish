@@ -82,6 +82,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-frame-size -x 
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-fragments -x -d 'Most fragments of one message'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-messages-per-second -x -d 'Most messages a second that are taken from one client; fragments and control frames count like messages'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-bytes-per-second -x -d 'Most bytes a second that are taken from one client, as received and, for compressed messages, as decompressed'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l max-held-bytes -x -d 'Most bytes that all connections hold together: unfinished messages and unsent data'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-interval -x -d 'Seconds without data from the client until a ping is sent, in dialects with pings; 0 for no pings'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l ping-timeout -x -d 'Seconds without a byte from the client after a ping until the connection is aborted'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stall-timeout -x -d 'Seconds in which a client acknowledges none of the data that waits to be sent, until the connection is aborted'

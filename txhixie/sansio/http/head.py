@@ -289,6 +289,11 @@ class HeadReader:
         self._seen = 0
 
     @property
+    def size(self) -> int:
+        """The number of received bytes of an incomplete head."""
+        return len(self._data)
+
+    @property
     def held(self) -> bytes:
         """The received bytes of an incomplete head, at most as many as a head may have."""
         return bytes(self._data[: self._most])

@@ -64,6 +64,7 @@ class CloseCode:
     MESSAGE_TOO_BIG: Final = 1009
     MANDATORY_EXT: Final = 1010
     INTERNAL_ERROR: Final = 1011
+    TRY_AGAIN_LATER: Final = 1013
     BAD_GATEWAY: Final = 1014
 
 
@@ -120,6 +121,9 @@ class Framing(Protocol):
         :raises FrameError: as :meth:`frames`.
         """
         ...
+
+    def release(self) -> None:
+        """Discard the buffered bytes: no frame is read any more."""
 
     @property
     def waiting(self) -> int:

@@ -241,6 +241,10 @@ class HybiFraming:
         twin._ready = copy(self._ready)  # noqa: SLF001 (its own)
         return twin.frames()
 
+    def release(self) -> None:
+        """Discard the buffered bytes: no frame is read any more."""
+        self._data, self._position, self._ready = b"", 0, _NOTHING
+
     @property
     def waiting(self) -> int:
         """The number of buffered bytes."""

@@ -104,8 +104,8 @@ class HeldBytes:
 
     def __init__(self, most: int) -> None:
         """
-        :param most: the ceiling, in bytes. The process needs an eighth more, since buffers grow in
-            steps, and 4 KiB for each connection.
+        :param most: the ceiling, in bytes. The process needs up to half as much again, since
+            buffers grow in steps and freed memory stays in pieces, and 4 KiB for each connection.
         :raises ValueError: for a ceiling below 1.
         :raises TypeError: for a ceiling that is not an ``int``.
         """

@@ -28,9 +28,9 @@ counted only then. A check takes 4 us for each connection."""
 
 _SMALL: Final = 16 * 1024
 """Bytes of an unfinished message below which other connections end first: their end makes more
-room, and a well-behaved client whose message was cut by a read must not pay for them."""
+room, and a well-behaved client may have sent a part of a message in one read."""
 
-RETRY: Final = (("Retry-After", "1"),)
+RETRY_SOON: Final = (("Retry-After", "1"),)
 """Header fields of a refusal: within a second, connections that hold many bytes are ended."""
 
 
@@ -52,7 +52,7 @@ class Holding(NamedTuple):
         return self.received + self.waiting
 
 
-NOTHING: Final = Holding(0, 0)
+NO_BYTES: Final = Holding(0, 0)
 
 
 class Holder(Protocol):
@@ -175,7 +175,7 @@ class HeldBytes:
 
     def grew(self, factory: Factory, connection: Holder) -> None:
         """
-        Count the bytes of a connection whose write buffer has grown.
+        Count the bytes of a connection after its write buffer has grown.
 
         Connections are ended in the next turn of the reactor: the application is sending.
         """
@@ -185,7 +185,7 @@ class HeldBytes:
 
     def _count(self, connection: Holder) -> None:
         holding = connection.holding
-        before = self._held.pop(connection, NOTHING)
+        before = self._held.pop(connection, NO_BYTES)
         if holding.size:
             self._held[connection] = holding
         self.total += holding.size - before.size

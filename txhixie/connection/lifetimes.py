@@ -54,7 +54,7 @@ class Life(NamedTuple):
 
 
 class Lifetimes(Generic[C]):
-    """Ticks over the connections of one factory whose limits have one of the two times."""
+    """Ticks over the connections of one factory, if its limits have one of the two times."""
 
     def __init__(
         self,

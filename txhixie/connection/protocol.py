@@ -648,7 +648,7 @@ class HixieProtocol(Protocol):
 
     def _retire(self, code: int, reason: str, detail: str = "") -> None:
         """
-        Close the connection, whose time has passed.
+        Close the connection after its time has passed.
 
         :param detail: more for the log than the peer gets in the reason.
         """
@@ -665,7 +665,7 @@ class HixieProtocol(Protocol):
         Object that differs after each message, and after each part of a message.
 
         ``None`` while the connection is not idle: before and after the conversation, while its
-        messages wait for us, and while sent messages wait for the peer.
+        received messages wait for the application, and while sent messages wait for the peer.
         """
         conversation = self._conversation
         if conversation is None or conversation.stage != OPEN or self._paused or self._output.full:

@@ -30,7 +30,7 @@ from ..connection.addresses import standFor
 from ..connection.applications import Unusable, checkApplication, checkBuilder
 from ..connection.awaiting import explain
 from ..connection.counters import Counters
-from ..connection.held_bytes import RETRY, HeldBytes
+from ..connection.held_bytes import RETRY_SOON, HeldBytes
 from ..connection.log import loggedOf
 from ..connection.option_names import with_names
 from ..connection.protocol import HixieFactory, HixieProtocol, ignore
@@ -131,7 +131,9 @@ class HixieServerProtocol(HixieProtocol):
     def openingRelinquished(self, why: str) -> None:
         """Refuse with 503: all connections together hold as many bytes as allowed."""
         if getattr(self, "_elsewhere", None) is None:
-            self._refuse(Refusal(503, "the server is busy\n", RETRY, why=why, cause="held-bytes"))
+            self._refuse(
+                Refusal(503, "the server is busy\n", RETRY_SOON, why=why, cause="held-bytes")
+            )
 
     def _receiveHead(self, data: bytes) -> None:
         heldBytes = self.factory.heldBytes

@@ -129,6 +129,11 @@ def curl() -> Path:
     return program("curl", get="tests/peers/install (Debian: curl)")
 
 
+def htpasswd() -> Path:
+    """The program of Apache that makes password files."""
+    return program("htpasswd", get="tests/peers/install (Debian: apache2-utils)")
+
+
 def node() -> Path:
     return program("node", get="Debian: nodejs")
 

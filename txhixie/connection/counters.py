@@ -26,6 +26,7 @@ CAUSES: Final = {
     "not-found": "no service for this request, or a request that is not for WebSocket",
     "origin": "an Origin that is not allowed",
     "password": "no user name and password, or wrong ones",
+    "password-checks": "as many password checks waiting as allowed",
     "proxy-header": "no valid header of the PROXY protocol",
     "timeout": "the request was not complete in time",
     "tls": "the TLS handshake failed",

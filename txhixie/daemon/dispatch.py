@@ -366,12 +366,15 @@ class PageSite(Site):
         """
         Write the log line of a request: a page that was sent, or the refusal of a guard.
 
-        The line has no values of the query and bounded fields, unlike Twisted's access log.
+        The line has no values of the query and bounded fields, unlike Twisted's access log. A
+        refusal is counted with those of handshakes, and repeats of a client are folded with them.
         """
-        number = getattr(holderOf(request.channel.transport), "number", None)
+        holder = holderOf(request.channel.transport)
+        number = getattr(holder, "number", None)
         refusal: Refusal | None = getattr(request, "refusal", None)
         if refusal is None:
             self._lines.page(number, request)
             return
         asked = askedBy(request, request.uri)
-        self._lines.refused(Logged(number, request.getClientAddress(), asked), refusal)
+        log = holder.factory.log if isinstance(holder, HixieServerProtocol) else self._lines
+        log.refused(Logged(number, request.getClientAddress(), asked), refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import bcrypt
@@ -59,6 +60,17 @@ def test_an_unknown_user_has_no_password(tmp_path: Path) -> None:
     assert not any(users.matches(b"carol", b"password", number) for number in range(4))
 
 
+def test_an_unknown_user_takes_as_much_time_of_a_processor_as_a_known_one(tmp_path: Path) -> None:
+    users = users_of(tmp_path, b"alice:" + bcrypt.hashpw(b"hers", bcrypt.gensalt(9)))
+
+    def seconds(name: bytes) -> float:
+        before = time.thread_time()
+        assert not users.matches(name, b"wrong", 0)
+        return time.thread_time() - before
+
+    assert seconds(b"carol") > seconds(b"alice") / 2
+
+
 def test_a_file_without_users_lets_nobody_in(tmp_path: Path) -> None:
     users = users_of(tmp_path)
     assert len(users) == 0
@@ -92,6 +104,10 @@ def test_empty_lines_comments_and_a_third_column_are_skipped(tmp_path: Path) -> 
         (SHA1[:-2], ""),
         (bcrypt_of(b"x")[:-1], ""),
         (bcrypt_of(b"x") + b"x", ""),
+    ],
+    ids=[
+        *("apr1", "MD5", "SHA-256", "SHA-512", "SSHA", "2x", "crypt", "plain", "empty"),
+        *("short-SHA-1", "short-bcrypt", "long-bcrypt"),
     ],
 )
 def test_another_kind_of_hash_is_an_error_with_the_line_and_the_command(

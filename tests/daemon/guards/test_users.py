@@ -132,6 +132,7 @@ async def test_a_handshake_needs_a_user_name_and_a_password(server: Server, dial
     assert CHALLENGE in wrong
     accepted = await server.ask(handshake(basic("alice", "a:b"), dialect=dialect))
     assert status_of(accepted) == 101
+    assert server.factory.counters.refused == {(401, "password"): 2}
 
 
 @asynchronous
@@ -143,6 +144,7 @@ async def test_a_page_needs_a_user_name_and_a_password(server: Server) -> None:
     accepted = await server.ask(page(basic("alice", "a:b")))
     assert status_of(accepted) == 200
     assert accepted.endswith(b"the page")
+    assert server.factory.counters.refused == {(401, "password"): 2}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -195,6 +197,7 @@ async def test_after_many_wrong_passwords_the_address_has_to_wait(server: Server
     assert status_of(refused) == 429
     assert b"\r\nRetry-After: " in refused
     assert server.threads == MOST_FAILURES
+    assert server.factory.counters.refused[429, "too-many-failures"] == 2
     reason = 'reason="too many wrong passwords of this address (users, --users)"'
     await until(lambda: any(reason in line for line in log.lines()))
 
@@ -263,6 +266,7 @@ async def test_a_queue_of_checks_that_is_full_is_a_503(server: Server, log: Log)
     assert status_of(refused) == 503
     assert b"\r\nRetry-After: 5\r\n" in refused
     assert server.threads == 2
+    assert server.factory.counters.refused == {(503, "password-checks"): 1}
     server.gate.set()
     for raw in waiting:
         await raw.reads(b"\r\n\r\n")

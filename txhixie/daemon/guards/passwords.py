@@ -89,7 +89,7 @@ class Passwords:
         network = network_of(client)
         if not self._checks.hasRoom(network):
             why = "too many password checks are waiting (users, --users)"
-            return Refusal(503, "too many logins at once\n", [("Retry-After", "5")], why=why)
+            return _refusal(503, "too many logins at once\n", 5, why, "password-checks")
         return self._checks.run(network, lambda: self._begin(client, credentials))
 
     def _readUsers(self) -> PasswordFile:
@@ -104,8 +104,7 @@ class Passwords:
         if not seconds:
             return None
         why = "too many wrong passwords of this address (users, --users)"
-        later = [("Retry-After", str(seconds))]
-        return Refusal(429, "too many wrong passwords\n", later, why=why)
+        return _refusal(429, "too many wrong passwords\n", seconds, why, "too-many-failures")
 
     def _begin(
         self, client: str | None, credentials: BasicCredentials
@@ -130,3 +129,8 @@ class Passwords:
         elif users is self._users:  # otherwise the file has changed during the check
             self._remembered.add(now, credentials)
         return isRight
+
+
+def _refusal(status: int, body: str, seconds: int, why: str, cause: str) -> Refusal:
+    """:param seconds: after which the client may try again."""
+    return Refusal(status, body, [("Retry-After", str(seconds))], why=why, cause=cause)

@@ -69,7 +69,8 @@ class Users(Guard):
         return PERMITTED if verdict else self._unauthorized("wrong user name or password")
 
     def _unauthorized(self, reason: str) -> Refusal:
-        return Refusal(401, f"{reason}\n", self.challenges, why=f"{reason} (users, --users)")
+        why = f"{reason} (users, --users)"
+        return Refusal(401, f"{reason}\n", self.challenges, why=why, cause="password")
 
 
 def buildUsers(reactor: Any, values: Mapping[str, Any]) -> Users:

@@ -12,10 +12,11 @@ from typing import Final
 
 import pytest
 
+from peers.reverse_proxies import running as proxy
 from support import third_party
 from support.certificates import Authority, authority
 from support.client_certificates import CLIENTS, client_pem, site
-from support.daemon import PATIENCE, run_hixie
+from support.daemon import PATIENCE, free_port, run_hixie
 from support.frame_writer import text
 from support.handshake_bytes import request
 
@@ -163,6 +164,30 @@ def test_a_replaced_CA_is_read_without_a_signal(tmp_path: Path) -> None:
             received += talking.recv(65536)
         talking.sendall(text("still here"))
         assert talking.recv(65536) == text("still here")
+
+
+HAPROXY: Final = """\
+defaults
+    mode tcp
+    timeout connect 30s
+    timeout client 60s
+    timeout server 60s
+listen tls
+    bind 127.0.0.1:{front}
+    server daemon 127.0.0.1:{behind} send-proxy-v2
+"""
+
+
+def test_a_certificate_comes_through_a_proxy_that_does_not_read_TLS(tmp_path: Path) -> None:
+    """With the address of the client, in a header of the PROXY protocol."""
+    haproxy, front = third_party.haproxy(), free_port()
+    with site(tmp_path, *ROUTES, more="--proxy-protocol 127.0.0.1") as here:
+        behind, file = here.daemon.port, tmp_path / "haproxy.cfg"
+        file.write_text(HAPROXY.format(front=front, behind=behind))
+        with proxy([haproxy, "-f", file], [front], tmp_path):
+            here.daemon.port = front
+            found = [here.status(who, "/ada") for who in (None, "ada", "bob")]
+        assert found == [403, 101, 403]
 
 
 def test_a_certificate_is_asked_for_all_routes_and_a_route_can_do_without(tmp_path: Path) -> None:

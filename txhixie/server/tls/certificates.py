@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,19 +142,23 @@ def read_directory(directory: Path, now: datetime | None = None) -> list[ServerC
     :raises ValueError: "expected ..." for another mistake in a file, and for no certificate.
     """
     now = datetime.now(UTC) if now is None else now
-    certificates: list[FiledCertificate] = []
+    certificates: dict[bytes, list[FiledCertificate]] = {}
     keys: dict[bytes, tuple[Path, Any]] = {}
     for file in pem_files(directory):
-        certificates += [FiledCertificate(file, each) for each in read_certificates(file)]
+        for certificate in read_certificates(file):
+            filed = FiledCertificate(file, certificate)
+            certificates.setdefault(_public(certificate), []).append(filed)
         for key in read_keys(file):
             keys.setdefault(_public(key), (file, key))
-    issuers = [each for each in certificates if _public(each.certificate) not in keys]
+    issuers: dict[x509.Name, list[FiledCertificate]] = {}
+    for public in certificates.keys() - keys.keys():
+        for each in certificates[public]:
+            issuers.setdefault(each.certificate.subject, []).append(each)
     found = []
     for public, (file, key) in keys.items():
-        own = [each for each in certificates if _public(each.certificate) == public]
-        if not own:
+        if public not in certificates:
             raise KeyMismatch(f"{file}: expected the certificate of this key in {directory}")
-        best = max(own, key=lambda each: _preference(each.certificate, now))
+        best = max(certificates[public], key=lambda each: _preference(each.certificate, now))
         chain = tuple(_chain(best.certificate, issuers))
         found.append(ServerCertificate(best.file, best.certificate, key, chain))
     if not found:
@@ -167,12 +171,13 @@ def _preference(certificate: x509.Certificate, now: datetime) -> tuple[bool, dat
 
 
 def _chain(
-    certificate: x509.Certificate, issuers: Sequence[FiledCertificate]
+    certificate: x509.Certificate, issuers: Mapping[x509.Name, Sequence[FiledCertificate]]
 ) -> Iterator[FiledCertificate]:
     """The certificates above one, up to a root, which a client has already."""
     seen: list[x509.Certificate] = []
     while certificate.issuer != certificate.subject:
-        above = next((each for each in issuers if _has_signed(each, certificate)), None)
+        known = issuers.get(certificate.issuer, ())
+        above = next((each for each in known if _has_signed(each, certificate)), None)
         if above is None or above.certificate in seen:
             return
         certificate = above.certificate
@@ -182,8 +187,6 @@ def _chain(
 
 
 def _has_signed(issuer: FiledCertificate, certificate: x509.Certificate) -> bool:
-    if issuer.certificate.subject != certificate.issuer:
-        return False
     try:
         certificate.verify_directly_issued_by(issuer.certificate)
     except Exception:  # InvalidSignature, and what cryptography raises for a kind of key

@@ -62,6 +62,7 @@ WITHOUT: Final = {
     "sansio/port": "a typing Protocol, with an empty implementation",
     "sansio/types": "names of types",
     "server/counted_socket": "connections of a Site: server/test_refused_connections.py",
+    "server/family_factory": "the factory of one of two ports: server/test_both_families.py",
     "server/page_connections": "stalled downloads: connection/test_progress.py",
     "server/second_signal": "signals to a process: server/test_stopping.py",
     "server/tls/endpoint": "a real daemon with such a port: daemon/test_listener_reload.py",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import formatEvent
 
 from support.daemon import free_port
 from support.network import Network
@@ -99,3 +100,19 @@ async def test_a_port_that_is_in_use_in_one_family_is_an_error(net: Network, fam
         host = "127.0.0.1" if family == socket.AF_INET6 else "::1"
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, number), 10)
+
+
+@ipv6
+@asynchronous
+async def test_the_lines_about_the_start_of_both_ports_name_their_family(
+    net: Network, log: Any
+) -> None:
+    """With the port number alone, the same line would be there twice."""
+    factory = server()
+    listening: Any = await within(BothFamiliesEndpoint(reactor, 0).listen(factory))
+    number = listening.getHost().port
+    await within(listening.stopListening())
+    lines = [formatEvent(event) or "" for event in log.events]
+    started = [line for line in lines if f"starting on {number}" in line]
+    assert started == [f"Factory ({name}) starting on {number}" for name in ("IPv4", "IPv6")]
+    assert factory.numPorts == 0

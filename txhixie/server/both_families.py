@@ -17,7 +17,10 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from .family_factory import FamilyFactory
 from .listen_queue import BACKLOG
+
+_NAMES: Final = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 
 _WITHOUT: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 """Errors of a system without one family of addresses: missing in its kernel, or turned off."""
@@ -60,7 +63,9 @@ class BothFamiliesEndpoint:
         sockets = self._sockets()
         try:
             ports: list[IListeningPort] = [
-                self._reactor.adoptStreamPort(each.fileno(), each.family, factory)
+                self._reactor.adoptStreamPort(
+                    each.fileno(), each.family, FamilyFactory(factory, _NAMES[each.family])
+                )
                 for each in sockets
             ]
         finally:

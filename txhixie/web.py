@@ -39,7 +39,7 @@ from .server.page_connections import Channels, holderOf
 from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
 from .server.refused_connections import RefusedConnections
 
-__all__ = ["ByRequest", "HixieResource", "HixieSite"]
+__all__ = ["ByRequest", "HixieResource", "HixieSite", "maskedLogFormatter"]
 
 _log = Logger()
 

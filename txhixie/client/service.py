@@ -40,6 +40,7 @@ from ..sansio.http.head import header_pairs
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import without_credentials
 from ..sansio.types import Headers, HeadersLike
+from ..sansio.wire.frame import CloseCode
 from .backoff import Backoff
 from .endpoint import EndpointOptions, WebSocketClientEndpoint
 from .tracked import ServiceProtocol, Tracked
@@ -57,7 +58,10 @@ delay. Useful attributes of the error are ``code``, of a :class:`txhixie.CleanCl
 :class:`txhixie.AbruptClose`, and ``status``, of a :class:`txhixie.errors.HandshakeRefused`.
 """
 
-_CODE_DELAYS: Final = {1012: (5.0, 30.0), 1013: (30.0, 60.0)}
+_CODE_DELAYS: Final = {
+    CloseCode.SERVICE_RESTART: (5.0, 30.0),
+    CloseCode.TRY_AGAIN_LATER: (30.0, 60.0),
+}
 """Bounds of the random delay after a close code, in seconds. The registration of 1012 (service
 restart) has these seconds. 1013 means an overloaded server (try again later), which clients that
 reconnect within five seconds would overload further."""

@@ -64,6 +64,7 @@ class CloseCode:
     MESSAGE_TOO_BIG: Final = 1009
     MANDATORY_EXT: Final = 1010
     INTERNAL_ERROR: Final = 1011
+    SERVICE_RESTART: Final = 1012
     TRY_AGAIN_LATER: Final = 1013
     BAD_GATEWAY: Final = 1014
 

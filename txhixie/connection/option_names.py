@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from ..display import nearest
 from ..sansio.limits import Limits
 
-P = ParamSpec("P")
+Arguments = ParamSpec("Arguments")
 T = TypeVar("T")
 
 
@@ -36,7 +36,7 @@ def _suggestion(option: str, names: Collection[str]) -> str:
     return nearest(option.replace("_", ""), names)
 
 
-def with_names(call: Callable[P, T]) -> Callable[P, T]:
+def with_names(call: Callable[Arguments, T]) -> Callable[Arguments, T]:
     """
     Make a function or a constructor check the names of its keyword arguments.
 
@@ -47,7 +47,7 @@ def with_names(call: Callable[P, T]) -> Callable[P, T]:
     known = frozenset(names)
 
     @wraps(call)
-    def checked(*arguments: P.args, **options: P.kwargs) -> T:
+    def checked(*arguments: Arguments.args, **options: Arguments.kwargs) -> T:
         if not options.keys() <= known:
             check_names(options, names)
         return call(*arguments, **options)

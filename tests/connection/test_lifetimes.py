@@ -9,12 +9,13 @@ from twisted.internet.task import Clock
 
 from support.applications import Applications, Recorder, echo
 from support.dialect_names import MODERN, NAMES
-from support.frame_writer import text
+from support.frame_writer import FrameWriter, text
+from support.frames import MASK
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
 from support.network import Network
-from support.waiting import asynchronous, reactor, until
+from support.waiting import asynchronous, reactor, turn, until
 from txhixie import CleanClose, HixieServerFactory, Limits
 from txhixie.connection.lifetimes import SPREAD, Lifetimes
 from txhixie.gateway import GatewayService
@@ -241,3 +242,27 @@ async def test_behind_a_gateway_the_backend_gets_the_close_of_its_client(net: Ne
     await until(lambda: client.data.endswith(b"\x03\xe9idle timeout"))
     await until(lambda: behind.made and behind.made[0].lost is not None)
     assert behind.made[0].lost.code == 1001
+
+
+@asynchronous
+async def test_old_clients_leave_one_after_the_other_although_they_talk(net: Network) -> None:
+    limits = Limits(lifetime=2, close_timeout=0.2)
+    place = await net.serve(Applications(echo), origins=["*"], limits=limits)
+    clients = [await net.raw(place) for _ in range(20)]
+    for client in clients:
+        await client.opens("rfc6455")
+    gone: list[int] = []
+    while len(gone) < len(clients):
+        for number, client in enumerate(clients):
+            if client.reason is None:
+                client.send(FrameWriter("rfc6455", MASK).text("hello"))
+            elif number not in gone:
+                gone.append(number)
+        await turn(0.01)
+    assert gone != sorted(gone)  # the lives differ
+    for client in clients:
+        assert b"\x03\xe9maximum lifetime" in client.data
+    newcomer = await net.raw(place)
+    await newcomer.opens("hixie-75")
+    newcomer.send(text("hello"))
+    await newcomer.reads(text("hello"))

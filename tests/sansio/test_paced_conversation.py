@@ -11,9 +11,11 @@ import pytest
 
 from support.applications import Recorder, closed
 from support.dialect_names import MODERN
+from support.frame_writer import FrameWriter
+from support.frames import MASK
 from support.handshake_bytes import whole_request
 from support.memory_connection import ServerEnd, opened
-from txhixie import CleanClose, Limits
+from txhixie import Agreement, CleanClose, Limits, Offer
 from txhixie.sansio.dialects import DIALECTS
 from txhixie.sansio.wire.frame import Opcode, Side
 from txhixie.testing import Applications
@@ -302,4 +304,17 @@ def test_without_a_rate_a_connection_has_the_usual_conversation() -> None:
     end.receive(end.peer.text(*["x"] * 5000))
     assert len(application.messages) == 5000
     assert ("pause",) not in end.wire.calls
+    end.done()
+
+
+def test_a_conversation_over_a_handshake_of_the_programs_own_is_paced() -> None:
+    """As a stream of HTTP/2 is (RFC 8441)."""
+    application = Recorder()
+    end = ServerEnd(Applications(Recorder), limits=TEN)
+    rest = FrameWriter("rfc6455", MASK).text(*["x"] * 30)
+    offer = Offer("rfc6455", "/", "example.com")
+    end.protocol.adopt(application, offer, Agreement(), rest)
+    assert len(application.messages) == 10
+    counted(end, application, 3)
+    assert len(application.messages) == 30
     end.done()

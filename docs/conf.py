@@ -47,7 +47,8 @@ INTERNAL = {
         "timeouts",
     ),
     "HixieFactory": (
-        *("emptied", "joined", "keepalive", "left", "log", "sendsBinary", "timeouts", "watched"),
+        *("draining", "emptied", "joined", "keepalive", "left", "log", "sendsBinary", "timeouts"),
+        "watched",
     ),
     "HixieServerProtocol": ("asked", "yielded"),
     "HixieServerFactory": (

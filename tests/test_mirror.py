@@ -58,6 +58,7 @@ WITHOUT: Final = {
     "extensions": NAMES,
     "gateway/service": "with its backend and its route: daemon/services/test_gateway.py",
     "gateway/websocket_backend": "with its service: daemon/services/test_gateway_backend.py",
+    "server/handshake": "a part of the connection of server/test_protocol.py",
     "sansio/errors": "tests/test_errors.py holds the tree of all errors",
     "sansio/port": "a typing Protocol, with an empty implementation",
     "sansio/types": "names of types",

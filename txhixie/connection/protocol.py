@@ -116,6 +116,7 @@ class HixieProtocol(Protocol):
     :ivar dialect: the dialect, known as soon as there is an offer.
     :ivar side: our side of the connection: ``client`` or ``server``.
     :ivar number: number of the connection in log lines: 1 for the first connection of a factory.
+    :ivar connected: whether the transport is connected, 0 or 1.
     :ivar latency: seconds from the last automatic ping to its pong; ``None`` before the first pong.
     """
 
@@ -130,9 +131,7 @@ class HixieProtocol(Protocol):
         "_began",
         "_conversation",
         "_delivering",
-        "_draining",
         "_left",
-        "_lost",
         "_output",
         "_paused",
         "_pinged",
@@ -170,12 +169,10 @@ class HixieProtocol(Protocol):
         self._paused = 0
         self._delivering = False
         self._turning: IDelayedCall | None = None  # delivers further messages in the next turn
-        self._draining: IDelayedCall | None = None  # drops undelivered messages after the end
         self._toldEnding = False
         self._pinged: float | None = None  # when the current ping interval began
         self._asked: float | None = None  # when the last automatic ping was sent
         self._left = False
-        self._lost = False
 
     @property
     def asked(self) -> Asked:
@@ -267,7 +264,7 @@ class HixieProtocol(Protocol):
         """See :meth:`txhixie.WebSocketTransport.loseConnection`."""
         if self._conversation is None:
             self.openingClosed()
-        elif self._lost:
+        elif not self.connected:
             self._forgo()
         else:
             self._conversation.close(code, reason)
@@ -279,7 +276,7 @@ class HixieProtocol(Protocol):
         """See :meth:`txhixie.WebSocketTransport.failConnection`."""
         if self._conversation is None:
             self.abortConnection()
-        elif self._lost:
+        elif not self.connected:
             self._forgo()
         else:
             self._conversation.fail_here(reason, code)
@@ -288,7 +285,7 @@ class HixieProtocol(Protocol):
 
     def abortConnection(self, reason: str = "aborted") -> None:
         """See :meth:`txhixie.WebSocketTransport.abortConnection`."""
-        if self._lost:
+        if not self.connected:
             self._forgo()
             return
         if self._conversation is None:
@@ -314,7 +311,7 @@ class HixieProtocol(Protocol):
             if not self._isOver:  # the handshake goes on
                 self._paused = BY_APPLICATION
         elif self._conversation.ended is None:
-            if not (self._paused or self._lost):
+            if self.connected and not self._paused:
                 self.transport.pauseProducing()
             self._paused |= BY_APPLICATION
 
@@ -371,7 +368,7 @@ class HixieProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the application, or the code that awaits the handshake, that the transport ended."""
-        self._lost = True
+        self.connected = 0
         self._receive = ignore
         conversation = self._conversation
         if conversation is not None:
@@ -529,7 +526,7 @@ class HixieProtocol(Protocol):
         :param seconds: how long the rate of messages or bytes pauses the connection.
         """
         self._paused |= BY_RATE if seconds else BY_TURN
-        if not self._lost:
+        if self.connected:
             # Otherwise received bytes would accumulate.
             if seconds and has_disconnected(self.transport):
                 self.transport.resumeProducing()
@@ -563,7 +560,7 @@ class HixieProtocol(Protocol):
                 self._output.uncork()
         if self._paused:
             return
-        if self._lost:
+        if not self.connected:
             self._finish()
         else:
             self.transport.resumeProducing()
@@ -628,7 +625,7 @@ class HixieProtocol(Protocol):
 
         :param waiting: number of bytes that the peer has not acknowledged.
         """
-        if self._lost or self._paused & BY_RATE:
+        if not self.connected or self._paused & BY_RATE:
             # Only messages received before are still being delivered; or the peer cannot send, and
             # many programs read nothing until they have sent.
             return
@@ -693,7 +690,7 @@ class HixieProtocol(Protocol):
         if conversation is None:
             return Holding(0 if self._isOver else self.openingHeld(), 0)
         waiting = 0
-        if not (self._left or self._lost):
+        if self.connected and not self._left:
             waiting = self._output.held + getattr(self._application, "heldBytes", 0)
         return Holding(conversation.held, waiting)
 
@@ -708,7 +705,7 @@ class HixieProtocol(Protocol):
         :param why: the reason for the log.
         """
         conversation = self._conversation
-        if self._lost:
+        if not self.connected:
             self._forgo()
         elif conversation is None:
             if not self._isOver:
@@ -789,10 +786,11 @@ class HixieProtocol(Protocol):
             self._goOn()
         if self._paused:
             seconds = self.factory.limits.drain_timeout
-            self._draining = self.factory.clock.callLater(seconds, self._dropRest, seconds)
+            timer = self.factory.clock.callLater(seconds, self._dropRest, seconds)
+            self.factory.draining[self] = timer
 
     def _dropRest(self, seconds: float) -> None:
-        self._draining = None
+        del self.factory.draining[self]
         assert self._conversation is not None
         self._conversation.drop(
             f"were dropped: the connection was lost, and they were not delivered within"
@@ -821,10 +819,10 @@ class HixieProtocol(Protocol):
     def _finished(self) -> None:
         """Release the application, cancel the timers, and leave the factory."""
         self._application = None
-        for timer in (self._turning, self._draining):
+        turning, self._turning = self._turning, None
+        for timer in (turning, self.factory.draining.pop(self, None)):
             if timer is not None:
                 timer.cancel()
-        self._turning = self._draining = None
         self.factory.left(self)
         self.finished()
 
@@ -852,7 +850,7 @@ class HixieProtocol(Protocol):
     @property
     def _isOver(self) -> bool:
         """Whether the handshake ended without a conversation: refused, aborted or lost."""
-        return self._left or self._lost
+        return self._left or not self.connected
 
     def late(self) -> None:
         """End what the elapsed timeout was set for: the handshake, the close or the shutdown."""
@@ -889,6 +887,8 @@ class HixieFactory(Factory):
     :ivar log: writes log lines about the connections.
     :ivar timeouts: timeout queues of the connections.
     :ivar watched: the connections, checked for stalled peers.
+    :ivar draining: the timers of lost connections whose last messages the application has not taken
+        yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
     :ivar heldBytes: ceiling for the bytes that all connections hold; ``None``: no ceiling.
     """
@@ -921,6 +921,7 @@ class HixieFactory(Factory):
             limits.stall_timeout, lambda: self.clock, HixieProtocol.stalled
         )
         self.connections = self.watched.connections
+        self.draining: dict[HixieProtocol, IDelayedCall] = {}
         self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
         self._lifetimes: Lifetimes[HixieProtocol] | None = None
         if limits.idle_timeout is not None or limits.lifetime is not None:

@@ -48,13 +48,14 @@ from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
-from ..sansio.opening import Elsewhere, ServerOpening
+from ..sansio.opening import Elsewhere
 from ..sansio.quirks import quirk_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy, of_a_browser
 from .admission import Admission
 from .counted_socket import leaveWithSocket
+from .handshake import ServerHandshake
 from .refused_connections import RefusedConnections
 from .stopping import StopTrigger
 from .tls.errors import certificate_fault_of
@@ -68,7 +69,7 @@ class HixieServerProtocol(HixieProtocol):
         has read the request; otherwise ``None``.
     """
 
-    __slots__ = ("_bodyLeft", "_decision", "_elsewhere", "_opening")
+    __slots__ = ("_opening",)
 
     side = Side.SERVER
     factory: HixieServerFactory
@@ -80,8 +81,7 @@ class HixieServerProtocol(HixieProtocol):
         trustedProxies = factory.trustedProxies
         if trustedProxies is not None and not trustedProxies.has(self._client()):
             trustedProxies = None
-        self._decision: Deferred[Any] | None = None
-        self._opening = ServerOpening(factory.dialects, factory.limits, secure, trustedProxies)
+        self._opening = ServerHandshake(factory.dialects, factory.limits, secure, trustedProxies)
         self._receive = self._receiveHead
         super().connectionMade()
         if factory.stopTrigger.hasBegun:
@@ -130,7 +130,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def openingRelinquished(self, why: str) -> None:
         """Refuse with 503: all connections together hold as many bytes as allowed."""
-        if getattr(self, "_elsewhere", None) is None:
+        if self._opening.elsewhere is None:
             self._refuse(
                 Refusal(503, "the server is busy\n", RETRY_SOON, why=why, cause="held-bytes")
             )
@@ -255,7 +255,7 @@ class HixieServerProtocol(HixieProtocol):
         """
         self._output.timeout(self.factory.limits.decide_timeout)
         self._receive = self._receiveEarly
-        self._decision = decision
+        self._opening.decision = decision
         decision.addCallbacks(self._decided, self._undecided)
 
     def _receiveEarly(self, data: bytes) -> None:
@@ -266,16 +266,16 @@ class HixieServerProtocol(HixieProtocol):
             self._refuseInvalid(error)
 
     def _decided(self, answer: Decision) -> None:
-        if self._decision is None:
+        if self._opening.decision is None:
             return  # the client has disconnected, and the Deferred has ignored its cancel()
-        self._decision = None
+        self._opening.decision = None
         self._output.timeout(self.factory.limits.open_timeout)
         self._answer(answer)
 
     def _undecided(self, failure: Failure) -> None:
-        if self._decision is None:
+        if self._opening.decision is None:
             return
-        self._decision = None
+        self._opening.decision = None
         self._failed(failure)
 
     def _misused(self, error: Unusable) -> None:
@@ -367,10 +367,10 @@ class HixieServerProtocol(HixieProtocol):
             return
         if proof:
             self._output.write(proof)
-        del self._opening
         assert self.agreement is not None
         self.factory.counters.opened[self.dialect.name] += 1
         self._open(self.agreement, opening.rest, opening.transform)
+        del self._opening
 
     def _refuse(self, answer: Refusal) -> None:
         """Write a refusal as an HTTP response, and close the connection."""
@@ -420,25 +420,25 @@ class HixieServerProtocol(HixieProtocol):
         if channel is not None:
             boundChannel(channel, limits, self.factory.log)
         self._output.timeout(None)
-        self._elsewhere = protocol
+        self._opening.elsewhere = protocol
         self.transport.unregisterProducer()
         self._receive = protocol.dataReceived
         if last and length is not None:
-            self._bodyLeft = length - len(found.rest)
-            self._receive = self._receiveBody if self._bodyLeft > 0 else ignore
-            if self._bodyLeft > 0 and channel is None:
+            self._opening.bodyLeft = length - len(found.rest)
+            self._receive = self._receiveBody if self._opening.bodyLeft > 0 else ignore
+            if self._opening.bodyLeft > 0 and channel is None:
                 self._output.timeout(limits.request_timeout)
         protocol.makeConnection(self.transport)
         protocol.dataReceived(found.replay(last, length))
 
     def _receiveBody(self, data: bytes) -> None:
         """Pass on bytes of the body of the last request; bytes after the body are discarded."""
-        data = data[: self._bodyLeft]
-        self._bodyLeft -= len(data)
-        if self._bodyLeft == 0:
+        data = data[: self._opening.bodyLeft]
+        self._opening.bodyLeft -= len(data)
+        if self._opening.bodyLeft == 0:
             self._output.timeout(None)
             self._receive = ignore
-        self._elsewhere.dataReceived(data)
+        self._opening.elsewhere.dataReceived(data)
 
     def adopt(
         self,
@@ -467,18 +467,18 @@ class HixieServerProtocol(HixieProtocol):
     @property
     def isOpening(self) -> bool:
         """Whether the handshake is not complete; never for a request for a page."""
-        return super().isOpening and not hasattr(self, "_elsewhere")
+        return super().isOpening and self._opening.elsewhere is None
 
     def openingClosed(self) -> None:
         """Refuse with 503 while the application decides: the request is not answered yet."""
-        if self._decision is not None:
+        if self._opening.decision is not None:
             self._refuse(Refusal(503, "the server is stopping\n"))
         else:
             super().openingClosed()
 
     def openingAbandoned(self) -> None:
         """Cancel the Deferred decision of the application."""
-        decision, self._decision = self._decision, None
+        decision, self._opening.decision = self._opening.decision, None
         if decision is None:
             return
         try:
@@ -493,12 +493,12 @@ class HixieServerProtocol(HixieProtocol):
 
         The protocol to which the connection was passed on is told first, if there is one.
         """
-        if (elsewhere := getattr(self, "_elsewhere", None)) is not None:
-            elsewhere.connectionLost(reason)
+        opening = self._opening
+        if opening.elsewhere is not None:
+            opening.elsewhere.connectionLost(reason)
         why = certificate_fault_of(self.transport) or reasons_of(reason.value)
         self.factory.log.unsecured(loggedOf(self), why)
-        opening = getattr(self, "_opening", None)
-        if opening is not None and (missing := opening.missing):
+        if missing := opening.missing:
             what = f"did not send the last {missing} bytes of its handshake; did a proxy keep them?"
             self.factory.log.noticed(loggedOf(self), what)
         if self._application is not None:
@@ -522,7 +522,7 @@ class HixieServerProtocol(HixieProtocol):
         elif self._opening.awaits_head:
             why = f"no request within {seconds:g} s (Limits.open_timeout)"
             self._refuse(Refusal(408, "request timeout\n", why=why))
-        elif self._decision is not None:
+        elif self._opening.decision is not None:
             seconds = limits.decide_timeout
             why = f"no decision of the application within {seconds:g} s (Limits.decide_timeout)"
             refused = "the application did not answer in time\n"

@@ -1,0 +1,40 @@
+"""The server's side of a handshake, with what it has in a program and not in the pure half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from ..sansio.dialects import Dialect
+from ..sansio.http.trusted import TrustedNetworks
+from ..sansio.limits import Limits
+from ..sansio.opening import ServerOpening
+
+
+class ServerHandshake(ServerOpening):
+    """
+    Opening of a server's connection, with the Deferred or the protocol that it waits for.
+
+    The connection drops it when the conversation opens, so an idle connection has none of this.
+
+    :ivar decision: the Deferred decision of the application, while it is awaited.
+    :ivar elsewhere: the protocol to which a request of ordinary HTTP was passed on.
+    :ivar bodyLeft: bytes that are missing of the body of that request, where it is the last one.
+    """
+
+    __slots__ = ("bodyLeft", "decision", "elsewhere")
+
+    def __init__(
+        self,
+        spoken: Sequence[Dialect],
+        limits: Limits,
+        secure: bool,
+        trusted_proxies: TrustedNetworks | None = None,
+    ) -> None:
+        """See :class:`txhixie.sansio.opening.ServerOpening`."""
+        super().__init__(spoken, limits, secure, trusted_proxies)
+        self.decision: Deferred[Any] | None = None
+        self.elsewhere: Any = None
+        self.bodyLeft = 0

@@ -10,7 +10,7 @@ certificates         certificate authorities and certificates  TLS tests, dialin
 chunks               bytes cut into pieces                     sansio
 client_certificates  a daemon that asks for certificates       daemon, browser
 command_line         ``txhixie`` in a process                  cli
-confinement          a program restricted as by a systemd unit  peers/test_unit
+confinement          a program under a unit's restrictions      peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
 dialect_names        names of dialects                         tests that run for each dialect

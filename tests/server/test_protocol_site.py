@@ -427,3 +427,26 @@ async def test_on_two_ports_the_site_starts_once(net: Network) -> None:
     await within(places[1].listening.stopListening())
     assert counting.told == ["start", "stop"]
     net.places.clear()
+
+
+@asynchronous
+async def test_while_connections_are_closed_the_next_page_is_the_last_one(
+    net: Network, log: Log
+) -> None:
+    """A connection that a Site keeps waits for its turn, as a conversation does."""
+    resource = HixieResource(Applications(), elsewhere=Page())
+    place = await net.listen(HixieServerFactory(Applications(), elsewhere=Site(resource)))
+    talking, kept = await net.raw(place), await net.raw(place)
+    await talking.opens("rfc6455")
+    kept.send(PLAIN)
+    await kept.reads(b"GET / []")
+    assert b"connection: close" not in head_of(bytes(kept.data)).lower()
+    kept.data.clear()
+    done = place.factory.closeAll(timeout=1000.0, spread=1000.0)
+    await talking.reads(b"\x88\x02\x03\xe9")
+    kept.send(PLAIN)
+    await kept.ends()
+    assert b"connection: close" in head_of(bytes(kept.data)).lower()
+    assert body_of(bytes(kept.data)) == b"GET / []"
+    talking.transport.loseConnection()
+    await within(done)

@@ -1037,6 +1037,11 @@ class HixieFactory(Factory):
             self._closing = Staggered(self.clock, close, waiting, over)
         return self._allEnded(seconds)
 
+    @property
+    def isClosing(self) -> bool:
+        """Whether :meth:`closeAll` was called and some of its closes are still to come."""
+        return self._closing is not None
+
     def closeOthers(self) -> Deferred[None]:
         """
         Close every connection that :meth:`closeAll` is not going to close: the reactor stops.

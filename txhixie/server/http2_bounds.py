@@ -26,7 +26,7 @@ from ..sansio.limits import MOST_SEGMENTS, Limits
 from .http_bounds import askedBy
 
 _NO_ERROR: Final = 0
-"""Error code that resets a stream whose response was complete before its request (RFC 9113 section
+"""Error code of a reset after a response that was complete before its request (RFC 9113 section
 8.1)."""
 
 

@@ -13,6 +13,7 @@ for a channel class, and a program brings its own Site.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport
@@ -68,6 +69,24 @@ def boundChannel(channel: Any, limits: Limits, log: ConnectionLog) -> None:
     if not isinstance(getattr(channel.allHeadersReceived, "__self__", None), RequestBounds):
         boundBacklog(channel)
         RequestBounds(channel, limits, log)
+
+
+def closeLater(channel: Any, closes: Callable[[], bool]) -> None:
+    """
+    Have the connection of a channel end with the first response once the server closes connections.
+
+    :param channel: a channel that keeps its connection for further requests.
+    :param closes: whether the server closes its connections now.
+    """
+    persists = channel.checkPersistence
+
+    def checkPersistence(request: Any, version: bytes) -> bool:
+        if not closes():
+            return bool(persists(request, version))
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    channel.checkPersistence = checkPersistence
 
 
 class Backlog:

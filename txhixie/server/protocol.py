@@ -406,7 +406,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
         """Pass the connection on to the protocol of a request, unless its body is too long."""
-        from .http_bounds import boundChannel, channelOf  # imports twisted.web
+        from .http_bounds import boundChannel, channelOf, closeLater  # imports twisted.web
 
         limits, last = self.factory.limits, not self.factory.elsewhereUpgrades
         channel = channelOf(protocol)
@@ -419,6 +419,8 @@ class HixieServerProtocol(HixieProtocol):
             return
         if channel is not None:
             boundChannel(channel, limits, self.factory.log)
+            if not last:
+                closeLater(channel, lambda: self.factory.isClosing)
         self._output.timeout(None)
         self._opening.elsewhere = protocol
         self.transport.unregisterProducer()
@@ -670,7 +672,7 @@ class HixieServerFactory(HixieFactory):
     @property
     def elsewhereUpgrades(self) -> bool:
         """
-        Whether the factory ``elsewhere`` is a Site whose root resource accepts WebSocket requests.
+        Whether the factory ``elsewhere`` is a Site with a root resource for WebSocket requests.
 
         A connection of such a Site need not end after its first response, since later requests on
         the connection may ask for WebSocket.

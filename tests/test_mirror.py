@@ -78,6 +78,7 @@ WHOLE: Final = {
     "browser/": "browsers, with a daemon",
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
+    "daemon/test_floods": "a daemon with limits, attackers, and reverse proxies",
     "daemon/test_systemd": "the daemon as systemd starts it",
     "daemon/test_client_certificates": "a daemon with clients of Python, OpenSSL and curl",
     "test_alpn": "every kind of TLS port",

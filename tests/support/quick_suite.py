@@ -25,6 +25,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_client_certificates.py",
         "tests/daemon/guards/test_tokens_daemon.py",
         "tests/connection/test_held_bytes_process.py",
+        "tests/daemon/test_floods.py",
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/guards/test_users_daemon.py",
         "tests/daemon/test_options.py",

@@ -121,7 +121,7 @@ class Admission:
         """
         Return the number of counted connections of an address.
 
-        :param client: an address; an IPv6 address stands for its network.
+        :param client: an address; for an IPv6 address, the connections of its network are counted.
         """
         return self._counts.get(network_of(client), 0)
 
@@ -131,8 +131,8 @@ class Admission:
         """
         Decide about a new connection, which is counted by :meth:`enter`.
 
-        :param client: the address of the client; ``None`` for a client without an address, and for
-            one whose address is not known yet.
+        :param client: the address of the client; ``None`` for a client without an address, and as
+            long as the address is not known.
         :param now: the time in seconds.
         :return: a refusal beyond a limit; otherwise ``None``.
         """
@@ -169,10 +169,10 @@ class Admission:
 
     def identify(self, transport: Hashable, client: str | None, now: float) -> Refusal | None:
         """
-        Decide about a connection whose client has become known, and count it by this address.
+        Decide about a connection after its request has shown the address of the client.
 
-        A connection that is not counted yet is treated as a new one: a connection of a ``Site``
-        that becomes a WebSocket connection.
+        The connection is counted by this address from now on. A connection that is not counted yet
+        is a new one: a connection of a ``Site`` that becomes a WebSocket connection.
 
         :param transport: the lowest transport of the connection.
         :param client: the address of the client; ``None`` for a client without an address.
@@ -259,8 +259,8 @@ def _is_full(due: float, now: float) -> bool:
     """
     Whether a bucket of :func:`_after` is full.
 
-    A bucket whose time is more than a second away is full as well: the clock of the machine was
-    set back, and nobody may be refused until the clock has caught up.
+    If the time is more than a second away, the clock of the machine was set back, and the bucket
+    counts as full: otherwise all clients would be refused until the clock has caught up.
     """
     return due <= now or due > now + 1 + _ROUNDING
 

@@ -15,8 +15,9 @@ class _Departure:
     """
     Replacement of the method ``connectionLost`` of one transport, for its one call.
 
-    Every connection ends by this call, whatever its protocol: TLS, HTTP/2 and a WebSocket
-    connection replace the protocol. A wrapper around the protocol would cost a call for every read.
+    Every connection ends by this call. The protocol's own method is not enough, since TLS, HTTP/2
+    and a WebSocket connection replace the protocol, and a wrapper around the protocol would cost a
+    call for every read.
     """
 
     __slots__ = ("_replaced", "_transport", "admission")

@@ -178,8 +178,13 @@ class HixieServerProtocol(HixieProtocol):
         return isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
 
     def _isAdmitted(self, found: Offer | Elsewhere) -> bool:
-        """Refuse a client beyond the limits of its address, which only the head of the request
-        shows: behind a trusted proxy, and on a connection of a Site."""
+        """
+        Refuse a client beyond the limits of its address, if only the head shows the address.
+
+        This is so behind a trusted proxy, and on a connection of a Site.
+
+        :return: whether the client was not refused.
+        """
         forwarded = self._opening.forwarded
         if forwarded is None and self.request is None:
             return True
@@ -725,7 +730,7 @@ class HixieServerFactory(HixieFactory):
         self.admission = before.admission
 
     def enterAll(self) -> None:
-        """Count every connection in :attr:`admission`, whose limits have changed."""
+        """Count every connection in :attr:`admission`, after a change of the limits."""
         if self.admission.is_limited:
             for connection in self.connections:
                 self._enter(connection)

@@ -17,8 +17,9 @@ SHA1 = b"{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="
 
 
 def bcrypt_of(password: bytes, prefix: str = "$2y$") -> bytes:
-    """A hash with the least cost, and with the prefix that htpasswd writes."""
-    return bcrypt.hashpw(password, bcrypt.gensalt(4)).replace(b"$2b$", prefix.encode())
+    """A hash with the least cost, the same in each run, and with the prefix of htpasswd."""
+    salt = b"$2b$04$abcdefghijklmnopqrstuu"
+    return bcrypt.hashpw(password, salt).replace(b"$2b$", prefix.encode())
 
 
 def users_of(directory: Path, *lines: bytes) -> PasswordFile:

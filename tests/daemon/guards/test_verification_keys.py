@@ -158,15 +158,15 @@ def test_a_public_key_is_never_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("algorithm", "key", "said"),
     [
-        ("ES256", ec_key("ES384"), "expected a P-256 key for ES256, not a P-384 key; "),
-        ("RS256", ec_key(), "expected an RSA key for RS256, not a P-256 key; "),
-        ("EdDSA", rsa_key(), "expected an Ed25519 or Ed448 key for EdDSA, not an RSA key; "),
+        ("ES256", lambda: ec_key("ES384"), "expected a P-256 key for ES256, not a P-384 key; "),
+        ("RS256", ec_key, "expected an RSA key for RS256, not a P-256 key; "),
+        ("EdDSA", rsa_key, "expected an Ed25519 or Ed448 key for EdDSA, not an RSA key; "),
     ],
 )
 def test_each_algorithm_needs_a_key_of_its_kind(
     tmp_path: Path, algorithm: str, key: Any, said: str
 ) -> None:
-    assert mistake(tmp_path, pem(key), [algorithm]).startswith(said)
+    assert mistake(tmp_path, pem(key()), [algorithm]).startswith(said)
 
 
 @pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])

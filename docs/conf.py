@@ -43,12 +43,12 @@ copybutton_line_continuation_character = "\\"
 
 INTERNAL = {
     "HixieProtocol": (
-        *("adopt", "asked", "connected", "drained", "late", "look", "overflowed", "stalled"),
-        "timeouts",
+        *("adopt", "asked", "connected", "drained", "expired", "late", "look", "overflowed"),
+        *("stalled", "timeouts"),
     ),
     "HixieFactory": (
-        *("draining", "emptied", "joined", "keepalive", "left", "log", "sendsBinary", "timeouts"),
-        "watched",
+        *("draining", "emptied", "expire", "joined", "keepalive", "left", "log", "sendsBinary"),
+        *("timeouts", "watched"),
     ),
     "HixieServerProtocol": ("asked", "yielded"),
     "HixieServerFactory": (

@@ -63,6 +63,7 @@ def test_a_request_without_a_token_gets_the_challenge_alone(field: bytes | None)
     assert answer.status == 401
     assert answer.headers == ((b"WWW-Authenticate", b'Bearer realm="here"'),)
     assert answer.why == "no token (tokens, --tokens)"
+    assert answer.cause == "token"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def test_a_wrong_token_is_an_invalid_token(target: str, field: bytes | None) -> 
     assert answer.headers == ((b"WWW-Authenticate", b'Bearer realm="here", error="invalid_token"'),)
     assert answer.why == "unknown token (tokens, --tokens)"
     assert answer.body == "invalid token\n"
+    assert answer.cause == "token"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Bearer(Guard):
 
     def _refusal(self, status: int, body: str, why: str, error: str) -> Refusal:
         why = f"{why} ({self._option}, --{self._option})"
-        return Refusal(status, f"{body}\n", self._field(error), why=why)
+        return Refusal(status, f"{body}\n", self._field(error), why=why, cause="token")
 
     def _field(self, error: str = "") -> tuple[tuple[bytes, bytes], ...]:
         return ((b"WWW-Authenticate", f"{self._challenge}{error}".encode("ascii")),)

@@ -66,7 +66,6 @@ WITHOUT: Final = {
     "server/family_factory": "the factory of one of two ports: server/test_both_families.py",
     "server/page_connections": "stalled downloads: connection/test_progress.py",
     "server/second_signal": "signals to a process: server/test_stopping.py",
-    "server/tls/endpoint": "a real daemon with such a port: daemon/test_listener_reload.py",
     "server/tls/errors": "an error that server/tls/test_certificates.py causes",
     "stream": NAMES,
     "testing/applications": "the applications of the pair: testing/test_pair.py",

@@ -15,6 +15,7 @@ PORTS = {
     "tcp:port=70000": "port 70000: expected a number from 0 to 65535",
     "tcp:http": "port http: expected a number, not the name of a service",
     "http": "expected a port number or an endpoint description",
+    "tls:": "expected a directory of certificates: write tls:DIRECTORY:port=8443",
     "tls:8443": "expected a directory of certificates: write tls:DIRECTORY:port=8443",
     "tls:/nowhere": "expected a directory of certificates: /nowhere is not a directory",
     "tls:{empty}:port=8443": "expected a certificate and its key in a .pem file in {empty}",

@@ -198,10 +198,10 @@ def _check_interface(interface: str | None) -> None:
 
 def _check_certificates(directory: str | None) -> None:
     if directory is None:
-        return
-    if directory.isdecimal():
+        return  # the endpoint raises for a missing directory
+    if not directory or directory.isdecimal():
         raise ValueError(
-            f"expected a directory of certificates: write tls:DIRECTORY:port={directory}"
+            f"expected a directory of certificates: write tls:DIRECTORY:port={directory or 8443}"
         )
     if not Path(directory).is_dir():
         raise ValueError(f"expected a directory of certificates: {directory} is not a directory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,10 +14,12 @@ from twisted.internet.task import Clock
 
 from support.applications import Answering, Applications
 from support.dialect_names import NAMES
+from support.guide_pages import ROOT
 from support.handshake_bytes import whole_request
 from support.memory_connection import ServerEnd
 from txhixie import Counters, HixieServerFactory, Refusal
-from txhixie.connection.counters import CAUSES
+from txhixie.connection.counters import CAUSES, FLOODS
+from txhixie.server.admission import ADMISSION_LIMITS
 from txhixie.testing import echo
 from txhixie.testing.end import End
 
@@ -59,6 +62,15 @@ def test_the_sum_of_two_counters_is_that_of_all_events(
 def test_counters_pass_through_JSON(happened: list[tuple[Any, ...]]) -> None:
     counters = counted(happened)
     assert Counters.from_data(json.loads(json.dumps(counters.to_data()))) == counters
+
+
+def test_every_cause_that_the_package_names_is_in_the_table() -> None:
+    """Any other word would be counted as ``other``."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "txhixie").rglob("*.py")]
+    named = {word for text in sources for word in re.findall(r'cause="([^"]+)"', text)}
+    assert {"origin", "token", "password", "certificate", "held-bytes"} <= named
+    assert named <= set(CAUSES)
+    assert {option.removeprefix("max-") for option in ADMISSION_LIMITS} == FLOODS <= set(CAUSES)
 
 
 def test_counters_are_not_added_to_a_number() -> None:

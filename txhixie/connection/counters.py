@@ -28,11 +28,12 @@ CAUSES: Final = {
     "password": "no user name and password, or wrong ones",
     "password-checks": "as many password checks waiting as allowed",
     "proxy-header": "no valid header of the PROXY protocol",
+    "stopping": "the server is stopping",
     "timeout": "the request was not complete in time",
     "tls": "the TLS handshake failed",
     "token": "no token, or a wrong or expired one",
     "too-large": "a head, a path or a body over the limits",
-    "too-many-failures": "too many wrong passwords or tokens from the client's address",
+    "too-many-failures": "too many wrong passwords from the client's address, or checks at once",
     "unsupported": "a version or a feature of HTTP that is not supported",
     "other": "a cause that is not in this table",
 }

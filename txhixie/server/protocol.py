@@ -479,7 +479,7 @@ class HixieServerProtocol(HixieProtocol):
     def openingClosed(self) -> None:
         """Refuse with 503 while the application decides: the request is not answered yet."""
         if self._opening.decision is not None:
-            self._refuse(Refusal(503, "the server is stopping\n"))
+            self._refuse(Refusal(503, "the server is stopping\n", cause="stopping"))
         else:
             super().openingClosed()
 

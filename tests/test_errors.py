@@ -116,6 +116,14 @@ def test_an_invalid_handshake_names_the_check_that_failed() -> None:
     assert str(error) == "count:upgrade: upgrade received 2"
 
 
+def test_a_refusal_for_missing_credentials_says_how_to_pass_them() -> None:
+    assert str(HandshakeRefused(401)) == (
+        "the server refused with status 401; pass credentials: NAME:PASSWORD@ in the URL, or "
+        'headers={"Authorization": ...}'
+    )
+    assert str(ProxyRefused(401)) == "the proxy refused with status 401"
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [

@@ -561,7 +561,7 @@ def refusing(answer: bytes, *words: str) -> Ran:
         ),
         (
             b'HTTP/1.1 401 x\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
-            "401 Unauthorized: the server asks for Basic",
+            "401 Unauthorized: the server asks for Basic; put NAME:PASSWORD@ into the URL",
         ),
         (
             b"HTTP/1.1 403 x\r\nContent-Length: 20\r\n\r\n\r\n no \x1b[31mway\nat all",

@@ -138,10 +138,18 @@ def _refusal(refused: HandshakeRefused, why: str) -> str:
         return f"{line}, and points to {shown_url(location)}"
     asked = fields.get(b"www-authenticate")
     if not why and refused.status == 401 and asked:
-        why = f"the server asks for {shown(asked.split(' ')[0])}"
+        scheme = shown(asked.split(" ")[0])
+        why = f"the server asks for {scheme}; {_credentials(scheme)}"
     why = why or getattr(refused, "why", "")
     words = _words(refused.body, fields)
     return f"{line}{why and f': {why}'}{words and f'; the {who} says: {words}'}"
+
+
+def _credentials(scheme: str) -> str:
+    """Say how to send credentials of an authentication scheme."""
+    if scheme.lower() == "basic":
+        return "put NAME:PASSWORD@ into the URL"
+    return f"add --header 'Authorization: {scheme} ...'"
 
 
 def _words(body: bytes, fields: Mapping[bytes, str]) -> str:

@@ -6,6 +6,8 @@ imports every error from :mod:`txhixie.errors`, which shows the whole tree.
 
 from __future__ import annotations
 
+from typing import Final
+
 
 def reduced(error: BaseException) -> tuple[object, ...]:
     """
@@ -176,6 +178,11 @@ class MessageTooBig(FrameError):
         self.named = named
 
 
+_CREDENTIALS: Final = (
+    'pass credentials: NAME:PASSWORD@ in the URL, or headers={"Authorization": ...}'
+)
+
+
 class HandshakeRefused(HixieError):
     """
     The server refused the handshake with a well-formed HTTP response.
@@ -194,7 +201,8 @@ class HandshakeRefused(HixieError):
         *,
         whole: bool = True,
     ) -> None:
-        super().__init__(f"the server refused with status {status}")
+        advice = f"; {_CREDENTIALS}" if status == 401 else ""
+        super().__init__(f"the server refused with status {status}{advice}")
         self.status = status
         self.headers = headers
         self.body = body

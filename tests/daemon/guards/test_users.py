@@ -38,7 +38,7 @@ from txhixie.daemon.routes import Route, Routes
 from txhixie.sansio.http.head import Fields
 
 CHALLENGE = b'WWW-Authenticate: Basic realm="Control room", charset="UTF-8"\r\n'
-MOST_CALLS = 20
+MOST_CALLS = 15
 """Calls of the package's functions for the check of a remembered password."""
 
 

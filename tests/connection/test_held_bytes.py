@@ -282,6 +282,25 @@ async def test_the_queue_of_a_gateway_is_counted(net: Network) -> None:
 
 
 @asynchronous
+async def test_a_backend_that_does_not_read_is_aborted_with_its_client(net: Network) -> None:
+    """Otherwise the bytes would wait for the drain timeout of the backend's connection."""
+    back, backends = await net.raw_server()
+    service = GatewayService(reactor, back.url(), dialect="rfc6455")
+    held = HeldBytes(200 * KIBI)
+    place = await net.serve(service, origins=["*"], heldBytes=held)
+    client = await net.raw(place)
+    await client.opens("rfc6455")
+    backends[0].transport.pauseProducing()
+    while client.reason is None:
+        client.send(FrameWriter("rfc6455", MASK).text("x" * 100_000))
+        await turn(0.01)
+    assert held.total == 0
+    await until(lambda: not service.sessions.hasBackends)
+    backends[0].transport.resumeProducing()
+    await until(lambda: backends[0].reason is not None)
+
+
+@asynchronous
 async def test_the_inbox_of_a_channel_is_counted(net: Network) -> None:
     waiting: Deferred[None] = Deferred()
 

@@ -141,11 +141,9 @@ class HeldBytes:
 
     @property
     def excess(self) -> str:
-        """The reason for the log."""
-        return (
-            f"{self.total:,} bytes held by all connections reach our limit of {self.most:,}"
-            " (HeldBytes.most, --max-held-bytes)"
-        )
+        """The reason for the log, which is the same each time: the log counts repeated lines."""
+        what = f"bytes held by all connections reach our limit of {self.most:,}"
+        return f"{what} (HeldBytes.most, --max-held-bytes)"
 
     # Counting.
 

@@ -711,10 +711,12 @@ class HixieProtocol(Protocol):
             if not self._isOver:
                 self.openingRelinquished(why)
         elif holding.waiting > holding.received or conversation.ended is not None:
-            self._logHeld(holding, why)
+            self._logHeld(f"aborted with unsent bytes: {why}")
+            if (discard := getattr(self._application, "discardHeldBytes", None)) is not None:
+                discard()
             self.abortConnection(f"{holding.size:,} bytes were held: {why}")
         else:
-            self._logHeld(holding, why)
+            self._logHeld(f"ended with an unfinished message: {why}")
             if self.dialect.has_codes:
                 self.failConnection(CloseCode.TRY_AGAIN_LATER, "try again later")
             else:
@@ -722,8 +724,7 @@ class HixieProtocol(Protocol):
         if conversation is not None:
             conversation.release()
 
-    def _logHeld(self, holding: Holding, why: str) -> None:
-        what = f"ended, since it held {holding.size:,} bytes: {why}"
+    def _logHeld(self, what: str) -> None:
         self.factory.log.noticed(loggedOf(self), what)
 
     def openingHeld(self) -> int:

@@ -173,6 +173,10 @@ class Session:
         """Number of bytes that the session holds, for the ceiling of all connections."""
         return self._backend.held
 
+    def discardHeldBytes(self) -> None:
+        """End the connection to the backend at once, since all connections hold too many bytes."""
+        self.abort()
+
     # The client side of the machine.
 
     def admit(self) -> None:

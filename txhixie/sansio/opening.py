@@ -147,7 +147,7 @@ class ServerOpening:
         self._head: Head | None = None
         self._offer: Offer | None = None
         self._agreed = False
-        self._rest = bytearray()
+        self._rest: bytes | bytearray = b""  # a bytearray once there are bytes to keep
         self.transform: Transform | None = None
 
     def receive(self, data: bytes, *, mends: bool = False) -> Offer | Elsewhere | None:
@@ -242,6 +242,8 @@ class ServerOpening:
         :raises EarlyBytes: when the dialect does not allow such data, or when there is more than
             ``Limits.early_size``.
         """
+        if not self._rest:
+            self._rest = bytearray()
         self._rest += data
         handshake, most = self.dialect.handshake, self._limits.early_size
         early = len(self._rest) - handshake.offer_body()
@@ -278,8 +280,7 @@ class ServerOpening:
         size = handshake.offer_body()
         if len(self._rest) < size:
             return None
-        body = bytes(self._rest[:size])
-        del self._rest[:size]
+        body, self._rest = bytes(self._rest[:size]), self._rest[size:]
         proof = handshake.write_proof(self._offer, body)
         self._offer.challenge = b""  # frees memory: an idle connection does not need it
         return proof

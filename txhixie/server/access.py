@@ -89,8 +89,8 @@ class Policy:
         """Whether the rules allow the dialect, the ``Host`` and the ``Origin`` of an offer."""
         return (
             offer.dialect in self._names
-            and self._has_allowed_host(offer.host)
-            and self._has_allowed_origin(offer)
+            and (self.hosts is None or self._has_allowed_host(offer.host))
+            and (offer.origin is None or self._has_allowed_origin(offer))
         )
 
     def refuses(self, offer: Offer) -> Refusal | None:

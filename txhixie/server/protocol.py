@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from inspect import iscoroutine, iscoroutinefunction
+from inspect import iscoroutinefunction
+from types import CoroutineType
 from typing import Any, Final, TypeAlias, TypedDict, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -59,6 +60,9 @@ from .handshake import ServerHandshake
 from .refused_connections import RefusedConnections
 from .stopping import StopTrigger
 from .tls.errors import certificate_fault_of
+
+_AWAITABLE: Final = (Deferred, CoroutineType)
+"""Types of a decision that is not made yet."""
 
 
 class HixieServerProtocol(HixieProtocol):
@@ -220,10 +224,10 @@ class HixieServerProtocol(HixieProtocol):
         except Exception:
             self._failed(Failure())
             return
-        if isinstance(answer, Deferred) or iscoroutine(answer):
+        if isinstance(answer, _AWAITABLE):
             self._awaitDecision(ensureDeferred(answer))
-        else:
-            self._answer(cast(Decision, answer))
+        else:  # every coroutine is a CoroutineType
+            self._answer(answer)  # type: ignore[arg-type]
 
     def _refusedFault(self, quirks: frozenset[str]) -> Fault | None:
         """Return the first deviation of the request that these quirks do not let in."""

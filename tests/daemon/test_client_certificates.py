@@ -254,6 +254,15 @@ def test_a_mistake_is_an_error_at_the_start(
     assert done.stderr == f"hixie: {why.format(**files)}\n"
 
 
+def test_a_condition_of_all_routes_needs_a_port_that_asks_too(tmp_path: Path) -> None:
+    done = run_hixie("--port", "tcp:0", "--client-certificate", "required")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hixie: --client-certificate: expected a port that asks for certificates, such as "
+        "ssl:8443:privateKey=FILE:certKey=FILE:client-ca=FILE\n"
+    )
+
+
 def test_check_shows_the_condition_of_each_route(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(CLIENTS.pem)
     (tmp_path / "own.pem").write_bytes(authority().pem_for("localhost"))

@@ -343,7 +343,6 @@ class Daemon:
 
         def addConsole(path: str) -> None:
             route, conditions = Route(None, path), self._conditions
-            self._checkCertificates(conditions)
             pages.add(route, Guarded(consoleRoot(), self._guards.of(conditions)))
             self._show(route, True, conditions, {})
 
@@ -366,7 +365,7 @@ class Daemon:
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
         self._guards.check(own, conditions)
-        self._checkCertificates(conditions)
+        self._checkCertificates(own)
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
         policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
         self._show(
@@ -392,7 +391,8 @@ class Daemon:
         """
         Return the conditions of all routes.
 
-        :raises CannotStart: for a mistake in a file that such a condition names.
+        :raises CannotStart: for a mistake in a file that such a condition names, and for a
+            condition that no client can meet.
         """
         values = {
             setting.name: self._joined(setting.name)
@@ -406,8 +406,9 @@ class Daemon:
         }
         try:
             self._guards.of(values)
+            self._checkCertificates(values)
         except ValueError as error:
-            name = str(error).partition(" ")[0]
+            name = str(error).partition(" ")[0].rstrip(":")
             place = next((one.where for one in self._said.get(name, ())), name)
             raise CannotStart(f"hixie: {place.partition(name)[0]}{error}") from None
         return values

@@ -286,14 +286,13 @@ async def test_a_backend_that_does_not_read_is_aborted_with_its_client(net: Netw
     """Otherwise the bytes would wait for the drain timeout of the backend's connection."""
     back, backends = await net.raw_server()
     service = GatewayService(reactor, back.url(), dialect="rfc6455")
-    held = HeldBytes(200 * KIBI)
+    held = HeldBytes(100 * KIBI)
     place = await net.serve(service, origins=["*"], heldBytes=held)
     client = await net.raw(place)
     await client.opens("rfc6455")
     backends[0].transport.pauseProducing()
-    while client.reason is None:
-        client.send(FrameWriter("rfc6455", MASK).text("x" * 100_000))
-        await turn(0.01)
+    client.send(FrameWriter("rfc6455", MASK).text(*["x" * 30_000] * 300))
+    await until(lambda: client.reason is not None)
     assert held.total == 0
     await until(lambda: not service.sessions.hasBackends)
     backends[0].transport.resumeProducing()

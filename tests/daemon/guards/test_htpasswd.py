@@ -51,7 +51,6 @@ def test_a_SHA_1_hash_matches_its_password(tmp_path: Path) -> None:
 def test_a_password_of_another_user_is_wrong(tmp_path: Path) -> None:
     users = users_of(tmp_path, b"alice:" + bcrypt_of(b"hers"), b"bob:" + SHA1)
     assert not users.matches(b"bob", b"hers", 0)
-    assert len(users) == 2
 
 
 def test_an_unknown_user_has_no_password(tmp_path: Path) -> None:
@@ -74,7 +73,6 @@ def test_an_unknown_user_takes_as_much_time_of_a_processor_as_a_known_one(tmp_pa
 
 def test_a_file_without_users_lets_nobody_in(tmp_path: Path) -> None:
     users = users_of(tmp_path)
-    assert len(users) == 0
     assert not users.matches(b"alice", b"", 0)
 
 

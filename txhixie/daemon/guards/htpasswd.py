@@ -50,9 +50,6 @@ class PasswordFile:
         self._users = dict(users)
         self._hashes = tuple(self._users.values())
 
-    def __len__(self) -> int:
-        return len(self._users)
-
     def matches(self, name: bytes, password: bytes, number: int) -> bool:
         """
         Whether a user has this password; blocks for as long as the hash takes, up to seconds.

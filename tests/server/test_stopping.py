@@ -284,6 +284,18 @@ def test_a_drain_with_all_kinds_of_clients_ends_within_the_stop_timeout(
         assert "Traceback" not in daemon.log
 
 
+def test_clients_from_before_a_reload_are_ended_within_the_stop_timeout_too(tmp_path: Path) -> None:
+    with daemon_with_all(tmp_path, drain=STOP) as (daemon, port), ExitStack() as stack:
+        for times, stuck in enumerate(KINDS, 1):
+            stuck(stack, daemon, port)
+            daemon.reload(times)
+        began = time.monotonic()
+        daemon.terminate()
+        assert daemon.ended() == -signal.SIGTERM
+        assert time.monotonic() - began < STOP + MARGIN
+        assert "Traceback" not in daemon.log
+
+
 def test_a_second_signal_ends_a_drain_at_once(tmp_path: Path) -> None:
     with daemon_with_all(tmp_path, stop=3000, drain=3000) as (daemon, port), ExitStack() as stack:
         for stuck in KINDS:

@@ -47,8 +47,8 @@ INTERNAL = {
         *("stalled", "timeouts"),
     ),
     "HixieFactory": (
-        *("draining", "emptied", "expire", "joined", "keepalive", "left", "log", "sendsBinary"),
-        *("timeouts", "watched"),
+        *("closeOthers", "draining", "emptied", "expire", "isClosing", "joined", "keepalive"),
+        *("left", "log", "sendsBinary", "timeouts", "watched"),
     ),
     "HixieServerProtocol": ("asked", "yielded"),
     "HixieServerFactory": (

@@ -1,7 +1,7 @@
 """Idle timeout and maximum lifetime of a factory's connections, with one timer for all of them.
 
 A timer for each connection would take 750 bytes, a third of the memory of an idle connection. A
-tick over 10,000 connections takes 10 ms.
+tick over 10,000 connections takes 5 ms.
 """
 
 from __future__ import annotations

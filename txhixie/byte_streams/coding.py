@@ -74,7 +74,7 @@ class Binary:
     def decode(self, message: str | bytes) -> bytes:
         """Return the bytes of a binary message; a text message is an error."""
         if isinstance(message, str):
-            raise UnsupportedData("expected a binary message", quirk="kinds")
+            raise UnsupportedData("expected a binary message")
         return message
 
 
@@ -150,7 +150,7 @@ class LineCoding:
     def decode(self, message: str | bytes) -> bytes:
         """Return a line with its line end; a line end inside the message is an error."""
         if isinstance(message, bytes):
-            raise UnsupportedData("expected a text message", quirk="kinds")
+            raise UnsupportedData("expected a text message")
         line = message.encode()
         if line.translate(None, self._end) != line:
             raise InvalidUTF8("line end inside a message")
@@ -207,7 +207,7 @@ class Text:
     def decode(self, message: str | bytes) -> bytes:
         """Return the text as UTF-8, without a line end."""
         if isinstance(message, bytes):
-            raise UnsupportedData("expected a text message", quirk="kinds")
+            raise UnsupportedData("expected a text message")
         return message.encode()
 
     def _decoded(self, data: bytes, final: bool) -> list[str | bytes]:

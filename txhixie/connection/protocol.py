@@ -34,8 +34,9 @@ from ..sansio.handshake.offer import Agreement, Offer
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
 from ..sansio.paced_conversation import PacedConversation
+from ..sansio.quirks import hint_about
 from ..sansio.types import RandomBytes
-from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode
+from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
 from ..sansio.wire.hybi import sendable
 from .addresses import plainAddress
 from .awaiting import Awaited
@@ -844,6 +845,8 @@ class HixieProtocol(Protocol):
         received = 0 if conversation is None else conversation.received
         sent = 0 if conversation is None else conversation.sent
         seconds = None if self._began is None else self.factory.clock.seconds() - self._began
+        if self.side == Side.SERVER and not ended.clean and (hint := hint_about(ended.reason)):
+            ended = ended._replace(reason=f"{ended.reason}; {hint}")
         self.factory.log.ended(loggedOf(self), ended, received, sent, seconds)
 
     # The end of the connection.

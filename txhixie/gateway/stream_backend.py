@@ -35,7 +35,7 @@ from ..dialing.stage import cancelled
 from ..sansio.errors import FrameError
 from ..sansio.handshake.offer import Agreement
 from ..sansio.limits import Limits
-from ..sansio.quirks import quirk_of
+from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import Close, CloseCode
 from .close_codes import BACKEND_GONE
 from .session import Session
@@ -219,8 +219,8 @@ class StreamBackend(Protocol):
         try:
             data = self._coding.decode(message)
         except FrameError as error:
-            if error.quirk is not None:
-                self._session.log(f"{error}; {quirk_of(error.quirk).hint}", error.code)
+            if (hint := hint_about(str(error))) is not None:
+                self._session.log(f"{error}; {hint}", error.code)
             self._session.transport.loseConnection(error.code, str(error))
             self._session.machine.client_left(Close(error.code))
         else:

@@ -76,9 +76,9 @@ class Assembly:
             try:
                 self._decoder.decode(part)
             except UnicodeDecodeError:
-                raise InvalidUTF8("invalid UTF-8 in a text message", quirk="text") from None
+                raise InvalidUTF8("invalid UTF-8 in a text message") from None
             if _SURROGATE <= self._decoder.getstate()[0] < b"\xee":
-                raise InvalidUTF8("invalid UTF-8 in a text message", quirk="text")
+                raise InvalidUTF8("invalid UTF-8 in a text message")
         self._parts.write(part)
 
     def too_big(self) -> MessageTooBig:
@@ -113,4 +113,4 @@ class Assembly:
         try:
             return data.decode("utf-8", "replace" if self._replaces else "strict")
         except UnicodeDecodeError:
-            raise InvalidUTF8("invalid UTF-8 in a text message", quirk="text") from None
+            raise InvalidUTF8("invalid UTF-8 in a text message") from None

@@ -26,7 +26,6 @@ from .errors import (
 from .extensions.extension import Transform
 from .limits import Limits, called
 from .port import NOWHERE, Port
-from .quirks import quirk_of
 from .types import RandomBytes
 from .wire.frame import (
     BINARY,
@@ -270,7 +269,7 @@ class Conversation:
         """
         if self._dialect.replaces:
             return payload.decode("utf-8", "replace")
-        raise InvalidUTF8("invalid UTF-8 in a text message", quirk="text")
+        raise InvalidUTF8("invalid UTF-8 in a text message")
 
     def _other(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
@@ -302,9 +301,7 @@ class Conversation:
         assembly = self._assembly
         if opcode == CONTINUATION:
             if assembly is None:
-                raise FrameError(
-                    "unexpected continuation frame", quirk=None if self.received else "stray"
-                )
+                raise FrameError("unexpected continuation frame")
         elif assembly is not None:
             raise FrameError("expected a continuation frame")
         elif reserved and self._has_inflated_enough:
@@ -500,8 +497,6 @@ class Conversation:
         reason = str(error)
         if isinstance(error, MessageTooBig) and not error.named:
             reason += f" ({called(self._limits.largest_frame_name)})"
-        if error.quirk is not None and self._side == Side.SERVER:
-            reason += f" ({quirk_of(error.quirk).hint})"
         self._fail(error.code, reason, "us" if error.ours else "peer", error.reply)
 
     def fail_here(self, reason: str, code: int = CloseCode.INTERNAL_ERROR) -> None:

@@ -131,16 +131,10 @@ class FrameError(PeerError):
         (RFC 6455 section 7.4.1).
     :cvar ours: ``True`` where one of our limits was exceeded, ``False`` where the peer broke a rule
         of the protocol.
-    :ivar quirk: word of the quirk with which a server accepts such a frame; ``None`` if there is
-        none.
     """
 
     code = 1002
     ours = False
-
-    def __init__(self, text: str = "", *, quirk: str | None = None) -> None:
-        super().__init__(text)
-        self.quirk = quirk
 
 
 class UnsupportedData(FrameError):
@@ -173,7 +167,7 @@ class MessageTooBig(FrameError):
     ours = True
     _reply = "message too big"
 
-    def __init__(self, text: str = "", *, named: bool = True) -> None:
+    def __init__(self, text: str, *, named: bool = True) -> None:
         super().__init__(text)
         self.named = named
 

@@ -23,14 +23,14 @@ class Quirk:
     :ivar allows: what is let in.
     :ivar danger: why it is off by default; empty if no danger is known.
     :ivar seen: clients that deviate so.
-    :ivar in_frames: whether the deviation is in frames; otherwise it is in the request.
+    :ivar errors: for a deviation in frames, the errors that end a conversation without the quirk.
     """
 
     word: str
     allows: str
     danger: str
     seen: tuple[str, ...]
-    in_frames: bool = False
+    errors: tuple[str, ...] = ()
 
     @property
     def hint(self) -> str:
@@ -91,7 +91,7 @@ QUIRKS: Final = (
         "a zero byte or an empty line directly behind the head of the request, which is dropped",
         "",
         ("C programs that send sizeof(request) bytes",),
-        in_frames=True,
+        ("unexpected continuation frame", "unknown opcode 0xd"),
     ),
     Quirk(
         "masks",
@@ -105,7 +105,7 @@ QUIRKS: Final = (
             "Hoa Websocket of 2014",
             "treeform/ws until November 2019",
         ),
-        in_frames=True,
+        ("client frames must be masked",),
     ),
     Quirk(
         "goodbyes",
@@ -113,14 +113,19 @@ QUIRKS: Final = (
         "with code 1005",
         "",
         ("Arduino-Websocket of brandenhall", "arduino-websocketclient", "ESP8266-Websocket"),
-        in_frames=True,
+        (
+            "unknown opcode 0x7",
+            "invalid close code",
+            "close frame payload of 1 byte",
+            "invalid UTF-8 in a close reason",
+        ),
     ),
     Quirk(
         "text",
         "text that is not UTF-8: each wrong byte becomes U+FFFD",
         "",
         ("MicroOcpp", "OpenEVSE", "serial bridges that send Latin-1"),
-        in_frames=True,
+        ("invalid UTF-8 in a text message",),
     ),
     Quirk(
         "kinds",
@@ -128,7 +133,7 @@ QUIRKS: Final = (
         "text",
         "",
         ("MQTT.js 2.0.0", "nchan", "Homey Energy Dongle"),
-        in_frames=True,
+        ("expected a binary message", "expected a text message"),
     ),
 )
 """All quirks."""
@@ -142,6 +147,18 @@ NO_QUIRKS: Final[frozenset[str]] = frozenset()
 def quirk_of(word: str) -> Quirk:
     """Return the row of a word."""
     return _BY_WORD[word]
+
+
+def hint_about(error: str) -> str | None:
+    """
+    Return the hint about the quirk that lets in a deviation that has ended a conversation.
+
+    :param error: text of the error.
+    """
+    for quirk in QUIRKS:
+        if error.startswith(quirk.errors):
+            return quirk.hint
+    return None
 
 
 def read_quirks(words: Iterable[str]) -> frozenset[str]:

@@ -175,13 +175,15 @@ class HybiFraming:
                 raise FrameError("the most significant bit of a 64-bit payload length must be 0")
         kind = _KINDS[data[position]]
         if kind is None:
-            raise _unknown_opcode(data, position)
+            raise FrameError(f"unknown opcode 0x{data[position] & _OPCODE:x}")
         opcode, final, reserved = kind
         self._check(opcode, final, reserved, size)
         if self._strict_masks and (second < _MASKED) == (self._entropy is None):
-            if second < _MASKED:
-                raise FrameError("client frames must be masked", quirk="masks")
-            raise FrameError("server frames must not be masked")
+            raise FrameError(
+                "client frames must be masked"
+                if second < _MASKED
+                else "server frames must not be masked"
+            )
         limit = self._limit
         if reserved or (self.reserved and opcode == CONTINUATION):
             limit = self._transformed_limit  # the decoded message has a limit of its own
@@ -287,14 +289,14 @@ class HybiFraming:
         if not payload:
             return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:
-            raise FrameError("close frame payload of 1 byte", quirk="goodbyes")
+            raise FrameError("close frame payload of 1 byte")
         code = int.from_bytes(payload[:2], "big")
         if self._strict_codes and not sendable(code):
-            raise FrameError(f"invalid close code {code}", quirk="goodbyes")
+            raise FrameError(f"invalid close code {code}")
         try:
             return Close(code, payload[2:].decode())
         except UnicodeDecodeError:
-            raise InvalidUTF8("invalid UTF-8 in a close reason", quirk="goodbyes") from None
+            raise InvalidUTF8("invalid UTF-8 in a close reason") from None
 
 
 class ServerFraming(HybiFraming):
@@ -303,13 +305,6 @@ class ServerFraming(HybiFraming):
     __slots__ = ()
 
     encode = staticmethod(write_plain)
-
-
-def _unknown_opcode(data: bytes, position: int) -> FrameError:
-    opcode = data[position] & _OPCODE
-    # 87: a goodbye of three libraries for Arduino. CR LF: an empty line behind the request.
-    quirk = "goodbyes" if data[position] == 0x87 else "stray" if data[position] == 0x0D else None
-    return FrameError(f"unknown opcode 0x{opcode:x}", quirk=quirk)
 
 
 def _header(first: int, size: int, masked: int) -> bytes:

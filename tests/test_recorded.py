@@ -99,7 +99,7 @@ REFUSED = [
     (
         "rfc6455_without_connection_field",
         400,
-        "Upgrade without 'Connection: Upgrade': did a proxy drop it?",
+        "Upgrade without 'Connection: Upgrade': did a proxy drop it?; quirks=upgrade lets it in",
     ),
     (
         "rfc6455_esp_origin_file",
@@ -115,7 +115,7 @@ def test_a_refused_request_has_one_log_line_with_the_reason(
 ) -> None:
     """The line does not depend on how the bytes arrive. The response to the client names no
     option."""
-    body = why.removesuffix(" (origins, --origins)")
+    body = why.removesuffix(" (origins, --origins)").partition("; quirks=")[0]
     for tail in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
         for chunks in every_way(recorded(name), tail):
             end = ServerEnd(Applications())
@@ -386,7 +386,7 @@ def test_an_origin_that_no_browser_writes_is_logged(dialect: str, origin: str, l
     )
     why = "sent an Origin that no browser writes; it is ignored"
     assert log.lines() == [
-        f'{NOTICED} host=example.com target=/demo reason="{why}" origin={origin}'
+        f'{NOTICED} host=example.com target=/demo reason="{why}" origin={origin} dialect={dialect}'
     ]
     end.done()
 
@@ -413,9 +413,8 @@ def test_missing_bytes_of_a_hixie_76_handshake_are_in_the_log(
         end.clock.advance(10)
     end.done()
     why = f"did not send the last {8 - have} bytes of its handshake; did a proxy keep them?"
-    assert log.lines() == [
-        f'{NOTICED} host=example.com target=/demo reason="{why}" origin=http://example.com'
-    ]
+    origin = "origin=http://example.com dialect=hixie-76"
+    assert log.lines() == [f'{NOTICED} host=example.com target=/demo reason="{why}" {origin}']
 
 
 def test_a_client_that_disconnects_early_is_not_logged_for_missing_bytes(log: Log) -> None:

@@ -106,7 +106,7 @@ def _mend_connection(lines: _Lines) -> str | None:
     if _has_token(lines, b"connection", b"upgrade"):
         return None
     lines.fields.append(b"Connection: Upgrade")
-    return "Upgrade without 'Connection: Upgrade' (RFC 6455 section 4.1)"
+    return "Upgrade without 'Connection: Upgrade': did a proxy drop it?"
 
 
 def _has_token(lines: _Lines, name: bytes, token: bytes) -> bool:

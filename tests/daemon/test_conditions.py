@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.applications import Applications, Recorder
 from support.handshake_bytes import body_of, status_of, whole_request
 from support.network import Network
 from support.waiting import asynchronous, reactor
@@ -37,6 +38,9 @@ async def asked(net: Network, made: Daemon, dialect: str = "rfc6455", **which: A
     """The status of the response to one handshake."""
     return status_of(await answer(net, made, whole_request(dialect, **which)))
 
+
+ADA = "Basic YWRhOnNlY3JldA=="
+"""The user "ada" with the password "secret"."""
 
 BOTH = ("--serve", "/open=echo", "--origins", "https://all.example", "--hosts", "all.example")
 
@@ -217,3 +221,33 @@ def test_values_of_an_array_and_of_commas_are_one_list() -> None:
 def test_every_condition_that_may_be_repeated_is_read_as_a_list() -> None:
     assert all(setting.repeated for setting in ACCESS)
     assert len({setting.name for setting in CONDITIONS}) == len(CONDITIONS)
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"),
+    [
+        ("", ADA),
+        ("users={users}", None),
+        ("users={users} pass-headers=authorization", ADA),
+        ("users={users} pass-headers=x-other,Authorization", ADA),
+        ("users={users} pass-headers=x-other", None),
+        ("pass-headers=x-other", None),
+    ],
+)
+@asynchronous
+async def test_a_backend_gets_a_password_that_was_checked_only_if_it_is_named(
+    net: Network, tmp_path: Path, options: str, passed: str | None
+) -> None:
+    (tmp_path / "users").write_text("ada:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
+    backend = Applications(Recorder)
+    place = await net.serve(backend, origins=["*"])
+    route = f"/a=ws://127.0.0.1:{place.port} {options.format(users=tmp_path / 'users')}"
+    made = daemon("--serve", route.strip())
+    lines = (f"Authorization: {ADA}", "X-SSL-Client-S-DN: CN=root", "X-Forwarded-For: 192.0.2.9")
+    request = whole_request("hixie-76", *lines, target="/a?x=1")
+    assert status_of(await answer(net, made, request)) == 101
+    (offer,) = backend.asked
+    assert offer.header("authorization") == passed
+    assert offer.header("x-ssl-client-s-dn") is None
+    assert offer.header("x-forwarded-for") == "127.0.0.1"
+    assert offer.target == "/a?x=1"

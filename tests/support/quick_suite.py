@@ -28,6 +28,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_floods.py",
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/guards/test_users_daemon.py",
+        "tests/daemon/test_conditions_guide.py::test_the_defaults_of_the_table",
         "tests/daemon/test_options.py",
         "tests/daemon/test_systemd.py",
         "tests/cli/test_main.py",

@@ -19,6 +19,7 @@ from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
 from support.private_state import conversation_of
 from txhixie import AbruptClose, Agreement, CleanClose, Limits, Offer, UnsupportedByDialect
+from txhixie.sansio.quirks import hint_about
 from txhixie.sansio.wire.frame import Side
 
 SIDES = (Side.SERVER, Side.CLIENT)
@@ -363,7 +364,9 @@ def test_a_protocol_error_is_named_to_the_peer_and_to_the_application(
         assert f" exceeds our limit of {getattr(limits, name):,} (Limits.{name}, " in ended.reason
     (line,) = log.lines()
     assert line.startswith("ended connection=1 ")
-    assert f' code={code} reason="{ended.reason}" by={who} ' in line
+    hint = hint_about(reason) if side == Side.SERVER else None  # the word that lets it in
+    logged = ended.reason if hint is None else f"{ended.reason}; {hint}"
+    assert f' code={code} reason="{logged}" by={who} ' in line
     end.done()
 
 

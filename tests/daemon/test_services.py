@@ -40,7 +40,7 @@ def test_no_other_file_of_the_package_names_a_service() -> None:
     """A new service changes no other file."""
     naming = re.compile(r"services\.(?!service\b)\w+ import|from \.(?:\w+) import build")
     for path in HOUSE.rglob("*.py"):
-        if path != HOUSE / "services" / "__init__.py":
+        if path not in (HOUSE / "services" / "__init__.py", HOUSE / "guards" / "kinds.py"):
             assert not naming.search(path.read_text("utf-8")), path
 
 

@@ -1,8 +1,8 @@
 """Notifications to the service manager, systemd, which sd_notify(3) describes.
 
 No package from PyPI is used: ``sdnotify`` sends with a blocking ``sendall``, so the reactor would
-wait while the queue of systemd is full. ``systemd-python`` and ``cysystemd`` need a compiler and the
-C library of systemd.
+wait while the queue of systemd is full. ``systemd-python`` and ``cysystemd`` need a compiler and
+the C library of systemd.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ EventName: TypeAlias = Literal[
     "given-up",
     "reloaded",
     "not-reloaded",
+    "reload-waits",
     "file-reread",
     "file-not-reread",
     "certificate-warning",

@@ -24,7 +24,7 @@ from ..server.accepting import foldAcceptLines
 from ..server.protocol import HixieServerFactory
 from ..server.second_signal import SECOND_SIGNAL
 from .certificate_expiry import CertificateExpiry
-from .certificate_watch import CertificateWatch
+from .certificate_watch import RETRY_SECONDS, CertificateWatch
 from .hangup import Hangup
 from .listening_sockets import ListeningSockets
 from .notifier import Notifier
@@ -242,7 +242,10 @@ class ListeningService(Service):
         if problem is not None:
             self._ready(f"not reloaded: {problem}")
 
-    def _wait(self) -> None:
+    def _wait(self, reason: Uncut) -> None:
+        if self._waiting is None:
+            seconds = f"{RETRY_SECONDS:g}"
+            writeLine(self._log, "reload-waits", LogLevel.warn, reason=reason, seconds=seconds)
         self._waiting = self._read
         self._watch.retry()
 
@@ -273,7 +276,7 @@ class ListeningService(Service):
         self,
         read: Callable[[], Serving],
         tells: bool,
-        wait: Callable[[], object] | None = None,
+        wait: Callable[[Uncut], object] | None = None,
     ) -> str | None:
         """
         Serve what the options or the certificates say now.
@@ -288,7 +291,7 @@ class ListeningService(Service):
         except CannotStart as error:
             reason = Uncut(str(error).removeprefix("hixie: "))
             if self._started and wait is not None and isinstance(error, HalfRenewed):
-                wait()
+                wait(reason)
             elif self._started and tells:
                 writeLine(self._log, "not-reloaded", LogLevel.error, reason=reason)
             return reason

@@ -114,15 +114,16 @@ class Named:
         return Refusal(410)
 
 
-def served(target: str, *rules: tuple[str, Policy]) -> tuple[bytes, list[list[str]]]:
+def served(
+    target: str, *rules: tuple[str, Policy | None], policy: Policy = Policy()
+) -> tuple[bytes, list[list[str]]]:
     """The response of a daemon's factory, and the targets that the service of each route saw."""
     routes: Routes[Any] = Routes()
     services = [Named() for _ in rules]
-    for (path, policy), service in zip(rules, services, strict=True):
-        routes.add(Route(None, path), Guarded(service, policy=policy))
-    end = testing.End(
-        RoutedServerFactory(RoutedApplications(routes), clock=Clock()).buildProtocol(None), Clock()
-    )
+    for (path, rule), service in zip(rules, services, strict=True):
+        routes.add(Route(None, path), Guarded(service, policy=rule))
+    factory = RoutedServerFactory(RoutedApplications(routes), policy, clock=Clock())
+    end = testing.End(factory.buildProtocol(None), Clock())
     end.receive(whole_request("rfc6455").replace(b"GET /demo ", f"GET {target} ".encode()))
     return end.wire.written, [service.targets for service in services]
 
@@ -140,12 +141,38 @@ def test_the_own_authority_in_a_path_is_removed_with_the_quirk() -> None:
 
 
 def test_doubled_slashes_are_part_of_the_path_without_the_quirk(log: Log) -> None:
-    written, (others, wanted) = served("//ocpp/CP01", ("/", Policy()), ("/ocpp", Policy()))
-    assert (others, wanted) == (["//ocpp/CP01"], [])
+    written, (others, wanted) = served("//else/CP01", ("/", Policy()), ("/ocpp", Policy()))
+    assert (others, wanted) == (["//else/CP01"], [])
     written, (wanted,) = served("//ocpp/CP01", ("/ocpp", Policy()))
     assert status_of(written) == 404
     assert wanted == []
     assert "doubled slashes; quirks=target lets it in" in log.lines()[-1]
+
+
+def test_doubled_slashes_do_not_lead_past_the_conditions_of_another_route(log: Log) -> None:
+    """A tolerant backend of ``/`` would take ``//admin`` for ``/admin``."""
+    written, targets = served("//admin/x", ("/", Policy()), ("/admin", Policy()))
+    assert status_of(written) == 404
+    assert targets == [[], []]
+    assert "doubled slashes; quirks=target lets it in" in log.lines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        (Policy(hosts=["other.example"]), 403),
+        (Policy(), 404),
+        (Policy(hosts=["other.example"], quirks=["target"]), 403),
+    ],
+)
+def test_a_quirk_of_all_routes_does_not_let_in_by_the_rules_of_all_routes(
+    rule: Policy, status: int
+) -> None:
+    """``//admin`` was let in by the rules of all routes, and then served by ``/admin``."""
+    rules = ("/", None), ("/admin", rule)
+    written, targets = served("//admin/x", *rules, policy=Policy(quirks=["target"]))
+    assert status_of(written) == status
+    assert targets == [[], []]
 
 
 @pytest.mark.parametrize("target", ["//ocpp/../admin", "//ocpp/%2e%2e/admin"])

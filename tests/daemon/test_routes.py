@@ -37,9 +37,10 @@ def found(made: Routes[str], host: str, path: str, *subprotocols: str) -> str | 
         ("/a/bc", "/a"),
         ("/ab", "/"),
         ("/%61/b", "/a/b"),
-        ("/a%2fb", "/"),
+        ("/c%2fb", "/"),
         ("/a/..b%2fc..", "/a"),
-        ("//a", "/"),
+        ("//c", "/"),
+        ("/a//c;x", "/a"),
         ("/A", "/"),
     ],
 )
@@ -47,6 +48,24 @@ def test_the_route_with_the_longest_path_of_whole_segments_is_chosen(
     path: str, expected: str
 ) -> None:
     assert found(routes("/", "/a", "/a/b"), "any.example", path) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("//a", "///a//b", "/%2Fa", "/%2fa/b", "/a%2Fb", "/a%5Cb", "/a%5cb", "/a\\b", "/\\a"),
+        *("/a;x", "/a%3bx/b", "/;/a", "/;x/a", "/a//b", "/c/..;/a", "/c/..%3Bx/a", "/;x=1/.;/a"),
+    ],
+)
+def test_a_path_that_is_below_another_route_for_a_tolerant_backend_has_no_route(path: str) -> None:
+    """Otherwise ``//admin`` would reach the backend of ``/admin`` through the open route ``/``."""
+    assert found(routes("/", "/a", "/a/b"), "any.example", path) is None
+
+
+def test_a_path_with_parameters_or_empty_segments_has_the_route_that_is_written_so() -> None:
+    table = routes("/", "/a", "/a%3Bx", "/a//b")
+    assert found(table, "any.example", "/a;x/c") == "/a%3Bx"
+    assert found(table, "any.example", "/a//b") == "/a//b"
 
 
 @pytest.mark.parametrize(

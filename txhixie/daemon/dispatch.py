@@ -211,10 +211,15 @@ class RoutedServerFactory(HixieServerFactory):
             return self.policy
         path = target.partition("?")[0]
         if "//" in path:
-            normal = normal_target(path, host)
-            policy = self.applications.policyFor(host, normal, subprotocols) or self.policy
-            if "target" in policy.quirks:
-                return policy
+            normal = self._policyFor(host, normal_target(path, host), subprotocols)
+            literal = self._policyFor(host, path, subprotocols)
+            # With the quirk the path is normalised, so the rules have to be those of the route that
+            # is chosen then: not those of /, for //admin.
+            either = normal.quirks | literal.quirks
+            return normal if "target" in either else literal
+        return self._policyFor(host, path, subprotocols)
+
+    def _policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy:
         return self.applications.policyFor(host, path, subprotocols) or self.policy
 
     def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:

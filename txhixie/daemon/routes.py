@@ -21,6 +21,7 @@ _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+
 _PATH: Final = re.compile(r"/[!-\"$->@-~]*")  # visible ASCII without '#' and '?'
 _DOTS: Final = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|\Z)")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_AMBIGUOUS: Final = re.compile(r"//|[\\;]|%2f|%5c|%3b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,25 @@ class Routes(Generic[T]):
         :param host: value of the ``Host`` field.
         :param path: path of the request, without the query.
         :param subprotocols: subprotocols that the client offers.
-        :return: the route with its service or page; ``None`` if no route matches.
+        :return: the route with its service or page; ``None`` if no route matches, and for a path
+            that is below another route for some backends, see :func:`read_by_backends`.
         """
         asked = segments_of(path)
         if asked is None:
             return None
         name = name_of(host)
+        found = self._find(name, asked, subprotocols)
+        if found is None or _AMBIGUOUS.search(path) is None:
+            return found
+        read = read_by_backends(path)
+        other = None if read is None else self._find(name, read, subprotocols)
+        if other is None or len(other[0].segments) > len(found[0].segments):
+            return None
+        return found
+
+    def _find(
+        self, name: str, asked: tuple[str, ...], subprotocols: Sequence[str]
+    ) -> tuple[Route, T] | None:
         for route, segments, thing in self._things:
             if (
                 asked[: len(segments)] == segments
@@ -161,6 +175,23 @@ def segments_of(path: str) -> tuple[str, ...] | None:
     if any(_DOTS.search(segment) for segment in segments):
         return None
     return segments[:-1] if segments and not segments[-1] else segments
+
+
+def read_by_backends(path: str) -> tuple[str, ...] | None:
+    """
+    Split a path as tolerant backends do: they ignore empty segments and the parameters of a
+    segment, and take an escaped slash and a backslash for a slash.
+
+    For these backends ``//admin``, ``/%2Fadmin``, ``/admin%5Cx`` and ``/admin;x`` are below
+    ``/admin``. A gateway at ``/`` passes the path on as it is: without this check a client would
+    reach the path of a protected route at the same backend.
+
+    :return: the segments; ``None`` for a path that then has a segment ``.`` or ``..``: ``/..;/`` is
+        one for Tomcat.
+    """
+    parts = unquote(path, "latin-1").replace("\\", "/").split("/")
+    segments = tuple(name for part in parts if (name := part.partition(";")[0]))
+    return None if {".", ".."} & {*segments} else segments
 
 
 def name_of(host: str) -> str:

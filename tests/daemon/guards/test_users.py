@@ -121,6 +121,26 @@ def page(*fields: str) -> bytes:
     return "\r\n".join(["GET / HTTP/1.1", "Host: example.com", *fields, "", ""]).encode("latin-1")
 
 
+@asynchronous
+async def test_the_end_of_the_process_does_not_wait_for_a_check() -> None:
+    """A stop joins all threads of the reactor's pool, and a check may take 7 s and more."""
+
+    def work() -> bool:
+        thread = threading.current_thread()
+        return thread.daemon and thread not in reactor.getThreadPool().threads
+
+    assert await inThreadOf(reactor)(work)
+
+
+@asynchronous
+async def test_the_error_of_a_check_is_that_of_its_deferred() -> None:
+    def work() -> bool:
+        raise OSError("no memory")
+
+    with pytest.raises(OSError, match="no memory"):
+        await inThreadOf(reactor)(work)
+
+
 @pytest.mark.parametrize("dialect", ["hixie-75", "hixie-76", "hybi-07", "rfc6455"])
 @asynchronous
 async def test_a_handshake_needs_a_user_name_and_a_password(server: Server, dialect: str) -> None:

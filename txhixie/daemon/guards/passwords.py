@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from ...sansio.handshake.offer import Refusal
 from ...sansio.http.trusted import network_of
@@ -28,8 +29,29 @@ Verdict: TypeAlias = "bool | Refusal"
 
 
 def inThreadOf(reactor: Any) -> InThread:
-    """Return a function that runs others in the thread pool of a reactor."""
-    return lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work)
+    """
+    Return a function that runs others, each in a thread of its own.
+
+    The threads are not those of the reactor's pool, for which a stop waits: two checks at a cost of
+    17 take 24 s on a busy machine, and ``--stop-timeout`` may be shorter. A new thread takes 0.1
+    ms, a check at least 2 ms.
+    """
+
+    def inThread(work: Callable[[], bool]) -> Deferred[bool]:
+        done: Deferred[bool] = Deferred()
+
+        def run() -> None:
+            try:
+                result: Any = work()
+            except Exception:
+                result = Failure()
+            reactor.callFromThread(done.callback, result)
+
+        # A process does not wait for a daemon thread when it ends.
+        Thread(target=run, name="password check", daemon=True).start()
+        return done
+
+    return inThread
 
 
 class Passwords:

@@ -464,6 +464,14 @@ def answering(answer: bytes) -> Script:
         ),
         (b"HTTP/1.1 302 x\r\nLocation: /there\r\n\r\n", 3, "The server redirects to another URL"),
         (b"HTTP/1.1 401 x\r\n\r\n", 3, "The server requires authentication"),
+        (
+            b"HTTP/1.1 403 x\r\n\r\n",
+            3,
+            (
+                "The server refuses this client: it may require an --origin, a cookie, credentials"
+                " or a client certificate (--certificate FILE)."
+            ),
+        ),
         (b"HTTP/1.1 410 x\r\n\r\n", 3, "The server opens no WebSocket at this path"),
         (b"", 1, "The server closes the connection during every handshake"),
         (

@@ -64,6 +64,15 @@ def test_a_refusal_with_a_part_of_its_body_says_nothing_of_that_body() -> None:
     assert refusal.headers == ((b"Retry-After", b"5"),)
 
 
+@pytest.mark.parametrize(
+    ("body", "whole", "shown"),
+    [(b"who?\n", True, "who?"), (b"", True, "no reason given"), (b"a part", False, "a part")],
+)
+def test_the_reason_for_the_log_is_the_backend_s(body: bytes, whole: bool, shown: str) -> None:
+    refusal = handed_on(HandshakeRefused(403, body=body, whole=whole))
+    assert refusal.why == f"the backend refused the handshake: {shown}"
+
+
 @pytest.mark.parametrize("status", [100, 101, 199, 600, 999])
 def test_a_status_that_no_refusal_can_have_is_a_502(status: int) -> None:
     assert handed_on(HandshakeRefused(status)).status == 502

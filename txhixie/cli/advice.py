@@ -34,7 +34,8 @@ _REFUSALS: Final = {
     " proxy does not pass the Upgrade header field on.",
     401: "The server requires authentication: put NAME:PASSWORD@ into the URL, or a token into"
     " --header 'Authorization: ...'.",
-    403: "The server refuses this client: it may require an --origin, a cookie or credentials.",
+    403: "The server refuses this client: it may require an --origin, a cookie, credentials or a"
+    " client certificate (--certificate FILE).",
     404: "The server has nothing at this path: check the path of the URL.",
     426: "The server requires another dialect, or another version of the protocol.",
     502: "A reverse proxy cannot reach the server.",

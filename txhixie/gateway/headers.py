@@ -79,7 +79,9 @@ def handed_on(refused: HandshakeRefused) -> Refusal:
         return Refusal(502, "the backend sent an invalid response\n")
     headers = end_to_end(refused.headers)
     if refused.whole:
-        return Refusal(refused.status, refused.body, headers, cause="backend")
+        return Refusal(
+            refused.status, refused.body, headers, why=_reason_of(refused), cause="backend"
+        )
     # Do not send a part of a body: with the length of that part, the client would take it for the
     # whole body.
     rest = tuple((name, value) for name, value in headers if not _OF_BODY.match(name))
@@ -87,8 +89,15 @@ def handed_on(refused: HandshakeRefused) -> Refusal:
         refused.status,
         "the backend's response is too long or incomplete\n",
         rest,
+        why=_reason_of(refused),
         cause="backend",
     )
+
+
+def _reason_of(refused: HandshakeRefused) -> str:
+    """Return the reason for the log: it names the backend, since our own refusals have no body."""
+    body = refused.body.decode("utf-8", "replace").strip()
+    return f"the backend refused the handshake: {body or 'no reason given'}"
 
 
 def end_to_end(headers: Headers) -> Headers:

@@ -368,6 +368,18 @@ async def test_a_backend_s_refusal_is_passed_on_to_the_client(
 
 
 @asynchronous
+async def test_the_line_of_a_backend_s_refusal_names_the_backend(net: Network, log: Log) -> None:
+    """Our own refusals have the same words, such as "Origin not allowed", and another remedy."""
+    place, _ = await gateway(net, Answering(lambda offer: Refusal(403, "Origin not allowed\n")))
+    raw = await net.raw(place)
+    raw.send(whole_request("rfc6455"))
+    await raw.ends()
+    reason = 'reason="the backend refused the handshake: Origin not allowed"'
+    assert any(f"status=403 {reason}" in line for line in log.lines())
+    assert body_of(bytes(raw.data)) == b"Origin not allowed\n"
+
+
+@asynchronous
 async def test_the_body_of_a_refusal_that_is_too_long_is_replaced_with_an_error(
     net: Network,
 ) -> None:

@@ -95,7 +95,11 @@ def handed_on(refused: HandshakeRefused) -> Refusal:
 
 
 def _reason_of(refused: HandshakeRefused) -> str:
-    """Return the reason for the log: it names the backend, since our own refusals have no body."""
+    """
+    Return the reason for the log.
+
+    The reason names the backend, since a backend that is txhixie has the words of our own refusals.
+    """
     body = refused.body.decode("utf-8", "replace").strip()
     return f"the backend refused the handshake: {body or 'no reason given'}"
 

@@ -125,6 +125,21 @@ def test_routes_are_read_anew_and_a_connection_lives_on(tmp_path: Path, runner: 
         assert daemon.process.poll() is None
 
 
+def test_a_ceiling_is_removed_for_the_connections_of_all_reloads_before(tmp_path: Path) -> None:
+    """Connections from before the last reload but one kept a ceiling that was removed."""
+    config = ROUTE % "/a"
+    with (
+        configured(tmp_path, config + "max-held-bytes = 100000\n") as daemon,
+        Peer(daemon.port) as first,
+    ):
+        daemon.reload()
+        with Peer(daemon.port) as second:
+            write(daemon, tmp_path, config)
+            daemon.reload(2)
+            assert first.echoes("x" * 300_000)
+            assert second.echoes("x" * 300_000)
+
+
 def test_a_connection_to_a_backend_lives_on(tmp_path: Path) -> None:
     """Its route is gone after the first reload; the second looks for connections that are left."""
     for name in ("backend", "gateway"):

@@ -315,7 +315,10 @@ class ListeningService(Service):
         self._look(serving)
         if serving.factory is before.factory:
             return
-        serving.factory.succeed(before.factory)
+        # Also those before the last one: their connections would keep a ceiling of held bytes that
+        # was removed, or have none.
+        for each in (before, *self._before):
+            serving.factory.succeed(each.factory)
         for each in (*self._before, before):
             each.factory.enterAll()
         self._before = [each for each in (*self._before, before) if each.hasConnections]

@@ -417,7 +417,7 @@ import os, sys
 from twisted.internet import reactor, ssl
 from txhixie.daemon.daemon import Daemon, CannotStart
 from txhixie.daemon.tap import Options
-import txhixie.dialing.identity
+import txhixie.dialing.identity, txhixie.server.tls.endpoint, txhixie.server.tls.validity
 options = Options()
 options.parseOptions(["--port", sys.argv[1]])
 Daemon(reactor, {})  # whatever is imported late, while this user may read it

@@ -413,11 +413,13 @@ def test_the_unit_checks_before_it_reloads(tmp_path: Path) -> None:
 
 
 AS_THAT_USER = """
-import os, sys
+import importlib, os, pkgutil, sys
 from twisted.internet import reactor, ssl
 from txhixie.daemon.daemon import Daemon, CannotStart
 from txhixie.daemon.tap import Options
-import txhixie.dialing.identity, txhixie.server.tls.endpoint, txhixie.server.tls.validity
+import txhixie.dialing.identity, txhixie.server.tls
+for found in pkgutil.iter_modules(txhixie.server.tls.__path__):
+    importlib.import_module(f"txhixie.server.tls.{found.name}")
 options = Options()
 options.parseOptions(["--port", sys.argv[1]])
 Daemon(reactor, {})  # whatever is imported late, while this user may read it

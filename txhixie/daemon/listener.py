@@ -28,6 +28,7 @@ from .certificate_watch import RETRY_SECONDS, CertificateWatch
 from .hangup import Hangup
 from .listening_sockets import ListeningSockets
 from .notifier import Notifier
+from .pool_threads import PoolThreads
 from .socket_change import Counts, SocketChange
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class ListeningService(Service):
         self._tell = listens
         self._hangup = Hangup(reactor, self.reload)
         self._notifier = Notifier(reactor)
+        self._threads = PoolThreads(reactor)
         self._watch = CertificateWatch(reactor, self._renew)
         self._expiry = CertificateExpiry(reactor)
         self._waiting: Callable[[], Serving] | None = None  # a reload that waits for a key
@@ -140,6 +142,7 @@ class ListeningService(Service):
         self._started = True
         self._notifier.begin()
         raiseFileLimit()
+        self._threads.begin()
         foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._hangup.listen()
@@ -357,6 +360,7 @@ class ListeningService(Service):
         def finish(result: object) -> object:
             self._hangup.leave()
             self._notifier.close()
+            self._threads.giveUp()
             leave()
             if timer.active():
                 timer.cancel()

@@ -72,3 +72,14 @@ def test_a_key_that_does_not_match_the_certificate_is_an_error(tmp_path: Path) -
     for paths in (["certificate", "key"], ["certificate"], ["key", "certificate"]):
         with pytest.raises(ValueError, match="expected a certificate and its key"):
             certificateFromPaths(*(str(tmp_path / path) for path in paths))
+
+
+def test_the_error_of_a_certificate_without_its_key_names_the_options_of_the_key(
+    tmp_path: Path,
+) -> None:
+    alone = tmp_path / "alone.pem"
+    alone.write_bytes(parts(authority().pem_for("client.example"))[1])
+    with pytest.raises(ValueError, match=r"own file by privateKey= or --private-key$"):
+        certificateFromPaths(str(alone))
+    with pytest.raises(ValueError, match=r"expected a certificate and its key in PEM$"):
+        certificateFromPaths(str(alone), str(alone))

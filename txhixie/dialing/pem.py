@@ -52,5 +52,8 @@ def certificateFromPaths(certificate: str, privateKey: str | None = None) -> Pri
             Certificate.loadPEM(Path(certificate).read_bytes()), KeyPair.load(key, _PEM)
         )
     except (CryptoError, VerifyError):
-        raise ValueError(f"{certificate}: expected a certificate and its key in PEM") from None
+        other = "" if privateKey else "; name the key's own file by privateKey= or --private-key"
+        raise ValueError(
+            f"{certificate}: expected a certificate and its key in PEM{other}"
+        ) from None
     return made

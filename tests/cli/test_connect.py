@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from support.command_line import run, start
-from support.conversation_driver import PATIENCE
+from support.daemon import PATIENCE
 from support.scripted_peer import accept, close, read_frame, read_head, say, serving
 
 

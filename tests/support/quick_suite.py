@@ -72,8 +72,12 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/server/test_http_bounds.py::test_a_request_that_does_not_end",
         "tests/server/test_http_bounds.py::test_a_client_that_does_not_read",
         "tests/connection/test_expiry.py::test_a_gateway_closes_its_backend_too",
+        "tests/connection/test_lifetimes.py::test_behind_a_gateway",
+        "tests/connection/test_lifetimes.py::test_old_clients_leave",
+        "tests/connection/test_protocol_rate.py::test_a_peer_that_disconnects",
         "tests/connection/test_progress.py",
         "tests/byte_streams/test_stream.py::test_a_stream_is_paused",
+        "tests/test_turn_size.py",
         "tests/test_websocket.py::test_a_producer_is_paused",
     ),
     "every combination: dialects of a gateway's two sides, configurations, certificates": (
@@ -98,7 +102,11 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/sansio/wire/test_hybi_batch.py::test_frames_of_one_size",
         "tests/sansio/wire/test_hybi_batch.py::test_what_is_otherwise_is_left",
     ),
-    "how the code is written": ("tests/test_floors.py", "tests/test_private_pokes.py"),
+    "how the code is written": (
+        "tests/test_floors.py",
+        "tests/test_language.py",
+        "tests/test_private_pokes.py",
+    ),
     "the loopback tests once more, under a Site": ("tests/test_loopback_web.py",),
     "what every parser costs": (
         "tests/sansio/handshake/test_offer.py::test_long_queries",

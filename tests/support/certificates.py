@@ -17,6 +17,18 @@ from twisted.internet import ssl
 
 DAY = datetime.timedelta(days=1)
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """A certificate authority; :ivar root: its own certificate."""
@@ -136,7 +148,17 @@ class Authority:
             .not_valid_before(now + since)
             .not_valid_after(now + until)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            # Python 3.13 verifies by the strict rules of RFC 5280, which ask for these.
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
+        if ca:
+            builder = builder.add_extension(_SIGNS, critical=True)
         if names:
             others = [_general_name(name) for name in names]
             builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)

@@ -701,18 +701,18 @@ def test_the_error_of_an_unknown_option_of_a_server_suggests_a_known_one(
 
 def test_the_error_of_an_unknown_option_of_run_suggests_a_known_one() -> None:
     refuses(
-        lambda: txhixie.run(0, Applications(), origin="*"),  # type: ignore[call-arg]
+        lambda: txhixie.run(0, Applications(), origin="*"),  # type: ignore[call-arg]  # the mistake
         "origin: no such option; did you mean origins?",
     )
 
 
 def test_the_error_of_an_unknown_option_of_a_client_factory_suggests_a_known_one() -> None:
     refuses(
-        lambda: HixieClientFactory("ws://a/", Applications(), origins=[]),  # type: ignore[call-arg]
+        lambda: HixieClientFactory("ws://a/", Applications(), origins=[]),  # type: ignore[call-arg]  # the mistake
         "origins: no such option; did you mean origin?",
     )
     refuses(
-        lambda: GatewayService(Clock(), "ws://a/", pass_headers=[]),  # type: ignore[call-arg]
+        lambda: GatewayService(Clock(), "ws://a/", pass_headers=[]),  # type: ignore[call-arg]  # the mistake
         "pass_headers: no such option; did you mean passHeaders?",
     )
 

@@ -70,7 +70,7 @@ class Where(Resource):
 def answer(target: str, host: str = "example.com") -> bytes:
     """The response of a site that has a page at ``/a``."""
     routes: Routes[Any] = Routes()
-    routes.add(Route("example.com", "/a", None), Guarded(Where()))  # type: ignore[no-untyped-call]
+    routes.add(Route("example.com", "/a", None), Guarded(Where()))  # type: ignore[no-untyped-call]  # twisted.web has no types
     site: Site = PageSite(RoutedPages(routes))
     channel = site.buildProtocol(None)
     transport: Any = StringTransport()

@@ -30,6 +30,7 @@ from support.log_recorder import Log
 from support.memory_connection import ServerEnd
 from txhixie import Accepted, Limits
 from txhixie.sansio.dialects import named
+from txhixie.sansio.handshake.mending import NO_CONNECTION
 from txhixie.sansio.handshake.offer import Agreement, Offer
 from txhixie.sansio.opening import Elsewhere, origin_form
 
@@ -99,7 +100,7 @@ REFUSED = [
     (
         "rfc6455_without_connection_field",
         400,
-        "Upgrade without 'Connection: Upgrade': did a proxy drop it?; quirks=upgrade lets it in",
+        f"{NO_CONNECTION}; quirks=upgrade lets it in",
     ),
     (
         "rfc6455_esp_origin_file",

@@ -161,6 +161,61 @@ def test_a_client_that_is_let_in_has_one_line_an_hour(log: Log) -> None:
     assert line.endswith('reason="let in by quirks=key"')
 
 
+@samples(lambda item: item["where"] == "frames" and item.get("switch") in WORDS)
+def test_frames_that_a_quirk_lets_in_have_one_line_an_hour_with_its_word(
+    item: Item, log: Log
+) -> None:
+    clock = Clock()
+    factory = HixieServerFactory(Applications(echo), quirks=WORDS, clock=clock)
+
+    def connects() -> list[str]:
+        log.events.clear()
+        for _ in range(2):
+            connected = testing.End(factory.buildProtocol(None), clock)
+            connected.receive(sent_by(item))
+            connected.receive(item.get("sends_frames", "").encode("latin-1"))
+            connected.lose()
+        return [line for line in log.lines() if line.startswith("noticed")]
+
+    (line,) = connects()
+    assert line.endswith(f'reason="let in by quirks={item["switch"]}"')
+    assert connects() == []
+    clock.advance(3601)
+    assert len(connects()) == 1
+
+
+def test_a_text_in_pieces_that_is_not_UTF_8_has_the_line_of_its_quirk(log: Log) -> None:
+    server = ServerEnd(Applications(echo), quirks=["text"])
+    server.receive(whole_request("rfc6455"))
+    log.events.clear()
+    server.receive(b"\x01\x81" + bytes(4) + b"a")
+    server.receive(b"\x80\x81" + bytes(4) + b"\xff")
+    (line,) = log.lines()
+    assert line.startswith("noticed")
+    assert line.endswith('reason="let in by quirks=text"')
+
+
+@pytest.mark.parametrize("dialect", ["rfc6455", "hybi-08", "hybi-07", "hixie-76", "hixie-75"])
+def test_frames_without_a_deviation_have_no_line(dialect: str, log: Log) -> None:
+    server = ServerEnd(Applications(echo), quirks=WORDS)
+    server.receive(whole_request(dialect))
+    for frame in (server.peer.text("h\xe9"), server.peer.close()):
+        server.receive(frame)
+    server.lose()
+    assert log.lines() == []
+
+
+def test_a_request_without_a_host_has_an_empty_host(log: Log) -> None:
+    applications = Applications(echo)
+    server = ServerEnd(applications, quirks=["host"], logConnections=True)
+    server.receive(sent_by(next(item for item in ITEMS if item["name"] == "host-missing")))
+    offer = applications.asked[-1]
+    assert (offer.host, offer.header("host")) == ("", None)
+    server.lose()
+    assert [line.split()[0] for line in log.lines()] == ["noticed", "opened", "ended"]
+    assert not any("invalid" in line or "host=" in line for line in log.lines())
+
+
 def test_the_hash_is_that_of_the_key_as_it_was_sent() -> None:
     item = next(item for item in ITEMS if item["name"] == "key-wrong-length")
     # By Python's hashlib: sha1 of the key and the GUID of RFC 6455 section 1.3.

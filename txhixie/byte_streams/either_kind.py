@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..sansio.errors import InvalidUTF8, UnsupportedData
+from ..sansio.quirks import Fault, Tell, tell_nobody
 from .coding import Known
 
 
@@ -13,11 +14,13 @@ class EitherKind:
     The bytes of a text message are its UTF-8. What is sent is unchanged.
 
     :ivar name: name of the coding.
+    :ivar tell: told of the first message of the other kind.
     """
 
     def __init__(self, coding: Known) -> None:
         """:param coding: the coding for messages of the right kind."""
         self.name = coding.name
+        self.tell: Tell = tell_nobody
         self.encode = coding.encode
         self.finish = coding.finish
         self._coding = coding
@@ -36,8 +39,11 @@ class EitherKind:
         """
         try:
             return self._coding.decode(message)
-        except UnsupportedData:
-            return self._coding.decode(_other_kind(message))
+        except UnsupportedData as error:
+            decoded = self._coding.decode(_other_kind(message))
+            tell, self.tell = self.tell, tell_nobody
+            tell(Fault("kinds", str(error)))
+            return decoded
 
 
 def _other_kind(message: str | bytes) -> str | bytes:

@@ -185,7 +185,7 @@ class HixieProtocol(Protocol):
         offer: Offer | None = getattr(self, "offer", None)  # unset until the head was read
         if offer is None:
             return NOTHING_ASKED
-        return Asked(offer.host, offer.target, offer.origin, offer.dialect)
+        return Asked(offer.host or None, offer.target, offer.origin, offer.dialect)
 
     @property
     def limits(self) -> Limits:

@@ -35,8 +35,9 @@ from ..dialing.stage import cancelled
 from ..sansio.errors import FrameError
 from ..sansio.handshake.offer import Agreement
 from ..sansio.limits import Limits
-from ..sansio.quirks import hint_about
+from ..sansio.quirks import Fault, hint_about
 from ..sansio.wire.frame import Close, CloseCode
+from ..server.protocol import HixieServerProtocol
 from .close_codes import BACKEND_GONE
 from .session import Session
 
@@ -93,6 +94,8 @@ class StreamBackend(Protocol):
             with the error of TLS.
         """
         self._session = session
+        if isinstance(self._coding, EitherKind):
+            self._coding.tell = self._deviates
         self._reaching = Deferred.fromCoroutine(self._reach()).addErrback(cancelled)
         return self._reaching
 
@@ -214,6 +217,12 @@ class StreamBackend(Protocol):
 
     def pong(self, payload: bytes) -> None:
         """Ignore a pong: a stream has no pings."""
+
+    def _deviates(self, fault: Fault) -> None:
+        """Have the client's connection log a message of the other kind that a quirk lets in."""
+        transport = self._session.transport
+        if isinstance(transport, HixieServerProtocol):
+            transport.deviates(fault)
 
     def _send(self, message: str | bytes) -> None:
         try:

@@ -28,6 +28,7 @@ class Assembly:
     :ivar opcode: the opcode of the message, text or binary.
     :ivar room: number of bytes that the message may still receive.
     :ivar transformed: whether a frame of the message had a reserved bit, set by an extension.
+    :ivar replaced: whether :meth:`message` has replaced invalid UTF-8 by U+FFFD.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Assembly:
         "_parts",
         "_replaces",
         "opcode",
+        "replaced",
         "room",
         "transformed",
     )
@@ -50,6 +52,7 @@ class Assembly:
         self.opcode = opcode
         self.room = limits.message_size
         self.transformed = False
+        self.replaced = False
         self._limits = limits
         self._fragments = 0
         self._parts = BytesIO()
@@ -111,6 +114,9 @@ class Assembly:
         if self.opcode != TEXT:
             return data
         try:
-            return data.decode("utf-8", "replace" if self._replaces else "strict")
+            return data.decode()
         except UnicodeDecodeError:
-            raise InvalidUTF8("invalid UTF-8 in a text message") from None
+            if not self._replaces:
+                raise InvalidUTF8("invalid UTF-8 in a text message") from None
+        self.replaced = True
+        return data.decode("utf-8", "replace")

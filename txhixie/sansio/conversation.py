@@ -26,6 +26,7 @@ from .errors import (
 from .extensions.extension import Transform
 from .limits import Limits, called
 from .port import NOWHERE, Port
+from .quirks import Fault, tell_nobody
 from .types import RandomBytes
 from .wire.frame import (
     BINARY,
@@ -267,9 +268,14 @@ class Conversation:
 
         :raises InvalidUTF8: in the other dialects.
         """
-        if self._dialect.replaces:
-            return payload.decode("utf-8", "replace")
-        raise InvalidUTF8("invalid UTF-8 in a text message")
+        if not self._dialect.replaces:
+            raise InvalidUTF8("invalid UTF-8 in a text message")
+        self._tell_replaced(payload)
+        return payload.decode("utf-8", "replace")
+
+    def _tell_replaced(self, payload: bytes) -> None:
+        if (tell := self._dialect.tell) is not tell_nobody:
+            tell(_not_utf8(payload))
 
     def _other(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool
@@ -322,6 +328,8 @@ class Conversation:
             return None
         self.delivered += assembly.size
         message = assembly.message()
+        if assembly.replaced:
+            self._tell_replaced(assembly.data())
         self.received += 1
         return assembly.opcode, message
 
@@ -649,3 +657,15 @@ class Conversation:
     def _waits(self) -> bool:
         """Whether the peer ends the connection once both sides have sent a close frame."""
         return self._side == Side.CLIENT and self._dialect.has_codes
+
+
+def _not_utf8(payload: bytes) -> Fault:
+    """Describe a text message that is not UTF-8, with its first wrong bytes."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        wrong = payload[error.start : error.start + 2].hex(" ").upper()
+        where = f" ({wrong} at byte {error.start + 1:,} of {len(payload):,})"
+    else:
+        where = ""
+    return Fault("text", f"text message that is not UTF-8{where} (RFC 6455 section 8.1)")

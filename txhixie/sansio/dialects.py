@@ -18,10 +18,11 @@ from .errors import HandshakeError, MalformedHead, UnknownDialect
 from .handshake.hixie75 import Hixie75
 from .handshake.hixie76 import Hixie76
 from .handshake.hybi import Hybi
+from .handshake.mending import NO_CONNECTION
 from .handshake.offer import Handshake, Refusal
 from .http.head import Fields, Request
 from .limits import Limits
-from .quirks import NO_QUIRKS
+from .quirks import NO_QUIRKS, Tell, tell_nobody
 from .types import RandomBytes
 from .wire.frame import Framing, Side
 from .wire.hixie import HixieFraming
@@ -82,6 +83,7 @@ class Dialect:
         them.
     :ivar has_pings: whether the dialect has ping and pong frames.
     :ivar replaces: whether invalid UTF-8 becomes U+FFFD; otherwise it fails the connection.
+    :ivar tell: told of deviations of messages that a quirk has let in.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Dialect:
     has_binary: bool = True
     has_pings: bool = False
     replaces: bool = True
+    tell: Tell = tell_nobody
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or unpickle a dialect as the row of the table itself."""
@@ -117,11 +120,13 @@ class HybiFrames:
     :ivar strict_masks: whether a client's frame without a mask is an error.
     :ivar strict_codes: whether a close code that may not be sent is an error.
     :ivar quirks: deviations of the client that a server accepts, by their words.
+    :ivar tell: told of deviations of frames that a quirk has let in.
     """
 
     strict_masks: bool
     strict_codes: bool
     quirks: frozenset[str] = NO_QUIRKS
+    tell: Tell = tell_nobody
 
     def __call__(
         self, side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
@@ -138,7 +143,7 @@ class HybiFrames:
             entropy=entropy,
         )
         if isinstance(framing, LenientFraming):
-            framing.accept(self.quirks)
+            framing.accept(self.quirks, self.tell)
         return framing
 
     def _kind(self, side: str) -> type[HybiFraming]:
@@ -215,19 +220,21 @@ def named(name: str) -> Dialect:
     raise ValueError(f"unknown dialect {name!r}; known are {known}")
 
 
-@lru_cache(maxsize=64)
-def lenient(dialect: Dialect, quirks: frozenset[str]) -> Dialect:
+def lenient(dialect: Dialect, quirks: frozenset[str], tell: Tell = tell_nobody) -> Dialect:
     """
     Return the dialect as a server speaks it with a client that has some quirks.
 
     :param dialect: a row of the table.
     :param quirks: words of :data:`txhixie.sansio.quirks.QUIRKS`. The Hixie dialects have no quirks
         of frames.
+    :param tell: told of each deviation of frames and messages that one of the quirks has let in.
     """
     if not isinstance(dialect.framing, HybiFrames):
         return dialect
-    framing = replace(dialect.framing, quirks=quirks)
-    return replace(dialect, framing=framing, replaces=dialect.replaces or "text" in quirks)
+    framing = replace(dialect.framing, quirks=quirks, tell=tell)
+    if dialect.replaces or "text" not in quirks:
+        return replace(dialect, framing=framing)
+    return replace(dialect, framing=framing, replaces=True, tell=tell)
 
 
 def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect | None:
@@ -330,7 +337,7 @@ def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
 
 def _check_upgrade(fields: Fields) -> None:
     if not fields.has_token(b"connection", b"upgrade"):
-        raise MalformedHead("Upgrade without 'Connection: Upgrade': did a proxy drop it?")
+        raise MalformedHead(NO_CONNECTION)
     fields.only(b"upgrade")
     if b"" in fields or b"transfer-encoding" in fields:
         raise MalformedHead("unexpected Transfer-Encoding or field without a name in a handshake")

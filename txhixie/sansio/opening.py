@@ -14,7 +14,7 @@ from typing import Final
 from .dialects import Dialect, fault_of, recognise
 from .errors import EarlyBytes, HandshakeError, HandshakeRefused, InvalidHandshake, MalformedHead
 from .extensions.extension import Transform
-from .handshake.mending import Fault, mend
+from .handshake.mending import ABSENT_HOST, mend
 from .handshake.offer import Agreement, Handshake, Offer, Secret
 from .http.body import BodyReader
 from .http.forwarded import Forwarded, read_forwarded
@@ -31,6 +31,7 @@ from .http.head import (
 from .http.request_body import announced_body
 from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
+from .quirks import Fault
 
 _PROCESSING: Final = 102
 """Status 102 of WebDAV, "Processing" (RFC 2518 section 10.1), which RFC 4918 has removed. A
@@ -186,6 +187,9 @@ class ServerOpening:
         self.faults = mended.faults
         if mended.key is not None:
             offer.challenge = mended.key
+        if offer.host == ABSENT_HOST:
+            offer.host = ""
+            offer.head = offer.head.without({b"host"})
         return offer
 
     def _read(self, head: Head, rest: bytes) -> Offer | Elsewhere:

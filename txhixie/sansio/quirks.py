@@ -7,9 +7,9 @@ accepted. Deviations that no server should accept have no word either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from .arguments import strings
 
@@ -142,6 +142,26 @@ _BY_WORD: Final = {quirk.word: quirk for quirk in QUIRKS}
 
 NO_QUIRKS: Final[frozenset[str]] = frozenset()
 """The quirks of a server that lets no deviation in."""
+
+
+class Fault(NamedTuple):
+    """
+    One deviation of a client.
+
+    :ivar word: the word of the quirk that lets it in.
+    :ivar text: the deviation, for the log and for the response.
+    """
+
+    word: str
+    text: str
+
+
+Tell: TypeAlias = Callable[[Fault], None]
+"""A function that is told of each kind of deviation that a quirk has let in."""
+
+
+def tell_nobody(fault: Fault) -> None:
+    """Do nothing: the connection has no quirks."""
 
 
 def quirk_of(word: str) -> Quirk:

@@ -43,14 +43,14 @@ from ..sansio.dialects import DIALECTS, Dialect, lenient, named, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, Transform, accept
-from ..sansio.handshake.mending import Fault, normal_target
+from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere
-from ..sansio.quirks import quirk_of
+from ..sansio.quirks import Fault, quirk_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import Policy, of_a_browser
@@ -247,13 +247,21 @@ class HixieServerProtocol(HixieProtocol):
             # A mask keeps a page from writing chosen bytes through a broken proxy (RFC 6455
             # section 10.3).
             quirks -= {"masks"}
-        self.dialect = lenient(self.dialect, quirks)
+        self.dialect = lenient(self.dialect, quirks, self.deviates)
         if "target" in quirks and "//" in offer.path:
             words.append("target")
             offer = replace(offer, target=normal_target(offer.target, offer.host))
         if words:
             self.factory.log.letIn(loggedOf(self), ",".join(words))
         return offer
+
+    def deviates(self, fault: Fault) -> None:
+        """
+        Log a deviation of messages or frames that a quirk has let in, once for an address and hour.
+
+        :param fault: the deviation.
+        """
+        self.factory.log.letIn(loggedOf(self), fault.word)
 
     def _awaitDecision(self, decision: Deferred[Decision]) -> None:
         """

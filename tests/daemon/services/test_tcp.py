@@ -611,6 +611,24 @@ async def test_a_message_that_the_coding_cannot_decode_closes_the_client(
     assert bytes(backend.data) == b"good"
 
 
+@pytest.mark.parametrize(
+    ("offer", "message", "data"), [("binary", "text", b"text"), ("base64", b"Z29vZA==", b"good")]
+)
+@asynchronous
+async def test_a_message_of_the_other_kind_is_let_in_by_a_quirk_and_logged_once(
+    net: Network, log: Log, offer: str, message: str | bytes, data: bytes
+) -> None:
+    backends = Backends(net)
+    place = await served(net, backends, quirks={"kinds"})
+    _, application = await met(net, place, subprotocols=[offer])
+    send(application, message)
+    send(application, message)
+    backend = await backends.one()
+    await backend.reads(2 * data)
+    (line,) = [line for line in log.lines() if line.startswith("noticed")]
+    assert line.endswith('reason="let in by quirks=kinds"')
+
+
 @asynchronous
 async def test_a_byte_that_is_not_utf_8_is_replaced_and_logged_once(net: Network, log: Log) -> None:
     """A degree sign in Latin-1. The log line names the client, the route and the backend."""

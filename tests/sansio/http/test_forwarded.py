@@ -172,6 +172,14 @@ def test_written_fields_can_be_read_by_others() -> None:
     )
 
 
+def test_a_request_without_a_host_has_no_field_of_the_host() -> None:
+    assert write_forwarded("192.0.2.7", False, "") == (
+        (b"X-Forwarded-For", b"192.0.2.7"),
+        (b"X-Forwarded-Proto", b"http"),
+        (b"Forwarded", b"for=192.0.2.7;proto=http"),
+    )
+
+
 # On a connection. The peer of one in memory is 192.0.2.1.
 
 PROXY = ("192.0.2.1",)

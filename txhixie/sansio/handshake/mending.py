@@ -14,10 +14,17 @@ from typing import Final, NamedTuple
 from ..errors import MalformedHead
 from ..http.head import TOKEN, Head, text
 from ..http.parameters import read_list
+from ..quirks import Fault
 from .hybi import is_key
 
 ABSENT_HOST: Final = "absent.invalid"
-"""Host of a request without Host: a name that no server has (RFC 2606 section 2)."""
+"""Host with which a request without Host is read: a name that no server has (RFC 2606 section 2).
+The offer of such a request has an empty host."""
+
+NO_CONNECTION: Final = (
+    "Upgrade without 'Connection: Upgrade' (RFC 6455 section 4.1): did a proxy drop it?"
+)
+"""Error for a handshake without the token ``upgrade`` in ``Connection``."""
 
 _LINE: Final = re.compile(rb"(GET) ([!-~]*) (HTTP/1\.1)")
 _KEY: Final = re.compile(rb"[!-~]{1,128}")
@@ -26,18 +33,6 @@ _A_KEY: Final = b"AAAAAAAAAAAAAAAAAAAAAA=="
 
 _SLASHES: Final = re.compile(r"//+")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-class Fault(NamedTuple):
-    """
-    One deviation of a request.
-
-    :ivar word: the word of the quirk that lets it in.
-    :ivar text: the deviation, for the log and for the response.
-    """
-
-    word: str
-    text: str
 
 
 class Mended(NamedTuple):
@@ -106,7 +101,7 @@ def _mend_connection(lines: _Lines) -> str | None:
     if _has_token(lines, b"connection", b"upgrade"):
         return None
     lines.fields.append(b"Connection: Upgrade")
-    return "Upgrade without 'Connection: Upgrade': did a proxy drop it?"
+    return NO_CONNECTION
 
 
 def _has_token(lines: _Lines, name: bytes, token: bytes) -> bool:

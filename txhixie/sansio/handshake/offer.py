@@ -31,7 +31,7 @@ class Offer:
     :ivar dialect: name of the dialect, as in :data:`txhixie.DIALECTS`.
     :ivar target: the request target: path and query, ASCII, beginning with ``/``.
     :ivar host: the ``Host`` field as sent: a host name or address, and the port, except for the
-        default port of the scheme.
+        default port of the scheme. Empty for a device without ``Host`` that a quirk lets in.
     :ivar origin: the origin of the page that sends the request, as sent; ``None`` without an
         origin. Only browsers are bound to send the true origin.
     :ivar secure: whether the client uses TLS, to the server or to a reverse proxy in front of it.

@@ -77,13 +77,15 @@ def write_forwarded(client: str | None, secure: bool, host: str) -> Headers:
 
     :param client: address of the client; ``None`` without an address.
     :param secure: whether the client uses TLS, to this server or to a reverse proxy in front of it.
-    :param host: the ``Host`` of the client's request.
+    :param host: the ``Host`` of the client's request; empty for a request without it.
     """
     proto = "https" if secure else "http"
     node = "unknown" if client is None else f'"[{client}]"' if ":" in client else client
     pairs = [] if client is None else [("X-Forwarded-For", client)]
-    pairs += [("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host)]
-    pairs += [("Forwarded", f'for={node};host="{host}";proto={proto}')]
+    pairs += [("X-Forwarded-Proto", proto)]
+    pairs += [("X-Forwarded-Host", host)] if host else []
+    named = f'host="{host}";' if host else ""
+    pairs += [("Forwarded", f"for={node};{named}proto={proto}")]
     return tuple((name.encode("ascii"), value.encode("ascii")) for name, value in pairs)
 
 

@@ -24,7 +24,7 @@ from txhixie.cli.main import COMMANDS as CLI_COMMANDS
 from txhixie.client.endpoint import EndpointOptions
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
-from txhixie.server.protocol import ServerOptions
+from txhixie.server.factory import ServerOptions
 
 
 def test_the_api_pages_show_the_public_names_and_no_others(guide_html: Path) -> None:

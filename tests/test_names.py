@@ -61,7 +61,7 @@ PLACES: Final = places()
 
 
 def test_the_search_finds_names() -> None:
-    assert PLACES["HixieServerFactory"] == {"server/protocol.py"}
+    assert PLACES["HixieServerFactory"] == {"server/factory.py"}
     assert PLACES["Limits"] == {"sansio/limits.py"}
     assert len(PLACES) > 500
 

@@ -32,7 +32,7 @@ from txhixie import (
 from txhixie.byte_streams.descriptions import makeClient, makeServer, parseWSS
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
 from txhixie.cli.main import parser
-from txhixie.connection.protocol import BINARY_CHOICES
+from txhixie.connection.group import BINARY_CHOICES
 from txhixie.daemon.conditions import CONDITIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.route_option import ROUTE

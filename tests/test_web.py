@@ -626,7 +626,7 @@ def test_the_options_are_those_of_the_factory() -> None:
     """The options are written twice, so that the signature shows the defaults."""
     import inspect
 
-    from txhixie.server.protocol import ServerOptions
+    from txhixie.server.factory import ServerOptions
 
     named = set(inspect.signature(HixieServerFactory).parameters)
     assert set(ServerOptions.__annotations__) == named - {"applications", "elsewhere"}

@@ -12,8 +12,9 @@ from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
 from .client.service import WebSocketClientService
 from .connection.counters import Counters
+from .connection.factory import HixieFactory
 from .connection.held_bytes import HeldBytes
-from .connection.protocol import HixieFactory, HixieProtocol
+from .connection.protocol import HixieProtocol
 from .dialing.proxy import Proxy
 from .dialing.tunnel import HTTPConnectEndpoint
 from .dom.websocket import WebSocket
@@ -62,7 +63,8 @@ from .sansio.http.url import Credentials
 from .sansio.limits import Limits
 from .sansio.wire.frame import CloseCode
 from .server.admission import Admission
-from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
+from .server.factory import HixieServerFactory, ServerOptions
+from .server.protocol import HixieServerProtocol
 
 __all__ = [
     "DIALECTS",

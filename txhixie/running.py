@@ -18,9 +18,9 @@ from .display import expectation
 from .interfaces import WebSocketServerFactory
 from .server.accepting import foldAcceptLines
 from .server.both_families import BothFamiliesEndpoint
+from .server.factory import HixieServerFactory, ServerOptions
 from .server.listen_queue import serverEndpoint
 from .server.port_check import TLS_SCHEMES, check_port
-from .server.protocol import HixieServerFactory, ServerOptions
 
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (only shown)
 

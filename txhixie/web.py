@@ -33,10 +33,11 @@ from .sansio.limits import Limits
 from .sansio.types import Headers
 from .server.admission import Admission
 from .server.counted_socket import countSocket
+from .server.factory import HixieServerFactory, ServerOptions
 from .server.http2_bounds import boundStreams
 from .server.http_bounds import boundBacklog, boundChannel, channelOf
 from .server.page_connections import Channels, holderOf
-from .server.protocol import HixieServerFactory, HixieServerProtocol, ServerOptions
+from .server.protocol import HixieServerProtocol
 from .server.refused_connections import RefusedConnections
 
 __all__ = ["ByRequest", "HixieResource", "HixieSite", "maskedLogFormatter"]

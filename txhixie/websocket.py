@@ -42,7 +42,7 @@ from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase
 from .sansio.http.url import parse_url, without_credentials
 from .sansio.limits import Limits
-from .server.protocol import ServerOptions
+from .server.factory import ServerOptions
 from .web import ByRequest, HixieResource
 
 _A = TypeVar("_A", bound=WebSocketProtocol)

@@ -382,60 +382,6 @@ def test_the_application_gets_the_offer_and_the_agreement(dialect: str) -> None:
     end.done()
 
 
-@pytest.mark.parametrize(
-    ("choice", "granted"),
-    [((), None), (["a", "b"], "b"), (["a"], None), (lambda offer: offer.subprotocols[0], "c,b")],
-)
-def test_the_factory_chooses_a_subprotocol_where_the_application_does_not(
-    choice: Any, granted: str | None
-) -> None:
-    application = Recorder()
-    end = ServerEnd(Applications(lambda: application), subprotocols=choice)
-    end.receive(whole_request("hixie-76", "Sec-WebSocket-Protocol: c,b"))
-    assert application.transport.agreement is not None
-    assert application.transport.agreement.subprotocol == granted
-    end.done()
-
-
-@modern
-@pytest.mark.parametrize(
-    ("choice", "granted"),
-    [
-        ((), None),
-        (["b", "c"], "b"),
-        (["c", "b"], "c"),
-        (["a"], None),
-        (lambda offer: offer.subprotocols[-1], "b"),
-        (lambda offer: None, None),
-    ],
-)
-def test_of_a_list_of_subprotocols_the_servers_preference_is_granted(
-    dialect: str, choice: Any, granted: str | None
-) -> None:
-    application = Recorder()
-    end = ServerEnd(Applications(lambda: application), subprotocols=choice)
-    end.receive(request(dialect, "Sec-WebSocket-Protocol: c", "sec-websocket-protocol: x, b"))
-    assert application.transport.offer.subprotocols == ("c", "x", "b")
-    assert application.transport.agreement is not None
-    assert application.transport.agreement.subprotocol == granted
-    said = [line for line in answered(end) if b"Protocol:" in line]
-    assert said == ([f"Sec-WebSocket-Protocol: {granted}".encode()] if granted else [])
-    end.done()
-
-
-@modern
-def test_the_application_has_precedence_over_the_factorys_choice(
-    dialect: str,
-) -> None:
-    for chosen in ("b", None):
-        accepted = Accepted(Recorder(), chosen)
-        end = ServerEnd(Answering(lambda offer, a=accepted: a), subprotocols=["c"])  # type: ignore[misc]
-        end.receive(request(dialect, "Sec-WebSocket-Protocol: c, b"))
-        assert end.protocol.agreement is not None
-        assert end.protocol.agreement.subprotocol == chosen
-        end.done()
-
-
 # Extensions.
 
 OFFERED = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"

@@ -12,7 +12,7 @@ from ..interfaces import Accepted, WebSocketProtocol
 from ..sansio.arguments import without_iterators
 from ..sansio.dialects import Dialect, named
 from ..sansio.handshake.offer import Offer
-from ..server.protocol import HixieServerFactory, ServerOptions
+from ..server.factory import HixieServerFactory, ServerOptions
 from .stream import CodingChoice, StreamApplications
 
 

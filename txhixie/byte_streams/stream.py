@@ -39,7 +39,7 @@ from ..interfaces import (
 from ..sansio.arguments import whole_text
 from ..sansio.errors import FrameError
 from ..sansio.handshake.offer import Offer
-from ..server.protocol import SubprotocolChoice, chosenSubprotocol, settledChoice
+from ..server.subprotocols import SubprotocolChoice, chosen_subprotocol, settled_choice
 from .coding import CODINGS, Coding
 from .transport import SecureStreamTransport, StreamTransport
 
@@ -156,7 +156,7 @@ class StreamApplications:
         :raises TypeError: for invalid subprotocols, such as one string.
         """
         self._factory = factory
-        self._subprotocols = None if subprotocols is None else settledChoice(subprotocols)
+        self._subprotocols = None if subprotocols is None else settled_choice(subprotocols)
         self._coding = makerOf(coding)
 
     def doStart(self) -> None:
@@ -172,7 +172,7 @@ class StreamApplications:
         stream = Stream(self._factory.buildProtocol, self._coding)
         if self._subprotocols is None:
             return stream
-        return Accepted(stream, chosenSubprotocol(self._subprotocols, offer))
+        return Accepted(stream, chosen_subprotocol(self._subprotocols, offer))
 
 
 @implementer(IStreamClientEndpoint)

@@ -23,7 +23,7 @@ from ..interfaces import AbruptClose, Accepted, CleanClose
 from ..sansio.arguments import foreign_names, scalars
 from ..sansio.errors import ConversationEnded
 from ..sansio.handshake.offer import Offer
-from ..server.protocol import SubprotocolChoice, chosenSubprotocol, settledChoice
+from ..server.subprotocols import SubprotocolChoice, chosen_subprotocol, settled_choice
 from .channel import Channel, ChannelApplication
 from .queues import HIGH_WATER
 
@@ -103,7 +103,7 @@ class Conversations:
         application = _ServedChannel(self._conversation, self._highWater)
         if self._subprotocols is None or isinstance(asked, str):
             return application
-        return Accepted(application, chosenSubprotocol(self._subprotocols, asked))
+        return Accepted(application, chosen_subprotocol(self._subprotocols, asked))
 
 
 def _checkConversation(conversation: object) -> None:
@@ -200,5 +200,5 @@ def serve(
     _checkNoServer(conversation, address, options)
     scalars(int, highWater=highWater)
     if subprotocols is not None:
-        subprotocols = settledChoice(subprotocols)
+        subprotocols = settled_choice(subprotocols)
     return Conversations(conversation, subprotocols, highWater)

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 
 from ..connection.applications import checkApplication, checkBuilder
 from ..connection.awaiting import Awaited
+from ..connection.factory import HixieFactory
 from ..connection.option_names import with_names
-from ..connection.protocol import HixieFactory, HixieProtocol, ignore
+from ..connection.protocol import HixieProtocol, ignore
 from ..dialing.errors import ConnectTimeout, PeerLeft
 from ..interfaces import WebSocketClientFactory, WebSocketProtocol
 from ..sansio.arguments import scalars, strings, whole_text

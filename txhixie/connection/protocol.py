@@ -1,54 +1,45 @@
-"""One WebSocket connection, of a server or of a client, and the factory of connections.
+"""One WebSocket connection, of a server or of a client.
 
 All received bytes arrive in ``dataReceived``, those of the handshake and those of the conversation.
-The handshake of each side is in ``server/protocol.py`` and ``client/protocol.py``.
+The handshake of each side is in ``server/protocol.py`` and ``client/protocol.py``. What the
+connections of a factory share is in ``group.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IPushProducer,
-    IReactorTime,
     ISSLTransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol, checkExpiry
-from ..sansio.arguments import close_arguments, foreign_names, instance, scalars, word
+from ..sansio.arguments import foreign_names
 from ..sansio.closing import Ended
 from ..sansio.conversation import OPEN, Conversation
 from ..sansio.dialects import Dialect, named
-from ..sansio.errors import NotOpen, UsageError
-from ..sansio.extensions.extension import Extension, Transform, chosen_extensions
+from ..sansio.errors import NotOpen
+from ..sansio.extensions.extension import Transform
 from ..sansio.handshake.offer import Agreement, Offer
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
-from ..sansio.paced_conversation import PacedConversation
 from ..sansio.quirks import hint_about
-from ..sansio.types import RandomBytes
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
-from ..sansio.wire.hybi import sendable
 from .addresses import plainAddress
-from .awaiting import Awaited
-from .expiry import Expiries
-from .held_bytes import HeldBytes, Holding
-from .keepalive import Keepalive, leaveToKernel, payload
-from .lifetimes import Lifetimes
-from .log import ConnectionLog, loggedOf
+from .group import ConnectionGroup
+from .held_bytes import Holding
+from .keepalive import leaveToKernel, payload
+from .log import loggedOf
 from .output import Output
 from .peer_end import has_disconnected
-from .progress import Watched
-from .staggered import Staggered
 from .timeouts import Timeouts
 from .writer import FULL_READ
 
@@ -149,7 +140,7 @@ class HixieProtocol(Protocol):
         "transport",
     )
 
-    factory: HixieFactory
+    factory: ConnectionGroup[HixieProtocol]
     transport: Any
     number: int
     offer: Offer
@@ -157,7 +148,7 @@ class HixieProtocol(Protocol):
     side: str
     _output: Output
 
-    def __init__(self, factory: HixieFactory) -> None:
+    def __init__(self, factory: ConnectionGroup[HixieProtocol]) -> None:
         self.factory = factory
         self.connected = 0
         self.transport = None
@@ -872,218 +863,3 @@ class HixieProtocol(Protocol):
         self._receive = ignore
         self._output.timeout(self.factory.limits.close_timeout)
         self._output.drop()
-
-
-BINARY_CHOICES: Final = ("refuse", "send")
-"""Values of the option ``binary``, the default first."""
-
-
-class HixieFactory(Factory):
-    """
-    Base of the server's and the client's factories of connections.
-
-    :ivar limits: limits of each connection.
-    :ivar sendsBinary: whether binary messages are sent even in dialects whose browsers lose them.
-    :ivar extensions: the extensions that may be agreed, the preferred one first.
-    :ivar entropy: takes a number and returns that many random bytes, for masking keys.
-    :ivar conversation: makes the conversation of a connection.
-    :ivar connections: the connections that have not ended.
-    :ivar log: writes log lines about the connections.
-    :ivar timeouts: timeout queues of the connections.
-    :ivar watched: the connections, checked for stalled peers.
-    :ivar draining: the timers of lost connections whose last messages the application has not taken
-        yet; undelivered messages are dropped then.
-    :ivar keepalive: automatic pings of the connections.
-    :ivar heldBytes: ceiling for the bytes that all connections hold; ``None``: no ceiling.
-    """
-
-    noisy = False
-    heldBytes: HeldBytes | None = None
-    _logger = Logger()
-
-    def __init__(
-        self,
-        limits: Limits,
-        clock: IReactorTime | None,
-        binary: str,
-        logConnections: bool,
-        extensions: Iterable[Extension],
-        entropy: RandomBytes,
-    ) -> None:
-        scalars(bool, logConnections=logConnections)
-        self.limits = instance("limits", limits, Limits)
-        self.sendsBinary = word("binary", binary, BINARY_CHOICES) == "send"
-        self.extensions = chosen_extensions(extensions)
-        self.entropy = entropy
-        self._clock = clock
-        self.conversation: Callable[..., Conversation] = Conversation
-        if limits.messages_per_second is not None or limits.bytes_per_second is not None:
-            self.conversation = partial(PacedConversation, seconds=self._seconds)
-        self.log = ConnectionLog(self._logger, logConnections, lambda: self.clock)
-        self.timeouts = Timeouts(lambda: self.clock)
-        self.watched: Watched[HixieProtocol] = Watched(
-            limits.stall_timeout, lambda: self.clock, HixieProtocol.stalled
-        )
-        self.connections = self.watched.connections
-        self.draining: dict[HixieProtocol, IDelayedCall] = {}
-        self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, HixieProtocol.look)
-        self._lifetimes: Lifetimes[HixieProtocol] | None = None
-        if limits.idle_timeout is not None or limits.lifetime is not None:
-            self._lifetimes = Lifetimes(
-                limits,
-                lambda: self.clock,
-                self.connections,
-                HixieProtocol.activity.fget,  # type: ignore[attr-defined]
-                HixieProtocol.tenureOver,
-            )
-        self._waiting: list[Deferred[None]] = []
-        self._expiries: Expiries[HixieProtocol] | None = None  # made for the first connection
-        self._closing: Staggered[HixieProtocol] | None = None
-
-    def stopFactory(self) -> None:
-        """Log the counted repeats of lines: the last port has stopped listening."""
-        self.log.close()
-
-    @property
-    def clock(self) -> IReactorTime:
-        """The clock that was passed to the factory, or else the reactor."""
-        if self._clock is None:
-            from twisted.internet import reactor
-
-            self._clock = cast(IReactorTime, reactor)
-        return self._clock
-
-    def _seconds(self) -> float:
-        return self.clock.seconds()
-
-    def joined(self, connection: HixieProtocol) -> None:
-        """Add a connection that was made."""
-        self.watched.add(connection)
-        if self.heldBytes is not None:
-            self.heldBytes.watch(self)
-        if self._lifetimes is not None:
-            self._lifetimes.start()
-
-    def left(self, connection: HixieProtocol) -> None:
-        """Remove a connection that has ended."""
-        self.watched.discard(connection)
-        if self.heldBytes is not None:
-            self.heldBytes.count(connection)
-        if self._expiries is not None:
-            self._expiries.discard(connection)
-        if not self.connections:
-            self.emptied()
-
-    def expire(self, connection: HixieProtocol, seconds: float) -> None:
-        """Close a connection with 1008 after a number of seconds, unless it has ended before."""
-        if self._expiries is None:
-            self._expiries = Expiries(lambda: self.clock, HixieProtocol.expired)
-        self._expiries.add(connection, seconds)
-
-    def emptied(self) -> None:
-        """Stop the timers: the last connection has ended."""
-        self.keepalive.stop()
-        if self.heldBytes is not None:
-            self.heldBytes.forget(self)
-        if self._lifetimes is not None:
-            self._lifetimes.stop()
-        self._stopSpread()
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.callback(None)
-
-    def closeAll(
-        self,
-        code: int = CloseCode.GOING_AWAY,
-        reason: str = "",
-        timeout: float | None = None,
-        spread: float | None = None,
-    ) -> Deferred[None]:
-        """
-        Close every connection, with the close handshake of its dialect where there is one.
-
-        Connections that have not ended when the timeout passes are aborted. With a spread,
-        conversations are closed one after the other, evenly over that time, and requests for pages
-        last; incomplete handshakes end at once. A second call replaces the closes of the first one
-        that are still to come.
-
-        :param code: close code that is sent (RFC 6455 section 7.4), by default 1001.
-        :param reason: close reason that is sent, at most 123 bytes in UTF-8.
-        :param timeout: seconds until connections are aborted; by default ``Limits.stop_timeout``.
-        :param spread: seconds over which the closes are spread, at most the timeout; by default
-            ``Limits.stop_spread``, which is 0.
-        :return: a Deferred that fires with ``None`` when the last connection has ended, and never
-            fails.
-        :raises txhixie.errors.UsageError: for a close code that must not be sent; no connection is
-            closed then.
-        :raises TypeError: for a code, a reason, a timeout or a spread of another type.
-        """
-        close_arguments(code, reason)
-        if timeout is not None:
-            scalars(float, timeout=timeout)
-        if spread is not None:
-            scalars(float, spread=spread)
-        if code != CloseCode.NO_STATUS_RCVD and not sendable(code):
-            raise UsageError(f"close code {code} cannot be sent; send 1000 or 3000 to 4999")
-        seconds = self.limits.stop_timeout if timeout is None else timeout
-        over = min(self.limits.stop_spread if spread is None else spread, seconds)
-        self._stopSpread()
-        waiting = [each for each in self.connections if over > 0 and not each.isOpening]
-        for connection in self.connections - set(waiting):
-            connection.loseConnection(code, reason)
-        if waiting:
-            waiting.sort(key=lambda each: not each.isOpen)  # requests for pages are the last ones
-
-            def close(connection: HixieProtocol) -> None:
-                if connection in self.connections:
-                    connection.loseConnection(code, reason)
-
-            self._closing = Staggered(self.clock, close, waiting, over)
-        return self._allEnded(seconds)
-
-    @property
-    def isClosing(self) -> bool:
-        """Whether :meth:`closeAll` was called and some of its closes are still to come."""
-        return self._closing is not None
-
-    def closeOthers(self) -> Deferred[None]:
-        """
-        Close every connection that :meth:`closeAll` is not going to close: the reactor stops.
-
-        :return: as for :meth:`closeAll`, which is called if no close is still to come.
-        """
-        if self._closing is None:
-            return self.closeAll()
-        seconds = self.limits.stop_timeout
-        for connection in self.connections - set(self._closing.left):
-            connection.loseConnection(CloseCode.GOING_AWAY)
-        self._closing.hasten(seconds)
-        return self._allEnded(seconds)
-
-    def _allEnded(self, seconds: float) -> Deferred[None]:
-        """Wait until no connection is left; abort those that are left after some seconds."""
-        done: Deferred[None] = Awaited()
-        self._waiting.append(done)
-        if self.connections:
-            done.addBoth(_cancelling(self.clock.callLater(seconds, self.abortAll)))
-        else:
-            self.emptied()
-        return done
-
-    def _stopSpread(self) -> None:
-        closing, self._closing = self._closing, None
-        if closing is not None:
-            closing.stop()
-
-    def abortAll(self) -> None:
-        """Abort every connection, without a close handshake."""
-        for connection in tuple(self.connections):
-            connection.abortConnection()
-
-
-def _cancelling(timer: IDelayedCall) -> Callable[[None], None]:
-    def cancel(result: None) -> None:
-        if timer.active():
-            timer.cancel()
-
-    return cancel

@@ -29,9 +29,10 @@ from ..sansio.http.head import Head
 from ..sansio.http.query import without_parameters
 from ..sansio.quirks import quirk_of
 from ..server.access import Policy
+from ..server.factory import HixieServerFactory
 from ..server.http_bounds import askedBy
 from ..server.page_connections import holderOf
-from ..server.protocol import HixieServerFactory, HixieServerProtocol
+from ..server.protocol import HixieServerProtocol
 from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
 from .guards.held_permits import HeldPermits
@@ -93,7 +94,7 @@ class RoutedApplications:
         return None if found is None else found[1].policy
 
     def buildProtocol(
-        self, offer: Offer, connection: HixieServerProtocol | None = None
+        self, offer: Offer, connection: HixieProtocol | None = None
     ) -> Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]:
         """
         Ask the guards of the route about an offer, and then the service for its decision.
@@ -134,7 +135,7 @@ class RoutedApplications:
         answer: Answer,
         service: WebSocketServerFactory,
         offer: Offer,
-        connection: HixieServerProtocol | None,
+        connection: HixieProtocol | None,
     ) -> Any:
         if isinstance(answer, Refusal):
             return answer
@@ -222,7 +223,7 @@ class RoutedServerFactory(HixieServerFactory):
     def _policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy:
         return self.applications.policyFor(host, path, subprotocols) or self.policy
 
-    def decide(self, offer: Offer, connection: HixieServerProtocol) -> Any:
+    def decide(self, offer: Offer, connection: HixieProtocol) -> Any:
         """Ask the guards and the service of the route of an offer."""
         return self.applications.buildProtocol(offer, connection)
 

@@ -21,7 +21,7 @@ from ..connection.log import Uncut, writeLine
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
 from ..server.accepting import foldAcceptLines
-from ..server.protocol import HixieServerFactory
+from ..server.factory import HixieServerFactory
 from ..server.second_signal import SECOND_SIGNAL
 from .certificate_expiry import CertificateExpiry
 from .certificate_watch import RETRY_SECONDS, CertificateWatch

@@ -1,4 +1,4 @@
-"""The server's side of the handshake, and the server's factory.
+"""The server's side of the handshake: one connection of a server.
 
 A handshake has three steps: the request head, the decision of the application, and the eight bytes
 after the head in the dialects that have them (hixie-76). Each step has a method that takes received
@@ -7,58 +7,41 @@ bytes.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from inspect import iscoroutinefunction
 from types import CoroutineType
-from typing import Any, Final, TypeAlias, TypedDict, cast
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import (
-    IAddress,
-    IProtocolFactory,
-    IProtocolNegotiationFactory,
-    IReactorTime,
     ISSLTransport,
 )
-from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ..connection.acknowledged import lowest
 from ..connection.addresses import standFor
-from ..connection.applications import Unusable, checkApplication, checkBuilder
+from ..connection.applications import Unusable, checkApplication
 from ..connection.awaiting import explain
-from ..connection.counters import Counters
-from ..connection.held_bytes import RETRY_SOON, HeldBytes
+from ..connection.held_bytes import RETRY_SOON
 from ..connection.log import loggedOf
-from ..connection.option_names import with_names
-from ..connection.protocol import HixieFactory, HixieProtocol, ignore
+from ..connection.protocol import HixieProtocol, ignore
 from ..display import reasons_of, sent
-from ..interfaces import Accepted, Decision, WebSocketProtocol, WebSocketServerFactory
-from ..sansio.arguments import instance, scalars, strings
+from ..interfaces import Accepted, Decision, WebSocketProtocol
 from ..sansio.closing import Ended
-from ..sansio.dialects import DIALECTS, Dialect, lenient, named, refusal
+from ..sansio.dialects import lenient, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
-from ..sansio.extensions import DEFAULT_EXTENSIONS
-from ..sansio.extensions.extension import Extension, Transform, accept
+from ..sansio.extensions.extension import Transform, accept
 from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked
-from ..sansio.http.trusted import TrustedNetworks
-from ..sansio.limits import Limits
 from ..sansio.opening import Elsewhere
 from ..sansio.quirks import Fault, quirk_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
-from .access import Policy, of_a_browser
-from .admission import Admission
+from .access import of_a_browser
 from .counted_socket import leaveWithSocket
+from .deciding import DecidingFactory
 from .handshake import ServerHandshake
-from .refused_connections import RefusedConnections
-from .stopping import StopTrigger
 from .tls.errors import certificate_fault_of
 
 _AWAITABLE: Final = (Deferred, CoroutineType)
@@ -76,7 +59,7 @@ class HixieServerProtocol(HixieProtocol):
     __slots__ = ("_opening",)
 
     side = Side.SERVER
-    factory: HixieServerFactory
+    factory: DecidingFactory
 
     def connectionMade(self) -> None:
         """Wait for a request head; close at once if the reactor is stopping."""
@@ -548,323 +531,3 @@ class HixieServerProtocol(HixieProtocol):
             self._refuse(Refusal(503, refused, why=why, cause="decision"))
         else:
             self.abortConnection()
-
-
-HTTP: Final = b"http/1.1"
-"""HTTP/1.1 in IANA's registry of ALPN protocol IDs (RFC 7301)."""
-
-SubprotocolChoice: TypeAlias = "Iterable[str] | Callable[[Offer], str | None]"
-
-
-class ServerOptions(TypedDict, total=False):
-    """Options of :class:`HixieServerFactory`, for code that passes them on."""
-
-    dialects: Iterable[str] | None
-    origins: Iterable[str] | None
-    hosts: Iterable[str] | None
-    quirks: Iterable[str]
-    subprotocols: SubprotocolChoice
-    extensions: Iterable[Extension]
-    limits: Limits
-    secure: bool | None
-    trustForwarded: Iterable[str]
-    binary: str
-    logConnections: bool
-    admission: Admission | None
-    heldBytes: HeldBytes | None
-    clock: IReactorTime | None
-
-
-@implementer(IProtocolNegotiationFactory)
-class HixieServerFactory(HixieFactory):
-    """
-    Server factory: accepts WebSocket connections in every dialect, on any endpoint.
-
-    :ivar applications: builds an application for each offer.
-    :ivar dialects: the dialects that are accepted.
-    :ivar policy: the access rules: allowed origins and hosts.
-    :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
-        of the connection decides.
-    :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
-        fields are used; ``None`` if there are none.
-    :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
-    :ivar counters: what happened at this server since it has started.
-    :ivar stopTrigger: closes the connections when the reactor stops.
-    :ivar admission: limits of all connections.
-    """
-
-    @with_names
-    def __init__(
-        self,
-        applications: WebSocketServerFactory,
-        *,
-        dialects: Iterable[str] | None = None,
-        origins: Iterable[str] | None = None,
-        hosts: Iterable[str] | None = None,
-        quirks: Iterable[str] = (),
-        subprotocols: SubprotocolChoice = (),
-        extensions: Iterable[Extension] = DEFAULT_EXTENSIONS,
-        limits: Limits = Limits(),
-        secure: bool | None = None,
-        trustForwarded: Iterable[str] = (),
-        binary: str = "refuse",
-        elsewhere: IProtocolFactory | None = None,
-        logConnections: bool = False,
-        admission: Admission | None = None,
-        heldBytes: HeldBytes | None = None,
-        clock: IReactorTime | None = None,
-    ) -> None:
-        """
-        :param applications: an object with ``buildProtocol(offer)``, which returns the application
-            of a connection. If the object also has ``doStart`` and ``doStop``, these are called
-            when the first port listens and when the last port has stopped listening.
-        :param dialects: names of the dialects to accept; by default all dialects.
-        :param origins: origins of pages that may connect: such as ``http://example.com:8080``,
-            ``https://*.example.com`` for all names below ``example.com``, ``null`` for local pages
-            and sandboxed frames, ``*`` for all. By default a page may connect to the host from
-            which it was loaded. A request without ``Origin`` is always allowed.
-        :param hosts: allowed names of this server in ``Host``; by default any name.
-        :param quirks: deviations of old devices to let in, by their words, such as ``["key"]``;
-            none by default. The page "Devices that speak WebSocket wrongly" of the guide has all of
-            them.
-        :param subprotocols: the subprotocol to choose where the application chooses none (with
-            :class:`txhixie.Accepted`). Either a sequence, of which the first that the client offers
-            is chosen; or a callable, which takes the offer and returns one of its subprotocols or
-            ``None``.
-        :param extensions: extensions to agree to, if a client offers them. By default
-            permessage-deflate (RFC 7692), which keeps up to 44 KiB for a peer that compresses; and
-            for clients that do not offer it x-webkit-deflate-frame (Safari 6 and 7), which keeps
-            no memory.
-        :param limits: limits of each connection: sizes in bytes, times in seconds.
-        :param secure: ``True`` if a reverse proxy terminates TLS.
-        :param trustForwarded: addresses and networks of trusted reverse proxies, or ``unix``; their
-            ``Forwarded``, ``X-Forwarded-For``, ``-Proto`` and ``-Host`` fields are used.
-        :param binary: what to do with a binary message in hixie-75 and hixie-76, whose browsers
-            lose it: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
-            sends the message, for peers that are known to read it.
-        :param elsewhere: a factory for requests of ordinary HTTP, such as a ``twisted.web``
-            ``Site``, which is started and stopped with this one. Without this factory such requests
-            get 404. Each of its connections ends after its first response, unless the root resource
-            of the Site is a :class:`txhixie.web.HixieResource`.
-        :param logConnections: write an ``info`` line when a conversation opens and when it ends.
-            Refused requests and protocol errors always have a line.
-        :param admission: limits of all connections; several factories may share one. By default
-            the number of connections has no limit.
-        :param heldBytes: ceiling for the bytes that all connections hold together; several
-            factories may share one. By default only each connection has its limits.
-        :param clock: measures the timeouts; the reactor by default.
-        :raises ValueError: for an unknown dialect, and for an invalid address.
-        :raises TypeError: for a value of another type, such as one string instead of a list; and
-            for applications without ``buildProtocol``, such as a coroutine function that was not
-            passed to :func:`txhixie.serve`, which would refuse its first client with 500.
-        """
-        checkBuilder("applications", applications, "pass a coroutine function to serve(...)")
-        if elsewhere is not None:
-            checkBuilder("elsewhere", elsewhere, "pass a resource to Site(resource)")
-        if secure is not None:
-            scalars(bool, secure=secure)
-        super().__init__(limits, clock, binary, logConnections, extensions, secrets.token_bytes)
-        self.applications = applications
-        self.dialects: tuple[Dialect, ...] = (
-            DIALECTS
-            if dialects is None
-            else tuple(map(named, strings("dialects", dialects, '["rfc6455"]')))
-        )
-        self.policy = Policy(origins, hosts, self.dialects, quirks)
-        self.secure = secure
-        trusted = strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
-        self.trustedProxies = TrustedNetworks(trusted) if trusted else None
-        self.elsewhere = elsewhere
-        if heldBytes is not None:
-            self.heldBytes = instance("heldBytes", heldBytes, HeldBytes)
-        self.counters = self.log.counters = Counters()
-        self.admission = (
-            Admission() if admission is None else instance("admission", admission, Admission)
-        )
-        self._refused = RefusedConnections(lambda: self.log, lambda: self.clock)
-        self._subprotocols = settledChoice(subprotocols)
-        self._listens = False
-        self.stopTrigger = StopTrigger(self.closeOthers, self.abortAll)
-
-    @property
-    def elsewhereUpgrades(self) -> bool:
-        """
-        Whether the factory ``elsewhere`` is a Site with a root resource for WebSocket requests.
-
-        A connection of such a Site need not end after its first response, since later requests on
-        the connection may ask for WebSocket.
-        """
-        return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """
-        Return the protocols for ALPN (RFC 7301) on TLS ports: HTTP/1.1.
-
-        Twisted 26.10 refuses every client that offers ALPN, as all browsers and curl do, if the
-        factory lacks this method. The protocols of ``elsewhere`` are not used: a ``Site`` would
-        name ``h2``, but the first bytes are read here, as HTTP/1.1.
-        """
-        return [HTTP]
-
-    def startFactory(self) -> None:
-        """
-        Start ``applications`` and ``elsewhere``: the first port is listening.
-
-        From now on the connections are closed with 1001 when the reactor stops.
-        """
-        for start in self._methods("doStart"):
-            start()
-        self._listens = True
-        self.stopTrigger.arm(self.clock)
-
-    def stopFactory(self) -> None:
-        """Stop ``applications`` and ``elsewhere``: no port is listening; connections stay open."""
-        self._listens = False
-        if not self.connections:
-            self.stopTrigger.disarm()
-        for stop in self._methods("doStop"):
-            stop()
-        super().stopFactory()
-
-    def succeed(self, before: HixieServerFactory) -> None:
-        """
-        Continue the log and the counters of an earlier factory, whose connections stay with it.
-
-        The numbers of connections go on, and repeated log lines stay folded. Both factories have
-        the limits of this factory's :attr:`admission` for all their connections.
-
-        :param before: the earlier factory.
-        """
-        self._succeedHeldBytes(before)
-        self.log = before.log
-        self.counters = before.counters
-        before.admission.change(self.admission)
-        self.admission = before.admission
-
-    def enterAll(self) -> None:
-        """Count every connection in :attr:`admission`, after a change of the limits."""
-        if self.admission.is_limited:
-            for connection in self.connections:
-                self._enter(connection)
-
-    def _enter(self, connection: HixieProtocol) -> None:
-        client = getattr(connection.getPeer(), "host", None)
-        transport = lowest(connection.transport)
-        self.admission.enter(transport, self.limitedAddress(client))
-        leaveWithSocket(self.admission, transport)
-
-    def limitedAddress(self, client: str | None) -> str | None:
-        """
-        Return the address of a peer for the limits of an address.
-
-        :param client: the address of the peer.
-        :return: the address; ``None`` for a trusted reverse proxy, which has many clients.
-        """
-        return None if self.trustedProxies and self.trustedProxies.has(client) else client
-
-    def _succeedHeldBytes(self, before: HixieServerFactory) -> None:
-        """Have one ceiling for the connections of both factories, which is that of this one."""
-        if before.heldBytes is not None:
-            if self.heldBytes is None:
-                before.heldBytes.forget(before)
-            else:
-                before.heldBytes.change(self.heldBytes.most)
-                self.heldBytes = before.heldBytes
-        before.heldBytes = self.heldBytes
-        if self.heldBytes is not None and before.connections:
-            self.heldBytes.watch(before)
-
-    def joined(self, connection: Any) -> None:
-        """Add a connection; if a Site has the port, use the reactor of the connection."""
-        super().joined(connection)
-        if self.admission.is_limited and connection.request is None:
-            self._enter(connection)
-        if not self.stopTrigger.isArmed:
-            reactor = getattr(lowest(connection.transport), "reactor", None)
-            if self._clock is None or self._clock is reactor:
-                self.stopTrigger.arm(reactor)
-
-    def emptied(self) -> None:
-        """Stop the timers: the last connection has ended."""
-        super().emptied()
-        if not self._listens:
-            self.stopTrigger.disarm()
-
-    def _methods(self, name: str) -> list[Callable[[], None]]:
-        found = (getattr(each, name, None) for each in (self.applications, self.elsewhere))
-        return [method for method in found if method is not None]
-
-    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
-        """
-        Return the protocol of a new connection.
-
-        A connection beyond the limits of :attr:`admission` gets a protocol of another class, which
-        refuses the connection.
-        """
-        self.counters.accepted += 1
-        if self.admission.is_limited:
-            client = self.limitedAddress(getattr(addr, "host", None))
-            refusal = self.admission.arrives(client, self.clock.seconds())
-            if refusal is not None:
-                return cast(HixieServerProtocol, self.refusing(refusal))
-        return HixieServerProtocol(self)
-
-    def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
-        """
-        Return the access rules for a request: :attr:`policy`, the same for all requests.
-
-        :param host: the ``Host`` of the request; empty if it cannot be read.
-        :param target: path and query of the request; empty if they cannot be read.
-        :param subprotocols: the subprotocols of an offer.
-        """
-        return self.policy
-
-    def decide(
-        self, offer: Offer, connection: HixieServerProtocol
-    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:
-        """
-        Return the decision about an offer that the access rules allow.
-
-        :param offer: the client's offer.
-        :param connection: the connection of the offer, whose handshake is not complete.
-        """
-        return self.applications.buildProtocol(offer)
-
-    def refusing(self, refusal: Refusal, belowTLS: bool = False) -> Protocol:
-        """
-        Return the protocol of a new connection, which is refused before its request was read.
-
-        :param refusal: the response; a connection with TLS is closed without a response.
-        :param belowTLS: whether TLS would follow on the transport of the protocol.
-        """
-        return self._refused.refuse(refusal, belowTLS)
-
-    def chooseSubprotocol(self, offer: Offer) -> str | None:
-        """Return the subprotocol for an offer, where the application chooses none."""
-        return chosenSubprotocol(self._subprotocols, offer)
-
-
-def settledChoice(choice: SubprotocolChoice) -> SubprotocolChoice:
-    """
-    Return a checked choice of subprotocols, which can be used for several offers.
-
-    :raises TypeError: for one string, for names that are not ``str``, and for a coroutine function,
-        since the subprotocol must be known at once.
-    """
-    if not callable(choice):
-        return strings("subprotocols", choice, '["chat"]')
-    if iscoroutinefunction(choice):
-        raise TypeError(
-            "subprotocols: expected a function, not a coroutine function; "
-            "return Accepted(application, subprotocol) from an async buildProtocol"
-        )
-    return choice
-
-
-def chosenSubprotocol(choice: SubprotocolChoice, offer: Offer) -> str | None:
-    """Return the subprotocol that a choice selects for an offer; ``None`` if it selects none."""
-    if callable(choice):
-        return choice(offer)
-    if not offer.subprotocols:
-        return None
-    return next((name for name in choice if name in offer.subprotocols), None)

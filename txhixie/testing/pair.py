@@ -18,7 +18,8 @@ from ..sansio.extensions.extension import Extension
 from ..sansio.handshake.offer import Offer
 from ..sansio.limits import Limits
 from ..sansio.types import HeadersLike
-from ..server.protocol import HixieServerFactory, HixieServerProtocol
+from ..server.factory import HixieServerFactory
+from ..server.protocol import HixieServerProtocol
 from .applications import Applications, Recorder
 from .end import End
 from .trace import Trace

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.web.server import Request
 
+from ...connection.protocol import HixieProtocol
 from ...sansio.handshake.offer import Offer
 from ...sansio.http.head import Fields, text
 from ...sansio.http.query import read_query
@@ -42,7 +43,7 @@ class Visitor:
     certificate: Any = field(default=None, repr=False)
 
     @classmethod
-    def ofOffer(cls, offer: Offer, connection: HixieServerProtocol | None = None) -> Visitor:
+    def ofOffer(cls, offer: Offer, connection: HixieProtocol | None = None) -> Visitor:
         """
         Return the visitor of a WebSocket handshake.
 

@@ -1,0 +1,87 @@
+"""The part of a server's factory that its connections use: the decisions about requests."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+
+from ..connection.counters import Counters
+from ..connection.factory import HixieFactory
+from ..connection.protocol import HixieProtocol
+from ..interfaces import Decision, WebSocketServerFactory
+from ..sansio.dialects import Dialect
+from ..sansio.handshake.offer import Offer
+from ..sansio.http.trusted import TrustedNetworks
+from .access import Policy
+from .admission import Admission
+from .stopping import StopTrigger
+from .subprotocols import SubprotocolChoice, chosen_subprotocol
+
+
+class DecidingFactory(HixieFactory):
+    """
+    The part of a server's factory that its connections use: the decisions about requests.
+
+    :class:`txhixie.HixieServerFactory` sets the attributes.
+
+    :ivar applications: builds an application for each offer.
+    :ivar dialects: the dialects that are accepted.
+    :ivar policy: the access rules: allowed origins and hosts.
+    :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
+        of the connection decides.
+    :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
+        fields are used; ``None`` if there are none.
+    :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
+    :ivar counters: what happened at this server since it has started.
+    :ivar stopTrigger: closes the connections when the reactor stops.
+    :ivar admission: limits of all connections.
+    """
+
+    applications: WebSocketServerFactory
+    dialects: tuple[Dialect, ...]
+    policy: Policy
+    secure: bool | None
+    trustedProxies: TrustedNetworks | None
+    elsewhere: IProtocolFactory | None
+    counters: Counters
+    stopTrigger: StopTrigger
+    admission: Admission
+    _subprotocols: SubprotocolChoice
+
+    @property
+    def elsewhereUpgrades(self) -> bool:
+        """
+        Whether the factory ``elsewhere`` is a Site with a root resource for WebSocket requests.
+
+        A connection of such a Site need not end after its first response, since later requests on
+        the connection may ask for WebSocket.
+        """
+        return bool(getattr(getattr(self.elsewhere, "resource", None), "upgrades", False))
+
+    def policyFor(self, host: str, target: str, subprotocols: Sequence[str] = ()) -> Policy:
+        """
+        Return the access rules for a request: :attr:`policy`, the same for all requests.
+
+        :param host: the ``Host`` of the request; empty if it cannot be read.
+        :param target: path and query of the request; empty if they cannot be read.
+        :param subprotocols: the subprotocols of an offer.
+        """
+        return self.policy
+
+    def decide(
+        self, offer: Offer, connection: HixieProtocol
+    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:
+        """
+        Return the decision about an offer that the access rules allow.
+
+        :param offer: the client's offer.
+        :param connection: the connection of the offer, whose handshake is not complete.
+        """
+        return self.applications.buildProtocol(offer)
+
+    def chooseSubprotocol(self, offer: Offer) -> str | None:
+        """Return the subprotocol for an offer, where the application chooses none."""
+        return chosen_subprotocol(self._subprotocols, offer)

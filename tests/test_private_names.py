@@ -8,6 +8,7 @@ a name fails here, and not in a program.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
 import zlib
@@ -26,8 +27,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogBeginner, Logger, LogPublisher
+from twisted.logger import LogBeginner, Logger, LogPublisher, textFileLogObserver
 from twisted.python.failure import Failure
+from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.web.http import HTTPFactory, _ChunkedTransferDecoder
 from twisted.web.server import Site
 
@@ -98,6 +100,7 @@ PINNED: Final = {
     "_conn": "H2Stream",
     "_dataBuffer": "HTTPChannel",
     "_debugInfo": "Deferred",
+    "_getLogObserver": "AppLogger",
     "_handlingRequest": "HTTPChannel",
     "_logger": "tcp.Port",
     "_networkProducer": "HTTPChannel",
@@ -111,6 +114,7 @@ PINNED: Final = {
     "_temporaryObserver": "LogBeginner",
     "_transferDecoder": "HTTPChannel",
     "_tryToWriteControlData": "H2Connection",
+    "_twistd_unix": "twisted.scripts",
     "_util": "OpenSSL",
     "_waitingForTransport": "HTTPChannel",
 }
@@ -289,3 +293,9 @@ def test_zlib_has_the_types_of_its_streams() -> None:
     """The names of typeshed, which only type checkers see."""
     assert not hasattr(zlib, "_Compress")
     assert callable(zlib.compressobj().compress)
+
+
+def test_the_logger_of_twistd_makes_an_observer_whose_format_can_be_another() -> None:
+    """tests/daemon/test_json_log.py uses it; ``twisted.scripts.twistd`` has no public logger."""
+    assert callable(UnixAppLogger._getLogObserver)
+    assert textFileLogObserver(io.StringIO()).formatEvent is not None

@@ -209,7 +209,7 @@ ALONE: Final = {
     },
     CLIENT: set(),
     SERVER: set(),
-    DAEMON: {"console", "config", "check"},
+    DAEMON: {"console", "config", "check", "log-json"},
     SERVICE: set(),
     COMMAND: {
         "connect-to",
@@ -338,6 +338,7 @@ WEBSOCKIFY: Final = (
 )
 
 OTHER_PROGRAMS: Final = {
+    "logfile": "twistd",
     "pidfile": "twistd",
     "uid": "twistd",
     "log-format": "twist",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Never, TextIO, Unpack, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import FileLogObserver, globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
 from .display import expectation
@@ -158,11 +158,17 @@ def _endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
         raise SystemExit(f"cannot listen on {text}: {why}") from None
 
 
-def beginLogging(stream: TextIO) -> None:
-    """Write the log to a stream, unless the program has set up another log."""
+def beginLogging(
+    stream: TextIO, observer: Callable[[TextIO], FileLogObserver] = textFileLogObserver
+) -> None:
+    """
+    Write the log to a stream, unless the program has set up another log.
+
+    :param observer: makes the observer of the stream.
+    """
     # Twisted has no public name for whether logging has begun; beginning twice logs a warning.
     if getattr(globalLogBeginner, "_temporaryObserver", None) is not None:
-        observers = [textFileLogObserver(stream)]
+        observers = [observer(stream)]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
 
 

@@ -275,7 +275,7 @@ def test_an_observer_that_writes_JSON_has_the_fields(log: Log) -> None:
     end = ServerEnd(Applications(), logConnections=True)
     end.receive(whole_request("rfc6455"))
     event = log.events[-1]
-    assert (event["event"], event["connection"], event["host"]) == ("opened", "1", "example.com")
+    assert (event["event"], event["connection"], event["host"]) == ("opened", 1, "example.com")
     end.done()
 
 

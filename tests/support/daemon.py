@@ -58,6 +58,7 @@ OPTIONS = (
     "--drain",
     "--connect-timeout",
     "--no-compression",
+    "--log-json",
 )
 """Every option of the daemon."""
 

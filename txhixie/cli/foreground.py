@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger, textFileLogObserver
 from twisted.python.usage import UsageError
 
 from ..daemon.daemon import Daemon
+from ..daemon.json_log import jsonFileLogObserver
 from ..daemon.listener import CannotStart
 from ..daemon.setting import Setting
 from ..daemon.tap import Options
 from ..running import beginLogging
 from .status import Status
 from .stdio import say
+
+_log = Logger()
 
 
 def serveInForeground(said: Namespace, settings: Sequence[Setting]) -> None:
@@ -32,7 +36,7 @@ def serveInForeground(said: Namespace, settings: Sequence[Setting]) -> None:
     try:
         options = _read(said, settings)
         daemon = Daemon(reactor, options.said)
-        beginLogging(sys.stdout)
+        beginLogging(sys.stdout, jsonFileLogObserver if options.logsJSON else textFileLogObserver)
         _serve(reactor, daemon, options)
     except CannotStart as error:
         say(f"txhixie serve: {str(error).removeprefix('hixie: ')}")
@@ -55,7 +59,10 @@ def _read(said: Namespace, settings: Sequence[Setting]) -> Options:
 def _serve(reactor: Any, daemon: Daemon, options: Options) -> None:
     def tell(port: IListeningPort, where: str) -> None:
         for what, url in daemon.urls(port, where):
-            sys.stdout.write(f"{what:13} {url}\n")
+            if options.logsJSON:
+                _log.info("{what} {url}", what=what, url=url)
+            else:
+                sys.stdout.write(f"{what:13} {url}\n")
         sys.stdout.flush()
 
     service = daemon.service(options.readAnew, tell)

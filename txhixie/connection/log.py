@@ -319,7 +319,7 @@ class ConnectionLog:
             by=ended.who,
             received=received,
             sent=sent,
-            seconds=None if seconds is None else f"{seconds:.1f}",
+            seconds=None if seconds is None else round(seconds, 1),
         )
 
     def page(self, number: int | None, request: Any) -> None:
@@ -406,10 +406,18 @@ def writeLine(
     :param event: the event.
     :param level: Twisted's log level.
     :param fields: texts, which are truncated and escaped here, or numbers. An observer that writes
-        JSON finds each field by its name, and the event as ``event``.
+        JSON finds each field by its name, and the event as ``event``. The values are those of the
+        line, without its quotation marks.
     """
-    values = {name: _written(value) for name, value in fields.items() if value is not None}
-    logger.emit(level, " ".join([event, *(f"{n}={{{n}}}" for n in values)]), event=event, **values)
+    line, values = _lineOf(event, fields)
+    logger.emit(level, line, event=event, **values)
+
+
+def _lineOf(event: EventName, fields: LogFields) -> tuple[str, dict[str, object]]:
+    """Return the line of an event, as a format without fields, and the values for observers."""
+    values = {name: _safe(value) for name, value in fields.items() if value is not None}
+    line = " ".join([event, *(f"{name}={_quoted(value)}" for name, value in values.items())])
+    return line.replace("{", "{{").replace("}", "}}"), values
 
 
 class Uncut(str):
@@ -418,8 +426,16 @@ class Uncut(str):
     __slots__ = ()
 
 
-def _written(value: object) -> str:
-    text = shown(str(value), len(value) if isinstance(value, Uncut) else MOST_SHOWN)
+def _safe(value: object) -> object:
+    """Return a number as it is, and a text escaped and truncated."""
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    return shown(text, len(text) if isinstance(value, Uncut) else MOST_SHOWN)
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
     if _BARE.fullmatch(text):
         return text
     return '"{}"'.format(text.replace('"', '\\"'))

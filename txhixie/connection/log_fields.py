@@ -66,7 +66,7 @@ class LogFields(TypedDict, total=False):
     by: str | None
     received: int
     sent: int
-    seconds: str | None
+    seconds: float | None
     waiting: int
     repeated: int | None
     route: str | None

@@ -247,7 +247,7 @@ class ListeningService(Service):
 
     def _wait(self, reason: Uncut) -> None:
         if self._waiting is None:
-            seconds = f"{RETRY_SECONDS:g}"
+            seconds = round(RETRY_SECONDS)
             writeLine(self._log, "reload-waits", LogLevel.warn, reason=reason, seconds=seconds)
         self._waiting = self._read
         self._watch.retry()

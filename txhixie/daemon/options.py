@@ -253,6 +253,12 @@ OPTIONS: Final = (
         "compression = false.",
         default="true",
     ),
+    Setting(
+        "log-json",
+        FLAG,
+        "Write the log as JSON, one object a line. Read at the start only: a reload does not "
+        "change it.",
+    ),
 )
 """The options of the command line and of the file."""
 

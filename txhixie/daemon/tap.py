@@ -16,6 +16,7 @@ from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 from ..display import nearest
 from ..sansio.dialects import DIALECTS
 from .daemon import Daemon
+from .json_log import logAsJSON
 from .listener import CannotStart, showMistakes
 from .options import COMMAND_LINE_ONLY, OPTIONS, Said
 from .setting import FLAG, Setting, as_written
@@ -114,6 +115,8 @@ class Options(usage.Options):
         self._commandLine = self.said
         try:
             self.said = self._withFiles()
+            if self.logsJSON and (runner := getattr(self, "parent", None)) is not None:
+                logAsJSON(runner)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
         if check:
@@ -125,6 +128,11 @@ class Options(usage.Options):
             for warning in daemon.certificateWarnings():
                 sys.stderr.write(f"{warning}\n")
             raise SystemExit(0)
+
+    @property
+    def logsJSON(self) -> bool:
+        """Whether the log is JSON."""
+        return any(one.value for one in self.said.get("log-json", ())[-1:])
 
     def readAnew(self) -> dict[str, list[Said]]:
         """

@@ -47,7 +47,7 @@ def test_a_line_to_syslog_is_the_object_alone_with_the_priority_of_its_level() -
 
 def test_the_observer_of_twistd_writes_JSON_to_the_file_of_twistd(tmp_path: Path) -> None:
     """Twisted has no public name for making that observer: ``_getLogObserver`` of its logger."""
-    options = ServerOptions()  # type: ignore[no-untyped-call]
+    options = ServerOptions()
     options["logfile"] = str(tmp_path / "log")
     observer = TwistdLogger(options).observer()  # type: ignore[no-untyped-call]
     assert isinstance(observer, FileLogObserver)
@@ -56,7 +56,7 @@ def test_the_observer_of_twistd_writes_JSON_to_the_file_of_twistd(tmp_path: Path
 
 
 def test_an_observer_of_the_operator_is_not_replaced() -> None:
-    options = ServerOptions()  # type: ignore[no-untyped-call]
+    options = ServerOptions()
     options["logger"] = "somebody.observer"
     with pytest.raises(ValueError, match=r"expected twistd without --logger"):
         logAsJSON(options)

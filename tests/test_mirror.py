@@ -40,6 +40,7 @@ WITHOUT: Final = {
     "connection/peer_end": "a peer that disconnects: connection/test_protocol_rate.py",
     "connection/option_names": "options of every public name: tests/test_given_options.py",
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
+    "daemon/backend_options": "options of services: daemon/services/test_gateway_request.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
     "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",
     "daemon/guards/kinds": "a table, which daemon/guards/test_shared_guards.py holds",

@@ -89,7 +89,12 @@ ROWS: Final[dict[str, Row]] = {
     "certificates of clients that are let in": everywhere("client-certificate", DAEMON, SERVICE),
     "the name that a route is for": {SERVICE: "host"},
     "the path that is served or asked for": everywhere("path", PYTHON, CLIENT, SERVER, SERVICE),
-    "header fields to send": {PYTHON: "headers", CLIENT: "header", COMMAND: "header"},
+    "header fields to send": {
+        **everywhere("header", CLIENT, SERVICE, COMMAND),
+        PYTHON: "headers",
+    },
+    "the Host that a backend gets": everywhere("backend-host", PYTHON, SERVICE),
+    "the part of a path that a backend does not get": everywhere("strip-prefix", PYTHON, SERVICE),
     "header fields to pass on": everywhere("pass-headers", PYTHON, SERVICE),
     "user name of Basic authorization": everywhere("user", CLIENT),
     "password of Basic authorization": everywhere("password", CLIENT),

@@ -18,7 +18,7 @@ from .guards.basic import DEFAULT_REALM, read_realm
 from .guards.certificate_subject import read_certificate_subject
 from .guards.failures import MOST_FAILURES
 from .guards.token_options import DEFAULT_PARAMETER, read_algorithm, read_parameter
-from .setting import ANY_TEXT, Setting, ValueKind, as_written
+from .setting import ANY_TEXT, Setting, ValueKind, read_one
 
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^][*:/?#\s]+)(?::[0-9]+)?")
 
@@ -216,13 +216,4 @@ def read_conditions(
 def _read(setting: Setting, value: Any, read: Callable[[ValueKind, Any], Any]) -> Any:
     if value == NONE and setting not in ACCESS:
         return None
-    several = value if setting.repeated and isinstance(value, list) else [value]
-    if not several:
-        raise ValueError(f"{setting.name}: expected at least one value")
-    values = []
-    for one in several:
-        try:
-            values.append(read(setting.kind, one))
-        except ValueError as error:
-            raise ValueError(f"{setting.name} {as_written(one)}: {error}") from None
-    return [one for each in values for one in each] if setting.repeated else values[0]
+    return read_one(setting, value, read)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from .conditions import CONDITIONS, read_conditions
 from .routes import Route
-from .setting import ANY_TEXT, Setting, ValueKind, as_written, read_all
+from .setting import ANY_TEXT, Setting, ValueKind, as_written, option_as_written, read_all
 
 _REQUIRED: Final = "required-subprotocol"
 ROUTE: Final = (
@@ -23,6 +23,10 @@ ROUTE: Final = (
     Setting(_REQUIRED, ANY_TEXT, "Subprotocol that a client has to offer; by default none."),
     Setting("service", ANY_TEXT, "Service of the route."),
 )
+_REPEATED: Final = frozenset({"header"})
+"""Options of services whose values cannot be joined by commas, and which are written several times
+instead."""
+
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"
 _BLANKS: Final = r"(?<!\s)\s++(?=[a-z][a-z0-9-]*=)"
 _OPTION: Final = re.compile(_BLANKS)
@@ -52,7 +56,7 @@ class Description:
         place = f"{self.route.host or ''}{self.route.path}={as_written(self.service)}"
         wanted = {_REQUIRED: self.route.subprotocol} if self.route.subprotocol else {}
         options = wanted | {**self.conditions} | {**self.given}
-        return " ".join([place, *(f"{name}={as_written(options[name])}" for name in options)])
+        return " ".join([place, *(option_as_written(name, options[name]) for name in options)])
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """
@@ -103,8 +107,8 @@ def _check_service(service: object) -> None:
 
 
 def _as_key(option: str) -> str:
-    name, _, value = option.partition("=")
-    quoted = value if value in {"true", "false"} else f'"{as_written(value)}"'
+    name, _, value = as_written(option).partition("=")
+    quoted = value if value in {"true", "false"} else f'"{value}"'
     return f"{name} = {quoted}"
 
 
@@ -114,11 +118,14 @@ def _read_word(word: str) -> Description:
     if not (equals and slash and rest):
         raise ValueError(_SHAPE)
     service, *options = _OPTION.split(rest.strip())
-    said = {"path": slash + path, "service": service}
+    said: dict[str, Any] = {"path": slash + path, "service": service}
     if host:
         said["host"] = host
     for option in options:
         name, _, value = option.partition("=")
+        if name in _REPEATED:
+            said.setdefault(name, []).append(value)
+            continue
         if name in said or name in {"host", "path", "service"}:
             raise ValueError(f"{name}: expected at most once in a route")
         said[name] = value

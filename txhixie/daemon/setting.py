@@ -174,21 +174,51 @@ def read_all(
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
-        setting = find(name, settings, what)
-        try:
-            values[name] = read(setting.kind, value)
-        except ValueError as error:
-            raise ValueError(f"{name} {as_written(value)}: {error}") from None
+        values[name] = read_one(find(name, settings, what), value, read)
     return values
+
+
+def read_one(setting: Setting, value: Any, read: Callable[[ValueKind, Any], Any]) -> Any:
+    """
+    Read the value of one option of a route.
+
+    :param value: the value as the operator wrote it; a list for several values.
+    :param read: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
+    :return: the value; for an option that may be repeated the joined sequences of its values.
+    :raises ValueError: for a wrong value, with the option's name and what was expected.
+    """
+    several = value if setting.repeated and isinstance(value, list) else [value]
+    if not several:
+        raise ValueError(f"{setting.name}: expected at least one value")
+    values = []
+    for one in several:
+        try:
+            values.append(read(setting.kind, one))
+        except ValueError as error:
+            shown = option_as_written(setting.name, one, " ")
+            raise ValueError(f"{shown}: {error}") from None
+    return [one for each in values for one in each] if setting.repeated else values[0]
+
+
+_SECRET: Final = re.compile(r"((?:^|(?<=\s))header[= ])([^:\s]*:[ ]?)?(?:(?!\s[a-z][a-z0-9-]*=).)*")
+"""A header field for a backend, which may have a token or a password."""
 
 
 def as_written(value: object) -> str:
     """
     A value as the operator may have written it, for an error or for the report of ``--check``.
 
-    Both are logged, so the user name and the password of a URL are left out.
+    Both are logged, so the user name and the password of a URL are left out, and the values of
+    header fields for a backend.
     """
-    return re.sub(r"(?<=://)[^/?#]*@", "***@", _written(value))
+    text = re.sub(r"(?<=://)[^/?#]*@", "***@", _written(value))
+    return _SECRET.sub(r"\1\2***", text)
+
+
+def option_as_written(name: str, value: object, equals: str = "=") -> str:
+    """An option of a route and its value as the operator may have written both."""
+    several = value if isinstance(value, list) and name == "header" else [value]
+    return " ".join(as_written(f"{name}{equals}{_written(one)}") for one in several)
 
 
 def _written(value: object) -> str:

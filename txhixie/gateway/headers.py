@@ -41,6 +41,22 @@ def read_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def checked_fields(fields: Headers) -> Headers:
+    """
+    Check header fields that an operator adds to each request to a backend.
+
+    :raises ValueError: "expected ..." for a field that the gateway writes itself. The text has the
+        name of the field and not its value, which may be a credential.
+    """
+    for name, _ in fields:
+        shown = name.decode("ascii")
+        if shown.lower() == "host":
+            raise ValueError("expected the option backend-host for the field Host")
+        if _NOT_PASSED.fullmatch(shown):
+            raise ValueError(f"expected a header field that the gateway does not write: {shown}")
+    return fields
+
+
 def fields_of(offer: Offer, names: Iterable[bytes]) -> Headers:
     """
     Return the header fields of a request that have one of some names.

@@ -6,7 +6,6 @@ the backend has no path.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -14,19 +13,20 @@ from twisted.internet.defer import Deferred
 
 from ..client.endpoint import WebSocketClientEndpoint
 from ..connection.option_names import with_names
-from ..dialing.tls import clientTLS
+from ..dialing.dialer import Dialer
 from ..dialing.tls_arguments import checkWho
 from ..interfaces import Decision
-from ..sansio.arguments import instance, scalars, strings, word
+from ..sansio.arguments import instance, scalars, strings, whole_text, word
 from ..sansio.dialects import Version, named
-from ..sansio.errors import UnsupportedByDialect
+from ..sansio.errors import MalformedHead, UnsupportedByDialect
 from ..sansio.extensions.extension import Extension
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.forwarded import write_forwarded
-from ..sansio.http.url import parse_url
+from ..sansio.http.head import header_pairs, read_authority
 from ..sansio.limits import Limits
-from ..sansio.types import Headers
-from .headers import PASSED_HEADERS, fields_of, is_token, read_names
+from ..sansio.types import Headers, HeadersLike
+from .backend_url import KEEP, BackendURL, withoutPrefix
+from .headers import PASSED_HEADERS, checked_fields, fields_of, is_token, read_names
 from .session import Sessions
 from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 
@@ -60,6 +60,9 @@ class GatewayService:
         certificate: Any = None,
         origin: str | None = None,
         passHeaders: Sequence[str] = PASSED_HEADERS,
+        headers: HeadersLike = (),
+        backendHost: str | None = None,
+        stripPrefix: str | None = None,
         binary: str = REFUSE,
         pings: str = ANSWER,
         extensions: Iterable[Extension] = (),
@@ -73,7 +76,8 @@ class GatewayService:
     ) -> None:
         """
         :param reactor: its resolver, sockets and clock are used.
-        :param url: ``ws:`` or ``wss:`` URL of the backend. A URL with a path is used for all
+        :param url: ``ws:`` or ``wss:`` URL of the backend; ``ws://unix:/SOCKET`` or
+            ``ws://unix:/SOCKET:/PATH`` for a UNIX socket. A URL with a path is used for all
             clients, with the query of the client's request if the URL has no query. A URL without a
             path gets the path and the query of the client's request.
         :param dialect: dialect of the backend.
@@ -84,6 +88,13 @@ class GatewayService:
         :param origin: origin to send to the backend; by default the client's origin.
         :param passHeaders: names of the header fields of the client's request that are passed on
             to the backend, besides ``Cookie``.
+        :param headers: header fields to add to each request to the backend, pairs of a name and a
+            value or a mapping. They replace fields of the client's request with the same name.
+        :param backendHost: the ``Host`` of the request to the backend: a host, or ``"keep"`` for
+            the ``Host`` of the client's request; by default the host of the URL. TLS verifies the
+            name of the URL all the same.
+        :param stripPrefix: path of the route, which is removed from the path of the client's
+            request. The backend finds the removed part in ``X-Forwarded-Prefix``.
         :param binary: what to do with a binary message for a side whose dialect has no binary
             messages: ``"base64"`` sends the message as text in base64, ``"refuse"`` closes the
             conversation with 1003.
@@ -111,42 +122,46 @@ class GatewayService:
         if route is not None:
             scalars(str, route=route)
         checkWho(trustRoot, certificate, None)
-        self._reactor = reactor
-        self._url = url
         self._dialect = named(dialect)
         self._origin = origin
         passed = strings("passHeaders", passHeaders, '["authorization"]')
         names = read_names(",".join(passed)) if passed else ()
         self._names = {b"cookie", *(name.lower().encode("ascii") for name in names)}
+        self._fixed = checked_fields(header_pairs(headers))
+        self._backendHost = _checkedHost(backendHost)
+        self._stripPrefix = "" if stripPrefix is None else whole_text("stripPrefix", stripPrefix)
         self._binary = word("binary", binary, BINARY_RULES)
         self._relaysPings = word("pings", pings, PING_RULES) == RELAY
-        parsed = parse_url(url)
-        tls: dict[str, Any] = {
-            "trustRoot": trustRoot,
-            "certificate": certificate,
-            "alpn": alpn,
-        }
-        if parsed.secure and proxy is None:
-            # Once for all clients: to read the platform's CA certificates takes longer than all
-            # other steps of a connect.
-            tls = {"contextFactory": clientTLS(parsed.name, **tls)}
+        self._backend = backend = BackendURL.read(url)
+        if self._stripPrefix and backend.resource:
+            raise ValueError(
+                "stripPrefix: expected a URL without a path: every client gets the path of the URL"
+            )
+        limits = instance("limits", limits, Limits)
+        dialer = Dialer(
+            reactor,
+            limits.with_stage_timeout(stage),
+            proxy,
+            trustRoot,
+            certificate,
+            alpn=strings("alpn", alpn, '["http/1.1"]'),
+            proxyBasic=proxyBasic,
+        )
+        # Once for all clients: to read the platform's CA certificates takes longer than all other
+        # steps of a connect.
+        self._endpoint = backend.endpoint(reactor, dialer)
         self._options: dict[str, Any] = {
-            **tls,
-            "proxy": proxy,
-            "proxyBasic": proxyBasic,
-            "anyPort": True,  # the URL is the operator's, not a page's
             "dialect": dialect,
             "extensions": extensions,
             "lenient": lenient,
-            "limits": instance("limits", limits, Limits).with_stage_timeout(stage),
+            "limits": dialer.limits,
+            "clock": reactor,
         }
-        self._hasPath = re.search("://[^/?]*[/?]", url) is not None
-        self._hasQuery = "?" in parsed.resource
-        self._hasCredentials = parsed.credentials is not None
         # Raise errors of the options here, not for each client.
-        WebSocketClientEndpoint.new(reactor, url, origin=origin, **self._options)
-        backend = parsed.location.removesuffix(parsed.resource)
-        self.sessions = Sessions(backend, reactor, connectTimeout, limits, route)
+        WebSocketClientEndpoint(
+            self._endpoint, self._urlAt("/"), origin=origin, headers=self._fixed, **self._options
+        )
+        self.sessions = Sessions(backend.shown, reactor, connectTimeout, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """
@@ -157,8 +172,8 @@ class GatewayService:
             or refused; or, at once, a refusal of an offer that cannot be written for the backend.
         """
         try:
-            endpoint = WebSocketClientEndpoint.new(
-                self._reactor,
+            endpoint = WebSocketClientEndpoint(
+                self._endpoint,
                 self._urlFor(offer),
                 origin=self._origin or offer.origin,
                 subprotocols=self._subprotocols(offer),
@@ -172,10 +187,19 @@ class GatewayService:
         return self.sessions.begin(backend)
 
     def _urlFor(self, offer: Offer) -> str:
-        if not self._hasPath:
-            return self._url + offer.target
-        query = offer.target.partition("?")[1:]
-        return self._url if self._hasQuery else self._url + "".join(query)
+        """Return the URL of a client's request, whose host is the ``Host`` for the backend."""
+        resource = self._backend.resource
+        if not resource:
+            resource = withoutPrefix(offer.target, self._stripPrefix)
+        elif "?" not in resource:
+            resource += "".join(offer.target.partition("?")[1:])
+        return self._urlAt(resource, offer.host)
+
+    def _urlAt(self, resource: str, asked: str = "") -> str:
+        backend = self._backend
+        userinfo = f"{backend.userinfo}@" if backend.userinfo else ""
+        host = backend.host(self._backendHost, asked)
+        return f"{backend.scheme}://{userinfo}{host}{resource}"
 
     def _subprotocols(self, offer: Offer) -> tuple[str, ...]:
         """Return the subprotocols to offer: tokens; in the Hixie drafts the client's first one."""
@@ -184,9 +208,26 @@ class GatewayService:
         return tuple(filter(is_token, offer.subprotocols))
 
     def _headers(self, offer: Offer) -> Headers:
-        """Return the client's header fields to pass on, and the ``Forwarded`` fields about it."""
-        names = self._names - ({b"authorization"} if self._hasCredentials else set())
+        """Return the fields of the request to the backend: passed on, forwarded and fixed ones."""
+        names = self._names - {name.lower() for name, _ in self._fixed}
+        if self._backend.parsed.credentials is not None:
+            names = names - {b"authorization"}
         return (
             *fields_of(offer, names),
-            *write_forwarded(offer.client, offer.secure, offer.host),
+            *write_forwarded(offer.client, offer.secure, offer.host, self._prefix),
+            *self._fixed,
         )
+
+    @property
+    def _prefix(self) -> str:
+        """The part of the client's path that the backend does not get; empty for none."""
+        return self._stripPrefix.removesuffix("/")
+
+
+def _checkedHost(host: str | None) -> str | None:
+    if host is not None and host != KEEP:
+        try:
+            read_authority(whole_text("backendHost", host).encode("ascii", "replace"))
+        except MalformedHead:
+            raise ValueError(f"backendHost {host}: expected keep, HOST or HOST:PORT") from None
+    return host

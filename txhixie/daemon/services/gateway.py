@@ -9,12 +9,13 @@ from typing import Any, Final
 from ...dialing.pem import certificateFromPaths, trustRootFromPath
 from ...dialing.proxy import parse_proxy
 from ...dialing.tls import alpnNames
+from ...gateway.backend_url import BackendURL
 from ...gateway.headers import PASSED_HEADERS, read_names
 from ...gateway.service import ANSWER, PING_RULES, GatewayService
 from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
 from ...sansio.extensions import CLIENT_EXTENSIONS
-from ...sansio.http.url import parse_url
+from ..backend_options import BACKEND_OPTIONS
 from ..guards.backend_fields import PERMIT_FIELDS
 from ..setting import ANY_TEXT, FLAG, SOME_SECONDS, Setting, ValueKind, one_of
 from .service import Context
@@ -123,6 +124,7 @@ GATEWAY_OPTIONS: Final = (
         "--connect-timeout, which is for all stages together",
     ),
     Setting("lenient", FLAG, "Accept responses with known faults (of Netty, in hixie-76)."),
+    *BACKEND_OPTIONS,
 )
 
 
@@ -138,7 +140,7 @@ def build_gateway(
     :raises ValueError: for a bad URL, and for a certificate or a key that cannot be read.
     """
     try:
-        parse_url(description)
+        BackendURL.read(description)
     except ValueError as error:
         raise ValueError(f"expected ws://HOST:PORT or wss://HOST:PORT: {error}") from None
     return GatewayService(
@@ -150,6 +152,9 @@ def build_gateway(
         certificate=_certificate(options),
         origin=options.get("origin"),
         passHeaders=(*options.get("pass-headers", PASSED_HEADERS), *_PERMIT_FIELDS),
+        headers=options.get("header", ()),
+        backendHost=options.get("backend-host"),
+        stripPrefix=context.route.path if options.get("strip-prefix") else None,
         binary=options.get("binary", REFUSE),
         pings=options.get("pings", ANSWER),
         extensions=CLIENT_EXTENSIONS if options.get("compression", False) else (),

@@ -19,7 +19,10 @@ from .head import Fields, read_authority, text
 from .trusted import TrustedNetworks, read_address
 
 FORWARDED_FIELDS: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
+    {
+        *(b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
+        b"x-forwarded-prefix",
+    }
 )
 """Names of the forwarded fields, in lower case: a gateway that writes them removes received
 ones."""
@@ -71,19 +74,22 @@ def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     )
 
 
-def write_forwarded(client: str | None, secure: bool, host: str) -> Headers:
+def write_forwarded(client: str | None, secure: bool, host: str, prefix: str = "") -> Headers:
     """
     Return the forwarded fields for a request to a backend, without those of the client's request.
 
     :param client: address of the client; ``None`` without an address.
     :param secure: whether the client uses TLS, to this server or to a reverse proxy in front of it.
     :param host: the ``Host`` of the client's request; empty for a request without it.
+    :param prefix: the part of the client's path that the request to the backend does not have:
+        ``X-Forwarded-Prefix``, from which a backend makes the links to its own pages.
     """
     proto = "https" if secure else "http"
     node = "unknown" if client is None else f'"[{client}]"' if ":" in client else client
     pairs = [] if client is None else [("X-Forwarded-For", client)]
     pairs += [("X-Forwarded-Proto", proto)]
     pairs += [("X-Forwarded-Host", host)] if host else []
+    pairs += [("X-Forwarded-Prefix", prefix)] if prefix else []
     named = f'host="{host}";' if host else ""
     pairs += [("Forwarded", f"for={node};{named}proto={proto}")]
     return tuple((name.encode("ascii"), value.encode("ascii")) for name, value in pairs)

@@ -207,6 +207,9 @@ SPELLINGS: Final = {
 }
 """Rows with different words on different surfaces, each with the reason."""
 
+OF_PAGES: Final = ("health",)
+"""Options of the daemon's pages about itself."""
+
 ALONE: Final = {
     PYTHON: {
         *("applications", "clock", "entropy", "logConnections", "admission"),
@@ -214,7 +217,7 @@ ALONE: Final = {
     },
     CLIENT: set(),
     SERVER: set(),
-    DAEMON: {"console", "config", "check", "log-json"},
+    DAEMON: {"console", "config", "check", "log-json", *OF_PAGES},
     SERVICE: set(),
     COMMAND: {
         "connect-to",

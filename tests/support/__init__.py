@@ -30,6 +30,7 @@ memory_connection    one side of a connection in memory        connection, serve
 memory_proxies       proxies in memory                         dialing
 network              servers and clients over sockets          conftest, every test over sockets
 nginx                nginx before a server                     test_loopback_web
+page_requests        requests for a daemon's own pages         daemon/status
 page_runner          runs a page of the guide                  test_documents
 peer_errors          an assertion about a peer's error         sansio
 private_state        state that has no public name             tests of memory and states

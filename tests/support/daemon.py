@@ -23,6 +23,7 @@ OPTIONS = (
     "--port",
     "--serve",
     "--console",
+    "--health",
     "--origins",
     "--hosts",
     "--dialects",

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,6 +30,7 @@ from ..sansio.limits import Limits
 from ..server.access import EVERYBODY, Policy
 from ..server.admission import ADMISSION_LIMITS, Admission
 from ..server.both_families import BothFamiliesEndpoint
+from ..server.factory import HixieServerFactory, ServerOptions
 from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.proxy_protocol import ProxyProtocolReactor
@@ -38,6 +40,7 @@ from .certificate_watch import certificateFiles
 from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
+from .draining import makeDraining
 from .guards.shared_guards import SharedGuards
 from .inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .listener import CannotStart, HalfRenewed, ListeningService, Serving
@@ -49,6 +52,7 @@ from .services import service_for
 from .services.service import Context
 from .setting import Setting, as_written
 from .socket_change import SocketChange
+from .status.own_pages import OWN_PAGES, OwnPages
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
@@ -111,6 +115,8 @@ class Daemon:
         self._directory = _workingDirectory()
         self._sockets = ListeningSockets(reactor) if sockets is None else sockets
         self._said = _completed(said)
+        paths = {name: self._one(name, "") for name in OWN_PAGES if name in said}
+        self._pages = OwnPages(paths)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         self._makeEndpoints()
@@ -144,7 +150,18 @@ class Daemon:
             files,
             self._certificates,
             self._renewed,
+            self._drain if "health" in self._pages.paths else None,
         )
+
+    def _drain(self) -> HixieServerFactory:
+        """Give new connections to a factory that only has the daemon's own pages."""
+        pages: Routes[Guarded[IResource]] = Routes()
+        for name, path in self._pages.paths.items():
+            self._pages.add(name, pages, path, isDraining=True)
+        draining = makeDraining(pages, **self._options())
+        draining.succeed(self.factory)
+        self.factory.standIn = draining
+        return draining
 
     def _renewed(self) -> Serving:
         """
@@ -314,14 +331,20 @@ class Daemon:
             RoutedApplications(applications),
             policy,
             extensions=DEFAULT_EXTENSIONS if self._one("compression", True) else (),
-            limits=self._limits,
-            secure=self._one("secure", None),
-            trustForwarded=self._trusted(),
             elsewhere=PageSite(RoutedPages(pages, policy)) if pages else None,
-            logConnections=True,
-            admission=self._admission(),
-            heldBytes=HeldBytes(most) if (most := self._one("max-held-bytes", 0)) else None,
+            **self._options(),
         )
+
+    def _options(self) -> ServerOptions:
+        """Options of every factory of this daemon."""
+        return {
+            "limits": self._limits,
+            "secure": self._one("secure", None),
+            "trustForwarded": self._trusted(),
+            "logConnections": True,
+            "admission": self._admission(),
+            "heldBytes": HeldBytes(most) if (most := self._one("max-held-bytes", 0)) else None,
+        }
 
     def _admission(self) -> Admission:
         limits = {field: self._one(name, 0) or None for name, field in ADMISSION_LIMITS.items()}
@@ -350,6 +373,8 @@ class Daemon:
             madeOf(one, add)
         for one in self._said.get("console", ()):
             madeOf(one, addConsole)
+        for name in self._pages.paths:
+            madeOf(self._said[name][-1], partial(self._pages.add, name, pages))
         return applications, pages
 
     def _build(self, description: Description) -> Guarded[Any]:

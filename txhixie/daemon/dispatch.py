@@ -11,6 +11,7 @@ from inspect import iscoroutine
 from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import MOVED_PERMANENTLY
@@ -51,12 +52,15 @@ class Guarded(Generic[T]):
     :ivar guards: guards of the route, which are all asked about each client.
     :ivar passed: names, in lower case, of used header fields that a backend gets all the same.
     :ivar policy: access rules of the route; ``None`` for those of the server.
+    :ivar hasNoPathsBelow: whether the page is at the path of the route itself, so that this path is
+        not redirected to the same path with a slash.
     """
 
     served: T
     guards: tuple[Guard, ...] = ()
     passed: frozenset[bytes] = frozenset()
     policy: Policy | None = None
+    hasNoPathsBelow: bool = False
 
     def stripped(self, offer: Offer) -> Offer:
         """
@@ -171,9 +175,15 @@ def _expiring(decision: Any, seconds: float) -> Any:
 
 
 class RoutedServerFactory(HixieServerFactory):
-    """Server factory whose routes have access rules and guards of their own."""
+    """
+    Server factory whose routes have access rules and guards of their own.
+
+    :ivar standIn: gets each new connection instead, while the connections of this factory are
+        closed; ``None`` before.
+    """
 
     applications: RoutedApplications
+    standIn: HixieServerFactory | None = None
 
     def __init__(
         self,
@@ -191,6 +201,12 @@ class RoutedServerFactory(HixieServerFactory):
         super().__init__(applications, dialects=names, **options)
         self.policy = policy
         self._permits: HeldPermits[HixieProtocol] = HeldPermits(lambda: self.clock, _withdraw)
+
+    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
+        """Return the protocol of a new connection."""
+        if self.standIn is not None:
+            return self.standIn.buildProtocol(addr)
+        return super().buildProtocol(addr)
 
     def hold(self, connection: HixieProtocol, holds: Sequence[Callable[[], bool]]) -> None:
         """
@@ -273,7 +289,8 @@ class RoutedPages(Resource):
         segments = [*(request.prepath or ()), *(request.postpath or ())]
         depth = len(route.segments)
         request.prepath, request.postpath = segments[:depth], segments[depth:]
-        page = guarded.served if request.postpath else _Slash(route.path)
+        isThere = bool(request.postpath) or guarded.hasNoPathsBelow
+        page = guarded.served if isThere else _Slash(route.path)
         if not guarded.guards:
             return page
         answer = ask(guarded.guards, Visitor.ofRequest(request))
@@ -373,13 +390,16 @@ class PageSite(Site):
         Write the log line of a request: a page that was sent, or the refusal of a guard.
 
         The line has no values of the query and bounded fields, unlike Twisted's access log. A
-        refusal is counted with those of handshakes, and repeats of a client are folded with them.
+        refusal is counted with those of handshakes, and repeats of a client are folded with them. A
+        page has no line if its attribute ``isRoutine`` of the request is true: a program asks for
+        the page again and again.
         """
         holder = holderOf(request.channel.transport)
         number = getattr(holder, "number", None)
         refusal: Refusal | None = getattr(request, "refusal", None)
         if refusal is None:
-            self._lines.page(number, request)
+            if not getattr(request, "isRoutine", False):
+                self._lines.page(number, request)
             return
         asked = askedBy(request, request.uri)
         log = holder.factory.log if isinstance(holder, HixieServerProtocol) else self._lines

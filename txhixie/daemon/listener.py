@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
 
 
+_LAST_PAGES: Final = 1.0
+"""Seconds for the last responses of a stopping daemon, such as those to a load balancer."""
+
+
 class CannotStart(Exception):
     """
     Configuration error that keeps the daemon from starting.
@@ -58,6 +62,8 @@ class Serving:
     :ivar sockets: the change of the listening sockets that the endpoints make.
     :ivar files: files and directories that the endpoints have read.
     :ivar certificates: the certificates in them.
+    :ivar drain: called when the daemon stops: gives new connections to another factory, until those
+        of before have ended, and returns this factory. ``None``: the ports are closed first.
     :ivar renewed: makes the same with endpoints that read the files again; raises
         :class:`CannotStart` for a mistake in a file.
     """
@@ -69,6 +75,7 @@ class Serving:
     files: Sequence[Path] = ()
     certificates: Sequence[FiledCertificate] = ()
     renewed: Callable[[], Serving] | None = None
+    drain: Callable[[], HixieServerFactory] | None = None
 
     @property
     def hasConnections(self) -> bool:
@@ -351,11 +358,16 @@ class ListeningService(Service):
         what = f"closing {count} connection{'' if count == 1 else 's'}"
         self._notifier.stopping(now.stop_timeout, f"{what}, for at most {now.stop_timeout:g} s")
         sessions = [session for each in everything for session in each.sessions]
-        # The ports are closed first: a client that receives 1001 may connect again at once, and
-        # the kernel would accept that connection and then reset it.
-        closed = self._sockets.closeAll()
+        draining = None if self._serving.drain is None else self._serving.drain()
+        # The ports are closed first, or have another factory: a client that receives 1001 may
+        # connect again at once, and the kernel would accept that connection and then reset it.
+        sockets = self._sockets
+        closed = sockets.closeAll() if draining is None else sockets.closeInherited()
         closed.addCallback(lambda _: DeferredList([each.factory.closeAll() for each in everything]))
         closed.addCallback(lambda _: DeferredList([each.drained() for each in sessions]))
+        if draining is not None:
+            closed.addCallback(lambda _: sockets.closeAll())
+            closed.addCallback(lambda _: draining.closeAll(timeout=_LAST_PAGES, spread=0.0))
 
         def finish(result: object) -> object:
             self._hangup.leave()

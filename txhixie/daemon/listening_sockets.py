@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -13,6 +13,10 @@ from .replaceable_factory import ReplaceableFactory
 
 Place: TypeAlias = tuple[object, ...]
 """Where a socket listens: its kind, its address, and a number that counts equal ones from 1."""
+
+
+INHERITED: Final = ("inherited", "adopted")
+"""Kinds of sockets that systemd has opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ class ListeningSockets:
         for each in closing:
             each.addErrback(lambda failure: self._log.failure("closing a port failed", failure))
         return DeferredList(closing)
+
+    def closeInherited(self) -> Deferred[Any]:
+        """
+        Close the sockets that systemd keeps open: their next clients wait for the next process.
+
+        :return: as for :meth:`close`.
+        """
+        inherited = [place for place in self.kept if place[0] in INHERITED]
+        return self.close([self.kept.pop(place) for place in inherited])
 
     def closeAll(self) -> Deferred[Any]:
         """

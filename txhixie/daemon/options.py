@@ -66,6 +66,7 @@ def _network(text: str) -> str:
     return text
 
 
+PATH: Final = ValueKind("a path, beginning with /", _path)
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
@@ -91,9 +92,15 @@ OPTIONS: Final = (
     ),
     Setting(
         "console",
-        ValueKind("a path, beginning with /", _path),
+        PATH,
         "Path of the console page.",
         default="/, or no console page with --serve",
+    ),
+    Setting(
+        "health",
+        PATH,
+        "Path of a page for load balancers, which says ok (200), or draining (503) while the "
+        "daemon stops. With this option the ports stay open until all connections are closed.",
     ),
     *CONDITIONS,
     Setting(

@@ -114,10 +114,14 @@ class Routes(Generic[T]):
         :param thing: the service or the page of the route.
         :raises ValueError: "expected ..." if the table has the same route already.
         """
-        if any(route.same(other) for other, _, _ in self._things):
+        if self.has(route):
             raise ValueError(f"expected one service for {route}, not two")
         self._things.append((route, route.segments, thing))
         self._things.sort(key=lambda entry: entry[0].exactness(), reverse=True)
+
+    def has(self, route: Route) -> bool:
+        """Whether the table has a route that matches the same requests."""
+        return any(route.same(other) for other, _, _ in self._things)
 
     def find(
         self, host: str, path: str, subprotocols: Sequence[str] = ()

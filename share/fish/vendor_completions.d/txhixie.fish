@@ -56,6 +56,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -s h -l help -d 'show
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -s p -l port -x -d 'Port to listen on: a TCP port number, or a Twisted server endpoint description, such as tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem, unix:/run/hixie.sock or systemd:domain=INET:index=0'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l serve -x -d 'Route: [HOST]/PATH=SERVICE, then options of the service as key=value'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l console -x -d 'Path of the console page'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l health -x -d 'Path of a page for load balancers, which says ok (200), or draining (503) while the daemon stops'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l origins -x -d 'Origins whose pages may connect, separated by commas: https://example.com, https://*.example.com for all names below example.com, null for local files, the origin that a device sends, or * for all origins'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l hosts -x -d 'Host names of this server, with or without a port, separated by commas'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l dialects -x -d 'Dialects to accept, separated by commas'

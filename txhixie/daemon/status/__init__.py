@@ -1,0 +1,1 @@
+"""Pages about the daemon itself: its status, its metrics and its health."""

@@ -117,8 +117,9 @@ PEERS: Final[dict[str, Peer]] = {
     "c-raw": Peer("raw", c("c_raw")),
     "tx-raw": Peer("raw", python("twisted", "tx_raw.py")),
     "c-ws": Peer("rfc6455", c("c_ws")),
+    "bare-send": Peer("rfc6455", python("twisted", "bare_send.py"), broadcast=True),
     # txhixie
-    "txhixie": Peer("rfc6455", ours()),
+    "txhixie": Peer("rfc6455", ours(), deflate=True, broadcast=True),
     "txhixie-hixie76": Peer("hixie76", ours()),
     "txhixie-hixie75": Peer("hixie75", ours()),
     "txhixie-pure": Peer("rfc6455", ours(), environment={"TXHIXIE_PURE_PYTHON": "1"}),

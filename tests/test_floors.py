@@ -25,7 +25,7 @@ ORDER: Final = (
     *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
     *("sansio", "interfaces", "display", "dialing", "errors", "sockets", "connection"),
     *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),
-    *("broadcast", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
+    *("broadcasting", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
 )
 """The packages, in the order of docs/explanation/house.rst: each imports from those before it, and
 from its own files. ``__init__`` and ``__main__``, which are in no package, may import any."""
@@ -43,6 +43,7 @@ PROTOCOLS: Final = {
     "sansio/handshake/offer.py:Handshake": "three handshakes, in a row of the table each",
     "sansio/extensions/extension.py:Extension": "users write their own",
     "sansio/extensions/extension.py:Transform": "users write their own",
+    "sansio/extensions/extension.py:SharingTransform": "an optional ability of a transform",
     "interfaces.py:WebSocketTransport": "what an application is given",
     "interfaces.py:WebSocketProtocol": "applications are users' own",
     "interfaces.py:PingListener": "an optional ability of an application",

@@ -30,6 +30,7 @@ from twisted.web.vhost import NameVirtualHost, VHostMonsterResource
 from zope.interface import implementer
 
 import test_loopback
+import test_loopback_broadcast
 import test_loopback_modern
 import test_loopback_tls
 from support import frame_writer
@@ -115,7 +116,9 @@ def promises(*modules: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
                 yield name, value
 
 
-globals().update(promises(test_loopback, test_loopback_modern, test_loopback_tls))
+globals().update(
+    promises(test_loopback, test_loopback_broadcast, test_loopback_modern, test_loopback_tls)
+)
 
 
 def page(name: str) -> Any:

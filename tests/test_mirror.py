@@ -106,6 +106,7 @@ WHOLE: Final = {
     "test_linear": "the cost of every parser",
     "test_loopback": "both sides over sockets, Hixie dialects",
     "test_loopback_bombs": "both sides over sockets, peers that exhaust memory",
+    "test_loopback_broadcast": "both sides over sockets, broadcasts",
     "test_loopback_modern": "both sides over sockets, other dialects",
     "test_loopback_tls": "both sides over TLS",
     "test_loopback_web": "both sides over sockets, under a Site",

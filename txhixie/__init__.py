@@ -3,6 +3,7 @@
 The errors are described in :mod:`txhixie.errors`.
 """
 
+from .broadcasting import Delivery, broadcast
 from .byte_streams.stream import StreamApplications, StreamClientEndpoint
 from .channel.channel import Channel
 from .channel.dial import ConnectionAttempt, connect
@@ -61,6 +62,7 @@ from .sansio.dialects import DIALECTS, Dialect
 from .sansio.handshake.offer import Agreement, Offer, Refusal
 from .sansio.http.url import Credentials
 from .sansio.limits import Limits
+from .sansio.prepared_message import PreparedMessage
 from .sansio.wire.frame import CloseCode
 from .server.admission import Admission
 from .server.factory import HixieServerFactory, ServerOptions
@@ -88,6 +90,7 @@ __all__ = [
     "ConversationEnded",
     "Counters",
     "Credentials",
+    "Delivery",
     "Dialect",
     "Ended",
     "EndpointOptions",
@@ -113,6 +116,7 @@ __all__ = [
     "PeerError",
     "PeerLeft",
     "PingListener",
+    "PreparedMessage",
     "Proxy",
     "ProxyRefused",
     "Refusal",
@@ -132,6 +136,7 @@ __all__ = [
     "WebSocketServerFactory",
     "WebSocketTransport",
     "__version__",
+    "broadcast",
     "connect",
     "run",
     "serve",

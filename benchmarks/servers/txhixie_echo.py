@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.application.reactors import installReactor
 
-from txhixie import HixieServerFactory
+from txhixie import HixieServerFactory, broadcast
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 reactor = installReactor((sys.argv[2:] or ["epoll"])[0])
 
 
+listeners = set()
+
+
 class Echo:
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         self.transport = transport
 
     def negotiationFinished(self) -> None:
-        pass
+        if self.transport.offer.path == "/broadcast":
+            listeners.add(self.transport)
+            self.textMessageReceived = self.tell
+
+    def tell(self, message: str) -> None:
+        broadcast(listeners, message)
 
     def textMessageReceived(self, message: str) -> None:
         self.transport.sendTextMessage(message)

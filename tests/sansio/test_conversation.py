@@ -542,6 +542,10 @@ class Script:
         """No frame is waiting: the script's frames have no bytes."""
         return 0
 
+    def encoding(self, opcode: int) -> str:
+        """The name of the class."""
+        return "script"
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """The opcode and the payload."""
         return b"%x:%b" % (opcode, payload)

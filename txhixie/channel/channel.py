@@ -15,11 +15,13 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from ..connection.awaiting import Awaited
+from ..connection.protocol import HixieProtocol
 from ..interfaces import CleanClose, WebSocketTransport, judged
 from ..sansio.arguments import foreign_names, whole_bytes
 from ..sansio.closing import Ended
 from ..sansio.errors import ConversationEnded, UsageError
 from ..sansio.handshake.offer import Agreement, Offer
+from ..sansio.prepared_message import SENT, PreparedMessage
 from ..sansio.wire.frame import CloseCode
 from .queues import HIGH_WATER, Inbox, Message, Outbox
 from .quiet import QuietDeferred, failed
@@ -76,11 +78,21 @@ class ChannelApplication:
         """Put a binary message into the inbox."""
         self.inbox.put(data)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message | PreparedMessage) -> None:
         if isinstance(message, str):
             self.transport.sendTextMessage(message)
+        elif isinstance(message, PreparedMessage):
+            cast(HixieProtocol, self.transport).sendPrepared(message, "skip")
         else:
             self.transport.sendBytesMessage(message)
+
+    def keepNewest(self, message: PreparedMessage) -> bool:
+        """
+        Keep the newest message of broadcasts behind all messages that wait.
+
+        :return: whether the message replaces another one.
+        """
+        return self.outbox.keep(message)
 
     def _overflowed(self, size: int) -> None:
         """Abort the connection: the outbox holds more than ``Limits.unsent_size`` bytes."""
@@ -249,6 +261,22 @@ class Channel:
         if type(message) is not bytes and not isinstance(message, str):
             message = whole_bytes("a message", message, "str or bytes")
         return self._application.outbox.put(message)
+
+    # A broadcast: see HixieProtocol.
+
+    def sendPrepared(self, message: PreparedMessage, slow: str) -> int:
+        """Send a message of :func:`txhixie.broadcast`, which calls this method."""
+        transport = cast(HixieProtocol, self._transport)
+        outbox = self._application.outbox
+        if outbox.size and not transport.full:
+            # The outbox has begun to send the messages that have waited, and goes on with this one.
+            outbox.put(message)
+            return SENT
+        return transport.sendPrepared(message, slow)
+
+    def closeSlow(self) -> None:
+        """Close the connection at a broadcast, since its write buffer is full."""
+        cast(HixieProtocol, self._transport).closeSlow()
 
     def ping(self) -> Deferred[None]:
         """

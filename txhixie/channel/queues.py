@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from ..sansio.errors import UsageError
 from ..sansio.limits import MOST
+from ..sansio.prepared_message import PreparedMessage
 from .quiet import QuietDeferred, failed
 
 Message: TypeAlias = "str | bytes"
@@ -118,7 +119,7 @@ class Outbox:
 
     def __init__(
         self,
-        send: Callable[[Message], None],
+        send: Callable[[Message | PreparedMessage], None],
         most: int = MOST,
         overflowed: Callable[[int], None] | None = None,
     ) -> None:
@@ -131,12 +132,13 @@ class Outbox:
         self._send = send
         self._most = most
         self._overflowed = overflowed
-        self._waiting: deque[tuple[Deferred[None], Message]] = deque()
+        self._waiting: deque[tuple[Deferred[None], Message | PreparedMessage]] = deque()
+        self._kept: Deferred[None] | None = None
         self._full = False
         self._end: Callable[[], Exception] | None = None
         self.size = 0
 
-    def put(self, message: Message) -> Deferred[None]:
+    def put(self, message: Message | PreparedMessage) -> Deferred[None]:
         """
         Send a message when the write buffer has room.
 
@@ -156,7 +158,20 @@ class Outbox:
             self._overflowed(self.size)
         return deferred
 
-    def _hand(self, deferred: Deferred[None], message: Message) -> None:
+    def keep(self, message: PreparedMessage) -> bool:
+        """
+        Let one message of broadcasts wait, the newest, behind all messages that wait.
+
+        :return: whether the message replaces the one of an earlier call.
+        """
+        kept = self._kept
+        isReplaced = kept is not None and not kept.called
+        if kept is not None:
+            kept.cancel()
+        self._kept = self.put(message)
+        return isReplaced
+
+    def _hand(self, deferred: Deferred[None], message: Message | PreparedMessage) -> None:
         """Send a message, and fire its Deferred."""
         try:
             self._send(message)
@@ -209,12 +224,14 @@ class Outbox:
         """
 
 
-def weight(message: Message) -> int:
+def weight(message: Message | PreparedMessage) -> int:
     """
     Return the bytes of a message's payload, and a fixed cost.
 
     Because of the fixed cost the number of empty messages is bounded too.
     """
+    if isinstance(message, PreparedMessage):
+        return message.size + _COST
     if isinstance(message, bytes) or message.isascii():
         return len(message) + _COST
     return len(message.encode("utf-8", "surrogatepass")) + _COST

@@ -92,6 +92,10 @@ class Counters:
         and cause.
     :ivar received: messages received in conversations that have ended.
     :ivar sent: messages sent in conversations that have ended.
+    :ivar skipped: broadcast messages that a receiver was not sent, by cause: ``full`` (its write
+        buffer was full), ``replaced`` (a newer message came before its write buffer had drained),
+        ``ended`` (the connection ended before), ``dialect`` (a dialect that loses binary messages)
+        and ``size`` (more bytes than ``Limits.unsent_size``).
     :ivar folded: log lines that were not written, since they repeat an earlier one.
     """
 
@@ -102,6 +106,7 @@ class Counters:
     received: int = 0
     sent: int = 0
     folded: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, status: int | None, cause: str = "") -> None:
         """
@@ -139,6 +144,7 @@ class Counters:
             self.received + other.received,
             self.sent + other.sent,
             self.folded + other.folded,
+            self.skipped + other.skipped,
         )
 
     def to_data(self) -> dict[str, Any]:
@@ -155,6 +161,7 @@ class Counters:
             "received": self.received,
             "sent": self.sent,
             "folded": self.folded,
+            "skipped": dict(self.skipped),
         }
 
     @classmethod
@@ -173,6 +180,7 @@ class Counters:
             data["received"],
             data["sent"],
             data["folded"],
+            Counter(data["skipped"]),
         )
 
 

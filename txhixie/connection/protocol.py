@@ -31,6 +31,14 @@ from ..sansio.extensions.extension import Transform
 from ..sansio.handshake.offer import Agreement, Offer
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits, called
+from ..sansio.prepared_message import (
+    ABSENT,
+    OMITTED,
+    SLOW,
+    TOO_LARGE,
+    WAITING,
+    PreparedMessage,
+)
 from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
 from .addresses import plainAddress
@@ -54,6 +62,8 @@ EXPIRED: Final = "credentials expired"
 
 _LONGEST_WAIT: Final = 5.0
 """Most seconds of a pause by a rate limit until it is checked whether the peer has disconnected."""
+
+_SLOW: Final = "closed with 1013 at a broadcast: the peer does not read, the write buffer is full"
 
 _TOO_EARLY: Final = "the handshake is not complete; send after negotiationFinished() was called"
 
@@ -102,6 +112,7 @@ class HixieProtocol(Protocol):
 
     ``late``, ``drained``, ``overflowed``, ``look``, ``stalled`` and ``expired`` are called by the
     connection's output, and by the keepalive, the progress checks and the timers of its factory.
+    ``sendPrepared`` and ``closeSlow`` are called by :func:`txhixie.broadcast`.
 
     :ivar offer: the client's offer.
     :ivar agreement: the agreement of the handshake; ``None`` before there is one.
@@ -124,6 +135,7 @@ class HixieProtocol(Protocol):
         "_conversation",
         "_delivering",
         "_left",
+        "_newest",
         "_output",
         "_paused",
         "_pinged",
@@ -165,6 +177,7 @@ class HixieProtocol(Protocol):
         self._pinged: float | None = None  # when the current ping interval began
         self._asked: float | None = None  # when the last automatic ping was sent
         self._left = False
+        self._newest: PreparedMessage | None = None  # waits until the write buffer has drained
 
     @property
     def asked(self) -> Asked:
@@ -237,6 +250,54 @@ class HixieProtocol(Protocol):
             raise NotOpen(_TOO_EARLY)
         if not conversation.stage:  # OPEN
             conversation.send_bytes(data, compress)
+
+    def sendPrepared(self, message: PreparedMessage, slow: str) -> int:
+        """
+        Send a message of a broadcast, unless the connection is not open.
+
+        :param slow: what becomes of the message if the write buffer is full: ``skip``, ``newest``
+            (the message waits, and replaces one that waits) or ``close`` (nothing; the caller calls
+            :meth:`closeSlow` when all other receivers have been sent the message).
+        :return: what became of it, a constant of ``sansio/prepared_message.py``.
+        """
+        conversation = self._conversation
+        if conversation is None or conversation.stage:  # not OPEN
+            return ABSENT
+        isFull = self._output.full
+        outcome = conversation.refuses(message) if isFull else conversation.send_prepared(message)
+        if outcome:
+            self._countSkipped("size" if outcome == TOO_LARGE else "dialect")
+        elif isFull:
+            return self._skip(message, slow)
+        return outcome
+
+    def _skip(self, message: PreparedMessage, slow: str) -> int:
+        """Apply the rule ``slow`` to a message that the write buffer has no room for."""
+        if slow == "close":
+            return SLOW
+        if slow == "skip":
+            self._countSkipped("full")
+            return OMITTED
+        if (keepNewest := getattr(self._application, "keepNewest", None)) is not None:
+            isReplaced = keepNewest(message)
+        else:
+            isReplaced = self._newest is not None
+            self._newest = message
+            if (heldBytes := self.factory.heldBytes) is not None:
+                heldBytes.grew(self.factory, self)
+        if isReplaced:
+            self._countSkipped("replaced")
+        return WAITING
+
+    def closeSlow(self) -> None:
+        """Close the connection with 1013, since its write buffer is full."""
+        if self.isOpen:
+            self._countSkipped("full")
+            self._retire(CloseCode.TRY_AGAIN_LATER, "try again later", _SLOW)
+
+    def _countSkipped(self, cause: str) -> None:
+        if (counters := self.factory.log.counters) is not None:
+            counters.skipped[cause] += 1
 
     def ping(self, payload: bytes = b"") -> None:
         """See :meth:`txhixie.WebSocketTransport.ping`."""
@@ -684,6 +745,7 @@ class HixieProtocol(Protocol):
         waiting = 0
         if self.connected and not self._left:
             waiting = self._output.held + getattr(self._application, "heldBytes", 0)
+            waiting += 0 if self._newest is None else self._newest.size
         return Holding(conversation.held, waiting)
 
     def relinquish(self, holding: Holding, why: str) -> None:
@@ -736,6 +798,9 @@ class HixieProtocol(Protocol):
         self.factory.watched.resumed(self)
         if self._conversation is not None:
             self._conversation.drained()
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            self.sendPrepared(newest, "newest")
 
     def _applicationFailed(self) -> None:
         """Log an exception that the application raised, and close with 1011 (RFC 6455 7.4.1)."""
@@ -812,6 +877,9 @@ class HixieProtocol(Protocol):
     def _finished(self) -> None:
         """Release the application, cancel the timers, and leave the factory."""
         self._application = None
+        if self._newest is not None:
+            self._newest = None
+            self._countSkipped("ended")
         turning, self._turning = self._turning, None
         for timer in (turning, self.factory.draining.pop(self, None)):
             if timer is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from .extensions.extension import Transform
+from .extensions.extension import SHARING, Transform
 from .limits import Limits
 from .wire.frame import Frame, Framing
 
@@ -105,7 +105,7 @@ class PacedFraming:
 
     __slots__ = (
         *("_allowance", "_framing", "ahead"),
-        *("encode", "encode_close", "encode_parts", "feed", "read_close", "release"),
+        *("encode", "encode_close", "encode_parts", "encoding", "feed", "read_close", "release"),
     )
 
     def __init__(self, framing: Framing, allowance: Allowance) -> None:
@@ -115,6 +115,7 @@ class PacedFraming:
         self.feed = framing.feed
         self.ahead = framing.ahead
         self.encode = framing.encode
+        self.encoding = framing.encoding
         self.encode_parts = framing.encode_parts
         self.encode_close = framing.encode_close
         self.read_close = framing.read_close
@@ -148,13 +149,16 @@ class PacedTransform:
     Compressed zeros inflate to a thousand times their size.
     """
 
-    __slots__ = ("_allowance", "_transform", "encode", "reserved")
+    __slots__ = ("_allowance", "_transform", "encode", "reserved", *SHARING)
 
     def __init__(self, transform: Transform, allowance: Allowance) -> None:
         self._transform = transform
         self._allowance = allowance
         self.reserved = transform.reserved
         self.encode = transform.encode
+        for name in SHARING:
+            if hasattr(transform, name):
+                setattr(self, name, getattr(transform, name))
 
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int

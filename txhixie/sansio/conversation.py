@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from sys import intern
 from typing import Final, TypeAlias
 
 from .arguments import close_arguments, not_text, whole_bytes
@@ -23,9 +24,10 @@ from .errors import (
     UnsupportedByDialect,
     UsageError,
 )
-from .extensions.extension import Transform
+from .extensions.extension import Transform, sharing
 from .limits import Limits, called
 from .port import NOWHERE, Port
+from .prepared_message import SENT, TOO_LARGE, UNSUPPORTED, PreparedMessage
 from .quirks import Fault, tell_nobody
 from .types import RandomBytes
 from .wire.frame import (
@@ -106,6 +108,8 @@ class Conversation:
     :ivar heard: whether data was received since another object last set this to ``False``.
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
+    :ivar encoding: the encoding of the connection in :attr:`PreparedMessage.frames`; empty until it
+        is known, and where :meth:`send_prepared` has more to do than to write a frame.
     :ivar answers_pings: whether the conversation answers pings; otherwise they are events.
     :ivar wait: seconds until :meth:`events` yields more, where the rate of messages is limited; 0
         in this class.
@@ -125,6 +129,7 @@ class Conversation:
         "_transform",
         "answers_pings",
         "delivered",
+        "encoding",
         "ended",
         "framing",
         "heard",
@@ -170,6 +175,7 @@ class Conversation:
         self._pong: bytes | None = None  # payload of the pong that waits for the write buffer
         self.ended: Ended | None = None
         self.heard = False
+        self.encoding = ""
         self.answers_pings = True
         self.received = 0
         self.sent = 0
@@ -440,6 +446,52 @@ class Conversation:
             self._port.write(self.framing.encode(opcode, payload, True, reserved))
         else:
             self._port.write(*self.framing.encode_parts(opcode, payload, True, reserved))
+
+    def send_prepared(self, message: PreparedMessage) -> int:
+        """
+        Send a message that is encoded once for many conversations; this one is open.
+
+        :return: :data:`SENT`, or why this conversation cannot send the message.
+        """
+        if len(message.payload) > self._limits.unsent_size:
+            return TOO_LARGE
+        frame = message.frames.get(self.encoding) or self._prepare(message)
+        if frame is None:
+            return UNSUPPORTED
+        self._port.write(frame)
+        self.sent += 1
+        return SENT
+
+    def refuses(self, message: PreparedMessage) -> int:
+        """Return :data:`SENT` for a message that :meth:`send_prepared` would send, or why not."""
+        if len(message.payload) > self._limits.unsent_size:
+            return TOO_LARGE
+        return UNSUPPORTED if message.opcode == BINARY and not self.framing.has_binary else SENT
+
+    def _prepare(self, message: PreparedMessage) -> bytes | None:
+        """Return the frame of a message; ``None`` for a binary message that the peer would lose."""
+        opcode, framing, transform = message.opcode, self.framing, self._transform
+        if opcode == BINARY and not framing.has_binary:
+            return None
+        payload, reserved, encoding, keeps_context = message.payload, 0, "", False
+        if transform is not None:
+            if (sharer := sharing(transform)) is None:
+                payload, reserved = transform.encode(payload, message.compress)
+                return framing.encode(opcode, payload, True, reserved)
+            encoding, keeps_context = sharer.encoding, sharer.keeps_context
+            payload, reserved = message.encoded(encoding, sharer.encode_once)
+            if reserved and keeps_context:
+                sharer.restart()
+        name = framing.encoding(opcode)
+        if not name:
+            return framing.encode(opcode, payload, True, reserved)
+        key = intern(f"{name} {encoding}")
+        if not keeps_context:
+            self.encoding = key
+        frame = message.frames.get(key)
+        if frame is None:
+            frame = message.frames[key] = framing.encode(opcode, payload, True, reserved)
+        return frame
 
     @property
     def progress(self) -> tuple[int, int, int]:

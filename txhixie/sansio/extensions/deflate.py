@@ -51,21 +51,102 @@ class Deflater:
         self._takeover = takeover
         self._compressor: zlib._Compress | None = None
 
+    @property
+    def settings(self) -> str:
+        """Window bits, level and memory level, which determine the output of :meth:`once`."""
+        return f"deflate {self._bits} {self._level} {self._memory}"
+
+    @property
+    def keeps_context(self) -> bool:
+        """Whether messages refer to earlier messages."""
+        return self._takeover
+
     def deflate(self, payload: bytes) -> bytes | None:
         """Compress a payload; return ``None`` when it is shorter uncompressed."""
-        compressor = self._compressor or self._make(len(payload))
+        if not self._takeover:
+            return self.once(payload)
+        compressor = self._compressor or self._make(self._bits, self._memory)
+        self._compressor = compressor
         deflated = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-        if self._takeover:
-            self._compressor = compressor
-        elif len(deflated) - len(TAIL) >= len(payload):
-            return None
         return deflated[: -len(TAIL)]
 
-    def _make(self, size: int) -> zlib._Compress:
+    def once(self, payload: bytes) -> bytes | None:
+        """Compress a payload without context; return ``None`` when it is shorter uncompressed."""
         bits, memory = self._bits, self._memory
-        if not self._takeover and size <= _SMALL:
+        if len(payload) <= _SMALL:
             bits, memory = min(bits, 12), min(memory, 5)
+        compressor = self._make(bits, memory)
+        deflated = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        return None if len(deflated) - len(TAIL) >= len(payload) else deflated[: -len(TAIL)]
+
+    def restart(self) -> None:
+        """
+        Forget the context: the peer has received a message that this compressor has not compressed.
+
+        The next message refers to no earlier one (RFC 7692 section 7.2.1 allows it), since the
+        peer's window has other bytes than the context.
+        """
+        self._compressor = None
+
+    def _make(self, bits: int, memory: int) -> zlib._Compress:
         return zlib.compressobj(self._level, zlib.DEFLATED, -bits, memory)
+
+
+class DeflatingTransform:
+    """
+    The encoding half of a transform that compresses the payloads of one connection.
+
+    :ivar reserved: the reserved bit of the first frame of a compressed message.
+    """
+
+    __slots__ = ("_deflater", "_threshold")
+
+    reserved: int
+
+    def __init__(self, deflater: Deflater | None, threshold: int) -> None:
+        """
+        Create a transform.
+
+        :param deflater: the compressor; ``None`` where the agreed window is too small for zlib.
+        :param threshold: messages of fewer bytes are sent uncompressed.
+        """
+        self._deflater = deflater
+        self._threshold = threshold
+
+    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        """Compress a message of at least ``threshold`` bytes, or as the application asks."""
+        if compress is None:
+            compress = len(payload) >= self._threshold
+        if compress and self._deflater is not None:
+            deflated = self._deflater.deflate(payload)
+            if deflated is not None:
+                return deflated, self.reserved
+        return payload, 0
+
+    # A message that is encoded once for many connections: extension.SharingTransform.
+
+    @property
+    def encoding(self) -> str:
+        """See :attr:`txhixie.sansio.extensions.extension.SharingTransform.encoding`."""
+        deflater = self._deflater
+        return "" if deflater is None else f"{deflater.settings} {self._threshold}"
+
+    @property
+    def keeps_context(self) -> bool:
+        """See :attr:`txhixie.sansio.extensions.extension.SharingTransform.keeps_context`."""
+        return self._deflater is not None and self._deflater.keeps_context
+
+    def encode_once(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        """See :meth:`txhixie.sansio.extensions.extension.SharingTransform.encode_once`."""
+        if compress is None:
+            compress = len(payload) >= self._threshold
+        deflated = self._deflater.once(payload) if compress and self._deflater else None
+        return (payload, 0) if deflated is None else (deflated, self.reserved)
+
+    def restart(self) -> None:
+        """See :meth:`txhixie.sansio.extensions.extension.SharingTransform.restart`."""
+        if self._deflater is not None:
+            self._deflater.restart()
 
 
 class Inflater:

@@ -13,7 +13,7 @@ from typing import Final
 from ..arguments import scalars
 from ..errors import InvalidHandshake
 from ..http.parameters import Parameters
-from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
+from .deflate import LEAST_BITS, MOST_BITS, Deflater, DeflatingTransform, Inflater
 from .extension import Agreed
 
 NAME: Final = "x-webkit-deflate-frame"
@@ -81,30 +81,22 @@ class DeflateFrame:
 _BITS: Final = frozenset(str(bits) for bits in range(LEAST_BITS, MOST_BITS + 1))
 
 
-class FrameTransform:
+class FrameTransform(DeflatingTransform):
     """
     Transform of one connection: compressed frames.
 
     See :class:`txhixie.extensions.Transform`.
     """
 
-    __slots__ = ("_begins", "_deflater", "_inflater", "_inflating", "_threshold")
+    __slots__ = ("_begins", "_inflater", "_inflating")
 
     reserved = RSV1
 
     def __init__(self, deflater: Deflater, inflater: Inflater, threshold: int) -> None:
-        self._deflater = deflater
+        super().__init__(deflater, threshold)
         self._inflater = inflater
-        self._threshold = threshold
         self._inflating = False
         self._begins = True  # the next piece is the first of a frame
-
-    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
-        """Compress a message, which is sent as one frame."""
-        if compress is None:
-            compress = len(payload) >= self._threshold
-        deflated = self._deflater.deflate(payload) if compress else None
-        return (payload, 0) if deflated is None else (deflated, RSV1)
 
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int

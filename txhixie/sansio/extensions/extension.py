@@ -7,7 +7,7 @@ has the state of one connection. Only one Transform can use each reserved bit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 from ..arguments import several
 from ..errors import InvalidHandshake
@@ -47,6 +47,41 @@ class Transform(Protocol):
         :raises FrameError: when the payload is invalid.
         """
         ...
+
+
+class SharingTransform(Transform, Protocol):
+    """
+    Optional interface of a transform that encodes a message once for many connections.
+
+    A broadcast to connections whose transforms lack this interface encodes the message for each.
+    """
+
+    @property
+    def encoding(self) -> str:
+        """A text that is equal for all transforms whose :meth:`encode_once` has equal results."""
+        ...
+
+    @property
+    def keeps_context(self) -> bool:
+        """Whether :meth:`restart` has to be called after each message of :meth:`encode_once`."""
+        ...
+
+    def encode_once(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
+        """Encode a payload as :meth:`encode` does, without the context of earlier messages."""
+        ...
+
+    def restart(self) -> None:
+        """Forget the context: a payload of :meth:`encode_once` was sent on this connection."""
+        ...
+
+
+SHARING: Final = ("encode_once", "encoding", "keeps_context", "restart")
+"""Names of :class:`SharingTransform` besides those of :class:`Transform`."""
+
+
+def sharing(transform: Transform) -> SharingTransform | None:
+    """Return a transform with the optional interface; ``None`` for a transform without it."""
+    return cast(SharingTransform, transform) if hasattr(transform, SHARING[0]) else None
 
 
 class Agreed(NamedTuple):

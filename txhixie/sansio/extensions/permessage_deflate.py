@@ -19,7 +19,7 @@ from ..arguments import scalars
 from ..errors import FrameError, InvalidHandshake
 from ..http.parameters import Parameters
 from ..wire.frame import CONTINUATION
-from .deflate import LEAST_BITS, MOST_BITS, Deflater, Inflater
+from .deflate import LEAST_BITS, MOST_BITS, Deflater, DeflatingTransform, Inflater
 from .extension import Agreed
 
 NAME: Final = "permessage-deflate"
@@ -170,14 +170,14 @@ def _is_bits(value: str | None) -> bool:
     return value in {str(bits) for bits in range(8, MOST_BITS + 1)}
 
 
-class MessageTransform:
+class MessageTransform(DeflatingTransform):
     """
     Transform of one connection: compressed messages.
 
     See :class:`txhixie.extensions.Transform`.
     """
 
-    __slots__ = ("_deflater", "_inflater", "_inflating", "_threshold")
+    __slots__ = ("_inflater", "_inflating")
 
     reserved = RSV1
 
@@ -187,20 +187,9 @@ class MessageTransform:
 
         :param deflater: ``None`` where the agreed window is too small for zlib.
         """
-        self._deflater = deflater
+        super().__init__(deflater, threshold)
         self._inflater = inflater
-        self._threshold = threshold
         self._inflating = False
-
-    def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
-        """Compress a message of at least ``threshold`` bytes, or as the application asks."""
-        if compress is None:
-            compress = len(payload) >= self._threshold
-        if compress and self._deflater is not None:
-            deflated = self._deflater.deflate(payload)
-            if deflated is not None:
-                return deflated, RSV1
-        return payload, 0
 
     def decode(
         self, opcode: int, payload: bytes, final: bool, reserved: int, whole: bool, room: int

@@ -100,6 +100,14 @@ class Framing(Protocol):
         """Whether the peer receives binary messages on this connection."""
         ...
 
+    def encoding(self, opcode: int) -> str:
+        """
+        Return a name that is equal for all codecs whose frames of this opcode are equal.
+
+        The name is empty for a codec each of whose frames differs: a client masks them.
+        """
+        ...
+
     def feed(self, data: bytes) -> None:
         """Buffer received bytes, without reading them."""
 

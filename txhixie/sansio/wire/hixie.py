@@ -194,6 +194,10 @@ class HixieFraming:
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
+    def encoding(self, opcode: int) -> str:
+        """Return another name for binary messages, which only some peers receive."""
+        return "hixie" if opcode == TEXT else "hixie-binary"
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
         See :meth:`txhixie.sansio.wire.frame.Framing.encode`.

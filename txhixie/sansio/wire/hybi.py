@@ -253,6 +253,10 @@ class HybiFraming:
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
+    def encoding(self, opcode: int) -> str:
+        """Return the same name for all servers; a client masks each frame with another key."""
+        return "hybi" if self._entropy is None else ""
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """Return the bytes of one frame."""
         if self._entropy is None:

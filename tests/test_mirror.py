@@ -62,6 +62,7 @@ WITHOUT: Final = {
     "dialing/tls_descriptions": "checks of a certificate's name: dialing/test_identity.py",
     "dialing/unverified": "beside the checked context: dialing/test_tls.py",
     "extensions": NAMES,
+    "gateway/relay_service": "with its services: gateway/test_session.py, gateway/test_failover.py",
     "gateway/service": "with its backend and its route: daemon/services/test_gateway.py",
     "gateway/websocket_backend": "with its service: daemon/services/test_gateway_backend.py",
     "server/deciding": "decisions of the connections of server/test_protocol.py",

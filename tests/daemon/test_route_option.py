@@ -72,6 +72,10 @@ def test_a_table_of_a_file_describes_the_same_route_as_the_command_line() -> Non
         ({"path": "/"}, "expected the key service"),
         ({"service": "echo"}, "expected the key path"),
         ({"path": 1, "service": "echo"}, "path 1: expected text"),
+        ({"path": "/", "service": []}, "service: expected a text, or an array of backends"),
+        ({"path": "/", "service": ["ws://a", 7]}, "service: expected a text, or an array"),
+        ({"path": "/", "service": ["ws://a", " "]}, "service: expected a text, or an array"),
+        ({"path": "/", "service": ["ws://a pings=relay"]}, "ws://a pings=relay: expected the serv"),
     ],
 )
 def test_an_error_in_a_description_says_what_was_expected(said: object, expected: str) -> None:
@@ -83,3 +87,33 @@ def test_an_option_that_the_service_does_not_have_is_an_error() -> None:
     made = read_description("/=tcp:a:1 codign=x")
     with pytest.raises(ValueError, match=r"codign: expected an option of tcp:a:1; did .* coding\?"):
         made.options(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("service", "backends"),
+    [
+        ("ws://a:1", ["ws://a:1"]),
+        ("ws://a:1  ws://b:2/x?y=z", ["ws://a:1", "ws://b:2/x?y=z"]),
+        ("tcp:a:1 tls:b:2:trustRoots=/c d", ["tcp:a:1", "tls:b:2:trustRoots=/c d"]),
+        ("unix:/run/a b/c unix:/run/d", ["unix:/run/a b/c", "unix:/run/d"]),
+        ("static:/srv/my pages", ["static:/srv/my pages"]),
+        ("echo", ["echo"]),
+    ],
+)
+def test_a_service_of_several_backends_is_split_before_each_scheme(
+    service: str, backends: list[str]
+) -> None:
+    assert read_description(f"/={service}").services == backends
+    assert read_description({"path": "/", "service": service}).services == backends
+    assert read_description({"path": "/", "service": backends}).services == backends
+
+
+def test_several_backends_are_shown_with_blanks_between_them_and_without_passwords() -> None:
+    made = read_description({"path": "/", "service": ["ws://u:p@a:1", "wss://v:q@b"], "pings": "x"})
+    assert str(made) == "/=ws://***@a:1 wss://***@b pings=x"
+
+
+def test_many_blanks_in_a_service_are_read_in_linear_time() -> None:
+    """To try each blank of a run would take minutes for this text."""
+    text = f"ws://a{' ' * 200_000}b"
+    assert read_description(f"/={text}").services == [text]

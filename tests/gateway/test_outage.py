@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from support.log_recorder import Log
 from txhixie.errors import ConnectFailed, ConnectTimeout
-from txhixie.gateway.outage import Outages
+from txhixie.gateway.outage import REST_SECONDS, Outages
 
 REFUSED = failures.ConnectionRefusedError(111, "refused")
 
@@ -70,3 +70,37 @@ def test_the_client_gets_a_status_and_the_log_the_reason(
         if " " in words
         else f"backend-down backend=b reason={words}"
     ]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(403, True), (404, True), (502, False), (503, False)])
+def test_a_refusal_of_a_client_ends_an_outage_and_an_error_of_a_server_does_not(
+    log: Log, status: int, ends: bool
+) -> None:
+    """A reverse proxy in front of a backend that is down answers, too."""
+    outages = Outages("b", Clock())
+    outages.failed(REFUSED)
+    outages.refused(status)
+    assert (log.lines()[-1] == "backend-up backend=b") is ends
+    assert outages.rests is not ends
+
+
+def test_a_backend_that_failed_rests_until_it_is_tried_again_or_reached() -> None:
+    clock = Clock()
+    outages = Outages("b", clock)
+    outages.tried()
+    assert not outages.rests
+    outages.failed(REFUSED)
+    assert outages.rests
+    clock.advance(REST_SECONDS)
+    assert not outages.rests
+    outages.tried()
+    assert outages.rests
+    outages.served()
+    assert not outages.rests
+
+
+def test_a_password_of_the_backends_URL_is_not_in_the_log(log: Log) -> None:
+    outages = Outages("ws://user:secret@backend/?key=secret", Clock())
+    outages.failed(REFUSED)
+    assert "secret" not in outages.backend
+    assert "secret" not in "".join(log.lines())

@@ -51,6 +51,7 @@ from .routes import Route, Routes
 from .services import service_for
 from .services.service import Context
 from .setting import Setting, as_written
+from .several import make_service
 from .socket_change import SocketChange
 from .status.own_pages import OWN_PAGES, OwnPages
 
@@ -378,15 +379,15 @@ class Daemon:
         return applications, pages
 
     def _build(self, description: Description) -> Guarded[Any]:
-        row = service_for(description.service)
+        rows = [service_for(each) for each in description.services]
         own = description.read_conditions()
         conditions = self._conditions | own
         quirks = policy_of(conditions).quirks
         context = Context(
             description.route, self._limits.of_backends(), self._connectTimeout, quirks
         )
-        options = description.options(row.options)
-        served = row.build(self._reactor, description.service, options, context)
+        options = description.options(setting for row in rows for setting in row.options)
+        served = make_service(rows, self._reactor, description.services, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
         self._guards.check(own, conditions)

@@ -21,7 +21,12 @@ ROUTE: Final = (
     Setting("host", ANY_TEXT, "Host name, or *. and a name for all names below; by default any."),
     Setting("path", ANY_TEXT, "Path of the route, which also matches all paths below."),
     Setting(_REQUIRED, ANY_TEXT, "Subprotocol that a client has to offer; by default none."),
-    Setting("service", ANY_TEXT, "Service of the route."),
+    Setting(
+        "service",
+        ANY_TEXT,
+        "Service of the route; or several backends, of which a client gets the first one that can "
+        "be reached, with blanks between them (in a file also an array).",
+    ),
 )
 _REPEATED: Final = frozenset({"header"})
 """Options of services whose values cannot be joined by commas, and which are written several times
@@ -33,6 +38,9 @@ _OPTION: Final = re.compile(_BLANKS)
 """Blanks before an option. The expression matches each run of blanks from its beginning only, since
 to try each blank of a run would take time with the square of its length."""
 
+_NEXT: Final = re.compile(r"(?<!\s)\s++(?=[a-z][a-z0-9+.-]*:)")
+"""Blanks before a further backend, which begins with its scheme. Paths may have other blanks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -40,7 +48,8 @@ class Description:
     Description of one route and its service.
 
     :ivar route: the route.
-    :ivar service: the service as the operator wrote it, with its scheme first.
+    :ivar service: the service as the operator wrote it, with its scheme first; or several backends
+        with blanks between them.
     :ivar given: options of the service as the operator wrote them; the service has their kinds.
     :ivar read: reads an option: ``ValueKind.read_text`` or ``ValueKind.read_toml``.
     :ivar conditions: conditions of the route as the operator wrote them.
@@ -57,6 +66,11 @@ class Description:
         wanted = {_REQUIRED: self.route.subprotocol} if self.route.subprotocol else {}
         options = wanted | {**self.conditions} | {**self.given}
         return " ".join([place, *(option_as_written(name, options[name]) for name in options)])
+
+    @property
+    def services(self) -> list[str]:
+        """The service, or the backends in the order in which they are tried."""
+        return split_backends(self.service)
 
     def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
         """
@@ -88,9 +102,33 @@ def read_description(said: object) -> Description:
     if isinstance(said, str):
         return _read_word(said)
     if isinstance(said, dict):
+        if "service" in said:
+            said = {**said, "service": _joined(said["service"])}
         _check_service(said.get("service"))
         return _describe(said, ValueKind.read_toml)
     raise ValueError(f"{_SHAPE}, or a table of these")
+
+
+def split_backends(text: str) -> list[str]:
+    """
+    Split the descriptions of several backends, which have blanks between them.
+
+    :param text: such as ``ws://one:9000 ws://two:9000``.
+    """
+    return _NEXT.split(text)
+
+
+def _joined(service: object) -> object:
+    """
+    Return the key ``service`` of a table as one text.
+
+    :raises ValueError: for an array without backends, or with another value than a text.
+    """
+    if not isinstance(service, list):
+        return service
+    if not service or not all(isinstance(each, str) and each.strip() for each in service):
+        raise ValueError("service: expected a text, or an array of backends")
+    return " ".join(service)
 
 
 def _check_service(service: object) -> None:

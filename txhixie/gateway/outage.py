@@ -24,6 +24,10 @@ _REPEAT: Final = 60.0
 """Seconds before the same line is written again: often enough for an operator who begins to read
 the log, and at most 60 lines an hour for each backend."""
 
+REST_SECONDS: Final = 10.0
+"""Seconds for which a backend that failed is left alone, if there is another backend. nginx has the
+same default (``fail_timeout``)."""
+
 UNREACHED: Final = (HixieError, failures.ConnectError, OSError)
 """Errors that the backend or the network may have caused; other errors are internal errors."""
 
@@ -32,7 +36,11 @@ LATE: Final = (ConnectTimeout, failures.TimeoutError, failures.TCPTimedOutError)
 
 
 class Outages:
-    """State and log lines of one backend's outages."""
+    """
+    State and log lines of one backend's outages.
+
+    :ivar backend: URL or endpoint of the backend, as the log has it.
+    """
 
     _log = Logger()
 
@@ -41,13 +49,28 @@ class Outages:
         Make the state of a backend that is up.
 
         :param backend: URL or endpoint of the backend, without credentials.
-        :param clock: measures the time between two lines.
+        :param clock: measures the time between two lines, and the rest of a backend that failed.
         """
-        self._backend = backend
+        self.backend = masked_url(backend)
         self._clock = clock
         self._why: str | None = None
         self._logged = 0.0
         self._unlogged = 0
+        self._restsUntil = 0.0
+
+    @property
+    def rests(self) -> bool:
+        """Whether the backend failed a short time ago, so that another one is to be preferred."""
+        return self._why is not None and self._clock.seconds() < self._restsUntil
+
+    def tried(self) -> None:
+        """
+        Let a backend that is down rest once more, since a client tries whether the backend is up.
+
+        The other clients of these seconds do not wait for the backend as well.
+        """
+        if self._why is not None:
+            self._restsUntil = self._clock.seconds() + REST_SECONDS
 
     def failed(self, error: Exception) -> Refusal:
         """
@@ -57,10 +80,24 @@ class Outages:
         :return: 504 after a timeout, and 502 otherwise (RFC 9110 section 15.6). The refusal does
             not tell the client the backend's address nor the error, which are in the log.
         """
-        self._note(_words(error))
+        self.note(_words(error))
         if isinstance(error, LATE):
-            return Refusal(504, "the backend did not answer in time\n", logged=True)
-        return Refusal(502, "the backend cannot be reached\n", logged=True)
+            status, body = 504, "the backend did not answer in time\n"
+        else:
+            status, body = 502, "the backend cannot be reached\n"
+        return Refusal(status, body, logged=True, cause="backend")
+
+    def refused(self, status: int) -> None:
+        """
+        Log that the outage is over, if there was one: the backend has refused a client.
+
+        A status of 500 and above does not end an outage: a reverse proxy in front of a backend that
+        is down answers with 502, and a backend that starts or stops with 503.
+
+        :param status: HTTP status of the refusal.
+        """
+        if status < 500:
+            self.served()
 
     def served(self) -> None:
         """Log that the outage is over, if there was one: the backend was reached."""
@@ -68,8 +105,14 @@ class Outages:
             self._write(LogLevel.info, "backend-up")
             self._why = None
 
-    def _note(self, why: str) -> None:
+    def note(self, why: str) -> None:
+        """
+        Log that the backend is down, unless the log had the same line within the last minute.
+
+        :param why: the reason.
+        """
         now = self._clock.seconds()
+        self._restsUntil = now + REST_SECONDS
         if why == self._why and now - self._logged < _REPEAT:
             self._unlogged += 1
             return
@@ -79,8 +122,8 @@ class Outages:
     def _write(self, level: Any, event: EventName, why: str | None = None) -> None:
         """Write a line, with the number of clients that were refused since the line before."""
         count, self._unlogged = self._unlogged, 0
-        backend = masked_url(self._backend)
-        writeLine(self._log, event, level, backend=backend, reason=why, repeated=count or None)
+        repeated = count or None
+        writeLine(self._log, event, level, backend=self.backend, reason=why, repeated=repeated)
 
 
 def _words(error: Exception) -> str:

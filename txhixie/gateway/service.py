@@ -27,7 +27,7 @@ from ..sansio.limits import Limits
 from ..sansio.types import Headers, HeadersLike
 from .backend_url import KEEP, BackendURL, withoutPrefix
 from .headers import PASSED_HEADERS, checked_fields, fields_of, is_token, read_names
-from .session import Sessions
+from .relay_service import RelayService
 from .websocket_backend import BINARY_RULES, REFUSE, WebSocketBackend
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -41,7 +41,7 @@ PING_RULES: Final = (ANSWER, RELAY)
 """Values of the option ``pings``, the default first."""
 
 
-class GatewayService:
+class GatewayService(RelayService):
     """
     Server factory that relays each client to one backend, with a connection for each client.
 
@@ -161,7 +161,8 @@ class GatewayService:
         WebSocketClientEndpoint(
             self._endpoint, self._urlAt("/"), origin=origin, headers=self._fixed, **self._options
         )
-        self.sessions = Sessions(backend.shown, reactor, connectTimeout, limits, route)
+        self._connectTimeout = connectTimeout
+        super().__init__(reactor, backend.shown, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """
@@ -170,6 +171,16 @@ class GatewayService:
         :param offer: the client's offer.
         :return: fires with the decision about the client's handshake when the backend has accepted
             or refused; or, at once, a refusal of an offer that cannot be written for the backend.
+        """
+        return self.reach(offer, self._connectTimeout)
+
+    def backendFor(self, offer: Offer) -> WebSocketBackend | Refusal:
+        """
+        Make the backend side of a session.
+
+        :param offer: the client's offer.
+        :return: the backend side; or a refusal of an offer that cannot be written in the dialect of
+            the backend.
         """
         try:
             endpoint = WebSocketClientEndpoint(
@@ -183,8 +194,7 @@ class GatewayService:
         except (ValueError, UnsupportedByDialect):
             return Refusal(400, f"the request cannot be written in {self._dialect.name}\n")
         pings = self._relaysPings and self._dialect.has_pings and named(offer.dialect).has_pings
-        backend = WebSocketBackend(endpoint, self._dialect, self._binary, pings)
-        return self.sessions.begin(backend)
+        return WebSocketBackend(endpoint, self._dialect, self._binary, pings)
 
     def _urlFor(self, offer: Offer) -> str:
         """Return the URL of a client's request, whose host is the ``Host`` for the backend."""

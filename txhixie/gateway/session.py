@@ -22,8 +22,7 @@ from ..display import shown_address
 from ..interfaces import AbruptClose, Accepted, CleanClose, Decision, WebSocketTransport
 from ..sansio.dialects import named
 from ..sansio.errors import HandshakeRefused, ProxyRefused
-from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Refusal
-from ..sansio.http.redaction import masked_url
+from ..sansio.handshake.offer import NOTHING_MORE, Agreement
 from ..sansio.limits import Limits
 from ..sansio.wire.frame import Close, CloseCode
 from .close_codes import CLIENT_GONE, passed_on
@@ -75,7 +74,7 @@ class Session:
     """
     Session of one client and its backend, from the client's offer to the end of the conversation.
 
-    :ivar sessions: all sessions with the same backend.
+    :ivar sessions: all sessions of the same service.
     :ivar machine: state machine of the session, which gets the events of the backend side.
     :ivar transport: transport of the client's conversation, once the handshake was accepted.
     """
@@ -87,30 +86,24 @@ class Session:
     pingReceived: Callable[[bytes], None]
 
     def __init__(
-        self,
-        backend: Backend,
-        sessions: Sessions,
-        clock: IReactorTime,
-        connectTimeout: float,
-        drainTimeout: float,
+        self, backend: Backend, sessions: Sessions, outages: Outages, connectTimeout: float
     ) -> None:
         """
         Make a session, which connects when :meth:`begin` is called.
 
         :param backend: backend side of the session.
-        :param sessions: all sessions with the same backend.
-        :param clock: measures the timeouts.
+        :param sessions: all sessions of the same service.
+        :param outages: outages of the backend.
         :param connectTimeout: timeout of the connect to the backend, in seconds.
-        :param drainTimeout: seconds for the backend to read its remaining data and to disconnect.
         """
         self._backend = backend
         self.sessions = sessions
-        self._clock = clock
+        self._outages = outages
         self._connectTimeout = connectTimeout
         self._timer: IDelayedCall | None = None
         self._agreement = NOTHING_MORE
         self.machine = SESSION(
-            SessionCore(self, backend, self._setTimeout, connectTimeout, drainTimeout)
+            SessionCore(self, backend, self._setTimeout, connectTimeout, sessions.drainTimeout)
         )
 
     def begin(self) -> Deferred[Decision]:
@@ -140,7 +133,7 @@ class Session:
         if timer is not None:
             timer.cancel()
         if seconds is not None:
-            self._timer = self._clock.callLater(seconds, self._late)
+            self._timer = self.sessions.clock.callLater(seconds, self._late)
 
     def _late(self) -> None:
         self._timer = None
@@ -153,11 +146,16 @@ class Session:
         :param why: reason of the line.
         :param code: code of the close that follows; ``None`` if the conversation continues.
         """
-        self.sessions.log(getattr(self, "transport", None), why, code)
+        self.sessions.log(self, getattr(self, "transport", None), why, code)
 
     def abort(self) -> None:
         """End the connection to the backend at once."""
         self._backend.abort()
+
+    @property
+    def backend(self) -> str:
+        """URL or endpoint of the backend, as the log has it."""
+        return self._outages.backend
 
     def backendLost(self, close: Close) -> None:
         """
@@ -181,6 +179,7 @@ class Session:
 
     def admit(self) -> None:
         """Accept the client's handshake, with the subprotocol and the headers of the backend."""
+        self._outages.served()
         self.sessions.reached(self)
         backend = self._backend
         # The methods of the backend side itself, which saves one call for each message.
@@ -199,10 +198,10 @@ class Session:
         An internal error, which the backend did not cause, is a 500 with a traceback in the log.
         """
         if isinstance(error, HandshakeRefused) and not isinstance(error, ProxyRefused):
-            self.sessions.refused()
+            self._outages.refused(error.status)
             self._decision.callback(handed_on(error))
         elif isinstance(error, UNREACHED):
-            self._decision.callback(self.sessions.failed(error))
+            self._decision.callback(self._outages.failed(error))
         else:
             self._decision.errback(error)
 
@@ -241,61 +240,55 @@ class Session:
 
 class Sessions:
     """
-    All sessions of a service with its backend.
+    All sessions of a service with its backends.
 
-    :ivar limits: close, drain and stall timeouts of the connections to the backend.
+    :ivar limits: close, drain and stall timeouts of the connections to the backends.
     :ivar clock: measures these timeouts.
+    :ivar drainTimeout: seconds for a backend to read its remaining data and to disconnect.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        backend: str,
-        clock: IReactorTime,
-        connectTimeout: float,
-        limits: Limits,
-        route: str | None = None,
-    ) -> None:
+    def __init__(self, clock: IReactorTime, limits: Limits, route: str | None = None) -> None:
         """
         Make an empty set of sessions.
 
-        :param backend: URL or endpoint of the backend, without credentials.
         :param clock: measures the timeouts.
-        :param connectTimeout: timeout of the connect to the backend, in seconds.
-        :param limits: close, drain and stall timeouts of the connections to the backend.
+        :param limits: close, drain and stall timeouts of the connections to the backends.
         :param route: route that leads to the service, for the log.
         """
         self.limits = limits
         self.clock = clock
+        self.drainTimeout = limits.close_timeout + limits.drain_timeout
         self._watched: Watched[Any] = Watched(limits.stall_timeout, lambda: clock, self._stalled)
-        self._connectTimeout = connectTimeout
-        self._drainTimeout = limits.close_timeout + limits.drain_timeout
-        self._named = BackendFields(route=route, backend=masked_url(backend))
-        self._outages = Outages(backend, clock)
+        self._route = route
         self._connected: set[Session] = set()
         self._waiting: list[Deferred[None]] = []
 
-    def begin(self, backend: Backend) -> Deferred[Decision]:
+    def begin(
+        self, backend: Backend, outages: Outages, connectTimeout: float
+    ) -> Deferred[Decision]:
         """
         Begin the session of one more client.
 
         :param backend: backend side of the session.
+        :param outages: outages of this backend.
+        :param connectTimeout: timeout of the connect to the backend, in seconds.
         :return: fires with the decision about the client's handshake; to cancel the Deferred
             cancels the connect to the backend.
         """
-        return Session(backend, self, self.clock, self._connectTimeout, self._drainTimeout).begin()
+        return Session(backend, self, outages, connectTimeout).begin()
 
     @property
     def hasBackends(self) -> bool:
-        """Whether a backend is connected."""
+        """Whether a connection to a backend is open."""
         return bool(self._connected)
 
     def drained(self) -> Deferred[None]:
         """
-        Wait until all connections to the backend have ended.
+        Wait until all connections to the backends have ended.
 
-        :return: fires with ``None`` when no connection to the backend is left: each has ended after
+        :return: fires with ``None`` when no connection to a backend is left: each has ended after
             the backend has read its data, or after the drain timeout. The Deferred never fails.
         """
         done: Deferred[None] = Deferred()
@@ -304,7 +297,7 @@ class Sessions:
         return done
 
     def abortAll(self) -> None:
-        """Abort every connection to the backend at once."""
+        """Abort every connection to a backend at once."""
         for session in tuple(self._connected):
             session.abort()
 
@@ -321,41 +314,38 @@ class Sessions:
     def _stalled(self, connection: Any, waiting: int) -> None:
         reason = whyStalled(self.limits.stall_timeout)
         peer = shown_address(connection.transport.getPeer())
-        writeLine(self._log, "stalled", **self._named, peer=peer, reason=reason, waiting=waiting)
+        named = self._fields(connection.session)
+        writeLine(self._log, "stalled", **named, peer=peer, reason=reason, waiting=waiting)
         connection.abort()
+
+    def _fields(self, session: Session) -> BackendFields:
+        return BackendFields(route=self._route, backend=session.backend)
 
     # Events of the sessions.
 
     def reached(self, session: Session) -> None:
         """Add a session after its backend was connected."""
-        self._outages.served()
         self._connected.add(session)
-
-    def refused(self) -> None:
-        """End an outage: the backend is up, although it has refused a client."""
-        self._outages.served()
-
-    def failed(self, error: Exception) -> Refusal:
-        """Log that the connect to the backend failed, and return the refusal for the client."""
-        return self._outages.failed(error)
 
     def left(self, session: Session) -> None:
         """Remove a session after its connection to the backend has ended."""
         self._connected.discard(session)
         self._tellIfNone()
 
-    def log(self, client: WebSocketTransport | None, why: str, code: int | None) -> None:
+    def log(
+        self, session: Session, client: WebSocketTransport | None, why: str, code: int | None
+    ) -> None:
         """
-        Write a log line about one client and the backend.
+        Write a log line about one client and its backend.
 
+        :param session: session of the client.
         :param client: transport of the client, once its handshake was accepted.
         :param why: reason of the line.
         :param code: code of the close that follows; ``None`` if the conversation continues.
         """
         known: ConnectionFields = {} if client is None else fieldsOf(loggedOf(client))
-        writeLine(
-            self._log, "gateway", LogLevel.warn, **known, **self._named, code=code, reason=why
-        )
+        named = self._fields(session)
+        writeLine(self._log, "gateway", LogLevel.warn, **known, **named, code=code, reason=why)
 
     def _tellIfNone(self) -> None:
         if not self._connected:

@@ -51,10 +51,13 @@ class StreamBackend(Protocol):
     Backend side of a session: one connection to a stream backend.
 
     As a producer the object pauses the client's transport while the backend's write buffer is full.
+
+    :ivar session: the session, once the connect has begun.
     """
 
     ping = None
     transport: Any
+    session: Session
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class StreamBackend(Protocol):
         :return: fires with the agreement for the client. Fails with the errors of the endpoint, or
             with the error of TLS.
         """
-        self._session = session
+        self.session = session
         if isinstance(self._coding, EitherKind):
             self._coding.tell = self._deviates
         self._reaching = Deferred.fromCoroutine(self._reach()).addErrback(cancelled)
@@ -114,7 +117,7 @@ class StreamBackend(Protocol):
     def connectionMade(self) -> None:
         """Set up the connection; over TLS, the TLS handshake follows."""
         transport = self.transport
-        self._session.sessions.connected(self)
+        self.session.sessions.connected(self)
         self._writer = Writer(transport)
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
@@ -156,14 +159,14 @@ class StreamBackend(Protocol):
             return
         self._ended = True
         self._pass(self._encoded(self._coding.finish))
-        self._session.machine.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
+        self.session.machine.backend_ended(Close(CloseCode.NORMAL_CLOSURE))
 
     def writeConnectionLost(self) -> None:
         """Do nothing: our half of the connection is closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Fail the connect, or tell the session that the connection to the backend has ended."""
-        self._session.sessions.disconnected(self)
+        self.session.sessions.disconnected(self)
         if self._quiet is not None:
             self._quiet.cancel()
             self._quiet = None
@@ -173,12 +176,12 @@ class StreamBackend(Protocol):
         self._pass(self._encoded(self._coding.finish))
         self._closing = True
         orderly = isinstance(reason.value, ConnectionDone)
-        self._session.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
+        self.session.backendLost(Close(CloseCode.NORMAL_CLOSURE) if orderly else BACKEND_GONE)
 
     def _logReplaced(self) -> None:
         """Log replaced bytes once for a connection: a Latin-1 console has them in many words."""
         self._loggedReplaced = True
-        self._session.log("bytes of the backend that are not UTF-8 were replaced with U+FFFD")
+        self.session.log("bytes of the backend that are not UTF-8 were replaced with U+FFFD")
 
     def _encoded(self, encode: Callable[P, list[M]], *args: P.args, **kw: P.kwargs) -> list[M]:
         """Encode data as messages; for data that cannot be encoded, end the session."""
@@ -186,8 +189,8 @@ class StreamBackend(Protocol):
             messages = encode(*args, **kw)
         except FrameError as error:
             why = f"data of the backend cannot be encoded as messages: {error}"
-            self._session.log(why, CloseCode.BAD_GATEWAY)
-            self._session.machine.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
+            self.session.log(why, CloseCode.BAD_GATEWAY)
+            self.session.machine.backend_lost(Close(CloseCode.BAD_GATEWAY, str(error)))
             self.abort()
             return []
         if self._coding.replaced and not self._loggedReplaced:
@@ -198,7 +201,7 @@ class StreamBackend(Protocol):
         if self._kept is not None:
             self._kept += messages
             return
-        transport = self._session.transport
+        transport = self.session.transport
         for message in messages:
             if isinstance(message, bytes):
                 transport.sendBytesMessage(message)
@@ -220,7 +223,7 @@ class StreamBackend(Protocol):
 
     def _deviates(self, fault: Fault) -> None:
         """Have the client's connection log a message of the other kind that a quirk lets in."""
-        transport = self._session.transport
+        transport = self.session.transport
         if isinstance(transport, HixieServerProtocol):
             transport.deviates(fault)
 
@@ -229,9 +232,9 @@ class StreamBackend(Protocol):
             data = self._coding.decode(message)
         except FrameError as error:
             if (hint := hint_about(str(error))) is not None:
-                self._session.log(f"{error}; {hint}", error.code)
-            self._session.transport.loseConnection(error.code, str(error))
-            self._session.machine.client_left(Close(error.code))
+                self.session.log(f"{error}; {hint}", error.code)
+            self.session.transport.loseConnection(error.code, str(error))
+            self.session.machine.client_left(Close(error.code))
         else:
             self._writer.write(data)
 
@@ -241,7 +244,7 @@ class StreamBackend(Protocol):
         """Send the kept messages to the client, and read from the backend."""
         messages, self._kept = self._kept or [], None
         self._pass(messages)
-        if not self._session.transport.full:
+        if not self.session.transport.full:
             self.resumeReading()
 
     def close(self, close: Close) -> None:
@@ -265,7 +268,7 @@ class StreamBackend(Protocol):
         self._waitForEnd()
 
     def _waitForEnd(self) -> None:
-        sessions = self._session.sessions
+        sessions = self.session.sessions
         self._quiet = sessions.clock.callLater(sessions.limits.close_timeout, self._endIfQuiet)
 
     def _endIfQuiet(self) -> None:
@@ -308,11 +311,11 @@ class StreamBackend(Protocol):
 
     def pauseProducing(self) -> None:
         """Stop reading from the client: the backend's write buffer is full."""
-        self._session.transport.pauseProducing()
+        self.session.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read from the client again: the backend's write buffer has room."""
-        self._session.transport.resumeProducing()
+        self.session.transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """Do nothing: ``connectionLost`` follows."""

@@ -16,8 +16,8 @@ from ...byte_streams.either_kind import EitherKind
 from ...dialing.tls_descriptions import clientEndpoint
 from ...display import expectation
 from ...gateway.headers import is_token
+from ...gateway.relay_service import RelayService
 from ...gateway.service import CONNECT_TIMEOUT
-from ...gateway.session import Sessions
 from ...gateway.stream_backend import StreamBackend
 from ...interfaces import Decision
 from ...sansio.dialects import named
@@ -76,7 +76,7 @@ def buildStream(
     )
 
 
-class StreamService:
+class StreamService(RelayService):
     """
     Server factory that relays each client to a byte stream, with a connection for each client.
 
@@ -120,7 +120,8 @@ class StreamService:
         self._coding = coding
         self._takesEitherKind = "kinds" in quirks
         self._subprotocols = tuple(subprotocols)
-        self.sessions = Sessions(description, reactor, connectTimeout, limits, route)
+        self._connectTimeout = connectTimeout
+        super().__init__(reactor, description, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
         """
@@ -130,6 +131,16 @@ class StreamService:
         :return: fires with the decision about the client's handshake when the backend is connected;
             or, at once, a refusal, if the client asks for binary messages and its dialect has none.
         """
+        return self.reach(offer, self._connectTimeout)
+
+    def backendFor(self, offer: Offer) -> StreamBackend | Refusal:
+        """
+        Make the backend side of a session.
+
+        :param offer: the client's offer.
+        :return: the backend side; or a refusal, if the client asks for binary messages and its
+            dialect has none.
+        """
         coding = self._codingFor(offer)
         if coding == FOR_BINARY and not named(offer.dialect).has_binary:
             return Refusal(
@@ -138,8 +149,7 @@ class StreamService:
         subprotocol = self._subprotocolFor(offer, coding)
         made = CODINGS[coding]()
         used = EitherKind(made) if self._takesEitherKind else made
-        stream = StreamBackend(self._endpoint, used, subprotocol, self._limits)
-        return self.sessions.begin(stream)
+        return StreamBackend(self._endpoint, used, subprotocol, self._limits)
 
     def _codingFor(self, offer: Offer) -> str:
         if self._coding is not None:

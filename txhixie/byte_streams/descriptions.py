@@ -109,14 +109,9 @@ def makeClient(
     if coding == "binary" and not spoken.has_binary:
         raise ValueError(f"coding: {dialect} has no binary messages; write coding=base64")
     credentials = "" if user is None else f"{quote(user, '')}:{quote(password, '')}@"
-    # Each part is checked by itself: in one URL, a path that begins with "@" would set the host.
-    if not path.startswith(("/", "?")):
-        raise ValueError("path: expected a path that begins with a slash")
-    if not (port.isascii() and port.isdigit()):
-        raise ValueError("port: expected a number from 1 to 65535")
     endpoint = WebSocketClientEndpoint.new(
         reactor,
-        f"{'wss' if secure else 'ws'}://{credentials}{authority(host, int(port))}{path}",
+        _url(secure, credentials, host, port, path),
         proxy=proxy,
         trustRoot=trustRoot,
         certificate=certificate,
@@ -131,6 +126,20 @@ def makeClient(
         timeout=None if timeout is None else float(timeout),
     )
     return StreamClientEndpoint(endpoint, coding or usualCoding(spoken))
+
+
+def _url(secure: bool, credentials: str, host: str, port: str, path: str) -> str:
+    """
+    Return the URL of a description.
+
+    :raises ValueError: for an invalid port or path.
+    """
+    # Each part is checked by itself: in one URL, a path that begins with "@" would set the host.
+    if not path.startswith(("/", "?")):
+        raise ValueError("path: expected a path that begins with a slash")
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError("port: expected a number from 1 to 65535")
+    return f"{'wss' if secure else 'ws'}://{credentials}{authority(host, int(port))}{path}"
 
 
 def parseServer(reactor: Any, *endpoint: str, **words: str) -> IStreamServerEndpoint:

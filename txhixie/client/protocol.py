@@ -25,7 +25,7 @@ from ..sansio.extensions import CLIENT_EXTENSIONS
 from ..sansio.extensions.extension import Extension, agree
 from ..sansio.handshake.offer import Offer
 from ..sansio.http.head import END, Head, header_pairs
-from ..sansio.http.url import Credentials, parse_url, without_credentials
+from ..sansio.http.url import Credentials, WebSocketURL, parse_url, without_credentials
 from ..sansio.limits import Limits
 from ..sansio.opening import ClientOpening
 from ..sansio.types import Headers, HeadersLike, RandomBytes
@@ -253,30 +253,41 @@ class HixieClientFactory(HixieFactory):
         self.lenient = lenient
         parsed = parse_url(url)
         fields = _authorized(header_pairs(headers), parsed.credentials)
+        offered = strings("subprotocols", subprotocols, '["chat"]')
+        self.offer = self._offer(parsed, origin, offered, fields)
+        # Check the request here, so that the constructor raises the error, not each connection.
+        handshake = self.dialect.handshake
+        _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), fields)
+
+    def _offer(
+        self, url: WebSocketURL, origin: str | None, subprotocols: tuple[str, ...], fields: Headers
+    ) -> Offer:
+        """
+        Return the offer of every connection.
+
+        :raises ValueError: for an origin or a subprotocol that cannot be written in a request.
+        """
+        modern = isinstance(self.dialect.marker, Version)
         if origin is not None:
             whole_text("origin", origin)
-        modern = isinstance(self.dialect.marker, Version)
-        if origin is None and not modern:
-            origin = f"{'https' if parsed.secure else 'http'}://{parsed.authority}"
-        self.offer = Offer(
-            self.dialect.name,
-            parsed.resource,
-            parsed.authority,
-            origin,
-            parsed.secure,
-            strings("subprotocols", subprotocols, '["chat"]'),
-            tuple((each.name, each.offers()) for each in self.extensions if modern),
-            Head.of(b"", fields),
-        )
-        texts = [("subprotocols", each) for each in self.offer.subprotocols]
+        elif not modern:
+            origin = f"{'https' if url.secure else 'http'}://{url.authority}"
+        texts = [("subprotocols", each) for each in subprotocols]
         for name, value in (("origin", origin or ""), *texts):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(
                     f"{name}: {value!r} cannot be written in a request; use printable ASCII"
                 )
-        # Check the request here, so that the constructor raises the error, not each connection.
-        handshake = self.dialect.handshake
-        _checkFields(handshake.write_offer(self.offer, handshake.draw(random_bytes)), fields)
+        return Offer(
+            self.dialect.name,
+            url.resource,
+            url.authority,
+            origin,
+            url.secure,
+            subprotocols,
+            tuple((each.name, each.offers()) for each in self.extensions if modern),
+            Head.of(b"", fields),
+        )
 
     def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
         """

@@ -54,19 +54,14 @@ class ConnectionGroup(Generic[C]):
     """
     The part of a factory that its connections use: what they share.
 
-    :ivar limits: limits of each connection.
-    :ivar sendsBinary: whether binary messages are sent even in dialects whose browsers lose them.
-    :ivar extensions: the extensions that may be agreed, the preferred one first.
-    :ivar entropy: takes a number and returns that many random bytes, for masking keys.
+    :class:`txhixie.HixieFactory` describes the attributes that a program may use. The others are:
+
     :ivar conversation: makes the conversation of a connection.
-    :ivar connections: the connections that have not ended.
-    :ivar log: writes log lines about the connections.
     :ivar timeouts: timeout queues of the connections.
     :ivar watched: the connections, checked for stalled peers.
     :ivar draining: the timers of lost connections whose last messages the application has not taken
         yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
-    :ivar heldBytes: ceiling for the bytes that all connections hold; ``None``: no ceiling.
     """
 
     heldBytes: HeldBytes | None = None

@@ -106,7 +106,8 @@ class HixieProtocol(Protocol):
     - :meth:`openingHeld`, :meth:`openingRelinquished`: the bytes that a handshake holds, and its
       end for the ceiling of all connections;
     - :attr:`isOpening`, for a connection that has become one of ordinary HTTP;
-    - :meth:`ended`, :meth:`finished`: the connection ends, for a log of requests;
+    - :meth:`opened`, :meth:`ended`, :meth:`finished`: the conversation opens and the connection
+      ends, for counters and for a log of requests;
     - and those of :class:`txhixie.HixieServerProtocol`: ``isSecure``, ``answerHeaders``,
       ``answered`` and ``request``, for a handshake that another HTTP server has read.
 
@@ -459,7 +460,10 @@ class HixieProtocol(Protocol):
     def openingAbandoned(self) -> None:
         """Cancel all that an incomplete handshake waits for. May be called more than once."""
 
-    # The end of a connection, for a log of requests.
+    # The conversation of a connection, for counters and a log of requests.
+
+    def opened(self) -> None:
+        """Called when the conversation opens, before the application's ``negotiationFinished``."""
 
     def ended(self, ended: Ended) -> None:
         """
@@ -525,6 +529,7 @@ class HixieProtocol(Protocol):
         if factory.log.everything:
             self._began = factory.clock.seconds()
             factory.log.opened(loggedOf(self), self.offer, agreement)
+        self.opened()
         if self._paused:
             self.transport.pauseProducing()
         try:

@@ -25,19 +25,7 @@ class DecidingFactory(HixieFactory):
     """
     The part of a server's factory that its connections use: the decisions about requests.
 
-    :class:`txhixie.HixieServerFactory` sets the attributes.
-
-    :ivar applications: builds an application for each offer.
-    :ivar dialects: the dialects that are accepted.
-    :ivar policy: the access rules: allowed origins and hosts.
-    :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
-        of the connection decides.
-    :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
-        fields are used; ``None`` if there are none.
-    :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
-    :ivar counters: what happened at this server since it has started.
-    :ivar stopTrigger: closes the connections when the reactor stops.
-    :ivar admission: limits of all connections.
+    :class:`txhixie.HixieServerFactory` sets the attributes, and describes them.
     """
 
     applications: WebSocketServerFactory

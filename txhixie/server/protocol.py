@@ -25,11 +25,11 @@ from ..connection.held_bytes import RETRY_SOON
 from ..connection.log import loggedOf
 from ..connection.protocol import HixieProtocol, ignore
 from ..display import reasons_of, sent
-from ..interfaces import Accepted, Decision, WebSocketProtocol
+from ..interfaces import Accepted, Decision
 from ..sansio.closing import Ended
 from ..sansio.dialects import lenient, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
-from ..sansio.extensions.extension import Transform, accept
+from ..sansio.extensions.extension import accept
 from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
@@ -368,7 +368,6 @@ class HixieServerProtocol(HixieProtocol):
         if proof:
             self._output.write(proof)
         assert self.agreement is not None
-        self.factory.counters.opened[self.dialect.name] += 1
         self._open(self.agreement, opening.rest, opening.transform)
         del self._opening
 
@@ -442,22 +441,13 @@ class HixieServerProtocol(HixieProtocol):
             self._receive = ignore
         self._opening.elsewhere.dataReceived(data)
 
-    def adopt(
-        self,
-        application: WebSocketProtocol,
-        offer: Offer,
-        agreement: Agreement,
-        rest: bytes = b"",
-        transform: Transform | None = None,
-        expiresIn: float | None = None,
-    ) -> None:
-        """See :meth:`txhixie.HixieProtocol.adopt`."""
-        super().adopt(application, offer, agreement, rest, transform, expiresIn)
-        self.factory.counters.opened[offer.dialect] += 1
-
     def yielded(self) -> None:
         """Leave the factory: a resource has upgraded the connection, and closes it."""
         self.factory.left(self)
+
+    def opened(self) -> None:
+        """Count the conversation."""
+        self.factory.counters.opened[self.dialect.name] += 1
 
     # The end of the connection.
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from peers.reverse_proxies import running as proxy
+from peers.reverse_proxies import below_tls
 from support import third_party
 from support.certificates import Authority, authority
 from support.client_certificates import CLIENTS, client_pem, site
@@ -166,25 +166,11 @@ def test_a_replaced_CA_is_read_without_a_signal(tmp_path: Path) -> None:
         assert talking.recv(65536) == text("still here")
 
 
-HAPROXY: Final = """\
-defaults
-    mode tcp
-    timeout connect 30s
-    timeout client 60s
-    timeout server 60s
-listen tls
-    bind 127.0.0.1:{front}
-    server daemon 127.0.0.1:{behind} send-proxy-v2
-"""
-
-
 def test_a_certificate_comes_through_a_proxy_that_does_not_read_TLS(tmp_path: Path) -> None:
     """With the address of the client, in a header of the PROXY protocol."""
-    haproxy, front = third_party.haproxy(), free_port()
+    front = free_port()
     with site(tmp_path, *ROUTES, more="--proxy-protocol 127.0.0.1") as here:
-        behind, file = here.daemon.port, tmp_path / "haproxy.cfg"
-        file.write_text(HAPROXY.format(front=front, behind=behind))
-        with proxy([haproxy, "-f", file], [front], tmp_path):
+        with below_tls(front, here.daemon.port, tmp_path):
             here.daemon.port = front
             found = [here.status(who, "/ada") for who in (None, "ada", "bob")]
         assert found == [403, 101, 403]

@@ -20,9 +20,10 @@ from peers.reverse_proxies import NGINX, written
 from peers.reverse_proxies import running as program_running
 from peers.test_front import write_certificate
 from support import third_party
+from support.blocking_peer import answer, connected, status
 from support.certificates import unverified_context
 from support.daemon import PATIENCE, Daemon, configured, free_port, run_hixie, running, started
-from support.echoing import Echoing, answer, connected, echoing, offer, status
+from support.echoing import Echoing, echoing, offer
 
 CLIENT, ATTACKER, OTHER = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
@@ -268,6 +269,17 @@ def test_a_reload_keeps_the_connections_counted_and_takes_the_new_limits(tmp_pat
 # Behind reverse proxies.
 
 
+def has_five_at_most(front: int, client: Echoing, stack: contextlib.ExitStack) -> None:
+    """Assert that an address has five connections at most, and that others are not affected."""
+    for number in range(12):
+        peer = stack.enter_context(connected(front, ATTACKER, beginning=offer()))
+        assert status(peer) == (101 if number < 5 else 429)
+    client.goes_on()
+    for number in range(5):
+        peer = stack.enter_context(connected(front, f"127.0.0.{number + 9}", beginning=offer()))
+        assert status(peer) == 101
+
+
 def test_behind_nginx_the_forwarded_client_counts(tmp_path: Path) -> None:
     program = third_party.nginx()
     front, secure, behind = free_port(), free_port(), free_port()
@@ -298,13 +310,7 @@ def test_behind_nginx_the_forwarded_client_counts(tmp_path: Path) -> None:
         echoing(connected(front, CLIENT)) as client,
         contextlib.ExitStack() as stack,
     ):
-        for number in range(12):
-            peer = stack.enter_context(connected(front, ATTACKER, beginning=offer()))
-            assert status(peer) == (101 if number < 5 else 429)
-        client.goes_on()
-        for number in range(5):
-            peer = stack.enter_context(connected(front, f"127.0.0.{number + 9}", beginning=offer()))
-            assert status(peer) == 101
+        has_five_at_most(front, client, stack)
         assert f" peer={ATTACKER}" in daemon.logged("status=429")
         forged = offer("X-Forwarded-For: 192.0.2.77")
         with connected(front, ATTACKER, beginning=forged) as peer:
@@ -339,13 +345,7 @@ def test_behind_HAProxy_the_client_of_the_PROXY_header_counts(tmp_path: Path) ->
         echoing(connected(front, CLIENT)) as client,
         contextlib.ExitStack() as stack,
     ):
-        for number in range(12):
-            peer = stack.enter_context(connected(front, ATTACKER, beginning=offer()))
-            assert status(peer) == (101 if number < 5 else 429)
-        client.goes_on()
-        for number in range(5):
-            peer = stack.enter_context(connected(front, f"127.0.0.{number + 9}", beginning=offer()))
-            assert status(peer) == 101
+        has_five_at_most(front, client, stack)
         with pytest.raises((ConnectionResetError, ssl.SSLError)):
             stack.enter_context(unverified_context().wrap_socket(connected(secure, ATTACKER)))
         assert f" peer={ATTACKER}:" in daemon.logged("status=429")

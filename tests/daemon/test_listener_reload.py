@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from support import log_recorder, third_party
+from support.blocking_peer import HixieClient, answer
 from support.certificates import authority, unverified_context
 from support.daemon import (
     PATIENCE,
@@ -44,13 +45,13 @@ ROUTE: Final = 'port = "{port}"\nserve = "%s=echo"\n'
 OLD: Final = "hixie-75"
 
 
-class Peer:
-    """A client of hixie-75 by its bytes."""
+class Peer(HixieClient):
+    """A client of hixie-75, and the answer to its request."""
 
     def __init__(self, port: int | str, target: str = "/a", before: bytes = b"") -> None:
         """:param before: bytes of a PROXY protocol header."""
         family = socket.AF_UNIX if isinstance(port, str) else socket.AF_INET
-        self.socket = socket.socket(family)
+        super().__init__(socket.socket(family))
         self.socket.settimeout(PATIENCE)
         try:
             self.socket.connect(port if isinstance(port, str) else ("127.0.0.1", port))
@@ -58,24 +59,8 @@ class Peer:
             self.socket.close()
             raise
         self.socket.sendall(before + request(OLD, target=target))
-        self.answer = b""
-        while b"\r\n\r\n" not in self.answer and (more := self.socket.recv(65536)):
-            self.answer += more
+        self.answer = answer(self.socket)
         self.status = status_of(head_of(self.answer))
-
-    def echoes(self, message: str) -> bool:
-        """Whether a message comes back."""
-        frame, back = text(message), b""
-        self.socket.sendall(frame)
-        while len(back) < len(frame) and (more := self.socket.recv(65536)):
-            back += more
-        return back == frame
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.socket.close()
 
 
 def status(port: int | str, target: str = "/a") -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from support.daemon import PATIENCE, program
 from support.guide_pages import block
+from support.third_party import haproxy
 
 PAGES = {
     "hixie.toml": "docs/howto/systemd.rst",
@@ -47,6 +48,18 @@ http {{
 """
 """The parts of Debian's nginx.conf around our configuration, with paths in a directory of the
 test."""
+
+
+HAPROXY = """\
+defaults
+    mode tcp
+    timeout connect 30s
+    timeout client 60s
+    timeout server 60s
+listen tls
+    bind 127.0.0.1:{front}
+    server daemon 127.0.0.1:{behind} send-proxy-v2
+"""
 
 
 def written(directory: Path, name: str, replaced: Mapping[str, object]) -> Path:
@@ -88,6 +101,15 @@ def _await(port: int, process: subprocess.Popen[bytes], directory: Path) -> None
             return
     said = (directory / "output").read_text("utf-8", "replace")
     raise AssertionError(f"nobody listens on {port}: {said}")
+
+
+@contextmanager
+def below_tls(front: int, behind: int, directory: Path) -> Iterator[None]:
+    """Run HAProxy that passes the bytes of TLS on, after a header of the PROXY protocol."""
+    configuration = directory / "haproxy.cfg"
+    configuration.write_text(HAPROXY.format(front=front, behind=behind), "utf-8")
+    with running([haproxy(), "-f", configuration], [front], directory):
+        yield
 
 
 def daemon(configuration: Path, *options: str) -> list[str]:

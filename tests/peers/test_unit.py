@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from support import third_party
+from support.blocking_peer import answer
 from support.certificates import Authority
 from support.confinement import NUMBERS, Unit
 from support.daemon import PATIENCE, Daemon, free_port, program
@@ -150,13 +151,11 @@ def talk(port: int, authority: Authority) -> bytes:
         context.wrap_socket(wire, server_hostname="localhost") as peer,
     ):
         peer.sendall(whole_request("hixie-75", target="/echo", origin="https://localhost"))
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += peer.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 101 "), answer
+        response = answer(peer)
+        assert response.startswith(b"HTTP/1.1 101 "), response
         message = b"\x00" + b"x" * 200_000 + b"\xff"
         peer.sendall(message)
-        echo = answer.partition(b"\r\n\r\n")[2]
+        echo = response.partition(b"\r\n\r\n")[2]
         while len(echo) < len(message):
             echo += peer.recv(65536)
         assert echo == message

@@ -7,9 +7,10 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from support.blocking_peer import status
 from support.daemon import PATIENCE
 from support.frame_writer import FrameWriter
-from support.handshake_bytes import status_of, whole_request
+from support.handshake_bytes import whole_request
 
 DIALECT = "rfc6455"
 
@@ -17,36 +18,6 @@ DIALECT = "rfc6455"
 def offer(*more: str) -> bytes:
     """A WebSocket request of a program, with further lines."""
     return whole_request(DIALECT, *more, origin=None)
-
-
-def connected(
-    port: int, source: str = "127.0.0.1", server: str = "127.0.0.1", beginning: bytes = b""
-) -> socket.socket:
-    """
-    Connect to a port of this machine.
-
-    :param source: the address of the client.
-    :param server: the address of the server.
-    :param beginning: bytes to send at once.
-    """
-    peer = socket.create_connection((server, port), PATIENCE, (source, 0))
-    peer.sendall(beginning)
-    return peer
-
-
-def answer(peer: socket.socket) -> bytes:
-    """Read a response until its head is complete or the connection has ended."""
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while b"\r\n\r\n" not in data and (more := peer.recv(65536)):
-            data += more
-    return data
-
-
-def status(peer: socket.socket) -> int | None:
-    """The status of the response; ``None`` if the connection has ended without one."""
-    data = answer(peer)
-    return status_of(data) if data else None
 
 
 class Echoing:

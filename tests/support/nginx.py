@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.daemon import PATIENCE, free_port
+from peers.reverse_proxies import running
+from support.daemon import free_port
 from support.third_party import nginx
 
 CONFIGURATION = """
@@ -59,28 +57,14 @@ def in_front(upstream: int, directory: Path) -> Iterator[int]:
     configuration.write_text(
         CONFIGURATION % {"directory": directory, "upstream": upstream, "port": port}, "utf-8"
     )
-    process = subprocess.Popen(
-        [program, "-p", directory, "-e", directory / "errors", "-c", configuration],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await(port, process, directory)
+    command: list[str | Path] = [
+        program,
+        "-p",
+        directory,
+        "-e",
+        directory / "errors",
+        "-c",
+        configuration,
+    ]
+    with running(command, [port], directory):
         yield port
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def _await(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
-    """Until it listens."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError(f"nginx does not listen: {(directory / 'errors').read_text('utf-8')}")

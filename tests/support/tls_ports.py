@@ -19,8 +19,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from peers.reverse_proxies import running
-from support import daemon, third_party
+from peers.reverse_proxies import below_tls, running
+from support import daemon
 from support.certificates import authority
 from support.daemon import free_port
 from txhixie import HixieServerFactory, serve
@@ -84,17 +84,6 @@ PAGES: Final = {"elsewhere": 200, "site": 200, "relay": 200, **dict.fromkeys(DAE
 
 _TESTS: Final = os.fspath(Path(__file__).parents[1])
 
-_HAPROXY: Final = """\
-defaults
-    mode tcp
-    timeout connect 30s
-    timeout client 60s
-    timeout server 60s
-listen tls
-    bind 127.0.0.1:{front}
-    server daemon 127.0.0.1:{behind} send-proxy-v2
-"""
-
 
 @contextmanager
 def tls_port(kind: str, directory: Path) -> Iterator[int]:
@@ -136,11 +125,9 @@ def _daemon(kind: str, directory: Path) -> Iterator[int]:
             stack.enter_context(daemon.running(directory, "--port", where, awaited=behind))
             yield behind
             return
-        (directory / "haproxy.cfg").write_text(_HAPROXY.format(front=front, behind=behind))
         told = ("--port", where, "--proxy-protocol", "127.0.0.1")
         stack.enter_context(daemon.running(directory, *told, awaited=behind))
-        haproxy: list[str | Path] = [third_party.haproxy(), "-f", directory / "haproxy.cfg"]
-        stack.enter_context(running(haproxy, [front], directory))
+        stack.enter_context(below_tls(front, behind, directory))
         yield front
 
 

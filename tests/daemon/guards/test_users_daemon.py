@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import select
 import signal
-import socket
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable
@@ -15,9 +14,9 @@ from typing import Self
 import pytest
 
 from support import third_party
+from support.blocking_peer import HixieClient, answer, connected
 from support.command_line import environment, run
 from support.daemon import PATIENCE, Daemon, configured, run_hixie, running
-from support.frame_writer import text
 from support.guide_pages import block
 from support.handshake_bytes import head_of, request, status_of
 
@@ -85,40 +84,21 @@ def curl_handshake(daemon: Daemon, *words: str) -> int:
     return curl(daemon, *UPGRADE, *words)[0]
 
 
-class Client:
-    """A client of hixie-75 by its bytes."""
+class Client(HixieClient):
+    """A client of hixie-75 with a user name and a password."""
 
     def __init__(
         self, daemon: Daemon, user: str = "", source: str = "127.0.0.1", target: str = "/"
     ) -> None:
-        self.socket = socket.create_connection(
-            ("127.0.0.1", daemon.port), PATIENCE, source_address=(source, 0)
-        )
+        super().__init__(connected(daemon.port, source))
         fields = [f"Authorization: Basic {b64encode(user.encode()).decode()}"] if user else []
         self.socket.sendall(request("hixie-75", *fields, target=target))
 
     def status(self) -> int:
-        answer = b""
-        while b"\r\n\r\n" not in answer and (more := self.socket.recv(65536)):
-            answer += more
-        return status_of(head_of(answer))
+        return status_of(head_of(answer(self.socket)))
 
     def has_answer(self) -> bool:
         return bool(select.select([self.socket], [], [], 0)[0])
-
-    def echoes(self, message: str) -> bool:
-        """Whether a message comes back."""
-        frame, back = text(message), b""
-        self.socket.sendall(frame)
-        while len(back) < len(frame) and (more := self.socket.recv(65536)):
-            back += more
-        return back == frame
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.socket.close()
 
 
 def fail2ban() -> Callable[[str], re.Match[str] | None]:

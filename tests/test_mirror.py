@@ -19,6 +19,7 @@ PACKAGE: Final = TESTS.parent / "txhixie"
 
 COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the command"
 DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
+LISTENS: Final = "its output is what counts: tests/cli/test_doctor_listen.py runs the command"
 RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
@@ -29,6 +30,14 @@ WITHOUT: Final = {
     "cli/advice": DOCTOR,
     "cli/certificates": DOCTOR,
     "cli/checks": DOCTOR,
+    "cli/devices/deviation": "a type, whose values are those of cli/devices/test_remedies.py",
+    "cli/devices/examination": LISTENS,
+    "cli/devices/examine": LISTENS,
+    "cli/devices/listener": LISTENS,
+    "cli/devices/messages": LISTENS,
+    "cli/devices/offers": LISTENS,
+    "cli/devices/recording": LISTENS,
+    "cli/devices/report": LISTENS,
     "cli/foreground": "the server of the command: tests/cli/test_serve.py",
     "cli/modes": COMMAND,
     "cli/round_trips": "its line is part of the output: tests/cli/test_presentation.py",

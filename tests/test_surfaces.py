@@ -177,7 +177,7 @@ ROWS: Final[dict[str, Row]] = {
     "seconds of a connection in all": {PYTHON: "Limits.lifetime", DAEMON: "max-lifetime"},
     "seconds to stop": {PYTHON: "Limits.stop_timeout", DAEMON: "stop-timeout"},
     "seconds of spread closes": {PYTHON: "Limits.stop_spread", DAEMON: "drain"},
-    "where to listen": {SERVER: "endpoint", DAEMON: "port"},
+    "where to listen": {SERVER: "endpoint", DAEMON: "port", COMMAND: "listen"},
     "what a connection goes through": {PYTHON: "endpoint", CLIENT: "endpoint"},
     "where to connect: host": everywhere("host", PYTHON, CLIENT),
     "where to connect: port": everywhere("port", PYTHON, CLIENT),
@@ -202,7 +202,7 @@ SPELLINGS: Final = {
     "new connections of an address a second": "As bytes of a message.",
     "seconds for each stage": "In a service connect-timeout stands beside it, for all stages.",
     "seconds of spread closes": "Operators say drain; Limits.drain_timeout is another limit.",
-    "where to listen": "A port number alone is enough for the daemon.",
+    "where to listen": "A port number alone is enough for the daemon; doctor also connects.",
     "what is served": "Each --serve has one service.",
 }
 """Rows with different words on different surfaces, each with the reason."""
@@ -221,6 +221,7 @@ ALONE: Final = {
     SERVICE: set(),
     COMMAND: {
         "connect-to",
+        "connections",
         "echo",
         "help",
         "json",
@@ -228,6 +229,7 @@ ALONE: Final = {
         "reconnect",
         "timestamps",
         "once",
+        "record",
         "show-handshake",
         "wait",
     },
@@ -339,7 +341,7 @@ GUIDE: Final = "\n".join(
 WEBSOCKIFY: Final = (
     *("auth-plugin", "auth-source", "cafile", "cert", "daemon", "file-only", "heartbeat"),
     *("host-token", "inetd", "key", "key-password", "legacy-syslog", "libserver"),
-    *("log-file", "prefer-ipv", "record", "run-once", "ssl-ciphers", "ssl-only", "ssl-target"),
+    *("log-file", "prefer-ipv", "run-once", "ssl-ciphers", "ssl-only", "ssl-target"),
     *("ssl-version", "syslog", "target-config", "token-plugin", "token-source", "traffic"),
     *("unix-listen", "unix-listen-mode", "unix-target", "verbose", "verify-client", "web"),
     *("web-auth", "wrap-mode"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from .checks import Checks, Finding
 from .presentation import JSONPresentation
 from .status import CommandFailed, Status, status_of
 from .stdio import StandardOutput, say
-from .target import Target, addOptions, usageErrors
+from .target import Target, addOptions, size, usageErrors
 
 EXAMPLES: Final = (
     ("Test a server:", "txhixie doctor wss://example.com/chat"),
@@ -20,6 +21,7 @@ EXAMPLES: Final = (
         "Test through a proxy, with a private CA:",
         "txhixie doctor --proxy http://10.0.0.1:3128 --trust-root ca.pem wss://example.com/",
     ),
+    ("Wait for a device, and say what it does wrong:", "txhixie doctor --listen 8080"),
 )
 """The examples of the command: what each does, and its command line."""
 
@@ -32,12 +34,52 @@ _TIMEOUT: Final = 5.0
 """Seconds for each of ten stages: the user waits for the report."""
 
 
+_OF_DEVICES: Final = ("listen", "connections", "record")
+_OF_BOTH: Final = ("json", "timeout", "start", "parser")
+"""Names of the options with ``--listen``, and of those with and without it."""
+
+
 def options(parser: ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--json", action="store_true", help="Write one JSON object a line for each"
         " stage, each advice, and the exit status.")  # fmt: skip
-    addOptions(parser)
-    parser.set_defaults(timeout=_TIMEOUT)
+    addOptions(parser, needsURL=False)
+    add = parser.add_argument_group("options for devices, instead of a URL").add_argument
+    add("-l", "--listen", action="append", metavar="PORT", help="Listen on this port, wait for"
+        " devices, and report what each does wrong. A port number, or a description as serve has"
+        " it, such as ssl:8443:privateKey=key.pem:certKey=cert.pem. May be repeated. --timeout is"
+        " then the time for which a device is examined, 30 seconds by default.")  # fmt: skip
+    add("--connections", type=size, metavar="NUMBER", help="End after this number of connections."
+        " Default: end when interrupted.")  # fmt: skip
+    add("--record", metavar="FILE", help="Write all examinations to this file, as JSON without"
+        " credentials and payloads.")  # fmt: skip
+
+
+def command_for(said: Namespace) -> Callable[[Any, Namespace], Any]:
+    """
+    Return the function that runs the command, under the reactor.
+
+    :param said: the options of :func:`options`.
+    :raises SystemExit: with a usage error.
+    """
+    parser: ArgumentParser = said.parser
+    if said.listen is None:
+        if said.url is None:
+            parser.error("expected a URL, or --listen PORT")
+        _refuse_options(said, _OF_DEVICES, "expected --listen PORT as well")
+        return examine
+    _refuse_options(said, vars(said).keys() - {*_OF_DEVICES, *_OF_BOTH}, "not with --listen")
+    from .devices.examine import examineDevices  # imports the server, which takes 0.1 seconds
+
+    return examineDevices
+
+
+def _refuse_options(said: Namespace, names: Iterable[str], why: str) -> None:
+    """Exit with a usage error for an option that would do nothing."""
+    for name in sorted(names):
+        if getattr(said, name) != said.parser.get_default(name):
+            shown = "URL" if name == "url" else f"--{name.replace('_', '-')}"
+            said.parser.error(f"{shown}: {why}")
 
 
 async def examine(reactor: Any, said: Namespace) -> None:
@@ -47,6 +89,8 @@ async def examine(reactor: Any, said: Namespace) -> None:
     :param said: the options of :func:`options`.
     :raises CommandFailed: with the status that ``connect`` with these options would end with.
     """
+    if said.timeout is None:
+        said.timeout = _TIMEOUT
     with usageErrors():
         target = Target(said)
         if target.note:

@@ -77,6 +77,10 @@ def _connect(said: Namespace) -> None:
     _underReactor(connect.converse)(said)
 
 
+def _doctor(said: Namespace) -> None:
+    _underReactor(doctor.command_for(said))(said)
+
+
 COMMANDS: Final = (
     Command(
         "connect",
@@ -92,11 +96,14 @@ COMMANDS: Final = (
     Command(
         "doctor",
         doctor,
-        _underReactor(doctor.examine),
+        _doctor,
         "test the connection to a WebSocket server stage by stage, and give advice",
         "Test each stage of the connection to a WebSocket server, and every dialect; report what"
-        " works and what does not, and what to do about it.",
-        "the status with which connect would end with the same options.",
+        " works and what does not, and what to do about it. With --listen, wait for devices"
+        " instead, and report what each does wrong, and which route of serve lets it in.",
+        "the status with which connect would end with the same options. With --listen and"
+        " --connections: 0 nothing was wrong, 1 something was wrong with a device, 2 usage error,"
+        " 130 interrupted.",
     ),
     Command(
         "serve",

@@ -33,10 +33,15 @@ _AUTHORITY: Final = re.compile(r"[^@/?#\\\s\ufffd]+")
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][:/@?#\s]*):([0-9]*)")
 
 
-def addOptions(parser: ArgumentParser) -> None:
-    """Add the options of the handshake and of the connection, which both commands have."""
-    parser.add_argument("url", metavar="URL", help="URL of the server: ws://HOST[:PORT]/PATH, or"
-        " wss:// for TLS. Without a scheme it is ws://, or wss:// for port 443.")  # fmt: skip
+def addOptions(parser: ArgumentParser, needsURL: bool = True) -> None:
+    """
+    Add the options of the handshake and of the connection, which both commands have.
+
+    :param needsURL: whether the command cannot do without the URL.
+    """
+    parser.add_argument("url", metavar="URL", nargs=None if needsURL else "?", help="URL of the"
+        " server: ws://HOST[:PORT]/PATH, or wss:// for TLS. Without a scheme it is ws://, or"
+        " wss:// for port 443.")  # fmt: skip
     add = parser.add_argument_group("handshake options").add_argument
     names = [dialect.name for dialect in DIALECTS]
     add("--dialect", choices=names, metavar="NAME", help="Dialect: one of %(choices)s. Default:"

@@ -1,0 +1,1 @@
+"""``txhixie doctor --listen``: waits for devices, and says what each does wrong."""

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web import websocket
 
 from support.applications import Plain, Recorder
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.memory_connection import opened
 from txhixie import (
     AbruptClose,
@@ -66,7 +66,7 @@ def test_the_transports_of_both_sides_have_all_documented_members(protocol: type
     end.done()
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 def test_the_interface_of_a_transport_is_the_same_in_every_dialect(dialect: str, side: str) -> None:
     """Arguments that only some dialects use are accepted in every dialect."""

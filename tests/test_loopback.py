@@ -29,7 +29,8 @@ from support.applications import (
     echo,
     fails,
 )
-from support.dialect_names import HIXIE, NAMES
+from support.dialect_marks import each, hixie
+from support.dialect_names import HIXIE
 from support.frame_writer import CLOSE, text
 from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
 from support.log_recorder import Log
@@ -49,8 +50,6 @@ from txhixie import (
     Refusal,
 )
 
-each = pytest.mark.parametrize("dialect", HIXIE)
-every = pytest.mark.parametrize("dialect", NAMES)
 over_all = pytest.mark.parametrize("over", OVER)
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
@@ -80,7 +79,7 @@ def squeeze(raw: Raw, size: int) -> None:
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_a_connection_opens_echoes_and_closes(
     dialect: str, over: str, net: Network, log: Log
@@ -102,7 +101,7 @@ async def test_a_connection_opens_echoes_and_closes(
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_the_server_may_close(dialect: str, over: str, net: Network, log: Log) -> None:
     pair = await net.pair(dialect, over)
@@ -115,7 +114,7 @@ async def test_the_server_may_close(dialect: str, over: str, net: Network, log: 
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_an_abort_is_an_abrupt_close(dialect: str, over: str, net: Network, log: Log) -> None:
     pair = await net.pair(dialect, over)
@@ -137,7 +136,7 @@ async def test_the_offer_has_whether_the_connection_uses_TLS(over: str, net: Net
 
 
 @over_both
-@every
+@each
 @asynchronous
 async def test_small_messages_do_not_wait_for_each_other(
     dialect: str, over: str, net: Network
@@ -150,7 +149,7 @@ async def test_small_messages_do_not_wait_for_each_other(
 
 
 @over_both
-@every
+@each
 @asynchronous
 async def test_dialects_without_pings_use_TCP_keepalive(
     dialect: str, over: str, net: Network
@@ -176,7 +175,7 @@ async def test_dialects_without_pings_use_TCP_keepalive(
                 ]
 
 
-@each
+@hixie
 @asynchronous
 async def test_messages_of_every_size_arrive(dialect: str, net: Network) -> None:
     pair = await net.pair(dialect)
@@ -236,7 +235,7 @@ async def test_an_application_runs_under_Twisteds_module(net: Network) -> None:
     assert ("text", "heard hello") in clients.made[0].events
 
 
-@every
+@each
 @asynchronous
 async def test_an_application_of_Twisteds_module_runs_unchanged(dialect: str, net: Network) -> None:
     servers, clients = Applications(Echoing), Applications(Asking)
@@ -310,7 +309,7 @@ async def test_a_client_that_never_sends_its_eight_bytes_is_disconnected(net: Ne
     assert raw.data.endswith(b"\r\n\r\n")
 
 
-@each
+@hixie
 @asynchronous
 async def test_the_decision_for_a_client_that_disconnects_is_cancelled(
     dialect: str, net: Network, log: Log
@@ -325,7 +324,7 @@ async def test_the_decision_for_a_client_that_disconnects_is_cancelled(
     await until(lambda: cancelled)
 
 
-@each
+@hixie
 @asynchronous
 async def test_the_replies_of_one_read_come_in_one_piece(dialect: str, net: Network) -> None:
     raw = await net.raw(await net.serve(Applications()))
@@ -335,7 +334,7 @@ async def test_the_replies_of_one_read_come_in_one_piece(dialect: str, net: Netw
     assert raw.pieces == [b"".join(text(str(number)) for number in range(100))]
 
 
-@each
+@hixie
 @asynchronous
 async def test_a_healthy_peer_survives_a_reactor_that_was_blocked(
     dialect: str, net: Network
@@ -384,7 +383,7 @@ async def test_a_refused_client_can_read_the_reason(
     assert len(log.lines()) == 1
 
 
-@each
+@hixie
 @asynchronous
 async def test_a_broken_frame_ends_one_connection_and_no_other(
     dialect: str, net: Network, log: Log
@@ -400,7 +399,7 @@ async def test_a_broken_frame_ends_one_connection_and_no_other(
     assert len(log.lines()) == 1
 
 
-@each
+@hixie
 @asynchronous
 async def test_an_application_that_raises_ends_one_connection_and_no_other(
     dialect: str, net: Network, log: Log
@@ -424,7 +423,7 @@ async def test_an_application_that_raises_ends_one_connection_and_no_other(
 
 @over_both
 @pytest.mark.parametrize("side", ["server", "client"])
-@every
+@each
 @asynchronous
 async def test_a_pause_loses_nothing_and_doubles_nothing(
     dialect: str, side: str, over: str, net: Network, log: Log
@@ -456,7 +455,7 @@ async def test_a_pause_loses_nothing_and_doubles_nothing(
 
 
 @over_both
-@every
+@each
 @asynchronous
 async def test_closing_while_paused_reads_the_close_of_the_peer(
     dialect: str, over: str, net: Network, log: Log
@@ -474,7 +473,7 @@ async def test_closing_while_paused_reads_the_close_of_the_peer(
 
 
 @over_all
-@each
+@hixie
 @asynchronous
 async def test_closing_with_unread_input_does_not_discard_the_last_messages(
     dialect: str, over: str, net: Network, log: Log
@@ -535,7 +534,7 @@ class Giver:
 
 
 @over_both
-@each
+@hixie
 @asynchronous
 async def test_a_producer_gives_no_more_than_the_peer_takes_and_all_of_it_arrives(
     dialect: str, over: str, net: Network, log: Log
@@ -569,7 +568,7 @@ async def test_a_producer_gives_no_more_than_the_peer_takes_and_all_of_it_arrive
 
 
 @over_both
-@each
+@hixie
 @asynchronous
 async def test_what_was_sent_before_a_close_arrives_however_slowly_the_peer_reads(
     dialect: str, over: str, net: Network, log: Log
@@ -601,7 +600,7 @@ async def test_what_was_sent_before_a_close_arrives_however_slowly_the_peer_read
     assert len(raw.data) >= expected, f"{expected - len(raw.data)} bytes were lost: {raw.reason}"
 
 
-@each
+@hixie
 @asynchronous
 async def test_what_the_kernel_holds_at_the_deadline_is_not_taken_back(
     dialect: str, net: Network, log: Log
@@ -626,7 +625,7 @@ async def test_what_the_kernel_holds_at_the_deadline_is_not_taken_back(
 
 
 @over_both
-@each
+@hixie
 @asynchronous
 async def test_an_application_that_stops_hearing_while_full_keeps_memory_bounded(
     dialect: str, over: str, net: Network, log: Log
@@ -707,7 +706,7 @@ async def answering(net: Network, answer: bytes, over: str = "tcp") -> Any:
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_a_refusal_fails_whenOpen(dialect: str, over: str, net: Network) -> None:
     refusal = Refusal(401, "not you\n", ((b"WWW-Authenticate", b"Basic"),))
@@ -732,7 +731,7 @@ async def test_a_refusal_fails_whenOpen(dialect: str, over: str, net: Network) -
         (b"", PeerLeft),
     ],
 )
-@every
+@each
 @asynchronous
 async def test_whenOpen_fires_for_every_response_of_a_server(
     dialect: str, answer: bytes, expected: type[Exception], net: Network
@@ -830,7 +829,7 @@ async def test_an_application_that_raises_at_its_start_ends_its_connection(
 @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
 @pytest.mark.parametrize("side", ["server", "client"])
 @over_all
-@every
+@each
 @asynchronous
 async def test_a_connection_may_be_closed_before_it_opens(
     dialect: str, over: str, side: str, how: str, net: Network, log: Log
@@ -849,7 +848,7 @@ async def test_a_connection_may_be_closed_before_it_opens(
 
 
 @over_all
-@each
+@hixie
 @asynchronous
 async def test_closeAll_closes_each_connection_as_its_dialect_does(
     dialect: str, over: str, net: Network, log: Log
@@ -900,7 +899,7 @@ async def test_abortAll_ends_every_connection(over: str, net: Network, log: Log)
         await until(partial(getattr, raw, "reason"))
 
 
-@each
+@hixie
 @asynchronous
 async def test_the_response_has_no_further_headers(dialect: str, net: Network) -> None:
     raw = await net.raw(await net.serve(Applications()))
@@ -909,7 +908,7 @@ async def test_the_response_has_no_further_headers(dialect: str, net: Network) -
     assert len(head_of(bytes(raw.data)).split(b"\r\n")) == 7
 
 
-@each
+@hixie
 @asynchronous
 async def test_a_paused_server_that_writes_to_a_lost_client_still_gets_its_messages(
     dialect: str, net: Network, log: Log

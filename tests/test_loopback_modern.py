@@ -15,6 +15,7 @@ from twisted.web.server import Site
 
 from support import applications
 from support.applications import Answering, Applications, Plain, Recorder, echo, fails
+from support.dialect_marks import each, modern
 from support.dialect_names import CLOSING, MODERN, NAMES
 from support.frame_writer import FrameWriter
 from support.frames import MASK
@@ -37,8 +38,6 @@ from txhixie import (
 from txhixie.sansio.quirks import hint_about
 from txhixie.sansio.wire.frame import Opcode
 
-every = pytest.mark.parametrize("dialect", NAMES)
-modern = pytest.mark.parametrize("dialect", MODERN)
 over_all = pytest.mark.parametrize("over", OVER)
 either = pytest.mark.parametrize("side", ["server", "client"])
 matrix = pytest.mark.parametrize(
@@ -138,7 +137,7 @@ async def test_messages_of_every_kind_arrive_on_either_side(
 
 @over_all
 @either
-@every
+@each
 @asynchronous
 async def test_a_close_from_either_side_tells_both_the_code_and_the_reason(
     dialect: str, side: str, over: str, net: Network, log: Log
@@ -809,7 +808,7 @@ async def test_the_log_names_the_dialect_and_the_extensions(
     assert len([line for line in ended if " code=1001 reason=leaving by=us " in line]) == 1
 
 
-@every
+@each
 @asynchronous
 async def test_a_redirect_is_refused_with_its_headers(dialect: str, net: Network) -> None:
     refusal = Refusal(307, "over there\n", ((b"Location", b"ws://elsewhere.example/"),))

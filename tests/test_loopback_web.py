@@ -36,7 +36,8 @@ import test_loopback_tls
 from support import frame_writer
 from support.applications import Applications, Recorder, echo
 from support.certificates import certificate
-from support.dialect_names import MODERN, NAMES
+from support.dialect_marks import each
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter
 from support.frames import MASK
 from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
@@ -49,7 +50,6 @@ from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import HandshakeRefused
 from txhixie.web import HixieResource
 
-every = pytest.mark.parametrize("dialect", NAMES)
 over_all = pytest.mark.parametrize("over", OVER)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
@@ -159,7 +159,7 @@ def asked(path: str) -> bytes:
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_a_WebSocket_follows_pages_on_the_same_connection(
     dialect: str, over: str, net: SiteNetwork, log: Log
@@ -173,7 +173,7 @@ async def test_a_WebSocket_follows_pages_on_the_same_connection(
     await echoes(raw, dialect)
 
 
-@every
+@each
 @asynchronous
 async def test_requests_for_pages_and_a_handshake_may_be_one_write(
     dialect: str, net: SiteNetwork, log: Log
@@ -218,7 +218,7 @@ async def test_a_WebSocket_follows_a_page_that_was_not_read_yet(
     await raw.reads(frame_writer.text("hello"))
 
 
-@every
+@each
 @asynchronous
 async def test_nginx_keeps_a_connection_and_upgrades_it(
     dialect: str, net: SiteNetwork, log: Log
@@ -254,7 +254,7 @@ async def test_nginx_keeps_a_connection_and_upgrades_it(
 # Resources above the WebSocket resource in a tree.
 
 
-@every
+@each
 @asynchronous
 async def test_virtual_hosts(dialect: str, net: SiteNetwork, log: Log) -> None:
     made = Applications(echo)
@@ -271,7 +271,7 @@ async def test_virtual_hosts(dialect: str, net: SiteNetwork, log: Log) -> None:
     await other.reads(b"page /demo")
 
 
-@every
+@each
 @asynchronous
 async def test_the_path_of_a_VHostMonster_gives_the_host_and_TLS(
     dialect: str, net: SiteNetwork, log: Log
@@ -295,7 +295,7 @@ async def test_the_path_of_a_VHostMonster_gives_the_host_and_TLS(
     assert offer.location == "wss://example.com/demo"
 
 
-@every
+@each
 @asynchronous
 async def test_a_rewrite_changes_the_resource_and_not_the_target_of_the_request(
     dialect: str, net: SiteNetwork, log: Log
@@ -313,7 +313,7 @@ async def test_a_rewrite_changes_the_resource_and_not_the_target_of_the_request(
     assert made.asked[0].target == "/old"
 
 
-@every
+@each
 @asynchronous
 async def test_sessions(dialect: str, net: SiteNetwork, log: Log) -> None:
     """The application begins a session; the handshake's response has the cookie."""
@@ -394,7 +394,7 @@ def basic(credentials: bytes) -> str:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
 @over_all
-@every
+@each
 @asynchronous
 async def test_a_client_with_valid_credentials_passes_the_guard(
     dialect: str, over: str, seconds: float, net: SiteNetwork, log: Log
@@ -418,7 +418,7 @@ async def test_the_eight_bytes_may_arrive_before_the_decision_of_a_guard(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
-@every
+@each
 @asynchronous
 async def test_a_client_without_valid_credentials_gets_a_401_from_the_guard(
     dialect: str, seconds: float, net: SiteNetwork, log: Log
@@ -448,7 +448,7 @@ async def test_our_client_passes_the_guard_with_a_password(net: SiteNetwork, log
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_klein(dialect: str, over: str, net: SiteNetwork, log: Log) -> None:
     klein = pytest.importorskip("klein") if has("klein") else missing("klein", "PyPI: klein")
@@ -489,7 +489,7 @@ def has(name: str) -> bool:
 
 
 @over_all
-@every
+@each
 @asynchronous
 async def test_the_request_ends_with_the_connection(
     dialect: str, over: str, net: SiteNetwork, log: Log

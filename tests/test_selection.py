@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.guide_pages import ROOT
 from support.quick_suite import LONG, lines_of, reason_of
 
@@ -86,7 +86,7 @@ def test_the_quick_suite_has_every_sample_of_the_wire() -> None:
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_the_quick_suite_has_both_sides_of_every_dialect(dialect: str, over: str) -> None:
     loopback = [name for name in collected() if name.startswith("tests/test_loopback")]
     assert any(dialect in name and re.search(rf"[\[-]{over}[\]-]", name) for name in loopback)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from support.applications import Applications, Recorder, closed
-from support.dialect_names import MODERN
+from support.dialect_marks import modern
 from support.handshake_bytes import whole_request
 from support.memory_connection import ClientEnd, End, ServerEnd
 from support.private_state import conversation_of
@@ -32,7 +32,6 @@ RSV1: Final = 0x40
 OFFERED: Final = "Sec-WebSocket-Extensions: permessage-deflate"
 
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 class Turns(Clock):

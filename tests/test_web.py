@@ -20,7 +20,8 @@ from zope.interface import implementer
 
 from support import frame_writer, handshake_bytes
 from support.applications import Answering, Applications, Broken, Recorder, echo
-from support.dialect_names import HIXIE, MODERN, NAMES
+from support.dialect_marks import each, hixie, modern
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter
 from support.frames import MASK
 from support.handshake_bytes import KEY3, body_of, head_of, request, status_of, whole_request
@@ -131,10 +132,8 @@ def voice(dialect: str) -> FrameWriter:
 
 # In memory, to the byte.
 
-every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
-
-@every_dialect
+@each
 @pytest.mark.parametrize("size", [None, 1, 7])
 @pytest.mark.parametrize("later", [False, True])
 def test_the_response_is_the_same_as_without_a_Site(
@@ -158,7 +157,7 @@ def test_the_response_is_the_same_as_without_a_Site(
     end.done()
 
 
-@every_dialect
+@each
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("split", [0, 1, 5, 8])
 def test_the_eight_bytes_may_be_split_or_late(
@@ -181,7 +180,7 @@ def test_the_eight_bytes_may_be_split_or_late(
     end.done()
 
 
-@pytest.mark.parametrize("dialect", MODERN)
+@modern
 @pytest.mark.parametrize("later", [False, True])
 def test_frames_that_came_with_the_head_are_delivered(dialect: str, later: bool, log: Log) -> None:
     made = Applications(Recorder)
@@ -198,7 +197,7 @@ def test_frames_that_came_with_the_head_are_delivered(dialect: str, later: bool,
     end.done()
 
 
-@pytest.mark.parametrize("dialect", HIXIE)
+@hixie
 @pytest.mark.parametrize("later", [False, True])
 def test_bytes_after_a_hixie_handshake_are_refused(dialect: str, later: bool, log: Log) -> None:
     resource = HixieResource(Applications())
@@ -239,7 +238,7 @@ def test_the_eight_bytes_may_be_announced_as_a_body(log: Log) -> None:
     end.done()
 
 
-@every_dialect
+@each
 def test_another_body_is_refused(dialect: str, log: Log) -> None:
     end = under(Applications())
     end.receive(request(dialect, "Content-Length: 9") + b"123456789")
@@ -315,7 +314,7 @@ def test_other_requests_get_a_404_and_the_connection_stays_open(log: Log) -> Non
     assert [line.split('" ')[2].split(" ")[0] for line in lines] == ["404", "404", "404", "101"]
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_an_upgrade_in_HTTP_1_0_gets_a_400_with_the_reason(dialect: str, log: Log) -> None:
     """nginx without proxy_http_version 1.1 sends such requests."""
     end = under(Applications())
@@ -393,7 +392,7 @@ def test_an_offer_without_a_Site_has_no_request(log: Log) -> None:
     end.done()
 
 
-@every_dialect
+@each
 def test_headers_that_resources_above_have_set_are_in_the_response(dialect: str, log: Log) -> None:
     """The cookie of a session, for instance; but no header that describes a page."""
 
@@ -442,7 +441,7 @@ class Finishes(Applications):
         return super().buildProtocol(asked)
 
 
-@every_dialect
+@each
 def test_a_clean_close_finishes_the_request(dialect: str, log: Log) -> None:
     made = Finishes()
     end = under(made)
@@ -457,7 +456,7 @@ def test_a_clean_close_finishes_the_request(dialect: str, log: Log) -> None:
     end.done()
 
 
-@every_dialect
+@each
 def test_an_abrupt_close_finishes_the_request_with_the_reason(dialect: str, log: Log) -> None:
     made = Finishes()
     end = under(made)
@@ -520,7 +519,7 @@ def test_an_application_that_fails_gets_the_client_a_500_with_an_access_log_line
     assert '"GET /demo HTTP/1.1" 500 - ' in end.logged.getvalue()
 
 
-@every_dialect
+@each
 def test_the_handshake_timeout_applies_under_a_Site(dialect: str, log: Log) -> None:
     never: Deferred[Any] = Deferred()
     end = under(Applications(lambda: never), limits=Limits(decide_timeout=5, open_timeout=99))

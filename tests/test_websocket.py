@@ -30,7 +30,7 @@ from zope.interface import implementer
 import txhixie.websocket as ours
 from support import certificates, dialect_names, scripted_servers, waiting
 from support.daemon import free_port
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.frames import modern_frame
 from support.handshake_bytes import request
 from support.log_recorder import Log
@@ -441,7 +441,7 @@ def test_Twisteds_own_tests_pass_with_the_import_changed(log: Log) -> None:
 # Features that Twisted's module does not have.
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_the_same_names_serve_every_dialect(dialect: str, net: Network) -> None:
     program: Program[Any] = Program(ours)

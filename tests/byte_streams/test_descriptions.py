@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory
 
 from support.applications import Applications, Recorder
 from support.certificates import authority
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.log_recorder import Log
 from support.network import Network, Place
 from support.raw_peer import Raw
@@ -72,7 +72,7 @@ async def connects(net: Network, description: str) -> Raw:
     return raw
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_a_byte_protocol_is_carried_in_every_dialect(dialect: str, net: Network) -> None:
     """In a dialect that has only text, the bytes are base64; neither side needs an option for

@@ -29,7 +29,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from support.applications import Answering, Applications, Broken
-from support.dialect_names import NAMES, code_of
+from support.dialect_marks import each
+from support.dialect_names import code_of
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import ClientEnd, ServerEnd
@@ -39,7 +40,6 @@ from txhixie import AbruptClose, HandshakeRefused, HixieClientFactory, Refusal
 from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.stream import StreamApplications, StreamClientEndpoint
 
-every = pytest.mark.parametrize("dialect", NAMES)
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
 pytestmark = [
@@ -192,7 +192,7 @@ class Opener:
 # Bytes of the stream.
 
 
-@every
+@each
 @pytest.mark.parametrize("coding", ["binary", "base64", "lines"])
 def test_bytes_are_sent_in_both_directions_in_every_dialect_and_coding(
     dialect: str, coding: str
@@ -259,7 +259,7 @@ def test_an_unknown_coding_is_an_error_at_once() -> None:
 # The end of the stream.
 
 
-@every
+@each
 def test_a_clean_close_is_ConnectionDone_for_both(dialect: str) -> None:
     pair = Connected(dialect=dialect)
     pair.client.transport.write(b"last words")
@@ -274,7 +274,7 @@ def test_a_clean_close_is_ConnectionDone_for_both(dialect: str) -> None:
         assert inner.lost.value.code == code_of(dialect)
 
 
-@every
+@each
 def test_an_abort_is_ConnectionLost_for_both(dialect: str) -> None:
     pair = Connected(dialect=dialect)
     pair.client.transport.abortConnection()

@@ -9,7 +9,8 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from support import dialect_names, log_recorder
-from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES
+from support.dialect_marks import each, hixie, modern
+from support.dialect_names import CLOSING, MODERN
 from support.held_bytes import kept
 from support.private_state import application_of
 from txhixie import (
@@ -23,8 +24,6 @@ from txhixie import (
 )
 from txhixie.channel.channel import Channel, ChannelApplication
 from txhixie.testing import Applications, Pair, Recorder
-
-every = pytest.mark.parametrize("dialect", NAMES)
 
 
 class Talk:
@@ -71,7 +70,7 @@ async def collect(channel: Channel, messages: list[str | bytes]) -> str:
     return "done"
 
 
-@every
+@each
 def test_messages_are_sent_in_both_directions(dialect: str) -> None:
     talk = Talk(dialect)
     assert outcome(talk.channel.send("Grüße")) is None
@@ -93,7 +92,7 @@ def test_only_text_and_bytes_are_sent() -> None:
         Talk().channel.send(3)  # type: ignore[arg-type]  # the mistake
 
 
-@every
+@each
 def test_iteration_ends_with_a_clean_close(dialect: str) -> None:
     talk = Talk(dialect)
     messages: list[str | bytes] = []
@@ -206,7 +205,7 @@ def test_the_errors_of_a_send_are_those_of_its_Deferred() -> None:
     assert isinstance(outcome(talk.channel.send("late")), NotOpen)
 
 
-@pytest.mark.parametrize("dialect", MODERN)
+@modern
 def test_a_ping_waits_for_its_pong(dialect: str) -> None:
     talk = Talk(dialect)
     first, second = talk.channel.ping(), talk.channel.ping()
@@ -237,12 +236,12 @@ def test_a_ping_may_be_cancelled_and_fails_when_the_connection_ends() -> None:
     assert isinstance(outcome(talk.channel.ping()), NotOpen)
 
 
-@pytest.mark.parametrize("dialect", HIXIE)
+@hixie
 def test_in_a_dialect_without_pings_ping_raises(dialect: str) -> None:
     assert isinstance(outcome(Talk(dialect).channel.ping()), UnsupportedByDialect)
 
 
-@every
+@each
 def test_close_waits_for_the_end_of_the_connection(dialect: str) -> None:
     talk = Talk(dialect)
     talk.peer.transport.sendTextMessage("before")

@@ -16,7 +16,8 @@ from twisted.internet.utils import getProcessOutputAndValue
 from support import applications
 from support.applications import Answering, Applications, Broken, Recorder
 from support.certificates import certificate
-from support.dialect_names import NAMES, code_of
+from support.dialect_marks import each
+from support.dialect_names import code_of
 from support.network import Network, Place
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
@@ -51,7 +52,7 @@ def connected(place: Place, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_a_block_opens_talks_and_closes(dialect: str, over: str, net: Network) -> None:
     places = Applications(lambda: applications.echo())

@@ -8,13 +8,12 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from support.applications import Broken
-from support.dialect_names import MODERN, NAMES, code_of
+from support.dialect_marks import each
+from support.dialect_names import MODERN, code_of
 from support.log_recorder import Log
 from txhixie import AbruptClose, CleanClose, ConversationEnded, serve
 from txhixie.channel.channel import Channel
 from txhixie.testing import Pair, Recorder
-
-every = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talk(conversation: Any, client: Recorder, serving: Any = None, **options: Any) -> Pair:
@@ -27,7 +26,7 @@ async def echo(channel: Channel) -> None:
         await channel.send(message)
 
 
-@every
+@each
 def test_a_coroutine_function_is_an_application(dialect: str) -> None:
     client = Recorder()
     pair = talk(echo, client, dialect=dialect)
@@ -41,7 +40,7 @@ def test_a_coroutine_function_is_an_application(dialect: str) -> None:
     pair.done()
 
 
-@every
+@each
 def test_when_the_coroutine_returns_the_conversation_is_closed(dialect: str) -> None:
     async def greets(channel: Channel) -> None:
         await channel.send("hello")
@@ -54,7 +53,7 @@ def test_when_the_coroutine_returns_the_conversation_is_closed(dialect: str) -> 
     assert client.lost.code == code_of(dialect)
 
 
-@every
+@each
 def test_when_the_coroutine_raises_the_conversation_fails_with_one_traceback(
     dialect: str, log: Log
 ) -> None:

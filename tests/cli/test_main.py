@@ -22,6 +22,7 @@ import pytest
 from support.certificates import Authority, authority, stranger
 from support.command_line import Ran, environment, run, secure_daemon, start
 from support.daemon import PATIENCE, Daemon, program, running
+from support.dialect_marks import each
 from support.frames import modern_frame
 from support.real_proxies import NAME, PASSWORD, squid
 from support.scripted_peer import accept, asking, close, read_frame, read_head, say, serving
@@ -53,7 +54,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]
 # One message.
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_once_writes_the_first_answer_and_nothing_else(url: str, dialect: str) -> None:
     ran = run("connect", "--once", "gr\u00fc\u00dfe", "--dialect", dialect, url)
     assert (ran.status, ran.output, ran.errors) == (0, "gr\u00fc\u00dfe\n".encode(), [])

@@ -29,7 +29,8 @@ from support import certificates
 from support.applications import Applications, Recorder
 from support.certificates import authority, stranger
 from support.daemon import free_port
-from support.dialect_names import HIXIE, NAMES
+from support.dialect_marks import each
+from support.dialect_names import HIXIE
 from support.log_recorder import Log
 from support.network import Network, Place
 from support.raw_peer import RawServer
@@ -73,7 +74,6 @@ from txhixie.sansio.http.url import parse_url
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
-every = pytest.mark.parametrize("dialect", NAMES)
 
 PATIENT = Limits(close_timeout=0.2)
 """Limits with long timeouts: no test waits for one of them."""
@@ -654,7 +654,7 @@ async def test_a_tunnel_whose_server_half_closes_ends_when_its_data_was_sent(net
 # Successful connections.
 
 
-@every
+@each
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
 async def test_every_dialect_can_be_chosen_by_its_name(
@@ -721,7 +721,7 @@ async def test_any_stream_endpoint_can_be_used(over: str, net: Network) -> None:
     await until(lambda: application.lost)
 
 
-@every
+@each
 @asynchronous
 async def test_an_IPv6_address_is_written_in_brackets(dialect: str, net: Network) -> None:
     """The handshake has brackets too, and servers of the Hixie dialects repeat them."""
@@ -776,7 +776,7 @@ async def test_the_errors_of_any_endpoint_become_typed_errors(
 # The options of the handshake.
 
 
-@every
+@each
 @asynchronous
 async def test_the_request_has_the_options_of_the_endpoint(dialect: str, net: Network) -> None:
     served = Applications()

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 
 from support import handshake_bytes
 from support.applications import Applications, Broken, Recorder, fails
-from support.dialect_names import HIXIE, MODERN, NAMES
+from support.dialect_marks import each, hixie, modern
+from support.dialect_names import HIXIE, NAMES
 from support.handshake_bytes import ORIGIN_FIELDS
 from support.log_recorder import Log
 from support.memory_connection import ClientEnd
@@ -33,10 +34,6 @@ from txhixie import (
 )
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.http.head import Head
-
-each = pytest.mark.parametrize("dialect", NAMES)
-hixie = pytest.mark.parametrize("dialect", HIXIE)
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 class Fired:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from support.applications import Answering, Applications
+from support.dialect_marks import each
 from support.dialect_names import NAMES
 from support.guide_pages import ROOT
 from support.handshake_bytes import whole_request
@@ -22,8 +23,6 @@ from txhixie.connection.counters import CAUSES, FLOODS
 from txhixie.server.admission import ADMISSION_LIMITS
 from txhixie.testing import echo
 from txhixie.testing.end import End
-
-each = pytest.mark.parametrize("dialect", NAMES)
 
 events = st.lists(
     st.one_of(

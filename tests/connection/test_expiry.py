@@ -11,6 +11,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from support.applications import Answering
+from support.dialect_marks import each
 from support.dialect_names import MODERN, NAMES, code_of
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
@@ -25,8 +26,6 @@ from txhixie.sansio.handshake.offer import Agreement
 from txhixie.sansio.wire.frame import Opcode
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource, HixieSite
-
-each = pytest.mark.parametrize("dialect", NAMES)
 
 LIFE = 20.0
 QUICK = Limits(close_timeout=0.5)

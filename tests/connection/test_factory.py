@@ -10,13 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from support.applications import Applications, Recorder
+from support.dialect_marks import each
 from support.dialect_names import CLOSING, NAMES
 from support.frame_writer import CLOSE
 from support.handshake_bytes import request, whole_request
 from support.memory_connection import ClientEnd, End, ServerEnd
 from txhixie import HixieClientFactory, HixieServerFactory, Limits, UsageError
-
-each = pytest.mark.parametrize("dialect", NAMES)
 
 
 def fired(deferred: Deferred[Any]) -> list[Any]:

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.web.server import Site
 
 from support.applications import Answering, Applications, Recorder, echo
-from support.dialect_names import MODERN, NAMES
+from support.dialect_marks import each, modern
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter, text
 from support.frames import MASK
 from support.handshake_bytes import whole_request
@@ -23,9 +24,6 @@ from txhixie import AbruptClose, HeldBytes, HixieServerFactory, Limits, serve
 from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.frame import Opcode
 from txhixie.web import HixieResource
-
-every = pytest.mark.parametrize("dialect", NAMES)
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 KIBI = 1024
 MOST = 800 * KIBI
@@ -68,7 +66,7 @@ def part(dialect: str, size: int, start: int = 0) -> bytes:
     return FrameWriter(dialect, MASK).text("x" * 1000 * KIBI)[start : start + size]
 
 
-@every
+@each
 def test_unfinished_messages_are_counted_and_complete_ones_are_not(dialect: str) -> None:
     server = Server()
     end = server.opened(dialect)
@@ -82,7 +80,7 @@ def test_unfinished_messages_are_counted_and_complete_ones_are_not(dialect: str)
     server.done()
 
 
-@every
+@each
 def test_the_largest_unfinished_message_ends_until_there_is_room(dialect: str, log: Log) -> None:
     server = Server()
     ends = [server.opened(dialect) for _ in range(10)]
@@ -104,7 +102,7 @@ def test_the_largest_unfinished_message_ends_until_there_is_room(dialect: str, l
     server.done()
 
 
-@every
+@each
 def test_new_connections_get_503_near_the_ceiling_until_there_is_room(dialect: str) -> None:
     server = Server()
     ends = [server.opened(dialect) for _ in range(3)]
@@ -165,7 +163,7 @@ def test_heads_alone_can_reach_the_ceiling_too(log: Log) -> None:
     server.done()
 
 
-@every
+@each
 def test_messages_that_a_paused_application_has_not_taken_are_counted(dialect: str) -> None:
     server = Server()
     end = server.opened(dialect)

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from support import handshake_bytes, log_recorder
 from support.applications import Applications, Recorder, Source
-from support.dialect_names import HIXIE, MODERN
+from support.dialect_marks import hixie, modern
 from support.frame_writer import text
 from support.frames import MASK, modern_frame
 from support.handshake_bytes import request
@@ -18,8 +18,6 @@ from txhixie import AbruptClose, CleanClose, HixieServerFactory, Limits
 from txhixie.sansio.wire.frame import Opcode, Side
 
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
-modern = pytest.mark.parametrize("dialect", MODERN)
-hixie = pytest.mark.parametrize("dialect", HIXIE)
 
 INTERVAL = Limits().ping_interval or 0.0
 TIMEOUT = Limits().ping_timeout

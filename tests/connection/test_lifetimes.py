@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from support.applications import Applications, Recorder, echo
-from support.dialect_names import MODERN, NAMES
+from support.dialect_marks import each, modern
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter, text
 from support.frames import MASK
 from support.handshake_bytes import whole_request
@@ -22,8 +23,6 @@ from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.frame import Opcode, Side
 
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
-every = pytest.mark.parametrize("dialect", NAMES)
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 IDLE = Limits(idle_timeout=60, ping_interval=None)
 OLD = Limits(lifetime=1000, ping_interval=None)
@@ -44,7 +43,7 @@ def closes(end: Any, dialect: str, reason: str) -> None:
 
 
 @both
-@every
+@each
 def test_a_connection_without_messages_is_closed(dialect: str, side: str, log: Log) -> None:
     end, application = opened(dialect, side=side, limits=IDLE)
     spend(end.clock, 55)
@@ -59,7 +58,7 @@ def test_a_connection_without_messages_is_closed(dialect: str, side: str, log: L
 
 
 @both
-@every
+@each
 def test_messages_in_either_direction_keep_a_connection(dialect: str, side: str) -> None:
     end, _ = opened(dialect, side=side, limits=IDLE)
     for number in range(10):
@@ -87,7 +86,7 @@ def test_pings_and_pongs_do_not_keep_a_connection(dialect: str, side: str) -> No
 
 
 @both
-@every
+@each
 def test_the_parts_of_a_long_message_keep_a_connection(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side, limits=IDLE)
     message = end.peer.text("x" * 10)
@@ -101,7 +100,7 @@ def test_the_parts_of_a_long_message_keep_a_connection(dialect: str, side: str) 
 
 
 @both
-@every
+@each
 def test_a_connection_that_is_paused_by_us_is_not_idle(dialect: str, side: str) -> None:
     end, application = opened(dialect, side=side, limits=IDLE)
     end.protocol.pauseProducing()
@@ -115,7 +114,7 @@ def test_a_connection_that_is_paused_by_us_is_not_idle(dialect: str, side: str) 
 
 
 @both
-@every
+@each
 def test_a_connection_whose_peer_has_not_read_its_messages_is_not_idle(
     dialect: str, side: str
 ) -> None:
@@ -138,7 +137,7 @@ def test_a_tick_after_a_blocked_reactor_closes_no_idle_connection() -> None:
 
 
 @both
-@every
+@each
 def test_an_old_connection_is_closed_although_it_talks(dialect: str, side: str, log: Log) -> None:
     end, application = opened(dialect, side=side, limits=OLD)
     for _ in range(89):
@@ -208,7 +207,7 @@ def test_without_the_limits_a_factory_has_no_timer() -> None:
     end.done()
 
 
-@every
+@each
 @asynchronous
 async def test_a_silent_client_is_closed_and_one_that_talks_is_not(
     dialect: str, net: Network

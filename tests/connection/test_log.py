@@ -14,7 +14,8 @@ from twisted.logger import Logger, formatEvent
 
 from support import applications, handshake_bytes
 from support.applications import Answering, Applications, Recorder
-from support.dialect_names import CLOSING, MODERN, NAMES
+from support.dialect_marks import each, modern
+from support.dialect_names import CLOSING, MODERN
 from support.guide_pages import ROOT
 from support.handshake_bytes import body_of, request, whole_request
 from support.log_recorder import Log
@@ -25,9 +26,6 @@ from txhixie.connection.log_fields import LogFields
 from txhixie.display import shown, shown_address
 from txhixie.sansio.http.head import Asked
 from txhixie.testing.end import End
-
-each = pytest.mark.parametrize("dialect", NAMES)
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 @given(st.text())

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from support import frame_writer, handshake_bytes, memory_connection
 from support.applications import Applications, Recorder, Source
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.memory_connection import ServerEnd, opened
 from txhixie import AbruptClose, Limits
 from txhixie.connection.output import Output
@@ -179,7 +179,6 @@ def test_a_producer_that_writes_when_it_is_resumed_keeps_the_order() -> None:
 
 # Data that waits for a peer that does not read.
 
-each = pytest.mark.parametrize("dialect", NAMES)
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 LITTLE = Limits(unsent_size=10_000)
 

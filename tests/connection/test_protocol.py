@@ -11,7 +11,8 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from support import applications, frame_writer, handshake_bytes, memory_connection
 from support.applications import Applications, Recorder, Source, closed, echo, fails
-from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES, OLDEST, code_of
+from support.dialect_marks import SIDES, both, each, hixie, modern
+from support.dialect_names import CLOSING, MODERN, OLDEST, code_of
 from support.frame_writer import FrameWriter, text
 from support.frames import MASK
 from support.held_bytes import kept
@@ -21,13 +22,6 @@ from support.private_state import conversation_of
 from txhixie import AbruptClose, Agreement, CleanClose, Limits, Offer, UnsupportedByDialect
 from txhixie.sansio.quirks import hint_about
 from txhixie.sansio.wire.frame import Side
-
-SIDES = (Side.SERVER, Side.CLIENT)
-both = pytest.mark.parametrize("side", SIDES)
-each = pytest.mark.parametrize("dialect", NAMES)
-hixie = pytest.mark.parametrize("dialect", HIXIE)
-modern = pytest.mark.parametrize("dialect", MODERN)
-
 
 # Messages.
 

@@ -11,19 +11,13 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from support import applications, dialect_names, log_recorder
 from support.applications import Applications, Recorder, Source, closed, echo
-from support.dialect_names import HIXIE, MODERN, NAMES
+from support.dialect_marks import both, each, hixie, modern
+from support.dialect_names import MODERN
 from support.handshake_bytes import KEY3, request
 from support.memory_connection import ClientEnd, End, ServerEnd, opened
 from txhixie import CleanClose, Limits, NotOpen, UsageError
 from txhixie.sansio.closing import Ended
 from txhixie.sansio.wire.frame import Side
-
-SIDES = (Side.SERVER, Side.CLIENT)
-both = pytest.mark.parametrize("side", SIDES)
-each = pytest.mark.parametrize("dialect", NAMES)
-hixie = pytest.mark.parametrize("dialect", HIXIE)
-modern = pytest.mark.parametrize("dialect", MODERN)
-
 
 # Before the connection is open, and after its end.
 

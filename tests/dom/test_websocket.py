@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from support import applications
 from support.applications import Answering, Applications, Broken, Recorder
 from support.certificates import certificate
-from support.dialect_names import CLOSING, HIXIE, MODERN, NAMES, code_of
+from support.dialect_marks import each, modern
+from support.dialect_names import CLOSING, HIXIE, MODERN, code_of
 from support.log_recorder import Log
 from support.network import Network, Place
 from support.waiting import asynchronous, turn, until
@@ -72,7 +73,7 @@ def echoes() -> Applications:
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_a_script_of_the_slides_runs(dialect: str, over: str, net: Network) -> None:
     served = echoes()
@@ -289,7 +290,7 @@ async def test_the_agreement_can_be_read(net: Network) -> None:
     assert page.socket.extensions.startswith("permessage-deflate")
 
 
-@pytest.mark.parametrize("dialect", MODERN)
+@modern
 @asynchronous
 async def test_a_connection_to_a_server_that_grants_none_of_the_protocols_fails(
     dialect: str, net: Network

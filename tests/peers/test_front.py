@@ -30,6 +30,7 @@ from peers.reverse_proxies import NGINX, daemon, running, written
 from support import third_party
 from support.certificates import authority, certificate
 from support.daemon import PATIENCE, configured, free_port, program
+from support.dialect_marks import each
 from support.dialect_names import NAMES
 from support.frame_writer import FrameWriter
 from support.guide_pages import block
@@ -227,7 +228,7 @@ def talk(peer: socket.socket, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_every_dialect_works_through_the_proxy(front: Front, dialect: str, secure: bool) -> None:
     """The bytes are unchanged, the log has the client's address, and the Location has its
     scheme."""

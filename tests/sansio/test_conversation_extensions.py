@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from support.chunks import byte_by_byte, every_way
 from support.conversation_driver import LIMITS, ConversationDriver
+from support.dialect_marks import both
 from support.frames import modern_frame, peer_frame, peer_key, unframed
 from support.held_bytes import kept
 from support.private_state import zlib_streams
@@ -34,7 +35,6 @@ HELLO = b"\xf2H\xcd\xc9\xc9\x07\x00"
 JSON = '{"name": "välue", "number": 12345, "list": [1, 2, 3]}, ' * 40
 NOISE = Random(7692).randbytes(600)
 
-both_sides = pytest.mark.parametrize("side", SIDES)
 every_keeper = pytest.mark.parametrize("ours", [KEEPS, FRAMES], ids=["message", "frame"])
 
 
@@ -109,7 +109,7 @@ def test_frames_are_inflated_as_in_the_vectors(item: Item) -> None:
 # Reading.
 
 
-@both_sides
+@both
 @every_keeper
 def test_compressed_fragments_have_control_frames_between_them(side: str, ours: Extension) -> None:
     """Control frames are uncompressed and do not disturb the inflater; nor do uncompressed
@@ -124,7 +124,7 @@ def test_compressed_fragments_have_control_frames_between_them(side: str, ours: 
         assert talk.said == [(Opcode.PONG, b"p")]
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("final", [True, False])
 @pytest.mark.parametrize("first", [RSV1, 0])
 def test_the_bit_on_a_continuation_is_a_violation(side: str, final: bool, first: int) -> None:
@@ -135,7 +135,7 @@ def test_the_bit_on_a_continuation_is_a_violation(side: str, final: bool, first:
         talking(side).receive(*chunks).assert_failed(1002, "RSV1 must be 0 in a continuation frame")
 
 
-@both_sides
+@both
 @every_keeper
 @pytest.mark.parametrize(
     ("opcode", "bits", "reason"),
@@ -157,7 +157,7 @@ def test_other_reserved_bits_and_the_bit_on_control_frames_are_violations(
         talking(side, ours).receive(*chunks).assert_failed(1002, reason)
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("name", ["hybi-07", "hybi-08", "rfc6455"])
 def test_without_an_extension_the_bit_is_a_violation(side: str, name: str) -> None:
     """No extension has given the bit a meaning."""
@@ -165,7 +165,7 @@ def test_without_an_extension_the_bit_is_a_violation(side: str, name: str) -> No
     talk.assert_failed(1002, "reserved bits must be 0")
 
 
-@both_sides
+@both
 @every_keeper
 @pytest.mark.parametrize("garbage", [b"\xff" * 9, b"\x06", b"Hello, plain text", NOISE])
 def test_garbage_is_1007(side: str, ours: Extension, garbage: bytes) -> None:
@@ -179,7 +179,7 @@ def test_garbage_is_1007(side: str, ours: Extension, garbage: bytes) -> None:
         assert talk.heard == []
 
 
-@both_sides
+@both
 @every_keeper
 @pytest.mark.parametrize("bad", [b"\xc3(", b"\xed\xa0\x80", b"\xe6\x97", b"ok \xff"])
 def test_inflated_text_is_validated_as_utf_8(side: str, ours: Extension, bad: bytes) -> None:
@@ -192,7 +192,7 @@ def test_inflated_text_is_validated_as_utf_8(side: str, ours: Extension, bad: by
     talking(side, ours).receive(long[:-1000]).assert_failed(1007, "invalid UTF-8 in a text message")
 
 
-@both_sides
+@both
 @every_keeper
 def test_a_last_deflate_block_is_followed_by_others(side: str, ours: Extension) -> None:
     """The next block is in the same message, or in the next one."""
@@ -206,7 +206,7 @@ def test_a_last_deflate_block_is_followed_by_others(side: str, ours: Extension) 
 # Bombs.
 
 
-@both_sides
+@both
 @every_keeper
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_the_limit_is_of_the_inflated_size(side: str, ours: Extension, opcode: int) -> None:
@@ -222,7 +222,7 @@ def test_the_limit_is_of_the_inflated_size(side: str, ours: Extension, opcode: i
                 talk.assert_too_big("message", 10_000)
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("size", [100, 5000, 70_000])
 def test_a_decompression_bomb_is_stopped_before_it_is_kept(side: str, size: int) -> None:
     """A message that inflates a thousandfold, in fragments and pieces of any size, never takes
@@ -242,7 +242,7 @@ def test_a_decompression_bomb_is_stopped_before_it_is_kept(side: str, size: int)
     assert most < 4 * 500_000
 
 
-@both_sides
+@both
 @every_keeper
 def test_a_bomb_across_fragments_is_stopped_where_it_exceeds_the_limit(
     side: str, ours: Extension
@@ -264,7 +264,7 @@ def test_a_bomb_across_fragments_is_stopped_where_it_exceeds_the_limit(
         talk.assert_too_big("message", 10_000)
 
 
-@both_sides
+@both
 def test_uncompressed_frames_of_a_compressed_message_count_too(side: str) -> None:
     """deflate-frame may mix compressed and uncompressed frames."""
     data = fragments(side, [deflated(bytes(9000)), b""], BINARY)[0]
@@ -274,7 +274,7 @@ def test_uncompressed_frames_of_a_compressed_message_count_too(side: str) -> Non
         talk.assert_too_big("message", 10_000)
 
 
-@both_sides
+@both
 @every_keeper
 def test_a_compressed_frame_has_a_limit_on_the_wire_too(side: str, ours: Extension) -> None:
     """The frame is refused at its header."""
@@ -283,7 +283,7 @@ def test_a_compressed_frame_has_a_limit_on_the_wire_too(side: str, ours: Extensi
     talk.assert_too_big("frame", 300, "frame_size")
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("memory", [1, 8])
 @pytest.mark.parametrize("size", [1, 1000, 100_000])
 def test_an_incompressible_message_may_grow_by_compression(
@@ -310,7 +310,7 @@ def test_an_incompressible_message_may_grow_by_compression(
         talk.assert_too_big("frame", most)
 
 
-@both_sides
+@both
 def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
     """Empty fragments, which inflate to nothing, count too."""
     data = b"".join(fragments(side, [HELLO, b"", b"", b""]))
@@ -322,7 +322,7 @@ def test_fragments_of_a_compressed_message_are_counted(side: str) -> None:
 # What is kept.
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("ours", [PermessageDeflate(), DeflateFrame()], ids=["message", "frame"])
 def test_an_idle_connection_without_takeover_keeps_nothing(side: str, ours: Extension) -> None:
     """Neither sent nor received data stays in memory."""
@@ -344,7 +344,7 @@ def test_an_idle_connection_without_takeover_keeps_nothing(side: str, ours: Exte
 # Writing.
 
 
-@both_sides
+@both
 @every_keeper
 def test_each_message_may_be_compressed_or_not(side: str, ours: Extension) -> None:
     """The sender decides, or else the size of the message. Messages are counted in either
@@ -358,7 +358,7 @@ def test_each_message_may_be_compressed_or_not(side: str, ours: Extension) -> No
     assert talk.conversation.sent == 6
 
 
-@both_sides
+@both
 @every_keeper
 def test_control_frames_are_never_compressed(side: str, ours: Extension) -> None:
     """Pings, pongs and close frames stay uncompressed."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from support.chunks import Chunks, byte_by_byte, every_way
 from support.conversation_driver import LIMITS, PART, PATIENCE, ConversationDriver
+from support.dialect_marks import both
 from support.frames import MASK, NO_CODE, modern_frame, peer_frame, peer_frames, peer_key, unframed
 from support.held_bytes import kept
 from support.utf8 import BAD, GOOD, certain
@@ -33,7 +34,6 @@ NAMES: Final = ("hybi-07", "hybi-08", "rfc6455")
 STRICT: Final = ("hybi-08", "rfc6455")
 BAD_UTF8: Final = "invalid UTF-8 in a text message"
 
-both_sides = pytest.mark.parametrize("side", SIDES)
 every_name = pytest.mark.parametrize("name", NAMES)
 strict_names = pytest.mark.parametrize("name", STRICT)
 
@@ -100,7 +100,7 @@ SIZES: Final = [0, 1, 124, 125, 126, 127, 128, 65535, 65536]
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("size", SIZES)
 def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> None:
     """Text arrives as text, binary as bytes, at the lengths where the header changes, however the
@@ -122,7 +122,7 @@ def test_messages_are_heard_as_they_come(name: str, side: str, size: int) -> Non
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("size", SIZES)
 def test_messages_are_sent(name: str, side: str, size: int) -> None:
     """Each message is one frame, is written at once, is masked by clients, and is counted."""
@@ -151,7 +151,7 @@ def test_a_lone_surrogate_is_not_sent(name: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("payload", [b"", b"Hello", b"\x00\xff\xfe\xfd", b"\xfe" * 125])
 def test_a_ping_is_answered_with_its_own_payload(name: str, side: str, payload: bytes) -> None:
     """The pong is sent at once; the application gets no event."""
@@ -164,7 +164,7 @@ def test_a_ping_is_answered_with_its_own_payload(name: str, side: str, payload: 
 
 
 @every_name
-@both_sides
+@both
 def test_each_of_many_pings_is_answered(name: str, side: str) -> None:
     """The pongs have the order of the pings."""
     payloads = [b"payload-%d" % number for number in range(10)]
@@ -175,7 +175,7 @@ def test_each_of_many_pings_is_answered(name: str, side: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 def test_a_pong_is_an_event_and_not_answered(name: str, side: str) -> None:
     """Unsolicited pongs too; a pong is not counted as a message."""
     data = peer_frame(side, PONG, b"unsolicited") + peer_frame(side, PONG)
@@ -186,7 +186,7 @@ def test_a_pong_is_an_event_and_not_answered(name: str, side: str) -> None:
         assert talk.conversation.received == 0
 
 
-@both_sides
+@both
 def test_while_the_write_buffer_is_full_only_the_latest_pong_waits(side: str) -> None:
     """A peer that sends pings and does not read cannot fill the memory (RFC 6455 section
     5.5.3)."""
@@ -206,7 +206,7 @@ def test_while_the_write_buffer_is_full_only_the_latest_pong_waits(side: str) ->
     assert talk.said == [(PONG, b"99"), (PONG, b"next")]
 
 
-@both_sides
+@both
 def test_a_waiting_pong_is_not_sent_after_a_close_frame(side: str) -> None:
     """No frame is sent after a close frame (section 5.5.1)."""
     for end in (Conversation.close, lambda conversation: conversation.fail_here("x")):
@@ -219,7 +219,7 @@ def test_a_waiting_pong_is_not_sent_after_a_close_frame(side: str) -> None:
         assert [opcode for opcode, _ in talk.said] == [CLOSE]
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
 def test_a_ping_is_sent(side: str, payload: bytes) -> None:
     """A ping is not counted as a message."""
@@ -230,7 +230,7 @@ def test_a_ping_is_sent(side: str, payload: bytes) -> None:
     assert talk.conversation.has_pings
 
 
-@both_sides
+@both
 def test_a_ping_of_more_than_125_bytes_is_not_sent(side: str) -> None:
     """The peer would have to fail the connection."""
     talk = ConversationDriver("rfc6455", side)
@@ -305,7 +305,7 @@ every_violation = pytest.mark.parametrize("violation", VIOLATIONS)
 
 
 @every_name
-@both_sides
+@both
 @every_violation
 def test_every_violation_has_its_code_and_its_reason(name: str, side: str, violation: str) -> None:
     """The close frame and the facts have both; earlier messages are delivered, later ones are
@@ -325,7 +325,7 @@ def test_every_violation_has_its_code_and_its_reason(name: str, side: str, viola
 NEVER_SENT: Final = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("code", NEVER_SENT)
 def test_a_close_code_that_must_not_be_sent_is_a_violation(side: str, code: int) -> None:
     """RFC 6455 section 7.4 lists these codes."""
@@ -334,7 +334,7 @@ def test_a_close_code_that_must_not_be_sent_is_a_violation(side: str, code: int)
         talk.assert_failed(1002, f"invalid close code {code}")
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("code", NEVER_SENT)
 @pytest.mark.parametrize("name", ["hybi-07", "hybi-08"])
 def test_before_the_rfc_any_close_code_is_accepted_and_a_reserved_one_is_not_repeated(
@@ -347,7 +347,7 @@ def test_before_the_rfc_any_close_code_is_accepted_and_a_reserved_one_is_not_rep
     assert talk.effects.events[1:] == answered(side)
 
 
-@both_sides
+@both
 @pytest.mark.parametrize(("size", "form"), [(5, 2), (125, 2), (126, 8), (65535, 8)])
 def test_a_length_in_more_bytes_than_necessary_is_accepted(side: str, size: int, form: int) -> None:
     """RFC 6455 section 5.2 forbids such a length to senders only."""
@@ -371,7 +371,7 @@ def test_a_missing_mask_and_a_forbidden_mask_are_violations(name: str, opcode: i
             assert ended == (Ended(NO_CODE, "", "peer", True) if opcode == CLOSE else None)
 
 
-@both_sides
+@both
 @every_violation
 def test_a_violation_after_our_close_frame_ends_the_connection(side: str, violation: str) -> None:
     """No second close frame is sent; the close stays our side's. Only a wrong header or close
@@ -394,7 +394,7 @@ def test_a_violation_after_our_close_frame_ends_the_connection(side: str, violat
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize(
     "parts",
@@ -421,7 +421,7 @@ def test_fragments_are_one_message(name: str, side: str, opcode: int, parts: lis
 
 
 @every_name
-@both_sides
+@both
 def test_control_frames_come_between_fragments(name: str, side: str) -> None:
     """Pings are answered and pongs are reported before the message is complete; the message is
     not disturbed."""
@@ -443,7 +443,7 @@ def test_control_frames_come_between_fragments(name: str, side: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 def test_a_close_frame_between_fragments_ends_the_conversation(name: str, side: str) -> None:
     """The incomplete message is not delivered."""
     data = peer_frame(side, TEXT, b"a", final=False) + peer_frame(side, CLOSE, said_close(1000))
@@ -457,7 +457,7 @@ def test_a_close_frame_between_fragments_ends_the_conversation(name: str, side: 
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("data", GOOD)
 def test_text_is_decoded_as_utf_8(name: str, side: str, data: bytes) -> None:
     """The text comes in one frame, in fragments of single bytes, and in a frame that arrives byte
@@ -470,7 +470,7 @@ def test_text_is_decoded_as_utf_8(name: str, side: str, data: bytes) -> None:
 
 
 @strict_names
-@both_sides
+@both
 @pytest.mark.parametrize("data", BAD)
 def test_text_that_is_not_utf_8_fails(name: str, side: str, data: bytes) -> None:
     """The close code is 1007, in one frame, in fragments, and in a frame that arrives byte by
@@ -484,7 +484,7 @@ def test_text_that_is_not_utf_8_fails(name: str, side: str, data: bytes) -> None
 
 
 @strict_names
-@both_sides
+@both
 @pytest.mark.parametrize("data", [data for data in BAD if certain(data) < len(data)])
 def test_text_fails_at_its_first_wrong_byte(name: str, side: str, data: bytes) -> None:
     """The byte may be inside a fragment, at its end, or in a frame that is still arriving:
@@ -504,7 +504,7 @@ def test_text_fails_at_its_first_wrong_byte(name: str, side: str, data: bytes) -
         talk.receive(at).assert_failed(1007, BAD_UTF8)
 
 
-@both_sides
+@both
 @pytest.mark.parametrize("data", BAD)
 def test_hybi_07_replaces_what_is_not_utf_8(side: str, data: bytes) -> None:
     """The replaced text is the same however it arrives; close code 1007 came with draft 10."""
@@ -529,7 +529,7 @@ SENT: Final = [1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 499
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("code", SENT)
 @pytest.mark.parametrize("reason", ["", "bye", "é" * 61, "x" * 123])
 def test_the_peers_close_frame_is_answered_with_the_same_code(
@@ -547,7 +547,7 @@ def test_the_peers_close_frame_is_answered_with_the_same_code(
 
 
 @every_name
-@both_sides
+@both
 def test_a_close_without_a_code_is_answered_without_one(name: str, side: str) -> None:
     """The close is reported as 1005, which is never on the wire."""
     for chunks in every_way(peer_frame(side, CLOSE)):
@@ -557,7 +557,7 @@ def test_a_close_without_a_code_is_answered_without_one(name: str, side: str) ->
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize(
     "after",
     [
@@ -584,7 +584,7 @@ def test_frames_after_a_close_frame_are_ignored(
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("answer", [said_close(3000, "bye"), said_close(1000), b""])
 def test_our_close_waits_for_the_peers_close_frame(name: str, side: str, answer: bytes) -> None:
     """Messages that arrive meanwhile are discarded, pings are not answered, and the reported
@@ -619,7 +619,7 @@ def test_both_may_close_at_once(name: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 def test_a_peer_that_does_not_answer_our_close_is_dropped(name: str, side: str) -> None:
     """The close timeout drops the connection, and the close is not clean."""
     talk = ConversationDriver(name, side)
@@ -643,7 +643,7 @@ def test_a_server_that_does_not_end_the_connection_is_dropped_by_its_client(name
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_connection_that_ends_without_a_close_ended_abnormally(
     name: str, side: str, begun: bool
@@ -658,7 +658,7 @@ def test_a_connection_that_ends_without_a_close_ended_abnormally(
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("code", SENT)
 def test_a_valid_close_code_is_sent(name: str, side: str, code: int) -> None:
     """The reason is sent with it."""
@@ -669,7 +669,7 @@ def test_a_valid_close_code_is_sent(name: str, side: str, code: int) -> None:
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("code", [code for code in NEVER_SENT if code != NO_CODE] + [-1, 65536])
 def test_a_close_code_that_must_not_be_sent_changes_nothing(
     name: str, side: str, code: int
@@ -695,7 +695,7 @@ def test_a_close_may_have_no_code(name: str) -> None:
     talk.assert_ended(NO_CODE, "", "us", False)
 
 
-@both_sides
+@both
 @pytest.mark.parametrize(
     ("reason", "sent"),
     [
@@ -715,7 +715,7 @@ def test_a_long_reason_is_cut_where_a_character_ends(side: str, reason: str, sen
 
 
 @every_name
-@both_sides
+@both
 def test_our_own_failure_is_1011(name: str, side: str) -> None:
     """The failure counts as our side's; no answer is awaited, and later data is discarded."""
     talk = ConversationDriver(name, side)
@@ -745,7 +745,7 @@ def test_an_application_may_close_during_a_delivery(name: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
     """The frame is refused before any of its payload has arrived."""
     limits = replace(LIMITS, message_size=1000, frame_size=300)
@@ -757,7 +757,7 @@ def test_a_frame_is_too_big_at_its_header(name: str, side: str) -> None:
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("frame_size", [None, 1000])
 def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
     name: str, side: str, frame_size: int | None
@@ -774,7 +774,7 @@ def test_a_message_in_one_frame_is_too_big_whole_and_in_pieces(
 
 
 @every_name
-@both_sides
+@both
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) -> None:
     """The limit is exceeded by the sum of the fragments, also with pings in between."""
@@ -792,7 +792,7 @@ def test_a_message_in_fragments_is_too_big(name: str, side: str, opcode: int) ->
 
 
 @every_name
-@both_sides
+@both
 def test_a_message_has_so_many_fragments_and_no_more(name: str, side: str) -> None:
     """Empty fragments count too; the count starts again with the next message, and excludes
     control frames."""
@@ -827,7 +827,7 @@ def test_the_default_limits_hold() -> None:
     ).assert_too_big("message", 4096, "fragments")
 
 
-@both_sides
+@both
 @pytest.mark.parametrize(("size", "count"), [(64, 4096), (1024, 1024), (65536, 16)])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_large_message_comes_in_many_fragments(
@@ -840,7 +840,7 @@ def test_a_large_message_comes_in_many_fragments(
     assert talk.heard == [(opcode, "*" * size * count if opcode == TEXT else b"*" * size * count)]
 
 
-@both_sides
+@both
 def test_after_a_message_nothing_is_kept(side: str) -> None:
     """Neither payload bytes nor the state of the fragments stays in memory."""
     talk = ConversationDriver("rfc6455", side)
@@ -855,7 +855,7 @@ def test_after_a_message_nothing_is_kept(side: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 1000])
-@both_sides
+@both
 def test_a_caller_may_stop_after_any_message(side: str, size: int) -> None:
     """Messages that were not asked for are delivered later, in order and once, and then the
     close."""

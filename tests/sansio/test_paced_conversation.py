@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from support.applications import Recorder, closed
-from support.dialect_names import MODERN
+from support.dialect_marks import modern
 from support.frame_writer import FrameWriter
 from support.frames import MASK
 from support.handshake_bytes import whole_request
@@ -22,7 +22,6 @@ from txhixie.testing import Applications
 
 both = pytest.mark.parametrize("side", [Side.SERVER, Side.CLIENT])
 every = pytest.mark.parametrize("dialect", [dialect.name for dialect in DIALECTS])
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 TEN: Final = Limits(messages_per_second=10, ping_interval=None)
 NO_PINGS: Final = Limits(ping_interval=None)

@@ -13,7 +13,8 @@ from twisted.internet.protocol import Protocol
 
 from support import frame_writer, handshake_bytes
 from support.applications import Answering, Applications, Broken, Recorder, echo, fails
-from support.dialect_names import HIXIE, MODERN, NAMES
+from support.dialect_marks import each, hixie, modern
+from support.dialect_names import HIXIE, NAMES
 from support.frame_writer import text
 from support.frames import MASK
 from support.handshake_bytes import (
@@ -30,10 +31,6 @@ from support.handshake_bytes import (
 from support.log_recorder import Log
 from support.memory_connection import End, ServerEnd
 from txhixie import AbruptClose, Accepted, HixieServerFactory, Limits, NotOpen, Offer, Refusal
-
-each = pytest.mark.parametrize("dialect", NAMES)
-hixie = pytest.mark.parametrize("dialect", HIXIE)
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 def answered(end: End) -> list[bytes]:

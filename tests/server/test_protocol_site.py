@@ -13,7 +13,8 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from support import applications
 from support.applications import Applications, Source
-from support.dialect_names import MODERN, NAMES
+from support.dialect_marks import each
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter, text
 from support.frames import MASK
 from support.handshake_bytes import body_of, head_of, request, status_of, whole_request
@@ -148,7 +149,7 @@ def test_an_HTTP_request_reaches_the_site(data: bytes) -> None:
     end.done()
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_a_WebSocket_request_does_not_reach_the_site(dialect: str) -> None:
     end, protocol = kept(whole_request(dialect))
     assert status_of(end.wire.written) == 101
@@ -249,7 +250,7 @@ def test_a_connection_is_not_marked_to_close_where_the_site_upgrades(log: Log) -
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_a_socket_follows_pages_on_one_connection_where_the_site_upgrades(
     dialect: str, over: str, net: Network, log: Log

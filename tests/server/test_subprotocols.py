@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from support.applications import Answering, Applications, Recorder
-from support.dialect_names import MODERN
+from support.dialect_marks import modern
 from support.handshake_bytes import head_of, request, whole_request
 from support.memory_connection import ServerEnd
 from txhixie import Accepted
-
-modern = pytest.mark.parametrize("dialect", MODERN)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ confinement          a program under a unit's restrictions      peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
 device_doctor        ``txhixie doctor --listen`` in a process   cli, peers
+dialect_marks        marks of tests for each dialect            tests that run for each dialect
 dialect_names        names of dialects                         tests that run for each dialect
 echoing              a client in a thread, and its echoes       daemon/test_floods
 frame_writer         frames of any dialect as bytes            connection, server, gateway

@@ -7,15 +7,14 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
 from support.applications import Source
-from support.dialect_names import NAMES, code_of
+from support.dialect_marks import each
+from support.dialect_names import code_of
 from txhixie import AbruptClose, CleanClose, HixieClientFactory, HixieServerFactory, Limits, Refusal
 from txhixie.interfaces import Accepted
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.testing import Applications, Pair, Recorder, echo
 from txhixie.web import ByRequest
-
-every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
@@ -28,7 +27,7 @@ def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder
 # The pair.
 
 
-@every_dialect
+@each
 def test_a_pair_is_open_and_exchanges_messages_when_it_is_pumped(dialect: str) -> None:
     pair, server, client = talking(dialect)
     assert client.told == server.told == ["started", "finished"]
@@ -40,7 +39,7 @@ def test_a_pair_is_open_and_exchanges_messages_when_it_is_pumped(dialect: str) -
     pair.done()
 
 
-@every_dialect
+@each
 def test_a_pair_closes_in_the_way_of_its_dialect(dialect: str) -> None:
     pair, server, client = talking(dialect)
     client.transport.loseConnection(1000, "bye")
@@ -51,7 +50,7 @@ def test_a_pair_closes_in_the_way_of_its_dialect(dialect: str) -> None:
     pair.done()
 
 
-@every_dialect
+@each
 def test_a_server_may_close_too(dialect: str) -> None:
     pair, server, client = talking(dialect)
     server.transport.sendTextMessage("last words")
@@ -184,7 +183,7 @@ def test_an_offer_has_the_request_it_is_given() -> None:
     assert asked == [request]
 
 
-@every_dialect
+@each
 def test_a_pair_raises_the_refusal_of_the_server(dialect: str) -> None:
     class Refuses:
         def buildProtocol(self, offer: object) -> Refusal:
@@ -205,7 +204,7 @@ def test_an_open_pair_has_no_refusal() -> None:
 # Network faults.
 
 
-@every_dialect
+@each
 def test_delivery_byte_by_byte_makes_the_same_conversation(dialect: str) -> None:
     servers, client = Applications(echo), Recorder()
     clock = Clock()
@@ -224,7 +223,7 @@ def test_delivery_byte_by_byte_makes_the_same_conversation(dialect: str) -> None
     pair.done()
 
 
-@every_dialect
+@each
 def test_a_cable_that_is_cut_breaks_the_connection_for_both(dialect: str) -> None:
     pair, server, client = talking(dialect)
     before = len(pair.toServer.carried)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.dialect_marks import each
 from support.dialect_names import MODERN, NAMES
 from txhixie.testing import Applications, Pair, Recorder, echo
 from txhixie.testing.strategies import deliveries, frames, messages, spoken, texts
-
-every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
 
 def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
@@ -63,7 +61,7 @@ def test_texts_can_be_encoded(text: str) -> None:
     assert text.encode().decode() == text
 
 
-@every_dialect
+@each
 def test_binary_is_drawn_where_it_is_not_lost(dialect: str) -> None:
     """Otherwise the drawn messages could not be sent in hixie-76."""
     found: set[type] = set()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.chunks import byte_by_byte
-from support.dialect_names import MODERN, NAMES
+from support.dialect_marks import each
+from support.dialect_names import MODERN
 from support.frame_writer import FrameWriter
 from support.frames import MASK, modern_frame
 from support.handshake_bytes import KEY3, request, whole_request
@@ -13,10 +14,8 @@ from txhixie.sansio.dialects import named
 from txhixie.sansio.handshake.mending import NO_CONNECTION
 from txhixie.testing import Applications, Pair, Recorder, Trace, echo
 
-every_dialect = pytest.mark.parametrize("dialect", NAMES)
 
-
-@every_dialect
+@each
 def test_a_pair_has_a_trace(dialect: str) -> None:
     client = Recorder()
     pair = Pair.new(Applications(echo), client, dialect=dialect)
@@ -39,7 +38,7 @@ def test_a_pair_has_a_trace(dialect: str) -> None:
     pair.done()
 
 
-@every_dialect
+@each
 def test_a_trace_does_not_depend_on_the_cuts_of_the_reads(dialect: str) -> None:
     voice = FrameWriter(dialect, MASK if dialect in MODERN else None)
     data = whole_request(dialect) + voice.text("a", "b") + voice.binary(b"\x00\xff")

@@ -25,7 +25,8 @@ from zope.interface import implementer
 
 from support.applications import Applications, Recorder
 from support.certificates import certificate
-from support.dialect_names import NAMES, code_of
+from support.dialect_marks import each
+from support.dialect_names import code_of
 from support.frame_writer import FrameWriter
 from support.handshake_bytes import (
     KEY3,
@@ -143,7 +144,7 @@ def send(application: Recorder, message: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("over", OVER)
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_bytes_are_relayed_to_the_backend_and_back(
     net: Network, dialect: str, over: str
@@ -162,7 +163,7 @@ async def test_bytes_are_relayed_to_the_backend_and_back(
     await until(lambda: backend.ended or backend.reason)
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_all_data_of_a_backend_that_sends_first_and_closes_reaches_the_client(
     net: Network, dialect: str
@@ -437,7 +438,7 @@ def test_the_backend_s_name_is_looked_up_for_each_client() -> None:
 # The end of a connection.
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_what_a_client_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
     """This holds for a backend that begins to read after the client has disconnected, too."""
@@ -458,7 +459,7 @@ async def test_what_a_client_sent_before_it_closed_arrives(net: Network, dialect
     await until(lambda: backend.reason)
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 @asynchronous
 async def test_what_a_backend_sent_before_it_closed_arrives(net: Network, dialect: str) -> None:
     """This holds for a client that begins to read after the backend has disconnected, too."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.handshake_bytes import whole_request
 from txhixie.errors import HandshakeError
 from txhixie.sansio.handshake.mending import mend, normal_target
@@ -64,7 +64,7 @@ def test_an_invalid_field_is_not_mended(head: Head) -> None:
             read_request(mended.head)
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_a_valid_request_has_nothing_to_mend(dialect: str) -> None:
     head = Head(whole_request(dialect).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
     assert mend(head, direct=True) is None

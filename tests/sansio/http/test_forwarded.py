@@ -15,7 +15,7 @@ from twisted.web.server import Site
 
 from support import handshake_bytes, log_recorder, network, waiting
 from support.applications import Applications
-from support.dialect_names import NAMES
+from support.dialect_marks import each
 from support.handshake_bytes import head_of, status_of, whole_request
 from support.memory_connection import ServerEnd
 from txhixie import HixieServerFactory
@@ -196,7 +196,7 @@ def end(*lines: str, dialect: str = "hixie-75", **options: Any) -> ServerEnd:
     return made
 
 
-@pytest.mark.parametrize("dialect", NAMES)
+@each
 def test_fields_of_a_trusted_proxy_are_used(dialect: str, log: log_recorder.Log) -> None:
     """The offer, the location of the response, the origin policy, the log and the transport have
     the address of the client and not that of the proxy."""

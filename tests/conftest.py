@@ -40,12 +40,14 @@ if TYPE_CHECKING:
 def log() -> Iterator[Log]:
     """Record the log during each test; a test fails on a traceback that the test did not take."""
     recorded = Log()
-    publish = cast("ILogObserver", recorded.events.append)
+    publish = cast("ILogObserver", recorded.record)
     globalLogPublisher.addObserver(publish)
     try:
         yield recorded
         unexpected = recorded.tracebacks()
         assert not unexpected, f"tracebacks nobody expected: {unexpected}"
+        unnumbered = recorded.unnumbered()
+        assert not unnumbered, f"lines without their connection or Host: {unnumbered}"
     finally:
         globalLogPublisher.removeObserver(publish)
 

@@ -35,8 +35,16 @@ from .server.admission import Admission
 from .server.counted_socket import countSocket
 from .server.factory import HixieServerFactory, ServerOptions
 from .server.http2_bounds import boundStreams
-from .server.http_bounds import boundBacklog, boundChannel, channelOf
-from .server.page_connections import Channels, holderOf
+from .server.http_bounds import (
+    askedBy,
+    boundBacklog,
+    boundChannel,
+    channelOf,
+    holderOf,
+    keptNumber,
+    numberOf,
+)
+from .server.page_connections import Channels
 from .server.protocol import HixieServerProtocol
 from .server.refused_connections import RefusedConnections
 
@@ -129,8 +137,9 @@ class HixieResource(Resource):
         if isOurs:
             boundBacklog(request.channel)
         if fault := _faultOf(request):
-            client = Logged(None, request.transport.getPeer())
-            self.factory.log.noticed(client, sent(fault))
+            log, channel = self.factory.log, request.channel
+            peer, asked = request.transport.getPeer(), askedBy(request, request.uri)
+            log.noticed(Logged(numberOf(channel, log), peer, asked), sent(fault))
         if self.elsewhere is not None and request.method != b"CONNECT":
             self._channelsOf(request).watch(request.channel)
             request.render(getChildForRequest(self.elsewhere, request))
@@ -345,6 +354,7 @@ def upgrade(request: Any, factory: HixieServerFactory) -> None:
         protocol.number = holder.number
     else:
         factory.counters.accepted += 1
+        protocol.number = keptNumber(request.channel) or protocol.number
     protocol.dataReceived(_head(request).raw + body + rest)
 
 

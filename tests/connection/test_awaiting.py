@@ -16,7 +16,6 @@ from typing import Any, Final
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import formatEvent
 
 from support.command_line import environment
 from support.log_recorder import Log
@@ -149,8 +148,10 @@ def test_an_awaited_deferred_passes_on_its_result_and_its_cancellation() -> None
 
 
 def said(log: Log) -> list[str]:
-    """The log lines above the tracebacks."""
-    return [formatEvent(event) for event in log.events if "log_failure" in event]
+    """The reasons of the lines with a traceback, each of which has the number of its connection."""
+    errors = [event for event in log.events if "log_failure" in event]
+    assert all(event["event"] == "error" and event["connection"] == 1 for event in errors)
+    return [event["reason"] for event in errors]
 
 
 async def _sleeps(channel: Any) -> None:
@@ -303,7 +304,7 @@ PROGRAM: Final = """
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
     from twisted.internet.task import react
-    from twisted.logger import globalLogPublisher, formatEvent
+    from twisted.logger import globalLogPublisher
     from txhixie import HixieServerFactory, connect, serve
 
     async def echo(channel):
@@ -343,7 +344,7 @@ PROGRAM: Final = """
 
     def shown(event):
         if event["log_level"].name == "critical":
-            print(formatEvent(event))
+            print(event["reason"])
 
     async def main(reactor):
         globalLogPublisher.addObserver(shown)

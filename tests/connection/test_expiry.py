@@ -270,6 +270,7 @@ def test_a_suspended_machine_extends_no_life_by_more_than_a_check() -> None:
 
 
 def test_an_error_at_one_connection_does_not_keep_the_others_open(log: Log) -> None:
+    log.hasStubs = True
     machine, ended = Machine(), list[str]()
 
     def end(name: str) -> None:

@@ -376,6 +376,7 @@ def test_a_log_line_has_a_maximum_length(dialect: str, log: Log) -> None:
 def test_repeated_refusals_are_counted(log: Log) -> None:
     """The refusals are counted by address and reason; a line is written after a minute, or when
     the last port closes."""
+    log.hasStubs = True
     clock = Clock()
     factory = HixieServerFactory(Applications(), clock=clock)
     lines, peer = factory.log, IPv4Address("TCP", "192.0.2.1", 1)
@@ -416,6 +417,7 @@ def test_refusals_of_another_host_target_or_origin_are_not_repeats(option: str, 
 def test_one_address_cannot_fill_the_log(log: Log) -> None:
     """Values that vary make no difference: further lines of that address are counted, and other
     addresses keep theirs."""
+    log.hasStubs = True
     clock = Clock()
     lines = HixieServerFactory(Applications(), clock=clock).log
     peer, other = (IPv4Address("TCP", f"192.0.2.{host}", 1) for host in (1, 2))
@@ -436,6 +438,7 @@ def test_one_address_cannot_fill_the_log(log: Log) -> None:
 
 
 def test_refusals_that_were_only_counted_are_logged_at_the_end(log: Log) -> None:
+    log.hasStubs = True
     factory = HixieServerFactory(Applications(), clock=Clock())
     factory.startFactory()
     for _ in range(3):

@@ -96,6 +96,7 @@ def test_a_timeout_may_cancel_another_and_be_set_again() -> None:
 
 
 def test_a_timeout_that_raises_does_not_delay_the_others(log: Log) -> None:
+    log.hasStubs = True
     line, clock = timeout()
 
     def then() -> None:

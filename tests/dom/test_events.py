@@ -93,6 +93,8 @@ def test_an_object_with_handleEvent_may_be_a_listener() -> None:
 
 
 def test_a_listener_that_raises_does_not_stop_the_others(log: Log) -> None:
+    log.hasStubs = True
+
     def raises(event: Event) -> None:
         raise Broken
 

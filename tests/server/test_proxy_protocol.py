@@ -127,7 +127,9 @@ def test_a_trusted_proxy_that_omits_the_header_is_not_served(log: log_recorder.L
     end = End()
     end.receive(b"GET / HTTP/1.1\r\n\r\n", 1)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == ['refused peer=192.0.2.1:54321 reason="expected a PROXY protocol header"']
+    [line] = log.lines()
+    assert line.startswith("refused connection=1 peer=192.0.2.1:54321 reason=")
+    assert line.endswith('"expected a PROXY protocol header"')
     assert not end.clock.getDelayedCalls()
 
 
@@ -138,9 +140,9 @@ def test_a_header_that_does_not_arrive_times_out(log: log_recorder.Log) -> None:
     assert end.wire.endings == []
     end.clock.advance(0.2)
     assert end.wire.endings == ["abort"]
-    assert log.lines() == [
-        'refused peer=192.0.2.1:54321 reason="no PROXY protocol header received in time"'
-    ]
+    [line] = log.lines()
+    assert line.startswith("refused connection=1 peer=192.0.2.1:54321 reason=")
+    assert line.endswith('"no PROXY protocol header received in time"')
 
 
 def test_a_connection_that_ends_before_its_header_leaves_nothing(log: log_recorder.Log) -> None:

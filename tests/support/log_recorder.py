@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.logger import LogEvent, formatEvent
+
+WITHOUT_CONNECTION: Final = {
+    "backend-down": "a backend, and the first of the clients that it has failed",
+    "backend-up": "a backend",
+    "failed": "a client that has no connection",
+    "given-up": "a client that has no connection",
+    "reloaded": "the configuration",
+    "not-reloaded": "the configuration",
+    "reload-waits": "the configuration",
+    "file-reread": "a file",
+    "file-not-reread": "a file",
+    "file-permissions": "a file",
+    "certificate-warning": "a certificate",
+}
+"""The events that are about no connection, and what each is about."""
+
+
+WITHOUT_ACCEPTING: Final = ("too many open files", "cannot accept")
+"""Beginnings of the reasons of ``refused`` lines when there is no connection, but an error."""
+
+
+def _isAboutConnection(event: LogEvent) -> bool:
+    """Whether a line of the package is about one connection."""
+    if not str(event.get("log_namespace", "")).startswith("txhixie."):
+        return False
+    if "repeated" in event or "url" in event:  # several connections, or a client that has none
+        return False
+    if str(event.get("reason", "")).startswith(WITHOUT_ACCEPTING):
+        return False
+    return "log_failure" in event or event.get("event", "failed") not in WITHOUT_CONNECTION
 
 
 class Log:
-    """The log events of a test. An unexpected traceback fails the test."""
+    """
+    The log events of a test.
+
+    An unexpected traceback fails the test, and so does a line about a connection without the number
+    of the connection, or without the Host that an earlier line of the connection has.
+
+    :ivar hasStubs: whether a test replaces connections by objects without numbers.
+    """
 
     def __init__(self) -> None:
         self.events: list[LogEvent] = []
+        self.everything: list[LogEvent] = []
+        self.hasStubs = False
+
+    def record(self, event: LogEvent) -> None:
+        """Keep an event of the log."""
+        self.events.append(event)
+        self.everything.append(event)
 
     def tracebacks(self) -> list[BaseException]:
         """Return the exceptions of the tracebacks so far, and mark them as expected."""
         failures = [event for event in self.events if "log_failure" in event]
         self.events[:] = [event for event in self.events if "log_failure" not in event]
         return [event["log_failure"].value for event in failures]
+
+    def unnumbered(self) -> list[str]:
+        """The lines about a connection that lack its number, or the Host of its request."""
+        found, known = [], set()
+        for event in self.everything if not self.hasStubs else ():
+            if not _isAboutConnection(event):
+                continue
+            who = event.get("connection"), event.get("peer")
+            if "host" in event:
+                known.add(who)
+            if who[0] is None or (who in known and "host" not in event):
+                found.append(formatEvent(event))
+        return found
 
     def lines(self) -> list[str]:
         """The lines of the package's own log."""

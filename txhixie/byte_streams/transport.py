@@ -23,6 +23,7 @@ from twisted.internet.task import cooperate
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..connection.log import writeFailure
 from ..interfaces import WebSocketTransport
 from ..sansio.arguments import several, whole_bytes
 from ..sansio.errors import FrameError, UnsupportedByDialect
@@ -37,8 +38,11 @@ class Pull:
     """Push producer around a pull producer, which is resumed repeatedly until the buffer is
     full."""
 
-    def __init__(self, producer: Any, failed: Callable[[], None]) -> None:
+    def __init__(
+        self, producer: Any, conversation: WebSocketTransport, failed: Callable[[], None]
+    ) -> None:
         self._producer = producer
+        self._conversation = conversation
         self._failed = failed
         self._task = cooperate(self._ask())
 
@@ -48,7 +52,7 @@ class Pull:
                 self._producer.resumeProducing()
                 yield
         except Exception:
-            _log.failure("the producer of a stream raised")
+            writeFailure(_log, "the producer of a stream raised", self._conversation)
             self._failed()
 
     def pauseProducing(self) -> None:
@@ -169,7 +173,9 @@ class StreamTransport:
         """
         if self._producer is not None:
             raise RuntimeError("another producer is registered")
-        push: Any = producer if streaming else Pull(producer, self._producerFailed)
+        push: Any = (
+            producer if streaming else Pull(producer, self._conversation, self._producerFailed)
+        )
         self._producer = push
         self._conversation.attachProducer(push)
 

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..connection.awaiting import explain
-from ..connection.log import fieldsOf, loggedOf, writeLine
+from ..connection.log import fieldsOf, loggedOf, writeFailure, writeLine
 from ..interfaces import AbruptClose, Accepted, CleanClose
 from ..sansio.arguments import foreign_names, scalars
 from ..sansio.errors import ConversationEnded
@@ -54,7 +54,8 @@ class _ServedChannel(ChannelApplication):
         if self.ended is None or failure.check(CleanClose, AbruptClose, ConversationEnded) is None:
             note = explain(failure.value)
             hint = "" if note is None else f": {note}"
-            _log.failure("the coroutine of a channel raised{hint}", failure, hint=hint)
+            what = f"the coroutine of a channel raised{hint}"
+            writeFailure(_log, what, self.transport, failure)
             if self.ended is None:
                 self.transport.failConnection(reason="the application failed")
         elif failure.check(ConversationEnded) is not None:

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..connection.awaiting import awaited, explain
-from ..connection.log import writeLine
+from ..connection.log import writeFailure, writeLine
 from ..dialing.stage import CANCELLED
 from ..display import shown_url
 from ..interfaces import (
@@ -265,10 +265,8 @@ class WebSocketClientService(ClientService):
             verdict = self._policy(error)
             return verdict if isinstance(verdict, bool) else max(0.0, float(verdict))
         except Exception:
-            self._own.failure(
-                "the retry policy for {url} raised; retrying after the usual delay",
-                url=shown_url(self.url),
-            )
+            what = "the retry policy raised; retrying after the usual delay"
+            writeFailure(self._own, what, url=masked_url(self.url))
             return True
 
     def _giveUp(self) -> None:

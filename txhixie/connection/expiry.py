@@ -12,6 +12,8 @@ from typing import Final, Generic, TypeVar
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from .log import writeFailure
+
 _log = Logger()
 
 CHECK_INTERVAL: Final = 15.0
@@ -88,4 +90,5 @@ class Expiries(Generic[C]):
         try:
             self._tell(connection)
         except Exception:
-            _log.failure("unhandled error while closing a connection that has expired")
+            what = "unhandled error while closing a connection that has expired"
+            writeFailure(_log, what, connection)

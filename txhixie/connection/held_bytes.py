@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..sansio.arguments import scalars
+from .log import writeFailure
 
 _log = Logger()
 
@@ -220,7 +221,8 @@ class HeldBytes:
                 try:
                     connection.relinquish(holding, self.excess)
                 except Exception:
-                    _log.failure("unhandled error while ending a connection that holds many bytes")
+                    what = "unhandled error while ending a connection that holds many bytes"
+                    writeFailure(_log, what, connection)
                 self._count(connection)
         finally:
             self._isRelieving = False

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..sansio.limits import Limits
+from .log import writeFailure
 
 _log = Logger()
 
@@ -88,7 +89,8 @@ class Keepalive(Generic[C]):
                 self._lookAt(connection, now, slept)
             except Exception:
                 # A write may pause the application's producer, which may raise.
-                _log.failure("keepalive check of a WebSocket connection failed")
+                what = "keepalive check of a WebSocket connection failed"
+                writeFailure(_log, what, connection)
         if self._connections:
             self.start()
 

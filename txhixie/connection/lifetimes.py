@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..sansio.limits import Limits
+from .log import writeFailure
 
 _log = Logger()
 
@@ -111,7 +112,8 @@ class Lifetimes(Generic[C]):
             try:
                 self._lookAt(connection, before.get(connection), now, slept)
             except Exception:
-                _log.failure("check of the lifetime of a WebSocket connection failed")
+                what = "check of the lifetime of a WebSocket connection failed"
+                writeFailure(_log, what, connection)
         if self._connections:
             self.start()
 

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, Unpack, cast
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
 
 from ..display import MOST_SHOWN, shown, shown_address, shown_host
 from ..interfaces import WebSocketTransport
@@ -116,7 +117,7 @@ def loggedOf(transport: WebSocketTransport) -> Logged:
     """
     Return the connection of a log line.
 
-    A connection of another package, such as a stream of HTTP/2, has no number.
+    :param transport: a connection; one of another package may have no number.
     """
     number = getattr(transport, "number", None)
     return Logged(number, transport.getPeer(), getattr(transport, "asked", NOTHING_ASKED))
@@ -409,15 +410,39 @@ def writeLine(
         JSON finds each field by its name, and the event as ``event``. The values are those of the
         line, without its quotation marks.
     """
-    line, values = _lineOf(event, fields)
+    line, values = _lineOf(event, **fields)
     logger.emit(level, line, event=event, **values)
 
 
-def _lineOf(event: EventName, fields: LogFields) -> tuple[str, dict[str, object]]:
+def _lineOf(event: EventName, **fields: Unpack[LogFields]) -> tuple[str, dict[str, Any]]:
     """Return the line of an event, as a format without fields, and the values for observers."""
     values = {name: _safe(value) for name, value in fields.items() if value is not None}
     line = " ".join([event, *(f"{name}={_quoted(value)}" for name, value in values.items())])
     return line.replace("{", "{{").replace("}", "}}"), values
+
+
+def writeFailure(
+    logger: Logger,
+    what: str,
+    about: object = None,
+    failure: Failure | None = None,
+    url: str | None = None,
+) -> None:
+    """
+    Write one log line with a traceback, at the level ``critical``.
+
+    :param logger: the logger that gets the line.
+    :param what: the reason of the line.
+    :param about: the connection whose application, timer or check raised; ``None`` or an
+        object without ``getPeer`` for none.
+    :param failure: the exception; by default the one that is being handled.
+    :param url: the URL of a client.
+    """
+    named: ConnectionFields = {}
+    if hasattr(about, "getPeer"):
+        named = fieldsOf(loggedOf(cast(WebSocketTransport, about)))
+    line, values = _lineOf("error", **named, reason=Uncut(what), url=url)
+    logger.failure(line, failure, event="error", **values)
 
 
 class Uncut(str):

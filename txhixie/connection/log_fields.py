@@ -9,6 +9,7 @@ EventName: TypeAlias = Literal[
     "ended",
     "noticed",
     "refused",
+    "error",
     "stalled",
     "page",
     "backend-down",
@@ -71,7 +72,7 @@ class LogFields(TypedDict, total=False):
     repeated: int | None
     route: str | None
     backend: str | None
-    url: str
+    url: str | None
     kept: int
     opened: int
     closed: int

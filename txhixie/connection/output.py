@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..sansio.limits import Limits
+from .log import writeFailure
 from .shutdown import Shutdown
 from .timeouts import TimeoutQueue, Timeouts
 from .writer import Writer
@@ -241,7 +242,7 @@ class Output(Writer):
         """Release the connection and stop the application's producer: the transport has ended."""
         if self._timeout is not None:
             self.timeout(None)
-        self.owner = None
+        owner, self.owner = self.owner, None
         if self.shutdown is not None:
             self.shutdown.ended()
         producer, self._producer = self._producer, None
@@ -250,4 +251,5 @@ class Output(Writer):
                 producer.stopProducing()
             except Exception:
                 # An exception here would keep the transport from calling connectionLost.
-                _log.failure("unhandled error in stopProducing of a WebSocket application")
+                what = "unhandled error in stopProducing of a WebSocket application"
+                writeFailure(_log, what, owner)

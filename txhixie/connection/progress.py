@@ -15,6 +15,7 @@ from twisted.internet.protocol import BaseProtocol
 from twisted.logger import Logger
 
 from .acknowledged import Sent, sent_to
+from .log import writeFailure
 
 _log = Logger()
 
@@ -145,7 +146,8 @@ class Progress:
                 try:
                     self._lookAt(group, connection, before.get(connection), now, slept)
                 except Exception:
-                    _log.failure("cannot determine whether a connection has stalled")
+                    what = "cannot determine whether a connection has stalled"
+                    writeFailure(_log, what, connection)
         if self._groups and self._timer is None:
             self._start()
 

@@ -45,7 +45,7 @@ from .addresses import plainAddress
 from .group import ConnectionGroup
 from .held_bytes import Holding
 from .keepalive import leaveToKernel, payload
-from .log import loggedOf
+from .log import loggedOf, writeFailure
 from .output import Output
 from .peer_end import has_disconnected
 from .timeouts import Timeouts
@@ -809,8 +809,11 @@ class HixieProtocol(Protocol):
 
     def _applicationFailed(self) -> None:
         """Log an exception that the application raised, and close with 1011 (RFC 6455 7.4.1)."""
-        self._log.failure("unhandled error in the application of a WebSocket connection")
+        self._logFailure("unhandled error in the application of a WebSocket connection")
         self.failConnection(reason="the application failed")
+
+    def _logFailure(self, what: str) -> None:
+        writeFailure(self._log, what, self)
 
     def _tellEnding(self, ended: Ended | None = None) -> None:
         """
@@ -827,7 +830,7 @@ class HixieProtocol(Protocol):
             try:
                 closeStarted(ended)
             except Exception:
-                self._log.failure("unhandled error in closeStarted of a WebSocket application")
+                self._logFailure("unhandled error in closeStarted of a WebSocket application")
 
     def _lostConversation(self, conversation: Conversation, ended: Ended) -> None:
         """
@@ -902,7 +905,7 @@ class HixieProtocol(Protocol):
             if application is not None:
                 application.connectionLost(Failure(close))
         except Exception:
-            self._log.failure("unhandled error in connectionLost of a WebSocket application")
+            self._logFailure("unhandled error in connectionLost of a WebSocket application")
 
     def _logEnd(self, ended: Ended) -> None:
         conversation = self._conversation

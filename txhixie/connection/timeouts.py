@@ -13,6 +13,8 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from .log import writeFailure
+
 _log = Logger()
 
 
@@ -63,10 +65,12 @@ class TimeoutQueue:
         late = [one for one, due in self._waiting.items() if due <= self._due]
         for one in late:
             if self._waiting.pop(one, None) is not None:  # an earlier one may have removed it
+                owner = getattr(one, "owner", None)  # None after the timeout has ended the output
                 try:
                     one.expired()
                 except Exception:
-                    _log.failure("unhandled error after a timeout of a WebSocket connection")
+                    what = "unhandled error after a timeout of a WebSocket connection"
+                    writeFailure(_log, what, owner)
         if self._timer is not None:
             self._timer.cancel()  # set by a member that has joined meanwhile and is not the first
         self._arm()

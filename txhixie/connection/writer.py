@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from .log import writeFailure
 from .shutdown import Shutdown
 
 try:
@@ -62,7 +63,8 @@ class Reads:
                     writer.flushJoined()
                 except Exception:
                     # A write may pause the application's producer, which may raise.
-                    _log.failure("unhandled error while flushing a WebSocket connection")
+                    what = "unhandled error while flushing a WebSocket connection"
+                    writeFailure(_log, what, getattr(writer, "owner", None))
 
 
 READS: Final = Reads()

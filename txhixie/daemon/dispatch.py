@@ -31,8 +31,7 @@ from ..sansio.http.query import without_parameters
 from ..sansio.quirks import quirk_of
 from ..server.access import Policy
 from ..server.factory import HixieServerFactory
-from ..server.http_bounds import askedBy
-from ..server.page_connections import holderOf
+from ..server.http_bounds import askedBy, holderOf, numberOf
 from ..server.protocol import HixieServerProtocol
 from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
@@ -395,7 +394,7 @@ class PageSite(Site):
         the page again and again.
         """
         holder = holderOf(request.channel.transport)
-        number = getattr(holder, "number", None)
+        number = numberOf(request.channel, self._lines)
         refusal: Refusal | None = getattr(request, "refusal", None)
         if refusal is None:
             if not getattr(request, "isRoutine", False):

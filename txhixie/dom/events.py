@@ -11,6 +11,9 @@ from typing import Any, TypeAlias, cast
 
 from twisted.logger import Logger
 
+from ..connection.log import writeFailure
+from ..sansio.http.redaction import masked_url
+
 _log = Logger()
 
 Listener: TypeAlias = "Callable[[Any], object]"
@@ -111,7 +114,9 @@ class EventTarget:
             try:
                 getattr(listener, "handleEvent", listener)(event)
             except Exception:
-                _log.failure("a listener of a WebSocket raised")
+                url = getattr(self, "url", None)
+                what = "a listener of a WebSocket raised"
+                writeFailure(_log, what, url=None if url is None else masked_url(url))
 
     def attribute(self, type: str) -> Listener | None:  # noqa: A002
         """Return the listener that was assigned to ``ontype``."""

@@ -146,11 +146,16 @@ class Session:
         :param why: reason of the line.
         :param code: code of the close that follows; ``None`` if the conversation continues.
         """
-        self.sessions.log(self, getattr(self, "transport", None), why, code)
+        self.sessions.log(self, why, code)
 
     def abort(self) -> None:
         """End the connection to the backend at once."""
         self._backend.abort()
+
+    @property
+    def client(self) -> WebSocketTransport | None:
+        """The client's connection, once its handshake was accepted."""
+        return getattr(self, "transport", None)
 
     @property
     def backend(self) -> str:
@@ -313,9 +318,9 @@ class Sessions:
 
     def _stalled(self, connection: Any, waiting: int) -> None:
         reason = whyStalled(self.limits.stall_timeout)
-        peer = shown_address(connection.transport.getPeer())
-        named = self._fields(connection.session)
-        writeLine(self._log, "stalled", **named, peer=peer, reason=reason, waiting=waiting)
+        named, known = self._fields(connection.session), _fieldsOf(connection.session.client)
+        known["peer"] = shown_address(connection.transport.getPeer())  # the backend's address
+        writeLine(self._log, "stalled", **known, **named, reason=reason, waiting=waiting)
         connection.abort()
 
     def _fields(self, session: Session) -> BackendFields:
@@ -332,19 +337,15 @@ class Sessions:
         self._connected.discard(session)
         self._tellIfNone()
 
-    def log(
-        self, session: Session, client: WebSocketTransport | None, why: str, code: int | None
-    ) -> None:
+    def log(self, session: Session, why: str, code: int | None) -> None:
         """
         Write a log line about one client and its backend.
 
         :param session: session of the client.
-        :param client: transport of the client, once its handshake was accepted.
         :param why: reason of the line.
         :param code: code of the close that follows; ``None`` if the conversation continues.
         """
-        known: ConnectionFields = {} if client is None else fieldsOf(loggedOf(client))
-        named = self._fields(session)
+        named, known = self._fields(session), _fieldsOf(session.client)
         writeLine(self._log, "gateway", LogLevel.warn, **known, **named, code=code, reason=why)
 
     def _tellIfNone(self) -> None:
@@ -352,3 +353,7 @@ class Sessions:
             waiting, self._waiting = self._waiting, []
             for deferred in waiting:
                 deferred.callback(None)
+
+
+def _fieldsOf(client: WebSocketTransport | None) -> ConnectionFields:
+    return {} if client is None else fieldsOf(loggedOf(client))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -179,6 +179,8 @@ class WebSocketBackend:
 
     def resume(self) -> None:
         """Send the kept messages to the client, and read from the backend."""
+        # A log line about the connection to the backend has the number of the client's connection.
+        cast(Any, self.transport).number = getattr(self._session.transport, "number", 0)
         kept, self._kept = self._kept or [], None
         for message in kept:
             if isinstance(message, str):

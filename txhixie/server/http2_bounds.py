@@ -23,7 +23,7 @@ from zope.interface import alsoProvides
 from ..connection.log import ConnectionLog
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
-from .http_bounds import askedBy
+from .http_bounds import askedBy, numberOf
 
 _NO_ERROR: Final = 0
 """Error code of a reset after a response that was complete before its request (RFC 9113 section
@@ -124,7 +124,8 @@ class StreamBounds:
         from h2.exceptions import H2Error  # installed, since there is a stream of HTTP/2
 
         asked, why = askedBy(self._request, stream.path), str(refusal.body).strip()
-        self._log.turnedAway(connection.getPeer(), refusal.status, why, asked)
+        number = numberOf(stream, self._log)
+        self._log.turnedAway(connection.getPeer(), refusal.status, why, asked, number)
         with suppress(H2Error):  # raised if the client has reset the stream meanwhile
             status = b"%d" % refusal.status
             connection.conn.send_headers(stream.streamID, [(b":status", status)], end_stream=True)

@@ -40,6 +40,37 @@ def channelOf(protocol: Any) -> HTTPChannel | None:
     return channel if isinstance(channel, HTTPChannel) else None
 
 
+def holderOf(transport: Any) -> Any:
+    """
+    Return the protocol to which a transport delivers.
+
+    This is a :class:`txhixie.HixieServerProtocol` where a server factory has passed the connection
+    on to a Site.
+    """
+    return getattr(transport, "wrappedProtocol", None) or getattr(transport, "protocol", None)
+
+
+def numberOf(channel: Any, log: ConnectionLog) -> int:
+    """
+    Return the number of a channel's connection, for the log.
+
+    :param channel: an ``HTTPChannel``, or a stream of HTTP/2.
+    :param log: gives a number to a connection of a Site, which has none until its first line.
+    """
+    connection = getattr(channel, "_conn", channel)
+    number = getattr(holderOf(connection.transport), "number", None) or keptNumber(connection)
+    if number is None:
+        number = log.number()
+        connection.txhixieNumber = number
+    return int(number)
+
+
+def keptNumber(channel: Any) -> int | None:
+    """Return the number that a Site's channel has in log lines; ``None`` without such lines."""
+    number: int | None = getattr(channel, "txhixieNumber", None)
+    return number
+
+
 def askedBy(request: Any, target: bytes | None) -> Asked:
     """Return host, target and origin of an incomplete request of ``twisted.web``, for the log."""
     given = request.requestHeaders
@@ -259,7 +290,8 @@ class RequestBounds:
         asked = NOTHING_ASKED
         if channel.requests:
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
-        self._log.turnedAway(transport.getPeer(), status, why.strip(), asked)
+        number = numberOf(channel, self._log)
+        self._log.turnedAway(transport.getPeer(), status, why.strip(), asked, number)
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

@@ -12,6 +12,8 @@ from twisted.web.http import HTTPChannel
 
 from ..connection.log import ConnectionLog, Logged
 from ..connection.progress import Watched
+from ..sansio.http.head import NOTHING_ASKED
+from .http_bounds import askedBy, holderOf, numberOf
 from .protocol import HixieServerProtocol
 
 
@@ -66,15 +68,8 @@ class Channels:
 
     def _stalled(self, channel: Any, waiting: int) -> None:
         transport = channel.transport
-        self._log.stalled(Logged(None, transport.getPeer()), self._seconds, waiting)
+        number, asked = numberOf(channel, self._log), NOTHING_ASKED
+        if channel.requests:
+            asked = askedBy(channel.requests[-1], channel.requests[-1].uri)
+        self._log.stalled(Logged(number, transport.getPeer(), asked), self._seconds, waiting)
         transport.abortConnection()
-
-
-def holderOf(transport: Any) -> Any:
-    """
-    Return the protocol to which a transport delivers.
-
-    This is a :class:`HixieServerProtocol` where a server factory has passed the connection on to a
-    Site.
-    """
-    return getattr(transport, "wrappedProtocol", None) or getattr(transport, "protocol", None)

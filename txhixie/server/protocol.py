@@ -22,7 +22,7 @@ from ..connection.addresses import standFor
 from ..connection.applications import Unusable, checkApplication
 from ..connection.awaiting import explain
 from ..connection.held_bytes import RETRY_SOON
-from ..connection.log import loggedOf
+from ..connection.log import loggedOf, writeFailure
 from ..connection.protocol import HixieProtocol, ignore
 from ..display import reasons_of, sent
 from ..interfaces import Accepted, Decision
@@ -288,7 +288,8 @@ class HixieServerProtocol(HixieProtocol):
         """Log the error of ``buildProtocol`` with its traceback, and refuse with 500."""
         note = explain(failure.value)
         hint = "" if note is None else f": {note}"
-        self._log.failure("unhandled error in buildProtocol(offer){hint}", failure, hint=hint)
+        what = f"unhandled error in buildProtocol(offer){hint}"
+        writeFailure(self._log, what, self, failure)
         self._refuse(Refusal(500, "the application failed\n"))
 
     # The response.
@@ -477,7 +478,7 @@ class HixieServerProtocol(HixieProtocol):
             decision.cancel()
         except Exception:
             # The canceller of the Deferred raised; the client still gets its response.
-            self._log.failure("unhandled error while cancelling the result of buildProtocol(offer)")
+            self._logFailure("unhandled error while cancelling the result of buildProtocol(offer)")
 
     def openingLost(self, reason: Failure) -> None:
         """

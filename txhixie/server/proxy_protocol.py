@@ -93,7 +93,8 @@ class ProxyHeaderProtocol(Protocol):
     def _giveUp(self, why: str) -> None:
         if self._timeoutCall.active():
             self._timeoutCall.cancel()
-        self.factory.log.turnedAway(self.transport.getPeer(), None, why, cause="proxy-header")
+        factory, peer = self.factory, self.transport.getPeer()
+        factory.log.turnedAway(peer, None, why, number=factory.number(), cause="proxy-header")
         self.transport.abortConnection()
 
 
@@ -149,6 +150,11 @@ class ProxyProtocolFactory(Factory):
         """Limits of all connections of the wrapped server."""
         admission: Admission = getattr(self._server, "admission", self._unlimited)
         return admission
+
+    def number(self) -> int:
+        """Return the number of a connection that is refused, after those of the wrapped server."""
+        log: ConnectionLog = getattr(self._server, "log", self.log)
+        return log.number()
 
     def refusing(self, refusal: Refusal) -> Protocol:
         """Return the protocol of a connection that is refused before its header was read."""

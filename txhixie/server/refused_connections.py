@@ -95,7 +95,9 @@ class RefusedConnections:
     def tell(self, peer: object, refusal: Refusal, isTLS: bool) -> None:
         """Log and count a refusal."""
         status = None if isTLS else refusal.status
-        self._log().turnedAway(peer, status, refusal.why or "", cause=refusal.cause)
+        log = self._log()
+        why, number = refusal.why or "", log.number()
+        log.turnedAway(peer, status, why, number=number, cause=refusal.cause)
 
     def linger(self, connection: RefusedConnection) -> None:
         """Let a client read its refusal for a moment."""

@@ -8,6 +8,8 @@ from typing import Final, Generic, TypeVar
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from ...connection.log import writeFailure
+
 _log = Logger()
 
 PERMIT_INTERVAL: Final = 5.0
@@ -58,4 +60,5 @@ class HeldPermits(Generic[C]):
             try:
                 self._tell(connection)
             except Exception:
-                _log.failure("unhandled error while closing a connection without a permit")
+                what = "unhandled error while closing a connection without a permit"
+                writeFailure(_log, what, connection)

@@ -11,7 +11,7 @@ from ...connection.protocol import HixieProtocol
 from ...sansio.handshake.offer import Offer
 from ...sansio.http.head import Fields, text
 from ...sansio.http.query import read_query
-from ...server.page_connections import holderOf
+from ...server.http_bounds import holderOf
 from ...server.protocol import HixieServerProtocol
 
 

@@ -207,7 +207,7 @@ SPELLINGS: Final = {
 }
 """Rows with different words on different surfaces, each with the reason."""
 
-OF_PAGES: Final = ("health",)
+OF_PAGES: Final = ("health", "status", "status-allow")
 """Options of the daemon's pages about itself."""
 
 ALONE: Final = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -105,13 +105,17 @@ class Browser:
 
 @contextmanager
 def started(
-    profile: Path, home: Path | None = None, preferences: dict[str, Any] | None = None
+    profile: Path,
+    home: Path | None = None,
+    preferences: dict[str, Any] | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[Browser]:
     """
     A browser with a fresh profile, for as long as the block lasts.
 
     :param home: the home directory, with client certificates in ``.pki/nssdb``.
     :param preferences: of the profile.
+    :param flags: further options of the browser, which replace those of the same name.
     """
     chromium, chromedriver = third_party.chromium(), third_party.chromedriver()
     if find_spec("selenium") is None:
@@ -120,7 +124,7 @@ def started(
     options = webdriver.ChromeOptions()
     # Both paths are said, so that selenium has nothing to look for in the network.
     options.binary_location = os.fspath(chromium)
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, f"--user-data-dir={profile}", *flags):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if preferences is not None:

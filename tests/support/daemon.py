@@ -24,6 +24,8 @@ OPTIONS = (
     "--serve",
     "--console",
     "--health",
+    "--status",
+    "--status-allow",
     "--origins",
     "--hosts",
     "--dialects",

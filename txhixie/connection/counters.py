@@ -28,6 +28,7 @@ CAUSES: Final = {
     "password": "no user name and password, or wrong ones",
     "password-checks": "as many password checks waiting as allowed",
     "proxy-header": "no valid header of the PROXY protocol",
+    "status": "the status or the metrics, for a client that may not read them",
     "stopping": "the server is stopping",
     "timeout": "the request was not complete in time",
     "tls": "the TLS handshake failed",
@@ -74,6 +75,17 @@ Refused = tuple["int | None", str]
 """Status and cause of a refusal; the status is ``None`` where no response could be sent."""
 
 
+def cause_of(status: int | None, cause: str) -> str:
+    """
+    Return the name in :data:`CAUSES` by which a refusal is counted.
+
+    :param status: the HTTP status of the response; ``None`` without a response.
+    :param cause: the cause of the refusal; empty for the usual one of the status.
+    """
+    cause = cause or _BY_STATUS.get(status or 0, "application")
+    return cause if cause in CAUSES else "other"
+
+
 @dataclass(slots=True)
 class Counters:
     """
@@ -116,9 +128,7 @@ class Counters:
         :param cause: a name in ``CAUSES`` of ``connection/counters.py``; any other is counted
             as ``other``. Without it, the cause that the status usually has.
         """
-        if not cause:
-            cause = _BY_STATUS.get(status or 0, "application")
-        self.refused[status, cause if cause in CAUSES else "other"] += 1
+        self.refused[status, cause_of(status, cause)] += 1
 
     def end(self, code: int, received: int, sent: int) -> None:
         """

@@ -30,7 +30,9 @@ from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text
 from ..sansio.wire.frame import CloseCode
 from .counters import FLOODS, Counters
 from .log_fields import ConnectionFields, EventName, LogFields
+from .recent import Recent
 from .repeats import Repeats
+from .tally import Tally
 
 _ORDINARY: Final = frozenset(
     (
@@ -129,6 +131,7 @@ class ConnectionLog:
 
     :ivar everything: whether each opened conversation and each ordinary end has a line too.
     :ivar counters: counts the refusals and the lines that are not written; ``None`` for none.
+    :ivar recent: keeps the last ends and refusals; ``None`` for none.
     """
 
     def __init__(
@@ -147,6 +150,7 @@ class ConnectionLog:
         """
         self.everything = everything
         self.counters = counters
+        self.recent: Recent | None = None
         self._logger = logger
         self._clock = clock
         self._repeats: Repeats[RefusalKind] = Repeats()
@@ -173,15 +177,16 @@ class ConnectionLog:
 
     def refused(self, connection: Logged, refusal: Refusal) -> None:
         """Count a refused handshake, and write its line unless the refusal has one already."""
-        if refusal.logged:
-            self._count(refusal.status, refusal.cause)
-            return
         body = refusal.why or refusal.body
         words = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        why = words.strip() or "no reason given"
+        if refusal.logged:
+            self._count(*connection, refusal.status, refusal.cause, why)
+            return
         self.turnedAway(
             connection.peer,
             refusal.status,
-            words.strip() or "no reason given",
+            why,
             connection.asked,
             connection.number,
             cause=refusal.cause,
@@ -216,13 +221,23 @@ class ConnectionLog:
         :param number: number of the connection.
         :param cause: the cause by which the refusal is counted; see :meth:`Counters.refuse`.
         """
-        self._count(status, cause)
+        self._count(number, peer, asked, status, cause, why)
         kinds = RefusalKind.ofFlood(peer, status, why) if cause in FLOODS else None
         self._folded("refused", peer, status, why, asked, number, LogLevel.info, kinds)
 
-    def _count(self, status: int | None, cause: str) -> None:
+    def _count(
+        self,
+        number: int | None,
+        peer: object,
+        asked: Asked,
+        status: int | None,
+        cause: str,
+        why: str,
+    ) -> None:
         if self.counters is not None:
             self.counters.refuse(status, cause)
+        if self.recent is not None:
+            self.recent.refuse(number, peer, asked, status, cause, why)
 
     def noticed(self, connection: Logged, what: str) -> None:
         """
@@ -322,6 +337,9 @@ class ConnectionLog:
             sent=sent,
             seconds=None if seconds is None else round(seconds, 1),
         )
+        if self.recent is not None:
+            number, peer, asked = connection
+            self.recent.end(number, peer, asked, ended, Tally(received, sent, seconds))
 
     def page(self, number: int | None, request: Any) -> None:
         """Write the line of a page that was sent, as in an access log."""

@@ -48,6 +48,7 @@ from .keepalive import leaveToKernel, payload
 from .log import loggedOf, writeFailure
 from .output import Output
 from .peer_end import has_disconnected
+from .tally import Tally
 from .timeouts import Timeouts
 from .writer import FULL_READ
 
@@ -907,14 +908,19 @@ class HixieProtocol(Protocol):
         except Exception:
             self._logFailure("unhandled error in connectionLost of a WebSocket application")
 
-    def _logEnd(self, ended: Ended) -> None:
+    @property
+    def tally(self) -> Tally:
+        """Numbers of messages of the conversation, and its duration."""
         conversation = self._conversation
-        received = 0 if conversation is None else conversation.received
-        sent = 0 if conversation is None else conversation.sent
         seconds = None if self._began is None else self.factory.clock.seconds() - self._began
+        if conversation is None:
+            return Tally(0, 0, seconds)
+        return Tally(conversation.received, conversation.sent, seconds)
+
+    def _logEnd(self, ended: Ended) -> None:
         if self.side == Side.SERVER and not ended.clean and (hint := hint_about(ended.reason)):
             ended = ended._replace(reason=f"{ended.reason}; {hint}")
-        self.factory.log.ended(loggedOf(self), ended, received, sent, seconds)
+        self.factory.log.ended(loggedOf(self), ended, *self.tally)
 
     # The end of the connection.
 

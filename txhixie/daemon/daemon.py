@@ -41,11 +41,12 @@ from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .draining import makeDraining
+from .guards.guard import Guard
 from .guards.shared_guards import SharedGuards
 from .inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .listener import CannotStart, HalfRenewed, ListeningService, Serving
 from .listening_sockets import ListeningSockets
-from .options import OPTIONS, Said
+from .options import OPTIONS, USERS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
@@ -53,7 +54,8 @@ from .services.service import Context
 from .setting import Setting, as_written
 from .several import make_service
 from .socket_change import SocketChange
-from .status.own_pages import OWN_PAGES, OwnPages
+from .status.own_pages import OWN_PAGES, OwnPages, makeViewers
+from .status.viewers import Viewers
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
@@ -116,8 +118,6 @@ class Daemon:
         self._directory = _workingDirectory()
         self._sockets = ListeningSockets(reactor) if sockets is None else sockets
         self._said = _completed(said)
-        paths = {name: self._one(name, "") for name in OWN_PAGES if name in said}
-        self._pages = OwnPages(paths)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         self._makeEndpoints()
@@ -151,14 +151,13 @@ class Daemon:
             files,
             self._certificates,
             self._renewed,
-            self._drain if "health" in self._pages.paths else None,
+            self._drain if "health" in self._said else None,
         )
 
     def _drain(self) -> HixieServerFactory:
         """Give new connections to a factory that only has the daemon's own pages."""
         pages: Routes[Guarded[IResource]] = Routes()
-        for name, path in self._pages.paths.items():
-            self._pages.add(name, pages, path, isDraining=True)
+        self._addOwnPages(pages, isDraining=True)
         draining = makeDraining(pages, **self._options())
         draining.succeed(self.factory)
         self.factory.standIn = draining
@@ -328,13 +327,45 @@ class Daemon:
         self._conditions = self._readConditions()
         self._policy = policy = policy_of(self._conditions)
         applications, pages = self._route()
-        return RoutedServerFactory(
+        hasPages = bool(pages) or not self._said.keys().isdisjoint(OWN_PAGES)
+        factory = RoutedServerFactory(
             RoutedApplications(applications),
             policy,
             extensions=DEFAULT_EXTENSIONS if self._one("compression", True) else (),
-            elsewhere=PageSite(RoutedPages(pages, policy)) if pages else None,
+            elsewhere=PageSite(RoutedPages(pages, policy)) if hasPages else None,
             **self._options(),
         )
+        self._ownPages = OwnPages(factory, self._viewers())
+        self._addOwnPages(pages)
+        return factory
+
+    def _addOwnPages(self, pages: Routes[Guarded[IResource]], isDraining: bool = False) -> None:
+        for name in OWN_PAGES:
+            for one in self._said.get(name, ())[-1:]:
+                add = partial(self._ownPages.addTo, pages, name, isDraining=isDraining)
+                madeOf(one, add)
+
+    def _viewers(self) -> Viewers:
+        """
+        Make the guard of the status.
+
+        :raises CannotStart: for a mistake in the password file, and without such a page.
+        """
+        allowed = self._said.get("status-allow", ())
+        if allowed and "status" not in self._said:
+            expected = "expected the option status as well"
+            raise CannotStart(f"hixie: {allowed[0].where}: {expected}")
+        networks = [one.value for one in allowed if not one.value.startswith(USERS)]
+        users: list[Guard] = []
+        for one in allowed:
+            if one.value.startswith(USERS):
+                users += madeOf(one, self._usersOf)
+        return makeViewers(networks, self._policy, users[-1] if users else None)
+
+    def _usersOf(self, value: str) -> tuple[Guard, ...]:
+        """Make the guard of a password file, ``users=FILE``."""
+        realm = {name: self._conditions[name] for name in ("realm",) if name in self._conditions}
+        return self._guards.of({"users": value.removeprefix(USERS), **realm})
 
     def _options(self) -> ServerOptions:
         """Options of every factory of this daemon."""
@@ -374,8 +405,6 @@ class Daemon:
             madeOf(one, add)
         for one in self._said.get("console", ()):
             madeOf(one, addConsole)
-        for name in self._pages.paths:
-            madeOf(self._said[name][-1], partial(self._pages.add, name, pages))
         return applications, pages
 
     def _build(self, description: Description) -> Guarded[Any]:

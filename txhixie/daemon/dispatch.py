@@ -22,6 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
+from ..connection.recent import Recent
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.mending import normal_target
@@ -37,7 +38,7 @@ from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
 from .guards.held_permits import HeldPermits
 from .guards.visitor import Visitor
-from .routes import Routes
+from .routes import Route, Routes
 
 T = TypeVar("T")
 
@@ -199,7 +200,9 @@ class RoutedServerFactory(HixieServerFactory):
         names = [dialect.name for dialect in DIALECTS if dialect in spoken]
         super().__init__(applications, dialects=names, **options)
         self.policy = policy
+        self.log.recent = Recent()
         self._permits: HeldPermits[HixieProtocol] = HeldPermits(lambda: self.clock, _withdraw)
+        self._earlier: list[RoutedServerFactory] = []
 
     def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
         """Return the protocol of a new connection."""
@@ -237,6 +240,27 @@ class RoutedServerFactory(HixieServerFactory):
 
     def _policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy:
         return self.applications.policyFor(host, path, subprotocols) or self.policy
+
+    def routeOf(self, offer: Offer) -> Route | None:
+        """Return the route of an offer that a service has accepted."""
+        routes = self.applications.routes
+        found = routes.find(offer.host, offer.path, offer.subprotocols)
+        if found is None:  # with the quirk of the target, the normalised path has been used
+            path = normal_target(offer.path, offer.host)
+            found = routes.find(offer.host, path, offer.subprotocols)
+        return None if found is None else found[0]
+
+    def succeed(self, before: HixieServerFactory) -> None:
+        """Continue an earlier factory; see :meth:`HixieServerFactory.succeed`."""
+        super().succeed(before)
+        if isinstance(before, RoutedServerFactory):
+            self._earlier.append(before)
+
+    @property
+    def family(self) -> list[RoutedServerFactory]:
+        """The factory itself, and the earlier ones that still have connections."""
+        self._earlier = [each for each in self._earlier if each.connections]
+        return [self, *self._earlier]
 
     def decide(self, offer: Offer, connection: HixieProtocol) -> Any:
         """Ask the guards and the service of the route of an offer."""

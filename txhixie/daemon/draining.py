@@ -1,7 +1,7 @@
 """The factory that the ports of a stopping daemon have while its connections are closed.
 
-With ``--health`` the ports stay open until the last connection has ended, so that a load balancer
-is told that the daemon is draining, and the page of the status still says what is left.
+With ``--health`` the ports stay open until the last connection has ended. A load balancer learns
+that the daemon is draining, and the status page still shows the connections that are left.
 """
 
 from __future__ import annotations

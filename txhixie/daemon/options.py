@@ -66,7 +66,20 @@ def _network(text: str) -> str:
     return text
 
 
+USERS: Final = "users="
+"""Beginning of a value of ``status-allow`` that is a password file."""
+
+
+def _viewer(text: str) -> str:
+    if text.startswith(USERS):
+        if len(text) == len(USERS):
+            raise ValueError
+        return text
+    return _network(text)
+
+
 PATH: Final = ValueKind("a path, beginning with /", _path)
+VIEWERS: Final = ValueKind("an address, a network such as 10.0.0.0/8, unix, or users=FILE", _viewer)
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
@@ -101,6 +114,20 @@ OPTIONS: Final = (
         PATH,
         "Path of a page for load balancers, which says ok (200), or draining (503) while the "
         "daemon stops. With this option the ports stay open until all connections are closed.",
+    ),
+    Setting(
+        "status",
+        PATH,
+        "Path of the status page: connections, the busiest addresses, the last refusals and ends. "
+        "With ?format=json it is JSON. Only for clients of this machine; see status-allow.",
+    ),
+    Setting(
+        "status-allow",
+        VIEWERS,
+        "Viewers of the status: an address or a network (without a password), unix, or "
+        "users=FILE with a password file as for users. Replaces the default. May be repeated.",
+        default="127.0.0.0/8 and ::1",
+        repeated=True,
     ),
     *CONDITIONS,
     Setting(

@@ -119,6 +119,11 @@ class Routes(Generic[T]):
         self._things.append((route, route.segments, thing))
         self._things.sort(key=lambda entry: entry[0].exactness(), reverse=True)
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the routes, the most exact one first."""
+        return [str(route) for route, _, _ in self._things]
+
     def has(self, route: Route) -> bool:
         """Whether the table has a route that matches the same requests."""
         return any(route.same(other) for other, _, _ in self._things)

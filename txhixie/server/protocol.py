@@ -87,6 +87,16 @@ class HixieServerProtocol(HixieProtocol):
         """Whether the client of a request of ordinary HTTP uses TLS, as :attr:`Offer.secure`."""
         return self._opening.is_secure
 
+    @property
+    def hasForwardedClient(self) -> bool:
+        """
+        Whether a trusted reverse proxy has sent the address of the client.
+
+        For a request of ordinary HTTP: the peer's address is then that of the client.
+        """
+        forwarded = self._opening.forwarded
+        return forwarded is not None and forwarded.client is not None
+
     def answerHeaders(self) -> Headers:
         """Return further fields of the handshake response."""
         return ()

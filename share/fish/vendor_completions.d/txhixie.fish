@@ -60,6 +60,8 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -s p -l port -x -d 'P
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l serve -x -d 'Route: [HOST]/PATH=SERVICE, then options of the service as key=value'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l console -x -d 'Path of the console page'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l health -x -d 'Path of a page for load balancers, which says ok (200), or draining (503) while the daemon stops'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l status -x -d 'Path of the status page: connections, the busiest addresses, the last refusals and ends'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l status-allow -x -d 'Viewers of the status: an address or a network (without a password), unix, or users=FILE with a password file as for users'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l origins -x -d 'Origins whose pages may connect, separated by commas: https://example.com, https://*.example.com for all names below example.com, null for local files, the origin that a device sends, or * for all origins'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l hosts -x -d 'Host names of this server, with or without a port, separated by commas'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l dialects -x -d 'Dialects to accept, separated by commas'

@@ -31,6 +31,8 @@ class Visitor:
     :ivar certificate: the certificate that the client presented in the TLS handshake, a pyOpenSSL
         ``X509``; ``None`` without TLS and without a certificate. Behind a reverse proxy that has
         TLS itself, this is the certificate of the reverse proxy.
+    :ivar isForwarded: whether a trusted reverse proxy has sent ``client`` in the head of a request
+        for a page.
     """
 
     isPage: bool
@@ -41,6 +43,7 @@ class Visitor:
     secure: bool
     fields: Fields = field(repr=False)
     certificate: Any = field(default=None, repr=False)
+    isForwarded: bool = False
 
     @classmethod
     def ofOffer(cls, offer: Offer, connection: HixieProtocol | None = None) -> Visitor:
@@ -85,6 +88,7 @@ class Visitor:
             request.isSecure() if reader is None else reader.isClientSecure,
             fields,
             None if reader is None else reader.peerCertificate,
+            reader is not None and reader.hasForwardedClient,
         )
 
     @property

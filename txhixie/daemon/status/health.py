@@ -25,7 +25,7 @@ class HealthPage(LeafPage):
         self._answer = _DRAINING if isDraining else _OK
 
     def answer(self, request: Request) -> PageAnswer:
-        """Return the same response to everybody."""
+        """Return the response, which is the same for all clients."""
         return self._answer
 
     def isRoutine(self, request: Request) -> bool:

@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from twisted.web.resource import IResource
 
+from ...sansio.http.trusted import TrustedNetworks
 from ...server.access import Policy
-from ..dispatch import Guarded
+from ..dispatch import Guarded, RoutedServerFactory
+from ..guards.guard import Guard
 from ..routes import Route, Routes
 from .health import HealthPage
+from .status_page import StatusPage
+from .survey import Surveyor
+from .viewers import LOOPBACK, Viewers
 
-OWN_PAGES: Final = ("health",)
+OWN_PAGES: Final = ("health", "status")
 """The options that ask for such a page."""
 
 
+def makeViewers(networks: list[str], policy: Policy, users: Guard | None) -> Viewers:
+    """
+    Make the guard of the status and the metrics.
+
+    :param networks: networks of viewers who need no password.
+    :param policy: the access rules of all routes.
+    :param users: asks for a password; ``None`` without ``--status-allow users=FILE``.
+    """
+    isDefault = not networks and users is None
+    return Viewers(LOOPBACK if isDefault else TrustedNetworks(networks), policy, users)
+
+
 class OwnPages:
-    """
-    The pages about the daemon that an operator has asked for.
+    """The pages about the daemon that an operator may ask for, of one factory."""
 
-    :ivar paths: their paths, by the names of their options.
-    """
+    def __init__(self, factory: RoutedServerFactory, viewers: Guard) -> None:
+        """
+        :param factory: the factory of the daemon.
+        :param viewers: guard of the other pages than that of the health.
+        """
+        self._factory = factory
+        self._viewers = viewers
+        self._surveyor = Surveyor(factory)
 
-    def __init__(self, paths: Mapping[str, str]) -> None:
-        """:param paths: the attribute."""
-        self.paths = paths
-
-    def add(
-        self,
-        name: str,
-        pages: Routes[Guarded[IResource]],
-        path: str,
-        isDraining: bool = False,
+    def addTo(
+        self, pages: Routes[Guarded[IResource]], name: str, path: str, isDraining: bool = False
     ) -> None:
         """
         Add the route of a page.
 
-        :param name: the name of the option.
         :param pages: gets the route.
+        :param name: the name of the option.
         :param path: the path of the page.
         :param isDraining: whether the daemon is stopping.
         :raises ValueError: "expected ..." if there is another page at the path.
         """
-        # For everybody: a load balancer sends an address in Host, which --hosts may not allow.
-        pages.add(
-            Route(None, path),
-            Guarded(HealthPage(isDraining), policy=Policy(), hasNoPathsBelow=True),
-        )
+        # A load balancer sends an address in Host, which --hosts may not allow.
+        everybody = Policy()
+        guards = () if name == "health" else (self._viewers,)
+        page = self._page(name, isDraining)
+        pages.add(Route(None, path), Guarded(page, guards, policy=everybody, hasNoPathsBelow=True))
+
+    def _page(self, name: str, isDraining: bool) -> IResource:
+        if name == "health":
+            return HealthPage(isDraining)
+        return StatusPage(self._factory, self._surveyor)

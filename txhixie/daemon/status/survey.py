@@ -1,0 +1,175 @@
+"""All connections of a daemon at one moment, counted in several turns of the reactor."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Cooperator
+
+from ...connection.counters import Counters
+from ...connection.protocol import HixieProtocol
+from ...connection.recent import address_of, shown_request, truncated
+from ...display import shown, shown_address
+from ...sansio.http.redaction import masked_subprotocol
+from ..dispatch import RoutedServerFactory
+from .address_tally import AddressTally
+from .route_names import RouteNames
+
+MOST_LISTED: Final = 100
+"""Most open connections that a survey lists one by one."""
+
+STATES: Final = ("open", "opening", "closing", "http")
+"""States of a connection: a conversation, a handshake, a conversation that ends, or a request of
+ordinary HTTP."""
+
+_SLICE: Final = 100
+"""Connections that are counted at once, in about a millisecond. 10,000 connections take a tenth of
+a second; after each 10 ms, the time of a Cooperator, messages are delivered."""
+
+
+@dataclass
+class Survey:
+    """
+    The connections of a daemon, and its counters.
+
+    :ivar counters: the counters when the survey began.
+    :ivar states: numbers of connections by their state, see :data:`STATES`.
+    :ivar open: numbers of open conversations by dialect and route.
+    :ivar received: messages received in all conversations, ended and open.
+    :ivar sent: messages sent in all conversations, ended and open.
+    :ivar addresses: open conversations by address.
+    :ivar newest: the open conversations that began last, the oldest of them first.
+    """
+
+    counters: Counters
+    states: Counter[str] = field(default_factory=Counter)
+    open: Counter[tuple[str, str]] = field(default_factory=Counter)
+    received: int = 0
+    sent: int = 0
+    addresses: dict[str, AddressTally] = field(default_factory=dict)
+    newest: deque[tuple[HixieProtocol, str]] = field(
+        default_factory=lambda: deque(maxlen=MOST_LISTED)
+    )
+
+    def count(self, connection: HixieProtocol, names: RouteNames, address: str) -> None:
+        """
+        Count a connection.
+
+        :param connection: the connection.
+        :param names: names of the routes of its factory.
+        :param address: lists only conversations of this address; of all, if empty.
+        """
+        tally = connection.tally
+        self.received += tally.received
+        self.sent += tally.sent
+        self.states[_state(connection)] += 1
+        if not connection.isOpen:
+            return
+        name = names.of(connection)
+        self.open[connection.offer.dialect, name] += 1
+        host = address_of(connection.getPeer())
+        of = self.addresses.get(host)
+        if of is None:
+            of = self.addresses[host] = AddressTally(host)
+        of.connections += 1
+        of.received += tally.received
+        of.sent += tally.sent
+        if not address or address == host:
+            self.newest.append((connection, name))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the newest conversations as ``json`` can write them, the newest first."""
+        return [_shown(connection, route) for connection, route in reversed(self.newest)]
+
+
+def _state(connection: HixieProtocol) -> str:
+    if connection.isOpen:
+        return "open"
+    if connection.isOpening:
+        return "opening"
+    return "http" if connection.agreement is None else "closing"
+
+
+def _shown(connection: HixieProtocol, route: str) -> dict[str, Any]:
+    agreement = connection.agreement
+    agreed = None if agreement is None else agreement.subprotocol
+    return {
+        "connection": connection.number,
+        "peer": shown_address(connection.getPeer()),
+        "route": route,
+        **shown_request(truncated(connection.asked)),
+        "subprotocol": None if agreed is None else shown(masked_subprotocol(agreed)),
+        **connection.tally.to_data(),
+        "unsent": connection.unsent,
+        "latency": None if connection.latency is None else round(connection.latency, 4),
+    }
+
+
+class Surveyor:
+    """
+    Makes surveys. Viewers at the same time, and within a second, get the same one.
+
+    The survey takes as many turns of the reactor as it needs. No connection is counted twice, and
+    none that was there at the beginning is left out: the number of messages never decreases.
+    """
+
+    def __init__(self, factory: RoutedServerFactory) -> None:
+        """:param factory: the factory, whose :attr:`RoutedServerFactory.family` is counted."""
+        self._factory = factory
+        self._made: tuple[float, Survey] | None = None
+        self._waiting: list[Deferred[Survey]] | None = None
+
+    def survey(self, address: str = "") -> Deferred[Survey]:
+        """
+        Count all connections.
+
+        :param address: lists only the conversations of this address or network; of all, if empty.
+        :return: fires with the survey.
+        """
+        if address:
+            return self._begin(address)
+        now = self._factory.clock.seconds()
+        found: Deferred[Survey] = Deferred()
+        if self._made is not None and now - self._made[0] < 1:
+            found.callback(self._made[1])
+        elif self._waiting is not None:
+            self._waiting.append(found)
+        else:
+            self._waiting = [found]
+            self._begin("").addBoth(self._finished)
+        return found
+
+    def _finished(self, survey: Any) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        if isinstance(survey, Survey):
+            self._made = self._factory.clock.seconds(), survey
+        for each in waiting:
+            each.callback(survey)  # a failure calls the errbacks
+
+    def _begin(self, address: str) -> Deferred[Survey]:
+        clock = self._factory.clock
+        survey = Survey(Counters() + self._factory.counters)
+        survey.received, survey.sent = survey.counters.received, survey.counters.sent
+        # All connections of this turn, with the counters of this turn: a conversation that ends
+        # meanwhile is not in these counters, and keeps its numbers of messages.
+        every = [(factory, tuple(factory.connections)) for factory in self._factory.family]
+        cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
+        return cooperator.coiterate(_steps(survey, every, address)).addCallback(lambda _: survey)
+
+
+def _steps(
+    survey: Survey,
+    every: list[tuple[RoutedServerFactory, tuple[HixieProtocol, ...]]],
+    address: str,
+) -> Iterator[None]:
+    """Count some connections in each step; those of the latest factory last."""
+    for factory, connections in reversed(every):
+        names = RouteNames(factory)
+        for start in range(0, len(connections), _SLICE):
+            for connection in connections[start : start + _SLICE]:
+                survey.count(connection, names, address)
+            yield

@@ -28,7 +28,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from support.applications import Answering, Applications, Broken
+from support.applications import Answering, Applications, Broken, Source
 from support.dialect_marks import each
 from support.dialect_names import code_of
 from support.handshake_bytes import whole_request
@@ -394,30 +394,15 @@ def test_an_inner_protocol_that_raises_ends_its_stream(log: Log) -> None:
 # Producers.
 
 
-@implementer(IPushProducer)
-class Push:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        self.told.append("stop")
-
-
 def test_a_push_producer_is_paused_while_the_transport_is_full() -> None:
     pair = Connected()
-    push = Push()
+    push = Source()
     pair.client.transport.registerProducer(push, True)
     pair.clientEnd.wire.producer.pauseProducing()
     pair.clientEnd.wire.producer.resumeProducing()
     assert push.told == ["pause", "resume"]
     with pytest.raises(RuntimeError):
-        pair.client.transport.registerProducer(Push(), True)
+        pair.client.transport.registerProducer(Source(), True)
     pair.client.transport.unregisterProducer()
     pair.client.transport.unregisterProducer()
     pair.clientEnd.wire.producer.pauseProducing()
@@ -427,7 +412,7 @@ def test_a_push_producer_is_paused_while_the_transport_is_full() -> None:
 def test_the_close_waits_for_a_producer_to_finish() -> None:
     """On TCP too, data that the producer still writes belongs to the stream."""
     pair = Connected()
-    push = Push()
+    push = Source()
     pair.client.transport.registerProducer(push, True)
     pair.client.transport.loseConnection()
     pair.client.transport.write(b"the last piece")
@@ -442,7 +427,7 @@ def test_the_close_waits_for_a_producer_to_finish() -> None:
 
 def test_a_producer_is_stopped_at_the_end_of_the_connection() -> None:
     pair = Connected()
-    push, late = Push(), Push()
+    push, late = Source(), Source()
     pair.client.transport.registerProducer(push, True)
     pair.server.transport.abortConnection()
     pair.pump()

@@ -6,9 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +16,8 @@ import pytest
 from OpenSSL import SSL
 
 from support.certificates import Authority, authority, stranger
-from support.command_line import Ran, environment, run, secure_daemon, start
-from support.daemon import PATIENCE, Daemon, free_port, running
+from support.command_line import Ran, environment, interrupted_handshake, run, secure_daemon
+from support.daemon import Daemon, free_port, running
 from support.real_proxies import NAME, squid
 from support.scripted_peer import Script, accept, asking, read_frame, read_head, serving
 from txhixie import DIALECTS
@@ -514,17 +512,6 @@ def test_pings_that_are_not_answered() -> None:
 
 
 def test_after_a_signal_nothing_more_is_printed() -> None:
-    asked = threading.Event()
-
-    def script(peer: socket.socket) -> None:
-        read_head(peer)
-        asked.set()
-        peer.recv(1)
-
-    with serving(script) as port:
-        process = start("doctor", f"ws://127.0.0.1:{port}/")
-        assert asked.wait(PATIENCE)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (130, b"")
-    assert output.count(b"\n") == 2
+    ran = interrupted_handshake("doctor")
+    assert (ran.status, ran.errors) == (130, [])
+    assert ran.output.count(b"\n") == 2

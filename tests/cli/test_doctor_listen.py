@@ -10,9 +10,9 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -20,19 +20,14 @@ from support.applications import Applications, echo
 from support.certificates import authority, unverified_context
 from support.command_line import run, start
 from support.daemon import PATIENCE
+from support.deviations import ITEMS, WORDS, Item, samples
 from support.device_doctor import LOCAL, Doctor, doctor
 from support.handshake_bytes import whole_request
 from support.memory_connection import ServerEnd
 from txhixie.daemon.route_option import read_description
 from txhixie.sansio.handshake.mending import NO_CONNECTION
-from txhixie.sansio.quirks import QUIRKS, quirk_of
+from txhixie.sansio.quirks import quirk_of
 
-Item = dict[str, Any]
-
-ITEMS: Final[list[Item]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "deviations.json").read_text("utf-8")
-)
-WORDS: Final = {quirk.word for quirk in QUIRKS}
 REQUEST: Final = whole_request("rfc6455")
 
 
@@ -40,17 +35,6 @@ REQUEST: Final = whole_request("rfc6455")
 def listening() -> Iterator[Doctor]:
     with doctor("--timeout", "10") as running:
         yield running
-
-
-def samples(only: Callable[[Item], bool]) -> pytest.MarkDecorator:
-    """Run a test once for each sample of a request or of frames, by the sample's name."""
-    found = [
-        item
-        for item in ITEMS
-        if item["where"] in {"request", "frames"} and item.get("sends") and only(item)
-    ]
-    assert found
-    return pytest.mark.parametrize("item", found, ids=[item["name"] for item in found])
 
 
 def sent_by(item: Item) -> bytes:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority, authority, stranger
-from support.command_line import Ran, environment, run, secure_daemon, start
+from support.command_line import Ran, environment, interrupted_handshake, run, secure_daemon, start
 from support.daemon import PATIENCE, Daemon, program, running
 from support.dialect_marks import each
 from support.frames import modern_frame
@@ -916,19 +916,8 @@ def test_a_second_signal_ends_the_command_at_once() -> None:
 
 
 def test_a_signal_during_the_handshake_ends_the_command_at_once() -> None:
-    asked = threading.Event()
-
-    def script(peer: socket.socket) -> None:
-        read_head(peer)
-        asked.set()
-        peer.recv(1)
-
-    with serving(script) as port:
-        process = start("connect", f"ws://127.0.0.1:{port}/")
-        assert asked.wait(PATIENCE)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, output, errors) == (130, b"", b"")
+    ran = interrupted_handshake("connect")
+    assert (ran.status, ran.output, ran.errors) == (130, b"", [])
 
 
 # Back-pressure.

@@ -24,6 +24,7 @@ from support.blocking_peer import answer, connected, status
 from support.certificates import unverified_context
 from support.daemon import PATIENCE, Daemon, configured, free_port, run_hixie, running, started
 from support.echoing import Echoing, echoing, offer
+from support.ipv6 import needs_ipv6
 
 CLIENT, ATTACKER, OTHER = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
@@ -139,14 +140,10 @@ def test_new_connections_come_as_fast_as_the_limit(
         until_accepted(daemon.port, ATTACKER)
 
 
+@needs_ipv6
 def test_all_of_an_IPv6_network_of_64_bits_is_one_address(tmp_path: Path) -> None:
     port = free_port()
     words = ("--port", f"tcp6:{port}:interface=\\:\\:1", "--max-connections-per-address", "4")
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        pytest.skip("this machine has no IPv6")
     with started(tmp_path, port, *words) as daemon:
         with echoing(connected(port, "::1", "::1")) as client, contextlib.ExitStack() as stack:
             for number in range(10):

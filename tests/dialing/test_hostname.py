@@ -13,6 +13,7 @@ from twisted.internet.endpoints import TCP6ServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
+from support.ipv6 import needs_ipv6
 from support.log_recorder import Log
 from support.network import Network, Place
 from support.raw_peer import Raw
@@ -59,17 +60,7 @@ async def test_a_name_that_cannot_be_resolved_has_no_address(host: str, log: Log
         await within(endpoint.connect(cast("Any", Factory.forProtocol(Raw))))
 
 
-def has_ipv6() -> bool:
-    """Whether this machine has an IPv6 loopback address."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6; get it: enable it")
+@needs_ipv6
 @asynchronous
 async def test_an_IPv6_address_is_connected_to(net: Network) -> None:
     made: list[Raw] = []

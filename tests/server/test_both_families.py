@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import formatEvent
 
 from support.daemon import free_port
+from support.ipv6 import needs_ipv6
 from support.network import Network
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.server.both_families import BothFamiliesEndpoint, boundSocket
@@ -26,18 +27,6 @@ class Peer(Protocol):
         self.transport.loseConnection()
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 (::1 cannot be bound)")
-
-
 def server() -> Any:
     factory: Any = Factory.forProtocol(Peer)
     factory.noisy = False
@@ -45,7 +34,7 @@ def server() -> Any:
     return factory
 
 
-@ipv6
+@needs_ipv6
 @asynchronous
 async def test_clients_of_both_families_connect_and_no_address_is_mapped(net: Network) -> None:
     factory = server()
@@ -65,7 +54,9 @@ async def test_clients_of_both_families_connect_and_no_address_is_mapped(net: Ne
 
 @asynchronous
 @pytest.mark.parametrize(
-    "without", [pytest.param(socket.AF_INET, marks=ipv6), socket.AF_INET6], ids=["IPv4", "IPv6"]
+    "without",
+    [pytest.param(socket.AF_INET, marks=needs_ipv6), socket.AF_INET6],
+    ids=["IPv4", "IPv6"],
 )
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 async def test_a_machine_with_one_address_family_listens_on_that(
@@ -84,7 +75,7 @@ async def test_a_machine_with_one_address_family_listens_on_that(
     await within(port.stopListening())
 
 
-@ipv6
+@needs_ipv6
 @asynchronous
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
 async def test_a_port_that_is_in_use_in_one_family_is_an_error(net: Network, family: int) -> None:
@@ -102,7 +93,7 @@ async def test_a_port_that_is_in_use_in_one_family_is_an_error(net: Network, fam
             socket.create_connection((host, number), 10)
 
 
-@ipv6
+@needs_ipv6
 @asynchronous
 async def test_the_lines_about_the_start_of_both_ports_name_their_family(
     net: Network, log: Any

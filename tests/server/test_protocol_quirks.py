@@ -6,29 +6,21 @@ a client in without a word, ``opt-in`` with the word of its quirk, ``never`` not
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import pytest
 from twisted.internet.task import Clock
 
 from support.applications import Applications, echo
 from support.chunks import Chunks, same_every_way
+from support.deviations import ITEMS, WORDS, Item, samples
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd
 from txhixie import HixieServerFactory, testing
-from txhixie.sansio.quirks import QUIRKS
 
-Item = dict[str, Any]
-
-ITEMS: Final[list[Item]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "deviations.json").read_text("utf-8")
-)
-WORDS: Final = {quirk.word for quirk in QUIRKS}
 IN: Final = re.compile(rb"HTTP/1\.1 101 ")
 HELLO: Final = b"\x81\x05hello"
 OF_ROUTES: Final = {"slashes-doubled": "a route decides: tests/daemon/test_dispatch.py"}
@@ -48,17 +40,6 @@ REASONS: Final = {
     "text-cut-into-messages": "invalid UTF-8 in a text message",
 }
 """Start of the reason in the log, for the samples that are never let in."""
-
-
-def samples(only: Callable[[Item], bool]) -> pytest.MarkDecorator:
-    """Run a test once for each sample of a request or of frames, by the sample's name."""
-    found = [
-        item
-        for item in ITEMS
-        if item["where"] in {"request", "frames"} and item.get("sends") and only(item)
-    ]
-    assert found
-    return pytest.mark.parametrize("item", found, ids=[item["name"] for item in found])
 
 
 def end(item: Item, quirks: Iterable[str] = ()) -> ServerEnd:

@@ -14,6 +14,7 @@ command_line         ``txhixie`` in a process                  cli
 confinement          a program under a unit's restrictions      peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
+deviations           samples of clients' deviations            cli, server
 device_doctor        ``txhixie doctor --listen`` in a process   cli, peers
 dialect_marks        marks of tests for each dialect            tests that run for each dialect
 dialect_names        names of dialects                         tests that run for each dialect
@@ -26,6 +27,7 @@ handshake_bytes      handshakes of any dialect as bytes        connection, serve
 handshakes           a handshake as one call                   sansio/handshake, sansio
 held_bytes           how many bytes an object holds            tests of bounded buffers
 http_heads           HTTP heads from their lines               sansio/http, sansio/handshake
+ipv6                 a mark of tests that need IPv6            dialing, server, daemon
 jwt_keys             keys of JSON Web Tokens                   daemon/guards
 log_recorder         the log events of a test                  conftest, annotations
 manual_pages         manual pages of the command               cli

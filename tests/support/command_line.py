@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any, Final
 
 from support.certificates import Authority, authority
 from support.daemon import PATIENCE, free_port, program, running
+from support.scripted_peer import read_head, serving
 
 PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -67,6 +71,23 @@ def run(*words: str, given: bytes = b"", **options: Any) -> Ran:
         process.kill()
         process.wait()
     return Ran(process.returncode, output or b"", errors or b"")
+
+
+def interrupted_handshake(command: str) -> Ran:
+    """Run a command for a server that does not answer, and send it SIGINT after its request."""
+    asked = threading.Event()
+
+    def script(peer: socket.socket) -> None:
+        read_head(peer)
+        asked.set()
+        peer.recv(1)
+
+    with serving(script) as port:
+        process = start(command, f"ws://127.0.0.1:{port}/")
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=PATIENCE)
+    return Ran(process.returncode, output, errors)
 
 
 @contextmanager

@@ -69,10 +69,11 @@ class Log:
         for event in self.everything if not self.hasStubs else ():
             if not _isAboutConnection(event):
                 continue
-            who = event.get("connection"), event.get("peer")
+            # A test may have several factories, each of which counts its connections from 1.
+            who = id(event.get("log_source")), event.get("connection"), event.get("peer")
             if "host" in event:
                 known.add(who)
-            if who[0] is None or (who in known and "host" not in event):
+            if who[1] is None or (who in known and "host" not in event):
                 found.append(formatEvent(event))
         return found
 

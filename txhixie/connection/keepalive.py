@@ -11,21 +11,18 @@ import struct
 from collections.abc import Callable, Collection
 from typing import Any, Final, Generic, TypeVar
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..sansio.limits import Limits
 from .log import writeFailure
+from .ticks import Ticks
 
 _log = Logger()
 
 _ROUNDS: Final = 4
 """Keepalive ticks within ``ping_interval`` or ``ping_timeout``, the shorter of both. A ping is
 sent, and a connection aborted, at most a quarter of that time late."""
-
-_LATE: Final = 1.0
-"""Most seconds by which a tick may be late; at most the time between two ticks. If a tick is later
-than that, the reactor was blocked, and no connection is aborted in this tick."""
 
 
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
@@ -58,32 +55,21 @@ class Keepalive(Generic[C]):
             the peer may be unread.
         """
         self._limits = limits
-        self._clock = clock
         self._connections = connections
         self._lookAt = look
-        self._timer: IDelayedCall | None = None
-        self._due = 0.0
-        self._pause = 0.0
+        self._ticks = Ticks(clock, self._look)
 
     def start(self) -> None:
         """Start the timer, unless it runs already or there is no ``ping_interval``."""
         interval = self._limits.ping_interval
-        if self._timer is None and interval is not None:
-            self._pause = min(interval, self._limits.ping_timeout) / _ROUNDS
-            clock = self._clock()
-            self._due = clock.seconds() + self._pause
-            self._timer = clock.callLater(self._pause, self._look)
+        if interval is not None:
+            self._ticks.start(min(interval, self._limits.ping_timeout) / _ROUNDS)
 
     def stop(self) -> None:
         """Cancel the timer: the factory has no connections."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._ticks.stop()
 
-    def _look(self) -> None:
-        self._timer = None
-        now = self._clock().seconds()
-        slept = now - self._due > min(_LATE, self._pause)
+    def _look(self, now: float, slept: bool) -> None:
         for connection in tuple(self._connections):
             try:
                 self._lookAt(connection, now, slept)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection
 from math import inf
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..sansio.limits import Limits
 from .log import writeFailure
+from .ticks import Ticks
 
 _log = Logger()
 
@@ -32,10 +33,6 @@ _LONGEST: Final = 5.0
 _IDLE_TICKS: Final = 8
 _LIFETIME_TICKS: Final = 80
 """Fewest ticks within ``idle_timeout``, and within ``lifetime``: 8 of these within the spread."""
-
-_LATE: Final = 1.0
-"""Most seconds by which a tick may be late; at most the time between two ticks. If a tick is later
-than that, the reactor was blocked and messages may be unread: no connection is idle then."""
 
 C = TypeVar("C")
 
@@ -76,37 +73,24 @@ class Lifetimes(Generic[C]):
         """
         self._idle = inf if limits.idle_timeout is None else limits.idle_timeout
         self._lifetime = inf if limits.lifetime is None else limits.lifetime
-        self._clock = clock
         self._connections = connections
         self._activity = activity
         self._over = over
         self._lives: dict[C, Life] = {}
         self._spread = 0.0
-        self._timer: IDelayedCall | None = None
-        self._due = 0.0
-
-    @property
-    def _pause(self) -> float:
-        return min(_LONGEST, self._idle / _IDLE_TICKS, self._lifetime / _LIFETIME_TICKS)
+        self._ticks = Ticks(clock, self._look)
 
     def start(self) -> None:
         """Start the timer, unless it runs already."""
-        if self._timer is None:
-            clock = self._clock()
-            self._due = clock.seconds() + self._pause
-            self._timer = clock.callLater(self._pause, self._look)
+        idle, lifetime = self._idle / _IDLE_TICKS, self._lifetime / _LIFETIME_TICKS
+        self._ticks.start(min(_LONGEST, idle, lifetime))
 
     def stop(self) -> None:
         """Cancel the timer: the factory has no connections."""
         self._lives.clear()
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._ticks.stop()
 
-    def _look(self) -> None:
-        self._timer = None
-        now = self._clock().seconds()
-        slept = now - self._due > min(_LATE, self._pause)
+    def _look(self, now: float, slept: bool) -> None:
         before, self._lives = self._lives, {}
         for connection in tuple(self._connections):
             try:
@@ -121,7 +105,7 @@ class Lifetimes(Generic[C]):
         activity = self._activity(connection)
         if life is None:
             life = Life(now + self._nextLifetime(), activity, now)
-        elif slept or activity is None or activity != life.activity:
+        elif slept or activity is None or activity != life.activity:  # slept: messages are unread
             life = Life(life.ends, activity, now)
         self._lives[connection] = life
         if now >= life.ends:

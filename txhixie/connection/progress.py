@@ -10,21 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, KeysView
 from typing import Any, Final, Generic, TypeVar
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import BaseProtocol
 from twisted.logger import Logger
 
 from .acknowledged import Sent, sent_to
 from .log import writeFailure
+from .ticks import Ticks
 
 _log = Logger()
 
 _ROUNDS: Final = 4
 """Checks within one ``stall_timeout``: a connection is aborted at most a quarter of it late."""
-
-_LATE: Final = 1.0
-"""Most seconds by which a check may be late; at most the time between two checks. If a check is
-later than that, the reactor was blocked, and no connection is aborted in this check."""
 
 
 C = TypeVar("C", bound=BaseProtocol)
@@ -92,18 +89,15 @@ class Progress:
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self.key = clock, seconds
-        self._clock = clock
         self._seconds = seconds
         self._groups: dict[Watched[Any], None] = {}
         self._behind: dict[BaseProtocol, tuple[float, Sent]] = {}  # time of the last progress
-        self._timer: IDelayedCall | None = None
-        self._due = 0.0
+        self._ticks = Ticks(lambda: clock, self._look)
 
     def join(self, group: Watched[Any]) -> None:
         """Start checking the connections of a group."""
         self._groups[group] = None
-        if self._timer is None:
-            self._start()
+        self._start()
 
     def leave(self, group: Watched[Any]) -> bool:
         """
@@ -115,9 +109,7 @@ class Progress:
         if self._groups:
             return False
         self._behind.clear()
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._ticks.stop()
         return True
 
     def resumed(self, connection: BaseProtocol) -> None:
@@ -132,14 +124,9 @@ class Progress:
             del self._behind[connection]
 
     def _start(self) -> None:
-        pause = self._seconds / _ROUNDS
-        self._due = self._clock.seconds() + pause
-        self._timer = self._clock.callLater(pause, self._look)
+        self._ticks.start(self._seconds / _ROUNDS)
 
-    def _look(self) -> None:
-        self._timer = None
-        now = self._clock.seconds()
-        slept = now - self._due > min(_LATE, self._seconds / _ROUNDS)
+    def _look(self, now: float, slept: bool) -> None:
         before, self._behind = self._behind, {}
         for group in tuple(self._groups):
             for connection in tuple(group.connections):
@@ -148,7 +135,7 @@ class Progress:
                 except Exception:
                     what = "cannot determine whether a connection has stalled"
                     writeFailure(_log, what, connection)
-        if self._groups and self._timer is None:
+        if self._groups:
             self._start()
 
     def _lookAt(

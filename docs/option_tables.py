@@ -4,6 +4,8 @@
     Every option of ``twistd hixie``.
 ``.. service-options:: gateway``
     The options of a service of the daemon, by the name of its row.
+``.. route-options::``
+    The options of every route with conversations.
 ``.. command-options:: connect``
     Every option of ``txhixie connect``.
 
@@ -22,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from txhixie.cli.main import parser
+from txhixie.daemon.adaptations import ADAPTATIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
 from txhixie.daemon.setting import ANY_TEXT, FLAG, Setting
@@ -72,6 +75,19 @@ class ServiceOptions(Options):
         """One option for each setting."""
         (service,) = [each for each in SERVICES if each.name == self.arguments[0]]
         for setting in service.options:
+            yield from described(setting, "", "=")
+
+
+class RouteOptions(Options):
+    """The options of every route with conversations, for old devices."""
+
+    def program(self) -> str:
+        """The route, as ``:option:`` names it."""
+        return "route"
+
+    def rows(self) -> Iterator[str]:
+        """One option for each setting."""
+        for setting in ADAPTATIONS:
             yield from described(setting, "", "=")
 
 
@@ -136,4 +152,5 @@ def setup(app: Sphinx) -> None:
     """Add the directives."""
     app.add_directive("daemon-options", DaemonOptions)
     app.add_directive("service-options", ServiceOptions)
+    app.add_directive("route-options", RouteOptions)
     app.add_directive("command-options", CommandOptions)

@@ -22,6 +22,7 @@ from txhixie import Limits
 from txhixie.byte_streams import descriptions
 from txhixie.cli.main import COMMANDS as CLI_COMMANDS
 from txhixie.client.endpoint import EndpointOptions
+from txhixie.daemon.adaptations import ADAPTATIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
 from txhixie.server.factory import ServerOptions
@@ -94,6 +95,8 @@ def options(kind: str) -> set[str]:
         return {f"twistd-hixie.--{option.option}" for option in (*OPTIONS, *COMMAND_LINE_ONLY)}
     if kind == "services":
         return {f"{row.name}-service.{option.name}" for row in SERVICES for option in row.options}
+    if kind == "routes":
+        return {f"route.{option.name}" for option in ADAPTATIONS}
     if kind == "limits":
         return {f"Limits.{field.name}" for field in fields(Limits)}
     if kind == "client strings":
@@ -106,7 +109,15 @@ def options(kind: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["daemon", "services", "limits", "servers and clients", "client strings", "server strings"],
+    [
+        "daemon",
+        "services",
+        "routes",
+        "limits",
+        "servers and clients",
+        "client strings",
+        "server strings",
+    ],
 )
 def test_every_option_has_an_anchor(kind: str, guide_html: Path) -> None:
     """The guide has no option that the code does not have."""

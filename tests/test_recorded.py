@@ -6,6 +6,7 @@ The bytes arrive at once, byte by byte, and split in other ways.
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from typing import Any
 
@@ -85,7 +86,7 @@ REFUSED = [
     (
         "flash_policy_request",
         400,
-        "this is not HTTP: Flash asks for a policy file",
+        "this is not HTTP: Flash asks for a policy file; --flash-policy (flashPolicy) answers it",
     ),
     (
         "http10_upgrade_as_nginx_sends",
@@ -116,7 +117,7 @@ def test_a_refused_request_has_one_log_line_with_the_reason(
 ) -> None:
     """The line does not depend on how the bytes arrive. The response to the client names no
     option."""
-    body = why.removesuffix(" (origins, --origins)").partition("; quirks=")[0]
+    body = re.split("; quirks=|; --", why.removesuffix(" (origins, --origins)"))[0]
     for tail in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
         for chunks in every_way(recorded(name), tail):
             end = ServerEnd(Applications())

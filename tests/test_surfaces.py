@@ -17,6 +17,7 @@ import pytest
 
 from support.guide_pages import ROOT
 from txhixie import (
+    Accepted,
     Admission,
     EndpointOptions,
     HixieClientFactory,
@@ -33,6 +34,7 @@ from txhixie.byte_streams.descriptions import makeClient, makeServer, parseWSS
 from txhixie.byte_streams.endpoint import StreamServerEndpoint
 from txhixie.cli.main import parser
 from txhixie.connection.group import BINARY_CHOICES
+from txhixie.daemon.adaptations import ADAPTATIONS
 from txhixie.daemon.conditions import CONDITIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.route_option import ROUTE
@@ -126,7 +128,7 @@ ROWS: Final[dict[str, Row]] = {
     },
     "seconds for a backend in all": everywhere("connect-timeout", PYTHON, DAEMON),
     "binary messages": everywhere("binary", PYTHON, SERVICE, COMMAND),
-    "pings of a gateway": everywhere("pings", PYTHON, SERVICE),
+    "pings to clients, and pings through a gateway": everywhere("pings", PYTHON, SERVICE),
     "compression": {
         PYTHON: "extensions",
         CLIENT: "compression",
@@ -135,6 +137,12 @@ ROWS: Final[dict[str, Row]] = {
         SERVICE: "compression",
         COMMAND: "no-compression",
     },
+    "compression to a backend": {SERVICE: "backend-compression"},
+    "the subprotocol of a client that offers none": {SERVICE: "assume"},
+    "the time before the first frame": everywhere("first-frame-delay", PYTHON, SERVICE),
+    "bytes of a sent frame": everywhere("max-sent-frame", PYTHON, SERVICE),
+    "a response without further fields": everywhere("plain-answer", PYTHON, SERVICE),
+    "pages with Flash": everywhere("flash-policy", PYTHON, DAEMON),
     "bytes in messages": everywhere("coding", PYTHON, CLIENT, SERVER, SERVICE),
     "limits": everywhere("limits", PYTHON),
     "bytes of a message": {
@@ -213,6 +221,7 @@ OF_PAGES: Final = ("health", "status", "status-allow")
 ALONE: Final = {
     PYTHON: {
         *("applications", "clock", "entropy", "logConnections", "admission"),
+        *("application", "subprotocol", "expiresIn", "compression"),  # of one decision
         *("elsewhere", "highWater", "factory", "connector", "conversation", "description", "route"),
     },
     CLIENT: set(),
@@ -254,7 +263,7 @@ def parameters(call: Callable[..., Any]) -> Iterable[str]:
 def python_words() -> set[str]:
     takers = (
         *(HixieClientFactory, HixieServerFactory, WebSocketClientEndpoint.new, connect, serve),
-        *(GatewayService, StreamService, StreamApplications, StreamClientEndpoint),
+        *(Accepted, GatewayService, StreamService, StreamApplications, StreamClientEndpoint),
         *(StreamServerEndpoint, HTTPConnectEndpoint),
     )
     words = {word for taker in takers for word in parameters(taker)}
@@ -275,7 +284,7 @@ def daemon_words() -> set[str]:
 
 def service_words() -> set[str]:
     services = {setting.name for service in SERVICES for setting in service.options}
-    return services | {setting.name for setting in (*ROUTE, *CONDITIONS)}
+    return services | {setting.name for setting in (*ROUTE, *CONDITIONS, *ADAPTATIONS)}
 
 
 def command_words() -> set[str]:

@@ -628,7 +628,11 @@ def test_the_options_are_those_of_the_factory() -> None:
     from txhixie.server.factory import ServerOptions
 
     named = set(inspect.signature(HixieServerFactory).parameters)
-    assert set(ServerOptions.__annotations__) == named - {"applications", "elsewhere"}
+    assert set(ServerOptions.__annotations__) == named - {
+        "applications",
+        "elsewhere",
+        "flashPolicy",
+    }
 
 
 def test_a_resource_can_share_the_factory_of_a_port(log: Log) -> None:

@@ -24,6 +24,7 @@ from .sansio.handshake.offer import Agreement, Offer, Refusal
 from .sansio.http.head import header_pairs
 from .sansio.limits import Limits
 from .sansio.types import Headers, HeadersLike
+from .sansio.wire.fragmented import LEAST_FRAGMENT
 from .sansio.wire.frame import CloseCode
 
 _OF_THE_HANDSHAKE: Final = re.compile(
@@ -283,12 +284,28 @@ class Accepted:
     :ivar expiresIn: seconds from now after which the connection is closed with 1008 (RFC 6455
         section 7.4.1), in the Hixie dialects with their close; ``None`` for a connection that does
         not expire.
+    :ivar pings: whether automatic pings are sent. ``False`` for a client that does not answer them:
+        TCP keep-alive finds out whether the client has vanished.
+    :ivar compression: whether an extension may be agreed. ``False`` for a client that offers
+        compression and cannot read compressed messages.
+    :ivar firstFrameDelay: seconds from the response to the begin of the conversation, for a client
+        that loses a frame which it receives together with the response.
+    :ivar maxSentFrame: most bytes of the payload of a sent frame: a longer message is sent in
+        fragments (RFC 6455 section 5.4), and in the Hixie dialects, which have no fragments, whole;
+        ``None`` for any number.
+    :ivar plainAnswer: whether the response has the fields of the handshake only: none of
+        ``headers``, and none that other resources of a ``Site`` have set.
     """
 
     application: WebSocketProtocol
     subprotocol: str | None = None
     headers: Headers = ()
     expiresIn: float | None = None
+    pings: bool = True
+    compression: bool = True
+    firstFrameDelay: float = 0.0
+    maxSentFrame: int | None = None
+    plainAnswer: bool = False
 
     def __init__(
         self,
@@ -296,17 +313,26 @@ class Accepted:
         subprotocol: str | None = None,
         headers: HeadersLike = (),
         expiresIn: float | None = None,
+        *,
+        pings: bool = True,
+        compression: bool = True,
+        firstFrameDelay: float = 0.0,
+        maxSentFrame: int | None = None,
+        plainAnswer: bool = False,
     ) -> None:
         """
-        Create a decision.
+        Create a decision. The parameters after ``expiresIn`` are for devices that cannot receive
+        everything: see the page "Devices that speak WebSocket wrongly" of the guide.
 
         :param headers: pairs of a name and a value, or a mapping; ``str`` has to be ASCII.
         :param expiresIn: seconds, such as the rest of the life of the request's token.
-        :raises TypeError: for a subprotocol that is not ``str``, and for fields or seconds of
-            another type.
+        :param firstFrameDelay: seconds, 0 to 10.
+        :param maxSentFrame: bytes, at least 125.
+        :raises TypeError: for a subprotocol that is not ``str``, and for fields, seconds, bytes or
+            choices of another type.
         :raises ValueError: for an invalid field, and for a field that the handshake sets itself,
             such as ``Upgrade`` or ``Sec-WebSocket-Protocol``; for negative seconds, and for more
-            than ten years, which may be a date.
+            than ten years, which may be a date; for a delay or a number of bytes out of range.
         """
         self.application = application
         self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
@@ -317,10 +343,35 @@ class Accepted:
                 field = name.decode("ascii")
                 raise ValueError(f"headers: {field} is set by the handshake; leave it out{hint}")
         self.expiresIn = None if expiresIn is None else checkExpiry(expiresIn)
+        scalars(bool, pings=pings, compression=compression, plainAnswer=plainAnswer)
+        self.pings = pings
+        self.compression = compression
+        self.firstFrameDelay = _checkDelay(firstFrameDelay)
+        self.maxSentFrame = None if maxSentFrame is None else _checkFrame(maxSentFrame)
+        self.plainAnswer = plainAnswer
 
 
 MOST_EXPIRY: Final = 10.0 * 366 * 86400
 """Most seconds of ``Accepted.expiresIn``: ten years. A greater number may be a date."""
+
+
+MOST_DELAY: Final = 10.0
+"""Most seconds of ``Accepted.firstFrameDelay``. Devices need 0.02 to 0.2 seconds; meanwhile the
+connection waits without the timeout of the handshake."""
+
+
+def _checkDelay(seconds: float) -> float:
+    scalars(float, firstFrameDelay=seconds)
+    if not 0 <= seconds <= MOST_DELAY:
+        raise ValueError(f"firstFrameDelay: expected 0 to {MOST_DELAY:g} seconds, not {seconds}")
+    return seconds
+
+
+def _checkFrame(size: int) -> int:
+    scalars(int, maxSentFrame=size)
+    if size < LEAST_FRAGMENT:
+        raise ValueError(f"maxSentFrame: expected at least {LEAST_FRAGMENT} bytes, not {size}")
+    return size
 
 
 def checkExpiry(seconds: float) -> float:

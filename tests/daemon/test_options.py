@@ -34,7 +34,7 @@ def test_check_prints_every_service_and_connects_to_none(tmp_path: Path) -> None
         dialect = "hixie-76"
         binary = "base64"
         pings = "relay"
-        compression = true
+        backend-compression = true
         lenient = true
         pass-headers = "x-one, x-two"
         origin = "https://example.com"
@@ -60,7 +60,8 @@ def test_check_prints_every_service_and_connects_to_none(tmp_path: Path) -> None
         (
             "serve             *.example.com/chat=wss://***@nowhere.invalid/x "
             "required-subprotocol=chat dialect=hixie-76 binary=base64 pings=relay "
-            "compression=true lenient=true pass-headers=x-one, x-two origin=https://example.com "
+            "backend-compression=true lenient=true pass-headers=x-one, x-two "
+            "origin=https://example.com "
             "proxy=http://***@proxy.invalid:3128 "
             f"trust-root={tmp_path} certificate={tmp_path / 'we.pem'}"
         ),
@@ -79,7 +80,7 @@ MISTAKES = (
     ("http://a", "", r"expected a service, not http:; did you mean ws:\?$"),
     (WS, "dialect=hixie-77", r"dialect hixie-77: expected one of hixie-54, .*mean hixie-76\?"),
     (WS, "binary=drop", r"binary drop: expected one of refuse, base64"),
-    (WS, "pings=never", r"pings never: expected one of answer, relay"),
+    (WS, "pings=never", r"pings never: expected one of answer, relay, off"),
     (WS, "compression=yes", r"compression yes: expected true or false"),
     (WS, "lenient=1", r"lenient 1: expected true or false"),
     (WS, "pass-headers=Upgrade", r"pass-headers Upgrade: expected .*passed on, not Upgrade"),
@@ -100,7 +101,7 @@ MISTAKES = (
     ("tcp:a:1", "dialect=hixie-76", r"dialect: expected an option of tcp:a:1"),
     ("static:/nonexistent", "", r"expected static:/PATH of an existing directory"),
     ("static:.", "index=x", r"index: expected an option of static:\.: origins, "),
-    ("echo", "loud=true", r"loud: expected an option of echo: origins, "),
+    ("echo", "loud=true", r"loud: expected an option of echo: assume, pings, "),
 )
 
 

@@ -40,7 +40,7 @@ from txhixie.errors import (
 from txhixie.sansio.dialects import DIALECTS, Dialect, Version, named, refusal
 from txhixie.sansio.handshake.hixie75 import Hixie75
 from txhixie.sansio.handshake.offer import Agreement, Offer, Refusal
-from txhixie.sansio.http.head import Head
+from txhixie.sansio.http.head import FlashPolicyAsked, Head
 from txhixie.sansio.opening import ClientOpening, Elsewhere, ServerOpening, last_request
 from txhixie.testing.strategies import deliveries
 
@@ -117,7 +117,7 @@ def test_a_client_makes_the_checks_of_the_vectors(item: Item) -> None:
     assert rest.hex() == item.get("rest", "")
 
 
-ELSEWHERE = {"policy-file": MalformedHead, "tls": MalformedHead, "h2": UnsupportedVersion}
+ELSEWHERE = {"policy-file": FlashPolicyAsked, "tls": MalformedHead, "h2": UnsupportedVersion}
 JUDGED_BY_ITS_ROW = {"d-v13-no-key", "d-v13-dup-key", "d-v13-no-host"}
 """Vectors whose version is checked first: where the version is not enabled, no other check is
 made."""

@@ -58,14 +58,19 @@ class Coding(Protocol):
 
 
 class Binary:
-    """Coding whose binary messages are the bytes of the stream."""
+    """
+    Coding whose binary messages are the bytes of the stream.
+
+    :ivar most: most bytes of a message.
+    """
 
     name = "binary"
     replaced = False
+    most = MOST_BYTES
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """Return a message for the piece, or several for a long piece."""
-        return [*_pieces(data)]
+        return [*_pieces(data, self.most)]
 
     def finish(self) -> list[str | bytes]:
         """Return no messages: nothing is buffered."""
@@ -83,14 +88,21 @@ class Base64:
     Coding of text messages in base64 (RFC 4648 section 4), for clients without binary messages.
 
     Each message is complete base64, with padding.
+
+    :ivar most: most characters of a message.
     """
 
     name = "base64"
     replaced = False
+    most = 2 * MOST_BYTES
+
+    @property
+    def _bytes(self) -> int:
+        return min(MOST_BYTES, self.most // 4 * 3)
 
     def encode(self, data: bytes) -> list[str | bytes]:
         """Return a message for the piece, or several for a long piece."""
-        return [b64encode(piece).decode("ascii") for piece in _pieces(data)]
+        return [b64encode(piece).decode("ascii") for piece in _pieces(data, self._bytes)]
 
     def finish(self) -> list[str | bytes]:
         """Return no messages: nothing is buffered."""
@@ -188,9 +200,12 @@ class Text:
     Coding of text messages of any length, in UTF-8, for consoles with prompts without a line end.
 
     A message never ends inside a character. A byte that is not UTF-8 becomes U+FFFD.
+
+    :ivar most: most bytes of a message.
     """
 
     name = "text"
+    most = MOST_BYTES
 
     def __init__(self) -> None:
         self._rest = b""
@@ -217,7 +232,7 @@ class Text:
             self.replaced = True
             text, used = utf_8_decode(data, "replace", final)
         self._rest = data[used:]
-        most = MOST_BYTES // 4  # a character has at most 4 bytes
+        most = self.most // 4  # a character has at most 4 bytes
         return [text[start : start + most] for start in range(0, len(text), most)]
 
 
@@ -231,7 +246,20 @@ CODINGS: Final[Mapping[str, Callable[[], Known]]] = {
 """Classes of the codings by their names; each connection has its own object."""
 
 
-def _pieces(data: bytes) -> list[bytes]:
-    if len(data) <= MOST_BYTES:
+def sized(coding: Known, most: int) -> Known:
+    """
+    Return a coding that makes messages of at most some bytes.
+
+    A line is always one message, since a line that is cut would be two.
+
+    :param most: most bytes of a message, at least 4.
+    """
+    if not isinstance(coding, LineCoding):
+        coding.most = min(coding.most, most)
+    return coding
+
+
+def _pieces(data: bytes, most: int) -> list[bytes]:
+    if len(data) <= most:
         return [data] if data else []
-    return [data[start : start + MOST_BYTES] for start in range(0, len(data), MOST_BYTES)]
+    return [data[start : start + most] for start in range(0, len(data), most)]

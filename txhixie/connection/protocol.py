@@ -523,7 +523,7 @@ class HixieProtocol(Protocol):
         )
         self._receive = ignore
         self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
-        if self.dialect.has_pings:
+        if self.dialect.is_pinged:
             factory.keepalive.start()
         else:
             leaveToKernel(self.transport, factory.limits)
@@ -637,7 +637,7 @@ class HixieProtocol(Protocol):
         :param slept: whether the reactor was blocked, so that silence of the peer proves nothing.
         """
         conversation = self._conversation
-        if conversation is None or conversation.stage != OPEN or not conversation.has_pings:
+        if conversation is None or conversation.stage != OPEN or not self.dialect.is_pinged:
             return
         if self._paused or self._output.full:
             self._pinged = None  # we do not read, or a ping could not be sent

@@ -35,6 +35,7 @@ from ..server.listen_queue import serverEndpoint
 from ..server.port_check import check_interface_here, check_port, parts_of
 from ..server.proxy_protocol import ProxyProtocolReactor
 from ..server.tls.errors import KeyMismatch
+from .adaptations import Adaptation
 from .certificate_expiry import now
 from .certificate_watch import certificateFiles
 from .conditions import ACCESS, CONDITIONS, NONE, policy_of
@@ -50,7 +51,7 @@ from .options import OPTIONS, USERS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
-from .services.service import Context
+from .services.service import Context, settingsOf
 from .setting import Setting, as_written
 from .several import make_service
 from .socket_change import SocketChange
@@ -126,6 +127,7 @@ class Daemon:
         self._policies: list[Policy] = []  # access rules of the routes to WebSocket services
         self._shown: list[str] = []  # conditions of each route, for the report
         self._paths: list[str] = []  # paths of the routes to WebSocket services
+        self._compresses = False  # whether any of them has compression
         self.factory = self._makeFactory()
 
     def _makeEndpoints(self) -> None:
@@ -331,8 +333,9 @@ class Daemon:
         factory = RoutedServerFactory(
             RoutedApplications(applications),
             policy,
-            extensions=DEFAULT_EXTENSIONS if self._one("compression", True) else (),
+            extensions=DEFAULT_EXTENSIONS if self._compresses else (),
             elsewhere=PageSite(RoutedPages(pages, policy)) if hasPages else None,
+            flashPolicy=self._joined("flash-policy") or (),
             **self._options(),
         )
         self._ownPages = OwnPages(factory, self._viewers())
@@ -392,7 +395,8 @@ class Daemon:
             if IResource.providedBy(guarded.served):
                 pages.add(description.route, guarded)
             else:
-                applications.add(description.route, guarded)
+                applications.add(_assuming(description.route, guarded.adaptation), guarded)
+                self._compresses |= guarded.adaptation.attributes.get("compression", True)
                 self._paths.append(description.route.path)
                 self._policies.append(guarded.policy or self._policy)
 
@@ -415,7 +419,7 @@ class Daemon:
         context = Context(
             description.route, self._limits.of_backends(), self._connectTimeout, quirks
         )
-        options = description.options(setting for row in rows for setting in row.options)
+        options = description.options(settingsOf(rows))
         served = make_service(rows, self._reactor, description.services, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
@@ -426,7 +430,8 @@ class Daemon:
         self._show(
             description.route, IResource.providedBy(served), conditions, description.conditions
         )
-        return Guarded(served, self._guards.of(conditions), passed, policy)
+        adaptation = Adaptation.of(options, self._one("compression", True))
+        return Guarded(served, self._guards.of(conditions), passed, policy, adaptation=adaptation)
 
     def _checkCertificates(self, conditions: Mapping[str, Any]) -> None:
         """
@@ -552,6 +557,20 @@ def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
     """
     defaults = {"port": _DEFAULTS["port"]} if "serve" in said else _DEFAULTS
     return {**{name: [_default(name, text)] for name, text in defaults.items()}, **said}
+
+
+def _assuming(route: Route, adaptation: Adaptation) -> Route:
+    """
+    Return the route of a service with its adaptations.
+
+    :raises ValueError: for an assumed subprotocol that is not the required one.
+    """
+    assumed = adaptation.assumed
+    if assumed is None or route.subprotocol is None:
+        return route
+    if assumed != route.subprotocol:
+        raise ValueError(f"assume {assumed}: expected the required-subprotocol of the route")
+    return replace(route, assumes=True)
 
 
 def _numberOf(port: str) -> str:

@@ -34,6 +34,7 @@ from ..server.access import Policy
 from ..server.factory import HixieServerFactory
 from ..server.http_bounds import askedBy, holderOf, numberOf
 from ..server.protocol import HixieServerProtocol
+from .adaptations import NOT_ADAPTED, Adaptation, changed
 from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
 from .guards.held_permits import HeldPermits
@@ -54,6 +55,7 @@ class Guarded(Generic[T]):
     :ivar policy: access rules of the route; ``None`` for those of the server.
     :ivar hasNoPathsBelow: whether the page is at the path of the route itself, so that this path is
         not redirected to the same path with a slash.
+    :ivar adaptation: options of the route for old devices.
     """
 
     served: T
@@ -61,6 +63,7 @@ class Guarded(Generic[T]):
     passed: frozenset[bytes] = frozenset()
     policy: Policy | None = None
     hasNoPathsBelow: bool = False
+    adaptation: Adaptation = NOT_ADAPTED
 
     def stripped(self, offer: Offer) -> Offer:
         """
@@ -118,13 +121,23 @@ class RoutedApplications:
         asked = offer
         if route.subprotocol is not None:
             asked = replace(offer, subprotocols=(route.subprotocol,))
-        asked = guarded.stripped(asked)
+        asked = guarded.stripped(guarded.adaptation.offered(asked))
+        decision = self._decide(guarded, asked, offer, connection)
+        return cast(Decision, guarded.adaptation.adapted(decision, offer))
+
+    def _decide(
+        self,
+        guarded: Guarded[WebSocketServerFactory],
+        asked: Offer,
+        offer: Offer,
+        connection: HixieProtocol | None,
+    ) -> Any:
         if not guarded.guards:
             return guarded.served.buildProtocol(asked)
         answer = ask(guarded.guards, Visitor.ofOffer(offer, connection))
         if isinstance(answer, Deferred):
             return answer.addCallback(self._decision, guarded.served, asked, connection)
-        return cast(Decision, self._decision(answer, guarded.served, asked, connection))
+        return self._decision(answer, guarded.served, asked, connection)
 
     def _notFound(self, offer: Offer) -> Refusal | None:
         """Return a refusal for a path that has a route only with single slashes; else ``None``."""
@@ -148,30 +161,27 @@ class RoutedApplications:
         if answer.fields:
             offer = replace(offer, head=offer.head.extended(Head.of(b"", answer.fields)))
         decision = service.buildProtocol(offer)
-        if iscoroutine(decision):
-            decision = ensureDeferred(decision)
-        return decision if answer.expiresIn is None else _expiring(decision, answer.expiresIn)
+        if answer.expiresIn is None:
+            return ensureDeferred(decision) if iscoroutine(decision) else decision
+        return _expiring(decision, answer.expiresIn)
 
 
 def _expiring(decision: Any, seconds: float) -> Any:
     """
     Let a connection expire, if the decision of its service accepts it.
 
-    :param decision: the decision, or a Deferred of it: a gateway connects to its backend first.
+    :param decision: the decision, or a Deferred or a coroutine of it.
     :param seconds: seconds from now.
     """
     began = uptime()
 
-    def limited(decided: Decision) -> Decision:
-        if decided is None or isinstance(decided, Refusal):
-            return decided
-        accepted = decided if isinstance(decided, Accepted) else Accepted(decided)
+    def limited(accepted: Accepted) -> Accepted:
         left = max(0.0, seconds - (uptime() - began))
         if accepted.expiresIn is not None:
             left = min(left, accepted.expiresIn)
         return replace(accepted, expiresIn=left)
 
-    return decision.addCallback(limited) if isinstance(decision, Deferred) else limited(decision)
+    return changed(decision, limited)
 
 
 class RoutedServerFactory(HixieServerFactory):

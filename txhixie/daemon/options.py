@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
+from ..server.flash_policy import read_domain
 from .conditions import CONDITIONS
 from .route_option import read_description
 from .setting import (
@@ -78,6 +79,10 @@ def _viewer(text: str) -> str:
     return _network(text)
 
 
+def _domains(text: str) -> list[str]:
+    return [read_domain(part.strip()) for part in text.split(",")]
+
+
 PATH: Final = ValueKind("a path, beginning with /", _path)
 VIEWERS: Final = ValueKind("an address, a network such as 10.0.0.0/8, unix, or users=FILE", _viewer)
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
@@ -143,6 +148,15 @@ OPTIONS: Final = (
         "Address or network of a trusted reverse proxy, whose Forwarded and X-Forwarded-For, "
         "-Proto and -Host header fields are used, or unix for a reverse proxy that connects by a "
         "UNIX socket. May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "flash-policy",
+        ValueKind("hosts of pages with Flash", _domains),
+        "Hosts of pages with Flash that may connect, separated by commas, such as example.com or "
+        "*.example.com: Flash's request for a policy file is answered on each port without TLS. "
+        "May be repeated.",
+        default="none",
         repeated=True,
     ),
     Setting(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 from urllib.parse import unquote
 
@@ -34,11 +34,13 @@ class Route:
     :ivar path: path as in a URL, which matches itself and each path below: ``/a`` matches ``/a``,
         ``/a/`` and ``/a/b``, never ``/ab``.
     :ivar subprotocol: subprotocol that the client has to offer, or ``None``.
+    :ivar assumes: whether a client that offers no subprotocol counts as one that offers this one.
     """
 
     host: str | None
     path: str
     subprotocol: str | None = None
+    assumes: bool = False
 
     def __post_init__(self) -> None:
         """
@@ -76,6 +78,12 @@ class Route:
         """Whether both match the same requests: ``/a`` and ``/a/`` do."""
         key = operator.attrgetter("host", "segments", "subprotocol")
         return bool(key(self) == key(other))
+
+    def takes(self, subprotocols: Sequence[str]) -> bool:
+        """Whether the route matches a client that offers these subprotocols."""
+        if self.subprotocol is None or self.subprotocol in subprotocols:
+            return True
+        return self.assumes and not subprotocols
 
     def takes_host(self, name: str) -> bool:
         """
@@ -116,6 +124,11 @@ class Routes(Generic[T]):
         """
         if self.has(route):
             raise ValueError(f"expected one service for {route}, not two")
+        if route.assumes and any(
+            other.assumes and replace(other, subprotocol=route.subprotocol).same(route)
+            for other, _, _ in self._things
+        ):
+            raise ValueError(f"assume: expected one route with this option for {route.path}")
         self._things.append((route, route.segments, thing))
         self._things.sort(key=lambda entry: entry[0].exactness(), reverse=True)
 
@@ -160,7 +173,7 @@ class Routes(Generic[T]):
             if (
                 asked[: len(segments)] == segments
                 and route.takes_host(name)
-                and (route.subprotocol is None or route.subprotocol in subprotocols)
+                and route.takes(subprotocols)
             ):
                 return route, thing
         return None

@@ -24,6 +24,7 @@ from .http.head import Fields, Request
 from .limits import Limits
 from .quirks import NO_QUIRKS, Tell, tell_nobody
 from .types import RandomBytes
+from .wire.fragmented import FragmentedFraming
 from .wire.frame import Framing, Side
 from .wire.hixie import HixieFraming
 from .wire.hybi import HybiFraming, ServerFraming
@@ -84,6 +85,7 @@ class Dialect:
     :ivar has_pings: whether the dialect has ping and pong frames.
     :ivar replaces: whether invalid UTF-8 becomes U+FFFD; otherwise it fails the connection.
     :ivar tell: told of deviations of messages that a quirk has let in.
+    :ivar sends_pings: whether automatic pings are sent, if the dialect has ping frames.
     """
 
     name: str
@@ -96,6 +98,12 @@ class Dialect:
     has_pings: bool = False
     replaces: bool = True
     tell: Tell = tell_nobody
+    sends_pings: bool = True
+
+    @property
+    def is_pinged(self) -> bool:
+        """Whether the peers of the dialect get automatic pings."""
+        return self.has_pings and self.sends_pings
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy or unpickle a dialect as the row of the table itself."""
@@ -150,6 +158,26 @@ class HybiFrames:
         if side == Side.CLIENT:
             return HybiFraming
         return LenientFraming if self.quirks else ServerFraming
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentedFrames:
+    """
+    Creates the codec of a connection that sends long messages in fragments.
+
+    :ivar frames: creates the codec of the dialect.
+    :ivar most: most bytes of the payload of a sent data frame.
+    """
+
+    frames: HybiFrames
+    most: int
+
+    def __call__(
+        self, side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
+    ) -> Framing:
+        """Create the codec; see :attr:`Dialect.framing`."""
+        framing = self.frames(side, limits, binary, reserved, entropy)
+        return FragmentedFraming(framing, self.most)
 
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
@@ -235,6 +263,21 @@ def lenient(dialect: Dialect, quirks: frozenset[str], tell: Tell = tell_nobody) 
     if dialect.replaces or "text" not in quirks:
         return replace(dialect, framing=framing)
     return replace(dialect, framing=framing, replaces=True, tell=tell)
+
+
+def adapted(dialect: Dialect, sends_pings: bool, most_sent: int | None) -> Dialect:
+    """
+    Return the dialect as a server speaks it with clients that cannot receive all of it.
+
+    :param dialect: a row of the table, or what :func:`lenient` returns.
+    :param sends_pings: whether automatic pings are sent.
+    :param most_sent: most bytes of the payload of a sent data frame; ``None`` for any number. The
+        Hixie dialects have no fragments: their messages are sent whole.
+    """
+    framing = dialect.framing
+    if most_sent is not None and isinstance(framing, HybiFrames):
+        framing = FragmentedFrames(framing, most_sent)
+    return replace(dialect, framing=framing, sends_pings=sends_pings)
 
 
 def recognise(request: Request, spoken: Iterable[Dialect] = DIALECTS) -> Dialect | None:

@@ -258,6 +258,10 @@ class ServerOpening:
                 exceeds("data received before the handshake completed", most, "early_size")
             )
 
+    def append(self, data: bytes) -> None:
+        """Buffer bytes that are received after the response, before the conversation begins."""
+        self._rest = bytes(self._rest) + data
+
     @property
     def rest(self) -> bytes:
         """The bytes received after the handshake."""

@@ -17,6 +17,7 @@ from ..sansio.handshake.offer import Offer
 from ..sansio.http.trusted import TrustedNetworks
 from .access import Policy
 from .admission import Admission
+from .flash_policy import FlashPolicy
 from .stopping import StopTrigger
 from .subprotocols import SubprotocolChoice, chosen_subprotocol
 
@@ -34,6 +35,7 @@ class DecidingFactory(HixieFactory):
     secure: bool | None
     trustedProxies: TrustedNetworks | None
     elsewhere: IProtocolFactory | None
+    flashPolicy: FlashPolicy | None
     counters: Counters
     stopTrigger: StopTrigger
     admission: Admission

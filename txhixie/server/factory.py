@@ -33,6 +33,7 @@ from .access import Policy
 from .admission import Admission
 from .counted_socket import leaveWithSocket
 from .deciding import DecidingFactory
+from .flash_policy import FlashPolicy
 from .protocol import HixieServerProtocol
 from .refused_connections import RefusedConnections
 from .stopping import StopTrigger
@@ -74,6 +75,7 @@ class HixieServerFactory(DecidingFactory):
     :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
         fields are used; ``None`` if there are none.
     :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
+    :ivar flashPolicy: the policy for pages with Flash, if there is one.
     :ivar counters: what happened at this server since it has started.
     :ivar stopTrigger: closes the connections when the reactor stops.
     :ivar admission: limits of all connections.
@@ -95,6 +97,7 @@ class HixieServerFactory(DecidingFactory):
         trustForwarded: Iterable[str] = (),
         binary: str = "refuse",
         elsewhere: IProtocolFactory | None = None,
+        flashPolicy: Iterable[str] = (),
         logConnections: bool = False,
         admission: Admission | None = None,
         heldBytes: HeldBytes | None = None,
@@ -132,6 +135,9 @@ class HixieServerFactory(DecidingFactory):
             ``Site``, which is started and stopped with this one. Without this factory such requests
             get 404. Each of its connections ends after its first response, unless the root resource
             of the Site is a :class:`txhixie.web.HixieResource`.
+        :param flashPolicy: hosts of pages with Flash that may connect, such as ``example.com`` or
+            ``*.example.com``: Flash's request for a policy file is answered. By default it is
+            refused.
         :param logConnections: write an ``info`` line when a conversation opens and when it ends.
             Refused requests and protocol errors always have a line.
         :param admission: limits of all connections; several factories may share one. By default
@@ -161,6 +167,7 @@ class HixieServerFactory(DecidingFactory):
         trusted = strings("trustForwarded", trustForwarded, '["127.0.0.1"]')
         self.trustedProxies = TrustedNetworks(trusted) if trusted else None
         self.elsewhere = elsewhere
+        self.flashPolicy = FlashPolicy(flashPolicy) if flashPolicy else None
         if heldBytes is not None:
             self.heldBytes = instance("heldBytes", heldBytes, HeldBytes)
         self.counters = self.log.counters = Counters()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 
 from ..sansio.dialects import Dialect
 from ..sansio.http.trusted import TrustedNetworks
@@ -22,9 +23,11 @@ class ServerHandshake(ServerOpening):
     :ivar decision: the Deferred decision of the application, while it is awaited.
     :ivar elsewhere: the protocol to which a request of ordinary HTTP was passed on.
     :ivar bodyLeft: bytes that are missing of the body of that request, where it is the last one.
+    :ivar delay: seconds from the response to the begin of the conversation.
+    :ivar delayed: the call that begins the conversation, while the delay runs.
     """
 
-    __slots__ = ("bodyLeft", "decision", "elsewhere")
+    __slots__ = ("bodyLeft", "decision", "delay", "delayed", "elsewhere")
 
     def __init__(
         self,
@@ -38,3 +41,5 @@ class ServerHandshake(ServerOpening):
         self.decision: Deferred[Any] | None = None
         self.elsewhere: Any = None
         self.bodyLeft = 0
+        self.delay = 0.0
+        self.delayed: IDelayedCall | None = None

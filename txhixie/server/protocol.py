@@ -27,13 +27,13 @@ from ..connection.protocol import HixieProtocol, ignore
 from ..display import reasons_of, sent
 from ..interfaces import Accepted, Decision
 from ..sansio.closing import Ended
-from ..sansio.dialects import lenient, refusal
+from ..sansio.dialects import adapted, lenient, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
 from ..sansio.extensions.extension import accept
 from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
-from ..sansio.http.head import NOTHING_ASKED, Asked
+from ..sansio.http.head import NOTHING_ASKED, Asked, FlashPolicyAsked
 from ..sansio.opening import Elsewhere
 from ..sansio.quirks import Fault, quirk_of
 from ..sansio.types import Headers
@@ -143,7 +143,10 @@ class HixieServerProtocol(HixieProtocol):
         except HandshakeError as error:
             if opening.forwarded is not None:
                 self._standForClient(None, opening.forwarded)
-            self._refuseInvalid(error)
+            if isinstance(error, FlashPolicyAsked):
+                self._answerFlash(error)
+            else:
+                self._refuseInvalid(error)
             return
         if opening.forwarded is not None:
             self._standForClient(found, opening.forwarded)
@@ -159,6 +162,18 @@ class HixieServerProtocol(HixieProtocol):
             self._decide(found)
         elif isinstance(found, Elsewhere):
             self._goElsewhere(found)
+
+    def _answerFlash(self, error: FlashPolicyAsked) -> None:
+        """Write the policy file of Flash, or refuse its request."""
+        policy = self.factory.flashPolicy
+        response = None if policy is None else policy.response(self.getHost())
+        if response is None:
+            why = f"{error}; --flash-policy (flashPolicy) answers it"
+            self._refuse(Refusal(error.status, f"{error.reply}\n", why=why))
+            return
+        self.factory.log.noticed(loggedOf(self), "Flash has asked for its policy file")
+        self._output.write(response)
+        self._leave()
 
     def _standForClient(self, found: Offer | Elsewhere | None, forwarded: Forwarded) -> None:
         """
@@ -327,7 +342,9 @@ class HixieServerProtocol(HixieProtocol):
             client did not offer.
         """
         checkApplication(accepted.application)
-        if headers := self.answerHeaders():
+        if accepted.plainAnswer:
+            accepted = replace(accepted, headers=())
+        elif headers := self.answerHeaders():
             accepted = replace(accepted, headers=(*accepted.headers, *headers))
         subprotocol = accepted.subprotocol
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
@@ -339,12 +356,16 @@ class HixieServerProtocol(HixieProtocol):
             raise Unusable(
                 f"subprotocol {subprotocol!r} was not offered; the client offered {offered}"
             )
-        extensions, transform = accept(self.factory.extensions, self.offer.extensions)
+        known = self.factory.extensions if accepted.compression else ()
+        extensions, transform = accept(known, self.offer.extensions)
         self._opening.transform = transform
+        self._opening.delay = accepted.firstFrameDelay
         self.agreement = NOTHING_MORE
         if subprotocol is not None or accepted.headers or extensions:
             self.agreement = Agreement(subprotocol, accepted.headers, extensions)
         head = self._opening.agree(self.agreement)
+        if not accepted.pings or accepted.maxSentFrame is not None:
+            self.dialect = adapted(self.dialect, accepted.pings, accepted.maxSentFrame)
         start = accepted.application.negotiationStarted  # raises before anything has changed
         self._application = accepted.application
         start(self)
@@ -352,32 +373,54 @@ class HixieServerProtocol(HixieProtocol):
             return  # the application has closed the connection
         if accepted.expiresIn is not None:
             self.factory.expire(self, accepted.expiresIn)
-        self._output.write(head)
+        # One write for both where the eight bytes have come: some devices read once.
+        proof = self._opening.proof()
+        self._output.write(head if proof is None else head + proof)
         self.answered(101)
-        self._prove()
+        self._proved(proof)
 
     def _receiveProof(self, data: bytes) -> None:
+        """
+        Receive the eight bytes of hixie-76, and write the proof.
+
+        Some proxies pass these bytes on only after the head of the response.
+        """
         try:
             self._opening.keep(data)
         except EarlyBytes:
             self._leave()
-        else:
-            self._prove()
+            return
+        proof = self._opening.proof()
+        if proof is not None:
+            self._output.write(proof)
+        self._proved(proof)
 
-    def _prove(self) -> None:
+    def _proved(self, proof: bytes | None) -> None:
         """
-        Write the proof of hixie-76 after the response head, and open the conversation.
+        Open the conversation, after its delay if it has one.
 
-        The proof needs eight bytes of the client, which some proxies pass on only after the
-        response head.
+        :param proof: the proof of hixie-76, which was written, or no bytes; ``None`` while bytes of
+            the client are missing.
         """
         opening = self._opening
-        proof = opening.proof()
         if proof is None:
             self._receive = self._receiveProof
-            return
-        if proof:
-            self._output.write(proof)
+        elif opening.delay:
+            # Reading is paused, so that a client that sends at once fills no buffer.
+            self._output.timeout(None)
+            self.transport.pauseProducing()
+            self._receive = opening.append
+            opening.delayed = self.factory.clock.callLater(opening.delay, self._delayed)
+        else:
+            self._begin()
+
+    def _delayed(self) -> None:
+        self._opening.delayed = None
+        self.transport.resumeProducing()
+        self._begin()
+
+    def _begin(self) -> None:
+        opening = self._opening
         assert self.agreement is not None
         self._open(self.agreement, opening.rest, opening.transform)
         del self._opening
@@ -480,7 +523,12 @@ class HixieServerProtocol(HixieProtocol):
             super().openingClosed()
 
     def openingAbandoned(self) -> None:
-        """Cancel the Deferred decision of the application."""
+        """Cancel the Deferred decision of the application, or the delay of the conversation."""
+        delayed, self._opening.delayed = self._opening.delayed, None
+        if delayed is not None:
+            delayed.cancel()
+            if self.connected:
+                self.transport.resumeProducing()  # to notice that the client disconnects
         decision, self._opening.decision = self._opening.decision, None
         if decision is None:
             return

@@ -15,7 +15,7 @@ from .tcp import STREAM_OPTIONS, buildStream
 
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
-    Service("static", ("static",), (), buildStatic),
+    Service("static", ("static",), (), buildStatic, isPage=True),
     Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway),
     Service("stream", (), STREAM_OPTIONS, buildStream),
 )  # fmt: skip

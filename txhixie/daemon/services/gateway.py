@@ -15,6 +15,7 @@ from ...gateway.service import ANSWER, PING_RULES, GatewayService
 from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
 from ...sansio.extensions import CLIENT_EXTENSIONS
+from ..adaptations import OFF
 from ..backend_options import BACKEND_OPTIONS
 from ..guards.backend_fields import PERMIT_FIELDS
 from ..setting import ANY_TEXT, FLAG, SOME_SECONDS, Setting, ValueKind, one_of
@@ -110,12 +111,13 @@ GATEWAY_OPTIONS: Final = (
     ),
     Setting(
         "pings",
-        one_of(PING_RULES),
-        "Whether the gateway answers pings itself, or passes pings and pongs on if both dialects "
-        "have them.",
+        one_of((*PING_RULES, OFF)),
+        "Whether the gateway answers pings itself, or relays pings and pongs if both dialects have "
+        "them. off: as answer, and no automatic pings are sent to the client; TCP keep-alive finds "
+        "out whether the client has vanished.",
         ANSWER,
     ),
-    Setting("compression", FLAG, "Offer compression to the backend.", "false"),
+    Setting("backend-compression", FLAG, "Offer compression to the backend.", "false"),
     Setting(
         "stage-timeout",
         SOME_SECONDS,
@@ -156,8 +158,8 @@ def build_gateway(
         backendHost=options.get("backend-host"),
         stripPrefix=context.route.path if options.get("strip-prefix") else None,
         binary=options.get("binary", REFUSE),
-        pings=options.get("pings", ANSWER),
-        extensions=CLIENT_EXTENSIONS if options.get("compression", False) else (),
+        pings=ANSWER if (pings := options.get("pings", ANSWER)) == OFF else pings,
+        extensions=CLIENT_EXTENSIONS if options.get("backend-compression", False) else (),
         lenient=options.get("lenient", False),
         alpn=options.get("alpn", ()),
         proxyBasic=options.get("proxy-basic", True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +12,7 @@ from ...gateway.service import CONNECT_TIMEOUT
 from ...interfaces import WebSocketServerFactory
 from ...sansio.limits import Limits
 from ...sansio.quirks import NO_QUIRKS
+from ..adaptations import ADAPTATIONS
 from ..routes import Route
 from ..setting import Setting
 
@@ -61,9 +62,19 @@ class Service:
         word). The service with an empty tuple has every scheme that no other row has.
     :ivar options: options of the service, as ``key=value`` or as keys of TOML.
     :ivar build: makes the service.
+    :ivar isPage: whether the service is a page resource, which has no conversations with clients.
     """
 
     name: str
     schemes: tuple[str, ...]
     options: tuple[Setting, ...]
     build: Build
+    isPage: bool = False
+
+
+def settingsOf(services: Sequence[Service]) -> tuple[Setting, ...]:
+    """Return the options of a route with these services: their own, and the adaptations."""
+    own = {each.name: each for service in services for each in service.options}
+    if any(service.isPage for service in services):
+        return tuple(own.values())
+    return (*own.values(), *(each for each in ADAPTATIONS if each.name not in own))

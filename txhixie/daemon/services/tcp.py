@@ -11,7 +11,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from ...byte_streams.coding import CODINGS
+from ...byte_streams.coding import CODINGS, sized
 from ...byte_streams.either_kind import EitherKind
 from ...dialing.tls_descriptions import clientEndpoint
 from ...display import expectation
@@ -47,7 +47,7 @@ STREAM_OPTIONS: Final = (
     ),
     Setting(
         "subprotocols",
-        ValueKind("names of subprotocols, such as mqtt, with commas", _subprotocols),
+        ValueKind("names of subprotocols, such as mqtt, with commas", _subprotocols, (str, list)),
         "Subprotocols to select from, separated by commas: the first one that the client offers is "
         "selected.",
         "the route's required-subprotocol",
@@ -73,6 +73,7 @@ def buildStream(
         limits=context.limits,
         route=str(context.route),
         quirks=context.quirks,
+        maxSentFrame=options.get("max-sent-frame"),
     )
 
 
@@ -94,6 +95,7 @@ class StreamService(RelayService):
         limits: Limits = Limits(),
         route: str | None = None,
         quirks: Collection[str] = (),
+        maxSentFrame: int | None = None,
     ) -> None:
         """
         :param reactor: its sockets and clock are used.
@@ -111,6 +113,8 @@ class StreamService(RelayService):
         :param route: route that leads to the service, for the log.
         :param quirks: quirks of the route; with ``kinds`` text messages are taken for binary ones,
             and the reverse.
+        :param maxSentFrame: most bytes of a message to the client, at least 4; ``None`` for the
+            default of the coding. A line is always one message.
         :raises ValueError: "expected ..." for a bad endpoint string or an unknown coding.
         """
         if coding is not None and coding not in CODINGS:
@@ -120,6 +124,7 @@ class StreamService(RelayService):
         self._coding = coding
         self._takesEitherKind = "kinds" in quirks
         self._subprotocols = tuple(subprotocols)
+        self._maxSentFrame = maxSentFrame
         self._connectTimeout = connectTimeout
         super().__init__(reactor, description, limits, route)
 
@@ -148,6 +153,8 @@ class StreamService(RelayService):
             )
         subprotocol = self._subprotocolFor(offer, coding)
         made = CODINGS[coding]()
+        if self._maxSentFrame is not None:
+            made = sized(made, self._maxSentFrame)
         used = EitherKind(made) if self._takesEitherKind else made
         return StreamBackend(self._endpoint, used, subprotocol, self._limits)
 

@@ -37,14 +37,18 @@ _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTT
 
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*")
 _PROXY_HEADER: Final = "unexpected PROXY protocol header: no proxy is trusted at this address"
+
+
+class FlashPolicyAsked(MalformedHead):
+    """A request of Flash Player for a policy file, in the place of an HTTP request."""
+
+
+_FLASH: Final = b"<policy-file-request/>"
 _FOREIGN: Final = (
     (b"PROXY TCP4 ", _PROXY_HEADER),
     (b"PROXY TCP6 ", _PROXY_HEADER),
     (b"PROXY UNKNOWN", _PROXY_HEADER),
-    (
-        b"<policy-file-request/>",
-        "this is not HTTP: Flash asks for a policy file",
-    ),
+    (_FLASH, "this is not HTTP: Flash asks for a policy file"),
     (b"\x16\x03", "this is not HTTP: a TLS handshake on a port without TLS"),
 )
 """First bytes of other protocols that clients send to an HTTP port by mistake, and their errors."""
@@ -355,8 +359,9 @@ class RequestReader(HeadReader):
         """
         Receive bytes, as :meth:`HeadReader.read`.
 
-        :raises MalformedHead: also for a PROXY protocol header, a policy file request of Flash and
-            a TLS handshake, each with its own text.
+        :raises MalformedHead: also for a PROXY protocol header and a TLS handshake, each with its
+            own text.
+        :raises FlashPolicyAsked: for a policy file request of Flash.
         """
         if not self._begun:
             if self._first or self._skipped or data[:1] in _SUSPECT:
@@ -378,7 +383,7 @@ class RequestReader(HeadReader):
         foreign = (*_FOREIGN, _PROXY_2) if self._skipped == len(END) else _FOREIGN
         for first, words in foreign:
             if data.startswith(first):
-                raise MalformedHead(words)
+                raise FlashPolicyAsked(words) if first == _FLASH else MalformedHead(words)
         if data == b"\r" or any(first.startswith(data) for first, _ in foreign):
             return None
         self._first = b""

@@ -107,6 +107,8 @@ setup(
             "bcrypt>=3.2",
             # As the extra `jwt`; its own extra `crypto` is cryptography, which we require anyway.
             "pyjwt>=2.10.1",
+            # As the extra `metrics`.
+            "prometheus-client>=0.20",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],
@@ -125,6 +127,11 @@ setup(
             # 2.10.1: what is older takes an issuer that is a part of the right one
             # (CVE-2024-53861).
             "pyjwt[crypto]>=2.10.1",
+        ],
+        # `--metrics`, for Prometheus.
+        "metrics": [
+            # 0.20: the first that calls its OpenMetrics 1.0.0 by this version, and not 0.0.1.
+            "prometheus-client>=0.20",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

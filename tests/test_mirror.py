@@ -67,6 +67,7 @@ WITHOUT: Final = {
     "daemon/socket_change": RELOAD,
     "connection/tally": "a row of the last ends: connection/test_recent.py",
     "daemon/status/address_tally": "a row of the survey: daemon/status/test_survey.py",
+    "daemon/status/collector": "the metrics: daemon/status/test_metrics_page_daemon.py",
     "daemon/status/route_names": "a column of the survey: daemon/status/test_survey.py",
     "daemon/status/viewers": "who reads the status: daemon/status/test_status_page_daemon.py",
     "daemon/status/leaf_page": "its page is one of health: daemon/status/test_health_daemon.py",

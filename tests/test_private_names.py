@@ -41,6 +41,7 @@ from test_setup import told
 NAMES: Final = {
     "jwt": "pyjwt",
     "openssl": "pyopenssl",
+    "prometheus_client": "prometheus-client",
     "service_identity": "service-identity",
     "zope": "zope-interface",
 }
@@ -52,6 +53,7 @@ EXTRA: Final = {
     "h2": "http2",
     "hypothesis": "test",
     "jwt": "jwt",
+    "prometheus_client": "metrics",
     "prompt_toolkit": "cli",
 }
 """Packages that only some programs import, and the extras that ask for them."""

@@ -215,7 +215,7 @@ SPELLINGS: Final = {
 }
 """Rows with different words on different surfaces, each with the reason."""
 
-OF_PAGES: Final = ("health", "status", "status-allow")
+OF_PAGES: Final = ("health", "status", "status-allow", "metrics")
 """Options of the daemon's pages about itself."""
 
 ALONE: Final = {

@@ -25,6 +25,7 @@ OPTIONS = (
     "--console",
     "--health",
     "--status",
+    "--metrics",
     "--status-allow",
     "--origins",
     "--hosts",

@@ -28,6 +28,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_floods.py",
         "tests/daemon/test_json_log_daemon.py",
         "tests/daemon/status/test_health_daemon.py",
+        "tests/daemon/status/test_metrics_page_daemon.py",
         "tests/daemon/status/test_status_page_daemon.py",
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/test_pool_threads.py",

@@ -350,13 +350,13 @@ class Daemon:
 
     def _viewers(self) -> Viewers:
         """
-        Make the guard of the status.
+        Make the guard of the status and the metrics.
 
         :raises CannotStart: for a mistake in the password file, and without such a page.
         """
         allowed = self._said.get("status-allow", ())
-        if allowed and "status" not in self._said:
-            expected = "expected the option status as well"
+        if allowed and self._said.keys().isdisjoint(("status", "metrics")):
+            expected = "expected the option status or metrics as well"
             raise CannotStart(f"hixie: {allowed[0].where}: {expected}")
         networks = [one.value for one in allowed if not one.value.startswith(USERS)]
         users: list[Guard] = []

@@ -127,10 +127,17 @@ OPTIONS: Final = (
         "With ?format=json it is JSON. Only for clients of this machine; see status-allow.",
     ),
     Setting(
+        "metrics",
+        PATH,
+        "Path of the metrics for Prometheus. Only for clients of this machine; see status-allow. "
+        "Needs the package prometheus-client (pip install 'txhixie[metrics]').",
+    ),
+    Setting(
         "status-allow",
         VIEWERS,
-        "Viewers of the status: an address or a network (without a password), unix, or "
-        "users=FILE with a password file as for users. Replaces the default. May be repeated.",
+        "Viewers of the status and the metrics: an address or a network (without a password), "
+        "unix, or users=FILE with a password file as for users. Replaces the default. May be "
+        "repeated.",
         default="127.0.0.0/8 and ::1",
         repeated=True,
     ),

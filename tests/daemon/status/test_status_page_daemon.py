@@ -289,7 +289,7 @@ def test_passwords_and_hosts_of_all_routes_are_not_those_of_the_status(tmp_path:
     [
         (
             ("--status-allow", "10.0.0.0/8"),
-            "hixie: --status-allow 10.0.0.0/8: expected the option status as well",
+            "hixie: --status-allow 10.0.0.0/8: expected the option status or metrics as well",
         ),
         (
             ("--status", "/s", "--status-allow", "example.com"),

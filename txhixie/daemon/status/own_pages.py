@@ -16,7 +16,7 @@ from .status_page import StatusPage
 from .survey import Surveyor
 from .viewers import LOOPBACK, Viewers
 
-OWN_PAGES: Final = ("health", "status")
+OWN_PAGES: Final = ("health", "status", "metrics")
 """The options that ask for such a page."""
 
 
@@ -54,7 +54,8 @@ class OwnPages:
         :param name: the name of the option.
         :param path: the path of the page.
         :param isDraining: whether the daemon is stopping.
-        :raises ValueError: "expected ..." if there is another page at the path.
+        :raises ValueError: "expected ..." if there is another page at the path, and without a
+            package that the page needs.
         """
         # A load balancer sends an address in Host, which --hosts may not allow.
         everybody = Policy()
@@ -65,4 +66,11 @@ class OwnPages:
     def _page(self, name: str, isDraining: bool) -> IResource:
         if name == "health":
             return HealthPage(isDraining)
-        return StatusPage(self._factory, self._surveyor)
+        if name == "status":
+            return StatusPage(self._factory, self._surveyor)
+        try:
+            from .metrics_page import MetricsPage  # imports prometheus_client
+        except ImportError:
+            package = "prometheus-client; pip install 'txhixie[metrics]'"
+            raise ValueError(f"expected the package {package}") from None
+        return MetricsPage(self._factory, self._surveyor)

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -35,12 +34,6 @@ _FIELDS: Final = (*OWN_ORIGIN_ONLY, (b"Vary", b"Accept"))
 _STARTED: Final = time.time()
 
 
-@lru_cache(maxsize=1)
-def _page() -> PageAnswer:
-    """Read the page at its first request."""
-    return readPage("status.html", "'self'", caching="no-store", headers=_FIELDS)
-
-
 class StatusPage(LeafPage):
     """
     Page of the status: a document that requests the same path as JSON again and again.
@@ -65,6 +58,9 @@ class StatusPage(LeafPage):
         self._factory = factory
         self._surveyor = surveyor
         self._now = now
+        # At the start: no file can be opened when there are no file descriptors left.
+        self._version = version("txhixie")
+        self._document = readPage("status.html", "'self'", caching="no-store", headers=_FIELDS)
 
     def isRoutine(self, request: Request) -> bool:
         """The JSON has no line of the log, since the document requests it again and again."""
@@ -73,7 +69,7 @@ class StatusPage(LeafPage):
     def answer(self, request: Request) -> Response:
         """Return the document, or the status as JSON."""
         if not _wantsJSON(request):
-            return _page()
+            return self._document
         address = network_of(_parameter(request, b"address"))
         return self._surveyor.survey(address).addCallback(self._json, address)
 
@@ -95,7 +91,7 @@ class StatusPage(LeafPage):
         ends = sorted(survey.counters.ended.items())
         return {
             "state": "ok" if factory.standIn is None else "draining",
-            "version": version("txhixie"),
+            "version": self._version,
             "time": _written(now),
             "started": _written(_STARTED),
             "uptime": round(now - _STARTED),

@@ -96,6 +96,8 @@ ROWS: Final[dict[str, Row]] = {
         PYTHON: "headers",
     },
     "the Host that a backend gets": everywhere("backend-host", PYTHON, SERVICE),
+    "the time of a backend for a response": everywhere("response-timeout", SERVICE),
+    "connections to a backend of pages": everywhere("connections", SERVICE),
     "the part of a path that a backend does not get": everywhere("strip-prefix", PYTHON, SERVICE),
     "header fields to pass on": everywhere("pass-headers", PYTHON, SERVICE),
     "user name of Basic authorization": everywhere("user", CLIENT),

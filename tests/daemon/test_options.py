@@ -77,7 +77,7 @@ MISTAKES = (
     ("ws://a b", "", r"expected ws://HOST:PORT or wss://HOST:PORT: host"),
     ("ws://a:99999", "", r"expected ws://HOST:PORT or wss://HOST:PORT: port"),
     ("ws://a/#b", "", r"expected ws://HOST:PORT or wss://HOST:PORT: fragment"),
-    ("http://a", "", r"expected a service, not http:; did you mean ws:\?$"),
+    ("http://a/b", "", r"expected a URL without a path, not even /: "),
     (WS, "dialect=hixie-77", r"dialect hixie-77: expected one of hixie-54, .*mean hixie-76\?"),
     (WS, "binary=drop", r"binary drop: expected one of refuse, base64"),
     (WS, "pings=never", r"pings never: expected one of answer, relay, off"),

@@ -377,7 +377,7 @@ def test_a_peers_bytes_are_escaped_in_the_log(daemon: Daemon) -> None:
         (["--serve", "/a b=echo"], r"/a b: expected a path of a URL, .* blanks as %20"),
         (["--port", "ssl:0:privatekey=x"], r": unknown option privatekey=$"),
         (["--serve", "/=tcp:127.0.0.1"], r"such as tcp:HOST:PORT.*: missing port$"),
-        (["--serve", "/=http://127.0.0.1"], r"not http:; did you mean ws:\?$"),
+        (["--serve", "/=http://127.0.0.1/a"], r"expected a URL without a path, not even /: "),
         (["--serve", "/=127.0.0.1:9000"], r"or an endpoint description such as tcp:HOST:PORT$"),
         (["--origins", "https://example.com/"], r"expected an Origin without a path"),
         (

@@ -287,6 +287,14 @@ def test_a_request_that_is_passed_on_is_the_last_one() -> None:
     assert last_request(last_request(head)).raw == last_request(head).raw
 
 
+def test_names_of_fields_in_connection_stay_for_a_gateway() -> None:
+    """They are behind ``close``, which ``twisted.web`` reads from the first Connection only."""
+    head = Head(request(b"Connection: keep-alive, X-One", b"A: b", b"Connection: X-Two ,close"))
+    closes = [b"Connection: close", b"Connection: X-One, X-Two"]
+    assert last_request(head).raw == request(b"A: b", *closes)
+    assert last_request(last_request(head)).raw == last_request(head).raw
+
+
 # Which dialects are spoken.
 
 

@@ -23,6 +23,7 @@ from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
 from ..connection.recent import Recent
+from ..gateway.pages import BackendPages, PageRequest
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.mending import normal_target
@@ -30,10 +31,12 @@ from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.head import Head
 from ..sansio.http.query import without_parameters
 from ..sansio.quirks import quirk_of
+from ..sansio.types import Headers
 from ..server.access import Policy
 from ..server.factory import HixieServerFactory
 from ..server.http_bounds import askedBy, holderOf, numberOf
 from ..server.protocol import HixieServerProtocol
+from ..server.refused_page import RefusedPage
 from .adaptations import NOT_ADAPTED, Adaptation, changed
 from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
@@ -73,14 +76,29 @@ class Guarded(Generic[T]):
         itself is unchanged, since the handshake needs the whole target: hixie-76 repeats it in
         ``Sec-WebSocket-Location``, which browsers compare.
         """
-        target, used = offer.target, BACKEND_FIELDS
-        for guard in self.guards:
-            target = without_parameters(target, guard.usedParameters)
-            used |= guard.usedHeaders - self.passed
+        target, used = self._used(offer.target)
         head = offer.head.without(used)
         if head is offer.head and target is offer.target:
             return offer
         return replace(offer, head=head, target=target)
+
+    def strippedPage(self, visitor: Visitor, added: Headers) -> PageRequest:
+        """
+        Return a request for a page as a backend may see it: without credentials that were used.
+
+        :param added: header fields of the guards' permit about the client.
+        """
+        target, used = self._used(visitor.target)
+        fields = tuple(pair for pair in visitor.fields.pairs if pair[0] not in used)
+        return PageRequest(target, fields, visitor.host, visitor.client, visitor.secure, added)
+
+    def _used(self, target: str) -> tuple[str, frozenset[bytes]]:
+        """Return a target without used credentials, and the fields that no backend may see."""
+        used = BACKEND_FIELDS
+        for guard in self.guards:
+            target = without_parameters(target, guard.usedParameters)
+            used |= guard.usedHeaders - self.passed
+        return target, used
 
 
 class RoutedApplications:
@@ -286,7 +304,8 @@ class RoutedPages(Resource):
     Root resource of a site, which passes each request on to the page resource of its route.
 
     A page resource sees the path after its route, as if the resource were the root. A request for
-    the path of the route itself is redirected to the same path with a slash.
+    the path of the route itself is redirected to the same path with a slash, unless the resource is
+    the pages of a backend that gets the path as it is.
     """
 
     def __init__(self, routes: Routes[Guarded[IResource]], policy: Policy = Policy()) -> None:
@@ -315,43 +334,37 @@ class RoutedPages(Resource):
         found = self._routes.find(host, request.path.decode("latin-1"))
         policy = self._policy if found is None else found[1].policy or self._policy
         if (refused := policy.refuses_host(host)) is not None:
-            return _Refused(refused)
+            return RefusedPage(refused)
         if found is None:
             return notFound()
         route, guarded = found
         segments = [*(request.prepath or ()), *(request.postpath or ())]
         depth = len(route.segments)
         request.prepath, request.postpath = segments[:depth], segments[depth:]
-        isThere = bool(request.postpath) or guarded.hasNoPathsBelow
-        page = guarded.served if isThere else _Slash(route.path)
-        if not guarded.guards:
+        page = guarded.served if request.postpath else _atRoute(guarded, route)
+        if not (guarded.guards or isinstance(page, BackendPages)):
             return page
-        answer = ask(guarded.guards, Visitor.ofRequest(request))
-        return _Checked(answer, page) if isinstance(answer, Deferred) else _pageFor(answer, page)
+        visitor = Visitor.ofRequest(request)
+
+        def permitted(answer: Answer) -> IResource:
+            if isinstance(answer, Refusal):
+                return RefusedPage(answer)
+            if isinstance(page, BackendPages):
+                return page.passing(guarded.strippedPage(visitor, answer.fields))
+            return page
+
+        answer = ask(guarded.guards, visitor)
+        if isinstance(answer, Deferred):
+            return _Checked(answer.addCallback(permitted))
+        return permitted(answer)
 
 
-def _pageFor(answer: Answer, page: IResource) -> IResource:
-    return _Refused(answer) if isinstance(answer, Refusal) else page
-
-
-class _Refused(Resource):
-    """The response of a guard that refuses a client."""
-
-    isLeaf = True
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._refusal = refusal
-
-    def render(self, request: Request) -> bytes:
-        """Respond with the refusal, which the log line of the request shows."""
-        refusal = self._refusal
-        request.refusal = refusal  # type: ignore[attr-defined]
-        request.setResponseCode(refusal.status)
-        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        for name, value in refusal.headers:
-            request.responseHeaders.addRawHeader(name, value)
-        return refusal.body if isinstance(refusal.body, bytes) else refusal.body.encode("utf-8")
+def _atRoute(guarded: Guarded[IResource], route: Route) -> IResource:
+    """Return the resource for the path of a route itself: the page, or a redirect."""
+    page = guarded.served
+    if guarded.hasNoPathsBelow or (isinstance(page, BackendPages) and page.answersRoute):
+        return page
+    return _Slash(route.path)
 
 
 class _Checked(Resource):
@@ -359,10 +372,10 @@ class _Checked(Resource):
 
     isLeaf = True
 
-    def __init__(self, answer: Deferred[Answer], page: IResource) -> None:
+    def __init__(self, permitted: Deferred[IResource]) -> None:
+        """:param permitted: fires with the page, or with the response that refuses the client."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._answer = answer
-        self._page = page
+        self._permitted = permitted
 
     def render(self, request: Request) -> int:
         """Wait for the guards, until the client disconnects; then render the page."""
@@ -370,18 +383,18 @@ class _Checked(Resource):
 
         def leave(reason: object) -> None:
             ended.append(reason)
-            self._answer.cancel()
+            self._permitted.cancel()
 
-        def answered(answer: Answer) -> None:
+        def answered(page: IResource) -> None:
             if not ended:
-                request.render(getChildForRequest(_pageFor(answer, self._page), request))
+                request.render(getChildForRequest(page, request))
 
         def failed(failure: Failure) -> None:
             if not ended:
                 request.processingFailed(failure)
 
         request.notifyFinish().addErrback(leave)
-        self._answer.addCallback(answered).addErrback(failed)
+        self._permitted.addCallback(answered).addErrback(failed)
         return NOT_DONE_YET
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from ..sansio.errors import HandshakeRefused
@@ -66,6 +66,39 @@ def fields_of(offer: Offer, names: Iterable[bytes]) -> Headers:
     """
     return tuple(
         (name.title(), value) for name, value in offer.head.fields().pairs if name in names
+    )
+
+
+_PAGE_NAME: Final = re.compile(rb"[a-z0-9-]+")
+_NOT_PASSED_OF_PAGE: Final = re.compile(
+    rb"host|connection|upgrade|http2-settings|content-length|transfer-encoding|expect|"
+    rb"(sec-)?websocket-.*|forwarded|x-forwarded-.*|x-real-ip|keep-alive|te|trailer|proxy(-.*)?"
+)
+"""Header fields of a request for a page that concern its connection or its body, and those in which
+a gateway tells a backend about a client. CGI takes ``Proxy`` for a setting of its own
+(CVE-2016-5385)."""
+
+
+def passed_of_page(fields: Headers, fixed: Collection[bytes]) -> Headers:
+    """
+    Return the header fields of a request for a page that are passed on to a backend.
+
+    A field whose name has other characters than letters, digits and hyphens is not passed on, as in
+    nginx: CGI and WSGI take ``X_Forwarded_For`` for ``X-Forwarded-For``.
+
+    :param fields: fields of the client's request, names in lower case.
+    :param fixed: names, in lower case, of the fields that the gateway adds.
+    """
+    hops = set(fixed)
+    for name, value in fields:
+        if name == b"connection":
+            hops.update(token.strip(b" \t").lower() for token in value.split(b","))
+    return tuple(
+        (name.title(), value.strip(b" \t"))
+        for name, value in fields
+        if name not in hops
+        and _PAGE_NAME.fullmatch(name)
+        and not _NOT_PASSED_OF_PAGE.fullmatch(name)
     )
 
 

@@ -438,10 +438,25 @@ def with_host(head: Head, host: str) -> Head:
 
 
 def last_request(head: Head) -> Head:
-    """Return the head of a request with ``Connection: close`` instead of its own Connection."""
-    lines = [
-        line
-        for line in head[:-4].split(b"\r\n")
-        if line.partition(b":")[0].lower() not in (b"connection", b"keep-alive")
-    ]
-    return Head(b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n")
+    """
+    Return the head of a request with ``Connection: close`` instead of its own Connection.
+
+    Names of other fields stay in a second Connection: a gateway must not pass these fields on
+    (RFC 9110 section 7.6.1). ``close`` has the first one, the only one that ``twisted.web`` reads.
+    """
+    lines, named = [], []
+    for line in head[:-4].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"connection":
+            tokens = (token.strip(b" \t") for token in value.split(b","))
+            named += [token for token in tokens if token.lower() not in _OPTIONS_OF_CONNECTION]
+        elif name.lower() != b"keep-alive":
+            lines.append(line)
+    lines.append(b"Connection: close")
+    if named:
+        lines.append(b"Connection: " + b", ".join(named))
+    return Head(b"\r\n".join(lines) + b"\r\n\r\n")
+
+
+_OPTIONS_OF_CONNECTION: Final = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
+"""Members of Connection that are no names of fields which a request still has."""

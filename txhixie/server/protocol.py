@@ -516,11 +516,27 @@ class HixieServerProtocol(HixieProtocol):
         return super().isOpening and self._opening.elsewhere is None
 
     def openingClosed(self) -> None:
-        """Refuse with 503 while the application decides: the request is not answered yet."""
+        """
+        Refuse with 503 while the application decides: the request is not answered yet.
+
+        A response to a request for a page is completed, after which its connection ends: a client
+        of HTTP/1.0 could not tell a truncated body from a complete one. ``closeAll`` aborts what is
+        left after its timeout.
+        """
         if self._opening.decision is not None:
             self._refuse(Refusal(503, "the server is stopping\n", cause="stopping"))
-        else:
+        elif not self._isAnswering:
             super().openingClosed()
+
+    @property
+    def _isAnswering(self) -> bool:
+        """Whether a Site has begun to answer a request of this connection."""
+        if self._opening.elsewhere is None:
+            return False
+        from .http_bounds import channelOf  # imports twisted.web
+
+        channel = channelOf(self._opening.elsewhere)
+        return channel is not None and bool(channel._handlingRequest)  # noqa: SLF001
 
     def openingAbandoned(self) -> None:
         """Cancel the Deferred decision of the application, or the delay of the conversation."""

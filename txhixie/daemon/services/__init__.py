@@ -9,6 +9,7 @@ from typing import Final
 from ...display import nearest
 from .echo import buildEcho
 from .gateway import GATEWAY_OPTIONS, build_gateway
+from .http import PAGE_OPTIONS, SCHEMES, build_pages
 from .service import Service
 from .static import buildStatic
 from .tcp import STREAM_OPTIONS, buildStream
@@ -17,13 +18,10 @@ SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic, isPage=True),
     Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway),
+    Service("pages", SCHEMES, PAGE_OPTIONS, build_pages),
     Service("stream", (), STREAM_OPTIONS, buildStream),
 )  # fmt: skip
 """Table of all services. A new service needs a module in this package and a row in this table."""
-
-
-_PAGES: Final = {"http": "ws", "https": "wss"}
-"""Schemes of URLs that operators write for a WebSocket server, with the right scheme."""
 
 
 def service_for(description: str, services: Iterable[Service] = SERVICES) -> Service:
@@ -36,8 +34,6 @@ def service_for(description: str, services: Iterable[Service] = SERVICES) -> Ser
     scheme, colon, _ = description.partition(":")
     if scheme and scheme in rows:
         return rows[scheme]
-    if (right := _PAGES.get(scheme.lower())) in rows:
-        raise ValueError(f"expected a service, not {scheme}:; did you mean {right}:?")
     if colon and "" in rows and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return rows[""]
     known = [name for name in rows if name]

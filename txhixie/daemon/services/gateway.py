@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ...dialing.pem import certificateFromPaths, trustRootFromPath
 from ...dialing.proxy import parse_proxy
 from ...dialing.tls import alpnNames
 from ...gateway.backend_url import BackendURL
@@ -16,9 +15,9 @@ from ...gateway.websocket_backend import BINARY_RULES, REFUSE
 from ...sansio.dialects import DIALECTS
 from ...sansio.extensions import CLIENT_EXTENSIONS
 from ..adaptations import OFF
-from ..backend_options import BACKEND_OPTIONS
+from ..backend_options import BACKEND_OPTIONS, TLS_OPTIONS, certificate_of
 from ..guards.backend_fields import PERMIT_FIELDS
-from ..setting import ANY_TEXT, FLAG, SOME_SECONDS, Setting, ValueKind, one_of
+from ..setting import FLAG, Setting, ValueKind, one_of
 from .service import Context
 
 
@@ -28,15 +27,6 @@ def _proxy(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"expected the URL of an HTTP proxy: {error}") from None
     return text
-
-
-def _trust_root(path: str) -> Any:
-    try:
-        return trustRootFromPath(path)
-    except OSError as error:
-        raise ValueError(f"expected certificates in PEM: {error.strerror}") from None
-    except ValueError:
-        raise ValueError from None  # the caller's error names the file already
 
 
 def _alpn(text: str) -> list[str]:
@@ -65,12 +55,6 @@ GATEWAY_OPTIONS: Final = (
         "none",
     ),
     Setting(
-        "trust-root",
-        ValueKind("certificates in PEM", _trust_root),
-        "Trusted certificates in PEM, a file or a directory.",
-        "the platform's CA certificates",
-    ),
-    Setting(
         "proxy-basic",
         FLAG,
         "Whether to send a proxy's password by Basic also to a proxy without TLS.",
@@ -81,13 +65,6 @@ GATEWAY_OPTIONS: Final = (
         ValueKind("names of protocols, such as http/1.1, with commas", _alpn),
         "Protocols to offer to the backend by ALPN in the TLS handshake, separated by commas.",
         "none",
-    ),
-    Setting("certificate", ANY_TEXT, "Client certificate, a PEM file."),
-    Setting(
-        "private-key",
-        ANY_TEXT,
-        "Private key of the client certificate, a PEM file.",
-        "the file of the certificate",
     ),
     Setting(
         "origin",
@@ -118,14 +95,8 @@ GATEWAY_OPTIONS: Final = (
         ANSWER,
     ),
     Setting("backend-compression", FLAG, "Offer compression to the backend.", "false"),
-    Setting(
-        "stage-timeout",
-        SOME_SECONDS,
-        "Timeout in seconds of each stage of the connect to the backend: lookup, TCP, proxy, TLS, "
-        "handshake.",
-        "--connect-timeout, which is for all stages together",
-    ),
     Setting("lenient", FLAG, "Accept responses with known faults (of Netty, in hixie-76)."),
+    *TLS_OPTIONS,
     *BACKEND_OPTIONS,
 )
 
@@ -151,7 +122,7 @@ def build_gateway(
         dialect=options.get("dialect", "rfc6455"),
         proxy=options.get("proxy"),
         trustRoot=options.get("trust-root"),
-        certificate=_certificate(options),
+        certificate=certificate_of(options),
         origin=options.get("origin"),
         passHeaders=(*options.get("pass-headers", PASSED_HEADERS), *_PERMIT_FIELDS),
         headers=options.get("header", ()),
@@ -168,18 +139,3 @@ def build_gateway(
         limits=context.limits,
         route=str(context.route),
     )
-
-
-def _certificate(options: Mapping[str, Any]) -> Any:
-    path = options.get("certificate")
-    if path is None:
-        if "private-key" in options:
-            raise ValueError("private-key: expected the option certificate as well")
-        return None
-    try:
-        return certificateFromPaths(path, options.get("private-key"))
-    except OSError as error:
-        name, why = error.filename, error.strerror
-        raise ValueError(f"certificate {path}: expected a file in PEM: {name}: {why}") from None
-    except ValueError as error:
-        raise ValueError(f"certificate {error}") from None

@@ -20,7 +20,7 @@ from .url import ascii_host
 if TYPE_CHECKING:
     import h11
 
-_LENIENT: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+LENIENT: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Bytes in a head that HTTP/1.1 forbids and h11 accepts."""
 
 _BEGINNING: Final = b"HTTP/1."
@@ -126,7 +126,7 @@ class AnswerReader:
     not have:
 
     - h11 accepts a bare LF as a line end, folded lines and control characters. Each can hide a
-      field from one of two HTTP parsers: see :data:`_LENIENT`.
+      field from one of two HTTP parsers: see :data:`LENIENT`.
     - h11 accepts HTTP/0.0 to HTTP/9.9, and reports other protocols only at a blank line. A server
       that sends the greeting of another protocol waits for an answer without sending a blank line.
     - h11 limits the size of an incomplete event, but not of a complete head, the number of fields,
@@ -218,7 +218,7 @@ class AnswerReader:
     def _judge(self, response: h11.Response | h11.InformationalResponse) -> None:
         self._seen = len(self._connection.trailing_data[0])  # bytes of the body
         heads = self._raw[: len(self._raw) - self._seen]
-        if _LENIENT.search(heads):
+        if LENIENT.search(heads):
             raise MalformedHead("bare CR or LF, folded line, or control character in the head")
         if response.http_version not in (b"1.0", b"1.1"):
             raise MalformedHead("unsupported HTTP version: expected HTTP/1.0 or HTTP/1.1")

@@ -67,7 +67,7 @@ BACKENDS = {
     "tls:a:70000": "port 70000: expected a number from 1 to 65535",
     "tcp:[::1]:5900": "expected an IPv6 address without brackets and with its colons escaped",
     "tcp:300.1.1.1:80": "300.1.1.1: expected an IPv4 address, four numbers up to 255",
-    "tcp:a b:80": "a b: expected the name or the address of a host",
+    "tcp:a/b:80": "a/b: expected the name or the address of a host",
     "tcp:-a:80": "-a: expected the name or the address of a host",
     "tcp:a..b:80": "a..b: expected the name or the address of a host",
     "unix:/" + "a" * 120: "expected a socket path of at most 107 bytes",

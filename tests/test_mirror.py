@@ -43,6 +43,7 @@ WITHOUT: Final = {
     "cli/round_trips": "its line is part of the output: tests/cli/test_presentation.py",
     "cli/signals": COMMAND,
     "cli/stdio": COMMAND,
+    "client/requesting": "the request of the connections of client/test_factory.py",
     "client/tracked": "a part of the service of client/service.py, in client/test_service.py",
     "connection/acknowledged": "what the kernel tells of a real peer: connection/test_progress.py",
     "connection/group": "what the connections of a factory share: connection/test_factory.py",

@@ -10,7 +10,8 @@ from .channel.dial import ConnectionAttempt, connect
 from .channel.serve import serve
 from .client.backoff import Backoff
 from .client.endpoint import EndpointOptions, WebSocketClientEndpoint
-from .client.protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
+from .client.factory import ClientOptions, HixieClientFactory
+from .client.protocol import HixieClientProtocol
 from .client.service import WebSocketClientService
 from .connection.counters import Counters
 from .connection.factory import HixieFactory

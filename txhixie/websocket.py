@@ -30,7 +30,7 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from .client import endpoint as endpoints
-from .client.protocol import ClientOptions
+from .client.factory import ClientOptions
 from .dialing.dialer import Dialer
 from .dialing.proxy import Proxy
 from .interfaces import Application_co  # the next three names are exported from here too

@@ -31,7 +31,7 @@ from txhixie import (
     serve,
 )
 from txhixie.client.endpoint import EndpointOptions
-from txhixie.client.protocol import ClientOptions
+from txhixie.client.factory import ClientOptions
 
 pytestmark = pytest.mark.filterwarnings(
     # Twisted's own way of handing a certificate to pyOpenSSL.

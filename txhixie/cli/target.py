@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from twisted.internet.ssl import PrivateCertificate
 
 from ..client.endpoint import WebSocketClientEndpoint
-from ..client.protocol import ClientOptions
+from ..client.factory import ClientOptions
 from ..dialing.dialer import Dialer, chosenProxy
 from ..dialing.errors import ConnectFailed, LookupFailed
 from ..dialing.pem import certificateFromPaths, trustRootFromPath

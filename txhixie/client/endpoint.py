@@ -28,7 +28,8 @@ from ..sansio.arguments import instance, scalars, strings, without_iterators
 from ..sansio.errors import HixieError
 from ..sansio.http.url import BAD_PORTS, parse_url
 from ..sansio.limits import Limits
-from .protocol import ClientOptions, HixieClientFactory, HixieClientProtocol
+from .factory import ClientOptions, HixieClientFactory
+from .protocol import HixieClientProtocol
 
 if TYPE_CHECKING:
     from twisted.internet.ssl import PrivateCertificate

@@ -10,7 +10,8 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 
-from ..client.protocol import HixieClientFactory, HixieClientProtocol
+from ..client.factory import HixieClientFactory
+from ..client.protocol import HixieClientProtocol
 from ..interfaces import WebSocketProtocol, WebSocketServerFactory
 from ..sansio.errors import HandshakeRefused
 from ..sansio.extensions import CLIENT_EXTENSIONS, DEFAULT_EXTENSIONS

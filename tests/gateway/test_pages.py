@@ -28,6 +28,7 @@ from txhixie.daemon.route_option import read_description
 from txhixie.daemon.routes import Routes
 from txhixie.daemon.services.http import PAGE_OPTIONS, build_pages
 from txhixie.daemon.services.service import Context
+from txhixie.gateway.page_transfer import PageTransfer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
@@ -87,12 +88,13 @@ async def gateway(
     passed: frozenset[bytes] = frozenset(),
     connectTimeout: float = 10.0,
     over: str = "tcp",
+    limits: Limits = Limits(),
     **options: Any,
 ) -> Place:
     """Listen as a daemon with one route of pages; ``word`` has the options of the route."""
     description = read_description(f"{path}={url} {word}".strip())
     values = {**description.options(PAGE_OPTIONS), **options}
-    context = Context(description.route, Limits(), connectTimeout)
+    context = Context(description.route, limits, connectTimeout)
     routes: Routes[Any] = Routes()
     pages = build_pages(reactor, description.service, values, context)
     routes.add(description.route, Guarded(pages, tuple(guards), passed))
@@ -690,15 +692,45 @@ async def test_an_endless_response_is_bounded_by_a_client_that_does_not_read(
     await until(lambda: made[0].reason is not None)
 
 
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+@pytest.mark.parametrize(
+    "sent", [OK + b"Content-Length: 9\r\n\r\nhello", OK + b"\r\nhello", OK + b"X\r\n\r\n"]
+)
 @asynchronous
-async def test_nothing_is_left_of_a_request(net: Network) -> None:
-    """Whether it was served, refused, truncated or left by the client."""
-    from txhixie.gateway.page_transfer import PageTransfer
-
-    back, _ = await backend(net, OK + b"Content-Length: 9\r\n\r\nhello")
-    place = await gateway(net, urlOf(back))
+async def test_nothing_is_left_of_a_request(net: Network, sent: bytes, over: str) -> None:
+    """Whether the response was truncated, complete or invalid; no timer either."""
+    back, made = await backend(net, sent, over=over)
+    trust: dict[str, Any] = {"trust-root": certificate()} if over == "tls" else {}
+    place = await gateway(net, urlOf(back), **trust)
+    before = {*reactor.getDelayedCalls()}
     for _ in range(3):
         await answer(net, place)
     await until(lambda: not place.factory.connections)
+    await until(lambda: all(each.reason is not None for each in made))
+
+    def timers() -> list[Any]:
+        calls = [each for each in reactor.getDelayedCalls() if each not in before]
+        return [
+            each for each in calls if isinstance(getattr(each.func, "__self__", 0), PageTransfer)
+        ]
+
+    await until(lambda: timers() == [])
     gc.collect()
     assert [each for each in gc.get_objects() if type(each) is PageTransfer] == []
+
+
+@asynchronous
+async def test_a_backend_that_does_not_close_tls_is_aborted_after_the_close_timeout(
+    net: Network,
+) -> None:
+    """TLS waits for the backend's end of the connection; the client has its page already."""
+    back, made = await backend(net, OK + b"Content-Length: 5\r\n\r\nhello", False, "tls")
+    trust: dict[str, Any] = {"trust-root": certificate()}
+    place = await gateway(net, urlOf(back), limits=Limits(close_timeout=0.2), **trust)
+    raw = await net.raw(place)
+    raw.send(request())
+    await until(lambda: made and made[0].data)
+    made[0].transport.transport.pauseProducing()  # nothing of the gateway is read any more
+    await raw.reads(b"hello")
+    (transfer,) = [each for each in gc.get_objects() if type(each) is PageTransfer]
+    await until(lambda: transfer.transport is None)

@@ -26,7 +26,7 @@ class PageTransfer(Protocol):
     The body is passed on as it is received. When the client's transport is full, the transfer
     stops reading from the backend: it holds one read of the socket, at most 64 KiB.
 
-    :ivar transport: transport of the connection, once it is connected.
+    :ivar transport: transport of the connection; ``None`` before and after the connection.
     :ivar whenOver: fires with ``None`` when the response is complete. Fails with
         :class:`ResponseFailed`. Cancelling it aborts the connection.
     """
@@ -87,8 +87,9 @@ class PageTransfer(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Complete a response whose end is the end of the connection; fail any other one."""
+        self.transport = None
+        self._clearTimer()
         if self._isOver:
-            self._clearTimer()
             return
         try:
             if reason.check(ConnectionDone) is None:
@@ -144,7 +145,7 @@ class PageTransfer(Protocol):
         """Close the connection after a complete response; further bytes are ignored."""
         self._isOver = True
         self._clearTimer()
-        if self.transport.connected:
+        if self.transport is not None:
             self._timer = self._clock.callLater(self._closeTimeout, self._closeLate)
             self.transport.loseConnection()
 

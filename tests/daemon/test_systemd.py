@@ -24,6 +24,7 @@ import pytest
 from support import third_party
 from support.daemon import PATIENCE, Daemon, free_port, program, run_hixie
 from support.handshake_bytes import whole_request
+from support.page_requests import ask, opened
 
 LAUNCH = """
 import os, sys
@@ -211,6 +212,33 @@ def test_sockets_of_systemd_are_served_and_stay_over_a_reload(tmp_path: Path) ->
             assert waiting.recv(12) == b"HTTP/1.1 101"
             assert answers(path)
         assert "Traceback" not in daemon.log
+
+
+def test_clients_of_a_socket_of_systemd_wait_while_the_daemon_drains(tmp_path: Path) -> None:
+    """With ``--health`` the other ports answer 503 meanwhile."""
+    own, variables = free_port(), {"LISTEN_FDNAMES": "hixie.socket"}
+    options = ("--port", "systemd:domain=INET:index=0", "--serve", "/=echo")
+    draining = ("--health", "/health", "--drain", "60", "--stop-timeout", "60")
+    with ExitStack() as stack:
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        number = tcp.getsockname()[1]
+        port = ("--port", f"tcp:{own}:interface=127.0.0.1")
+        daemon = stack.enter_context(
+            launched(tmp_path, *options, *port, *draining, passed=[tcp], variables=variables)
+        )
+        daemon.logged(f"starting on {own}")
+        daemon.port = own
+        first, second = (stack.enter_context(opened(daemon)) for _ in range(2))
+        daemon.terminate()
+        assert first.recv(1)
+        assert ask(daemon, "/health").status == 503
+        waiting = stack.enter_context(socket.create_connection(("127.0.0.1", number), PATIENCE))
+        waiting.sendall(whole_request("rfc6455"))
+        first.close()
+        second.close()
+        daemon.ended()
+        stack.enter_context(launched(tmp_path, *options, passed=[tcp], variables=variables))
+        assert waiting.recv(12) == b"HTTP/1.1 101"
 
 
 def test_a_port_of_systemd_without_a_socket_is_one_line() -> None:

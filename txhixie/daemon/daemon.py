@@ -217,7 +217,19 @@ class Daemon:
     @property
     def notes(self) -> list[str]:
         """Lines about options that do not fit each other; usually none."""
-        return [note for note in (self._consoleNote(), self._quirksNote()) if note]
+        notes = (self._consoleNote(), self._quirksNote(), self._viewersNote())
+        return [note for note in notes if note]
+
+    def _viewersNote(self) -> str:
+        """A line about a reverse proxy that may make all clients viewers; usually empty."""
+        isShown = "status" in self._said or "metrics" in self._said
+        isBehindProxy = self._one("secure", False) and not self._trusted()
+        if not isShown or "status-allow" in self._said or not isBehindProxy:
+            return ""
+        return (
+            "--secure without --trust-forwarded: if the reverse proxy is on this machine and sends"
+            " no X-Forwarded-For, all its clients may read the status; use --status-allow"
+        )
 
     def _quirksNote(self) -> str:
         """A line about a quirk that a reverse proxy makes dangerous; usually empty."""

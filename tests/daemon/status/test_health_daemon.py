@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import run_hixie, running
+from support.daemon import configured, run_hixie, running
 from support.page_requests import ask, opened, refused
 
 HEALTH = ("--serve", "/=echo", "--health", "/health")
@@ -78,6 +78,29 @@ def test_a_client_that_holds_a_request_does_not_delay_the_end(tmp_path: Path) ->
             first.close()
             second.close()
             daemon.ended()
+
+
+def test_connections_of_before_a_reload_are_drained_as_well(tmp_path: Path) -> None:
+    text = """
+        port = "{port}"
+        serve = "/=echo"
+        health = "/health"
+        drain = 60
+        stop-timeout = 60
+    """
+    with configured(tmp_path, text) as daemon, opened(daemon) as first:
+        file = tmp_path / "hixie.toml"
+        file.write_text(file.read_text().replace("/health", "/healthy"))
+        daemon.reload()
+        assert ask(daemon, "/health").status == 404
+        with opened(daemon) as second:
+            daemon.terminate()
+            for peer in (first, second):  # the first of each reading is closed at once
+                assert peer.recv(1)
+            first.close()
+            page = ask(daemon, "/healthy")
+            assert (page.status, page.body) == (503, b"draining\n")
+        daemon.ended()
 
 
 def test_two_pages_cannot_have_one_path() -> None:

@@ -281,6 +281,19 @@ def test_passwords_and_hosts_of_all_routes_are_not_those_of_the_status(tmp_path:
         assert answer(ask(daemon, JSON)) == 200
 
 
+def test_a_reverse_proxy_that_terminates_TLS_and_is_not_trusted_has_a_note() -> None:
+    """It may send no field that shows it, and then every client is one of this machine."""
+    note = "--secure without --trust-forwarded"
+    for more, expected in (
+        ((), True),
+        (("--status-allow", "10.0.0.0/8"), False),
+        (("--trust-forwarded", "127.0.0.1"), False),
+    ):
+        done = run_hixie("--status", "/status", "--secure", *more, "--check")
+        assert done.returncode == 0
+        assert (note in done.stderr) == expected
+
+
 # Mistakes.
 
 

@@ -14,7 +14,7 @@ from support.certificates import certificate
 from support.log_recorder import Log
 from support.network import Network, Place
 from support.raw_peer import Raw
-from support.waiting import asynchronous, reactor, turn, until
+from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import Limits
 from txhixie.daemon.dispatch import (
     Guarded,
@@ -690,6 +690,35 @@ async def test_an_endless_response_is_bounded_by_a_client_that_does_not_read(
     await until(lambda: made[0].sent > before)
     raw.transport.abortConnection()
     await until(lambda: made[0].reason is not None)
+
+
+@asynchronous
+async def test_a_server_that_stops_completes_a_response(net: Network) -> None:
+    """A client of HTTP/1.0 could not tell a truncated body from a complete one."""
+    back, made = await backend(net, OK + b"\r\nfirst, ", closes=False)
+    place = await gateway(net, urlOf(back))
+    raw = await net.raw(place)
+    raw.send(request(version="1.0"))
+    await raw.reads(b"first, ")
+    stopped = place.factory.closeAll()
+    await turn(0.05)
+    made[0].transport.write(b"last")
+    made[0].transport.loseConnection()
+    await raw.ends()
+    assert bodyOf(bytes(raw.data)) == b"first, last"
+    await within(stopped)
+
+
+@asynchronous
+async def test_a_server_that_stops_aborts_a_response_that_does_not_end(net: Network) -> None:
+    """After the timeout of the stop, at the client and at the backend."""
+    back, made = await backend(net, OK + b"\r\nfirst", closes=False)
+    place = await gateway(net, urlOf(back))
+    raw = await net.raw(place)
+    raw.send(request())
+    await raw.reads(b"first")
+    await within(place.factory.closeAll(timeout=0.1))
+    await until(lambda: made[0].reason is not None and raw.reason is not None)
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls"])

@@ -82,8 +82,8 @@ class HixieFactory(ConnectionGroup[HixieProtocol], Factory):
 
         Connections that have not ended when the timeout passes are aborted. With a spread,
         conversations are closed one after the other, evenly over that time, and requests for pages
-        last; incomplete handshakes end at once. A second call replaces the closes of the first one
-        that are still to come.
+        last; incomplete handshakes end at once. A response to a request for a page is
+        completed. A second call replaces the closes of the first one that are still to come.
 
         :param code: close code that is sent (RFC 6455 section 7.4), by default 1001.
         :param reason: close reason that is sent, at most 123 bytes in UTF-8.

@@ -25,7 +25,7 @@ from txhixie.gateway.relay_service import RelayService
 from txhixie.interfaces import Decision
 
 REFUSED = failures.ConnectionRefusedError(111, "refused")
-ASKED = Offer("rfc6455", "localhost", "/")
+ASKED = Offer("rfc6455", "/", "localhost")
 TIMEOUT = 12.0
 
 

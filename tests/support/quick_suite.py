@@ -24,6 +24,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/cli/",
         "tests/daemon/test_client_certificates.py",
         "tests/daemon/guards/test_tokens_daemon.py",
+        "tests/daemon/services/test_targets_daemon.py",
         "tests/connection/test_held_bytes_process.py",
         "tests/daemon/test_floods.py",
         "tests/daemon/test_json_log_daemon.py",

@@ -341,15 +341,21 @@ class ConnectionLog:
             number, peer, asked = connection
             self.recent.end(number, peer, asked, ended, Tally(received, sent, seconds))
 
-    def page(self, number: int | None, request: Any) -> None:
-        """Write the line of a page that was sent, as in an access log."""
+    def page(self, number: int | None, request: Any, target: str) -> None:
+        """
+        Write the line of a page that was sent, as in an access log.
+
+        :param number: number of the connection.
+        :param request: the request, of ``twisted.web``.
+        :param target: the target of the request, in which a token of the path is masked.
+        """
         self._write(
             "page",
             connection=number,
             peer=shown_address(request.getClientAddress()),
             host=masked_host(_field(request, "host") or "") or None,
             method=request.method.decode("latin-1"),
-            target=masked_url(request.uri.decode("latin-1")),
+            target=masked_url(target),
             status=request.code,
             bytes=request.sentLength,
             referrer=masked_url(_field(request, "referer") or "") or None,

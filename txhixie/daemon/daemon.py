@@ -57,6 +57,7 @@ from .several import make_service
 from .socket_change import SocketChange
 from .status.own_pages import OWN_PAGES, OwnPages, makeViewers
 from .status.viewers import Viewers
+from .token_source import TokenSource
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
@@ -438,12 +439,14 @@ class Daemon:
         self._guards.check(own, conditions)
         self._checkCertificates(own)
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
+        guards = self._guards.of(conditions)
+        _checkParameters(guards, getattr(served, "source", None))
         policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
         self._show(
             description.route, IResource.providedBy(served), conditions, description.conditions
         )
         adaptation = Adaptation.of(options, self._one("compression", True))
-        return Guarded(served, self._guards.of(conditions), passed, policy, adaptation=adaptation)
+        return Guarded(served, guards, passed, policy, adaptation=adaptation)
 
     def _checkCertificates(self, conditions: Mapping[str, Any]) -> None:
         """
@@ -527,6 +530,23 @@ class Daemon:
         """
         for one in self._said["port"]:
             madeOf(one, check_interface_here)
+
+
+def _checkParameters(guards: Sequence[Guard], source: TokenSource | None) -> None:
+    """
+    Check that the token of a target and that of a condition are different parameters of the query.
+
+    :param guards: guards of the route.
+    :param source: where the token of a target is; ``None`` for another service.
+    :raises ValueError: if both are one parameter: the condition removes its token, and no client
+        could have a target.
+    """
+    used = frozenset[str]().union(*(guard.usedParameters for guard in guards))
+    for name in sorted(used & source.parameters if source else ()):
+        raise ValueError(
+            f"target-parameter {name}: expected another name than that of the token of the "
+            "condition; write token-parameter=NAME or target-parameter=NAME"
+        )
 
 
 def _workingDirectory() -> Path | None:

@@ -28,7 +28,7 @@ from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import Offer, Refusal
-from ..sansio.http.head import Head
+from ..sansio.http.head import Asked, Head
 from ..sansio.http.query import without_parameters
 from ..sansio.quirks import quirk_of
 from ..sansio.types import Headers
@@ -112,6 +112,13 @@ class RoutedApplications:
     def __init__(self, routes: Routes[Guarded[WebSocketServerFactory]]) -> None:
         self.routes = routes
         self.policies = [each.policy for each in routes if each.policy is not None]
+        self._masks = [mask for each in routes if (mask := getattr(each.served, "masked", None))]
+
+    def masked(self, target: str) -> str:
+        """Return the target of a request for the log, without the tokens that are in the path."""
+        for mask in self._masks:
+            target = mask(target)
+        return target
 
     def policyFor(self, host: str, path: str, subprotocols: Sequence[str]) -> Policy | None:
         """Return the access rules of a route; ``None`` for those of the server."""
@@ -290,6 +297,10 @@ class RoutedServerFactory(HixieServerFactory):
         self._earlier = [each for each in self._earlier if each.connections]
         return [self, *self._earlier]
 
+    def masked(self, asked: Asked) -> Asked:
+        """Mask the tokens in the paths of the routes that have them there."""
+        return asked._replace(target=self.applications.masked(asked.target or "") or None)
+
     def decide(self, offer: Offer, connection: HixieProtocol) -> Any:
         """Ask the guards and the service of the route of an offer."""
         return self.applications.buildProtocol(offer, connection)
@@ -443,10 +454,11 @@ class PageSite(Site):
         holder = holderOf(request.channel.transport)
         number = numberOf(request.channel, self._lines)
         refusal: Refusal | None = getattr(request, "refusal", None)
+        asked, log = askedBy(request, request.uri), self._lines
+        if isinstance(holder, HixieServerProtocol):
+            asked, log = holder.factory.masked(asked), holder.factory.log
         if refusal is None:
             if not getattr(request, "isRoutine", False):
-                self._lines.page(number, request)
+                self._lines.page(number, request, asked.target or "")
             return
-        asked = askedBy(request, request.uri)
-        log = holder.factory.log if isinstance(holder, HixieServerProtocol) else self._lines
         log.refused(Logged(number, request.getClientAddress(), asked), refusal)

@@ -27,6 +27,11 @@ ROUTE: Final = (
         "Service of the route; or several backends, of which a client gets the first one that can "
         "be reached, with blanks between them (in a file also an array).",
     ),
+    Setting(
+        "targets",
+        ANY_TEXT,
+        "File of targets, or directory of such files: the same as service=targets:PATH.",
+    ),
 )
 _REPEATED: Final = frozenset({"header"})
 """Options of services whose values cannot be joined by commas, and which are written several times
@@ -178,6 +183,10 @@ def _describe(said: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]) ->
             f"{path}: expected a path without *: a route also matches all paths below its own"
         )
     values = read_all({n: v for n, v in said.items() if n in own}, ROUTE, "", read)
+    if "targets" in values:
+        if "service" in values:
+            raise ValueError("targets: expected no service beside it; write targets alone")
+        values["service"] = f"targets:{values['targets']}"
     for name in ("path", "service"):
         if name not in values:
             raise ValueError(f"expected the key {name}")

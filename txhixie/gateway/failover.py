@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..interfaces import Decision
 from ..sansio.handshake.offer import Offer, Refusal
 from .relay_service import RelayService
+from .session import Sessions
 
 
 class Failover:
@@ -21,8 +22,6 @@ class Failover:
     over in time, and when the backend refused the handshake with a status of 500 and above. It is
     then left alone for :data:`txhixie.gateway.outage.REST_SECONDS`, unless all others have failed,
     too. After that one client tries it again, while the others go to the next backend.
-
-    :ivar sessions: the sessions between the clients and all backends.
     """
 
     def __init__(
@@ -35,10 +34,19 @@ class Failover:
         """
         self._relays = relays
         self.sessions = relays[0].sessions
-        for relay in relays:
-            relay.sessions = self.sessions
         self._clock = clock
         self._connectTimeout = connectTimeout
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions between the clients and all backends."""
+        return self._sessions
+
+    @sessions.setter
+    def sessions(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        for relay in self._relays:
+            relay.sessions = sessions
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision]:
         """

@@ -14,6 +14,7 @@ from ..connection.protocol import HixieProtocol
 from ..interfaces import Decision, WebSocketServerFactory
 from ..sansio.dialects import Dialect
 from ..sansio.handshake.offer import Offer
+from ..sansio.http.head import Asked
 from ..sansio.http.trusted import TrustedNetworks
 from .access import Policy
 from .admission import Admission
@@ -71,6 +72,15 @@ class DecidingFactory(HixieFactory):
         :param connection: the connection of the offer, whose handshake is not complete.
         """
         return self.applications.buildProtocol(offer)
+
+    def masked(self, asked: Asked) -> Asked:
+        """
+        Return the host, target and origin of a request for the log.
+
+        The values in the query are masked later. A subclass masks further secrets, such as in the
+        path.
+        """
+        return asked
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """Return the subprotocol for an offer, where the application chooses none."""

@@ -118,7 +118,9 @@ class HixieServerProtocol(HixieProtocol):
         """Host, target and origin of the request, even if the request is not an offer."""
         asked = super().asked
         opening = getattr(self, "_opening", None)
-        return opening.asked() if asked is NOTHING_ASKED and opening is not None else asked
+        if asked is NOTHING_ASKED and opening is not None:
+            asked = opening.asked()
+        return self.factory.masked(asked)
 
     def openingHeld(self) -> int:
         """Return the number of bytes of an incomplete head, and of bytes after the head."""

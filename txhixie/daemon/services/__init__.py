@@ -8,18 +8,20 @@ from typing import Final
 
 from ...display import nearest
 from .echo import buildEcho
-from .gateway import GATEWAY_OPTIONS, build_gateway
+from .gateway import GATEWAY
 from .http import PAGE_OPTIONS, SCHEMES, build_pages
 from .service import Service
 from .static import buildStatic
-from .tcp import STREAM_OPTIONS, buildStream
+from .targets import TARGETS_OPTIONS, buildTargets
+from .tcp import STREAM
 
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic, isPage=True),
-    Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway),
+    GATEWAY,
     Service("pages", SCHEMES, PAGE_OPTIONS, build_pages),
-    Service("stream", (), STREAM_OPTIONS, buildStream),
+    Service("targets", ("targets",), TARGETS_OPTIONS, buildTargets),
+    STREAM,
 )  # fmt: skip
 """Table of all services. A new service needs a module in this package and a row in this table."""
 

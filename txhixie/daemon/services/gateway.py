@@ -18,7 +18,7 @@ from ..adaptations import OFF
 from ..backend_options import BACKEND_OPTIONS, TLS_OPTIONS, certificate_of
 from ..guards.backend_fields import PERMIT_FIELDS
 from ..setting import FLAG, Setting, ValueKind, one_of
-from .service import Context
+from .service import Context, Service
 
 
 def _proxy(text: str) -> str:
@@ -104,6 +104,18 @@ GATEWAY_OPTIONS: Final = (
 _PERMIT_FIELDS: Final = tuple(name.decode("ascii") for name in sorted(PERMIT_FIELDS))
 
 
+def check_url(url: str) -> None:
+    """
+    Check the URL of a backend.
+
+    :raises ValueError: "expected ..." for a bad URL.
+    """
+    try:
+        BackendURL.read(url)
+    except ValueError as error:
+        raise ValueError(f"expected ws://HOST:PORT or wss://HOST:PORT: {error}") from None
+
+
 def build_gateway(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> GatewayService:
@@ -112,10 +124,7 @@ def build_gateway(
 
     :raises ValueError: for a bad URL, and for a certificate or a key that cannot be read.
     """
-    try:
-        BackendURL.read(description)
-    except ValueError as error:
-        raise ValueError(f"expected ws://HOST:PORT or wss://HOST:PORT: {error}") from None
+    check_url(description)
     return GatewayService(
         reactor,
         description,
@@ -139,3 +148,7 @@ def build_gateway(
         limits=context.limits,
         route=str(context.route),
     )
+
+
+GATEWAY: Final = Service("gateway", ("ws", "wss"), GATEWAY_OPTIONS, build_gateway)
+"""Row of the table of services."""

@@ -25,7 +25,7 @@ from ...sansio.handshake.offer import Offer, Refusal
 from ...sansio.limits import Limits
 from ...server.port_check import check_backend
 from ..setting import Setting, ValueKind, one_of
-from .service import Context
+from .service import Context, Service
 
 FOR_TEXT: Final = "base64"
 FOR_BINARY: Final = "binary"
@@ -119,7 +119,7 @@ class StreamService(RelayService):
         """
         if coding is not None and coding not in CODINGS:
             raise ValueError(f"coding: expected {', '.join(CODINGS)}, not {coding}")
-        self._endpoint = _endpoint(reactor, description)
+        self._endpoint = streamEndpoint(reactor, description)
         self._limits = limits
         self._coding = coding
         self._takesEitherKind = "kinds" in quirks
@@ -181,7 +181,12 @@ class StreamService(RelayService):
         return None
 
 
-def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
+def streamEndpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
+    """
+    Make the endpoint of a backend.
+
+    :raises ValueError: "expected ..." for a bad description, with the description.
+    """
     try:
         check_backend(description)
     except ValueError as error:
@@ -193,3 +198,7 @@ def _endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
             "a client endpoint description, such as tcp:HOST:PORT, tls:HOST:PORT or unix:/PATH"
         )
         raise ValueError(f"{description}: {expectation(error, expected)}") from None
+
+
+STREAM: Final = Service("stream", (), STREAM_OPTIONS, buildStream)
+"""Row of the table of services."""

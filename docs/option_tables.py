@@ -27,6 +27,7 @@ from txhixie.cli.main import parser
 from txhixie.daemon.adaptations import ADAPTATIONS
 from txhixie.daemon.options import COMMAND_LINE_ONLY, OPTIONS
 from txhixie.daemon.services import SERVICES
+from txhixie.daemon.services.service import Service
 from txhixie.daemon.setting import ANY_TEXT, FLAG, Setting
 
 DAEMON: Final = "twistd hixie"
@@ -75,7 +76,13 @@ class ServiceOptions(Options):
         """One option for each setting."""
         (service,) = [each for each in SERVICES if each.name == self.arguments[0]]
         for setting in service.options:
-            yield from described(setting, "", "=")
+            if not any(setting in each.options for each in parts(service)):
+                yield from described(setting, "", "=")
+
+
+def parts(service: Service) -> list[Service]:
+    """The services whose options a service has as well, as ``targets`` has those of its targets."""
+    return [each for each in SERVICES if each.options and {*each.options} < {*service.options}]
 
 
 class RouteOptions(Options):

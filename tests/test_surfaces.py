@@ -193,6 +193,9 @@ ROWS: Final[dict[str, Row]] = {
     "where to connect: port": everywhere("port", PYTHON, CLIENT),
     "where to connect: URL": everywhere("url", PYTHON),
     "what is served": {DAEMON: "serve", SERVICE: "service"},
+    "a file of targets": everywhere("targets", SERVICE),
+    "where the token of a target is": everywhere("target-from", SERVICE),
+    "parameter with the token of a target": everywhere("target-parameter", SERVICE),
 }
 """Each concept, and its word on each surface that has it."""
 

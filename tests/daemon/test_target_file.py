@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from txhixie.daemon.target_file import merged, parse_targets, read_file, read_target
+from txhixie.daemon.target_file import merged, parse_target, parse_targets, read_file
 
 
 def allowed(text: str) -> None:
@@ -121,8 +121,8 @@ def test_the_last_file_counts_if_a_token_is_in_several() -> None:
 
 def test_a_host_and_its_port_are_never_taken_for_an_endpoint_of_another_kind() -> None:
     """A machine may be called tcp, or ws."""
-    assert read_target("tcp:5900", refuse) == "tcp:tcp:5900"
-    assert read_target("ws:5900", refuse) == "tcp:ws:5900"
+    assert parse_target("tcp:5900", refuse) == "tcp:tcp:5900"
+    assert parse_target("ws:5900", refuse) == "tcp:ws:5900"
 
 
 def test_a_long_line_is_read_in_linear_time() -> None:

@@ -10,11 +10,11 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 
-MOST_BYTES: Final = 64 << 20
+LARGEST_FILE: Final = 64 << 20
 """Most bytes of one file: a million targets. A larger file is not one of targets."""
 
 _SEPARATOR: Final = re.compile(r":\s+")
-"""What ends the token of a line. A token may have colons itself."""
+"""The end of a token in its line. A token may have colons itself."""
 
 _PLACE: Final = re.compile(r"\[?([^\s\[\]\\/=]+?)\]?:([0-9]+)")
 _UNIX: Final = "unix_socket:"
@@ -29,15 +29,15 @@ def read_file(path: Path) -> bytes:
 
     :raises OSError: for a file that cannot be read.
     :raises ValueError: for a file that is not a regular file, such as a FIFO, at which the daemon
-        would wait; and for a file of more than :data:`MOST_BYTES`.
+        would wait; and for a file of more than :data:`LARGEST_FILE`.
     """
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise ValueError("expected a regular file")
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"expected a file of at most {MOST_BYTES} bytes")
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise ValueError(f"expected a file of at most {LARGEST_FILE} bytes")
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -73,7 +73,7 @@ def parse_targets(
                 if name is None or found:
                     raise ValueError(_SHAPE)
                 token, alone = name, number
-            found[token] = read_target(target, check)
+            found[token] = parse_target(target, check)
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     return found
@@ -92,7 +92,7 @@ def _split(line: bytes) -> tuple[str | None, str]:
     return token.strip(), target[0]
 
 
-def read_target(text: str, check: Callable[[str], object]) -> str:
+def parse_target(text: str, check: Callable[[str], object]) -> str:
     """
     Return the description of a service for a target.
 

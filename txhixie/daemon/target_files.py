@@ -78,7 +78,7 @@ class TargetFiles:
         self._files: dict[Path, _File] = {}
         self._problem: object = None  # the mistake of the whole directory that is in the log
         self._targets: dict[str, str] = {}
-        self._unfinished: set[Path] = set()  # files whose last line is still to be read
+        self._unfinished: set[Path] = set()  # files with a last line that is still to be read
         self._looked = self._next = self._soonest = 0.0
         self._mistake: Callable[[Path, str], object] = _raise
         self._look()
@@ -154,8 +154,8 @@ class TargetFiles:
         """
         Return the states of all files.
 
-        Subdirectories are left out, and files whose names begin with a dot or end with ``~``: what
-        editors and Kubernetes keep beside a file.
+        Subdirectories are left out, and names that begin with a dot or end with a tilde: editors
+        and Kubernetes keep such files beside others.
         """
         if not self._path.is_dir():
             return {self._path: _state(self._path.stat())}

@@ -11,13 +11,13 @@ from ..sansio.handshake.offer import Offer
 from ..sansio.http.query import read_query, without_parameters
 from .routes import Route, name_of
 
-DEFAULT_PARAMETER: Final = "token"
+TARGET_PARAMETER: Final = "token"
 """Name of the parameter of the query: that of websockify, which pages of noVNC write."""
 
-QUERY: Final = "query"
-PATH: Final = "path"
-HOST: Final = "host"
-SOURCES: Final = (QUERY, PATH, HOST)
+IN_QUERY: Final = "query"
+IN_PATH: Final = "path"
+IN_HOST: Final = "host"
+SOURCES: Final = (IN_QUERY, IN_PATH, IN_HOST)
 """Values of the option ``target-from``, the default first."""
 
 MASKED: Final = "..."

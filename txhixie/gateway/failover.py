@@ -44,6 +44,7 @@ class Failover:
 
     @sessions.setter
     def sessions(self, sessions: Sessions) -> None:
+        """Add the sessions of all backends to others."""
         self._sessions = sessions
         for relay in self._relays:
             relay.sessions = sessions

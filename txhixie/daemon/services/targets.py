@@ -24,11 +24,11 @@ from ..setting import Setting, ValueKind, one_of
 from ..several import make_service
 from ..target_files import TargetFiles
 from ..token_source import (
-    DEFAULT_PARAMETER,
-    HOST,
-    PATH,
-    QUERY,
+    IN_HOST,
+    IN_PATH,
+    IN_QUERY,
     SOURCES,
+    TARGET_PARAMETER,
     TokenSource,
     token_in_host,
     token_in_path,
@@ -44,21 +44,21 @@ TARGETS_OPTIONS: Final = (
         one_of(SOURCES),
         "Where the token is in a request: in a parameter of the query, in the path after that of "
         "the route (/vnc/TOKEN), or the Host itself.",
-        QUERY,
+        IN_QUERY,
     ),
     Setting(
         "target-parameter",
         ValueKind("the name of a parameter of the query", read_parameter),
         "Name of the parameter of the query that has the token of the target.",
-        DEFAULT_PARAMETER,
+        TARGET_PARAMETER,
     ),
     *STREAM_OPTIONS,
     *GATEWAY_OPTIONS,
 )
 
 MOST_SERVICES: Final = 256
-"""Most targets whose services are kept, and with them the state of their backends: those that were
-used last. A file may have 100,000 targets."""
+"""Most services of targets that are kept, those that were used last. Each has the outages of its
+backend. A file may have 100,000 targets."""
 
 _MOST_WAITS: Final = 5
 """Most waits of a client for a file that is being written, a second each."""
@@ -185,11 +185,11 @@ def _isGateway(backend: str) -> bool:
 
 
 def _source(options: Mapping[str, Any], context: Context) -> TokenSource:
-    place = options.get("target-from", QUERY)
-    if place != QUERY and "target-parameter" in options:
-        raise ValueError(f"target-parameter: expected target-from={QUERY}, not {place}")
-    if place == PATH:
+    place = options.get("target-from", IN_QUERY)
+    if place != IN_QUERY and "target-parameter" in options:
+        raise ValueError(f"target-parameter: expected target-from={IN_QUERY}, not {place}")
+    if place == IN_PATH:
         return token_in_path(context.route)
-    if place == HOST:
+    if place == IN_HOST:
         return token_in_host()
-    return token_in_query(options.get("target-parameter", DEFAULT_PARAMETER))
+    return token_in_query(options.get("target-parameter", TARGET_PARAMETER))

@@ -180,7 +180,7 @@ def test_no_token_is_in_the_log(tmp_path: Path, place: str) -> None:
             daemon.terminate()
             daemon.ended()
             assert "secret" not in daemon.log
-            assert re.search(r"token of a target \((parameter id|path after|Host)", daemon.log)
+            assert re.search(r"token of a target: (parameter id|path after|Host)", daemon.log)
 
 
 def test_a_token_of_a_condition_and_that_of_a_target_have_different_names(tmp_path: Path) -> None:

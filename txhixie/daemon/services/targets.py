@@ -112,7 +112,7 @@ class TargetsService:
         """
         tokens = [token for token in self.source.tokens(offer) if token]
         if len(tokens) > 1:
-            why = f"more than one token of a target ({self.source.place})"
+            why = f"more than one token of a target: {self.source.place}"
             return Refusal(400, "one token is expected\n", why=why)
         if not tokens:
             return self._refusal("no token of a target")
@@ -134,7 +134,7 @@ class TargetsService:
         return made
 
     def _refusal(self, why: str) -> Refusal:
-        return Refusal(404, "no target for this request\n", why=f"{why} ({self.source.place})")
+        return Refusal(404, "no target for this request\n", why=f"{why}: {self.source.place}")
 
     def _service(self, target: str) -> Any:
         """Return the service of a target, which knows whether its backend is down."""

@@ -80,11 +80,6 @@ class ServiceOptions(Options):
                 yield from described(setting, "", "=")
 
 
-def parts(service: Service) -> list[Service]:
-    """The services whose options a service has as well, as ``targets`` has those of its targets."""
-    return [each for each in SERVICES if each.options and {*each.options} < {*service.options}]
-
-
 class RouteOptions(Options):
     """The options of every route with conversations, for old devices."""
 
@@ -96,6 +91,11 @@ class RouteOptions(Options):
         """One option for each setting."""
         for setting in ADAPTATIONS:
             yield from described(setting, "", "=")
+
+
+def parts(service: Service) -> list[Service]:
+    """The services that another one consists of: the options of ``targets`` are also theirs."""
+    return [each for each in SERVICES if service.name == "targets" and each is not service]
 
 
 class CommandOptions(Options):

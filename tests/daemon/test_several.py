@@ -33,7 +33,7 @@ def built(words: str) -> Served:
         ("ws://u:secret@a:x ws://b", "ws://***@a:x: expected ws://HOST:PORT or wss://HOST:PORT"),
         ("ws://a tcp:b", "tcp:b: expected a client endpoint description"),
         ("ws://a b:9000", "b:9000: expected a client endpoint description"),
-        ("ws://a http://b", "expected a service, not http:; did you mean ws:?"),
+        ("ws://a http://b", "expected one service, or several backends of ws:, wss:, tcp: and"),
         ("ws://a static:/", "expected one service, or several backends of ws:, wss:, tcp: and"),
         ("tcp:a:1 tcp:b:2 pings=relay", "pings: expected an option of tcp:a:1 tcp:b:2"),
     ],

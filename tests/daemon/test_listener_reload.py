@@ -38,8 +38,8 @@ from support.handshake_bytes import head_of, request, status_of
 from txhixie import HixieServerFactory, testing
 from txhixie.daemon.certificate_watch import INTERVAL
 from txhixie.daemon.listener import CannotStart, HalfRenewed, ListeningService, Serving
-from txhixie.daemon.listening_sockets import ListeningSockets
-from txhixie.daemon.socket_change import SocketChange
+from txhixie.daemon.sockets.listening_sockets import ListeningSockets
+from txhixie.daemon.sockets.socket_change import SocketChange
 
 ROUTE: Final = 'port = "{port}"\nserve = "%s=echo"\n'
 OLD: Final = "hixie-75"

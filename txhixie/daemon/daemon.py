@@ -44,9 +44,7 @@ from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, Routed
 from .draining import makeDraining
 from .guards.guard import Guard
 from .guards.shared_guards import SharedGuards
-from .inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .listener import CannotStart, HalfRenewed, ListeningService, Serving
-from .listening_sockets import ListeningSockets
 from .options import OPTIONS, USERS, Said
 from .route_option import Description
 from .routes import Route, Routes
@@ -54,7 +52,9 @@ from .services import service_for
 from .services.service import Context, settingsOf
 from .setting import Setting, as_written
 from .several import make_service
-from .socket_change import SocketChange
+from .sockets.inherited_endpoint import InheritedEndpoint, MissingEndpoint
+from .sockets.listening_sockets import ListeningSockets
+from .sockets.socket_change import SocketChange
 from .status.own_pages import OWN_PAGES, OwnPages, makeViewers
 from .status.viewers import Viewers
 from .token_source import TokenSource

@@ -26,10 +26,10 @@ from ..server.second_signal import SECOND_SIGNAL
 from .certificate_expiry import CertificateExpiry
 from .certificate_watch import RETRY_SECONDS, CertificateWatch
 from .hangup import Hangup
-from .listening_sockets import ListeningSockets
 from .notifier import Notifier
 from .pool_threads import PoolThreads
-from .socket_change import Counts, SocketChange
+from .sockets.listening_sockets import ListeningSockets
+from .sockets.socket_change import Counts, SocketChange
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate

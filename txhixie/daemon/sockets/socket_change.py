@@ -20,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from zope.interface import directlyProvides, providedBy
 
-from ..server.both_families import boundSocket
+from ...server.both_families import boundSocket
 from .inherited_port import adopted
 from .listening_sockets import Kept, ListeningSockets, Place
 from .replaceable_factory import ReplaceableFactory

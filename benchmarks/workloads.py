@@ -73,6 +73,14 @@ WORKLOADS: Final = {
     "n": Workload("2000 connections, window 1, 32 B text", Load(2000)),
     "ng": Workload("2000 idle connections", Load(2000, mode="idle"), "B per connection"),
     "br": Workload("broadcast to 500, window 2, 128 B text", Load(500, 2, 128, mode="broadcast")),
+    "br1": Workload("broadcast to 500, window 1, 128 B text", Load(500, 1, 128, mode="broadcast")),
+    "br5": Workload(
+        "broadcast to 5000, window 2, 128 B text", Load(5000, 2, 128, mode="broadcast")
+    ),
+    "brz": Workload(
+        "broadcast to 500, window 2, 128 B text, permessage-deflate",
+        Load(500, 2, 128, mode="broadcast", deflate=True),
+    ),
 }
 
 USUAL: Final = ("a", "b", "c", "d", "e", "f", "g", "h")

@@ -34,6 +34,7 @@ from ..sansio.limits import Limits, called
 from ..sansio.prepared_message import (
     ABSENT,
     OMITTED,
+    SENT,
     SLOW,
     TOO_LARGE,
     WAITING,
@@ -265,12 +266,19 @@ class HixieProtocol(Protocol):
         conversation = self._conversation
         if conversation is None or conversation.stage:  # not OPEN
             return ABSENT
-        isFull = self._output.full
-        outcome = conversation.refuses(message) if isFull else conversation.send_prepared(message)
+        output = self._output
+        if not output.full:
+            # The usual case of conversation.send_prepared(), without its call.
+            frame = message.frames.get(conversation.encoding)
+            if frame is not None and len(frame) <= self.factory.limits.unsent_size:
+                output.write(frame)
+                conversation.sent += 1
+                return SENT
+            outcome = conversation.send_prepared(message)
+        elif not (outcome := conversation.refuses(message)):
+            return self._skip(message, slow)
         if outcome:
             self._countSkipped("size" if outcome == TOO_LARGE else "dialect")
-        elif isFull:
-            return self._skip(message, slow)
         return outcome
 
     def _skip(self, message: PreparedMessage, slow: str) -> int:

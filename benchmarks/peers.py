@@ -120,9 +120,11 @@ PEERS: Final[dict[str, Peer]] = {
     "bare-send": Peer("rfc6455", python("twisted", "bare_send.py"), broadcast=True),
     # txhixie
     "txhixie": Peer("rfc6455", ours(), deflate=True, broadcast=True),
-    "txhixie-hixie76": Peer("hixie76", ours()),
-    "txhixie-hixie75": Peer("hixie75", ours()),
-    "txhixie-pure": Peer("rfc6455", ours(), environment={"TXHIXIE_PURE_PYTHON": "1"}),
+    "txhixie-hixie76": Peer("hixie76", ours(), broadcast=True),
+    "txhixie-hixie75": Peer("hixie75", ours(), broadcast=True),
+    "txhixie-pure": Peer(
+        "rfc6455", ours(), broadcast=True, environment={"TXHIXIE_PURE_PYTHON": "1"}
+    ),
     # on Twisted
     "autobahn": Peer(
         "rfc6455", python("autobahn", "autobahn_echo.py"), deflate=True, broadcast=True
@@ -141,7 +143,9 @@ PEERS: Final[dict[str, Peer]] = {
     "eventlet-hixie75": Peer("hixie75", python("eventlet", "eventlet_echo.py")),
     # in other languages
     "node-ws": Peer("rfc6455", node(), broadcast=True, environment=_WS),
-    "node-ws-deflate": Peer("rfc6455", node("deflate"), deflate=True, environment=_WS),
+    "node-ws-deflate": Peer(
+        "rfc6455", node("deflate"), deflate=True, broadcast=True, environment=_WS
+    ),
     "netty": Peer("rfc6455", netty(), deflate=True),
 }
 

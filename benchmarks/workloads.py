@@ -74,6 +74,9 @@ WORKLOADS: Final = {
     "ng": Workload("2000 idle connections", Load(2000, mode="idle"), "B per connection"),
     "br": Workload("broadcast to 500, window 2, 128 B text", Load(500, 2, 128, mode="broadcast")),
     "br1": Workload("broadcast to 500, window 1, 128 B text", Load(500, 1, 128, mode="broadcast")),
+    "br16": Workload(
+        "broadcast to 500, window 16, 128 B text", Load(500, 16, 128, mode="broadcast")
+    ),
     "br5": Workload(
         "broadcast to 5000, window 2, 128 B text", Load(5000, 2, 128, mode="broadcast")
     ),

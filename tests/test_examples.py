@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
+import secrets
 import socket
 import struct
 import subprocess
@@ -14,20 +16,23 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.utils import getProcessOutputAndValue
 
 from browser.chromium import Browser, started
 from support import handshake_bytes, third_party
-from support.applications import Answering, Recorder
+from support.applications import Answering, Applications, Recorder
 from support.daemon import PATIENCE, free_port, program, running
+from support.dialect_names import NAMES
 from support.frames import MASK, modern_frame
 from support.network import Network
 from support.real_proxies import squid
-from support.waiting import asynchronous, within
-from txhixie import Offer
+from support.waiting import asynchronous, reactor, until, within
+from txhixie import CleanClose, HixieClientFactory, Offer
 from txhixie.sansio.wire.frame import Opcode
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -375,10 +380,10 @@ class Serving(subprocess.Popen[bytes]):
 
 
 @contextmanager
-def chatting(directory: Path) -> Iterator[tuple[Serving, Path]]:
-    """Run the chat in a process until the block ends. Yield it with the path of its log."""
+def chatting(directory: Path, name: str = "chat.py") -> Iterator[tuple[Serving, Path]]:
+    """Run a server in a process until the block ends. Yield it with the path of its log."""
     port, log = free_port(), directory / "log"
-    command = [sys.executable, os.fspath(EXAMPLES / "chat.py"), f"tcp:{port}:interface=127.0.0.1"]
+    command = [sys.executable, os.fspath(EXAMPLES / name), f"tcp:{port}:interface=127.0.0.1"]
     with log.open("wb") as file, Serving(command, stdout=file, stderr=file) as process:
         process.port = port
         try:
@@ -386,6 +391,64 @@ def chatting(directory: Path) -> Iterator[tuple[Serving, Path]]:
             yield process, log
         finally:
             process.kill()
+
+
+async def joined(net: Network, port: int, dialect: str) -> Recorder:
+    """Connect a member of the room /garden in a dialect."""
+    application = Recorder()
+    url = f"ws://127.0.0.1:{port}/garden"
+    factory = HixieClientFactory(url, Applications(lambda: application), dialect=dialect)
+    net.factories.append(factory)
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+    wire: Any = await within(endpoint.connect(cast("IProtocolFactory", factory)))
+    await within(wire.whenOpen())
+    return application
+
+
+@asynchronous
+async def test_a_room_of_200_members_with_slow_and_leaving_ones(
+    tmp_path: Path, net: Network
+) -> None:
+    """
+    All dialects, a tenth of the members slow, and a tenth leaving: half of these are lost.
+
+    The others receive every message. The slow ones receive what was sent before they were closed.
+    """
+    with chatting(tmp_path, "rooms.py") as (process, log):
+        members = [await joined(net, process.port, NAMES[number % 6]) for number in range(200)]
+        slow, leaving, rest = members[::10], members[1::10], []
+        for index, member in enumerate(members):
+            if index % 10 == 0:
+                member.transport.pauseProducing()
+            elif index % 10 != 1:
+                rest.append(member)
+        sent: list[str] = []
+        left = list(leaving)
+
+        def closed() -> int:
+            return sum(map(int, re.findall(r"/garden: (\d+) closed", log.read_text())))
+
+        while left or closed() < len(slow):
+            sent.append(f"{len(sent)} {secrets.token_hex(50_000)}")  # hardly compressible
+            rest[len(sent) % len(rest)].transport.sendTextMessage(sent[-1])
+            await until(lambda: all(len(member.messages) == len(sent) for member in rest))
+            if left:
+                member = left.pop()
+                (member.transport.loseConnection if left else member.transport.abortConnection)()
+        assert closed() == len(slow)
+        for member in slow:
+            member.transport.resumeProducing()
+        await until(lambda: all(member.lost is not None for member in (*slow, *leaving)))
+        for member in (*slow, *leaving):
+            assert member.messages == sent[: len(member.messages)]
+            assert len(member.messages) < len(sent)
+        codes = {cast("CleanClose", member.lost).code for member in slow}
+        assert codes == {1013, 1005}
+        assert all(member.messages == sent for member in rest)
+        process.terminate()
+        await until(lambda: all(member.lost is not None for member in rest))
+        assert process.wait(PATIENCE) == 0
+        assert "Traceback" not in log.read_text()
 
 
 def test_a_plot_is_drawn_as_numbers_are_received(tmp_path: Path, chromium: Browser) -> None:

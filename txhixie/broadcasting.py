@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
-from twisted.logger import Logger
-
 from .channel.channel import Channel
 from .connection.protocol import HixieProtocol
 from .interfaces import WebSocketTransport
@@ -22,8 +20,6 @@ from .sansio.prepared_message import (
     WAITING,
     PreparedMessage,
 )
-
-_log = Logger()
 
 SLOW_RULES: Final = ("skip", "newest", "close")
 """Values of ``slow``, the default first."""
@@ -90,12 +86,7 @@ def broadcast(
     counts = Counter({SENT: len(members)})
     closing = []
     for member in members:
-        try:
-            outcome = member.sendPrepared(message, slow)
-        except Exception:
-            _log.failure("unhandled error while sending a broadcast message to a connection")
-            outcome = OMITTED
-        if outcome:
+        if outcome := member.sendPrepared(message, slow):
             counts[SENT] -= 1
             counts[outcome] += 1
             if outcome == SLOW:

@@ -1,5 +1,6 @@
 """
-txhixie echo, as a Twisted program embeds it: every dialect on one port, default limits.
+txhixie echo, as a Twisted program embeds it: every dialect on one port, default limits. Each text
+of a connection to /broadcast is sent to all connections there, compressed where that was agreed.
 
 usage: txhixie_echo.py PORT [epoll|poll|select|asyncio]
 """
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 reactor = installReactor((sys.argv[2:] or ["epoll"])[0])
 
 
-listeners = set()
+listeners: set[WebSocketTransport] = set()
 
 
 class Echo:
@@ -29,12 +30,7 @@ class Echo:
         self.transport = transport
 
     def negotiationFinished(self) -> None:
-        if self.transport.offer.path == "/broadcast":
-            listeners.add(self.transport)
-            self.textMessageReceived = self.tell
-
-    def tell(self, message: str) -> None:
-        broadcast(listeners, message)
+        pass
 
     def textMessageReceived(self, message: str) -> None:
         self.transport.sendTextMessage(message)
@@ -49,9 +45,20 @@ class Echo:
         pass
 
 
+class Listener(Echo):
+    def negotiationFinished(self) -> None:
+        listeners.add(self.transport)
+
+    def textMessageReceived(self, message: str) -> None:
+        broadcast(listeners, message, compress=True)
+
+    def connectionLost(self, reason: Failure) -> None:
+        listeners.discard(self.transport)
+
+
 class Applications:
     def buildProtocol(self, offer: Offer) -> Echo:
-        return Echo()
+        return Listener() if offer.path == "/broadcast" else Echo()
 
 
 factory = HixieServerFactory(Applications())

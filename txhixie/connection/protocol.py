@@ -270,11 +270,16 @@ class HixieProtocol(Protocol):
         if not output.full:
             # The usual case of conversation.send_prepared(), without its call.
             frame = message.frames.get(conversation.encoding)
-            if frame is not None and len(frame) <= self.factory.limits.unsent_size:
-                output.write(frame)
-                conversation.sent += 1
-                return SENT
-            outcome = conversation.send_prepared(message)
+            try:
+                if frame is not None and len(frame) <= self.factory.limits.unsent_size:
+                    output.write(frame)
+                    conversation.sent += 1
+                    return SENT
+                outcome = conversation.send_prepared(message)
+            except Exception:
+                # A write may pause the application's producer, which may raise.
+                self._logFailure("unhandled error while sending a broadcast message")
+                return OMITTED
         elif not (outcome := conversation.refuses(message)):
             return self._skip(message, slow)
         if outcome:

@@ -186,6 +186,22 @@ async def test_a_backend_that_speaks_first_is_heard_after_the_delay(net: Network
     await until(lambda: len(client.data) >= len(head) + 10_000)
 
 
+@asynchronous
+async def test_a_backend_that_leaves_within_the_delay_is_still_heard(net: Network) -> None:
+    class Leaving(Protocol):
+        def connectionMade(self) -> None:
+            transport: Any = self.transport
+            transport.write(b"goodbye")
+            transport.loseConnection()
+
+    back = await net.listen(Factory.forProtocol(Leaving))
+    place = await served(net, f"/=tcp:127.0.0.1:{back.port} first-frame-delay=0.2")
+    client, _ = await answer(net, place)
+    await client.reads(b"\x82\x07goodbye\x88")
+    client.send(FrameWriter("rfc6455", MASK).close())
+    await client.ends()
+
+
 def test_the_first_frame_of_a_route_comes_after_its_delay() -> None:
     def greet(application: Recorder) -> None:
         application.transport.sendTextMessage("hello")

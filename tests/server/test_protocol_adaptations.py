@@ -19,7 +19,7 @@ from support.handshake_bytes import head_of, whole_request
 from support.memory_connection import ServerEnd
 from support.network import Network
 from support.waiting import asynchronous, until
-from txhixie import Accepted, Limits
+from txhixie import Accepted, Limits, broadcast
 from txhixie.extensions import CLIENT_EXTENSIONS
 from txhixie.sansio.wire.frame import BINARY, CONTINUATION, PING, PONG, TEXT
 
@@ -41,6 +41,16 @@ class Accepting:
 
 def end(make: Callable[[], Any] = echo, **attributes: Any) -> ServerEnd:
     return ServerEnd(Accepting(make, **attributes), limits=Limits(ping_interval=20))
+
+
+class Giving:
+    """A function that returns one application."""
+
+    def __init__(self, application: Recorder) -> None:
+        self.application = application
+
+    def __call__(self) -> Recorder:
+        return self.application
 
 
 class Greeting(Recorder):
@@ -246,6 +256,20 @@ def test_a_message_is_never_sent_in_fragments_otherwise(dialect: str) -> None:
     server.wire.taken()
     application.transport.sendTextMessage("a" * 60_000)
     assert fragments(server.wire.written) == [(1, True, 0, 60_000)]
+
+
+def test_a_broadcast_message_has_the_fragments_of_each_receiver() -> None:
+    applications = [Recorder(), Recorder(), Recorder()]
+    ends = [
+        end(Giving(application), maxSentFrame=most)
+        for application, most in zip(applications, (None, 125, 200), strict=True)
+    ]
+    for server in ends:
+        server.receive(whole_request("rfc6455"))
+        server.wire.taken()
+    assert broadcast([each.transport for each in applications], "a" * 200).sent == 3
+    sizes = [[size for *_, size in fragments(server.wire.written)] for server in ends]
+    assert sizes == [[200], [125, 75], [200]]
 
 
 @asynchronous

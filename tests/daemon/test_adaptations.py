@@ -382,6 +382,7 @@ def test_a_file_and_the_command_line_say_the_same(tmp_path: Path) -> None:
         ("echo plain-answer=1", "plain-answer 1: expected true or false"),
         ("ws://a pings=never", "pings never: expected one of answer, relay, off"),
         ("static:. pings=off", "pings: expected an option of static:"),
+        ("http://127.0.0.1:9 pings=off", "pings: expected an option of http:"),
     ],
 )
 def test_a_bad_value_is_an_error_at_the_start(service: str, why: str) -> None:

@@ -19,7 +19,7 @@ SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic, isPage=True),
     GATEWAY,
-    Service("pages", SCHEMES, PAGE_OPTIONS, build_pages),
+    Service("pages", SCHEMES, PAGE_OPTIONS, build_pages, isPage=True),
     Service("targets", ("targets",), TARGETS_OPTIONS, buildTargets),
     STREAM,
 )  # fmt: skip

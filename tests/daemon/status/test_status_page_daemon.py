@@ -226,6 +226,23 @@ def test_a_client_of_this_machine_may_be_a_page_or_a_reverse_proxy(
         assert row["cause"] == "status"
 
 
+def test_a_page_of_another_origin_may_have_a_link_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "admins").write_text(USERS)
+    networks = ("--status-allow", "127.0.0.1", "--status-allow", "users=admins")
+    with running(tmp_path, *STATUS, *networks) as daemon:
+        for site, dest, expected in (
+            ("cross-site", "empty", 403),
+            ("cross-site", "iframe", 403),
+            ("same-site", "script", 403),
+            ("cross-site", "document", 200),
+            ("same-origin", "empty", 200),
+            ("none", "document", 200),
+        ):
+            fields = (f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Dest: {dest}", ADA)
+            assert (site, dest, answer(ask(daemon, JSON, *fields))) == (site, dest, expected)
+        assert daemon.logged("a page of another origin has sent the request (Sec-Fetch-Site)")
+
+
 def test_a_name_of_the_server_is_allowed_as_Host(tmp_path: Path) -> None:
     with running(tmp_path, *STATUS, "--hosts", "inside.example") as daemon:
         assert answer(ask(daemon, JSON, host=f"inside.example:{daemon.port}")) == 200

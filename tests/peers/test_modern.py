@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from peers.peer import Peer, Server, hexed, onReactor
 from peers.recorder import Recorder, connected, serving
 from peers.recording_extension import RecordingExtension
-from txhixie import AbruptClose, CleanClose, HandshakeRefused, Refusal
+from txhixie import AbruptClose, CleanClose, HandshakeRefused, Refusal, broadcast
 from txhixie.sansio.extensions.deflate_frame import DeflateFrame
 from txhixie.sansio.extensions.extension import Extension
 from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
@@ -306,6 +306,27 @@ TAKEOVERS = tuple(
     if deflate != "plain" and ours is not None
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
+
+
+@pairs(
+    lambda row, wanted: (
+        can(row, wanted) and not fails(row, wanted) and wanted in (*TAKEOVERS, "nobody compresses")
+    )
+)
+@onReactor
+async def test_broadcasts_and_own_messages_alternate(call: Call, row: Row, wanted: str) -> None:
+    """A message that is compressed for many is not in the window of the connection's compressor."""
+    _, ours = COMPRESSIONS[wanted]
+    extensions = [] if ours is None else [ours]
+    async with talking(call, row, wanted, extensions=extensions) as (_, application):
+        for number in range(5):
+            own, told = f"own {number} {WORDS * 20}", f"all {number} {WORDS * 20}"
+            await application.exchanges(own)
+            for compress in (True, False):
+                delivery = broadcast([application.transport], told, compress=compress)
+                assert delivery.sent == 1
+                assert await application.hears("text") == told
+            await application.exchanges(own)
 
 
 @pairs(lambda row, wanted: can(row, wanted) and not fails(row, wanted) and wanted in TAKEOVERS)

@@ -46,8 +46,18 @@ def page(chromium: Browser, daemon: Daemon) -> Browser:
 @pytest.fixture(scope="session")
 def closing_port() -> Iterator[int]:
     """Where `closing_server.py` listens."""
+    yield from _listening("closing_server.py")
+
+
+@pytest.fixture
+def broadcasting_port() -> Iterator[int]:
+    """Where `broadcasting_server.py` listens."""
+    yield from _listening("broadcasting_server.py")
+
+
+def _listening(program: str) -> Iterator[int]:
     port = free_port()
-    command = [sys.executable, os.fspath(HERE / "closing_server.py"), str(port)]
+    command = [sys.executable, os.fspath(HERE / program), str(port)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + PATIENCE

@@ -87,6 +87,21 @@ def test_messages_are_compressed(page: Browser, daemon: Daemon) -> None:
     assert daemon.logged(" dialect=rfc6455 ").endswith(" extensions=permessage-deflate")
 
 
+def test_broadcasts_and_own_messages_alternate_in_one_window(
+    chromium: Browser, broadcasting_port: int
+) -> None:
+    """A compressor that keeps its context starts anew after a broadcast, which it did not see."""
+    chromium.open(f"http://127.0.0.1:{broadcasting_port}/")
+    texts = [f"{number} the quick brown fox jumps over the lazy dog" for number in range(20)]
+    seen = chromium.converse(
+        f"ws://127.0.0.1:{broadcasting_port}/", sends=texts, echoes=60, close=NORMAL
+    )
+    assert seen["extensions"] == "permessage-deflate"
+    expected = [f"{kind} {text}" for text in texts for kind in ("own", "all", "own")]
+    assert seen["received"] == expected
+    assert (seen["code"], seen["clean"]) == (1000, True)
+
+
 def test_a_subprotocol_is_agreed(page: Browser, daemon: Daemon) -> None:
     seen = page.converse(url(daemon, "/chat?room=1"), protocols=["best", "good"], close=NORMAL)
     assert (seen["protocol"], seen["code"]) == ("best", 1000)

@@ -24,9 +24,12 @@ from support.deviations import ITEMS, WORDS, Item, samples
 from support.device_doctor import LOCAL, Doctor, doctor
 from support.handshake_bytes import whole_request
 from support.memory_connection import ServerEnd
+from support.own_deviations import IN, OF_FRAMES, OF_REQUESTS, OwnDeviation
+from txhixie.cli.devices.route import route_for
 from txhixie.daemon.route_option import read_description
 from txhixie.sansio.handshake.mending import NO_CONNECTION
-from txhixie.sansio.quirks import quirk_of
+from txhixie.sansio.handshake.offer import Offer
+from txhixie.sansio.quirks import QUIRKS, quirk_of
 
 REQUEST: Final = whole_request("rfc6455")
 
@@ -87,6 +90,23 @@ def test_a_report_does_not_depend_on_the_cutting(listening: Doctor, item: Item) 
     assert listening.examine(*each_byte(sent_by(item))).comparable == whole.comparable
 
 
+@pytest.mark.parametrize("each", [*OF_REQUESTS, *OF_FRAMES], ids=lambda each: each.name)
+def test_a_deviation_that_no_known_device_has(listening: Doctor, each: OwnDeviation) -> None:
+    seen = listening.examine(each.sends)
+    if each.expected == IN:
+        assert (seen.deviations, seen.result) == ([], "ok")
+    elif each.word:
+        assert seen.allowed == [f"quirks={each.word}"]
+        assert seen.deviations[0]["text"].startswith(each.expected)
+    elif each.name == "two faults":
+        assert seen.allowed == ["quirks=upgrade", "quirks=host"]
+    else:
+        (found,) = seen.deviations
+        assert found["text"].startswith(each.expected) or each.name == "text without frames"
+        assert found["allow"] is None
+        assert found["remedy"]
+
+
 def test_an_origin_that_a_route_has_to_list_is_named(listening: Doctor) -> None:
     item = next(item for item in ITEMS if item["name"] == "origin-file")
     seen = listening.examine(sent_by(item))
@@ -139,6 +159,42 @@ def test_a_text_message_where_bytes_are_meant(listening: Doctor) -> None:
     assert seen.allowed == ["quirks=kinds"]
     assert seen.route is not None
     assert "=tcp:127.0.0.1:1883 subprotocols=mqtt quirks=kinds" in seen.route
+
+
+@pytest.mark.parametrize(
+    ("payload", "subprotocol"),
+    [
+        (b'{"chargePointModel": "a", "chargePointVendor": "b"}', "ocpp1.6"),
+        (b'{"reason": "PowerUp", "chargingStation": {}}', "ocpp2.0.1"),
+    ],
+)
+def test_a_charger_that_offers_no_subprotocol(
+    listening: Doctor, payload: bytes, subprotocol: str
+) -> None:
+    call = b'[2, "17", "BootNotification", ' + payload + b"]"
+    request = REQUEST.replace(b"/demo", b"/ocpp/CP01")
+    frame = b"\x81" + bytes([0x80 | len(call)]) + bytes(4) + call
+    seen = listening.examine(request + 2 * frame)
+    assert seen.allowed == [f"assume={subprotocol}"]
+    assert seen.route == f"/ocpp=ws://127.0.0.1:9000 assume={subprotocol}"
+    offered = request.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n")
+    assert listening.examine(offered + frame).result == "ok"
+
+
+def test_a_device_that_offers_compression_and_does_not_speak_it(listening: Doctor) -> None:
+    offer = b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    request = REQUEST.replace(b"\r\n\r\n", offer)
+    seen = listening.examine(request + b"\xc1\x85" + bytes(4) + b"hello")
+    assert seen.allowed == ["compression=false"]
+
+
+def test_a_printed_route_is_valid_for_the_daemon() -> None:
+    conditions = [f"quirks={quirk.word}" for quirk in QUIRKS if quirk.word != "kinds"]
+    conditions += ["origins=file://", "assume=ocpp1.6", "pings=off", "compression=false"]
+    route = route_for(Offer("rfc6455", "/ocpp/CP01", "a"), conditions)
+    assert route.count("=") == 6
+    ran = run("serve", "--check", "--port", LOCAL, "--serve", route)
+    assert (ran.status, ran.errors) == (0, [])
 
 
 def test_a_connection_that_sends_nothing_is_no_device(listening: Doctor) -> None:
@@ -288,7 +344,7 @@ def test_a_device_that_stays_is_examined_for_the_timeout() -> None:
             seen = running.seen(client.getsockname())
     (found,) = seen.deviations
     assert found["text"].startswith("no data received within ")
-    assert (found["allow"], "pong" in found["remedy"]) == (None, True)
+    assert (found["allow"], seen.route) == ("pings=off", "/demo=ws://127.0.0.1:9000 pings=off")
 
 
 def test_nothing_wrong_is_status_0() -> None:

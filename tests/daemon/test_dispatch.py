@@ -157,6 +157,14 @@ def test_doubled_slashes_do_not_lead_past_the_conditions_of_another_route(log: L
     assert "doubled slashes; quirks=target lets it in" in log.lines()[-1]
 
 
+@pytest.mark.parametrize("target", ["/a/../ocpp", "/./ocpp", "/ocpp/..", "/a/..%2focpp"])
+def test_a_path_with_dots_has_a_reason_of_its_own(target: str, log: Log) -> None:
+    written, targets = served(target, ("/", Policy()), ("/ocpp", Policy(quirks=["target"])))
+    assert status_of(written) == 404
+    assert targets == [[], []]
+    assert "its path has . or .., or is too deep" in log.lines()[-1]
+
+
 @pytest.mark.parametrize(
     ("rule", "status"),
     [

@@ -259,7 +259,7 @@ def test_an_interim_response_comes_before_the_final_one(row: Dialect, waits: byt
 
 
 @pytest.mark.parametrize(
-    "line", [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"HEAD / HTTP/1.1", b"GET / HTTP/1.2"]
+    "line", [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"HEAD / HTTP/1.1", b"PUT / HTTP/1.2"]
 )
 def test_a_request_without_an_upgrade_is_ordinary_http(line: bytes) -> None:
     """Every byte of the request is passed on, with the rest of the read, and its connection is

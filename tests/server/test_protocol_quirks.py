@@ -197,6 +197,19 @@ def test_a_request_without_a_host_has_an_empty_host(log: Log) -> None:
     assert not any("invalid" in line or "host=" in line for line in log.lines())
 
 
+def test_the_reason_has_every_word_that_a_request_with_several_deviations_needs(log: Log) -> None:
+    request = b"GET /a HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    request += b"Sec-WebSocket-Key: short\r\n\r\n"
+    server = ServerEnd(Applications(echo), quirks=["key"])
+    server.receive(request)
+    (line,) = log.lines()
+    assert "did a proxy drop it?; quirks=upgrade,host lets it in" in line
+    server = ServerEnd(Applications(echo), quirks=["key", "upgrade", "host"])
+    server.receive(request)
+    assert IN.match(server.wire.written)
+    assert log.lines()[-1].endswith('reason="let in by quirks=upgrade,key,host"')
+
+
 def test_the_hash_is_that_of_the_key_as_it_was_sent() -> None:
     item = next(item for item in ITEMS if item["name"] == "key-wrong-length")
     # By Python's hashlib: sha1 of the key and the GUID of RFC 6455 section 1.3.

@@ -35,6 +35,7 @@ memory_connection    one side of a connection in memory        connection, serve
 memory_proxies       proxies in memory                         dialing
 network              servers and clients over sockets          conftest, every test over sockets
 nginx                nginx before a server                     test_loopback_web
+own_deviations       deviations that no known device has       server, cli
 page_requests        requests for a daemon's own pages         daemon/status
 page_runner          runs a page of the guide                  test_documents
 peer_errors          an assertion about a peer's error         sansio

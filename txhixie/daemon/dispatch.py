@@ -42,7 +42,7 @@ from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
 from .guards.held_permits import HeldPermits
 from .guards.visitor import Visitor
-from .routes import Route, Routes
+from .routes import Route, Routes, segments_of
 
 T = TypeVar("T")
 
@@ -165,7 +165,14 @@ class RoutedApplications:
         return self._decision(answer, guarded.served, asked, connection)
 
     def _notFound(self, offer: Offer) -> Refusal | None:
-        """Return a refusal for a path that has a route only with single slashes; else ``None``."""
+        """
+        Return a refusal that says why a path has no route, although it may look as if it had one.
+
+        :return: ``None`` for a path that has no route anyway.
+        """
+        if segments_of(offer.path) is None:
+            what = "no WebSocket service for this request: its path has . or .., or is too deep"
+            return Refusal(404, f"{what}\n")
         path = normal_target(offer.path, offer.host)
         if path == offer.path or self.routes.find(offer.host, path, offer.subprotocols) is None:
             return None

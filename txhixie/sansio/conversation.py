@@ -28,7 +28,7 @@ from .extensions.extension import Transform, sharing
 from .limits import Limits, called
 from .port import NOWHERE, Port
 from .prepared_message import SENT, TOO_LARGE, UNSUPPORTED, PreparedMessage
-from .quirks import Fault, tell_nobody
+from .quirks import BEGINS_WITH_ZERO, Fault, tell_nobody
 from .types import RandomBytes
 from .wire.frame import (
     BINARY,
@@ -204,7 +204,7 @@ class Conversation:
         self.delivered = self.inflated = 0
 
     # In one piece, since each call would cost every message 0.05 us.
-    def events(self) -> Iterator[ConversationEvent]:  # noqa: PLR0912 (for that reason)
+    def events(self) -> Iterator[ConversationEvent]:  # noqa: PLR0912, PLR0915 (for that reason)
         """
         Yield the messages and pongs of the buffered bytes.
 
@@ -255,6 +255,8 @@ class Conversation:
                     yield opcode, payload
                 else:
                     self.delivered = delivered
+                    self.received += received
+                    received = 0
                     event = self._other(opcode, payload, final, reserved, whole)
                     delivered = self.delivered
                     if event is not None:
@@ -313,7 +315,9 @@ class Conversation:
         assembly = self._assembly
         if opcode == CONTINUATION:
             if assembly is None:
-                raise FrameError("unexpected continuation frame")
+                # 00 at the beginning is perhaps no frame, but a stray byte behind the request.
+                begins = not (final or self.received)
+                raise FrameError(BEGINS_WITH_ZERO if begins else "unexpected continuation frame")
         elif assembly is not None:
             raise FrameError("expected a continuation frame")
         elif reserved and self._has_inflated_enough:

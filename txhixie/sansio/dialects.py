@@ -307,9 +307,9 @@ def is_handshake(method: bytes, minor: int, fields: Fields) -> bool:
     """
     Whether an HTTP/1 request asks for an upgrade to WebSocket, even with an invalid handshake.
 
-    :param minor: the minor version of HTTP/1.
+    :param minor: the minor version of HTTP/1: 1 or higher (RFC 6455 section 4.2.1).
     """
-    return method == b"GET" and minor == 1 and fields.has_token(b"upgrade", b"websocket")
+    return method == b"GET" and minor >= 1 and fields.has_token(b"upgrade", b"websocket")
 
 
 OLD_VERSION: Final = (
@@ -328,9 +328,20 @@ def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
     return minor == 0 and is_handshake(method, 1, fields)
 
 
-_REMOVED: Final = (
-    "Sec-WebSocket-Key without 'Upgrade: websocket'; a reverse proxy or a firewall has removed it"
+_REMOVED: Final = "{} without 'Upgrade: websocket'; a reverse proxy or a firewall has removed it"
+_OTHER_UPGRADE: Final = (
+    "WebSocket request with another Upgrade than 'Upgrade: websocket' (RFC 6455 section 4.1)"
 )
+_OTHER_METHOD: Final = (
+    "WebSocket request with another method than GET, in upper case (RFC 6455 section 4.1)"
+)
+_OF_HANDSHAKES: Final = {
+    b"sec-websocket-key": "Sec-WebSocket-Key",
+    b"sec-websocket-key1": "Sec-WebSocket-Key1",
+    b"sec-websocket-version": "Sec-WebSocket-Version",
+}
+"""Fields of a handshake, which no other request has."""
+
 _POLLING: Final = (
     "polling request of Socket.IO, which is another protocol; connect with a plain WebSocket client"
 )
@@ -345,10 +356,13 @@ def fault_of(method: bytes, target: str, minor: int, fields: Fields) -> str:
     """
     if asks_in_old_version(method, minor, fields):
         return OLD_VERSION
+    key = next((name for name in _OF_HANDSHAKES if name in fields), None)
+    upgrades = fields.has_token(b"upgrade", b"websocket")
     if method != b"GET":
-        return ""
-    if b"sec-websocket-key" in fields:
-        return _REMOVED
+        return _OTHER_METHOD if upgrades and key else ""
+    if key is not None and not upgrades:
+        name = _OF_HANDSHAKES[key]
+        return _OTHER_UPGRADE if b"upgrade" in fields else _REMOVED.format(name)
     return _POLLING if _POLLED.search(target) else ""
 
 
@@ -382,8 +396,10 @@ def _check_upgrade(fields: Fields) -> None:
     if not fields.has_token(b"connection", b"upgrade"):
         raise MalformedHead(NO_CONNECTION)
     fields.only(b"upgrade")
-    if b"" in fields or b"transfer-encoding" in fields:
-        raise MalformedHead("unexpected Transfer-Encoding or field without a name in a handshake")
+    if b"transfer-encoding" in fields:
+        raise MalformedHead("unexpected Transfer-Encoding in a handshake")
+    if b"" in fields:
+        raise MalformedHead("header field without a name")
 
 
 def _check_length(fields: Fields, also: bytes) -> None:

@@ -98,6 +98,8 @@ class ServerOpening:
     :ivar transform: the transform of the agreed extension, stored here for the conversation.
     :ivar faults: deviations of the request that a quirk may let in; usually empty. The offer is
         that of the mended request: refuse it, unless all of the faults are let in.
+    :ivar unmended: the error of a request that is invalid even without these deviations; otherwise
+        empty.
     :ivar forwarded: what a trusted reverse proxy forwards about the client, the same as in the
         offer; ``None`` before the request and without a trusted reverse proxy.
     """
@@ -117,6 +119,7 @@ class ServerOpening:
         "faults",
         "forwarded",
         "transform",
+        "unmended",
     )
 
     dialect: Dialect
@@ -142,6 +145,7 @@ class ServerOpening:
         self._secure = secure
         self._trusted_proxies = trusted_proxies
         self.faults: tuple[Fault, ...] = ()
+        self.unmended = ""
         self.forwarded: Forwarded | None = None
         self._reader = RequestReader(limits.head_size)
         self.awaits_head = True
@@ -167,20 +171,22 @@ class ServerOpening:
         self._head = head
         try:
             return self._read(head, rest)
-        except MalformedHead:
-            offer = self._mended(head, rest) if mends else None
+        except MalformedHead as error:
+            offer = self._mended(head, rest, str(error)) if mends else None
             if offer is None:
                 raise
             return offer
 
-    def _mended(self, head: Head, rest: bytes) -> Offer | None:
-        """Return the offer of a request after its mending, if it then has no other fault."""
+    def _mended(self, head: Head, rest: bytes, first: str) -> Offer | None:
+        """Return the offer of a request after its mending, if it then has no other error."""
         mended = mend(head, direct=self._trusted_proxies is None)
         if mended is None:
             return None
         try:
             offer = self._read(mended.head, rest)
-        except HandshakeError:
+        except HandshakeError as error:
+            if str(error) != first:  # otherwise nothing is known about the fields
+                self.faults, self.unmended = mended.faults, str(error)
             return None
         if not isinstance(offer, Offer):
             return None

@@ -14,6 +14,11 @@ from typing import Final, NamedTuple, TypeAlias
 from .arguments import strings
 
 
+def hint_of(words: Iterable[str]) -> str:
+    """Return the end of an error about deviations: the words that let them in."""
+    return f"quirks={','.join(words)} lets it in"
+
+
 @dataclass(frozen=True, slots=True)
 class Quirk:
     """
@@ -35,8 +40,11 @@ class Quirk:
     @property
     def hint(self) -> str:
         """The end of an error about the deviation: the word that lets it in."""
-        return f"quirks={self.word} lets it in"
+        return hint_of([self.word])
 
+
+BEGINS_WITH_ZERO: Final = "unexpected continuation frame at the beginning"
+"""Error for a first frame that is a continuation, and not final: its first byte is 00."""
 
 QUIRKS: Final = (
     Quirk(
@@ -60,8 +68,8 @@ QUIRKS: Final = (
     ),
     Quirk(
         "host",
-        "a request without Host, if it has no Origin and the server allows every host; and a "
-        "request with the same fields twice, Host among them",
+        "a request without Host or with an empty one, if it has no Origin and the server allows "
+        "every host; and a request with the same fields twice, Host among them",
         "A reverse proxy may read another host than this server. Use it where devices connect "
         "directly.",
         ("Vert.x 3.3", "ws before 0.4.27", "nim-websock until May 2021", "arduinoWebSockets 2.0.5"),
@@ -82,7 +90,8 @@ QUIRKS: Final = (
     ),
     Quirk(
         "lists",
-        "subprotocols with ; between them, and an invalid list of extensions, which counts as none",
+        "subprotocols with ; or spaces between them, or in quotation marks; and an invalid list of "
+        "extensions, which counts as none",
         "",
         ("SwiftWebSocket until May 2016", "security software that removes the word deflate"),
     ),
@@ -91,7 +100,7 @@ QUIRKS: Final = (
         "a zero byte or an empty line directly behind the head of the request, which is dropped",
         "",
         ("C programs that send sizeof(request) bytes",),
-        ("unexpected continuation frame", "unknown opcode 0xd"),
+        (BEGINS_WITH_ZERO, "unknown opcode 0xd"),
     ),
     Quirk(
         "masks",
@@ -157,7 +166,7 @@ class Fault(NamedTuple):
 
 
 Tell: TypeAlias = Callable[[Fault], None]
-"""A function that is told of each kind of deviation that a quirk has let in."""
+"""Callback for each kind of deviation that a quirk has let in."""
 
 
 def tell_nobody(fault: Fault) -> None:

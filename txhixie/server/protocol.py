@@ -35,7 +35,7 @@ from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked, FlashPolicyAsked
 from ..sansio.opening import Elsewhere
-from ..sansio.quirks import Fault, quirk_of
+from ..sansio.quirks import Fault, hint_of
 from ..sansio.types import Headers
 from ..sansio.wire.frame import CloseCode, Side
 from .access import of_a_browser
@@ -218,14 +218,15 @@ class HixieServerProtocol(HixieProtocol):
         policy = self.factory.policyFor(offer.host, offer.target, offer.subprotocols)
         asked = offer
         if policy.quirks or self._opening.faults:
-            if (fault := self._refusedFault(policy.quirks)) is not None:
-                why = f"{fault.text}; {quirk_of(fault.word).hint}"
-                self._refuse(Refusal(400, f"{fault.text}\n", why=why))
+            if refused := self._refusedFaults(policy.quirks):
+                text = refused[0].text
+                why = f"{text}; {hint_of(fault.word for fault in refused)}"
+                self._refuse(Refusal(400, f"{text}\n", why=why))
                 return
             asked = self._letIn(offer, policy.quirks)
         if not policy.allows(offer):
-            if (refused := policy.refuses(offer)) is not None:
-                self._refuse(refused)
+            if (denied := policy.refuses(offer)) is not None:
+                self._refuse(denied)
                 return
             what = "sent an Origin that no browser writes; it is ignored"
             self.factory.log.noticed(loggedOf(self), what)
@@ -239,10 +240,9 @@ class HixieServerProtocol(HixieProtocol):
         else:  # every coroutine is a CoroutineType
             self._answer(answer)  # type: ignore[arg-type]
 
-    def _refusedFault(self, quirks: frozenset[str]) -> Fault | None:
-        """Return the first deviation of the request that these quirks do not let in."""
-        faults = self._opening.faults
-        return next((fault for fault in faults if fault.word not in quirks), None)
+    def _refusedFaults(self, quirks: frozenset[str]) -> list[Fault]:
+        """Return the deviations of the request that these quirks do not let in."""
+        return [fault for fault in self._opening.faults if fault.word not in quirks]
 
     def _letIn(self, offer: Offer, quirks: frozenset[str]) -> Offer:
         """

@@ -146,7 +146,7 @@ def test_data_that_cannot_be_http_is_refused_by_its_first_byte(first: bytes) -> 
 def test_no_control_byte_is_part_of_a_field(control: int) -> None:
     """Other readers end a line at 0x0B, 0x0C and 0x1C to 0x1E; none of them is accepted here."""
     line = b"X: a" + bytes([control]) + b"Y: b"
-    why = "bare LF" if control == 0x0A else "control character"
+    why = {0x0A: "bare LF", 0x0D: "bare CR"}.get(control, "control character")
     assert_raises(MalformedHead, fields_of, line, match=why)
 
 
@@ -158,26 +158,24 @@ def test_a_tab_and_bytes_beyond_ascii_are_data(byte: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "why"),
     [
-        b" folded",
-        b"\tfolded",
-        b"no colon",
-        b"Upgrade : WebSocket",
-        b"Upgrade\t: WebSocket",
-        b" Upgrade: WebSocket",
-        b"Up grade: WebSocket",
-        b"Upgr\xe4de: WebSocket",
-        b"(x): y",
-        b"",
+        (b" folded", "folded header field"),
+        (b"\tfolded", "folded header field"),
+        (b"no colon", "header line without a colon"),
+        (b"Upgrade : WebSocket", "space before the colon"),
+        (b"Upgrade\t: WebSocket", "space before the colon"),
+        (b" Upgrade: WebSocket", "folded header field"),
+        (b"Up grade: WebSocket", "invalid header field"),
+        (b"Upgr\xe4de: WebSocket", "invalid header field"),
+        (b"(x): y", "invalid header field"),
+        (b"", "invalid header field"),
     ],
 )
-def test_a_line_that_is_not_a_field_is_refused(line: bytes) -> None:
+def test_a_line_that_is_not_a_field_is_refused(line: bytes, why: str) -> None:
     """Folds, blanks before a colon, names that are not tokens: proxies read such lines
     differently."""
-    assert_raises(
-        MalformedHead, fields_of, b"Host: x", line, b"Y: z", match="expected 'name: value'|^folded"
-    )
+    assert_raises(MalformedHead, fields_of, b"Host: x", line, b"Y: z", match=f"^{why}")
 
 
 def test_names_are_in_lower_case_and_values_lose_one_blank() -> None:

@@ -6,7 +6,8 @@ bytes, deviations that quirks have let in, messages, and the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from ...display import shown
@@ -32,12 +33,16 @@ _MOST_KEPT: Final = 32 * 1024
 _MOST_HEADERS: Final = 200
 """Most headers of frames that are kept for a recording."""
 
+_MOST_FIRST: Final = 64
+_PRINTABLE: Final = re.compile(rb"[\r\n]*[ -~\t]{4,}")
+"""Text at the beginning of a conversation. It is looked at only after an error: each printable byte
+would begin a frame with a reserved bit."""
+
 _TLS_RECORD: Final = b"\x16"
 
 _NO_END: Final = (
     "the head of the request has no end: {:,} bytes without an empty line (RFC 9112 section 2.1)"
 )
-_BARE_CR: Final = "bare CR at the end of a header line"
 
 
 class Result(NamedTuple):
@@ -98,6 +103,7 @@ class Examination:
         self._kept = bytearray()
         self._foreign = ""  # the error about bytes that are not HTTP, until all are there
         self._frames: FrameHeaders | None = None
+        self._first = bytearray()  # the first bytes of the conversation
         self._messages = 0
 
     # TLS.
@@ -142,7 +148,7 @@ class Examination:
             found = opening.receive(data, mends=True)
         except HandshakeError as error:
             self._opening = None
-            self._refused(str(error))
+            self._refused(opening.unmended or str(error), opening.faults)
             return
         if found is None:
             return
@@ -152,12 +158,15 @@ class Examination:
         else:
             self._offered(found, opening)
 
-    def _refused(self, error: str) -> None:
+    def _refused(self, error: str, faults: Iterable[Fault] = ()) -> None:
         if "not HTTP" in error or "PROXY" in error:
             self._foreign = error
             self._tell_foreign(is_over=self._kept[:1] != _TLS_RECORD)
-        else:
-            self._found("request", [self.lines.summary(None)], request_deviation(error))
+            return
+        lines = self.lines
+        mended = [deviation_of(fault, "request") for fault in faults]
+        report = [lines.summary(None), lines.details()]
+        self._found("request", report, *mended, request_deviation(error))
 
     def _tell_foreign(self, is_over: bool) -> None:
         """Report bytes that are not HTTP, once a ClientHello is complete."""
@@ -173,7 +182,7 @@ class Examination:
 
     def _elsewhere(self, found: Elsewhere) -> None:
         error = found.fault or "a request for a page, which does not ask for WebSocket"
-        self._found("request", [self.lines.summary(None)], request_deviation(error))
+        self._refused(error)
 
     def _offered(self, offer: Offer, opening: ServerOpening) -> None:
         self.offer = offer
@@ -189,6 +198,7 @@ class Examination:
 
     def _scan(self, data: bytes) -> None:
         assert self._frames is not None
+        self._first += data[: _MOST_FIRST - len(self._first)]
         for header in self._frames.read(data):
             self.headers.append(header)
             if len(self.headers) == _MOST_HEADERS:
@@ -211,11 +221,19 @@ class Examination:
             missing = "the eight bytes after the head of the request (hixie-76 section 4.1)"
             self._found("request", [self.lines.summary("hixie-76")], request_deviation(missing))
             return
-        is_error = ended.reason and not ended.clean and ended.who == "peer"
-        if is_error or ended.reason.startswith("no data received"):
-            self._found_in_frames(frame_deviation(ended.reason))
+        if ended.reason and not ended.clean and ended.code != CloseCode.GOING_AWAY:
+            self._found_in_frames(frame_deviation(self._reason(ended.reason)))
         self.ending = _ending(ended)
         self._tell_end()
+
+    def _reason(self, error: str) -> str:
+        """Return why the conversation ended, where the bytes say more than the first error."""
+        first = bytes(self._first)
+        if self._messages or not first:
+            return error
+        if first.startswith(b"\0") and b"\xff" in first:
+            return "frames of hixie-76 in a conversation of RFC 6455"
+        return "text without frames" if _PRINTABLE.match(first) else error
 
     def _tell_end(self) -> None:
         count = "1 message" if self._messages == 1 else f"{self._messages:,} messages"
@@ -235,10 +253,7 @@ class Examination:
         if not self.size:
             self._tell(Result("request", None, ("disconnected without sending a byte",)))
             return
-        kept = bytes(self._kept)
-        is_cut = b"\n" not in kept and b"\r" in kept
-        error = _BARE_CR if is_cut else _NO_END.format(self.size)
-        self._found("request", [self.lines.summary(None)], request_deviation(error))
+        self._refused(_NO_END.format(self.size))
 
     def _found_in_frames(self, found: Deviation) -> None:
         if any((each.text, each.allow) == (found.text, found.allow) for each in self.deviations):

@@ -13,8 +13,8 @@ class Remedy(NamedTuple):
 
     :ivar error: the beginning of an error of a server.
     :ivar section: the section of the specification from which the client deviates.
-    :ivar change: what to change.
-    :ivar allow: the condition of a route that lets the client in; usually empty.
+    :ivar change: what to change; with ``allow``, why this is off by default.
+    :ivar allow: the option of a route for such clients; usually empty.
     """
 
     error: str
@@ -24,6 +24,10 @@ class Remedy(NamedTuple):
 
 
 _FIRMWARE: Final = "correct the device's software"
+_TUNNEL: Final = (
+    "let the proxy tunnel, or use wss:, which the proxy cannot read; without a proxy, have the "
+    "device send Upgrade: websocket"
+)
 
 OF_REQUESTS: Final = (
     Remedy(
@@ -35,7 +39,8 @@ OF_REQUESTS: Final = (
     Remedy(
         "this is not HTTP: Flash asks",
         "",
-        "a Flash player asks for a policy file before it connects: serve the file on port 843",
+        "a Flash player asks for a policy file before it connects: name the hosts of its pages "
+        "with --flash-policy of the daemon",
     ),
     Remedy(
         "unexpected PROXY protocol header",
@@ -54,11 +59,24 @@ OF_REQUESTS: Final = (
         "end each line of the request with CR LF; a bare LF ends a line for some proxies and not "
         "for others, by which requests are smuggled",
     ),
+    Remedy("bare CR", "RFC 9112 section 2.2", "end each line of the request with CR LF"),
     Remedy(
-        "bare CR",
-        "RFC 9112 section 2.2",
-        "end each line of the request with CR LF",
+        "byte order mark",
+        "RFC 9112 section 3",
+        "leave the bytes EF BB BF out, which an editor has put at the beginning of a text",
     ),
+    Remedy("space before the request line", "RFC 9112 section 3", "begin the request with GET"),
+    Remedy(
+        "space before the colon",
+        "",
+        "write the name of the field and the colon without a space between them",
+    ),
+    Remedy(
+        "header line without a colon",
+        "",
+        "write each field as 'Name: value'; an empty line ends the head",
+    ),
+    Remedy("header field without a name", "RFC 9112 section 5", "write a name before the colon"),
     Remedy(
         "folded header field",
         "",
@@ -67,8 +85,7 @@ OF_REQUESTS: Final = (
     Remedy(
         "invalid header field",
         "RFC 9112 section 5",
-        "write each field as 'Name: value', without a space before the colon, and without control "
-        "characters",
+        "leave control characters out of the fields, such as a zero byte",
     ),
     Remedy(
         "invalid request line: space",
@@ -76,7 +93,12 @@ OF_REQUESTS: Final = (
         "write a space in the path or the query as %20",
     ),
     Remedy(
-        "invalid request line",
+        "invalid request line: character",
+        "RFC 3986 section 2.1",
+        "write the path and the query percent-encoded, each byte of UTF-8 as %XX",
+    ),
+    Remedy(
+        "invalid request line: expected",
         "RFC 9112 section 3",
         "write the first line as 'GET /PATH HTTP/1.1', with one space between the parts",
     ),
@@ -90,11 +112,15 @@ OF_REQUESTS: Final = (
         "RFC 6455 section 4.1",
         "have the device or the reverse proxy send HTTP/1.1",
     ),
+    Remedy("Sec-WebSocket-Key without", "RFC 6455 section 4.1", _TUNNEL),
+    Remedy("Sec-WebSocket-Key1 without", "hixie-76 section 4.1", _TUNNEL),
+    Remedy("Sec-WebSocket-Version without", "RFC 6455 section 4.1", _TUNNEL),
     Remedy(
-        "Sec-WebSocket-Key without 'Upgrade: websocket'",
-        "RFC 6455 section 4.1",
-        "let the proxy tunnel, or use wss:, which the proxy cannot read",
+        "WebSocket request with another Upgrade",
+        "",
+        "send Upgrade: websocket, without quotation marks and without a version",
     ),
+    Remedy("WebSocket request with another method", "", "write the method as GET"),
     Remedy(
         "polling request of Socket.IO",
         "",
@@ -130,7 +156,7 @@ OF_REQUESTS: Final = (
     Remedy(
         "unexpected Transfer-Encoding",
         "RFC 6455 section 4.1",
-        "a handshake has no body: leave Transfer-Encoding out, and give each field a name",
+        "a handshake has no body: leave Transfer-Encoding out",
     ),
     Remedy(
         "missing Sec-WebSocket-Version",
@@ -184,6 +210,11 @@ OF_REQUESTS: Final = (
         "write Host as a name or an address, with a port of digits; an IPv6 address in brackets",
     ),
     Remedy(
+        "invalid origin",
+        "RFC 6454 section 7",
+        "write the host of the Origin in ASCII (Punycode), or leave the field out",
+    ),
+    Remedy(
         "invalid request target",
         "RFC 6455 section 4.1",
         "write the first line as 'GET /PATH HTTP/1.1'",
@@ -223,6 +254,16 @@ OF_REQUESTS: Final = (
 """Errors of requests. Of several rows that match, the first counts."""
 
 OF_FRAMES: Final = (
+    Remedy(
+        "text without frames",
+        "RFC 6455 section 5.2",
+        "put each message into a frame: " + _FIRMWARE,
+    ),
+    Remedy(
+        "frames of hixie-76",
+        "RFC 6455 section 5.2",
+        "have the device send frames of RFC 6455, or the request of hixie-76",
+    ),
     Remedy(
         "reserved bits must be 0",
         "RFC 6455 section 5.2",
@@ -285,7 +326,8 @@ OF_FRAMES: Final = (
     Remedy(
         "invalid compressed data",
         "RFC 7692 section 7.2",
-        "the device offers compression and does not speak it: switch its compression off",
+        "messages to and from the device are not compressed",
+        "compression=false",
     ),
     Remedy(
         "frame of",
@@ -300,7 +342,8 @@ OF_FRAMES: Final = (
     Remedy(
         "no data received within",
         "RFC 6455 section 5.5.2",
-        "answer each ping with a pong; --ping-interval 0 of the daemon sends no pings",
+        "a device whose program has stopped stays connected while its TCP still answers",
+        "pings=off",
     ),
 )
 """Errors of frames. Of several rows that match, the first counts."""
@@ -384,4 +427,6 @@ def _found(rows: tuple[Remedy, ...], stage: str, error: str) -> Deviation:
 def _deviation(row: Remedy, stage: str, text: str) -> Deviation:
     if row.section and "section" not in text:
         text = f"{text} ({row.section})"
-    return Deviation(stage, text, row.allow, remedy=row.change)
+    if row.allow:
+        return Deviation(stage, text, row.allow, row.change)
+    return Deviation(stage, text, remedy=row.change)

@@ -33,6 +33,11 @@ _A_KEY: Final = b"AAAAAAAAAAAAAAAAAAAAAA=="
 
 _SLASHES: Final = re.compile(r"//+")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_DOTS: Final = re.compile(r"(?:[^?]*/)?\.\.?(?:[/?]|\Z)")
+"""A path with a segment . or .., for which no route is found."""
+
+_BETWEEN: Final = re.compile(rb"[ \t,;]+")
+"""Separators of subprotocols, as devices write them."""
 
 
 class Mended(NamedTuple):
@@ -121,9 +126,9 @@ def _mend_key(lines: _Lines) -> str | None:
 
 def _mend_host(lines: _Lines) -> str | None:
     hosts = lines.values(b"host")
-    if not hosts and not any(_name(line).endswith(b"origin") for line in lines.fields):
-        lines.fields.insert(0, b"Host: " + ABSENT_HOST.encode("ascii"))
-        return "missing Host (RFC 9112 section 3.2)"
+    if hosts in ([], [b""]) and not any(_name(line).endswith(b"origin") for line in lines.fields):
+        lines.replace(b"host", ABSENT_HOST.encode("ascii"))
+        return f"{'empty' if hosts else 'missing'} Host (RFC 9112 section 3.2)"
     if len(hosts) < 2 or len(set(hosts)) > 1:
         return None
     lines.fields = list(dict.fromkeys(lines.fields))
@@ -137,7 +142,7 @@ def _mend_target(lines: _Lines) -> str | None:
     if match is None:
         return None
     target = text(match[2])
-    if target.startswith("/") or _SCHEME.match(target):
+    if target.startswith("/") or _SCHEME.match(target) or _DOTS.match(target):
         return None
     path = normal_target("/" + target)
     lines.start = b"GET %b HTTP/1.1" % path.encode("ascii")
@@ -160,11 +165,11 @@ def normal_target(target: str, host: str = "") -> str:
 def _mend_lists(lines: _Lines) -> str | None:
     found = None
     subprotocols = b",".join(lines.values(b"sec-websocket-protocol"))
-    if b";" in subprotocols:
-        members = [name.strip(b" \t") for name in subprotocols.replace(b";", b",").split(b",")]
+    if any(member.strip(b" \t").translate(None, TOKEN) for member in subprotocols.split(b",")):
+        members = [name.strip(b"\"'") for name in _BETWEEN.split(subprotocols)]
         tokens = [name for name in members if name and not name.translate(None, TOKEN)]
         lines.replace(b"sec-websocket-protocol", b", ".join(tokens) or None)
-        found = "; between the members of Sec-WebSocket-Protocol (RFC 6455 section 4.1)"
+        found = "invalid list in Sec-WebSocket-Protocol (RFC 6455 section 4.1)"
     extensions = [text(value) for value in lines.values(b"sec-websocket-extensions")]
     try:
         read_list(extensions)

@@ -30,8 +30,11 @@ _FIELD: Final = re.compile(
 value here). A value has no control character except the tab (RFC 9110 section 5.5)."""
 
 _FOLDED: Final = re.compile(rb"\r\n[ \t]+[^ \t\r\n]")
+_SPACE_BEFORE_COLON: Final = re.compile(rb"\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]+:")
+_WITHOUT_COLON: Final = re.compile(rb"\r\n[^:\r\n]+\r\n")
 _SPACE_IN_TARGET: Final = re.compile(rb"[A-Z]+ [!-~][^\r\n]* [^\r\n]* HTTP/1\.[0-9]\r\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_BARE_CR: Final = re.compile(rb"\r[^\n]")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d)\.(\d)\r\n")
 
 
@@ -50,13 +53,25 @@ _FOREIGN: Final = (
     (b"PROXY UNKNOWN", _PROXY_HEADER),
     (_FLASH, "this is not HTTP: Flash asks for a policy file"),
     (b"\x16\x03", "this is not HTTP: a TLS handshake on a port without TLS"),
+    (b"\xef\xbb\xbf", "byte order mark before the request line"),
+    (b" ", "space before the request line"),
 )
-"""First bytes of other protocols that clients send to an HTTP port by mistake, and their errors."""
+"""First bytes that clients send by mistake, most of them of other protocols, and their errors."""
 
 _PROXY_2: Final = (b"\0\r\nQUIT\n", _PROXY_HEADER)
 """First bytes of a PROXY protocol v2 header, after the two empty lines with which it begins."""
 
 _SUSPECT: Final = b"\r" + bytes({first[0] for first, _ in _FOREIGN})
+
+
+_INVALID_FIELDS: Final = (
+    (_FOLDED, "folded header field, which is obsolete (RFC 9112 section 5.2)"),
+    (_BARE_LF, "bare LF at the end of a header line"),
+    (_BARE_CR, "bare CR in the head"),
+    (_SPACE_BEFORE_COLON, "space before the colon of a header field (RFC 9112 section 5.1)"),
+    (_WITHOUT_COLON, "header line without a colon (RFC 9112 section 5)"),
+)
+"""Mistakes in the lines of fields, each with its error."""
 
 
 class Fields(dict[bytes, bytes]):
@@ -167,10 +182,9 @@ class Head(bytes):
         return Fields([(name.lower(), value) for name, value in found])
 
     def _invalid_field(self) -> str:
-        if _FOLDED.search(self):
-            return "folded header field, which is obsolete (RFC 9112 section 5.2)"
-        if _BARE_LF.search(self):
-            return "bare LF at the end of a header line"
+        for pattern, words in _INVALID_FIELDS:
+            if pattern.search(self):
+                return words
         return "invalid header field: expected 'name: value' without control characters"
 
 
@@ -216,15 +230,21 @@ def read_request(head: Head, most: int | None = None) -> Request:
     """
     match = _REQUEST_LINE.match(head)
     if match is None:
-        if _SPACE_IN_TARGET.match(head):
-            raise MalformedHead(
-                "invalid request line: space in the request target; write it as %20"
-            )
-        raise MalformedHead("invalid request line")
+        raise MalformedHead(_invalid_line(head.start_line))
     method, target, major, minor = match.groups()
     if major != b"1":
         raise UnsupportedVersion("unsupported HTTP version: expected HTTP/1.1")
     return Request(head, method, target.decode("ascii"), int(minor), head.fields(most))
+
+
+def _invalid_line(line: bytes) -> str:
+    """Return the error for a request line that is not ``GET /path HTTP/1.1``."""
+    words = "invalid request line"
+    if not line.isascii():
+        return f"{words}: character outside ASCII in the request target; write it as %XX"
+    if _SPACE_IN_TARGET.match(line + b"\r\n"):
+        return f"{words}: space in the request target; write it as %20"
+    return f"{words}: expected METHOD, target and HTTP/1.1, with one space between them"
 
 
 class Asked(NamedTuple):
@@ -307,7 +327,7 @@ class HeadReader:
         Receive bytes; return the head and the bytes after it, once the head is complete.
 
         :raises HeadTooLarge: for a head of more bytes than allowed.
-        :raises MalformedHead: when the first byte is not HTTP, or when a line ends in a bare LF.
+        :raises MalformedHead: when the first byte is not HTTP, or for a bare LF or CR.
             The first byte is checked at once: the sender of a TLS ClientHello, for example, waits
             for a response.
         """
@@ -328,6 +348,8 @@ class HeadReader:
             return Head(held[:end]), bytes(held[end:])
         if _BARE_LF.search(held, max(0, self._seen - 1)):
             raise MalformedHead("bare LF at the end of a header line")
+        if _BARE_CR.search(held, max(0, self._seen - 1)):
+            raise MalformedHead("bare CR in the head")
         self._seen = len(held)
         return None
 
@@ -359,8 +381,8 @@ class RequestReader(HeadReader):
         """
         Receive bytes, as :meth:`HeadReader.read`.
 
-        :raises MalformedHead: also for a PROXY protocol header and a TLS handshake, each with its
-            own text.
+        :raises MalformedHead: also for a PROXY protocol header, a TLS handshake, and a space or a
+            byte order mark, each with its own text.
         :raises FlashPolicyAsked: for a policy file request of Flash.
         """
         if not self._begun:

@@ -176,6 +176,8 @@ ROWS: Final[dict[str, Row]] = {
         DAEMON: "max-new-connections-per-address",
     },
     "bytes of all connections": {PYTHON: "heldBytes", DAEMON: "max-held-bytes"},
+    "heads and frames in the log": everywhere("trace", PYTHON, DAEMON),
+    "last events of a connection": {PYTHON: "flightRecorder", DAEMON: "flight-recorder"},
     "seconds between pings": {
         PYTHON: "Limits.ping_interval",
         DAEMON: "ping-interval",

@@ -23,7 +23,15 @@ def rows(section: str) -> list[str]:
 
 def calls() -> Iterator[ast.Call]:
     """The calls of the package that write a log line, or that make some of its fields."""
-    writers = {"writeLine", "_write", "_lineOf", "_folded", "BackendFields", "ConnectionFields"}
+    writers = {
+        "writeLine",
+        "_write",
+        "_lineOf",
+        "_folded",
+        "BackendFields",
+        "ConnectionFields",
+        "LogFields",
+    }
     for path in SOURCES:
         if "log_fields import" in (text := path.read_text("utf-8")) or "writeLine(" in text:
             for node in ast.walk(ast.parse(text)):

@@ -538,6 +538,11 @@ class Script:
     def release(self) -> None: ...
 
     @property
+    def is_between_frames(self) -> bool:
+        """Each frame is whole."""
+        return True
+
+    @property
     def waiting(self) -> int:
         """No frame is waiting: the script's frames have no bytes."""
         return 0

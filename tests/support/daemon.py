@@ -62,6 +62,8 @@ OPTIONS = (
     "--drain",
     "--connect-timeout",
     "--no-compression",
+    "--trace",
+    "--flight-recorder",
     "--log-json",
 )
 """Every option of the daemon."""

@@ -29,6 +29,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_floods.py",
         "tests/daemon/test_json_log_daemon.py",
         "tests/daemon/services/test_http_daemon.py",
+        "tests/daemon/test_trace_daemon.py",
         "tests/daemon/status/test_health_daemon.py",
         "tests/daemon/status/test_metrics_page_daemon.py",
         "tests/daemon/status/test_status_page_daemon.py",

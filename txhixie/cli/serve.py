@@ -42,6 +42,7 @@ _VALUES: Final = {
     "client-certificate": "SUBJECT",
     "proxy-protocol": "NETWORK",
     "trust-forwarded": "NETWORK",
+    "trace": "PATTERN",
     "config": "FILE",
 }
 """The value of an option in the help, where it is not a number with a unit."""

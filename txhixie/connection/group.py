@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import BaseProtocol
@@ -18,12 +18,15 @@ from ..sansio.limits import Limits
 from ..sansio.paced_conversation import PacedConversation
 from ..sansio.types import RandomBytes
 from .expiry import Expiries
+from .flight_recorder import FlightRecorder
 from .held_bytes import HeldBytes, Holder
 from .keepalive import Keepalive
 from .lifetimes import Lifetimes
 from .log import ConnectionLog
 from .progress import Watched
+from .tap import Tap
 from .timeouts import Timeouts
+from .tracer import Tracer
 
 BINARY_CHOICES: Final = ("refuse", "send")
 """Values of the option ``binary``, the default first."""
@@ -62,9 +65,13 @@ class ConnectionGroup(Generic[C]):
     :ivar draining: the timers of lost connections whose last messages the application has not taken
         yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
+    :ivar tracer: writes what connections receive and send to the log; ``None`` for none.
+    :ivar recorder: keeps the last events of each connection for the log; ``None`` for none.
     """
 
     heldBytes: HeldBytes | None = None
+    tracer: Tracer | None = None
+    recorder: FlightRecorder | None = None
     _logger = Logger()
 
     def __init__(
@@ -115,10 +122,40 @@ class ConnectionGroup(Generic[C]):
     def joined(self, connection: C) -> None:
         """Add a connection that was made."""
         self.watched.add(connection)
+        if self.tracer is not None or self.recorder is not None:
+            self._tap(connection)
         if self.heldBytes is not None:
             self.heldBytes.watch(self)
         if self._lifetimes is not None:
             self._lifetimes.start()
+
+    def _tap(self, connection: Any) -> None:
+        """Show what a new connection receives and sends, to those that want to know."""
+        tap = Tap(connection)
+        if self.recorder is not None:
+            self.recorder.follow(tap)
+        if self.tracer is not None and self.tracer.isOn:
+            self.tracer.follow(tap, connection)
+        connection.tap = tap if tap.readers else None
+
+    def trace(self, isOn: bool) -> None:
+        """
+        Begin or end the trace, also of the conversations that are open.
+
+        :param isOn: whether to trace. A handshake that has begun is not traced.
+        """
+        if (tracer := self.tracer) is None:
+            return
+        tracer.isOn = isOn
+        for each in tuple(self.connections):
+            connection: Any = each
+            tap = connection.tap or Tap(connection)
+            tracer.leave(tap)
+            if isOn and connection.isOpen:
+                tracer.follow(tap, connection)
+            connection.tap = tap if tap.readers else None
+        if not isOn:
+            tracer.stop()
 
     def left(self, connection: C) -> None:
         """Remove a connection that has ended."""

@@ -10,6 +10,8 @@ EventName: TypeAlias = Literal[
     "noticed",
     "refused",
     "error",
+    "trace",
+    "recorded",
     "stalled",
     "page",
     "backend-down",
@@ -84,3 +86,11 @@ class LogFields(TypedDict, total=False):
     bytes: int
     referrer: str | None
     agent: str | None
+    direction: str
+    head: str
+    frame: str
+    length: int
+    final: int
+    masked: int
+    compressed: int
+    payload: str

@@ -243,6 +243,8 @@ class Output(Writer):
         if self._timeout is not None:
             self.timeout(None)
         owner, self.owner = self.owner, None
+        if self.tap is not None:
+            self.tap.ended()
         if self.shutdown is not None:
             self.shutdown.ended()
         producer, self._producer = self._producer, None

@@ -50,6 +50,7 @@ from .log import loggedOf, writeFailure
 from .output import Output
 from .peer_end import has_disconnected
 from .tally import Tally
+from .tap import Tap
 from .timeouts import Timeouts
 from .writer import FULL_READ
 
@@ -193,6 +194,22 @@ class HixieProtocol(Protocol):
         if offer is None:
             return NOTHING_ASKED
         return Asked(offer.host or None, offer.target, offer.origin, offer.dialect)
+
+    @property
+    def tap(self) -> Tap | None:
+        """The tap that is told what is received and sent; ``None`` without one."""
+        return self._output.tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        """Install a tap, or remove it."""
+        self._output.tap = tap
+
+    @property
+    def isBetweenFrames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        conversation = self._conversation
+        return conversation is not None and conversation.framing.is_between_frames
 
     @property
     def limits(self) -> Limits:
@@ -420,6 +437,8 @@ class HixieProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Process bytes from the peer, in pieces of any size; send all replies in one write."""
         output = self._output
+        if output.tap is not None:
+            output.tap.received(data)
         if len(data) >= FULL_READ and self._conversation is not None:
             output.widen()
         corked = output.cork()
@@ -535,6 +554,8 @@ class HixieProtocol(Protocol):
             entropy=factory.entropy,
         )
         self._receive = ignore
+        if self._output.tap is not None:
+            self._output.tap.opened()
         self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
         if self.dialect.is_pinged:
             factory.keepalive.start()
@@ -934,6 +955,8 @@ class HixieProtocol(Protocol):
         if self.side == Side.SERVER and not ended.clean and (hint := hint_about(ended.reason)):
             ended = ended._replace(reason=f"{ended.reason}; {hint}")
         self.factory.log.ended(loggedOf(self), ended, *self.tally)
+        if self.factory.recorder is not None and self.tap is not None:
+            self.factory.recorder.write(self.tap, self, ended)
 
     # The end of the connection.
 

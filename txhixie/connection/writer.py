@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from .log import writeFailure
 from .shutdown import Shutdown
+from .tap import Tap
 
 try:
     from twisted.internet.tcp import Client, Server
@@ -78,16 +79,18 @@ class Writer:
     :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
         reactor.
     :ivar shutdown: the shutdown of the transport; ``None`` before the shutdown begins.
+    :ivar tap: the tap that is told what is sent; ``None`` without one.
     :ivar transport: the transport.
     """
 
-    __slots__ = ("_held", "_size", "direct", "shutdown", "transport")
+    __slots__ = ("_held", "_size", "direct", "shutdown", "tap", "transport")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
         self.transport = transport
         self.direct = type(transport) in _DIRECT
         self.shutdown: Shutdown | None = None
+        self.tap: Tap | None = None
         self._held: list[bytes] | None = None
         self._size = 0
 
@@ -162,6 +165,8 @@ class Writer:
         :param data: the bytes.
         :param more: further parts of a long message, which is sent at once and not joined.
         """
+        if self.tap is not None:
+            self.tap.sent(data, *more)
         held = self._held
         if held is None and not READS.depth:
             self._send(data, *more)

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 
 from ..connection.held_bytes import HeldBytes
+from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
@@ -353,6 +354,8 @@ class Daemon:
         )
         self._ownPages = OwnPages(factory, self._viewers())
         self._addOwnPages(pages)
+        patterns = TracePatterns(self._all("trace") or ())
+        factory.tracer = Tracer(patterns, not patterns.areAll, lambda: factory.clock)
         return factory
 
     def _addOwnPages(self, pages: Routes[Guarded[IResource]], isDraining: bool = False) -> None:
@@ -390,6 +393,7 @@ class Daemon:
             "secure": self._one("secure", None),
             "trustForwarded": self._trusted(),
             "logConnections": True,
+            "flightRecorder": self._one("flight-recorder", False),
             "admission": self._admission(),
             "heldBytes": HeldBytes(most) if (most := self._one("max-held-bytes", 0)) else None,
         }

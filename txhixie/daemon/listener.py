@@ -4,6 +4,7 @@ it stops.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from .certificate_watch import RETRY_SECONDS, CertificateWatch
 from .hangup import Hangup
 from .notifier import Notifier
 from .pool_threads import PoolThreads
+from .signal_call import SignalCall
 from .sockets.listening_sockets import ListeningSockets
 from .sockets.socket_change import Counts, SocketChange
 
@@ -128,6 +130,7 @@ class ListeningService(Service):
         self._read = read
         self._tell = listens
         self._hangup = Hangup(reactor, self.reload)
+        self._traceSignal = SignalCall(reactor, signal.SIGUSR2, self._trace)
         self._notifier = Notifier(reactor)
         self._threads = PoolThreads(reactor)
         self._watch = CertificateWatch(reactor, self._renew)
@@ -153,6 +156,7 @@ class ListeningService(Service):
         foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._hangup.listen()
+        self._traceSignal.listen()
         self._isChanging = True
         starting = ensureDeferred(self._listen(self._serving, self._tell))
         if not starting.called:
@@ -161,6 +165,7 @@ class ListeningService(Service):
         starting.addCallbacks(lambda _: self._startedListening(), problem.append)
         if problem:
             self._hangup.leave()
+            self._traceSignal.leave()
             self._notifier.close()
             # The log has the whole line: the standard error of a daemon is closed by now, and
             # twistd cuts the text that it passes on to the shell after 100 characters. The level is
@@ -333,6 +338,15 @@ class ListeningService(Service):
             each.factory.enterAll()
         self._before = [each for each in (*self._before, before) if each.hasConnections]
 
+    def _trace(self) -> None:
+        """Turn the trace on or off, for all connections."""
+        if (tracer := self._serving.factory.tracer) is None:
+            return
+        isOn = not tracer.isOn
+        for each in (*self._before, self._serving):
+            each.factory.trace(isOn)
+        writeLine(self._log, "trace", reason=f"turned {'on' if isOn else 'off'} by SIGUSR2")
+
     # Stopping.
 
     def stopService(self) -> Deferred[object]:
@@ -371,6 +385,7 @@ class ListeningService(Service):
 
         def finish(result: object) -> object:
             self._hangup.leave()
+            self._traceSignal.leave()
             self._notifier.close()
             self._threads.giveUp()
             leave()

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..connection.tracer import TracePatterns
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from ..server.flash_policy import read_domain
@@ -67,6 +68,11 @@ def _network(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    TracePatterns([text])
+    return text
+
+
 USERS: Final = "users="
 """Beginning of a value of ``status-allow`` that is a password file."""
 
@@ -85,6 +91,8 @@ def _domains(text: str) -> list[str]:
 
 PATH: Final = ValueKind("a path, beginning with /", _path)
 VIEWERS: Final = ValueKind("an address, a network such as 10.0.0.0/8, unix, or users=FILE", _viewer)
+
+
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
@@ -307,6 +315,21 @@ OPTIONS: Final = (
         "Do not compress messages, even if the client offers compression. In a file: "
         "compression = false.",
         default="true",
+    ),
+    Setting(
+        "trace",
+        ValueKind("an address, a network such as 10.0.0.0/8, a path or a dialect", _pattern),
+        "Write each head and each frame of matching connections to the log, with credentials "
+        "masked: those of an address or network, of a path and all paths below it, or of a "
+        "dialect. SIGUSR2 turns the trace off and on again; without this option it turns on a "
+        "trace of all connections. May be repeated.",
+        repeated=True,
+    ),
+    Setting(
+        "flight-recorder",
+        FLAG,
+        "Keep the last 32 events of each connection, and write them to the log behind the line of "
+        "an abnormal end.",
     ),
     Setting(
         "log-json",

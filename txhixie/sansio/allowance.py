@@ -141,6 +141,11 @@ class PacedFraming:
         """The number of buffered bytes."""
         return self._framing.waiting
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        return self._framing.is_between_frames
+
 
 class PacedTransform:
     """

@@ -18,9 +18,11 @@ from zope.interface import implementer
 from ..connection.acknowledged import lowest
 from ..connection.applications import checkBuilder
 from ..connection.counters import Counters
+from ..connection.flight_recorder import FlightRecorder
 from ..connection.held_bytes import HeldBytes
 from ..connection.option_names import with_names
 from ..connection.protocol import HixieProtocol
+from ..connection.tracer import TracePatterns, Tracer
 from ..interfaces import WebSocketServerFactory
 from ..sansio.arguments import instance, scalars, strings
 from ..sansio.dialects import DIALECTS, named
@@ -59,6 +61,8 @@ class ServerOptions(TypedDict, total=False):
     logConnections: bool
     admission: Admission | None
     heldBytes: HeldBytes | None
+    trace: Iterable[str] | None
+    flightRecorder: bool
     clock: IReactorTime | None
 
 
@@ -101,6 +105,8 @@ class HixieServerFactory(DecidingFactory):
         logConnections: bool = False,
         admission: Admission | None = None,
         heldBytes: HeldBytes | None = None,
+        trace: Iterable[str] | None = None,
+        flightRecorder: bool = False,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -144,8 +150,14 @@ class HixieServerFactory(DecidingFactory):
             the number of connections has no limit.
         :param heldBytes: ceiling for the bytes that all connections hold together; several
             factories may share one. By default only each connection has its limits.
+        :param trace: write each head and each frame of matching connections to the log, with
+            credentials masked: those of an address or a network, of a path and all paths below it,
+            or of a dialect; ``()`` for all connections. By default there is no trace. The method
+            ``trace`` turns a trace off and on.
+        :param flightRecorder: keep the last 32 events of each connection, and write them to the log
+            behind the line of an abnormal end.
         :param clock: measures the timeouts; the reactor by default.
-        :raises ValueError: for an unknown dialect, and for an invalid address.
+        :raises ValueError: for an unknown dialect, and for an invalid address or pattern.
         :raises TypeError: for a value of another type, such as one string instead of a list; and
             for applications without ``buildProtocol``, such as a coroutine function that was not
             passed to :func:`txhixie.serve`, which would refuse its first client with 500.
@@ -170,6 +182,12 @@ class HixieServerFactory(DecidingFactory):
         self.flashPolicy = FlashPolicy(flashPolicy) if flashPolicy else None
         if heldBytes is not None:
             self.heldBytes = instance("heldBytes", heldBytes, HeldBytes)
+        if trace is not None:
+            patterns = strings("trace", trace, '["/chat"]')
+            self.tracer = Tracer(TracePatterns(patterns), True, lambda: self.clock)
+        scalars(bool, flightRecorder=flightRecorder)
+        if flightRecorder:
+            self.recorder = FlightRecorder(lambda: self.clock)
         self.counters = self.log.counters = Counters()
         self.admission = (
             Admission() if admission is None else instance("admission", admission, Admission)
@@ -220,6 +238,9 @@ class HixieServerFactory(DecidingFactory):
         """
         self._succeedHeldBytes(before)
         self.log = before.log
+        if before.tracer is not None and self.tracer is not None:
+            before.tracer.change(self.tracer)
+            self.tracer = before.tracer
         self.counters = before.counters
         before.admission.change(self.admission)
         self.admission = before.admission

@@ -100,6 +100,8 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l stop-timeout -x -d
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l drain -x -d 'Seconds over which the connections are closed, one after the other, when the daemon stops; 0 closes all at once'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l connect-timeout -x -d 'Seconds for the connection of a service to its backend; then the client is refused with 504'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l no-compression -d 'Do not compress messages, even if the client offers compression'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l trace -x -d 'Write each head and each frame of matching connections to the log, with credentials masked: those of an address or network, of a path and all paths below it, or of a dialect'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l flight-recorder -d 'Keep the last 32 events of each connection, and write them to the log behind the line of an abnormal end'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l log-json -d 'Write the log as JSON, one object a line'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'Read options from a TOML file, by the same names without dashes'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l check -d 'Validate the configuration, print it, and exit'

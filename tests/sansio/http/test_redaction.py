@@ -62,7 +62,7 @@ def test_nothing_else_is_hidden(line: str) -> None:
 
 def test_it_is_one_line_of_ASCII_each() -> None:
     head = b"HTTP/1.1 200 \x1b[31m\xff\n\r\n\r\n"
-    assert next(masked_lines(head)) == "HTTP/1.1 200 \\x1b[31m\\xff\\n"
+    assert next(masked_lines(head)) == "HTTP/1.1 200 \\x1b[31m\\xff"
 
 
 def test_the_URLs_within_a_text_are_masked() -> None:

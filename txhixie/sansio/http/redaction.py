@@ -37,6 +37,11 @@ _RANDOM: Final = re.compile(
 )
 """A subprotocol that looks like a token, such as a JWT."""
 
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""The end of a line of a head. A peer may end lines wrongly, and send a field with a credential
+after such an end."""
+_SPACE: Final = (" ", "\t")
+
 
 def masked_lines(head: bytes) -> Iterator[str]:
     """
@@ -44,8 +49,9 @@ def masked_lines(head: bytes) -> Iterator[str]:
 
     :param head: a complete head of a request or a response.
     """
-    for line in head.decode("latin-1").split("\r\n")[:-2]:
-        yield ascii(_masked(line))[1:-1]
+    for line in _LINE_END.split(head.decode("latin-1"))[:-2]:
+        # A line that begins with white space continues the value of the field above it.
+        yield "..." if line[:1] in _SPACE else ascii(_masked(line))[1:-1]
     yield ""
 
 

@@ -50,6 +50,11 @@ class FragmentedFraming:
         """The number of buffered bytes."""
         return self._framing.waiting
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        return self._framing.is_between_frames
+
     def encoding(self, opcode: int) -> str:
         """See :meth:`txhixie.sansio.wire.frame.Framing.encoding`."""
         name = self._framing.encoding(opcode)

@@ -139,6 +139,11 @@ class Framing(Protocol):
         """The number of buffered bytes, which were not yielded yet."""
         ...
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        ...
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
         Return the bytes of one frame.

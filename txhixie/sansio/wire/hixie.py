@@ -194,6 +194,11 @@ class HixieFraming:
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        return self._opcode is None and self._position >= len(self._data)
+
     def encoding(self, opcode: int) -> str:
         """Return another name for binary messages, which only some peers receive."""
         return "hixie" if opcode == TEXT else "hixie-binary"

@@ -253,6 +253,11 @@ class HybiFraming:
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        return not self._left and self._position >= len(self._data)
+
     def encoding(self, opcode: int) -> str:
         """Return the same name for all servers; a client masks each frame with another key."""
         return "hybi" if self._entropy is None else ""

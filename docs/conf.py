@@ -42,9 +42,10 @@ copybutton_line_continuation_character = "\\"
 
 
 INTERNAL = {
+    "Channel": ("closeSlow", "sendPrepared"),
     "HixieProtocol": (
-        *("adopt", "asked", "connected", "drained", "expired", "late", "look", "overflowed"),
-        *("stalled", "timeouts"),
+        *("adopt", "asked", "closeSlow", "connected", "drained", "expired", "late", "look"),
+        *("overflowed", "sendPrepared", "stalled", "timeouts"),
     ),
     "HixieFactory": (
         *("closeOthers", "draining", "emptied", "expire", "isClosing", "joined", "keepalive"),

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from support.applications import Applications, Recorder, closed
+from support.applications import Answering, Applications, Recorder, closed
 from support.dialect_names import HIXIE, MODERN, NAMES, code_of
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import ServerEnd, opened
-from txhixie import Channel, Counters, Delivery, Limits, PreparedMessage, broadcast, serve
+from txhixie import Accepted, Channel, Counters, Delivery, Limits, PreparedMessage, broadcast, serve
 from txhixie.extensions import Agreed, DeflateFrame, Extension, PermessageDeflate
 from txhixie.sansio.wire.frame import Side
 from txhixie.testing import Pair
@@ -625,6 +625,22 @@ def test_a_rate_limit_for_the_peer_does_not_change_a_broadcast() -> None:
         pair.pump()
         assert client.messages == [prose(1)]
         pair.done()
+
+
+def test_a_client_that_takes_short_frames_only_gets_fragments() -> None:
+    """Other receivers get the whole message in one frame."""
+    accepted = Accepted(Recorder(), maxSentFrame=125)
+    narrow, wide = ServerEnd(Answering(lambda _: accepted)), opened("rfc6455")[0]
+    narrow.receive(whole_request("rfc6455"))
+    narrow.wire.taken()
+    message = PreparedMessage("x" * 200)
+    for _ in range(2):
+        assert broadcast([narrow.protocol, wide.protocol], message) == delivery(sent=2)
+    fragments = b"\x01\x7d" + b"x" * 125 + b"\x80\x4b" + b"x" * 75
+    assert narrow.wire.written == fragments * 2
+    assert wide.wire.written == (b"\x81\x7e\x00\xc8" + b"x" * 200) * 2
+    narrow.done()
+    wide.done()
 
 
 def test_a_prepared_message_can_be_sent_again_to_other_receivers() -> None:

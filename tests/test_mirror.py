@@ -62,7 +62,6 @@ WITHOUT: Final = {
     "daemon/page_answer": "responses of the console page: daemon/test_console.py",
     "daemon/sockets/replaceable_factory": RELOAD,
     "daemon/services/echo": "the service of the daemons in tests: daemon/test_tap.py",
-    "daemon/services/service": "types of the table that daemon/test_services.py holds",
     "daemon/sockets/socket_change": RELOAD,
     "daemon/signal_call": "SIGUSR2 of a real daemon: daemon/test_trace_daemon.py",
     "connection/tally": "a row of the last ends: connection/test_recent.py",

@@ -50,9 +50,8 @@ from .options import OPTIONS, USERS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
-from .services.service import Context, settingsOf
+from .services.service import Context, makeServed, settingsOf
 from .setting import Setting, as_written
-from .several import make_service
 from .sockets.inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .sockets.listening_sockets import ListeningSockets
 from .sockets.socket_change import SocketChange
@@ -437,7 +436,7 @@ class Daemon:
             description.route, self._limits.of_backends(), self._connectTimeout, quirks
         )
         options = description.options(settingsOf(rows))
-        served = make_service(rows, self._reactor, description.services, options, context)
+        served = makeServed(rows, self._reactor, description.services, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self._sessions.append(sessions)
         self._guards.check(own, conditions)

@@ -21,7 +21,6 @@ from ...sansio.handshake.offer import Offer, Refusal
 from ..guards.token_options import read_parameter
 from ..route_option import split_backends
 from ..setting import Setting, ValueKind, one_of
-from ..several import make_service
 from ..target_files import TargetFiles
 from ..token_source import (
     IN_HOST,
@@ -35,7 +34,7 @@ from ..token_source import (
     token_in_query,
 )
 from .gateway import GATEWAY, GATEWAY_OPTIONS, check_url
-from .service import Context
+from .service import Context, makeServed
 from .tcp import STREAM, STREAM_OPTIONS, streamEndpoint
 
 TARGETS_OPTIONS: Final = (
@@ -164,7 +163,7 @@ def buildTargets(
     def make(target: str) -> Any:
         backends = split_backends(target)
         rows = [GATEWAY if _isGateway(each) else STREAM for each in backends]
-        return make_service(rows, reactor, backends, options, context)
+        return makeServed(rows, reactor, backends, options, context)
 
     def check(target: str) -> None:
         for each in split_backends(target):

@@ -13,8 +13,7 @@ from support.network import Network
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.daemon.route_option import read_description
 from txhixie.daemon.services import service_for
-from txhixie.daemon.services.service import Context, Served
-from txhixie.daemon.several import make_service
+from txhixie.daemon.services.service import Context, Served, makeServed
 
 
 def built(words: str) -> Served:
@@ -23,7 +22,7 @@ def built(words: str) -> Served:
     rows = [service_for(each) for each in description.services]
     options = description.options(setting for row in rows for setting in row.options)
     context = Context(description.route, QUICK)
-    return make_service(rows, reactor, description.services, options, context)
+    return makeServed(rows, reactor, description.services, options, context)
 
 
 @pytest.mark.parametrize(

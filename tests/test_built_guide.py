@@ -94,7 +94,14 @@ def options(kind: str) -> set[str]:
     if kind == "daemon":
         return {f"twistd-hixie.--{option.option}" for option in (*OPTIONS, *COMMAND_LINE_ONLY)}
     if kind == "services":
-        return {f"{row.name}-service.{option.name}" for row in SERVICES for option in row.options}
+        parts = {each.name for row in SERVICES if row.name != "targets" for each in row.options}
+        return {
+            f"{row.name}-service.{option.name}"
+            for row in SERVICES
+            for option in row.options
+            if row.name != "targets"
+            or option.name not in parts  # theirs: see docs/option_tables.py
+        }
     if kind == "routes":
         return {f"route.{option.name}" for option in ADAPTATIONS}
     if kind == "limits":

@@ -25,7 +25,7 @@ ORDER: Final = (
     *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
     *("sansio", "interfaces", "display", "dialing", "errors", "sockets", "connection"),
     *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),
-    *("broadcasting", "running", "gateway", "bus", "daemon", "cli", "extensions", "stream"),
+    *("broadcasting", "running", "gateway", "bus", "hub", "daemon", "cli", "extensions", "stream"),
 )
 """The packages, in the order of docs/explanation/house.rst: each imports from those before it, and
 from its own files. ``__init__`` and ``__main__``, which are in no package, may import any."""
@@ -60,6 +60,8 @@ PROTOCOLS: Final = {
     "gateway/machine.py:ClientSide": "one side of the machine's core, which a test replaces",
     "gateway/machine.py:BackendSide": "the other side",
     "gateway/machine.py:SessionMachine": "Automat reads a machine's inputs from it",
+    "bus/bus.py:Bus": "buses of one process and of several",
+    "hub/topic.py:TopicMember": "a callback: a member of a topic",
     "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",
 }
 """Every typing Protocol of the package, and why it is not a class."""

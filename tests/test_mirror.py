@@ -24,8 +24,17 @@ RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_rel
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
+MEMBERS: Final = "the members of a topic, in all dialects: hub/test_service.py"
+
 WITHOUT: Final = {
     "__main__": "tests/cli/test_main.py runs it: test_python_m_txhixie_runs_the_command",
+    "bus/bus": "types of the buses: tests/bus/test_local.py",
+    "hub/delivery": MEMBERS,
+    "hub/hub": MEMBERS,
+    "hub/joining": MEMBERS,
+    "hub/member": MEMBERS,
+    "hub/objects": MEMBERS,
+    "hub/topic": MEMBERS,
     "byte_streams/endpoint": "both halves of its descriptions: byte_streams/test_descriptions.py",
     "cli/advice": DOCTOR,
     "cli/certificates": DOCTOR,

@@ -146,6 +146,12 @@ ROWS: Final[dict[str, Row]] = {
     "a response without further fields": everywhere("plain-answer", PYTHON, SERVICE),
     "pages with Flash": everywhere("flash-policy", PYTHON, DAEMON),
     "bytes in messages": everywhere("coding", PYTHON, CLIENT, SERVER, SERVICE),
+    "earlier messages for who joins a topic": everywhere("history", SERVICE),
+    "clients whose messages are published": everywhere("publish", SERVICE),
+    "programs that publish": everywhere("publish-tokens", SERVICE),
+    "members that do not read": everywhere("slow", SERVICE),
+    "most topics": everywhere("max-topics", SERVICE),
+    "seconds of a topic without members": everywhere("topic-age", SERVICE),
     "limits": everywhere("limits", PYTHON),
     "bytes of a message": {
         PYTHON: "Limits.message_size",

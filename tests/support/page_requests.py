@@ -22,12 +22,17 @@ class Page:
 
 
 def ask(
-    daemon: Daemon, target: str, *fields: str, method: str = "GET", host: str = "localhost"
+    daemon: Daemon,
+    target: str,
+    *fields: str,
+    method: str = "GET",
+    host: str = "localhost",
+    body: bytes = b"",
 ) -> Page:
-    """Request a page of a daemon, with further header fields."""
+    """Request a page of a daemon, with further header fields, which announce the body."""
     with daemon.connect() as peer:
         head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *fields, "", ""))
-        peer.sendall(head.encode("latin-1"))
+        peer.sendall(head.encode("latin-1") + body)
         return page_of(b"".join(iter(lambda: peer.recv(65536), b"")))
 
 

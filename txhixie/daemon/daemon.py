@@ -23,6 +23,7 @@ from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
+from ..hub.hub import Hub
 from ..interfaces import WebSocketServerFactory
 from ..running import urlOf
 from ..sansio.extensions import DEFAULT_EXTENSIONS
@@ -50,7 +51,7 @@ from .options import OPTIONS, USERS, Said
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for
-from .services.service import Context, makeServed, settingsOf
+from .services.service import Context, localHub, makeServed, settingsOf
 from .setting import Setting, as_written
 from .sockets.inherited_endpoint import InheritedEndpoint, MissingEndpoint
 from .sockets.listening_sockets import ListeningSockets
@@ -106,6 +107,7 @@ class Daemon:
         reactor: Any,
         said: Mapping[str, Sequence[Said]],
         sockets: ListeningSockets | None = None,
+        hub: Hub | None = None,
     ) -> None:
         """
         Make the endpoints, the routes and the server factory, without listening.
@@ -114,11 +116,13 @@ class Daemon:
         :param said: values of the options, by the names of
             :data:`txhixie.daemon.options.OPTIONS`.
         :param sockets: listening sockets of an earlier daemon of the process; none by default.
+        :param hub: hub of an earlier daemon of the process, whose topics have members.
         :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor
         self._directory = _workingDirectory()
         self._sockets = ListeningSockets(reactor) if sockets is None else sockets
+        self._hub = localHub(reactor) if hub is None else hub
         self._said = _completed(said)
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
@@ -194,7 +198,7 @@ class Daemon:
             # twistd --rundir changes the working directory after the start: a relative path in the
             # options is still relative to the directory of the start.
             with _inDirectory(self._directory):
-                return Daemon(self._reactor, read(), self._sockets).serving
+                return Daemon(self._reactor, read(), self._sockets, self._hub).serving
 
         for note in self.notes:
             self._log.warn("{note}", note=note)
@@ -415,6 +419,10 @@ class Daemon:
                 self._compresses |= guarded.adaptation.attributes.get("compression", True)
                 self._paths.append(description.route.path)
                 self._policies.append(guarded.policy or self._policy)
+            if (page := getattr(guarded.served, "page", None)) is not None:
+                # Its token is the only condition: a program has no password and no certificate.
+                page = Guarded(page, policy=guarded.policy, hasNoPathsBelow=True)
+                pages.add(description.route, page)
 
         def addConsole(path: str) -> None:
             route, conditions = Route(None, path), self._conditions
@@ -433,7 +441,11 @@ class Daemon:
         conditions = self._conditions | own
         quirks = policy_of(conditions).quirks
         context = Context(
-            description.route, self._limits.of_backends(), self._connectTimeout, quirks
+            description.route,
+            self._limits.of_backends(),
+            self._connectTimeout,
+            quirks,
+            lambda _: self._hub,
         )
         options = description.options(settingsOf(rows))
         served = makeServed(rows, self._reactor, description.services, options, context)

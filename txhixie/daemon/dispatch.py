@@ -335,6 +335,25 @@ class RoutedPages(Resource):
         self._routes = routes
         self._policy = policy
 
+    @property
+    def mostBodySize(self) -> int:
+        """Most bytes of the body of any request; 0 if no page reads a body."""
+        return max((getattr(each.served, "mostBodySize", 0) for each in self._routes), default=0)
+
+    def bodySizeOf(self, request: Request, method: bytes, target: bytes) -> int | Refusal:
+        """
+        Return the most bytes of the body of a request, whose head has been read.
+
+        :param request: the request, which has only its header fields yet.
+        :param method: method of the request.
+        :param target: path and query of the request.
+        :return: bytes; or the refusal of the request.
+        """
+        visitor = Visitor.ofHead(request, target)
+        found = self._routes.find(visitor.host, visitor.path)
+        sizeOf = None if found is None else getattr(found[1].served, "bodySizeOf", None)
+        return 0 if sizeOf is None else cast("int | Refusal", sizeOf(method, visitor))
+
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """
         Find the page resource of a request, and ask the guards of its route.
@@ -445,8 +464,11 @@ class PageSite(Site):
     displayTracebacks = False
     _log = Logger()
 
-    def __init__(self, root: IResource) -> None:
+    def __init__(self, root: RoutedPages) -> None:
+        """:param root: the pages."""
         super().__init__(root)  # type: ignore[no-untyped-call]
+        self.bodySizeOf = root.bodySizeOf
+        self.mostBodySize = root.mostBodySize
         self._lines = ConnectionLog(self._log, True, installedReactor)
 
     def log(self, request: Any) -> None:

@@ -23,7 +23,7 @@ from zope.interface import alsoProvides
 from ..connection.log import ConnectionLog
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
-from .http_bounds import askedBy, numberOf
+from .http_bounds import askedBy, mostOf, mostOfAll, numberOf
 
 _NO_ERROR: Final = 0
 """Error code of a reset after a response that was complete before its request (RFC 9113 section
@@ -59,7 +59,8 @@ class StreamBounds:
         self._log = log
         self._stream = stream
         self._request = request
-        self._left = limits.body_size
+        self._limits = limits
+        self._left: int | None = None  # bytes that the body may still have; None before its first
         self._seconds = limits.close_timeout  # time for the client to end a refused stream
         self._refusal: Refusal | None = None
         self._answered = False
@@ -75,12 +76,19 @@ class StreamBounds:
         """Check the announced length of the body, after the head."""
         if self._stream.command == b"CONNECT":
             self.refuse(Refusal(505, "WebSocket needs HTTP/1.1 here\n"))
-        elif length is not None and length > self._left:
-            self.refuse(Refusal(413, f"request body exceeds the limit of {self._left} bytes\n"))
+        elif length is not None and length > (most := mostOfAll(self._stream.site, self._limits)):
+            self.refuse(Refusal(413, f"request body exceeds the limit of {most} bytes\n"))
         self._original["gotLength"](0 if self._refusal else length)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Count received bytes of the body."""
+        if self._left is None:
+            stream = self._stream
+            most = mostOf(stream.site, self._request, stream.command, stream.path, self._limits)
+            if isinstance(most, Refusal):
+                self.refuse(most)
+                return
+            self._left = most
         self._left -= len(data)
         if self._refusal is None and self._left >= 0:
             self._original["handleContentChunk"](data)

@@ -14,14 +14,14 @@ for a channel class, and a program brings its own Site.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IDelayedCall, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from ..connection.log import ConnectionLog
+from ..connection.log import ConnectionLog, Logged
 from ..connection.protocol import ignore
 from ..sansio.handshake.offer import Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked, text
@@ -81,6 +81,43 @@ def askedBy(request: Any, target: bytes | None) -> Asked:
     found = (given.getRawHeaders(name) for name in (b"host", b"origin"))
     host, origin = (text(b", ".join(values)) if values else None for values in found)
     return Asked(host, text(target), origin)
+
+
+def mostOf(site: Any, request: Any, method: bytes, target: bytes, limits: Limits) -> int | Refusal:
+    """
+    Return the most bytes of the body of a request, whose head has been read.
+
+    :param site: the Site of the request. One with a method ``bodySizeOf(request, method, target)``
+        has a limit for each request, such as 0 for one that its page does not read.
+    :param request: the request, with its header fields.
+    :param method: method of the request.
+    :param target: path and query of the request.
+    :return: bytes; or the refusal of the request.
+    """
+    sizeOf = getattr(site, "bodySizeOf", None)
+    return (
+        limits.body_size
+        if sizeOf is None
+        else cast("int | Refusal", sizeOf(request, method, target))
+    )
+
+
+def mostOfAll(site: Any, limits: Limits) -> int:
+    """
+    Return the most bytes of the body of any request.
+
+    :param site: a Site; one with a method ``bodySizeOf`` has an attribute ``mostBodySize``.
+    """
+    return cast(int, getattr(site, "mostBodySize", limits.body_size))
+
+
+def whyTooLarge(most: int) -> str:
+    """Return the reason for the refusal of a body with more than the most bytes."""
+    return f"request body exceeds the limit of {most} bytes\n" if most else NO_BODY
+
+
+NO_BODY: Final = "unexpected request body\n"
+"""Reason for the refusal of a body that nothing reads."""
 
 
 def boundBacklog(channel: Any) -> None:
@@ -180,6 +217,7 @@ class RequestBounds:
         self._channel = channel
         self._log = log
         self._limits = limits
+        self._most = limits.body_size  # bytes that the body of the current request may have
         self._left = 0  # bytes that a chunked body may still have
         self._timer: IDelayedCall | None = None
         self._refused = False
@@ -210,8 +248,14 @@ class RequestBounds:
 
     def allHeadersReceived(self) -> None:
         """Check the announced length of a body, before any of it is kept."""
-        channel, most = self._channel, self._limits.body_size
-        length = channel.length
+        channel = self._channel
+        most = mostOf(
+            channel.site, channel.requests[-1], channel._command, channel._path, self._limits
+        )
+        if isinstance(most, Refusal):
+            self._refuseWith(most)
+            return
+        self._most, length = most, channel.length
         if length is None:
             self._left = most
             channel._transferDecoder.dataCallback = self._count(channel._transferDecoder)
@@ -265,7 +309,7 @@ class RequestBounds:
         self.refuse(400, "bad request\n")
 
     def _refuseBody(self) -> None:
-        self.refuse(413, f"request body exceeds the limit of {self._limits.body_size} bytes\n")
+        self.refuse(413, whyTooLarge(self._most))
 
     def _late(self) -> None:
         self._timer = None
@@ -275,23 +319,28 @@ class RequestBounds:
         """
         Refuse a request, and read no further request on this connection.
 
-        The client has time to read the response. The kernel resets a socket that is closed while
-        received bytes are unread, and the response is lost with it (RFC 9112 section 9.6).
-
         :param status: the HTTP status.
         :param why: the reason: the body of the response.
+        """
+        self._refuseWith(Refusal(status, why))
+
+    def _refuseWith(self, refusal: Refusal) -> None:
+        """
+        Write a refusal, and let the client read it.
+
+        The kernel resets a socket that is closed while received bytes are unread, and the response
+        is lost with it (RFC 9112 section 9.6).
         """
         if self._refused:
             return
         self._refused = True
         channel = self._channel
         transport, stream = channel.transport, channel._networkProducer
-        refusal = Refusal(status, why)
         asked = NOTHING_ASKED
         if channel.requests:
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
         number = numberOf(channel, self._log)
-        self._log.turnedAway(transport.getPeer(), status, why.strip(), asked, number)
+        self._log.refused(Logged(number, transport.getPeer(), asked), refusal)
         transport.write(refusal.write())
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)

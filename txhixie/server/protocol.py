@@ -461,12 +461,18 @@ class HixieServerProtocol(HixieProtocol):
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
         """Pass the connection on to the protocol of a request, unless its body is too long."""
-        from .http_bounds import boundChannel, channelOf, closeLater  # imports twisted.web
+        from .http_bounds import (
+            boundChannel,
+            channelOf,
+            closeLater,
+            mostOfAll,
+        )  # imports twisted.web
 
         limits, last = self.factory.limits, not self.factory.elsewhereUpgrades
         channel = channelOf(protocol)
         try:
-            length = found.body(limits.body_size)
+            # A Site with a limit for each request checks the length when its channel has the head.
+            length = found.body(mostOfAll(self.factory.elsewhere, limits))
             if length is None and channel is None:
                 raise LengthRequired("Content-Length required")
         except HandshakeError as error:

@@ -25,15 +25,15 @@ class Bearer(Guard):
     A page cannot set a header field of its WebSocket, and writes the token into the URL.
     """
 
-    def __init__(self, verify: Verify, realm: str, parameter: str, option: str) -> None:
+    def __init__(self, verify: Verify, realm: str, parameter: str, options: str) -> None:
         """
         :param verify: checks a token.
         :param realm: the realm, in printable ASCII.
         :param parameter: name of the parameter of the query.
-        :param option: name of the option that the operator gave, for the log.
+        :param options: name of the option of a route, and of all routes, for the log.
         """
         self._verify = verify
-        self._option = option
+        self._options = options
         quoted = re.sub(r'(["\\])', r"\\\1", realm)
         self._challenge = f'Bearer realm="{quoted}"'
         self._parameter = parameter
@@ -64,7 +64,7 @@ class Bearer(Guard):
         return self._refusal(401, "invalid token", found, ', error="invalid_token"')
 
     def _refusal(self, status: int, body: str, why: str, error: str) -> Refusal:
-        why = f"{why} ({self._option}, --{self._option})"
+        why = f"{why} ({self._options})"
         return Refusal(status, f"{body}\n", self._field(error), why=why, cause="token")
 
     def _field(self, error: str = "") -> tuple[tuple[bytes, bytes], ...]:

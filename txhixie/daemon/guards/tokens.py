@@ -87,4 +87,5 @@ def bearerOf(verify: Verify, values: Mapping[str, Any], option: str) -> Bearer:
     :param option: name of the option that asks for the token.
     """
     realm = values.get("realm", DEFAULT_REALM)
-    return Bearer(verify, realm, values.get("token-parameter", DEFAULT_PARAMETER), option)
+    parameter = values.get("token-parameter", DEFAULT_PARAMETER)
+    return Bearer(verify, realm, parameter, f"{option}, --{option}")

@@ -75,8 +75,7 @@ class Visitor:
         :param request: the request, on a connection that a
             :class:`txhixie.server.protocol.HixieServerProtocol` has passed on to a Site.
         """
-        raw = request.requestHeaders.getAllRawHeaders()
-        fields = Fields([(name.lower(), value) for name, values in raw for value in values])
+        fields = _fieldsOf(request)
         holder = holderOf(request.channel.transport)
         reader = holder if isinstance(holder, HixieServerProtocol) else None
         return cls(
@@ -91,6 +90,20 @@ class Visitor:
             reader is not None and reader.hasForwardedClient,
         )
 
+    @classmethod
+    def ofHead(cls, request: Request, target: bytes) -> Visitor:
+        """
+        Return the visitor of a request for a page whose head has been read, and whose body has not.
+
+        Its address is unknown yet.
+
+        :param request: the request, which has only its header fields yet.
+        :param target: path and query of the request.
+        """
+        fields = _fieldsOf(request)
+        host = text(fields.get(b"host", b"")).strip()
+        return cls(True, text(target), host, None, None, False, fields)
+
     @property
     def path(self) -> str:
         """The target without its query."""
@@ -104,3 +117,8 @@ class Visitor:
     def parameter(self, name: str) -> list[str]:
         """Return all values of a parameter of the query, percent-decoded, in their order."""
         return read_query(self.target).get(name, [])
+
+
+def _fieldsOf(request: Request) -> Fields:
+    raw = request.requestHeaders.getAllRawHeaders()
+    return Fields([(name.lower(), value) for name, values in raw for value in values])

@@ -10,6 +10,7 @@ from ...display import nearest
 from .echo import buildEcho
 from .gateway import GATEWAY
 from .http import PAGE_OPTIONS, SCHEMES, build_pages
+from .hub import HUB_OPTIONS, build_hub
 from .service import Service
 from .static import buildStatic
 from .targets import TARGETS_OPTIONS, buildTargets
@@ -18,6 +19,7 @@ from .tcp import STREAM
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic, isPage=True),
+    Service("hub", ("hub",), HUB_OPTIONS, build_hub),
     GATEWAY,
     Service("pages", SCHEMES, PAGE_OPTIONS, build_pages, isPage=True),
     Service("targets", ("targets",), TARGETS_OPTIONS, buildTargets),

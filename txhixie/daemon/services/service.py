@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Any, Final, TypeAlias
 
 from twisted.web.resource import IResource
 
+from ...bus.local import LocalBus
 from ...gateway.failover import Failover
 from ...gateway.relay_service import RelayService
 from ...gateway.service import CONNECT_TIMEOUT
+from ...hub.hub import Hub
 from ...interfaces import WebSocketServerFactory
 from ...sansio.limits import Limits
 from ...sansio.quirks import NO_QUIRKS
@@ -26,6 +29,11 @@ service that connects to backends has an attribute ``sessions``."""
 _LIMITS: Final = Limits()
 
 
+def localHub(reactor: Any) -> Hub:
+    """Return a hub on a bus of its own, of this process."""
+    return Hub(LocalBus(time), reactor)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """
@@ -35,12 +43,15 @@ class Context:
     :ivar limits: limits of connections; sizes in bytes, times in seconds.
     :ivar connectTimeout: timeout of the connect to a backend, in seconds.
     :ivar quirks: quirks of the route, by their words.
+    :ivar hubOf: returns the hub of the daemon, for the reactor that the daemon runs on. All routes
+        of the daemon have the same hub, also after a reload.
     """
 
     route: Route
     limits: Limits = _LIMITS
     connectTimeout: float = CONNECT_TIMEOUT
     quirks: frozenset[str] = NO_QUIRKS
+    hubOf: Callable[[Any], Hub] = localHub
 
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]

@@ -1,0 +1,74 @@
+"""The service hub of the daemon: its descriptions and options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from support.applications import Recorder, closed
+from txhixie.daemon.routes import Route
+from txhixie.daemon.services import service_for
+from txhixie.daemon.services.hub import HUB_OPTIONS, build_hub, topic_of
+from txhixie.daemon.services.service import Context
+from txhixie.daemon.setting import ValueKind, read_all
+from txhixie.testing import Pair
+
+
+def read(**given: str) -> dict[str, Any]:
+    """The options as the daemon reads them."""
+    named = {name.replace("_", "-"): value for name, value in given.items()}
+    return read_all(named, HUB_OPTIONS, "option of hub", ValueKind.read_text)
+
+
+@pytest.mark.parametrize(
+    ("description", "host", "topic"),
+    [
+        ("hub", None, "a/room"),
+        ("hub", "example.com", "example.com/a/room"),
+        ("hub:topic=news", None, "news"),
+        ("hub:topic={path}", None, "{path}"),
+        ("hub:topic=site/{path}", None, "site/{path}"),
+    ],
+)
+def test_a_description_names_a_topic(description: str, host: str | None, topic: str) -> None:
+    assert service_for(description).name == "hub"
+    assert topic_of(description, Route(host, "/a/room")) == topic
+
+
+def test_the_topic_of_the_root_has_a_name() -> None:
+    assert topic_of("hub", Route(None, "/")) == "/"
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "hub:",
+        "hub:news",
+        "hub:topic=",
+        "hub:topic={name}",
+        "hub:topic=a b",
+        "hub:topic=" + "x" * 201,
+    ],
+)
+def test_a_wrong_description_is_refused(description: str) -> None:
+    with pytest.raises(ValueError, match="expected "):
+        topic_of(description, Route(None, "/"))
+
+
+@pytest.mark.parametrize(
+    ("publish", "may"),
+    [("198.51.100.0/24", False), ("nobody", False), ("192.0.2.0/24", True), ("everybody", True)],
+)
+def test_clients_of_named_networks_publish(publish: str, may: bool) -> None:
+    """The address of a client in memory is of 192.0.2.0/24."""
+    context = Context(Route(None, "/room"))
+    service: Any = build_hub(Clock(), "hub", read(publish=publish), context)
+    client = Recorder()
+    pair = Pair.new(service, client)
+    client.transport.sendTextMessage("hello")
+    pair.pump()
+    assert client.transport.isOpen is may
+    if not may:
+        assert closed(client).code == 1008

@@ -1,0 +1,320 @@
+"""Clients of a hub, in all dialects: what each hears, its history, its positions, its bounds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from support.applications import Recorder, closed
+from support.dialect_names import NAMES
+from txhixie import Refusal
+from txhixie.bus.bus import MOST_MESSAGES
+from txhixie.bus.local import LocalBus
+from txhixie.hub.hub import Hub
+from txhixie.hub.objects import SUBPROTOCOL
+from txhixie.hub.service import HubService
+from txhixie.testing import Pair
+
+BIG = "x" * 70_000
+"""More than the write buffer of a transport in memory: its connection is slow afterwards."""
+
+
+class Room:
+    """A hub with clients in memory."""
+
+    def __init__(self, topic: str = "room", **options: Any) -> None:
+        self.clock = Clock()
+        self.hub = Hub(LocalBus(lambda: 1.0), self.clock)
+        self.topic = topic
+        self.service = self.also(**options)
+        self.pairs: list[Pair] = []
+
+    def also(self, **options: Any) -> HubService:
+        """Another route to the same topic."""
+        return HubService(self.hub, self.topic, **options)
+
+    def join(
+        self,
+        dialect: str = "rfc6455",
+        url: str = "ws://example.com/",
+        service: HubService | None = None,
+        **options: Any,
+    ) -> tuple[Pair, Recorder]:
+        """A client that has joined."""
+        client = Recorder()
+        pair = Pair.new(
+            service or self.service,
+            client,
+            dialect=dialect,
+            url=url,
+            clock=self.clock,
+            serverExtensions=(),
+            **options,
+        )
+        self.pairs.append(pair)
+        self.pump()
+        return pair, client
+
+    def joinWithObjects(self, query: str = "") -> tuple[Pair, Recorder]:
+        """A client that has joined with JSON objects."""
+        return self.join(url=f"ws://example.com/{query}", subprotocols=[SUBPROTOCOL])
+
+    def pump(self) -> None:
+        """Deliver all bytes."""
+        for _ in range(3):
+            for pair in self.pairs:
+                pair.pump()
+
+    def say(self, client: Recorder, message: str | bytes) -> None:
+        """Let a client publish a message."""
+        if isinstance(message, str):
+            client.transport.sendTextMessage(message)
+        else:
+            client.transport.sendBytesMessage(message)
+        self.pump()
+
+
+def objects(client: Recorder) -> list[Any]:
+    """The JSON objects that a client has got."""
+    return [json.loads(message) for message in client.messages]
+
+
+def test_each_member_gets_the_messages_of_all_others_and_not_its_own() -> None:
+    room = Room()
+    clients = [room.join(dialect)[1] for dialect in NAMES]
+    for number, client in enumerate(clients):
+        room.say(client, f"from {number}")
+    for number, client in enumerate(clients):
+        others = [f"from {other}" for other in range(len(NAMES)) if other != number]
+        assert client.messages == others
+
+
+def test_members_of_another_topic_hear_nothing() -> None:
+    room = Room("{path}")
+    _, one = room.join(url="ws://example.com/one")
+    _, same = room.join(url="ws://example.com/one/")
+    _, two = room.join(url="ws://example.com/two")
+    room.say(one, "hello")
+    assert same.messages == ["hello"]
+    assert two.messages == []
+    assert len(room.hub) == 2
+
+
+def test_a_binary_message_is_skipped_for_dialects_that_lose_it() -> None:
+    room = Room()
+    clients = {dialect: room.join(dialect)[1] for dialect in NAMES}
+    _, publisher = room.join()
+    room.say(publisher, b"\x00\xff")
+    room.say(publisher, "text")
+    for dialect, client in clients.items():
+        loses = dialect in ("hixie-75", "hixie-76")
+        assert client.messages == (["text"] if loses else [b"\x00\xff", "text"])
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+def test_who_joins_gets_the_last_messages(dialect: str) -> None:
+    room = Room(history=3)
+    _, publisher = room.join()
+    for number in range(5):
+        room.say(publisher, str(number))
+    _, client = room.join(dialect)
+    assert client.messages == ["2", "3", "4"]
+    room.say(publisher, "5")
+    assert client.messages == ["2", "3", "4", "5"]
+
+
+def test_a_long_history_waits_for_a_client_that_does_not_read() -> None:
+    """100 messages of 2,000 bytes are more than the write buffer has room for."""
+    room = Room(history=MOST_MESSAGES)
+    _, publisher = room.join()
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{number} {'x' * 2000}")
+    client = Recorder()
+    pair = Pair.new(room.service, client, clock=room.clock)
+    room.pairs.append(pair)
+    pair.toClient.paused = True
+    room.say(publisher, "new")
+    pair.toClient.paused = False
+    room.pump()
+    numbers = [message.split()[0] for message in client.messages]
+    assert numbers == [*map(str, range(MOST_MESSAGES)), "new"][-len(numbers) :]
+    assert len(numbers) >= MOST_MESSAGES
+
+
+def test_with_the_subprotocol_each_message_is_an_object_with_its_position() -> None:
+    room = Room()
+    _, client = room.joinWithObjects()
+    assert client.transport.agreement is not None
+    assert client.transport.agreement.subprotocol == SUBPROTOCOL
+    _, publisher = room.join()
+    room.say(publisher, "grüße")
+    room.say(publisher, b"\x00\xff")
+    assert objects(client) == [
+        {"position": "1000-1", "text": "grüße"},
+        {"position": "1000-2", "bytes": "AP8="},
+    ]
+
+
+def test_a_client_that_comes_back_gets_what_it_missed() -> None:
+    room = Room(history=10)
+    _, publisher = room.join()
+    for number in range(4):
+        room.say(publisher, str(number))
+    _, client = room.joinWithObjects("?since=1000-2")
+    assert [each["text"] for each in objects(client)] == ["2", "3"]
+    _, client = room.joinWithObjects("?since=1000-4")
+    assert objects(client) == []
+
+
+def test_a_client_whose_position_is_unknown_is_told_that_it_missed_messages() -> None:
+    room = Room(history=2)
+    _, publisher = room.join()
+    for number in range(4):
+        room.say(publisher, str(number))
+    for unknown in ("999-1", "", "x"):
+        _, client = room.joinWithObjects(f"?since={unknown}")
+        assert objects(client) == [
+            {"missed": True},
+            {"position": "1000-3", "text": "2"},
+            {"position": "1000-4", "text": "3"},
+        ]
+
+
+def test_a_client_that_asks_is_told_the_number_of_members_at_most_once_a_second() -> None:
+    room = Room()
+    _, client = room.joinWithObjects("?presence")
+    _, quiet = room.joinWithObjects()
+    assert objects(client) == [{"members": 1}]
+    pairs = [room.join()[0] for _ in range(5)]
+    assert objects(client) == [{"members": 1}]
+    room.clock.advance(1.0)
+    room.pump()
+    assert objects(client) == [{"members": 1}, {"members": 7}]
+    pairs[0].client.protocol.loseConnection()
+    room.pump()
+    room.clock.advance(1.0)
+    room.pump()
+    assert objects(client)[2:] == [{"members": 6}]
+    assert objects(quiet) == []
+
+
+def test_no_timer_is_left_when_those_who_asked_have_left() -> None:
+    room = Room(topicAge=5)
+    pair, _ = room.joinWithObjects("?presence")
+    pair.client.protocol.loseConnection()
+    room.pump()
+    room.clock.advance(30)
+    assert len(room.hub) == 0
+    assert room.clock.getDelayedCalls() == []
+
+
+def test_a_slow_member_skips_messages_and_is_told_how_many() -> None:
+    room = Room()
+    pair, client = room.joinWithObjects()
+    _, other = room.join()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    for number in range(5):
+        room.say(publisher, str(number))
+    assert other.messages[1:] == ["0", "1", "2", "3", "4"]
+    pair.toClient.paused = False
+    room.pump()
+    room.say(publisher, "after")
+    texts = [each.get("text", each) for each in objects(client)]
+    assert texts == [BIG, {"skipped": 5}, "after"]
+
+
+def test_a_slow_member_gets_the_newest_message() -> None:
+    room = Room(slow="newest")
+    pair, client = room.join()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    for number in range(5):
+        room.say(publisher, str(number))
+    pair.toClient.paused = False
+    room.pump()
+    assert client.messages == [BIG, "4"]
+
+
+def test_a_slow_member_is_closed_with_1013() -> None:
+    room = Room(slow="close")
+    pair, client = room.join()
+    _, other = room.join()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    room.say(publisher, "next")
+    pair.toClient.paused = False
+    room.pump()
+    assert other.messages == [BIG, "next"]
+    assert client.messages == [BIG]
+    assert closed(client).code == 1013
+
+
+def test_a_member_that_may_not_publish_is_closed_with_1008() -> None:
+    room = Room(publishers=["nobody"])
+    _, client = room.join()
+    _, other = room.join()
+    room.say(client, "hello")
+    assert closed(client).code == 1008
+    assert closed(client).reason == "publishing is not allowed"
+    assert other.messages == []
+
+
+def test_beyond_the_largest_number_of_topics_a_client_is_refused() -> None:
+    room = Room("{path}", mostTopics=2, topicAge=10)
+    first, _ = room.join(url="ws://example.com/one")
+    room.join(url="ws://example.com/two")
+    third, _ = room.join(url="ws://example.com/three")
+    assert third.refused is not None
+    assert third.refused.status == 503
+    room.join(url="ws://example.com/one")
+    first.client.protocol.loseConnection()
+    room.pump()
+    assert len(room.hub) == 2
+
+
+def test_a_topic_without_members_goes_after_its_age_with_its_history() -> None:
+    room = Room(history=5, topicAge=10)
+    pair, client = room.join()
+    room.say(client, "hello")
+    pair.client.protocol.loseConnection()
+    room.pump()
+    room.clock.advance(9)
+    pair, client = room.join()
+    assert client.messages == ["hello"]
+    room.clock.advance(60)
+    assert len(room.hub) == 1
+    pair.client.protocol.loseConnection()
+    room.pump()
+    room.clock.advance(11)
+    assert len(room.hub) == 0
+    assert room.hub.bus.history.size == 0  # type: ignore[attr-defined]
+    _, client = room.join()
+    assert client.messages == []
+
+
+@pytest.mark.parametrize("path", ["/", "/%00", "/" + "x" * 201, "/%ff%0a"])
+def test_a_path_that_names_no_topic_is_refused(path: str) -> None:
+    room = Room("{path}")
+    pair, _ = room.join(url=f"ws://example.com{path}")
+    assert pair.refused is not None
+    assert pair.refused.status == 404
+    assert len(room.hub) == 0
+
+
+def test_a_message_from_outside_reaches_all_members() -> None:
+    room = Room("{path}", history=1)
+    _, client = room.join(url="ws://example.com/news")
+    results: list[Any] = []
+    published = room.service.publish("/news", b"hello", True)
+    assert not isinstance(published, Refusal)
+    published.addCallback(results.append)
+    room.pump()
+    assert results == ["1000-1"]
+    assert client.messages == ["hello"]

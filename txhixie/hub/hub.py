@@ -1,0 +1,76 @@
+"""The hub: all topics of a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from ..bus.bus import Bus
+from .topic import Topic
+
+
+class Hub:
+    """
+    All topics of a process, on one bus.
+
+    :ivar bus: the bus.
+    """
+
+    def __init__(self, bus: Bus, clock: Any) -> None:
+        """
+        :param bus: the bus.
+        :param clock: the reactor.
+        """
+        self.bus = bus
+        self._clock = clock
+        self._topics: dict[str, Topic] = {}
+        self._ending: dict[str, IDelayedCall] = {}  # topics without members
+        self._ages: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._topics
+
+    def topic(self, name: str, age: float, history: bool) -> Topic:
+        """
+        Return a topic, which is made if it does not exist.
+
+        A topic without members ends after its age, too.
+
+        :param name: name of the topic.
+        :param age: seconds after which the topic goes when it has no members.
+        :param history: whether the bus keeps the last messages of a new topic.
+        """
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = Topic(name, self.bus, self._clock, self._emptied, history)
+        self._ages[name] = age
+        if not len(topic):
+            self._emptied(topic)
+        return topic
+
+    def _emptied(self, topic: Topic) -> None:
+        name = topic.name
+        if (ending := self._ending.get(name)) is not None:
+            ending.reset(self._ages[name])
+        else:
+            self._ending[name] = self._clock.callLater(self._ages[name], self._end, topic)
+
+    def _end(self, topic: Topic) -> None:
+        del self._ending[topic.name]
+        if not len(topic):
+            del self._topics[topic.name], self._ages[topic.name]
+            topic.end()
+
+    def stop(self) -> None:
+        """End all topics."""
+        for ending in self._ending.values():
+            ending.cancel()
+        for topic in self._topics.values():
+            topic.end()
+        self._ending.clear()
+        self._topics.clear()
+        self._ages.clear()

@@ -1,0 +1,194 @@
+"""A member of a topic: the application of one connection to the hub."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..bus.bus import MOST_MESSAGES, MOST_TOPIC_BYTES, Past
+from ..interfaces import WebSocketTransport
+from ..sansio.prepared_message import SLOW, WAITING, PreparedMessage
+from ..sansio.wire.frame import CloseCode
+from .delivery import Delivered
+from .joining import Joining
+from .objects import members_object, missed_object, skipped_object
+from .topic import Topic
+
+_MAY_NOT: Final = "publishing is not allowed"
+
+
+@implementer(IPushProducer)
+class Member:
+    """
+    Application that takes part in one topic.
+
+    Until the earlier messages have been sent, new messages wait behind them: at most as many as a
+    history has. Of those that exceed this bound, the oldest are skipped.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_isFull",
+        "_isWaiting",
+        "_joining",
+        "_size",
+        "_skipped",
+        "_topic",
+        "_transport",
+    )
+
+    def __init__(self, topic: Topic, joining: Joining) -> None:
+        """
+        :param topic: the topic.
+        :param joining: how the member takes part in it.
+        """
+        self._topic = topic
+        self._joining = joining
+        self._transport: Any = None
+        self._backlog: deque[Delivered] | None = deque()
+        self._size = 0  # bytes of the messages in the backlog
+        self._isFull = False
+        self._isWaiting = False  # whether the newest message waits until the buffer has drained
+        self._skipped = 0  # messages that the member was not sent, and that it does not know of
+
+    @property
+    def wantsPresence(self) -> bool:
+        """Whether the member gets the number of members."""
+        return self._joining.presence
+
+    @property
+    def heldBytes(self) -> int:
+        """Number of bytes that wait for the member, for the ceiling of all connections."""
+        return self._size
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """Register this application as the producer that a full transport pauses."""
+        self._transport = transport
+        transport.attachProducer(self)
+
+    def negotiationFinished(self) -> None:
+        """Join the topic, and ask for its earlier messages."""
+        topic, joining = self._topic, self._joining
+        topic.join(self)
+        if joining.history or joining.since is not None:
+            topic.since(joining.since).addCallback(self._begin)
+        else:
+            self._begin(Past((), True))
+
+    def _begin(self, past: Past) -> None:
+        """Send the earlier messages, before those that were published meanwhile."""
+        if self._transport is None or (waiting := self._backlog) is None:
+            return
+        messages = past.messages
+        if self._joining.since is None or not past.is_whole:
+            messages = messages[-self._joining.history :] if self._joining.history else ()
+        if not past.is_whole:
+            self._send(missed_object())
+        known = {message.position for message in past.messages}
+        new = [each for each in waiting if each.message.position not in known]
+        self._backlog, self._size = deque(), 0
+        for each in (*map(Delivered, messages), *new):
+            self._put(self._backlog, each)
+        if self.wantsPresence:
+            self.tellMembers()
+        self._sendBacklog()
+
+    def _put(self, backlog: deque[Delivered], delivered: Delivered) -> None:
+        backlog.append(delivered)
+        self._size += len(delivered.message.payload)
+        while len(backlog) > MOST_MESSAGES or self._size > MOST_TOPIC_BYTES:
+            self._size -= len(backlog.popleft().message.payload)
+            self._skipped += 1
+
+    def _sendBacklog(self) -> None:
+        backlog = self._backlog
+        while backlog and not self._isFull:
+            delivered = backlog.popleft()
+            self._size -= len(delivered.message.payload)
+            self._deliver(delivered)
+        if not backlog:
+            self._backlog = None
+
+    def hear(self, delivered: Delivered) -> Callable[[], None] | None:
+        """
+        Send a new message of the topic, unless earlier messages have to be sent first.
+
+        :return: a function that closes the connection of a slow member, to be called when all other
+            members have the message; usually ``None``.
+        """
+        if self._backlog is not None:
+            self._put(self._backlog, delivered)
+            return None
+        return self._deliver(delivered)
+
+    def _deliver(self, delivered: Delivered) -> Callable[[], None] | None:
+        joining = self._joining
+        if self._skipped and not self._isFull:
+            self._tellSkipped()
+        message = delivered.object if joining.as_objects else delivered.plain
+        outcome = self._transport.sendPrepared(message, joining.slow)
+        if not outcome:
+            return None
+        if outcome == SLOW:
+            close: Callable[[], None] = self._transport.closeSlow
+            return close
+        if outcome == WAITING and not self._isWaiting:
+            self._isWaiting = True
+        else:
+            self._skipped += 1
+        return None
+
+    def _tellSkipped(self) -> None:
+        count, self._skipped = self._skipped, 0
+        if self._joining.as_objects:
+            self._send(skipped_object(count))
+
+    def tellMembers(self) -> None:
+        """Tell the member how many members the topic has."""
+        self._send(members_object(len(self._topic)))
+
+    def _send(self, text: str) -> None:
+        self._transport.sendPrepared(PreparedMessage(text), "skip")
+
+    def textMessageReceived(self, message: str) -> None:
+        """Publish a text message to the topic."""
+        self._publish(message.encode(), True)
+
+    def bytesMessageReceived(self, data: bytes) -> None:
+        """Publish a binary message to the topic."""
+        self._publish(bytes(data), False)
+
+    def _publish(self, payload: bytes, isText: bool) -> None:
+        if self._joining.may_publish:
+            self._topic.publish(payload, isText, self)
+        else:
+            self._transport.loseConnection(CloseCode.POLICY_VIOLATION, _MAY_NOT)
+
+    def pongReceived(self, payload: bytes) -> None:
+        """Ignore a pong: this application sends no pings."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Leave the topic."""
+        self._backlog = None
+        self._size = 0
+        self._topic.leave(self)
+
+    def pauseProducing(self) -> None:
+        """Stop sending the backlog: the write buffer is full."""
+        self._isFull = True
+
+    def resumeProducing(self) -> None:
+        """Send the backlog: the write buffer has room."""
+        self._isFull = self._isWaiting = False
+        if self._backlog is not None:
+            self._sendBacklog()
+        elif self._skipped:
+            self._tellSkipped()
+
+    def stopProducing(self) -> None:
+        """Do nothing: ``connectionLost`` follows."""

@@ -1,0 +1,125 @@
+"""The service of a hub: which topic a client joins, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import unquote
+
+from twisted.internet.defer import Deferred
+
+from ..interfaces import Accepted
+from ..sansio.handshake.offer import Offer, Refusal
+from ..sansio.http.trusted import TrustedNetworks
+from .hub import Hub
+from .joining import Joining
+from .member import Member
+from .objects import SUBPROTOCOL
+from .topic import Topic
+
+EVERY_CLIENT: Final = "everybody"
+NO_CLIENT: Final = "nobody"
+MOST_TOPICS: Final = 1000
+TOPIC_AGE: Final = 600.0
+MOST_NAME: Final = 200
+"""Most characters of the name of a topic."""
+
+REQUEST_PATH: Final = "{path}"
+"""Placeholder for the path of the request in the name of a topic."""
+
+
+class HubService:
+    """
+    Server factory that makes each client a member of a topic.
+
+    :ivar page: page resource by which programs publish messages; ``None`` without one.
+    """
+
+    page: Any = None
+
+    def __init__(
+        self,
+        hub: Hub,
+        topic: str,
+        *,
+        history: int = 0,
+        publishers: Sequence[str] = (EVERY_CLIENT,),
+        slow: str = "skip",
+        mostTopics: int = MOST_TOPICS,
+        topicAge: float = TOPIC_AGE,
+    ) -> None:
+        """
+        :param hub: the topics of the daemon.
+        :param topic: name of the topic; ``{path}`` in it is the path of the request.
+        :param history: most earlier messages that a client gets.
+        :param publishers: addresses and networks, or one of the two words above.
+        :param slow: what becomes of a message for a slow client.
+        :param mostTopics: most topics of the daemon.
+        :param topicAge: seconds after which a topic without clients goes.
+        """
+        self._hub = hub
+        self._topic = topic
+        self._history = history
+        self._isForEverybody = EVERY_CLIENT in publishers
+        self._networks = TrustedNetworks(set(publishers) - {EVERY_CLIENT, NO_CLIENT})
+        self._slow = slow
+        self._mostTopics = mostTopics
+        self._topicAge = topicAge
+
+    def buildProtocol(self, offer: Offer) -> Accepted | Refusal:
+        """
+        Make a client a member of its topic.
+
+        :return: the acceptance; a 404 for a path that is no name of a topic, and a 503 beyond the
+            largest number of topics.
+        """
+        topic = self._topicFor(offer.path)
+        if isinstance(topic, Refusal):
+            return topic
+        offered = offer.subprotocols
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
+        return Accepted(Member(topic, self._joining(offer, subprotocol)), subprotocol)
+
+    def publish(self, path: str, payload: bytes, isText: bool) -> Deferred[Any] | Refusal:
+        """
+        Publish a message from outside of the topic.
+
+        :param path: path of the request.
+        :param payload: the message, in UTF-8 for text.
+        :param isText: whether the message is text.
+        :return: fires with the position of the message; or a refusal, as for a client.
+        """
+        topic = self._topicFor(path)
+        return topic if isinstance(topic, Refusal) else topic.publish(payload, isText)
+
+    def _topicFor(self, path: str) -> Topic | Refusal:
+        name = self._nameFor(path)
+        if name is None:
+            return Refusal(404, f"expected a path of at most {MOST_NAME} characters for a topic\n")
+        if name not in self._hub and len(self._hub) >= self._mostTopics:
+            why = f"too many topics: {self._mostTopics} (max-topics)"
+            return Refusal(503, "too many topics\n", why=why, cause="topics")
+        return self._hub.topic(name, self._topicAge, self._history > 0)
+
+    def _joining(self, offer: Offer, subprotocol: str | None) -> Joining:
+        asObjects = subprotocol == SUBPROTOCOL
+        query = offer.query if asObjects else {}
+        return Joining(
+            self._history,
+            self._mayPublish(offer.client),
+            self._slow,
+            asObjects,
+            query.get("since", [None])[-1],
+            "presence" in query,
+        )
+
+    def _mayPublish(self, client: str | None) -> bool:
+        return self._isForEverybody or self._networks.has(client)
+
+    def _nameFor(self, path: str) -> str | None:
+        if REQUEST_PATH not in self._topic:
+            return self._topic
+        asked = unquote(path, "utf-8").strip("/")
+        if not asked or not asked.isprintable() or len(asked) > MOST_NAME:
+            return None
+        return self._topic.replace(REQUEST_PATH, asked)

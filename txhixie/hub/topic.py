@@ -1,0 +1,130 @@
+"""A topic of the hub: its members, and its subscription to the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from ..bus.bus import Bus, BusMessage, Past
+from .delivery import Delivered
+
+PRESENCE_INTERVAL: Final = 1.0
+"""Least seconds between two messages about the number of members: when 5,000 members join within
+a second, each of them gets one such message and not 5,000."""
+
+
+class TopicMember(Protocol):
+    """A member, as its topic sees it."""
+
+    @property
+    def wantsPresence(self) -> bool:
+        """Whether the member gets the number of members."""
+        ...
+
+    def hear(self, delivered: Delivered) -> Callable[[], None] | None:
+        """Send a message; return a function that closes the connection of a slow member."""
+
+    def tellMembers(self) -> None:
+        """Tell the member how many members the topic has."""
+
+
+class Topic:
+    """
+    A topic and its members.
+
+    :ivar name: name of the topic.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, name: str, bus: Bus, clock: Any, emptied: Callable[[Topic], object], history: bool
+    ) -> None:
+        """
+        :param name: name of the topic.
+        :param bus: the bus that carries the messages.
+        :param clock: the reactor.
+        :param emptied: called when no member is left.
+        :param history: whether the bus keeps the last messages.
+        """
+        self.name = name
+        self._bus = bus
+        self._clock = clock
+        self._emptied = emptied
+        self._members: dict[TopicMember, None] = {}
+        self._presence: IDelayedCall | None = None
+        self._watching = 0  # members that are told the number of members
+        bus.subscribe(name, self._receive, history).addErrback(self._failed)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def join(self, member: TopicMember) -> None:
+        """Add a member."""
+        self._members[member] = None
+        self._watching += member.wantsPresence
+        self._changed()
+
+    def leave(self, member: TopicMember) -> None:
+        """Remove a member, which may have left before."""
+        if member not in self._members:
+            return
+        del self._members[member]
+        self._watching -= member.wantsPresence
+        self._changed()
+        if not self._members:
+            self._emptied(self)
+
+    def since(self, position: str | None) -> Deferred[Past]:
+        """Ask the bus for earlier messages; none if the bus fails."""
+
+        def nothing(failure: Any) -> Past:
+            self._failed(failure)
+            return Past((), position is None)
+
+        return self._bus.since(self.name, position).addErrback(nothing)
+
+    def publish(self, payload: bytes, isText: bool, publisher: object = None) -> Deferred[Any]:
+        """
+        Publish a message to all members but the publisher.
+
+        :return: fires with the position of the message; ``None`` if the bus failed, which is
+            logged.
+        """
+        published: Deferred[Any] = self._bus.publish(self.name, payload, isText, publisher)
+        return published.addErrback(self._failed)
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("the bus failed for topic {topic}", failure, topic=self.name)
+
+    def _receive(self, message: BusMessage, publisher: object) -> None:
+        delivered = Delivered(message)
+        heard = [each.hear(delivered) for each in tuple(self._members) if each is not publisher]
+        # After all others have the message, as in a broadcast.
+        for close in filter(None, heard):
+            close()
+
+    def _changed(self) -> None:
+        if not self._watching:
+            if self._presence is not None:
+                self._presence.cancel()
+                self._presence = None
+        elif self._presence is None:
+            self._presence = self._clock.callLater(PRESENCE_INTERVAL, self._tellMembers)
+
+    def _tellMembers(self) -> None:
+        self._presence = None
+        for member in tuple(self._members):
+            if member.wantsPresence:
+                member.tellMembers()
+
+    def end(self) -> None:
+        """End the subscription."""
+        if self._presence is not None:
+            self._presence.cancel()
+            self._presence = None
+        self._bus.unsubscribe(self.name)

@@ -115,6 +115,11 @@ def websockets() -> Path:
     return python_with("websockets")
 
 
+def ocpp() -> Path:
+    """The library for chargers for cars and their backends; it runs on websockets."""
+    return python_with("ocpp")
+
+
 def klein() -> Path:
     return python_with("klein", "tests/peers/install (PyPI: klein)")
 

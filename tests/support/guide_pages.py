@@ -72,12 +72,14 @@ class Page:
 
 
 def block(path: str, name: str) -> str:
-    """The text of the block that is ``taken by`` a test ``as`` a name."""
+    """The text of the block that is ``saved as`` a name, or ``taken by`` a test ``as`` it."""
     for found in read_page(path).blocks:
+        if name in found.said("saved as"):
+            return found.text
         for rest in found.said("taken by"):
             if (match := TAKEN.fullmatch(rest)) is not None and match["name"] == name:
                 return found.text
-    raise NobodyRuns(f"{path} has no block that is taken as {name}")
+    raise NobodyRuns(f"{path} has no block that is taken or saved as {name}")
 
 
 # Reading.

@@ -294,6 +294,10 @@ def redis_server() -> Path:
     return program("redis-server", get="tests/peers/install (Debian: redis-server)")
 
 
+def ser2net() -> Path:
+    return program("ser2net", get="tests/peers/install (Debian: ser2net)")
+
+
 def sshd() -> Path:
     return program("sshd", get="tests/peers/install (Debian: openssh-server)")
 

@@ -47,14 +47,9 @@ INTERNAL = {
         *("adopt", "asked", "closeSlow", "connected", "drained", "expired", "late", "look"),
         *("overflowed", "sendPrepared", "stalled", "timeouts"),
     ),
-    "HixieFactory": (
-        *("closeOthers", "draining", "emptied", "expire", "isClosing", "joined", "keepalive"),
-        *("left", "log", "sendsBinary", "timeouts", "watched"),
-    ),
+    "HixieFactory": (*("closeOthers", "emptied", "isClosing", "left", "log", "sendsBinary"),),
     "HixieServerProtocol": ("asked", "yielded"),
-    "HixieServerFactory": (
-        *("elsewhereUpgrades", "emptied", "joined", "policy", "stopTrigger", "trustedProxies"),
-    ),
+    "HixieServerFactory": (*("emptied", "joined", "policy", "stopTrigger", "trustedProxies"),),
     "HixieClientProtocol": ("begin",),
     "HixieClientFactory": ("begins",),
 }

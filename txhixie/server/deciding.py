@@ -65,22 +65,12 @@ class DecidingFactory(HixieFactory):
     def decide(
         self, offer: Offer, connection: HixieProtocol
     ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:
-        """
-        Return the decision about an offer that the access rules allow.
-
-        :param offer: the client's offer.
-        :param connection: the connection of the offer, whose handshake is not complete.
-        """
-        return self.applications.buildProtocol(offer)
+        """See :meth:`txhixie.HixieServerFactory.decide`."""
+        raise NotImplementedError
 
     def masked(self, asked: Asked) -> Asked:
-        """
-        Return the host, target and origin of a request for the log.
-
-        The values in the query are masked later. A subclass masks further secrets, such as in the
-        path.
-        """
-        return asked
+        """See :meth:`txhixie.HixieServerFactory.masked`."""
+        raise NotImplementedError
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """Return the subprotocol for an offer, where the application chooses none."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypedDict, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IProtocolFactory,
@@ -23,12 +24,13 @@ from ..connection.held_bytes import HeldBytes
 from ..connection.option_names import with_names
 from ..connection.protocol import HixieProtocol
 from ..connection.tracer import TracePatterns, Tracer
-from ..interfaces import WebSocketServerFactory
+from ..interfaces import Decision, WebSocketServerFactory
 from ..sansio.arguments import instance, scalars, strings
 from ..sansio.dialects import DIALECTS, named
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension
-from ..sansio.handshake.offer import Refusal
+from ..sansio.handshake.offer import Offer, Refusal
+from ..sansio.http.head import Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from .access import Policy
@@ -226,6 +228,26 @@ class HixieServerFactory(DecidingFactory):
         for stop in self._methods("doStop"):
             stop()
         super().stopFactory()
+
+    def decide(
+        self, offer: Offer, connection: HixieProtocol
+    ) -> Decision | Deferred[Any] | Coroutine[Any, Any, Decision]:
+        """
+        Return the decision about an offer that the access rules allow.
+
+        :param offer: the client's offer.
+        :param connection: the connection of the offer, whose handshake is not complete.
+        """
+        return self.applications.buildProtocol(offer)
+
+    def masked(self, asked: Asked) -> Asked:
+        """
+        Return the host, target and origin of a request for the log.
+
+        The values in the query are masked later. A subclass masks further secrets, such as in the
+        path.
+        """
+        return asked
 
     def succeed(self, before: HixieServerFactory) -> None:
         """

@@ -24,6 +24,8 @@ PAGES = {
     "hixie-behind-haproxy.toml": "docs/howto/haproxy.rst",
     "haproxy-old.cfg": "docs/howto/old-devices.rst",
     "hixie-old.toml": "docs/howto/old-devices.rst",
+    "haproxy-players.cfg": "docs/howto/recipes.rst",
+    "hixie-players.toml": "docs/howto/recipes.rst",
     "apache.conf": "docs/howto/apache.rst",
     "lighttpd.conf": "docs/howto/lighttpd.rst",
     "Caddyfile": "docs/howto/caddy.rst",

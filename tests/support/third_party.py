@@ -294,6 +294,28 @@ def redis_server() -> Path:
     return program("redis-server", get="tests/peers/install (Debian: redis-server)")
 
 
+def xvnc() -> Path:
+    """TigerVNC's X server, with its program ``vncpasswd``."""
+    get = "tests/peers/install (Debian: tigervnc-standalone-server, tigervnc-tools)"
+    program("vncpasswd", get=get)
+    return program("Xvnc", get=get)
+
+
+def xsetroot() -> Path:
+    """The program that gives a desktop a colour."""
+    return program("xsetroot", get="tests/peers/install (Debian: x11-xserver-utils)")
+
+
+def novnc() -> Path:
+    """The directory of noVNC's pages."""
+    return directory(
+        "novnc",
+        places=[Path("/usr/share/novnc")],
+        files=["vnc.html"],
+        get="tests/peers/install (Debian: novnc)",
+    )
+
+
 def ser2net() -> Path:
     return program("ser2net", get="tests/peers/install (Debian: ser2net)")
 

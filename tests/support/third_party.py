@@ -120,6 +120,11 @@ def ocpp() -> Path:
     return python_with("ocpp")
 
 
+def buildbot_worker() -> Path:
+    """The worker of Buildbot, without its master."""
+    return python_with("buildbot_worker", "tests/peers/install (PyPI: buildbot-worker)")
+
+
 def klein() -> Path:
     return python_with("klein", "tests/peers/install (PyPI: klein)")
 

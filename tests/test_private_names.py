@@ -99,6 +99,7 @@ PINNED: Final = {
     "_buffer": "HTTPChannel",
     "_callbacks": "Deferred",
     "_channel": "what Site.buildProtocol answers",
+    "_command": "HTTPChannel",
     "_conn": "H2Stream",
     "_dataBuffer": "HTTPChannel",
     "_debugInfo": "Deferred",
@@ -188,7 +189,8 @@ def test_a_channel_keeps_unparsed_bytes_in_two_attributes(channel: Any) -> None:
     assert channel._dataBuffer == []
     channel.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\nX")
     assert channel._buffer == b"X"
-    assert (channel._path, channel._handlingRequest) == (b"/", False)
+    assert (channel._command, channel._path) == (b"GET", b"/")
+    assert not channel._handlingRequest
     channel.dataReceived(b": y\r\n\r\nmore")
     assert channel._handlingRequest is True
     kept = b"".join(channel._dataBuffer) + channel._buffer

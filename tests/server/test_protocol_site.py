@@ -380,11 +380,14 @@ async def test_the_site_notices_that_its_client_has_disconnected(net: Network, l
 @pytest.mark.parametrize("over", ["tcp", "tls"])
 @asynchronous
 async def test_closeAll_ends_the_sites_connections_too(over: str, net: Network, log: Log) -> None:
+    """The response that has begun is completed first."""
     place, counting = await site(net, over)
     raw = await net.raw(place)
     raw.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
     await raw.reads(b"wait")
     done = place.factory.closeAll()
+    (slow,) = counting.page.unfinished
+    slow.finish()
     await raw.ends()
     await within(done)
     assert counting.lost == 1

@@ -11,6 +11,7 @@ from typing import Any, Final
 CAUSES: Final = {
     "application": "a refusal that the application has made, without a cause of its own",
     "backend": "the backend of a gateway refused, did not answer, or cannot be reached",
+    "bus": "a message that was not published, since the bus failed",
     "certificate": "the client has no certificate, or one that the route does not accept",
     "connections": "as many connections as allowed, in all",
     "connections-per-address": "as many connections of the client's address as allowed",
@@ -33,6 +34,7 @@ CAUSES: Final = {
     "timeout": "the request was not complete in time",
     "tls": "the TLS handshake failed",
     "token": "no token, or a wrong or expired one",
+    "topics": "as many topics of hubs as allowed",
     "too-large": "a head, a path or a body over the limits",
     "too-many-failures": "too many wrong passwords from the client's address, or checks at once",
     "unsupported": "a version or a feature of HTTP that is not supported",

@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     size: int = 0
 
 
-class _OneWay:
+class _Direction:
     """One direction of a connection: a head, bytes of the handshake, and then frames or bytes."""
 
     def __init__(self, name: str, tell: Callable[[Entry], None]) -> None:
@@ -129,8 +129,8 @@ class Tap:
         self._connection = connection
         self.readers: list[Reader] = []
         is_server = connection.side == Side.SERVER
-        self._received = _OneWay(RECEIVED, self._tell)
-        self._sent = _OneWay(SENT, self._tell)
+        self._received = _Direction(RECEIVED, self._tell)
+        self._sent = _Direction(SENT, self._tell)
         both = self._received, self._sent
         self._request, self._response = both if is_server else both[::-1]
         if connection.isOpen:
@@ -160,7 +160,7 @@ class Tap:
         for part in (data, *more):
             self._take(self._sent, part)
 
-    def _take(self, direction: _OneWay, data: bytes) -> None:
+    def _take(self, direction: _Direction, data: bytes) -> None:
         is_response = direction is self._response
         if is_response and not self._request.has_head:
             self._request.count_only()  # the response to a request that is not complete

@@ -116,6 +116,7 @@ class GatewayService(RelayService):
         :raises TypeError: for a value of another type.
         """
         scalars(float, connectTimeout=connectTimeout)
+        scalars(bool, proxyBasic=proxyBasic)
         if timeout is not None:
             scalars(float, timeout=timeout)
         stage = connectTimeout if timeout is None else timeout

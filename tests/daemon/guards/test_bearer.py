@@ -26,7 +26,10 @@ def visitor(target: str = "/", *authorization: bytes) -> Visitor:
 
 def guard(realm: str = "here", parameter: str = "token") -> Bearer:
     return Bearer(
-        lambda token: Permit() if token == RIGHT else "unknown token", realm, parameter, "tokens"
+        lambda token: Permit() if token == RIGHT else "unknown token",
+        realm,
+        parameter,
+        "tokens, --tokens",
     )
 
 
@@ -121,7 +124,7 @@ def test_the_parameter_may_have_another_name() -> None:
 
 
 def test_of_two_kinds_of_tokens_one_is_enough_and_the_challenge_is_sent_once() -> None:
-    never = Bearer(lambda token: "malformed token", "here", "token", "jwt-key")
+    never = Bearer(lambda token: "malformed token", "here", "token", "jwt-key, --jwt-key")
     both = OneOf([guard(), never])
     assert both.check(visitor(f"/?token={RIGHT}")) == Permit()
     answer: Any = both.check(visitor("/?token=wrong"))

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from support.applications import Applications, echo
 from support.dialect_names import MODERN, NAMES
+from support.frames import modern_frame
 from support.handshake_bytes import whole_request
 from support.log_recorder import Log
 from support.memory_connection import End
@@ -66,6 +67,33 @@ def test_a_payload_is_cut_and_a_close_has_its_code(log: Log) -> None:
     frames = [event for event in traced(log) if "frame" in event]
     assert frames[0]["payload"] == "x" * 64 + "..."
     assert (frames[2]["code"], frames[2]["reason"]) == (4000, "enough")
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"\xff\xfe", "ff fe"),
+        (b"a\xc3", "61 c3"),
+        (b"x" * 63 + "\u00e9".encode(), "x" * 63 + "..."),
+        (b"\xff" + b"x" * 70, "ff" + " 78" * 63 + "..."),
+    ],
+)
+def test_a_text_that_is_not_UTF_8_is_shown_as_hexadecimal_digits(
+    payload: bytes, shown: str, log: Log
+) -> None:
+    end = Traced().opened()
+    end.receive(modern_frame(1, payload, key=b"mask"))
+    end.lose()
+    frames = [event for event in traced(log) if "frame" in event]
+    assert (frames[0]["frame"], frames[0]["payload"]) == ("text", shown)
+
+
+def test_the_reason_of_a_close_that_is_not_UTF_8_is_shown_as_hexadecimal_digits(log: Log) -> None:
+    end = Traced().opened()
+    end.receive(modern_frame(8, b"\x0f\xa0\xff\xfe", key=b"mask"))
+    end.lose()
+    frames = [event for event in traced(log) if "frame" in event]
+    assert (frames[0]["code"], frames[0]["reason"]) == (4000, "ff fe")
 
 
 def test_a_compressed_message_is_shown_as_sent(log: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import utf_8_decode
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
@@ -170,10 +171,23 @@ def fieldsOfEntry(entry: Entry) -> list[LogFields]:
             final=int(final), masked=int(bool(masked)), compressed=int(bool(compressed))
         )
     isText = frame.name == "text" and not frame.compressed
+    isCut = len(frame.payload) < frame.length
     if frame.name == "close" and len(frame.payload) >= 2:
-        reason = frame.payload[2:].decode("utf-8", "replace") or None
+        reason = _shown(frame.payload[2:], isCut) or None
         fields |= LogFields(code=int.from_bytes(frame.payload[:2], "big"), reason=reason)
     elif frame.payload:
-        shown = frame.payload.decode("utf-8", "replace") if isText else frame.payload.hex(" ")
-        fields |= LogFields(payload=shown + ("..." if len(frame.payload) < frame.length else ""))
+        shown = _shown(frame.payload, isCut) if isText else frame.payload.hex(" ")
+        fields |= LogFields(payload=shown + ("..." if isCut else ""))
     return [fields]
+
+
+def _shown(text: bytes, isCut: bool) -> str:
+    """
+    Return a text, or the hexadecimal digits of one that is not UTF-8.
+
+    :param isCut: whether more bytes follow: those of a character may be incomplete at the end.
+    """
+    try:
+        return utf_8_decode(text, "strict", not isCut)[0]
+    except UnicodeDecodeError:
+        return text.hex(" ")

@@ -159,7 +159,10 @@ def _frame_line(framing: Framing, opcode: int, reserved: int, payload: bytes, fi
     if opcode == CLOSE:
         return f"close {_close(framing, payload)}"
     if opcode == TEXT:
-        return f"text {_cut(ascii(payload.decode('utf-8', 'replace')))}{more}"
+        try:
+            return f"text {_cut(ascii(payload.decode()))}{more}"
+        except UnicodeDecodeError:
+            pass  # hexadecimal digits show what is wrong with it
     return f"{name} {len(payload)} bytes {_cut(payload.hex(' '))}".rstrip() + more
 
 

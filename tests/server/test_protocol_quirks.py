@@ -30,7 +30,8 @@ ORIGINS: Final = {"host-twice-alike": ["file://"], "origin-file": ["file://"]}
 """Origins that a server of a sample allows: its client also sends an Origin."""
 
 REASONS: Final = {
-    "upgrade-eaten-by-a-proxy": "Sec-WebSocket-Key without 'Upgrade: websocket'",
+    "upgrade-eaten-by-a-proxy": "Sec-WebSocket-Key without 'Upgrade: websocket'; the client did not"
+    " send it, or a reverse proxy or a firewall has removed it",
     "key-ends-in-lf": "bare LF at the end of a header line",
     "http-1.0": "upgrade request in HTTP/1.0",
     "lf-only": "bare LF at the end of a header line",

@@ -328,7 +328,10 @@ def asks_in_old_version(method: bytes, minor: int, fields: Fields) -> bool:
     return minor == 0 and is_handshake(method, 1, fields)
 
 
-_REMOVED: Final = "{} without 'Upgrade: websocket'; a reverse proxy or a firewall has removed it"
+_REMOVED: Final = (
+    "{} without 'Upgrade: websocket'; the client did not send it, or a reverse proxy or a firewall"
+    " has removed it"
+)
 _OTHER_UPGRADE: Final = (
     "WebSocket request with another Upgrade than 'Upgrade: websocket' (RFC 6455 section 4.1)"
 )

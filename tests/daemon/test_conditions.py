@@ -188,7 +188,20 @@ async def test_a_page_of_a_foreign_host_is_refused(
         ("origins=example.com", "origins example.com: expected an Origin with its scheme"),
         ("origins=", "origins : expected "),
         ("hosts=http://a", "hosts http://a: expected a name such as example.com"),
-        ("dialects=rfc6454", "dialects rfc6454: expected names of dialects: unknown dialect"),
+        (
+            "dialects=rfc6454",
+            (
+                "dialects rfc6454: expected names of dialects, not 'rfc6454': hixie-54, hixie-75, "
+                "hixie-76, hybi-07, hybi-08, rfc6455; did you mean rfc6455?"
+            ),
+        ),
+        (
+            "quirks=key,mask",
+            (
+                "quirks key,mask: expected words of quirks, not 'mask': upgrade, key, host, "
+                "target, lists, stray, masks, goodbyes, text, kinds; did you mean masks?"
+            ),
+        ),
         ("orgins=*", "orgins: expected an option of echo; did you mean origins?"),
     ],
 )

@@ -8,9 +8,10 @@ check them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from ..display import nearest
 from ..sansio.dialects import DIALECTS, named
 from ..sansio.quirks import QUIRKS, read_quirks
 from ..server.access import EVERYBODY, Policy, read_origin
@@ -44,8 +45,13 @@ def _host(text: str) -> str:
 def _dialect(text: str) -> str:
     try:
         return named(text).name
-    except ValueError as error:
-        raise ValueError(f"expected names of dialects: {error}") from None
+    except ValueError:
+        names = [dialect.name for dialect in DIALECTS]
+        raise _unknown("names of dialects", text, names) from None
+
+
+def _unknown(what: str, text: str, known: Sequence[str]) -> ValueError:
+    return ValueError(f"expected {what}, not {text!r}: {', '.join(known)}{nearest(text, known)}")
 
 
 def _visible(text: str) -> str:
@@ -64,8 +70,8 @@ def _quirk(text: str) -> str:
         return text
     try:
         (word,) = read_quirks([text])
-    except ValueError as error:
-        raise ValueError(f"expected words of quirks: {error}") from None
+    except ValueError:
+        raise _unknown("words of quirks", text, [quirk.word for quirk in QUIRKS]) from None
     return word
 
 

@@ -410,7 +410,13 @@ def test_an_unknown_command_is_exit_status_2(word: str, meant: str) -> None:
     ("words", "line"),
     [
         ((), "the following arguments are required: URL"),
-        (("http://127.0.0.1/",), "scheme: expected ws: or wss:; write ws://HOST:PORT/PATH"),
+        (("ftp://127.0.0.1/",), "scheme: expected ws: or wss:; write ws://HOST:PORT/PATH"),
+        (
+            ("http://me:s3cret@127.0.0.1:8080/chat?x=1",),
+            "scheme: expected ws: or wss:; did you mean ws://127.0.0.1:8080/chat?x=1?",
+        ),
+        (("HTTPS://127.0.0.1/",), "did you mean wss://127.0.0.1/?"),
+        (("http://me:s3cret/@127.0.0.1/",), "port: expected a number from 1 to 65535"),
         (("ws://:80/",), "host: missing or invalid host name"),
         (("ws://me:s3cret@127.0.0.1:70000/",), "port: expected a number from 1 to 65535"),
         (

@@ -298,8 +298,16 @@ def withScheme(url: str) -> str:
     Add the scheme to a URL that has none, as curl does for HTTP.
 
     Port 443 is that of TLS: ``wss``. No server answers a handshake without TLS there.
+
+    :raises ValueError: for an ``http:`` or ``https:`` URL; the text has the URL to write instead.
     """
     text = url.strip()
+    if web := re.match(r"http(s?)://", text, re.IGNORECASE):
+        meant = f"ws{web[1].lower()}://{text[web.end() :]}"
+        parse_url(meant)  # its errors are of more use than a corrected scheme
+        raise ValueError(
+            f"scheme: expected ws: or wss:; did you mean {without_credentials(meant)}?"
+        )
     if re.match(r"[a-z][a-z0-9+.-]*://|wss?:", text, re.IGNORECASE):
         return url
     authority = re.split(r"[/?#]", text, maxsplit=1)[0]

@@ -112,7 +112,7 @@ def test_an_option_of_the_command_line_replaces_that_of_the_file(tmp_path: Path)
         ),
         (
             "[[serve]]\npath = '/'\nservice = 'echo'\ncoding = 'x'",
-            "serve, number 1: coding: expected an option of echo: origins, ",
+            "serve, number 1: coding: expected an option of echo: assume, .*, origins, ",
         ),
         ("serve = ['/=echo', '/=echo']", "serve, number 2: /=echo: expected one service for /"),
         ("port = ]", "expected TOML: .*line 1"),

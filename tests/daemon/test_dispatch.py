@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -188,3 +190,70 @@ def test_a_segment_of_dots_finds_no_route_with_the_quirk_either(target: str) -> 
     written, (wanted,) = served(target, ("/ocpp", Policy(quirks=["target"])))
     assert status_of(written) == 404
     assert wanted == []
+
+
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"
+UPGRADE = "Upgrade: websocket", "Connection: Upgrade"
+
+
+def ordinary(line: str, *fields: str, policy: Policy = Policy()) -> tuple[bytes, dict[Any, int]]:
+    """The response of a server with a page at ``/status`` and a service at ``/``, and refusals."""
+    pages: Routes[Any] = Routes()
+    page = Where()  # type: ignore[no-untyped-call]
+    pages.add(Route(None, "/status"), Guarded(page, hasNoPathsBelow=True))
+    services: Routes[Any] = Routes()
+    services.add(Route(None, "/"), Guarded(Applications(Recorder)))
+    site = PageSite(RoutedPages(pages, policy))
+    clock = Clock()
+    factory = RoutedServerFactory(RoutedApplications(services), policy, elsewhere=site, clock=clock)
+    transport: Any = StringTransport()
+    connection: Any = factory.buildProtocol(None)
+    transport.protocol = connection
+    connection.makeConnection(transport)
+    connection.dataReceived("\r\n".join((line, "Host: example.com", *fields, "", "")).encode())
+    connection.connectionLost(Failure(ConnectionDone()))
+    return transport.value(), dict(factory.counters.refused)
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "status", "body"),
+    [
+        ("GET /ocpp/CP1 HTTP/1.0", (*UPGRADE, *KEY), 400, b"upgrade request in HTTP/1.0"),
+        ("GET /ocpp/CP1 HTTP/1.1", KEY, 400, b"Upgrade"),
+        ("POST /ocpp/CP1 HTTP/1.1", (*UPGRADE, *KEY), 400, b""),
+        ("POST /ocpp/CP1 HTTP/1.1", (), 404, b"only WebSocket is served here\n"),
+        ("GET http://example.com/ocpp?x=/status HTTP/1.1", (), 404, b"only WebSocket"),
+    ],
+)
+def test_a_request_without_a_page_is_refused_as_by_a_server_without_pages(
+    line: str, fields: tuple[str, ...], status: int, body: bytes, log: Log
+) -> None:
+    written, refused = ordinary(line, *fields)
+    assert status_of(written) == status
+    assert body in body_of(written)
+    assert sum(refused.values()) == 1
+    assert f"status={status}" in log.lines()[-1]
+    assert log.lines()[-1].startswith("refused ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /status HTTP/1.0",
+        "GET /status?x HTTP/1.1",
+        "GET http://example.com/status HTTP/1.1",
+        "GET /%73tatus HTTP/1.1",
+    ],
+)
+def test_a_request_for_a_page_is_answered_also_with_the_fields_of_a_handshake(
+    line: str,
+) -> None:
+    written, refused = ordinary(line, *KEY)
+    assert status_of(written) == 200
+    assert refused == {}
+
+
+def test_a_request_with_a_foreign_Host_is_a_403_without_a_page_too() -> None:
+    written, refused = ordinary("GET /x HTTP/1.1", policy=Policy(hosts=["other.example"]))
+    assert status_of(written) == 403
+    assert refused == {(403, "host"): 1}

@@ -354,6 +354,16 @@ class RoutedPages(Resource):
         sizeOf = None if found is None else getattr(found[1].served, "bodySizeOf", None)
         return 0 if sizeOf is None else cast("int | Refusal", sizeOf(method, visitor))
 
+    def hasPage(self, host: str, path: str) -> bool:
+        """
+        Whether a request is answered here: by the page of a route, or with 403 for its ``Host``.
+
+        :param host: value of the ``Host`` field; empty without one.
+        :param path: path of the request, without the query.
+        """
+        found = self._routes.find(host, path)
+        return found is not None or self._policy.refuses_host(host) is not None
+
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """
         Find the page resource of a request, and ask the guards of its route.
@@ -467,6 +477,7 @@ class PageSite(Site):
     def __init__(self, root: RoutedPages) -> None:
         """:param root: the pages."""
         super().__init__(root)  # type: ignore[no-untyped-call]
+        self.hasPage = root.hasPage
         self.bodySizeOf = root.bodySizeOf
         self.mostBodySize = root.mostBodySize
         self._lines = ConnectionLog(self._log, True, installedReactor)

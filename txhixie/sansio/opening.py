@@ -68,6 +68,14 @@ class Elsewhere:
         request = read_request(self.head)
         return announced_body(request.fields, request.minor, most)
 
+    def asked(self) -> tuple[str, str]:
+        """Return the host of the request, empty without one, and its path without the query."""
+        request = read_request(self.head)
+        host = self.host
+        if host is None:
+            host = request.fields.get(b"host", b"").decode("latin-1")
+        return host, request.target.partition("?")[0]
+
     def replay(self, last: bool, length: int | None = None) -> bytes:
         """
         Return all bytes of the request received so far, for the protocol that answers it.

@@ -445,8 +445,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _goElsewhere(self, found: Elsewhere) -> None:
         """Pass a request of ordinary HTTP on to the factory ``elsewhere``, or refuse it."""
-        elsewhere = self.factory.elsewhere
-        protocol = None if elsewhere is None else elsewhere.buildProtocol(self.getPeer())
+        protocol = self._protocolOf(found)
         if protocol is None and found.fault:
             self._refuse(Refusal(400, f"{found.fault}\n"))
             return
@@ -458,6 +457,20 @@ class HixieServerProtocol(HixieProtocol):
         if found.fault:
             self.factory.log.noticed(loggedOf(self), sent(found.fault))
         self._handOver(found, protocol)
+
+    def _protocolOf(self, found: Elsewhere) -> Any:
+        """
+        Return the protocol for a request of ordinary HTTP; ``None`` if there is none.
+
+        A Site with a method ``hasPage``, such as the daemon's, gets only the requests for its
+        pages. The refusal of any other request says what its client did wrong; a 404 of the Site
+        would not.
+        """
+        elsewhere = self.factory.elsewhere
+        hasPage = getattr(elsewhere, "hasPage", None)
+        if elsewhere is None or not (hasPage is None or hasPage(*found.asked())):
+            return None
+        return elsewhere.buildProtocol(self.getPeer())
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
         """Pass the connection on to the protocol of a request, unless its body is too long."""

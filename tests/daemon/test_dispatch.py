@@ -84,6 +84,14 @@ def answer(target: str, host: str = "example.com") -> bytes:
     return written
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"), [("a.example\r\nHost: example.com", 400), ("x\r\nHost: x", 404)]
+)
+def test_a_request_for_a_page_with_two_hosts_is_a_400(hosts: str, status: int) -> None:
+    """A reverse proxy in front of the daemon may have checked the other one."""
+    assert status_of(answer("/a/", hosts)) == status
+
+
 def test_a_page_sees_the_path_below_its_route() -> None:
     assert body_of(answer("/a/b/c")).endswith(b"a|b/c")
 

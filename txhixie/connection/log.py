@@ -331,7 +331,7 @@ class ConnectionLog:
             "ended",
             **fieldsOf(connection),
             code=ended.code,
-            reason=ended.reason or None,
+            reason=masked_text(ended.reason) or None,
             by=ended.who,
             received=received,
             sent=sent,

@@ -43,8 +43,11 @@ class Entry(NamedTuple):
 class _Direction:
     """One direction of a connection: a head, bytes of the handshake, and then frames or bytes."""
 
-    def __init__(self, name: str, tell: Callable[[Entry], None]) -> None:
+    def __init__(
+        self, name: str, tell: Callable[[Entry], None], masked_target: Callable[[str], str]
+    ) -> None:
         self.name = name
+        self._masked_target = masked_target
         self._tell = tell
         self._held = bytearray()  # an incomplete head, or what waits for the response
         self.has_head = False
@@ -81,7 +84,7 @@ class _Direction:
         head = bytes(self._held[begin : found.end()])
         del self._held[: found.end()]
         self.has_head = True
-        self._tell(Entry(self.name, (*masked_lines(head),)[:-1]))
+        self._tell(Entry(self.name, (*masked_lines(head, self._masked_target),)[:-1]))
         return head[: head.index(b"\n")]
 
     def _read_frames(self, data: bytes) -> None:
@@ -98,7 +101,7 @@ class _Direction:
         held, self._held, self._is_shown = self._held, bytearray(), False
         if not self.has_head and (whole := _WHOLE_LINES.match(held)) is not None:
             # The end of a line may be missing, and with it the name of a field with a credential.
-            lines = tuple(masked_lines(whole[0] + b"\r\n"))
+            lines = tuple(masked_lines(whole[0] + b"\r\n", self._masked_target))
             self._tell(Entry(self.name, lines[:-1]))
             del held[: whole.end()]
         if held:
@@ -121,16 +124,17 @@ class _Direction:
 class Tap:
     """The tap of one connection, whose output and ``dataReceived`` tell the tap what passes."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, masked_target: Callable[[str], str] = str) -> None:
         """
         :param connection: a :class:`txhixie.HixieProtocol`, whose conversation is open or whose
             handshake has just begun.
+        :param masked_target: returns a request target without the tokens that are in its path.
         """
         self._connection = connection
         self.readers: list[Reader] = []
         is_server = connection.side == Side.SERVER
-        self._received = _Direction(RECEIVED, self._tell)
-        self._sent = _Direction(SENT, self._tell)
+        self._received = _Direction(RECEIVED, self._tell, masked_target)
+        self._sent = _Direction(SENT, self._tell, masked_target)
         both = self._received, self._sent
         self._request, self._response = both if is_server else both[::-1]
         if connection.isOpen:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from ..sansio.arguments import strings
 from ..sansio.dialects import DIALECTS
+from ..sansio.http.redaction import masked_text
 from ..sansio.http.trusted import TrustedNetworks
 from .line_rate import MOST_A_SECOND, LineRate
 from .log import fieldsOf, loggedOf, writeLine
@@ -173,7 +174,7 @@ def fieldsOfEntry(entry: Entry) -> list[LogFields]:
     isText = frame.name == "text" and not frame.compressed
     isCut = len(frame.payload) < frame.length
     if frame.name == "close" and len(frame.payload) >= 2:
-        reason = _shown(frame.payload[2:], isCut) or None
+        reason = masked_text(_shown(frame.payload[2:], isCut)) or None
         fields |= LogFields(code=int.from_bytes(frame.payload[:2], "big"), reason=reason)
     elif frame.payload:
         shown = _shown(frame.payload, isCut) if isText else frame.payload.hex(" ")

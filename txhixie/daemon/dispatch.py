@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from inspect import iscoroutine
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IAddress
@@ -45,6 +45,10 @@ from .guards.visitor import Visitor
 from .routes import Route, Routes, segments_of
 
 T = TypeVar("T")
+
+_TWO_HOSTS: Final = Refusal(400, "more than one Host (RFC 9112 section 3.2)\n")
+"""For a request for a page with different hosts: a reverse proxy in front of the daemon may have
+checked another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +379,8 @@ class RoutedPages(Resource):
         :param path: first segment of the request's path.
         :param request: the request, whose ``prepath`` and ``postpath`` are set.
         """
+        if len({*request.requestHeaders.getRawHeaders(b"host", [])}) > 1:
+            return RefusedPage(_TWO_HOSTS)
         # Not getRequestHostname(): without a Host field this function uses the socket's address,
         # which a UNIX socket does not have.
         host = (request.getHeader(b"host") or b"").decode("latin-1")

@@ -118,6 +118,8 @@ class ConnectTimeout(HixieError, _TwistedConnectError, ConnectTimeoutError):
     """
 
     def __init__(self, stage: str, seconds: float) -> None:
-        _TwistedConnectError.__init__(self, f"no {STAGES[stage]} within {seconds:g} seconds")
+        _TwistedConnectError.__init__(
+            self, f"no {STAGES[stage]} within {round(seconds, 3):g} seconds"
+        )
         self.stage = stage
         self.seconds = seconds

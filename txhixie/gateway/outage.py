@@ -6,6 +6,7 @@ one line a minute, with the number of clients that were refused since the line b
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from twisted.internet import error as failures
@@ -23,6 +24,8 @@ from ..sansio.http.redaction import masked_url
 _REPEAT: Final = 60.0
 """Seconds before the same line is written again: often enough for an operator who begins to read
 the log, and at most 60 lines an hour for each backend."""
+
+_SECONDS: Final = re.compile(r"[0-9.e-]+ seconds")
 
 REST_SECONDS: Final = 10.0
 """Seconds for which a backend that failed is left alone, if there is another backend. nginx has the
@@ -113,7 +116,8 @@ class Outages:
         """
         now = self._clock.seconds()
         self._restsUntil = now + REST_SECONDS
-        if why == self._why and now - self._logged < _REPEAT:
+        isSame = self._why is not None and _kind(why) == _kind(self._why)
+        if isSame and now - self._logged < _REPEAT:
             self._unlogged += 1
             return
         self._write(LogLevel.warn, "backend-down", why)
@@ -124,6 +128,15 @@ class Outages:
         count, self._unlogged = self._unlogged, 0
         repeated = count or None
         writeLine(self._log, event, level, backend=self.backend, reason=why, repeated=repeated)
+
+
+def _kind(why: str) -> str:
+    """
+    Return a reason without its time.
+
+    Of several backends each has a share of the timeout, which is another one for each client.
+    """
+    return _SECONDS.sub("", why)
 
 
 def _words(error: Exception) -> str:

@@ -210,7 +210,11 @@ def test_a_target_may_be_a_websocket_server_which_does_not_get_the_token(tmp_pat
     inner = ("--port", f"tcp:{port}:interface=127.0.0.1", "--serve", "/vnc/x=echo")
     with (
         running(tmp_path / "inner", *inner, awaited=port) as behind,
-        running(tmp_path, "--serve", f"/vnc=targets:{file} target-from=path") as daemon,
+        running(
+            tmp_path,
+            *("--serve", f"/vnc=targets:{file} target-from=path"),
+            *("--trace", "/vnc", "--flight-recorder"),
+        ) as daemon,
     ):
         request = whole_request("rfc6455", target="/vnc/vm1/x?a=b", origin=None)
         with connected(daemon.port, beginning=request) as peer:
@@ -220,6 +224,9 @@ def test_a_target_may_be_a_websocket_server_which_does_not_get_the_token(tmp_pat
             assert peer.recv(4) == b"\x81\x02hi"
         assert 'target="/vnc/x?a=..."' in behind.logged(" opened ")
         daemon.logged(f"backend-down backend=ws://127.0.0.1:{gone}")
+        daemon.logged('direction=received head="GET /vnc/.../x?a=... HTTP/1.1"')
+        daemon.logged("recorded connection=")
+        assert "vm1" not in daemon.log
 
 
 def test_a_directory_of_files_is_read_with_its_changes(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def test_lines_stand_as_they_are_up_to_the_empty_one() -> None:
     [
         *("Authorization", "Proxy-Authorization", "COOKIE", "Set-Cookie", "Cookie2"),
         *("X-Auth-Token", "X-Amz-Security-Token", "X-Api-Key", "Apikey", "X-Session-Id"),
+        *("X_Api_Key", "Api.Key", "X-Auth", "X-Amz-Signature", "Cf-Access-Jwt-Assertion"),
     ],
 )
 def test_fields_that_hold_credentials_are_named_only(name: str) -> None:
@@ -38,6 +39,16 @@ def test_fields_that_hold_credentials_are_named_only(name: str) -> None:
         ("GET /?czNjcmV0s3cret== HTTP/1.1", "GET /?... HTTP/1.1"),
         ("GET /a;jsessionid=s3cret/b HTTP/1.1", "GET /a;jsessionid=.../b HTTP/1.1"),
         ("GET http://me:s3cret@a.example/ HTTP/1.1", "GET http://***@a.example/ HTTP/1.1"),
+        # The target is everything up to the version, with characters that end a URL in a text.
+        ('GET /?a="s3cret HTTP/1.1', "GET /?a=... HTTP/1.1"),
+        ("GET /?a=<s3cret HTTP/1.1", "GET /?a=... HTTP/1.1"),
+        ("GET /?a=1 s3cret HTTP/1.1", "GET /?a=... HTTP/1.1"),
+        ("GET /?a=\ts3cret HTTP/1.1", "GET /?a=... HTTP/1.1"),
+        ("GET /a#s3cret HTTP/1.1", "GET /a HTTP/1.1"),
+        ("GET /a%3Ftoken%3Ds3cret HTTP/1.1", "GET /a%3Ftoken%3D... HTTP/1.1"),
+        ("Host: me:s3cret@a.example", "Host: ***@a.example"),
+        ("Authorization Bearer s3cret", "Authorization ..."),
+        ("\x0bBearer s3cret", "..."),
         ("Referer: http://a.example/?x=s3cret", "Referer: http://a.example/?x=..."),
         (
             "Sec-WebSocket-Protocol: chat, eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.s3cret",
@@ -51,6 +62,31 @@ def test_fields_that_hold_credentials_are_named_only(name: str) -> None:
 )
 def test_credentials_elsewhere_are_hidden(line: str, shown: str) -> None:
     assert next(masked_lines(f"{line}\r\n\r\n".encode())) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("GET /vnc/s3cret HTTP/1.1", "GET /vnc/... HTTP/1.1"),
+        ("GET http://a.example/vnc/s3cret HTTP/1.1", "GET http://a.example/vnc/... HTTP/1.1"),
+        # hixie-76 repeats the target in its response.
+        ("Sec-WebSocket-Location: ws://a/vnc/s3cret", "Sec-WebSocket-Location: ws://a/vnc/..."),
+    ],
+)
+def test_a_token_in_the_path_is_hidden_where_the_server_knows_it(line: str, shown: str) -> None:
+    def masked(target: str) -> str:
+        return "/vnc/..." if target.startswith("/vnc/") else target
+
+    assert next(masked_lines(f"{line}\r\n\r\n".encode(), masked)) == shown
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["0123456789abcdef" * 2, "0123456789ABCDEF" * 4, "1b4e28ba-2fa1-11d2-883f-0016d3cca427"],
+)
+def test_a_subprotocol_of_hexadecimal_digits_is_a_token(token: str) -> None:
+    head = f"Sec-WebSocket-Protocol: chat, {token}\r\n\r\n".encode()
+    assert next(masked_lines(head)) == "Sec-WebSocket-Protocol: chat, ..."
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ parameter of any name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 _SECRET_FIELD: Final = re.compile(
-    r"^(?:proxy-)?authorization\Z|^(?:set-)?cookie2?\Z|token|secret|password|api-?key|session"
+    r"authorization|cookie|token|secret|passw|credential|assertion|signature|session|jwt|"
+    r"api[-_.]?key|x[-_]auth"
 )
 """Names of fields with credentials: those of HTTP, and common names of applications' own fields.
 
@@ -20,11 +21,13 @@ The pattern is searched for. Matching a whole name with ``.*`` around these word
 time for a name of many such words and a line feed."""
 
 _SECRET_PARAMETER: Final = re.compile(
-    r"([&;](?:[\w.-]*(?:token|secret|password|passwd|session(?:_?id)?|signature|api_?key)|auth|key|sig)=)"
-    r"[^&;#?/,\s]+",
+    r"((?:[&;]|%3f|%26|%3b)"
+    r"(?:[\w.-]*(?:token|secret|password|passwd|session(?:_?id)?|signature|api_?key)|auth|key|sig)"
+    r"(?:=|%3d))[^&;#?/,\s]+",
     re.IGNORECASE,
 )
-"""A parameter with a credential outside of a query, such as ``/a;jsessionid=...`` in a path."""
+"""A parameter with a credential outside of a query: ``/a;jsessionid=...``, and the query of a
+client that has escaped its question mark, ``/websockify%3Ftoken%3D...``."""
 
 _PARAMETER: Final = re.compile(r"[\w.\[\]-]{1,32}", re.ASCII)
 _QUERY: Final = re.compile(r"\?([^\s#\"<>]+)")
@@ -33,25 +36,35 @@ _USER: Final = re.compile(r"(?<=://)[^/?#\s@]*@")
 _BEARER: Final = re.compile(r"((?:bearer|authorization)\.)[^,\s]+", re.IGNORECASE)
 """A credential in a subprotocol, where a page can send one, as Kubernetes requires."""
 _RANDOM: Final = re.compile(
-    r"(?=[^,\s]*[0-9])(?=[^,\s]*[A-Z])(?=[^,\s]*[a-z])[\w.~+/=-]{32,}", re.ASCII
+    r"(?=[^,\s]*[0-9])(?=[^,\s]*[A-Z])(?=[^,\s]*[a-z])[\w.~+/=-]{32,}|"
+    r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12,}|[0-9A-F]{32,}",
+    re.ASCII,
 )
-"""A subprotocol that looks like a token, such as a JWT."""
+"""A subprotocol that looks like a token, such as a JWT, a UUID or 16 bytes in hexadecimal."""
 
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 """The end of a line of a head. A peer may end lines wrongly, and send a field with a credential
 after such an end."""
-_SPACE: Final = (" ", "\t")
+
+_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=/)")
+_OF_URL: Final = frozenset({"sec-websocket-location", "websocket-location", "location", "referer"})
+"""Fields whose value is a URL, which may be one of this server."""
 
 
-def masked_lines(head: bytes) -> Iterator[str]:
+def masked_lines(
+    head: bytes, masked_target: Callable[[str], str] = lambda target: target
+) -> Iterator[str]:
     """
     Yield the redacted lines of a head in ASCII, including the empty line at its end.
 
     :param head: a complete head of a request or a response.
+    :param masked_target: returns a request target without the tokens that are in its path.
     """
     for line in _LINE_END.split(head.decode("latin-1"))[:-2]:
-        # A line that begins with white space continues the value of the field above it.
-        yield "..." if line[:1] in _SPACE else ascii(_masked(line))[1:-1]
+        # A line that begins with white space continues the value of the field above it. For some
+        # programs other control characters are white space as well.
+        continues = "" < line[:1] <= " "
+        yield "..." if continues else ascii(_masked(line, masked_target))[1:-1]
     yield ""
 
 
@@ -87,15 +100,35 @@ def masked_subprotocol(name: str) -> str:
     return "..." if _RANDOM.fullmatch(masked) else masked
 
 
-def _masked(line: str) -> str:
+def _masked(line: str, masked_target: Callable[[str], str]) -> str:
+    request, version, number = line.rpartition(" HTTP/")
+    method, space, target = request.partition(" ")
+    if space and method.isalpha():
+        # The target is the whole text up to the version, with blanks and quotation marks.
+        return masked_text(f"{method} {_masked_target(target, masked_target)}{version}{number}")
     name, colon, value = line.partition(":")
-    field = name.strip().lower()
-    if colon and _SECRET_FIELD.search(field):
-        return f"{name}: ..."
-    if colon and field in ("sec-websocket-protocol", "websocket-protocol"):
+    if not colon:
+        word = name.split(" ")[0]  # perhaps the name of a field without its colon
+        return f"{word} ..." if _SECRET_FIELD.search(word.lower()) else masked_text(line)
+    return f"{name}:{_masked_value(name.strip().lower(), value, masked_target)}"
+
+
+def _masked_value(field: str, value: str, masked_target: Callable[[str], str]) -> str:
+    """Redact the value of a field, whose name is in lower case."""
+    if _SECRET_FIELD.search(field):
+        return " ..."
+    if field in ("sec-websocket-protocol", "websocket-protocol"):
         members = (masked_subprotocol(member.strip()) for member in value.split(","))
-        return f"{name}: {', '.join(members)}"
-    return masked_text(line)
+        return f" {', '.join(members)}"
+    if field in _OF_URL:
+        return f" {_masked_target(value.strip(), masked_target)}"
+    return masked_text(masked_host(value) if field == "host" else value)
+
+
+def _masked_target(url: str, masked_target: Callable[[str], str]) -> str:
+    """Redact a request target or a URL, with the tokens that are in its path."""
+    before = "" if (found := _AUTHORITY.match(url)) is None else found[0]
+    return masked_url(before + masked_target(url[len(before) :]))
 
 
 def masked_text(text: str) -> str:

@@ -122,7 +122,9 @@ def _masked_value(field: str, value: str, masked_target: Callable[[str], str]) -
         return f" {', '.join(members)}"
     if field in _OF_URL:
         return f" {_masked_target(value.strip(), masked_target)}"
-    return masked_text(masked_host(value) if field == "host" else value)
+    if field == "host":
+        return f" {masked_host(value.strip())}"
+    return masked_text(value)
 
 
 def _masked_target(url: str, masked_target: Callable[[str], str]) -> str:

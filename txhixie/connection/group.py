@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from ..sansio.arguments import instance, scalars, word
 from ..sansio.conversation import Conversation
 from ..sansio.extensions.extension import Extension, chosen_extensions
+from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits
 from ..sansio.paced_conversation import PacedConversation
 from ..sansio.types import RandomBytes
@@ -140,7 +141,11 @@ class ConnectionGroup(Generic[C]):
 
     def _maskedTarget(self, target: str) -> str:
         """Return a request target without the tokens that are in its path."""
-        return target
+        return self.masked(NOTHING_ASKED._replace(target=target)).target or ""
+
+    def masked(self, asked: Asked) -> Asked:
+        """Return the host, target and origin of a request for the log."""
+        return asked
 
     def trace(self, isOn: bool) -> None:
         """

@@ -30,7 +30,7 @@ from ..sansio.dialects import DIALECTS, named
 from ..sansio.extensions import DEFAULT_EXTENSIONS
 from ..sansio.extensions.extension import Extension
 from ..sansio.handshake.offer import Offer, Refusal
-from ..sansio.http.head import NOTHING_ASKED, Asked
+from ..sansio.http.head import Asked
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
 from .access import Policy
@@ -248,10 +248,6 @@ class HixieServerFactory(DecidingFactory):
         path.
         """
         return asked
-
-    def _maskedTarget(self, target: str) -> str:
-        """Return a request target without the tokens that are in its path."""
-        return self.masked(NOTHING_ASKED._replace(target=target)).target or ""
 
     def succeed(self, before: HixieServerFactory) -> None:
         """

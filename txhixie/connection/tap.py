@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     size: int = 0
 
 
-class _Direction:
+class _DirectionReader:
     """One direction of a connection: a head, bytes of the handshake, and then frames or bytes."""
 
     def __init__(
@@ -133,8 +133,8 @@ class Tap:
         self._connection = connection
         self.readers: list[Reader] = []
         is_server = connection.side == Side.SERVER
-        self._received = _Direction(RECEIVED, self._tell, masked_target)
-        self._sent = _Direction(SENT, self._tell, masked_target)
+        self._received = _DirectionReader(RECEIVED, self._tell, masked_target)
+        self._sent = _DirectionReader(SENT, self._tell, masked_target)
         both = self._received, self._sent
         self._request, self._response = both if is_server else both[::-1]
         if connection.isOpen:
@@ -164,7 +164,7 @@ class Tap:
         for part in (data, *more):
             self._take(self._sent, part)
 
-    def _take(self, direction: _Direction, data: bytes) -> None:
+    def _take(self, direction: _DirectionReader, data: bytes) -> None:
         is_response = direction is self._response
         if is_response and not self._request.has_head:
             self._request.count_only()  # the response to a request that is not complete

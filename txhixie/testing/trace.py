@@ -54,8 +54,8 @@ class Trace:
         self._dialect: Dialect | None = None
         most = _LIMITS.head_size
         self._directions = {
-            Side.CLIENT: _Direction(RequestReader(most), self._request),
-            Side.SERVER: _Direction(HeadReader(most), self._answer),
+            Side.CLIENT: _TracedSide(RequestReader(most), self._request),
+            Side.SERVER: _TracedSide(HeadReader(most), self._answer),
         }
 
     def passed(self, side: str, data: bytes) -> list[str]:
@@ -87,7 +87,7 @@ def _framing(row: Dialect, side: str) -> Framing:
     return row.framing(side, _LIMITS, True, _RESERVED if row.has_codes else 0, secrets.token_bytes)
 
 
-class _Direction:
+class _TracedSide:
     """One direction of a connection: a head, the bytes of the handshake, and then frames or
     bytes."""
 

@@ -65,6 +65,27 @@ def test_a_target_may_be_the_description_of_a_backend(target: str) -> None:
     assert seen == [target]
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("10.0.0.1:5900 10.0.0.2:5901", "tcp:10.0.0.1:5900 tcp:10.0.0.2:5901"),
+        ("one:5900 \t two:5901", "tcp:one:5900 tcp:two:5901"),
+        ("[::1]:5900 ::2:5901 one:5902", "tcp:\\:\\:1:5900 tcp:\\:\\:2:5901 tcp:one:5902"),
+        ("tcp:10.0.0.1:5900 10.0.0.2:5901", "tcp:10.0.0.1:5900 tcp:10.0.0.2:5901"),
+        ("10.0.0.1:5900 ws://two:9000/a", "tcp:10.0.0.1:5900 ws://two:9000/a"),
+        ("unix_socket:/run/a b unix_socket:/run/c", "unix:/run/a b unix:/run/c"),
+    ],
+)
+def test_a_target_may_be_several_backends_of_any_kind_with_blanks_between(
+    target: str, expected: str
+) -> None:
+    assert parse_targets(f"token: {target}\n".encode(), allowed) == {"token": expected}
+
+
+def test_hosts_and_ports_alone_need_no_check() -> None:
+    assert parse_target("one:1 two:2", refuse) == "tcp:one:1 tcp:two:2"
+
+
 @pytest.mark.parametrize("data", [b"", b"\n", b"# none\n", b"\r\n\r\n"])
 def test_a_file_may_have_no_target(data: bytes) -> None:
     """A portal removes the last machine."""
@@ -74,9 +95,9 @@ def test_a_file_may_have_no_target(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"secret", "expected TOKEN: TARGET"),
-        (b"secret 10.0.0.1:5900", "expected TOKEN: TARGET"),
-        (b"secret:10.0.0.1:5900", "expected TOKEN: TARGET"),
+        (b"secret", "expected TOKEN: TARGET, with a target such as"),
+        (b"secret 10.0.0.1:5900", "expected TOKEN: TARGET, with a colon and a blank after"),
+        (b"secret:10.0.0.1:5900", "expected TOKEN: TARGET, with a colon and a blank after"),
         (b"secret: nowhere", "expected TOKEN: TARGET"),
         (b": 10.0.0.1:5900", "expected TOKEN: TARGET"),
         (b"secret: host:0", "expected a port from 1 to 65535, not 0"),
@@ -84,6 +105,10 @@ def test_a_file_may_have_no_target(data: bytes) -> None:
         (b"secret: host:" + b"9" * 5000, "expected a port from 1 to 65535, not 999999"),
         (b"secret: host:59x", "expected another target than host:59x"),
         (b"secret: http://host/", "expected another target"),
+        (b"secret: host:5900 # the lab", "expected a comment in a line of its own, and no #"),
+        (b"secret: ws://host:1 host:2 # lab", "expected a comment in a line of its own, and no #"),
+        (b"secret: nowhere host:5900", "expected TOKEN: TARGET, with a target such as"),
+        (b"secret: host:5900 host:0", "expected a port from 1 to 65535, not 0"),
         (b"secret\xff: host:1", "expected UTF-8"),
     ],
 )
@@ -126,7 +151,12 @@ def test_a_host_and_its_port_are_never_taken_for_an_endpoint_of_another_kind() -
 
 
 def test_a_long_line_is_read_in_linear_time() -> None:
-    for line in (b"a: " + b" " * 200_000 + b"x", b"a:" * 200_000, b"a: " + b"1:" * 99_999):
+    for line in (
+        b"a: " + b" " * 200_000 + b"x",
+        b"a:" * 200_000,
+        b"a: " + b"1:" * 99_999,
+        b"a: a:x " + b" b" * 99_999,
+    ):
         began = time.process_time()
         with pytest.raises(ValueError, match=r"^line 1: "):
             parse_targets(line, refuse)

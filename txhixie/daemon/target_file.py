@@ -17,10 +17,17 @@ _SEPARATOR: Final = re.compile(r":\s+")
 """The end of a token in its line. A token may have colons itself."""
 
 _PLACE: Final = re.compile(r"\[?([^\s\[\]\\/=]+?)\]?:([0-9]+)")
+_NEXT: Final = re.compile(
+    r"(?<!\s)\s++(?=(?:unix_socket|[a-z][a-z0-9+.-]*):|\[?[^\s\[\]\\/=]+\]?:[0-9]+(?:\s|$))"
+)
+"""Blanks before a further backend: one that begins with its scheme, or a host and its port."""
+
 _UNIX: Final = "unix_socket:"
 _SHAPE: Final = (
     "expected TOKEN: TARGET, with a target such as HOST:PORT, unix_socket:/PATH or ws://HOST:PORT"
 )
+_PARTS: Final = "expected TOKEN: TARGET, with a colon and a blank after the token"
+_COMMENT: Final = "expected a comment in a line of its own, and no # after a target"
 
 
 def read_file(path: Path) -> bytes:
@@ -51,7 +58,7 @@ def parse_targets(
     last one counts, as in websockify.
 
     :param data: the content.
-    :param check: is called with each target that is not a host and a port; raises ``ValueError``
+    :param check: is called with each target that is not only hosts and ports; raises ``ValueError``
         "expected ..." for a wrong one.
     :param name: the token of a file that has a target and no token, as for the plugin
         ``TokenFileName``; ``None`` where each line needs a token.
@@ -71,7 +78,7 @@ def parse_targets(
             token, target = _split(line)
             if token is None:
                 if name is None or found:
-                    raise ValueError(_SHAPE)
+                    raise ValueError(_PARTS if ":" in target else _SHAPE)
                 token, alone = name, number
             found[token] = parse_target(target, check)
         except ValueError as error:
@@ -96,20 +103,40 @@ def parse_target(text: str, check: Callable[[str], object]) -> str:
     """
     Return the description of a service for a target.
 
-    :param text: ``HOST:PORT``, ``unix_socket:/PATH``, or one or several descriptions of backends.
-    :param check: as for :func:`parse_targets`.
+    :param text: one or several backends with blanks between them, each ``HOST:PORT``,
+        ``unix_socket:/PATH``, or the description of a backend.
+    :param check: as for :func:`parse_targets`; gets all backends of the target.
     :raises ValueError: "expected ..." for another text, and for a port outside 1 to 65535.
     """
-    if text.startswith(_UNIX):
-        text = f"unix:{text.removeprefix(_UNIX)}"
-    elif (found := _PLACE.fullmatch(text)) is not None and _is_host(host := found[1]):
-        if not 1 <= int(found[2][:6]) <= 65535:
-            raise ValueError(f"expected a port from 1 to 65535, not {found[2][:6]}")
-        return f"tcp:{host.replace(':', chr(92) + ':')}:{int(found[2])}"
-    elif ":" not in text:
+    backends = _NEXT.split(text)
+    places = [_place(each) for each in backends]
+    made = " ".join(place or _described(each) for place, each in zip(places, backends, strict=True))
+    if not all(places):
+        try:
+            check(made)
+        except ValueError:
+            if re.search(r"\s#", text):
+                raise ValueError(_COMMENT) from None
+            raise
+    return made
+
+
+def _place(backend: str) -> str | None:
+    """Return the description of a host and its port, or ``None`` for another backend."""
+    found = _PLACE.fullmatch(backend)
+    if found is None or not _is_host(host := found[1]):
+        return None
+    if not 1 <= int(found[2][:6]) <= 65535:
+        raise ValueError(f"expected a port from 1 to 65535, not {found[2][:6]}")
+    return f"tcp:{host.replace(':', chr(92) + ':')}:{int(found[2])}"
+
+
+def _described(backend: str) -> str:
+    if ":" not in backend:
         raise ValueError(_SHAPE)
-    check(text)
-    return text
+    if backend.startswith(_UNIX):
+        return f"unix:{backend.removeprefix(_UNIX)}"
+    return backend
 
 
 def _is_host(text: str) -> bool:

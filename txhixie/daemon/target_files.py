@@ -79,6 +79,7 @@ class TargetFiles:
         self._problem: object = None  # the mistake of the whole directory that is in the log
         self._targets: dict[str, str] = {}
         self._unfinished: set[Path] = set()  # files with a last line that is still to be read
+        self._mistaken: set[Path] = set()  # files that were not read since their last change
         self._looked = self._next = self._soonest = 0.0
         self._mistake: Callable[[Path, str], object] = _raise
         self._look()
@@ -109,6 +110,11 @@ class TargetFiles:
             return self._soonest - now
         return SETTLED if target is None and self._unfinished else target
 
+    @property
+    def hasMistake(self) -> bool:
+        """Whether a file has a mistake, so that targets of the file may be missing."""
+        return self._problem is not None or bool(self._mistaken)
+
     def _look(self) -> None:
         """Read the files that have changed."""
         began = self._clock.seconds()
@@ -132,6 +138,7 @@ class TargetFiles:
         for path in gone:
             del self._files[path]
             self._unfinished.discard(path)
+            self._mistaken.discard(path)
         changed = [path for path, state in states.items() if self._isToRead(path, state)]
         for path in changed:
             file = self._files.setdefault(path, _File())
@@ -173,6 +180,7 @@ class TargetFiles:
 
     def _read(self, path: Path, file: _File) -> None:
         self._unfinished.discard(path)
+        self._mistaken.discard(path)
         try:
             data = read_file(path)
             if is_unfinished(data) and file.state is not None and self._isFresh(file.state):
@@ -184,8 +192,10 @@ class TargetFiles:
         except FileNotFoundError:
             file.state = None  # removed since the look; the next look finds out
         except OSError as error:
+            self._mistaken.add(path)
             self._mistake(path, f"expected a file of targets: {error.strerror}")
         except ValueError as error:
+            self._mistaken.add(path)
             self._mistake(path, str(error))
         else:
             file.targets = {self._normal(token): each for token, each in targets.items()}

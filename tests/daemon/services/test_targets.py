@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 
 from support.applications import Applications, Recorder
+from support.daemon import free_port
 from support.gateway_setup import QUICK, met
 from support.network import Network
 from support.waiting import asynchronous, reactor, until, within
@@ -156,3 +157,40 @@ def test_the_services_of_few_targets_are_kept_in_memory(tmp_path: Path) -> None:
     assert len(service.services) == MOST_SERVICES
     assert "tcp:192.0.2.1:1" not in service.services
     assert f"tcp:192.0.2.1:{count}" in service.services
+
+
+def test_the_refusal_of_an_unknown_token_says_that_a_file_has_a_mistake(tmp_path: Path) -> None:
+    """The token may be in the file that could not be read."""
+    clock = MemoryReactorClock()
+    file = tmp_path / "targets"
+    file.write_text("vm1: host:1\n")
+    service = built(file, clock=clock)
+
+    def why() -> str | None:
+        clock.advance(1)
+        refusal = service.buildProtocol(asking("vm2"))
+        assert isinstance(refusal, Refusal)
+        return refusal.why
+
+    before = why()
+    assert before is not None
+    assert "mistake" not in before
+    file.write_text("vm1: host:1\nvm2 host:2\n")
+    assert why() == f"{before}; a file of targets has a mistake, see file-not-reread"
+    file.write_text("vm1: host:1\n")
+    assert why() == before
+    file.unlink()
+    assert why() == f"{before}; a file of targets has a mistake, see file-not-reread"
+
+
+@asynchronous
+async def test_of_several_hosts_with_ports_the_first_that_can_be_reached_is_used(
+    net: Network,
+) -> None:
+    stream, made = await net.raw_server()
+    file = net.directory / "targets"
+    file.write_text(f"vm1: 127.0.0.1:{free_port()} 127.0.0.1:{stream.port}\n")
+    place = await net.serve(built(file, "coding=lines"), origins=["*"])
+    client = await met(net, place, path="/vnc?token=vm1")
+    client.transport.sendTextMessage("hello")
+    await until(lambda: made and bytes(made[0].data) == b"hello\n")

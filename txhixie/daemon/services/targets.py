@@ -129,11 +129,14 @@ class TargetsService:
                 lambda _: self._reach(token, offer, since, waits - 1)
             )
         else:
-            made = self._refusal("unknown token of a target")
+            made = self._refusal("unknown token of a target", self._files.hasMistake)
         return made
 
-    def _refusal(self, why: str) -> Refusal:
-        return Refusal(404, "no target for this request\n", why=f"{why}: {self.source.place}")
+    def _refusal(self, why: str, hasMistake: bool = False) -> Refusal:
+        why = f"{why}: {self.source.place}"
+        if hasMistake:
+            why += "; a file of targets has a mistake, see file-not-reread"
+        return Refusal(404, "no target for this request\n", why=why)
 
     def _service(self, target: str) -> Any:
         """Return the service of a target, which knows whether its backend is down."""

@@ -30,6 +30,7 @@ from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import Offer, Refusal
 from ..sansio.http.head import Asked, Head
 from ..sansio.http.query import without_parameters
+from ..sansio.limits import MOST_SEGMENTS
 from ..sansio.quirks import quirk_of
 from ..sansio.types import Headers
 from ..server.access import Policy
@@ -360,13 +361,16 @@ class RoutedPages(Resource):
 
     def hasPage(self, host: str, path: str) -> bool:
         """
-        Whether a request is answered here: by the page of a route, or with 403 for its ``Host``.
+        Whether a request is answered here.
+
+        It is answered by the page of a route, with 403 for its ``Host``, or with 414 for its path.
 
         :param host: value of the ``Host`` field; empty without one.
         :param path: path of the request, without the query.
         """
-        found = self._routes.find(host, path)
-        return found is not None or self._policy.refuses_host(host) is not None
+        if path.count("/") > MOST_SEGMENTS or self._policy.refuses_host(host) is not None:
+            return True
+        return self._routes.find(host, path) is not None
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """

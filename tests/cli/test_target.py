@@ -39,12 +39,16 @@ from txhixie.cli.target import (
         ("example.com:4430", "ws://example.com:4430"),
         ("me:secret@example.com", "ws://me:secret@example.com"),
         ("WSS://example.com", "WSS://example.com"),
-        ("http://example.com", "http://example.com"),
         ("ws:example.com", "ws:example.com"),
     ],
 )
 def test_a_URL_without_a_scheme_gets_one(given: str, used: str) -> None:
     assert withScheme(given) == used
+
+
+def test_a_URL_of_a_page_names_the_URL_to_write() -> None:
+    with pytest.raises(ValueError, match=r"did you mean ws://example\.com\?"):
+        withScheme("http://example.com")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,15 @@ def daemon(tmp_path: Path, tokens: Path) -> Iterator[Daemon]:
     one = f"/room=hub history=2 publish-tokens={tokens}"
     many = f"/news=hub:topic={{path}} publish=nobody publish-tokens={tokens}"
     with running(
-        tmp_path, "--serve", one, "--serve", many, "--max-message-size", "100000"
+        tmp_path,
+        "--serve",
+        one,
+        "--serve",
+        many,
+        "--max-message-size",
+        "100000",
+        "--health",
+        "/health",
     ) as found:
         yield found
 
@@ -120,9 +128,9 @@ def test_a_body_over_the_largest_message_is_refused_at_its_head(daemon: Daemon) 
 
 
 def test_no_other_page_reads_a_body(daemon: Daemon) -> None:
+    assert post(daemon, "/health", b"hello") == (413, "unexpected request body")
     for path in ("/", "/elsewhere", "/rooms"):
-        status, reason = post(daemon, path, b"hello")
-        assert (status, reason) == (413, "unexpected request body")
+        assert post(daemon, path, b"hello") == (404, "only WebSocket is served here")
 
 
 def test_other_methods_are_refused(daemon: Daemon) -> None:

@@ -27,7 +27,8 @@ class HeadLines:
         words = self._lines[0][0].split(b" ") if self._lines else []
         target = b" ".join(words[1:-1]) or b"(no target)"
         start = b" ".join([words[0], target]) if len(words) > 2 else b" ".join(words)
-        self.start = next(masked_lines(start + b" HTTP/1.1\r\n\r\n")).removesuffix(" HTTP/1.1")
+        line = next(masked_lines(start + b" HTTP/1.1\r\n\r\n")) if start else ""
+        self.start = line.removesuffix(" HTTP/1.1")
         self.count = sum(1 for line, _ in self._lines[1:] if line)
 
     def value(self, name: bytes) -> str | None:

@@ -125,7 +125,11 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/test_private_names.py",
         "tests/test_private_pokes.py",
     ),
-    "the loopback tests once more, under a Site": ("tests/test_loopback_web.py",),
+    "the loopback tests once more, under a Site, and those of other dialects and of TLS": (
+        "tests/test_loopback_modern.py",
+        "tests/test_loopback_tls.py",
+        "tests/test_loopback_web.py",
+    ),
     "what every parser costs": (
         "tests/sansio/handshake/test_offer.py::test_long_queries",
         "tests/sansio/test_conversation.py::test_a_message_in_tiny_pieces",

@@ -20,7 +20,7 @@ from hypothesis import settings
 from twisted.logger import ILogObserver, globalLogPublisher
 
 from support.log_recorder import Log
-from support.quick_suite import is_quick, keep_quick, lines_of
+from support.quick_suite import is_quick, keep_quick, lines_of, reason_of
 
 settings.register_profile("txhixie", derandomize=True, deadline=None, database=None)
 settings.load_profile("txhixie")
@@ -90,10 +90,23 @@ def names() -> Iterator[FakeResolver]:
 
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
+NOT_READ = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the long tests as well")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out whole files and folders, since to collect their tests takes 10 s."""
+    if not is_quick(config):
+        return None
+    name = collection_path.relative_to(config.rootpath).as_posix()
+    reason = reason_of(f"{name}/" if collection_path.is_dir() else name)
+    if reason is None:
+        return None
+    config.stash.setdefault(NOT_READ, Counter())[reason] += 1
+    return True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -104,6 +117,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
-    if lines := lines_of(skipped, config.stash.get(LEFT_OUT, Counter())):
+    left_out, not_read = (config.stash.get(key, Counter()) for key in (LEFT_OUT, NOT_READ))
+    if lines := lines_of(skipped, left_out, not_read):
         terminalreporter.section("what did not run")
         terminalreporter.write("\n".join(lines) + "\n")

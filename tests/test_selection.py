@@ -121,16 +121,17 @@ def skipped(reason: str) -> pytest.TestReport:
 def test_the_summary_counts_skipped_tests_by_their_reasons() -> None:
     node, squid = "node is not here; get it: Debian: nodejs", "squid is not here; get it: somewhere"
     reports = [skipped(node), skipped(squid), skipped(node)]
-    assert lines_of(reports, Counter()) == [f"2 skipped: {node}", f"1 skipped: {squid}"]
+    assert lines_of(reports, Counter(), Counter()) == [f"2 skipped: {node}", f"1 skipped: {squid}"]
 
 
 def test_the_summary_counts_deselected_tests_and_names_the_option_that_runs_them() -> None:
-    assert lines_of([], Counter({"slow": 3, "slower": 40})) == [
+    assert lines_of([], Counter({"slow": 3, "slower": 40}), Counter({"slow": 2})) == [
         "40 left out: slower",
         "3 left out: slow",
-        "--all runs the 43 that are left out as well",
+        "2 files or folders: slow",
+        "--all runs what is left out as well",
     ]
 
 
 def test_a_complete_run_has_no_summary() -> None:
-    assert lines_of([], Counter()) == []
+    assert lines_of([], Counter(), Counter()) == []

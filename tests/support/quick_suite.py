@@ -67,23 +67,13 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/channel/test_dial.py::test_a_peer_is_paused",
         "tests/dom/test_websocket.py::test_the_buffered_amount",
         "tests/dialing/test_hostname.py::test_a_local_address_of_another_machine",
-        "tests/test_loopback.py::test_a_healthy_peer_survives",
-        "tests/test_loopback.py::test_a_pause_loses_nothing",
-        "tests/test_loopback.py::test_a_producer_gives_no_more",
-        "tests/test_loopback.py::test_an_application_that_stops_hearing",
-        "tests/test_loopback.py::test_what_the_kernel_holds",
-        "tests/test_loopback.py::test_what_was_sent_before_a_close",
         "tests/test_loopback_bombs.py",
-        "tests/test_loopback_modern.py::test_a_client_that_never_answers",
-        "tests/test_loopback_modern.py::test_a_peer_that_answers_pings",
-        "tests/test_loopback_modern.py::test_a_silent_peer",
         "tests/server/test_http_bounds.py::test_a_request_that_does_not_end",
         "tests/server/test_http_bounds.py::test_a_client_that_does_not_read",
         "tests/connection/test_expiry.py::test_a_gateway_closes_its_backend_too",
-        "tests/connection/test_lifetimes.py::test_behind_a_gateway",
-        "tests/connection/test_lifetimes.py::test_old_clients_leave",
-        "tests/connection/test_protocol_rate.py::test_a_peer_that_disconnects",
+        "tests/connection/test_lifetimes.py",
         "tests/connection/test_progress.py",
+        "tests/connection/test_protocol_rate.py",
         "tests/byte_streams/test_stream.py::test_a_stream_is_paused",
         "tests/test_turn_size.py",
         "tests/test_websocket.py::test_a_producer_is_paused",
@@ -111,6 +101,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/server/test_protocol_quirks.py",
         "tests/test_loopback_broadcast.py",
         "tests/test_pickling.py",
+        "tests/testing/test_strategies.py",
         "tests/sansio/wire/test_hybi.py::test_control_frames_have_no_reserved_bits",
         "tests/sansio/wire/test_hybi_batch.py::test_frames_of_one_size",
         "tests/sansio/wire/test_hybi_batch.py::test_what_is_otherwise_is_left",
@@ -125,7 +116,9 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/test_private_names.py",
         "tests/test_private_pokes.py",
     ),
-    "the loopback tests once more, under a Site, and those of other dialects and of TLS": (
+    "both sides over sockets: other tests have either side in memory": (
+        "tests/daemon/services/test_tcp.py",
+        "tests/test_loopback.py",
         "tests/test_loopback_modern.py",
         "tests/test_loopback_tls.py",
         "tests/test_loopback_web.py",
@@ -165,8 +158,10 @@ def keep_quick(config: pytest.Config, items: list[pytest.Item]) -> Counter[str]:
     return Counter({reason: len(each) for reason, each in left_out.items()})
 
 
-def lines_of(skipped: Iterable[pytest.TestReport], left_out: Counter[str]) -> list[str]:
-    """The skipped tests: a line for each reason."""
+def lines_of(
+    skipped: Iterable[pytest.TestReport], left_out: Counter[str], not_read: Counter[str]
+) -> list[str]:
+    """What did not run: skipped tests, tests left out, and files and folders that were not read."""
     reasons: Counter[str] = Counter()
     for report in skipped:
         where = report.longrepr
@@ -174,6 +169,7 @@ def lines_of(skipped: Iterable[pytest.TestReport], left_out: Counter[str]) -> li
         reasons[said.removeprefix("Skipped: ")] += 1
     lines = [f"{count} skipped: {reason}" for reason, count in reasons.most_common()]
     lines += [f"{count} left out: {reason}" for reason, count in left_out.most_common()]
-    if left_out:
-        lines.append(f"--all runs the {left_out.total()} that are left out as well")
+    lines += [f"{count} files or folders: {reason}" for reason, count in not_read.most_common()]
+    if left_out or not_read:
+        lines.append("--all runs what is left out as well")
     return lines

@@ -43,19 +43,29 @@ def test_the_last_hundred_ends_are_kept_the_newest_first() -> None:
     }
 
 
-def test_refusals_of_one_address_with_one_cause_are_one() -> None:
+def test_refusals_of_one_address_with_one_reason_are_one() -> None:
     kept = recent()
     kept.refuse(1, PEER, NOTHING_ASKED, 403, "origin", "one")
     kept.refuse(2, IPv4Address("TCP", "192.0.2.2", 1), NOTHING_ASKED, 403, "origin", "other")
     for number in range(1000):
-        kept.refuse(number, PEER, Asked("h", f"/{number}"), 403, "origin", f"last {number}")
+        kept.refuse(number, PEER, Asked("h", f"/{number}"), 403, "origin", "one")
     kept.refuse(3, PEER, NOTHING_ASKED, 404, "", "another")
     found = [(each.status, each.cause, each.reason, each.times) for each in kept.refusals]
     assert found == [
         (404, "not-found", "another", 1),
-        (403, "origin", "last 999", 1001),
+        (403, "origin", "one", 1001),
         (403, "origin", "other", 1),
     ]
+
+
+def test_an_address_has_ten_reasons_of_one_cause() -> None:
+    """A client that varies its requests does not displace the refusals of others."""
+    kept = recent()
+    kept.refuse(1, IPv4Address("TCP", "192.0.2.2", 1), NOTHING_ASKED, 400, "", "other")
+    for number in range(1000):
+        kept.refuse(number, PEER, NOTHING_ASKED, 400, "", f"reason {number}")
+    reasons = [each.reason for each in kept.refusals]
+    assert reasons == [*(f"reason {number}" for number in range(999, 989, -1)), "other"]
 
 
 def test_a_hundred_refusals_are_kept() -> None:

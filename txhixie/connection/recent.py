@@ -18,6 +18,10 @@ from .tally import Tally
 _MOST: Final = 100
 """Most ends, and most refusals, that are kept. Each has at most 1 KiB."""
 
+_MOST_REASONS: Final = 10
+"""Most reasons of an address with the same status and cause. A reason may have texts of the peer:
+one client could otherwise displace the refusals of all others."""
+
 
 class Requester(NamedTuple):
     """
@@ -78,13 +82,13 @@ class LastEnd(NamedTuple):
 
 class LastRefusal(NamedTuple):
     """
-    The last refusal of an address with a status and a cause, and how many there were.
+    The last refusal of an address with a status, a cause and a reason, and how many there were.
 
     :ivar requester: the connection.
     :ivar status: the HTTP status, if there was a response.
     :ivar cause: the cause by which the refusal is counted.
     :ivar reason: the reason, as in the log.
-    :ivar times: how often the address was refused with this status and cause.
+    :ivar times: how often the address was refused so.
     """
 
     requester: Requester
@@ -108,15 +112,16 @@ class Recent:
     """
     The last hundred ends of conversations, and the last hundred refusals.
 
-    Refusals of one address with the same status and cause are one: a client that tries again and
-    again does not displace the others.
+    Refusals of one address with the same status, cause and reason are one, and an address has at
+    most ten reasons for one status and cause: a client that tries again and again does not displace
+    the others.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         """:param now: returns the seconds since 1970."""
         self._now = now
         self._ends: deque[LastEnd] = deque(maxlen=_MOST)
-        self._refusals: dict[tuple[str, int | None, str], LastRefusal] = {}
+        self._refusals: dict[tuple[str, int | None, str, str], LastRefusal] = {}
 
     @property
     def ends(self) -> list[LastEnd]:
@@ -171,12 +176,20 @@ class Recent:
         """
         cause = cause_of(status, cause)
         requester = self._requester(number, peer, asked)
-        key = requester.address, status, cause
+        reason = reason[:MOST_SHOWN]
+        key = requester.address, status, cause, reason
         before = self._refusals.pop(key, None)
+        if before is None:
+            self._makeRoom(key[:3])
         times = 1 if before is None else before.times + 1
-        kept = LastRefusal(requester, status, cause, reason[:MOST_SHOWN], times)
-        self._refusals[key] = kept
-        if len(self._refusals) > _MOST:
+        self._refusals[key] = LastRefusal(requester, status, cause, reason, times)
+
+    def _makeRoom(self, kind: tuple[str, int | None, str]) -> None:
+        """Drop the oldest refusal, of all or of an address with a status and a cause."""
+        same = [key for key in self._refusals if key[:3] == kind]
+        if len(same) >= _MOST_REASONS:
+            del self._refusals[same[0]]
+        elif len(self._refusals) >= _MOST:
             del self._refusals[next(iter(self._refusals))]
 
     def _requester(self, number: int | None, peer: object, asked: Asked) -> Requester:

@@ -122,7 +122,7 @@ class _DirectionReader:
 
 
 class Tap:
-    """The tap of one connection, whose output and ``dataReceived`` tell the tap what passes."""
+    """The tap of one connection: the output and ``dataReceived`` tell it what passes."""
 
     def __init__(self, connection: Any, masked_target: Callable[[str], str] = str) -> None:
         """

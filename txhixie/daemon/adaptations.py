@@ -1,4 +1,4 @@
-"""Adaptations: options of a route for old devices, whatever the service of the route.
+"""Adaptations: options of a route for old devices, for every service.
 
 A quirk lets in what a device sends wrongly; an adaptation changes what the device is sent. Each
 becomes an attribute of the decision (:class:`txhixie.Accepted`) about a client of the route, except
@@ -22,7 +22,7 @@ from ..sansio.wire.fragmented import LEAST_FRAGMENT
 from .setting import FLAG, Setting, ValueKind, number, one_of
 
 OFF: Final = "off"
-"""Value of ``pings`` of a route whose clients get no automatic pings."""
+"""Value of ``pings`` for a route without automatic pings to its clients."""
 
 _FRAME: Final = number("bytes")
 
@@ -96,7 +96,7 @@ _ATTRIBUTES: Final = {
     "max-sent-frame": "maxSentFrame",
     "plain-answer": "plainAnswer",
 }
-"""Adaptations whose value is that of an attribute of :class:`txhixie.Accepted`."""
+"""Adaptations with the value of an attribute of :class:`txhixie.Accepted`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ def _expiring(decision: Any, seconds: float) -> Any:
 
 class RoutedServerFactory(HixieServerFactory):
     """
-    Server factory whose routes have access rules and guards of their own.
+    Server factory with access rules and guards for each route.
 
     :ivar standIn: gets each new connection instead, while the connections of this factory are
         closed; ``None`` before.
@@ -347,7 +347,7 @@ class RoutedPages(Resource):
 
     def bodySizeOf(self, request: Request, method: bytes, target: bytes) -> int | Refusal:
         """
-        Return the most bytes of the body of a request, whose head has been read.
+        Return the most bytes of the body of a request, after its head was read.
 
         :param request: the request, which has only its header fields yet.
         :param method: method of the request.
@@ -425,7 +425,7 @@ def _atRoute(guarded: Guarded[IResource], route: Route) -> IResource:
 
 
 class _Checked(Resource):
-    """A page whose guards have not answered yet."""
+    """A page that waits for the answer of its guards."""
 
     isLeaf = True
 

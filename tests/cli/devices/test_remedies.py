@@ -11,6 +11,7 @@ import txhixie
 from txhixie.cli.devices.remedies import (
     OF_FRAMES,
     OF_REQUESTS,
+    Remedy,
     frame_deviation,
     request_deviation,
     tls_deviation,
@@ -42,14 +43,13 @@ WRITTEN: Final = {
 
 
 @pytest.mark.parametrize("row", [*OF_REQUESTS, *OF_FRAMES], ids=lambda row: row.error)
-def test_each_row_is_the_beginning_of_an_error(row: object) -> None:
-    error = row.error  # type: ignore[attr-defined]
-    assert WRITTEN.get(error, error) in SOURCES
+def test_each_row_is_the_beginning_of_an_error(row: Remedy) -> None:
+    assert WRITTEN.get(row.error, row.error) in SOURCES
 
 
 @pytest.mark.parametrize("rows", [OF_REQUESTS, OF_FRAMES])
-def test_no_row_is_hidden_by_an_earlier_one(rows: tuple[object, ...]) -> None:
-    errors = [row.error for row in rows]  # type: ignore[attr-defined]
+def test_no_row_is_hidden_by_an_earlier_one(rows: tuple[Remedy, ...]) -> None:
+    errors = [row.error for row in rows]
     for index, error in enumerate(errors):
         assert not any(error.startswith(earlier) for earlier in errors[:index])
 

@@ -97,10 +97,20 @@ def test_the_reasons_of_refusals_and_ends_are_listed(tmp_path: Path) -> None:
 def test_lists_can_be_of_one_address(tmp_path: Path) -> None:
     with running(tmp_path, *STATUS) as daemon, opened(daemon):
         refused(daemon, origin="http://elsewhere.example")
-        for address, number in (("127.0.0.1", 1), ("::ffff:127.0.0.1", 1), ("192.0.2.1", 0)):
+        own = ("127.0.0.1", "127.0.0.1:4711", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:1")
+        others = ("192.0.2.1", "2001:db8::1", "2001:db8::/64", "unix:/run/x")
+        for address, number in (*((name, 1) for name in own), *((name, 0) for name in others)):
             found = status(daemon, f"{JSON}&address={address}")
             assert len(found["newest"]) == len(found["recent_refusals"]) == number
             assert found["connections"]["open"] == 1
+
+
+@pytest.mark.parametrize("address", ["typo", "localhost", "127.0.0.0/8", "127.0.0.1:", "[::1"])
+def test_a_text_that_is_no_address_is_an_error(tmp_path: Path, address: str) -> None:
+    with running(tmp_path, *STATUS) as daemon:
+        page = ask(daemon, f"{JSON}&address={address}")
+        assert page.status == 400
+        assert page.body.startswith(b"address: expected an IP address, with or without a port")
 
 
 def test_a_reload_loses_neither_connections_nor_reasons(tmp_path: Path) -> None:

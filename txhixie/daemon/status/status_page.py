@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
-from twisted.web.http import OK
+from twisted.web.http import BAD_REQUEST, OK
 from twisted.web.server import Request
 
 from ...connection.counters import CAUSES, Counters
 from ...connection.recent import LastEnd, LastRefusal, Recent
 from ...sansio.dialects import DIALECTS
-from ...sansio.http.trusted import network_of
+from ...sansio.http.trusted import network_of, read_address
 from ..dispatch import RoutedServerFactory
 from ..page_answer import PageAnswer, readPage
 from .address_tally import busiest
@@ -30,6 +31,9 @@ OWN_ORIGIN_ONLY: Final = (
 is no ``Access-Control-Allow-Origin``: no other page may read it."""
 
 _FIELDS: Final = (*OWN_ORIGIN_ONLY, (b"Vary", b"Accept"))
+
+_NO_ADDRESS: Final = b"address: expected an IP address, with or without a port, or unix\n"
+_PORT: Final = re.compile(r"\[(.*)\](?::[0-9]+)?|([^:]*):[0-9]+")
 
 _STARTED: Final = time.time()
 
@@ -70,7 +74,9 @@ class StatusPage(LeafPage):
         """Return the document, or the status as JSON."""
         if not _wantsJSON(request):
             return self._document
-        address = network_of(_parameter(request, b"address"))
+        given = _parameter(request, b"address")
+        if (address := _addressOf(given)) is None:
+            return PageAnswer(BAD_REQUEST, _NO_ADDRESS, caching="no-store", headers=_FIELDS)
         return self._surveyor.survey(address).addCallback(self._json, address)
 
     def _json(self, survey: Survey, address: str) -> PageAnswer:
@@ -121,6 +127,21 @@ def _wantsJSON(request: Request) -> bool:
 def _parameter(request: Request, name: bytes) -> str:
     values: list[bytes] = (request.args or {}).get(name, [])
     return values[0].decode("utf-8", "replace").strip() if values else ""
+
+
+def _addressOf(given: str) -> str | None:
+    """
+    Return the address by which a client is counted.
+
+    :param given: an IP address with or without a port, as in ``peer=`` of the log; an IPv6 network
+        of 64 bits, or the name of a UNIX socket, as in the lists; empty for all clients.
+    :return: the address; ``None`` for another text.
+    """
+    if not given or given.startswith("unix"):
+        return given
+    match = _PORT.fullmatch(given)
+    host = (match[1] or match[2]) if match else given.removesuffix("/64")
+    return None if read_address(host) is None else network_of(host)
 
 
 def _of(address: str, events: Sequence[LastEnd | LastRefusal]) -> list[dict[str, Any]]:

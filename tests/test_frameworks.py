@@ -60,11 +60,6 @@ from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import ProxyRefused, UnknownIssuer
 from txhixie.stream import StreamClientEndpoint
 
-pytestmark = [
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
-]
-
 
 class Failing:
     """An endpoint whose first attempts fail, each with the next error, and whose later ones never

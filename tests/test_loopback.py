@@ -53,10 +53,6 @@ from txhixie import (
 over_all = pytest.mark.parametrize("over", OVER)
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
-pytestmark = pytest.mark.filterwarnings(
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    "ignore:Passing pyOpenSSL:DeprecationWarning"
-)
 
 QUICK = Limits(open_timeout=0.3)
 BRIEF = Limits(close_timeout=0.3, drain_timeout=20.0)

@@ -35,8 +35,6 @@ from txhixie.sansio.extensions.permessage_deflate import PermessageDeflate
 from txhixie.sansio.wire.frame import Opcode
 from txhixie.stream import StreamApplications
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 MEBI: Final = 1024 * 1024
 SLACK: Final = 256 * 1024
 RSV1: Final = 0x40

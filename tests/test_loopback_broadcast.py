@@ -15,7 +15,6 @@ from txhixie.extensions import PermessageDeflate
 
 over_all = pytest.mark.parametrize("over", OVER)
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 
 ROUNDS = 20
 LONG = "x" * 300_000

@@ -50,10 +50,6 @@ gathers = pytest.mark.skipif(
     reason="this Twisted's own module gives a large message to its application in pieces",
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    "ignore:Passing pyOpenSSL:DeprecationWarning"
-)
 
 MEBI = 1024 * 1024
 OFFERED = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"

@@ -19,8 +19,6 @@ from support.network import Network, Place
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import HixieClientFactory, Limits, PeerLeft
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 async def distrusts(net: Network, place: Place) -> None:
     """Connect a client that does not trust the server's certificate."""

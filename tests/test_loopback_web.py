@@ -52,8 +52,6 @@ from txhixie.web import HixieResource
 
 over_all = pytest.mark.parametrize("over", OVER)
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 class SiteNetwork(Network):
     """A network whose servers are resources of a Site."""

@@ -17,8 +17,6 @@ from txhixie import Channel, HixieServerFactory, connect, serve
 from txhixie.testing import Applications, Pair, Recorder
 from txhixie.web import HixieResource
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 def names(certificate: Any) -> str:
     """The subject of a certificate."""

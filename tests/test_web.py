@@ -31,8 +31,6 @@ from txhixie import Accepted, HixieServerFactory, Limits, Offer, Refusal
 from txhixie.testing import Wire
 from txhixie.web import ByRequest, HixieResource, HixieSite, takeOver
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 PAGE = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 

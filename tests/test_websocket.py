@@ -43,7 +43,6 @@ from txhixie import CleanClose, ConnectTimeout, HandshakeRefused, Limits, PeerLe
 from txhixie.sansio.wire.frame import Opcode
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
     # From Twisted's readBody, for a protocol without abortConnection.
     pytest.mark.filterwarnings("ignore:Using readBody:DeprecationWarning"),
 ]

@@ -43,9 +43,6 @@ from txhixie.errors import LookupFailed, UnsupportedByDialect
 ROOT = Path(__file__).parents[2]
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
-
 class Echo(Raw):
     """A byte protocol that echoes."""
 

@@ -42,11 +42,6 @@ from txhixie.stream import StreamApplications, StreamClientEndpoint
 
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
-pytestmark = [
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
-]
-
 
 class Peer(Protocol):
     """

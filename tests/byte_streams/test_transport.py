@@ -49,11 +49,6 @@ from txhixie.web import HixieResource
 
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])
 
-pytestmark = [
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
-]
-
 
 async def serves(net: Network, factory: object, over: str = "tcp", **options: Any) -> Place:
     """The address of an ordinary factory, served inside messages."""

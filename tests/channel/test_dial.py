@@ -33,11 +33,6 @@ from txhixie import (
 from txhixie.client.endpoint import EndpointOptions
 from txhixie.client.factory import ClientOptions
 
-pytestmark = pytest.mark.filterwarnings(
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    "ignore:Passing pyOpenSSL:DeprecationWarning"
-)
-
 
 async def echo(channel: Channel) -> None:
     async for message in channel:

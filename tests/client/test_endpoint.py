@@ -72,9 +72,6 @@ from txhixie import (
 from txhixie.dialing.stage import Abandoned
 from txhixie.sansio.http.url import parse_url
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
-
 PATIENT = Limits(close_timeout=0.2)
 """Limits with long timeouts: no test waits for one of them."""
 

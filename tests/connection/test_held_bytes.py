@@ -221,7 +221,6 @@ def test_after_a_reload_all_connections_have_the_new_ceiling(
 
 
 @pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
-@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 @asynchronous
 async def test_peers_that_do_not_read_are_aborted(over: str, net: Network) -> None:
     """What waits to be sent is counted too."""

@@ -40,8 +40,6 @@ from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.frame import Side
 from txhixie.web import HixieResource, HixieSite
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 linux = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="TCP_INFO is Linux's")
 over_all = pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
 over_both = pytest.mark.parametrize("over", ["tcp", "tls"])

@@ -21,8 +21,6 @@ from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import DIALECTS
 from txhixie.web import HixieResource
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 FRAMES = 10_000
 SLOW = Limits(messages_per_second=20)
 every = pytest.mark.parametrize("dialect", [dialect.name for dialect in DIALECTS])

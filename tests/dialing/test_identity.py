@@ -34,7 +34,6 @@ from txhixie.gateway import GatewayService
 from txhixie.websocket import WebSocketClientEndpoint as TwistedsEndpoint
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning"),
     # service-identity 21.1, asked by Twisted; ours does not come so far.
     pytest.mark.filterwarnings("ignore::service_identity.SubjectAltNameWarning"),
 ]

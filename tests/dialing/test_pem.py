@@ -9,8 +9,6 @@ import pytest
 from support.certificates import authority, stranger
 from txhixie.dialing.pem import certificateFromPaths, trustRootFromPath
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 def parts(pem: bytes) -> tuple[bytes, bytes]:
     """A private key, and its certificate, in PEM."""

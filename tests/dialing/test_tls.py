@@ -34,8 +34,6 @@ from txhixie import CertificateForAnotherHost, TLSFailed, UnknownIssuer, WebSock
 from txhixie.dialing.tls import TLSEndpoint, tlsError
 from txhixie.errors import CertificateExpired
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 @implementer(IOpenSSLServerConnectionCreator)
 class Watching:

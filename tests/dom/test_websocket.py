@@ -31,11 +31,6 @@ from txhixie import (
 from txhixie.dom.url import InvalidAccess, InvalidState, InvalidSyntax
 from txhixie.dom.websocket import WebSocket
 
-pytestmark = pytest.mark.filterwarnings(
-    # Twisted's own way of handing a certificate to pyOpenSSL.
-    "ignore:Passing pyOpenSSL:DeprecationWarning"
-)
-
 
 class Page:
     """

@@ -30,8 +30,6 @@ from txhixie.daemon.services.http import PAGE_OPTIONS, build_pages
 from txhixie.daemon.services.service import Context
 from txhixie.gateway.page_transfer import PageTransfer
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 

@@ -31,7 +31,6 @@ from txhixie.dialing.tunnel import HTTPConnectEndpoint
 from txhixie.errors import PeerLeft, ProxyRefused, UnknownIssuer
 from txhixie.testing import Applications
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
 """The warning is caused by Twisted's own code for TLS certificates."""
 
 

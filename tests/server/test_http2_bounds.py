@@ -25,8 +25,6 @@ from txhixie import Limits
 from txhixie.sansio.limits import MOST_SEGMENTS
 from txhixie.web import HixieResource, HixieSite
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 Fields = Iterable[tuple[str, str]]
 
 

@@ -39,8 +39,6 @@ from txhixie.server.http_bounds import MOST_KEPT, boundChannel
 from txhixie.testing import echo
 from txhixie.web import HixieResource, HixieSite
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 LIMITS = Limits(close_timeout=1)
 
 

@@ -26,8 +26,6 @@ from support.waiting import asynchronous, turn, until, within
 from txhixie import HixieServerFactory, Limits
 from txhixie.web import HixieResource
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 PLAIN = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 

@@ -25,8 +25,6 @@ from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.proxy_protocol import ProxyProtocolFactory, ProxyProtocolReactor
 from txhixie.testing import Wire
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 V1 = b"PROXY TCP4 203.0.113.9 198.51.100.1 51000 443\r\n"
 V2 = (
     b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24"

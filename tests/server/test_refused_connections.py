@@ -26,8 +26,6 @@ from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.proxy_protocol import ProxyProtocolFactory
 from txhixie.web import HixieResource, HixieSite
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 PAGE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEADER = b"PROXY TCP4 192.0.2.%d 127.0.0.1 5000 80\r\n"
 

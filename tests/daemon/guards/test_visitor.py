@@ -22,8 +22,6 @@ from txhixie.daemon.guards.guard import Answer, Guard, Permit
 from txhixie.daemon.guards.visitor import Visitor
 from txhixie.daemon.routes import Route, Routes
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 class Watching(Guard):
     """A guard that keeps its visitors."""

@@ -25,8 +25,6 @@ from txhixie.extensions import CLIENT_EXTENSIONS
 from txhixie.gateway import GatewayService
 from txhixie.sansio.dialects import named
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 BIG = "x" * (1 << 16)
 TEXT_ONLY = ("hixie-75", "hixie-76")
 

@@ -39,8 +39,6 @@ from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService
 from txhixie.testing import Wire
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 async def refused(net: Network, service: Any, dialect: str = "rfc6455") -> int:
     """Return the status of the refusal that a client of this service gets."""

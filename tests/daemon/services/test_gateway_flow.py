@@ -18,8 +18,6 @@ from support.private_state import backend_of
 from support.waiting import asynchronous, turn, until
 from txhixie import CleanClose, Limits
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 SIZE = 1 << 16
 MOST = 48 << 20
 """Upper bound of the bytes in transit: the kernel's buffers for the four ends of two connections

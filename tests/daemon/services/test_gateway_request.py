@@ -18,8 +18,6 @@ from txhixie.daemon.services.gateway import GATEWAY_OPTIONS, build_gateway
 from txhixie.daemon.services.service import Context
 from txhixie.gateway import GatewayService
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 
 def built(word: str) -> GatewayService:
     """The gateway of a route as the operator writes it."""

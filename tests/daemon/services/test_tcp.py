@@ -48,8 +48,6 @@ from txhixie.byte_streams.coding import LONGEST_LINE
 from txhixie.daemon.services.tcp import StreamService
 from txhixie.testing import Wire
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 TEXT_ONLY = ("hixie-75", "hixie-76")
 BIG = os.urandom(1 << 20)
 

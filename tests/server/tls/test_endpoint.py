@@ -13,8 +13,6 @@ from support.waiting import asynchronous, reactor, within
 from txhixie import Channel, HixieServerFactory, connect, serve
 from txhixie.server.listen_queue import serverEndpoint
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 CLIENTS = Authority("clients")
 
 

@@ -180,11 +180,11 @@ class Recent:
         key = requester.address, status, cause, reason
         before = self._refusals.pop(key, None)
         if before is None:
-            self._makeRoom(key[:3])
+            self._make_room(key[:3])
         times = 1 if before is None else before.times + 1
         self._refusals[key] = LastRefusal(requester, status, cause, reason, times)
 
-    def _makeRoom(self, kind: tuple[str, int | None, str]) -> None:
+    def _make_room(self, kind: tuple[str, int | None, str]) -> None:
         """Drop the oldest refusal, of all or of an address with a status and a cause."""
         same = [key for key in self._refusals if key[:3] == kind]
         if len(same) >= _MOST_REASONS:

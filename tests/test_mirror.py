@@ -29,6 +29,9 @@ MEMBERS: Final = "the members of a topic, in all dialects: hub/test_service.py"
 WITHOUT: Final = {
     "__main__": "tests/cli/test_main.py runs it: test_python_m_txhixie_runs_the_command",
     "bus/bus": "types of the buses: tests/bus/test_local.py",
+    "bus/packets": "packets of the bus of workers: bus/test_workers.py",
+    "bus/relay": "the parent of the bus of workers: bus/test_workers.py",
+    "daemon/workers/bus_link": "the bus of workers over real links: bus/test_battery.py",
     "hub/delivery": MEMBERS,
     "hub/hub": MEMBERS,
     "hub/joining": MEMBERS,
@@ -111,6 +114,7 @@ WHOLE: Final = {
     "browser/": "browsers, with a daemon",
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
+    "bus/test_battery": "what each bus promises",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",
     "daemon/test_floods": "a daemon with limits, attackers, and reverse proxies",
     "daemon/test_systemd": "the daemon as systemd starts it",

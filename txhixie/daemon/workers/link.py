@@ -34,13 +34,15 @@ class Kind(IntEnum):
     """Kinds of packets, one for each part of the daemon that uses the link."""
 
     BUS = 1
-    """Messages of the hub's topics, and subscriptions: ``bus/workers.py``."""
+    """Messages of the hub's topics: ``bus_link.py``."""
     LEDGER = 2
     """Counts of connections: ``ledger.py``."""
     SURVEY = 3
     """Counters for the status, the metrics and the health."""
     STATE = 4
     """Start and stop of a worker."""
+    SUBSCRIPTION = 5
+    """Subscriptions to the hub's topics, questions about their history, and positions."""
 
 
 TakePacket: TypeAlias = Callable[[bytes], object]
@@ -176,7 +178,7 @@ class WorkerLink(Protocol):
 
 def adoptLink(reactor: Any, descriptor: int) -> WorkerLink:
     """
-    Return the end of a link whose file descriptor this process has inherited.
+    Return the end of a link with a file descriptor that this process has inherited.
 
     :param reactor: the reactor.
     :param descriptor: number of the file descriptor, which is closed: the link uses a copy that

@@ -1,0 +1,43 @@
+"""The bus of workers over the links between the parent and its workers."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import time
+from typing import Any
+
+from ...bus.relay import TopicRelay
+from ...bus.workers import WorkersBus
+from .link import Kind, WorkerLink
+
+
+def _send(link: WorkerLink, packet: bytes, is_message: bool) -> bool:
+    return link.send(Kind.BUS if is_message else Kind.SUBSCRIPTION, packet)
+
+
+def relay_over(link: WorkerLink, relay: TopicRelay) -> None:
+    """
+    Add a worker to the relay of the parent process.
+
+    :param link: the parent's end of the link to the worker.
+    :param relay: the relay, one for all workers.
+    """
+    worker = relay.join(partial(_send, link))
+    link.handle(Kind.BUS, worker.received)
+    link.handle(Kind.SUBSCRIPTION, worker.received)
+    link.whenLost(worker.left)
+
+
+def bus_over(link: WorkerLink, reactor: Any, index: int = 0) -> WorkersBus:
+    """
+    Return the bus of a worker process.
+
+    :param link: the worker's end of the link to the parent.
+    :param reactor: the reactor.
+    :param index: number of the worker.
+    """
+    bus = WorkersBus(partial(_send, link), reactor, time, f"w{index}")
+    link.handle(Kind.BUS, bus.received)
+    link.handle(Kind.SUBSCRIPTION, bus.received)
+    link.whenLost(bus.lost)
+    return bus

@@ -37,6 +37,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_listener_reload.py",
         "tests/daemon/test_pool_threads.py",
         "tests/daemon/test_publishing_daemon.py",
+        "tests/daemon/test_room_daemon.py",
         "tests/daemon/guards/test_users_daemon.py",
         "tests/daemon/test_conditions_guide.py::test_the_defaults_of_the_table",
         "tests/daemon/test_options.py",

@@ -116,6 +116,7 @@ WHOLE: Final = {
     "peers/": "programs and libraries of others",
     "bus/test_battery": "what each bus promises",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",
+    "daemon/test_room_daemon": "a hub with thousands of members in a daemon",
     "daemon/test_floods": "a daemon with limits, attackers, and reverse proxies",
     "daemon/test_systemd": "the daemon as systemd starts it",
     "daemon/test_client_certificates": "a daemon with clients of Python, OpenSSL and curl",

@@ -109,6 +109,9 @@ setup(
             "pyjwt>=2.10.1",
             # As the extra `metrics`.
             "prometheus-client>=0.20",
+            # As the extra `redis`.
+            "txredisapi>=1.6",
+            "hiredis>=2.1",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],
@@ -132,6 +135,14 @@ setup(
         "metrics": [
             # 0.20: the first that calls its OpenMetrics 1.0.0 by this version, and not 0.0.1.
             "prometheus-client>=0.20",
+        ],
+        # `--bus redis://...`: one hub for many machines.
+        "redis": [
+            # 1.6: the first that reconnects by endpoints.
+            "txredisapi>=1.6",
+            # 2.1: the first with wheels for Python 3.11. Without hiredis, txredisapi parses
+            # in Python.
+            "hiredis>=2.1",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

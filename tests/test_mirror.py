@@ -24,6 +24,7 @@ RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_rel
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
+BUS_SERVER: Final = "a bus and its real server: tests/peers/test_bus.py"
 MEMBERS: Final = "the members of a topic, in all dialects: hub/test_service.py"
 
 WITHOUT: Final = {
@@ -32,6 +33,11 @@ WITHOUT: Final = {
     "bus/packets": "packets of the bus of workers: bus/test_workers.py",
     "bus/relay": "the parent of the bus of workers: bus/test_workers.py",
     "daemon/workers/bus_link": "the bus of workers over real links: bus/test_battery.py",
+    "bus/reach": BUS_SERVER,
+    "bus/redis": BUS_SERVER,
+    "bus/redis_address": "URLs of the table of buses: tests/bus/test_rows.py",
+    "bus/redis_connection": BUS_SERVER,
+    "bus/redis_streams": BUS_SERVER,
     "hub/delivery": MEMBERS,
     "hub/hub": MEMBERS,
     "hub/joining": MEMBERS,

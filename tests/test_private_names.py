@@ -51,10 +51,12 @@ NAMES: Final = {
 EXTRA: Final = {
     "bcrypt": "users",
     "h2": "http2",
+    "hiredis": "redis",
     "hypothesis": "test",
     "jwt": "jwt",
     "prometheus_client": "metrics",
     "prompt_toolkit": "cli",
+    "txredisapi": "redis",
 }
 """Packages that only some programs import, and the extras that ask for them."""
 

@@ -239,7 +239,7 @@ ALONE: Final = {
     },
     CLIENT: set(),
     SERVER: set(),
-    DAEMON: {"console", "config", "check", "log-json", *OF_PAGES},
+    DAEMON: {"console", "config", "check", "log-json", "bus", *OF_PAGES},
     SERVICE: set(),
     COMMAND: {
         "connect-to",

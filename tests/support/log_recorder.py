@@ -9,6 +9,8 @@ from twisted.logger import LogEvent, formatEvent
 WITHOUT_CONNECTION: Final = {
     "backend-down": "a backend, and the first of the clients that it has failed",
     "backend-up": "a backend",
+    "bus-down": "a bus",
+    "bus-up": "a bus",
     "failed": "a client that has no connection",
     "given-up": "a client that has no connection",
     "reloaded": "the configuration",

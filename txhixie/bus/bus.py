@@ -63,6 +63,14 @@ class Bus(Protocol):
         """Whether the bus reaches all its subscribers; otherwise those of this process only."""
         ...
 
+    def start(self) -> None:
+        """Connect to other processes, if the bus does."""
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """End all connections; fires with ``None`` in the end."""
+        ...
+
     def subscribe(self, topic: str, receive: Receive, history: bool) -> Deferred[None]:
         """
         Subscribe to a topic; a topic has at most one subscriber in a process.

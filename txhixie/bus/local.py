@@ -33,6 +33,13 @@ class LocalBus:
         self._numbers = count(1)
         self._subscribers: dict[str, tuple[Receive, bool]] = {}
 
+    def start(self) -> None:
+        """Do nothing: all subscribers are in this process."""
+
+    def stop(self) -> Deferred[None]:
+        """Do nothing, as at the start."""
+        return succeed(None)
+
     def subscribe(self, topic: str, receive: Receive, history: bool) -> Deferred[None]:
         """Subscribe to a topic, as :meth:`txhixie.bus.bus.Bus.subscribe` describes."""
         self._subscribers[topic] = (receive, history)

@@ -16,6 +16,8 @@ EventName: TypeAlias = Literal[
     "page",
     "backend-down",
     "backend-up",
+    "bus-down",
+    "bus-up",
     "gateway",
     "failed",
     "given-up",

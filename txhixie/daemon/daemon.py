@@ -18,6 +18,8 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
+from ..bus.bus import Bus
+from ..bus.rows import make_bus
 from ..connection.held_bytes import HeldBytes
 from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
@@ -122,8 +124,8 @@ class Daemon:
         self._reactor = reactor
         self._directory = _workingDirectory()
         self._sockets = ListeningSockets(reactor) if sockets is None else sockets
-        self._hub = localHub(reactor) if hub is None else hub
         self._said = _completed(said)
+        self._hub = self._makeHub() if hub is None else hub
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         self._makeEndpoints()
@@ -134,6 +136,12 @@ class Daemon:
         self._paths: list[str] = []  # paths of the routes to WebSocket services
         self._compresses = False  # whether any of them has compression
         self.factory = self._makeFactory()
+
+    def _makeHub(self) -> Hub:
+        if "bus" not in self._said:
+            return localHub(self._reactor)
+        bus: Bus = madeOf(self._said["bus"][-1], partial(make_bus, self._reactor))
+        return Hub(bus, self._reactor)
 
     def _makeEndpoints(self) -> None:
         self._change = SocketChange(self._sockets)
@@ -198,11 +206,27 @@ class Daemon:
             # twistd --rundir changes the working directory after the start: a relative path in the
             # options is still relative to the directory of the start.
             with _inDirectory(self._directory):
-                return Daemon(self._reactor, read(), self._sockets, self._hub).serving
+                said = read()
+                self._checkSameBus(said)
+                return Daemon(self._reactor, said, self._sockets, self._hub).serving
 
         for note in self.notes:
             self._log.warn("{note}", note=note)
-        return ListeningService(self._reactor, self._sockets, self.serving, readAnew, listens)
+        return ListeningService(
+            self._reactor, self._sockets, self.serving, readAnew, listens, self._hub.bus
+        )
+
+    def _checkSameBus(self, said: Mapping[str, Sequence[Said]]) -> None:
+        """
+        Check that the bus is that of the start, which has the topics and their members.
+
+        :raises CannotStart: for another bus.
+        """
+        before, now = (each.get("bus", ())[-1:] for each in (self._said, said))
+        if [one.value for one in before] != [one.value for one in now]:
+            where = now[0].where if now else "bus"
+            expected = "expected the bus of the start; restart the daemon for another bus"
+            raise CannotStart(f"hixie: {where}: {expected}")
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
         """

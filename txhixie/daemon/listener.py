@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from ..bus.bus import Bus
 from ..connection.log import Uncut, writeLine
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
@@ -112,6 +113,7 @@ class ListeningService(Service):
         serving: Serving,
         read: Callable[[], Serving],
         listens: Callable[[IListeningPort, str], object] | None = None,
+        bus: Bus | None = None,
     ) -> None:
         """
         Make a service that does not listen yet.
@@ -122,7 +124,9 @@ class ListeningService(Service):
         :param read: reads the options again; raises :class:`CannotStart` for a mistake in them.
         :param listens: called at the start for each endpoint once it listens, with the listening
             port and the option that gave the endpoint.
+        :param bus: the bus of the hub, which connects while the service runs.
         """
+        self._bus = bus
         self._reactor = reactor
         self._sockets = sockets
         self._serving = serving
@@ -153,6 +157,8 @@ class ListeningService(Service):
         self._notifier.begin()
         raiseFileLimit()
         self._threads.begin()
+        if self._bus is not None:
+            self._bus.start()
         foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._hangup.listen()
@@ -382,6 +388,9 @@ class ListeningService(Service):
         if draining is not None:
             closed.addCallback(lambda _: sockets.closeAll())
             closed.addCallback(lambda _: draining.closeAll(timeout=_LAST_PAGES, spread=0.0))
+
+        if (bus := self._bus) is not None:
+            closed.addBoth(lambda _: bus.stop())
 
         def finish(result: object) -> object:
             self._hangup.leave()

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..bus.rows import BUSES, check_scheme
 from ..connection.tracer import TracePatterns
 from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
@@ -93,6 +94,7 @@ PATH: Final = ValueKind("a path, beginning with /", _path)
 VIEWERS: Final = ValueKind("an address, a network such as 10.0.0.0/8, unix, or users=FILE", _viewer)
 
 
+BUS: Final = ValueKind("the URL of a bus", check_scheme)
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
 _LIMITS: Final = Limits()
@@ -148,6 +150,14 @@ OPTIONS: Final = (
         "repeated.",
         default="127.0.0.0/8 and ::1",
         repeated=True,
+    ),
+    Setting(
+        "bus",
+        BUS,
+        "How the services hub of several daemons share their topics: local (each daemon has its "
+        f"own), or a server: {', '.join(row.form for row in BUSES[1:])}. Read at the start only: "
+        "a reload does not change it.",
+        default="local",
     ),
     *CONDITIONS,
     Setting(

@@ -1,0 +1,63 @@
+"""Servers of buses, on a port of their own, which a test kills and starts again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from support import third_party
+from support.daemon import free_port
+
+
+class RedisServer:
+    """
+    A Redis that keeps nothing on a disk.
+
+    :ivar url: URL of the server as ``--bus`` takes it.
+    """
+
+    def __init__(self, directory: Path, *words: str, url: str = "redis://127.0.0.1:{port}") -> None:
+        self.port = free_port()
+        self.url = url.format(port=self.port)
+        self._program = third_party.redis_server()
+        self._directory = directory
+        self._words = [word.format(port=self.port) for word in words] or ["--port", str(self.port)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the program, and wait until it listens."""
+        words = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory), *self._words]
+        self._process = subprocess.Popen(
+            [self._program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", self.port), 30).close()
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{self._program} does not listen on {self.port}")
+
+    def kill(self) -> None:
+        """End the program by SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stall(self) -> None:
+        """Stop the program: it answers nothing, and its connections stay."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def command(self, *words: str) -> str:
+        """Run ``redis-cli``; its output."""
+        found = subprocess.run(
+            ["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True, timeout=30
+        )
+        return found.stdout.decode()

@@ -1,0 +1,64 @@
+"""The form of a message on a server that several processes use as their bus.
+
+A message that a process of txhixie publishes begins with an envelope of one line: the byte ``FF``,
+which no UTF-8 text has (RFC 3629 section 1), the publishing process, the kind of the message and
+its position. Anything else is a message of another program, without an envelope.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from .bus import BusMessage
+
+_FIRST: Final = b"\xff"
+_KINDS: Final = {b"t": True, b"b": False}
+_LONGEST: Final = 128
+"""Most bytes of an envelope."""
+
+
+class Published(NamedTuple):
+    """
+    A message as a server has it.
+
+    :ivar node: the process that published the message; ``None`` for another program.
+    :ivar message: the message.
+    """
+
+    node: str | None
+    message: BusMessage
+
+
+def enclosed(node: str, message: BusMessage) -> bytes:
+    """Return a message with its envelope."""
+    kind = b"t" if message.is_text else b"b"
+    line = b"%s %s %s" % (node.encode("ascii"), kind, message.position.encode("ascii"))
+    return b"%s%s\n%s" % (_FIRST, line, message.payload)
+
+
+def opened(data: bytes, position: str) -> Published | None:
+    """
+    Read a message of a server.
+
+    :param data: the message, with or without an envelope.
+    :param position: the position of a message without an envelope.
+    :return: the message; ``None`` for an envelope with a mistake. A text that is not UTF-8 is a
+        binary message.
+    """
+    if not data.startswith(_FIRST):
+        return Published(None, BusMessage(position, _is_utf8(data), data))
+    end = data.find(b"\n", 0, _LONGEST)
+    words = data[1:end].split(b" ") if end > 0 else []
+    if len(words) != 3 or words[1] not in _KINDS or not all(each.isascii() for each in words):
+        return None
+    payload = data[end + 1 :]
+    is_text = _KINDS[words[1]] and _is_utf8(payload)
+    return Published(words[0].decode(), BusMessage(words[2].decode(), is_text, payload))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""A connection to Redis that reconnects, with a protocol of txredisapi."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+
+from ..client.backoff import Backoff
+from .redis_address import RedisAddress
+
+REPLY_SECONDS: Final = 10.0
+"""Seconds for each reply of the server; then the connection is aborted. Longer than Redis needs to
+fork for a snapshot of many gigabytes."""
+
+_PING_SECONDS: Final = 5.0
+"""Seconds between two pings: a connection without one would never notice that the server's machine
+has lost its power."""
+
+_STOP_SECONDS: Final = 1.0
+"""Seconds for the last messages when the bus stops."""
+
+
+class RedisConnection(Factory):
+    """
+    Connection that is made again whenever it is lost.
+
+    ``ClientService`` is not used: it writes a log line for each attempt, and does not tell why an
+    attempt failed. A protocol of txredisapi tells this factory why the server refused it.
+
+    :ivar protocol: the connected protocol; ``None`` without a connection that can be used.
+    """
+
+    noisy = False
+    isLazy = False  # asked by a protocol of txredisapi, which would write a log line of its own
+    protocol: Any = None
+
+    def __init__(
+        self,
+        reactor: Any,
+        address: RedisAddress,
+        make: Callable[..., Any],
+        ready: Callable[[], object],
+        lost: Callable[[str], object],
+    ) -> None:
+        """
+        :param reactor: the reactor.
+        :param address: the server.
+        :param make: the protocol class of txredisapi.
+        :param ready: called when the server has accepted the credentials.
+        :param lost: called with the reason when the connection is lost, and after each attempt that
+            failed.
+        """
+        self._reactor = reactor
+        self._address = address
+        self._endpoint = address.endpoint(reactor)
+        self._make = make
+        self._ready = ready
+        self._lost = lost
+        self._backoff = Backoff(first=0.5, longest=5.0)
+        self._failures = 0
+        self._ping: Any = None
+        self._running: Deferred[None] | None = None
+        self._over: Deferred[Any] = succeed(None)
+        self._isStopped = False
+
+    def start(self) -> None:
+        """Connect, and connect again whenever the connection is lost."""
+        self._running = Deferred.fromCoroutine(self._run())
+
+    async def _run(self) -> None:
+        while not self._isStopped:
+            try:
+                await self._endpoint.connect(self)
+            except Exception as error:
+                if not self._isStopped:
+                    self._lost(str(error) or type(error).__name__)
+            else:
+                await self._over
+            if not self._isStopped:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait before the next attempt."""
+        self._failures += 1
+        with suppress(CancelledError):
+            await deferLater(self._reactor, self._backoff.delay(self._failures))
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect; fires with ``None`` in the end."""
+        self._isStopped = True
+        if self._running is None:
+            return succeed(None)
+        if (protocol := self.protocol) is None:
+            self._running.cancel()
+            return self._running
+        protocol.transport.loseConnection()
+        # A server that stands still takes none of the last bytes.
+        abort = self._reactor.callLater(_STOP_SECONDS, protocol.transport.abortConnection)
+        return self._running.addBoth(lambda _: abort.cancel() if abort.active() else None)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        Build a protocol that hands out bytes.
+
+        txredisapi decodes by default what is UTF-8, and makes numbers of what looks like one.
+        """
+        address = self._address
+        protocol = self._make(
+            charset=None,
+            convertNumbers=False,
+            replyTimeout=REPLY_SECONDS,
+            password=address.password,
+            username=address.user,
+            dbid=address.database or None,
+        )
+        protocol.factory = self
+        protocol.whenConnected().addCallback(self._connected)
+        self._over = protocol.whenDisconnected()
+        return protocol
+
+    def _connected(self, protocol: Any) -> None:
+        self.protocol = protocol
+        self._failures = 0
+        protocol.whenDisconnected().addCallback(self._disconnected)
+        self._ping = self._reactor.callLater(_PING_SECONDS, self._sendPing)
+        self._ready()
+
+    def _sendPing(self) -> None:
+        self._ping = self._reactor.callLater(_PING_SECONDS, self._sendPing)
+        # Without a reply txredisapi aborts the connection, and the reason is known by then.
+        self.protocol.ping().addErrback(lambda _: None)
+
+    def _disconnected(self, _: object) -> None:
+        self.protocol = None
+        self._ping.cancel()
+        self._lost("the connection was lost")
+
+    # What a protocol of txredisapi calls when the server refuses the credentials or the database.
+
+    def stopTrying(self) -> None:
+        """Do nothing: the operator may correct the server's users."""
+
+    def connectionError(self, why: str) -> None:
+        """Take the reason why the server refused."""
+        self._lost(why)

@@ -1,0 +1,366 @@
+"""The topics with a history of a Redis bus: one capped stream for each topic.
+
+A position is the stream's id of a message, which is the same in all processes. A process delivers
+the messages of a stream in the order of the stream, its own ones too: otherwise a client that has
+the position of a message may lack an earlier message of another process, and would never get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import txredisapi
+from twisted.internet.defer import Deferred, succeed
+
+from .bus import MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
+from .envelope import Published, opened
+from .reach import Reach
+from .redis_connection import RedisConnection
+
+WAIT_SECONDS: Final = 1.0
+"""Seconds until a message that does not come back from the server is delivered in this process."""
+
+_FIELD: Final = b"m"
+"""Field of a stream's entry that has the message."""
+
+_STREAM_MESSAGES: Final = 10 * MOST_MESSAGES
+"""Messages of a topic that the server keeps, more than a history has: a process that reads slowly
+for a moment would otherwise lose the messages of a burst."""
+
+_BLOCK_MILLISECONDS: Final = 5000
+_AGAIN_SECONDS: Final = 1.0
+_KEPT_SECONDS: Final = 24 * 3600
+"""Seconds after which the server drops a stream without new messages, at the latest an hour
+more."""
+
+_RENEW_SECONDS: Final = 3600.0
+_BEGINNING: Final = b"0-0"
+
+Send = Callable[..., Deferred[Any]]
+
+
+@dataclass
+class _Stream:
+    """
+    A topic.
+
+    :ivar receive: gets each message.
+    :ivar found: fires when the end of the stream was looked up.
+    :ivar last: id of the last entry that was delivered; ``None`` before it was looked up.
+    :ivar renewed: when the time to live of the stream was set.
+    :ivar asking: whether the history was asked for.
+    :ivar waiting: those who want the history that is asked for next. One answer is for many: of
+        5,000 members that join at once, each would otherwise ask for 256 KiB.
+    """
+
+    receive: Receive
+    found: Deferred[None] = field(default_factory=Deferred)
+    last: bytes | None = None
+    renewed: float | None = None
+    asking: bool = False
+    waiting: list[Deferred[Any]] = field(default_factory=list)
+
+
+@dataclass
+class _Own:
+    """A message of this process that has not come back yet."""
+
+    topic: str
+    message: BusMessage
+    publisher: object
+    delivered: Deferred[str]
+    until: float
+
+
+class RedisStreams:
+    """The streams that a process reads and writes."""
+
+    def __init__(
+        self,
+        clock: Any,
+        node: str,
+        commands: RedisConnection,
+        reader: RedisConnection,
+        reach: Reach,
+    ) -> None:
+        """
+        :param clock: the reactor.
+        :param node: name of this process.
+        :param commands: connection for commands that do not block.
+        :param reader: connection for the command that waits for new entries.
+        :param reach: counters.
+        """
+        self._clock = clock
+        self._node = node
+        self._commands = commands
+        self._reader = reader
+        self._reach = reach
+        self._streams: dict[str, _Stream] = {}
+        self._own: dict[str, _Own] = {}  # by the local position, the oldest first
+        self._timer: Any = None
+        self._again: Any = None
+        # The reader waits for entries of the topics that it knew when it began to wait. An entry of
+        # this stream ends the wait. CLIENT UNBLOCK could come before the wait has begun.
+        self._bell = f"txhixie:topics:{node}"
+        self._rung = _BEGINNING
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._streams
+
+    def subscribe(self, topic: str, receive: Receive) -> Deferred[None]:
+        """Read a stream from its end."""
+        stream = self._streams[topic] = _Stream(receive)
+        if self._commands.protocol is not None:
+            self._find(topic)
+        return stream.found
+
+    def unsubscribe(self, topic: str) -> None:
+        """Read a stream no longer."""
+        stream = self._streams.pop(topic, None)
+        if stream is None:
+            return
+        self._settleAll(topic, stream)
+        self._answer(stream, [])
+        if not stream.found.called:
+            stream.found.callback(None)
+
+    def stop(self) -> None:
+        """Read no stream, so that each Deferred fires."""
+        for topic in tuple(self._streams):
+            self.unsubscribe(topic)
+        for timer in (self._timer, self._again):
+            if timer is not None and timer.active():
+                timer.cancel()
+
+    # Reading.
+
+    def _find(self, topic: str) -> None:
+        """Look up the end of a stream."""
+        stream = self._streams[topic]
+
+        def found(entries: list[Any]) -> None:
+            if self._streams.get(topic) is not stream or stream.last is not None:
+                return
+            stream.last = entries[0][0] if entries else _BEGINNING
+            self._ring()
+            stream.found.callback(None)
+
+        def failed(failure: Any) -> None:
+            if failure.check(txredisapi.ConnectionError) is None and not stream.found.called:
+                stream.found.errback(failure)
+
+        self._command("XREVRANGE", topic.encode(), "+", "-", "COUNT", 1).addCallbacks(found, failed)
+
+    def _ring(self) -> None:
+        ring = self._command("XADD", self._bell, "MAXLEN", 1, "*", _FIELD, b"")
+        ring.addErrback(lambda _: None)  # without a connection the reader begins anew
+        self._command("EXPIRE", self._bell, 60).addErrback(lambda _: None)
+
+    def read(self) -> None:
+        """Wait for entries of all streams: the connection of the reader can be used."""
+        if self._commands.protocol is not None:
+            for topic, stream in self._streams.items():
+                if stream.last is None and not stream.found.called:
+                    self._find(topic)
+        if (protocol := self._reader.protocol) is None:
+            return
+        known = {
+            topic: stream.last for topic, stream in self._streams.items() if stream.last is not None
+        }
+        keys = [self._bell, *known]
+        waited: Deferred[Any] = protocol.execute_command(
+            *("XREAD", "BLOCK", _BLOCK_MILLISECONDS, "COUNT", MOST_MESSAGES, "STREAMS"),
+            *(key.encode() for key in keys),
+            *(self._rung, *known.values()),
+        )
+        waited.addCallbacks(self._got, self._notRead)
+        waited.addErrback(self._internal)
+
+    def _got(self, streams: list[Any] | None) -> None:
+        for key, entries in streams or ():
+            topic = key.decode()
+            if topic == self._bell:
+                self._rung = entries[-1][0]
+            elif (stream := self._streams.get(topic)) is not None:
+                for entry, fields in entries:
+                    stream.last = entry
+                    self._deliver(stream, self._read(entry, fields))
+        self.read()
+
+    def _notRead(self, failure: Any) -> None:
+        """Read again later, without the keys that are no streams any more."""
+        if failure.check(txredisapi.ConnectionError) is not None:
+            return
+        self._reach.failed("the server of the bus refused to read streams", failure)
+        for stream in self._streams.values():
+            stream.last = None
+            if stream.found.called:
+                stream.found = Deferred()
+                stream.found.addErrback(lambda _: None)
+        self._again = self._clock.callLater(_AGAIN_SECONDS, self.read)
+
+    def _internal(self, failure: Any) -> None:
+        self._reach.failed("internal error, please report it: streams", failure)
+
+    def _read(self, entry: bytes, fields: list[bytes]) -> Published | None:
+        """Read an entry; ``None`` for one without a message."""
+        values = dict(zip(fields[::2], fields[1::2], strict=False))
+        position = entry.decode("ascii")
+        published = opened(values[_FIELD], position) if _FIELD in values else None
+        if published is None:
+            self._reach.strange += 1
+        return published
+
+    def _deliver(self, stream: _Stream, published: Published | None) -> None:
+        if published is None or stream.last is None:
+            return
+        position, message = stream.last.decode("ascii"), published.message
+        if published.node == self._node:
+            if message.position in self._own:
+                self._settle(message.position, position, stream)
+            return
+        self._give(stream, message._replace(position=position), None)
+
+    def _give(self, stream: _Stream, message: BusMessage, publisher: object) -> None:
+        try:
+            stream.receive(message, publisher)
+        except Exception:
+            self._reach.failed("a subscriber of the bus raised")
+
+    # Publishing.
+
+    def publish(
+        self, topic: str, message: BusMessage, publisher: object, send: Send | None
+    ) -> Deferred[str]:
+        """
+        Add a message to a stream, and deliver it when it comes back.
+
+        :param topic: a topic with a subscription.
+        :param message: the message, with a position of this process.
+        :param send: sends a message as the last word of a command; ``None`` to deliver the message
+            in this process only.
+        :return: fires with the position of the message, when the message was delivered in this
+            process. If the message does not come back, this position is not known to the server.
+        """
+        stream, position = self._streams[topic], message.position
+        isRead = stream.last is not None and self._reader.protocol is not None
+        if send is not None:
+            key = topic.encode()
+            sent = send(message, "XADD", key, "MAXLEN", "~", _STREAM_MESSAGES, "*", _FIELD)
+            sent.addErrback(lambda failure: self._notAdded(position, failure))
+            self._keep(key, stream)
+        if send is None or not isRead:
+            self._settleAll(topic)  # the order of a publisher's messages
+            self._give(stream, message, publisher)
+            return succeed(position)
+        delivered: Deferred[str] = Deferred()
+        until = self._clock.seconds() + WAIT_SECONDS
+        self._own[position] = _Own(topic, message, publisher, delivered, until)
+        if self._timer is None:
+            self._timer = self._clock.callLater(WAIT_SECONDS, self._sweep)
+        return delivered
+
+    def _keep(self, key: bytes, stream: _Stream) -> None:
+        now = self._clock.seconds()
+        if stream.renewed is None or now - stream.renewed > _RENEW_SECONDS:
+            stream.renewed = now
+            self._command("EXPIRE", key, _KEPT_SECONDS).addErrback(lambda _: None)
+
+    def _notAdded(self, position: str, failure: Any) -> None:
+        self._reach.lost += 1
+        if failure.check(txredisapi.ConnectionError) is None:
+            self._reach.failed("the server of the bus refused a message", failure)
+        self._settle(position, None)
+
+    def _settle(self, position: str, entry: str | None, stream: _Stream | None = None) -> None:
+        """Deliver a message of this process, with the stream's id if it has one."""
+        own = self._own.pop(position, None)
+        if own is None:
+            return
+        message = own.message if entry is None else own.message._replace(position=entry)
+        stream = stream or self._streams.get(own.topic)
+        if stream is not None:
+            self._give(stream, message, own.publisher)
+        own.delivered.callback(message.position)
+
+    def _settleAll(self, topic: str, stream: _Stream | None = None) -> None:
+        """Deliver the messages of a topic that did not come back."""
+        for position, own in tuple(self._own.items()):
+            if own.topic == topic:
+                self._settle(position, None, stream)
+
+    def _sweep(self) -> None:
+        """Deliver the messages that did not come back in time."""
+        self._timer = None
+        now = self._clock.seconds()
+        for position, own in tuple(self._own.items()):
+            if own.until > now:
+                self._timer = self._clock.callLater(own.until - now, self._sweep)
+                return
+            self._settle(position, None)
+
+    # The history.
+
+    def since(self, topic: str, position: str | None) -> Deferred[Past]:
+        """Return the last messages of a stream after a position; none without the server."""
+        stream = self._streams[topic]
+        asked: Deferred[Any] = Deferred()
+        stream.waiting.append(asked)
+        if not stream.asking:
+            self._askHistory(topic, stream)
+        return asked.addCallback(_past, position)
+
+    def _askHistory(self, topic: str, stream: _Stream) -> None:
+        waiting, stream.waiting, stream.asking = stream.waiting, [], True
+
+        def done(entries: Any) -> None:
+            stream.asking = False
+            messages = self._kept(entries) if isinstance(entries, list) else []
+            if stream.waiting:
+                self._askHistory(topic, stream)
+            for each in waiting:
+                each.callback(messages)
+
+        range_ = ("XREVRANGE", topic.encode(), "+", "-", "COUNT", MOST_MESSAGES)
+        self._command(*range_).addBoth(done).addErrback(self._internal)
+
+    def _kept(self, entries: Iterable[Any]) -> list[BusMessage]:
+        """Return the messages of entries, the newest of which is first, within the bound."""
+        return list(self._newest(entries))[::-1]
+
+    def _newest(self, entries: Iterable[Any]) -> Iterator[BusMessage]:
+        size = 0
+        for entry, fields in entries:
+            published = self._read(entry, fields)
+            if published is not None:
+                message = published.message._replace(position=entry.decode("ascii"))
+                size += len(message.payload)
+                if size > MOST_TOPIC_BYTES:
+                    return
+                yield message
+
+    def _answer(self, stream: _Stream, messages: list[BusMessage]) -> None:
+        waiting, stream.waiting = stream.waiting, []
+        for each in waiting:
+            each.callback(messages)
+
+    def _command(self, *words: object) -> Deferred[Any]:
+        """Send a command; fails as txredisapi does, also without a connection."""
+        if (protocol := self._commands.protocol) is None:
+            failed: Deferred[Any] = Deferred()
+            failed.errback(txredisapi.ConnectionError("Not connected"))
+            return failed
+        asked: Deferred[Any] = protocol.execute_command(*words)
+        return asked
+
+
+def _past(messages: list[BusMessage], position: str | None) -> Past:
+    """Return the messages after a position; all messages if the position is not among them."""
+    if position is None:
+        return Past(tuple(messages), True)
+    for number, message in enumerate(messages, 1):
+        if message.position == position:
+            return Past(tuple(messages[number:]), True)
+    return Past(tuple(messages), False)

@@ -1,0 +1,81 @@
+"""The table of buses: by the scheme of a URL, how a bus is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+from typing import Any, Final
+
+from ..display import nearest
+from .bus import Bus
+from .local import LocalBus
+
+
+@dataclass(frozen=True, slots=True)
+class BusRow:
+    """
+    Row of the table of buses.
+
+    :ivar schemes: schemes of the URLs of the bus; the first is the name of the bus.
+    :ivar form: form of a URL, for errors and for ``--help``.
+    :ivar build: makes the bus: ``build(reactor, url)``. It raises ``ValueError`` with "expected
+        ..." for a URL with a mistake and for a package that is missing, and connects to no server.
+    """
+
+    schemes: tuple[str, ...]
+    form: str
+    build: Callable[[Any, str], Bus]
+
+
+def _local(_: Any, url: str) -> Bus:
+    if url != "local":
+        raise ValueError("expected local without further words")
+    return LocalBus(time)
+
+
+def _redis(reactor: Any, url: str) -> Bus:
+    try:
+        import hiredis  # noqa: F401  (without it, txredisapi parses in Python)
+
+        from .redis import RedisBus  # imports txredisapi, of the same extra
+        from .redis_address import RedisAddress
+    except ImportError:
+        packages = "txredisapi and hiredis; pip install 'txhixie[redis]'"
+        raise ValueError(f"expected the packages {packages}") from None
+    return RedisBus(reactor, RedisAddress.of(url))
+
+
+BUSES: Final = (
+    BusRow(("local",), "local", _local),
+    BusRow(
+        ("redis", "rediss", "valkey", "valkeys"),
+        "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",
+        _redis,
+    ),
+)
+"""Table of all buses. A new bus needs a module in this package and a row in this table."""
+
+_SCHEMES: Final = {scheme: row for row in BUSES for scheme in row.schemes}
+
+
+def check_scheme(url: str) -> str:
+    """
+    Return a URL of a bus as it is.
+
+    :raises ValueError: "expected ..." for a scheme that is not in the table.
+    """
+    scheme = url.partition(":")[0]
+    if scheme not in _SCHEMES:
+        forms = " or ".join(row.form for row in BUSES)
+        raise ValueError(f"expected {forms}{nearest(scheme, _SCHEMES)}")
+    return url
+
+
+def make_bus(reactor: Any, url: str) -> Bus:
+    """
+    Make the bus of a URL, which connects when it is started.
+
+    :raises ValueError: "expected ..." for a URL with a mistake.
+    """
+    return _SCHEMES[check_scheme(url).partition(":")[0]].build(reactor, url)

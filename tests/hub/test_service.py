@@ -201,6 +201,18 @@ def test_a_client_that_asks_is_told_the_number_of_members_at_most_once_a_second(
     assert objects(quiet) == []
 
 
+def test_a_slow_member_is_told_the_number_of_members_when_it_reads_again() -> None:
+    room = Room()
+    pair, client = room.joinWithObjects("?presence")
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    room.clock.advance(1.0)
+    pair.toClient.paused = False
+    room.pump()
+    assert objects(client)[-1] == {"members": 2}
+
+
 def test_no_timer_is_left_when_those_who_asked_have_left() -> None:
     room = Room(topicAge=5)
     pair, _ = room.joinWithObjects("?presence")
@@ -318,3 +330,95 @@ def test_a_message_from_outside_reaches_all_members() -> None:
     room.pump()
     assert results == ["1000-1"]
     assert client.messages == ["hello"]
+
+
+def test_a_newest_message_that_fills_the_write_buffer_loses_no_count_of_skipped_ones() -> None:
+    room = Room(slow="newest")
+    pair, client = room.joinWithObjects()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    for number in range(5):
+        room.say(publisher, f"{number} {BIG}")
+    pair.toClient.paused = False
+    room.pump()
+    room.say(publisher, "after")
+    texts = [each.get("text", each) for each in objects(client)]
+    assert sorted(map(str, texts)) == sorted([BIG, f"4 {BIG}", "{'skipped': 4}", "after"])
+
+
+def test_a_member_that_stalls_at_its_history_is_told_and_counted() -> None:
+    """It has joined, reads nothing, and more messages come than wait for one member."""
+    room = Room(history=MOST_MESSAGES)
+    _, publisher = room.join()
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{number} {'x' * 2000}")
+    pair, client = stalled(room)
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{100 + number} {'x' * 2000}")
+    client.transport.resumeProducing()
+    room.pump()
+    got = objects(client)
+    skipped = sum(each.get("skipped", 0) for each in got)
+    assert skipped > 0
+    assert sum("text" in each for each in got) + skipped == 2 * MOST_MESSAGES
+    counters = pair.server.protocol.factory.counters
+    assert counters.skipped["full"] == skipped
+
+
+def test_with_close_a_member_that_stalls_at_its_history_is_closed_before_a_gap() -> None:
+    room = Room(history=MOST_MESSAGES, slow="close")
+    _, publisher = room.join()
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{number} {'x' * 2000}")
+    _, client = stalled(room)
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{100 + number} {'x' * 2000}")
+    client.transport.resumeProducing()
+    room.pump()
+    assert closed(client).code == 1013
+    numbers = [int(each["text"].split()[0]) for each in objects(client)]
+    assert numbers == list(range(len(numbers)))
+
+
+class Stalled(Recorder):
+    """An application that stops reading when the handshake is complete."""
+
+    def negotiationFinished(self) -> None:
+        super().negotiationFinished()
+        self.transport.pauseProducing()
+
+
+def stalled(room: Room) -> tuple[Pair, Recorder]:
+    """A client that joins with JSON objects, and does not read its history."""
+    client = Stalled()
+    pair = Pair.new(
+        room.service, client, clock=room.clock, subprotocols=[SUBPROTOCOL], serverExtensions=()
+    )
+    room.pairs.append(pair)
+    return pair, client
+
+
+def test_a_route_with_history_keeps_the_messages_of_a_topic_that_had_none() -> None:
+    """A reload has added ``history``, and the members of before stay."""
+    room = Room()
+    _, publisher = room.join()
+    service = room.also(history=5)
+    room.join(service=service)
+    room.say(publisher, "hello")
+    _, client = room.join(service=service)
+    assert client.messages == ["hello"]
+
+
+def test_a_client_that_has_all_messages_but_those_of_the_history_has_missed_nothing() -> None:
+    """Its last message is the one before the history: too old, or too large to be kept."""
+    room = Room(history=MOST_MESSAGES)
+    _, publisher = room.join()
+    for number in range(MOST_MESSAGES + 1):
+        room.say(publisher, str(number))
+    _, client = room.joinWithObjects("?since=1000-1")
+    assert [each["text"] for each in objects(client)] == [*map(str, range(1, MOST_MESSAGES + 1))]
+    room.say(publisher, "x" * 300_000)
+    room.say(publisher, "after")
+    _, client = room.joinWithObjects(f"?since=1000-{MOST_MESSAGES + 2}")
+    assert [each["text"] for each in objects(client)] == ["after"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from typing import Final
 
 from .bus import MOST_HISTORY_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past
 
@@ -10,17 +11,22 @@ from .bus import MOST_HISTORY_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage
 class _Kept:
     """The kept messages of one topic."""
 
-    __slots__ = ("messages", "size")
+    __slots__ = ("before", "messages", "size")
 
     def __init__(self) -> None:
         self.messages: deque[BusMessage] = deque()
         self.size = 0
+        self.before: str | None = None  # position of the message before the kept ones
 
     def drop_first(self) -> int:
         """Drop the oldest message; return its size."""
-        size = len(self.messages.popleft().payload)
-        self.size -= size
-        return size
+        dropped = self.messages.popleft()
+        self.before = dropped.position
+        self.size -= len(dropped.payload)
+        return len(dropped.payload)
+
+
+_NOTHING: Final = _Kept()
 
 
 class History:
@@ -69,9 +75,9 @@ class History:
         :param position: position of the last known message; ``None`` for all kept messages.
         :return: the messages; all kept messages if the position is not among them.
         """
-        kept = self._topics.get(topic)
-        messages = () if kept is None else tuple(kept.messages)
-        if position is None:
+        kept = self._topics.get(topic, _NOTHING)
+        messages = tuple(kept.messages)
+        if position is None or position == kept.before:
             return Past(messages, True)
         for number, message in enumerate(messages, 1):
             if message.position == position:

@@ -222,7 +222,7 @@ class Output(Writer):
                 return
             if self.owner is not None:
                 self.owner.drained()
-            if self._producer is not None:
+            if self._producer is not None and not self.full:  # the owner may have filled it again
                 self._producer.resumeProducing()
 
     def _isEndedBelow(self) -> bool:

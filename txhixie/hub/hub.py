@@ -42,11 +42,14 @@ class Hub:
 
         :param name: name of the topic.
         :param age: seconds after which the topic goes when it has no members.
-        :param history: whether the bus keeps the last messages of a new topic.
+        :param history: whether the bus keeps the last messages of the topic from now on. A route
+            without a history changes nothing: another route to the topic may have one.
         """
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = Topic(name, self.bus, self._clock, self._emptied, history)
+        elif history:
+            topic.keepHistory()
         self._ages[name] = age
         if not len(topic):
             self._emptied(topic)

@@ -36,6 +36,7 @@ class Member:
         "_isFull",
         "_isWaiting",
         "_joining",
+        "_owesMembers",
         "_size",
         "_skipped",
         "_topic",
@@ -55,6 +56,7 @@ class Member:
         self._isFull = False
         self._isWaiting = False  # whether the newest message waits until the buffer has drained
         self._skipped = 0  # messages that the member was not sent, and that it does not know of
+        self._owesMembers = False  # whether the number of members was not sent
 
     @property
     def wantsPresence(self) -> bool:
@@ -90,6 +92,8 @@ class Member:
         if not past.is_whole:
             self._send(missed_object())
         known = {message.position for message in past.messages}
+        if waiting and waiting[0].message.position in known:
+            self._skipped = 0  # those that exceeded the bound are among the earlier messages
         new = [each for each in waiting if each.message.position not in known]
         self._backlog, self._size = deque(), 0
         for each in (*map(Delivered, messages), *new):
@@ -98,12 +102,32 @@ class Member:
             self.tellMembers()
         self._sendBacklog()
 
-    def _put(self, backlog: deque[Delivered], delivered: Delivered) -> None:
+    def _put(self, backlog: deque[Delivered], delivered: Delivered) -> Callable[[], None] | None:
+        """
+        Add a message to the backlog, and skip the oldest ones that exceed its bounds.
+
+        :return: as :meth:`hear`.
+        """
         backlog.append(delivered)
         self._size += len(delivered.message.payload)
+        close = None
         while len(backlog) > MOST_MESSAGES or self._size > MOST_TOPIC_BYTES:
-            self._size -= len(backlog.popleft().message.payload)
+            oldest = backlog.popleft()
+            self._size -= len(oldest.message.payload)
+            close = self._skip(oldest) or close
+        return close
+
+    def _skip(self, oldest: Delivered) -> Callable[[], None] | None:
+        """Skip the oldest message of the backlog, as the write buffer is full; see :meth:`hear`."""
+        if not self._isFull:  # the earlier messages have not come yet, or there are too many
             self._skipped += 1
+            return None
+        # With "newest" too: what waits in the backlog is newer.
+        slow = "close" if self._joining.slow == "close" else "skip"
+        return self._outcome(self._transport.sendPrepared(self._form(oldest), slow))
+
+    def _form(self, delivered: Delivered) -> PreparedMessage:
+        return delivered.object if self._joining.as_objects else delivered.plain
 
     def _sendBacklog(self) -> None:
         backlog = self._backlog
@@ -122,18 +146,19 @@ class Member:
             members have the message; usually ``None``.
         """
         if self._backlog is not None:
-            self._put(self._backlog, delivered)
-            return None
+            return self._put(self._backlog, delivered)
         return self._deliver(delivered)
 
     def _deliver(self, delivered: Delivered) -> Callable[[], None] | None:
-        joining = self._joining
         if self._skipped and not self._isFull:
             self._tellSkipped()
+        joining = self._joining
         message = delivered.object if joining.as_objects else delivered.plain
         outcome = self._transport.sendPrepared(message, joining.slow)
-        if not outcome:
-            return None
+        return self._outcome(outcome) if outcome else None
+
+    def _outcome(self, outcome: int) -> Callable[[], None] | None:
+        """Count a message that was not sent; see :meth:`hear`."""
         if outcome == SLOW:
             close: Callable[[], None] = self._transport.closeSlow
             return close
@@ -144,16 +169,16 @@ class Member:
         return None
 
     def _tellSkipped(self) -> None:
-        count, self._skipped = self._skipped, 0
-        if self._joining.as_objects:
-            self._send(skipped_object(count))
+        if not self._joining.as_objects or self._send(skipped_object(self._skipped)):
+            self._skipped = 0
 
     def tellMembers(self) -> None:
         """Tell the member how many members the topic has."""
-        self._send(members_object(len(self._topic)))
+        self._owesMembers = not self._send(members_object(len(self._topic)))
 
-    def _send(self, text: str) -> None:
-        self._transport.sendPrepared(PreparedMessage(text), "skip")
+    def _send(self, text: str) -> bool:
+        """Send an object of the hub itself; return whether it was sent."""
+        return not self._transport.sendPrepared(PreparedMessage(text), "skip")
 
     def textMessageReceived(self, message: str) -> None:
         """Publish a text message to the topic."""
@@ -189,6 +214,8 @@ class Member:
             self._sendBacklog()
         elif self._skipped:
             self._tellSkipped()
+        if self._owesMembers and not self._isFull:
+            self.tellMembers()
 
     def stopProducing(self) -> None:
         """Do nothing: ``connectionLost`` follows."""

@@ -58,10 +58,21 @@ class Topic:
         self._members: dict[TopicMember, None] = {}
         self._presence: IDelayedCall | None = None
         self._watching = 0  # members that are told the number of members
-        bus.subscribe(name, self._receive, history).addErrback(self._failed)
+        self._hasHistory = history
+        self._subscribe()
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def _subscribe(self) -> None:
+        subscribed = self._bus.subscribe(self.name, self._receive, self._hasHistory)
+        subscribed.addErrback(self._failed)
+
+    def keepHistory(self) -> None:
+        """Let the bus keep the last messages from now on, unless the bus keeps them already."""
+        if not self._hasHistory:
+            self._hasHistory = True
+            self._subscribe()
 
     def join(self, member: TopicMember) -> None:
         """Add a member."""

@@ -60,6 +60,7 @@ PROTOCOLS: Final = {
     "gateway/machine.py:ClientSide": "one side of the machine's core, which a test replaces",
     "gateway/machine.py:BackendSide": "the other side",
     "gateway/machine.py:SessionMachine": "Automat reads a machine's inputs from it",
+    "server/admission.py:WholeLedger": "the ledger of several processes, of a later package",
     "bus/bus.py:Bus": "buses of one process and of several",
     "hub/topic.py:TopicMember": "a callback: a member of a topic",
     "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",

@@ -19,6 +19,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from ..connection.acknowledged import lowest
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
@@ -314,8 +315,19 @@ class RoutedServerFactory(HixieServerFactory):
         return asked._replace(target=self.applications.masked(asked.target or "") or None)
 
     def decide(self, offer: Offer, connection: HixieProtocol) -> Any:
-        """Ask the guards and the service of the route of an offer."""
-        return self.applications.buildProtocol(offer, connection)
+        """Ask the ledger of the workers, and the guards and the service of the route."""
+        if self.admission.ledger is None:
+            return self.applications.buildProtocol(offer, connection)
+        asked: Deferred[Refusal | None] = Deferred()
+        self.admission.confirm(lowest(connection.transport), asked.callback)
+
+        def confirmed(refusal: Refusal | None) -> Any:
+            if refusal is not None:
+                return refusal
+            decision: Any = self.applications.buildProtocol(offer, connection)
+            return ensureDeferred(decision) if iscoroutine(decision) else decision
+
+        return asked.addCallback(confirmed)
 
 
 def _withdraw(connection: HixieProtocol) -> None:

@@ -7,9 +7,9 @@ entered twice counts once, and a transport that leaves twice leaves once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from ..sansio.arguments import scalars
 from ..sansio.handshake.offer import Refusal
@@ -29,6 +29,34 @@ taken, the time at which a place becomes free is not known."""
 
 _ROUNDING: Final = 1e-9
 """Seconds that sums of fractions of a second may differ."""
+
+
+IN_ALL: Final = "max-connections"
+BY_ADDRESS: Final = "max-connections-per-address"
+
+
+class WholeLedger(Protocol):
+    """Counts of the connections of several processes, which have their limits together."""
+
+    def ask(
+        self,
+        connection: Hashable,
+        address: str,
+        most: int | None,
+        of_address: int | None,
+        decide: Callable[[str | None], object],
+        /,
+    ) -> None:
+        """Call a function with the option of the limit that is reached, or with ``None``."""
+
+    def take(self, connection: Hashable, address: str, /) -> None:
+        """Count an accepted connection, if it is not counted."""
+
+    def leave(self, connection: Hashable, /) -> None:
+        """Count a connection no more, if it is counted."""
+
+    def clear(self) -> None:
+        """Count no connection any more."""
 
 
 class Admission:
@@ -53,6 +81,8 @@ class Admission:
     :ivar exempt: addresses without the limits for an address.
     :ivar is_limited: whether there is a limit. Without a limit, no connection is counted.
     """
+
+    ledger: WholeLedger | None = None  # of several processes
 
     def __init__(
         self,
@@ -112,6 +142,18 @@ class Admission:
             self._held.clear()
             self._counts.clear()
             self._dues.clear()
+            if self.ledger is not None:
+                self.ledger.clear()
+
+    def divide_rates(self, processes: int) -> None:
+        """
+        Take a share of the limits of new connections, as one of several processes.
+
+        :param processes: number of processes, each of which gets the same share, at least 1.
+        """
+        for name in ("new_connections", "new_connections_per_address"):
+            if (rate := getattr(self, name)) is not None:
+                setattr(self, name, max(1, rate // processes))
 
     def __len__(self) -> int:
         """Return the number of counted connections."""
@@ -200,6 +242,8 @@ class Admission:
         :param transport: the lowest transport of the connection.
         """
         address = self._held.pop(transport, "")
+        if self.ledger is not None:
+            self.ledger.leave(transport)
         if not address:
             return
         left = self._counts[address] - 1
@@ -207,6 +251,30 @@ class Admission:
             self._counts[address] = left
         else:
             del self._counts[address]
+
+    def confirm(self, transport: Hashable, decide: Callable[[Refusal | None], object]) -> None:
+        """
+        Ask the ledger of several processes about a connection, before its handshake is accepted.
+
+        :param transport: the lowest transport of the connection.
+        :param decide: called with a refusal beyond a limit; otherwise with ``None``. The call may
+            come before this method returns.
+        """
+
+        def decided(option: str | None) -> None:
+            most = self.connections if option == IN_ALL else self.connections_per_address
+            decide(None if option is None else _refusal(_STATUS[option], option, most or 0))
+
+        if self.ledger is None or not self.is_limited:
+            decide(None)
+            return
+        limits = self.connections, self.connections_per_address
+        self.ledger.ask(transport, self._held.get(transport, ""), *limits, decided)
+
+    def take(self, transport: Hashable) -> None:
+        """Have the ledger of several processes count a connection that was accepted before."""
+        if self.ledger is not None:
+            self.ledger.take(transport, self._held.get(transport, ""))
 
     # Addresses.
 
@@ -272,6 +340,8 @@ def _checked(name: str, most: int | None) -> int | None:
             raise ValueError(f"{name}: expected 1 or more, not {most}; None is no limit")
     return most
 
+
+_STATUS: Final = {IN_ALL: 503, BY_ADDRESS: 429}
 
 _WORDS: Final = {
     "max-connections": ("too many connections", "connections exceed our limit of "),

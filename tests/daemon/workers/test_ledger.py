@@ -1,0 +1,311 @@
+"""The ledger of all workers: limits in all and for an address, answers that are late or lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from support.applications import Answering, Recorder
+from support.network import Network, Place
+from support.raw_peer import Raw
+from support.waiting import asynchronous, reactor, until
+from txhixie import Accepted, Admission, Refusal
+from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
+from txhixie.daemon.routes import Route, Routes
+from txhixie.daemon.workers.ledger import (
+    LEDGER_TIMEOUT,
+    MOST_ASKED,
+    Ledger,
+    SharedLedger,
+    countWorker,
+    shareLedger,
+)
+from txhixie.daemon.workers.link import adoptLink, linkPair
+from txhixie.server.admission import BY_ADDRESS, IN_ALL
+
+HOST = "192.0.2.1"
+
+
+class Worker:
+    """
+    A worker with its link, whose directions stop when the test says so.
+
+    :ivar up: packets on the way to the parent.
+    :ivar down: packets on the way to the worker.
+    """
+
+    def __init__(self, parent: Ledger, clock: Clock, workers: int = 2) -> None:
+        self.up: list[bytes] = []
+        self.down: list[bytes] = []
+        self.hasRoomUp = self.hasRoomDown = True
+        self.ledger = SharedLedger(self._send, clock, workers)
+        self.counted = parent.join(self._answer)
+
+    def _send(self, packet: bytes) -> bool:
+        if self.hasRoomUp:
+            self.up.append(packet)
+        return self.hasRoomUp
+
+    def _answer(self, packet: bytes) -> bool:
+        if self.hasRoomDown:
+            self.down.append(packet)
+        return self.hasRoomDown
+
+    def carry(self) -> None:
+        """Carry the packets of both directions, until no packet is left."""
+        while self.up or self.down:
+            up, self.up = self.up, []
+            for packet in up:
+                self.counted.received(packet)
+            down, self.down = self.down, []
+            for packet in down:
+                self.ledger.received(packet)
+
+    def asks(
+        self, who: object, address: str = "", most: int | None = None, ofAddress: int | None = None
+    ) -> list[Any]:
+        """Ask about a connection; the list gets the verdict."""
+        verdicts: list[Any] = []
+        self.ledger.ask(who, address, most, ofAddress, verdicts.append)
+        return verdicts
+
+    def asked(self, who: object, *limits: Any) -> Any:
+        """Ask about a connection, and return the verdict after an answer of the parent."""
+        verdicts = self.asks(who, *limits)
+        self.carry()
+        (verdict,) = verdicts
+        return verdict
+
+
+def both() -> tuple[Ledger, Clock, Worker, Worker]:
+    """Two workers of one parent."""
+    parent, clock = Ledger(), Clock()
+    return parent, clock, Worker(parent, clock), Worker(parent, clock)
+
+
+def test_a_limit_in_all_is_that_of_all_workers() -> None:
+    parent, _, first, second = both()
+    assert [first.asked(number, "", 3) for number in range(2)] == [None, None]
+    assert second.asked("a", "", 3) is None
+    assert second.asked("b", "", 3) == IN_ALL
+    assert first.asked("c", "", 3) == IN_ALL
+    assert parent.total == 3
+    first.ledger.leave(0)
+    first.carry()
+    assert second.asked("b", "", 3) is None
+    assert (len(first.ledger), len(second.ledger), parent.total) == (1, 2, 3)
+
+
+def test_a_limit_for_an_address_is_that_of_all_workers() -> None:
+    parent, _, first, second = both()
+    assert first.asked("a", HOST, None, 1) is None
+    assert second.asked("b", HOST, 10, 1) == BY_ADDRESS
+    assert second.asked("c", "192.0.2.2", 10, 1) is None
+    assert second.asked("d", "", 10, 1) is None, "a client without an address"
+    assert (parent.total, parent.of(HOST)) == (3, 1)
+    first.ledger.leave("a")
+    first.carry()
+    assert parent.of(HOST) == 0
+
+
+def test_the_connections_of_a_dead_worker_are_given_back() -> None:
+    parent, clock, first, second = both()
+    assert first.asked("a", HOST, 2, 1) is None
+    assert second.asked("b", "", 2) is None
+    first.counted.left()
+    assert (parent.total, parent.of(HOST)) == (1, 0)
+    assert Worker(parent, clock).asked("c", HOST, 2, 1) is None
+
+
+def test_without_an_answer_a_worker_decides_by_its_share_and_the_ledger_is_set_right() -> None:
+    parent, clock, first, second = both()
+    verdicts = [first.asks(number, HOST, 4, 10) for number in range(3)]
+    assert verdicts == [[], [], []]
+    clock.advance(LEDGER_TIMEOUT)
+    assert verdicts == [[None], [None], [IN_ALL]], "2 of 4 connections are the share of a worker"
+    first.carry()
+    assert (parent.total, parent.of(HOST)) == (2, 2), "the third is given back"
+    assert second.asked("a", HOST, 4, 10) is None
+    clock.advance(LEDGER_TIMEOUT)
+    assert not clock.getDelayedCalls()
+
+
+def test_a_late_refusal_does_not_end_a_connection_that_was_accepted() -> None:
+    parent, clock, first, second = both()
+    assert second.asked("a", HOST, 1, 1) is None
+    verdict = first.asks("b", HOST, 1, 1)
+    clock.advance(LEDGER_TIMEOUT)
+    assert verdict == [None], "the share of a worker is at least 1"
+    first.carry()
+    assert (verdict, parent.total, parent.of(HOST)) == ([None], 2, 2)
+    assert second.asked("c", HOST, 2, 10) == IN_ALL
+
+
+def test_a_connection_that_ends_before_the_answer_is_given_back() -> None:
+    parent, clock, first, _ = both()
+    undecided = first.asks("a", HOST, 4, 4)
+    first.ledger.leave("a")
+    late = first.asks("b", HOST, 4, 4)
+    clock.advance(LEDGER_TIMEOUT)
+    first.ledger.leave("b")
+    first.carry()
+    assert (undecided, late) == ([], [None])
+    assert (parent.total, parent.of(HOST), len(first.ledger)) == (0, 0, 0)
+
+
+def test_an_answer_that_has_no_room_counts_nothing() -> None:
+    parent, clock, first, _ = both()
+    first.hasRoomDown = False
+    verdict = first.asks("a", HOST, 4, 4)
+    first.carry()
+    assert (verdict, parent.total) == ([], 0)
+    clock.advance(LEDGER_TIMEOUT)
+    first.hasRoomDown = True
+    assert verdict == [None]
+    assert first.asked("b", HOST, 4, 4) is None
+    assert (parent.total, len(first.ledger)) == (2, 2)
+
+
+def test_changes_that_have_no_room_are_sent_later() -> None:
+    parent, clock, first, _ = both()
+    assert first.asked("a", HOST, 9, 9) is None
+    first.hasRoomUp = False
+    assert first.asks("b", HOST, 9, 9) == [None], "by its share, at once"
+    first.ledger.leave("a")
+    first.ledger.leave("b")
+    first.hasRoomUp = True
+    clock.advance(1)
+    first.carry()
+    assert parent.total == 0
+    assert not clock.getDelayedCalls()
+
+
+def test_a_parent_that_does_not_read_is_asked_a_bounded_number_of_times() -> None:
+    _, clock, first, _ = both()
+    for number in range(MOST_ASKED + 10):
+        first.asks(number, "", 10_000)
+    assert len(first.up) == MOST_ASKED + 10, "the changes of those that were not asked for"
+    assert len(first.ledger) == 10
+    clock.advance(LEDGER_TIMEOUT)
+    assert len(first.ledger) == MOST_ASKED + 10
+
+
+def test_without_the_parent_a_worker_has_its_share() -> None:
+    _, clock, first, _ = both()
+    verdict = first.asks("a", HOST, 4, 4)
+    first.ledger.lost()
+    assert verdict == [None]
+    assert [first.asks(number, HOST, 4, 4) for number in range(2)] == [[None], [BY_ADDRESS]]
+    first.ledger.leave("a")
+    assert first.asks("b", HOST, 4, 4) == [None]
+    assert not clock.getDelayedCalls()
+
+
+def test_connections_before_a_limit_are_taken_and_given_back() -> None:
+    parent, _, first, _ = both()
+    first.ledger.take("a", "")
+    first.ledger.take("a", "")
+    first.carry()
+    assert parent.total == 1
+    first.ledger.take("a", HOST)
+    first.carry()
+    assert (parent.total, parent.of(HOST)) == (1, 1)
+    first.asked("b", HOST, 9, 9)
+    first.ledger.clear()
+    first.carry()
+    assert (parent.total, parent.of(HOST)) == (0, 0)
+
+
+def test_an_admission_refuses_with_the_limit_of_all_workers() -> None:
+    _, _, first, second = both()
+    limits = Admission(connections=2, connections_per_address=1)
+    limits.ledger = first.ledger
+    heard: list[Refusal | None] = []
+    for transport, client in ((1, HOST), (2, HOST), (3, "192.0.2.2"), (4, "192.0.2.3")):
+        limits.enter(transport, client)
+        limits.confirm(transport, heard.append)
+        first.carry()
+    refusals = [each for each in heard if each is not None]
+    assert [each is None for each in heard] == [True, False, True, False]
+    assert [each.status for each in refusals] == [429, 503]
+    assert [each.cause for each in refusals] == ["connections-per-address", "connections"]
+    limits.leave(1)
+    first.carry()
+    assert second.asked("a", HOST, 2, 1) is None
+    limits.change(Admission())
+    limits.confirm(9, heard.append)
+    assert heard[-1] is None
+    first.carry()
+    assert second.asked("b", "", 2) is None
+
+
+def test_rates_are_divided() -> None:
+    limits = Admission(connections=5, new_connections=9, new_connections_per_address=1)
+    limits.divide_rates(4)
+    assert (limits.connections, limits.new_connections) == (5, 2)
+    assert limits.new_connections_per_address == 1
+
+
+@asynchronous
+async def test_the_ledger_works_over_a_link() -> None:
+    parent = Ledger()
+    here, other = linkPair(reactor)
+    there = adoptLink(reactor, other.detach())
+    countWorker(here, parent)
+    ledger = shareLedger(there, reactor, 2)
+    verdicts: list[Any] = []
+    ledger.ask("a", HOST, 9, 9, verdicts.append)
+    await until(lambda: verdicts and parent.total == 1)
+    assert verdicts == [None]
+    there.close()
+    await until(lambda: not here.connected and not there.connected)
+    assert parent.total == 0
+    ledger.ask("b", HOST, 9, 9, verdicts.append)
+    assert verdicts == [None, None]
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+async def served(net: Network, parent: Ledger) -> Place:
+    """Listen as a worker whose limit is two connections of all workers."""
+    here, other = linkPair(reactor)
+    there = adoptLink(reactor, other.detach())
+    countWorker(here, parent)
+    routes: Routes[Any] = Routes()
+    routes.add(Route(None, "/", None), Guarded(Answering(lambda offer: Accepted(Recorder()))))
+    admission = Admission(connections=2)
+    admission.ledger = shareLedger(there, reactor, 2)
+    factory = RoutedServerFactory(RoutedApplications(routes), admission=admission)
+    return await net.listen(factory)
+
+
+async def accepted(net: Network, place: Place) -> Raw:
+    """Send a handshake, which is accepted."""
+    raw = await net.raw(place)
+    raw.send(HANDSHAKE)
+    await raw.reads(b"\r\n\r\n")
+    assert raw.data.startswith(b"HTTP/1.1 101 ")
+    return raw
+
+
+@asynchronous
+async def test_handshakes_at_two_workers_have_one_limit(net: Network) -> None:
+    """On a busy machine, an answer after 5 ms changes nothing: the share is one connection."""
+    parent = Ledger()
+    first, second = [await served(net, parent) for _ in range(2)]
+    await accepted(net, first)
+    leaving = await accepted(net, second)
+    await until(lambda: parent.total == 2)
+    refused = await net.raw(first)
+    refused.send(HANDSHAKE)
+    await refused.ends()
+    assert refused.data.startswith(b"HTTP/1.1 503 ")
+    leaving.transport.loseConnection()
+    await until(lambda: parent.total == 1)
+    await accepted(net, second)
+    await until(lambda: parent.total == 2)

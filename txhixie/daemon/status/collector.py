@@ -63,8 +63,17 @@ class SurveyCollector(Collector):
         for (dialect, route), number in self._conversations(survey).items():
             conversations.add_metric([dialect, route], number)
         yield conversations
+        if survey.answered:
+            workers = GaugeMetricFamily(
+                f"{_PREFIX}_workers",
+                "Workers that are in these metrics (answered), and those that are not (silent).",
+                labels=["state"],
+            )
+            workers.add_metric(["answered"], len(survey.answered))
+            workers.add_metric(["silent"], len(survey.silent))
+            yield workers
         if (held := factory.heldBytes) is not None:
-            yield _gauge("held_bytes", "Bytes that all connections hold together.", held.total)
+            yield _gauge("held_bytes", "Bytes that all connections hold together.", survey.held)
             yield _gauge("held_limit_bytes", "Most bytes that connections may hold.", held.most)
 
     def _conversations(self, survey: Survey) -> Mapping[tuple[str, str], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
@@ -14,7 +14,6 @@ from twisted.web.http import BAD_REQUEST, OK
 from twisted.web.server import Request
 
 from ...connection.counters import CAUSES, Counters
-from ...connection.recent import LastEnd, LastRefusal, Recent
 from ...sansio.dialects import DIALECTS
 from ...sansio.http.trusted import network_of, read_address
 from ..dispatch import RoutedServerFactory
@@ -77,23 +76,21 @@ class StatusPage(LeafPage):
         given = _parameter(request, b"address")
         if (address := _addressOf(given)) is None:
             return PageAnswer(BAD_REQUEST, _NO_ADDRESS, caching="no-store", headers=_FIELDS)
-        return self._surveyor.survey(address).addCallback(self._json, address)
+        return self._surveyor.survey(address).addCallback(self._json)
 
-    def _json(self, survey: Survey, address: str) -> PageAnswer:
-        text = json.dumps(self.toData(survey, address), separators=(",", ":"))
+    def _json(self, survey: Survey) -> PageAnswer:
+        text = json.dumps(self.toData(survey), separators=(",", ":"))
         return PageAnswer(
             OK, text.encode("ascii"), "application/json", caching="no-store", headers=_FIELDS
         )
 
-    def toData(self, survey: Survey, address: str = "") -> dict[str, Any]:
+    def toData(self, survey: Survey) -> dict[str, Any]:
         """
         Return the status as ``json`` can write it.
 
         :param survey: the connections.
-        :param address: lists only refusals and ends of this address or network; of all, if empty.
         """
         factory, now = self._factory, self._now()
-        recent = factory.log.recent or Recent()
         ends = sorted(survey.counters.ended.items())
         return {
             "state": "ok" if factory.standIn is None else "draining",
@@ -105,15 +102,16 @@ class StatusPage(LeafPage):
             "connections": {state: survey.states[state] for state in STATES},
             "messages": {"received": survey.received, "sent": survey.sent},
             "folded": survey.counters.folded,
-            "held": None if factory.heldBytes is None else _held(factory),
+            "held": None if factory.heldBytes is None else _held(factory, survey),
             "dialects": _dialects(survey),
             "routes": _routes(survey, factory),
             "addresses": busiest(survey.addresses.values()),
             "newest": survey.listed(),
             "refusals": _refusals(survey.counters),
-            "recent_refusals": _of(address, recent.refusals),
+            "recent_refusals": survey.refusals,
             "ends": [{"code": code, "count": number} for code, number in ends],
-            "recent_ends": _of(address, recent.ends),
+            "recent_ends": survey.ends,
+            **_workers(survey),
         }
 
 
@@ -144,18 +142,21 @@ def _addressOf(given: str) -> str | None:
     return None if read_address(host) is None else network_of(host)
 
 
-def _of(address: str, events: Sequence[LastEnd | LastRefusal]) -> list[dict[str, Any]]:
-    return [each.to_data() for each in events if not address or each.requester.address == address]
+def _workers(survey: Survey) -> dict[str, dict[str, list[int]]]:
+    """The workers of the daemon, if there are several processes."""
+    if not survey.answered:
+        return {}
+    return {"workers": {"answered": survey.answered, "silent": survey.silent}}
 
 
 def _written(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _held(factory: RoutedServerFactory) -> dict[str, int]:
+def _held(factory: RoutedServerFactory, survey: Survey) -> dict[str, int]:
     held = factory.heldBytes
     assert held is not None
-    return {"bytes": held.total, "most": held.most}
+    return {"bytes": survey.held, "most": held.most}
 
 
 def _dialects(survey: Survey) -> list[dict[str, Any]]:

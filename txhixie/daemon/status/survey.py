@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -12,11 +12,11 @@ from twisted.internet.task import Cooperator
 
 from ...connection.counters import Counters
 from ...connection.protocol import HixieProtocol
-from ...connection.recent import address_of, shown_request, truncated
+from ...connection.recent import Recent, address_of, shown_request, truncated
 from ...display import shown, shown_address
 from ...sansio.http.redaction import masked_subprotocol
 from ..dispatch import RoutedServerFactory
-from .address_tally import AddressTally
+from .address_tally import AddressTally, busiest
 from .route_names import RouteNames
 
 MOST_LISTED: Final = 100
@@ -43,6 +43,13 @@ class Survey:
     :ivar sent: messages sent in all conversations, ended and open.
     :ivar addresses: open conversations by address.
     :ivar newest: the open conversations that began last, the oldest of them first.
+    :ivar held: bytes that all connections hold together, if there is a ceiling.
+    :ivar refusals: the last refusals as ``json`` can write them, the newest first.
+    :ivar ends: the last ends of conversations, in the same way.
+    :ivar others: conversations of other workers, as :meth:`listed` returns them.
+    :ivar answered: numbers of the workers whose connections are counted; empty for a daemon of one
+        process.
+    :ivar silent: numbers of the workers that did not answer in time, and are not counted.
     """
 
     counters: Counters
@@ -54,6 +61,12 @@ class Survey:
     newest: deque[tuple[HixieProtocol, str]] = field(
         default_factory=lambda: deque(maxlen=MOST_LISTED)
     )
+    held: int = 0
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    ends: list[dict[str, Any]] = field(default_factory=list)
+    others: list[dict[str, Any]] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
 
     def count(self, connection: HixieProtocol, names: RouteNames, address: str) -> None:
         """
@@ -83,7 +96,79 @@ class Survey:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the newest conversations as ``json`` can write them, the newest first."""
-        return [_shown(connection, route) for connection, route in reversed(self.newest)]
+        rows = [_shown(connection, route) for connection, route in reversed(self.newest)]
+        if not self.others:
+            return rows
+        return sorted([*rows, *self.others], key=lambda row: row["seconds"] or 0)[:MOST_LISTED]
+
+    # The survey of several workers.
+
+    def toData(self) -> dict[str, Any]:
+        """
+        Return the survey for another worker, as ``json`` can write it.
+
+        Of the addresses, it has the busiest.
+        """
+        found = busiest(self.addresses.values())
+        return {
+            "counters": self.counters.to_data(),
+            "states": dict(self.states),
+            "open": [[*key, number] for key, number in self.open.items()],
+            "received": self.received,
+            "sent": self.sent,
+            "addresses": {row["address"]: row for rows in found.values() for row in rows},
+            "newest": self.listed(),
+            "held": self.held,
+            "refusals": self.refusals,
+            "ends": self.ends,
+        }
+
+    def add(self, data: Mapping[str, Any], worker: int) -> None:
+        """
+        Add the survey of another worker.
+
+        :param data: what :meth:`toData` of the other worker has returned.
+        :param worker: number of the other worker, which its rows get.
+        """
+        self.addCounts(data)
+        self.states.update(data["states"])
+        self.open.update({(dialect, route): number for dialect, route, number in data["open"]})
+        self.held += data["held"]
+        for address, row in data["addresses"].items():
+            tally = self.addresses.setdefault(address, AddressTally(address))
+            tally.connections += row["connections"]
+            tally.received += row["received"]
+            tally.sent += row["sent"]
+        self.others += _of(data["newest"], worker)
+        self.refusals = _latest([*self.refusals, *_of(data["refusals"], worker)])
+        self.ends = _latest([*self.ends, *_of(data["ends"], worker)])
+
+    def addCounts(self, data: Mapping[str, Any]) -> None:
+        """Add what a worker has counted since its start, also of a worker that has ended."""
+        self.counters += Counters.from_data(data["counters"])
+        self.received += data["received"]
+        self.sent += data["sent"]
+
+    def copy(self) -> Survey:
+        """Return a survey to which those of other workers can be added."""
+        return replace(
+            self,
+            counters=self.counters + Counters(),
+            states=Counter(self.states),
+            open=Counter(self.open),
+            addresses={name: replace(each) for name, each in self.addresses.items()},
+            others=list(self.others),
+            answered=list(self.answered),
+            silent=list(self.silent),
+        )
+
+
+def _of(rows: list[dict[str, Any]], worker: int) -> list[dict[str, Any]]:
+    return [{**row, "worker": worker} for row in rows]
+
+
+def _latest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: -row["time"])[:MOST_LISTED]
 
 
 def _state(connection: HixieProtocol) -> str:
@@ -158,7 +243,25 @@ class Surveyor:
         # meanwhile is not in these counters, and keeps its numbers of messages.
         every = [(factory, tuple(factory.connections)) for factory in self._factory.family]
         cooperator = Cooperator(scheduler=lambda step: clock.callLater(0, step))
-        return cooperator.coiterate(_steps(survey, every, address)).addCallback(lambda _: survey)
+        counted = cooperator.coiterate(_steps(survey, every, address))
+        return counted.addCallback(lambda _: self._complete(survey, address))
+
+    def _complete(self, survey: Survey, address: str) -> Survey:
+        """Add what the factory has at this moment."""
+        factory = self._factory
+        recent = factory.log.recent or Recent()
+        survey.held = 0 if factory.heldBytes is None else factory.heldBytes.total
+        survey.refusals = [
+            each.to_data()
+            for each in recent.refusals
+            if not address or each.requester.address == address
+        ]
+        survey.ends = [
+            each.to_data()
+            for each in recent.ends
+            if not address or each.requester.address == address
+        ]
+        return survey
 
 
 def _steps(

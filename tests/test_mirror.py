@@ -121,6 +121,7 @@ WHOLE: Final = {
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
     "bus/test_battery": "what each bus promises",
+    "daemon/workers/test_bus_process": "the bus of workers, in worker processes",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",
     "daemon/test_room_daemon": "a hub with thousands of members in a daemon",
     "daemon/test_floods": "a daemon with limits, attackers, and reverse proxies",

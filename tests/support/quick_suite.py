@@ -27,6 +27,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/services/test_targets_daemon.py",
         "tests/connection/test_held_bytes_process.py",
         "tests/daemon/test_floods.py",
+        "tests/daemon/workers/test_bus_process.py",
         "tests/daemon/workers/test_link_process.py",
         "tests/daemon/test_json_log_daemon.py",
         "tests/daemon/services/test_http_daemon.py",

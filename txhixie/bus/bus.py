@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from .reach import Reach
+
 MOST_MESSAGES: Final = 100
 """Most messages of a topic that a history keeps."""
 
@@ -57,6 +59,11 @@ Receive: TypeAlias = Callable[[BusMessage, object], object]
 
 class Bus(Protocol):
     """Passes messages of topics on to their subscribers, in one process or in several."""
+
+    @property
+    def reach(self) -> Reach | None:
+        """State of the connection to the server of the bus; ``None`` for a bus without one."""
+        ...
 
     @property
     def up(self) -> bool:

@@ -22,6 +22,7 @@ class LocalBus:
     """
 
     up = True
+    reach = None
 
     def __init__(self, now: Callable[[], float], history: History | None = None) -> None:
         """

@@ -45,6 +45,15 @@ class Reach:
             self.downs += 1
             writeLine(self._log, "bus-down", LogLevel.warn, url=self._url, reason=reason)
 
+    def toData(self) -> dict[str, int | bool]:
+        """Return the state as ``json`` can write it."""
+        return {
+            "up": bool(self.up),
+            "downs": self.downs,
+            "lost": self.lost,
+            "strange": self.strange,
+        }
+
     def failed(self, what: str, failure: Failure | None = None) -> None:
         """
         Write one line with a traceback.

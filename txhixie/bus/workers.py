@@ -61,6 +61,8 @@ class WorkersBus:
         answer.
     """
 
+    reach = None
+
     def __init__(
         self, send: SendPacket, clock: Any, now: Callable[[], float], name: str = "w"
     ) -> None:

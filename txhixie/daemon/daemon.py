@@ -379,6 +379,7 @@ class Daemon:
             flashPolicy=self._joined("flash-policy") or (),
             **self._options(),
         )
+        factory.reach = self._hub.bus.reach
         self._ownPages = OwnPages(factory, self._viewers())
         self._addOwnPages(pages)
         patterns = TracePatterns(self._all("trace") or ())

@@ -19,6 +19,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from ..bus.reach import Reach
 from ..connection.acknowledged import lowest
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
@@ -228,10 +229,12 @@ class RoutedServerFactory(HixieServerFactory):
 
     :ivar standIn: gets each new connection instead, while the connections of this factory are
         closed; ``None`` before.
+    :ivar reach: state of the connection to the server of the daemon's bus; ``None`` without one.
     """
 
     applications: RoutedApplications
     standIn: HixieServerFactory | None = None
+    reach: Reach | None = None
 
     def __init__(
         self,

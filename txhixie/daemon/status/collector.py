@@ -76,6 +76,9 @@ class SurveyCollector(Collector):
             yield _gauge("held_bytes", "Bytes that all connections hold together.", survey.held)
             yield _gauge("held_limit_bytes", "Most bytes that connections may hold.", held.most)
 
+        if (reach := factory.reach) is not None:
+            yield _gauge("bus_up", "1 while the server of the bus is reached.", bool(reach.up))
+
     def _conversations(self, survey: Survey) -> Mapping[tuple[str, str], int]:
         """All dialects of all routes, also those without a conversation: their value is 0."""
         names = self._factory.applications.routes.names
@@ -115,6 +118,14 @@ class SurveyCollector(Collector):
         yield _counter("messages_received", "Messages received from clients.", survey.received)
         yield _counter("messages_sent", "Messages sent to clients.", survey.sent)
         yield _counter("log_lines_folded", "Log lines that repeat another one.", counters.folded)
+        if (reach := self._factory.reach) is not None:
+            yield _counter("bus_downs", "Outages of the server of the bus.", reach.downs)
+            yield _counter(
+                "bus_messages_lost", "Messages that did not reach other daemons.", reach.lost
+            )
+            yield _counter(
+                "bus_messages_strange", "Messages of the bus that cannot be read.", reach.strange
+            )
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

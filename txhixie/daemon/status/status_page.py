@@ -103,6 +103,7 @@ class StatusPage(LeafPage):
             "messages": {"received": survey.received, "sent": survey.sent},
             "folded": survey.counters.folded,
             "held": None if factory.heldBytes is None else _held(factory, survey),
+            "bus": None if factory.reach is None else factory.reach.toData(),
             "dialects": _dialects(survey),
             "routes": _routes(survey, factory),
             "addresses": busiest(survey.addresses.values()),

@@ -1,0 +1,120 @@
+"""Two real daemons on one Redis: their clients, redis-cli, the status, a reload, an outage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from peers.bus_servers import RedisServer
+from support.daemon import Daemon, run_hixie, running
+from support.page_requests import ask
+from support.waiting import asynchronous, until, within
+from txhixie import Channel, connect
+
+OPTIONS = ("--serve", "/=hub:topic={path}", "--serve", "/kept=hub history=5", "--status", "/status")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis."""
+    made = RedisServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def daemons(tmp_path: Path, server: RedisServer) -> Iterator[list[Daemon]]:
+    """Two daemons that have reached the Redis."""
+    places = [tmp_path / name for name in ("one", "two")]
+    for place in places:
+        place.mkdir()
+    options = (*OPTIONS, "--metrics", "/metrics", "--bus", server.url)
+    with running(places[0], *options) as one, running(places[1], *options) as two:
+        for each in (one, two):
+            each.logged("bus-up")
+        yield [one, two]
+
+
+def state(daemon: Daemon) -> dict[str, int]:
+    """What the status says of the bus."""
+    found: dict[str, int] = json.loads(ask(daemon, "/status?format=json").body)["bus"]
+    return found
+
+
+async def heard(channel: Channel) -> str | bytes:
+    """The next message of a client."""
+    return await within(channel.receive())
+
+
+@asynchronous
+async def test_clients_of_two_daemons_and_redis_cli_hear_each_other_through_an_outage(
+    daemons: list[Daemon], server: RedisServer
+) -> None:
+    for topic in ("room", "kept"):
+        urls = [f"ws://127.0.0.1:{daemon.port}/{topic}" for daemon in daemons]
+        one, two = [await connect(url) for url in urls]
+        neighbour = await connect(urls[0])
+        await one.send("hello")
+        assert await heard(two) == "hello"
+        assert await heard(neighbour) == "hello"
+        await two.send(b"\xff")
+        assert await heard(one) == b"\xff"
+        assert await heard(neighbour) == b"\xff"
+        if topic == "room":
+            server.command("PUBLISH", topic, "outside")
+        else:
+            server.command("XADD", topic, "*", "m", "outside")
+        for each in (one, two, neighbour):
+            assert await heard(each) == "outside"
+        server.kill()
+        await until(lambda: not any(state(daemon)["up"] for daemon in daemons))
+        await one.send("alone")
+        assert await heard(neighbour) == "alone"
+        server.start()
+        await until(lambda: all(state(daemon)["up"] for daemon in daemons))
+        await one.send("again")
+        assert await heard(two) == "again"
+        for each in (one, two, neighbour):
+            await each.close()
+    assert [state(daemon)["downs"] for daemon in daemons] == [2, 2]
+    assert state(daemons[0])["lost"] == 2
+    metrics = ask(daemons[0], "/metrics").body.decode()
+    assert "txhixie_bus_up 1.0" in metrics
+    assert "txhixie_bus_messages_lost_total 2.0" in metrics
+
+
+def test_a_reload_keeps_the_bus_and_refuses_another_one(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    file = tmp_path / "hixie.toml"
+    text = 'serve = ["/=hub:topic={path}"]\nbus = "%s"\n'
+    file.write_text(text % server.url)
+    with running(tmp_path, "--config", str(file)) as daemon:
+        daemon.logged("bus-up")
+        daemon.reload()
+        file.write_text(text % "redis://:secret@127.0.0.1:1")
+        daemon.terminate(1)
+        line = daemon.logged("not-reloaded")
+        assert "expected the bus of the start; restart the daemon for another bus" in line
+        assert "secret" not in daemon.log
+        daemon.terminate()
+        daemon.ended()
+        assert "bus-down" not in daemon.log
+
+
+def test_the_report_has_the_URL_without_the_password() -> None:
+    found = run_hixie("--bus", "redis://user:secret@host/1", "--check")
+    assert found.returncode == 0
+    assert "bus               redis://***@host/1" in found.stdout
+    assert "secret" not in found.stdout + found.stderr
+
+
+def test_a_wrong_bus_is_one_line_at_the_start() -> None:
+    found = run_hixie("--bus", "reddis://user:secret@host")
+    assert found.returncode == 1
+    assert "did you mean redis?" in found.stderr
+    assert "secret" not in found.stderr

@@ -38,14 +38,14 @@ class _Question(NamedTuple):
     A packet to the parent that waits for its answer.
 
     :ivar number: number of the packet.
-    :ivar deadline: time until which the parent may answer.
+    :ivar endsAt: time until which the parent may answer.
     :ivar size: number of bytes that the question holds.
     :ivar answered: called with the answer.
     :ivar givenUp: called without an answer: a buffer was full, or the parent has ended.
     """
 
     number: int
-    deadline: float
+    endsAt: float
     size: int
     answered: Callable[[Packet], object]
     givenUp: Callable[[], object]
@@ -223,8 +223,8 @@ class WorkersBus:
         answered: Callable[[Packet], object],
         givenUp: Callable[[], object],
     ) -> None:
-        deadline = self._clock.seconds() + ANSWER_TIMEOUT
-        self._questions.append(_Question(number, deadline, size, answered, givenUp))
+        endsAt = self._clock.seconds() + ANSWER_TIMEOUT
+        self._questions.append(_Question(number, endsAt, size, answered, givenUp))
         self._size += size
         if self._timer is None:
             self._timer = self._clock.callLater(ANSWER_TIMEOUT, self._look)
@@ -243,8 +243,8 @@ class WorkersBus:
         """Give up the questions whose time is over."""
         self._timer = None
         now = self._clock.seconds()
-        while self._questions and self._questions[0].deadline <= now:
+        while self._questions and self._questions[0].endsAt <= now:
             self._next().givenUp()
         if self._questions and self._timer is None:
-            left = self._questions[0].deadline - now
+            left = self._questions[0].endsAt - now
             self._timer = self._clock.callLater(left, self._look)

@@ -45,7 +45,7 @@ class _Asked:
     __slots__ = (
         "address",
         "connection",
-        "deadline",
+        "endsAt",
         "decide",
         "most",
         "number",
@@ -56,14 +56,14 @@ class _Asked:
     def __init__(
         self,
         number: int,
-        deadline: float,
+        endsAt: float,
         connection: Hashable,
         address: str,
         limits: tuple[int | None, int | None],
         decide: Callable[[LedgerVerdict], object],
     ) -> None:
         self.number = number
-        self.deadline = deadline
+        self.endsAt = endsAt
         self.connection = connection
         self.address = address
         self.most, self.ofAddress = limits
@@ -117,8 +117,8 @@ class SharedLedger:
         if connection in self._taken or connection in self._open:
             decide(None)
             return
-        number, deadline = next(self._numbers), self._clock.seconds() + LEDGER_TIMEOUT
-        asked = _Asked(number, deadline, connection, address, (most, ofAddress), decide)
+        number, endsAt = next(self._numbers), self._clock.seconds() + LEDGER_TIMEOUT
+        asked = _Asked(number, endsAt, connection, address, (most, ofAddress), decide)
         self._open[connection] = asked
         packet = _encode("ask", number, address, most, ofAddress)
         canAsk = not self._isAlone and len(self._asked) < MOST_ASKED
@@ -186,8 +186,8 @@ class SharedLedger:
         self._timer = None
         now = self._clock.seconds()
         for asked in tuple(self._asked):
-            if asked.deadline > now:
-                self._timer = self._clock.callLater(asked.deadline - now, self._look)
+            if asked.endsAt > now:
+                self._timer = self._clock.callLater(asked.endsAt - now, self._look)
                 return
             self._decide(asked, self._byShare(asked))
 

@@ -4,7 +4,7 @@ from the kernel."""
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import socket
 import time
 from contextlib import ExitStack
@@ -64,24 +64,28 @@ def test_a_thousand_unfinished_messages_do_not_fill_the_memory(tmp_path: Path) -
         assert client is not None
         stack.enter_context(client)
         before = memory(daemon)
+        writable = stack.enter_context(selectors.DefaultSelector())
+        attackers: dict[int, socket.socket] = {}
         sent: dict[socket.socket, int] = {}
         for _ in range(ATTACKERS):
             attacker = opened(daemon, "rfc6455")
             assert attacker is not None
             stack.enter_context(attacker).setblocking(False)
+            writable.register(attacker, selectors.EVENT_WRITE)
+            attackers[attacker.fileno()] = attacker
             sent[attacker] = 0
         largest, echoes = before, 0
         deadline = time.monotonic() + 60
         while sent and time.monotonic() < deadline:
-            _, writable, _ = select.select([], list(sent)[:900], [], 1)
-            for attacker in writable:
+            for key, _ in writable.select(1):
+                attacker = attackers[key.fd]
                 start = sent[attacker]
                 try:
                     sent[attacker] += attacker.send(message[start : start + 64 * 1024])
                 except OSError:
-                    del sent[attacker]
-                    continue
+                    sent[attacker] = len(message)
                 if sent[attacker] == len(message):
+                    writable.unregister(attacker)
                     del sent[attacker]
             client.sendall(text("hello"))
             assert client.recv(7) == text("hello")

@@ -183,6 +183,7 @@ async def test_a_worker_that_does_not_read_costs_the_others_nothing(workers: Wor
     for text in sent:
         publishing.say("publish", text, 100_000)
         await reading.hears(text)
+        await publishing.hears(text)
         most = max(most, stopped.link.waiting)
     assert reading.texts == publishing.texts == sent
     assert 0 < most <= MOST_LINK_BYTES

@@ -45,8 +45,8 @@ class _Asked:
     __slots__ = (
         "address",
         "connection",
-        "endsAt",
         "decide",
+        "endsAt",
         "most",
         "number",
         "ofAddress",

@@ -68,8 +68,8 @@ setup(
         ("share/fish/vendor_completions.d", ["share/fish/vendor_completions.d/txhixie.fish"]),
     ],
     install_requires=[
-        # 25.5: the first whose twisted.web has the WebSocket module that our applications share
-        # their interface with.
+        # 25.5: the first with the WebSocket module in twisted.web, which has the same interface
+        # for applications.
         "twisted>=25.5",
         # 24.8: what Twisted 25.5 asks for, and the first with typed machines
         # (sansio/closing.py); 24.8.0 was withdrawn.
@@ -122,7 +122,7 @@ setup(
         ],
         # `--users` with bcrypt hashes.
         "users": [
-            # 3.2: the first whose wheels are for every later version of Python.
+            # 3.2: the first with wheels for every later version of Python.
             "bcrypt>=3.2",
         ],
         # `--jwt-key`: JSON Web Tokens.

@@ -116,7 +116,7 @@ def setup(app: Sphinx) -> None:
 
 
 def without_dead_links(page: Path) -> str:
-    """A page of pydoctor's, whose annotations and bases it links to pages that are not shown."""
+    """A page of pydoctor, with links from annotations and bases to pages that are not shown."""
 
     def link(found: re.Match[str]) -> str:
         return found[0] if (page.parent / found["page"]).exists() else found["text"]

@@ -301,7 +301,7 @@ def test_zlib_has_the_types_of_its_streams() -> None:
     assert callable(zlib.compressobj().compress)
 
 
-def test_the_logger_of_twistd_makes_an_observer_whose_format_can_be_another() -> None:
+def test_the_logger_of_twistd_makes_an_observer_of_another_format() -> None:
     """tests/daemon/test_json_log.py uses it; ``twisted.scripts.twistd`` has no public logger."""
     assert callable(UnixAppLogger._getLogObserver)
     assert textFileLogObserver(io.StringIO()).formatEvent is not None

@@ -32,7 +32,7 @@ class Delivery(NamedTuple):
     :ivar sent: receivers that the message was sent to.
     :ivar waiting: receivers with a full write buffer for which the message waits.
     :ivar skipped: receivers with a full write buffer that do not get the message.
-    :ivar closed: receivers with a full write buffer whose connection was closed with 1013.
+    :ivar closed: receivers with a full write buffer that were closed with 1013.
     :ivar unsupported: receivers that cannot be sent the message: a binary message where the dialect
         loses these, or a message of more bytes than :attr:`txhixie.Limits.unsent_size`.
     :ivar absent: receivers that are not open: before the end of the handshake, closing, or closed.

@@ -104,7 +104,7 @@ def _words(error: Exception) -> str:
 
 def reasons_of(error: BaseException | None) -> str | None:
     """
-    Return the reasons of an OpenSSL error, whose argument is a list of (library, function, reason).
+    Return the reasons of an OpenSSL error with a list of (library, function, reason).
 
     :return: the reasons as text; ``None`` for another error.
     """

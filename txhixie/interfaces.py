@@ -127,7 +127,7 @@ class WebSocketTransport(Protocol):
 
     def ping(self, payload: bytes = b"") -> None:
         """
-        Send a ping frame, whose pong ``pongReceived`` gets; nothing once the connection is closing.
+        Send a ping frame; nothing once the connection is closing. ``pongReceived`` gets the pong.
 
         :param payload: at most 125 bytes.
         :raises txhixie.errors.NotOpen: before ``negotiationFinished``.

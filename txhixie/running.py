@@ -204,7 +204,7 @@ def raiseFileLimit(system: Any = resource) -> None:
 
 
 _LOCKED: Final = {"Cannot acquire lock": "another process listens on this socket"}
-"""Text for Twisted's error about a UNIX socket whose lock file names a running process."""
+"""Text for Twisted's error about a UNIX socket with a lock file that names a running process."""
 
 
 def whyNot(failure: Failure) -> str:

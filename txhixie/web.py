@@ -189,7 +189,7 @@ def maskedLogFormatter(timestamp: str, request: Any) -> str:
 
 
 class _MaskedRequest:
-    """A request whose URLs are masked, for a log line."""
+    """A request with masked URLs, for a log line."""
 
     def __init__(self, request: Any) -> None:
         self._request = request

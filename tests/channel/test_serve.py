@@ -134,7 +134,7 @@ def test_the_subprotocol_can_be_chosen(choice: Any, agreed: str | None) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_coroutine_whose_send_fails_since_the_peer_closed_logs_no_traceback(
+def test_a_coroutine_with_a_send_that_fails_since_the_peer_closed_logs_no_traceback(
     how: str, log: Log
 ) -> None:
     """No 1011 is sent either, and the log has one line."""

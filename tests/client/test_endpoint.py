@@ -619,7 +619,9 @@ class FarEnd(RawServer):
 
 
 @asynchronous
-async def test_a_tunnel_whose_server_half_closes_ends_when_its_data_was_sent(net: Network) -> None:
+async def test_a_tunnel_ends_after_its_data_was_sent_when_the_server_half_closes(
+    net: Network,
+) -> None:
     """Even if the transport was full at the time, and nothing more is written."""
     made: list[FarEnd] = []
 

@@ -358,7 +358,7 @@ def test_a_stop_of_the_reactor_ends_a_longer_spread_within_the_stop_timeout() ->
     end.done()
 
 
-def test_closeAll_refuses_a_client_whose_application_decides_with_503() -> None:
+def test_closeAll_refuses_a_client_with_503_while_its_application_decides() -> None:
     deciding: Deferred[Any] = Deferred()
     end = ServerEnd(Applications(lambda: deciding))
     end.receive(whole_request("rfc6455"))

@@ -115,7 +115,7 @@ def test_a_connection_that_is_paused_by_us_is_not_idle(dialect: str, side: str) 
 
 @both
 @each
-def test_a_connection_whose_peer_has_not_read_its_messages_is_not_idle(
+def test_a_connection_is_not_idle_while_its_peer_has_unread_messages(
     dialect: str, side: str
 ) -> None:
     end, _ = opened(dialect, side=side, limits=IDLE)

@@ -73,7 +73,7 @@ def test_an_address_has_so_many_connections_and_others_are_not_disturbed(tmp_pat
         until_accepted(daemon.port, ATTACKER)
 
 
-def test_all_places_may_be_taken_and_those_who_have_one_keep_it(tmp_path: Path) -> None:
+def test_all_places_may_be_taken_and_open_connections_keep_theirs(tmp_path: Path) -> None:
     """By many addresses: after 21 of them, the lines of the log are counted together."""
     with running(tmp_path, "--max-connections", "12") as daemon:
         with attacked(daemon) as (client, stack):

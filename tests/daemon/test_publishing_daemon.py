@@ -58,7 +58,7 @@ def post(daemon: Daemon, path: str, body: bytes, *fields: str, token: str = TOKE
     return 200
 
 
-def test_a_message_reaches_all_members_and_those_who_join_later(daemon: Daemon) -> None:
+def test_a_message_reaches_all_members_and_those_that_join_later(daemon: Daemon) -> None:
     with opened(daemon, target="/room") as first:
         assert post(daemon, "/room", "grüße".encode()) == 200
         assert first.recv(100) == b"\x81\x07gr\xc3\xbc\xc3\x9fe"

@@ -193,7 +193,7 @@ async def test_a_backend_is_reached_over_each_transport(net: Network, over: str)
 
 
 @asynchronous
-async def test_a_backend_whose_certificate_is_not_trusted_is_a_502(net: Network, log: Log) -> None:
+async def test_a_backend_with_an_untrusted_certificate_is_a_502(net: Network, log: Log) -> None:
     back, made = await backend(net, over="tls")
     place = await gateway(net, urlOf(back))
     assert (await answer(net, place)).startswith(b"HTTP/1.1 502 ")
@@ -224,7 +224,7 @@ async def test_the_path_that_the_backend_gets(
 
 
 @asynchronous
-async def test_the_path_of_a_route_whose_prefix_is_stripped_is_redirected(net: Network) -> None:
+async def test_the_path_of_a_route_that_strips_its_prefix_is_redirected(net: Network) -> None:
     """Relative links of the backend's first page would be wrong without the slash."""
     back, made = await backend(net, OK + b"\r\n")
     place = await gateway(net, urlOf(back), "strip-prefix=true", path="/app")

@@ -115,7 +115,7 @@ def test_a_binary_message_is_skipped_for_dialects_that_lose_it() -> None:
 
 
 @pytest.mark.parametrize("dialect", NAMES)
-def test_who_joins_gets_the_last_messages(dialect: str) -> None:
+def test_a_new_member_gets_the_last_messages(dialect: str) -> None:
     room = Room(history=3)
     _, publisher = room.join()
     for number in range(5):
@@ -169,7 +169,7 @@ def test_a_client_that_comes_back_gets_what_it_missed() -> None:
     assert objects(client) == []
 
 
-def test_a_client_whose_position_is_unknown_is_told_that_it_missed_messages() -> None:
+def test_a_client_with_an_unknown_position_is_told_that_it_missed_messages() -> None:
     room = Room(history=2)
     _, publisher = room.join()
     for number in range(4):
@@ -213,7 +213,7 @@ def test_a_slow_member_is_told_the_number_of_members_when_it_reads_again() -> No
     assert objects(client)[-1] == {"members": 2}
 
 
-def test_no_timer_is_left_when_those_who_asked_have_left() -> None:
+def test_no_timer_is_left_when_the_clients_that_asked_have_left() -> None:
     room = Room(topicAge=5)
     pair, _ = room.joinWithObjects("?presence")
     pair.client.protocol.loseConnection()

@@ -149,7 +149,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """
     :param refusal: what every offer gets, instead of an application.
-    :param applications: who answers offers instead.
+    :param applications: answers offers instead.
     """
     recorders = Recorders()
     factory = HixieServerFactory(

@@ -41,7 +41,7 @@ def missing(name: str, get: str) -> NoReturn:
 
 
 def named(name: str) -> Path | None:
-    """What the environment says. It is believed: who names a path wants that one, or a failure."""
+    """The path in an environment variable: the test uses that path, or fails."""
     value = os.environ.get("TXHIXIE_" + name.upper().replace("-", "_"))
     return Path(value) if value else None
 

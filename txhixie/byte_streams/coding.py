@@ -59,7 +59,7 @@ class Coding(Protocol):
 
 class Binary:
     """
-    Coding whose binary messages are the bytes of the stream.
+    Coding with the bytes of the stream as binary messages.
 
     :ivar most: most bytes of a message.
     """

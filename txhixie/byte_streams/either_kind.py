@@ -9,7 +9,7 @@ from .coding import Known
 
 class EitherKind:
     """
-    A coding whose messages may be of the other kind: the quirk ``kinds``.
+    A coding that accepts messages of the other kind: the quirk ``kinds``.
 
     The bytes of a text message are its UTF-8. What is sent is unchanged.
 

@@ -144,7 +144,7 @@ class Outbox:
 
         :return: fires with ``None`` once the message was given to the transport. Fails with the
             error that sending the message raised, and with the error of :meth:`end` when the
-            conversation ended first. A message whose Deferred was cancelled is not sent.
+            conversation ended first. A message is not sent if its Deferred was cancelled.
         """
         if self._end is not None:
             return failed(self._end())

@@ -1,4 +1,4 @@
-"""Deferreds whose failure is not logged if the caller ignores them."""
+"""Deferreds that log no failure if the caller ignores them."""
 
 from __future__ import annotations
 

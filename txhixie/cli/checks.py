@@ -1,7 +1,7 @@
 """Checks of the stages of a connection: each stage is tried alone, and reported in order.
 
-A check sends nothing but what ``txhixie connect`` with the same options would send. A server whose
-certificate could not be verified is sent no header field of the request.
+A check sends nothing but what ``txhixie connect`` with the same options would send. A server
+with a certificate that could not be verified is sent no header field of the request.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def checkApplication(answer: object) -> None:
     Check the application that ``buildProtocol`` returned, before its first method is called.
 
     :raises Unusable: for an object that is not an application, and for an application with a
-        coroutine function among its methods, whose coroutines would never be awaited.
+        coroutine function among its methods: the coroutines would never be awaited.
     """
     kind: Any = type(answer)
     if _isComplete(kind):

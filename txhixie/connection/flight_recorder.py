@@ -52,7 +52,7 @@ class FlightRecorder:
         A normal end has the close code 1000 or 1001, or no code after a complete close handshake.
 
         :param tap: the tap of the connection.
-        :param connection: the connection, whose end has its line already.
+        :param connection: the connection, after the line of its end was written.
         :param ended: how the conversation ended.
         """
         if ended.code in _NORMAL or (ended.clean and ended.code == CloseCode.NO_STATUS_RCVD):

@@ -63,8 +63,8 @@ class ConnectionGroup(Generic[C]):
     :ivar conversation: makes the conversation of a connection.
     :ivar timeouts: timeout queues of the connections.
     :ivar watched: the connections, checked for stalled peers.
-    :ivar draining: the timers of lost connections whose last messages the application has not taken
-        yet; undelivered messages are dropped then.
+    :ivar draining: the timers of lost connections with last messages that the application has not
+        taken yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
     :ivar tracer: writes what connections receive and send to the log; ``None`` for none.
     :ivar recorder: keeps the last events of each connection for the log; ``None`` for none.

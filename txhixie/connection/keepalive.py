@@ -21,7 +21,7 @@ from .ticks import Ticks
 _log = Logger()
 
 _ROUNDS: Final = 4
-"""Keepalive ticks within ``ping_interval`` or ``ping_timeout``, the shorter of both. A ping is
+"""Keepalive ticks within ``ping_interval`` or ``ping_timeout``, the shorter of the two. A ping is
 sent, and a connection aborted, at most a quarter of that time late."""
 
 
@@ -37,7 +37,7 @@ C = TypeVar("C")
 
 
 class Keepalive(Generic[C]):
-    """Keepalive ticks of one factory, while it has conversations whose dialect has pings."""
+    """Keepalive ticks of one factory, while it has conversations in a dialect with pings."""
 
     def __init__(
         self,
@@ -90,9 +90,10 @@ def leaveToKernel(transport: Any, limits: Limits) -> None:
     """
     Turn on TCP keep-alive, for a dialect that has no pings.
 
-    A connection whose peer vanished without closing it, as televisions do that lose their power,
-    would be kept for ever. The kernel probes at ``ping_interval`` and ``ping_timeout`` where the
-    system has options for the times, and after two hours or more where it has none.
+    If the peer vanishes without closing the connection, as a television does that loses its power,
+    the connection would be kept for ever. The kernel probes at ``ping_interval`` and
+    ``ping_timeout`` where the system has options for the times, and after two hours or more where
+    it has none.
 
     :param transport: the transport of the connection; TLS passes the options on to TCP. A transport
         without TCP is left unchanged.

@@ -457,7 +457,7 @@ def writeFailure(
 
     :param logger: the logger that gets the line.
     :param what: the reason of the line.
-    :param about: the connection whose application, timer or check raised; ``None`` or an
+    :param about: the connection of the application, timer or check that raised; ``None`` or an
         object without ``getPeer`` for none.
     :param failure: the exception; by default the one that is being handled.
     :param url: the URL of a client.

@@ -163,7 +163,7 @@ class Output(Writer):
             self._end.closeNow(self.isCorked)
 
     def _giveUp(self, owner: Owner) -> None:
-        """Close a connection whose time has passed; a write buffer extends the time once."""
+        """Close a connection after its timeout; a write buffer extends the time once."""
         if self._end.extend():
             self.timeout(owner.limits.drain_timeout)
             self._end.giveUp()

@@ -1,4 +1,4 @@
-"""Detection of stalled connections, whose peers acknowledge none of the data that was sent.
+"""Detection of stalled connections: the peer acknowledges none of the data that was sent.
 
 A ping cannot detect a stalled connection: the ping would wait in the write buffer, behind the data
 that the peer does not read. Data from the peer is no sign of progress either: a stalled peer may
@@ -44,8 +44,8 @@ class Watched(Generic[C]):
         """
         :param seconds: the timeout: how long a peer may acknowledge nothing.
         :param clock: returns the clock; first called for the first connection.
-        :param stalled: aborts a connection whose peer has acknowledged nothing for that time. The
-            arguments are the connection and the number of bytes that are not acknowledged.
+        :param stalled: aborts a connection after its peer has acknowledged nothing for that time.
+            The arguments are the connection and the number of bytes that are not acknowledged.
         """
         # A set of Python grows to four times its size: 105 bytes for each of 5,000 connections,
         # where a dict takes 29.

@@ -869,7 +869,7 @@ class HixieProtocol(Protocol):
 
     def _lostConversation(self, conversation: Conversation, ended: Ended) -> None:
         """
-        End a conversation whose transport has ended, after delivering its last messages.
+        End a conversation after its transport was lost and its last messages were delivered.
 
         The application takes these messages at its own pace. Delivered all at once, 64 KiB of
         compressed zeros would fill the memory of the application.

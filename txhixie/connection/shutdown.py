@@ -64,7 +64,7 @@ class Shutdown:
 
     def drained(self) -> bool:
         """
-        Close the transport, whose write buffer was sent, if the shutdown waits for that.
+        Close the transport after its write buffer was sent, if the shutdown waits for that.
 
         :return: whether the transport was closed.
         """

@@ -126,8 +126,8 @@ class Tap:
 
     def __init__(self, connection: Any, masked_target: Callable[[str], str] = str) -> None:
         """
-        :param connection: a :class:`txhixie.HixieProtocol`, whose conversation is open or whose
-            handshake has just begun.
+        :param connection: a :class:`txhixie.HixieProtocol` with an open conversation, or with a
+            handshake that has just begun.
         :param masked_target: returns a request target without the tokens that are in its path.
         """
         self._connection = connection

@@ -122,7 +122,7 @@ class Tracer:
 
 
 class _Traced(Reader):
-    """The trace of one connection, whose entries wait for the response of the handshake."""
+    """The trace of one connection; its entries wait for the response of the handshake."""
 
     def __init__(self, tracer: Tracer, tap: Tap, connection: Any) -> None:
         self._tracer = tracer

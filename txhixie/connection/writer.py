@@ -203,7 +203,7 @@ class Writer:
         socket does not take, because of an error too, are passed to ``transport.write``.
         """
         transport = self.transport
-        # The condition of isFree(), whose call would be a thirtieth of the time of a broadcast.
+        # The condition of isFree(): a call would be a thirtieth of the time of a broadcast.
         if (
             self.direct
             and self.shutdown is None

@@ -118,7 +118,7 @@ class Daemon:
         :param said: values of the options, by the names of
             :data:`txhixie.daemon.options.OPTIONS`.
         :param sockets: listening sockets of an earlier daemon of the process; none by default.
-        :param hub: hub of an earlier daemon of the process, whose topics have members.
+        :param hub: hub of an earlier daemon of the process, if its topics have members.
         :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor

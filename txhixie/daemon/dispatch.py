@@ -396,7 +396,7 @@ class RoutedPages(Resource):
         only its visitor can reach.
 
         :param path: first segment of the request's path.
-        :param request: the request, whose ``prepath`` and ``postpath`` are set.
+        :param request: the request, with its ``prepath`` and ``postpath``.
         """
         if len({*request.requestHeaders.getRawHeaders(b"host", [])}) > 1:
             return RefusedPage(_TWO_HOSTS)

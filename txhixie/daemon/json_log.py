@@ -48,7 +48,7 @@ class SyslogObserver:
 
 
 class TwistdLogger(UnixAppLogger):
-    """The logger of ``twistd``, whose observer writes JSON to the same file."""
+    """The logger of ``twistd``, with an observer that writes JSON to the same file."""
 
     def observer(self) -> ILogObserver:
         """

@@ -34,7 +34,7 @@ ROUTE: Final = (
     ),
 )
 _REPEATED: Final = frozenset({"header"})
-"""Options of services whose values cannot be joined by commas, and which are written several times
+"""Options of services with values that commas cannot join, and which are written several times
 instead."""
 
 _SHAPE: Final = "expected [HOST]/PATH=SERVICE, then options of the service as key=value"

@@ -26,7 +26,7 @@ STAGES: Final = {
 
 class _TwistedConnectError(ConnectError):
     """
-    A ``ConnectError`` of Twisted whose text is the given detail only.
+    A ``ConnectError`` of Twisted, with the given detail as its whole text.
 
     The constructor of Twisted's class takes a number and a string, and its ``str()`` puts a
     sentence before the string. ``osError`` is kept: the ``errno`` of the system, or ``None``.

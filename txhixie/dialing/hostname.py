@@ -164,7 +164,7 @@ class _Resolution:
 
 @implementer(IReactorPluggableNameResolver)
 class _Informed:
-    """A reactor whose resolver returns addresses that were looked up before."""
+    """A reactor with a resolver that returns addresses that were looked up before."""
 
     def __init__(self, reactor: Any, addresses: Sequence[ResolvedAddress]) -> None:
         self._reactor = reactor

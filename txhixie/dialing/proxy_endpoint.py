@@ -83,7 +83,7 @@ def parseHTTPConnect(
     :param proxy: the proxy's name or address, with its port in ``proxyPort``.
     :param host: the name or address that the proxy connects to, with its port in ``port``.
     :param user: the user name for the proxy, with ``password``.
-    :param tls: ``yes`` for TLS to the proxy, whose certificate has to be for ``proxy``.
+    :param tls: ``yes`` for TLS to the proxy, with a certificate for ``proxy``.
     :param endpoint: the description of the endpoint that connects to the proxy, instead of TCP.
         Another ``httpconnect:`` makes a chain of proxies.
     :param timeout: seconds for each stage: connecting to the proxy, and each of its answers.

@@ -90,8 +90,8 @@ class HTTPConnectEndpoint:
         :param port: the port of the host.
         :param credentials: a user name and a password, for a proxy that requires them. They answer
             the strongest scheme of a challenge: Digest with SHA-256 or MD5 (RFC 7616), or Basic
-            (RFC 7617), which everybody on the network between the client and a proxy without TLS
-            can read.
+            (RFC 7617), which can be read on the network between the client and a proxy without
+            TLS.
         :param proxyBasic: ``False`` to answer no Basic challenge: for a proxy without TLS.
         :param headers: further header fields for the proxy, names and values.
         :param limits: of each answer: the sizes of its head and body, and ``proxy_timeout``, in
@@ -140,7 +140,7 @@ class HTTPConnectEndpoint:
             - ``twisted.internet.error.NoProtocol`` if the factory builds no protocol.
 
             Cancelling the Deferred aborts the connection to the proxy, and the Deferred fails with
-            ``twisted.internet.error.ConnectingCancelledError``, whose address is the host's.
+            ``twisted.internet.error.ConnectingCancelledError``, with the address of the host.
         """
         return abandonable(Deferred.fromCoroutine(self._connect(protocolFactory)), self._address)
 
@@ -249,7 +249,7 @@ class _Tunnel(Protocol):
         return asked
 
     def late(self, result: object, seconds: float) -> TunnelAnswer | Failure:
-        """Return a refusal whose body is incomplete, or the error of the timeout."""
+        """Return a refusal with an incomplete body, or the error of the timeout."""
         return self._reader.end() or Failure(ConnectTimeout("proxy", seconds))
 
     def abort(self) -> None:
@@ -260,7 +260,7 @@ class _Tunnel(Protocol):
             getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
     def handOver(self, protocol: IProtocol) -> None:
-        """To the protocol all this was for."""
+        """Connect the protocol of the tunnel to the transport."""
         self._protocol = protocol
         del self._reader  # 3 kB, for as long as the tunnel stays
         protocol.makeConnection(self.transport)
@@ -312,7 +312,7 @@ class _Tunnel(Protocol):
             cast(IHalfCloseableProtocol, self._protocol).writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End an answer whose body ends with the connection; else fail."""
+        """Complete a response if its body ends with the connection; otherwise fail."""
         self._lost = True
         if self._protocol is not None:
             self._protocol.connectionLost(reason)

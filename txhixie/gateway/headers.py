@@ -83,7 +83,7 @@ def passed_of_page(fields: Headers, fixed: Collection[bytes]) -> Headers:
     """
     Return the header fields of a request for a page that are passed on to a backend.
 
-    A field whose name has other characters than letters, digits and hyphens is not passed on, as in
+    A field with a name of other characters than letters, digits and hyphens is not passed on, as in
     nginx: CGI and WSGI take ``X_Forwarded_For`` for ``X-Forwarded-For``.
 
     :param fields: fields of the client's request, names in lower case.

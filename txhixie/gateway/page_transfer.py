@@ -86,7 +86,7 @@ class PageTransfer(Protocol):
             self._fail(ResponseFailed(f"invalid response of the backend: {error}"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Complete a response whose end is the end of the connection; fail any other one."""
+        """Complete a response that ends with the connection; fail any other one."""
         self.transport = None
         self._clearTimer()
         if self._isOver:
@@ -135,7 +135,7 @@ class PageTransfer(Protocol):
         self.whenOver.errback(error)
 
     def _abort(self) -> None:
-        """Abort the connection, whose further bytes are ignored."""
+        """Abort the connection, and ignore its further bytes."""
         self._isOver = True
         self._clearTimer()
         if self.transport is not None:

@@ -78,7 +78,7 @@ class PageRequest:
 
 class BackendPages(Resource):
     """
-    Page resource of a route whose requests are passed on to a backend.
+    Page resource of a route that passes its requests on to a backend.
 
     :ivar answersRoute: whether the path of the route itself is passed on, and not redirected to the
         same path with a slash.

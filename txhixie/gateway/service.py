@@ -198,7 +198,7 @@ class GatewayService(RelayService):
         return WebSocketBackend(endpoint, self._dialect, self._binary, pings)
 
     def _urlFor(self, offer: Offer) -> str:
-        """Return the URL of a client's request, whose host is the ``Host`` for the backend."""
+        """Return the URL of a client's request, with the ``Host`` for the backend as its host."""
         resource = self._backend.resource
         if not resource:
             resource = withoutPrefix(offer.target, self._stripPrefix)

@@ -137,7 +137,7 @@ def scalars(kind: type[bool | float | str], **options: object) -> None:
 
 def word(option: str, value: str, choices: Sequence[str]) -> str:
     """
-    Check an option whose values are a few words.
+    Check an option that has a few words as its values.
 
     :raises TypeError: for a value of another type.
     :raises ValueError: for another word.

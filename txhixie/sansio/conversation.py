@@ -1,8 +1,8 @@
 """Conversation: messages to frames and back, for one connection after its handshake.
 
-A conversation has no socket and no clock: it writes to its port, whose owner has the clock and
-tells it when the timeout passes. It answers errors of the peer itself, as the dialect requires;
-its caller receives messages only.
+A conversation has no socket and no clock: it writes to its port. The owner of the port has the
+clock, and calls :meth:`Conversation.late` when the timeout passes. A conversation answers errors of
+the peer itself, as the dialect requires; its caller receives messages only.
 """
 
 from __future__ import annotations

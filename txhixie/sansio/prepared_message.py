@@ -14,7 +14,7 @@ Only ``SENT`` is false.
 
 ``ABSENT``: the connection is not open. ``UNSUPPORTED``: peers of the dialect lose binary messages.
 ``TOO_LARGE``: the message has more bytes than ``Limits.unsent_size``. The last three are for a
-connection whose write buffer is full: the message was skipped, or waits, or the connection has to
+connection with a full write buffer: the message was skipped, or waits, or the connection has to
 be closed."""
 
 _NAMES: Final = "str or bytes"
@@ -25,7 +25,7 @@ class PreparedMessage:
     A message that is encoded once for many connections, and can be sent more than once.
 
     All connections of a server in hybi-07, hybi-08 and RFC 6455 send the same frame, and so do all
-    connections in the Hixie dialects, whose text frames are equal. Connections with compression
+    connections in the Hixie dialects, which have equal text frames. Connections with compression
     send the same frame where the same window and the same level of zlib were agreed. A client masks
     each frame with a key of its own (RFC 6455 section 5.3), and shares only the compressed payload.
 

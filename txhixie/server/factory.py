@@ -48,7 +48,7 @@ HTTP: Final = b"http/1.1"
 
 
 class ServerOptions(TypedDict, total=False):
-    """Options of :class:`HixieServerFactory`, for code that passes them on."""
+    """Options of :class:`HixieServerFactory`, for code that passes options on."""
 
     dialects: Iterable[str] | None
     origins: Iterable[str] | None
@@ -78,8 +78,8 @@ class HixieServerFactory(DecidingFactory):
     :ivar policy: the access rules: allowed origins and hosts.
     :ivar secure: whether clients use TLS that a reverse proxy terminates; ``None`` if the transport
         of the connection decides.
-    :ivar trustedProxies: the trusted reverse proxies, whose ``Forwarded`` and ``X-Forwarded-*``
-        fields are used; ``None`` if there are none.
+    :ivar trustedProxies: the trusted reverse proxies: their ``Forwarded`` and ``X-Forwarded-*``
+        fields are used. ``None`` if there are none.
     :ivar elsewhere: the factory for requests of ordinary HTTP, if there is one.
     :ivar flashPolicy: the policy for pages with Flash, if there is one.
     :ivar counters: what happened at this server since it has started.
@@ -236,7 +236,7 @@ class HixieServerFactory(DecidingFactory):
         Return the decision about an offer that the access rules allow.
 
         :param offer: the client's offer.
-        :param connection: the connection of the offer, whose handshake is not complete.
+        :param connection: the connection of the offer, before its handshake is complete.
         """
         return self.applications.buildProtocol(offer)
 
@@ -251,7 +251,7 @@ class HixieServerFactory(DecidingFactory):
 
     def succeed(self, before: HixieServerFactory) -> None:
         """
-        Continue the log and the counters of an earlier factory, whose connections stay with it.
+        Continue the log and the counters of an earlier factory, which keeps its connections.
 
         The numbers of connections go on, and repeated log lines stay folded. Both factories have
         the limits of this factory's :attr:`admission` for all their connections.
@@ -339,7 +339,7 @@ class HixieServerFactory(DecidingFactory):
 
     def refusing(self, refusal: Refusal, belowTLS: bool = False) -> Protocol:
         """
-        Return the protocol of a new connection, which is refused before its request was read.
+        Return a protocol that refuses a new connection before its request is read.
 
         :param refusal: the response; a connection with TLS is closed without a response.
         :param belowTLS: whether TLS would follow on the transport of the protocol.

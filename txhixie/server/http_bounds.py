@@ -85,7 +85,7 @@ def askedBy(request: Any, target: bytes | None) -> Asked:
 
 def mostOf(site: Any, request: Any, method: bytes, target: bytes, limits: Limits) -> int | Refusal:
     """
-    Return the most bytes of the body of a request, whose head has been read.
+    Return the most bytes of the body of a request, once its head has been read.
 
     :param site: the Site of the request. One with a method ``bodySizeOf(request, method, target)``
         has a limit for each request, such as 0 for one that its page does not read.

@@ -23,7 +23,7 @@ keep the length in 16 bits."""
 
 class LongQueueReactor:
     """
-    A reactor whose TCP, TLS and UNIX ports have a listen queue of :data:`BACKLOG` connections.
+    A reactor with a listen queue for TCP, TLS and UNIX ports of :data:`BACKLOG` connections.
 
     A socket that another process has opened (``adoptStreamPort``, as for ``systemd:``) keeps the
     length of its listen queue.

@@ -199,7 +199,7 @@ def serverOf(factory: Any) -> Any:
 
 class ProxyProtocolReactor:
     """
-    A reactor whose ports read the PROXY protocol header below TLS.
+    A reactor with ports that read the PROXY protocol header below TLS.
 
     A wrapper around an endpoint could not do this for ``ssl:``, since it would wait for the header
     inside TLS.

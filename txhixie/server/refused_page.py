@@ -29,7 +29,7 @@ def refusePage(request: Request, refusal: Refusal) -> None:
     """
     Respond to a request with a refusal, and finish the request.
 
-    :param request: the request, whose response has not begun; its ``refusal`` is set for the log.
+    :param request: the request, before its response has begun; its ``refusal`` is set for the log.
     """
     request.refusal = refusal  # type: ignore[attr-defined]
     request.setResponseCode(refusal.status)

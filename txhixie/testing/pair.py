@@ -1,5 +1,4 @@
-"""Pair of a client and a server in memory, whose data is delivered only when the test calls for
-it."""
+"""Pair of a client and a server in memory; data is delivered only when the test calls for it."""
 
 from __future__ import annotations
 

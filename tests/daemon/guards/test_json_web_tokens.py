@@ -214,7 +214,7 @@ def test_an_algorithm_that_was_not_named_is_not_accepted(path: Path) -> None:
 
 @pytest.mark.parametrize("crit", [["b64"], ["exp"], [], "b64", None])
 def test_an_extension_is_not_accepted(issuer: Issuer, crit: object) -> None:
-    """RFC 7515 section 4.1.11: whoever does not know an extension refuses the token."""
+    """RFC 7515 section 4.1.11: a verifier that does not know an extension refuses the token."""
     said = issuer.said(signed(SECRET, "HS256", {"crit": crit}))
     assert said in ("token with an extension (crit)", "malformed token")
 

@@ -11,7 +11,7 @@ in                       out
 ``connect`` and words    ``open SUBPROTOCOL`` or ``refused STATUS BODY``
 ``pieces HEX HEX ...``   nothing: it sends one text, so fragmented
 ``ping HEX``             ``pong HEX``
-``close CODE REASON``    ``close CODE REASON`` when it is over, whoever began it
+``close CODE REASON``    ``close CODE REASON`` when the close of either side is complete
 =======================  ===========================================================
 
 What goes wrong is ``failed WHY``. The words of ``connect`` are URL VERSION DEFLATE SUBPROTOCOLS
@@ -20,7 +20,7 @@ ORIGIN, the last two "-" for none.
 DEFLATE is "plain" for none, "default" for what the library does unless it is told otherwise,
 "fresh" for no context takeover in either direction, "narrow" for windows of 2**10 bytes in both.
 A server agrees on the subprotocol "sample", and refuses "/refused" with 403 and a body. Each
-message that comes is sent back as it came, without a line: who has it back knows that it arrived.
+message that comes is sent back as it came, without a line: the echo shows that the message arrived.
 A program does one thing at a time, has one conversation at a time, and ends with its input.
 """
 

@@ -342,7 +342,7 @@ OF_FRAMES: Final = (
     Remedy(
         "no data received within",
         "RFC 6455 section 5.5.2",
-        "a device whose program has stopped stays connected while its TCP still answers",
+        "a device with a stopped program stays connected while its TCP still answers",
         "pings=off",
     ),
 )

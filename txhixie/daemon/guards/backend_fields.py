@@ -8,7 +8,7 @@ from ...sansio.http.forwarded import FORWARDED_FIELDS
 
 SUBJECT_FIELD: Final = b"X-SSL-Client-S-DN"
 """The field for the subject of the client's certificate: the name that configurations of nginx
-usually give to ``$ssl_client_s_dn``, whose text it has as well."""
+usually give to ``$ssl_client_s_dn``, with the same text."""
 
 PERMIT_FIELDS: Final = frozenset({SUBJECT_FIELD.lower()})
 """Names, in lower case, of the fields that the permit of a guard may have. A gateway passes them on

@@ -24,8 +24,8 @@ class Failures:
     Counter of the wrong passwords of each address; the number of addresses is bounded.
 
     There is no clock here: each method takes the time, in seconds. IPv6 addresses are counted by
-    their network of 64 bits, all of whose addresses one client can have. Clients without an address
-    (on a UNIX socket) are counted together.
+    their network of 64 bits, since one client can have all addresses of it. Clients without an
+    address (on a UNIX socket) are counted together.
     """
 
     def __init__(self, most: int = MOST_FAILURES, addresses: int = _MOST_ADDRESSES) -> None:

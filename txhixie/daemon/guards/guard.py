@@ -110,7 +110,7 @@ class OneOf(Guard):
 
     def check(self, visitor: Visitor) -> Answer | Deferred[Answer]:
         """
-        Ask the guards for whose kind the client sends credentials; without these the first one.
+        Ask the guards for the credentials that the client sends; without credentials the first one.
 
         :return: the first permit; otherwise the last refusal, with the challenges of all guards.
         """

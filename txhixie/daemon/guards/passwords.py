@@ -25,7 +25,7 @@ InThread: TypeAlias = Callable[[Callable[[], bool]], Deferred[bool]]
 """Calls a function in a thread, and returns a Deferred of its result."""
 
 Verdict: TypeAlias = "bool | Refusal"
-"""Whether a password was right, or the refusal of a client whose password was not checked."""
+"""Whether a password was right, or the refusal of a client without a check of the password."""
 
 
 def inThreadOf(reactor: Any) -> InThread:

@@ -93,7 +93,7 @@ class Visitor:
     @classmethod
     def ofHead(cls, request: Request, target: bytes) -> Visitor:
         """
-        Return the visitor of a request for a page whose head has been read, and whose body has not.
+        Return the visitor of a request for a page, after its head and before its body was read.
 
         Its address is unknown yet.
 

@@ -12,7 +12,7 @@ _MOST: Final = 100
 time."""
 
 _NO_ROUTE: Final = "none"
-"""Name for a connection whose route is not found."""
+"""Name for a connection without a known route."""
 
 
 class RouteNames:

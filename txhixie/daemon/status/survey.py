@@ -203,7 +203,7 @@ class Surveyor:
     """
 
     def __init__(self, factory: RoutedServerFactory) -> None:
-        """:param factory: the factory, whose :attr:`RoutedServerFactory.family` is counted."""
+        """:param factory: the factory; its :attr:`RoutedServerFactory.family` is counted."""
         self._factory = factory
         self._made: tuple[float, Survey] | None = None
         self._waiting: list[Deferred[Survey]] | None = None

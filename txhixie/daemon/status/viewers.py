@@ -21,14 +21,14 @@ _OF_PROXIES: Final = (
     *("x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"),
     "via",
 )
-"""Fields by which a reverse proxy shows itself."""
+"""Header fields that reverse proxies add to a request."""
 
 
 class Viewers(Guard):
     """
     Guard that lets in viewers of some networks, and users with a password.
 
-    A viewer who is let in for the address needs a ``Host`` that no foreign page can have: an
+    A viewer who is let in by address needs a ``Host`` that no foreign page can have: an
     address, ``localhost``, or a name of ``--hosts``. Otherwise a page of another site could read
     the status with DNS rebinding, in a browser on the machine of the daemon.
     """
@@ -56,7 +56,7 @@ class Viewers(Guard):
         return _refusal(why)
 
     def _mistake(self, visitor: Visitor) -> str | None:
-        """Return why the address of a viewer is not enough; ``None`` where it is."""
+        """Return why the address of a viewer needs a password too; ``None`` where it needs none."""
         if not self._networks.has(visitor.client):
             return "address not allowed (--status-allow)"
         if not self._isClients(visitor):
@@ -69,9 +69,9 @@ class Viewers(Guard):
         """
         Whether the address is that of the client.
 
-        Without a trusted proxy it may be that of a reverse proxy on this machine, all of whose
-        clients would be viewers. A forwarded client on this machine is not believed: it is what an
-        attacker would forge.
+        Without a trusted proxy it may be the address of a reverse proxy on this machine, and all
+        clients of that proxy would be viewers. A forwarded address of this machine is not believed:
+        it is what an attacker would forge.
         """
         if not any(visitor.header(name) is not None for name in _OF_PROXIES):
             return True
@@ -92,7 +92,7 @@ def _refusal(why: str) -> Refusal:
 
 def _isOfAnotherPage(visitor: Visitor) -> bool:
     """
-    Whether a page of another origin has sent a request, and is not left by a link.
+    Whether a page of another origin has sent a request, other than for a link to the status.
 
     Such a page cannot read the response, but each request would cost a survey of all connections.
     Browsers send the fields since 2020 to 2023 (Fetch Metadata, a working draft of the W3C).

@@ -42,7 +42,7 @@ class Deflater:
         :param bits: window of 2**bits bytes, 9 to 15.
         :param level: compression level of zlib, 1 to 9.
         :param memory: memory level of zlib, 1 to 9.
-        :param takeover: whether messages refer to earlier messages, whose context is then kept in
+        :param takeover: whether messages refer to earlier messages: their context is then kept in
             memory.
         """
         self._bits = bits

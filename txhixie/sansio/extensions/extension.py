@@ -53,12 +53,12 @@ class SharingTransform(Transform, Protocol):
     """
     Optional interface of a transform that encodes a message once for many connections.
 
-    A broadcast to connections whose transforms lack this interface encodes the message for each.
+    A broadcast encodes the message for each connection with a transform without this interface.
     """
 
     @property
     def encoding(self) -> str:
-        """A text that is equal for all transforms whose :meth:`encode_once` has equal results."""
+        """A text that is equal for all transforms with equal results of :meth:`encode_once`."""
         ...
 
     @property

@@ -32,7 +32,7 @@ from .offer import Agreement, Offer, Secret
 
 _MOST_NUMBER: Final = 0xFFFFFFFF
 _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))
-"""Most digits of a key. More are refused before ``int()``, whose cost is quadratic in digits."""
+"""Most digits of a key. More are refused before ``int()``, which has a cost quadratic in digits."""
 
 _STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
 """Status line of a response: the draft requires two spaces with three digits between them."""

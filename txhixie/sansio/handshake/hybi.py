@@ -208,7 +208,7 @@ def is_key(key: bytes, strict: bool) -> bool:
 
 
 def accept_key(key: bytes) -> bytes:
-    """Return the hash of a key, whose text is hashed as received (section 4.2.2 item 5.4)."""
+    """Return the hash of a key as its text was received (section 4.2.2 item 5.4)."""
     digest = sha1(key + _GUID, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False)
 

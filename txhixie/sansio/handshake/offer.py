@@ -38,7 +38,7 @@ class Offer:
     :ivar subprotocols: subprotocols that the client supports, the preferred one first.
     :ivar extensions: extensions that the client offers, each with its parameters, the preferred one
         first.
-    :ivar head: the head of the request, whose fields :meth:`headers` returns; for a client, the
+    :ivar head: the head of the request, with the fields of :meth:`headers`; for a client, the
         further fields that it sends.
     :ivar challenge: the value that the server's proof has to answer, in the form of the dialect.
     :ivar client: on a server, the client's address: the one that a trusted reverse proxy forwards,

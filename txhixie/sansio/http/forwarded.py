@@ -57,7 +57,7 @@ class Forwarded(NamedTuple):
 
 def read_forwarded(fields: Fields, trusted: TrustedNetworks) -> Forwarded:
     """
-    Read the forwarded fields of a request, whose peer has to be a trusted reverse proxy.
+    Read the forwarded fields of a request from a trusted reverse proxy.
 
     :raises MalformedHead: for invalid fields, and for fields that contradict each other.
     """

@@ -277,7 +277,7 @@ _ASKED_ORIGIN: Final = re.compile(
 
 def read_asked(data: bytes) -> Asked:
     """
-    Read host, target and origin of a request, whose head may be malformed or incomplete.
+    Read host, target and origin of a request with a head that may be malformed or incomplete.
 
     :param data: the head of the request, or its first bytes; bytes after the blank line are
         ignored.

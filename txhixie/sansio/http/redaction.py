@@ -48,7 +48,7 @@ after such an end."""
 
 _AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=/)")
 _OF_URL: Final = frozenset({"sec-websocket-location", "websocket-location", "location", "referer"})
-"""Fields whose value is a URL, which may be one of this server."""
+"""Fields with a URL as their value, which may be one of this server."""
 
 
 def masked_lines(
@@ -114,7 +114,7 @@ def _masked(line: str, masked_target: Callable[[str], str]) -> str:
 
 
 def _masked_value(field: str, value: str, masked_target: Callable[[str], str]) -> str:
-    """Redact the value of a field, whose name is in lower case."""
+    """Redact the value of a field; its name is in lower case."""
     if _SECRET_FIELD.search(field):
         return " ..."
     if field in ("sec-websocket-protocol", "websocket-protocol"):

@@ -93,8 +93,8 @@ def network_of(client: str | None) -> str:
     Return the key by which limits count the connections and the mistakes of a client.
 
     :param client: the address of the client; ``None`` for one without an address.
-    :return: an IPv4 address, or the network of 64 bits of an IPv6 address, all of whose addresses
-        one client can have; empty for a client without an address.
+    :return: an IPv4 address, or the network of 64 bits of an IPv6 address, since one client
+        can have all addresses of it; empty for a client without an address.
     """
     if client is None:
         return ""

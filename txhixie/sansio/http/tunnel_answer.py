@@ -133,7 +133,7 @@ class AnswerReader:
       or a body.
     - h11 ignores ``Proxy-Connection``.
     - h11 raises an error for an invalid or incomplete body of a refusal, and for an unrequested
-      101. Each of these is still a refusal, whose status tells more than the error of h11.
+      101. Each of these is still a refusal, and its status tells more than the error of h11.
     """
 
     __slots__ = ("_body", "_connection", "_expected", "_head", "_limits", "_raw", "_seen")

@@ -22,7 +22,7 @@ BAD_PORTS: Final = frozenset((
     6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ))
 # fmt: on
-"""Ports of other protocols, whose servers might execute a handshake as commands.
+"""Ports of other protocols: their servers might execute a handshake as commands.
 
 No browser connects to these ports (the Fetch standard, "port blocking")."""
 

@@ -14,7 +14,7 @@ section 5.5)."""
 
 class FragmentedFraming:
     """
-    A codec of hybi-07 to RFC 6455 whose data frames have a greatest size.
+    A codec of hybi-07 to RFC 6455 with a greatest size of data frames.
 
     A longer message is sent in fragments (RFC 6455 section 5.4). The reserved bits of a message are
     those of its first fragment (section 5.2; RFC 7692 section 6.1).

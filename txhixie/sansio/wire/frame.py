@@ -102,9 +102,9 @@ class Framing(Protocol):
 
     def encoding(self, opcode: int) -> str:
         """
-        Return a name that is equal for all codecs whose frames of this opcode are equal.
+        Return a name that is equal for all codecs with equal frames of this opcode.
 
-        The name is empty for a codec each of whose frames differs: a client masks them.
+        The name is empty for the codec of a client, which masks each frame differently.
         """
         ...
 

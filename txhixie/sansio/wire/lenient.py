@@ -1,4 +1,4 @@
-"""Framing of a client whose frames deviate in a known way: the quirks of frames.
+"""Framing of a client that deviates in a known way: the quirks of frames.
 
 A connection without such a quirk has the framing of ``hybi.py``, which knows nothing of them.
 """

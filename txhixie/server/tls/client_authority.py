@@ -88,11 +88,11 @@ def _verified(connection: Connection, certificate: X509, error: int, depth: int,
     another connection of the context.
     """
     if not ok:
-        whose = "client certificate" if depth == 0 else "issuer of the client certificate"
+        holder = "client certificate" if depth == 0 else "issuer of the client certificate"
         why = _FAULTS.get(error, f"refused with OpenSSL's verification error {error}")
         try:
             subject = subject_of(certificate.to_cryptography())
         except ValueError:
             subject = "its subject cannot be read"
-        connection.get_app_data().certificateFault = f"{whose} {why}: {shown(subject)}"
+        connection.get_app_data().certificateFault = f"{holder} {why}: {shown(subject)}"
     return bool(ok)

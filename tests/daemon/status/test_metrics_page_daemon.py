@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from base64 import b64encode
@@ -81,6 +82,19 @@ def test_prometheus_reads_what_has_happened(tmp_path: Path) -> None:
             assert found["txhixie_build_info"][0][0].keys() == {"txhixie", "twisted"}
             for name in ("process_cpu_seconds_total", "process_open_fds", "python_info"):
                 assert found[name]
+
+
+def test_messages_that_a_member_of_a_hub_is_not_sent_are_counted_by_cause(tmp_path: Path) -> None:
+    options = ("--serve", "/room=hub", "--metrics", "/metrics", "--status", "/status")
+    with (
+        running(tmp_path, *options) as daemon,
+        opened(daemon, target="/room", dialect="hixie-75"),
+        opened(daemon, target="/room") as sender,
+    ):
+        sender.sendall(modern_frame(Opcode.BINARY, b"not for browsers of 2009", key=MASK))
+        awaited(daemon, "txhixie_broadcast_messages_skipped_total", 1, cause="dialect")
+        status = json.loads(ask(daemon, "/status?format=json").body)
+        assert status["skipped"] == {"dialect": 1}
 
 
 def test_a_client_cannot_make_new_time_series(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ class SurveyCollector(Collector):
         )
         yield _counter("messages_received", "Messages received from clients.", survey.received)
         yield _counter("messages_sent", "Messages sent to clients.", survey.sent)
+        yield _labelled(
+            "broadcast_messages_skipped",
+            "Broadcast messages that a receiver was not sent, by cause.",
+            ["cause"],
+            (((cause,), number) for cause, number in sorted(counters.skipped.items())),
+        )
         yield _counter("log_lines_folded", "Log lines that repeat another one.", counters.folded)
         if (reach := self._factory.reach) is not None:
             yield _counter("bus_downs", "Outages of the server of the bus.", reach.downs)

@@ -101,6 +101,7 @@ class StatusPage(LeafPage):
             "accepted": survey.counters.accepted,
             "connections": {state: survey.states[state] for state in STATES},
             "messages": {"received": survey.received, "sent": survey.sent},
+            "skipped": dict(sorted(survey.counters.skipped.items())),
             "folded": survey.counters.folded,
             "held": None if factory.heldBytes is None else _held(factory, survey),
             "bus": None if factory.reach is None else factory.reach.toData(),

@@ -132,7 +132,7 @@ class RedisBus:
             waiting.callback(None)
 
     def _ask(self, connection: RedisConnection, *words: object) -> Deferred[Any]:
-        """Send a command; fires with the reply, or with ``None`` if there is none."""
+        """Send a command; fires with the reply, or with ``None`` after a failure."""
         asked: Deferred[Any] = connection.protocol.execute_command(*words)
         return asked.addErrback(self._failed)
 

@@ -51,7 +51,7 @@ class _Stream:
     :ivar last: id of the last entry that was delivered; ``None`` before it was looked up.
     :ivar renewed: when the time to live of the stream was set.
     :ivar asking: whether the history was asked for.
-    :ivar waiting: those who want the history that is asked for next. One answer is for many: of
+    :ivar waiting: callers that get the history of the next question. One answer serves many: of
         5,000 members that join at once, each would otherwise ask for 256 KiB.
     """
 

@@ -86,7 +86,7 @@ class TopicRelay:
         Add a worker.
 
         :param send: sends a packet to the worker, if there is room.
-        :return: the worker, whose methods are called with its packets, and at its end.
+        :return: the worker; its methods take its packets and its end.
         """
         return RelayedWorker(self, send)
 

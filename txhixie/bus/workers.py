@@ -23,7 +23,7 @@ ANSWER_TIMEOUT: Final = 5.0
 """Seconds for an answer of the parent, which passes packets on and does nothing else."""
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
-"""Most bytes of messages whose position the parent has not told yet."""
+"""Most bytes of messages that wait for a position from the parent."""
 
 _QUESTION: Final = 256
 """Bytes that a question without a payload counts as."""
@@ -240,7 +240,7 @@ class WorkersBus:
             self._next().givenUp()
 
     def _look(self) -> None:
-        """Give up the questions whose time is over."""
+        """Give up the questions that have waited too long."""
         self._timer = None
         now = self._clock.seconds()
         while self._questions and self._questions[0].endsAt <= now:

@@ -158,7 +158,7 @@ class Conversation:
         :param side: our side of the connection, a :class:`txhixie.sansio.wire.frame.Side`.
         :param limits: the limits of the connection.
         :param port: the port through which the conversation writes.
-        :param binary: send binary messages even in a dialect whose peers are known to drop them.
+        :param binary: send binary messages even in a dialect with peers that drop them.
         :param transform: the transform of the agreed extension, if any.
         :param entropy: takes a number and returns that many random bytes, for masking keys.
         """
@@ -429,7 +429,7 @@ class Conversation:
         :param compress: whether to compress it; ``None``: as the agreed extension decides.
         :raises NotOpen: once the conversation is closing.
         :raises TypeError: for an object that is not bytes-like.
-        :raises UnsupportedByDialect: in a dialect whose peers drop binary messages.
+        :raises UnsupportedByDialect: in a dialect with peers that drop binary messages.
         """
         if self.stage:
             raise NotOpen("the conversation is over")

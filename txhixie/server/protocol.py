@@ -460,7 +460,7 @@ class HixieServerProtocol(HixieProtocol):
 
     def _protocolOf(self, found: Elsewhere) -> Any:
         """
-        Return the protocol for a request of ordinary HTTP; ``None`` if there is none.
+        Return the protocol for a request of ordinary HTTP; ``None`` without a page for it.
 
         A Site with a method ``hasPage``, such as the daemon's, gets only the requests for its
         pages. The refusal of any other request says what its client did wrong; a 404 of the Site
@@ -579,7 +579,7 @@ class HixieServerProtocol(HixieProtocol):
         """
         Log why TLS failed, or that the last bytes of a handshake are missing.
 
-        The protocol to which the connection was passed on is told first, if there is one.
+        The protocol to which the connection was passed on gets the reason first, if there is one.
         """
         opening = self._opening
         if opening.elsewhere is not None:

@@ -28,14 +28,14 @@ class Viewers(Guard):
     """
     Guard that lets in viewers of some networks, and users with a password.
 
-    A viewer who is let in by address needs a ``Host`` that no foreign page can have: an
+    A viewer that is let in by address needs a ``Host`` that no foreign page can have: an
     address, ``localhost``, or a name of ``--hosts``. Otherwise a page of another site could read
     the status with DNS rebinding, in a browser on the machine of the daemon.
     """
 
     def __init__(self, networks: TrustedNetworks, policy: Policy, users: Guard | None) -> None:
         """
-        :param networks: networks of viewers who need no password.
+        :param networks: networks of viewers that need no password.
         :param policy: the access rules of all routes, for the names of the server.
         :param users: asks for a password; ``None`` for no users.
         """

@@ -278,11 +278,8 @@ def test_a_gateway_relays_only_clients_with_the_password(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module", name="chromium")
 def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_PROXY", "localhost,127.0.0.1")
-        patch.setenv("no_proxy", "localhost,127.0.0.1")
-        with started(tmp_path_factory.mktemp("profile")) as browser:
-            yield browser
+    with started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 def test_a_chat_sends_each_message_to_all_members(tmp_path: Path, chromium: Browser) -> None:

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import third_party
 from support.daemon import PATIENCE
 
@@ -134,10 +136,15 @@ def started(
         log_output=os.fspath(profile / "driver.log"),
         env=None if home is None else {**os.environ, "HOME": os.fspath(home)},
     )
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        driver.set_page_load_timeout(PATIENCE)
-        driver.set_script_timeout(PATIENCE)
-        yield Browser(driver)
-    finally:
-        driver.quit()
+    with pytest.MonkeyPatch.context() as patch:
+        # The driver listens on this machine, which a proxy of the environment does not reach.
+        patch.setenv("NO_PROXY", "localhost,127.0.0.1")
+        patch.setenv("no_proxy", "localhost,127.0.0.1")
+        patch.setenv("SE_OFFLINE", "true")
+        driver = webdriver.Chrome(options=options, service=service)
+        try:
+            driver.set_page_load_timeout(PATIENCE)
+            driver.set_script_timeout(PATIENCE)
+            yield Browser(driver)
+        finally:
+            driver.quit()

@@ -20,13 +20,8 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session", name="chromium")
 def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch:
-        # The driver listens here, and a proxy of the environment is for elsewhere.
-        patch.setenv("NO_PROXY", "localhost,127.0.0.1")
-        patch.setenv("no_proxy", "localhost,127.0.0.1")
-        patch.setenv("SE_OFFLINE", "true")
-        with started(tmp_path_factory.mktemp("profile")) as browser:
-            yield browser
+    with started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture

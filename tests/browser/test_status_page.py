@@ -153,12 +153,9 @@ def test_a_page_of_another_origin_cannot_read_the_status(
 
 
 def test_a_page_that_rebinds_its_name_cannot_read_the_status(
-    tmp_path: Path, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, daemon: Daemon
 ) -> None:
     """The name of the page leads to the daemon, and so both have the same origin."""
-    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
-    monkeypatch.setenv("SE_OFFLINE", "true")
     (tmp_path / "profile").mkdir()
     rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
     with started(tmp_path / "profile", flags=[rules]) as browser:

@@ -103,11 +103,8 @@ def add(directory: Path, desktops: dict[str, int], token: str) -> None:
 
 
 @pytest.fixture
-def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+def browser(tmp_path: Path) -> Iterator[Browser]:
     """A browser of its own, since a browser keeps a password until it ends."""
-    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
-    monkeypatch.setenv("SE_OFFLINE", "true")
     (tmp_path / "profile").mkdir()
     with started(tmp_path / "profile") as browser:
         yield browser

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from browser.chromium import started
 from support import third_party
 from support.certificates import authority
 from support.daemon import PATIENCE, Daemon, free_port, running
@@ -263,18 +264,10 @@ def test_a_browser_loads_the_page_and_connects_to_the_same_path(
 ) -> None:
     """The page, its style sheet and its WebSocket, by one route of pages and one of a service."""
     daemon, _ = served
-    found = subprocess.run(
-        [
-            *(third_party.chromium(), "--headless=new", "--no-sandbox", "--disable-gpu"),
-            *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", "--dump-dom"),
-            f"http://127.0.0.1:{daemon.port}/app/",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=4 * PATIENCE,
-        check=False,
-    )
-    assert "echo: hello, style: rgb(1, 2, 3)" in found.stdout, found.stdout + found.stderr[-500:]
+    with started(tmp_path) as browser:
+        browser.open(f"http://127.0.0.1:{daemon.port}/app/")
+        said = "document.body.textContent.startsWith('echo: ') && document.body.textContent"
+        assert browser.until(said, "no echo") == "echo: hello, style: rgb(1, 2, 3)"
 
 
 def test_a_password_of_the_route_does_not_reach_the_backend(

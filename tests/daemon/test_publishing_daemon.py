@@ -1,8 +1,9 @@
-"""Messages that programs publish by POST to a real daemon: tokens, sizes, kinds, reloads."""
+"""Messages that programs publish by POST to a real daemon, and users who may publish."""
 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from support.daemon import Daemon, run_hixie, running
+from support.frames import MASK, modern_frame
 from support.handshake_bytes import whole_request
 from support.page_requests import ask, opened
+from txhixie.sansio.wire.frame import Opcode
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
@@ -165,3 +168,63 @@ def test_a_mistake_in_the_token_file_is_found_at_the_start(tmp_path: Path) -> No
     found = run_hixie("--serve", f"/room=hub publish-tokens={file}")
     assert found.returncode == 1
     assert f"publish-tokens {file}, line 1: expected a token of 16" in found.stderr
+
+
+SECRET = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="
+"""The hash of the password "secret"."""
+
+
+def as_user(name: str) -> str:
+    """The field of a user with the password "secret"."""
+    return f"Authorization: Basic {b64encode(f'{name}:secret'.encode()).decode()}"
+
+
+@pytest.mark.parametrize("publish", ["ada", "users"])
+def test_users_publish_and_other_clients_of_the_route_listen(
+    tmp_path: Path, tokens: Path, publish: str
+) -> None:
+    """The route lets in users with a password, and displays with a token."""
+    users = tmp_path / "users"
+    users.write_text(f"ada:{SECRET}\nbob:{SECRET}\n")
+    route = f"/room=hub users={users} tokens={tokens} publish={publish}"
+    with (
+        running(tmp_path, "--serve", route) as daemon,
+        opened(daemon, f"Authorization: Bearer {TOKEN}", target="/room") as display,
+        opened(daemon, as_user("ada"), target="/room") as ada,
+        opened(daemon, as_user("bob"), target="/room") as bob,
+    ):
+        ada.sendall(modern_frame(Opcode.TEXT, b"from ada", key=MASK))
+        assert display.recv(100) == bob.recv(100) == b"\x81\x08from ada"
+        bob.sendall(modern_frame(Opcode.TEXT, b"from bob", key=MASK))
+        if publish == "users":
+            assert display.recv(100) == ada.recv(100) == b"\x81\x08from bob"
+        else:
+            assert bob.recv(100)[2:] == b"\x03\xf0publishing is not allowed"
+        display.sendall(modern_frame(Opcode.TEXT, b"from the display", key=MASK))
+        assert display.recv(100)[2:] == b"\x03\xf0publishing is not allowed"
+
+
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        (
+            "publish=ada",
+            (
+                "publish: expected networks, or a condition of the route that names users: "
+                "users=FILE, jwt-key=FILE or client-certificate=required"
+            ),
+        ),
+        ("publish=10.0.0.0/33", "publish 10.0.0.0/33: expected an address or a network: "),
+        ("publish=nobody,ada", "publish nobody,ada: expected everybody or nobody alone"),
+    ],
+)
+def test_a_wrong_value_of_publish_is_an_error_at_the_start(route: str, why: str) -> None:
+    found = run_hixie("--serve", f"/room=hub {route}")
+    assert found.returncode == 1
+    assert f"hixie: --serve /room=hub {route}: {why}" in found.stderr.replace("\n", " ")
+
+
+def test_a_token_that_names_no_user_is_no_condition_for_users(tokens: Path) -> None:
+    found = run_hixie("--serve", f"/room=hub tokens={tokens} publish=users")
+    assert found.returncode == 1
+    assert "publish: expected networks, or a condition of the route that names" in found.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from twisted.internet.task import Clock
 
 from support.applications import Recorder, closed
 from support.dialect_names import NAMES
-from txhixie import Refusal
+from txhixie import Accepted, Offer, Refusal
 from txhixie.bus.bus import MOST_MESSAGES
 from txhixie.bus.local import LocalBus
 from txhixie.hub.hub import Hub
 from txhixie.hub.objects import SUBPROTOCOL
+from txhixie.hub.publishers import Publishers
 from txhixie.hub.service import HubService
 from txhixie.testing import Pair
 
@@ -40,7 +42,7 @@ class Room:
         self,
         dialect: str = "rfc6455",
         url: str = "ws://example.com/",
-        service: HubService | None = None,
+        service: HubService | Identified | None = None,
         **options: Any,
     ) -> tuple[Pair, Recorder]:
         """A client that has joined."""
@@ -269,13 +271,38 @@ def test_a_slow_member_is_closed_with_1013() -> None:
 
 
 def test_a_member_that_may_not_publish_is_closed_with_1008() -> None:
-    room = Room(publishers=["nobody"])
+    room = Room(publishers=Publishers(["nobody"]))
     _, client = room.join()
     _, other = room.join()
     room.say(client, "hello")
     assert closed(client).code == 1008
     assert closed(client).reason == "publishing is not allowed"
     assert other.messages == []
+
+
+class Identified:
+    """A hub on a route that has identified the client as a user."""
+
+    def __init__(self, service: HubService, user: str) -> None:
+        self._service = service
+        self._user = user
+
+    def buildProtocol(self, offer: Offer) -> Accepted | Refusal:
+        """Let the client join under its name."""
+        return self._service.buildProtocol(replace(offer, user=self._user))
+
+
+@pytest.mark.parametrize("dialect", NAMES)
+def test_of_two_users_the_one_who_is_named_publishes(dialect: str) -> None:
+    room = Room(publishers=Publishers(["alice", "10.0.0.0/8"]))
+    _, alice = room.join(dialect, service=Identified(room.service, "alice"))
+    _, bob = room.join(dialect, service=Identified(room.service, "bob"))
+    _, other = room.join()
+    room.say(alice, "from alice")
+    room.say(bob, "from bob")
+    assert bob.messages == other.messages == ["from alice"]
+    assert alice.transport.isOpen
+    assert not bob.transport.isOpen
 
 
 def test_beyond_the_largest_number_of_topics_a_client_is_refused() -> None:

@@ -481,6 +481,8 @@ class Daemon:
         passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
         guards = self._guards.of(conditions)
         _checkParameters(guards, getattr(served, "source", None))
+        if getattr(served, "needsUsers", False):
+            _checkUsers(guards)
         policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
         self._show(
             description.route, IResource.providedBy(served), conditions, description.conditions
@@ -586,6 +588,19 @@ def _checkParameters(guards: Sequence[Guard], source: TokenSource | None) -> Non
         raise ValueError(
             f"target-parameter {name}: expected another name than that of the token of the "
             "condition; write token-parameter=NAME or target-parameter=NAME"
+        )
+
+
+def _checkUsers(guards: Sequence[Guard]) -> None:
+    """
+    Check that a condition of the route identifies users, for a hub that publishes their messages.
+
+    :raises ValueError: if no client of the route can have the name of a user.
+    """
+    if not any(guard.namesUsers for guard in guards):
+        raise ValueError(
+            "publish: expected networks, or a condition of the route that names users: users=FILE, "
+            "jwt-key=FILE or client-certificate=required"
         )
 
 

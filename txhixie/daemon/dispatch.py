@@ -199,6 +199,8 @@ class RoutedApplications:
             cast(RoutedServerFactory, connection.factory).hold(connection, answer.holds)
         if answer.fields:
             offer = replace(offer, head=offer.head.extended(Head.of(b"", answer.fields)))
+        if answer.user is not None:
+            offer = replace(offer, user=answer.user)
         decision = service.buildProtocol(offer)
         if answer.expiresIn is None:
             return ensureDeferred(decision) if iscoroutine(decision) else decision

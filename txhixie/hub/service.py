@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -10,15 +9,13 @@ from twisted.internet.defer import Deferred
 
 from ..interfaces import Accepted
 from ..sansio.handshake.offer import Offer, Refusal
-from ..sansio.http.trusted import TrustedNetworks
 from .hub import Hub
 from .joining import Joining
 from .member import Member
 from .objects import SUBPROTOCOL
+from .publishers import ALL_CLIENTS, Publishers
 from .topic import Topic
 
-EVERY_CLIENT: Final = "everybody"
-NO_CLIENT: Final = "nobody"
 MOST_TOPICS: Final = 1000
 TOPIC_AGE: Final = 600.0
 MOST_NAME: Final = 200
@@ -33,6 +30,8 @@ class HubService:
     Server factory that makes each client a member of a topic.
 
     :ivar page: page resource by which programs publish messages; ``None`` without one.
+    :ivar needsUsers: whether users may publish, whom a condition of the route has to identify
+        (:attr:`txhixie.Offer.user`).
     """
 
     page: Any = None
@@ -43,7 +42,7 @@ class HubService:
         topic: str,
         *,
         history: int = 0,
-        publishers: Sequence[str] = (EVERY_CLIENT,),
+        publishers: Publishers = ALL_CLIENTS,
         slow: str = "skip",
         mostTopics: int = MOST_TOPICS,
         topicAge: float = TOPIC_AGE,
@@ -52,7 +51,7 @@ class HubService:
         :param hub: the topics of the daemon.
         :param topic: name of the topic; ``{path}`` in it is the path of the request.
         :param history: most earlier messages that a client gets.
-        :param publishers: addresses and networks, or one of the two words above.
+        :param publishers: the clients that may publish.
         :param slow: what becomes of a message for a slow client.
         :param mostTopics: most topics of the daemon.
         :param topicAge: seconds after which a topic without clients goes.
@@ -60,8 +59,8 @@ class HubService:
         self._hub = hub
         self._topic = topic
         self._history = history
-        self._isForEverybody = EVERY_CLIENT in publishers
-        self._networks = TrustedNetworks(set(publishers) - {EVERY_CLIENT, NO_CLIENT})
+        self._publishers = publishers
+        self.needsUsers = publishers.needs_users
         self._slow = slow
         self._mostTopics = mostTopics
         self._topicAge = topicAge
@@ -106,15 +105,12 @@ class HubService:
         query = offer.query if asObjects else {}
         return Joining(
             self._history,
-            self._mayPublish(offer.client),
+            self._publishers.has(offer),
             self._slow,
             asObjects,
             query.get("since", [None])[-1],
             "presence" in query,
         )
-
-    def _mayPublish(self, client: str | None) -> bool:
-        return self._isForEverybody or self._networks.has(client)
 
     def _nameFor(self, path: str) -> str | None:
         if REQUEST_PATH not in self._topic:

@@ -109,6 +109,13 @@ def test_a_backend_is_told_the_subject_in_a_field_that_clients_cannot_send() -> 
         rb"CN=Ad\C3\A8le\0D\0AX: y,O=Example\, Inc.",
     )
     assert name.lower() in PERMIT_FIELDS <= BACKEND_FIELDS
+    assert permit.user == value.decode()
+
+
+def test_a_certificate_with_an_empty_subject_has_no_name() -> None:
+    permit = answer(["required"], certificate())
+    assert isinstance(permit, Permit)
+    assert permit.user is None
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,36 @@ def test_a_joined_permit_has_all_fields_and_the_earliest_end() -> None:
     assert one.joined(Permit()).expiresIn == Permit().joined(one).expiresIn == 20.0
 
 
+def test_a_joined_permit_has_the_name_of_the_guard_that_was_asked_last() -> None:
+    device, person = Permit(user="CN=tablet"), Permit(user="ada")
+    assert device.joined(person).user == "ada"
+    assert device.joined(Permit()).user == Permit().joined(device).user == "CN=tablet"
+    assert Permit().joined(Permit()).user is None
+
+
+@pytest.mark.parametrize("later", [None, 0.01])
+@asynchronous
+async def test_a_service_gets_the_name_of_the_user(net: Network, later: float | None) -> None:
+    class Named(Word):
+        def check(self, visitor: Visitor) -> Answer | Deferred[Answer]:
+            """Give the client of a right word a name, at once or later."""
+            answer = super().check(visitor)
+            if isinstance(answer, Deferred):
+                return answer.addCallback(lambda _: Permit(user="ada"))
+            return Permit(user="ada")
+
+    cases: list[tuple[tuple[Guard, ...], str | None]] = [
+        ((Named("one", later=later),), "ada"),
+        ((Word("one"),), None),
+        ((), None),
+    ]
+    for guards, name in cases:
+        service = Applications(Recorder)
+        request = whole_request("rfc6455", target="/a?word=one")
+        assert status_of(await answer(net, factory(service, *guards), request)) == 101
+        assert [offer.user for offer in service.asked] == [name]
+
+
 class Until(Guard):
     """A guard whose permit expires."""
 

@@ -107,7 +107,13 @@ def test_a_token_of_each_algorithm_is_accepted_until_it_expires(path: Path, algo
 )
 def test_other_claims_are_the_issuers(issuer: Issuer, claims: dict[str, Any]) -> None:
     answer = issuer.answer(signed(SECRET, "HS256", **claims))
-    assert answer == Permit(expiresIn=claims.get("exp", NOW + 3600) - NOW)
+    expiry = claims.get("exp", NOW + 3600) - NOW
+    assert answer == Permit(expiresIn=expiry, user=claims.get("sub"))
+
+
+def test_a_token_with_an_empty_subject_has_no_name(issuer: Issuer) -> None:
+    answer = issuer.answer(signed(SECRET, "HS256", sub=""))
+    assert answer == Permit(expiresIn=3600)
 
 
 def test_a_token_for_a_century_expires_in_ten_years(issuer: Issuer) -> None:

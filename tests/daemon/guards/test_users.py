@@ -29,7 +29,7 @@ from txhixie.daemon.dispatch import (
     RoutedServerFactory,
 )
 from txhixie.daemon.guards.failures import MOST_FAILURES, Failures
-from txhixie.daemon.guards.guard import PERMITTED
+from txhixie.daemon.guards.guard import Permit
 from txhixie.daemon.guards.password_checks import PasswordChecks
 from txhixie.daemon.guards.passwords import Passwords, inThreadOf
 from txhixie.daemon.guards.users import Users, buildUsers
@@ -235,7 +235,7 @@ async def test_the_check_of_a_remembered_user_takes_few_calls(server: Server) ->
     field = basic("alice", "a:b").partition(": ")[2].encode()
     fields = Fields([(b"authorization", field)])
     visitor = Visitor(False, "/", "example.com", None, "192.0.2.1", False, fields)
-    assert await server.guard.check(visitor) is PERMITTED  # type: ignore[misc]  # a Deferred here
+    assert await server.guard.check(visitor) == Permit(user="alice")  # type: ignore[misc]  # a Deferred here
     called: list[str] = []
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -248,7 +248,7 @@ async def test_the_check_of_a_remembered_user_takes_few_calls(server: Server) ->
         answer = server.guard.check(visitor)
     finally:
         sys.setprofile(None)
-    assert answer is PERMITTED
+    assert answer == Permit(user="alice")
     assert len(called) <= MOST_CALLS, called
 
 

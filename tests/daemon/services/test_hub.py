@@ -59,7 +59,14 @@ def test_a_wrong_description_is_refused(description: str) -> None:
 
 @pytest.mark.parametrize(
     ("publish", "may"),
-    [("198.51.100.0/24", False), ("nobody", False), ("192.0.2.0/24", True), ("everybody", True)],
+    [
+        ("198.51.100.0/24", False),
+        ("nobody", False),
+        ("alice,users", False),
+        ("192.0.2.0/24", True),
+        ("alice, 192.0.2.0/24", True),
+        ("everybody", True),
+    ],
 )
 def test_clients_of_named_networks_publish(publish: str, may: bool) -> None:
     """The address of a client in memory is of 192.0.2.0/24."""
@@ -72,3 +79,22 @@ def test_clients_of_named_networks_publish(publish: str, may: bool) -> None:
     assert client.transport.isOpen is may
     if not may:
         assert closed(client).code == 1008
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("alice, 10.0.0.0/8", ["alice", "10.0.0.0/8"]),
+        (["alice", "bob,10.0.0.0/8"], ["alice", "bob", "10.0.0.0/8"]),
+    ],
+)
+def test_values_of_an_array_and_of_commas_are_one_list(given: Any, words: list[str]) -> None:
+    read = read_all({"publish": given}, HUB_OPTIONS, "option of hub", ValueKind.read_toml)
+    assert read == {"publish": words}
+
+
+def test_words_that_exclude_each_other_are_refused_in_different_values_too() -> None:
+    given = {"publish": ["nobody", "10.0.0.0/8"]}
+    options = read_all(given, HUB_OPTIONS, "option of hub", ValueKind.read_toml)
+    with pytest.raises(ValueError, match=r"^publish: expected everybody or nobody alone"):
+        build_hub(Clock(), "hub", options, Context(Route(None, "/room")))

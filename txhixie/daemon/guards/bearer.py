@@ -25,13 +25,22 @@ class Bearer(Guard):
     A page cannot set a header field of its WebSocket, and writes the token into the URL.
     """
 
-    def __init__(self, verify: Verify, realm: str, parameter: str, options: str) -> None:
+    def __init__(
+        self,
+        verify: Verify,
+        realm: str,
+        parameter: str,
+        options: str,
+        namesUsers: bool = False,
+    ) -> None:
         """
         :param verify: checks a token.
         :param realm: the realm, in printable ASCII.
         :param parameter: name of the parameter of the query.
         :param options: name of the option of a route, and of all routes, for the log.
+        :param namesUsers: whether a token may have the name of a user.
         """
+        self.namesUsers = namesUsers
         self._verify = verify
         self._options = options
         quoted = re.sub(r'(["\\])', r"\\\1", realm)

@@ -21,8 +21,10 @@ class ClientCertificate(Guard):
 
     The TLS port has verified the certificate: no port asks for one without ``client-ca``. So this
     guard looks at the subject only. A browser that has chosen a certificate for a page sends it for
-    the WebSocket handshakes of the same host as well.
+    the WebSocket handshakes of the same host as well. The name of a user is the whole subject.
     """
+
+    namesUsers = True
 
     def __init__(self, subjects: Collection[Name] | None = None) -> None:
         """:param subjects: the subjects that are let in; ``None`` for all of them."""
@@ -46,7 +48,7 @@ class ClientCertificate(Guard):
             return _refused("client certificate not readable", f": {error}")
         if self._subjects is not None and name not in self._subjects:
             return _refused("client certificate not allowed", f": {subject}")
-        return Permit(fields=((SUBJECT_FIELD, subject.encode("ascii")),))
+        return Permit(((SUBJECT_FIELD, subject.encode("ascii")),), user=subject or None)
 
 
 def build_client_certificate(reactor: Any, values: Mapping[str, Any]) -> ClientCertificate:

@@ -30,17 +30,26 @@ class Permit:
         for no end.
     :ivar holds: callables that return whether the permit still holds, such as whether a file still
         has the token. When one returns ``False``, the conversation is closed with 1008.
+    :ivar user: name under which the guard has identified the client; ``None`` for a client without
+        a name, such as one with a token of a file.
     """
 
     fields: Headers = ()
     expiresIn: float | None = None
     holds: tuple[Callable[[], bool], ...] = ()
+    user: str | None = None
 
     def joined(self, other: Permit) -> Permit:
-        """Return the permit of two guards: it expires when the first of both does."""
+        """
+        Return the permit of two guards: it expires when the first of both does.
+
+        Of two names the permit has the second: a certificate, which is checked first, may be that
+        of a device, and the password that of a person.
+        """
         ends = [each.expiresIn for each in (self, other) if each.expiresIn is not None]
         holds = (*self.holds, *other.holds)
-        return Permit((*self.fields, *other.fields), min(ends, default=None), holds)
+        user = self.user if other.user is None else other.user
+        return Permit((*self.fields, *other.fields), min(ends, default=None), holds, user)
 
 
 PERMITTED: Final = Permit()
@@ -65,11 +74,13 @@ class Guard:
     :ivar usedParameters: names of the parameters of the query in which a client sends its
         credentials to this guard. They are removed from each request of the route before a backend
         gets it.
+    :ivar namesUsers: whether a permit of this guard may have a name, :attr:`Permit.user`.
     """
 
     challenges: Headers = ()
     usedHeaders: frozenset[bytes] = frozenset()
     usedParameters: frozenset[str] = frozenset()
+    namesUsers = False
 
     def hasCredentials(self, visitor: Visitor) -> bool:
         """
@@ -103,6 +114,7 @@ class OneOf(Guard):
         # Of all guards: a client that sends a password and a token has sent both to this route.
         self.usedHeaders = frozenset().union(*(guard.usedHeaders for guard in guards))
         self.usedParameters = frozenset().union(*(guard.usedParameters for guard in guards))
+        self.namesUsers = any(guard.namesUsers for guard in guards)
 
     def hasCredentials(self, visitor: Visitor) -> bool:
         """Whether a client sends credentials for one of the guards."""

@@ -64,14 +64,17 @@ class JSONWebTokens:
         """
         Check a token.
 
-        :return: a permit that expires with the token; or why the token is not accepted.
+        :return: a permit that expires with the token, and has the name of its subject (``sub``) if
+            the token has one; or why the token is not accepted.
         """
         try:
             claims = self._read(token)
             seconds = self._checkTimes(claims)
         except _NotAccepted as error:
             return str(error)
-        return Permit(expiresIn=min(seconds, MOST_EXPIRY))
+        subject = claims.get("sub")
+        user = subject if isinstance(subject, str) and subject else None
+        return Permit(expiresIn=min(seconds, MOST_EXPIRY), user=user)
 
     def _read(self, token: str) -> dict[str, Any]:
         """Return the claims of a token with a right signature, audience and issuer."""
@@ -185,4 +188,4 @@ def buildJSONWebTokens(reactor: IReactorTime, values: Mapping[str, Any]) -> Bear
         raise ValueError(f"jwt-key {error}") from None
     claims = Claims(algorithms, values["jwt-audience"], values.get("jwt-issuer"))
     tokens = JSONWebTokens(keys.current, claims, time.time)
-    return bearerOf(tokens.verify, values, "jwt-key")
+    return bearerOf(tokens.verify, values, "jwt-key", namesUsers=True)

@@ -78,14 +78,17 @@ def buildTokens(reactor: Any, values: Mapping[str, Any]) -> Bearer:
     return bearerOf(tokens.verify, values, "tokens")
 
 
-def bearerOf(verify: Verify, values: Mapping[str, Any], option: str) -> Bearer:
+def bearerOf(
+    verify: Verify, values: Mapping[str, Any], option: str, namesUsers: bool = False
+) -> Bearer:
     """
     Make a guard with the options that all kinds of tokens have.
 
     :param verify: checks a token.
     :param values: values of the options.
     :param option: name of the option that asks for the token.
+    :param namesUsers: whether a token may have the name of a user.
     """
     realm = values.get("realm", DEFAULT_REALM)
     parameter = values.get("token-parameter", DEFAULT_PARAMETER)
-    return Bearer(verify, realm, parameter, f"{option}, --{option}")
+    return Bearer(verify, realm, parameter, f"{option}, --{option}", namesUsers)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from ...sansio.handshake.offer import Refusal
 from .basic import DEFAULT_REALM, is_basic, read_basic, write_basic_challenge
 from .failures import Failures
-from .guard import PERMITTED, Answer, Guard
+from .guard import Answer, Guard, Permit
 from .password_checks import PasswordChecks
 from .passwords import Passwords, Verdict, inThreadOf
 from .visitor import Visitor
@@ -32,6 +32,7 @@ class Users(Guard):
     """
 
     usedHeaders = frozenset({b"authorization"})
+    namesUsers = True
 
     def __init__(self, passwords: Passwords, realm: str = DEFAULT_REALM) -> None:
         """
@@ -60,13 +61,15 @@ class Users(Guard):
             )
         verdict = self._passwords.check(visitor.client, credentials)
         if isinstance(verdict, Deferred):
-            return verdict.addCallback(self._answer)
-        return self._answer(verdict)
+            return verdict.addCallback(self._answer, credentials.name)
+        return self._answer(verdict, credentials.name)
 
-    def _answer(self, verdict: Verdict) -> Answer:
+    def _answer(self, verdict: Verdict, name: bytes) -> Answer:
         if isinstance(verdict, Refusal):
             return verdict
-        return PERMITTED if verdict else self._unauthorized("wrong user name or password")
+        if not verdict:
+            return self._unauthorized("wrong user name or password")
+        return Permit(user=name.decode())
 
     def _unauthorized(self, reason: str) -> Refusal:
         why = f"{reason} (users, --users)"

@@ -10,16 +10,8 @@ from typing import Any, Final
 
 from ...broadcasting import SLOW_RULES
 from ...bus.bus import MOST_MESSAGES
-from ...hub.service import (
-    EVERY_CLIENT,
-    MOST_NAME,
-    MOST_TOPICS,
-    NO_CLIENT,
-    REQUEST_PATH,
-    TOPIC_AGE,
-    HubService,
-)
-from ...sansio.http.trusted import TrustedNetworks
+from ...hub.publishers import EVERY_CLIENT, EVERY_USER, NO_CLIENT, Publishers
+from ...hub.service import MOST_NAME, MOST_TOPICS, REQUEST_PATH, TOPIC_AGE, HubService
 from ..guards.basic import DEFAULT_REALM
 from ..guards.bearer import Bearer
 from ..guards.token_options import DEFAULT_PARAMETER
@@ -35,13 +27,7 @@ _TOKENS: Final = "publish-tokens"
 
 def _publishers(text: str) -> list[str]:
     words = [word.strip() for word in text.split(",")]
-    networks = [word for word in words if word not in (EVERY_CLIENT, NO_CLIENT)]
-    if (EVERY_CLIENT in words or NO_CLIENT in words) and len(words) > 1:
-        raise ValueError(f"expected {EVERY_CLIENT} or {NO_CLIENT} alone, or networks")
-    try:
-        TrustedNetworks(networks)
-    except ValueError as error:
-        raise ValueError(f"expected {EVERY_CLIENT}, {NO_CLIENT} or networks: {error}") from None
+    Publishers(words)
     return words
 
 
@@ -62,12 +48,17 @@ HUB_OPTIONS: Final = (
     Setting(
         "publish",
         ValueKind(
-            f"{EVERY_CLIENT}, {NO_CLIENT}, or addresses and networks with commas", _publishers
+            f"{EVERY_CLIENT}, {NO_CLIENT}, or networks, names of users and {EVERY_USER}, "
+            "separated by commas",
+            _publishers,
         ),
         f"Clients whose messages are published: {EVERY_CLIENT} (all clients of the route), "
-        f"{NO_CLIENT}, or addresses and networks, separated by commas. A message of another client "
-        "closes its connection with 1008.",
+        f"{NO_CLIENT}, or addresses and networks, names of users, and {EVERY_USER} for all users, "
+        "separated by commas. A user has a password of users, a token of jwt-key with a subject, "
+        "or a client certificate. A message of another client closes its connection with 1008. "
+        "In a file also an array.",
         EVERY_CLIENT,
+        repeated=True,
     ),
     Setting(
         _TOKENS,
@@ -104,13 +95,18 @@ def build_hub(
     """
     Make a hub service.
 
-    :raises ValueError: "expected ..." for a bad description and for a mistake in the token file.
+    :raises ValueError: "expected ..." for a bad description, for words of ``publish`` that exclude
+        each other, and for a mistake in the token file.
     """
+    try:
+        publishers = Publishers(options.get("publish", [EVERY_CLIENT]))
+    except ValueError as error:
+        raise ValueError(f"publish: {error}") from None
     service = HubService(
         context.hubOf(reactor),
         topic_of(description, context.route),
         history=options.get("history", 0),
-        publishers=options.get("publish", [EVERY_CLIENT]),
+        publishers=publishers,
         slow=options.get("slow", SLOW_RULES[0]),
         mostTopics=options.get("max-topics", MOST_TOPICS),
         topicAge=options.get("topic-age", TOPIC_AGE),

@@ -45,6 +45,8 @@ class Offer:
         otherwise the peer's address; ``None`` where there is no address.
     :ivar client_port: on a server, the client's port; ``None`` where there is none, and where a
         trusted reverse proxy does not forward it.
+    :ivar user: on a route of ``twistd hixie``, the name under which a condition of the route has
+        identified the client, such as the user name of its password; elsewhere ``None``.
     :ivar request: under a :class:`txhixie.web.HixieResource`, the request of ``twisted.web`` (an
         ``IRequest``); elsewhere ``None``.
     """
@@ -60,6 +62,7 @@ class Offer:
     challenge: bytes = field(default=b"", compare=False, repr=False)
     client: str | None = field(default=None, compare=False, repr=False)
     client_port: int | None = field(default=None, compare=False, repr=False)
+    user: str | None = field(default=None, compare=False, repr=False)
     request: Any = field(default=None, compare=False, repr=False)
 
     @property

@@ -108,6 +108,7 @@ def test_each_refusal_is_counted_by_its_status_and_cause() -> None:
     for applications, request, expected in (
         (Answering(lambda offer: None), whole_request("rfc6455"), (404, "not-found")),
         (Answering(lambda offer: Refusal(403)), whole_request("rfc6455"), (403, "application")),
+        (Answering(lambda offer: Refusal(405)), whole_request("rfc6455"), (405, "unsupported")),
         (Answering(lambda offer: bearer), whole_request("rfc6455"), (401, "token")),
         (Answering(lambda offer: 1), whole_request("rfc6455"), (500, "failed")),
         (Applications(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", (404, "not-found")),

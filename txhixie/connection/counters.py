@@ -37,7 +37,7 @@ CAUSES: Final = {
     "topics": "as many topics of hubs as allowed",
     "too-large": "a head, a path or a body over the limits",
     "too-many-failures": "too many wrong passwords from the client's address, or checks at once",
-    "unsupported": "a version or a feature of HTTP that is not supported",
+    "unsupported": "a version, a method or a feature of HTTP that is not supported",
     "other": "a cause that is not in this table",
 }
 """Every cause by which refusals are counted, with its meaning. There are no others, so that the
@@ -56,6 +56,7 @@ FLOODS: Final = frozenset(
 _BY_STATUS: Final = {
     400: "malformed",
     404: "not-found",
+    405: "unsupported",
     408: "timeout",
     411: "malformed",
     413: "too-large",

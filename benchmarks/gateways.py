@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from peers import OPT, OURS, SERVERS, Peer, c, python
+from peers import OPT, SERVERS, Peer, c, daemon, python
 
 REFERENCE: Final = "websockify"
 
@@ -18,10 +18,8 @@ _PURE: Final = {"TXHIXIE_PURE_PYTHON": "1"}
 
 
 def ours(scheme: str) -> tuple[str, ...]:
-    """The command of the daemon, as an operator starts it."""
-    twistd = (str(OURS.with_name("twistd")), "-n", "--pidfile=", "hixie")
-    listens = ("--port", "tcp:{port}:interface=127.0.0.1")
-    return (*twistd, *listens, "--serve", f"/={scheme}127.0.0.1:{{backend}}")
+    """The command of a gateway of txhixie."""
+    return daemon(f"/={scheme}127.0.0.1:{{backend}}")
 
 
 def websockify() -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class Peer:
     :ivar fragments: the server joins fragmented messages.
     :ivar deflate: the server supports permessage-deflate.
     :ivar broadcast: the server sends a message of ``/broadcast`` to all connections there.
+    :ivar others: the sender of such a message does not get it.
+    :ivar echoes: the server echoes on ``/``.
     :ivar environment: environment variables of the server, besides those of this process.
     :ivar installed: the server runs the packages that are installed beside its interpreter, and
         does not get ``PYTHONPATH``.
@@ -56,12 +58,14 @@ class Peer:
     fragments: bool = True
     deflate: bool = False
     broadcast: bool = False
+    others: bool = False
+    echoes: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     installed: bool = True
 
     def takes(self, load: Load) -> bool:
         """Whether the server can take this load, or an equivalent one."""
-        if load.mode == "broadcast" and not self.broadcast:
+        if not (self.broadcast if load.mode == "broadcast" else self.echoes):
             return False
         if load.fragments > 1 and not (self.fragments and self.dialect in FRAGMENTING):
             return False
@@ -72,6 +76,8 @@ class Peer:
         """The load, changed to what this server can take."""
         if load.payload == "binary" and (self.text_only or self.dialect.startswith("hixie")):
             load = replace(load, payload="text")
+        if self.others and load.mode == "broadcast":
+            load = replace(load, others=True)
         if self.stream:
             load = replace(load, payload="binary", stream=True)
         if load.conns > self.most:
@@ -93,6 +99,13 @@ OURS: Final = Path(os.environ.get("BENCH_PYTHON", sys.executable))
 def ours() -> tuple[str, ...]:
     """The command of txhixie's server."""
     return (str(OURS), str(SERVERS / "txhixie_echo.py"), "{port}")
+
+
+def daemon(*services: str) -> tuple[str, ...]:
+    """The command of the daemon, as an operator starts it."""
+    twistd = (str(OURS.with_name("twistd")), "-n", "--pidfile=", "hixie")
+    listens = ("--port", "tcp:{port}:interface=127.0.0.1")
+    return (*twistd, *listens, *(word for each in services for word in ("--serve", each)))
 
 
 def c(program: str) -> tuple[str, ...]:
@@ -117,13 +130,16 @@ PEERS: Final[dict[str, Peer]] = {
     "c-raw": Peer("raw", c("c_raw")),
     "tx-raw": Peer("raw", python("twisted", "tx_raw.py")),
     "c-ws": Peer("rfc6455", c("c_ws")),
-    "bare-send": Peer("rfc6455", python("twisted", "bare_send.py"), broadcast=True),
+    "bare-send": Peer("rfc6455", python("twisted", "bare_send.py"), broadcast=True, echoes=False),
     # txhixie
     "txhixie": Peer("rfc6455", ours(), deflate=True, broadcast=True),
     "txhixie-hixie76": Peer("hixie76", ours(), broadcast=True),
     "txhixie-hixie75": Peer("hixie75", ours(), broadcast=True),
     "txhixie-pure": Peer(
         "rfc6455", ours(), broadcast=True, environment={"TXHIXIE_PURE_PYTHON": "1"}
+    ),
+    "txhixie-hub": Peer(
+        "rfc6455", daemon("/broadcast=hub"), broadcast=True, others=True, echoes=False
     ),
     # on Twisted
     "autobahn": Peer(

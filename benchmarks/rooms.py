@@ -22,6 +22,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
@@ -228,9 +229,11 @@ async def compare(options: argparse.Namespace, rooms: Rooms, reads: mmap.mmap) -
     held = sum(each.unsent for each in stuck)
     ways = rooms.ways()
     times: dict[str, list[float]] = {name: [] for name in ways}
-    read = int.from_bytes(reads[:])
+    read, shuffle = int.from_bytes(reads[:]), Random(1)  # noqa: S311 (an order)
     for number in range(-1, options.rounds):
-        for name, way in ways.items() if number % 2 else reversed(ways.items()):
+        # In another order in each round: a way that follows one to the same connections finds
+        # these in the processor's caches, which saves up to 0.5 us for each.
+        for name, way in shuffle.sample([*ways.items()], len(ways)):
             mixed = name == "hub, one in ten stuck"
             if mixed:
                 rooms.join()

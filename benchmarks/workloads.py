@@ -17,6 +17,7 @@ class Load:
     :ivar stream: the echo is compared as bytes, since a byte stream may cut frames anywhere.
     :ivar mode: ``window`` echoes, ``storm`` opens and closes, ``idle`` holds connections open,
         ``broadcast`` sends on one connection and waits for the message on all of them.
+    :ivar others: the sender of a broadcast does not get its own message.
     """
 
     conns: int
@@ -27,6 +28,7 @@ class Load:
     deflate: bool = False
     fragments: int = 1
     stream: bool = False
+    others: bool = False
 
     def arguments(self) -> list[str]:
         """The load as arguments of ``wsload``."""
@@ -38,6 +40,8 @@ class Load:
             words.append("--touch")
         if self.mode == "broadcast":
             words += ["--path", "/broadcast"]
+        if self.others:
+            words.append("--others")
         if self.deflate:
             words.append("--deflate")
         if self.fragments > 1:
@@ -102,5 +106,6 @@ SMOKE: Final = (
     Load(2, 2, 4096, fragments=3),
     Load(4, 4, 4096, deflate=True),
     Load(8, mode="storm"),
+    Load(8, 2, 128, mode="broadcast"),
 )
 """Short loads for a check of all echoed bytes, before anything is measured."""

@@ -8,7 +8,8 @@
  *           storm     connect + opening handshake + close, as fast as it goes
  *           idle      open N connections and hold them (memory per connection)
  *           broadcast N receivers; connection 0 sends, the server is expected
- *                     to deliver each message to all N
+ *                     to deliver each message to all N, or with --others to all
+ *                     but the sender
  *
  * One JSON object is printed on stdout. The order, opcode and length of every received frame are
  * checked, and Sec-WebSocket-Accept of every handshake; --check also compares each byte of payloads.
@@ -51,7 +52,8 @@ static const char *mode_names[] = {"window", "storm", "idle", "broadcast"};
 /* ---------------------------------------------------------------- options */
 static struct {
 	const char *host, *path;
-	int port, conns, window, check, deflate, text, utf8, pid, touch, inflight, frag, stream;
+	int port, conns, window, check, deflate, text, utf8, pid, touch, inflight, frag, stream,
+		others;
 	size_t size;
 	double warmup, time;
 	enum dialect dialect;
@@ -470,6 +472,8 @@ static void queue_msg(struct conn *c)
 /* ------------------------------------------------------------------ input */
 static u64 bcast_total, bcast_sent;
 
+static u64 receivers(void) { return (u64)(o.conns - o.others); }
+
 static void on_message(struct conn *c)
 {
 	u64 want = o.size;
@@ -478,6 +482,11 @@ static void on_message(struct conn *c)
 		err_note("length %" PRIu64 " expected %" PRIu64, c->mlen, want);
 	}
 	if (o.mode == M_BROADCAST) {
+		if (o.others && c == &conns[0]) {
+			n_proto_err++;
+			err_note("the sender got its own message");
+			return;
+		}
 		bcast_total++;
 		c->recv_idx++;
 		if (measuring) {
@@ -485,7 +494,7 @@ static void on_message(struct conn *c)
 			n_bytes += want;
 			hist_add(tnow - conns[0].ts[(c->recv_idx - 1) % (u32)o.window]);
 		}
-		if (running && bcast_total % (u64)o.conns == 0) {
+		if (running && bcast_total % receivers() == 0) {
 			queue_msg(&conns[0]);
 			bcast_sent++;
 		}
@@ -1075,7 +1084,7 @@ static void usage(void)
 			"  [--dialect rfc6455|hybi08|hybi07|hixie76|hixie75|raw]\n"
 			"  [--mode window|storm|idle|broadcast] [-c CONNS] [-w WINDOW] [-s SIZE]\n"
 			"  [--text|--utf8|--binary] [--deflate] [--frag N] [--check] [--touch]\n"
-			"  [--stream] [--inflight N] [--warmup S] [--time S]\n");
+			"  [--stream] [--others] [--inflight N] [--warmup S] [--time S]\n");
 	exit(2);
 }
 
@@ -1096,7 +1105,8 @@ static void read_options(int argc, char **argv)
 		{"text", 0, 0, 't'}, {"utf8", 0, 0, 'u'}, {"warmup", 1, 0, 'W'},
 		{"time", 1, 0, 'T'}, {"check", 0, 0, 'k'}, {"deflate", 0, 0, 'z'},
 		{"frag", 1, 0, 'f'}, {"pid", 1, 0, 'i'}, {"inflight", 1, 0, 'n'},
-		{"touch", 0, 0, 'o'}, {"stream", 0, 0, 'S'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+		{"touch", 0, 0, 'o'}, {"stream", 0, 0, 'S'}, {"others", 0, 0, 'O'},
+		{"help", 0, 0, 'h'}, {0, 0, 0, 0}};
 	int ch;
 	while ((ch = getopt_long(argc, argv, "c:w:s:p:T:h", lo, NULL)) != -1) {
 		switch (ch) {
@@ -1161,6 +1171,9 @@ static void read_options(int argc, char **argv)
 		case 'S':
 			o.stream = 1;
 			break;
+		case 'O':
+			o.others = 1;
+			break;
 		default:
 			usage();
 		}
@@ -1170,6 +1183,8 @@ static void read_options(int argc, char **argv)
 static void check_options(void)
 {
 	if (!o.port || o.conns < 1 || o.window < 1)
+		usage();
+	if (o.others && (o.mode != M_BROADCAST || o.conns < 2))
 		usage();
 	if (!o.size && o.dialect == D_RAW)
 		usage();
@@ -1409,7 +1424,7 @@ static u64 in_flight(void)
 {
 	u64 sum = 0;
 	if (o.mode == M_BROADCAST)
-		return bcast_sent * (u64)o.conns - bcast_total;
+		return bcast_sent * receivers() - bcast_total;
 	for (int i = 0; i < o.conns; i++)
 		if (conns[i].st == C_OPEN)
 			sum += conns[i].qidx - conns[i].recv_idx;

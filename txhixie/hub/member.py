@@ -134,22 +134,21 @@ class Member:
         while backlog and not self._isFull:
             delivered = backlog.popleft()
             self._size -= len(delivered.message.payload)
-            self._deliver(delivered)
+            self.hear(delivered, isFromBacklog=True)
         if not backlog:
             self._backlog = None
 
-    def hear(self, delivered: Delivered) -> Callable[[], None] | None:
+    def hear(self, delivered: Delivered, isFromBacklog: bool = False) -> Callable[[], None] | None:
         """
         Send a new message of the topic, unless earlier messages have to be sent first.
 
+        :param isFromBacklog: whether the message is the next one of the backlog. One method for
+            both, since each call that a message takes is made for each of 5,000 members.
         :return: a function that closes the connection of a slow member, to be called when all other
             members have the message; usually ``None``.
         """
-        if self._backlog is not None:
+        if self._backlog is not None and not isFromBacklog:
             return self._put(self._backlog, delivered)
-        return self._deliver(delivered)
-
-    def _deliver(self, delivered: Delivered) -> Callable[[], None] | None:
         if self._skipped and not self._isFull:
             self._tellSkipped()
         joining = self._joining

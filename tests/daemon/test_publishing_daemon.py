@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from support.daemon import Daemon, run_hixie, running
+from support import third_party
+from support.command_line import environment
+from support.daemon import PATIENCE, Daemon, free_port, run_hixie, running
 from support.frames import MASK, modern_frame
 from support.handshake_bytes import whole_request
 from support.page_requests import ask, opened
@@ -136,9 +141,148 @@ def test_no_other_page_reads_a_body(daemon: Daemon) -> None:
         assert post(daemon, path, b"hello") == (404, "only WebSocket is served here")
 
 
-def test_other_methods_are_refused(daemon: Daemon) -> None:
-    page = ask(daemon, "/room")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+def test_other_methods_are_refused(daemon: Daemon, method: str) -> None:
+    page = ask(daemon, "/room", method=method)
     assert (page.status, page.fields["allow"]) == (405, "POST")
+    assert page.fields["content-length"] == "29"
+    assert page.body == (b"" if method == "HEAD" else b"expected POST or a WebSocket\n")
+
+
+@pytest.mark.parametrize("length", ["5", "100001", "9" * 17])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_another_method_is_refused_before_its_body(
+    daemon: Daemon, method: str, length: str
+) -> None:
+    page = ask(daemon, "/room", f"Content-Length: {length}", method=method)
+    assert (page.status, page.fields["allow"]) == (405, "POST")
+    page = ask(daemon, "/room", "Transfer-Encoding: chunked", method=method)
+    assert (page.status, page.fields["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("length", ["1000000000", "9" * 18, "9" * 19, "9" * 5000, "-1", "1, 1"])
+def test_a_body_of_any_length_is_refused_at_its_head(daemon: Daemon, length: str) -> None:
+    fields = (f"Content-Length: {length}", f"Authorization: Bearer {TOKEN}")
+    page = ask(daemon, "/room", *fields, method="POST")
+    assert page.status == (413 if length.isdecimal() else 400)
+
+
+def curl(daemon: Daemon, *words: str, path: str = "/room") -> tuple[int, str, int]:
+    """The status, all heads with the body, and the number of bytes of the body that curl sent."""
+    fixed = ("-sS", "--noproxy", "*", "--http1.1", "-m", str(PATIENCE), "-i")
+    shown = ("-w", "\\n%{http_code} %{size_upload}")
+    command = [
+        str(third_party.curl()),
+        *fixed,
+        *shown,
+        *words,
+        f"http://127.0.0.1:{daemon.port}{path}",
+    ]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=2 * PATIENCE, check=True, env=environment()
+    )
+    text, _, last = ran.stdout.rpartition("\n")
+    status, sent = last.split()
+    return int(status), text, int(sent)
+
+
+WITH_TOKEN = ("-H", f"Authorization: Bearer {TOKEN}")
+CONTINUE = "HTTP/1.1 100 Continue"
+
+
+@pytest.fixture
+def large(tmp_path: Path, tokens: Path) -> Iterator[Daemon]:
+    """A daemon with messages of 3 MB: for more than 1 MiB, curl waits for 100 Continue."""
+    route = f"/room=hub publish-tokens={tokens}"
+    with running(tmp_path, "--serve", route, "--max-message-size", "3000000") as found:
+        yield found
+
+
+def body(directory: Path, size: int) -> str:
+    """The value of an option of curl that sends a body of this size."""
+    file = directory / "body"
+    file.write_bytes(b"x" * size)
+    return f"@{file}"
+
+
+def test_curl_gets_100_continue_for_a_large_body_and_publishes_it(
+    large: Daemon, tmp_path: Path
+) -> None:
+    words = (*WITH_TOKEN, "--data-binary", body(tmp_path, 2_000_000))
+    status, text, sent = curl(large, *words)
+    assert (status, sent) == (200, 2_000_000)
+    assert text.startswith(CONTINUE)
+
+
+@pytest.mark.parametrize(
+    ("words", "size", "status", "reason"),
+    [
+        (WITH_TOKEN, 3_000_001, 413, "request body exceeds the limit of 3000000 bytes"),
+        ((), 2_000_000, 401, "a token is required"),
+        ((), 3_000_001, 401, "a token is required"),
+        (("-H", f"Authorization: Bearer {OTHER}"), 3_000_001, 401, "invalid token"),
+        (("-H", "Transfer-Encoding: chunked"), 3_000_001, 401, "a token is required"),
+        (("-X", "PUT"), 3_000_001, 405, "expected POST or a WebSocket"),
+        (("-X", "PUT", *WITH_TOKEN), 2_000_000, 405, "expected POST or a WebSocket"),
+    ],
+)
+def test_curl_sends_no_byte_of_a_large_body_that_is_refused(
+    large: Daemon, tmp_path: Path, words: tuple[str, ...], size: int, status: int, reason: str
+) -> None:
+    found, text, sent = curl(large, *words, "--data-binary", body(tmp_path, size))
+    assert (found, sent) == (status, 0)
+    assert CONTINUE not in text
+    assert text.endswith(f"{reason}\n")
+
+
+def test_a_chunked_body_is_read_up_to_the_largest_message(large: Daemon, tmp_path: Path) -> None:
+    chunked = (*WITH_TOKEN, "-H", "Transfer-Encoding: chunked", "--data-binary")
+    assert curl(large, *chunked, body(tmp_path, 3_000_000))[0] == 200
+    status, text, _ = curl(large, *chunked, body(tmp_path, 3_000_001))
+    assert status == 413
+    assert text.endswith("request body exceeds the limit of 3000000 bytes\n")
+
+
+def test_a_body_that_comes_too_slowly_is_refused_and_its_connection_ends(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """The limit is 30 s. curl sends for 100 s, and the other client never stops sending."""
+    began = monotonic()
+    slow = (*WITH_TOKEN, "-m", "90", "--limit-rate", "1000", "--data-binary")
+    with daemon.connect() as endless:
+        head = "POST /room HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n"
+        endless.sendall(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+        status, text, sent = curl(daemon, *slow, body(tmp_path, 100_000))
+        assert (status, text.endswith("request timeout\n")) == (408, True)
+        assert sent < 100_000
+        assert 29 < monotonic() - began < 60
+        endless.settimeout(0.1)
+        received = b""
+        with suppress(ConnectionError):
+            while True:
+                endless.sendall(b"1\r\nx\r\n")
+                with suppress(TimeoutError):
+                    received += endless.recv(1000)
+        assert received.startswith(b"HTTP/1.1 408 ")
+    assert post(daemon, "/room", b"after") == 200
+
+
+@pytest.mark.parametrize("history", ["", " history=5"])
+def test_while_the_bus_is_down_a_post_reaches_the_members_of_its_daemon(
+    tmp_path: Path, tokens: Path, history: str
+) -> None:
+    route = f"/room=hub{history} publish-tokens={tokens}"
+    bus = f"redis://127.0.0.1:{free_port()}"
+    with (
+        running(tmp_path, "--serve", route, "--bus", bus, "--status", "/status") as daemon,
+        opened(daemon, target="/room") as member,
+    ):
+        daemon.logged("bus-down")
+        for number in range(3):
+            assert post(daemon, "/room", b"hello") == 200
+            assert member.recv(100) == b"\x81\x05hello"
+            found = json.loads(ask(daemon, "/status?format=json").body)["bus"]
+            assert (found["up"], found["lost"]) == (False, number + 1)
 
 
 def test_without_tokens_nobody_publishes(tmp_path: Path) -> None:

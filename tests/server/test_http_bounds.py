@@ -32,7 +32,7 @@ from support.log_recorder import Log
 from support.network import Network
 from support.waiting import PATIENCE, asynchronous, until, within
 from test_web import Leaf, SiteWire
-from txhixie import HixieServerFactory, Limits
+from txhixie import HixieServerFactory, Limits, Refusal
 from txhixie.connection.log import ConnectionLog
 from txhixie.sansio.limits import MOST_SEGMENTS
 from txhixie.server.http_bounds import MOST_KEPT, boundChannel
@@ -453,3 +453,27 @@ async def test_a_conversation_follows_a_page_that_was_not_read(net: Network, log
     await until(lambda: resource.factory.connections)
     raw.send(frame_writer.text("hello"))
     await raw.reads(frame_writer.text("hello"))
+
+
+class Choosing(Site):
+    """A Site with a limit for each request, of which it refuses those without a token."""
+
+    def bodySizeOf(self, request: Any, method: bytes, target: bytes) -> int | Refusal:
+        """Return 100 bytes for a request with a token."""
+        return 100 if request.getHeader(b"authorization") else Refusal(401, "a token is required\n")
+
+
+@pytest.mark.parametrize(
+    "announced", [b"Content-Length: 100", b"Content-Length: 101", b"Transfer-Encoding: chunked"]
+)
+@asynchronous
+async def test_a_refusal_of_the_site_comes_before_the_length_of_the_body_is_compared(
+    net: Network, announced: bytes
+) -> None:
+    site = Choosing(Said())  # type: ignore[no-untyped-call]
+    factory = HixieServerFactory(Applications(), elsewhere=site, limits=LIMITS)
+    assert await answers(net, factory, post(announced)) == [401]
+    if announced.endswith(b"101"):
+        with_token = post(announced, b"Authorization: Bearer x")
+        assert b" 413 " in (found := await asks(net, factory, with_token))
+        assert body_of(found) == b"request body exceeds the limit of 100 bytes\n"

@@ -357,11 +357,6 @@ class RoutedPages(Resource):
         self._routes = routes
         self._policy = policy
 
-    @property
-    def mostBodySize(self) -> int:
-        """Most bytes of the body of any request; 0 if no page reads a body."""
-        return max((getattr(each.served, "mostBodySize", 0) for each in self._routes), default=0)
-
     def bodySizeOf(self, request: Request, method: bytes, target: bytes) -> int | Refusal:
         """
         Return the most bytes of the body of a request, after its head was read.
@@ -506,7 +501,6 @@ class PageSite(Site):
         super().__init__(root)  # type: ignore[no-untyped-call]
         self.hasPage = root.hasPage
         self.bodySizeOf = root.bodySizeOf
-        self.mostBodySize = root.mostBodySize
         self._lines = ConnectionLog(self._log, True, installedReactor)
 
     def log(self, request: Any) -> None:

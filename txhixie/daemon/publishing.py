@@ -43,7 +43,7 @@ class PublishingPage(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._service = service
         self._guard = guard
-        self.mostBodySize = most
+        self._most = most
 
     def bodySizeOf(self, method: bytes, visitor: Visitor) -> int | Refusal:
         """
@@ -51,12 +51,15 @@ class PublishingPage(Resource):
 
         :param method: the method of the request.
         :param visitor: the request.
-        :return: bytes; or the refusal of a request without a right token.
+        :return: bytes; or the refusal of a request without a right token, and of a method that may
+            have a body and is not POST.
         """
-        if method != b"POST":
+        if method in (b"GET", b"HEAD"):
             return 0
+        if method != b"POST":
+            return _METHOD
         answer = self._guard.check(visitor)
-        return answer if isinstance(answer, Refusal) else self.mostBodySize
+        return answer if isinstance(answer, Refusal) else self._most
 
     def render(self, request: Request) -> int:
         """Publish the body of a request, and respond when the bus has the message."""

@@ -28,7 +28,7 @@ from .http.head import (
     read_authority,
     read_request,
 )
-from .http.request_body import announced_body
+from .http.request_body import MOST_LENGTH, announced_body
 from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
 from .quirks import Fault
@@ -59,11 +59,12 @@ class Elsewhere:
     host: str | None = None
     fault: str = field(default="", compare=False)
 
-    def body(self, most: int) -> int | None:
+    def body(self, most: int = MOST_LENGTH) -> int | None:
         """
         Return the length of the request body in bytes; ``None`` for a chunked one.
 
         :param most: most bytes of a body.
+        :raises HandshakeError: for a longer body, and for a length that cannot be read.
         """
         request = read_request(self.head)
         return announced_body(request.fields, request.minor, most)

@@ -23,7 +23,7 @@ from zope.interface import alsoProvides
 from ..connection.log import ConnectionLog
 from ..sansio.handshake.offer import Refusal
 from ..sansio.limits import MOST_SEGMENTS, Limits
-from .http_bounds import askedBy, mostOf, mostOfAll, numberOf
+from .http_bounds import askedBy, mostOf, numberOf
 
 _NO_ERROR: Final = 0
 """Error code of a reset after a response that was complete before its request (RFC 9113 section
@@ -73,10 +73,16 @@ class StreamBounds:
         self._timer: IDelayedCall | None = later(limits.request_timeout, self.refuse, late)
 
     def gotLength(self, length: int | None) -> None:
-        """Check the announced length of the body, after the head."""
+        """
+        Check the announced length of the body, before the fields of the head are known.
+
+        A Site with a limit for each request needs these fields, and is asked at the first bytes.
+        """
+        most = self._limits.body_size
+        isPlain = not hasattr(self._stream.site, "bodySizeOf")
         if self._stream.command == b"CONNECT":
             self.refuse(Refusal(505, "WebSocket needs HTTP/1.1 here\n"))
-        elif length is not None and length > (most := mostOfAll(self._stream.site, self._limits)):
+        elif isPlain and length is not None and length > most:
             self.refuse(Refusal(413, f"request body exceeds the limit of {most} bytes\n"))
         self._original["gotLength"](0 if self._refusal else length)
 

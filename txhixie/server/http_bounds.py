@@ -102,15 +102,6 @@ def mostOf(site: Any, request: Any, method: bytes, target: bytes, limits: Limits
     )
 
 
-def mostOfAll(site: Any, limits: Limits) -> int:
-    """
-    Return the most bytes of the body of any request.
-
-    :param site: a Site; one with a method ``bodySizeOf`` has an attribute ``mostBodySize``.
-    """
-    return cast(int, getattr(site, "mostBodySize", limits.body_size))
-
-
 def whyTooLarge(most: int) -> str:
     """Return the reason for the refusal of a body with more than the most bytes."""
     return f"request body exceeds the limit of {most} bytes\n" if most else NO_BODY

@@ -474,18 +474,14 @@ class HixieServerProtocol(HixieProtocol):
 
     def _handOver(self, found: Elsewhere, protocol: Any) -> None:
         """Pass the connection on to the protocol of a request, unless its body is too long."""
-        from .http_bounds import (
-            boundChannel,
-            channelOf,
-            closeLater,
-            mostOfAll,
-        )  # imports twisted.web
+        from .http_bounds import boundChannel, channelOf, closeLater  # imports twisted.web
 
         limits, last = self.factory.limits, not self.factory.elsewhereUpgrades
         channel = channelOf(protocol)
         try:
-            # A Site with a limit for each request checks the length when its channel has the head.
-            length = found.body(mostOfAll(self.factory.elsewhere, limits))
+            # A bounded channel compares the length with the limit of the page when it has the head:
+            # to a client without a token it does not tell this limit.
+            length = found.body() if channel is not None else found.body(limits.body_size)
             if length is None and channel is None:
                 raise LengthRequired("Content-Length required")
         except HandshakeError as error:

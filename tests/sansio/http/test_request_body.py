@@ -75,3 +75,12 @@ def test_with_a_limit_of_0_every_body_is_too_large(line: bytes) -> None:
         announced(line, most=0)
     assert announced(b"Content-Length: 0", most=0) == 0
     assert issubclass(BodyTooLarge, PeerError)
+
+
+def test_without_a_limit_a_plausible_length_is_returned() -> None:
+    fields = [
+        head_of(b"POST / HTTP/1.1", b"Content-Length: " + b"9" * size).fields() for size in (18, 19)
+    ]
+    assert announced_body(fields[0], 1) == 10**18 - 1
+    with pytest.raises(BodyTooLarge):
+        announced_body(fields[1], 1)

@@ -13,8 +13,11 @@ _LENGTH: Final = re.compile(rb"[0-9]+")
 _MOST_DIGITS: Final = 18
 """Most digits of a plausible length. Python raises for a number of more than 4300 digits."""
 
+MOST_LENGTH: Final = 10**_MOST_DIGITS - 1
+"""Largest plausible length in bytes."""
 
-def announced_body(fields: Fields, minor: int, most: int) -> int | None:
+
+def announced_body(fields: Fields, minor: int, most: int = MOST_LENGTH) -> int | None:
     """
     Return the length of the body of a request, and refuse a body that is too long.
 

@@ -102,6 +102,8 @@ WITHOUT: Final = {
     "server/factory": "with its base: connection/test_factory.py",
     "server/handshake": "a part of the connection of server/test_protocol.py",
     "sansio/errors": "tests/test_errors.py holds the tree of all errors",
+    "sansio/http/response_parser": "responses of backends: sansio/http/test_page_exchange.py",
+    "sansio/wire/wrapping": "the base of the framing of sansio/wire/test_fragmented.py",
     "sansio/port": "a typing Protocol, with an empty implementation",
     "sansio/types": "names of types",
     "server/counted_socket": "connections of a Site: server/test_refused_connections.py",

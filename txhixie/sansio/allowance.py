@@ -8,6 +8,7 @@ from typing import Final
 from .extensions.extension import SHARING, Transform
 from .limits import Limits
 from .wire.frame import Frame, Framing
+from .wire.wrapping import WrappingFraming
 
 _WAITS: Final = 10
 """Most waits of one connection in a second. A wait for each message would wake the reactor 10,000
@@ -100,26 +101,17 @@ class Allowance:
         self.is_spent = False
 
 
-class PacedFraming:
+class PacedFraming(WrappingFraming):
     """A codec that yields frames while the allowance of its connection is not spent."""
 
-    __slots__ = (
-        *("_allowance", "_framing", "ahead"),
-        *("encode", "encode_close", "encode_parts", "encoding", "feed", "read_close", "release"),
-    )
+    __slots__ = ("_allowance", "encode", "encode_parts", "encoding")
 
     def __init__(self, framing: Framing, allowance: Allowance) -> None:
-        self._framing = framing
+        super().__init__(framing)
         self._allowance = allowance
-        # The methods of the codec itself, which saves one call for each message.
-        self.feed = framing.feed
-        self.ahead = framing.ahead
         self.encode = framing.encode
         self.encoding = framing.encoding
         self.encode_parts = framing.encode_parts
-        self.encode_close = framing.encode_close
-        self.read_close = framing.read_close
-        self.release = framing.release
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes, until the allowance is spent."""
@@ -130,21 +122,6 @@ class PacedFraming:
             yield frame
             if allowance.is_spent:
                 return
-
-    @property
-    def has_binary(self) -> bool:
-        """Whether the peer receives binary messages."""
-        return self._framing.has_binary
-
-    @property
-    def waiting(self) -> int:
-        """The number of buffered bytes."""
-        return self._framing.waiting
-
-    @property
-    def is_between_frames(self) -> bool:
-        """Whether the next received byte is the first one of a frame."""
-        return self._framing.is_between_frames
 
 
 class PacedTransform:

@@ -15,11 +15,8 @@ from ..sansio.http.head import Head, HeadReader, RequestReader, read_request
 from ..sansio.http.redaction import masked_lines
 from ..sansio.limits import Limits
 from ..sansio.wire.frame import (
-    BINARY,
     CLOSE,
-    CONTINUATION,
-    PING,
-    PONG,
+    OPCODE_NAMES,
     SKIPPED,
     TEXT,
     CloseCode,
@@ -27,14 +24,6 @@ from ..sansio.wire.frame import (
     Side,
 )
 
-_NAMES: Final = {
-    CONTINUATION: "continuation",
-    TEXT: "text",
-    BINARY: "binary",
-    CLOSE: "close",
-    PING: "ping",
-    PONG: "pong",
-}
 _MOST: Final = 64
 _RESERVED: Final = 0x70
 _LIMITS: Final = Limits(head_size=1 << 20, message_size=1 << 40)
@@ -152,7 +141,7 @@ class _TracedSide:
 
 
 def _frame_line(framing: Framing, opcode: int, reserved: int, payload: bytes, final: bool) -> str:
-    name = _NAMES.get(opcode, f"opcode {opcode}")
+    name = OPCODE_NAMES.get(opcode, f"opcode {opcode}")
     more = "" if final else ", more to come"
     if reserved:
         return f"{name}, reserved bits {reserved >> 4:03b}, {len(payload)} bytes{more}"

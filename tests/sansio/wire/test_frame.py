@@ -18,6 +18,7 @@ def test_short_names_of_opcodes_are_the_same_numbers() -> None:
     """The hot path uses the short names, and other code the members of the enumeration."""
     short = {name: value for name, value in vars(frame).items() if name.isupper()}
     assert short.pop("MOST_CONTROL") == 125
+    assert short.pop("OPCODE_NAMES").keys() == set(short.values()) - {125, -1}
     assert short.pop("SKIPPED") == -1  # no opcode: a frame that is discarded
     assert short == {name: getattr(Opcode, name) for name in vars(Opcode) if name.isupper()}
 

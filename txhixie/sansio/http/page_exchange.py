@@ -12,7 +12,7 @@ from ..errors import HeadTooLarge, MalformedHead
 from ..limits import Limits, exceeds
 from ..types import Headers
 from .head import Fields, checked_pairs
-from .tunnel_answer import LENIENT
+from .response_parser import LENIENT, next_event
 
 if TYPE_CHECKING:
     import h11
@@ -124,7 +124,7 @@ class PageExchange:
         if data[:room]:
             self._connection.receive_data(data[:room])
         self._raw += data[:room]
-        while (event := self._next()) is not None:
+        while (event := next_event(self._connection)) is not None:
             # An interim response (1xx) is not passed on: the final response follows.
             if isinstance(event, h11.Response):
                 self._judge(event)
@@ -156,24 +156,10 @@ class PageExchange:
         import h11
 
         pieces = []
-        while (event := self._next()) is not None:
+        while (event := next_event(self._connection)) is not None:
             if isinstance(event, h11.Data):
                 pieces.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 self.over = True
                 break
         return b"".join(pieces)
-
-    def _next(self) -> h11.Event | None:
-        """
-        Return the next event of h11; ``None`` while h11 needs more bytes.
-
-        :raises MalformedHead: with the text of h11's error, without bytes of the response in it.
-        """
-        import h11
-
-        try:
-            event = self._connection.next_event()
-        except h11.RemoteProtocolError as error:
-            raise MalformedHead(str(error).partition(": bytearray(")[0]) from None
-        return event if isinstance(event, h11.Event) else None

@@ -15,13 +15,11 @@ from ..errors import HeadTooLarge, MalformedHead
 from ..limits import Limits, exceeds
 from ..types import Headers
 from .head import Fields, checked_pairs, head_bytes
+from .response_parser import LENIENT, next_event
 from .url import ascii_host
 
 if TYPE_CHECKING:
     import h11
-
-LENIENT: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-"""Bytes in a head that HTTP/1.1 forbids and h11 accepts."""
 
 _BEGINNING: Final = b"HTTP/1."
 _NAME: Final = re.compile(r"[a-z0-9._~%!$&'()*+,;=-]+", re.IGNORECASE)
@@ -205,7 +203,7 @@ class AnswerReader:
         room = self._limits.head_size - len(self._raw)
         self._feed(data[:room])
         self._raw += data[:room]
-        while (event := self._next()) is not None:
+        while (event := next_event(self._connection)) is not None:
             response = cast("h11.Response | h11.InformationalResponse", event)
             if response.status_code >= 200 or response.status_code == 101:
                 self._judge(response)
@@ -238,7 +236,7 @@ class AnswerReader:
         self._seen += len(data)
         self._feed(data)
         try:
-            while (event := self._next()) is not None:
+            while (event := next_event(self._connection)) is not None:
                 piece = getattr(event, "data", None)
                 if piece is None:  # the end
                     return self._answer(clean=True)
@@ -250,20 +248,6 @@ class AnswerReader:
     def _feed(self, data: bytes) -> None:
         if data:  # h11 treats empty data as the end of the connection
             self._connection.receive_data(data)
-
-    def _next(self) -> h11.Event | None:
-        """
-        Return the next event of h11; ``None`` while h11 needs more bytes.
-
-        :raises MalformedHead: with the text of h11's error, without bytes of the response in it.
-        """
-        import h11
-
-        try:
-            event = self._connection.next_event()
-        except h11.RemoteProtocolError as error:
-            raise MalformedHead(str(error).partition(": bytearray(")[0]) from None
-        return event if isinstance(event, h11.Event) else None
 
     def _answer(self, clean: bool) -> TunnelAnswer:
         """

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from .frame import CLOSE, CONTINUATION, Framing
+from .wrapping import WrappingFraming
 
 LEAST_FRAGMENT: Final = 125
 """Fewest bytes of a fragment: those of a control frame, which every peer receives (RFC 6455
 section 5.5)."""
 
 
-class FragmentedFraming:
+class FragmentedFraming(WrappingFraming):
     """
     A codec of hybi-07 to RFC 6455 with a greatest size of data frames.
 
@@ -20,40 +21,16 @@ class FragmentedFraming:
     those of its first fragment (section 5.2; RFC 7692 section 6.1).
     """
 
-    __slots__ = (
-        *("_framing", "_most"),
-        *("ahead", "encode_close", "feed", "frames", "read_close", "release"),
-    )
+    __slots__ = ("_most", "frames")
 
     def __init__(self, framing: Framing, most: int) -> None:
         """
         :param framing: the codec of the connection.
         :param most: most bytes of the payload of a data frame.
         """
-        self._framing = framing
+        super().__init__(framing)
         self._most = most
-        # The methods of the codec itself, which saves one call for each message.
-        self.feed = framing.feed
         self.frames = framing.frames
-        self.ahead = framing.ahead
-        self.encode_close = framing.encode_close
-        self.read_close = framing.read_close
-        self.release = framing.release
-
-    @property
-    def has_binary(self) -> bool:
-        """Whether the peer receives binary messages."""
-        return self._framing.has_binary
-
-    @property
-    def waiting(self) -> int:
-        """The number of buffered bytes."""
-        return self._framing.waiting
-
-    @property
-    def is_between_frames(self) -> bool:
-        """Whether the next received byte is the first one of a frame."""
-        return self._framing.is_between_frames
 
     def encoding(self, opcode: int) -> str:
         """See :meth:`txhixie.sansio.wire.frame.Framing.encoding`."""

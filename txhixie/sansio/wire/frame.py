@@ -41,6 +41,16 @@ CLOSE: Final = Opcode.CLOSE
 PING: Final = Opcode.PING
 PONG: Final = Opcode.PONG
 
+OPCODE_NAMES: Final = {
+    CONTINUATION: "continuation",
+    TEXT: "text",
+    BINARY: "binary",
+    CLOSE: "close",
+    PING: "ping",
+    PONG: "pong",
+}
+"""Names of the opcodes in texts for people (RFC 6455 section 11.8)."""
+
 SKIPPED: Final = -1
 """Pseudo-opcode of a frame that is discarded; the conversation counts such frames."""
 

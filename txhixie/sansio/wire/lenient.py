@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import FrameError
 from ..quirks import Fault, Tell, tell_nobody
-from .frame import CLOSE, MOST_CONTROL, Close, CloseCode, Frame, Opcode
+from .frame import CLOSE, MOST_CONTROL, OPCODE_NAMES, Close, CloseCode, Frame
 from .hybi import ServerFraming
 
 _GOODBYE: Final = 0x87
@@ -25,15 +25,6 @@ _LINE_END: Final = b"\r\n"
 _STRAY: Final = {b"\0": "a zero byte", _LINE_END: "an empty line"}
 """Stray bytes, and their names. No frame of a conversation begins so: 00 is a continuation of no
 message, and 0D has an unknown opcode."""
-
-_NAMES: Final = {
-    Opcode.CONTINUATION: "continuation",
-    Opcode.TEXT: "text",
-    Opcode.BINARY: "binary",
-    Opcode.CLOSE: "close",
-    Opcode.PING: "ping",
-    Opcode.PONG: "pong",
-}
 
 
 class LenientFraming(ServerFraming):
@@ -124,6 +115,6 @@ def _unmasked(data: bytes, position: int) -> str:
     if size > MOST_CONTROL:
         end += 2 if size == 126 else 8
         size = int.from_bytes(data[position + 2 : end], "big")
-    name = _NAMES[data[position] & _OPCODE]
+    name = OPCODE_NAMES[data[position] & _OPCODE]
     header = data[position:end].hex(" ").upper()
     return f"{name} frame of {size:,} bytes without a mask ({header}) (RFC 6455 section 5.1)"

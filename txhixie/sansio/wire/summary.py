@@ -9,20 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from .frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from .frame import OPCODE_NAMES
 from .mask import mask
 
 MOST_PAYLOAD: Final = 64
 """Most bytes of a payload in a summary."""
 
-_NAMES: Final = {
-    CONTINUATION: "continuation",
-    TEXT: "text",
-    BINARY: "binary",
-    CLOSE: "close",
-    PING: "ping",
-    PONG: "pong",
-}
 _MOST_GROUPS: Final = 10
 """Most groups of 7 bits in a length of the Hixie dialects, as their codec takes them."""
 
@@ -80,7 +72,7 @@ class HybiSummaries:
         if masked:
             payload = mask(payload, bytes(self._header[-4:]))
         opcode = first & 0x0F
-        name = _NAMES.get(opcode, f"opcode-{opcode}")
+        name = OPCODE_NAMES.get(opcode, f"opcode-{opcode}")
         found = FrameSummary(name, self._length, payload, first >= 0x80, masked, bool(first & 0x40))
         self._header.clear()
         self._payload.clear()

@@ -1,0 +1,40 @@
+"""Base of framings that change a part of another framing."""
+
+from __future__ import annotations
+
+from .frame import Framing
+
+
+class WrappingFraming:
+    """
+    A codec that wraps the codec of its connection.
+
+    What a subclass does not define is a method of the wrapped codec itself, which saves one call
+    for each message.
+    """
+
+    __slots__ = ("_framing", "ahead", "encode_close", "feed", "read_close", "release")
+
+    def __init__(self, framing: Framing) -> None:
+        """:param framing: the codec of the connection."""
+        self._framing = framing
+        self.feed = framing.feed
+        self.ahead = framing.ahead
+        self.encode_close = framing.encode_close
+        self.read_close = framing.read_close
+        self.release = framing.release
+
+    @property
+    def has_binary(self) -> bool:
+        """Whether the peer receives binary messages."""
+        return self._framing.has_binary
+
+    @property
+    def waiting(self) -> int:
+        """The number of buffered bytes."""
+        return self._framing.waiting
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether the next received byte is the first one of a frame."""
+        return self._framing.is_between_frames

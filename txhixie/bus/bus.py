@@ -66,6 +66,11 @@ class Bus(Protocol):
         ...
 
     @property
+    def historySize(self) -> int:
+        """Number of bytes of the earlier messages that are kept in this process."""
+        ...
+
+    @property
     def up(self) -> bool:
         """Whether the bus reaches all its subscribers; otherwise those of this process only."""
         ...

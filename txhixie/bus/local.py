@@ -34,6 +34,11 @@ class LocalBus:
         self._numbers = count(1)
         self._subscribers: dict[str, tuple[Receive, bool]] = {}
 
+    @property
+    def historySize(self) -> int:
+        """Number of bytes of the earlier messages."""
+        return self.history.size
+
     def start(self) -> None:
         """Do nothing: all subscribers are in this process."""
 

@@ -32,6 +32,8 @@ class RedisBus:
     :ivar reach: state of the connection to the server, and counters.
     """
 
+    historySize = 0  # the server keeps the earlier messages
+
     def __init__(self, reactor: Any, address: RedisAddress, node: str | None = None) -> None:
         """
         :param reactor: the reactor.

@@ -62,6 +62,7 @@ class WorkersBus:
     """
 
     reach = None
+    historySize = 0  # the parent keeps the earlier messages
 
     def __init__(
         self, send: SendPacket, clock: Any, now: Callable[[], float], name: str = "w"

@@ -380,6 +380,7 @@ class Daemon:
             **self._options(),
         )
         factory.reach = self._hub.bus.reach
+        factory.hub = self._hub
         self._ownPages = OwnPages(factory, self._viewers())
         self._addOwnPages(pages)
         patterns = TracePatterns(self._all("trace") or ())

@@ -26,6 +26,7 @@ from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
 from ..connection.recent import Recent
 from ..gateway.pages import BackendPages, PageRequest
+from ..hub.hub import Hub
 from ..interfaces import Accepted, Decision, WebSocketServerFactory
 from ..sansio.dialects import DIALECTS
 from ..sansio.handshake.mending import normal_target
@@ -232,11 +233,13 @@ class RoutedServerFactory(HixieServerFactory):
     :ivar standIn: gets each new connection instead, while the connections of this factory are
         closed; ``None`` before.
     :ivar reach: state of the connection to the server of the daemon's bus; ``None`` without one.
+    :ivar hub: the topics of the daemon; ``None`` for a factory without a hub.
     """
 
     applications: RoutedApplications
     standIn: HixieServerFactory | None = None
     reach: Reach | None = None
+    hub: Hub | None = None
 
     def __init__(
         self,

@@ -31,6 +31,11 @@ class Hub:
     def __len__(self) -> int:
         return len(self._topics)
 
+    @property
+    def members(self) -> int:
+        """Number of members of all topics."""
+        return sum(map(len, self._topics.values()))
+
     def __contains__(self, name: str) -> bool:
         return name in self._topics
 

@@ -97,6 +97,32 @@ def test_messages_that_a_member_of_a_hub_is_not_sent_are_counted_by_cause(tmp_pa
         assert status["skipped"] == {"dialect": 1}
 
 
+def test_topics_members_and_histories_of_hubs_are_counted(tmp_path: Path) -> None:
+    route = "/rooms=hub:topic={path} history=5 topic-age=0.1"
+    options = ("--serve", route, "--metrics", "/metrics", "--status", "/status")
+
+    def hub(daemon: Daemon) -> tuple[float, ...]:
+        found = scraped(ask(daemon, "/metrics"))
+        status = json.loads(ask(daemon, "/status?format=json").body)["hub"]
+        names = ("topics", "members", "history_bytes")
+        numbers = tuple(value(found, f"txhixie_hub_{name}") for name in names)
+        assert numbers == tuple(status[name] for name in names)
+        return numbers
+
+    with running(tmp_path, *options) as daemon:
+        assert hub(daemon) == (0, 0, 0)
+        with (
+            opened(daemon, target="/rooms/one") as one,
+            opened(daemon, target="/rooms/one", dialect="hixie-75"),
+            opened(daemon, target="/rooms/two"),
+        ):
+            one.sendall(modern_frame(Opcode.TEXT, b"hello", key=MASK))
+            awaited(daemon, "txhixie_hub_history_bytes", 5)
+            assert hub(daemon) == (2, 3, 5)
+        awaited(daemon, "txhixie_hub_topics", 0)
+        assert hub(daemon) == (0, 0, 0)
+
+
 def test_a_client_cannot_make_new_time_series(tmp_path: Path) -> None:
     """Paths, subprotocols, origins and close codes of clients are no values of labels."""
     with running(tmp_path, *METRICS, "--origins", "*") as daemon:

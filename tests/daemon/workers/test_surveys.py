@@ -10,6 +10,7 @@ from support.frames import MASK, modern_frame
 from support.handshake_bytes import whole_request
 from support.waiting import asynchronous, reactor, within
 from txhixie import testing
+from txhixie.bus.local import LocalBus
 from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
 from txhixie.daemon.routes import Route, Routes
 from txhixie.daemon.status.status_page import StatusPage
@@ -22,6 +23,7 @@ from txhixie.daemon.workers.surveys import (
     relaySurveys,
     surveyWhole,
 )
+from txhixie.hub.hub import Hub
 from txhixie.sansio.wire.frame import Opcode
 from txhixie.testing.end import End
 
@@ -77,8 +79,8 @@ class Worker:
 
 
 def workers(number: int) -> tuple[SurveyRelay, list[Worker]]:
-    """Some workers of one parent."""
-    relay, clock = SurveyRelay(), Clock()
+    """Some workers of one parent, which keeps 7 bytes of earlier messages of topics."""
+    relay, clock = SurveyRelay(lambda: 7), Clock()
     return relay, [Worker(relay, clock, index) for index in range(number)]
 
 
@@ -97,6 +99,18 @@ def test_each_worker_has_the_sums_of_all() -> None:
         assert (survey.answered, survey.silent) == ([0, 1, 2], [])
         assert len(survey.listed()) == 6
         assert [tally.connections for tally in survey.addresses.values()] == [6]
+
+
+def test_topics_and_members_are_sums_and_the_history_is_that_of_the_parent() -> None:
+    _, every = workers(3)
+    for index, worker in enumerate(every):
+        worker.factory.hub = hub = Hub(LocalBus(lambda: 1.0), worker.clock)
+        hub.topic("shared", 60, history=False)
+        hub.topic(f"of {index}", 60, history=False)
+    for worker in every:
+        for _ in range(2):  # the second time from the surveys of before
+            found = worker.survey().hub
+            assert found == {"topics": 6, "members": 0, "history_bytes": 7}
 
 
 def test_surveys_of_the_same_second_are_not_added_twice() -> None:

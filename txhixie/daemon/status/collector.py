@@ -19,6 +19,13 @@ from .survey import STATES, Survey
 
 _PREFIX: Final = "txhixie"
 
+_HUB: Final = {
+    "topics": "Topics of the hub; at several workers one topic is counted at each of them.",
+    "members": "Members of all topics of the hub.",
+    "history_bytes": "Bytes of the earlier messages that the hub keeps for new members.",
+}
+"""Meanings of :data:`txhixie.daemon.status.survey.HUB_NUMBERS`."""
+
 
 class SurveyCollector(Collector):
     """
@@ -76,6 +83,8 @@ class SurveyCollector(Collector):
             yield _gauge("held_bytes", "Bytes that all connections hold together.", survey.held)
             yield _gauge("held_limit_bytes", "Most bytes that connections may hold.", held.most)
 
+        for name, meaning in _HUB.items():
+            yield _gauge(f"hub_{name}", meaning, survey.hub[name])
         if (reach := factory.reach) is not None:
             yield _gauge("bus_up", "1 while the server of the bus is reached.", bool(reach.up))
 

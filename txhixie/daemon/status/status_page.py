@@ -20,7 +20,7 @@ from ..dispatch import RoutedServerFactory
 from ..page_answer import PageAnswer, readPage
 from .address_tally import busiest
 from .leaf_page import LeafPage, Response
-from .survey import STATES, Survey, Surveyor
+from .survey import HUB_NUMBERS, STATES, Survey, Surveyor
 
 OWN_ORIGIN_ONLY: Final = (
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
@@ -104,6 +104,7 @@ class StatusPage(LeafPage):
             "skipped": dict(sorted(survey.counters.skipped.items())),
             "folded": survey.counters.folded,
             "held": None if factory.heldBytes is None else _held(factory, survey),
+            "hub": {name: survey.hub[name] for name in HUB_NUMBERS},
             "bus": None if factory.reach is None else factory.reach.toData(),
             "dialects": _dialects(survey),
             "routes": _routes(survey, factory),

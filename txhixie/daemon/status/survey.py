@@ -26,6 +26,10 @@ STATES: Final = ("open", "opening", "closing", "http")
 """States of a connection: a conversation, a handshake, a conversation that ends, or a request of
 ordinary HTTP."""
 
+HUB_NUMBERS: Final = ("topics", "members", "history_bytes")
+"""Numbers of a hub: topics, members of all topics, and bytes of the earlier messages that are kept.
+A topic that has members at several workers is counted at each of them."""
+
 _SLICE: Final = 100
 """Connections that are counted at once, in about a millisecond. 10,000 connections take a tenth of
 a second; after each 10 ms, the time of a Cooperator, messages are delivered."""
@@ -44,6 +48,7 @@ class Survey:
     :ivar addresses: open conversations by address.
     :ivar newest: the open conversations that began last, the oldest of them first.
     :ivar held: bytes that all connections hold together, if there is a ceiling.
+    :ivar hub: numbers of the hub, see :data:`HUB_NUMBERS`.
     :ivar refusals: the last refusals as ``json`` can write them, the newest first.
     :ivar ends: the last ends of conversations, in the same way.
     :ivar others: conversations of other workers, as :meth:`listed` returns them.
@@ -62,6 +67,7 @@ class Survey:
         default_factory=lambda: deque(maxlen=MOST_LISTED)
     )
     held: int = 0
+    hub: Counter[str] = field(default_factory=Counter)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     ends: list[dict[str, Any]] = field(default_factory=list)
     others: list[dict[str, Any]] = field(default_factory=list)
@@ -119,6 +125,7 @@ class Survey:
             "addresses": {row["address"]: row for rows in found.values() for row in rows},
             "newest": self.listed(),
             "held": self.held,
+            "hub": dict(self.hub),
             "refusals": self.refusals,
             "ends": self.ends,
         }
@@ -134,6 +141,7 @@ class Survey:
         self.states.update(data["states"])
         self.open.update({(dialect, route): number for dialect, route, number in data["open"]})
         self.held += data["held"]
+        self.hub.update(data["hub"])
         for address, row in data["addresses"].items():
             tally = self.addresses.setdefault(address, AddressTally(address))
             tally.connections += row["connections"]
@@ -156,6 +164,7 @@ class Survey:
             counters=self.counters + Counters(),
             states=Counter(self.states),
             open=Counter(self.open),
+            hub=Counter(self.hub),
             addresses={name: replace(each) for name, each in self.addresses.items()},
             others=list(self.others),
             answered=list(self.answered),
@@ -251,6 +260,10 @@ class Surveyor:
         factory = self._factory
         recent = factory.log.recent or Recent()
         survey.held = 0 if factory.heldBytes is None else factory.heldBytes.total
+        if (hub := factory.hub) is not None:
+            survey.hub = Counter(
+                topics=len(hub), members=hub.members, history_bytes=hub.bus.historySize
+            )
         survey.refusals = [
             each.to_data()
             for each in recent.refusals

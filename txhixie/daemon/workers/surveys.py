@@ -96,6 +96,7 @@ class WholeSurveyor(Surveyor):
         if verb == "asked":
             survey.silent, ended = values
             survey.addCounts(ended)
+            survey.hub.update(ended["hub"])
         else:
             worker, answer = values
             if worker not in survey.silent:  # the list of the workers that are asked was lost
@@ -111,7 +112,12 @@ class WholeSurveyor(Surveyor):
 class SurveyRelay:
     """The parent's part: passes questions and answers on between the workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, historySize: Callable[[], int] = int) -> None:
+        """
+        :param historySize: returns the bytes of the earlier messages of topics, which the parent
+            process keeps for all workers.
+        """
+        self._historySize = historySize
         self._workers: dict[int, SurveyedWorker] = {}
         self._ended = Survey(Counters())
 
@@ -128,7 +134,7 @@ class SurveyRelay:
     def ask(self, number: int, address: str, asking: SurveyedWorker) -> None:
         """Ask all other workers, and tell a worker which ones are asked."""
         others = [each for each in self._workers.values() if each is not asking]
-        ended = self._ended.toData()
+        ended = {**self._ended.toData(), "hub": {"history_bytes": self._historySize()}}
         asking.send(_encode("asked", number, sorted(each.index for each in others), ended))
         for each in others:
             each.send(_encode("survey", [asking.index, number], address))

@@ -112,6 +112,8 @@ setup(
             # As the extra `redis`.
             "txredisapi>=1.6",
             "hiredis>=2.1",
+            # As the extra `nats`.
+            "nats-py>=2.15",
             # Applications written for twisted.web.websocket are run under both, SSH over us.
             "twisted[conch,websocket]>=25.5",
         ],
@@ -143,6 +145,11 @@ setup(
             # 2.1: the first with wheels for Python 3.11. Without hiredis, txredisapi parses
             # in Python.
             "hiredis>=2.1",
+        ],
+        # `--bus nats://...`, under the asyncio reactor.
+        "nats": [
+            # 2.15: the first whose client tells that the connection was lost.
+            "nats-py>=2.15",
         ],
         # HTTP/2 under a twisted.web Site, with the versions of h2 that Twisted takes.
         "http2": [

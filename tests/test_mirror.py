@@ -25,11 +25,15 @@ SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
 BUS_SERVER: Final = "a bus and its real server: tests/peers/test_bus.py"
+NATS_SERVER: Final = "a bus and its real server: tests/asyncio_reactor/test_nats.py"
 MEMBERS: Final = "the members of a topic, in all dialects: hub/test_service.py"
 
 WITHOUT: Final = {
     "__main__": "tests/cli/test_main.py runs it: test_python_m_txhixie_runs_the_command",
     "bus/bus": "types of the buses: tests/bus/test_local.py",
+    "bus/nats": NATS_SERVER,
+    "bus/nats_connection": NATS_SERVER,
+    "bus/nats_transport": NATS_SERVER,
     "bus/packets": "packets of the bus of workers: bus/test_workers.py",
     "bus/relay": "the parent of the bus of workers: bus/test_workers.py",
     "daemon/workers/bus_link": "the bus of workers over real links: bus/test_battery.py",
@@ -38,6 +42,7 @@ WITHOUT: Final = {
     "bus/redis_address": "URLs of the table of buses: tests/bus/test_rows.py",
     "bus/redis_connection": BUS_SERVER,
     "bus/redis_streams": BUS_SERVER,
+    "bus/server_url": "URLs of the table of buses: tests/bus/test_rows.py",
     "hub/delivery": MEMBERS,
     "hub/hub": MEMBERS,
     "hub/joining": MEMBERS,
@@ -119,6 +124,7 @@ WITHOUT: Final = {
 """Modules that have no test file of their own, by their path in the package."""
 
 WHOLE: Final = {
+    "asyncio_reactor/": "buses that need the asyncio reactor",
     "browser/": "browsers, with a daemon",
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",

@@ -40,6 +40,7 @@ from test_setup import told
 
 NAMES: Final = {
     "jwt": "pyjwt",
+    "nats": "nats-py",
     "openssl": "pyopenssl",
     "prometheus_client": "prometheus-client",
     "service_identity": "service-identity",
@@ -54,6 +55,7 @@ EXTRA: Final = {
     "hiredis": "redis",
     "hypothesis": "test",
     "jwt": "jwt",
+    "nats": "nats",
     "prometheus_client": "metrics",
     "prompt_toolkit": "cli",
     "txredisapi": "redis",
@@ -118,6 +120,7 @@ PINNED: Final = {
     "_tempDataLen": "FileDescriptor",
     "_temporaryObserver": "LogBeginner",
     "_transferDecoder": "HTTPChannel",
+    "_transport": "nats.aio.client.Client",
     "_tryToWriteControlData": "H2Connection",
     "_twistd_unix": "twisted.scripts",
     "_util": "OpenSSL",

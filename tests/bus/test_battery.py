@@ -1,169 +1,190 @@
-"""What each bus promises, for each row: order, binary, no echo, history, many topics."""
+"""What each bus promises, for each row: order, binary, no echo, history, many topics.
+
+The rows with a server are in ``tests/peers``, where these tests run once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from time import time
 from typing import Final
 
 import pytest
+from twisted.internet.defer import gatherResults
 
+from support.bus_rows import LocalRow, Row, WorkersRow
 from support.bus_subscriber import Subscriber
-from support.waiting import asynchronous, reactor, until, within
+from support.waiting import asynchronous, until, within
 from txhixie.bus.bus import Bus
-from txhixie.bus.local import LocalBus
-from txhixie.bus.relay import TopicRelay
-from txhixie.daemon.workers.bus_link import bus_over, relay_over
-from txhixie.daemon.workers.link import adoptLink, linkPair
 
-Nodes = list[Bus]
-"""Buses of several processes, or machines, that reach each other; of one if the row has one."""
-
-
-@contextmanager
-def local() -> Iterator[Nodes]:
-    """The bus of one process."""
-    yield [LocalBus(time)]
-
-
-@contextmanager
-def workers() -> Iterator[Nodes]:
-    """Two workers, with their links to the parent."""
-    relay = TopicRelay(reactor, time)
-    nodes, links = [], []
-    for index in range(2):
-        here, other = linkPair(reactor)
-        there = adoptLink(reactor, other.detach())
-        relay_over(here, relay)
-        nodes.append(bus_over(there, reactor, index))
-        links += [here, there]
-    yield list(nodes)
-    for node in nodes:
-        node.stop()
-    for link in links:
-        link.close()
-    relay.stop()
-
-
-ROWS: Final[dict[str, Callable[[], AbstractContextManager[Nodes]]]] = {
-    "local": local,
-    "workers": workers,
-}
-"""Each row, with a function that makes its buses."""
+ROWS: Final[dict[str, type[LocalRow | WorkersRow]]] = {"local": LocalRow, "workers": WorkersRow}
 
 
 @pytest.fixture(params=list(ROWS))
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """The buses of a row."""
-    with ROWS[request.param]() as made:
-        yield made
-
-
-async def subscribed(nodes: Nodes, topic: str, history: bool = False) -> list[Subscriber]:
-    """Subscribe to a topic at each node."""
-    made = [Subscriber() for _ in nodes]
-    for bus, subscriber in zip(nodes, made, strict=True):
-        await within(bus.subscribe(topic, subscriber, history))
+def row(request: pytest.FixtureRequest) -> Row:
+    """A row without a server."""
+    made: Row = ROWS[request.param]()
     return made
 
 
+HISTORY: Final = pytest.mark.parametrize(
+    "history", [False, True], ids=["without history", "with history"]
+)
+"""Whether the topic has a history: another way through a server."""
+
+
+async def subscribed(nodes: list[Bus], topic: str, history: bool = False) -> list[Subscriber]:
+    """Subscribe to a topic at each node."""
+    made = [Subscriber() for _ in nodes]
+    waiting = [bus.subscribe(topic, each, history) for bus, each in zip(nodes, made, strict=True)]
+    await within(gatherResults(waiting))
+    return made
+
+
+@HISTORY
 @asynchronous
-async def test_messages_of_a_publisher_arrive_once_and_in_order_at_each_node(nodes: Nodes) -> None:
-    heard = await subscribed(nodes, "room")
-    sent = [b"%d" % number for number in range(500)]
-    published = [nodes[0].publish("room", payload, True) for payload in sent]
-    positions = [await within(each) for each in published]
-    assert len(set(positions)) == len(sent)
-    await until(lambda: all(len(each.heard) == len(sent) for each in heard))
-    for each in heard:
-        assert each.payloads == sent
-        assert all(message.is_text for message in each.heard)
-        assert [message.position for message in each.heard] == positions
+async def test_messages_of_a_publisher_arrive_once_and_in_order_at_each_node(
+    row: Row, history: bool
+) -> None:
+    async with row.nodes(3) as nodes:
+        heard = await subscribed(nodes, "room", history)
+        published = []
+        for number in range(500):
+            published.append(nodes[0].publish("room", b"first %d" % number, True))
+            nodes[-1].publish("room", b"last %d" % number, True)
+        positions = [await within(each) for each in published]
+        await until(lambda: all(len(each.heard) == 1000 for each in heard))
+        for each in heard:
+            for name in (b"first", b"last"):
+                expected = [b"%s %d" % (name, number) for number in range(500)]
+                assert [text for text in each.payloads if text.startswith(name)] == expected
+            assert all(message.is_text for message in each.heard)
+            assert len({message.position for message in each.heard}) == 1000
+        for each in heard if row.has_one_order else heard[:1]:
+            first = [each for each in each.heard if each.payload.startswith(b"first")]
+            assert [message.position for message in first] == positions
 
 
+@HISTORY
 @asynchronous
-async def test_binary_messages_are_any_bytes(nodes: Nodes) -> None:
-    heard = await subscribed(nodes, "room")
-    sent = [bytes(range(256)), b"", b"\xff", b"\r\n$-1\r\n", bytes(300_000), "ü€".encode()]
-    for payload in sent:
-        await within(nodes[-1].publish("room", payload, False))
-    await until(lambda: all(len(each.heard) == len(sent) for each in heard))
-    for each in heard:
-        assert each.payloads == sent
-        assert not any(message.is_text for message in each.heard)
+async def test_binary_messages_are_any_bytes(row: Row, history: bool) -> None:
+    sent = [bytes(range(256)), b"", b"\xff", b"\xffn t n-1\nx", b"12", b"\r\n$-1\r\n"]
+    sent += [bytes(300_000), "ü€".encode()]
+    async with row.nodes(2) as nodes:
+        heard = await subscribed(nodes, "room", history)
+        for payload in sent:
+            await within(nodes[-1].publish("room", payload, False))
+        await until(lambda: all(len(each.heard) == len(sent) for each in heard))
+        for each in heard:
+            assert each.payloads == sent
+            assert not any(message.is_text for message in each.heard)
 
 
+@HISTORY
 @asynchronous
-async def test_a_publisher_is_known_in_its_own_process_only(nodes: Nodes) -> None:
-    heard = await subscribed(nodes, "room")
-    publisher = object()
-    await within(nodes[0].publish("room", b"mine", True, publisher))
-    await within(nodes[0].publish("room", b"of nobody", True))
-    await until(lambda: all(len(each.heard) == 2 for each in heard))
-    assert heard[0].publishers == [publisher, None]
-    assert all(each.publishers == [None, None] for each in heard[1:])
-
-
-@asynchronous
-async def test_messages_since_a_position_are_the_same_at_each_node(nodes: Nodes) -> None:
-    heard = await subscribed(nodes, "room", True)
-    await subscribed(nodes, "another", True)
-    for number in range(10):
-        await within(nodes[number % len(nodes)].publish("room", b"%d" % number, number % 2 == 0))
-        await within(nodes[number % len(nodes)].publish("another", b"x", True))
-    await until(lambda: all(len(each.heard) == 10 for each in heard))
-    everything = heard[0].heard
-    for bus, each in zip(nodes, heard, strict=True):
-        assert each.heard == everything
-        past = await within(bus.since("room", None))
-        assert (list(past.messages), past.is_whole) == (everything, True)
-        past = await within(bus.since("room", everything[6].position))
-        assert (list(past.messages), past.is_whole) == (everything[7:], True)
-        past = await within(bus.since("room", everything[-1].position))
-        assert (past.messages, past.is_whole) == ((), True)
-        past = await within(bus.since("room", "unknown"))
-        assert not past.is_whole
-
-
-@asynchronous
-async def test_a_topic_without_a_history_has_no_earlier_messages(nodes: Nodes) -> None:
-    await subscribed(nodes, "room")
-    await within(nodes[0].publish("room", b"hello", True))
-    for bus in nodes:
-        assert (await within(bus.since("room", None))).messages == ()
-
-
-@asynchronous
-async def test_a_subscription_ends(nodes: Nodes) -> None:
-    heard = await subscribed(nodes, "room")
-    others = await subscribed(nodes, "another")
-    nodes[-1].unsubscribe("room")
-    nodes[-1].unsubscribe("unknown")
-    for topic in ("room", "another"):
-        await within(nodes[0].publish(topic, b"hello", True))
-    await until(lambda: all(each.heard for each in others))
-    assert heard[-1].heard == []
-    again = Subscriber()
-    await within(nodes[-1].subscribe("room", again, False))
-    await within(nodes[0].publish("room", b"again", True))
-    await until(lambda: again.heard)
-    assert again.payloads == [b"again"]
+async def test_a_publisher_is_known_in_its_own_process_only_and_hears_no_echo(
+    row: Row, history: bool
+) -> None:
+    async with row.nodes(2) as nodes:
+        heard = await subscribed(nodes, "room", history)
+        publisher = object()
+        await within(nodes[0].publish("room", b"mine", True, publisher))
+        await until(lambda: all(each.heard for each in heard))
+        await within(nodes[-1].publish("room", b"answer", True))
+        # An echo of the first message would have come before the second one.
+        await until(lambda: all(len(each.heard) == 2 for each in heard))
+        assert [each.payloads for each in heard] == [[b"mine", b"answer"]] * len(nodes)
+        assert heard[0].publishers == [publisher, None]
+        assert all(each.publishers == [None, None] for each in heard[1:])
 
 
 @asynchronous
-async def test_a_thousand_topics_stay_apart(nodes: Nodes) -> None:
-    topics = [f"topic {number}" for number in range(1_000)]
-    made = {topic: [Subscriber() for _ in nodes] for topic in topics}
-    waiting = [
-        bus.subscribe(topic, subscriber, False)
-        for topic in topics
-        for bus, subscriber in zip(nodes, made[topic], strict=True)
-    ]
-    for each in waiting:
-        await within(each)
-    for topic in topics:
-        nodes[0].publish(topic, topic.encode(), True)
-    await until(lambda: all(each.heard for topic in topics for each in made[topic]))
-    for topic in topics:
-        assert all(each.payloads == [topic.encode()] for each in made[topic])
+async def test_messages_since_a_position_of_a_node_are_those_that_it_has_had_later(
+    row: Row,
+) -> None:
+    async with row.nodes(2) as nodes:
+        heard = await subscribed(nodes, "room", True)
+        await subscribed(nodes, "another", True)
+        for number in range(10):
+            bus = nodes[number % len(nodes)]
+            await within(bus.publish("room", b"%d" % number, number % 2 == 0))
+            await within(bus.publish("another", b"x", True))
+        await until(lambda: all(len(each.heard) == 10 for each in heard))
+        for bus, each in zip(nodes, heard, strict=True):
+            assert not row.has_one_order or each.heard == heard[0].heard
+            past = await within(bus.since("room", None))
+            assert (list(past.messages), past.is_whole) == (each.heard, True)
+            past = await within(bus.since("room", each.heard[6].position))
+            assert (list(past.messages), past.is_whole) == (each.heard[7:], True)
+            past = await within(bus.since("room", each.heard[-1].position))
+            assert (past.messages, past.is_whole) == ((), True)
+            past = await within(bus.since("room", "unknown"))
+            assert (list(past.messages), past.is_whole) == (each.heard, False)
+
+
+@asynchronous
+async def test_a_topic_without_a_history_has_no_earlier_messages(row: Row) -> None:
+    async with row.nodes(2) as nodes:
+        await subscribed(nodes, "room")
+        position = await within(nodes[0].publish("room", b"hello", True))
+        for bus in nodes:
+            assert (await within(bus.since("room", None))).messages == ()
+            past = await within(bus.since("room", position))
+            assert (past.messages, past.is_whole) == ((), False)
+
+
+@HISTORY
+@asynchronous
+async def test_a_subscription_ends_and_begins_anew(row: Row, history: bool) -> None:
+    async with row.nodes(2) as nodes:
+        heard = await subscribed(nodes, "room", history)
+        others = await subscribed(nodes, "another", history)
+        nodes[-1].unsubscribe("room")
+        nodes[-1].unsubscribe("unknown")
+        for topic in ("room", "another"):
+            await within(nodes[0].publish(topic, b"hello", True))
+        await until(lambda: all(each.heard for each in others))
+        assert heard[-1].heard == []
+        again = Subscriber()
+        await within(nodes[-1].subscribe("room", again, history))
+        await within(nodes[0].publish("room", b"again", True))
+        await until(lambda: again.heard)
+        assert again.payloads == [b"again"]
+
+
+@HISTORY
+@asynchronous
+async def test_a_slow_subscriber_loses_nothing_that_is_within_the_bounds(
+    row: Row, history: bool
+) -> None:
+    heard: list[int] = []
+
+    def receive(message: object, _: object) -> None:
+        heard.append(int(message.payload))  # type: ignore[attr-defined]
+        sum(range(20_000))
+
+    async with row.nodes(2) as nodes:
+        await subscribed(nodes[:-1], "room", history)
+        await within(nodes[-1].subscribe("room", receive, history))
+        for number in range(0, 2000, 100):
+            for each in range(number, number + 100):
+                nodes[0].publish("room", b"%d" % each, True)
+            await until(lambda last=number: len(heard) >= last - 100)  # type: ignore[misc]
+        await until(lambda: len(heard) == 2000)
+        assert heard == [*range(2000)]
+
+
+@HISTORY
+@asynchronous
+async def test_a_thousand_topics_stay_apart(row: Row, history: bool) -> None:
+    topics = [f"topic {number} ☃" for number in range(1_000)]
+    made = {topic: Subscriber() for topic in topics}
+    async with row.nodes(2) as nodes:
+        waiting = [nodes[-1].subscribe(topic, made[topic], history) for topic in topics]
+        await within(gatherResults(waiting), 60)
+        if len(nodes) > 1:
+            waiting = [nodes[0].subscribe(topic, Subscriber(), history) for topic in topics]
+            await within(gatherResults(waiting), 60)
+        for topic in topics:
+            nodes[0].publish(topic, topic.encode(), True)
+        await until(lambda: all(made[topic].heard for topic in topics), 60)
+        for topic in topics:
+            assert made[topic].payloads == [topic.encode()]

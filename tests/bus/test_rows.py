@@ -30,6 +30,7 @@ def test_the_scheme_chooses_the_bus() -> None:
         ("redis://host/name", "expected redis://"),
         ("redis://host?timeout=3", "expected redis://"),
         ("rediss://host?ca=/nowhere", "expected a file of CA certificates"),
+        ("nats://host", "expected the asyncio reactor, .* twistd --reactor=asyncio hixie"),
     ],
 )
 def test_a_wrong_URL_is_one_line_that_says_what_to_write(url: str, expected: str) -> None:
@@ -43,17 +44,24 @@ def test_an_unknown_scheme_is_found_before_anything_is_made() -> None:
         check_scheme("http://host")
 
 
+@pytest.mark.parametrize(
+    ("package", "extra", "url"),
+    [("hiredis", "redis", "redis://host"), ("nats.aio.client", "nats", "nats://host")],
+)
 def test_a_missing_package_is_one_line_that_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, package: str, extra: str, url: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "hiredis", None)
-    with pytest.raises(ValueError, match=r"pip install 'txhixie\[redis\]'"):
-        make_bus(Clock(), "redis://host")
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in ("nats", "nats_connection"):  # which other tests may have imported
+        monkeypatch.delitem(sys.modules, f"txhixie.bus.{module}", raising=False)
+    with pytest.raises(ValueError, match=rf"pip install 'txhixie\[{extra}\]'"):
+        make_bus(Clock(), url)
 
 
 def test_credentials_are_unquoted_and_are_in_no_text_of_the_address() -> None:
     address = RedisAddress.of("redis://us%40er:se%2Fcret@example.com")
-    assert (address.user, address.password, address.port) == ("us@er", "se/cret", 6379)
+    url = address.url
+    assert (url.user, url.password, url.port) == ("us@er", "se/cret", 6379)
     assert str(address) == "redis://example.com:6379/0"
     assert "cret" not in repr(address)
     assert str(RedisAddress.of("valkeys://[::1]:7/3")) == "rediss://[::1]:7/3"

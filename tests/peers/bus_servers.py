@@ -14,26 +14,32 @@ from support import third_party
 from support.daemon import free_port
 
 
-class RedisServer:
+class BusServer:
     """
-    A Redis that keeps nothing on a disk.
+    A server of a bus.
 
+    :ivar port: number of its port.
     :ivar url: URL of the server as ``--bus`` takes it.
     """
 
-    def __init__(self, directory: Path, *words: str, url: str = "redis://127.0.0.1:{port}") -> None:
+    def __init__(self, url: str) -> None:
+        """:param url: the URL, with ``{port}``."""
         self.port = free_port()
         self.url = url.format(port=self.port)
-        self._program = third_party.redis_server()
-        self._directory = directory
-        self._words = [word.format(port=self.port) for word in words] or ["--port", str(self.port)]
         self._process: subprocess.Popen[bytes] | None = None
+
+    def command_line(self) -> list[str]:
+        """The program and its options."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start the program, and wait until it listens."""
-        words = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory), *self._words]
+        words = self.command_line()
         self._process = subprocess.Popen(
-            [self._program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -41,7 +47,7 @@ class RedisServer:
                 socket.create_connection(("127.0.0.1", self.port), 30).close()
                 return
             time.sleep(0.02)
-        raise AssertionError(f"{self._program} does not listen on {self.port}")
+        raise AssertionError(f"{words[0]} does not listen on {self.port}")
 
     def kill(self) -> None:
         """End the program by SIGKILL."""
@@ -55,9 +61,42 @@ class RedisServer:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
+    def goes_on(self) -> None:
+        """Let the stopped program run again."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+class RedisServer(BusServer):
+    """A Redis that keeps nothing on a disk."""
+
+    def __init__(self, directory: Path, *words: str, url: str = "redis://127.0.0.1:{port}") -> None:
+        super().__init__(url)
+        self._program = third_party.redis_server()
+        self._directory = directory
+        self._words = [word.format(port=self.port) for word in words] or ["--port", str(self.port)]
+
+    def command_line(self) -> list[str]:
+        """The program and its options."""
+        own = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory)]
+        return [str(self._program), *own, *self._words]
+
     def command(self, *words: str) -> str:
         """Run ``redis-cli``; its output."""
         found = subprocess.run(
             ["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True, timeout=30
         )
         return found.stdout.decode()
+
+
+class NatsServer(BusServer):
+    """A NATS server without JetStream."""
+
+    def __init__(self, *words: str, url: str = "nats://127.0.0.1:{port}") -> None:
+        super().__init__(url)
+        self._program = third_party.nats_server()
+        self._words = words
+
+    def command_line(self) -> list[str]:
+        """The program and its options."""
+        return [str(self._program), "-a", "127.0.0.1", "-p", str(self.port), *self._words]

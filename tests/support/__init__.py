@@ -6,7 +6,8 @@ file                 what it provides                          used by
 applications         applications and producers                most tests of connections
 blocking_peer        clients on blocking sockets               daemon, echoing
 built_guide          the guide, built by Sphinx                test_built_guide, browser
-bus_subscriber       a subscriber that keeps messages           bus
+bus_rows             the buses of each row                     bus, peers, asyncio_reactor
+bus_subscriber       a subscriber that keeps messages          bus, peers, asyncio_reactor
 c_extension          the C extension, compiled now             sansio/wire
 certificates         certificate authorities and certificates  TLS tests, dialing, cli
 chunks               bytes cut into pieces                     sansio

@@ -299,6 +299,10 @@ def redis_server() -> Path:
     return program("redis-server", get="tests/peers/install (Debian: redis-server)")
 
 
+def nats_server() -> Path:
+    return program("nats-server", get="tests/peers/install (Debian: nats-server)")
+
+
 def xvnc() -> Path:
     """TigerVNC's X server, with its program ``vncpasswd``."""
     get = "tests/peers/install (Debian: tigervnc-standalone-server, tigervnc-tools)"

@@ -16,6 +16,7 @@ class Reach:
     :ivar downs: how often the server became unreachable.
     :ivar lost: messages that did not reach other processes.
     :ivar strange: messages of the server that could not be read.
+    :ivar gaps: how often messages of other processes were missed while the server was reachable.
     """
 
     _log = Logger()
@@ -27,6 +28,7 @@ class Reach:
         self.downs = 0
         self.lost = 0
         self.strange = 0
+        self.gaps = 0
 
     def reached(self) -> None:
         """Write one line if the server was not reachable before."""
@@ -52,6 +54,7 @@ class Reach:
             "downs": self.downs,
             "lost": self.lost,
             "strange": self.strange,
+            "gaps": self.gaps,
         }
 
     def failed(self, what: str, failure: Failure | None = None) -> None:

@@ -115,8 +115,8 @@ class RedisConnection(Factory):
             charset=None,
             convertNumbers=False,
             replyTimeout=REPLY_SECONDS,
-            password=address.password,
-            username=address.user,
+            password=address.url.password,
+            username=address.url.user,
             dbid=address.database or None,
         )
         protocol.factory = self

@@ -10,6 +10,9 @@ from typing import Any, Final
 from ..display import nearest
 from .bus import Bus
 from .local import LocalBus
+from .server_url import ServerURL
+
+_NATS_PORT: Final = 4222
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,26 @@ def _redis(reactor: Any, url: str) -> Bus:
     return RedisBus(reactor, RedisAddress.of(url))
 
 
+def _nats(reactor: Any, url: str) -> Bus:
+    try:
+        from .nats import NatsBus  # imports nats-py, of the extra
+    except ImportError:
+        packages = "nats-py; pip install 'txhixie[nats]'"
+        raise ValueError(f"expected the package {packages}") from None
+    return NatsBus(reactor, _nats_server(url))
+
+
+def _nats_server(url: str) -> ServerURL:
+    try:
+        server = ServerURL.of(url, _NATS_PORT)
+        if server.path:
+            raise ValueError
+    except ValueError:
+        expected = "expected nats://[USER:PASSWORD@]HOST[:PORT], or tls: for TLS"
+        raise ValueError(f"{expected} with ?ca=FILE for CA certificates of its own") from None
+    return server
+
+
 BUSES: Final = (
     BusRow(("local",), "local", _local),
     BusRow(
@@ -53,6 +76,7 @@ BUSES: Final = (
         "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",
         _redis,
     ),
+    BusRow(("nats", "tls"), "nats://[USER:PASSWORD@]HOST[:PORT]", _nats),
 )
 """Table of all buses. A new bus needs a module in this package and a row in this table."""
 

@@ -141,6 +141,9 @@ class SurveyCollector(Collector):
             yield _counter(
                 "bus_messages_strange", "Messages of the bus that cannot be read.", reach.strange
             )
+            yield _counter(
+                "bus_gaps", "Times when messages of the bus were missed in between.", reach.gaps
+            )
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

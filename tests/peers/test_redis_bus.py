@@ -1,0 +1,154 @@
+"""What only the bus on Redis promises: a history on the server, redis-cli, TLS, passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import gatherResults
+
+from bus.test_battery import subscribed
+from peers.bus_servers import RedisServer
+from support.bus_rows import ServerRow
+from support.bus_subscriber import Subscriber
+from support.certificates import authority
+from support.log_recorder import Log
+from support.waiting import asynchronous, reactor, until, within
+from txhixie.bus.bus import MOST_MESSAGES, Bus, BusMessage
+from txhixie.bus.rows import make_bus
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that runs."""
+    made = RedisServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+def row_of(server: RedisServer) -> ServerRow:
+    """The row of a Redis."""
+    return ServerRow(server, has_one_order=True)
+
+
+async def joined(bus: Bus, topic: str, history: bool = False) -> Subscriber:
+    """Subscribe to a topic."""
+    (heard,) = await subscribed([bus], topic, history)
+    return heard
+
+
+@asynchronous
+async def test_a_position_is_known_to_every_process_and_after_a_restart_of_one(
+    redis: RedisServer,
+) -> None:
+    async with row_of(redis).nodes(2) as (one, two):
+        heard = await joined(one, "room", True)
+        for number in range(MOST_MESSAGES + 20):
+            await within(one.publish("room", b"%d" % number, True))
+        await joined(two, "room", True)
+        past = await within(two.since("room", heard.heard[-3].position))
+        assert ([each.payload for each in past.messages], past.is_whole) == ([b"118", b"119"], True)
+        whole = await within(two.since("room", None))
+        assert (len(whole.messages), whole.is_whole) == (MOST_MESSAGES, True)
+        assert not (await within(two.since("room", heard.heard[0].position))).is_whole
+    async with row_of(redis).nodes(1) as (three,):
+        await joined(three, "room", True)
+        assert len((await within(three.since("room", heard.heard[-3].position))).messages) == 2
+
+
+@asynchronous
+async def test_many_members_that_join_at_once_share_the_answer_of_the_server(
+    redis: RedisServer,
+) -> None:
+    async with row_of(redis).nodes(1) as (bus,):
+        await joined(bus, "room", True)
+        await within(bus.publish("room", b"hello", True))
+        redis.command("CONFIG", "RESETSTAT")
+        found = await within(gatherResults([bus.since("room", None) for _ in range(500)]))
+        assert {past.messages[0].payload for past in found} == {b"hello"}
+        asked = redis.command("INFO", "commandstats").partition("cmdstat_xrevrange:calls=")[2]
+        assert int(asked.partition(",")[0]) == 2
+
+
+@asynchronous
+async def test_redis_cli_is_a_publisher(redis: RedisServer) -> None:
+    async with row_of(redis).nodes(1) as (bus,):
+        room, kept = await joined(bus, "room"), await joined(bus, "kept", True)
+        redis.command("PUBLISH", "room", "12")
+        entry = redis.command("XADD", "kept", "*", "m", "hello").strip()
+        redis.command("XADD", "kept", "*", "other", "hello")
+        redis.command("PUBLISH", "room", "1.5")
+        await until(lambda: len(room.heard) == 2 and kept.heard)
+        assert [(each.is_text, each.payload) for each in room.heard] == [
+            (True, b"12"),
+            (True, b"1.5"),
+        ]
+        assert kept.heard == [BusMessage(entry, True, b"hello")]
+
+
+@asynchronous
+async def test_a_key_of_another_type_fails_one_topic_only(redis: RedisServer) -> None:
+    redis.command("SET", "taken", "x")
+    async with row_of(redis).nodes(1) as (bus,):
+        failed: list[str] = []
+        bus.subscribe("taken", lambda *_: None, True).addErrback(lambda e: failed.append(str(e)))
+        heard = await joined(bus, "room", True)
+        await within(bus.publish("room", b"hello", True))
+        assert heard.payloads == [b"hello"]
+        await until(lambda: failed and "WRONGTYPE" in failed[0])
+
+
+@asynchronous
+async def test_a_wrong_password_is_a_line_without_the_password_and_the_right_one_is_used(
+    tmp_path: Path, log: Log
+) -> None:
+    server = RedisServer(tmp_path, "--port", "{port}", "--requirepass", "the-right-one")
+    server.start()
+    try:
+        right = make_bus(reactor, f"redis://:the-right-one@127.0.0.1:{server.port}/3")
+        wrong = make_bus(reactor, f"redis://:the-wrong-one@127.0.0.1:{server.port}/3")
+        right.start()
+        await until(lambda: right.up)
+        wrong.start()
+        await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
+        assert not wrong.up
+        await within(gatherResults([right.stop(), wrong.stop()]))
+    finally:
+        server.kill()
+    text = "\n".join(log.lines())
+    assert "WRONGPASS" in text
+    assert "-one" not in text
+
+
+@asynchronous
+async def test_tls_is_verified_with_the_name_in_the_certificate(tmp_path: Path, log: Log) -> None:
+    (tmp_path / "server.pem").write_bytes(authority().pem_for("localhost"))
+    (tmp_path / "ca.pem").write_bytes(authority().pem)
+    files = [str(tmp_path / "server.pem")] * 2
+    words = ["--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no"]
+    words += ["--tls-cert-file", files[0], "--tls-key-file", files[1]]
+    words += ["--tls-ca-cert-file", str(tmp_path / "ca.pem")]
+    server = RedisServer(tmp_path, *words, url="rediss://localhost:{port}")
+    server.start()
+    try:
+        url = f"{server.url}?ca={tmp_path}/ca.pem"
+        async with ServerRow(server, has_one_order=True).nodes(2, url) as (one, two):
+            heard = await joined(two, "room")
+            one.publish("room", b"hello", True)
+            await until(lambda: heard.payloads == [b"hello"])
+        for url in (server.url, f"rediss://127.0.0.1:{server.port}?ca={tmp_path}/ca.pem"):
+            bus = make_bus(reactor, url)
+            bus.start()
+            lines = len([line for line in log.lines() if line.startswith("bus-down")])
+            await until(
+                lambda before=lines: (
+                    len([x for x in log.lines() if x.startswith("bus-down")])  # type: ignore[misc]
+                    > before
+                )
+            )
+            assert not bus.up
+            await within(bus.stop())
+    finally:
+        server.kill()

@@ -1,0 +1,98 @@
+"""Buses of several processes for tests: a class for each kind of row of the table of buses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import time
+from types import ModuleType
+from typing import Any, Protocol
+
+from twisted.internet.defer import gatherResults
+
+from support.waiting import reactor, until, within
+from txhixie.bus.bus import Bus
+from txhixie.bus.local import LocalBus
+from txhixie.bus.relay import TopicRelay
+from txhixie.bus.rows import make_bus
+from txhixie.daemon.workers.bus_link import bus_over, relay_over
+from txhixie.daemon.workers.link import adoptLink, linkPair
+
+
+class Row(Protocol):
+    """A row of the table of buses."""
+
+    @property
+    def has_one_order(self) -> bool:
+        """Whether a message of a topic with a history has the same position at each node."""
+        ...
+
+    def nodes(self, number: int) -> AbstractAsyncContextManager[list[Bus]]:
+        """Make buses that reach each other, as of so many processes; one if the row has one."""
+        ...
+
+
+class LocalRow:
+    """The bus of one process."""
+
+    has_one_order = True
+
+    @asynccontextmanager
+    async def nodes(self, number: int) -> AsyncIterator[list[Bus]]:
+        """Make the bus."""
+        yield [LocalBus(time)]
+
+
+class WorkersRow:
+    """Workers, with their links to the parent."""
+
+    has_one_order = True
+
+    @asynccontextmanager
+    async def nodes(self, number: int) -> AsyncIterator[list[Bus]]:
+        """Make the buses of so many workers."""
+        relay = TopicRelay(reactor, time)
+        nodes, links = [], []
+        for index in range(number):
+            here, other = linkPair(reactor)
+            there = adoptLink(reactor, other.detach())
+            relay_over(here, relay)
+            nodes.append(bus_over(there, reactor, index))
+            links += [here, there]
+        try:
+            yield list(nodes)
+        finally:
+            for node in nodes:
+                node.stop()
+            for link in links:
+                link.close()
+            relay.stop()
+
+
+class ServerRow:
+    """
+    Buses on a server.
+
+    :ivar server: the server.
+    """
+
+    def __init__(self, server: Any, has_one_order: bool) -> None:
+        self.server = server
+        self.has_one_order = has_one_order
+
+    @asynccontextmanager
+    async def nodes(self, number: int, url: str = "") -> AsyncIterator[list[Bus]]:
+        """Make buses that have reached the server, by its own URL or another one."""
+        made = [make_bus(reactor, url or self.server.url) for _ in range(number)]
+        for each in made:
+            each.start()
+        try:
+            await until(lambda: all(each.up for each in made))
+            yield made
+        finally:
+            await within(gatherResults([each.stop() for each in made]))
+
+
+def promises_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The tests of a module, which have to pass for another row, too."""
+    return ((name, each) for name, each in vars(module).items() if name.startswith("test_"))

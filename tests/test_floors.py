@@ -23,7 +23,16 @@ MODULES: Final = sorted(str(path.relative_to(HOUSE)) for path in HOUSE.rglob("*.
 ORDER: Final = (
     *("sansio/types", "sansio/arguments", "sansio/errors", "sansio/limits", "sansio/quirks"),
     *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
-    *("sansio", "interfaces", "display", "dialing", "errors", "sockets", "connection"),
+    *(
+        "sansio",
+        "interfaces",
+        "display",
+        "freed_memory",
+        "dialing",
+        "errors",
+        "sockets",
+        "connection",
+    ),
     *("server", "client", "channel", "byte_streams", "dom", "web", "websocket", "testing"),
     *("broadcasting", "running", "gateway", "bus", "hub", "daemon", "cli", "extensions", "stream"),
 )

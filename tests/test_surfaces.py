@@ -239,7 +239,7 @@ ALONE: Final = {
     },
     CLIENT: set(),
     SERVER: set(),
-    DAEMON: {"console", "config", "check", "log-json", "bus", *OF_PAGES},
+    DAEMON: {"console", "config", "check", "log-json", "bus", "keep-freed-memory", *OF_PAGES},
     SERVICE: set(),
     COMMAND: {
         "connect-to",
@@ -381,6 +381,6 @@ OTHER_PROGRAMS: Final = {
 
 
 def test_the_guide_has_no_unknown_option() -> None:
-    ours = SURFACES[DAEMON] | SURFACES[COMMAND] | CURL | {"no-compression"}
+    ours = SURFACES[DAEMON] | SURFACES[COMMAND] | CURL | {"no-compression", "no-keep-freed-memory"}
     said = {*re.findall(r"``--([a-z][a-z-]*)", GUIDE)}
     assert said - ours == {*OTHER_PROGRAMS}

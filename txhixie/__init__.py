@@ -46,6 +46,7 @@ from .errors import (
     UnsupportedData,
     UsageError,
 )
+from .freed_memory import keep_freed_memory
 from .interfaces import (
     AbruptClose,
     Accepted,
@@ -139,6 +140,7 @@ __all__ = [
     "__version__",
     "broadcast",
     "connect",
+    "keep_freed_memory",
     "run",
     "serve",
 ]

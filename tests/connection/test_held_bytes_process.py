@@ -1,9 +1,8 @@
-"""The ceiling for the bytes of all connections, in a process of the daemon whose memory is read
-from the kernel."""
+"""The ceiling for the bytes of all connections, in a process of the daemon that counts what it has
+allocated."""
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 import time
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon, running
+from support.counted_twistd import needs_count
+from support.daemon import COUNTED, Daemon, running
 from support.frame_writer import text
 from support.handshake_bytes import whole_request
 
@@ -23,17 +23,9 @@ FOR_EACH_CONNECTION = 4 * 1024
 """Bytes of memory of a connection besides what it holds: see HeldBytes."""
 
 SLACK = 16 * MEBI
-"""Bytes that the interpreter and malloc keep of what was freed."""
+"""Bytes of other objects, such as the log and code that is imported late."""
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/statm").exists(), reason="reads /proc, which only Linux has"
-)
-
-
-def memory(daemon: Daemon) -> int:
-    """The resident memory of the daemon, in bytes."""
-    pages = Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+pytestmark = needs_count
 
 
 def opened(daemon: Daemon, dialect: str) -> socket.socket | None:
@@ -54,16 +46,19 @@ def opened(daemon: Daemon, dialect: str) -> socket.socket | None:
     return None
 
 
-def test_a_thousand_unfinished_messages_do_not_fill_the_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keeps", [(), ("--no-keep-freed-memory",)], ids=["kept", "returned"])
+def test_a_thousand_unfinished_messages_do_not_fill_the_memory(
+    tmp_path: Path, keeps: tuple[str, ...]
+) -> None:
     """Each is a MiB but a byte, sent in pieces by all connections at the same time."""
     head = b"\x82\xff" + (MEBI).to_bytes(8, "big") + bytes(4)
     message = memoryview(head + bytes(MEBI - 1))
-    options = ("--max-held-bytes", str(CEILING), "--origins", "*")
-    with running(tmp_path, *options) as daemon, ExitStack() as stack:
+    options = ("--max-held-bytes", str(CEILING), "--origins", "*", *keeps)
+    with running(tmp_path, *options, runner=COUNTED) as daemon, ExitStack() as stack:
         client = opened(daemon, "hixie-75")
         assert client is not None
         stack.enter_context(client)
-        before = memory(daemon)
+        before = daemon.allocated
         writable = stack.enter_context(selectors.DefaultSelector())
         attackers: dict[int, socket.socket] = {}
         sent: dict[socket.socket, int] = {}
@@ -90,7 +85,7 @@ def test_a_thousand_unfinished_messages_do_not_fill_the_memory(tmp_path: Path) -
             client.sendall(text("hello"))
             assert client.recv(7) == text("hello")
             echoes += 1
-            largest = max(largest, memory(daemon))
+            largest = max(largest, daemon.allocated)
         assert not sent, "the attack has not ended in time"
         assert echoes > 10
         bound = before + CEILING * 3 // 2 + ATTACKERS * FOR_EACH_CONNECTION + SLACK

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import pytest
 
+from support.counted_twistd import needs_count
 from support.crowd import Crowd, Peer
-from support.daemon import Daemon, running
+from support.daemon import COUNTED, Daemon, running
 from support.page_requests import ask
 from txhixie.bus.bus import MOST_HISTORY_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES
 
@@ -38,7 +39,9 @@ assert PUBLISHERS * (sum(SIZES) + 50 * len(SIZES)) < WRITE_BUFFER
 
 OVERHEAD: Final = 24 * 1024 * 1024
 """Bytes by which the memory of a daemon may grow for other reasons: the objects of connections that
-come back, pieces that the allocator keeps, the log."""
+come back, the log."""
+
+pytestmark = needs_count
 
 Kind = dict[str, Any]
 KINDS: Final[dict[str, Kind]] = {
@@ -64,7 +67,7 @@ def hub(directory: Path, route: str) -> Iterator[tuple[Daemon, Crowd]]:
     """A daemon with a hub, and members that answer no pings."""
     options = ("--serve", route, "--status", "/status", "--ping-interval", "0")
     with (
-        running(directory, *options, "--max-held-bytes", "1000000000") as daemon,
+        running(directory, *options, "--max-held-bytes", "1000000000", runner=COUNTED) as daemon,
         Crowd(daemon) as crowd,
     ):
         yield daemon, crowd
@@ -74,12 +77,6 @@ def held(daemon: Daemon) -> int:
     """The bytes that wait for all members, as the status page has them."""
     found: int = json.loads(ask(daemon, "/status?format=json").body)["held"]["bytes"]
     return found
-
-
-def memory(daemon: Daemon) -> int:
-    """The bytes of the daemon that are in memory."""
-    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
 
 
 @dataclass
@@ -235,12 +232,12 @@ def test_a_room_of_5000_members(tmp_path: Path, descriptors: int) -> None:
     room = Room(size, list(KINDS.values()))
     with hub(tmp_path, f"/room=hub history={MOST_MESSAGES}") as (daemon, crowd):
         crowd.join(room.members)
-        before, most = memory(daemon), 0
+        before, most = daemon.allocated, 0
         storm(daemon, crowd, room)
         bound = len(room.stalled) * (WRITE_BUFFER + LARGEST) + MOST_TOPIC_BYTES
         most = held(daemon)
-        grown = memory(daemon) - before
-        print(f"{grown:,} bytes more in memory, {most:,} held, of at most {bound:,}")
+        grown = daemon.allocated - before
+        print(f"{grown:,} bytes more are allocated, {most:,} held, of at most {bound:,}")
         assert most <= bound
         assert grown <= bound + OVERHEAD
         room.recover(crowd)
@@ -342,14 +339,14 @@ def test_all_histories_have_at_most_64_MiB(tmp_path: Path) -> None:
     full = MOST_HISTORY_BYTES // MOST_TOPIC_BYTES
     more = 20
     with hub(tmp_path, "/=hub:topic={path} history=100") as (daemon, crowd):
-        before = memory(daemon)
+        before = daemon.allocated
         for number in range(full + more):
             publisher, reader = Peer("publisher", f"/{number}"), joined(crowd, f"/{number}")
             crowd.join([publisher])
             crowd.flood([publisher], *[4096] * 64)
             crowd.until(lambda: reader.count == 64)  # noqa: B023
-        grown = memory(daemon) - before
-        print(f"{grown:,} bytes more in memory, with histories of {MOST_HISTORY_BYTES:,}")
+        grown = daemon.allocated - before
+        print(f"{grown:,} bytes more are allocated, with histories of {MOST_HISTORY_BYTES:,}")
         assert MOST_HISTORY_BYTES <= grown <= MOST_HISTORY_BYTES + OVERHEAD
         for number in (more, full + more - 1):
             assert len(texts(crowd, f"/{number}", 64)) == 64
@@ -361,10 +358,10 @@ def test_all_histories_have_at_most_64_MiB(tmp_path: Path) -> None:
 
 def test_beyond_max_topics_clients_are_refused(tmp_path: Path) -> None:
     with hub(tmp_path, "/=hub:topic={path} max-topics=1000") as (daemon, crowd):
-        before = memory(daemon)
+        before = daemon.allocated
         members = [Peer("member", f"/{number}") for number in range(1010)]
         crowd.join(members)
         assert [each.status for each in members] == [101] * 1000 + [503] * 10
-        print(f"{memory(daemon) - before:,} bytes more in memory, with 1,000 topics")
-        assert memory(daemon) - before < OVERHEAD
+        print(f"{daemon.allocated - before:,} bytes more are allocated, with 1,000 topics")
+        assert daemon.allocated - before < OVERHEAD
         assert joined(crowd, "/999").status == 101

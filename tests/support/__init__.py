@@ -15,6 +15,7 @@ client_certificates  a daemon that asks for certificates       daemon, browser
 command_line         ``txhixie`` in a process                  cli
 confinement          a program under a unit's restrictions      peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
+counted_twistd       a daemon that counts its bytes             tests of memory bounds
 crowd                thousands of members of a hub             daemon/test_room_daemon
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
 deviations           samples of clients' deviations            cli, server

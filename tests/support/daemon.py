@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support import counted_twistd
+
 PATIENCE = 30.0  # seconds; starting takes one, but the machine may be busy
 
 
@@ -64,9 +66,14 @@ OPTIONS = (
     "--no-compression",
     "--trace",
     "--flight-recorder",
+    "--no-keep-freed-memory",
     "--log-json",
 )
 """Every option of the daemon."""
+
+
+COUNTED = "counted"
+"""``twistd`` by ``support.counted_twistd``, as the program of a daemon."""
 
 
 UNASKED = range(20_000, 32_000)
@@ -118,6 +125,11 @@ class Daemon:
     @property
     def errors(self) -> str:
         return (self._directory / "errors").read_text()
+
+    @property
+    def allocated(self) -> int:
+        """The bytes that the daemon has allocated and not freed: one that runs `COUNTED`."""
+        return counted_twistd.allocated_by(self.process.pid)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
@@ -194,16 +206,20 @@ def started(directory: Path, port: int, *options: str, runner: str = "twistd") -
     Start it, and end it in the end.
 
     :param port: that the options say, and that is waited for.
+    :param runner: the program; with `COUNTED`, ``Daemon.allocated`` can be read.
     """
-    own = {
-        "twistd": ["-n", "--pidfile=", "hixie"],
-        "twist": ["--log-format=text", "hixie"],
-        "txhixie": ["serve"],
+    words = {
+        "twistd": [program("twistd"), "-n", "--pidfile=", "hixie"],
+        "twist": [program("twist"), "--log-format=text", "hixie"],
+        "txhixie": [program("txhixie"), "serve"],
+        COUNTED: [sys.executable, "-m", counted_twistd.__name__, "-n", "--pidfile=", "hixie"],
     }[runner]
+    counted = {"PYTHONMALLOC": "malloc", "PYTHONPATH": os.fspath(Path(__file__).parents[1])}
     with (directory / "log").open("wb") as log, (directory / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [program(runner), *own, *options],
+            [*words, *options],
             cwd=directory,
+            env={**os.environ, **(counted if runner == COUNTED else {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=errors,

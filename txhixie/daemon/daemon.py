@@ -23,6 +23,7 @@ from ..bus.rows import make_bus
 from ..connection.held_bytes import HeldBytes
 from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
+from ..freed_memory import keep_freed_memory
 from ..gateway.service import CONNECT_TIMEOUT
 from ..gateway.session import Sessions
 from ..hub.hub import Hub
@@ -212,6 +213,8 @@ class Daemon:
 
         for note in self.notes:
             self._log.warn("{note}", note=note)
+        if self._one("keep-freed-memory", True):
+            keep_freed_memory()
         return ListeningService(
             self._reactor, self._sockets, self.serving, readAnew, listens, self._hub.bus
         )

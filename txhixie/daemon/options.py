@@ -342,6 +342,14 @@ OPTIONS: Final = (
         "an abnormal end.",
     ),
     Setting(
+        "keep-freed-memory",
+        FLAG,
+        "Let glibc return freed memory to the kernel. By default the daemon keeps up to 48 MiB of "
+        "freed memory, which saves page faults with large messages. Read at the start only: a "
+        "reload does not change it. In a file: keep-freed-memory = false.",
+        default="true",
+    ),
+    Setting(
         "log-json",
         FLAG,
         "Write the log as JSON, one object a line. Read at the start only: a reload does not "

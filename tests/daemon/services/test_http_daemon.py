@@ -15,7 +15,8 @@ import pytest
 from browser.chromium import started
 from support import third_party
 from support.certificates import authority
-from support.daemon import PATIENCE, Daemon, free_port, running
+from support.counted_twistd import needs_count
+from support.daemon import COUNTED, PATIENCE, Daemon, free_port, running
 
 BACKEND = """
 import sys
@@ -181,7 +182,7 @@ def served(
     with program(*words, log=directory / "backend.log"):
         await_port(address, family)
         routes = ["--serve", f"/app={url} strip-prefix=true{options}", "--serve", "/app=echo"]
-        with running(directory, *routes) as daemon:
+        with running(directory, *routes, runner=COUNTED) as daemon:
             yield daemon, directory
 
 
@@ -228,19 +229,14 @@ def test_a_client_that_leaves_ends_the_request_at_the_backend(
         time.sleep(0.02)
 
 
+@needs_count
 def test_the_memory_of_the_daemon_is_bounded_when_clients_do_not_read(
     served: tuple[Daemon, Path],
 ) -> None:
     """Twenty clients request a body that never ends, and read nothing."""
     daemon, _ = served
-
-    def resident() -> int:
-        """KiB of the daemon in memory."""
-        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0])
-
     curl(f"http://127.0.0.1:{daemon.port}/app/seen")
-    before = resident()
+    before = daemon.allocated
     peers = [daemon.connect() for _ in range(20)]
     try:
         for peer in peers:
@@ -248,11 +244,11 @@ def test_the_memory_of_the_daemon_is_bounded_when_clients_do_not_read(
             peer.sendall(b"GET /app/endless HTTP/1.1\r\nHost: x\r\n\r\n")
         for peer in peers:
             assert peer.recv(4) == b"HTTP"
-        last = -1
-        while resident() != last:
-            last = resident()
+        last, grows = 0, True
+        while grows:  # until the daemon allocates no more
             time.sleep(0.5)
-        assert last - before < 20 * 1024, "more than 1 MiB for each client"
+            grows, last = daemon.allocated > last + 64 * 1024, daemon.allocated
+        assert last - before < 20 * 1024 * 1024, "more than 1 MiB for each client"
         assert curl(f"http://127.0.0.1:{daemon.port}/app/seen").stdout.startswith(b"GET /seen\n")
     finally:
         for peer in peers:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support.daemon import PATIENCE, Daemon, run_hixie, running
+from support.counted_twistd import needs_count
+from support.daemon import COUNTED, PATIENCE, Daemon, run_hixie, running
 from txhixie.daemon.routes import Route
 from txhixie.daemon.services.service import Context
 from txhixie.daemon.services.static import buildStatic
@@ -51,7 +52,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     pages = directory(place)
     options = ["--serve", f"/www=static:{pages}", "--serve", "/www=echo"]
     options += ["--serve", f"*.example.com/=static:{pages}", "--console", "/www/console"]
-    with running(place, *options) as daemon:
+    with running(place, *options, runner=COUNTED) as daemon:
         yield daemon
 
 
@@ -225,10 +226,11 @@ def test_a_request_with_a_body_is_refused_when_its_head_arrives(
     assert answer(daemon, "/www/console/", *lines, method="POST").startswith(f"HTTP/1.1 {status} ")
 
 
+@needs_count
 def test_a_form_of_100_MB_does_not_delay_other_clients(daemon: Daemon) -> None:
     head = "POST /www/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n"
     head += "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
-    before = resident(daemon)
+    before = daemon.allocated
     with daemon.connect() as peer:
         peer.sendall(head.encode())
         with suppress(
@@ -237,9 +239,10 @@ def test_a_form_of_100_MB_does_not_delay_other_clients(daemon: Daemon) -> None:
             for _ in range(1000):
                 peer.sendall(b"a=1&" * 25_000)
         assert answer(daemon, "/www/").startswith("HTTP/1.1 200 ")
-    assert resident(daemon) - before < 20_000_000
+    assert daemon.allocated - before < 20_000_000
 
 
+@needs_count
 def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon) -> None:
     """Bytes after a page request are not parsed as a request: the connection ends with the
     answer."""
@@ -250,7 +253,7 @@ def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon
         peer.connect(("127.0.0.1", daemon.port))
         peer.sendall(b"GET /www/big HTTP/1.1\r\nHost: x\r\n\r\n")
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
-        before = resident(daemon)
+        before = daemon.allocated
         sent, peer_waits = 0, 1
         peer.settimeout(peer_waits)
         with suppress(OSError):
@@ -259,17 +262,7 @@ def test_a_client_that_does_not_read_its_download_fills_no_buffer(daemon: Daemon
                 sent += len(junk)
         assert answer(daemon, "/www/").startswith("HTTP/1.1 200 ")
         assert sent > 1_000_000
-        assert resident(daemon) - before < 20_000_000
-
-
-def resident(daemon: Daemon) -> int:
-    """The resident memory of the daemon, in bytes."""
-    status = Path(f"/proc/{daemon.process.pid}/status")
-    if not status.exists():
-        pytest.skip("the memory of a process is read from /proc, which Linux has")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+        assert daemon.allocated - before < 20_000_000
 
 
 # Paths with too many segments.

@@ -130,6 +130,7 @@ WHOLE: Final = {
     "peers/": "programs and libraries of others",
     "bus/test_battery": "what each bus promises",
     "daemon/workers/test_bus_process": "the bus of workers, in worker processes",
+    "daemon/test_freed_memory_daemon": "a daemon that keeps freed memory, or returns it",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",
     "daemon/test_room_daemon": "a hub with thousands of members in a daemon",
     "daemon/test_floods": "a daemon with limits, attackers, and reverse proxies",

@@ -35,13 +35,13 @@ def keep_freed_memory() -> bool:
     Keep freed memory in the process, for large messages.
 
     An echo of messages of 1 MiB takes a third less CPU time; small messages gain nothing. The cost:
-    the process keeps up to 48 MiB of freed memory. Each thread that allocates large blocks
-    has a heap of its own, which may keep as much.
+    the process keeps up to 48 MiB of freed memory. Each thread that allocates large blocks has a
+    heap of its own, which may keep as much.
 
     Call the function once, at the start of the program; the setting cannot be undone. The daemon
-    calls the function, except with ``--no-keep-freed-memory``. Only glibc has the setting. With
-    another C library the function does nothing, and neither does it where the environment already
-    sets a threshold: ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TOP_PAD_`` or
+    calls the function, except with ``--no-keep-freed-memory``. Only glibc has the setting. The
+    function does nothing with another C library, and where the environment already sets a
+    threshold: ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TOP_PAD_`` or
     ``glibc.malloc`` in ``GLIBC_TUNABLES``.
 
     :return: whether the process keeps freed memory because of this call.

@@ -205,8 +205,8 @@ def test_a_message_over_the_limit_of_a_receiver_is_left_out(dialect: str, rule: 
     [
         ("transport", "receivers: expected a list, not str"),
         (None, "receivers: expected a list, not None"),
-        ([None], "receivers: expected transports or channels, not NoneType"),
-        ([Recorder()], "receivers: expected transports or channels, not Recorder; write transport"),
+        ([None], "receivers: expected transports, channels or WebSockets, not NoneType"),
+        ([Recorder()], "receivers: .* or WebSockets, not Recorder; write transport"),
     ],
 )
 def test_an_object_that_is_no_receiver_is_an_error(receivers: Any, said: str) -> None:

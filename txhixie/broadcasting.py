@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, cast
 
 from .channel.channel import Channel
 from .connection.protocol import HixieProtocol
+from .dom.websocket import WebSocket
 from .interfaces import WebSocketTransport
 from .sansio.arguments import several, word
 from .sansio.prepared_message import (
@@ -47,7 +48,7 @@ class Delivery(NamedTuple):
 
 
 def broadcast(
-    receivers: Iterable[WebSocketTransport | Channel],
+    receivers: Iterable[WebSocketTransport | Channel | WebSocket],
     message: str | bytes | bytearray | memoryview | PreparedMessage,
     *,
     slow: str = "skip",
@@ -65,7 +66,8 @@ def broadcast(
     64 KiB with Twisted's transports. So a receiver that does not read costs at most these 64 KiB
     and one message, and with ``newest`` the message that waits, which all receivers share.
 
-    :param receivers: transports of connections, and channels, on either side and in any dialect.
+    :param receivers: transports of connections, channels, and objects of
+        :class:`txhixie.WebSocket`, on either side and in any dialect.
     :param message: ``str`` for a text message, bytes-like for a binary message, or a message that
         was prepared for more than one call.
     :param slow: what becomes of the message for a slow receiver: ``"skip"`` does not send it;
@@ -105,8 +107,8 @@ def broadcast(
 
 
 def _checked(
-    receivers: Iterable[WebSocketTransport | Channel],
-) -> tuple[HixieProtocol | Channel, ...]:
+    receivers: Iterable[WebSocketTransport | Channel | WebSocket],
+) -> tuple[HixieProtocol | Channel | WebSocket, ...]:
     """
     Return all receivers after a check of their types, before the message is sent to the first.
 
@@ -114,9 +116,9 @@ def _checked(
     """
     members = several("receivers", receivers, "[transport]")
     for kind in set(map(type, members)):
-        if not issubclass(kind, HixieProtocol | Channel):
+        if not issubclass(kind, HixieProtocol | Channel | WebSocket):
             raise TypeError(
-                f"receivers: expected transports or channels, not {kind.__name__}; "
+                f"receivers: expected transports, channels or WebSockets, not {kind.__name__}; "
                 "write transport, the argument of negotiationStarted"
             )
-    return cast(tuple[HixieProtocol | Channel, ...], members)
+    return cast(tuple[HixieProtocol | Channel | WebSocket, ...], members)

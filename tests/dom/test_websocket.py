@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from support import applications
-from support.applications import Answering, Applications, Broken, Recorder
+from support.applications import Answering, Applications, Broken, Recorder, closed
 from support.certificates import certificate
 from support.dialect_marks import each, modern
 from support.dialect_names import CLOSING, HIXIE, MODERN, code_of
@@ -27,6 +27,7 @@ from txhixie import (
     NotOpen,
     Refusal,
     UnsupportedByDialect,
+    broadcast,
 )
 from txhixie.dom.url import InvalidAccess, InvalidState, InvalidSyntax
 from txhixie.dom.websocket import WebSocket
@@ -467,3 +468,57 @@ async def test_a_peer_that_does_not_read_at_all_costs_no_more_than_the_limit(
     await page.hears("open", "error", "close")
     assert page.events[-1].code == 1006
     assert page.socket.bufferedAmount > 8 * len(PIECE)
+
+
+# Broadcasts.
+
+
+@each
+@asynchronous
+async def test_a_broadcast_reaches_the_sockets_that_are_open(dialect: str, net: Network) -> None:
+    served = Applications(Recorder)
+    place = await net.serve(served)
+    pages = [Page(place, dialect=dialect) for _ in range(3)]
+    sockets = first, second, closing = [page.socket for page in pages]
+    assert broadcast(sockets, "early").absent == 3
+    for page in pages:
+        await page.hears("open")
+    closing.close()
+    first.send("own")
+    delivery = broadcast(sockets, "hello")
+    assert (delivery.sent, delivery.absent) == (2, 1)
+    assert [each.bufferedAmount for each in sockets] == [8, 5, 0]
+    await until(lambda: sum(len(each.messages) for each in served.made) == 3)
+    assert sorted(each.messages for each in served.made) == [[], ["hello"], ["own", "hello"]]
+    await until(lambda: first.bufferedAmount == second.bufferedAmount == 0)
+    await pages[2].hears("open", "close")
+    assert broadcast([closing], "late").absent == 1
+
+
+@pytest.mark.parametrize("rule", ["skip", "newest", "close"])
+@asynchronous
+async def test_a_broadcast_to_a_socket_with_a_slow_peer_follows_the_rule(
+    rule: str, net: Network
+) -> None:
+    served = Applications(lambda: Recorder(started=lambda app: app.transport.pauseProducing()))
+    page = Page(await net.serve(served))
+    await page.hears("open")
+    squeeze(page)
+    for _ in range(8):
+        page.socket.send(PIECE)
+    buffered = page.socket.bufferedAmount
+    delivery = broadcast([page.socket], "hello", slow=rule)
+    outcome = {"skip": "skipped", "newest": "waiting", "close": "closed"}[rule]
+    assert getattr(delivery, outcome) == 1
+    assert page.socket.bufferedAmount == buffered
+    assert page.socket.readyState == (WebSocket.CLOSING if rule == "close" else WebSocket.OPEN)
+    server: Any = served.made[0]
+    server.transport.resumeProducing()
+    await until(lambda: len(server.messages) == (9 if rule == "newest" else 8))
+    if rule == "close":
+        await until(lambda: server.lost)
+        assert closed(server).code == 1013
+    else:
+        page.socket.close()
+        await page.hears("open", "close")
+        assert "hello" in server.messages or rule == "skip"

@@ -8,7 +8,7 @@ reason in :attr:`WebSocket.failure` and in the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from ..client.endpoint import EndpointOptions, WebSocketClientEndpoint
 from ..connection.log import writeLine
+from ..connection.protocol import HixieProtocol
 from ..dialing.errors import ConnectFailed
 from ..dialing.stage import cancelled
 from ..interfaces import WebSocketTransport
@@ -24,6 +25,7 @@ from ..sansio.errors import InvalidHandshake, NotOpen, UnsupportedByDialect
 from ..sansio.http.parameters import write_list
 from ..sansio.http.redaction import masked_url
 from ..sansio.http.url import BAD_PORTS
+from ..sansio.prepared_message import ABSENT, SENT, PreparedMessage
 from ..sansio.wire.frame import CloseCode
 from .events import CloseEvent, Event, EventTarget, MessageEvent, eventAttribute
 from .url import MOST_REASON, InvalidAccess, InvalidState, InvalidSyntax, resolved, scalar_values
@@ -143,12 +145,25 @@ class WebSocket(EventTarget):
             self._transport.sendTextMessage(message)
         else:
             self._transport.sendBytesMessage(message)
-        self._queued += size
-        if not self._isTurning:
-            self._isTurning = True
-            self._reactor.callLater(0, self._turned)
+        self._queue(size)
 
     postMessage = send
+
+    # A broadcast: see HixieProtocol.
+
+    def sendPrepared(self, message: PreparedMessage, slow: str) -> int:
+        """Send a message of :func:`txhixie.broadcast`, which calls this method."""
+        if self._transport is None:
+            return ABSENT
+        outcome = cast(HixieProtocol, self._transport).sendPrepared(message, slow)
+        if outcome == SENT:
+            self._queue(message.size)
+        return outcome
+
+    def closeSlow(self) -> None:
+        """Close the connection at a broadcast, since its write buffer is full."""
+        if self._transport is not None:
+            cast(HixieProtocol, self._transport).closeSlow()
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """
@@ -193,12 +208,20 @@ class WebSocket(EventTarget):
         """
         Bytes of messages that were given to :meth:`send` and are not written to the network yet.
 
-        The number is that of the last reactor turn, and exact over Twisted's TCP transport. Bytes
-        given to :meth:`send` after the close had begun stay in the number for ever.
+        Those of :func:`txhixie.broadcast` are counted too. The number is that of the last reactor
+        turn, and exact over Twisted's TCP transport. Bytes given to :meth:`send` after the close
+        had begun stay in the number for ever.
         """
         if not self._isTurning:
             self._settle()
         return self._queued + self._unsendable
+
+    def _queue(self, size: int) -> None:
+        """Add a message to :attr:`bufferedAmount`, at least until the end of this turn."""
+        self._queued += size
+        if not self._isTurning:
+            self._isTurning = True
+            self._reactor.callLater(0, self._turned)
 
     def _turned(self) -> None:
         self._isTurning = False

@@ -198,6 +198,12 @@ def _kind_by_language(block: Block) -> str:
     raise NobodyRuns(f"{block}: nobody runs this {block.language or 'literal block'}")
 
 
+def example_tests() -> str:
+    """The text of the tests of the examples."""
+    files = ("test_examples.py", "browser/test_hub_pages.py")
+    return "\n".join((ROOT / "tests" / file).read_text(encoding="utf-8") for file in files)
+
+
 def _check_shown(block: Block, path: str) -> None:
     whole = ROOT / path
     if not whole.exists():
@@ -205,9 +211,8 @@ def _check_shown(block: Block, path: str) -> None:
     text = whole.read_text(encoding="utf-8")
     if not any(textwrap.indent(block.text, " " * depth) in text for depth in range(0, 16, 4)):
         raise NobodyRuns(f"{block}: this is not in {path}")
-    tests = (ROOT / "tests" / "test_examples.py").read_text(encoding="utf-8")
-    if path.startswith("examples/") and whole.name not in tests:
-        raise NobodyRuns(f"{block}: tests/test_examples.py runs no {path}")
+    if path.startswith("examples/") and whole.name not in example_tests():
+        raise NobodyRuns(f"{block}: no test of the examples runs {path}")
 
 
 def _check_taken(block: Block, words: str) -> None:

@@ -31,8 +31,12 @@ class BusRow:
     build: Callable[[Any, str], Bus]
 
 
+LOCAL: Final = "local"
+"""Value of the option for a bus of the daemon alone."""
+
+
 def _local(_: Any, url: str) -> Bus:
-    if url != "local":
+    if url != LOCAL:
         raise ValueError("expected local without further words")
     return LocalBus(time)
 
@@ -70,7 +74,7 @@ def _nats_server(url: str) -> ServerURL:
 
 
 BUSES: Final = (
-    BusRow(("local",), "local", _local),
+    BusRow((LOCAL,), LOCAL, _local),
     BusRow(
         ("redis", "rediss", "valkey", "valkeys"),
         "redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",

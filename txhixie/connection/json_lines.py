@@ -26,15 +26,17 @@ def jsonLine(event: LogEvent) -> str:
     :param event: an event of any package, also one of :mod:`twisted.python.log`.
     """
     line: dict[str, object] = {"time": _time(event), "level": _level(event)}
+    if (worker := event.get("worker")) is not None:
+        line["worker"] = worker
     name = event.get("event")
     if isinstance(name, str) and str(event.get("log_namespace")).startswith("txhixie."):
         line["event"] = name
         line |= {field: event[field] for field in _FIELDS if field in event}
     else:
         line["logger"] = event.get("log_namespace") or event.get("system")
-        line["text"] = _text(event)
-    if (failure := _failureOf(event)) is not None:
-        line["traceback"] = _traceback(failure)
+        line["text"] = textOf(event)
+    if (failure := failureOf(event)) is not None:
+        line["traceback"] = tracebackOf(failure)
     return json.dumps(line, default=repr) + "\n"
 
 
@@ -48,18 +50,20 @@ def _level(event: LogEvent) -> str:
     return str(getattr(level, "name", None) or LogLevel.info.name)
 
 
-def _text(event: LogEvent) -> str:
-    if event.get("log_text") is not None and _failureOf(event) is not None:
+def textOf(event: LogEvent) -> str:
+    """Return the text of an event, without its traceback."""
+    if event.get("log_text") is not None and failureOf(event) is not None:
         return str(event.get("why") or _ERROR)  # the text of the event has the traceback again
     return formatEvent(event)
 
 
-def _failureOf(event: LogEvent) -> Any:
+def failureOf(event: LogEvent) -> Any:
     """Return the failure of an event, which twisted.python.log keeps under another name."""
     return event.get("log_failure") or (event.get("failure") if event.get("isError") else None)
 
 
-def _traceback(failure: Any) -> str:
+def tracebackOf(failure: Any) -> str:
+    """Return the text of a traceback."""
     try:
         return str(failure.getTraceback())
     except Exception as error:  # the text of an exception is that of its class, which may raise

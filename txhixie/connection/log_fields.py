@@ -28,6 +28,8 @@ EventName: TypeAlias = Literal[
     "file-not-reread",
     "certificate-warning",
     "file-permissions",
+    "worker-started",
+    "worker-ended",
 ]
 """The first word of a log line."""
 
@@ -96,3 +98,5 @@ class LogFields(TypedDict, total=False):
     masked: int
     compressed: int
     payload: str
+    worker: int
+    process: int

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 
 from ..bus.bus import Bus
-from ..bus.rows import make_bus
+from ..bus.rows import LOCAL, make_bus
 from ..connection.held_bytes import HeldBytes
 from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
@@ -65,6 +65,9 @@ from .token_source import TokenSource
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
+    from .workers.parent_sockets import ParentSockets
+    from .workers.share import Share
+    from .workers.worker_processes import WorkerProcesses
 
 T = TypeVar("T")
 
@@ -96,6 +99,12 @@ _NONE_FOR_ZERO: Final = {
 _TRUSTED_MODE: Final = "660"
 """Mode of a UNIX socket with trusted peers. Twisted's own default is 666."""
 
+_OF_THE_START: Final = {"bus": "the bus", "workers": "the number of workers"}
+"""Options that a reload does not change: the bus has the topics and their members."""
+
+_SHARED_PORTS: Final = ("tcp", "tcp6", "ssl", "tls", "unix", "systemd")
+"""Schemes of ports that several processes can have."""
+
 _DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
 """Options of a daemon without options. With an option ``serve``, only ``port`` has a default."""
 
@@ -111,6 +120,7 @@ class Daemon:
         said: Mapping[str, Sequence[Said]],
         sockets: ListeningSockets | None = None,
         hub: Hub | None = None,
+        share: Share | None = None,
     ) -> None:
         """
         Make the endpoints, the routes and the server factory, without listening.
@@ -120,12 +130,15 @@ class Daemon:
             :data:`txhixie.daemon.options.OPTIONS`.
         :param sockets: listening sockets of an earlier daemon of the process; none by default.
         :param hub: hub of an earlier daemon of the process, if its topics have members.
+        :param share: in a worker, what the worker has together with the others.
         :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor
         self._directory = _workingDirectory()
-        self._sockets = ListeningSockets(reactor) if sockets is None else sockets
+        self._share = share
         self._said = _completed(said)
+        self._workers = self._one("workers", 1)
+        self._sockets = self._makeSockets() if sockets is None else sockets
         self._hub = self._makeHub() if hub is None else hub
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
@@ -138,7 +151,21 @@ class Daemon:
         self._compresses = False  # whether any of them has compression
         self.factory = self._makeFactory()
 
+    @property
+    def _isParent(self) -> bool:
+        """Whether other processes accept the connections."""
+        return self._workers > 1 and self._share is None
+
+    def _makeSockets(self) -> ListeningSockets:
+        if not self._isParent:
+            return ListeningSockets(self._reactor)
+        from .workers.parent_sockets import ParentSockets
+
+        return ParentSockets(self._reactor)
+
     def _makeHub(self) -> Hub:
+        if self._share is not None and self._one("bus", LOCAL) == LOCAL:
+            return Hub(self._share.bus, self._reactor)
         if "bus" not in self._said:
             return localHub(self._reactor)
         bus: Bus = madeOf(self._said["bus"][-1], partial(make_bus, self._reactor))
@@ -158,16 +185,17 @@ class Daemon:
     @property
     def serving(self) -> Serving:
         """The factory and its endpoints, for the service."""
+        serving = Serving(self._endpoints, self.factory, self._sessions, self._change, self._said)
+        drain = self._drain if "health" in self._said and not self._isParent else None
+        if self._share is not None:
+            return replace(serving, drain=drain)
         files = [file for one in self._said["port"] for file in certificateFiles(str(one.value))]
-        return Serving(
-            self._endpoints,
-            self.factory,
-            self._sessions,
-            self._change,
-            files,
-            self._certificates,
-            self._renewed,
-            self._drain if "health" in self._said else None,
+        return replace(
+            serving,
+            drain=drain,
+            files=files,
+            certificates=self._certificates,
+            renewed=self._renewed,
         )
 
     def _drain(self) -> HixieServerFactory:
@@ -208,27 +236,42 @@ class Daemon:
             # options is still relative to the directory of the start.
             with _inDirectory(self._directory):
                 said = read()
-                self._checkSameBus(said)
-                return Daemon(self._reactor, said, self._sockets, self._hub).serving
+                for name, what in _OF_THE_START.items():
+                    self._checkSame(name, what, said)
+                return Daemon(self._reactor, said, self._sockets, self._hub, self._share).serving
 
-        for note in self.notes:
+        for note in self.notes if self._share is None else ():
             self._log.warn("{note}", note=note)
         if self._one("keep-freed-memory", True):
             keep_freed_memory()
+        bus = None if self._isParent else self._hub.bus
         return ListeningService(
-            self._reactor, self._sockets, self.serving, readAnew, listens, self._hub.bus
+            *(self._reactor, self._sockets, self.serving, readAnew, listens, bus),
+            self._makeWorkers(),
         )
 
-    def _checkSameBus(self, said: Mapping[str, Sequence[Said]]) -> None:
-        """
-        Check that the bus is that of the start, which has the topics and their members.
+    def _makeWorkers(self) -> WorkerProcesses | None:
+        if not self._isParent:
+            return None
+        from .workers.worker_processes import WorkerProcesses
 
-        :raises CannotStart: for another bus.
+        directory = os.fspath(self._directory or os.curdir)
+        sockets = cast("ParentSockets", self._sockets)
+        return WorkerProcesses(self._reactor, self._workers, sockets, directory)
+
+    def _checkSame(self, name: str, what: str, said: Mapping[str, Sequence[Said]]) -> None:
         """
-        before, now = (each.get("bus", ())[-1:] for each in (self._said, said))
+        Check that an option has the value of the start.
+
+        :param name: the option.
+        :param what: the option in words.
+        :param said: the options now.
+        :raises CannotStart: for another value.
+        """
+        before, now = (each.get(name, ())[-1:] for each in (self._said, said))
         if [one.value for one in before] != [one.value for one in now]:
-            where = now[0].where if now else "bus"
-            expected = "expected the bus of the start; restart the daemon for another bus"
+            where = now[0].where if now else name
+            expected = f"expected {what} of the start; restart the daemon to change it"
             raise CannotStart(f"hixie: {where}: {expected}")
 
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
@@ -384,7 +427,8 @@ class Daemon:
         )
         factory.reach = self._hub.bus.reach
         factory.hub = self._hub
-        self._ownPages = OwnPages(factory, self._viewers())
+        surveyor = None if self._share is None else self._share.surveyor(factory)
+        self._ownPages = OwnPages(factory, self._viewers(), surveyor)
         self._addOwnPages(pages)
         patterns = TracePatterns(self._all("trace") or ())
         factory.tracer = Tracer(patterns, not patterns.areAll, lambda: factory.clock)
@@ -427,13 +471,22 @@ class Daemon:
             "logConnections": True,
             "flightRecorder": self._one("flight-recorder", False),
             "admission": self._admission(),
-            "heldBytes": HeldBytes(most) if (most := self._one("max-held-bytes", 0)) else None,
+            "heldBytes": self._heldBytes(),
         }
+
+    def _heldBytes(self) -> HeldBytes | None:
+        most: int = self._one("max-held-bytes", 0)
+        if not most:
+            return None
+        return HeldBytes(most if self._share is None else self._share.part(most))
 
     def _admission(self) -> Admission:
         limits = {field: self._one(name, 0) or None for name, field in ADMISSION_LIMITS.items()}
         proxies = [*(self._all("proxy-protocol") or ()), *self._trusted()]
-        return Admission(**limits, exempt=proxies)
+        admission = Admission(**limits, exempt=proxies)
+        if self._share is not None:
+            self._share.limit(admission)
+        return admission
 
     def _route(self) -> tuple[Routes[Guarded[WebSocketServerFactory]], Routes[Guarded[IResource]]]:
         applications: Routes[Guarded[WebSocketServerFactory]] = Routes()
@@ -538,20 +591,28 @@ class Daemon:
         if port.isdecimal():
             return BothFamiliesEndpoint(self._listening, int(port), self._change.bound)
         check_port(port)
+        scheme = parts_of(port).scheme
+        if self._workers > 1 and scheme not in _SHARED_PORTS:
+            several = ", ".join(f"{each}:" for each in _SHARED_PORTS)
+            raise ValueError(f"expected a port number or one of {several} with several workers")
         try:
             endpoint = serverEndpoint(self._listening, self._withMode(port))
         except KeyMismatch:
             raise
         except Exception as error:
-            if parts_of(port).scheme == "systemd" and isinstance(error, LookupError):
-                return MissingEndpoint()
+            if scheme == "systemd" and isinstance(error, LookupError):
+                passed = self._sockets.systemd.get(port)
+                return self._inherited(*passed) if passed else MissingEndpoint()
             expected = "a port number or an endpoint description"
             raise ValueError(expectation(error, expected)) from None
         self._certificates += getattr(endpoint, "certificates", ())
         if isinstance(endpoint, AdoptedStreamServerEndpoint):
-            fileno, family = endpoint.fileno, endpoint.addressFamily
-            return InheritedEndpoint(self._listening, fileno, family, self._change.announce)
+            passed = self._sockets.systemd[port] = endpoint.fileno, endpoint.addressFamily
+            return self._inherited(*passed)
         return endpoint
+
+    def _inherited(self, fileno: int, family: int) -> InheritedEndpoint:
+        return InheritedEndpoint(self._listening, fileno, family, self._change.announce)
 
     def _withMode(self, port: str) -> str:
         """

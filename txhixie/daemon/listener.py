@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,8 @@ from .sockets.socket_change import Counts, SocketChange
 
 if TYPE_CHECKING:
     from ..server.tls.certificates import FiledCertificate
+    from .options import Said
+    from .workers.worker_processes import WorkerProcesses
 
 
 _LAST_PAGES: Final = 1.0
@@ -63,6 +65,7 @@ class Serving:
     :ivar factory: the factory that the endpoints listen with.
     :ivar sessions: connections of the factory's clients to backends.
     :ivar sockets: the change of the listening sockets that the endpoints make.
+    :ivar said: the options.
     :ivar files: files and directories that the endpoints have read.
     :ivar certificates: the certificates in them.
     :ivar drain: called when the daemon stops: gives new connections to another factory, until those
@@ -75,6 +78,7 @@ class Serving:
     factory: HixieServerFactory
     sessions: Sequence[Sessions]
     sockets: SocketChange
+    said: Mapping[str, Sequence[Said]] = field(default_factory=dict)
     files: Sequence[Path] = ()
     certificates: Sequence[FiledCertificate] = ()
     renewed: Callable[[], Serving] | None = None
@@ -114,6 +118,7 @@ class ListeningService(Service):
         read: Callable[[], Serving],
         listens: Callable[[IListeningPort, str], object] | None = None,
         bus: Bus | None = None,
+        workers: WorkerProcesses | None = None,
     ) -> None:
         """
         Make a service that does not listen yet.
@@ -125,7 +130,9 @@ class ListeningService(Service):
         :param listens: called at the start for each endpoint once it listens, with the listening
             port and the option that gave the endpoint.
         :param bus: the bus of the hub, which connects while the service runs.
+        :param workers: processes that accept the connections; ``None``: this process does.
         """
+        self._workers = workers
         self._bus = bus
         self._reactor = reactor
         self._sockets = sockets
@@ -204,6 +211,8 @@ class ListeningService(Service):
         """Listen, unless ``privilegedStartService`` was called: ``twist`` does not call it."""
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
+        if self._workers is not None:
+            self._workers.serve(self._serving.said)
 
     async def _listen(
         self, serving: Serving, tell: Callable[[IListeningPort, str], object] | None = None
@@ -334,6 +343,8 @@ class ListeningService(Service):
     def _replace(self, serving: Serving) -> None:
         before, self._serving = self._serving, serving
         self._look(serving)
+        if self._workers is not None:
+            self._workers.serve(serving.said)
         if serving.factory is before.factory:
             return
         # Also those before the last one: their connections would keep a ceiling of held bytes that
@@ -344,13 +355,18 @@ class ListeningService(Service):
             each.factory.enterAll()
         self._before = [each for each in (*self._before, before) if each.hasConnections]
 
-    def _trace(self) -> None:
+    def trace(self, isOn: bool) -> None:
         """Turn the trace on or off, for all connections."""
+        for each in (*self._before, self._serving):
+            each.factory.trace(isOn)
+        if self._workers is not None:
+            self._workers.trace(isOn)
+
+    def _trace(self) -> None:
         if (tracer := self._serving.factory.tracer) is None:
             return
         isOn = not tracer.isOn
-        for each in (*self._before, self._serving):
-            each.factory.trace(isOn)
+        self.trace(isOn)
         writeLine(self._log, "trace", reason=f"turned {'on' if isOn else 'off'} by SIGUSR2")
 
     # Stopping.
@@ -367,14 +383,16 @@ class ListeningService(Service):
         self._watch.stop()
         self._expiry.stop()
         everything = [*self._before, self._serving]
-        leave = SECOND_SIGNAL.listen(self._reactor, self._abortAll)
+        leave = SECOND_SIGNAL.listen(self._reactor, self.abortAll)
         factory, now = self._serving.factory, self._serving.factory.limits
         for each in self._before:  # all connections have the timeouts of the last reload
             each.factory.limits = replace(
                 each.factory.limits, stop_timeout=now.stop_timeout, stop_spread=now.stop_spread
             )
-        timer = factory.clock.callLater(now.stop_timeout, self._abortAll)
+        timer = factory.clock.callLater(now.stop_timeout, self.abortAll)
         count = sum(len(each.factory.connections) for each in everything)
+        if self._workers is not None:
+            count = self._workers.connections
         what = f"closing {count} connection{'' if count == 1 else 's'}"
         self._notifier.stopping(now.stop_timeout, f"{what}, for at most {now.stop_timeout:g} s")
         sessions = [session for each in everything for session in each.sessions]
@@ -382,7 +400,10 @@ class ListeningService(Service):
         # The ports are closed first, or have another factory: a client that receives 1001 may
         # connect again at once, and the kernel would accept that connection and then reset it.
         sockets = self._sockets
-        closed = sockets.closeAll() if draining is None else sockets.closeInherited()
+        if self._workers is not None:
+            closed: Deferred[Any] = self._workers.stop()
+        else:
+            closed = sockets.closeAll() if draining is None else sockets.closeInherited()
         closed.addCallback(lambda _: DeferredList([each.factory.closeAll() for each in everything]))
         closed.addCallback(lambda _: DeferredList([each.drained() for each in sessions]))
         if draining is not None:
@@ -404,9 +425,12 @@ class ListeningService(Service):
 
         return closed.addBoth(finish)
 
-    def _abortAll(self) -> None:
+    def abortAll(self) -> None:
+        """End every connection at once."""
         for each in (*self._before, self._serving):
             each.abortAll()
+        if self._workers is not None:
+            self._workers.abort()
 
 
 def showMistakes() -> None:

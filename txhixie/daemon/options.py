@@ -5,6 +5,7 @@ The table only names and reads the options; ``daemon/daemon.py`` uses their valu
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,7 @@ from .setting import (
     limit,
     number,
 )
+from .workers.connection_counts import MOST_WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,13 @@ USERS: Final = "users="
 """Beginning of a value of ``status-allow`` that is a password file."""
 
 
+def _workers(text: str) -> int:
+    count = len(os.sched_getaffinity(0)) if text == "auto" else int(text)
+    if not 0 < count <= MOST_WORKERS or not (text == "auto" or text.isdecimal()):
+        raise ValueError
+    return count
+
+
 def _viewer(text: str) -> str:
     if text.startswith(USERS):
         if len(text) == len(USERS):
@@ -94,6 +103,9 @@ PATH: Final = ValueKind("a path, beginning with /", _path)
 VIEWERS: Final = ValueKind("an address, a network such as 10.0.0.0/8, unix, or users=FILE", _viewer)
 
 
+WORKERS: Final = ValueKind(
+    f"a number of processes from 1 to {MOST_WORKERS}, or auto", _workers, (str, int)
+)
 BUS: Final = ValueKind("the URL of a bus", check_scheme)
 NETWORK: Final = ValueKind("an address, a network such as 10.0.0.0/8, or unix", _network)
 
@@ -158,6 +170,14 @@ OPTIONS: Final = (
         f"own), or a server: {', '.join(row.form for row in BUSES[1:])}. Read at the start only: "
         "a reload does not change it.",
         default="local",
+    ),
+    Setting(
+        "workers",
+        WORKERS,
+        "Number of processes that accept the connections; auto: one for each core that the daemon "
+        "may use. They share the ports, topics, limits and the status. Read at the start only: a "
+        "reload does not change it.",
+        default="1",
     ),
     *CONDITIONS,
     Setting(

@@ -119,6 +119,10 @@ class Options(usage.Options):
                 logAsJSON(runner)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
+        if self._hasRoot():
+            where = self.said["workers"][-1].where
+            expected = "expected twistd without --chroot, where no worker can be started"
+            raise usage.UsageError(f"{where}: {expected}")
         if check:
             daemon = _daemon(self)
             daemon.check()
@@ -128,6 +132,12 @@ class Options(usage.Options):
             for warning in daemon.certificateWarnings():
                 sys.stderr.write(f"{warning}\n")
             raise SystemExit(0)
+
+    def _hasRoot(self) -> bool:
+        """Whether twistd changes its root directory, and there are several workers."""
+        runner = getattr(self, "parent", None) or {}
+        workers = self.said.get("workers", ())[-1:]
+        return bool(runner.get("chroot")) and any(one.value > 1 for one in workers)
 
     @property
     def logsJSON(self) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute, fail
-from twisted.internet.fdesc import setNonBlocking
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
@@ -41,7 +40,6 @@ class InheritedEndpoint:
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        setNonBlocking(self._fileno)
         self._announce(self._fileno)
         port: IListeningPort = self._reactor.adoptStreamPort(self._fileno, self._family, factory)
         return port

@@ -12,22 +12,10 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet.fdesc import setNonBlocking
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-
-class _Inherited(socket.socket):
-    """A socket of which another process has the address, the mode and the queue."""
-
-    __slots__ = ()
-
-    def bind(self, address: object, /) -> None:
-        """Do nothing: the socket is bound."""
-
-    def listen(self, backlog: int = 0, /) -> None:
-        """Do nothing: the socket listens, with the queue of the other process."""
-
-    def shutdown(self, how: int, /) -> None:
-        """Do nothing: the other process goes on listening."""
+from .shared_socket import InheritedSocket
 
 
 def adopted(reactor: Any, fileno: int, family: int, factory: IProtocolFactory) -> IListeningPort:
@@ -38,10 +26,11 @@ def adopted(reactor: Any, fileno: int, family: int, factory: IProtocolFactory) -
     :param family: of the addresses, such as ``socket.AF_INET``.
     :raises OSError: for a descriptor that is not open.
     """
+    setNonBlocking(fileno)
     if family != socket.AF_UNIX:
         port: IListeningPort = reactor.adoptStreamPort(fileno, family, factory)
         return port
-    inherited = _Inherited(fileno=os.dup(fileno))
+    inherited = InheritedSocket(fileno=os.dup(fileno))
     inherited.setblocking(False)
     from twisted.internet import unix
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +40,8 @@ class ListeningSockets:
 
     :ivar reactor: listens.
     :ivar kept: the sockets, by their places.
+    :ivar systemd: file descriptors that systemd has passed, each with the family of its addresses,
+        by the endpoint descriptions.
     """
 
     _log = Logger()
@@ -46,6 +49,27 @@ class ListeningSockets:
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
         self.kept: dict[Place, Kept] = {}
+        self.systemd: dict[str, tuple[int, int]] = {}
+
+    def open(
+        self, place: Place, factory: ReplaceableFactory, listen: Callable[[Any], IListeningPort]
+    ) -> IListeningPort:
+        """
+        Open the socket of a place.
+
+        :param factory: gets the connections.
+        :param listen: opens a socket for a factory.
+        """
+        return listen(factory)
+
+    def filenoOf(self, place: Place) -> int | None:
+        """
+        Return the file descriptor of the socket of a place; ``None`` if it is not open.
+
+        :raises OSError: if the socket cannot be opened by this process.
+        """
+        kept: Any = self.kept.get(place)
+        return None if kept is None else int(kept.port.fileno())
 
     def replace(self, kept: dict[Place, Kept]) -> int:
         """

@@ -136,12 +136,12 @@ class SocketChange:
         :raises OSError: as the system says.
         """
         place = self._place("every address", family, port)
-        kept: Any = self._sockets.kept.get(place)
-        if kept is None:
+        fileno = self._sockets.filenoOf(place)
+        if fileno is None:
             found = boundSocket(family, port)
         else:
             # Not the socket's dup(), which would have the one that listens block in accept().
-            found = socket.socket(fileno=os.dup(kept.port.fileno()))
+            found = socket.socket(fileno=os.dup(fileno))
         self._announced[found.fileno()] = place
         return found
 
@@ -163,7 +163,7 @@ class SocketChange:
         kept = self._sockets.kept.get(place)
         if kept is None or kept.factory is None:
             replaceable = ReplaceableFactory(factory)
-            kept = Kept(listen(replaceable), replaceable)
+            kept = Kept(self._sockets.open(place, replaceable, listen), replaceable)
             self._opened.append(kept)
         else:
             self._replacing.append((kept.factory, factory))

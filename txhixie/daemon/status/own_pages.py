@@ -35,14 +35,17 @@ def makeViewers(networks: list[str], policy: Policy, users: Guard | None) -> Vie
 class OwnPages:
     """The pages about the daemon that an operator may ask for, of one factory."""
 
-    def __init__(self, factory: RoutedServerFactory, viewers: Guard) -> None:
+    def __init__(
+        self, factory: RoutedServerFactory, viewers: Guard, surveyor: Surveyor | None = None
+    ) -> None:
         """
         :param factory: the factory of the daemon.
         :param viewers: guard of the other pages than that of the health.
+        :param surveyor: counts the connections; by default those of the factory.
         """
         self._factory = factory
         self._viewers = viewers
-        self._surveyor = Surveyor(factory)
+        self._surveyor = Surveyor(factory) if surveyor is None else surveyor
 
     def addTo(
         self, pages: Routes[Guarded[IResource]], name: str, path: str, isDraining: bool = False

@@ -6,14 +6,15 @@ Both ends are the same program, so that the packets need no version.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum, unique
 from struct import Struct
 from typing import Any, Final, TypeAlias
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IFileDescriptorReceiver, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -49,7 +50,7 @@ TakePacket: TypeAlias = Callable[[bytes], object]
 """Function that gets the payload of each packet of one kind."""
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IFileDescriptorReceiver)
 class WorkerLink(Protocol):
     """
     One end of a link.
@@ -70,6 +71,7 @@ class WorkerLink(Protocol):
         self._queue: deque[bytes] = deque()
         self._received = bytearray()
         self._isFull = False
+        self._descriptors: deque[int] = deque()
 
     def handle(self, kind: Kind, take: TakePacket) -> None:
         """
@@ -86,12 +88,16 @@ class WorkerLink(Protocol):
 
     # Sending.
 
-    def send(self, kind: Kind, payload: bytes) -> bool:
+    def send(self, kind: Kind, payload: bytes, descriptors: Iterable[int] = ()) -> bool:
         """
         Send a packet, if there is room for it.
 
         A packet of any size has room where no other one waits.
 
+        :param kind: the part of the daemon that gets the packet.
+        :param payload: the content of the packet.
+        :param descriptors: file descriptors, copies of which the other process takes by
+            :meth:`takeDescriptors` when it handles the packet.
         :return: whether the packet was sent or waits; otherwise it was dropped and counted.
         """
         size = _LENGTH.size + 1 + len(payload)
@@ -100,6 +106,8 @@ class WorkerLink(Protocol):
             self.dropped[kind] += 1
             return False
         packet = b"%b%c%b" % (_LENGTH.pack(1 + len(payload)), kind, payload)
+        for descriptor in descriptors:
+            self._transport.sendFileDescriptor(descriptor)
         if self._isFull:
             self._queue.append(packet)
             self.waiting += size
@@ -119,7 +127,20 @@ class WorkerLink(Protocol):
             self.resumeProducing()
             self._transport.loseConnection()
 
+    def takeDescriptors(self, count: int) -> list[int]:
+        """
+        Return the file descriptors that came with a packet, in their order.
+
+        :param count: their number, which the payload has to say.
+        """
+        return [self._descriptors.popleft() for _ in range(count)]
+
     # Called by Twisted.
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """Keep a file descriptor for the packet that follows."""
+        os.set_inheritable(descriptor, False)
+        self._descriptors.append(descriptor)
 
     def connectionMade(self) -> None:
         """Have the transport tell when it is full: more than 64 KiB are not sent yet."""
@@ -165,6 +186,8 @@ class WorkerLink(Protocol):
         self._queue.clear()
         self._received.clear()
         self.waiting = 0
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
         losers, self._losers = self._losers, []
         for each in losers:
             self._call(each)

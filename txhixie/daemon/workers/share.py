@@ -1,0 +1,47 @@
+"""What a worker has together with the other workers: topics, limits, and the status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...bus.workers import WorkersBus
+from ...server.admission import Admission
+from ..dispatch import RoutedServerFactory
+from .bus_link import bus_over
+from .ledger import shareLedger
+from .link import WorkerLink
+from .surveys import WholeSurveyor, surveyWhole
+
+
+class Share:
+    """
+    The share of one worker.
+
+    :ivar bus: the bus of the workers.
+    """
+
+    def __init__(self, link: WorkerLink, reactor: Any, worker: int, workers: int) -> None:
+        """
+        :param link: the worker's end of the link to the parent.
+        :param reactor: the reactor.
+        :param worker: number of the worker, from 1.
+        :param workers: number of all workers.
+        """
+        self.bus: WorkersBus = bus_over(link, reactor, worker)
+        self._link = link
+        self._worker = worker
+        self._workers = workers
+        self._ledger = shareLedger(link, reactor, workers)
+
+    def limit(self, admission: Admission) -> None:
+        """Have limits hold for all workers together; those of a second are divided."""
+        admission.ledger = self._ledger
+        admission.divide_rates(self._workers)
+
+    def part(self, most: int) -> int:
+        """Return the part of a limit that this worker has, at least 1."""
+        return max(1, most // self._workers)
+
+    def surveyor(self, factory: RoutedServerFactory) -> WholeSurveyor:
+        """Return the surveyor of all workers."""
+        return surveyWhole(self._link, factory, self._worker)

@@ -1,0 +1,107 @@
+"""One worker process, as its parent sees it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from .link import Kind, linkPair
+from .log_pipe import LogLines
+from .main import LINK
+from .orders import State, Told, decode_told, encode_told
+
+
+class WorkerProcess(ProcessProtocol):
+    """
+    A worker process.
+
+    :ivar number: number of the worker, from 1.
+    :ivar link: the parent's end of the link.
+    :ivar isServing: whether the worker has listened.
+    :ivar hasClosed: whether the worker has closed its ports.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        number: int,
+        workers: int,
+        told: Callable[[WorkerProcess, Told], object],
+        ended: Callable[[WorkerProcess, str], object],
+    ) -> None:
+        """
+        Start the process.
+
+        :param reactor: the reactor, whose kind the worker has, too.
+        :param number: the attribute.
+        :param workers: number of all workers.
+        :param told: gets what the worker tells.
+        :param ended: called with a reason when the process has ended.
+        :raises OSError: when the process cannot be started.
+        """
+        self.number = number
+        self.isServing = False
+        self.hasClosed = False
+        self._told = told
+        self._ended = ended
+        self._lines = LogLines(number)
+        self._errors = LogLines(number)
+        self.link, other = linkPair(reactor)
+        self.link.handle(Kind.STATE, self._received)
+        with other:
+            self._process = reactor.spawnProcess(
+                self,
+                sys.executable,
+                [
+                    *(sys.executable, "-P", "-m", "txhixie.daemon.workers.main"),
+                    *(type(reactor).__module__, str(number), str(workers)),
+                ],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                childFDs={0: "w", 1: "r", 2: "r", LINK: other.fileno()},
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process ID."""
+        return int(self._process.pid)
+
+    def tell(self, told: Told, descriptors: Iterable[int] = ()) -> None:
+        """Tell the worker something."""
+        self.link.send(Kind.STATE, encode_told(told), descriptors)
+
+    def kill(self) -> None:
+        """Kill the process."""
+        with suppress(ProcessExitedAlready):
+            self._process.signalProcess("KILL")
+
+    def _received(self, packet: bytes) -> None:
+        told = decode_told(packet)
+        self.isServing |= told is State.SERVING
+        self.hasClosed |= told is State.CLOSED
+        self._told(self, told)
+
+    # Called by Twisted.
+
+    def outReceived(self, data: bytes) -> None:
+        """Write log events of the worker to the log of the daemon."""
+        self._lines.received(data)
+
+    def errReceived(self, data: bytes) -> None:
+        """Write other lines of the worker, such as those of Python, to the log of the daemon."""
+        self._errors.received(data)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Handle the end of the process, after its last log line."""
+        self._lines.ended()
+        self._errors.ended()
+        self.link.close()
+        error: Any = reason.value
+        number = error.signal
+        self._ended(self, f"status {error.exitCode}" if number is None else f"signal {number}")

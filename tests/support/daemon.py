@@ -29,6 +29,7 @@ OPTIONS = (
     "--status",
     "--metrics",
     "--status-allow",
+    "--workers",
     "--origins",
     "--hosts",
     "--dialects",
@@ -138,11 +139,11 @@ class Daemon:
         """Wait for a line of the log with these words, and return the first one."""
         return self._wait(lambda: next((ln for ln in self.log.splitlines() if words in ln), ""))
 
-    def logged_times(self, words: str, times: int) -> str:
+    def logged_times(self, words: str, times: int, also: str = "") -> str:
         """The log's line with these words for that time, waited for."""
 
         def found() -> str:
-            lines = [line for line in self.log.splitlines() if words in line]
+            lines = [line for line in self.log.splitlines() if words in line and also in line]
             return lines[times - 1] if len(lines) >= times else ""
 
         return self._wait(found)

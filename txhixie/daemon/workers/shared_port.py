@@ -1,9 +1,9 @@
 """Ports of a worker: several processes accept from one socket, so that each has its share.
 
-The system wakes any of the processes that wait for a socket. Without the rule here, one of two
-workers got 9 of 10 connections that arrived one by one, and with a socket for each worker
-(``SO_REUSEPORT``) the connections in the queue of a worker that ends are lost. With it, each of two
-workers had 487 to 513 of 1,000 connections, over TCP and UNIX sockets.
+The system wakes any of the processes that wait for a socket, and the first one accepts all. With a
+socket for each worker (``SO_REUSEPORT``), the connections in the queue of a worker that ends are
+lost. With the rule here, each of two workers had 487 to 513 of 1,000 connections, over TCP and UNIX
+sockets.
 """
 
 from __future__ import annotations

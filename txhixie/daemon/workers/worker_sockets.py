@@ -76,4 +76,5 @@ class WorkerSockets(ListeningSockets):
 
     def closeAll(self) -> Deferred[Any]:
         """Close all sockets; fires when the other processes have closed them, too."""
+        self.replacePassed({}, {})
         return super().closeAll().addCallback(lambda _: self._closed())

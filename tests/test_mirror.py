@@ -21,6 +21,7 @@ COMMAND: Final = "its output is what counts: tests/cli/test_main.py runs the com
 DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the command"
 LISTENS: Final = "its output is what counts: tests/cli/test_doctor_listen.py runs the command"
 RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
+WORKERS: Final = "processes of a real daemon: daemon/workers/test_workers_daemon.py"
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
@@ -36,6 +37,16 @@ WITHOUT: Final = {
     "bus/nats_transport": NATS_SERVER,
     "bus/packets": "packets of the bus of workers: bus/test_workers.py",
     "bus/relay": "the parent of the bus of workers: bus/test_workers.py",
+    "daemon/exit_status": WORKERS,
+    "daemon/sockets/shared_socket": WORKERS,
+    "daemon/workers/main": WORKERS,
+    "daemon/workers/parent_sockets": WORKERS,
+    "daemon/workers/share": WORKERS,
+    "daemon/workers/shared_port": WORKERS,
+    "daemon/workers/worker": WORKERS,
+    "daemon/workers/worker_process": WORKERS,
+    "daemon/workers/worker_processes": WORKERS,
+    "daemon/workers/worker_sockets": WORKERS,
     "daemon/workers/bus_link": "the bus of workers over real links: bus/test_battery.py",
     "bus/reach": BUS_SERVER,
     "bus/redis": BUS_SERVER,
@@ -129,6 +140,8 @@ WHOLE: Final = {
     "conformance/": "the testsuite of Autobahn",
     "peers/": "programs and libraries of others",
     "bus/test_battery": "what each bus promises",
+    "daemon/workers/test_room_daemon": "rooms of a daemon with workers",
+    "daemon/workers/test_workers_daemon": "a daemon with workers",
     "daemon/workers/test_bus_process": "the bus of workers, in worker processes",
     "daemon/test_freed_memory_daemon": "a daemon that keeps freed memory, or returns it",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",

@@ -239,7 +239,10 @@ ALONE: Final = {
     },
     CLIENT: set(),
     SERVER: set(),
-    DAEMON: {"console", "config", "check", "log-json", "bus", "keep-freed-memory", *OF_PAGES},
+    DAEMON: {
+        *("console", "config", "check", "log-json", "bus", "workers", "keep-freed-memory"),
+        *OF_PAGES,
+    },
     SERVICE: set(),
     COMMAND: {
         "connect-to",

@@ -20,6 +20,8 @@ WITHOUT_CONNECTION: Final = {
     "file-not-reread": "a file",
     "file-permissions": "a file",
     "certificate-warning": "a certificate",
+    "worker-started": "a worker process",
+    "worker-ended": "a worker process",
 }
 """The events that are about no connection, and what each is about."""
 

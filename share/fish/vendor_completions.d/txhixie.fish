@@ -64,6 +64,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l status -x -d 'Path
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l metrics -x -d 'Path of the metrics for Prometheus'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l status-allow -x -d 'Viewers of the status and the metrics: an address or a network (without a password), unix, or users=FILE with a password file as for users'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l bus -x -d 'How the services hub of several daemons share their topics: local (each daemon has its own), or a server: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], nats://[USER:PASSWORD@]HOST[:PORT]'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l workers -x -d 'Number of processes that accept the connections; auto: one for each core that the daemon may use'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l origins -x -d 'Origins whose pages may connect, separated by commas: https://example.com, https://*.example.com for all names below example.com, null for local files, the origin that a device sends, or * for all origins'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l hosts -x -d 'Host names of this server, with or without a port, separated by commas'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l dialects -x -d 'Dialects to accept, separated by commas'

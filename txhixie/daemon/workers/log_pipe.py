@@ -53,6 +53,8 @@ class LogLines:
     Lines of a worker, which become events of the log of this process.
 
     A line that is no event, such as an error of Python itself, becomes the text of an event.
+
+    :ivar number: number of the worker.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class LogLines:
         :param publish: gets the events; by default the log of this process.
         :param now: returns seconds since 1970, for lines without a time.
         """
-        self._worker = worker
+        self.number = worker
         self._publish = publish
         self._now = now
         self._rest = b""
@@ -98,9 +100,9 @@ class LogLines:
         return self._complete(event, text, traceback)
 
     def _complete(self, event: LogEvent, text: str, traceback: str | None) -> LogEvent:
-        event["worker"] = self._worker
+        event["worker"] = self.number
         system = event.get("log_system") or f"{event['log_namespace']}#{event['log_level'].name}"
-        event["log_system"] = f"worker {self._worker}, {system}"
+        event["log_system"] = f"worker {self.number}, {system}"
         event["log_format"] = text.replace("{", "{{").replace("}", "}}")
         if traceback is not None:
             event["log_failure"] = _Traceback(traceback)

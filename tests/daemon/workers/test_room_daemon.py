@@ -1,0 +1,93 @@
+"""Rooms of a daemon with two workers: what arrives is compared with what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import test_room_daemon
+from daemon.test_room_daemon import KINDS, Room, storm
+from support.crowd import Crowd, Peer
+from support.page_requests import ask
+from support.workers import Workers, working
+from txhixie.bus.bus import MOST_MESSAGES
+
+descriptors = test_room_daemon.descriptors
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    """A daemon with a hub, which sends no pings."""
+    options = ("--serve", f"/room=hub history={MOST_MESSAGES}", "--ping-interval", "0")
+    with working(tmp_path, *options, "--status", "/status") as found:
+        yield found
+
+
+def of_workers(workers: Workers, members: list[Peer]) -> dict[int, list[Peer]]:
+    """The members by the numbers of their workers."""
+    numbers: dict[str, int] = {}
+    for number in (1, 2):
+        for line in workers.lines(number, " opened "):
+            numbers[line.partition(" peer=")[2].partition(" ")[0]] = number
+    found: dict[int, list[Peer]] = {1: [], 2: []}
+    for peer in members:
+        address = "{}:{}".format(*peer.socket.getsockname())
+        found[numbers[address]].append(peer)
+    return found
+
+
+@pytest.mark.parametrize("size", [200, 5000])
+def test_a_room_over_two_workers(workers: Workers, descriptors: int, size: int) -> None:
+    """Members stall, leave, flood and come back, to any of the workers."""
+    if descriptors < 2 * size:
+        pytest.skip(f"{descriptors} file descriptors are allowed (ulimit -n), {2 * size} needed")
+    room = Room(size, list(KINDS.values()))
+    with Crowd(workers.daemon) as crowd:
+        crowd.join(room.members)
+        counts = {number: len(each) for number, each in of_workers(workers, room.members).items()}
+        assert max(counts.values()) <= 2 * min(counts.values()), counts
+        storm(workers.daemon, crowd, room)
+        room.recover(crowd)
+        room.verify()
+        assert ask(workers.daemon, "/status").status == 200
+    assert "Traceback" not in workers.daemon.log
+
+
+def test_a_killed_worker_costs_its_members_no_message_that_they_ask_for(workers: Workers) -> None:
+    """They come back to any worker with their position; the members of the other miss nothing."""
+    with Crowd(workers.daemon) as crowd:
+        readers = [
+            Peer(f"reader{number}", "/room", **kind, asObjects=True)
+            for number, kind in enumerate([*KINDS.values()] * 8)
+        ]
+        publishers = [Peer(f"publisher{number}", "/room") for number in range(6)]
+        crowd.join([*readers, *publishers])
+        crowd.flood(publishers, *[200] * 4)
+        crowd.until(lambda: all(each.count == 24 for each in readers))
+        of = of_workers(workers, [*readers, *publishers])
+        lost, kept = ([each for each in readers if each in of[number]] for number in (1, 2))
+        publishing = [each for each in publishers if each in of[2]]
+        assert lost
+        assert kept
+        assert publishing
+        workers.kill(1)
+        crowd.flood(publishing, *[200] * 4)
+        crowd.until(lambda: all(each.isEnded for each in lost))
+        assert all(each.code is None for each in lost)  # 1006
+        sent = 24 + 4 * len(publishing)
+        crowd.until(lambda: all(each.count == sent for each in kept))
+        workers.serves(1, times=2)
+        back = []
+        for each in lost:
+            again = Peer(each.name, f"/room?since={each.position}", asObjects=True)
+            back.append(again.goOnAs(each))
+        crowd.join(back)
+        crowd.until(lambda: all(each.count == sent for each in back))
+        crowd.flood(publishing, *[200] * 2)
+        sent += 2 * len(publishing)
+        crowd.until(lambda: all(each.count == sent for each in (*back, *kept)))
+        for each in (*back, *kept):
+            assert (each.faults, each.gap, each.missed) == ([], 0, 0), each.name
+        assert {*map(len, of_workers(workers, back).values())} != {0, len(back)}

@@ -107,6 +107,7 @@ PINNED: Final = {
     "_conn": "H2Stream",
     "_dataBuffer": "HTTPChannel",
     "_debugInfo": "Deferred",
+    "_exit": "os",
     "_getLogObserver": "AppLogger",
     "_handlingRequest": "HTTPChannel",
     "_logger": "tcp.Port",

@@ -185,6 +185,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "console           /console",
         "status-allow      127.0.0.0/8 and ::1",
         "bus               local",
+        "workers           1",
         "origins           null",
         "hosts             example.com",
         "hosts             example.com:8080",

@@ -61,6 +61,7 @@ tls_ports            a TLS port of each kind                   test_alpn, browse
 utf8                 valid and invalid UTF-8                   sansio
 vectors              samples of vectors.json                   sansio
 waiting              bounded waits on the reactor              every test on the reactor
+workers              a daemon with worker processes            daemon/workers
 ===================  ========================================  =====================================
 
 Fixtures are in ``tests/conftest.py``. ``tests/`` is on the import path: a module is imported as

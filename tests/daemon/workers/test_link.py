@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +165,47 @@ async def test_a_link_is_closed_after_the_packets_that_wait(
     transport(there).resumeProducing()
     await until(lambda: lost)
     assert [len(each) for each in heard] == [100_000] * 30
+
+
+@asynchronous
+async def test_file_descriptors_arrive_before_their_packet(
+    ends: tuple[WorkerLink, WorkerLink], tmp_path: Path
+) -> None:
+    here, there = ends
+    texts: list[str] = []
+
+    def read(payload: bytes) -> None:
+        for descriptor in there.takeDescriptors(len(payload)):
+            assert not os.get_inheritable(descriptor)
+            with os.fdopen(descriptor) as file:
+                texts.append(file.read())
+
+    there.handle(Kind.STATE, read)
+    for number in range(3):  # the second and the third packet wait behind a message
+        names = [f"{number}{letter}" for letter in "abc"]
+        with ExitStack() as stack:
+            files = []
+            for name in names:
+                (tmp_path / name).write_text(name)
+                files.append(stack.enter_context((tmp_path / name).open()))
+            assert here.send(Kind.STATE, b"123", [each.fileno() for each in files])
+            here.send(Kind.BUS, bytes(MEBIBYTE))
+            await until(lambda: len(texts) == 3 * number + 3)  # noqa: B023
+    assert texts == [f"{number}{letter}" for number in range(3) for letter in "abc"]
+
+
+@asynchronous
+async def test_file_descriptors_that_were_not_taken_are_closed_with_the_link(
+    ends: tuple[WorkerLink, WorkerLink],
+) -> None:
+    here, there = ends
+    heard: list[bytes] = []
+    there.handle(Kind.STATE, heard.append)
+    reading, writing = os.pipe()
+    here.send(Kind.STATE, b"one", [writing])
+    await until(lambda: heard)
+    os.close(writing)
+    here.close()
+    await until(lambda: not there.connected)
+    with os.fdopen(reading, "rb") as file:
+        assert file.read() == b""  # no process has the other end

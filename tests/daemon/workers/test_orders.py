@@ -12,9 +12,9 @@ from txhixie.daemon.workers.orders import (
     Mistake,
     Order,
     Serve,
-    State,
+    WorkerState,
     Told,
-    Trace,
+    TraceOrder,
     decode_told,
     encode_told,
 )
@@ -51,6 +51,8 @@ def test_the_options_of_a_daemon(tmp_path: Path) -> None:
     assert decode_told(encode_told(serve)) == serve
 
 
-@pytest.mark.parametrize("told", [*Order, *State, Trace(is_on=True), Mistake("hixie: no")])
+@pytest.mark.parametrize(
+    "told", [*Order, *WorkerState, TraceOrder(is_on=True), Mistake("hixie: no")]
+)
 def test_orders_and_states(told: Told) -> None:
     assert decode_told(encode_told(told)) == told

@@ -27,6 +27,9 @@ _RESERVE: Final = 1024 * 1024
 """Bytes beyond :data:`MOST_LINK_BYTES` for packets that are not messages of the bus: a worker that
 gets more messages than it reads still gets the answers of the ledger."""
 
+LINK: Final = 3
+"""File descriptor of the link in a worker process."""
+
 _LENGTH: Final = Struct("!I")
 
 

@@ -9,12 +9,9 @@ from typing import Any, Final
 
 from twisted.logger import globalLogBeginner
 
-from .link import adoptLink
+from .link import LINK, adoptLink
 from .log_pipe import pipeObserver
 from .worker import Worker
-
-LINK: Final = 3
-"""File descriptor of the link to the parent."""
 
 _IGNORED: Final = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),

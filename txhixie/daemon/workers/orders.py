@@ -38,7 +38,7 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class TraceOrder:
     """
     Order: turn the trace on or off.
 
@@ -61,7 +61,7 @@ class Order(Enum):
 
 
 @unique
-class State(Enum):
+class WorkerState(Enum):
     """States of a worker."""
 
     SERVING = "serving"
@@ -81,8 +81,8 @@ class Mistake:
     text: str
 
 
-Told: TypeAlias = Serve | Trace | Order | State | Mistake
-"""What one process tells the other one."""
+Told: TypeAlias = Serve | TraceOrder | Order | WorkerState | Mistake
+"""A message between the parent and a worker."""
 
 
 def encode_told(told: Told) -> bytes:

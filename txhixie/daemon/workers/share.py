@@ -1,4 +1,4 @@
-"""What a worker has together with the other workers: topics, limits, and the status."""
+"""The share of a worker in topics, limits and the status of all workers."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ class _Balanced:
             self._accept()
         else:
             self._port.stopReading()
-            self._pause = self.reactor.callLater(PAUSE, self._accept_late)
+            self._pause = self.reactor.callLater(PAUSE, self._acceptLate)
 
-    def _accept_late(self) -> None:
+    def _acceptLate(self) -> None:
         self._pause = None
         self._accept()  # no other worker did, or there are more
         if not self._port.disconnecting:

@@ -16,7 +16,7 @@ from ..listener import CannotStart, ListeningService
 from ..options import Said
 from .connection_counts import ConnectionCounts
 from .link import Kind, WorkerLink
-from .orders import Mistake, Order, Serve, State, Told, Trace, decode_told, encode_told
+from .orders import Mistake, Order, Serve, WorkerState, Told, TraceOrder, decode_told, encode_told
 from .share import Share
 from .worker_sockets import WorkerSockets
 
@@ -62,7 +62,7 @@ class Worker:
         told = decode_told(packet)
         if isinstance(told, Serve):
             self._serve(told)
-        elif isinstance(told, Trace):
+        elif isinstance(told, TraceOrder):
             if self._service is not None:
                 self._service.trace(told.is_on)
         elif told is Order.STOP:
@@ -106,7 +106,7 @@ class Worker:
         self._service = service
         if serve.is_traced is not None:
             service.trace(serve.is_traced)
-        self._tell(State.SERVING)
+        self._tell(WorkerState.SERVING)
 
     # Stopping.
 
@@ -125,7 +125,7 @@ class Worker:
         """Tell the parent that the ports are closed, and wait for the other workers."""
         if self._waiting is None:
             self._waiting = Deferred()
-            self._tell(State.CLOSED)
+            self._tell(WorkerState.CLOSED)
             self._timer = self._reactor.callLater(CLOSE_TIMEOUT, self._allClosed)
             if not self._link.connected:
                 self._allClosed()

@@ -12,10 +12,9 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from .link import Kind, linkPair
+from .link import LINK, Kind, linkPair
 from .log_pipe import LogLines
-from .main import LINK
-from .orders import State, Told, decode_told, encode_told
+from .orders import WorkerState, Told, decode_told, encode_told
 
 
 class WorkerProcess(ProcessProtocol):
@@ -39,7 +38,7 @@ class WorkerProcess(ProcessProtocol):
         """
         Start the process.
 
-        :param reactor: the reactor, whose kind the worker has, too.
+        :param reactor: the reactor; the worker gets one of the same kind.
         :param number: the attribute.
         :param workers: number of all workers.
         :param told: gets what the worker tells.
@@ -83,8 +82,8 @@ class WorkerProcess(ProcessProtocol):
 
     def _received(self, packet: bytes) -> None:
         told = decode_told(packet)
-        self.isServing |= told is State.SERVING
-        self.hasClosed |= told is State.CLOSED
+        self.isServing |= told is WorkerState.SERVING
+        self.hasClosed |= told is WorkerState.CLOSED
         self._told(self, told)
 
     # Called by Twisted.

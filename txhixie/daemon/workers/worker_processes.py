@@ -17,7 +17,7 @@ from ..options import Said
 from .bus_link import relay_over
 from .connection_counts import ConnectionCounts
 from .ledger import Ledger, countWorker
-from .orders import Mistake, Order, Serve, State, Told, Trace
+from .orders import Mistake, Order, Serve, WorkerState, Told, TraceOrder
 from .parent_sockets import ParentSockets
 from .restarts import MOST_DEATHS, WITHIN, Restarts
 from .surveys import SurveyRelay, relaySurveys
@@ -89,7 +89,7 @@ class WorkerProcesses:
         """Turn the trace on or off."""
         self._isTraced = isOn
         for worker in self._running.values():
-            worker.tell(Trace(isOn))
+            worker.tell(TraceOrder(isOn))
 
     # Starting.
 
@@ -119,9 +119,9 @@ class WorkerProcesses:
         worker.tell(serve, (self._counts.descriptor, *passed.values()))
 
     def _told(self, worker: WorkerProcess, told: Told) -> None:
-        if told is State.SERVING:
+        if told is WorkerState.SERVING:
             self._hasServed = True
-        elif told is State.CLOSED:
+        elif told is WorkerState.CLOSED:
             self._closePorts()
         elif isinstance(told, Mistake):
             if self._hasServed:
@@ -179,7 +179,7 @@ class WorkerProcesses:
         if self._stopped is None or not all(each.hasClosed for each in self._running.values()):
             return
         if self._closing is None:
-            # The workers wait for this: clients whose connections they close would connect again.
+            # The workers wait for this: a client of a closed connection connects again at once.
             self._closing = self._sockets.closeAll()
             self._closing.addCallback(lambda _: self._tellClosed())
         if not self._running:

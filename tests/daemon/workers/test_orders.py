@@ -12,9 +12,9 @@ from txhixie.daemon.workers.orders import (
     Mistake,
     Order,
     Serve,
-    WorkerState,
     Told,
     TraceOrder,
+    WorkerState,
     decode_told,
     encode_told,
 )

@@ -16,7 +16,7 @@ from ..listener import CannotStart, ListeningService
 from ..options import Said
 from .connection_counts import ConnectionCounts
 from .link import Kind, WorkerLink
-from .orders import Mistake, Order, Serve, WorkerState, Told, TraceOrder, decode_told, encode_told
+from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState, decode_told, encode_told
 from .share import Share
 from .worker_sockets import WorkerSockets
 

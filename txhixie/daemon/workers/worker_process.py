@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from .link import LINK, Kind, linkPair
 from .log_pipe import LogLines
-from .orders import WorkerState, Told, decode_told, encode_told
+from .orders import Told, WorkerState, decode_told, encode_told
 
 
 class WorkerProcess(ProcessProtocol):

@@ -17,7 +17,7 @@ from ..options import Said
 from .bus_link import relay_over
 from .connection_counts import ConnectionCounts
 from .ledger import Ledger, countWorker
-from .orders import Mistake, Order, Serve, WorkerState, Told, TraceOrder
+from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState
 from .parent_sockets import ParentSockets
 from .restarts import MOST_DEATHS, WITHIN, Restarts
 from .surveys import SurveyRelay, relaySurveys

@@ -99,7 +99,7 @@ def test_a_reload_keeps_the_bus_and_refuses_another_one(
         file.write_text(text % "redis://:secret@127.0.0.1:1")
         daemon.terminate(1)
         line = daemon.logged("not-reloaded")
-        assert "expected the bus of the start; restart the daemon for another bus" in line
+        assert "expected the bus of the start; restart the daemon to change it" in line
         assert "secret" not in daemon.log
         daemon.terminate()
         daemon.ended()

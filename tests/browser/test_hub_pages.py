@@ -167,6 +167,13 @@ def publish(where: str, publishers: Path, *lines: str) -> subprocess.CompletedPr
     )
 
 
+def test_publish_without_arguments_writes_how_it_is_called() -> None:
+    command = [sys.executable, os.fspath(EXAMPLES / "publish.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ran.returncode == 1
+    assert "python publish.py http://127.0.0.1:8080/dashboard publishers" in ran.stderr
+
+
 def values(chromium: Browser) -> list[str]:
     """The names and values that the dashboard shows."""
     shown = "Array.from(document.querySelectorAll('section'), (one) => one.innerText.trim())"
@@ -213,6 +220,8 @@ def test_a_refused_message_is_one_line_without_the_token(
     assert len(refused.stderr.splitlines()) == 1
     assert "/dashboard refused a message with status 401: " in refused.stderr
     assert "ffff" not in refused.stderr
+    closed = publish(url(daemon, "room"), publishers, "hello")  # a hub without publish-tokens
+    assert "/room refused a message with status 413: unexpected request body" in closed.stderr
     unreached = publish("http://127.0.0.1:1/dashboard", publishers, "load 0.1", "load 0.2")
     assert unreached.returncode == 1
     assert len(unreached.stderr.splitlines()) == 2

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from support import third_party
+from support.certificates import authority
 from support.command_line import environment
-from support.daemon import PATIENCE, Daemon, free_port, run_hixie, running
+from support.daemon import PATIENCE, Daemon, free_port, run_hixie, running, started
 from support.frames import MASK, modern_frame
 from support.handshake_bytes import whole_request
 from support.page_requests import ask, opened
@@ -372,3 +373,25 @@ def test_a_token_that_names_no_user_is_no_condition_for_users(tokens: Path) -> N
     found = run_hixie("--serve", f"/room=hub tokens={tokens} publish=users")
     assert found.returncode == 1
     assert "publish: expected networks, or a condition of the route that names" in found.stderr
+
+
+def test_over_tls_curl_publishes_by_http_1_1_although_it_offers_http_2(
+    tmp_path: Path, tokens: Path
+) -> None:
+    port, pem = free_port(), tmp_path / "cert.pem"
+    pem.write_bytes(authority().pem_for("localhost"))
+    where = f"ssl:{port}:privateKey={pem}:interface=127.0.0.1"
+    route = f"/room=hub publish-tokens={tokens}"
+    with started(tmp_path, port, "--port", where, "--serve", route) as daemon:
+        words = ("-sSk", "--noproxy", "*", "--http2", "-m", str(PATIENCE), "-d", "hello")
+        shown = ("-o", "/dev/null", "-w", "%{http_code} %{http_version}")
+        url = f"https://127.0.0.1:{daemon.port}/room"
+        ran = subprocess.run(
+            [str(third_party.curl()), *words, *shown, *WITH_TOKEN, url],
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=True,
+            env=environment(),
+        )
+        assert ran.stdout == "200 1.1"

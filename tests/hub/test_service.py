@@ -359,6 +359,63 @@ def test_a_message_from_outside_reaches_all_members() -> None:
     assert client.messages == ["hello"]
 
 
+def test_with_newest_a_member_is_told_of_skipped_messages_before_the_newest_one() -> None:
+    room = Room(slow="newest")
+    pair, client = room.joinWithObjects()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    for number in range(5):
+        room.say(publisher, str(number))
+    pair.toClient.paused = False
+    room.pump()
+    assert [each.get("text", each) for each in objects(client)] == [BIG, {"skipped": 4}, "4"]
+    room.say(publisher, "after")
+    assert [each.get("text", each) for each in objects(client)][3:] == ["after"]
+
+
+def test_messages_behind_a_large_newest_one_are_not_counted_as_skipped_if_they_are_sent() -> None:
+    """The newest message fills the write buffer anew, and one more message waits."""
+    room = Room(slow="newest")
+    pair, client = room.joinWithObjects()
+    _, publisher = room.join()
+    pair.toClient.paused = True
+    room.say(publisher, BIG)
+    room.say(publisher, f"1 {BIG}")
+    pair.toClient.paused = False
+    while not client.messages:
+        assert pair.toClient.deliver()
+    pair.toClient.paused = True
+    room.say(publisher, "2")
+    pair.toClient.paused = False
+    room.pump()
+    assert [each.get("text", each)[:3] for each in objects(client)] == ["xxx", "1 x", "2"]
+
+
+def test_a_client_that_comes_back_gets_its_own_messages_again() -> None:
+    room = Room(history=10)
+    _, client = room.joinWithObjects()
+    room.say(client, "mine")
+    assert objects(client) == []
+    _, again = room.joinWithObjects("?since=1000-0")
+    assert [each.get("text", each) for each in objects(again)] == [{"missed": True}, "mine"]
+    room.say(again, "mine too")
+    _, again = room.joinWithObjects("?since=1000-1")
+    assert [each["text"] for each in objects(again)] == ["mine too"]
+
+
+def test_members_that_do_not_read_their_history_count_its_bytes_each() -> None:
+    """So the ceiling of all connections is reached early: the messages are in memory once."""
+    room = Room(history=MOST_MESSAGES)
+    _, publisher = room.join()
+    for number in range(MOST_MESSAGES):
+        room.say(publisher, f"{number} {'x' * 2000}")
+    pairs = [stalled(room)[0] for _ in range(3)]
+    waiting = [pair.server.protocol.holding.waiting for pair in pairs]
+    assert waiting == 3 * waiting[:1]
+    assert sum(waiting) > MOST_MESSAGES * 2010
+
+
 def test_a_newest_message_that_fills_the_write_buffer_loses_no_count_of_skipped_ones() -> None:
     room = Room(slow="newest")
     pair, client = room.joinWithObjects()

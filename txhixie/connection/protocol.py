@@ -840,7 +840,16 @@ class HixieProtocol(Protocol):
             self._conversation.drained()
         newest, self._newest = self._newest, None
         if newest is not None:
+            self._tellNewest()
             self.sendPrepared(newest, "newest")
+
+    def _tellNewest(self) -> None:
+        """Call ``newestFollows``, if the application has this method."""
+        if (newestFollows := getattr(self._application, "newestFollows", None)) is not None:
+            try:
+                newestFollows()
+            except Exception:
+                self._applicationFailed()
 
     def _applicationFailed(self) -> None:
         """Log an exception that the application raised, and close with 1011 (RFC 6455 7.4.1)."""

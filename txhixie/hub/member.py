@@ -65,7 +65,15 @@ class Member:
 
     @property
     def heldBytes(self) -> int:
-        """Number of bytes that wait for the member, for the ceiling of all connections."""
+        """
+        Number of bytes that wait for the member, for the ceiling of all connections.
+
+        Members may share the messages that wait, and each counts all of them: which bytes the end
+        of one connection frees depends on the other members, and on whether the history still has
+        the message. So the ceiling is reached early and not late: 800 members that do not read
+        their history of 256 KiB count as 200 MiB, where their write buffers and one history are 50
+        MiB.
+        """
         return self._size
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
@@ -205,6 +213,12 @@ class Member:
     def pauseProducing(self) -> None:
         """Stop sending the backlog: the write buffer is full."""
         self._isFull = True
+
+    def newestFollows(self) -> None:
+        """Tell the member of messages that the newest one has replaced, before it is sent."""
+        self._isFull = self._isWaiting = False
+        if self._skipped:
+            self._tellSkipped()
 
     def resumeProducing(self) -> None:
         """Send the backlog: the write buffer has room."""

@@ -467,7 +467,8 @@ def test_the_status_has_the_sums_of_all_workers(tmp_path: Path) -> None:
 
 
 def test_topics_are_whole_across_the_workers(tmp_path: Path) -> None:
-    with working(tmp_path, "--serve", "/room=hub history=100") as workers:  # noqa: SIM117
+    options = ("--serve", "/room=hub history=100", "--status", "/status")
+    with working(tmp_path, *options) as workers:  # noqa: SIM117
         with Crowd(workers.daemon) as crowd:
             members = [Peer(f"member{number}", "/room", keeps=True) for number in range(20)]
             crowd.join(members)
@@ -481,6 +482,11 @@ def test_topics_are_whole_across_the_workers(tmp_path: Path) -> None:
             for each in members:
                 others = [text for text in late.texts or () if not text.startswith(f"{each.name} ")]
                 assert each.texts == others
+            # The parent keeps the history. A worker that has no member has no topic.
+            hub = state(workers.daemon)["hub"]
+            assert hub["members"] == 21
+            assert hub["topics"] in (1, 2)
+            assert hub["history_bytes"] == sum(map(len, late.texts or ()))
     assert workers.daemon.ended() == BY_SIGTERM
 
 

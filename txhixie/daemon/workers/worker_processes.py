@@ -54,7 +54,7 @@ class WorkerProcesses:
         self._endWith = endWith
         self._relay = TopicRelay(reactor, time)
         self._ledger = Ledger()
-        self._surveys = SurveyRelay()
+        self._surveys = SurveyRelay(lambda: self._relay.history.size)
         self._restarts = Restarts()
         self._counts: ConnectionCounts | None = None
         self._said: Mapping[str, Sequence[Said]] = {}

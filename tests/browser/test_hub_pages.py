@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from peers.phantomjs import browsing
 from support.daemon import PATIENCE, Daemon, running
 from support.frames import MASK, modern_frame
 from support.page_requests import opened
+from support.workers import working
 from txhixie.sansio.wire.frame import Opcode
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -73,13 +75,15 @@ def say(chromium: Browser, words: str) -> None:
     assert chromium.element("words").get_attribute("value") == ""
 
 
-def test_browsers_of_2012_and_of_today_chat_in_one_room(
-    tmp_path: Path, chromium: Browser, daemon: Daemon
-) -> None:
-    """The page of 2009 speaks hixie-76 in PhantomJS 1.9.8, the other one RFC 6455 in Chromium."""
-    browse = browsing(tmp_path)
+def converse(directory: Path, chromium: Browser, daemon: Daemon, members: str = "") -> list[str]:
+    """
+    Chat in PhantomJS and Chromium, in the room of a daemon.
+
+    :param members: the number of members that Chromium shows meanwhile; empty for any number.
+    :return: the messages that both pages show.
+    """
+    browse = browsing(directory)
     joined(chromium, daemon, CHAT["of today"], "Grace")
-    chromium.awaits("members", "1")
     say(chromium, "grüße, earlier")
     with ThreadPoolExecutor() as pool:
         old = pool.submit(
@@ -100,19 +104,48 @@ def test_browsers_of_2012_and_of_today_chat_in_one_room(
             ],
         )
         chromium.awaits("said", "Ada: good <b>evening</b>")
-        chromium.awaits("members", "2")
+        chromium.awaits("members", members)
         say(chromium, "and to you")
         chromium.awaits("said", "Ada: bye")
         seen = old.result(PATIENCE)
-    said = ["Grace: grüße, earlier", "Ada: good <b>evening</b>", "Grace: and to you", "Ada: bye"]
+    said = items(chromium)
     assert seen["complaints"] == []
     assert seen["done"] == 10
     assert seen["texts"]["said"] == "".join(said)
-    chromium.awaits("members", "1")
-    assert items(chromium) == said
     assert chromium.complaints() == []
+    return said
+
+
+SAID = ["Grace: grüße, earlier", "Ada: good <b>evening</b>", "Grace: and to you", "Ada: bye"]
+
+
+def test_browsers_of_2012_and_of_today_chat_in_one_room(
+    tmp_path: Path, chromium: Browser, daemon: Daemon
+) -> None:
+    """The page of 2009 speaks hixie-76 in PhantomJS 1.9.8, the other one RFC 6455 in Chromium."""
+    assert converse(tmp_path, chromium, daemon, members="2") == SAID
+    chromium.awaits("members", "1")
     assert "dialect=hixie-76" in daemon.log
     assert "dialect=rfc6455" in daemon.log
+
+
+def test_browsers_chat_in_one_room_of_two_workers(tmp_path: Path, chromium: Browser) -> None:
+    """A member of each worker receives what both browsers send."""
+    with (
+        working(tmp_path, "--serve", "/room=hub history=20", *PAGES) as workers,
+        ExitStack() as members,
+    ):
+        listeners: dict[int, socket.socket] = {}
+        while len(listeners) < 2:
+            member = members.enter_context(opened(workers.daemon, target="/room"))
+            address = "peer={}:{} ".format(*member.getsockname())
+            workers.daemon.logged(address)
+            number = 1 if workers.lines(1, address) else 2
+            listeners[number] = member
+        assert converse(tmp_path, chromium, workers.daemon) == SAID
+        for listener in listeners.values():
+            for words in SAID:
+                hears(listener, words)
 
 
 def sends(member: socket.socket, words: str) -> None:

@@ -87,9 +87,9 @@ class Peer:
         return load
 
 
-def python(environment: str, program: str) -> tuple[str, ...]:
+def python(environment: str, program: str, *words: str) -> tuple[str, ...]:
     """The command of a Python peer, in its own environment."""
-    return (str(OPT / environment / "bin" / "python"), str(SERVERS / program), "{port}")
+    return (str(OPT / environment / "bin" / "python"), str(SERVERS / program), "{port}", *words)
 
 
 OURS: Final = Path(os.environ.get("BENCH_PYTHON", sys.executable))
@@ -152,8 +152,16 @@ PEERS: Final[dict[str, Peer]] = {
     "websockets": Peer(
         "rfc6455", python("asyncio", "websockets_echo.py"), deflate=True, broadcast=True
     ),
+    "websockets-uvloop": Peer(
+        "rfc6455",
+        python("asyncio", "websockets_echo.py", "uvloop"),
+        deflate=True,
+        broadcast=True,
+    ),
     "aiohttp": Peer("rfc6455", python("asyncio", "aiohttp_echo.py"), deflate=True),
-    "picows": Peer("rfc6455", python("asyncio", "picows_echo.py")),
+    "aiohttp-uvloop": Peer("rfc6455", python("asyncio", "aiohttp_echo.py", "uvloop"), deflate=True),
+    "picows": Peer("rfc6455", python("asyncio", "picows_echo.py", "uvloop")),
+    "picows-text": Peer("rfc6455", python("asyncio", "picows_echo.py", "uvloop", "text")),
     "eventlet": Peer("rfc6455", python("eventlet", "eventlet_echo.py")),
     "eventlet-hixie76": Peer("hixie76", python("eventlet", "eventlet_echo.py")),
     "eventlet-hixie75": Peer("hixie75", python("eventlet", "eventlet_echo.py")),

@@ -1,12 +1,11 @@
 """
-aiohttp echo on asyncio, with aiohttp's default permessage-deflate.
+aiohttp echo, with aiohttp's default permessage-deflate.
 
-usage: aiohttp_echo.py PORT
+usage: aiohttp_echo.py PORT [uvloop]
 """
 
-import sys
-
 from aiohttp import WSMsgType, web
+from on_asyncio import PORT, new_loop
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -22,5 +21,12 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 app = web.Application()
 app.router.add_get("/", echo)
-port = int(sys.argv[1])
-web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None, backlog=1024)
+web.run_app(
+    app,
+    host="127.0.0.1",
+    port=PORT,
+    print=None,
+    access_log=None,
+    backlog=1024,
+    loop=new_loop(),
+)

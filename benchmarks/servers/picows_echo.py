@@ -1,13 +1,12 @@
 """
-picows echo on uvloop: frames parsed and built in Cython, the fastest Python peer.
+picows echo: frames parsed and built in Cython, the fastest Python peer. It sends the payload from
+the read buffer, and never looks at it. With the word ``text`` it makes a ``str`` of each text, and
+``bytes`` of each binary message, as an application that reads messages does.
 
-usage: picows_echo.py PORT
+usage: picows_echo.py PORT [uvloop] [text]
 """
 
-import asyncio
-import sys
-
-import uvloop
+from on_asyncio import PORT, WORDS, run
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 
@@ -19,17 +18,28 @@ class Echo(WSListener):
         elif frame.msg_type == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_memoryview())
         else:
-            transport.send(frame.msg_type, frame.get_payload_as_memoryview(), frame.fin)
+            self.echo(transport, frame)
+
+    def echo(self, transport: WSTransport, frame: WSFrame) -> None:
+        transport.send(frame.msg_type, frame.get_payload_as_memoryview(), frame.fin)
+
+
+class ReadingEcho(Echo):
+    def echo(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT and frame.fin:
+            text = frame.get_payload_as_utf8_text()
+            transport.send(WSMsgType.TEXT, text.encode())
+        else:
+            transport.send(frame.msg_type, frame.get_payload_as_bytes(), frame.fin)
 
 
 def accept(request: WSUpgradeRequest) -> Echo:
-    return Echo()
+    return ReadingEcho() if "text" in WORDS else Echo()
 
 
 async def main() -> None:
-    server = await ws_create_server(accept, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    server = await ws_create_server(accept, "127.0.0.1", PORT, backlog=1024)
     await server.serve_forever()
 
 
-with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-    runner.run(main())
+run(main())

@@ -2,12 +2,10 @@
 websockets echo (its asyncio implementation, with its default permessage-deflate). Each message
 of a connection to /broadcast is sent to all connections there.
 
-usage: websockets_echo.py PORT
+usage: websockets_echo.py PORT [uvloop]
 """
 
-import asyncio
-import sys
-
+from on_asyncio import PORT, run
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 listeners: set[ServerConnection] = set()
@@ -33,9 +31,8 @@ async def route(connection: ServerConnection) -> None:
 
 
 async def main() -> None:
-    port = int(sys.argv[1])
-    async with serve(route, "127.0.0.1", port, backlog=1024, max_size=1 << 26) as server:
+    async with serve(route, "127.0.0.1", PORT, backlog=1024, max_size=1 << 26) as server:
         await server.serve_forever()
 
 
-asyncio.run(main())
+run(main())

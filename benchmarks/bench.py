@@ -5,6 +5,7 @@ Compare WebSocket echo servers, and gateways, on one machine, over loopback. Sta
   ./bench.py --smoke                      every server, every echoed byte compared
   ./bench.py                              every server, the usual workloads: 15 minutes
   ./bench.py --gateways                   every gateway, each before an echo server in C
+  ./bench.py --tls                        the servers over TLS
   ./bench.py --only txhixie,autobahn --workloads a,c --rounds 3
   ./bench.py --server 'mine:hixie76=/venv/bin/python echo.py {port}' --only txws-hixie76
   ./bench.py --list                       servers and workloads
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from figures import figures, is_idle
 from gateways import GATEWAYS
 from gateways import REFERENCE as GATEWAY
-from peers import OPT, PEERS, REFERENCE, Peer, added
+from peers import OPT, PEERS, REFERENCE, TLS_PEERS, Peer, added
 from plot import plot
 from rounds import Rounds
 from server import Place
@@ -119,9 +120,9 @@ def add_choices(group: argparse._ArgumentGroup) -> None:
         metavar="NAMES",
         help="servers to run, separated by commas; the reference and each --server always run",
     )
-    group.add_argument(
-        "--gateways", action="store_true", help="compare gateways instead of servers"
-    )
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument("--gateways", action="store_true", help="compare gateways instead of servers")
+    kind.add_argument("--tls", action="store_true", help="compare servers over TLS")
     group.add_argument(
         "--workloads", metavar="LETTERS", help="workloads to run, separated by commas"
     )
@@ -150,7 +151,8 @@ def chosen_peers(options: argparse.Namespace) -> dict[str, Peer]:
         added(text, deflate=options.deflate_server, broadcast=options.broadcast_server)
         for text in options.server
     )
-    known = (GATEWAYS if options.gateways else PEERS) | more
+    table = GATEWAYS if options.gateways else TLS_PEERS if options.tls else PEERS
+    known = table | more
     if options.reference is None:
         options.reference = GATEWAY if options.gateways else REFERENCE
     wanted = set(options.only.split(",") if options.only else known) | set(more)

@@ -29,7 +29,7 @@ venv() { # venv NAME REQUIREMENT ...: one environment a peer, since peers disagr
 
 install_debian() {
 	apt-get -o DPkg::Lock::Timeout=600 update -q
-	debian gcc make libc6-dev zlib1g-dev python3-venv python3-dev util-linux
+	debian gcc make libc6-dev zlib1g-dev libssl-dev openssl python3-venv python3-dev util-linux
 	command -v node >/dev/null || debian nodejs npm || echo "ws is left out"
 	command -v javac >/dev/null || debian default-jdk-headless || echo "Netty is left out"
 	debian libnetty-java || echo "Netty is left out"
@@ -37,8 +37,8 @@ install_debian() {
 }
 
 install_python() {
-	venv twisted "twisted[websocket]==26.10.0" wsproto==1.3.2
-	venv autobahn "autobahn[twisted]==26.10.2" twisted==26.10.0
+	venv twisted "twisted[tls,websocket]==26.10.0" wsproto==1.3.2
+	venv autobahn "autobahn[twisted]==26.10.2" "twisted[tls]==26.10.0"
 	venv asyncio websockets==17.4 picows==2.3.1 aiohttp==3.14.5 uvloop==0.23.0
 	venv txws txws==0.9.1 six==1.17.0 twisted==26.10.0
 	venv eventlet eventlet==0.41.3

@@ -33,7 +33,8 @@ class Peer:
     One server in one dialect.
 
     :ivar command: the command that starts the server. ``{port}`` is replaced by its port,
-        ``{backend}`` by the port of its backend, and ``{directory}`` by a temporary directory.
+        ``{backend}`` by the port of its backend, ``{directory}`` by a temporary directory, and
+        ``{certificate}`` by a file with a certificate and its private key.
     :ivar backend: the command of a gateway's backend, which is not measured.
     :ivar stream: the server is a gateway to a byte stream: it takes binary messages only, and may
         cut the echoed bytes into frames anywhere.
@@ -44,6 +45,7 @@ class Peer:
     :ivar broadcast: the server sends a message of ``/broadcast`` to all connections there.
     :ivar others: the sender of such a message does not get it.
     :ivar echoes: the server echoes on ``/``.
+    :ivar tls: the server's port is one of TLS.
     :ivar environment: environment variables of the server, besides those of this process.
     :ivar installed: the server runs the packages that are installed beside its interpreter, and
         does not get ``PYTHONPATH``.
@@ -60,6 +62,7 @@ class Peer:
     broadcast: bool = False
     others: bool = False
     echoes: bool = True
+    tls: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     installed: bool = True
 
@@ -174,10 +177,36 @@ PEERS: Final[dict[str, Peer]] = {
 }
 
 
+def over_tls(name: str) -> Peer:
+    """A server of the table with a port of TLS."""
+    peer = PEERS[name]
+    return replace(peer, command=(*peer.command, "{certificate}"), tls=True)
+
+
+TLS_PEERS: Final = {
+    name: over_tls(name)
+    for name in (
+        "tx-raw",
+        "txhixie",
+        "txhixie-hixie76",
+        "txhixie-pure",
+        "autobahn",
+        "websockets",
+        "websockets-uvloop",
+        "aiohttp",
+        "aiohttp-uvloop",
+        "picows",
+        "picows-text",
+    )
+}
+"""The servers that are compared over TLS."""
+
+
 def added(text: str, *, deflate: Iterable[str], broadcast: Iterable[str]) -> tuple[str, Peer]:
     """
     A peer from the command line: ``name[:dialect]=command``. It keeps PYTHONPATH, so that a
-    checkout can be measured beside what is installed.
+    checkout can be measured beside what is installed. With ``{certificate}`` in its command its
+    port is one of TLS.
 
     :raises ValueError: for another form, or an unknown dialect.
     """
@@ -193,6 +222,7 @@ def added(text: str, *, deflate: Iterable[str], broadcast: Iterable[str]) -> tup
         tuple(shlex.split(command)),
         deflate=name in deflate,
         broadcast=name in broadcast,
+        tls="{certificate}" in command,
         installed=False,
     )
     return name, peer

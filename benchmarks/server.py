@@ -10,6 +10,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, Final, Self, TypeAlias
 
@@ -140,6 +141,8 @@ class Server:
         with ExitStack() as running:
             directory = running.enter_context(TemporaryDirectory())
             words = {"{directory}": directory}
+            if self.peer.tls:
+                words["{certificate}"] = str(certificate(Path(directory)))
             if self.peer.backend:
                 # On the core of wsload, so that the backend takes no CPU time from the gateway.
                 backend = Program(self.name, self.peer.backend, words, self._place.client_core)
@@ -176,6 +179,7 @@ class Server:
         command = ["taskset", "-c", str(self._place.client_core), str(OPT / "wsload")]
         command += ["--port", str(self._program.port), "--pid", str(self._program.pid)]
         command += ["--dialect", self.peer.dialect, "--warmup", str(warmup), "--time", str(seconds)]
+        command += ["--tls"] if self.peer.tls else []
         command += self.peer.suited(load).arguments() + (["--check"] if check else [])
         limit = warmup + seconds + OPEN_AND_CLOSE_SECONDS
         try:
@@ -195,6 +199,27 @@ class Server:
         if self.peer.installed:
             environment.pop("PYTHONPATH", None)
         return environment
+
+
+def certificate(directory: Path) -> Path:
+    """
+    Make a certificate of the curve P-256 for 127.0.0.1, and return its file, with its private key.
+
+    :raises NotStarted: without the command ``openssl``.
+    """
+    key, made, both = (directory / name for name in ("key", "certificate", "server.pem"))
+    words = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+    )
+    command = ["openssl", *words.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+    try:
+        subprocess.run(
+            [*command, "-keyout", key, "-out", made], check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotStarted(f"openssl made no certificate: {error}") from error
+    both.write_bytes(key.read_bytes() + made.read_bytes())
+    return both
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@
  * One JSON object is printed on stdout. The order, opcode and length of every received frame are
  * checked, and Sec-WebSocket-Accept of every handshake; --check also compares each byte of payloads.
  * With --stream bytes are counted instead of frames: a gateway to a byte stream may cut frames
- * anywhere.
+ * anywhere. With --tls all connections use TLS, in every mode and dialect.
  * wsload connects to loopback addresses only, and runs for at most 120 s.
  */
 #define _GNU_SOURCE
@@ -42,6 +42,9 @@
 #endif
 
 #include "proc.h"
+#ifndef NO_TLS
+#include "tls.h"
+#endif
 #include "wire.h"
 
 enum dialect { D_RAW, D_HIXIE75, D_HIXIE76, D_HYBI07, D_HYBI08, D_RFC6455 };
@@ -53,7 +56,7 @@ static const char *mode_names[] = {"window", "storm", "idle", "broadcast"};
 static struct {
 	const char *host, *path;
 	int port, conns, window, check, deflate, text, utf8, pid, touch, inflight, frag, stream,
-		others;
+		others, tls;
 	size_t size;
 	double warmup, time;
 	enum dialect dialect;
@@ -188,7 +191,7 @@ static double hist_q(double q)
 }
 
 /* ------------------------------------------------------------ connections */
-enum cst { C_FREE, C_CONNECTING, C_HANDSHAKE, C_OPEN, C_CLOSING, C_DEAD };
+enum cst { C_FREE, C_CONNECTING, C_TLS, C_HANDSHAKE, C_OPEN, C_CLOSING, C_DEAD };
 struct conn {
 	int fd;
 	u8 st, hlen, opcode, fin, inmsg, msg_op, msg_comp, hix_in, want_out, got_close, inpay;
@@ -209,7 +212,12 @@ struct conn {
 #ifndef NO_ZLIB
 	z_stream *zin;
 #endif
+#ifndef NO_TLS
+	SSL *tls;
+	u8 again; /* what OpenSSL has to be given again, after EAGAIN */
+#endif
 };
+enum again { A_NOTHING, A_FRAMES, A_CONTROL };
 static struct conn *conns;
 static int ep;
 
@@ -361,8 +369,56 @@ static void ep_mod(struct conn *c, int out)
 	epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
+static char tls_name[100]; /* version and cipher suite of the last connection */
+#ifndef NO_TLS
+static SSL_CTX *tls_ctx;
+#endif
+
+static ssize_t conn_read(struct conn *c, void *data, size_t room)
+{
+#ifndef NO_TLS
+	if (c->tls)
+		return tls_read(c->tls, data, room);
+#endif
+	return read(c->fd, data, room);
+}
+
+static ssize_t conn_writev(struct conn *c, const struct iovec *iov, int n, enum again what)
+{
+#ifndef NO_TLS
+	if (c->tls) {
+		ssize_t sent = tls_writev(c->tls, iov, n);
+		c->again = sent < 0 && errno == EAGAIN ? what : A_NOTHING;
+		return sent;
+	}
+#endif
+	(void)what;
+	return writev(c->fd, iov, n);
+}
+
+static ssize_t conn_write(struct conn *c, const void *data, size_t n)
+{
+	struct iovec iov = {.iov_base = (void *)data, .iov_len = n};
+	return conn_writev(c, &iov, 1, A_CONTROL);
+}
+
+static enum again to_repeat(const struct conn *c)
+{
+#ifndef NO_TLS
+	return c->again;
+#else
+	(void)c;
+	return A_NOTHING;
+#endif
+}
+
 static void conn_done(struct conn *c)
 {
+#ifndef NO_TLS
+	if (c->tls)
+		tls_end(c->tls);
+	c->tls = NULL;
+#endif
 	if (c->fd >= 0) {
 		close(c->fd);
 	}
@@ -386,9 +442,10 @@ static void flush_out(struct conn *c)
 	if (c->fd < 0)
 		return;
 	for (;;) {
-		if (c->pendlen > c->pendoff && c->off == 0) {
-			ssize_t n = write(
-				c->fd, c->pend + c->pendoff, (size_t)(c->pendlen - c->pendoff));
+		enum again again = to_repeat(c);
+		if (c->pendlen > c->pendoff && c->off == 0 && again != A_FRAMES) {
+			ssize_t n = conn_write(
+				c, c->pend + c->pendoff, (size_t)(c->pendlen - c->pendoff));
 			if (n < 0) {
 				if (errno == EAGAIN) {
 					ep_mod(c, 1);
@@ -408,7 +465,7 @@ static void flush_out(struct conn *c)
 			break;
 		struct iovec iov[64];
 		u32 k = c->tosend < 64 ? c->tosend : 64;
-		if (c->pendlen > c->pendoff)
+		if (c->pendlen > c->pendoff && again != A_FRAMES)
 			k = 1; /* finish this frame first */
 		size_t tot = 0;
 		for (u32 i = 0; i < k; i++) {
@@ -418,7 +475,7 @@ static void flush_out(struct conn *c)
 			iov[i].iov_len = f->wlen - off;
 			tot += f->wlen - off;
 		}
-		ssize_t n = writev(c->fd, iov, (int)k);
+		ssize_t n = conn_writev(c, iov, (int)k, A_FRAMES);
 		if (n < 0) {
 			if (errno == EAGAIN) {
 				ep_mod(c, 1);
@@ -441,7 +498,7 @@ static void flush_out(struct conn *c)
 				left = 0;
 			}
 		}
-		if ((size_t)n < tot) {
+		if ((size_t)n < tot && !o.tls) { /* a record is rarely all */
 			ep_mod(c, 1);
 			return;
 		}
@@ -752,6 +809,7 @@ static void hixie_key(char *out, u32 *num)
 
 static int conn_setup_hs(struct conn *c, char *req)
 {
+	const char *web = o.tls ? "https" : "http"; /* the scheme of the origin */
 	int n = 0;
 	if (o.dialect >= D_HYBI07) {
 		u8 k[16];
@@ -765,12 +823,12 @@ static int conn_setup_hs(struct conn *c, char *req)
 			"GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: "
 			"Upgrade\r\n"
 			"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: %d\r\n%s: "
-			"http://%s:%d\r\n%s\r\n",
+			"%s://%s:%d\r\n%s\r\n",
 			o.path, o.host, o.port, key,
 			o.dialect == D_HYBI07   ? 7
 			: o.dialect == D_HYBI08 ? 8
 						: 13,
-			o.dialect == D_RFC6455 ? "Origin" : "Sec-WebSocket-Origin", o.host, o.port,
+			o.dialect == D_RFC6455 ? "Origin" : "Sec-WebSocket-Origin", web, o.host, o.port,
 			o.deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
 	} else if (o.dialect == D_HIXIE76) {
 		char k1[128], k2[128];
@@ -785,16 +843,16 @@ static int conn_setup_hs(struct conn *c, char *req)
 		md5_16(ch, c->expect);
 		n = sprintf(req,
 			"GET %s HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: "
-			"%s:%d\r\nOrigin: http://%s:%d\r\n"
+			"%s:%d\r\nOrigin: %s://%s:%d\r\n"
 			"Sec-WebSocket-Key1: %s\r\nSec-WebSocket-Key2: %s\r\n\r\n",
-			o.path, o.host, o.port, o.host, o.port, k1, k2);
+			o.path, o.host, o.port, web, o.host, o.port, k1, k2);
 		memcpy(req + n, ch + 8, 8);
 		n += 8;
 	} else if (o.dialect == D_HIXIE75) {
 		n = sprintf(req,
 			"GET %s HTTP/1.1\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nHost: "
-			"%s:%d\r\nOrigin: http://%s:%d\r\n\r\n",
-			o.path, o.host, o.port, o.host, o.port);
+			"%s:%d\r\nOrigin: %s://%s:%d\r\n\r\n",
+			o.path, o.host, o.port, web, o.host, o.port);
 	}
 	return n;
 }
@@ -924,6 +982,17 @@ static void storm_finish(struct conn *c, int ok)
 		start_conn(c);
 }
 
+/* why: NULL if the error was noted before. */
+static void hs_failed(struct conn *c, const char *why)
+{
+	n_hs_err++;
+	if (why)
+		err_note("handshake: %s", why);
+	conn_done(c);
+	if (o.mode == M_STORM && running && n_hs_err < 1000)
+		start_conn(c);
+}
+
 static void begin_close(struct conn *c)
 {
 	c->st = C_CLOSING;
@@ -936,6 +1005,54 @@ static void begin_close(struct conn *c)
 		conn_done(c);
 	}
 }
+
+/* Connected: send the request of the handshake; in the raw dialect the first message of a storm. */
+static void greet(struct conn *c)
+{
+	if (o.dialect == D_RAW) {
+		if (o.mode == M_STORM) {
+			c->st = C_HANDSHAKE;
+			ssize_t r = conn_write(c, pool[0].wire, pool[0].wlen);
+			if (r != (ssize_t)pool[0].wlen)
+				err_note("short write");
+			return;
+		}
+		on_open(c);
+		return;
+	}
+	char req[2048];
+	int n = conn_setup_hs(c, req);
+	ssize_t r = conn_write(c, req, (size_t)n);
+	if (r != n) {
+		hs_failed(c, strerror(errno));
+		return;
+	}
+	c->hs = malloc(4200);
+	c->hslen = 0;
+	c->st = C_HANDSHAKE;
+}
+
+#ifndef NO_TLS
+static void continue_tls(struct conn *c)
+{
+	int r = SSL_do_handshake(c->tls);
+	if (r == 1) {
+		ep_mod(c, 0);
+		snprintf(tls_name, sizeof tls_name, "%s %s", SSL_get_version(c->tls),
+			SSL_get_cipher(c->tls));
+		greet(c);
+		return;
+	}
+	int want = SSL_get_error(c->tls, r);
+	if (want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE) {
+		ep_mod(c, want == SSL_ERROR_WANT_WRITE);
+		return;
+	}
+	const char *why = ERR_reason_error_string(ERR_peek_error());
+	hs_failed(c, why ? why : "TLS handshake: EOF");
+	ERR_clear_error();
+}
+#endif
 
 static void on_event(struct conn *c, u32 ev)
 {
@@ -956,44 +1073,32 @@ static void on_event(struct conn *c, u32 ev)
 		if (!(ev & EPOLLOUT))
 			return;
 		ep_mod(c, 0);
-		if (o.dialect == D_RAW) {
-			if (o.mode == M_STORM) {
-				c->st = C_HANDSHAKE;
-				ssize_t r = write(c->fd, pool[0].wire, pool[0].wlen);
-				if (r != (ssize_t)pool[0].wlen)
-					err_note("short write");
-				return;
-			}
-			on_open(c);
+#ifndef NO_TLS
+		if (o.tls) {
+			c->tls = tls_start(tls_ctx, c->fd);
+			if (!c->tls)
+				die("OpenSSL has no memory");
+			c->st = C_TLS;
+			continue_tls(c);
 			return;
 		}
-		char req[2048];
-		int n = conn_setup_hs(c, req);
-		ssize_t r = write(c->fd, req, (size_t)n);
-		if (r != n) {
-			n_hs_err++;
-			err_note("handshake write: %s", strerror(errno));
-			conn_done(c);
-			if (o.mode == M_STORM && running && n_hs_err < 1000)
-				start_conn(c);
-			return;
-		}
-		c->hs = malloc(4200);
-		c->hslen = 0;
-		c->st = C_HANDSHAKE;
+#endif
+		greet(c);
 		return;
 	}
+#ifndef NO_TLS
+	if (c->st == C_TLS) {
+		continue_tls(c);
+		return;
+	}
+#endif
 	if (ev & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		if (c->st == C_HANDSHAKE && o.dialect != D_RAW) {
-			ssize_t n = read(c->fd, c->hs + c->hslen, (size_t)(4096 - c->hslen));
+			ssize_t n = conn_read(c, c->hs + c->hslen, (size_t)(4096 - c->hslen));
 			if (n <= 0) {
 				if (n < 0 && errno == EAGAIN)
 					return;
-				n_hs_err++;
-				err_note("handshake: %s", n ? strerror(errno) : "EOF");
-				conn_done(c);
-				if (o.mode == M_STORM && running && n_hs_err < 1000)
-					start_conn(c);
+				hs_failed(c, n ? strerror(errno) : "EOF");
 				return;
 			}
 			c->hslen += (int)n;
@@ -1001,10 +1106,7 @@ static void on_event(struct conn *c, u32 ev)
 			if (k == 0)
 				return;
 			if (k < 0) {
-				n_hs_err++;
-				conn_done(c);
-				if (o.mode == M_STORM && running && n_hs_err < 1000)
-					start_conn(c);
+				hs_failed(c, NULL);
 				return;
 			}
 			on_open(c);
@@ -1020,7 +1122,7 @@ static void on_event(struct conn *c, u32 ev)
 			}
 			return;
 		}
-		ssize_t n = read(c->fd, rbuf, rbufsz);
+		ssize_t n = conn_read(c, rbuf, rbufsz);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
@@ -1084,7 +1186,7 @@ static void usage(void)
 			"  [--dialect rfc6455|hybi08|hybi07|hixie76|hixie75|raw]\n"
 			"  [--mode window|storm|idle|broadcast] [-c CONNS] [-w WINDOW] [-s SIZE]\n"
 			"  [--text|--utf8|--binary] [--deflate] [--frag N] [--check] [--touch]\n"
-			"  [--stream] [--others] [--inflight N] [--warmup S] [--time S]\n");
+			"  [--stream] [--others] [--tls] [--inflight N] [--warmup S] [--time S]\n");
 	exit(2);
 }
 
@@ -1106,7 +1208,7 @@ static void read_options(int argc, char **argv)
 		{"time", 1, 0, 'T'}, {"check", 0, 0, 'k'}, {"deflate", 0, 0, 'z'},
 		{"frag", 1, 0, 'f'}, {"pid", 1, 0, 'i'}, {"inflight", 1, 0, 'n'},
 		{"touch", 0, 0, 'o'}, {"stream", 0, 0, 'S'}, {"others", 0, 0, 'O'},
-		{"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+		{"tls", 0, 0, 'L'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
 	int ch;
 	while ((ch = getopt_long(argc, argv, "c:w:s:p:T:h", lo, NULL)) != -1) {
 		switch (ch) {
@@ -1174,6 +1276,9 @@ static void read_options(int argc, char **argv)
 		case 'O':
 			o.others = 1;
 			break;
+		case 'L':
+			o.tls = 1;
+			break;
 		default:
 			usage();
 		}
@@ -1204,6 +1309,10 @@ static void check_options(void)
 	if (o.deflate)
 		die("built without zlib");
 #endif
+#ifdef NO_TLS
+	if (o.tls)
+		die("built without OpenSSL");
+#endif
 	if (o.mode == M_IDLE)
 		o.window = 1;
 }
@@ -1218,6 +1327,10 @@ static void prepare(void)
 	setrlimit(RLIMIT_NOFILE, &rl);
 	rng_s ^= now_ns() * 2654435761u;
 	build_pool();
+#ifndef NO_TLS
+	if (o.tls && !(tls_ctx = tls_context()))
+		die("OpenSSL: no context");
+#endif
 	rbufsz = o.size > (256u << 10) ? (1u << 20) : (256u << 10);
 	rbuf = malloc(rbufsz);
 	ep = epoll_create1(EPOLL_CLOEXEC);
@@ -1495,9 +1608,9 @@ static void report(void)
 	double elapsed = span.t1 > span.t0 ? (double)(span.t1 - span.t0) / 1e9 : 1e-9;
 	u64 reads = n_reads - span.reads0;
 	printf("{\"mode\":\"%s\",\"dialect\":\"%s\",\"conns\":%d,\"window\":%d,\"size\":%zu,"
-	       "\"text\":%d,\"deflate\":%d,\"check\":%d,",
+	       "\"text\":%d,\"deflate\":%d,\"check\":%d,\"tls\":\"%s\",",
 		mode_names[o.mode], dialect_names[o.dialect], o.conns, o.window, o.size, o.text,
-		o.deflate, o.check);
+		o.deflate, o.check, tls_name);
 	printf("\"elapsed\":%.4f,\"open_s\":%.4f,\"opened\":%" PRIu64 ",\"msgs\":%" PRIu64
 	       ",\"rate\":%.1f,\"mbps\":%.3f,",
 		elapsed, (double)span.open_ns / 1e9, n_hs, n_msgs, (double)n_msgs / elapsed,

@@ -1,11 +1,11 @@
 """
 aiohttp echo, with aiohttp's default permessage-deflate.
 
-usage: aiohttp_echo.py PORT [uvloop]
+usage: aiohttp_echo.py PORT [uvloop] [CERTIFICATE.pem]
 """
 
 from aiohttp import WSMsgType, web
-from on_asyncio import PORT, new_loop
+from on_asyncio import PORT, new_loop, tls
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -29,4 +29,5 @@ web.run_app(
     access_log=None,
     backlog=1024,
     loop=new_loop(),
+    ssl_context=tls(),
 )

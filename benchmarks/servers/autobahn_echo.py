@@ -2,24 +2,21 @@
 Autobahn|Python echo on Twisted, with its C masking (NVX) and permessage-deflate. Each message
 of a connection to /broadcast is sent to all connections there.
 
-usage: autobahn_echo.py PORT
+usage: autobahn_echo.py PORT [epoll] [CERTIFICATE.pem]
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from twisted.application.reactors import installReactor
-
 # Autobahn imports the reactor, so it must be there first.
-reactor = installReactor("epoll")
+from on_twisted import CERTIFICATES, PORT, serve  # isort: split
 
-from autobahn.twisted.websocket import (  # noqa: E402
+from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
-from autobahn.websocket.compress import (  # noqa: E402
+from autobahn.websocket.compress import (
     PerMessageDeflateOffer,
     PerMessageDeflateOfferAccept,
 )
@@ -58,9 +55,8 @@ def accept(offers: list[PerMessageCompressOffer]) -> PerMessageDeflateOfferAccep
     return None
 
 
-factory = WebSocketServerFactory(f"ws://127.0.0.1:{sys.argv[1]}")
+factory = WebSocketServerFactory(f"{'wss' if CERTIFICATES else 'ws'}://127.0.0.1:{PORT}")
 factory.protocol = Echo
 factory.noisy = False
 factory.setProtocolOptions(perMessageCompressionAccept=accept)
-reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1", backlog=1024)
-reactor.run()
+serve(factory)

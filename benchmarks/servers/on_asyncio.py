@@ -1,14 +1,16 @@
 """
 What the servers on asyncio share: their command line.
 
-usage: SERVER.py PORT [WORD ...]
+usage: SERVER.py PORT [uvloop] [CERTIFICATE.pem] [WORD ...]
 
-The word ``uvloop`` runs the server on uvloop. Other words are those of a server.
+The word ``uvloop`` runs the server on uvloop. A file with a certificate and its private key makes
+the port one of TLS. Other words are those of a server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
 
 PORT = int(sys.argv[1])
 WORDS = frozenset(sys.argv[2:])
+
+
+def tls() -> ssl.SSLContext | None:
+    """The TLS context; ``None`` for a plain port."""
+    files = [word for word in WORDS if word.endswith(".pem")]
+    if not files:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[0])
+    return context
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

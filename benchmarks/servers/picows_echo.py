@@ -3,10 +3,10 @@ picows echo: frames parsed and built in Cython, the fastest Python peer. It send
 the read buffer, and never looks at it. With the word ``text`` it makes a ``str`` of each text, and
 ``bytes`` of each binary message, as an application that reads messages does.
 
-usage: picows_echo.py PORT [uvloop] [text]
+usage: picows_echo.py PORT [uvloop] [text] [CERTIFICATE.pem]
 """
 
-from on_asyncio import PORT, WORDS, run
+from on_asyncio import PORT, WORDS, run, tls
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 
@@ -38,7 +38,7 @@ def accept(request: WSUpgradeRequest) -> Echo:
 
 
 async def main() -> None:
-    server = await ws_create_server(accept, "127.0.0.1", PORT, backlog=1024)
+    server = await ws_create_server(accept, "127.0.0.1", PORT, ssl=tls(), backlog=1024)
     await server.serve_forever()
 
 

@@ -2,15 +2,14 @@
 txhixie echo, as a Twisted program embeds it: every dialect on one port, default limits. Each text
 of a connection to /broadcast is sent to all connections there, compressed where that was agreed.
 
-usage: txhixie_echo.py PORT [epoll|poll|select|asyncio]
+usage: txhixie_echo.py PORT [epoll|poll|select|asyncio] [CERTIFICATE.pem]
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from twisted.application.reactors import installReactor
+from on_twisted import serve
 
 from txhixie import HixieServerFactory, broadcast
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from txhixie import Offer, WebSocketTransport
-
-reactor = installReactor((sys.argv[2:] or ["epoll"])[0])
-
 
 listeners: set[WebSocketTransport] = set()
 
@@ -63,5 +59,4 @@ class Applications:
 
 factory = HixieServerFactory(Applications())
 factory.noisy = False
-reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1", backlog=1024)
-reactor.run()
+serve(factory)

@@ -2,10 +2,10 @@
 websockets echo (its asyncio implementation, with its default permessage-deflate). Each message
 of a connection to /broadcast is sent to all connections there.
 
-usage: websockets_echo.py PORT [uvloop]
+usage: websockets_echo.py PORT [uvloop] [CERTIFICATE.pem]
 """
 
-from on_asyncio import PORT, run
+from on_asyncio import PORT, run, tls
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 listeners: set[ServerConnection] = set()
@@ -31,7 +31,8 @@ async def route(connection: ServerConnection) -> None:
 
 
 async def main() -> None:
-    async with serve(route, "127.0.0.1", PORT, backlog=1024, max_size=1 << 26) as server:
+    options = {"backlog": 1024, "max_size": 1 << 26}
+    async with serve(route, "127.0.0.1", PORT, ssl=tls(), **options) as server:
         await server.serve_forever()
 
 

@@ -81,10 +81,14 @@ class RedisServer(BusServer):
         own = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory)]
         return [str(self._program), *own, *self._words]
 
-    def command(self, *words: str) -> str:
-        """Run ``redis-cli``; its output."""
+    def command(self, *words: str, last: bytes | None = None) -> str:
+        """Run ``redis-cli``, with the last word from its input if it is given; its output."""
         found = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True, timeout=30
+            ["redis-cli", "-p", str(self.port), *["-x"] * (last is not None), *words],
+            check=True,
+            input=last or b"",
+            capture_output=True,
+            timeout=30,
         )
         return found.stdout.decode()
 

@@ -21,6 +21,7 @@ from support.bus_subscriber import Subscriber
 from support.log_recorder import Log
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.bus.bus import BusMessage
+from txhixie.bus.rows import make_bus
 
 globals().update(promises_of(test_battery))
 
@@ -201,3 +202,23 @@ async def test_each_deferred_fires_when_the_server_is_killed_meanwhile(
         await within(past)
         assert other.heard == []
     await within(unanswered)
+
+
+@HISTORY
+@asynchronous
+async def test_a_message_that_is_longer_than_allowed_is_dropped_and_counted(
+    row: ServerRow, history: bool
+) -> None:
+    async with row.nodes(1) as (other,):
+        bus = make_bus(reactor, row.server.url, 1000)
+        bus.start()
+        await until(lambda: bus.up)
+        await subscribed([other], "room", history)
+        (heard,) = await subscribed([bus], "room", history)
+        for payload in (bytes(1001), bytes(1000), b"next"):
+            await within(other.publish("room", payload, False))
+        await until(lambda: b"next" in heard.payloads)
+        assert heard.payloads == [bytes(1000), b"next"]
+        assert bus.reach is not None
+        assert bus.reach.strange == 1
+        await within(bus.stop())

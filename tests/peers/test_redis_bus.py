@@ -59,6 +59,64 @@ async def test_a_position_is_known_to_every_process_and_after_a_restart_of_one(
 
 
 @asynchronous
+async def test_a_history_of_long_messages_is_read_in_short_replies(redis: RedisServer) -> None:
+    async with row_of(redis).nodes(1) as (bus,):
+        heard = await joined(bus, "room", True)
+        for number in range(20):
+            await within(bus.publish("room", b"%d" % number * 50_000, True))
+        past = await within(bus.since("room", None))
+        assert list(past.messages) == heard.heard[-2:]  # 200,000 of at most 262,144 bytes
+
+
+@asynchronous
+async def test_messages_that_the_server_dropped_before_they_were_read_are_a_gap(
+    redis: RedisServer,
+) -> None:
+    async with row_of(redis).nodes(1) as (bus,):
+        heard = await joined(bus, "room", True)
+        assert bus.reach is not None
+        await within(bus.publish("room", b"before", True))
+        add = "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', 'room', 'MAXLEN', 1000, '*', 'm',"
+        redis.command("EVAL", f"{add} i) end", "0", "500")
+        await until(lambda: len(heard.heard) == 501)
+        await within(bus.since("room", None))  # the answer comes after that of the question
+        assert bus.reach.gaps == 0
+        redis.command("EVAL", f"{add} i) end", "0", "3000")
+        await until(lambda: heard.payloads[-1] == b"3000")
+        assert len(heard.heard) == 1501
+        await until(lambda: bus.reach is not None and bus.reach.gaps == 1)
+
+
+@pytest.mark.parametrize("history", [False, True])
+@asynchronous
+async def test_a_reply_of_the_server_is_bounded(
+    redis: RedisServer, history: bool, log: Log
+) -> None:
+    long = bytes(70_000_000)
+    async with row_of(redis).nodes(1) as (bus,):
+        heard = await joined(bus, "room", history)
+        words = ("XADD", "room", "*", "m") if history else ("PUBLISH", "room")
+        redis.command(*words, last=long)
+        await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
+        await until(lambda: bus.up)
+        for _ in range(3):
+            await within(bus.since("room", None))
+        await until(lambda: bus.up)
+
+        def arrived() -> bool:
+            redis.command(*words, last=b"next")
+            return b"next" in heard.payloads
+
+        await until(arrived)
+        assert {*heard.payloads} == {b"next"}
+    lines = [line for line in log.lines() if line.startswith("bus-down")]
+    assert len(lines) == 1 + history  # once for the messages, once for the history
+    # Redis itself closes the connection of a subscriber that has not read 32 MB.
+    reason = "a reply of the server has more than 67,108,864 bytes" if history else "was lost"
+    assert all(reason in line for line in lines)
+
+
+@asynchronous
 async def test_many_members_that_join_at_once_share_the_answer_of_the_server(
     redis: RedisServer,
 ) -> None:

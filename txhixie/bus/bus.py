@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from ..sansio.limits import Limits
 from .reach import Reach
 
 MOST_MESSAGES: Final = 100
@@ -22,6 +23,10 @@ MOST_TOPIC_BYTES: Final = 256 * 1024
 
 MOST_HISTORY_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of the messages of all topics that a history keeps."""
+
+
+MOST_MESSAGE_BYTES: Final = Limits().message_size
+"""Most bytes of a message of a server, unless ``--max-message-size`` says otherwise."""
 
 
 class BusMessage(NamedTuple):

@@ -36,22 +36,27 @@ def enclosed(node: str, message: BusMessage) -> bytes:
     return b"%s%s\n%s" % (_FIRST, line, message.payload)
 
 
-def opened(data: bytes, position: str) -> Published | None:
+def opened(data: bytes, position: str, most: int) -> Published | None:
     """
     Read a message of a server.
 
     :param data: the message, with or without an envelope.
     :param position: the position of a message without an envelope.
-    :return: the message; ``None`` for an envelope with a mistake. A text that is not UTF-8 is a
-        binary message.
+    :param most: most bytes of the payload.
+    :return: the message; ``None`` for an envelope with a mistake and for a longer payload. A text
+        that is not UTF-8 is a binary message.
     """
     if not data.startswith(_FIRST):
+        if len(data) > most:
+            return None
         return Published(None, BusMessage(position, _is_utf8(data), data))
     end = data.find(b"\n", 0, _LONGEST)
     words = data[1:end].split(b" ") if end > 0 else []
     if len(words) != 3 or words[1] not in _KINDS or not all(each.isascii() for each in words):
         return None
     payload = data[end + 1 :]
+    if len(payload) > most:
+        return None
     is_text = _KINDS[words[1]] and _is_utf8(payload)
     return Published(words[0].decode(), BusMessage(words[2].decode(), is_text, payload))
 

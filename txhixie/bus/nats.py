@@ -15,7 +15,7 @@ from typing import Any, Final
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred, succeed
 
-from .bus import BusMessage, Past, Receive
+from .bus import MOST_MESSAGE_BYTES, BusMessage, Past, Receive
 from .envelope import enclosed, opened
 from .history import History
 from .nats_connection import NatsConnection
@@ -65,6 +65,7 @@ class NatsBus:
         url: ServerURL,
         node: str | None = None,
         history: History | None = None,
+        most: int = MOST_MESSAGE_BYTES,
     ) -> None:
         """
         :param reactor: the asyncio reactor.
@@ -73,6 +74,7 @@ class NatsBus:
             default a random one.
         :param history: the last messages of topics with a history; by default with the bounds of
             ``bus/bus.py``.
+        :param most: most bytes of a message of the server; longer ones are dropped and counted.
         :raises ValueError: "expected ..." for another reactor, and for CA certificates that cannot
             be read.
         """
@@ -83,6 +85,7 @@ class NatsBus:
             )
         self.reach = Reach(f"{url.scheme}://{url.netloc}")
         self._node = node or secrets.token_hex(6)
+        self._most = most
         self._number = 0
         self._history = History() if history is None else history
         self._topics: dict[str, _Topic] = {}
@@ -151,7 +154,7 @@ class NatsBus:
             self._server.unsubscribe(natsSubject(topic))
 
     def _received(self, topic: str, data: bytes) -> None:
-        published = opened(data, "")
+        published = opened(data, "", self._most)
         if published is None:
             self.reach.strange += 1
         elif published.node != self._node:

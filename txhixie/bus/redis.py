@@ -13,11 +13,11 @@ from typing import Any, Final
 import txredisapi
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
-from .bus import BusMessage, Past, Receive
+from .bus import MOST_MESSAGE_BYTES, BusMessage, Past, Receive
 from .envelope import enclosed, opened
 from .reach import Reach
 from .redis_address import RedisAddress
-from .redis_connection import RedisConnection
+from .redis_connection import RedisCommands, RedisConnection, RedisSubscriber
 from .redis_streams import RedisStreams
 
 MOST_UNSENT: Final = 4 * 1024 * 1024
@@ -34,30 +34,40 @@ class RedisBus:
 
     historySize = 0  # the server keeps the earlier messages
 
-    def __init__(self, reactor: Any, address: RedisAddress, node: str | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        address: RedisAddress,
+        node: str | None = None,
+        most: int = MOST_MESSAGE_BYTES,
+    ) -> None:
         """
         :param reactor: the reactor.
         :param address: the server.
         :param node: name of this process, in ASCII without blanks, unique on the server; by
             default a random one.
+        :param most: most bytes of a message of the server; longer ones are dropped and counted.
         """
         self.reach = Reach(str(address))
         self._node = node or secrets.token_hex(6)
+        self._most = most
         self._numbers = count(1)
         self._unsent = 0
         self._isStopped = False
         self._channels: dict[str, Receive] = {}
         self._subscribing: dict[str, Deferred[None]] = {}
-        # Those of hiredis are in C; without it, txredisapi parses in Python.
-        protocol, subscriber = txredisapi.HiredisProtocol, txredisapi.SubscriberProtocol
-        make = (protocol, subscriber, protocol)
+        make = (RedisCommands, RedisSubscriber, RedisCommands)
         ready = (self._changed, self._subscribeAll, self._readStreams)
         self._connections = [
             RedisConnection(reactor, address, one, then, self._gone)
             for one, then in zip(make, ready, strict=True)
         ]
         self._commands, self._subscriber, self._reader = self._connections
-        self._streams = RedisStreams(reactor, self._node, self._commands, self._reader, self.reach)
+        self._streams = RedisStreams(
+            reactor, self._node, self._commands, self._reader, self.reach, most
+        )
+        self._reader.whenTooLong = self._streams.skip
+        self._commands.whenTooLong = self._streams.giveUpHistories
 
     @property
     def up(self) -> bool:
@@ -145,7 +155,7 @@ class RedisBus:
     def _messageReceived(self, _: object, channel: bytes, data: bytes) -> None:
         topic = channel.decode("utf-8", "replace")
         receive = self._channels.get(topic)
-        published = opened(data, self._position())
+        published = opened(data, self._position(), self._most)
         if published is None:
             self.reach.strange += 1
         elif receive is not None and published.node != self._node:

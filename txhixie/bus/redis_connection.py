@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+import txredisapi
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
@@ -18,12 +19,52 @@ REPLY_SECONDS: Final = 10.0
 """Seconds for each reply of the server; then the connection is aborted. Longer than Redis needs to
 fork for a snapshot of many gigabytes."""
 
+MOST_REPLY: Final = 64 * 1024 * 1024
+"""Most bytes of a reply of the server, which may have many messages; then the connection is
+aborted."""
+
 _PING_SECONDS: Final = 5.0
 """Seconds between two pings: a connection without one would never notice that the server's machine
 has lost its power."""
 
 _STOP_SECONDS: Final = 1.0
 """Seconds for the last messages when the bus stops."""
+
+
+class BoundedReplies:
+    """
+    Ends the connection at a reply that is too long.
+
+    hiredis has no bound of its own, and Redis sends up to 512 MB in one message.
+
+    :ivar replies: number of replies.
+    """
+
+    replies = 0
+    _held = 0
+
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        """Parse bytes; abort the connection if they belong to a reply that is too long."""
+        before = self.replies
+        super().dataReceived(data, unpause)  # type: ignore[misc]
+        self._held = len(data) if self.replies != before else self._held + len(data)
+        if self._held > MOST_REPLY:
+            self._held = 0
+            self.factory.replyTooLong()  # type: ignore[attr-defined]
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def replyReceived(self, reply: object) -> None:
+        """Count a reply."""
+        self.replies += 1
+        super().replyReceived(reply)  # type: ignore[misc]
+
+
+class RedisCommands(BoundedReplies, txredisapi.HiredisProtocol):  # type: ignore[misc]
+    """A connection for commands. hiredis is in C; without it, txredisapi parses in Python."""
+
+
+class RedisSubscriber(BoundedReplies, txredisapi.SubscriberProtocol):  # type: ignore[misc]
+    """A connection for the messages of channels."""
 
 
 class RedisConnection(Factory):
@@ -34,6 +75,7 @@ class RedisConnection(Factory):
     attempt failed. A protocol of txredisapi tells this factory why the server refused it.
 
     :ivar protocol: the connected protocol; ``None`` without a connection that can be used.
+    :ivar whenTooLong: called when the connection is aborted because of a reply that is too long.
     """
 
     noisy = False
@@ -68,6 +110,7 @@ class RedisConnection(Factory):
         self._running: Deferred[None] | None = None
         self._over: Deferred[Any] = succeed(None)
         self._isStopped = False
+        self.whenTooLong: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """Connect, and connect again whenever the connection is lost."""
@@ -140,6 +183,11 @@ class RedisConnection(Factory):
         self.protocol = None
         self._ping.cancel()
         self._lost("the connection was lost")
+
+    def replyTooLong(self) -> None:
+        """Take the reason why a protocol aborts its connection."""
+        self._lost(f"a reply of the server has more than {MOST_REPLY:,} bytes")
+        self.whenTooLong()
 
     # What a protocol of txredisapi calls when the server refuses the credentials or the database.
 

@@ -7,14 +7,14 @@ the position of a message may lack an earlier message of another process, and wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import txredisapi
 from twisted.internet.defer import Deferred, succeed
 
-from .bus import MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
+from .bus import MOST_MESSAGE_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
 from .envelope import Published, opened
 from .reach import Reach
 from .redis_connection import RedisConnection
@@ -28,6 +28,10 @@ _FIELD: Final = b"m"
 _STREAM_MESSAGES: Final = 10 * MOST_MESSAGES
 """Messages of a topic that the server keeps, more than a history has: a process that reads slowly
 for a moment would otherwise lose the messages of a burst."""
+
+_FIRST_MESSAGES: Final = 8
+"""Messages of the first question for a history: 100 could have 100 MiB, for a history of 256
+KiB."""
 
 _BLOCK_MILLISECONDS: Final = 5000
 _AGAIN_SECONDS: Final = 1.0
@@ -51,6 +55,8 @@ class _Stream:
     :ivar last: id of the last entry that was delivered; ``None`` before it was looked up.
     :ivar renewed: when the time to live of the stream was set.
     :ivar asking: whether the history was asked for.
+    :ivar isTooLong: whether a reply with the history was too long. It is not asked for again: each
+        client that joins would end the connection.
     :ivar waiting: callers that get the history of the next question. One answer serves many: of
         5,000 members that join at once, each would otherwise ask for 256 KiB.
     """
@@ -60,6 +66,7 @@ class _Stream:
     last: bytes | None = None
     renewed: float | None = None
     asking: bool = False
+    isTooLong: bool = False
     waiting: list[Deferred[Any]] = field(default_factory=list)
 
 
@@ -84,6 +91,7 @@ class RedisStreams:
         commands: RedisConnection,
         reader: RedisConnection,
         reach: Reach,
+        most: int = MOST_MESSAGE_BYTES,
     ) -> None:
         """
         :param clock: the reactor.
@@ -91,12 +99,14 @@ class RedisStreams:
         :param commands: connection for commands that do not block.
         :param reader: connection for the command that waits for new entries.
         :param reach: counters.
+        :param most: most bytes of a message.
         """
         self._clock = clock
         self._node = node
         self._commands = commands
         self._reader = reader
         self._reach = reach
+        self._most = most
         self._streams: dict[str, _Stream] = {}
         self._own: dict[str, _Own] = {}  # by the local position, the oldest first
         self._timer: Any = None
@@ -184,22 +194,55 @@ class RedisStreams:
             if topic == self._bell:
                 self._rung = entries[-1][0]
             elif (stream := self._streams.get(topic)) is not None:
+                if len(entries) == MOST_MESSAGES:
+                    self._lookForGap(topic, stream, entries[0][0])
                 for entry, fields in entries:
                     stream.last = entry
                     self._deliver(stream, self._read(entry, fields))
         self.read()
+
+    def _lookForGap(self, topic: str, stream: _Stream, first: bytes) -> None:
+        """
+        Count a gap if the server has dropped entries that were not read.
+
+        :param first: the id of the first entry that was read after ``stream.last``. If it is the
+            oldest of the stream, those before were dropped.
+        """
+        if stream.last == _BEGINNING:
+            return
+
+        def found(entries: list[Any]) -> None:
+            if not entries or _number(entries[0][0]) >= _number(first):
+                self._reach.gaps += 1
+
+        oldest = self._command("XRANGE", topic.encode(), "-", "+", "COUNT", 1)
+        oldest.addCallback(found).addErrback(lambda _: None)
+
+    def skip(self) -> None:
+        """Go on at the ends of the streams: the entries before are too long for one reply."""
+        self._reach.gaps += 1
+        self._lookUpAgain()
+
+    def giveUpHistories(self) -> None:
+        """Ask no more for the histories that were asked for: one of them is too long."""
+        for stream in self._streams.values():
+            stream.isTooLong = stream.isTooLong or stream.asking
 
     def _notRead(self, failure: Any) -> None:
         """Read again later, without the keys that are no streams any more."""
         if failure.check(txredisapi.ConnectionError) is not None:
             return
         self._reach.failed("the server of the bus refused to read streams", failure)
+        self._lookUpAgain()
+        self._again = self._clock.callLater(_AGAIN_SECONDS, self.read)
+
+    def _lookUpAgain(self) -> None:
+        """Let the next reading look up the ends of the streams."""
         for stream in self._streams.values():
             stream.last = None
             if stream.found.called:
                 stream.found = Deferred()
                 stream.found.addErrback(lambda _: None)
-        self._again = self._clock.callLater(_AGAIN_SECONDS, self.read)
 
     def _internal(self, failure: Any) -> None:
         self._reach.failed("internal error, please report it: streams", failure)
@@ -208,7 +251,7 @@ class RedisStreams:
         """Read an entry; ``None`` for one without a message."""
         values = dict(zip(fields[::2], fields[1::2], strict=False))
         position = entry.decode("ascii")
-        published = opened(values[_FIELD], position) if _FIELD in values else None
+        published = opened(values[_FIELD], position, self._most) if _FIELD in values else None
         if published is None:
             self._reach.strange += 1
         return published
@@ -306,6 +349,8 @@ class RedisStreams:
     def since(self, topic: str, position: str | None) -> Deferred[Past]:
         """Return the last messages of a stream after a position; none without the server."""
         stream = self._streams[topic]
+        if stream.isTooLong:
+            return succeed(Past((), position is None))
         asked: Deferred[Any] = Deferred()
         stream.waiting.append(asked)
         if not stream.asking:
@@ -315,31 +360,39 @@ class RedisStreams:
     def _askHistory(self, topic: str, stream: _Stream) -> None:
         waiting, stream.waiting, stream.asking = stream.waiting, [], True
 
-        def done(entries: Any) -> None:
+        def done(messages: Any) -> None:
             stream.asking = False
-            messages = self._kept(entries) if isinstance(entries, list) else []
+            found = messages if isinstance(messages, list) else []
             if stream.waiting:
                 self._askHistory(topic, stream)
             for each in waiting:
-                each.callback(messages)
+                each.callback(found)
 
-        range_ = ("XREVRANGE", topic.encode(), "+", "-", "COUNT", MOST_MESSAGES)
-        self._command(*range_).addBoth(done).addErrback(self._internal)
+        asked = Deferred.fromCoroutine(self._newest(topic.encode()))
+        asked.addBoth(done).addErrback(self._internal)
 
-    def _kept(self, entries: Iterable[Any]) -> list[BusMessage]:
-        """Return the messages of entries, the newest of which is first, within the bound."""
-        return list(self._newest(entries))[::-1]
-
-    def _newest(self, entries: Iterable[Any]) -> Iterator[BusMessage]:
-        size = 0
-        for entry, fields in entries:
-            published = self._read(entry, fields)
-            if published is not None:
-                message = published.message._replace(position=entry.decode("ascii"))
-                size += len(message.payload)
-                if size > MOST_TOPIC_BYTES:
-                    return
-                yield message
+    async def _newest(self, key: bytes) -> list[BusMessage]:
+        """Read the newest messages of a stream, within the bounds; return the oldest first."""
+        messages: list[BusMessage] = []
+        end, count, size, seen = b"+", _FIRST_MESSAGES, 0, 0
+        while seen < MOST_MESSAGES:
+            entries = await self._command("XREVRANGE", key, end, "-", "COUNT", count)
+            for entry, fields in entries:
+                published = self._read(entry, fields)
+                if published is not None:
+                    message = published.message._replace(position=entry.decode("ascii"))
+                    size += len(message.payload)
+                    if size > MOST_TOPIC_BYTES:
+                        return messages[::-1]
+                    messages.append(message)
+            seen += len(entries)
+            if len(entries) < count:
+                break
+            end = b"(" + entries[-1][0]
+            # As many as have room if they are as long as those before, so that a reply is short.
+            room = (MOST_TOPIC_BYTES - size) * seen // max(1, size)
+            count = max(1, min(MOST_MESSAGES - seen, room + 1))
+        return messages[::-1]
 
     def _answer(self, stream: _Stream, messages: list[BusMessage]) -> None:
         waiting, stream.waiting = stream.waiting, []
@@ -354,6 +407,11 @@ class RedisStreams:
             return failed
         asked: Deferred[Any] = protocol.execute_command(*words)
         return asked
+
+
+def _number(entry: bytes) -> tuple[int, ...]:
+    """The id of an entry as numbers, which have its order."""
+    return tuple(map(int, entry.split(b"-")))
 
 
 def _past(messages: list[BusMessage], position: str | None) -> Past:

@@ -8,7 +8,7 @@ from time import time
 from typing import Any, Final
 
 from ..display import nearest
-from .bus import Bus
+from .bus import MOST_MESSAGE_BYTES, Bus
 from .local import LocalBus
 from .server_url import ServerURL
 
@@ -22,26 +22,27 @@ class BusRow:
 
     :ivar schemes: schemes of the URLs of the bus; the first is the name of the bus.
     :ivar form: form of a URL, for errors and for ``--help``.
-    :ivar build: makes the bus: ``build(reactor, url)``. It raises ``ValueError`` with "expected
+    :ivar build: makes the bus: ``build(reactor, url, most)``, ``most`` is the most bytes of a
+        message. It raises ``ValueError`` with "expected
         ..." for a URL with a mistake and for a package that is missing, and connects to no server.
     """
 
     schemes: tuple[str, ...]
     form: str
-    build: Callable[[Any, str], Bus]
+    build: Callable[[Any, str, int], Bus]
 
 
 LOCAL: Final = "local"
 """Value of the option for a bus of the daemon alone."""
 
 
-def _local(_: Any, url: str) -> Bus:
+def _local(_: Any, url: str, most: int) -> Bus:
     if url != LOCAL:
         raise ValueError("expected local without further words")
     return LocalBus(time)
 
 
-def _redis(reactor: Any, url: str) -> Bus:
+def _redis(reactor: Any, url: str, most: int) -> Bus:
     try:
         import hiredis  # noqa: F401  (without it, txredisapi parses in Python)
 
@@ -50,16 +51,16 @@ def _redis(reactor: Any, url: str) -> Bus:
     except ImportError:
         packages = "txredisapi and hiredis; pip install 'txhixie[redis]'"
         raise ValueError(f"expected the packages {packages}") from None
-    return RedisBus(reactor, RedisAddress.of(url))
+    return RedisBus(reactor, RedisAddress.of(url), most=most)
 
 
-def _nats(reactor: Any, url: str) -> Bus:
+def _nats(reactor: Any, url: str, most: int) -> Bus:
     try:
         from .nats import NatsBus  # imports nats-py, of the extra
     except ImportError:
         packages = "nats-py; pip install 'txhixie[nats]'"
         raise ValueError(f"expected the package {packages}") from None
-    return NatsBus(reactor, _nats_server(url))
+    return NatsBus(reactor, _nats_server(url), most=most)
 
 
 def _nats_server(url: str) -> ServerURL:
@@ -100,10 +101,11 @@ def check_scheme(url: str) -> str:
     return url
 
 
-def make_bus(reactor: Any, url: str) -> Bus:
+def make_bus(reactor: Any, url: str, most: int = MOST_MESSAGE_BYTES) -> Bus:
     """
     Make the bus of a URL, which connects when it is started.
 
+    :param most: most bytes of a message of the server; longer ones are dropped and counted.
     :raises ValueError: "expected ..." for a URL with a mistake.
     """
-    return _SCHEMES[check_scheme(url).partition(":")[0]].build(reactor, url)
+    return _SCHEMES[check_scheme(url).partition(":")[0]].build(reactor, url, most)

@@ -139,9 +139,9 @@ class Daemon:
         self._said = _completed(said)
         self._workers = self._one("workers", 1)
         self._sockets = self._makeSockets() if sockets is None else sockets
-        self._hub = self._makeHub() if hub is None else hub
         self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
+        self._hub = self._makeHub() if hub is None else hub
         self._makeEndpoints()
         self._sessions: list[Sessions] = []
         self._guards = SharedGuards(reactor)
@@ -168,7 +168,9 @@ class Daemon:
             return Hub(self._share.bus, self._reactor)
         if "bus" not in self._said:
             return localHub(self._reactor)
-        bus: Bus = madeOf(self._said["bus"][-1], partial(make_bus, self._reactor))
+        bus: Bus = madeOf(
+            self._said["bus"][-1], partial(make_bus, self._reactor, most=self._limits.message_size)
+        )
         return Hub(bus, self._reactor)
 
     def _makeEndpoints(self) -> None:

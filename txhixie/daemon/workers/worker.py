@@ -99,14 +99,22 @@ class Worker:
             sockets.counts.begin()
             service.startService()
         except CannotStart as error:
-            self._tell(Mistake(str(error)))
-            self.status = 1
-            self._end()
+            self._fail(str(error))
+            return
+        except Exception:
+            self._log.failure("internal error, please report it: a worker cannot start")
+            self._fail("hixie: internal error, see the log")
             return
         self._service = service
         if serve.is_traced is not None:
             service.trace(serve.is_traced)
         self._tell(WorkerState.SERVING)
+
+    def _fail(self, mistake: str) -> None:
+        """End with status 1, when the parent has the mistake."""
+        self.status = 1
+        self._tell(Mistake(mistake))
+        self._link.close()
 
     # Stopping.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, Final
@@ -62,6 +63,7 @@ class WorkerProcesses:
         self._running: dict[int, WorkerProcess] = {}
         self._starting: dict[int, IDelayedCall] = {}
         self._hasServed = False
+        self._hasFailed = False
         self._closing: Deferred[Any] | None = None
         self._stopped: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
@@ -94,8 +96,8 @@ class WorkerProcesses:
     # Starting.
 
     def _startAll(self) -> None:
-        if self._stopped is None:
-            for number in range(1, self._count + 1):
+        for number in range(1, self._count + 1):
+            if self._stopped is None and not self._hasFailed:
                 self._start(number)
 
     def _start(self, number: int) -> None:
@@ -103,7 +105,7 @@ class WorkerProcesses:
         try:
             worker = WorkerProcess(self._reactor, number, self._count, self._told, self._ended)
         except OSError as error:
-            self._died(number, f"cannot start: {error.strerror or error}")
+            self._cannotStart(number, f"cannot start {sys.executable}: {error.strerror or error}")
             return
         self._running[number] = worker
         relay_over(worker.link, self._relay)
@@ -111,6 +113,12 @@ class WorkerProcesses:
         relaySurveys(worker.link, self._surveys, number)
         self._order(worker)
         writeLine(self._log, "worker-started", worker=number, process=worker.pid)
+
+    def _cannotStart(self, number: int, why: str) -> None:
+        if self._hasServed:
+            self._died(number, why)
+        else:
+            self._fail(f"hixie: workers: {why}")
 
     def _order(self, worker: WorkerProcess) -> None:
         assert self._counts is not None
@@ -150,8 +158,9 @@ class WorkerProcesses:
             self._starting[number] = self._reactor.callLater(delay, self._start, number)
 
     def _fail(self, mistake: str) -> None:
-        """End the daemon with status 1."""
-        if self._stopped is None:
+        """End the daemon with status 1; a second worker may fail meanwhile."""
+        if not self._hasFailed and self._stopped is None:
+            self._hasFailed = True
             self._log.critical("{mistake}", mistake=Uncut(mistake))
             self._endWith(1)
             self._reactor.stop()

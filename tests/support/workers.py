@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import kill
 from pathlib import Path
 
-from support.daemon import Daemon, running
+from support.daemon import PATIENCE, Daemon, running
 
 
 class Workers:
@@ -28,6 +29,17 @@ class Workers:
     def serves(self, number: int, times: int = 1) -> None:
         """Wait until a worker listens, for the first time or again."""
         self.daemon.logged_times("starting on", times, f"[worker {number}, ")
+
+    def of(self, addresses: Collection[str]) -> dict[str, int]:
+        """The numbers of the workers that have clients, by the addresses of the clients."""
+        opened = re.compile(r"\[worker (\d+), .* opened .* peer=(\S+) ")
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = {address: int(number) for number, address in opened.findall(self.daemon.log)}
+            if found.keys() >= {*addresses}:
+                return {address: found[address] for address in addresses}
+            time.sleep(0.1)
+        raise AssertionError("the log has no line of a client")
 
     def process(self, number: int) -> int:
         """The process ID of a worker."""

@@ -26,15 +26,11 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 def of_workers(workers: Workers, members: list[Peer]) -> dict[int, list[Peer]]:
-    """The members by the numbers of their workers."""
-    numbers: dict[str, int] = {}
-    for number in (1, 2):
-        for line in workers.lines(number, " opened "):
-            numbers[line.partition(" peer=")[2].partition(" ")[0]] = number
+    """The members by the numbers of their workers, when the log has the lines of all of them."""
+    addresses = {"{}:{}".format(*peer.socket.getsockname()): peer for peer in members}
     found: dict[int, list[Peer]] = {1: [], 2: []}
-    for peer in members:
-        address = "{}:{}".format(*peer.socket.getsockname())
-        found[numbers[address]].append(peer)
+    for address, number in workers.of(addresses).items():
+        found[number].append(addresses[address])
     return found
 
 

@@ -61,10 +61,7 @@ def clients(daemon: Daemon, count: int) -> Iterator[list[socket.socket]]:
 def worker_of(workers: Workers, client: socket.socket) -> int:
     """The number of the worker that has a client."""
     address = "{}:{}".format(*client.getsockname())
-    line = workers.daemon.logged(f"peer={address} ")
-    found = re.search(r"\[worker (\d+), ", line)
-    assert found, line
-    return int(found[1])
+    return workers.of([address])[address]
 
 
 def is_connected(client: socket.socket) -> bool:

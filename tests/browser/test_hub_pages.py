@@ -82,7 +82,7 @@ def converse(directory: Path, chromium: Browser, daemon: Daemon, members: str = 
     :param members: the number of members that Chromium shows meanwhile; empty for any number.
     :return: the messages that both pages show.
     """
-    browse = browsing(directory)
+    browse = browsing(directory, 2 * PATIENCE)  # the script waits for Chromium too
     joined(chromium, daemon, CHAT["of today"], "Grace")
     say(chromium, "grüße, earlier")
     with ThreadPoolExecutor() as pool:
@@ -107,7 +107,7 @@ def converse(directory: Path, chromium: Browser, daemon: Daemon, members: str = 
         chromium.awaits("members", members)
         say(chromium, "and to you")
         chromium.awaits("said", "Ada: bye")
-        seen = old.result(PATIENCE)
+        seen = old.result()
     said = items(chromium)
     assert seen["complaints"] == []
     assert seen["done"] == 10

@@ -7,14 +7,14 @@ its position. Anything else is a message of another program, without an envelope
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from .bus import BusMessage
 
 _FIRST: Final = b"\xff"
-_KINDS: Final = {b"t": True, b"b": False}
-_LONGEST: Final = 128
-"""Most bytes of an envelope."""
+_ENVELOPE: Final = re.compile(rb"\xff([!-~]{1,48}) ([tb]) ([!-~]{1,64})\n")
+"""An envelope, with node, kind and position."""
 
 
 class Published(NamedTuple):
@@ -50,15 +50,13 @@ def opened(data: bytes, position: str, most: int) -> Published | None:
         if len(data) > most:
             return None
         return Published(None, BusMessage(position, _is_utf8(data), data))
-    end = data.find(b"\n", 0, _LONGEST)
-    words = data[1:end].split(b" ") if end > 0 else []
-    if len(words) != 3 or words[1] not in _KINDS or not all(each.isascii() for each in words):
+    envelope = _ENVELOPE.match(data)
+    if envelope is None or len(data) - envelope.end() > most:
         return None
-    payload = data[end + 1 :]
-    if len(payload) > most:
-        return None
-    is_text = _KINDS[words[1]] and _is_utf8(payload)
-    return Published(words[0].decode(), BusMessage(words[2].decode(), is_text, payload))
+    node, kind, own = envelope.groups()
+    payload = data[envelope.end() :]
+    is_text = kind == b"t" and _is_utf8(payload)
+    return Published(node.decode(), BusMessage(own.decode(), is_text, payload))
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -127,7 +127,7 @@ class RedisBus:
             self._ask(self._subscriber, "UNSUBSCRIBE", topic.encode())
 
     def _subscribeAll(self) -> None:
-        self._subscriber.protocol.messageReceived = self._messageReceived
+        self._subscriber.protocol.heard = self.heard
         for topic in self._channels:
             self._subscribeTo(topic)
         self._changed()
@@ -152,15 +152,19 @@ class RedisBus:
         if failure.check(txredisapi.ConnectionError) is None:
             self.reach.failed("the server of the bus refused a command", failure)
 
-    def _messageReceived(self, _: object, channel: bytes, data: bytes) -> None:
-        topic = channel.decode("utf-8", "replace")
-        receive = self._channels.get(topic)
-        published = opened(data, self._position(), self._most)
+    def heard(self, channel: bytes, data: bytes) -> None:
+        """Handle a message of a channel."""
+        receive = self._channels.get(channel.decode("utf-8", "replace"))
+        published = opened(data, "", self._most)
         if published is None:
             self.reach.strange += 1
-        elif receive is not None and published.node != self._node:
+            return
+        node, message = published
+        if receive is not None and node != self._node:
+            if node is None:
+                message = message._replace(position=self._position())
             try:
-                receive(published.message, None)
+                receive(message, None)
             except Exception:
                 self.reach.failed("a subscriber of the bus raised")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+import hiredis
 import txredisapi
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -33,29 +34,37 @@ _STOP_SECONDS: Final = 1.0
 
 class BoundedReplies:
     """
-    Ends the connection at a reply that is too long.
+    Parses replies with hiredis, and ends the connection at a reply that is too long.
 
-    hiredis has no bound of its own, and Redis sends up to 512 MB in one message.
-
-    :ivar replies: number of replies.
+    hiredis has no bound of its own, and Redis sends up to 512 MB in one message. The method of
+    txredisapi would convert each word of each reply, which takes half of the time of a message.
     """
 
-    replies = 0
     _held = 0
+
+    def __init__(self, **options: Any) -> None:
+        """:param options: those of txredisapi."""
+        super().__init__(**options)
+        invalid, error = txredisapi.InvalidData, txredisapi.ResponseError
+        self._parser = hiredis.Reader(protocolError=invalid, replyError=error)
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         """Parse bytes; abort the connection if they belong to a reply that is too long."""
-        before = self.replies
-        super().dataReceived(data, unpause)  # type: ignore[misc]
-        self._held = len(data) if self.replies != before else self._held + len(data)
+        parser = self._parser
+        parser.feed(data)
+        reply = parser.gets()
+        # Bytes of the reply that is not whole yet, and at most a read more.
+        self._held = self._held + len(data) if reply is False else len(data)
+        while reply is not False:
+            self.replyReceived(reply)
+            reply = parser.gets()
         if self._held > MOST_REPLY:
             self._held = 0
             self.factory.replyTooLong()  # type: ignore[attr-defined]
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
-    def replyReceived(self, reply: object) -> None:
-        """Count a reply."""
-        self.replies += 1
+    def replyReceived(self, reply: Any) -> None:
+        """Handle a reply."""
         super().replyReceived(reply)  # type: ignore[misc]
 
 
@@ -64,7 +73,20 @@ class RedisCommands(BoundedReplies, txredisapi.HiredisProtocol):  # type: ignore
 
 
 class RedisSubscriber(BoundedReplies, txredisapi.SubscriberProtocol):  # type: ignore[misc]
-    """A connection for the messages of channels."""
+    """
+    A connection for the messages of channels.
+
+    :ivar heard: called with the channel and the message.
+    """
+
+    heard: Callable[[bytes, bytes], object]
+
+    def replyReceived(self, reply: Any) -> None:
+        """Handle a message, or the reply to a command."""
+        if type(reply) is list and reply[0] == b"message":
+            self.heard(reply[1], reply[2])
+        else:
+            super().replyReceived(reply)
 
 
 class RedisConnection(Factory):

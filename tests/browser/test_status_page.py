@@ -24,7 +24,14 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / "index.html").write_text("<title>other</title><p id=state>loaded</p>")
-    routes = ("--serve", "/=echo", "--serve", f"/app=static:{pages}")
+    routes = (
+        "--serve",
+        "/=echo",
+        "--serve",
+        f"/app=static:{pages}",
+        "--serve",
+        "/chat=hub history=9",
+    )
     with running(tmp_path, *routes, "--status", "/status") as daemon:
         yield daemon
 
@@ -60,6 +67,18 @@ def test_the_page_is_live(page: Browser, daemon: Daemon) -> None:
         page.awaits("ends", "4xxx")
     assert "sesame" not in page.driver.page_source
     assert not page.complaints()
+
+
+def test_the_numbers_of_a_hub_are_shown_once_there_is_a_topic(
+    page: Browser, daemon: Daemon
+) -> None:
+    assert "topics" not in numbers(page)
+    with opened(daemon, target="/chat") as member, opened(daemon, target="/chat"):
+        member.sendall(modern_frame(Opcode.TEXT, b"hello", key=MASK))
+        page.awaits("numbers", "bytes of history")
+        wanted = {"topics": "1", "members of topics": "2", "bytes of history": "5"}
+        page.awaits("numbers", "bytes of history\n5")
+        assert wanted.items() <= numbers(page).items()
 
 
 def test_the_lists_of_one_address_are_a_click_away(page: Browser, daemon: Daemon) -> None:

@@ -446,6 +446,27 @@ def test_a_slow_channel_follows_the_rule(dialect: str, rule: str) -> None:
     pair.done()
 
 
+def test_the_newest_message_of_a_channel_is_counted_if_its_connection_ends_before() -> None:
+    pair, _, (channel,) = chat(serverExtensions=())
+    pair.toClient.paused = True
+    channel.send(BIG)
+    for number in range(3):
+        broadcast([channel], f"{number}", slow="newest")
+    pair.done()
+    assert counters(pair).skipped == {"replaced": 2, "ended": 1}
+
+
+def test_the_newest_message_of_a_channel_that_was_sent_is_not_counted() -> None:
+    pair, client, (channel,) = chat(serverExtensions=())
+    pair.toClient.paused = True
+    channel.send(BIG)
+    broadcast([channel], "newest", slow="newest")
+    reads(pair)
+    assert client.messages == [BIG, "newest"]
+    pair.done()
+    assert counters(pair).skipped == {}
+
+
 def test_messages_of_a_channel_that_wait_come_before_a_broadcast() -> None:
     """The first Deferred fires while other messages wait, and its callback broadcasts."""
     pair, client, (channel,) = chat(serverExtensions=())

@@ -94,6 +94,11 @@ class ChannelApplication:
         """
         return self.outbox.keep(message)
 
+    @property
+    def hasLostNewest(self) -> bool:
+        """Whether the connection has ended before the newest message of broadcasts was sent."""
+        return self.outbox.hasLostNewest
+
     def _overflowed(self, size: int) -> None:
         """Abort the connection: the outbox holds more than ``Limits.unsent_size`` bytes."""
         self.transport.abortConnection(self.transport.limits.unsent_error(size))

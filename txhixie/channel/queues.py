@@ -115,6 +115,8 @@ class Outbox:
     Messages that wait for room in the write buffer, in order; the producer of the transport.
 
     :ivar size: bytes of the messages that wait.
+    :ivar hasLostNewest: whether the conversation has ended before the message of :meth:`keep` was
+        sent.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Outbox:
         self._waiting: deque[tuple[Deferred[None], Message | PreparedMessage]] = deque()
         self._kept: Deferred[None] | None = None
         self._full = False
+        self.hasLostNewest = False
         self._end: Callable[[], Exception] | None = None
         self.size = 0
 
@@ -210,6 +213,7 @@ class Outbox:
         if self._end is not None:
             return
         self._end = make
+        self.hasLostNewest = self._kept is not None and not self._kept.called
         waiting, self._waiting = self._waiting, deque()
         self.size = 0
         for deferred, _ in waiting:

@@ -945,6 +945,8 @@ class HixieProtocol(Protocol):
         if self.factory.log.tells(ended):
             self._logEnd(ended)
         application, self._application = self._application, None
+        if getattr(application, "hasLostNewest", False):
+            self._countSkipped("ended")
         try:
             if application is not None:
                 application.connectionLost(Failure(close))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from peers.bus_servers import RedisServer
 from support.daemon import Daemon, run_hixie, running
 from support.page_requests import ask
 from support.waiting import asynchronous, until, within
+from support.workers import working
 from txhixie import Channel, connect
 
 OPTIONS = ("--serve", "/=hub:topic={path}", "--serve", "/kept=hub history=5", "--status", "/status")
@@ -85,6 +87,28 @@ async def test_clients_of_two_daemons_and_redis_cli_hear_each_other_through_an_o
     metrics = ask(daemons[0], "/metrics").body.decode()
     assert "txhixie_bus_up 1.0" in metrics
     assert "txhixie_bus_messages_lost_total 2.0" in metrics
+
+
+@asynchronous
+async def test_each_worker_of_a_daemon_is_connected_to_the_Redis(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    with working(tmp_path, *OPTIONS, "--bus", server.url) as workers:
+        daemon = workers.daemon
+        daemon.logged_times("] bus-up ", 2)
+        assert [len(workers.lines(number, "bus-up")) for number in (1, 2)] == [1, 1]
+        members = [await connect(f"ws://127.0.0.1:{daemon.port}/kept") for _ in range(12)]
+        hosts: list[Any] = [each.getHost() for each in members]
+        names = [f"{each.host}:{each.port}" for each in hosts]
+        assert {*workers.of(names).values()} == {1, 2}
+        await members[0].send("hello")
+        for each in members[1:]:
+            assert await heard(each) == "hello"
+        server.command("XADD", "kept", "*", "m", "outside")
+        for each in members:
+            assert await heard(each) == "outside"
+            await each.close()
+    assert "Traceback" not in daemon.log
 
 
 def test_a_reload_keeps_the_bus_and_refuses_another_one(

@@ -190,7 +190,10 @@ class ListeningService(Service):
     def _startedListening(self) -> None:
         if self._started:
             self._look(self._serving)
-            self._notifier.started(self._listensOn)
+            if self._workers is None:
+                self._notifier.started(self._listensOn)
+            else:
+                self._workers.serving.addCallback(lambda _: self._ready(self._listensOn))
         self._changed()
 
     @property

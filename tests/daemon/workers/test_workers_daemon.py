@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from daemon.test_systemd import launched
+from daemon.test_systemd import Manager, launched
 from peers.test_front import write_certificate
 from support.blocking_peer import answer, connected, status
 from support.certificates import authority, unverified_context
@@ -206,6 +206,20 @@ def test_the_workers_have_the_reactor_of_the_parent(tmp_path: Path) -> None:
         assert daemon.ended() == BY_SIGTERM
     finally:
         process.kill()
+
+
+def test_systemd_is_told_that_the_daemon_is_ready_when_all_workers_listen(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    options = ("--port", f"tcp:{free_port()}:interface=127.0.0.1", "--workers", "2")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiving:
+        receiving.bind(address)
+        manager = Manager(receiving)
+        with launched(tmp_path, *options, variables={"NOTIFY_SOCKET": address}) as daemon:
+            assert manager.told() == {"READY": "1", "STATUS": "listening on 1 port"}
+            until(lambda: daemon.log.count("starting on") == 3)
+            daemon.terminate()
+            assert manager.told()["STATUS"].startswith("closing 0 connections")
+            assert daemon.ended() == BY_SIGTERM
 
 
 # The end of a worker.

@@ -29,7 +29,11 @@ _KILL_AFTER: Final = 5.0
 
 
 class WorkerProcesses:
-    """The workers of a daemon."""
+    """
+    The workers of a daemon.
+
+    :ivar serving: fires when all workers listen, for the first time.
+    """
 
     _log = Logger()
 
@@ -48,6 +52,7 @@ class WorkerProcesses:
         :param directory: working directory of the start.
         :param endWith: sets the exit status of this process.
         """
+        self.serving: Deferred[None] = Deferred()
         self._reactor = reactor
         self._count = count
         self._sockets = sockets
@@ -129,6 +134,9 @@ class WorkerProcesses:
     def _told(self, worker: WorkerProcess, told: Told) -> None:
         if told is WorkerState.SERVING:
             self._hasServed = True
+            serving = [each for each in self._running.values() if each.isServing]
+            if len(serving) == self._count and not self.serving.called:
+                self.serving.callback(None)
         elif told is WorkerState.CLOSED:
             self._closePorts()
         elif isinstance(told, Mistake):

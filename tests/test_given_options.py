@@ -576,7 +576,7 @@ def test_a_scalar_has_its_annotated_type(maker: str, option: str, kind: str) -> 
 def test_no_scalar_among_the_options_is_left_out() -> None:
     assert {option for _, option, _ in SCALARS} == {
         *("timeout", "secure", "logConnections", "lenient", "verify", "proxyBasic", "anyPort"),
-        "flightRecorder",
+        *("flightRecorder", "connectionPoller"),
     }
 
 

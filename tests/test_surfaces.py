@@ -184,6 +184,7 @@ ROWS: Final[dict[str, Row]] = {
     "bytes of all connections": {PYTHON: "heldBytes", DAEMON: "max-held-bytes"},
     "heads and frames in the log": everywhere("trace", PYTHON, DAEMON),
     "last events of a connection": {PYTHON: "flightRecorder", DAEMON: "flight-recorder"},
+    "one epoll for open connections": everywhere("connection-poller", PYTHON, DAEMON),
     "seconds between pings": {
         PYTHON: "Limits.ping_interval",
         DAEMON: "ping-interval",

@@ -67,6 +67,7 @@ OPTIONS = (
     "--no-compression",
     "--trace",
     "--flight-recorder",
+    "--connection-poller",
     "--no-keep-freed-memory",
     "--log-json",
 )

@@ -33,6 +33,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/test_freed_memory.py",
         "tests/daemon/workers/test_room_daemon.py",
         "tests/daemon/workers/test_workers_daemon.py",
+        "tests/sockets/test_connection_poller_process.py",
         "tests/daemon/test_json_log_daemon.py",
         "tests/daemon/services/test_http_daemon.py",
         "tests/daemon/test_trace_daemon.py",

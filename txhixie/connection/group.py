@@ -67,9 +67,12 @@ class ConnectionGroup(Generic[C]):
         taken yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
     :ivar tracer: writes what connections receive and send to the log; ``None`` for none.
+    :ivar connectionPoller: whether open connections over TCP without TLS are moved to a
+        :class:`txhixie.sockets.connection_poller.ConnectionPoller`.
     :ivar recorder: keeps the last events of each connection for the log; ``None`` for none.
     """
 
+    connectionPoller = False
     heldBytes: HeldBytes | None = None
     tracer: Tracer | None = None
     recorder: FlightRecorder | None = None

@@ -42,6 +42,7 @@ from ..sansio.prepared_message import (
 )
 from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
+from ..sockets.connection_poller import moveToPoller
 from .addresses import plainAddress
 from .group import ConnectionGroup
 from .held_bytes import Holding
@@ -554,6 +555,8 @@ class HixieProtocol(Protocol):
             entropy=factory.entropy,
         )
         self._receive = ignore
+        if factory.connectionPoller and self._output.isFree():
+            moveToPoller(self.transport)
         if self._output.tap is not None:
             self._output.tap.opened()
         self._conversation.answers_pings = not hasattr(self._application, "pingReceived")

@@ -472,6 +472,7 @@ class Daemon:
             "trustForwarded": self._trusted(),
             "logConnections": True,
             "flightRecorder": self._one("flight-recorder", False),
+            "connectionPoller": self._one("connection-poller", False),
             "admission": self._admission(),
             "heldBytes": self._heldBytes(),
         }

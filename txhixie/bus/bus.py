@@ -122,6 +122,9 @@ class Bus(Protocol):
         """
         Ask for earlier messages of a topic that has a history.
 
+        The answer has only messages that the subscriber was given; it is given all others later, so
+        that a client that joins before it asks gets each message once.
+
         :param position: position of the last message that is known; ``None`` for all that the
             history has.
         """

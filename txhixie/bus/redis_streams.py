@@ -355,7 +355,20 @@ class RedisStreams:
         stream.waiting.append(asked)
         if not stream.asking:
             self._askHistory(topic, stream)
-        return asked.addCallback(_past, position)
+        return asked.addCallback(_past, position).addCallback(self._delivered, stream)
+
+    def _delivered(self, past: Past, stream: _Stream) -> Past:
+        """
+        Return the messages that were delivered already; the subscriber gets the others.
+
+        They come by two connections: a history may have a message before the reader has it, and a
+        client that joins would get it twice.
+        """
+        if stream.last is None:
+            return past
+        last = _number(stream.last)
+        messages = [each for each in past.messages if _number(each.position.encode()) <= last]
+        return past._replace(messages=tuple(messages))
 
     def _askHistory(self, topic: str, stream: _Stream) -> None:
         waiting, stream.waiting, stream.asking = stream.waiting, [], True

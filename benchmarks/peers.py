@@ -104,10 +104,10 @@ def ours() -> tuple[str, ...]:
     return (str(OURS), str(SERVERS / "txhixie_echo.py"), "{port}")
 
 
-def daemon(*services: str) -> tuple[str, ...]:
+def daemon(*services: str, workers: int = 1) -> tuple[str, ...]:
     """The command of the daemon, as an operator starts it."""
     twistd = (str(OURS.with_name("twistd")), "-n", "--pidfile=", "hixie")
-    listens = ("--port", "tcp:{port}:interface=127.0.0.1")
+    listens = ("--port", "tcp:{port}:interface=127.0.0.1", "--workers", str(workers))
     return (*twistd, *listens, *(word for each in services for word in ("--serve", each)))
 
 
@@ -144,6 +144,9 @@ PEERS: Final[dict[str, Peer]] = {
     "txhixie-hub": Peer(
         "rfc6455", daemon("/broadcast=hub"), broadcast=True, others=True, echoes=False
     ),
+    # the daemon as one process, and as a parent with two workers, all of whose CPU time counts
+    "txhixie-daemon": Peer("rfc6455", daemon("/=echo")),
+    "txhixie-workers": Peer("rfc6455", daemon("/=echo", workers=2)),
     # on Twisted
     "autobahn": Peer(
         "rfc6455", python("autobahn", "autobahn_echo.py"), deflate=True, broadcast=True

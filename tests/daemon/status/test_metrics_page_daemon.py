@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from hashlib import sha1
@@ -52,11 +53,12 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 def awaited(daemon: Daemon, name: str, expected: float, **labels: str) -> Samples:
     """The samples, once one has this value."""
-    for _ in range(600):
+    deadline = time.monotonic() + PATIENCE
+    while True:
         samples = scraped(ask(daemon, "/metrics"))
         if any((own, n) == (labels, expected) for own, n in samples.get(name, ())):
             return samples
-    raise AssertionError(f"expected {expected}: {samples.get(name)}")
+        assert time.monotonic() < deadline, f"expected {expected}: {samples.get(name)}"
 
 
 def test_prometheus_reads_what_has_happened(tmp_path: Path) -> None:

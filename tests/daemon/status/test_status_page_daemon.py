@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,14 @@ def status(daemon: Daemon, target: str = JSON, *fields: str, **which: Any) -> di
 
 def awaited(daemon: Daemon, *keys: str | int, value: object) -> dict[str, Any]:
     """The status, once it has this value at a place."""
-    for _ in range(600):
+    deadline = time.monotonic() + PATIENCE
+    while True:
         found = at = status(daemon, f"{JSON}&address=127.0.0.1")
         for key in keys:
             at = at[key]  # type: ignore[index]
         if at == value:
             return found
-    raise AssertionError(f"{keys}: expected {value}: {at}")
+        assert time.monotonic() < deadline, f"{keys}: expected {value}: {at}"
 
 
 def text_frame(text: bytes) -> bytes:

@@ -261,7 +261,8 @@ def test_a_number_keeps_the_sockets_of_both_families(tmp_path: Path) -> None:
 
 def test_a_UNIX_socket_stays_and_its_mode_follows_the_trusted_proxies(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    config = f'port = ["{{port}}", "unix:{path}"]\nserve = "/a=echo"\n'
+    # The daemon opens the ports in this order, and the test waits for the last one.
+    config = f'port = ["unix:{path}", "{{port}}"]\nserve = "/a=echo"\n'
     with configured(tmp_path, config) as daemon, Peer(str(path)) as peer:
         before = path.stat()
         write(daemon, tmp_path, config + 'trust-forwarded = "unix"\n')

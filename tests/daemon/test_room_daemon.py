@@ -257,9 +257,10 @@ def test_a_room_of_one_dialect(tmp_path: Path, kind: str) -> None:
         storm(daemon, crowd, room)
         room.recover(crowd)
         room.verify()
-        for each in room.stalled:
-            if each.name.startswith("told"):
-                assert each.gap == each.skipped > 0
+        told = [each for each in room.stalled if each.name.startswith("told")]
+        assert all(each.gap == each.skipped for each in told)
+        # Not each of them: the kernel may take all compressed messages for one.
+        assert any(each.skipped for each in told)
 
 
 def test_slow_members_that_get_the_newest_message(tmp_path: Path) -> None:

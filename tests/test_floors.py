@@ -71,6 +71,7 @@ PROTOCOLS: Final = {
     "gateway/machine.py:SessionMachine": "Automat reads a machine's inputs from it",
     "server/admission.py:WholeLedger": "the ledger of several processes, of a later package",
     "bus/bus.py:Bus": "buses of one process and of several",
+    "hub/presence.py:CountedTopic": "a callback: a topic whose members are counted",
     "hub/topic.py:TopicMember": "a callback: a member of a topic",
     "gateway/session.py:Backend": "a WebSocket backend or a stream of bytes",
 }

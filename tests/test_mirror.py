@@ -142,6 +142,7 @@ WHOLE: Final = {
     "bus/test_battery": "what each bus promises",
     "daemon/workers/test_room_daemon": "rooms of a daemon with workers",
     "daemon/workers/test_workers_daemon": "a daemon with workers",
+    "daemon/workers/test_presence_daemon": "members at several workers of a daemon",
     "daemon/workers/test_bus_process": "the bus of workers, in worker processes",
     "daemon/test_freed_memory_daemon": "a daemon that keeps freed memory, or returns it",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",

@@ -13,8 +13,10 @@ from twisted.internet.defer import gatherResults
 
 from support.bus_rows import LocalRow, Row, WorkersRow
 from support.bus_subscriber import Subscriber
-from support.waiting import asynchronous, until, within
+from support.counted_member import CountedMember
+from support.waiting import asynchronous, reactor, until, within
 from txhixie.bus.bus import Bus, BusMessage
+from txhixie.hub.hub import Hub
 
 ROWS: Final[dict[str, type[LocalRow | WorkersRow]]] = {"local": LocalRow, "workers": WorkersRow}
 
@@ -192,3 +194,22 @@ async def test_a_thousand_topics_stay_apart(row: Row, history: bool) -> None:
         await until(lambda: all(made[topic].heard for topic in topics), 60)
         for topic in topics:
             assert made[topic].payloads == [topic.encode()]
+
+
+@asynchronous
+async def test_a_member_that_asks_is_told_the_number_of_members_at_all_nodes(row: Row) -> None:
+    async with row.nodes(3) as nodes:
+        hubs = [Hub(bus, reactor, f"node-{number}") for number, bus in enumerate(nodes)]
+        topics = [hub.topic("room", 600.0, False) for hub in hubs]
+        members = [CountedMember(topic, False) for topic in topics]
+        asking = CountedMember(topics[0], True)
+        await until(lambda: asking.told[-1:] == [len(nodes) + 1])
+        members.append(CountedMember(topics[-1], True))
+        await until(lambda: members[-1].told)
+        await until(lambda: asking.told[-1] == members[-1].told[-1] == len(nodes) + 2)
+        for each in members:
+            each.leave()
+        await until(lambda: asking.told[-1] == 1)
+        asking.leave()
+        for hub in hubs:
+            await within(hub.stop())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from twisted.internet.task import Clock
@@ -17,6 +18,7 @@ from txhixie.bus.local import LocalBus
 from txhixie.hub.hub import Hub
 from txhixie.hub.objects import SUBPROTOCOL
 from txhixie.hub.publishers import Publishers
+from txhixie.hub.presence_report import PRESENCE_TOPIC
 from txhixie.hub.service import HubService
 from txhixie.testing import Pair
 
@@ -344,6 +346,19 @@ def test_a_path_that_names_no_topic_is_refused(path: str) -> None:
     pair, _ = room.join(url=f"ws://example.com{path}")
     assert pair.refused is not None
     assert pair.refused.status == 404
+    assert len(room.hub) == 0
+
+
+@pytest.mark.parametrize("path", [f"/{quote(PRESENCE_TOPIC)}", f"/{PRESENCE_TOPIC}"])
+def test_the_topic_by_which_processes_count_members_can_neither_be_joined_nor_published_to(
+    path: str,
+) -> None:
+    room = Room("{path}")
+    assert isinstance(room.service.publish(path, b'["worker-1",null]', True), Refusal)
+    offer = Offer("rfc6455", path, "example.com")
+    refused = room.service.buildProtocol(offer)
+    assert isinstance(refused, Refusal)
+    assert refused.status == 404
     assert len(room.hub) == 0
 
 

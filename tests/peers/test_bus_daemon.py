@@ -11,10 +11,12 @@ import pytest
 
 from peers.bus_servers import RedisServer
 from support.daemon import Daemon, run_hixie, running
+from support.members_told import told
 from support.page_requests import ask
 from support.waiting import asynchronous, until, within
 from support.workers import working
 from txhixie import Channel, connect
+from txhixie.hub.objects import SUBPROTOCOL
 
 OPTIONS = ("--serve", "/=hub:topic={path}", "--serve", "/kept=hub history=5", "--status", "/status")
 
@@ -87,6 +89,24 @@ async def test_clients_of_two_daemons_and_redis_cli_hear_each_other_through_an_o
     metrics = ask(daemons[0], "/metrics").body.decode()
     assert "txhixie_bus_up 1.0" in metrics
     assert "txhixie_bus_messages_lost_total 2.0" in metrics
+
+
+@asynchronous
+async def test_the_members_at_all_daemons_are_counted_until_a_daemon_is_killed(
+    daemons: list[Daemon], server: RedisServer
+) -> None:
+    urls = [f"ws://127.0.0.1:{daemon.port}/room" for daemon in daemons]
+    quiet = [await connect(url) for url in (*urls, urls[0])]
+    asking = await connect(f"{urls[1]}?presence", subprotocols=[SUBPROTOCOL])
+    await told(asking, 4)
+    server.kill()
+    await told(asking, 2)
+    server.start()
+    await told(asking, 4)
+    daemons[0].process.kill()
+    await told(asking, 2)
+    for each in (*quiet, asking):
+        await each.close()
 
 
 @asynchronous

@@ -15,6 +15,7 @@ client_certificates  a daemon that asks for certificates       daemon, browser
 command_line         ``txhixie`` in a process                  cli
 confinement          a program under a unit's restrictions      peers/test_unit
 conversation_driver  one side of a `Conversation`              sansio
+counted_member       a member of a topic that is told a number  bus, hub
 counted_twistd       a daemon that counts its bytes             tests of memory bounds
 crowd                thousands of members of a hub             daemon/test_room_daemon
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
@@ -35,6 +36,7 @@ ipv6                 a mark of tests that need IPv6            dialing, server, 
 jwt_keys             keys of JSON Web Tokens                   daemon/guards
 log_recorder         the log events of a test                  conftest, annotations
 manual_pages         manual pages of the command               cli
+members_told         a client that waits for a number          tests of numbers of members
 memory_connection    one side of a connection in memory        connection, server, client
 memory_proxies       proxies in memory                         dialing
 network              servers and clients over sockets          conftest, every test over sockets
@@ -55,6 +57,7 @@ resolver             a resolver of host names                  conftest, dialing
 scripted_peer        a blocking server with a script           cli
 scripted_servers     servers that fail or stall                dialing, client
 shell_completion     completion in bash, zsh and fish          cli
+shared_bus           a bus of several processes in memory      hub
 terminal             a program on a pty                        cli
 third_party          finds programs and libraries              peers, browser, conformance
 tls_ports            a TLS port of each kind                   test_alpn, browser

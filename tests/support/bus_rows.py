@@ -56,7 +56,7 @@ class WorkersRow:
         for index in range(number):
             here, other = linkPair(reactor)
             there = adoptLink(reactor, other.detach())
-            relay_over(here, relay)
+            relay_over(here, relay, index)
             nodes.append(bus_over(there, reactor, index))
             links += [here, there]
         try:

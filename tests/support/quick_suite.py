@@ -31,6 +31,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/workers/test_link_process.py",
         "tests/daemon/test_freed_memory_daemon.py",
         "tests/test_freed_memory.py",
+        "tests/daemon/workers/test_presence_daemon.py",
         "tests/daemon/workers/test_room_daemon.py",
         "tests/daemon/workers/test_workers_daemon.py",
         "tests/sockets/test_connection_poller_process.py",

@@ -71,6 +71,11 @@ class Bus(Protocol):
         ...
 
     @property
+    def isShared(self) -> bool:
+        """Whether other processes may be on the bus."""
+        ...
+
+    @property
     def historySize(self) -> int:
         """Number of bytes of the earlier messages that are kept in this process."""
         ...

@@ -23,6 +23,7 @@ class LocalBus:
 
     up = True
     reach = None
+    isShared = False
 
     def __init__(self, now: Callable[[], float], history: History | None = None) -> None:
         """

@@ -59,6 +59,8 @@ class NatsBus:
     :ivar reach: state of the connection to the server, and counters.
     """
 
+    isShared = True
+
     def __init__(
         self,
         reactor: Any,

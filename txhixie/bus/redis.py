@@ -32,6 +32,7 @@ class RedisBus:
     :ivar reach: state of the connection to the server, and counters.
     """
 
+    isShared = True
     historySize = 0  # the server keeps the earlier messages
 
     def __init__(

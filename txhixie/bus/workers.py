@@ -62,6 +62,7 @@ class WorkersBus:
     """
 
     reach = None
+    isShared = True
     historySize = 0  # the parent keeps the earlier messages
 
     def __init__(

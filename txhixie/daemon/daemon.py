@@ -165,13 +165,13 @@ class Daemon:
 
     def _makeHub(self) -> Hub:
         if self._share is not None and self._one("bus", LOCAL) == LOCAL:
-            return Hub(self._share.bus, self._reactor)
+            return Hub(self._share.bus, self._reactor, self._share.node)
         if "bus" not in self._said:
             return localHub(self._reactor)
         bus: Bus = madeOf(
             self._said["bus"][-1], partial(make_bus, self._reactor, most=self._limits.message_size)
         )
-        return Hub(bus, self._reactor)
+        return Hub(bus, self._reactor, mostBytes=self._limits.message_size)
 
     def _makeEndpoints(self) -> None:
         self._change = SocketChange(self._sockets)
@@ -246,9 +246,9 @@ class Daemon:
             self._log.warn("{note}", note=note)
         if self._one("keep-freed-memory", True):
             keep_freed_memory()
-        bus = None if self._isParent else self._hub.bus
+        hub = None if self._isParent else self._hub
         return ListeningService(
-            *(self._reactor, self._sockets, self.serving, readAnew, listens, bus),
+            *(self._reactor, self._sockets, self.serving, readAnew, listens, hub),
             self._makeWorkers(),
         )
 

@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from ..bus.bus import Bus
 from ..connection.log import Uncut, writeLine
 from ..gateway.session import Sessions
 from ..running import raiseFileLimit, whyNot
@@ -35,6 +34,7 @@ from .sockets.listening_sockets import ListeningSockets
 from .sockets.socket_change import Counts, SocketChange
 
 if TYPE_CHECKING:
+    from ..hub.hub import Hub
     from ..server.tls.certificates import FiledCertificate
     from .options import Said
     from .workers.worker_processes import WorkerProcesses
@@ -117,7 +117,7 @@ class ListeningService(Service):
         serving: Serving,
         read: Callable[[], Serving],
         listens: Callable[[IListeningPort, str], object] | None = None,
-        bus: Bus | None = None,
+        hub: Hub | None = None,
         workers: WorkerProcesses | None = None,
     ) -> None:
         """
@@ -129,11 +129,11 @@ class ListeningService(Service):
         :param read: reads the options again; raises :class:`CannotStart` for a mistake in them.
         :param listens: called at the start for each endpoint once it listens, with the listening
             port and the option that gave the endpoint.
-        :param bus: the bus of the hub, which connects while the service runs.
+        :param hub: the hub, whose bus connects while the service runs.
         :param workers: processes that accept the connections; ``None``: this process does.
         """
         self._workers = workers
-        self._bus = bus
+        self._hub = hub
         self._reactor = reactor
         self._sockets = sockets
         self._serving = serving
@@ -164,8 +164,8 @@ class ListeningService(Service):
         self._notifier.begin()
         raiseFileLimit()
         self._threads.begin()
-        if self._bus is not None:
-            self._bus.start()
+        if self._hub is not None:
+            self._hub.start()
         foldAcceptLines(self._reactor, self._serving.factory.counters)
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._hangup.listen()
@@ -413,8 +413,8 @@ class ListeningService(Service):
             closed.addCallback(lambda _: sockets.closeAll())
             closed.addCallback(lambda _: draining.closeAll(timeout=_LAST_PAGES, spread=0.0))
 
-        if (bus := self._bus) is not None:
-            closed.addBoth(lambda _: bus.stop())
+        if (hub := self._hub) is not None:
+            closed.addBoth(lambda _: hub.stop())
 
         def finish(result: object) -> object:
             self._hangup.leave()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ..bus.bus import Bus
+from ..bus.bus import MOST_MESSAGE_BYTES, Bus
+from .presence import Presence
 from .topic import Topic
 
 
@@ -17,13 +20,19 @@ class Hub:
     :ivar bus: the bus.
     """
 
-    def __init__(self, bus: Bus, clock: Any) -> None:
+    def __init__(
+        self, bus: Bus, clock: Any, node: str | None = None, mostBytes: int = MOST_MESSAGE_BYTES
+    ) -> None:
         """
         :param bus: the bus.
         :param clock: the reactor.
+        :param node: name of this process for the numbers of members, in ASCII, unique on the bus;
+            by default a random one.
+        :param mostBytes: most bytes of a message of the bus.
         """
         self.bus = bus
         self._clock = clock
+        self._presence = Presence(bus, clock, node or secrets.token_hex(6), mostBytes)
         self._topics: dict[str, Topic] = {}
         self._ending: dict[str, IDelayedCall] = {}  # topics without members
         self._ages: dict[str, float] = {}
@@ -33,7 +42,7 @@ class Hub:
 
     @property
     def members(self) -> int:
-        """Number of members of all topics."""
+        """Number of members of all topics in this process."""
         return sum(map(len, self._topics.values()))
 
     def __contains__(self, name: str) -> bool:
@@ -52,13 +61,16 @@ class Hub:
         """
         topic = self._topics.get(name)
         if topic is None:
-            topic = self._topics[name] = Topic(name, self.bus, self._clock, self._emptied, history)
+            topic = self._topics[name] = self._make(name, history)
         elif history:
             topic.keepHistory()
         self._ages[name] = age
         if not len(topic):
             self._emptied(topic)
         return topic
+
+    def _make(self, name: str, history: bool) -> Topic:
+        return Topic(name, self.bus, self._presence, self._clock, self._emptied, history)
 
     def _emptied(self, topic: Topic) -> None:
         name = topic.name
@@ -73,8 +85,13 @@ class Hub:
             del self._topics[topic.name], self._ages[topic.name]
             topic.end()
 
-    def stop(self) -> None:
-        """End all topics."""
+    def start(self) -> None:
+        """Connect the bus."""
+        self.bus.start()
+
+    def stop(self) -> Deferred[None]:
+        """End all topics, and then the bus; fires with ``None`` in the end."""
+        self._presence.stop()
         for ending in self._ending.values():
             ending.cancel()
         for topic in self._topics.values():
@@ -82,3 +99,4 @@ class Hub:
         self._ending.clear()
         self._topics.clear()
         self._ages.clear()
+        return self.bus.stop()

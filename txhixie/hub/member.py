@@ -181,7 +181,7 @@ class Member:
 
     def tellMembers(self) -> None:
         """Tell the member how many members the topic has."""
-        self._owesMembers = not self._send(members_object(len(self._topic)))
+        self._owesMembers = not self._send(members_object(self._topic.members))
 
     def _send(self, text: str) -> bool:
         """Send an object of the hub itself; return whether it was sent."""

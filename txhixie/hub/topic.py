@@ -11,6 +11,8 @@ from twisted.logger import Logger
 
 from ..bus.bus import Bus, BusMessage, Past
 from .delivery import Delivered
+from .presence import Presence
+from .presence_report import topic_key
 
 PRESENCE_INTERVAL: Final = 1.0
 """Least seconds between two messages about the number of members: when 5,000 members join within
@@ -37,32 +39,53 @@ class Topic:
     A topic and its members.
 
     :ivar name: name of the topic.
+    :ivar key: key of the topic in reports of the presence.
     """
 
     _log = Logger()
 
     def __init__(
-        self, name: str, bus: Bus, clock: Any, emptied: Callable[[Topic], object], history: bool
+        self,
+        name: str,
+        bus: Bus,
+        presence: Presence,
+        clock: Any,
+        emptied: Callable[[Topic], object],
+        history: bool,
     ) -> None:
         """
         :param name: name of the topic.
         :param bus: the bus that carries the messages.
+        :param presence: the members at other processes.
         :param clock: the reactor.
         :param emptied: called when no member is left.
         :param history: whether the bus keeps the last messages.
         """
         self.name = name
+        self.key = topic_key(name)
         self._bus = bus
+        self._presence = presence
         self._clock = clock
         self._emptied = emptied
         self._members: dict[TopicMember, None] = {}
-        self._presence: IDelayedCall | None = None
+        self._telling: IDelayedCall | None = None
         self._watching = 0  # members that are told the number of members
         self._hasHistory = history
         self._subscribe()
 
     def __len__(self) -> int:
+        """Return the number of members in this process."""
         return len(self._members)
+
+    @property
+    def members(self) -> int:
+        """Number of members at all processes on the bus."""
+        return len(self._members) + self._presence.othersOf(self.key)
+
+    @property
+    def isWatched(self) -> bool:
+        """Whether a member of this process asks for the number of members."""
+        return self._watching > 0
 
     def _subscribe(self) -> None:
         subscribed = self._bus.subscribe(self.name, self._receive, self._hasHistory)
@@ -120,22 +143,27 @@ class Topic:
             close()
 
     def _changed(self) -> None:
+        self._presence.changed(self)
+        self.othersChanged()
+
+    def othersChanged(self) -> None:
+        """Send the number of all members, a second later, to the members that ask."""
         if not self._watching:
-            if self._presence is not None:
-                self._presence.cancel()
-                self._presence = None
-        elif self._presence is None:
-            self._presence = self._clock.callLater(PRESENCE_INTERVAL, self._tellMembers)
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
+        elif self._telling is None:
+            self._telling = self._clock.callLater(PRESENCE_INTERVAL, self._tellMembers)
 
     def _tellMembers(self) -> None:
-        self._presence = None
+        self._telling = None
         for member in tuple(self._members):
             if member.wantsPresence:
                 member.tellMembers()
 
     def end(self) -> None:
         """End the subscription."""
-        if self._presence is not None:
-            self._presence.cancel()
-            self._presence = None
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
         self._bus.unsubscribe(self.name)

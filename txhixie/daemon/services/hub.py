@@ -138,6 +138,8 @@ def topic_of(description: str, route: Route) -> str:
     written = name.replace(REQUEST_PATH, "")
     if description != f"hub:{_TOPIC}{name}" or not name or re.search(r"[{}\s]", written):
         raise ValueError(f"expected hub, hub:{_TOPIC}NAME or hub:{_TOPIC}{REQUEST_PATH}")
+    if not name.isprintable():
+        raise ValueError("expected the name of a topic without control characters")
     if len(written) > MOST_NAME:
         raise ValueError(f"expected the name of a topic of at most {MOST_NAME} characters")
     return name

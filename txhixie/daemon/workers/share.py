@@ -7,7 +7,7 @@ from typing import Any
 from ...bus.workers import WorkersBus
 from ...server.admission import Admission
 from ..dispatch import RoutedServerFactory
-from .bus_link import bus_over
+from .bus_link import bus_over, node_of
 from .ledger import shareLedger
 from .link import WorkerLink
 from .surveys import WholeSurveyor, surveyWhole
@@ -18,6 +18,7 @@ class Share:
     The share of one worker.
 
     :ivar bus: the bus of the workers.
+    :ivar node: name of the worker on this bus.
     """
 
     def __init__(self, link: WorkerLink, reactor: Any, worker: int, workers: int) -> None:
@@ -28,6 +29,7 @@ class Share:
         :param workers: number of all workers.
         """
         self.bus: WorkersBus = bus_over(link, reactor, worker)
+        self.node = node_of(worker)
         self._link = link
         self._worker = worker
         self._workers = workers

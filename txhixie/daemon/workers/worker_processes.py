@@ -113,7 +113,7 @@ class WorkerProcesses:
             self._cannotStart(number, f"cannot start {sys.executable}: {error.strerror or error}")
             return
         self._running[number] = worker
-        relay_over(worker.link, self._relay)
+        relay_over(worker.link, self._relay, number)
         countWorker(worker.link, self._ledger)
         relaySurveys(worker.link, self._surveys, number)
         self._order(worker)

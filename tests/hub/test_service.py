@@ -17,8 +17,8 @@ from txhixie.bus.bus import MOST_MESSAGES
 from txhixie.bus.local import LocalBus
 from txhixie.hub.hub import Hub
 from txhixie.hub.objects import SUBPROTOCOL
-from txhixie.hub.publishers import Publishers
 from txhixie.hub.presence_report import PRESENCE_TOPIC
+from txhixie.hub.publishers import Publishers
 from txhixie.hub.service import HubService
 from txhixie.testing import Pair
 

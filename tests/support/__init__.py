@@ -56,8 +56,8 @@ recording_port       a Port that records                       sansio, conversat
 resolver             a resolver of host names                  conftest, dialing, client
 scripted_peer        a blocking server with a script           cli
 scripted_servers     servers that fail or stall                dialing, client
-shell_completion     completion in bash, zsh and fish          cli
 shared_bus           a bus of several processes in memory      hub
+shell_completion     completion in bash, zsh and fish          cli
 terminal             a program on a pty                        cli
 third_party          finds programs and libraries              peers, browser, conformance
 tls_ports            a TLS port of each kind                   test_alpn, browser

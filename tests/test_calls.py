@@ -1,4 +1,5 @@
-"""The number of calls of the package's own Python functions for one small message, over real TCP.
+"""The number of calls of the package's own Python functions for one small message, and for a
+handshake with the close that follows, over real TCP.
 
 Times vary with the load of the machine; the number of calls does not.
 """
@@ -17,18 +18,24 @@ import txhixie
 from support.applications import Applications
 from support.frame_writer import text
 from support.frames import MASK, modern_frame
-from support.network import Network
+from support.network import Network, Place
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, turn, until
 from txhixie.gateway import GatewayService
 from txhixie.sansio.wire.compiled import COMPILED
-from txhixie.sansio.wire.frame import TEXT
+from txhixie.sansio.wire.frame import CLOSE, TEXT
 
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"
 
 MOST_FOR_AN_ECHO = 20
 MOST_FOR_A_GATEWAY = 28
+MOST_FOR_A_HANDSHAKE = 131
+MOST_FOR_A_HANDSHAKE_76 = 149
+
+CLOSED = {"rfc6455": modern_frame(CLOSE, b"\x03\xe8"), "hixie-76": b"\xff\x00"}
+"""The server's answers to the close of a client, by dialect."""
+
 WARM = 20
 """Messages before the one that is counted: the first ones build what all later ones use."""
 
@@ -124,3 +131,36 @@ async def test_a_message_through_a_gateway_takes_few_calls_in_either_direction(
     outwards = await counted(backend, plain, client, len(plain))
     assert inwards.count <= MOST_FOR_A_GATEWAY, str(inwards)
     assert outwards.count <= MOST_FOR_A_GATEWAY, str(outwards)
+
+
+async def connection(net: Network, place: Place, dialect: str, close: bytes) -> None:
+    """Open a connection, close it from the client's side, and wait until it has ended."""
+    client = await net.raw(place)
+    await client.opens(dialect)
+    client.send(close)
+    await client.reads(CLOSED[dialect])
+    client.transport.loseConnection()
+    await client.ends()
+    await turn()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "close", "most"),
+    [
+        ("rfc6455", modern_frame(CLOSE, b"\x03\xe8", key=MASK), MOST_FOR_A_HANDSHAKE),
+        ("hixie-76", b"\xff\x00", MOST_FOR_A_HANDSHAKE_76),
+    ],
+)
+@compiled_only
+@asynchronous
+async def test_a_handshake_and_its_close_take_few_calls(
+    net: Network, dialect: str, close: bytes, most: int
+) -> None:
+    place = await net.serve(Applications(Echo), origins=["*"])
+    other = await net.raw(place)  # the timers of the factory run on
+    await other.opens(dialect)
+    for _ in range(WARM):
+        await connection(net, place, dialect, close)
+    with Calls() as calls:
+        await connection(net, place, dialect, close)
+    assert calls.count <= most, str(calls)

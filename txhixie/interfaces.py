@@ -273,6 +273,11 @@ class CloseListener(Protocol):
         """
 
 
+_NO_HEADERS: Final[Headers] = ()
+_NO_DELAY: Final = 0.0
+"""Default arguments of :class:`Accepted`, which are recognised by identity."""
+
+
 @dataclass(slots=True)
 class Accepted:
     """
@@ -311,12 +316,12 @@ class Accepted:
         self,
         application: WebSocketProtocol,
         subprotocol: str | None = None,
-        headers: HeadersLike = (),
+        headers: HeadersLike = _NO_HEADERS,
         expiresIn: float | None = None,
         *,
         pings: bool = True,
         compression: bool = True,
-        firstFrameDelay: float = 0.0,
+        firstFrameDelay: float = _NO_DELAY,
         maxSentFrame: int | None = None,
         plainAnswer: bool = False,
     ) -> None:
@@ -336,17 +341,16 @@ class Accepted:
         """
         self.application = application
         self.subprotocol = None if subprotocol is None else whole_text("subprotocol", subprotocol)
-        self.headers = header_pairs(headers)
-        for name, _ in self.headers:
-            if _OF_THE_HANDSHAKE.fullmatch(name):
-                hint = "; write subprotocol=" if name.lower().endswith(b"-protocol") else ""
-                field = name.decode("ascii")
-                raise ValueError(f"headers: {field} is set by the handshake; leave it out{hint}")
+        # Defaults are not checked: these checks took 0.8 us of each handshake.
+        self.headers = _NO_HEADERS if headers is _NO_HEADERS else _checkHeaders(headers)
         self.expiresIn = None if expiresIn is None else checkExpiry(expiresIn)
-        scalars(bool, pings=pings, compression=compression, plainAnswer=plainAnswer)
+        if not (pings is compression is True and plainAnswer is False):
+            scalars(bool, pings=pings, compression=compression, plainAnswer=plainAnswer)
         self.pings = pings
         self.compression = compression
-        self.firstFrameDelay = _checkDelay(firstFrameDelay)
+        self.firstFrameDelay = firstFrameDelay
+        if firstFrameDelay is not _NO_DELAY:
+            _checkDelay(firstFrameDelay)
         self.maxSentFrame = None if maxSentFrame is None else _checkFrame(maxSentFrame)
         self.plainAnswer = plainAnswer
 
@@ -360,11 +364,20 @@ MOST_DELAY: Final = 10.0
 connection waits without the timeout of the handshake."""
 
 
-def _checkDelay(seconds: float) -> float:
+def _checkHeaders(headers: HeadersLike) -> Headers:
+    pairs = header_pairs(headers)
+    for name, _ in pairs:
+        if _OF_THE_HANDSHAKE.fullmatch(name):
+            hint = "; write subprotocol=" if name.lower().endswith(b"-protocol") else ""
+            field = name.decode("ascii")
+            raise ValueError(f"headers: {field} is set by the handshake; leave it out{hint}")
+    return pairs
+
+
+def _checkDelay(seconds: float) -> None:
     scalars(float, firstFrameDelay=seconds)
     if not 0 <= seconds <= MOST_DELAY:
         raise ValueError(f"firstFrameDelay: expected 0 to {MOST_DELAY:g} seconds, not {seconds}")
-    return seconds
 
 
 def _checkFrame(size: int) -> int:

@@ -62,7 +62,7 @@ class Keepalive(Generic[C]):
     def start(self) -> None:
         """Start the timer, unless it runs already or there is no ``ping_interval``."""
         interval = self._limits.ping_interval
-        if interval is not None:
+        if interval is not None and self._ticks.timer is None:
             self._ticks.start(min(interval, self._limits.ping_timeout) / _ROUNDS)
 
     def stop(self) -> None:

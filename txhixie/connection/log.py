@@ -132,6 +132,7 @@ class ConnectionLog:
     :ivar everything: whether each opened conversation and each ordinary end has a line too.
     :ivar counters: counts the refusals and the lines that are not written; ``None`` for none.
     :ivar recent: keeps the last ends and refusals; ``None`` for none.
+    :ivar number: returns the number of a new connection.
     """
 
     def __init__(
@@ -155,11 +156,7 @@ class ConnectionLog:
         self._clock = clock
         self._repeats: Repeats[RefusalKind] = Repeats()
         self._quirky: Repeats[tuple[str, str]] = Repeats(_HOUR)
-        self._numbers = itertools.count(1)
-
-    def number(self) -> int:
-        """Return the number of a new connection."""
-        return next(self._numbers)
+        self.number: Callable[[], int] = itertools.count(1).__next__
 
     def opened(self, connection: Logged, offer: Offer, agreement: Agreement) -> None:
         """Write the line of a conversation that has opened."""

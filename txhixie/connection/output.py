@@ -17,7 +17,7 @@ from zope.interface import implementer
 from ..sansio.limits import Limits
 from .log import writeFailure
 from .shutdown import Shutdown
-from .timeouts import TimeoutQueue, Timeouts
+from .timeouts import TimeoutQueue
 from .writer import Writer
 
 _log = Logger()
@@ -32,11 +32,6 @@ class Owner(Protocol):
         ...
 
     factory: Any
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """Timeout queues of the connection's factory."""
-        ...
 
     def late(self) -> None:
         """Called when the timeout of the connection has passed."""
@@ -124,7 +119,7 @@ class Output(Writer):
         if waited is not None:
             waited.leave(self)
         if seconds is not None and self.owner is not None:
-            self._timeout = self.owner.timeouts[seconds]
+            self._timeout = self.owner.factory.timeouts[seconds]
             self._timeout.join(self)
 
     def expired(self) -> None:

@@ -52,7 +52,6 @@ from .output import Output
 from .peer_end import has_disconnected
 from .tally import Tally
 from .tap import Tap
-from .timeouts import Timeouts
 from .writer import FULL_READ
 
 BY_APPLICATION, BY_TURN, BY_RATE = 1, 2, 4
@@ -216,11 +215,6 @@ class HixieProtocol(Protocol):
     def limits(self) -> Limits:
         """See :meth:`txhixie.WebSocketTransport.limits`."""
         return self.factory.limits
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """Timeout queues of the factory."""
-        return self.factory.timeouts
 
     # The methods of :class:`txhixie.WebSocketTransport`, which the application calls.
 

@@ -14,9 +14,13 @@ nothing."""
 
 
 class Ticks:
-    """A timer that is started again at each tick, as long as there is something to check."""
+    """
+    A timer that is started again at each tick, as long as there is something to check.
 
-    __slots__ = ("_clock", "_due", "_pause", "_tick", "_timer")
+    :ivar timer: the call of the next tick; ``None`` while the timer does not run.
+    """
+
+    __slots__ = ("_clock", "_due", "_pause", "_tick", "timer")
 
     def __init__(
         self, clock: Callable[[], IReactorTime], tick: Callable[[float, bool], None]
@@ -28,7 +32,7 @@ class Ticks:
         """
         self._clock = clock
         self._tick = tick
-        self._timer: IDelayedCall | None = None
+        self.timer: IDelayedCall | None = None
         self._due = 0.0
         self._pause = 0.0
 
@@ -38,19 +42,19 @@ class Ticks:
 
         :param pause: seconds until the tick.
         """
-        if self._timer is None:
+        if self.timer is None:
             clock = self._clock()
             self._pause = pause
             self._due = clock.seconds() + pause
-            self._timer = clock.callLater(pause, self._passed)
+            self.timer = clock.callLater(pause, self._passed)
 
     def stop(self) -> None:
         """Cancel the timer."""
-        timer, self._timer = self._timer, None
+        timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
 
     def _passed(self) -> None:
-        self._timer = None
+        self.timer = None
         now = self._clock().seconds()
         self._tick(now, now - self._due > min(_LATE, self._pause))

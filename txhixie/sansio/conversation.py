@@ -601,7 +601,7 @@ class Conversation:
             frame = self.framing.encode_close(close)
         except UsageError:  # a code that is accepted in older drafts, but may not be sent
             frame = self.framing.encode_close(Close(CloseCode.NO_STATUS_RCVD))
-        if self._ending is None and not self._waits:
+        if self._ending is None and (self._side == Side.SERVER or not self._waits):
             self._ending = Answered(self._port, self._limits.close_timeout, frame)
         else:
             self._begin().answered(frame)

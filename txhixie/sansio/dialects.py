@@ -140,7 +140,10 @@ class HybiFrames:
         self, side: str, limits: Limits, binary: bool, reserved: int, entropy: RandomBytes
     ) -> Framing:
         """Create the codec; see :attr:`Dialect.framing`."""
-        framing = self._kind(side)(
+        kind: type[HybiFraming] = HybiFraming
+        if side == Side.SERVER:
+            kind = LenientFraming if self.quirks else ServerFraming
+        framing = kind(
             side,
             limits.largest_frame,
             reserved=reserved,
@@ -153,11 +156,6 @@ class HybiFrames:
         if isinstance(framing, LenientFraming):
             framing.accept(self.quirks, self.tell)
         return framing
-
-    def _kind(self, side: str) -> type[HybiFraming]:
-        if side == Side.CLIENT:
-            return HybiFraming
-        return LenientFraming if self.quirks else ServerFraming
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +396,8 @@ def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
 def _check_upgrade(fields: Fields) -> None:
     if not fields.has_token(b"connection", b"upgrade"):
         raise MalformedHead(NO_CONNECTION)
-    fields.only(b"upgrade")
+    if fields.repeats:
+        fields.only(b"upgrade")
     if b"transfer-encoding" in fields:
         raise MalformedHead("unexpected Transfer-Encoding in a handshake")
     if b"" in fields:
@@ -416,7 +415,8 @@ def _check_length(fields: Fields, also: bytes) -> None:
 
 
 def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
-    _check_length(fields, also=b"0")
+    if b"content-length" in fields:
+        _check_length(fields, also=b"0")
     row = _versions(tuple(spoken)).get(version or b"")
     if row is None:
         missing = version is None

@@ -27,6 +27,7 @@ from .http.head import (
     read_asked,
     read_authority,
     read_request,
+    whole_request,
 )
 from .http.request_body import MOST_LENGTH, announced_body
 from .http.trusted import TrustedNetworks
@@ -156,7 +157,7 @@ class ServerOpening:
         self.faults: tuple[Fault, ...] = ()
         self.unmended = ""
         self.forwarded: Forwarded | None = None
-        self._reader = RequestReader(limits.head_size)
+        self._reader: RequestReader | None = None  # of a head in several reads
         self.awaits_head = True
         self._head: Head | None = None
         self._offer: Offer | None = None
@@ -172,7 +173,11 @@ class ServerOpening:
             in, with the deviations in :attr:`faults`, instead of raising the error.
         :raises HandshakeError: for a request that has to be refused.
         """
-        found = self._reader.read(data)
+        most = self._limits.head_size
+        found = whole_request(data, most) if self._reader is None else None
+        if found is None:
+            self._reader = self._reader or RequestReader(most)
+            found = self._reader.read(data)
         if found is None:
             return None
         self.awaits_head = False
@@ -241,7 +246,10 @@ class ServerOpening:
 
     def asked(self) -> Asked:
         """Read what the log says of the request, even if it is incomplete or refused."""
-        asked = read_asked(self._reader.held if self._head is None else self._head)
+        head: bytes | None = self._head
+        if head is None:
+            head = b"" if self._reader is None else self._reader.held
+        asked = read_asked(head)
         dialect: Dialect | None = getattr(self, "dialect", None)
         if dialect is not None:
             asked = asked._replace(dialect=dialect.name)
@@ -252,7 +260,8 @@ class ServerOpening:
     @property
     def held(self) -> int:
         """The number of bytes of an incomplete head, and of bytes after the head."""
-        return self._reader.size + len(self._rest)
+        waiting = 0 if self._reader is None else self._reader.size
+        return waiting + len(self._rest)
 
     def keep(self, data: bytes) -> None:
         """
@@ -300,11 +309,12 @@ class ServerOpening:
         missing."""
         assert self._offer is not None
         handshake = self.dialect.handshake
-        size = handshake.offer_body()
-        if len(self._rest) < size:
-            return None
-        body, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        proof = handshake.write_proof(self._offer, body)
+        proof, size = b"", handshake.offer_body()
+        if size:  # otherwise the head of the response has the proof, or there is none
+            if len(self._rest) < size:
+                return None
+            body, self._rest = bytes(self._rest[:size]), self._rest[size:]
+            proof = handshake.write_proof(self._offer, body)
         self._offer.challenge = b""  # frees memory: an idle connection does not need it
         return proof
 

@@ -74,4 +74,7 @@ class DecidingFactory(HixieFactory):
 
     def chooseSubprotocol(self, offer: Offer) -> str | None:
         """Return the subprotocol for an offer, where the application chooses none."""
-        return chosen_subprotocol(self._subprotocols, offer)
+        choice = self._subprotocols
+        if offer.subprotocols or callable(choice):
+            return chosen_subprotocol(choice, offer)
+        return None

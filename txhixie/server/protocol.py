@@ -8,6 +8,7 @@ bytes.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from types import CoroutineType
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from ..sansio.handshake.mending import normal_target
 from ..sansio.handshake.offer import NOTHING_MORE, Agreement, Offer, Refusal
 from ..sansio.http.forwarded import Forwarded
 from ..sansio.http.head import NOTHING_ASKED, Asked, FlashPolicyAsked
+from ..sansio.http.parameters import Named
 from ..sansio.opening import Elsewhere
 from ..sansio.quirks import Fault, hint_of
 from ..sansio.types import Headers
@@ -46,6 +48,17 @@ from .tls.errors import certificate_fault_of
 
 _AWAITABLE: Final = (Deferred, CoroutineType)
 """Types of a decision that is not made yet."""
+
+
+@lru_cache(maxsize=64)
+def _isAwaited(kind: type) -> bool:
+    """
+    Whether a decision of this type is not made yet; checked once for each type.
+
+    A ``Deferred`` is an abstract base class: ``isinstance`` calls a function of Python for each
+    application that is none.
+    """
+    return issubclass(kind, _AWAITABLE)
 
 
 class HixieServerProtocol(HixieProtocol):
@@ -235,8 +248,9 @@ class HixieServerProtocol(HixieProtocol):
         except Exception:
             self._failed(Failure())
             return
-        if isinstance(answer, _AWAITABLE):
-            self._awaitDecision(ensureDeferred(answer))
+        kind: Any = type(answer)
+        if _isAwaited(kind):
+            self._awaitDecision(ensureDeferred(answer))  # type: ignore[arg-type]
         else:  # every coroutine is a CoroutineType
             self._answer(answer)  # type: ignore[arg-type]
 
@@ -358,9 +372,10 @@ class HixieServerProtocol(HixieProtocol):
             raise Unusable(
                 f"subprotocol {subprotocol!r} was not offered; the client offered {offered}"
             )
-        known = self.factory.extensions if accepted.compression else ()
-        extensions, transform = accept(known, self.offer.extensions)
-        self._opening.transform = transform
+        extensions: tuple[Named, ...] = ()
+        if accepted.compression and self.offer.extensions:
+            known = self.factory.extensions
+            extensions, self._opening.transform = accept(known, self.offer.extensions)
         self._opening.delay = accepted.firstFrameDelay
         self.agreement = NOTHING_MORE
         if subprotocol is not None or accepted.headers or extensions:

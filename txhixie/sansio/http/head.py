@@ -82,18 +82,19 @@ class Fields(dict[bytes, bytes]):
     the last value; :meth:`exact` returns all values.
 
     :ivar pairs: all fields in their order, name in lower case and value.
+    :ivar repeats: whether a name has several fields.
     """
 
-    __slots__ = ("_repeats", "pairs")
+    __slots__ = ("pairs", "repeats")
 
     def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
         super().__init__(pairs)
         self.pairs = pairs
-        self._repeats = len(self) < len(pairs)
+        self.repeats = len(self) < len(pairs)
 
     def exact(self, name: bytes) -> list[bytes]:
         """Return all values of a field, unchanged, as the clients of the drafts compare them."""
-        if self._repeats:
+        if self.repeats:
             return [value for found, value in self.pairs if found == name]
         return [self[name]] if name in self else []
 
@@ -111,7 +112,7 @@ class Fields(dict[bytes, bytes]):
         value = self.get(name)
         if value is None:
             return None
-        if self._repeats and len(self.exact(name)) > 1:
+        if self.repeats and len(self.exact(name)) > 1:
             raise MalformedHead(f"duplicate {name.decode('ascii')}")
         return value.strip(b" \t")
 
@@ -290,6 +291,21 @@ def read_asked(data: bytes) -> Asked:
         text(b", ".join(pattern.findall(head))) or None for pattern in (_ASKED_HOST, _ASKED_ORIGIN)
     )
     return Asked(host, text(target[1]), origin)
+
+
+def whole_request(data: bytes, most: int) -> tuple[Head, bytes] | None:
+    """
+    Return the head of a request and the bytes after it, if the first read has the whole head.
+
+    Nearly all heads are received so, and need no reader.
+
+    :param most: most bytes of the head.
+    :return: ``None`` for any other bytes: a :class:`RequestReader` reads these.
+    """
+    end = data.find(END) + len(END)
+    if not len(END) <= end <= most or data[:1] in _SUSPECT:
+        return None
+    return Head(data[:end]), data[end:]
 
 
 class HeadReader:

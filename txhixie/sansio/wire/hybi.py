@@ -45,6 +45,17 @@ _NOTHING: Final[Iterator[Frame]] = iter(())
 _MOST_REASON: Final = 123
 """Most bytes of a close reason: a control frame has 125, the code 2 (RFC 6455 section 5.5)."""
 
+_USUAL: Final = {
+    struct.pack(">H", code): Close(code)
+    for code in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY)
+}
+"""The close frames of nearly all clients, by their payloads: without a reason."""
+
+_USUAL_FRAMES: Final = {
+    close: write_plain(CLOSE, payload, True, 0) for payload, close in _USUAL.items()
+}
+"""The close frames with which a server answers these."""
+
 _UNSENT: Final = frozenset((1004, CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, 1015))
 """Close codes that are never sent in a frame (RFC 6455 section 7.4.1)."""
 
@@ -295,6 +306,8 @@ class HybiFraming:
 
     def read_close(self, payload: bytes) -> Close:
         """Read the payload of a close frame (section 5.5.1)."""
+        if (usual := _USUAL.get(payload)) is not None:
+            return usual
         if not payload:
             return Close(CloseCode.NO_STATUS_RCVD)
         if len(payload) == 1:
@@ -314,6 +327,10 @@ class ServerFraming(HybiFraming):
     __slots__ = ()
 
     encode = staticmethod(write_plain)
+
+    def encode_close(self, close: Close) -> bytes:
+        """See :meth:`HybiFraming.encode_close`."""
+        return _USUAL_FRAMES.get(close) or super().encode_close(close)
 
 
 def _header(first: int, size: int, masked: int) -> bytes:

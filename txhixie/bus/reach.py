@@ -47,10 +47,10 @@ class Reach:
             self.downs += 1
             writeLine(self._log, "bus-down", LogLevel.warn, url=self._url, reason=reason)
 
-    def toData(self) -> dict[str, int | bool]:
-        """Return the state as ``json`` can write it."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counters, by their names."""
         return {
-            "up": bool(self.up),
             "downs": self.downs,
             "lost": self.lost,
             "strange": self.strange,

@@ -11,6 +11,7 @@ from support.handshake_bytes import whole_request
 from support.waiting import asynchronous, reactor, within
 from txhixie import testing
 from txhixie.bus.local import LocalBus
+from txhixie.bus.reach import Reach
 from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
 from txhixie.daemon.routes import Route, Routes
 from txhixie.daemon.status.status_page import StatusPage
@@ -111,6 +112,24 @@ def test_topics_and_members_are_sums_and_the_history_is_that_of_the_parent() -> 
         for _ in range(2):  # the second time from the surveys of before
             found = worker.survey().hub
             assert found == {"topics": 6, "members": 0, "history_bytes": 7}
+
+
+def test_the_bus_is_up_if_all_workers_reach_it_and_its_counters_are_sums() -> None:
+    _, every = workers(2)
+    for worker in every:
+        worker.factory.reach = reach = Reach("redis://host")
+        reach.reached()
+        reach.lost = 3
+        survey = worker.survey()
+    assert (survey.unreached, survey.bus["lost"], survey.bus["downs"]) == (0, 6, 0)
+    reach.gone("refused")
+    first, second = every
+    for worker in every:
+        data = StatusPage(worker.factory, worker.surveyor).toData(worker.survey(1.0))
+        assert data["bus"] == {"up": False, "downs": 1, "lost": 6, "strange": 0, "gaps": 0}
+    second.relayed.left()
+    survey = first.survey(1.0)
+    assert (survey.unreached, survey.bus["lost"], survey.bus["downs"]) == (0, 6, 1)
 
 
 def test_surveys_of_the_same_second_are_not_added_twice() -> None:

@@ -27,6 +27,15 @@ _HUB: Final = {
 """Meanings of :data:`txhixie.daemon.status.survey.HUB_NUMBERS`."""
 
 
+_BUS: Final = (
+    ("bus_downs", "downs", "Outages of the server of the bus."),
+    ("bus_messages_lost", "lost", "Messages that did not reach other daemons."),
+    ("bus_messages_strange", "strange", "Messages of the bus that cannot be read."),
+    ("bus_gaps", "gaps", "Times when messages of the bus were missed in between."),
+)
+"""Counters of the bus, each with its name in the survey."""
+
+
 class SurveyCollector(Collector):
     """
     Collector of the metrics of one survey.
@@ -85,8 +94,9 @@ class SurveyCollector(Collector):
 
         for name, meaning in _HUB.items():
             yield _gauge(f"hub_{name}", meaning, survey.hub[name])
-        if (reach := factory.reach) is not None:
-            yield _gauge("bus_up", "1 while the server of the bus is reached.", bool(reach.up))
+        if factory.reach is not None:
+            up = not survey.unreached
+            yield _gauge("bus_up", "1 while the server of the bus is reached.", up)
 
     def _conversations(self, survey: Survey) -> Mapping[tuple[str, str], int]:
         """All dialects of all routes, also those without a conversation: their value is 0."""
@@ -133,17 +143,9 @@ class SurveyCollector(Collector):
             (((cause,), number) for cause, number in sorted(counters.skipped.items())),
         )
         yield _counter("log_lines_folded", "Log lines that repeat another one.", counters.folded)
-        if (reach := self._factory.reach) is not None:
-            yield _counter("bus_downs", "Outages of the server of the bus.", reach.downs)
-            yield _counter(
-                "bus_messages_lost", "Messages that did not reach other daemons.", reach.lost
-            )
-            yield _counter(
-                "bus_messages_strange", "Messages of the bus that cannot be read.", reach.strange
-            )
-            yield _counter(
-                "bus_gaps", "Times when messages of the bus were missed in between.", reach.gaps
-            )
+        if self._factory.reach is not None:
+            for name, counted, meaning in _BUS:
+                yield _counter(name, meaning, survey.bus[counted])
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -105,7 +105,9 @@ class StatusPage(LeafPage):
             "folded": survey.counters.folded,
             "held": None if factory.heldBytes is None else _held(factory, survey),
             "hub": {name: survey.hub[name] for name in HUB_NUMBERS},
-            "bus": None if factory.reach is None else factory.reach.toData(),
+            "bus": None
+            if factory.reach is None
+            else {"up": not survey.unreached, **dict(survey.bus)},
             "dialects": _dialects(survey),
             "routes": _routes(survey, factory),
             "addresses": busiest(survey.addresses.values()),

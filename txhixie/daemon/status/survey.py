@@ -49,6 +49,8 @@ class Survey:
     :ivar newest: the open conversations that began last, the oldest of them first.
     :ivar held: bytes that all connections hold together, if there is a ceiling.
     :ivar hub: numbers of the hub, see :data:`HUB_NUMBERS`.
+    :ivar bus: counters of the connection to the server of the bus, see :class:`Reach`.
+    :ivar unreached: number of processes that do not reach the server of the bus.
     :ivar refusals: the last refusals as ``json`` can write them, the newest first.
     :ivar ends: the last ends of conversations, in the same way.
     :ivar others: conversations of other workers, as :meth:`listed` returns them.
@@ -68,6 +70,8 @@ class Survey:
     )
     held: int = 0
     hub: Counter[str] = field(default_factory=Counter)
+    bus: Counter[str] = field(default_factory=Counter)
+    unreached: int = 0
     refusals: list[dict[str, Any]] = field(default_factory=list)
     ends: list[dict[str, Any]] = field(default_factory=list)
     others: list[dict[str, Any]] = field(default_factory=list)
@@ -126,6 +130,8 @@ class Survey:
             "newest": self.listed(),
             "held": self.held,
             "hub": dict(self.hub),
+            "bus": dict(self.bus),
+            "unreached": self.unreached,
             "refusals": self.refusals,
             "ends": self.ends,
         }
@@ -142,6 +148,7 @@ class Survey:
         self.open.update({(dialect, route): number for dialect, route, number in data["open"]})
         self.held += data["held"]
         self.hub.update(data["hub"])
+        self.unreached += data["unreached"]
         for address, row in data["addresses"].items():
             tally = self.addresses.setdefault(address, AddressTally(address))
             tally.connections += row["connections"]
@@ -154,6 +161,7 @@ class Survey:
     def addCounts(self, data: Mapping[str, Any]) -> None:
         """Add what a worker has counted since its start, also of a worker that has ended."""
         self.counters += Counters.from_data(data["counters"])
+        self.bus.update(data["bus"])
         self.received += data["received"]
         self.sent += data["sent"]
 
@@ -165,6 +173,7 @@ class Survey:
             states=Counter(self.states),
             open=Counter(self.open),
             hub=Counter(self.hub),
+            bus=Counter(self.bus),
             addresses={name: replace(each) for name, each in self.addresses.items()},
             others=list(self.others),
             answered=list(self.answered),
@@ -264,6 +273,8 @@ class Surveyor:
             survey.hub = Counter(
                 topics=len(hub), members=hub.members, history_bytes=hub.bus.historySize
             )
+        if (reach := factory.reach) is not None:
+            survey.bus, survey.unreached = Counter(reach.counts), int(not reach.up)
         survey.refusals = [
             each.to_data()
             for each in recent.refusals

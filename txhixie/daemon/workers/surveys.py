@@ -25,6 +25,9 @@ SURVEY_TIMEOUT: Final = 1.0
 """Seconds for the answers of the other workers. A worker with 10,000 connections counts for a tenth
 of a second."""
 
+_COUNTED: Final = ("counters", "received", "sent", "bus")
+"""Parts of a survey that count since the start of a worker."""
+
 SendSurvey: TypeAlias = Callable[[bytes], bool]
 """Function that sends a packet to the other process; returns whether there was room."""
 
@@ -170,7 +173,7 @@ class SurveyedWorker:
         """Handle a question or an answer of the worker."""
         verb, number, *values = json.loads(data)
         counted = values[-1]
-        self._counted = {name: counted[name] for name in ("counters", "received", "sent")}
+        self._counted = {name: counted[name] for name in _COUNTED}
         if verb == "ask":
             self._relay.ask(number, values[0], self)
         else:

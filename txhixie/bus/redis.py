@@ -58,7 +58,7 @@ class RedisBus:
         self._channels: dict[str, Receive] = {}
         self._subscribing: dict[str, Deferred[None]] = {}
         make = (RedisCommands, RedisSubscriber, RedisCommands)
-        ready = (self._changed, self._subscribeAll, self._readStreams)
+        ready = (self._beginStreams, self._subscribeAll, self._readStreams)
         self._connections = [
             RedisConnection(reactor, address, one, then, self._gone)
             for one, then in zip(make, ready, strict=True)
@@ -99,9 +99,14 @@ class RedisBus:
     def _gone(self, reason: str) -> None:
         if not self._isStopped:
             self.reach.gone(reason)
+            self._streams.askHistories()
+
+    def _beginStreams(self) -> None:
+        self._streams.begin()
+        self._changed()
 
     def _readStreams(self) -> None:
-        self._streams.read()
+        self._streams.readAgain()
         self._changed()
 
     # Subscriptions.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
 import txredisapi
@@ -17,10 +18,19 @@ from twisted.internet.defer import Deferred, succeed
 from .bus import MOST_MESSAGE_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
 from .envelope import Published, opened
 from .reach import Reach
-from .redis_connection import RedisConnection
+from .redis_connection import REPLY_SECONDS, RedisConnection
 
 WAIT_SECONDS: Final = 1.0
-"""Seconds until a message that does not come back from the server is delivered in this process."""
+"""Seconds until a message that the server does not acknowledge is delivered in this process."""
+
+_TICK_SECONDS: Final = WAIT_SECONDS / 4
+"""Seconds between two looks for such messages. They wait for a number of looks, between which the
+process reads replies: a process that sends 100 messages to 1,000 members reads nothing for
+seconds, and a message that is delivered before the reader has it is out of the stream's order."""
+
+_ACKNOWLEDGED_SECONDS: Final = REPLY_SECONDS
+"""Seconds until a message that the server has acknowledged is delivered in this process, although
+the reader does not get it: the server has dropped it before."""
 
 _FIELD: Final = b"m"
 """Field of a stream's entry that has the message."""
@@ -53,6 +63,7 @@ class _Stream:
     :ivar receive: gets each message.
     :ivar found: fires when the end of the stream was looked up.
     :ivar last: id of the last entry that was delivered; ``None`` before it was looked up.
+    :ivar isLookedUp: whether the server was asked for the end of the stream.
     :ivar renewed: when the time to live of the stream was set.
     :ivar asking: whether the history was asked for.
     :ivar isTooLong: whether a reply with the history was too long. It is not asked for again: each
@@ -64,6 +75,7 @@ class _Stream:
     receive: Receive
     found: Deferred[None] = field(default_factory=Deferred)
     last: bytes | None = None
+    isLookedUp: bool = False
     renewed: float | None = None
     asking: bool = False
     isTooLong: bool = False
@@ -72,13 +84,19 @@ class _Stream:
 
 @dataclass
 class _Own:
-    """A message of this process that has not come back yet."""
+    """
+    A message of this process that has not come back yet.
+
+    :ivar tick: number of the last look before the message was sent.
+    :ivar isAdded: whether the server has acknowledged the message, so that the reader gets it.
+    """
 
     topic: str
     message: BusMessage
     publisher: object
     delivered: Deferred[str]
-    until: float
+    tick: int
+    isAdded: bool = False
 
 
 class RedisStreams:
@@ -109,8 +127,10 @@ class RedisStreams:
         self._most = most
         self._streams: dict[str, _Stream] = {}
         self._own: dict[str, _Own] = {}  # by the local position, the oldest first
+        self._ticks = 0
         self._timer: Any = None
         self._again: Any = None
+        self._first: Any = None
         # The reader waits for entries of the topics that it knew when it began to wait. An entry of
         # this stream ends the wait. CLIENT UNBLOCK could come before the wait has begun.
         self._bell = f"txhixie:topics:{node}"
@@ -140,22 +160,31 @@ class RedisStreams:
         """Read no stream, so that each Deferred fires."""
         for topic in tuple(self._streams):
             self.unsubscribe(topic)
-        for timer in (self._timer, self._again):
+        for timer in (self._timer, self._again, self._first):
             if timer is not None and timer.active():
                 timer.cancel()
 
     # Reading.
 
+    def begin(self) -> None:
+        """
+        Look up the ends of the streams, before the histories: commands can be sent.
+
+        Those that were looked up before wait for the reader, since the last entry of a stream may
+        be too long for a reply, and end the connection again and again.
+        """
+        for topic, stream in self._streams.items():
+            if not stream.isLookedUp:
+                self._find(topic)
+        self.askHistories()
+
     def _find(self, topic: str) -> None:
         """Look up the end of a stream."""
         stream = self._streams[topic]
+        stream.isLookedUp = True
 
         def found(entries: list[Any]) -> None:
-            if self._streams.get(topic) is not stream or stream.last is not None:
-                return
-            stream.last = entries[0][0] if entries else _BEGINNING
-            self._ring()
-            stream.found.callback(None)
+            self._found(topic, stream, entries[0][0] if entries else _BEGINNING)
 
         def failed(failure: Any) -> None:
             if failure.check(txredisapi.ConnectionError) is None and not stream.found.called:
@@ -163,13 +192,21 @@ class RedisStreams:
 
         self._command("XREVRANGE", topic.encode(), "+", "-", "COUNT", 1).addCallbacks(found, failed)
 
+    def _found(self, topic: str, stream: _Stream, last: bytes) -> None:
+        """Read a stream from an entry on, unless it is read already."""
+        if self._streams.get(topic) is stream and stream.last is None:
+            stream.last = last
+            self._ring()
+            if not stream.found.called:
+                stream.found.callback(None)
+
     def _ring(self) -> None:
         ring = self._command("XADD", self._bell, "MAXLEN", 1, "*", _FIELD, b"")
         ring.addErrback(lambda _: None)  # without a connection the reader begins anew
         self._command("EXPIRE", self._bell, 60).addErrback(lambda _: None)
 
     def read(self) -> None:
-        """Wait for entries of all streams: the connection of the reader can be used."""
+        """Wait for entries of all streams."""
         if self._commands.protocol is not None:
             for topic, stream in self._streams.items():
                 if stream.last is None and not stream.found.called:
@@ -187,6 +224,12 @@ class RedisStreams:
         )
         waited.addCallbacks(self._got, self._notRead)
         waited.addErrback(self._internal)
+
+    def readAgain(self) -> None:
+        """Read on where the connection of the reader has ended before: it can be used again."""
+        for own in self._own.values():
+            own.isAdded = False  # the server may have lost it
+        self.read()
 
     def _got(self, streams: list[Any] | None) -> None:
         for key, entries in streams or ():
@@ -292,17 +335,18 @@ class RedisStreams:
         if send is not None:
             key = topic.encode()
             sent = send(message, "XADD", key, "MAXLEN", "~", _STREAM_MESSAGES, "*", _FIELD)
-            sent.addErrback(lambda failure: self._notAdded(position, failure))
+            sent.addCallbacks(
+                lambda _: self._added(position), lambda failure: self._notAdded(position, failure)
+            )
             self._keep(key, stream)
         if send is None or not isRead:
             self._settleAll(topic)  # the order of a publisher's messages
             self._give(stream, message, publisher)
             return succeed(position)
         delivered: Deferred[str] = Deferred()
-        until = self._clock.seconds() + WAIT_SECONDS
-        self._own[position] = _Own(topic, message, publisher, delivered, until)
+        self._own[position] = _Own(topic, message, publisher, delivered, self._ticks)
         if self._timer is None:
-            self._timer = self._clock.callLater(WAIT_SECONDS, self._sweep)
+            self._timer = self._clock.callLater(_TICK_SECONDS, self._sweep)
         return delivered
 
     def _keep(self, key: bytes, stream: _Stream) -> None:
@@ -310,6 +354,10 @@ class RedisStreams:
         if stream.renewed is None or now - stream.renewed > _RENEW_SECONDS:
             stream.renewed = now
             self._command("EXPIRE", key, _KEPT_SECONDS).addErrback(lambda _: None)
+
+    def _added(self, position: str) -> None:
+        if (own := self._own.get(position)) is not None:
+            own.isAdded = True
 
     def _notAdded(self, position: str, failure: Any) -> None:
         self._reach.lost += 1
@@ -337,12 +385,19 @@ class RedisStreams:
     def _sweep(self) -> None:
         """Deliver the messages that did not come back in time."""
         self._timer = None
-        now = self._clock.seconds()
-        for position, own in tuple(self._own.items()):
-            if own.until > now:
-                self._timer = self._clock.callLater(own.until - now, self._sweep)
-                return
+        self._ticks += 1
+        late = self._sentBefore(WAIT_SECONDS)
+        if self._reader.protocol is not None and all(own.isAdded for own in late.values()):
+            late = self._sentBefore(_ACKNOWLEDGED_SECONDS)
+        for position in late:
             self._settle(position, None)
+        if self._own and self._timer is None:
+            self._timer = self._clock.callLater(_TICK_SECONDS, self._sweep)
+
+    def _sentBefore(self, seconds: float) -> dict[str, _Own]:
+        """The messages that wait for so long, the oldest first."""
+        last = self._ticks - seconds / _TICK_SECONDS
+        return dict(takewhile(lambda item: item[1].tick < last, self._own.items()))
 
     # The history.
 
@@ -353,7 +408,12 @@ class RedisStreams:
             return succeed(Past((), position is None))
         asked: Deferred[Any] = Deferred()
         stream.waiting.append(asked)
-        if not stream.asking:
+        if self._commands.protocol is None and self._reach.up is None:
+            # A worker that was started again has clients before its first connection: these get
+            # what they ask for.
+            if self._first is None:
+                self._first = self._clock.callLater(WAIT_SECONDS, self.askHistories)
+        elif not stream.asking:
             self._askHistory(topic, stream)
         return asked.addCallback(_past, position).addCallback(self._delivered, stream)
 
@@ -370,12 +430,21 @@ class RedisStreams:
         messages = [each for each in past.messages if _number(each.position.encode()) <= last]
         return past._replace(messages=tuple(messages))
 
+    def askHistories(self) -> None:
+        """Ask for the histories for which the first connection was waited for."""
+        for topic, stream in tuple(self._streams.items()):
+            if stream.waiting and not stream.asking:
+                self._askHistory(topic, stream)
+
     def _askHistory(self, topic: str, stream: _Stream) -> None:
         waiting, stream.waiting, stream.asking = stream.waiting, [], True
 
         def done(messages: Any) -> None:
             stream.asking = False
             found = messages if isinstance(messages, list) else []
+            if found:
+                # The members have these messages, and those after them come from the reader.
+                self._found(topic, stream, found[-1].position.encode())
             if stream.waiting:
                 self._askHistory(topic, stream)
             for each in waiting:

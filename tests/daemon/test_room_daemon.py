@@ -206,9 +206,9 @@ class Room:
         )
 
 
-def storm(daemon: Daemon, crowd: Crowd, room: Room) -> None:
+def storm(daemon: Daemon, crowd: Crowd, room: Room, bursts: int = BURSTS) -> None:
     """Let publishers flood a room while others leave, come back, and the daemon reloads."""
-    for number in range(BURSTS):
+    for number in range(bursts):
         crowd.flood(room.publishers, *SIZES)
         crowd.once()
         crowd.once()

@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from peers.machines import Machine
 from support import third_party
 from support.daemon import free_port
 
@@ -21,6 +22,8 @@ class BusServer:
     :ivar port: number of its port.
     :ivar url: URL of the server as ``--bus`` takes it.
     """
+
+    _machine = Machine("127.0.0.1", ())
 
     def __init__(self, url: str) -> None:
         """:param url: the URL, with ``{port}``."""
@@ -34,7 +37,7 @@ class BusServer:
 
     def start(self) -> None:
         """Start the program, and wait until it listens."""
-        words = self.command_line()
+        words = [*self._machine.before, *self.command_line()]
         self._process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -44,7 +47,7 @@ class BusServer:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.port), 30).close()
+                socket.create_connection((self._machine.address, self.port), 30).close()
                 return
             time.sleep(0.02)
         raise AssertionError(f"{words[0]} does not listen on {self.port}")
@@ -84,13 +87,38 @@ class RedisServer(BusServer):
     def command(self, *words: str, last: bytes | None = None) -> str:
         """Run ``redis-cli``, with the last word from its input if it is given; its output."""
         found = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *["-x"] * (last is not None), *words],
+            [
+                "redis-cli",
+                "-h",
+                self._machine.address,
+                "-p",
+                str(self.port),
+                *["-x"] * (last is not None),
+                *words,
+            ],
             check=True,
             input=last or b"",
             capture_output=True,
             timeout=30,
         )
         return found.stdout.decode()
+
+
+class RedisMachine(RedisServer):
+    """A Redis of a machine, which may keep its streams on a disk."""
+
+    def __init__(self, directory: Path, machine: Machine, *, keeps: bool) -> None:
+        self._machine = machine
+        url = f"redis://{machine.address}:{{port}}"
+        # "everysec" would wait with a message for a disk that is busy.
+        kept = ("--appendonly", "yes", "--appendfsync", "no") if keeps else ()
+        address = ("--bind", machine.address, "--protected-mode", "no")
+        super().__init__(directory, "--port", "{port}", *address, *kept, url=url)
+
+    def number(self, name: str) -> int:
+        """A number of ``INFO``."""
+        found = self.command("INFO")
+        return int(found.partition(f"{name}:")[2].split()[0])
 
 
 class NatsServer(BusServer):

@@ -6,7 +6,6 @@ help of the hub whether it has got every message once, in order.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import select
@@ -15,7 +14,9 @@ import string
 import struct
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import cycle
 from typing import Any, Final, Self
 
 from support.daemon import Daemon
@@ -45,6 +46,7 @@ class Peer:
     One member: its socket, what it has sent, and what it has got.
 
     :ivar name: name of the member as a publisher.
+    :ivar daemon: the daemon to which the member is connected.
     :ivar isStalled: whether the member does not read.
     :ivar isOpen: whether the handshake has been answered.
     :ivar isEnded: whether the server has closed the connection.
@@ -54,7 +56,8 @@ class Peer:
     :ivar last: number of the last message of each publisher.
     :ivar first: number of the first message of each publisher.
     :ivar count: number of messages that the member has got.
-    :ivar gap: number of messages between the first and the last that the member has not got.
+    :ivar gaps: number of messages of each publisher, between the first and the last that the member
+        has got, that the member has not got.
     :ivar skipped: number of messages that the hub has told it was not sent.
     :ivar missed: number of times that the hub did not know the position of the member.
     :ivar position: position of the last message.
@@ -81,7 +84,8 @@ class Peer:
         self.sent = 0
         self.last: dict[str, int] = {}
         self.first: dict[str, int] = {}
-        self.count = self.gap = self.skipped = self.missed = 0
+        self.gaps: Counter[str] = Counter()
+        self.count = self.skipped = self.missed = 0
         self.position = ""
         self.texts: list[str] | None = [] if keeps else None
         self.faults: list[str] = []
@@ -96,15 +100,21 @@ class Peer:
             fields.append(f"{subprotocol_field(dialect)}: {SUBPROTOCOL}")
         self._request = whole_request(dialect, *fields, target=target)
 
+    @property
+    def gap(self) -> int:
+        """The sum of the gaps."""
+        return self.gaps.total()
+
     # The socket.
 
-    def connect(self, port: int) -> None:
+    def connect(self, daemon: Daemon) -> None:
         """Connect, and send the request."""
+        self.daemon = daemon
         self.socket = socket.socket()
         if self.isStalled:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SMALL_SEGMENT)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((daemon.host, daemon.port))
         self.socket.setblocking(False)
         self.socket.send(self._request)
 
@@ -129,9 +139,13 @@ class Peer:
         return bool(self._unsent)
 
     def flush(self) -> None:
-        """Send as much as the socket takes."""
-        with contextlib.suppress(BlockingIOError):
+        """Send as much as the socket takes; forget the rest when the connection has ended."""
+        try:
             self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self._unsent = memoryview(b"")
 
     def read(self) -> None:
         """Read what has come."""
@@ -221,12 +235,18 @@ class Peer:
         elif number <= last:
             self.faults.append(f"{publisher} {number} after {last}")
         else:
-            self.gap += number - last - 1
+            self.gaps[publisher] += number - last - 1
         self.last[publisher] = number
+
+    def hasLastOf(self, publishers: Iterable[Peer]) -> bool:
+        """Whether the member has got the last message of each of these publishers but itself."""
+        last = self.last
+        return all(last.get(each.name) == each.sent or each is self for each in publishers)
 
     def goOnAs(self, earlier: Peer) -> Peer:
         """Check the messages as those of a member that comes back. Return this member."""
-        self.last, self.first, self.gap = dict(earlier.last), dict(earlier.first), earlier.gap
+        self.last, self.first = dict(earlier.last), dict(earlier.first)
+        self.gaps = Counter(earlier.gaps)
         self.skipped, self.faults = earlier.skipped, earlier.faults
         self.position, self.count = earlier.position, earlier.count
         return self
@@ -239,10 +259,10 @@ def written(name: str, number: int, size: int) -> str:
 
 
 class Crowd:
-    """Members that read, except for those that are stalled."""
+    """Members that read, except for those that are stalled; they connect to daemons in turns."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._port = daemon.port
+    def __init__(self, *daemons: Daemon) -> None:
+        self._daemons = cycle(daemons)
         self._poll = select.epoll()
         self.peers: dict[int, Peer] = {}
         self._flooding: list[Peer] = []
@@ -259,7 +279,7 @@ class Crowd:
         """Connect members, and wait until all of them have an answer."""
         opening: list[Peer] = []
         for peer in peers:
-            peer.connect(self._port)
+            peer.connect(next(self._daemons))
             self.peers[peer.socket.fileno()] = peer
             self._poll.register(peer.socket, select.EPOLLIN)
             opening.append(peer)

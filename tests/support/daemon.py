@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,10 +113,21 @@ def run_hixie(*options: str, runner: str = "twistd") -> subprocess.CompletedProc
 
 
 class Daemon:
-    """A running daemon: its port on 127.0.0.1, its process, and its log."""
+    """
+    A running daemon: its port, its process, and its log.
 
-    def __init__(self, port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
+    :ivar host: address of the port.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        process: subprocess.Popen[bytes],
+        directory: Path,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.port = port
+        self.host = host
         self.process = process
         self._directory = directory
 
@@ -134,7 +145,7 @@ class Daemon:
         return counted_twistd.allocated_by(self.process.pid)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        return socket.create_connection((self.host, self.port), PATIENCE)
 
     def logged(self, words: str) -> str:
         """Wait for a line of the log with these words, and return the first one."""
@@ -203,12 +214,21 @@ def configured(
 
 
 @contextmanager
-def started(directory: Path, port: int, *options: str, runner: str = "twistd") -> Iterator[Daemon]:
+def started(
+    directory: Path,
+    port: int,
+    *options: str,
+    runner: str = "twistd",
+    before: Sequence[str] = (),
+    host: str = "127.0.0.1",
+) -> Iterator[Daemon]:
     """
     Start it, and end it in the end.
 
     :param port: that the options say, and that is waited for.
     :param runner: the program; with `COUNTED`, ``Daemon.allocated`` can be read.
+    :param before: a program that runs the program, with the words before those of the latter.
+    :param host: address of the port.
     """
     words = {
         "twistd": [program("twistd"), "-n", "--pidfile=", "hixie"],
@@ -219,14 +239,14 @@ def started(directory: Path, port: int, *options: str, runner: str = "twistd") -
     counted = {"PYTHONMALLOC": "malloc", "PYTHONPATH": os.fspath(Path(__file__).parents[1])}
     with (directory / "log").open("wb") as log, (directory / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            [*words, *options],
+            [*before, *words, *options],
             cwd=directory,
             env={**os.environ, **(counted if runner == COUNTED else {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=errors,
         )
-    daemon = Daemon(port, process, directory)
+    daemon = Daemon(port, process, directory, host)
     try:
         daemon.logged(f"starting on {port}")
         yield daemon

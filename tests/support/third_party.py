@@ -295,6 +295,11 @@ def tinyproxy() -> Path:
     return program("tinyproxy", get="tests/peers/install (Debian: tinyproxy)")
 
 
+def iproute() -> Path:
+    """The program ``ip``, which makes network namespaces."""
+    return program("ip", get="tests/peers/install (Debian: iproute2)")
+
+
 def redis_server() -> Path:
     return program("redis-server", get="tests/peers/install (Debian: redis-server)")
 

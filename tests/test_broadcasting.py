@@ -285,6 +285,60 @@ def test_a_producer_that_raises_does_not_end_the_broadcast(log: Log) -> None:
         pair.done()
 
 
+class Interleaving(Recorder):
+    """Answers each message with messages of its own and broadcasts, in one read."""
+
+    room: Any
+
+    def textMessageReceived(self, message: str) -> None:
+        for name in ("one", "two"):
+            self.transport.sendTextMessage(f"own before {name}")
+            broadcast(self.room, f"{message} {name}")
+            for each in self.room:
+                each.sendTextMessage(f"own after {name}")
+
+
+ORDER = ["hello one", "own after one", "hello two", "own after two"]
+
+
+@each
+def test_broadcasts_and_own_messages_of_one_read_are_joined_in_their_order(dialect: str) -> None:
+    applications = Applications(Interleaving)
+    clients = [Recorder() for _ in range(3)]
+    pairs = [Pair.new(applications, client, dialect=dialect) for client in clients]
+    Interleaving.room = [each.transport for each in applications.made]
+    clients[0].transport.sendTextMessage("hello")
+    for pair in pairs:
+        pair.pump()
+    assert clients[0].messages == [
+        *("own before one", *ORDER[:2]),
+        *("own before two", *ORDER[2:]),
+    ]
+    assert clients[1].messages == clients[2].messages == ORDER
+    for pair in pairs:
+        pair.done()
+
+
+def test_a_tap_is_told_of_a_broadcast() -> None:
+    told: list[bytes] = []
+
+    class Listening:
+        def sent(self, *data: bytes) -> None:
+            told.extend(data)
+
+    members = [member() for _ in range(3)]
+    tapped: Any = members[1][1].transport
+    tapped.tap = Listening()
+    for text in ("hello", "again"):
+        broadcast([server.transport for _, server, _ in members], text)
+    assert told == [b"\x81\x05hello", b"\x81\x05again"]
+    tapped.tap = None
+    for pair, _, client in members:
+        pair.pump()
+        assert client.messages == ["hello", "again"]
+        pair.done()
+
+
 # Slow receivers.
 
 

@@ -7,21 +7,27 @@ Times vary with the load of the machine; the number of calls does not.
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 import pytest
+from twisted.internet.defer import Deferred
 
 import txhixie
-from support.applications import Applications
+from support.applications import Applications, Recorder
 from support.frame_writer import text
 from support.frames import MASK, modern_frame
 from support.network import Network, Place
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, turn, until
+from txhixie import broadcast
+from txhixie.bus.local import LocalBus
 from txhixie.gateway import GatewayService
+from txhixie.hub.hub import Hub
+from txhixie.hub.service import REQUEST_PATH, HubService
 from txhixie.sansio.wire.compiled import COMPILED
 from txhixie.sansio.wire.frame import CLOSE, TEXT
 
@@ -30,6 +36,8 @@ TESTING = f"{PACKAGE}testing/"
 
 MOST_FOR_AN_ECHO = 20
 MOST_FOR_A_GATEWAY = 28
+MOST_FOR_A_BROADCAST = 20
+MOST_FOR_THE_HUB = 32
 MOST_FOR_A_HANDSHAKE = 131
 MOST_FOR_A_HANDSHAKE_76 = 149
 
@@ -164,3 +172,31 @@ async def test_a_handshake_and_its_close_take_few_calls(
     with Calls() as calls:
         await connection(net, place, dialect, close)
     assert calls.count <= most, str(calls)
+
+
+@pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
+@asynchronous
+async def test_a_broadcast_takes_no_calls_for_each_connection(net: Network, dialect: str) -> None:
+    applications = Applications(Recorder)
+    place = await net.serve(applications, origins=["*"])
+    listeners = [await net.raw(place) for _ in range(40)]
+    for each in listeners:
+        await each.opens(dialect)
+    members = [each.transport for each in applications.made]
+    broadcast(members, "hello")  # what each connection makes once
+    with Calls() as calls:
+        assert broadcast(members, "hello").sent == len(members)
+    assert calls.count <= MOST_FOR_A_BROADCAST, str(calls)
+
+
+@asynchronous
+async def test_a_message_of_the_hub_takes_no_calls_for_each_member(net: Network) -> None:
+    service = HubService(Hub(LocalBus(time.time), reactor), REQUEST_PATH)
+    place = await net.serve(service, origins=["*"])
+    listeners = [await net.raw(place) for _ in range(40)]
+    for each in listeners:
+        await each.opens("rfc6455", target="/room")
+    service.publish("/room", b"hello", True)  # what each connection makes once
+    with Calls() as calls:
+        assert isinstance(service.publish("/room", b"hello", True), Deferred)
+    assert calls.count <= MOST_FOR_THE_HUB, str(calls)

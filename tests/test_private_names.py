@@ -89,6 +89,7 @@ PUBLIC: Final = {"_replace", "_asdict", "_fields"}
 """Of named tuples: documented, with an underscore so that no field can have the name."""
 
 OWN: Final = {
+    ("connection/protocol.py", "each"),
     ("sansio/wire/hybi.py", "twin"),
     ("sansio/wire/hixie.py", "twin"),
     ("web.py", "resource"),

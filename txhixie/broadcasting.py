@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from .channel.channel import Channel
 from .connection.protocol import HixieProtocol
+from .connection.writer import READS
 from .dom.websocket import WebSocket
 from .interfaces import WebSocketTransport
 from .sansio.arguments import several, word
 from .sansio.prepared_message import (
     ABSENT,
     OMITTED,
-    SENT,
     SLOW,
     TOO_LARGE,
     UNSUPPORTED,
     WAITING,
     PreparedMessage,
 )
+
+_Receiver: TypeAlias = HixieProtocol | Channel | WebSocket
 
 SLOW_RULES: Final = ("skip", "newest", "close")
 """Values of ``slow``, the default first."""
@@ -85,19 +87,14 @@ def broadcast(
     if not isinstance(message, PreparedMessage):
         message = PreparedMessage(message, compress)
     members = _checked(receivers)
-    counts = Counter({SENT: len(members)})
-    closing = []
-    for member in members:
-        if outcome := member.sendPrepared(message, slow):
-            counts[SENT] -= 1
-            counts[outcome] += 1
-            if outcome == SLOW:
-                closing.append(member)
+    missed = _send(members, message, slow)
+    counts = Counter(missed.values())
     # After all others have the message: the application of a closed connection may send to them.
-    for member in closing:
-        member.closeSlow()
+    for index, outcome in missed.items():
+        if outcome == SLOW:
+            members[index].closeSlow()
     return Delivery(
-        counts[SENT],
+        len(members) - len(missed),
         counts[WAITING],
         counts[OMITTED],
         counts[SLOW],
@@ -106,9 +103,21 @@ def broadcast(
     )
 
 
+def _send(members: tuple[_Receiver, ...], message: PreparedMessage, slow: str) -> dict[int, int]:
+    """Send a message; return what became of it where it was not sent, by the index."""
+    if all(issubclass(kind, HixieProtocol) for kind in set(map(type, members))):
+        return HixieProtocol.sendToAll(cast(tuple[HixieProtocol, ...], members), message, slow)
+    with READS:
+        return {
+            index: outcome
+            for index, each in enumerate(members)
+            if (outcome := each.sendPrepared(message, slow))
+        }
+
+
 def _checked(
     receivers: Iterable[WebSocketTransport | Channel | WebSocket],
-) -> tuple[HixieProtocol | Channel | WebSocket, ...]:
+) -> tuple[_Receiver, ...]:
     """
     Return all receivers after a check of their types, before the message is sent to the first.
 
@@ -121,4 +130,4 @@ def _checked(
                 f"receivers: expected transports, channels or WebSockets, not {kind.__name__}; "
                 "write transport, the argument of negotiationStarted"
             )
-    return cast(tuple[HixieProtocol | Channel | WebSocket, ...], members)
+    return cast(tuple[_Receiver, ...], members)

@@ -168,12 +168,14 @@ class Output(Writer):
     @property
     def _end(self) -> Shutdown:
         if self.shutdown is None:
+            self.socket = None  # from now on all bytes pass the write buffer, in order
             self.shutdown = Shutdown(self.transport)
         return self.shutdown
 
     def abort(self) -> None:
         """Abort the connection; the write buffer is discarded."""
         self.forget()
+        self.socket = None
         if self.owner is not None:
             self.transport.abortConnection()
 
@@ -237,7 +239,7 @@ class Output(Writer):
         """Release the connection and stop the application's producer: the transport has ended."""
         if self._timeout is not None:
             self.timeout(None)
-        owner, self.owner = self.owner, None
+        owner, self.owner, self.socket = self.owner, None, None
         if self.tap is not None:
             self.tap.ended()
         if self.shutdown is not None:

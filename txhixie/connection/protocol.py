@@ -7,7 +7,7 @@ connections of a factory share is in ``group.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
@@ -52,7 +52,7 @@ from .output import Output
 from .peer_end import has_disconnected
 from .tally import Tally
 from .tap import Tap
-from .writer import FULL_READ
+from .writer import FULL_READ, MOST_JOINED, READS
 
 BY_APPLICATION, BY_TURN, BY_RATE = 1, 2, 4
 """Reasons why the delivery of messages is paused: bits of ``_paused``."""
@@ -297,6 +297,42 @@ class HixieProtocol(Protocol):
         if outcome:
             self._countSkipped("size" if outcome == TOO_LARGE else "dialect")
         return outcome
+
+    @staticmethod
+    def sendToAll(
+        connections: Iterable[HixieProtocol], message: PreparedMessage, slow: str
+    ) -> dict[int, int]:
+        """
+        Send a message of a broadcast to many connections, as :meth:`sendPrepared` does to one.
+
+        The usual case has no call for each connection: the frame is joined, and sent by the loop of
+        ``READS.flush()``. With the calls, a message takes 2 us more for each connection.
+
+        :return: what became of it where it was not sent, by the index of the connection.
+        """
+        missed, frames = {}, message.frames
+        isLong = message.size > MOST_JOINED
+        with READS:
+            joined = READS.joined
+            for index, each in enumerate(connections):
+                conversation = each._conversation  # noqa: SLF001 (of this class)
+                if conversation is not None and not conversation.stage:
+                    output = each._output  # noqa: SLF001
+                    if (
+                        output.parts is None
+                        and not output.full
+                        and output.tap is None
+                        and not isLong
+                        and (frame := frames.get(conversation.encoding)) is not None
+                        and len(frame) <= each.factory.limits.unsent_size
+                    ):
+                        output.parts = frame
+                        joined.append(output)
+                        conversation.sent += 1
+                        continue
+                if outcome := each.sendPrepared(message, slow):
+                    missed[index] = outcome
+        return missed
 
     def _skip(self, message: PreparedMessage, slow: str) -> int:
         """Apply the rule ``slow`` to a message that the write buffer has no room for."""

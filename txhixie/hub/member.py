@@ -29,18 +29,23 @@ class Member:
 
     Until the earlier messages have been sent, new messages wait behind them: at most as many as a
     history has. Of those that exceed this bound, the oldest are skipped.
+
+    :ivar backlog: messages that have to be sent before new ones; ``None`` without any.
+    :ivar skipped: number of messages that the member was not sent, and that it does not know of.
+    :ivar joining: how the member takes part in the topic.
+    :ivar transport: connection of the member.
     """
 
     __slots__ = (
-        "_backlog",
         "_isFull",
         "_isWaiting",
-        "_joining",
         "_owesMembers",
         "_size",
-        "_skipped",
         "_topic",
-        "_transport",
+        "backlog",
+        "joining",
+        "skipped",
+        "transport",
     )
 
     def __init__(self, topic: Topic, joining: Joining) -> None:
@@ -49,19 +54,19 @@ class Member:
         :param joining: how the member takes part in it.
         """
         self._topic = topic
-        self._joining = joining
-        self._transport: Any = None
-        self._backlog: deque[Delivered] | None = deque()
+        self.joining = joining
+        self.transport: Any = None
+        self.backlog: deque[Delivered] | None = deque()
         self._size = 0  # bytes of the messages in the backlog
         self._isFull = False
         self._isWaiting = False  # whether the newest message waits until the buffer has drained
-        self._skipped = 0  # messages that the member was not sent, and that it does not know of
+        self.skipped = 0
         self._owesMembers = False  # whether the number of members was not sent
 
     @property
     def wantsPresence(self) -> bool:
         """Whether the member gets the number of members."""
-        return self._joining.presence
+        return self.joining.presence
 
     @property
     def heldBytes(self) -> int:
@@ -78,12 +83,12 @@ class Member:
 
     def negotiationStarted(self, transport: WebSocketTransport) -> None:
         """Register this application as the producer that a full transport pauses."""
-        self._transport = transport
+        self.transport = transport
         transport.attachProducer(self)
 
     def negotiationFinished(self) -> None:
         """Join the topic, and ask for its earlier messages."""
-        topic, joining = self._topic, self._joining
+        topic, joining = self._topic, self.joining
         topic.join(self)
         if joining.history or joining.since is not None:
             topic.since(joining.since).addCallback(self._begin)
@@ -92,20 +97,20 @@ class Member:
 
     def _begin(self, past: Past) -> None:
         """Send the earlier messages, before those that were published meanwhile."""
-        if self._transport is None or (waiting := self._backlog) is None:
+        if self.transport is None or (waiting := self.backlog) is None:
             return
         messages = past.messages
-        if self._joining.since is None or not past.is_whole:
-            messages = messages[-self._joining.history :] if self._joining.history else ()
+        if self.joining.since is None or not past.is_whole:
+            messages = messages[-self.joining.history :] if self.joining.history else ()
         if not past.is_whole:
             self._send(missed_object())
         known = {message.position for message in past.messages}
         if waiting and waiting[0].message.position in known:
-            self._skipped = 0  # those that exceeded the bound are among the earlier messages
+            self.skipped = 0  # those that exceeded the bound are among the earlier messages
         new = [each for each in waiting if each.message.position not in known]
-        self._backlog, self._size = deque(), 0
+        self.backlog, self._size = deque(), 0
         for each in (*map(Delivered, messages), *new):
-            self._put(self._backlog, each)
+            self._put(self.backlog, each)
         if self.wantsPresence:
             self.tellMembers()
         self._sendBacklog()
@@ -128,23 +133,23 @@ class Member:
     def _skip(self, oldest: Delivered) -> Callable[[], None] | None:
         """Skip the oldest message of the backlog, as the write buffer is full; see :meth:`hear`."""
         if not self._isFull:  # the earlier messages have not come yet, or there are too many
-            self._skipped += 1
+            self.skipped += 1
             return None
         # With "newest" too: what waits in the backlog is newer.
-        slow = "close" if self._joining.slow == "close" else "skip"
-        return self._outcome(self._transport.sendPrepared(self._form(oldest), slow))
+        slow = "close" if self.joining.slow == "close" else "skip"
+        return self.missed(self.transport.sendPrepared(self._form(oldest), slow))
 
     def _form(self, delivered: Delivered) -> PreparedMessage:
-        return delivered.object if self._joining.as_objects else delivered.plain
+        return delivered.object if self.joining.as_objects else delivered.plain
 
     def _sendBacklog(self) -> None:
-        backlog = self._backlog
+        backlog = self.backlog
         while backlog and not self._isFull:
             delivered = backlog.popleft()
             self._size -= len(delivered.message.payload)
             self.hear(delivered, isFromBacklog=True)
         if not backlog:
-            self._backlog = None
+            self.backlog = None
 
     def hear(self, delivered: Delivered, isFromBacklog: bool = False) -> Callable[[], None] | None:
         """
@@ -155,29 +160,29 @@ class Member:
         :return: a function that closes the connection of a slow member, to be called when all other
             members have the message; usually ``None``.
         """
-        if self._backlog is not None and not isFromBacklog:
-            return self._put(self._backlog, delivered)
-        if self._skipped and not self._isFull:
+        if self.backlog is not None and not isFromBacklog:
+            return self._put(self.backlog, delivered)
+        if self.skipped and not self._isFull:
             self._tellSkipped()
-        joining = self._joining
+        joining = self.joining
         message = delivered.object if joining.as_objects else delivered.plain
-        outcome = self._transport.sendPrepared(message, joining.slow)
-        return self._outcome(outcome) if outcome else None
+        outcome = self.transport.sendPrepared(message, joining.slow)
+        return self.missed(outcome) if outcome else None
 
-    def _outcome(self, outcome: int) -> Callable[[], None] | None:
+    def missed(self, outcome: int) -> Callable[[], None] | None:
         """Count a message that was not sent; see :meth:`hear`."""
         if outcome == SLOW:
-            close: Callable[[], None] = self._transport.closeSlow
+            close: Callable[[], None] = self.transport.closeSlow
             return close
         if outcome == WAITING and not self._isWaiting:
             self._isWaiting = True
         else:
-            self._skipped += 1
+            self.skipped += 1
         return None
 
     def _tellSkipped(self) -> None:
-        if not self._joining.as_objects or self._send(skipped_object(self._skipped)):
-            self._skipped = 0
+        if not self.joining.as_objects or self._send(skipped_object(self.skipped)):
+            self.skipped = 0
 
     def tellMembers(self) -> None:
         """Tell the member how many members the topic has."""
@@ -185,7 +190,7 @@ class Member:
 
     def _send(self, text: str) -> bool:
         """Send an object of the hub itself; return whether it was sent."""
-        return not self._transport.sendPrepared(PreparedMessage(text), "skip")
+        return not self.transport.sendPrepared(PreparedMessage(text), "skip")
 
     def textMessageReceived(self, message: str) -> None:
         """Publish a text message to the topic."""
@@ -196,17 +201,17 @@ class Member:
         self._publish(bytes(data), False)
 
     def _publish(self, payload: bytes, isText: bool) -> None:
-        if self._joining.may_publish:
+        if self.joining.may_publish:
             self._topic.publish(payload, isText, self)
         else:
-            self._transport.loseConnection(CloseCode.POLICY_VIOLATION, _MAY_NOT)
+            self.transport.loseConnection(CloseCode.POLICY_VIOLATION, _MAY_NOT)
 
     def pongReceived(self, payload: bytes) -> None:
         """Ignore a pong: this application sends no pings."""
 
     def connectionLost(self, reason: Failure) -> None:
         """Leave the topic."""
-        self._backlog = None
+        self.backlog = None
         self._size = 0
         self._topic.leave(self)
 
@@ -217,15 +222,15 @@ class Member:
     def newestFollows(self) -> None:
         """Tell the member of messages that the newest one has replaced, before it is sent."""
         self._isFull = self._isWaiting = False
-        if self._skipped:
+        if self.skipped:
             self._tellSkipped()
 
     def resumeProducing(self) -> None:
         """Send the backlog: the write buffer has room."""
         self._isFull = self._isWaiting = False
-        if self._backlog is not None:
+        if self.backlog is not None:
             self._sendBacklog()
-        elif self._skipped:
+        elif self.skipped:
             self._tellSkipped()
         if self._owesMembers and not self._isFull:
             self.tellMembers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -10,7 +11,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..bus.bus import Bus, BusMessage, Past
+from ..connection.protocol import HixieProtocol
+from ..connection.writer import READS
 from .delivery import Delivered
+from .joining import Joining
 from .presence import Presence
 from .presence_report import topic_key
 
@@ -20,7 +24,19 @@ a second, each of them gets one such message and not 5,000."""
 
 
 class TopicMember(Protocol):
-    """A member, as its topic sees it."""
+    """
+    A member, as its topic sees it.
+
+    :ivar backlog: messages that have to be sent before new ones; ``None`` without any.
+    :ivar skipped: number of messages that the member was not sent, and that it does not know of.
+    :ivar joining: how the member takes part in the topic.
+    :ivar transport: connection of the member.
+    """
+
+    backlog: Any
+    skipped: int
+    joining: Joining
+    transport: Any
 
     @property
     def wantsPresence(self) -> bool:
@@ -29,6 +45,9 @@ class TopicMember(Protocol):
 
     def hear(self, delivered: Delivered) -> Callable[[], None] | None:
         """Send a message; return a function that closes the connection of a slow member."""
+
+    def missed(self, outcome: int) -> Callable[[], None] | None:
+        """Count a message that was not sent; see :meth:`hear`."""
 
     def tellMembers(self) -> None:
         """Tell the member how many members the topic has."""
@@ -137,9 +156,25 @@ class Topic:
 
     def _receive(self, message: BusMessage, publisher: object) -> None:
         delivered = Delivered(message)
-        heard = [each.hear(delivered) for each in tuple(self._members) if each is not publisher]
+        usual: defaultdict[tuple[bool, str], list[TopicMember]] = defaultdict(list)
+        others = []
+        for each in self._members:
+            if each is publisher:
+                continue
+            if each.backlog is None and not each.skipped:
+                usual[each.joining.as_objects, each.joining.slow].append(each)
+            else:
+                others.append(each)
+        closing = []
+        with READS:
+            for (as_objects, slow), members in usual.items():
+                form = delivered.object if as_objects else delivered.plain
+                connections = [each.transport for each in members]
+                missed = HixieProtocol.sendToAll(connections, form, slow)
+                closing += [members[index].missed(why) for index, why in missed.items()]
+            closing += [each.hear(delivered) for each in others]
         # After all others have the message, as in a broadcast.
-        for close in filter(None, heard):
+        for close in filter(None, closing):
             close()
 
     def _changed(self) -> None:

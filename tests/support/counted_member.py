@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from txhixie.hub.joining import Joining
 from txhixie.hub.topic import Topic
 
 
@@ -17,12 +18,18 @@ class CountedMember:
     def __init__(self, topic: Topic, wantsPresence: bool) -> None:
         self.wantsPresence = wantsPresence
         self.told: list[int] = []
+        self.backlog, self.skipped = (), 0
+        self.joining, self.transport = Joining(presence=wantsPresence), None
         self._topic = topic
         topic.join(self)
 
     def hear(self, delivered: Any) -> None:
         """Fail: no member gets a report."""
         raise AssertionError(delivered.message)
+
+    def missed(self, outcome: int) -> None:
+        """Fail: nothing is sent to this member."""
+        raise AssertionError(outcome)
 
     def tellMembers(self) -> None:
         """Keep the number of members."""

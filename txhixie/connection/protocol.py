@@ -116,7 +116,8 @@ class HixieProtocol(Protocol):
 
     ``late``, ``drained``, ``overflowed``, ``look``, ``stalled`` and ``expired`` are called by the
     connection's output, and by the keepalive, the progress checks and the timers of its factory.
-    ``sendPrepared`` and ``closeSlow`` are called by :func:`txhixie.broadcast`.
+    ``sendToAll``, ``sendPrepared`` and ``closeSlow`` are called by :func:`txhixie.broadcast`, and
+    by the topics of a hub.
 
     :ivar offer: the client's offer.
     :ivar agreement: the agreement of the handshake; ``None`` before there is one.

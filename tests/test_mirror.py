@@ -32,8 +32,10 @@ MEMBERS: Final = "the members of a topic, in all dialects: hub/test_service.py"
 WITHOUT: Final = {
     "__main__": "tests/cli/test_main.py runs it: test_python_m_txhixie_runs_the_command",
     "bus/bus": "types of the buses: tests/bus/test_local.py",
+    "bus/failures": "subscribers that raise: bus/test_battery.py",
     "bus/nats": NATS_SERVER,
     "bus/nats_connection": NATS_SERVER,
+    "bus/nats_parser": NATS_SERVER,
     "bus/nats_transport": NATS_SERVER,
     "bus/packets": "packets of the bus of workers: bus/test_workers.py",
     "bus/relay": "the parent of the bus of workers: bus/test_workers.py",
@@ -59,7 +61,6 @@ WITHOUT: Final = {
     "hub/joining": MEMBERS,
     "hub/member": MEMBERS,
     "hub/objects": MEMBERS,
-    "hub/topic": MEMBERS,
     "byte_streams/endpoint": "both halves of its descriptions: byte_streams/test_descriptions.py",
     "cli/advice": DOCTOR,
     "cli/certificates": DOCTOR,

@@ -262,3 +262,65 @@ async def test_a_refused_subscription_is_one_line_of_the_log(tmp_path: Path, log
     assert [str(each) for each in errors] == [
         'nats: permissions violation for subscription to "room"'
     ]
+
+
+class Rogue(Protocol):
+    """A NATS server that sends what a test says after the answer to a ping."""
+
+    sends = b""
+    fills = b""
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b'INFO {"version":"2.9.10","max_payload":1048576}\r\n')
+
+    def dataReceived(self, data: bytes) -> None:
+        transport: Any = self.transport
+        for _ in range(data.count(b"PING\r\n")):
+            transport.write(b"PONG\r\n")
+        if b"SUB " in data:
+            transport.write(self.sends)
+            if self.fills:
+                transport.registerProducer(Fill(transport, self.fills), False)
+
+
+class Fill:
+    """A producer of bytes without an end."""
+
+    def __init__(self, transport: Any, data: bytes) -> None:
+        self._transport = transport
+        self._data = data
+
+    def resumeProducing(self) -> None:
+        """Send bytes."""
+        self._transport.write(self._data)
+
+    def stopProducing(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("sends", "fills", "reason"),
+    [
+        (b"MSG room 1 99999999999\r\n", b"", "a message of the server has more than 67,108,864"),
+        (b"HMSG room 1 12 67108865\r\n", b"", "a message of the server has more than"),
+        (b"MSG room ", b"x" * 65536, "a line of the server has more than 262,144 bytes"),
+        (b"INFO {}}\r\n", b"", "the server sent a command with a mistake"),
+        (b"-ERR \r\n", b"", "the server sent a command with a mistake"),
+    ],
+)
+@asynchronous
+async def test_what_a_server_sends_is_bounded(
+    sends: bytes, fills: bytes, reason: str, log: Log
+) -> None:
+    factory = Factory.forProtocol(type("Sending", (Rogue,), {"sends": sends, "fills": fills}))
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    bus = make_bus(reactor, f"nats://127.0.0.1:{port.getHost().port}")
+    bus.start()
+    try:
+        bus.subscribe("room", Subscriber(), False)
+        await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
+    finally:
+        await within(bus.stop())
+        await within(maybeDeferred(port.stopListening))
+    assert reason in next(line for line in log.lines() if line.startswith("bus-down"))

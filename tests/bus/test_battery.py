@@ -14,6 +14,7 @@ from twisted.internet.defer import gatherResults
 from support.bus_rows import LocalRow, Row, WorkersRow
 from support.bus_subscriber import Subscriber
 from support.counted_member import CountedMember
+from support.log_recorder import Log
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.bus.bus import Bus, BusMessage
 from txhixie.hub.hub import Hub
@@ -176,6 +177,27 @@ async def test_a_slow_subscriber_loses_nothing_that_is_within_the_bounds(
             await until(partial(has, number - 100))
         await until(lambda: len(heard) == 2000)
         assert heard == [*range(2000)]
+
+
+@HISTORY
+@asynchronous
+async def test_a_subscriber_that_raises_costs_the_publisher_and_the_next_message_nothing(
+    row: Row, history: bool, log: Log
+) -> None:
+    heard: list[bytes] = []
+
+    def receive(message: BusMessage, _: object) -> None:
+        heard.append(message.payload)
+        raise RuntimeError("a defect of a subscriber")
+
+    async with row.nodes(2) as nodes:
+        for bus in nodes:
+            await within(bus.subscribe("room", receive, history))
+        for payload in (b"1", b"2"):
+            assert await within(nodes[0].publish("room", payload, True))
+        await until(lambda: sorted(heard) == sorted([b"1", b"2"] * len(nodes)))
+        raised = log.tracebacks()
+        assert [type(each) for each in raised] == [RuntimeError] * 2 * len(nodes)
 
 
 @HISTORY

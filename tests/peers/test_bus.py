@@ -20,7 +20,6 @@ from support.bus_rows import ServerRow, promises_of
 from support.bus_subscriber import Subscriber
 from support.log_recorder import Log
 from support.waiting import asynchronous, reactor, until, within
-from txhixie.bus.bus import BusMessage
 from txhixie.bus.rows import make_bus
 
 globals().update(promises_of(test_battery))
@@ -122,22 +121,6 @@ async def test_a_server_that_stands_still_is_an_outage_that_ends(
             return b"again" in heard[1].payloads
 
         await until(arrived)
-
-
-@asynchronous
-async def test_a_subscriber_that_raises_gets_the_next_message(row: ServerRow, log: Log) -> None:
-    heard: list[bytes] = []
-
-    def receive(message: BusMessage, _: object) -> None:
-        heard.append(message.payload)
-        raise RuntimeError("a defect of a subscriber")
-
-    async with row.nodes(2) as (one, two):
-        await within(two.subscribe("room", receive, False))
-        one.publish("room", b"1", True)
-        one.publish("room", b"2", True)
-        await until(lambda: heard == [b"1", b"2"])
-    assert [type(each) for each in log.tracebacks()] == [RuntimeError, RuntimeError]
 
 
 @HISTORY

@@ -110,9 +110,8 @@ async def test_a_reply_of_the_server_is_bounded(
         await until(arrived)
         assert {*heard.payloads} == {b"next"}
     lines = [line for line in log.lines() if line.startswith("bus-down")]
-    # Once for the messages and once for the history, or once for both: the end of the stream is
-    # looked up in the same reply.
-    assert 1 <= len(lines) <= 1 + history
+    # Once for the messages and once for the history.
+    assert len(lines) == 1 + history
     # Redis itself closes the connection of a subscriber that has not read 32 MB.
     reason = "a reply of the server has more than 67,108,864 bytes" if history else "was lost"
     assert all(reason in line for line in lines)
@@ -148,6 +147,26 @@ async def test_a_message_of_the_history_does_not_come_to_the_same_member_once_mo
             assert {*past.messages} <= {*heard.heard}
             await within(sent)
         assert answers > 1
+
+
+@asynchronous
+async def test_a_client_that_joins_while_the_server_stands_still_gets_a_message_once(
+    redis: RedisServer,
+) -> None:
+    """The subscriber gets a message of its process after a second, and the history has it, too."""
+    async with row_of(redis).nodes(1) as (bus,):
+        heard = await joined(bus, "room", True)
+        redis.stall()
+        published = bus.publish("room", b"hello", True)
+        before = [bus.since("room", None) for _ in range(3)]
+        await within(published)
+        assert heard.payloads == [b"hello"]
+        after = [bus.since("room", None) for _ in range(3)]
+        redis.goes_on()
+        assert [(await within(each)).messages for each in before] == [()] * 3
+        found = [(await within(each)).messages for each in after]
+        assert [[each.payload for each in messages] for messages in found] == [[b"hello"]] * 3
+        assert heard.payloads == [b"hello"]
 
 
 @asynchronous

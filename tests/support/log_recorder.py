@@ -34,7 +34,8 @@ def _isAboutConnection(event: LogEvent) -> bool:
     """Whether a line of the package is about one connection."""
     if not str(event.get("log_namespace", "")).startswith("txhixie."):
         return False
-    if "repeated" in event or "url" in event:  # several connections, or a client that has none
+    # Several connections, a client that has none, or a topic.
+    if {"repeated", "url", "topic"} & event.keys():
         return False
     if str(event.get("reason", "")).startswith(WITHOUT_ACCEPTING):
         return False

@@ -8,6 +8,7 @@ from itertools import count
 from twisted.internet.defer import Deferred, succeed
 
 from .bus import BusMessage, Past, Receive
+from .failures import subscriberFailed
 from .history import History
 
 
@@ -66,7 +67,10 @@ class LocalBus:
         if keeps:
             self.history.add(topic, message)
         if receive is not None:
-            receive(message, publisher)
+            try:
+                receive(message, publisher)
+            except Exception:
+                subscriberFailed(topic)
         return succeed(message.position)
 
     def since(self, topic: str, position: str | None) -> Deferred[Past]:

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from .bus import MOST_MESSAGE_BYTES, BusMessage, Past, Receive
 from .envelope import enclosed, opened
+from .failures import subscriberFailed
 from .history import History
 from .nats_connection import NatsConnection
 from .reach import Reach
@@ -171,7 +172,7 @@ class NatsBus:
         try:
             subscribed.receive(message, publisher)
         except Exception:
-            self.reach.failed("a subscriber of the bus raised")
+            subscriberFailed(topic)
 
     # Messages.
 

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from ..client.backoff import Backoff
+from .nats_parser import NatsParser
 from .nats_transport import NatsTransport
 from .reach import Reach
 from .server_url import ServerURL
@@ -225,8 +226,9 @@ class NatsConnection:
     async def _connection(self) -> str:
         """Connect, and return why the connection was lost, or could not be made."""
         client, transport = Client(), NatsTransport(self._url.scheme in SECURE)
-        # nats-py has no other way to give it a transport.
+        # nats-py has no other way to give it a transport and a parser.
         client._transport = transport  # noqa: SLF001
+        client._ps = NatsParser(client)  # noqa: SLF001
         closed = asyncio.Event()
         self._error = None
         working: list[asyncio.Task[Any]] = []
@@ -238,9 +240,9 @@ class NatsConnection:
                 create(each) for each in (self._work(client), self._confirm(client), closed.wait())
             ]
             done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            error = next(iter(done)).exception() or self._error
+            error = self._error or client.last_error or next(iter(done)).exception()
         except Exception as raised:
-            error = self._error or raised
+            error = self._error or client.last_error or raised
         finally:
             await self._disconnect(client, transport, working)
         if error is None:

@@ -57,11 +57,11 @@ class Reach:
             "gaps": self.gaps,
         }
 
-    def failed(self, what: str, failure: Failure | None = None) -> None:
+    def failed(self, what: str, failure: Failure) -> None:
         """
         Write one line with a traceback.
 
         :param what: the reason of the line.
-        :param failure: the exception; by default the one that is being handled.
+        :param failure: the exception.
         """
         writeFailure(self._log, what, failure=failure, url=self._url)

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from .bus import MOST_MESSAGE_BYTES, BusMessage, Past, Receive
 from .envelope import enclosed, opened
+from .failures import subscriberFailed
 from .reach import Reach
 from .redis_address import RedisAddress
 from .redis_connection import RedisCommands, RedisConnection, RedisSubscriber
@@ -93,6 +94,8 @@ class RedisBus:
         return stopped.addCallback(finish)
 
     def _changed(self) -> None:
+        for each in self._connections:
+            each.hurry()
         if self.up and not self._isStopped:
             self.reach.reached()
 
@@ -160,7 +163,8 @@ class RedisBus:
 
     def heard(self, channel: bytes, data: bytes) -> None:
         """Handle a message of a channel."""
-        receive = self._channels.get(channel.decode("utf-8", "replace"))
+        topic = channel.decode("utf-8", "replace")
+        receive = self._channels.get(topic)
         published = opened(data, "", self._most)
         if published is None:
             self.reach.strange += 1
@@ -169,10 +173,7 @@ class RedisBus:
         if receive is not None and node != self._node:
             if node is None:
                 message = message._replace(position=self._position())
-            try:
-                receive(message, None)
-            except Exception:
-                self.reach.failed("a subscriber of the bus raised")
+            _give(topic, receive, message, None)
 
     # Messages.
 
@@ -194,7 +195,7 @@ class RedisBus:
         if isSent:
             self._sent(message, "PUBLISH", topic.encode()).addErrback(self._lost)
         if (receive := self._channels.get(topic)) is not None:
-            receive(message, publisher)
+            _give(topic, receive, message, publisher)
         return succeed(message.position)
 
     def _position(self) -> str:
@@ -222,3 +223,10 @@ class RedisBus:
         if topic in self._streams:
             return self._streams.since(topic, position)
         return succeed(Past((), position is None))
+
+
+def _give(topic: str, receive: Receive, message: BusMessage, publisher: object) -> None:
+    try:
+        receive(message, publisher)
+    except Exception:
+        subscriberFailed(topic)

@@ -129,6 +129,7 @@ class RedisConnection(Factory):
         self._backoff = Backoff(first=0.5, longest=5.0)
         self._failures = 0
         self._ping: Any = None
+        self._pausing: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
         self._over: Deferred[Any] = succeed(None)
         self._isStopped = False
@@ -153,8 +154,16 @@ class RedisConnection(Factory):
     async def _pause(self) -> None:
         """Wait before the next attempt."""
         self._failures += 1
+        self._pausing = deferLater(self._reactor, self._backoff.delay(self._failures))
         with suppress(CancelledError):
-            await deferLater(self._reactor, self._backoff.delay(self._failures))
+            await self._pausing
+        self._pausing = None
+
+    def hurry(self) -> None:
+        """Make the next attempt now, or soon: another connection to the server was made."""
+        self._failures = 0
+        if self._pausing is not None:
+            self._pausing.cancel()
 
     def stop(self) -> Deferred[None]:
         """Disconnect; fires with ``None`` in the end."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import txredisapi
 from twisted.internet.defer import Deferred, succeed
 
 from .bus import MOST_MESSAGE_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
 from .envelope import Published, opened
+from .failures import subscriberFailed
 from .reach import Reach
 from .redis_connection import REPLY_SECONDS, RedisConnection
 
@@ -49,10 +50,31 @@ _KEPT_SECONDS: Final = 24 * 3600
 """Seconds after which the server drops a stream without new messages, at the latest an hour
 more."""
 
+_END_OF_STREAM: Final = b"""
+local found = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', 1)
+return found[1] and found[1][1] or '0-0'
+"""
+"""A script that returns the id of the last or the first entry of a stream. XREVRANGE itself would
+send the entry, too, which may have hundreds of megabytes; so would XINFO STREAM."""
+
 _RENEW_SECONDS: Final = 3600.0
 _BEGINNING: Final = b"0-0"
 
 Send = Callable[..., Deferred[Any]]
+
+
+class _Asked:
+    """
+    A caller that has asked for the history.
+
+    :ivar answered: fires with the history.
+    :ivar early: positions of messages of this process that the subscriber got in the meantime,
+        before they have come back from the server. The history has them by another position.
+    """
+
+    def __init__(self) -> None:
+        self.answered: Deferred[list[_Entry]] = Deferred()
+        self.early: set[str] = set()
 
 
 @dataclass
@@ -60,26 +82,46 @@ class _Stream:
     """
     A topic.
 
+    :ivar topic: name of the topic.
     :ivar receive: gets each message.
     :ivar found: fires when the end of the stream was looked up.
     :ivar last: id of the last entry that was delivered; ``None`` before it was looked up.
-    :ivar isLookedUp: whether the server was asked for the end of the stream.
     :ivar renewed: when the time to live of the stream was set.
     :ivar asking: whether the history was asked for.
     :ivar isTooLong: whether a reply with the history was too long. It is not asked for again: each
         client that joins would end the connection.
     :ivar waiting: callers that get the history of the next question. One answer serves many: of
         5,000 members that join at once, each would otherwise ask for 256 KiB.
+    :ivar asked: all callers that have no answer yet.
     """
 
+    topic: str
     receive: Receive
     found: Deferred[None] = field(default_factory=Deferred)
     last: bytes | None = None
-    isLookedUp: bool = False
     renewed: float | None = None
     asking: bool = False
     isTooLong: bool = False
-    waiting: list[Deferred[Any]] = field(default_factory=list)
+    waiting: list[_Asked] = field(default_factory=list)
+    asked: dict[_Asked, None] = field(default_factory=dict)
+
+    def getsEarly(self, position: str) -> None:
+        """Take a message that the subscriber gets now, and that the history will have."""
+        for each in self.asked:
+            each.early.add(position)
+
+
+class _Entry(NamedTuple):
+    """
+    An entry of a history.
+
+    :ivar message: the message, with the id of the entry.
+    :ivar own: position that this process has given to its message; ``None`` for a message of
+        another process.
+    """
+
+    message: BusMessage
+    own: str | None
 
 
 @dataclass
@@ -141,7 +183,7 @@ class RedisStreams:
 
     def subscribe(self, topic: str, receive: Receive) -> Deferred[None]:
         """Read a stream from its end."""
-        stream = self._streams[topic] = _Stream(receive)
+        stream = self._streams[topic] = _Stream(topic, receive)
         if self._commands.protocol is not None:
             self._find(topic)
         return stream.found
@@ -167,30 +209,28 @@ class RedisStreams:
     # Reading.
 
     def begin(self) -> None:
-        """
-        Look up the ends of the streams, before the histories: commands can be sent.
-
-        Those that were looked up before wait for the reader, since the last entry of a stream may
-        be too long for a reply, and end the connection again and again.
-        """
+        """Look up the ends of the streams, before the histories: commands can be sent."""
         for topic, stream in self._streams.items():
-            if not stream.isLookedUp:
+            if stream.last is None:
                 self._find(topic)
         self.askHistories()
 
     def _find(self, topic: str) -> None:
         """Look up the end of a stream."""
         stream = self._streams[topic]
-        stream.isLookedUp = True
 
-        def found(entries: list[Any]) -> None:
-            self._found(topic, stream, entries[0][0] if entries else _BEGINNING)
+        def found(entry: bytes) -> None:
+            self._found(topic, stream, entry)
 
         def failed(failure: Any) -> None:
             if failure.check(txredisapi.ConnectionError) is None and not stream.found.called:
                 stream.found.errback(failure)
 
-        self._command("XREVRANGE", topic.encode(), "+", "-", "COUNT", 1).addCallbacks(found, failed)
+        self._endOf(topic, "XREVRANGE", "+", "-").addCallbacks(found, failed)
+
+    def _endOf(self, topic: str, command: str, first: str, last: str) -> Deferred[Any]:
+        """Ask for the id of the last or the first entry of a stream; ``0-0`` for an empty one."""
+        return self._command("EVAL", _END_OF_STREAM, 1, topic.encode(), command, first, last)
 
     def _found(self, topic: str, stream: _Stream, last: bytes) -> None:
         """Read a stream from an entry on, unless it is read already."""
@@ -254,11 +294,11 @@ class RedisStreams:
         if stream.last == _BEGINNING:
             return
 
-        def found(entries: list[Any]) -> None:
-            if not entries or _number(entries[0][0]) >= _number(first):
+        def found(entry: bytes) -> None:
+            if entry == _BEGINNING or _number(entry) >= _number(first):
                 self._reach.gaps += 1
 
-        oldest = self._command("XRANGE", topic.encode(), "-", "+", "COUNT", 1)
+        oldest = self._endOf(topic, "XRANGE", "-", "+")
         oldest.addCallback(found).addErrback(lambda _: None)
 
     def skip(self) -> None:
@@ -313,7 +353,7 @@ class RedisStreams:
         try:
             stream.receive(message, publisher)
         except Exception:
-            self._reach.failed("a subscriber of the bus raised")
+            subscriberFailed(stream.topic)
 
     # Publishing.
 
@@ -341,6 +381,8 @@ class RedisStreams:
             self._keep(key, stream)
         if send is None or not isRead:
             self._settleAll(topic)  # the order of a publisher's messages
+            if send is not None:
+                stream.getsEarly(position)
             self._give(stream, message, publisher)
             return succeed(position)
         delivered: Deferred[str] = Deferred()
@@ -373,6 +415,8 @@ class RedisStreams:
         message = own.message if entry is None else own.message._replace(position=entry)
         stream = stream or self._streams.get(own.topic)
         if stream is not None:
+            if entry is None:
+                stream.getsEarly(position)
             self._give(stream, message, own.publisher)
         own.delivered.callback(message.position)
 
@@ -406,8 +450,9 @@ class RedisStreams:
         stream = self._streams[topic]
         if stream.isTooLong:
             return succeed(Past((), position is None))
-        asked: Deferred[Any] = Deferred()
+        asked = _Asked()
         stream.waiting.append(asked)
+        stream.asked[asked] = None
         if self._commands.protocol is None and self._reach.up is None:
             # A worker that was started again has clients before its first connection: these get
             # what they ask for.
@@ -415,20 +460,31 @@ class RedisStreams:
                 self._first = self._clock.callLater(WAIT_SECONDS, self.askHistories)
         elif not stream.asking:
             self._askHistory(topic, stream)
-        return asked.addCallback(_past, position).addCallback(self._delivered, stream)
 
-    def _delivered(self, past: Past, stream: _Stream) -> Past:
-        """
-        Return the messages that were delivered already; the subscriber gets the others.
+        def answer(entries: list[_Entry]) -> Past:
+            del stream.asked[asked]
+            past = _past([each.message for each in entries], position)
+            first = {
+                each.message.position
+                for each in entries
+                if self._isDelivered(stream, each) and each.own not in asked.early
+            }
+            messages = [each for each in past.messages if each.position in first]
+            return past._replace(messages=tuple(messages))
 
-        They come by two connections: a history may have a message before the reader has it, and a
-        client that joins would get it twice.
+        return asked.answered.addCallback(answer)
+
+    def _isDelivered(self, stream: _Stream, entry: _Entry) -> bool:
         """
-        if stream.last is None:
-            return past
-        last = _number(stream.last)
-        messages = [each for each in past.messages if _number(each.position.encode()) <= last]
-        return past._replace(messages=tuple(messages))
+        Whether the subscriber has got the message of an entry; otherwise it will get it.
+
+        The entries come by two connections: a history may have a message before the reader has it,
+        and a client that joins would get it twice.
+        """
+        if entry.own is not None:
+            return entry.own not in self._own
+        position = entry.message.position.encode()
+        return stream.last is None or _number(position) <= _number(stream.last)
 
     def askHistories(self) -> None:
         """Ask for the histories for which the first connection was waited for."""
@@ -444,18 +500,18 @@ class RedisStreams:
             found = messages if isinstance(messages, list) else []
             if found:
                 # The members have these messages, and those after them come from the reader.
-                self._found(topic, stream, found[-1].position.encode())
+                self._found(topic, stream, found[-1].message.position.encode())
             if stream.waiting:
                 self._askHistory(topic, stream)
             for each in waiting:
-                each.callback(found)
+                each.answered.callback(found)
 
         asked = Deferred.fromCoroutine(self._newest(topic.encode()))
         asked.addBoth(done).addErrback(self._internal)
 
-    async def _newest(self, key: bytes) -> list[BusMessage]:
+    async def _newest(self, key: bytes) -> list[_Entry]:
         """Read the newest messages of a stream, within the bounds; return the oldest first."""
-        messages: list[BusMessage] = []
+        messages: list[_Entry] = []
         end, count, size, seen = b"+", _FIRST_MESSAGES, 0, 0
         while seen < MOST_MESSAGES:
             entries = await self._command("XREVRANGE", key, end, "-", "COUNT", count)
@@ -466,7 +522,8 @@ class RedisStreams:
                     size += len(message.payload)
                     if size > MOST_TOPIC_BYTES:
                         return messages[::-1]
-                    messages.append(message)
+                    own = published.message.position if published.node == self._node else None
+                    messages.append(_Entry(message, own))
             seen += len(entries)
             if len(entries) < count:
                 break
@@ -476,10 +533,10 @@ class RedisStreams:
             count = max(1, min(MOST_MESSAGES - seen, room + 1))
         return messages[::-1]
 
-    def _answer(self, stream: _Stream, messages: list[BusMessage]) -> None:
+    def _answer(self, stream: _Stream, messages: list[_Entry]) -> None:
         waiting, stream.waiting = stream.waiting, []
         for each in waiting:
-            each.callback(messages)
+            each.answered.callback(messages)
 
     def _command(self, *words: object) -> Deferred[Any]:
         """Send a command; fails as txredisapi does, also without a connection."""

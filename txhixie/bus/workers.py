@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from .bus import BusMessage, Past, Receive
+from .failures import subscriberFailed
 from .packets import Packet, Verb, decode_messages, decode_packet
 
 ANSWER_TIMEOUT: Final = 5.0
@@ -208,7 +209,10 @@ class WorkersBus:
     def _deliver(self, topic: str, message: BusMessage, publisher: object) -> None:
         subscriber = self._subscribers.get(topic)
         if subscriber is not None:
-            subscriber[0](message, publisher)
+            try:
+                subscriber[0](message, publisher)
+            except Exception:
+                subscriberFailed(topic)
         elif publisher is None and self.up:
             # The end of the subscription was lost, or is on its way.
             self._send(Packet(Verb.UNSUBSCRIBE, topic=topic).encode(), False)

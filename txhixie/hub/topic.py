@@ -170,12 +170,23 @@ class Topic:
             for (as_objects, slow), members in usual.items():
                 form = delivered.object if as_objects else delivered.plain
                 connections = [each.transport for each in members]
-                missed = HixieProtocol.sendToAll(connections, form, slow)
-                closing += [members[index].missed(why) for index, why in missed.items()]
-            closing += [each.hear(delivered) for each in others]
+                try:
+                    missed = HixieProtocol.sendToAll(connections, form, slow)
+                    closing += [members[index].missed(why) for index, why in missed.items()]
+                except Exception:
+                    self._memberFailed()
+            for each in others:
+                try:
+                    closing.append(each.hear(delivered))
+                except Exception:
+                    self._memberFailed()
         # After all others have the message, as in a broadcast.
         for close in filter(None, closing):
             close()
+
+    def _memberFailed(self) -> None:
+        what = "internal error, please report it: a member of topic {topic} raised"
+        self._log.failure(what, topic=self.name)
 
     def _changed(self) -> None:
         self._presence.changed(self)
@@ -194,7 +205,10 @@ class Topic:
         self._telling = None
         for member in tuple(self._members):
             if member.wantsPresence:
-                member.tellMembers()
+                try:
+                    member.tellMembers()
+                except Exception:
+                    self._memberFailed()
 
     def end(self) -> None:
         """End the subscription."""

@@ -114,6 +114,7 @@ PINNED: Final = {
     "_logger": "tcp.Port",
     "_networkProducer": "HTTPChannel",
     "_path": "HTTPChannel",
+    "_ps": "nats.aio.client.Client",
     "_requestDone": "H2Connection",
     "_respondToBadRequestAndDisconnect": "HTTPChannel",
     "_savedTimeOut": "HTTPChannel",

@@ -63,7 +63,7 @@ _BEGINNING: Final = b"0-0"
 Send = Callable[..., Deferred[Any]]
 
 
-class _Asked:
+class _HistoryQuestion:
     """
     A caller that has asked for the history.
 
@@ -73,7 +73,7 @@ class _Asked:
     """
 
     def __init__(self) -> None:
-        self.answered: Deferred[list[_Entry]] = Deferred()
+        self.answered: Deferred[list[_HistoryEntry]] = Deferred()
         self.early: set[str] = set()
 
 
@@ -102,8 +102,8 @@ class _Stream:
     renewed: float | None = None
     asking: bool = False
     isTooLong: bool = False
-    waiting: list[_Asked] = field(default_factory=list)
-    asked: dict[_Asked, None] = field(default_factory=dict)
+    waiting: list[_HistoryQuestion] = field(default_factory=list)
+    asked: dict[_HistoryQuestion, None] = field(default_factory=dict)
 
     def getsEarly(self, position: str) -> None:
         """Take a message that the subscriber gets now, and that the history will have."""
@@ -111,7 +111,7 @@ class _Stream:
             each.early.add(position)
 
 
-class _Entry(NamedTuple):
+class _HistoryEntry(NamedTuple):
     """
     An entry of a history.
 
@@ -450,7 +450,7 @@ class RedisStreams:
         stream = self._streams[topic]
         if stream.isTooLong:
             return succeed(Past((), position is None))
-        asked = _Asked()
+        asked = _HistoryQuestion()
         stream.waiting.append(asked)
         stream.asked[asked] = None
         if self._commands.protocol is None and self._reach.up is None:
@@ -461,7 +461,7 @@ class RedisStreams:
         elif not stream.asking:
             self._askHistory(topic, stream)
 
-        def answer(entries: list[_Entry]) -> Past:
+        def answer(entries: list[_HistoryEntry]) -> Past:
             del stream.asked[asked]
             past = _past([each.message for each in entries], position)
             first = {
@@ -474,7 +474,7 @@ class RedisStreams:
 
         return asked.answered.addCallback(answer)
 
-    def _isDelivered(self, stream: _Stream, entry: _Entry) -> bool:
+    def _isDelivered(self, stream: _Stream, entry: _HistoryEntry) -> bool:
         """
         Whether the subscriber has got the message of an entry; otherwise it will get it.
 
@@ -509,9 +509,9 @@ class RedisStreams:
         asked = Deferred.fromCoroutine(self._newest(topic.encode()))
         asked.addBoth(done).addErrback(self._internal)
 
-    async def _newest(self, key: bytes) -> list[_Entry]:
+    async def _newest(self, key: bytes) -> list[_HistoryEntry]:
         """Read the newest messages of a stream, within the bounds; return the oldest first."""
-        messages: list[_Entry] = []
+        messages: list[_HistoryEntry] = []
         end, count, size, seen = b"+", _FIRST_MESSAGES, 0, 0
         while seen < MOST_MESSAGES:
             entries = await self._command("XREVRANGE", key, end, "-", "COUNT", count)
@@ -523,7 +523,7 @@ class RedisStreams:
                     if size > MOST_TOPIC_BYTES:
                         return messages[::-1]
                     own = published.message.position if published.node == self._node else None
-                    messages.append(_Entry(message, own))
+                    messages.append(_HistoryEntry(message, own))
             seen += len(entries)
             if len(entries) < count:
                 break
@@ -533,7 +533,7 @@ class RedisStreams:
             count = max(1, min(MOST_MESSAGES - seen, room + 1))
         return messages[::-1]
 
-    def _answer(self, stream: _Stream, messages: list[_Entry]) -> None:
+    def _answer(self, stream: _Stream, messages: list[_HistoryEntry]) -> None:
         waiting, stream.waiting = stream.waiting, []
         for each in waiting:
             each.answered.callback(messages)

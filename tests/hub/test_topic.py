@@ -10,6 +10,7 @@ from support.log_recorder import Log
 from txhixie.bus.local import LocalBus
 from txhixie.hub.delivery import Delivered
 from txhixie.hub.hub import Hub
+from txhixie.hub.joining import Joining
 
 
 class Member:
@@ -20,6 +21,8 @@ class Member:
     def __init__(self, raises: bool) -> None:
         self.heard: list[bytes] = []
         self.told = 0
+        self.backlog, self.skipped = (), 0
+        self.joining, self.transport = Joining(presence=True), None
         self._raises = raises
 
     def hear(self, delivered: Delivered) -> Callable[[], None] | None:
@@ -27,6 +30,10 @@ class Member:
         self.heard.append(delivered.message.payload)
         self._fail()
         return None
+
+    def missed(self, outcome: int) -> None:
+        """Fail: nothing is sent to this member."""
+        raise AssertionError(outcome)
 
     def tellMembers(self) -> None:
         """Count a number of members."""

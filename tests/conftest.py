@@ -19,6 +19,7 @@ import pytest_twisted
 from hypothesis import settings
 from twisted.logger import ILogObserver, globalLogPublisher
 
+from support.default_poller import change_default
 from support.log_recorder import Log
 from support.quick_suite import is_quick, keep_quick, lines_of, reason_of
 
@@ -50,6 +51,12 @@ def log() -> Iterator[Log]:
         assert not unnumbered, f"lines without their connection or Host: {unnumbered}"
     finally:
         globalLogPublisher.removeObserver(publish)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def default_poller() -> None:
+    """Change the default of ``connectionPoller``, if the environment says so."""
+    change_default()
 
 
 # pytest-twisted has no annotations.

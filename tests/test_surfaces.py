@@ -385,6 +385,11 @@ OTHER_PROGRAMS: Final = {
 
 
 def test_the_guide_has_no_unknown_option() -> None:
-    ours = SURFACES[DAEMON] | SURFACES[COMMAND] | CURL | {"no-compression", "no-keep-freed-memory"}
+    ours = (
+        SURFACES[DAEMON]
+        | SURFACES[COMMAND]
+        | CURL
+        | {"no-compression", "no-connection-poller", "no-keep-freed-memory"}
+    )
     said = {*re.findall(r"``--([a-z][a-z-]*)", GUIDE)}
     assert said - ours == {*OTHER_PROGRAMS}

@@ -19,6 +19,7 @@ from support.certificates import certificate
 from support.dialect_marks import each
 from support.dialect_names import code_of
 from support.network import Network, Place
+from support.reactor_state import readers
 from support.waiting import asynchronous, reactor, turn, until, within
 from txhixie import (
     AbruptClose,
@@ -94,10 +95,10 @@ async def test_connect_can_be_yielded(net: Network) -> None:
 async def test_a_connect_that_is_not_awaited_does_not_start(net: Network) -> None:
     """Python does not warn about it either, since no coroutine was created."""
     place = await net.serve(serve(echo))
-    before = len(reactor.getReaders()) + len(reactor.getDelayedCalls())
+    before = len(readers()) + len(reactor.getDelayedCalls())
     connected(place)
     await turn(0.02)
-    assert len(reactor.getReaders()) + len(reactor.getDelayedCalls()) == before
+    assert len(readers()) + len(reactor.getDelayedCalls()) == before
     assert not place.factory.connections
 
 

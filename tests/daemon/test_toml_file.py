@@ -220,6 +220,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "drain             0",
         "connect-timeout   3",
         "compression       false",
+        "connection-poller true",
         "keep-freed-memory true",
         f"conditions        /echo: {conditions}; {guards}",
         f"conditions        *.example.com/ required-subprotocol=x: {conditions}; {guards}",

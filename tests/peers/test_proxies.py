@@ -23,6 +23,7 @@ from support.daemon import PATIENCE, free_port
 from support.guide_pages import block
 from support.network import Network, Place
 from support.raw_peer import Raw
+from support.reactor_state import readers
 from support.real_proxies import NAME, PASSWORD, RealProxy, squid, tinyproxy
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.dialing.proxy import parse_proxy
@@ -225,7 +226,7 @@ async def test_a_cancelled_connect_leaves_no_reader_and_no_timer(net: Network) -
             net.raws.append(self)
 
     place = await net.listen(Factory.forProtocol(Thinks))
-    before = set(reactor.getReaders()), set(reactor.getDelayedCalls())
+    before = set(readers()), set(reactor.getDelayedCalls())
     endpoint = tunnelThrough(reactor, f"http://127.0.0.1:{place.port}", "127.0.0.1", 80)
     for waited in (False, True):
         connecting = endpoint.connect(cast("Any", Factory.forProtocol(Raw)))
@@ -236,7 +237,7 @@ async def test_a_cancelled_connect_leaves_no_reader_and_no_timer(net: Network) -
         connecting.cancel()
         await until(lambda: all(raw.reason is not None for raw in net.raws))
         assert len(gone) == 1
-    await until(lambda: set(reactor.getReaders()) <= before[0])
+    await until(lambda: set(readers()) <= before[0])
     assert {call for call in reactor.getDelayedCalls() if call.active()} <= before[1]
 
 

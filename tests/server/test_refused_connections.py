@@ -18,8 +18,9 @@ from support.handshake_bytes import status_of, whole_request
 from support.log_recorder import Log
 from support.network import OVER, Network, Place
 from support.raw_peer import Raw
+from support.reactor_state import readers
 from support.third_party import missing
-from support.waiting import PATIENCE, asynchronous, reactor, turn, until, within
+from support.waiting import PATIENCE, asynchronous, turn, until, within
 from test_web import Page
 from txhixie import Admission, HixieServerFactory
 from txhixie.sansio.http.trusted import TrustedNetworks
@@ -97,9 +98,9 @@ async def test_refused_clients_that_stay_hold_few_sockets_and_for_a_moment(net: 
     refused = [await net.raw(place) for _ in range(100)]
     await until(lambda: all(b"\r\n\r\n" in each.data for each in refused))
     await until(lambda: place.factory.counters.refused[503, "connections"] == 100)
-    readers = [each for each in reactor.getReaders() if _is_of(each, place)]
-    assert len(readers) <= 1 + 64
-    await until(lambda: sum(_is_of(each, place) for each in reactor.getReaders()) == 1)
+    accepted = [each for each in readers() if _is_of(each, place)]
+    assert len(accepted) <= 1 + 64
+    await until(lambda: sum(_is_of(each, place) for each in readers()) == 1)
     assert len(place.factory.admission) == 1
 
 

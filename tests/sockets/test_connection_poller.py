@@ -14,8 +14,15 @@ from typing import Any, Final, Self, cast
 import pytest
 from twisted.internet import ssl
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorFDSet, IReactorTCP
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IReactorFDSet,
+    IReactorTCP,
+    IReadDescriptor,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python import context
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext, msg
@@ -23,10 +30,12 @@ from zope.interface import implementer
 
 from support.applications import Applications, Broken, Recorder, echo
 from support.certificates import certificate
+from support.default_poller import IS_ON
 from support.log_recorder import Log
 from support.network import Network
 from support.reactor_state import ReactorState
 from support.waiting import asynchronous, reactor, turn, until, within
+from txhixie import WebSocketClientEndpoint
 from txhixie.sockets.connection_poller import ConnectionPoller, moveToPoller
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll of Linux")
@@ -48,13 +57,16 @@ def isIn(transport: Any) -> bool:
 async def test_open_connections_are_moved(net: Network, isMoved: bool) -> None:
     state = ReactorState()
     place = await net.serve(Applications(echo), connectionPoller=isMoved)
-    client = await net.connect(place, Applications(Recorder), dialect="rfc6455")
+    client = await net.connect(
+        place, Applications(Recorder), dialect="rfc6455", connectionPoller=isMoved
+    )
     recorder = cast(Recorder, await within(client.whenOpen()))
     await until(lambda: place.factory.connections)
     (served,) = place.factory.connections
     await until(lambda: served.isOpen)
-    assert isIn(served.transport) == isMoved
-    assert (served.transport in reactor.getReaders()) != isMoved
+    for each in (served.transport, client.transport):
+        assert isIn(each) == isMoved
+        assert (each in reactor.getReaders()) != isMoved
     client.sendTextMessage("hello")
     client.sendTextMessage("a" * MEBI)
     client.sendBytesMessage(bytes(MEBI))
@@ -66,19 +78,52 @@ async def test_open_connections_are_moved(net: Network, isMoved: bool) -> None:
     await state.is_restored()
 
 
+@on_and_off
 @asynchronous
-async def test_an_incomplete_handshake_and_TLS_stay_in_the_reactor(net: Network) -> None:
+async def test_an_endpoint_has_the_option(net: Network, isMoved: bool) -> None:
+    place = await net.serve(Applications(echo))
+    endpoint = WebSocketClientEndpoint.new(reactor, place.url(), connectionPoller=isMoved)
+    recorder: Any = await within(endpoint.connectApplication(Recorder()))
+    assert isIn(recorder.transport.transport) == isMoved
+    recorder.transport.loseConnection()
+    await until(lambda: recorder.lost)
+
+
+@asynchronous
+async def test_connections_are_moved_by_default(net: Network) -> None:
+    place = await net.serve(Applications(echo))
+    client = await net.connect(place, Applications(Recorder))
+    await within(client.whenOpen())
+    (served,) = place.factory.connections
+    assert isIn(served.transport) == isIn(client.transport) == IS_ON
+
+
+@asynchronous
+async def test_incomplete_handshakes_TLS_and_UNIX_sockets_stay_in_the_reactor(net: Network) -> None:
     place = await net.serve(Applications(echo), connectionPoller=True)
     raw = await net.raw(place)
     await until(lambda: place.factory.connections)
     (opening,) = place.factory.connections
     assert not isIn(opening.transport)
-    secure = await net.serve(Applications(echo), "tls", connectionPoller=True)
-    client = await net.connect(secure, Applications(Recorder), dialect="rfc6455")
-    await within(client.whenOpen())
-    (served,) = secure.factory.connections
-    assert not isIn(served.transport.transport)
+    for over in ("tls", "unix"):
+        other = await net.serve(Applications(echo), over, connectionPoller=True)
+        client = await net.connect(
+            other, Applications(Recorder), dialect="rfc6455", connectionPoller=True
+        )
+        await within(client.whenOpen())
+        (served,) = other.factory.connections
+        for each in (served.transport, client.transport):
+            assert not isIn(getattr(each, "transport", each))
     raw.transport.loseConnection()
+
+
+def test_a_reactor_without_events_of_file_descriptors_keeps_its_transports() -> None:
+    class Transport(StringTransport):
+        reactor = Clock()
+
+    transport = Transport()  # type: ignore[no-untyped-call]
+    moveToPoller(transport)
+    assert isinstance(transport.reactor, Clock)
 
 
 @asynchronous
@@ -86,13 +131,16 @@ async def test_the_poller_is_in_the_reactor_while_it_has_connections(net: Networ
     place = await net.serve(Applications(echo), connectionPoller=True)
     idle = len(reactor.getReaders())
     for _ in range(2):
-        clients = [await net.connect(place, Applications(Recorder)) for _ in range(3)]
+        clients = [
+            await net.connect(place, Applications(Recorder), connectionPoller=True)
+            for _ in range(3)
+        ]
         for client in clients:
             await within(client.whenOpen())
         await until(lambda: sum(each.isOpen for each in place.factory.connections) == 3)
-        served = [each.transport for each in place.factory.connections]
-        assert len({each.reactor for each in served}) == 1
-        assert len(reactor.getReaders()) == idle + len(clients) + 1
+        both = [each.transport for each in (*place.factory.connections, *clients)]
+        assert len({each.reactor for each in both}) == 1
+        assert len(reactor.getReaders()) == idle + 1
         for client in clients:
             client.loseConnection()
         await until(lambda: not place.factory.connections)
@@ -313,7 +361,7 @@ async def test_an_exception_ends_the_connection_and_no_other(
 @on_and_off
 @asynchronous
 async def test_startTLS_works_on_a_moved_connection(net: Network, isMoved: bool) -> None:
-    """Transports call TLS themselves, in either reactor."""
+    """TLS moves a connection back to the reactor."""
 
     def begin(served: Moved, data: bytes) -> None:
         if data == b"STARTTLS":
@@ -325,13 +373,42 @@ async def test_startTLS_works_on_a_moved_connection(net: Network, isMoved: bool)
     async with Port(net, isMoved) as port:
         port.received = begin
         raw = await net.raw(port.place)
+        if isMoved:
+            moveToPoller(raw.transport)
         raw.transport.write(b"STARTTLS")
         await raw.reads(b"OK")
         raw.transport.startTLS(ssl.optionsForClientTLS("localhost", trustRoot=certificate()))
         raw.transport.write(b"hello" * 50_000)
         await raw.reads(b"HELLO" * 50_000)
+        for each in (raw, port.made[0]):
+            assert not isIn(each.transport)
         raw.transport.loseConnection()
         await until(lambda: port.made[0].reason is not None)
+
+
+@on_and_off
+@asynchronous
+async def test_an_exception_in_connectionLost_disturbs_no_other_connection(
+    net: Network, isMoved: bool, log: Log
+) -> None:
+    class Failing(Moved):
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            super().connectionLost(reason)
+            if self is port.made[0]:
+                raise Broken("connectionLost is broken")
+
+    async with Port(net, isMoved, Failing) as port:
+        broken, first = await port.connect()
+        other, second = await port.connect()
+        second.sendall(b"hello")
+        first.close()
+        await until(lambda: broken.reason is not None and other.data)
+        second.sendall(b", again")
+        await until(lambda: other.data == b"hello, again")
+        assert other.reason is None
+        legacy = [event["failure"].value for event in log.events if "failure" in event]
+        (logged,) = log.tracebacks() or legacy
+        assert (type(logged), str(logged)) == (Broken, "connectionLost is broken")
 
 
 @on_and_off
@@ -361,6 +438,32 @@ async def test_lines_of_the_log_have_the_prefix_of_their_connection(
         assert len(set(lines.values())) == 2
 
 
+@implementer(IReadDescriptor)
+class Reader:
+    """A reader that an application adds to the reactor of its transport."""
+
+    def __init__(self) -> None:
+        self._one, self._other = socket.socketpair()
+        self._other.send(b"data")
+        self.isRead = False
+
+    def close(self) -> None:
+        self._one.close()
+        self._other.close()
+
+    def fileno(self) -> int:
+        return self._one.fileno()
+
+    def doRead(self) -> None:
+        self.isRead = bool(self._one.recv(100))
+
+    def connectionLost(self, reason: Failure) -> None:
+        pass
+
+    def logPrefix(self) -> str:
+        return "reader"
+
+
 @asynchronous
 async def test_the_poller_has_what_the_reactor_has(net: Network) -> None:
     """An application may use the reactor of its transport for other things."""
@@ -372,6 +475,13 @@ async def test_the_poller_has_what_the_reactor_has(net: Network) -> None:
         called: list[int] = []
         poller.callLater(0, called.append, 1)
         await until(lambda: called)
+        reader = Reader()
+        poller.addReader(reader)
+        assert reader in reactor.getReaders()
+        await until(lambda: reader.isRead)
+        poller.removeReader(reader)
+        reader.close()
+        assert reader not in reactor.getReaders()
         moveToPoller(served.transport)
         assert served.transport.reactor is poller
 

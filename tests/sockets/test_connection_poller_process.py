@@ -43,7 +43,7 @@ port = reactor.listenTCP(0, factory, interface="127.0.0.1")
 
 async def open():
     url = f"ws://127.0.0.1:{port.getHost().port}/"
-    asking = HixieClientFactory(url, Applications(Client))
+    asking = HixieClientFactory(url, Applications(Client), connectionPoller=isMoved)
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
     wire = await endpoint.connect(asking)
     client = await wire.whenOpen()
@@ -104,7 +104,7 @@ async def main():
 run(main)
 """
     first, *_ = printed(program, name)
-    assert first == "[True, True, True] 4"  # the clients, and the poller
+    assert first == "[True, True, True] 1"  # the poller
     assert printed(program, name, isMoved=False)[0] == "[False, False, False] 6"
 
 
@@ -204,7 +204,9 @@ class Case(TestCase):
         self.factory = HixieServerFactory(Applications(echo), connectionPoller=isMoved)
         self.port = reactor.listenTCP(0, self.factory, interface="127.0.0.1")
         number = self.port.getHost().port
-        asking = HixieClientFactory(f"ws://127.0.0.1:{number}/", Applications(Recorder))
+        asking = HixieClientFactory(
+            f"ws://127.0.0.1:{number}/", Applications(Recorder), connectionPoller=isMoved
+        )
         wire = yield TCP4ClientEndpoint(reactor, "127.0.0.1", number).connect(asking)
         self.client = yield wire.whenOpen()
         self.asking = asking

@@ -19,6 +19,7 @@ counted_member       a member of a topic that is told a number  bus, hub
 counted_twistd       a daemon that counts its bytes             tests of memory bounds
 crowd                thousands of members of a hub             daemon/test_room_daemon
 daemon               ``twistd hixie`` in a process             every test that starts a daemon
+default_poller       whether the poller is on by default       conftest, sockets
 deviations           samples of clients' deviations            cli, server
 device_doctor        ``txhixie doctor --listen`` in a process   cli, peers
 dialect_marks        marks of tests for each dialect            tests that run for each dialect

@@ -67,7 +67,7 @@ OPTIONS = (
     "--no-compression",
     "--trace",
     "--flight-recorder",
-    "--connection-poller",
+    "--no-connection-poller",
     "--no-keep-freed-memory",
     "--log-json",
 )

@@ -5,6 +5,11 @@ from __future__ import annotations
 from support.waiting import reactor, until
 
 
+def readers() -> list[object]:
+    """The readers of the reactor, and the connections of a poller in its place."""
+    return [one for each in reactor.getReaders() for one in getattr(each, "connections", [each])]
+
+
 class ReactorState:
     """The delayed calls, readers and writers of the reactor when this object was made."""
 
@@ -14,7 +19,7 @@ class ReactorState:
     def _now(self) -> tuple[set[object], set[object], set[object]]:
         return (
             set(reactor.getDelayedCalls()),
-            set(reactor.getReaders()),
+            set(readers()),
             set(reactor.getWriters()),
         )
 

@@ -68,11 +68,11 @@ class ConnectionGroup(Generic[C]):
     :ivar keepalive: automatic pings of the connections.
     :ivar tracer: writes what connections receive and send to the log; ``None`` for none.
     :ivar connectionPoller: whether open connections over TCP without TLS are moved to a
-        :class:`txhixie.sockets.connection_poller.ConnectionPoller`.
+        :class:`txhixie.sockets.connection_poller.ConnectionPoller`, where there is epoll.
     :ivar recorder: keeps the last events of each connection for the log; ``None`` for none.
     """
 
-    connectionPoller = False
+    connectionPoller = True
     heldBytes: HeldBytes | None = None
     tracer: Tracer | None = None
     recorder: FlightRecorder | None = None

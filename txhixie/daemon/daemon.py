@@ -472,7 +472,7 @@ class Daemon:
             "trustForwarded": self._trusted(),
             "logConnections": True,
             "flightRecorder": self._one("flight-recorder", False),
-            "connectionPoller": self._one("connection-poller", False),
+            "connectionPoller": self._one("connection-poller", True),
             "admission": self._admission(),
             "heldBytes": self._heldBytes(),
         }
@@ -531,6 +531,7 @@ class Daemon:
             self._connectTimeout,
             quirks,
             lambda _: self._hub,
+            self._one("connection-poller", True),
         )
         options = description.options(settingsOf(rows))
         served = makeServed(rows, self._reactor, description.services, options, context)

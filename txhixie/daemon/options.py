@@ -364,8 +364,10 @@ OPTIONS: Final = (
     Setting(
         "connection-poller",
         FLAG,
-        "Receive the events of open connections without TLS by one epoll of the package, which "
-        "costs less CPU time than the reactor for small messages. Only on Linux.",
+        "Leave all open connections in the reactor. By default one epoll of the package receives "
+        "the events of those over TCP without TLS, which costs less CPU time for small messages. "
+        "Only on Linux. In a file: connection-poller = false.",
+        default="true",
     ),
     Setting(
         "keep-freed-memory",

@@ -72,6 +72,7 @@ class GatewayService(RelayService):
         timeout: float | None = None,
         connectTimeout: float = CONNECT_TIMEOUT,
         limits: Limits = Limits(),
+        connectionPoller: bool = True,
         route: str | None = None,
     ) -> None:
         """
@@ -111,6 +112,7 @@ class GatewayService(RelayService):
         :param connectTimeout: timeout of all these stages together, in seconds; after this time the
             client is refused with 504.
         :param limits: limits of each connection to the backend; sizes in bytes, times in seconds.
+        :param connectionPoller: as for :class:`txhixie.HixieClientFactory`.
         :param route: route that leads to the gateway, for the log.
         :raises ValueError: "expected ..." for an invalid value.
         :raises TypeError: for a value of another type.
@@ -156,6 +158,7 @@ class GatewayService(RelayService):
             "extensions": extensions,
             "lenient": lenient,
             "limits": dialer.limits,
+            "connectionPoller": connectionPoller,
             "clock": reactor,
         }
         # Raise errors of the options here, not for each client.

@@ -110,7 +110,7 @@ class HixieServerFactory(DecidingFactory):
         heldBytes: HeldBytes | None = None,
         trace: Iterable[str] | None = None,
         flightRecorder: bool = False,
-        connectionPoller: bool = False,
+        connectionPoller: bool = True,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -163,6 +163,7 @@ class HixieServerFactory(DecidingFactory):
         :param connectionPoller: receive the events of open connections over TCP without TLS by one
             epoll of the package, which costs less CPU time than the reactor for small messages;
             only on Linux. ``reactor.getReaders()`` has the poller then, not its connections.
+            ``False`` leaves all connections in the reactor.
         :param clock: measures the timeouts; the reactor by default.
         :raises ValueError: for an unknown dialect, and for an invalid address or pattern.
         :raises TypeError: for a value of another type, such as one string instead of a list; and

@@ -7,18 +7,21 @@ The reactor makes one log context for a turn, and the poller calls all connectio
 
 The transports and the reactor are Twisted's own. A transport is moved when its conversation opens.
 From then on the poller is the reactor of the transport, and passes on all that is not about events
-of file descriptors. Only Linux has epoll; elsewhere nothing is moved.
+of file descriptors. A transport is moved back when TLS starts on it. Only Linux has epoll;
+elsewhere nothing is moved.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from weakref import ReferenceType, WeakValueDictionary, ref
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadDescriptor
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet, IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python import context, log
 from twisted.python.failure import Failure
@@ -34,8 +37,8 @@ def moveToPoller(transport: Any) -> None:
     """
     Move a transport to the poller of its reactor.
 
-    The transport stays in its reactor where there is no epoll, and where no file descriptor is
-    left for one.
+    The transport stays in its reactor where there is no epoll, where no file descriptor is left for
+    one, and where the reactor has no events of file descriptors.
 
     :param transport: a ``tcp.Server`` or ``tcp.Client`` of Twisted, which is connected, reads, and
         has no bytes to write.
@@ -46,6 +49,8 @@ def moveToPoller(transport: Any) -> None:
     try:
         poller = _POLLERS.get(reactor)
         if poller is None:
+            if not IReactorFDSet.providedBy(reactor):
+                return
             poller = _POLLERS[reactor] = ConnectionPoller(reactor)
         poller.take(transport)
     except OSError:  # EMFILE, or ENOSPC of epoll_ctl
@@ -63,26 +68,23 @@ class _Entrance:
 
     def __init__(self, poller: ConnectionPoller) -> None:
         self._poller = poller
+        # A reactor calls these in each turn; as attributes they cost no further Python call.
+        self.fileno = poller.epollFileno
+        self.doRead = poller.dispatch
+        self.logPrefix = "-".__str__  # the prefix outside of a connection
 
-    def fileno(self) -> int:
-        """Return the descriptor of the poller's epoll."""
-        return self._poller.fileno()
-
-    def doRead(self) -> None:
-        """Call the connections that are ready."""
-        self._poller.dispatch()
+    @property
+    def connections(self) -> list[Any]:
+        """The connections that read or write, for a test that counts the readers of a reactor."""
+        return self._poller.connections
 
     def connectionLost(self, reason: Failure) -> None:
         """End all connections: the reactor has stopped."""
         self._poller.end(reason)
 
-    def logPrefix(self) -> str:
-        """Return the prefix of log lines outside of a connection."""
-        return "-"
-
     def __repr__(self) -> str:
         """Return the connections, which ``trial`` shows if a test has left them open."""
-        return ", ".join(map(repr, self._poller.connections))
+        return ", ".join(map(repr, self.connections))
 
 
 class _LogContext(dict[str, Any]):
@@ -139,9 +141,15 @@ class ConnectionPoller:
         """The connections that read or write."""
         return list({**self._writers, **self._readers}.values())
 
-    def fileno(self) -> int:
-        """Return the descriptor of the epoll."""
-        return self._epoll.fileno()
+    @property
+    def epollFileno(self) -> Callable[[], int]:
+        """Returns the descriptor of the epoll."""
+        return self._epoll.fileno
+
+    @property
+    def dispatch(self) -> Callable[[], None]:
+        """Calls the connections that are ready."""
+        return partial(context.call, {log.ILogContext: self._logContext}, self._callAll)
 
     def logPrefix(self) -> str:
         """Return the prefix of log lines of the connection that is called now."""
@@ -156,27 +164,55 @@ class ConnectionPoller:
 
         :raises OSError: if the kernel has no room in the epoll; the transport was not moved.
         """
-        self.addReader(transport)
+        self._add(transport, self._readers, self._writers, _IN)
         self._reactor.removeReader(transport)
         transport.reactor = self
 
-    # The methods of IReactorFDSet, which transports call. The reactor itself has all others.
+    def giveBack(self, transport: Any) -> None:
+        """Move a transport back to the reactor."""
+        isRead = self._readers.get(transport.fileno()) is transport
+        self.removeReader(transport)
+        self.removeWriter(transport)
+        transport.reactor = self._reactor
+        if isRead:
+            self._reactor.addReader(transport)
+
+    # The methods of IReactorFDSet, which transports call. The reactor itself has all others. An
+    # application may give these methods descriptors of its own, which belong to the reactor.
+
+    def _isMoved(self, one: Any) -> bool:
+        return getattr(one, "reactor", None) is self
 
     def addReader(self, reader: Any) -> None:
         """See ``IReactorFDSet``."""
-        self._add(reader, self._readers, self._writers, _IN)
+        if self._isMoved(reader):
+            self._add(reader, self._readers, self._writers, _IN)
+        else:
+            self._reactor.addReader(reader)
 
     def addWriter(self, writer: Any) -> None:
         """See ``IReactorFDSet``."""
-        self._add(writer, self._writers, self._readers, _OUT)
+        if self._isMoved(writer):
+            if not writer.TLS:
+                self._add(writer, self._writers, self._readers, _OUT)
+                return
+            # startTLS was called, and TLS writes for the first time.
+            self.giveBack(writer)
+        self._reactor.addWriter(writer)
 
     def removeReader(self, reader: Any) -> None:
         """See ``IReactorFDSet``."""
-        self._remove(reader, self._readers, self._writers, _OUT)
+        if self._isMoved(reader):
+            self._remove(reader, self._readers, self._writers, _OUT)
+        else:
+            self._reactor.removeReader(reader)
 
     def removeWriter(self, writer: Any) -> None:
         """See ``IReactorFDSet``."""
-        self._remove(writer, self._writers, self._readers, _IN)
+        if self._isMoved(writer):
+            self._remove(writer, self._writers, self._readers, _IN)
+        else:
+            self._reactor.removeWriter(writer)
 
     def _add(self, one: Any, these: dict[int, Any], others: dict[int, Any], event: int) -> None:
         fd = one.fileno()
@@ -237,10 +273,6 @@ class ConnectionPoller:
 
     # The calls of the reactor.
 
-    def dispatch(self) -> None:
-        """Call the connections that are ready."""
-        context.call({log.ILogContext: self._logContext}, self._callAll)
-
     def _callAll(self) -> None:
         readers = self._readers
         try:
@@ -286,13 +318,18 @@ class ConnectionPoller:
 
     def _disconnect(self, transport: Any, why: Any, inRead: bool) -> None:
         """End a connection, or its receiving half, as Twisted's reactors do."""
-        self.removeReader(transport)
-        isDone = type(why) is ConnectionDone
-        if inRead and isDone and IHalfCloseableDescriptor.providedBy(transport):
-            transport.readConnectionLost(Failure(why))
-        else:
-            self.removeWriter(transport)
-            transport.connectionLost(Failure(why))
+        try:
+            self.removeReader(transport)
+            isDone = type(why) is ConnectionDone
+            if inRead and isDone and IHalfCloseableDescriptor.providedBy(transport):
+                transport.readConnectionLost(Failure(why))
+            else:
+                self.removeWriter(transport)
+                transport.connectionLost(Failure(why))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            log.err()  # otherwise the reactor would end the poller, with all connections
 
     def end(self, reason: Failure) -> None:
         """

@@ -104,7 +104,7 @@ complete -c txhixie -n '__fish_seen_subcommand_from serve' -l connect-timeout -x
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l no-compression -d 'Do not compress messages, even if the client offers compression'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l trace -x -d 'Write each head and each frame of matching connections to the log, with credentials masked: those of an address or network, of a path and all paths below it, or of a dialect'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l flight-recorder -d 'Keep the last 32 events of each connection, and write them to the log behind the line of an abnormal end'
-complete -c txhixie -n '__fish_seen_subcommand_from serve' -l connection-poller -d 'Receive the events of open connections without TLS by one epoll of the package, which costs less CPU time than the reactor for small messages'
+complete -c txhixie -n '__fish_seen_subcommand_from serve' -l no-connection-poller -d 'Leave all open connections in the reactor'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l no-keep-freed-memory -d 'Let glibc return freed memory to the kernel'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l log-json -d 'Write the log as JSON, one object a line'
 complete -c txhixie -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'Read options from a TOML file, by the same names without dashes'

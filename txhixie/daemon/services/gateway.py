@@ -146,6 +146,7 @@ def build_gateway(
         timeout=options.get("stage-timeout"),
         connectTimeout=context.connectTimeout,
         limits=context.limits,
+        connectionPoller=context.connectionPoller,
         route=str(context.route),
     )
 

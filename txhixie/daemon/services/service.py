@@ -45,6 +45,7 @@ class Context:
     :ivar quirks: quirks of the route, by their words.
     :ivar hubOf: returns the hub of the daemon, for the reactor that the daemon runs on. All routes
         of the daemon have the same hub, also after a reload.
+    :ivar connectionPoller: whether open connections are in one epoll of the package.
     """
 
     route: Route
@@ -52,6 +53,7 @@ class Context:
     connectTimeout: float = CONNECT_TIMEOUT
     quirks: frozenset[str] = NO_QUIRKS
     hubOf: Callable[[Any], Hub] = localHub
+    connectionPoller: bool = True
 
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]

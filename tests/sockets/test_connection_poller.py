@@ -54,7 +54,9 @@ def isIn(transport: Any) -> bool:
 
 @on_and_off
 @asynchronous
-async def test_open_connections_are_moved(net: Network, isMoved: bool) -> None:
+async def test_open_connections_are_moved_with_their_first_message(
+    net: Network, isMoved: bool
+) -> None:
     state = ReactorState()
     place = await net.serve(Applications(echo), connectionPoller=isMoved)
     client = await net.connect(
@@ -64,14 +66,17 @@ async def test_open_connections_are_moved(net: Network, isMoved: bool) -> None:
     await until(lambda: place.factory.connections)
     (served,) = place.factory.connections
     await until(lambda: served.isOpen)
+    assert not isIn(served.transport)
+    client.sendTextMessage("first")
+    await until(lambda: recorder.messages)
     for each in (served.transport, client.transport):
         assert isIn(each) == isMoved
         assert (each in reactor.getReaders()) != isMoved
     client.sendTextMessage("hello")
     client.sendTextMessage("a" * MEBI)
     client.sendBytesMessage(bytes(MEBI))
-    await until(lambda: len(recorder.messages) == 3)
-    assert recorder.messages == ["hello", "a" * MEBI, bytes(MEBI)]
+    await until(lambda: len(recorder.messages) == 4)
+    assert recorder.messages == ["first", "hello", "a" * MEBI, bytes(MEBI)]
     client.loseConnection()
     await until(lambda: not place.factory.connections)
     await within(place.listening.stopListening())
@@ -84,6 +89,8 @@ async def test_an_endpoint_has_the_option(net: Network, isMoved: bool) -> None:
     place = await net.serve(Applications(echo))
     endpoint = WebSocketClientEndpoint.new(reactor, place.url(), connectionPoller=isMoved)
     recorder: Any = await within(endpoint.connectApplication(Recorder()))
+    recorder.transport.sendTextMessage("first")
+    await until(lambda: recorder.messages)
     assert isIn(recorder.transport.transport) == isMoved
     recorder.transport.loseConnection()
     await until(lambda: recorder.lost)
@@ -93,7 +100,9 @@ async def test_an_endpoint_has_the_option(net: Network, isMoved: bool) -> None:
 async def test_connections_are_moved_by_default(net: Network) -> None:
     place = await net.serve(Applications(echo))
     client = await net.connect(place, Applications(Recorder))
-    await within(client.whenOpen())
+    recorder = cast(Recorder, await within(client.whenOpen()))
+    client.sendTextMessage("first")
+    await until(lambda: recorder.messages)
     (served,) = place.factory.connections
     assert isIn(served.transport) == isIn(client.transport) == IS_ON
 
@@ -110,7 +119,9 @@ async def test_incomplete_handshakes_TLS_and_UNIX_sockets_stay_in_the_reactor(ne
         client = await net.connect(
             other, Applications(Recorder), dialect="rfc6455", connectionPoller=True
         )
-        await within(client.whenOpen())
+        recorder = cast(Recorder, await within(client.whenOpen()))
+        client.sendTextMessage("first")
+        await until(lambda: recorder.messages)  # noqa: B023
         (served,) = other.factory.connections
         for each in (served.transport, client.transport):
             assert not isIn(getattr(each, "transport", each))
@@ -136,8 +147,9 @@ async def test_the_poller_is_in_the_reactor_while_it_has_connections(net: Networ
             for _ in range(3)
         ]
         for client in clients:
-            await within(client.whenOpen())
-        await until(lambda: sum(each.isOpen for each in place.factory.connections) == 3)
+            recorder = cast(Recorder, await within(client.whenOpen()))
+            client.sendTextMessage("first")
+            await until(lambda: recorder.messages)  # noqa: B023
         both = [each.transport for each in (*place.factory.connections, *clients)]
         assert len({each.reactor for each in both}) == 1
         assert len(reactor.getReaders()) == idle + 1

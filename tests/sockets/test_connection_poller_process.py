@@ -47,7 +47,7 @@ async def open():
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
     wire = await endpoint.connect(asking)
     client = await wire.whenOpen()
-    await until(lambda: any(each.isOpen for each in factory.connections))
+    await echoes(client, "first")  # connections are moved with their first message
     return client
 
 async def until(true):
@@ -159,19 +159,20 @@ run(main)
 def test_without_file_descriptors_a_connection_stays_in_the_reactor() -> None:
     program = """
 class Exhausting(Server):
-    def negotiationStarted(self, transport):
-        super().negotiationStarted(transport)
-        self.taken = []
-        try:
-            while True:
-                self.taken.append(os.dup(0))
-        except OSError:
-            pass
+    taken = ()
 
-    def negotiationFinished(self):
-        for fd in self.taken:
-            os.close(fd)
-        super().negotiationFinished()
+    def textMessageReceived(self, text):
+        super().textMessageReceived(text)
+        if text == "first":
+            self.taken = []
+            try:
+                while True:
+                    self.taken.append(os.dup(0))
+            except OSError:
+                pass
+        else:
+            for fd in self.taken:
+                os.close(fd)
 
 async def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

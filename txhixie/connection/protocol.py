@@ -139,6 +139,7 @@ class HixieProtocol(Protocol):
         "_began",
         "_conversation",
         "_delivering",
+        "_isMoving",
         "_left",
         "_newest",
         "_output",
@@ -177,6 +178,7 @@ class HixieProtocol(Protocol):
         self._conversation: Conversation | None = None
         self._paused = 0
         self._delivering = False
+        self._isMoving = False  # to the poller, with the first message
         self._turning: IDelayedCall | None = None  # delivers further messages in the next turn
         self._toldEnding = False
         self._pinged: float | None = None  # when the current ping interval began
@@ -475,10 +477,12 @@ class HixieProtocol(Protocol):
             output.widen()
         corked = output.cork()
         try:
-            if self._conversation is None:
+            if (conversation := self._conversation) is None:
                 self._receive(data)
             else:
-                self._converse(self._conversation, data)
+                self._converse(conversation, data)
+                if self._isMoving and conversation.stage == OPEN and not self._paused:
+                    self._move()
         finally:
             if corked:
                 output.uncork(read=True)
@@ -586,8 +590,7 @@ class HixieProtocol(Protocol):
             entropy=factory.entropy,
         )
         self._receive = ignore
-        if factory.connectionPoller and self._output.isFree():
-            moveToPoller(self.transport)
+        self._isMoving = factory.connectionPoller and self._output.direct
         if self._output.tap is not None:
             self._output.tap.opened()
         self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
@@ -610,6 +613,17 @@ class HixieProtocol(Protocol):
             self._converse(self._conversation, rest)
 
     # Conversation.
+
+    def _move(self) -> None:
+        """
+        Move the transport to the poller of its reactor, if it has no bytes to write.
+
+        This is done with the first message: a connection that only opens and closes would take
+        longer by two calls of ``epoll_ctl``.
+        """
+        if self._output.isFree():
+            self._isMoving = False
+            moveToPoller(self.transport)
 
     def _converse(self, conversation: Conversation, data: bytes) -> None:
         conversation.feed(data, self._output.direct)  # TLS may call several times in one turn

@@ -5,7 +5,7 @@ a small message. A `ConnectionPoller` is one reader of the reactor. The file des
 reader is an epoll of its own, which is readable when one of the connections in it has an event.
 The reactor makes one log context for a turn, and the poller calls all connections that are ready.
 
-The transports and the reactor are Twisted's own. A transport is moved when its conversation opens.
+The transports and the reactor are Twisted's own. A transport is moved with its first message.
 From then on the poller is the reactor of the transport, and passes on all that is not about events
 of file descriptors. A transport is moved back when TLS starts on it. Only Linux has epoll;
 elsewhere nothing is moved.

@@ -28,6 +28,7 @@ from support.handshake_bytes import whole_request
 from support.ipv6 import needs_ipv6
 from support.page_requests import ask, opened
 from support.workers import Workers, working
+from txhixie.daemon.workers.heartbeats import HANG_SECONDS, HEARTBEAT_INTERVAL
 
 ARRIVALS = 1000
 
@@ -37,9 +38,9 @@ BY_SIGTERM = -signal.SIGTERM
 """Status of a daemon that has ended in order: twistd ends by the signal that stopped it."""
 
 
-def until(condition: Any) -> None:
+def until(condition: Any, patience: float = PATIENCE) -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -421,6 +422,30 @@ def test_a_worker_that_does_not_run_is_killed_in_the_end(tmp_path: Path) -> None
         workers.daemon.terminate()
         assert workers.daemon.ended() == BY_SIGTERM
         until(lambda: not Path(f"/proc/{workers.process(1)}").exists())
+
+
+def test_a_worker_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    """The time in which all processes are stopped, as on a suspended machine, does not count."""
+    with working(tmp_path, "--ping-interval", "0") as workers, spread(workers, 20) as peers:
+        of = {peer: worker_of(workers, peer) for peer in peers}
+        processes = [workers.process(1), workers.process(2), workers.daemon.process.pid]
+        for each in processes:
+            os.kill(each, signal.SIGSTOP)
+        time.sleep(HANG_SECONDS + HEARTBEAT_INTERVAL)
+        for each in processes[1:]:
+            os.kill(each, signal.SIGCONT)
+        begin = time.monotonic()
+        until(lambda: "worker-ended" in workers.daemon.log, PATIENCE + 2 * HANG_SECONDS)
+        assert time.monotonic() - begin >= HANG_SECONDS - HEARTBEAT_INTERVAL
+        line = workers.daemon.logged("worker-ended")
+        assert 'worker=1 reason="no heartbeat for 30 seconds" seconds=0.1' in line
+        workers.serves(1, times=2)
+        for peer, number in of.items():
+            if number == 1:
+                assert ended(peer) == b""
+            else:
+                assert is_connected(peer)
+        assert workers.daemon.log.count("worker-ended") == 1
 
 
 # What is of the whole.

@@ -47,6 +47,8 @@ class Kind(IntEnum):
     """Start and stop of a worker."""
     SUBSCRIPTION = 5
     """Subscriptions to the hub's topics, questions about their history, and positions."""
+    HEARTBEAT = 6
+    """Heartbeats of a worker: ``heartbeats.py``."""
 
 
 TakePacket: TypeAlias = Callable[[bytes], object]

@@ -15,6 +15,7 @@ from ..daemon import Daemon
 from ..listener import CannotStart, ListeningService
 from ..options import Said
 from .connection_counts import ConnectionCounts
+from .heartbeats import Heartbeats
 from .link import Kind, WorkerLink
 from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState, decode_told, encode_told
 from .share import Share
@@ -52,6 +53,7 @@ class Worker:
         self._waiting: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._isStopping = False
+        Heartbeats(link, reactor)
         link.handle(Kind.STATE, self._received)
         link.whenLost(self._lost)
 

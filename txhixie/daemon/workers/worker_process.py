@@ -50,6 +50,7 @@ class WorkerProcess(ProcessProtocol):
         self.hasClosed = False
         self._told = told
         self._ended = ended
+        self._reason = ""
         self._lines = LogLines(number)
         self._errors = LogLines(number)
         self.link, other = linkPair(reactor)
@@ -75,8 +76,13 @@ class WorkerProcess(ProcessProtocol):
         """Tell the worker something."""
         self.link.send(Kind.STATE, encode_told(told), descriptors)
 
-    def kill(self) -> None:
-        """Kill the process."""
+    def kill(self, reason: str = "") -> None:
+        """
+        Kill the process.
+
+        :param reason: why, for the log; by default the number of the signal.
+        """
+        self._reason = reason
         with suppress(ProcessExitedAlready):
             self._process.signalProcess("KILL")
 
@@ -103,4 +109,5 @@ class WorkerProcess(ProcessProtocol):
         self.link.close()
         error: Any = reason.value
         number = error.signal
-        self._ended(self, f"status {error.exitCode}" if number is None else f"signal {number}")
+        ended = f"status {error.exitCode}" if number is None else f"signal {number}"
+        self._ended(self, self._reason or ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import time
 from typing import Any, Final
 
@@ -17,12 +18,16 @@ from ..exit_status import end_with
 from ..options import Said
 from .bus_link import relay_over
 from .connection_counts import ConnectionCounts
+from .heartbeats import HANG_SECONDS, HangWatch
 from .ledger import Ledger, countWorker
 from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState
 from .parent_sockets import ParentSockets
 from .restarts import MOST_DEATHS, WITHIN, Restarts
 from .surveys import SurveyRelay, relaySurveys
 from .worker_process import WorkerProcess
+
+_HANGS: Final = f"no heartbeat for {HANG_SECONDS:g} seconds"
+"""Reason why a worker is killed."""
 
 _KILL_AFTER: Final = 5.0
 """Seconds from the order to abort all connections until a worker is killed."""
@@ -62,6 +67,7 @@ class WorkerProcesses:
         self._ledger = Ledger()
         self._surveys = SurveyRelay(lambda: self._relay.history.size)
         self._restarts = Restarts()
+        self._hangWatch = HangWatch(reactor)
         self._counts: ConnectionCounts | None = None
         self._said: Mapping[str, Sequence[Said]] = {}
         self._isTraced: bool | None = None
@@ -116,6 +122,7 @@ class WorkerProcesses:
         relay_over(worker.link, self._relay, number)
         countWorker(worker.link, self._ledger)
         relaySurveys(worker.link, self._surveys, number)
+        self._hangWatch.join(worker.link, partial(worker.kill, _HANGS))
         self._order(worker)
         writeLine(self._log, "worker-started", worker=number, process=worker.pid)
 
@@ -187,6 +194,7 @@ class WorkerProcesses:
             each.cancel()
         self._starting.clear()
         self._relay.stop()
+        self._hangWatch.stop()
         for worker in self._running.values():
             worker.tell(Order.STOP)
         self._closePorts()

@@ -26,9 +26,18 @@ def publish(url, token, message):
         return response.status, response.read().decode().strip()
 
 
+def token_of(file):
+    """Return the first word of a file. Exit with status 1 if there is none."""
+    try:
+        words = Path(file).read_text(encoding="utf-8").split()
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"the file of the token cannot be read: {error}")
+    return words[0] if words else sys.exit(f"the file of the token is empty: {file}")
+
+
 def main(url, file):
     """Publish all lines. Return the status with which the program exits."""
-    token = Path(file).read_text(encoding="utf-8").split()[0]
+    token = token_of(file)
     failed = 0
     for line in sys.stdin:
         try:

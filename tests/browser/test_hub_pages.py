@@ -243,6 +243,40 @@ def test_a_plot_is_drawn_from_published_numbers(
     assert chromium.complaints() == []
 
 
+def test_a_plot_connects_again_with_growing_delays(chromium: Browser, daemon: Daemon) -> None:
+    chromium.open(url(daemon, "plot.html"))
+    chromium.awaits("state", "connected")
+    chromium.driver.execute_script(
+        """
+        window.delays = [];
+        window.setTimeout = (connect, delay) => { window.again = connect; delays.push(delay); };
+        """
+    )
+    daemon.terminate()
+    daemon.ended()
+    chromium.awaits("state", "connecting again")
+    for count in range(2, 8):
+        chromium.driver.execute_script("window.again()")
+        assert chromium.until(f"window.delays.length === {count}", "no further delay")
+    delays = chromium.driver.execute_script("return window.delays")
+    for number, delay in enumerate(delays):
+        most = 1000 * min(2**number, 30)
+        assert most / 2 <= delay <= most, delays
+    assert len(set(delays)) == len(delays)
+
+
+def test_publish_without_its_file_of_a_token_is_one_line(tmp_path: Path) -> None:
+    missing, empty = tmp_path / "missing", tmp_path / "empty"
+    empty.write_text("\n")
+    for file, why in ((missing, "No such file"), (tmp_path, "Is a directory"), (empty, "is empty")):
+        ran = publish("http://127.0.0.1:1/dashboard", file, "load 0.1")
+        assert ran.returncode == 1
+        (line,) = ran.stderr.splitlines()
+        assert line.startswith("the file of the token ")
+        assert why in line
+        assert str(file) in line
+
+
 def test_a_refused_message_is_one_line_without_the_token(
     tmp_path: Path, daemon: Daemon, publishers: Path
 ) -> None:

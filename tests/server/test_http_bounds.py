@@ -168,6 +168,15 @@ async def test_a_refused_request_is_answered_and_the_connection_closed_without_a
 
 @pytest.mark.parametrize("make", BOUNDED)
 @asynchronous
+async def test_a_refused_HEAD_gets_no_body(make: Make, net: Network, log: Log) -> None:
+    asked = request(b"HEAD / HTTP/1.1", b"Content-Length: 99999999")
+    response = bytes(await asks(net, make(Said()), asked))
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert response.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("make", BOUNDED)
+@asynchronous
 async def test_the_line_of_a_refused_request_has_the_request_target(
     make: Make, net: Network, log: Log
 ) -> None:

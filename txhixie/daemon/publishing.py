@@ -51,10 +51,11 @@ class PublishingPage(Resource):
 
         :param method: the method of the request.
         :param visitor: the request.
-        :return: bytes; or the refusal of a request without a right token, and of a method that may
-            have a body and is not POST.
+        :return: bytes; or the refusal of a request without a right token, and of a method other
+            than POST, unless it is a GET or HEAD without a body: :meth:`render` refuses these, and
+            their connection stays open.
         """
-        if method in (b"GET", b"HEAD"):
+        if method in (b"GET", b"HEAD") and not visitor.hasBody:
             return 0
         if method != b"POST":
             return _METHOD

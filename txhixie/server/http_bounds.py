@@ -30,6 +30,9 @@ from ..sansio.limits import MOST_SEGMENTS, Limits
 MOST_KEPT: Final = 64 * 1024
 """Most bytes that are kept after a request that was not answered yet: one read of Twisted's."""
 
+_BODY: Final = b"\r\n\r\n"
+"""What is before the body of a response."""
+
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes that are added to the head of the last request of a connection."""
 
@@ -327,12 +330,14 @@ class RequestBounds:
         self._refused = True
         channel = self._channel
         transport, stream = channel.transport, channel._networkProducer
-        asked = NOTHING_ASKED
+        asked, response = NOTHING_ASKED, refusal.write()
         if channel.requests:
+            if getattr(channel, "_command", b"") == b"HEAD":  # no body (RFC 9110 section 9.3.2)
+                response = response.partition(_BODY)[0] + _BODY
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
         number = numberOf(channel, self._log)
         self._log.refused(Logged(number, transport.getPeer(), asked), refusal)
-        transport.write(refusal.write())
+        transport.write(response)
         channel.dataReceived = channel.rawDataReceived = channel.lineReceived = ignore
         channel.setTimeout(None)
         self._stop()

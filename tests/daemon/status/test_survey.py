@@ -82,6 +82,26 @@ def test_viewers_of_the_same_second_share_a_survey() -> None:
     assert server.survey() is not first[0]
 
 
+def test_surveys_by_address_are_made_one_after_the_other() -> None:
+    """Requests with many addresses at once would otherwise fill the turns of the reactor."""
+    server = Server()
+    server.open()
+    first, again, second = (server.begin(f"192.0.2.{number}") for number in (1, 1, 2))
+    server.open()
+    while not second:
+        server.clock.advance(0)
+    assert first[0] is again[0]
+    assert (first[0].states, second[0].states) == ({"open": 1}, {"open": 2})
+    assert server.begin("192.0.2.1") == first
+    for number in range(3, 20):
+        server.begin(f"192.0.2.{number}")
+        server.clock.advance(0)
+    latest = server.begin("192.0.2.1")
+    while not latest:
+        server.clock.advance(0)
+    assert latest != first
+
+
 def test_the_number_of_messages_never_decreases_while_conversations_end() -> None:
     """A counter that decreases would be a restart for Prometheus."""
     server = Server()

@@ -105,6 +105,12 @@ class Visitor:
         return cls(True, text(target), host, None, None, False, fields)
 
     @property
+    def hasBody(self) -> bool:
+        """Whether the head announces a body (RFC 9112 section 6)."""
+        length = self.header("content-length")
+        return self.header("transfer-encoding") is not None or length not in (None, "0")
+
+    @property
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import Cooperator
 
 from ...connection.counters import Counters
@@ -29,6 +29,9 @@ ordinary HTTP."""
 HUB_NUMBERS: Final = ("topics", "members", "history_bytes")
 """Numbers of a hub: topics, members of all topics, and bytes of the earlier messages that are kept.
 A topic that has members at several workers is counted at each of them."""
+
+_MOST_KEPT: Final = 8
+"""Surveys by address that are kept for further requests."""
 
 _SLICE: Final = 100
 """Connections that are counted at once, in about a millisecond. 10,000 connections take a tenth of
@@ -216,6 +219,9 @@ class Surveyor:
     """
     Makes surveys. Viewers at the same time, and within a second, get the same one.
 
+    Surveys by address are made one after the other, so that requests with many addresses take no
+    more of a turn of the reactor than one does.
+
     The survey takes as many turns of the reactor as it needs. No connection is counted twice, and
     none that was there at the beginning is left out: the number of messages never decreases.
     """
@@ -223,8 +229,9 @@ class Surveyor:
     def __init__(self, factory: RoutedServerFactory) -> None:
         """:param factory: the factory; its :attr:`RoutedServerFactory.family` is counted."""
         self._factory = factory
-        self._made: tuple[float, Survey] | None = None
-        self._waiting: list[Deferred[Survey]] | None = None
+        self._made: dict[str, tuple[float, Survey]] = {}
+        self._waiting: dict[str, list[Deferred[Survey]]] = {}
+        self._byAddress = DeferredLock()
 
     def survey(self, address: str = "") -> Deferred[Survey]:
         """
@@ -233,23 +240,29 @@ class Surveyor:
         :param address: lists only the conversations of this address or network; of all, if empty.
         :return: fires with the survey.
         """
-        if address:
-            return self._begin(address)
         now = self._factory.clock.seconds()
         found: Deferred[Survey] = Deferred()
-        if self._made is not None and now - self._made[0] < 1:
-            found.callback(self._made[1])
-        elif self._waiting is not None:
-            self._waiting.append(found)
+        made = self._made.get(address)
+        if made is not None and now - made[0] < 1:
+            found.callback(made[1])
+        elif address in self._waiting:
+            self._waiting[address].append(found)
         else:
-            self._waiting = [found]
-            self._begin("").addBoth(self._finished)
+            self._waiting[address] = [found]
+            if address:
+                making = self._byAddress.run(self._begin, address)
+            else:
+                making = self._begin("")
+            making.addBoth(self._finished, address)
         return found
 
-    def _finished(self, survey: Any) -> None:
-        waiting, self._waiting = self._waiting or [], None
+    def _finished(self, survey: Any, address: str) -> None:
+        waiting = self._waiting.pop(address)
         if isinstance(survey, Survey):
-            self._made = self._factory.clock.seconds(), survey
+            self._made.pop(address, None)
+            self._made[address] = self._factory.clock.seconds(), survey
+            for each in [*filter(None, self._made)][:-_MOST_KEPT]:
+                del self._made[each]
         for each in waiting:
             each.callback(survey)  # a failure calls the errbacks
 

@@ -249,10 +249,7 @@ class Surveyor:
             self._waiting[address].append(found)
         else:
             self._waiting[address] = [found]
-            if address:
-                making = self._byAddress.run(self._begin, address)
-            else:
-                making = self._begin("")
+            making = self._byAddress.run(self._begin, address) if address else self._begin("")
             making.addBoth(self._finished, address)
         return found
 
@@ -261,8 +258,8 @@ class Surveyor:
         if isinstance(survey, Survey):
             self._made.pop(address, None)
             self._made[address] = self._factory.clock.seconds(), survey
-            for each in [*filter(None, self._made)][:-_MOST_KEPT]:
-                del self._made[each]
+            for other in [*filter(None, self._made)][:-_MOST_KEPT]:
+                del self._made[other]
         for each in waiting:
             each.callback(survey)  # a failure calls the errbacks
 

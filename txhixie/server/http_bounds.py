@@ -30,8 +30,8 @@ from ..sansio.limits import MOST_SEGMENTS, Limits
 MOST_KEPT: Final = 64 * 1024
 """Most bytes that are kept after a request that was not answered yet: one read of Twisted's."""
 
-_BODY: Final = b"\r\n\r\n"
-"""What is before the body of a response."""
+_HEAD_END: Final = b"\r\n\r\n"
+"""The end of the head of a response."""
 
 _MARK: Final = len(b"Connection: close\r\n")
 """Bytes that are added to the head of the last request of a connection."""
@@ -107,10 +107,10 @@ def mostOf(site: Any, request: Any, method: bytes, target: bytes, limits: Limits
 
 def whyTooLarge(most: int) -> str:
     """Return the reason for the refusal of a body with more than the most bytes."""
-    return f"request body exceeds the limit of {most} bytes\n" if most else NO_BODY
+    return f"request body exceeds the limit of {most} bytes\n" if most else NO_HEAD_END
 
 
-NO_BODY: Final = "unexpected request body\n"
+NO_HEAD_END: Final = "unexpected request body\n"
 """Reason for the refusal of a body that nothing reads."""
 
 
@@ -333,7 +333,7 @@ class RequestBounds:
         asked, response = NOTHING_ASKED, refusal.write()
         if channel.requests:
             if getattr(channel, "_command", b"") == b"HEAD":  # no body (RFC 9110 section 9.3.2)
-                response = response.partition(_BODY)[0] + _BODY
+                response = response.partition(_HEAD_END)[0] + _HEAD_END
             asked = askedBy(channel.requests[-1], getattr(channel, "_path", None))
         number = numberOf(channel, self._log)
         self._log.refused(Logged(number, transport.getPeer(), asked), refusal)

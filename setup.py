@@ -42,11 +42,24 @@ setup(
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
-        )
+        ),
+        # sansio/http/head.py and the files that it names.
+        Extension(
+            "txhixie.sansio.http._request",
+            ["txhixie/sansio/http/_request.c"],
+            extra_compile_args=["-O3"],
+            py_limited_api=True,
+            optional=True,
+        ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     package_data={
-        "txhixie": ["py.typed", "daemon/pages/*.html", "sansio/wire/_wire.pyi"],
+        "txhixie": [
+            "py.typed",
+            "daemon/pages/*.html",
+            "sansio/wire/_wire.pyi",
+            "sansio/http/_request.pyi",
+        ],
         "twisted.plugins": ["txhixie_endpoints.py", "txhixie_service.py"],
     },
     # Made of the tables of --help, by modules of tests/support that two tests name.

@@ -38,8 +38,8 @@ MOST_FOR_AN_ECHO = 20
 MOST_FOR_A_GATEWAY = 28
 MOST_FOR_A_BROADCAST = 20
 MOST_FOR_THE_HUB = 32
-MOST_FOR_A_HANDSHAKE = 131
-MOST_FOR_A_HANDSHAKE_76 = 149
+MOST_FOR_A_HANDSHAKE = 110
+MOST_FOR_A_HANDSHAKE_76 = 120
 
 CLOSED = {"rfc6455": modern_frame(CLOSE, b"\x03\xe8"), "hixie-76": b"\xff\x00"}
 """The server's answers to the close of a client, by dialect."""

@@ -21,7 +21,8 @@ HOUSE: Final = Path(__file__).parents[1] / "txhixie"
 MODULES: Final = sorted(str(path.relative_to(HOUSE)) for path in HOUSE.rglob("*.py"))
 
 ORDER: Final = (
-    *("sansio/types", "sansio/arguments", "sansio/errors", "sansio/limits", "sansio/quirks"),
+    *("sansio/types", "sansio/compiled", "sansio/arguments", "sansio/errors", "sansio/limits"),
+    "sansio/quirks",
     *("sansio/http", "sansio/wire", "sansio/extensions", "sansio/handshake", "sansio/dialects"),
     *(
         "sansio",

@@ -46,3 +46,22 @@ def compiled() -> ModuleType:
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+_HTTP: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "http"
+
+
+@cache
+def compiled_request() -> ModuleType:
+    """The module ``_request``, compiled from this checkout, as :func:`compiled`."""
+    compiler = program("cc", get="Debian: gcc and python3-dev")
+    path = Path(_built.name) / "_request.abi3.so"
+    include = sysconfig.get_path("include")
+    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
+    subprocess.run([compiler, *flags, _HTTP / "_request.c", "-o", path], check=True, timeout=60)
+    spec = importlib.util.spec_from_file_location("txhixie.sansio.http._request", path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded

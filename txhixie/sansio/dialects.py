@@ -373,7 +373,7 @@ def refusal(error: HandshakeError, spoken: Iterable[Dialect]) -> Refusal:
         return Refusal(error.status, f"{error.reply}\n", why=str(error))
     spoken = list(spoken)
     pairs = [(b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade, close")]
-    if versions := _versions(tuple(spoken)):
+    if versions := spoken_by_version(tuple(spoken)):
         newest_first = sorted(versions, key=int, reverse=True)
         pairs.append((b"Sec-WebSocket-Version", b", ".join(newest_first)))
     names = ", ".join(dialect.name for dialect in spoken)
@@ -388,7 +388,7 @@ def not_spoken(dialect: Dialect) -> UnknownDialect:
 
 
 @lru_cache(maxsize=8)
-def _versions(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
+def spoken_by_version(spoken: tuple[Dialect, ...]) -> dict[bytes, Dialect]:
     """Return the dialects that are recognised by a version, by the value of its field."""
     return {row.marker.written: row for row in spoken if isinstance(row.marker, Version)}
 
@@ -417,7 +417,7 @@ def _check_length(fields: Fields, also: bytes) -> None:
 def _by_version(version: bytes | None, fields: Fields, spoken: Iterable[Dialect]) -> Dialect:
     if b"content-length" in fields:
         _check_length(fields, also=b"0")
-    row = _versions(tuple(spoken)).get(version or b"")
+    row = spoken_by_version(tuple(spoken)).get(version or b"")
     if row is None:
         missing = version is None
         raise UnknownDialect(f"{'missing' if missing else 'unsupported'} Sec-WebSocket-Version")

@@ -32,6 +32,7 @@ from .http.head import (
 from .http.request_body import MOST_LENGTH, announced_body
 from .http.trusted import TrustedNetworks
 from .limits import Limits, exceeds
+from .plain_request import read_plain
 from .quirks import Fault
 
 _PROCESSING: Final = 102
@@ -173,6 +174,15 @@ class ServerOpening:
             in, with the deviations in :attr:`faults`, instead of raising the error.
         :raises HandshakeError: for a request that has to be refused.
         """
+        if self._reader is None and self._trusted_proxies is None:
+            plain = read_plain(data, self._limits, self._spoken, self._secure)
+            if plain is not None:
+                self.awaits_head = False
+                self.dialect, self._offer, rest = plain
+                self._head = self._offer.head
+                if rest:
+                    self.keep(rest)
+                return self._offer
         most = self._limits.head_size
         found = whole_request(data, most) if self._reader is None else None
         if found is None:

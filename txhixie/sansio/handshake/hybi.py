@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Collection
 from hashlib import sha1
 from typing import Final
 
@@ -111,7 +112,7 @@ class Hybi:
             read_host(fields),
             self._read_origin(fields),
             secure,
-            self._read_subprotocols(fields) if b"sec-websocket-protocol" in fields else (),
+            read_subprotocols(fields.exact(b"sec-websocket-protocol")),
             read_extensions(fields) if b"sec-websocket-extensions" in fields else (),
             request.head,
             key,
@@ -186,13 +187,6 @@ class Hybi:
                 return origin
         return None
 
-    def _read_subprotocols(self, fields: Fields) -> tuple[str, ...]:
-        members = b",".join(fields.exact(b"sec-websocket-protocol")).split(b",")
-        names = [name for member in members if (name := member.strip(b" \t"))]
-        if any(name.translate(None, TOKEN) for name in names):
-            raise MalformedHead("invalid Sec-WebSocket-Protocol: expected a list of tokens")
-        return tuple(dict.fromkeys(name.decode("ascii") for name in names))
-
 
 def is_key(key: bytes, strict: bool) -> bool:
     """
@@ -205,6 +199,22 @@ def is_key(key: bytes, strict: bool) -> bool:
     except binascii.Error:
         return False
     return size == 16 if strict else size > 0
+
+
+def read_subprotocols(values: Collection[bytes]) -> tuple[str, ...]:
+    """
+    Read the ``Sec-WebSocket-Protocol`` fields of a request.
+
+    :param values: their values.
+    :return: the names in their order, each of them once.
+    :raises MalformedHead: for a name that is no token.
+    """
+    if not values:
+        return ()
+    names = [name for member in b",".join(values).split(b",") if (name := member.strip(b" \t"))]
+    if any(name.translate(None, TOKEN) for name in names):
+        raise MalformedHead("invalid Sec-WebSocket-Protocol: expected a list of tokens")
+    return tuple(dict.fromkeys(name.decode("ascii") for name in names))
 
 
 def accept_key(key: bytes) -> bytes:

@@ -7,18 +7,6 @@ the Python module that imports ``COMPILED``.
 
 from __future__ import annotations
 
-import os
-from types import ModuleType
+from ..compiled import compiled_module
 
-
-def _find() -> ModuleType | None:
-    if os.environ.get("TXHIXIE_PURE_PYTHON", "") not in ("", "0"):
-        return None
-    try:
-        from . import _wire
-    except ImportError:
-        return None
-    return _wire
-
-
-COMPILED = _find()
+COMPILED = compiled_module("txhixie.sansio.wire._wire")

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from support.applications import Recorder, closed
@@ -289,7 +290,7 @@ class Identified:
         self._service = service
         self._user = user
 
-    def buildProtocol(self, offer: Offer) -> Accepted | Refusal:
+    def buildProtocol(self, offer: Offer) -> Accepted | Refusal | Deferred[Accepted | Refusal]:
         """Let the client join under its name."""
         return self._service.buildProtocol(replace(offer, user=self._user))
 

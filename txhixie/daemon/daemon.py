@@ -164,8 +164,15 @@ class Daemon:
         return ParentSockets(self._reactor)
 
     def _makeHub(self) -> Hub:
-        if self._share is not None and self._one("bus", LOCAL) == LOCAL:
-            return Hub(self._share.bus, self._reactor, self._share.node)
+        if self._share is None:
+            return self._hubOfBus()
+        isLocal = self._one("bus", LOCAL) == LOCAL
+        share = self._share
+        hub = Hub(share.bus, self._reactor, share.node) if isLocal else self._hubOfBus()
+        hub.ledger = share.topics
+        return hub
+
+    def _hubOfBus(self) -> Hub:
         if "bus" not in self._said:
             return localHub(self._reactor)
         bus: Bus = madeOf(

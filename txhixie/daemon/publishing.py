@@ -74,8 +74,8 @@ class PublishingPage(Resource):
         def answer(position: Any) -> None:
             if ended:
                 return
-            if position is None:
-                refusePage(request, _FAILED)
+            if position is None or isinstance(position, Refusal):
+                refusePage(request, position or _FAILED)
                 return
             body = json.dumps({"position": position}).encode("ascii") + b"\n"
             request.setHeader(b"Content-Type", b"application/json")

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from ..bus.bus import MOST_MESSAGE_BYTES, Bus
+from ..server.admission import WholeLedger
 from .presence import Presence
 from .topic import Topic
 
@@ -18,7 +19,10 @@ class Hub:
     All topics of a process, on one bus.
 
     :ivar bus: the bus.
+    :ivar ledger: the topics of several processes, which have one limit; ``None`` without any.
     """
+
+    ledger: WholeLedger | None = None
 
     def __init__(
         self, bus: Bus, clock: Any, node: str | None = None, mostBytes: int = MOST_MESSAGE_BYTES
@@ -36,6 +40,7 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         self._ending: dict[str, IDelayedCall] = {}  # topics without members
         self._ages: dict[str, float] = {}
+        self._asking: dict[str, list[Deferred[bool]]] = {}  # topics that have not begun
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -47,6 +52,30 @@ class Hub:
 
     def __contains__(self, name: str) -> bool:
         return name in self._topics
+
+    def mayBegin(self, name: str, most: int) -> bool | Deferred[bool]:
+        """
+        Whether a topic exists or may begin.
+
+        :param name: name of the topic.
+        :param most: most topics, of all processes with the same :attr:`ledger`.
+        """
+        if name in self._topics:
+            return True
+        if self.ledger is None:
+            return len(self._topics) < most
+        asked: Deferred[bool] = Deferred()
+        asking = self._asking.setdefault(name, [])
+        asking.append(asked)
+        if len(asking) == 1:
+            self.ledger.ask(name, name, most, None, lambda option: self._decided(name, option))
+        return asked
+
+    def _decided(self, name: str, option: str | None) -> None:
+        for asked in self._asking.pop(name):
+            asked.callback(option is None)
+        if name not in self._topics and self.ledger is not None:
+            self.ledger.leave(name)  # the clients have left meanwhile
 
     def topic(self, name: str, age: float, history: bool) -> Topic:
         """
@@ -84,6 +113,8 @@ class Hub:
         if not len(topic):
             del self._topics[topic.name], self._ages[topic.name]
             topic.end()
+            if self.ledger is not None:
+                self.ledger.leave(topic.name)
 
     def start(self) -> None:
         """Connect the bus."""

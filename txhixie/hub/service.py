@@ -65,14 +65,20 @@ class HubService:
         self._mostTopics = mostTopics
         self._topicAge = topicAge
 
-    def buildProtocol(self, offer: Offer) -> Accepted | Refusal:
+    def buildProtocol(self, offer: Offer) -> Accepted | Refusal | Deferred[Accepted | Refusal]:
         """
         Make a client a member of its topic.
 
         :return: the acceptance; a 404 for a path that is no name of a topic, and a 503 beyond the
-            largest number of topics.
+            largest number of topics. A Deferred where other processes have to be asked for their
+            number of topics.
         """
         topic = self._topicFor(offer.path)
+        if isinstance(topic, Deferred):
+            return topic.addCallback(self._accept, offer)
+        return self._accept(topic, offer)
+
+    def _accept(self, topic: Topic | Refusal, offer: Offer) -> Accepted | Refusal:
         if isinstance(topic, Refusal):
             return topic
         offered = offer.subprotocols
@@ -86,16 +92,27 @@ class HubService:
         :param path: path of the request.
         :param payload: the message, in UTF-8 for text.
         :param isText: whether the message is text.
-        :return: fires with the position of the message; or a refusal, as for a client.
+        :return: fires with the position of the message; or a refusal, as for a client, also as the
+            result of the Deferred.
         """
-        topic = self._topicFor(path)
-        return topic if isinstance(topic, Refusal) else topic.publish(payload, isText)
 
-    def _topicFor(self, path: str) -> Topic | Refusal:
+        def publish(topic: Topic | Refusal) -> Deferred[Any] | Refusal:
+            return topic if isinstance(topic, Refusal) else topic.publish(payload, isText)
+
+        topic = self._topicFor(path)
+        return topic.addCallback(publish) if isinstance(topic, Deferred) else publish(topic)
+
+    def _topicFor(self, path: str) -> Topic | Refusal | Deferred[Topic | Refusal]:
         name = self._nameFor(path)
         if name is None:
             return Refusal(404, f"expected a path of at most {MOST_NAME} characters for a topic\n")
-        if name not in self._hub and len(self._hub) >= self._mostTopics:
+        mayBegin = self._hub.mayBegin(name, self._mostTopics)
+        if isinstance(mayBegin, Deferred):
+            return mayBegin.addCallback(self._begin, name)
+        return self._begin(mayBegin, name)
+
+    def _begin(self, mayBegin: bool, name: str) -> Topic | Refusal:
+        if not mayBegin:
             why = f"too many topics: {self._mostTopics} (max-topics)"
             return Refusal(503, "too many topics\n", why=why, cause="topics")
         return self._hub.topic(name, self._topicAge, self._history > 0)

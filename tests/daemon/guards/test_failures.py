@@ -73,3 +73,12 @@ def test_the_oldest_of_too_many_addresses_is_forgotten() -> None:
         failures.add(number, f"192.0.2.{number}")
     waits = [failures.wait(2, f"192.0.2.{number}") > 0 for number in range(3)]
     assert waits == [False, True, True]
+
+
+def test_another_process_is_told_of_each_wrong_password_and_counts_it() -> None:
+    one, other = Failures(most=3), Failures(most=3)
+    one.tell = lambda network: other.add_of_network(0, network)
+    failed(one, "2001:db8::1", 2)
+    failed(other, "2001:db8::2", 1)
+    assert other.wait(0, "2001:db8::3")
+    assert not one.wait(0, "2001:db8::3")

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from support.applications import Answering, Recorder
 from support.network import Network, Place
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, until
-from txhixie import Accepted, Admission, Refusal
+from txhixie import Accepted, Admission, Offer, Refusal
+from txhixie.bus.local import LocalBus
 from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
 from txhixie.daemon.routes import Route, Routes
 from txhixie.daemon.workers.ledger import (
     LEDGER_TIMEOUT,
     MOST_ASKED,
+    TOPIC_TIMEOUT,
     Ledger,
     SharedLedger,
+    TopicLedger,
     countWorker,
     shareLedger,
 )
 from txhixie.daemon.workers.link import adoptLink, linkPair
+from txhixie.hub.hub import Hub
+from txhixie.hub.service import HubService
 from txhixie.server.admission import BY_ADDRESS, IN_ALL
 
 HOST = "192.0.2.1"
@@ -35,11 +41,11 @@ class Worker:
     :ivar down: packets on the way to the worker.
     """
 
-    def __init__(self, parent: Ledger, clock: Clock, workers: int = 2) -> None:
+    def __init__(self, parent: Ledger, clock: Clock, workers: int = 2, **timeout: float) -> None:
         self.up: list[bytes] = []
         self.down: list[bytes] = []
         self.hasRoomUp = self.hasRoomDown = True
-        self.ledger = SharedLedger(self._send, clock, workers)
+        self.ledger = SharedLedger(self._send, clock, workers, **timeout)
         self.counted = parent.join(self._answer)
 
     def _send(self, packet: bytes) -> bool:
@@ -309,3 +315,108 @@ async def test_handshakes_at_two_workers_have_one_limit(net: Network) -> None:
     await until(lambda: parent.total == 1)
     await accepted(net, second)
     await until(lambda: parent.total == 2)
+
+
+class Topics:
+    """Two workers with a hub each, whose topics have one limit."""
+
+    def __init__(self, most: int) -> None:
+        parent = TopicLedger()
+        self.clock = Clock()
+        self.workers = [Worker(parent, self.clock, timeout=TOPIC_TIMEOUT) for _ in range(2)]
+        self.services: list[HubService] = []
+        self.hubs: list[Hub] = []
+        for worker in self.workers:
+            hub = Hub(LocalBus(lambda: 1.0), self.clock)
+            hub.ledger = worker.ledger
+            self.hubs.append(hub)
+            self.services.append(HubService(hub, "{path}", mostTopics=most, topicAge=10))
+
+    def asks(self, worker: int, topic: str) -> list[Any]:
+        """Let a client ask for a topic; the list gets the decision."""
+        offer = Offer("rfc6455", f"/{topic}", "example.com")
+        decisions: list[Any] = []
+        maybeDeferred(self.services[worker].buildProtocol, offer).addCallback(decisions.append)
+        return decisions
+
+    def joins(self, worker: int, topic: str) -> bool:
+        """Let a client ask for a topic, and return whether it gets it."""
+        decisions = self.asks(worker, topic)
+        self.carry()
+        (decision,) = decisions
+        return not isinstance(decision, Refusal)
+
+    def carry(self) -> None:
+        """Carry the packets of both workers."""
+        for worker in self.workers:
+            worker.carry()
+
+
+def test_a_limit_of_topics_is_that_of_all_workers() -> None:
+    topics = Topics(2)
+    assert topics.joins(0, "a")
+    assert topics.joins(1, "a"), "a topic of two workers is one topic"
+    assert topics.joins(1, "b")
+    assert [topics.joins(worker, "c") for worker in (0, 1)] == [False, False]
+    assert [topics.joins(worker, "b") for worker in (0, 1)] == [True, True]
+    topics.clock.advance(11)  # no member has joined
+    assert [len(hub) for hub in topics.hubs] == [0, 0]
+    topics.carry()
+    assert [topics.joins(worker, "c") for worker in (0, 1)] == [True, True]
+
+
+def test_the_topics_of_a_worker_that_was_killed_are_counted_no_more() -> None:
+    topics = Topics(1)
+    assert topics.joins(0, "a")
+    topics.workers[0].counted.left()
+    assert topics.joins(1, "b")
+
+
+def test_without_an_answer_a_worker_has_its_share_of_the_topics() -> None:
+    topics = Topics(4)
+    decisions = [topics.asks(0, f"topic {number}") for number in range(4)]
+    assert decisions == [[]] * 4
+    topics.clock.advance(TOPIC_TIMEOUT)
+    refused = [isinstance(each, Refusal) for (each,) in decisions]
+    assert refused == [False, False, True, True]
+    topics.carry()
+    assert topics.joins(1, "two more")
+    assert topics.joins(1, "and the last")
+    assert not topics.joins(0, "one too many")
+
+
+def test_clients_that_ask_for_the_same_new_topic_get_the_same_decision() -> None:
+    topics = Topics(1)
+    asked = [topics.asks(0, "a"), topics.asks(0, "a")]
+    topics.carry()
+    assert [isinstance(each, Accepted) for (each,) in asked] == [True, True]
+    asked = [topics.asks(1, "b"), topics.asks(1, "b")]
+    topics.carry()
+    assert [each.status for (each,) in asked] == [503, 503]
+    assert "max-topics" in asked[0][0].why
+
+
+def test_a_topic_whose_client_has_left_meanwhile_is_not_counted() -> None:
+    topics = Topics(1)
+    asked = topics.services[0].buildProtocol(Offer("rfc6455", "/a", "example.com"))
+    assert isinstance(asked, Deferred)
+    asked.addErrback(lambda _: None)
+    asked.cancel()
+    topics.carry()
+    assert len(topics.hubs[0]) == 0
+    assert topics.joins(1, "b")
+
+
+def test_a_message_from_outside_for_one_topic_too_many_is_refused() -> None:
+    topics = Topics(1)
+    assert topics.joins(0, "a")
+    results: list[Any] = []
+    for topic in ("a", "b"):
+        published = topics.services[1].publish(f"/{topic}", b"hello", True)
+        assert isinstance(published, Deferred)
+        published.addCallback(results.append)
+        topics.carry()
+    position, refusal = results
+    assert isinstance(position, str)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 503

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -487,6 +488,43 @@ def test_the_limit_of_an_address_is_that_of_all_workers(tmp_path: Path) -> None:
                 peer = connected(workers.daemon.port, "127.0.0.2", beginning=offer())
                 found.append(status(stack.enter_context(peer)))
             assert found.count(101) == of.count(of[0])
+
+
+def test_the_limit_of_topics_is_that_of_all_workers(tmp_path: Path) -> None:
+    options = ("--serve", "/=hub:topic={path} max-topics=3 topic-age=0.1")
+    with working(tmp_path, *options) as workers:
+        with contextlib.ExitStack() as stack:
+            for topic, expected in (("a", 101), ("b", 101), ("c", 101), ("d", 503), ("e", 503)):
+                found = []
+                for _ in range(8):
+                    request = whole_request("rfc6455", target=f"/{topic}")
+                    peer = stack.enter_context(connected(workers.daemon.port, beginning=request))
+                    found.append(status(peer))
+                assert found == [expected] * 8, topic
+
+        def begins() -> bool:
+            request = whole_request("rfc6455", target="/d")
+            with connected(workers.daemon.port, beginning=request) as peer:
+                return status(peer) == 101
+
+        until(begins)
+
+
+def test_wrong_passwords_are_counted_at_all_workers(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("alice:$2b$04$abcdefghijklmnopqrstuuFmFcLAaMWBKtGhpMV6yTCQSC7K3Y3xK\n")
+    with working(tmp_path, "--users", str(file)) as workers:
+        credentials = b64encode(b"alice:wrong").decode()
+        field = f"Authorization: Basic {credentials}"
+        found: list[int | None] = []
+        while found.count(429) < 20:
+            request = whole_request("rfc6455", field)
+            with connected(workers.daemon.port, beginning=request) as peer:
+                found.append(status(peer))
+            assert len(found) < 60
+        # Between the check at a worker and the count at the other one there may be one more.
+        assert 10 <= found.count(401) <= 11
+        assert {*found} == {401, 429}
 
 
 def test_the_status_has_the_sums_of_all_workers(tmp_path: Path) -> None:

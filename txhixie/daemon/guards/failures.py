@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Final
 
@@ -26,7 +27,12 @@ class Failures:
     There is no clock here: each method takes the time, in seconds. IPv6 addresses are counted by
     their network of 64 bits, since one client can have all addresses of it. Clients without an
     address (on a UNIX socket) are counted together.
+
+    :ivar tell: called with the address or network of each wrong password, for other processes;
+        ``None`` without any.
     """
+
+    tell: Callable[[str], object] | None = None
 
     def __init__(self, most: int = MOST_FAILURES, addresses: int = _MOST_ADDRESSES) -> None:
         """
@@ -39,7 +45,18 @@ class Failures:
 
     def add(self, now: float, client: str | None) -> None:
         """Count a wrong password."""
-        key = network_of(client)
+        network = network_of(client)
+        self.add_of_network(now, network)
+        if self.tell is not None:
+            self.tell(network)
+
+    def add_of_network(self, now: float, key: str) -> None:
+        """
+        Count a wrong password, of this process or of another one.
+
+        :param now: the time in seconds.
+        :param key: the address, or the network of an IPv6 address.
+        """
         began, count = self._counts.get(key, (now, 0))
         if now - began >= COUNTED_SECONDS:
             del self._counts[key]
@@ -53,3 +70,7 @@ class Failures:
         began, count = self._counts.get(network_of(client), (now, 0))
         left = began + COUNTED_SECONDS - now
         return ceil(left) if count >= self._most and left > 0 else 0
+
+
+FAILURES: Final = Failures()
+"""The counts of the process: a reload does not end the wait of an address."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from ...sansio.handshake.offer import Refusal
 from .basic import DEFAULT_REALM, is_basic, read_basic, write_basic_challenge
-from .failures import Failures
+from .failures import FAILURES
 from .guard import Answer, Guard, Permit
 from .password_checks import PasswordChecks
 from .passwords import Passwords, Verdict, inThreadOf
@@ -19,9 +19,6 @@ from .visitor import Visitor
 
 _CHECKS: Final = PasswordChecks()
 """The queue of the process: a thread that checks a password goes on during a reload."""
-
-_FAILURES: Final = Failures()
-"""The counts of the process: a reload does not end the wait of an address."""
 
 
 class Users(Guard):
@@ -85,7 +82,7 @@ def buildUsers(reactor: Any, values: Mapping[str, Any]) -> Users:
     file = Path(values["users"])
     try:
         passwords = Passwords(
-            reactor, file, _CHECKS, _FAILURES, inThreadOf(reactor), secrets.token_bytes
+            reactor, file, _CHECKS, FAILURES, inThreadOf(reactor), secrets.token_bytes
         )
     except ValueError as error:
         raise ValueError(f"users {error}") from None

@@ -21,6 +21,10 @@ from .link import Kind, WorkerLink
 LEDGER_TIMEOUT: Final = 0.005
 """Seconds for an answer of the parent. After that a worker decides by its own share."""
 
+TOPIC_TIMEOUT: Final = 1.0
+"""Seconds for an answer about a new topic: at its own share a worker would refuse a topic that has
+members at other workers."""
+
 MOST_ASKED: Final = 1000
 """Most questions without an answer; beyond that a worker does not ask."""
 
@@ -74,12 +78,16 @@ class _Asked:
 class SharedLedger:
     """A worker's side of the ledger: an attribute of :class:`txhixie.Admission`."""
 
-    def __init__(self, send: SendLedger, clock: Any, workers: int) -> None:
+    def __init__(
+        self, send: SendLedger, clock: Any, workers: int, timeout: float = LEDGER_TIMEOUT
+    ) -> None:
         """
         :param send: sends a packet to the parent.
         :param clock: the reactor.
         :param workers: number of workers, for this worker's share of a limit.
+        :param timeout: seconds for an answer of the parent.
         """
+        self._timeout = timeout
         self._send = send
         self._clock = clock
         self._workers = workers
@@ -112,12 +120,12 @@ class SharedLedger:
         :param address: address of the client; empty for a client without a limit of its address.
         :param most: most connections of all workers.
         :param ofAddress: most connections of the address at all workers.
-        :param decide: called once with the verdict, within 5 ms.
+        :param decide: called once with the verdict, within the timeout.
         """
         if connection in self._taken or connection in self._open:
             decide(None)
             return
-        number, endsAt = next(self._numbers), self._clock.seconds() + LEDGER_TIMEOUT
+        number, endsAt = next(self._numbers), self._clock.seconds() + self._timeout
         asked = _Asked(number, endsAt, connection, address, (most, ofAddress), decide)
         self._open[connection] = asked
         packet = _encode("ask", number, address, most, ofAddress)
@@ -125,7 +133,7 @@ class SharedLedger:
         if canAsk and self._flush() and self._send(packet):
             self._asked.append(asked)
             if self._timer is None:
-                self._timer = self._clock.callLater(LEDGER_TIMEOUT, self._look)
+                self._timer = self._clock.callLater(self._timeout, self._look)
         else:
             self._settle(asked, False)
 
@@ -299,6 +307,20 @@ class Ledger:
             del self._counts[address]
 
 
+class TopicLedger(Ledger):
+    """
+    The topics of all workers: the name of a topic takes the place of an address.
+
+    Workers with members of the same topic have one topic together.
+    """
+
+    def verdict(self, address: str, most: int | None, ofAddress: int | None) -> LedgerVerdict:
+        """Return whether there are so many other topics that a topic may not begin."""
+        if self._counts[address] or most is None or len(self._counts) < most:
+            return None
+        return IN_ALL
+
+
 class LedgerWorker:
     """The connections of one worker in the ledger of the parent."""
 
@@ -337,16 +359,25 @@ def _encode(*values: object) -> bytes:
     return json.dumps(values).encode()
 
 
-def countWorker(link: WorkerLink, ledger: Ledger) -> None:
-    """Add a worker to the ledger of the parent process."""
-    worker = ledger.join(partial(link.send, Kind.LEDGER))
-    link.handle(Kind.LEDGER, worker.received)
+def countWorker(link: WorkerLink, ledger: Ledger, kind: Kind = Kind.LEDGER) -> None:
+    """Add a worker to a ledger of the parent process."""
+    worker = ledger.join(partial(link.send, kind))
+    link.handle(kind, worker.received)
     link.whenLost(worker.left)
 
 
 def shareLedger(link: WorkerLink, reactor: Any, workers: int) -> SharedLedger:
     """Return the ledger of a worker process, for :class:`txhixie.Admission`."""
-    ledger = SharedLedger(partial(link.send, Kind.LEDGER), reactor, workers)
-    link.handle(Kind.LEDGER, ledger.received)
+    return _share(link, Kind.LEDGER, reactor, workers, LEDGER_TIMEOUT)
+
+
+def shareTopics(link: WorkerLink, reactor: Any, workers: int) -> SharedLedger:
+    """Return the ledger of the topics of a worker process, for its hub."""
+    return _share(link, Kind.TOPICS, reactor, workers, TOPIC_TIMEOUT)
+
+
+def _share(link: WorkerLink, kind: Kind, *arguments: Any) -> SharedLedger:
+    ledger = SharedLedger(partial(link.send, kind), *arguments)
+    link.handle(kind, ledger.received)
     link.whenLost(ledger.lost)
     return ledger

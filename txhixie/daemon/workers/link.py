@@ -49,6 +49,10 @@ class Kind(IntEnum):
     """Subscriptions to the hub's topics, questions about their history, and positions."""
     HEARTBEAT = 6
     """Heartbeats of a worker: ``heartbeats.py``."""
+    TOPICS = 7
+    """Numbers of topics: ``ledger.py``."""
+    FAILURES = 8
+    """Addresses of clients with wrong passwords: ``shared_failures.py``."""
 
 
 TakePacket: TypeAlias = Callable[[bytes], object]

@@ -7,9 +7,11 @@ from typing import Any
 from ...bus.workers import WorkersBus
 from ...server.admission import Admission
 from ..dispatch import RoutedServerFactory
+from ..guards.failures import FAILURES
 from .bus_link import bus_over, node_of
-from .ledger import shareLedger
+from .ledger import shareLedger, shareTopics
 from .link import WorkerLink
+from .shared_failures import shareFailures
 from .surveys import WholeSurveyor, surveyWhole
 
 
@@ -19,6 +21,7 @@ class Share:
 
     :ivar bus: the bus of the workers.
     :ivar node: name of the worker on this bus.
+    :ivar topics: the topics of all workers.
     """
 
     def __init__(self, link: WorkerLink, reactor: Any, worker: int, workers: int) -> None:
@@ -34,6 +37,8 @@ class Share:
         self._worker = worker
         self._workers = workers
         self._ledger = shareLedger(link, reactor, workers)
+        self.topics = shareTopics(link, reactor, workers)
+        shareFailures(link, reactor, FAILURES)
 
     def limit(self, admission: Admission) -> None:
         """Have limits hold for all workers together; those of a second are divided."""

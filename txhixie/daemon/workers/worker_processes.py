@@ -19,10 +19,12 @@ from ..options import Said
 from .bus_link import relay_over
 from .connection_counts import ConnectionCounts
 from .heartbeats import HANG_SECONDS, HangWatch
-from .ledger import Ledger, countWorker
+from .ledger import Ledger, TopicLedger, countWorker
+from .link import Kind
 from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState
 from .parent_sockets import ParentSockets
 from .restarts import MOST_DEATHS, WITHIN, Restarts
+from .shared_failures import FailureRelay, relayFailures
 from .surveys import SurveyRelay, relaySurveys
 from .worker_process import WorkerProcess
 
@@ -65,6 +67,8 @@ class WorkerProcesses:
         self._endWith = endWith
         self._relay = TopicRelay(reactor, time)
         self._ledger = Ledger()
+        self._topics = TopicLedger()
+        self._failures = FailureRelay()
         self._surveys = SurveyRelay(lambda: self._relay.history.size)
         self._restarts = Restarts()
         self._hangWatch = HangWatch(reactor)
@@ -121,6 +125,8 @@ class WorkerProcesses:
         self._running[number] = worker
         relay_over(worker.link, self._relay, number)
         countWorker(worker.link, self._ledger)
+        countWorker(worker.link, self._topics, Kind.TOPICS)
+        relayFailures(worker.link, self._failures)
         relaySurveys(worker.link, self._surveys, number)
         self._hangWatch.join(worker.link, partial(worker.kill, _HANGS))
         self._order(worker)

@@ -38,7 +38,8 @@ setup(
     ext_modules=[
         Extension(
             "txhixie.sansio.wire._wire",
-            ["txhixie/sansio/wire/_wire.c"],
+            ["txhixie/sansio/wire/_wire.c", "txhixie/sansio/wire/messages.c"],
+            depends=["txhixie/sansio/wire/wire.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,

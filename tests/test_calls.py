@@ -34,8 +34,8 @@ from txhixie.sansio.wire.frame import CLOSE, TEXT
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"
 
-MOST_FOR_AN_ECHO = 20
-MOST_FOR_A_GATEWAY = 28
+MOST_FOR_AN_ECHO = 12
+MOST_FOR_A_GATEWAY = 15
 MOST_FOR_A_BROADCAST = 20
 MOST_FOR_THE_HUB = 32
 MOST_FOR_A_HANDSHAKE = 110

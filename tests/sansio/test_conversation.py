@@ -20,7 +20,7 @@ from txhixie.sansio.closing import Ended
 from txhixie.sansio.conversation import Conversation
 from txhixie.sansio.dialects import DIALECTS, named
 from txhixie.sansio.limits import Limits
-from txhixie.sansio.wire.frame import Close, CloseCode, Frame, Opcode, Side
+from txhixie.sansio.wire.frame import Close, CloseCode, Frame, Messages, Opcode, Side
 from txhixie.testing.strategies import deliveries
 
 HELLO = b"\x00Hello\xff"
@@ -554,6 +554,17 @@ class Script:
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """The opcode and the payload."""
         return b"%x:%b" % (opcode, payload)
+
+    def encode_text(self, text: str) -> bytes:
+        """The opcode of text and the text."""
+        return self.encode(Opcode.TEXT, text.encode())
+
+    def messages(self, data: bytes, position: int, most: int = 64) -> Messages:
+        """No messages: the script has frames only."""
+        return [], position, 0
+
+    def restore(self, data: bytes, position: int) -> None:
+        """Buffer nothing: the script has no bytes."""
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0

@@ -27,6 +27,7 @@ dialect_names        names of dialects                         tests that run fo
 echoing              a client in a thread, and its echoes       daemon/test_floods
 frame_writer         frames of any dialect as bytes            connection, server, gateway
 frames               frames of RFC 6455 as bytes               sansio, frame_writer
+fuzz                 compares C and Python on random input     by hand
 gateway_setup        a gateway with its backend                gateway, daemon/services
 guide_pages          code blocks of the guide                  test_documents, tests of taken blocks
 handshake_bytes      handshakes of any dialect as bytes        connection, server, raw_peer
@@ -40,6 +41,7 @@ manual_pages         manual pages of the command               cli
 members_told         a client that waits for a number          tests of numbers of members
 memory_connection    one side of a connection in memory        connection, server, client
 memory_proxies       proxies in memory                         dialing
+message_streams      random streams of frames                  sansio, fuzz
 network              servers and clients over sockets          conftest, every test over sockets
 nginx                nginx before a server                     test_loopback_web
 own_deviations       deviations that no known device has       server, cli

@@ -15,7 +15,7 @@ import pytest
 
 from support.third_party import program
 
-SOURCE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wire" / "_wire.c"
+FOLDER: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wire"
 NAME: Final = "txhixie.sansio.wire._wire"
 
 WAYS: Final = ["python", "c", "chosen"]
@@ -33,7 +33,7 @@ def shared_object() -> Path:
     path = Path(_built.name) / "_wire.abi3.so"
     include = sysconfig.get_path("include")
     flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
-    subprocess.run([compiler, *flags, SOURCE, "-o", path], check=True, timeout=60)
+    subprocess.run([compiler, *flags, *FOLDER.glob("*.c"), "-o", path], check=True, timeout=60)
     return path
 
 

@@ -64,6 +64,33 @@ class ConversationDriver:
                 self.heard += self.conversation.events()
         return self
 
+    def receive_whole(self, *chunks: bytes, anew: bool = True, most: int = 1 << 60) -> None:
+        """
+        Receive reads as a connection does: whole messages at their beginning by the short way.
+
+        :param anew: whether each read is the first one of its turn of the reactor.
+        :param most: number of messages of each read after which the short way is left, as where the
+            application pauses.
+        """
+        conversation = self.conversation
+        for chunk in chunks:
+            position, left = 0, most
+            messages, end = conversation.messages(chunk, anew)
+            while messages:
+                taken = messages[:left]
+                self.heard += [(1 if isinstance(each, str) else 2, each) for each in taken]
+                if len(taken) < len(messages):
+                    position = conversation.take_back(chunk, anew, position, messages, len(taken))
+                    break
+                left -= len(taken)
+                position = end
+                messages, end = conversation.messages(chunk, anew, position)
+            conversation.feed(chunk, anew, position)
+            self.heard += conversation.events()
+            while conversation.rest is not None:
+                conversation.turned()
+                self.heard += conversation.events()
+
     @property
     def said(self) -> list[tuple[int, bytes]]:
         """The frames written so far, in a modern dialect, as opcode and payload."""

@@ -104,7 +104,7 @@ class Allowance:
 class PacedFraming(WrappingFraming):
     """A codec that yields frames while the allowance of its connection is not spent."""
 
-    __slots__ = ("_allowance", "encode", "encode_parts", "encoding")
+    __slots__ = ("_allowance", "encode", "encode_parts", "encode_text", "encoding")
 
     def __init__(self, framing: Framing, allowance: Allowance) -> None:
         super().__init__(framing)
@@ -112,6 +112,7 @@ class PacedFraming(WrappingFraming):
         self.encode = framing.encode
         self.encoding = framing.encoding
         self.encode_parts = framing.encode_parts
+        self.encode_text = framing.encode_text
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes, until the allowance is spent."""

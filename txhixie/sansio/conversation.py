@@ -45,6 +45,7 @@ from .wire.frame import (
     Framing,
     Side,
 )
+from .wire.hybi_batch import MOST_FRAMES
 from .wire.mask_keys import random_bytes
 
 _LONG: Final = 256 * 1024
@@ -53,6 +54,9 @@ _LONG: Final = 256 * 1024
 The copy itself would cost little. But with it a message of 1 MiB allocates and frees so much memory
 that glibc returns the memory to the kernel each time, and new pages are half of the CPU time of an
 echo."""
+
+_SHORT: Final = _LONG // 4 - 1
+"""Most characters of a text that is encoded in one call: fewer than ``_LONG`` bytes of UTF-8."""
 
 OPEN, _LOST, _RESET, _CLOSING, _OVER = range(5)
 """Stages of a conversation. Plain integers and no Enum, since each message compares them.
@@ -119,6 +123,7 @@ class Conversation:
 
     __slots__ = (
         "_assembly",
+        "_buffers",
         "_counts",
         "_dialect",
         "_ending",
@@ -183,21 +188,76 @@ class Conversation:
         self.inflated = 0
         self.rest: Frame | None = None
         self._counts = False  # whether the buffered bytes may reach the limit of a turn
+        self._buffers = False  # whether bytes, or a part of a message, may be buffered
 
-    def feed(self, data: bytes, anew: bool = True) -> None:
+    def feed(self, data: bytes, anew: bool = True, position: int = 0) -> None:
         """
         Buffer received bytes; after the end they are discarded, since the peer may still send.
 
         :param anew: whether this is the first read of a turn of the reactor, as :meth:`turned`.
+        :param position: the position after the messages that :meth:`messages` has read. Bytes that
+            were buffered while these messages were delivered are later ones.
         """
         self.heard = True
-        if anew:
+        if anew and not position:
             self.delivered = self.inflated = 0
         # Counting costs a message 0.1 us; a short read cannot reach the limit of a turn.
         if not anew or len(data) * _MOST_COUNTED > self._limits.turn_size:
             self._counts = True
+        self._buffers = True
         if self.stage != _OVER:
-            self.framing.feed(data)
+            if position:
+                self.framing.restore(data, position)
+            else:
+                self.framing.feed(data)
+
+    def messages(
+        self, data: bytes, anew: bool = True, position: int = 0
+    ) -> tuple[list[str | bytes], int]:
+        """
+        Return the next messages of a read, at most 64, and the position after them.
+
+        This is the short way of whole messages of plain frames. All other bytes take the way of
+        :meth:`feed` and :meth:`events`, and so does a read that can reach the limit of a turn, or
+        that follows buffered bytes. If there is no message here, the position is not after the end.
+
+        :param anew: as for :meth:`feed`.
+        :param position: the position after the messages that were read before.
+        """
+        if self._buffers or self.stage:
+            return [], position
+        size, most = len(data), self._limits.turn_size
+        if not position:
+            self.heard = True
+            if anew:
+                self.delivered = self.inflated = 0
+        if anew and size * _MOST_COUNTED <= most:  # as in feed()
+            messages, position, _ = self.framing.messages(data, position)
+        elif self.delivered + size - position + MOST_FRAMES * _FRAME > most:
+            return [], position
+        else:
+            messages, position, octets = self.framing.messages(data, position)
+            self.delivered += octets + len(messages) * _FRAME
+        self.received += len(messages)
+        return messages, position
+
+    def take_back(
+        self, data: bytes, anew: bool, position: int, messages: list[str | bytes], count: int
+    ) -> int:
+        """
+        Take back messages of :meth:`messages` that were not delivered.
+
+        :param position: the position of the first of the messages.
+        :param count: how many of the messages were delivered.
+        :return: the position after these.
+        """
+        _, end, octets = self.framing.messages(data, position, count)
+        missing = len(messages) - count
+        self.received -= missing
+        if not anew or len(data) * _MOST_COUNTED > self._limits.turn_size:
+            _, _, all_octets = self.framing.messages(data, position, len(messages))
+            self.delivered -= all_octets - octets + missing * _FRAME
+        return end
 
     def turned(self) -> None:
         """Begin a new turn of the reactor: ``Limits.turn_size`` counts from 0 again."""
@@ -264,6 +324,9 @@ class Conversation:
                     elif self.rest is not None or self.stage == _OVER:
                         return
             self._counts = self.rest is not None
+            self._buffers = (
+                self._counts or self._assembly is not None or not self.framing.is_between_frames
+            )
         except FrameError as error:
             self.fail(error)
         finally:
@@ -411,12 +474,16 @@ class Conversation:
         """
         if self.stage:
             raise NotOpen("the conversation is over")
+        # A check of the type would cost 4 % of a message.
         try:
-            payload = _encode(text)  # a check of the type would cost 4 % of a message
+            if self._transform is None and len(text) <= _SHORT:
+                frame, payload = self.framing.encode_text(text), b""
+            else:
+                frame, payload = b"", _encode(text)
         except TypeError:
             raise not_text(text) from None
-        if self._transform is None and len(payload) < _LONG:
-            self._port.write(self.framing.encode(TEXT, payload))
+        if frame:
+            self._port.write(frame)
         else:
             self._send_otherwise(TEXT, payload, compress)
         self.sent += 1

@@ -52,6 +52,12 @@ class PacedConversation(Conversation):
         )
         self.framing = PacedFraming(self.framing, allowance)
 
+    def messages(
+        self, data: bytes, anew: bool = True, position: int = 0
+    ) -> tuple[list[str | bytes], int]:
+        """Return no messages: each frame is counted by :meth:`events`."""
+        return [], position
+
     def events(self) -> Iterator[ConversationEvent]:
         """Yield the events of the buffered bytes, until the allowance is spent."""
         self.wait = 0.0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.c_extension import SOURCE, shared_object
+from support.c_extension import FOLDER, shared_object
 
 CHOSEN = """
 import importlib.util, sys
@@ -18,12 +18,14 @@ if path := sys.argv[1]:
     spec.loader.exec_module(sys.modules[spec.name])
 else:
     sys.modules["txhixie.sansio.wire._wire"] = None
-from txhixie.sansio.wire import hixie, hixie_batch, hybi, hybi_batch, mask
+from txhixie.sansio.wire import hixie, hixie_batch, hybi, hybi_batch, mask, message_batch
 assert hybi.mask is mask.mask and hybi.read_plain is hybi_batch.read_plain
 assert hixie.read_texts is hixie_batch.read_texts
 assert mask.mask(b"Hello", b"\\x37\\xfa\\x21\\x3d") == b"\\x7f\\x9f\\x4d\\x51\\x58"
 twins = [(mask, "mask"), (mask, "unmask"), (hybi_batch, "read_plain"), (hybi_batch, "write_plain")]
 twins.append((hixie_batch, "read_texts"))
+names = "read_messages", "read_text_messages", "write_text", "write_hixie_text"
+twins += [(message_batch, name) for name in names]
 pure = {getattr(module, name) is getattr(module, name + "_in_python") for module, name in twins}
 print({(True,): "python", (False,): "c"}.get(tuple(pure), "both"))
 """
@@ -33,7 +35,7 @@ def chosen(path: str, value: str | None) -> str:
     """The implementation that a fresh interpreter uses, with the C module or without, in this
     environment."""
     environment = {name: text for name, text in os.environ.items() if "TXHIXIE_PURE" not in name}
-    environment["PYTHONPATH"] = str(SOURCE.parents[3])
+    environment["PYTHONPATH"] = str(FOLDER.parents[2])
     if value is not None:
         environment["TXHIXIE_PURE_PYTHON"] = value
     done = subprocess.run(

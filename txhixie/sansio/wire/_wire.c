@@ -1,5 +1,5 @@
 /* Masking (RFC 6455 section 5.3), plain frames (section 5.2), and text frames of the Hixie drafts, in C:
- * the code that runs for each message.
+ * the code that runs for each frame. messages.c has the code that runs for each message.
  *
  * mask.py, hybi_batch.py and hixie_batch.py have the same functions in Python, with the same results
  * byte for byte, for installations without this module. For a frame of 128 bytes Python takes 0.7 us
@@ -7,32 +7,7 @@
  * complete, or break a rule are left to hybi.py and hixie.py.
  * Limited API: one build works with every Python from 3.11 on.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030b0000
-#include <Python.h>
-#include <stdint.h>
-#include <string.h>
-
-#define MOST_FRAMES 64 /* of one batch; hybi_batch.py has the reason */
-
-static void
-apply(unsigned char *out, const unsigned char *in, Py_ssize_t size, const unsigned char *key)
-{
-    uint64_t wide;
-    Py_ssize_t i = 0;
-    memcpy(&wide, key, 4);
-    memcpy((unsigned char *)&wide + 4, key, 4);
-    /* memcpy, since neither buffer has to be aligned. Compilers make one instruction of each call,
-     * and vectorise the loop. */
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, in + i, 8);
-        word ^= wide;
-        memcpy(out + i, &word, 8);
-    }
-    for (; i < size; i++)
-        out[i] = in[i] ^ key[i & 3];
-}
+#include "wire.h"
 
 static PyObject *
 mask(PyObject *module, PyObject *const *args, Py_ssize_t count)
@@ -102,23 +77,19 @@ made(unsigned char first, PyObject *payload)
     return frame;
 }
 
-/* Return the offset of the payload of the plain frame at `at`; 0 if the frame is not plain or not
- * complete. */
-static Py_ssize_t
-find(const unsigned char *at, Py_ssize_t have, int masked, Py_ssize_t *size)
+int
+get_read(PyObject *const *args, Py_ssize_t *position, Py_ssize_t *limit, Py_ssize_t *size)
 {
-    Py_ssize_t start = masked ? 6 : 2;
-    if (have < start || at[0] & 0x70 || (at[0] & 0x0F) > 2 || (at[1] & 0x80) != (masked ? 0x80 : 0))
+    *position = PyLong_AsSsize_t(args[1]);
+    *limit = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred())
         return 0;
-    *size = at[1] & 0x7F;
-    if (*size == 127)
+    *size = PyBytes_Size(args[0]);
+    if (*position < 0 || *position > *size) {
+        PyErr_SetString(PyExc_ValueError, "position outside the data");
         return 0;
-    if (*size == 126) {
-        start += 2;
-        if (have < start || (*size = at[2] << 8 | at[3]) < 126)
-            return 0;
     }
-    return *size <= have - start ? start : 0;
+    return 1;
 }
 
 static PyObject *
@@ -133,16 +104,9 @@ read_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "read_plain takes bytes, a position, a limit and a bool");
         return NULL;
     }
-    position = PyLong_AsSsize_t(args[1]);
-    limit = PyLong_AsSsize_t(args[2]);
     masked = PyObject_IsTrue(args[3]);
-    if (PyErr_Occurred())
+    if (masked < 0 || !get_read(args, &position, &limit, &size))
         return NULL;
-    size = PyBytes_Size(args[0]);
-    if (position < 0 || position > size) {
-        PyErr_SetString(PyExc_ValueError, "position outside the data");
-        return NULL;
-    }
     data = (const unsigned char *)PyBytes_AsString(args[0]);
     end = data + size;
     frames = PyList_New(0);
@@ -178,15 +142,8 @@ read_texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "read_texts takes bytes, a position and a limit");
         return NULL;
     }
-    position = PyLong_AsSsize_t(args[1]);
-    limit = PyLong_AsSsize_t(args[2]);
-    if (PyErr_Occurred())
+    if (!get_read(args, &position, &limit, &size))
         return NULL;
-    size = PyBytes_Size(args[0]);
-    if (position < 0 || position > size) {
-        PyErr_SetString(PyExc_ValueError, "position outside the data");
-        return NULL;
-    }
     data = (const unsigned char *)PyBytes_AsString(args[0]);
     end = data + size;
     frames = PyList_New(0);
@@ -205,17 +162,42 @@ read_texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return frames == NULL ? NULL : Py_BuildValue("(Nn)", frames, position);
 }
 
+PyObject *
+make_frame(unsigned char first, const void *payload, Py_ssize_t size, const unsigned char *key)
+{
+    Py_ssize_t start = size < 126 ? 2 : size < 65536 ? 4 : 10, i;
+    uint64_t rest = (uint64_t)size;
+    PyObject *frame = PyBytes_FromStringAndSize(NULL, start + (key == NULL ? 0 : 4) + size);
+    unsigned char *out;
+    if (frame == NULL)
+        return NULL;
+    out = (unsigned char *)PyBytes_AsString(frame);
+    out[0] = first;
+    out[1] = start == 2 ? (unsigned char)rest : start == 4 ? 126 : 127;
+    for (i = start - 1; i > 1; i--, rest >>= 8)
+        out[i] = (unsigned char)rest;
+    if (key == NULL)
+        memcpy(out + start, payload, size);
+    else {
+        out[1] |= 0x80;
+        memcpy(out + start, key, 4);
+        apply(out + start + 4, payload, size, key);
+    }
+    return frame;
+}
+
 static PyObject *
 write_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     long first, reserved = 0;
     int final = 1;
+    const unsigned char *key = NULL;
     Py_buffer payload;
     PyObject *frame;
-    Py_ssize_t start;
     (void)module;
-    if (count < 2 || count > 4) {
-        PyErr_SetString(PyExc_TypeError, "write_plain takes an opcode, a payload, final and reserved bits");
+    if (count < 2 || count > 5 || (count == 5 && !PyBytes_Check(args[4]))) {
+        PyErr_SetString(PyExc_TypeError, "write_plain takes an opcode, a payload, final, reserved bits "
+                                         "and a masking key");
         return NULL;
     }
     first = PyLong_AsLong(args[0]);
@@ -223,20 +205,19 @@ write_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
         final = PyObject_IsTrue(args[2]);
     if (count > 3)
         reserved = PyLong_AsLong(args[3]);
-    if (PyErr_Occurred() || PyObject_GetBuffer(args[1], &payload, PyBUF_SIMPLE) < 0)
+    if (PyErr_Occurred())
         return NULL;
-    start = payload.len < 126 ? 2 : payload.len < 65536 ? 4 : 10;
-    frame = PyBytes_FromStringAndSize(NULL, start + payload.len);
-    if (frame != NULL) {
-        unsigned char *out = (unsigned char *)PyBytes_AsString(frame);
-        uint64_t rest = (uint64_t)payload.len;
-        Py_ssize_t i;
-        out[0] = (unsigned char)(first | reserved | (final ? 0x80 : 0));
-        out[1] = start == 2 ? (unsigned char)rest : start == 4 ? 126 : 127;
-        for (i = start - 1; i > 1; i--, rest >>= 8)
-            out[i] = (unsigned char)rest;
-        memcpy(out + start, payload.buf, payload.len);
+    if (count == 5) {
+        if (PyBytes_Size(args[4]) != 4) {
+            PyErr_SetString(PyExc_ValueError, "a masking key has 4 bytes");
+            return NULL;
+        }
+        key = (const unsigned char *)PyBytes_AsString(args[4]);
     }
+    if (PyObject_GetBuffer(args[1], &payload, PyBUF_SIMPLE) < 0)
+        return NULL;
+    frame = make_frame((unsigned char)(first | reserved | (final ? 0x80 : 0)), payload.buf, payload.len,
+                       key);
     PyBuffer_Release(&payload);
     return frame;
 }
@@ -245,9 +226,17 @@ static PyMethodDef methods[] = {
     {"read_plain", (PyCFunction)(void (*)(void))read_plain, METH_FASTCALL,
      "read_plain(data, position, limit, masked): read plain frames; return them and their end."},
     {"write_plain", (PyCFunction)(void (*)(void))write_plain, METH_FASTCALL,
-     "write_plain(opcode, payload, final=True, reserved=0): return the bytes of an unmasked frame."},
+     "write_plain(opcode, payload, final=True, reserved=0, key): return the bytes of a frame."},
     {"read_texts", (PyCFunction)(void (*)(void))read_texts, METH_FASTCALL,
      "read_texts(data, position, limit): read text frames of Hixie dialects; return them and their end."},
+    {"read_messages", (PyCFunction)(void (*)(void))read_messages, METH_FASTCALL,
+     "read_messages(data, position, limit, masked, most): read messages of plain frames."},
+    {"read_text_messages", (PyCFunction)(void (*)(void))read_text_messages, METH_FASTCALL,
+     "read_text_messages(data, position, limit, most): read texts of Hixie dialects."},
+    {"write_text", (PyCFunction)(void (*)(void))write_text, METH_FASTCALL,
+     "write_text(text, key): return the bytes of a text frame; without a key, unmasked."},
+    {"write_hixie_text", write_hixie_text, METH_O,
+     "write_hixie_text(text): return the bytes of a text frame of Hixie dialects."},
     {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL,
      "unmask(data, start, end): unmask a payload with the masking key before it."},
     {"mask", (PyCFunction)(void (*)(void))mask, METH_FASTCALL,

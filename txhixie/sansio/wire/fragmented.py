@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from .frame import CLOSE, CONTINUATION, Framing
+from .frame import CLOSE, CONTINUATION, TEXT, Framing
 from .wrapping import WrappingFraming
 
 LEAST_FRAGMENT: Final = 125
@@ -43,6 +43,10 @@ class FragmentedFraming(WrappingFraming):
             return self._framing.encode(opcode, payload, final, reserved)
         encode = self._framing.encode
         return b"".join(encode(*part) for part in self._parts(opcode, payload, final, reserved))
+
+    def encode_text(self, text: str) -> bytes:
+        """Return the bytes of one frame, or of all fragments of a long text message."""
+        return self.encode(TEXT, text.encode())
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0

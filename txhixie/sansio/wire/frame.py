@@ -102,6 +102,10 @@ pieces, and only the last piece is ``whole``. Pieces after the first have the op
 """
 
 
+Messages: TypeAlias = tuple[list[str | bytes], int, int]
+"""Whole messages, the position after them, and the number of bytes of their payloads."""
+
+
 class Framing(Protocol):
     """Codec of one connection: bytes to frames and back."""
 
@@ -133,6 +137,24 @@ class Framing(Protocol):
         """
         ...
 
+    def messages(self, data: bytes, position: int, most: int = ...) -> Messages:
+        """
+        Read whole messages from ``data``, which is not buffered, starting at ``position``.
+
+        ``data`` must begin with a frame, and no message may be incomplete. Reading stops before
+        all that :meth:`frames` has to judge.
+
+        :param most: most messages, at most 64.
+        """
+        ...
+
+    def restore(self, data: bytes, position: int) -> None:
+        """
+        Buffer ``data`` from ``position`` on before the buffered bytes, which were received later.
+
+        A frame begins at ``position``, and the buffered bytes were not read.
+        """
+
     def ahead(self) -> Iterator[Frame]:
         """
         Yield the same frames as :meth:`frames`, without removing them from the buffer.
@@ -159,6 +181,15 @@ class Framing(Protocol):
         Return the bytes of one frame.
 
         :raises UnsupportedByDialect: for an opcode that the dialect does not have.
+        """
+        ...
+
+    def encode_text(self, text: str) -> bytes:
+        """
+        Return the bytes of the frame of a text message.
+
+        :raises TypeError: for another type than ``str``.
+        :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 cannot encode.
         """
         ...
 

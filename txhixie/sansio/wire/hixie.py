@@ -12,8 +12,21 @@ from itertools import chain
 from typing import Final
 
 from ..errors import FrameError, MessageTooBig, UnsupportedByDialect
-from .frame import BINARY, CLOSE, CONTINUATION, SKIPPED, TEXT, Close, CloseCode, Frame, Side
+from .frame import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    SKIPPED,
+    TEXT,
+    Close,
+    CloseCode,
+    Frame,
+    Messages,
+    Side,
+)
 from .hixie_batch import read_texts
+from .hybi_batch import MOST_FRAMES
+from .message_batch import read_text_messages, write_hixie_text
 
 _TEXT_TYPE: Final = 0x00
 _BINARY_TYPE: Final = 0x80
@@ -81,6 +94,16 @@ class HixieFraming:
             data = self._data[self._position :] + data
         self._data = data
         self._position = 0
+
+    def restore(self, data: bytes, position: int) -> None:
+        """Buffer ``data`` from ``position`` on before the buffered bytes."""
+        if self._position < len(self._data):
+            data, position = data[position:] + self._data[self._position :], 0
+        self._data, self._position = data, position
+
+    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
+        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`."""
+        return read_text_messages(data, position, self._limit, most)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes."""
@@ -212,6 +235,8 @@ class HixieFraming:
         if opcode == TEXT:
             return b"\x00%b\xff" % payload
         return b"".join(self.encode_parts(opcode, payload, final, reserved))
+
+    encode_text = staticmethod(write_hixie_text)
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0

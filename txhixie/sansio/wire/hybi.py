@@ -14,10 +14,21 @@ from itertools import chain
 from typing import Final
 
 from ..errors import FrameError, InvalidUTF8, MessageTooBig, UsageError
-from .frame import CLOSE, CONTINUATION, MOST_CONTROL, Close, CloseCode, Frame, Opcode, Side
-from .hybi_batch import read_plain, write_plain
+from .frame import (
+    CLOSE,
+    CONTINUATION,
+    MOST_CONTROL,
+    Close,
+    CloseCode,
+    Frame,
+    Messages,
+    Opcode,
+    Side,
+)
+from .hybi_batch import MOST_FRAMES, frame_header, read_plain, write_plain
 from .mask import mask, unmask
 from .mask_keys import random_bytes
+from .message_batch import read_messages, write_text
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
@@ -36,9 +47,6 @@ _KINDS: Final = tuple(
 than computing the meaning."""
 
 _TOP_BIT: Final = 1 << 63
-
-_pack_16: Final = struct.Struct(">BBH").pack
-_pack_64: Final = struct.Struct(">BBQ").pack
 
 _NOTHING: Final[Iterator[Frame]] = iter(())
 
@@ -133,6 +141,16 @@ class HybiFraming:
             data = self._data[self._position :] + data
         self._data = data
         self._position = 0
+
+    def restore(self, data: bytes, position: int) -> None:
+        """Buffer ``data`` from ``position`` on before the buffered bytes."""
+        if self._position < len(self._data):
+            data, position = data[position:] + self._data[self._position :], 0
+        self._data, self._position = data, position
+
+    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
+        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`."""
+        return read_messages(data, position, self._limit, self._entropy is None, most)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the buffered bytes."""
@@ -277,9 +295,11 @@ class HybiFraming:
         """Return the bytes of one frame."""
         if self._entropy is None:
             return write_plain(opcode, payload, final, reserved)
-        first = opcode | reserved | _FINAL if final else opcode | reserved
-        key = self._entropy(4)
-        return _header(first, len(payload), _MASKED) + key + mask(payload, key)
+        return write_plain(opcode, payload, final, reserved, self._entropy(4))
+
+    def encode_text(self, text: str) -> bytes:
+        """Return the bytes of the frame of a text message."""
+        return write_text(text) if self._entropy is None else write_text(text, self._entropy(4))
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0
@@ -288,9 +308,9 @@ class HybiFraming:
         first = opcode | reserved | _FINAL if final else opcode | reserved
         payload = bytes(payload)  # copies only an object that is not bytes
         if self._entropy is None:
-            return _header(first, len(payload), 0), payload
+            return frame_header(first, len(payload), 0), payload
         key = self._entropy(4)
-        return _header(first, len(payload), _MASKED) + key, mask(payload, key)
+        return frame_header(first, len(payload), _MASKED) + key, mask(payload, key)
 
     def encode_close(self, close: Close) -> bytes:
         """
@@ -327,19 +347,11 @@ class ServerFraming(HybiFraming):
     __slots__ = ()
 
     encode = staticmethod(write_plain)
+    encode_text = staticmethod(write_text)
 
     def encode_close(self, close: Close) -> bytes:
         """See :meth:`HybiFraming.encode_close`."""
         return _USUAL_FRAMES.get(close) or super().encode_close(close)
-
-
-def _header(first: int, size: int, masked: int) -> bytes:
-    """Return the frame header without the masking key: the first byte, and the length."""
-    if size <= MOST_CONTROL:
-        return bytes((first, size | masked))
-    if size < 65536:
-        return _pack_16(first, 126 | masked, size)
-    return _pack_64(first, 127 | masked, size)
 
 
 def sendable(code: int) -> bool:

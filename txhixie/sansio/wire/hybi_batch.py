@@ -1,8 +1,8 @@
 """Batches of plain frames of hybi-07 to RFC 6455.
 
-A plain frame is a complete data frame of at most 65,535 bytes without reserved bits, masked if and
-only if the sender has to mask, and with a length in as few bytes as possible. Nearly every frame is
-plain. ``hybi.py`` reads all other frames, including those that break a rule.
+A plain frame is a complete data frame without reserved bits, masked if and only if the sender has
+to mask, and with a length in as few bytes as possible. Nearly every frame is plain. ``hybi.py``
+reads all other frames, including those that break a rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from .compiled import COMPILED
 from .frame import BINARY, MOST_CONTROL, Frame
-from .mask import LONG, unmask_in_python
+from .mask import LONG, mask_in_python, unmask_in_python
 
 _PLAIN: Final = tuple(
     (byte & 0x0F, byte >= 0x80) if byte & 0x0F <= BINARY and not byte & 0x70 else None
@@ -20,9 +20,11 @@ _PLAIN: Final = tuple(
 )
 """Opcode and FIN bit of each first byte with which a plain frame can begin; otherwise ``None``."""
 
-_MOST_FRAMES: Final = 64
+MOST_FRAMES: Final = 64
 """Most frames of one batch. An application that pauses after the first frame keeps all others in
 memory, and one read can have 40,000 of the smallest frames. More than a dozen gain nothing."""
+
+_MASKED: Final = 0x80
 
 _SHORT: Final = tuple(bytes((byte,)) for byte in range(256))
 _pack_16: Final = struct.Struct(">BBH").pack
@@ -30,7 +32,7 @@ _pack_64: Final = struct.Struct(">BBQ").pack
 
 
 def read_plain_in_python(
-    data: bytes, position: int, limit: int, masked: bool
+    data: bytes, position: int, limit: int, masked: bool, most: int = MOST_FRAMES
 ) -> tuple[list[Frame], int]:
     """
     Read plain frames from ``data``, starting at ``position``.
@@ -39,12 +41,13 @@ def read_plain_in_python(
     incomplete frame, and after 64 frames.
 
     :param masked: whether a plain frame must be masked; otherwise it must not be.
+    :param most: most frames, at most 64; only the Python function has this parameter.
     :return: the frames, and the position after them.
     """
     have = len(data)
     bit, header = (0x80, 6) if masked else (0, 2)
     frames: list[Frame] = []
-    while position + header <= have and len(frames) < _MOST_FRAMES:
+    while position + header <= have and len(frames) < most:
         kind = _PLAIN[data[position]]
         size = data[position + 1] - bit  # below 0 or above 127 where the mask bit is wrong
         start = position + header
@@ -52,6 +55,11 @@ def read_plain_in_python(
             start += 2
             size = data[position + 2] << 8 | data[position + 3]
             if size <= MOST_CONTROL:
+                break
+        elif size == 127 and start + 8 <= have:
+            start += 8
+            size = int.from_bytes(data[position + 2 : position + 10], "big")
+            if size < 65536:
                 break
         elif not 0 <= size < 126:
             break
@@ -61,7 +69,11 @@ def read_plain_in_python(
         opcode, final = kind
         if not masked:
             frames.append((opcode, data[start:end], final, 0, True))
-        elif size < LONG and end < have and (count := _alike(data, position, start, end)) > 1:
+        elif (
+            size < LONG
+            and end < have
+            and (count := _alike(data, position, start, end, most - len(frames))) > 1
+        ):
             payloads = _unmask_run(data, start, end, end - position, count)
             frames += [(opcode, payload, final, 0, True) for payload in payloads]
             end = position + (end - position) * count
@@ -71,17 +83,17 @@ def read_plain_in_python(
     return frames, position
 
 
-def _alike(data: bytes, position: int, start: int, end: int) -> int:
+def _alike(data: bytes, position: int, start: int, end: int, most: int) -> int:
     """
     Count the complete frames that follow each other with the same header, from ``position`` on.
 
-    :return: the number of such frames, at most 64; 1 if not all of them have the same header.
+    :return: the number of such frames, at most ``most``; 1 if not all of them have the same header.
     """
     header = data[position : start - 4]
     if data[end : end + len(header)] != header:
         return 1
     span = end - position
-    count = min((len(data) - position) // span, _MOST_FRAMES)
+    count = min((len(data) - position) // span, most)
     last = position + count * span
     for offset, byte in enumerate(header, position):
         if data[offset:last:span] != _SHORT[byte] * count:
@@ -105,16 +117,35 @@ def _unmask_run(data: bytes, start: int, end: int, span: int, count: int) -> lis
 
 
 def write_plain_in_python(
-    opcode: int, payload: bytes, final: bool = True, reserved: int = 0
+    opcode: int, payload: bytes, final: bool = True, reserved: int = 0, key: bytes = b""
 ) -> bytes:
-    """Return the bytes of an unmasked frame (:meth:`txhixie.sansio.wire.frame.Framing.encode`)."""
+    """
+    Return the bytes of a frame (:meth:`txhixie.sansio.wire.frame.Framing.encode`).
+
+    :param key: the masking key; without one, the frame is not masked.
+    """
     first = opcode | reserved | 0x80 if final else opcode | reserved
     size = len(payload)
+    if key:
+        return frame_header(first, size, _MASKED) + key + mask_in_python(payload, key)
     if size <= MOST_CONTROL:
         return _SHORT[first] + _SHORT[size] + payload
     if size < 65536:
         return _pack_16(first, 126, size) + payload
     return _pack_64(first, 127, size) + payload
+
+
+def frame_header(first: int, size: int, masked: int) -> bytes:
+    """
+    Return a frame header without the masking key: the first byte, and the length.
+
+    :param masked: 0x80 for a frame with a mask, otherwise 0.
+    """
+    if size <= MOST_CONTROL:
+        return bytes((first, size | masked))
+    if size < 65536:
+        return _pack_16(first, 126 | masked, size)
+    return _pack_64(first, 127 | masked, size)
 
 
 if COMPILED is None:

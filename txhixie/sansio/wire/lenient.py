@@ -10,8 +10,9 @@ from typing import Final
 
 from ..errors import FrameError
 from ..quirks import Fault, Tell, tell_nobody
-from .frame import CLOSE, MOST_CONTROL, OPCODE_NAMES, Close, CloseCode, Frame
+from .frame import CLOSE, MOST_CONTROL, OPCODE_NAMES, Close, CloseCode, Frame, Messages
 from .hybi import ServerFraming
+from .hybi_batch import MOST_FRAMES
 
 _GOODBYE: Final = 0x87
 """First byte of a frame with opcode 7, by which three libraries for Arduino say goodbye."""
@@ -67,6 +68,10 @@ class LenientFraming(ServerFraming):
                     self._position = len(stray)
                     self._deviates("stray", f"{name} directly behind the head of the request")
                     return
+
+    def messages(self, data: bytes, position: int, most: int = MOST_FRAMES) -> Messages:
+        """See :meth:`txhixie.sansio.wire.frame.Framing.messages`; none before the first frame."""
+        return ([], position, 0) if self._awaits_first else super().messages(data, position, most)
 
     def begin(self, data: bytes, position: int, have: int) -> Frame | None:
         """Read the frame header at ``position``; a frame with opcode 7 is a close frame."""

@@ -13,13 +13,24 @@ class WrappingFraming:
     for each message.
     """
 
-    __slots__ = ("_framing", "ahead", "encode_close", "feed", "read_close", "release")
+    __slots__ = (
+        "_framing",
+        "ahead",
+        "encode_close",
+        "feed",
+        "messages",
+        "read_close",
+        "release",
+        "restore",
+    )
 
     def __init__(self, framing: Framing) -> None:
         """:param framing: the codec of the connection."""
         self._framing = framing
         self.feed = framing.feed
         self.ahead = framing.ahead
+        self.messages = framing.messages
+        self.restore = framing.restore
         self.encode_close = framing.encode_close
         self.read_close = framing.read_close
         self.release = framing.release

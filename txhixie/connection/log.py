@@ -158,8 +158,17 @@ class ConnectionLog:
         self._quirky: Repeats[tuple[str, str]] = Repeats(_HOUR)
         self.number: Callable[[], int] = itertools.count(1).__next__
 
-    def opened(self, connection: Logged, offer: Offer, agreement: Agreement) -> None:
-        """Write the line of a conversation that has opened."""
+    def opened(
+        self, connection: Logged, offer: Offer, agreement: Agreement, backend: str | None = None
+    ) -> None:
+        """
+        Write the line of a conversation that has opened.
+
+        :param connection: the connection.
+        :param offer: the client's offer.
+        :param agreement: the agreement.
+        :param backend: backend of the conversation, if a gateway passes it on.
+        """
         agreed = agreement.subprotocol
         self._write(
             "opened",
@@ -169,6 +178,7 @@ class ConnectionLog:
             subprotocol=None if agreed is None else masked_subprotocol(agreed),
             offered=_notAgreed(offer.subprotocols, agreed),
             extensions=",".join(name for name, _ in agreement.extensions) or None,
+            backend=backend,
         )
         self._tellRepeats()
 
@@ -313,7 +323,13 @@ class ConnectionLog:
         return self.everything or ended.code not in _ORDINARY
 
     def ended(
-        self, connection: Logged, ended: Ended, received: int, sent: int, seconds: float | None
+        self,
+        connection: Logged,
+        ended: Ended,
+        received: int,
+        sent: int,
+        seconds: float | None,
+        backend: str | None = None,
     ) -> None:
         """
         Write the line of a conversation that has ended.
@@ -323,6 +339,7 @@ class ConnectionLog:
         :param received: number of messages received.
         :param sent: number of messages sent.
         :param seconds: duration of the conversation, where it is known.
+        :param backend: backend of the conversation, if a gateway passed it on.
         """
         self._write(
             "ended",
@@ -333,6 +350,7 @@ class ConnectionLog:
             received=received,
             sent=sent,
             seconds=None if seconds is None else round(seconds, 1),
+            backend=backend,
         )
         if self.recent is not None:
             number, peer, asked = connection

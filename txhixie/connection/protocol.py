@@ -609,7 +609,7 @@ class HixieProtocol(Protocol):
             leaveToKernel(self.transport, factory.limits)
         if factory.log.everything:
             self._began = factory.clock.seconds()
-            factory.log.opened(loggedOf(self), self.offer, agreement)
+            factory.log.opened(loggedOf(self), self.offer, agreement, self._backend)
         self.opened()
         if self._paused:
             self.transport.pauseProducing()
@@ -1065,10 +1065,15 @@ class HixieProtocol(Protocol):
             return Tally(0, 0, seconds)
         return Tally(conversation.received, conversation.sent, seconds)
 
+    @property
+    def _backend(self) -> str | None:
+        """Backend of the conversation for the log, if the application is that of a gateway."""
+        return getattr(self._application, "loggedBackend", None)
+
     def _logEnd(self, ended: Ended) -> None:
         if self.side == Side.SERVER and not ended.clean and (hint := hint_about(ended.reason)):
             ended = ended._replace(reason=f"{ended.reason}; {hint}")
-        self.factory.log.ended(loggedOf(self), ended, *self.tally)
+        self.factory.log.ended(loggedOf(self), ended, *self.tally, self._backend)
         if self.factory.recorder is not None and self.tap is not None:
             self.factory.recorder.write(self.tap, self, ended)
 

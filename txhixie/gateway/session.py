@@ -158,8 +158,8 @@ class Session:
         return getattr(self, "transport", None)
 
     @property
-    def backend(self) -> str:
-        """URL or endpoint of the backend, as the log has it."""
+    def loggedBackend(self) -> str:
+        """URL or endpoint of the backend, as the log has it; for the lines of the connection."""
         return self._outages.backend
 
     def backendLost(self, close: Close) -> None:
@@ -324,7 +324,7 @@ class Sessions:
         connection.abort()
 
     def _fields(self, session: Session) -> BackendFields:
-        return BackendFields(route=self._route, backend=session.backend)
+        return BackendFields(route=self._route, backend=session.loggedBackend)
 
     # Events of the sessions.
 

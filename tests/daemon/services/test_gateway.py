@@ -463,6 +463,20 @@ async def test_a_backend_that_is_down_is_a_502(net: Network, log: Log) -> None:
 
 
 @asynchronous
+async def test_the_lines_of_a_connection_name_its_backend(net: Network, log: Log) -> None:
+    back, _ = await net.raw_server()
+    url = f"ws://us:secret@localhost:{back.port}/x"
+    place = await net.serve(GatewayService(reactor, url), logConnections=True)
+    wire = await net.connect(place, Applications(Recorder))
+    client = await within(wire.whenOpen())
+    client.transport.loseConnection()
+    await until(lambda: any(line.startswith("ended ") for line in log.lines()))
+    lines = [line for line in log.lines() if line.endswith(f" backend=ws://localhost:{back.port}")]
+    assert [line.partition(" ")[0] for line in lines] == ["opened", "ended"]
+    assert "secret" not in "".join(log.lines())
+
+
+@asynchronous
 async def test_a_backend_that_does_not_answer_the_handshake_is_a_504(
     net: Network, log: Log
 ) -> None:

@@ -146,7 +146,7 @@ def test_a_peer_that_acknowledges_nothing_is_ended_with_1006_and_a_line(
     (line,) = stalls(log)
     assert line.startswith("stalled connection=1 peer=192.0.2.1:54321 ")
     assert "for 300 s" in line
-    assert "(Limits.stall_timeout)" in line
+    assert "(Limits.stall_timeout, --stall-timeout)" in line
     end.done()
 
 

@@ -88,8 +88,14 @@ def test_the_host_of_a_request(wanted: str | None, asked: str, host: str) -> Non
         ("/x/y", "/", "/x/y"),
         ("/x/y", "", "/x/y"),
         ("/a//b/c", "/a//b", "/c"),
+        ("/app//example.com/x//y", "/app", "/example.com/x//y"),
+        ("/app///", "/app", "/"),
+        ("/app//", "/app/", "/"),
+        ("/app/\\example.com/x", "/app", "/example.com/x"),
+        ("/app//?a=//b", "/app", "/?a=//b"),
+        ("//x", "", "//x"),
     ],
 )
 def test_the_path_of_the_route_is_removed(target: str, prefix: str, left: str) -> None:
-    """Escaped characters of the rest stay escaped."""
+    """Escaped characters of the rest stay escaped. The rest is never a URL of another host."""
     assert withoutPrefix(target, prefix) == left

@@ -38,9 +38,11 @@ _REFUSALS: Final = {
     " client certificate (--certificate FILE).",
     404: "The server has nothing at this path: check the path of the URL.",
     426: "The server requires another dialect, or another version of the protocol.",
-    502: "A reverse proxy cannot reach the server.",
-    503: "A reverse proxy cannot reach the server, or the server is overloaded.",
-    504: "A reverse proxy got no response from the server.",
+    502: "A reverse proxy or gateway cannot reach its backend: check that the backend is running."
+    " The log has the reason; the event of a txhixie daemon is backend-down.",
+    503: "A reverse proxy cannot reach its backend, or the server is overloaded or stops.",
+    504: "A reverse proxy or gateway got no response from its backend in time: check the backend."
+    " The log has the reason; the event of a txhixie daemon is backend-down.",
 }
 
 

@@ -27,6 +27,7 @@ from ..sansio.closing import Ended
 from ..sansio.handshake.offer import Agreement, Offer, Refusal
 from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.http.redaction import masked_host, masked_subprotocol, masked_text, masked_url
+from ..sansio.limits import called
 from ..sansio.wire.frame import CloseCode
 from .counters import FLOODS, Counters
 from .log_fields import ConnectionFields, EventName, LogFields
@@ -422,7 +423,7 @@ def _cut(value: str | None) -> str | None:
 
 def whyStalled(seconds: float) -> str:
     """Return the reason of a line about a stalled connection."""
-    return f"no data acknowledged for {seconds:g} s (Limits.stall_timeout)"
+    return f"no data acknowledged for {seconds:g} s ({called('stall_timeout')})"
 
 
 def fieldsOf(connection: Logged) -> ConnectionFields:

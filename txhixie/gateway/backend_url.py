@@ -119,11 +119,13 @@ def withoutPrefix(target: str, prefix: str) -> str:
     Return the target of a request without the path of its route.
 
     The path is removed by its number of segments, since a client may have escaped characters in
-    it: ``/%61pp/x`` is below the route ``/app``.
+    it: ``/%61pp/x`` is below the route ``/app``. The rest has one slash at its beginning: many
+    backends read ``//example.com/x`` as a URL of another host, and would redirect a browser to it.
 
     :param target: path and query of the request, below the route.
     :param prefix: path of the route.
     """
     depth = prefix.removesuffix("/").count("/")
     path, mark, query = target.partition("?")
-    return "/" + "/".join(path.split("/")[1 + depth :]) + mark + query
+    rest = "/".join(path.split("/")[1 + depth :])
+    return "/" + (rest.lstrip("/\\") if prefix else rest) + mark + query

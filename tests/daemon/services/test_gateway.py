@@ -468,8 +468,8 @@ async def test_the_lines_of_a_connection_name_its_backend(net: Network, log: Log
     url = f"ws://us:secret@localhost:{back.port}/x"
     place = await net.serve(GatewayService(reactor, url), logConnections=True)
     wire = await net.connect(place, Applications(Recorder))
-    client = await within(wire.whenOpen())
-    client.transport.loseConnection()
+    await within(wire.whenOpen())
+    wire.loseConnection()
     await until(lambda: any(line.startswith("ended ") for line in log.lines()))
     lines = [line for line in log.lines() if line.endswith(f" backend=ws://localhost:{back.port}")]
     assert [line.partition(" ")[0] for line in lines] == ["opened", "ended"]

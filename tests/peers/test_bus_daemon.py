@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peers.bus_servers import RedisServer
-from support.daemon import Daemon, run_hixie, running
+from peers.bus_servers import NatsServer, RedisServer
+from support.daemon import Daemon, free_port, program, run_hixie, running
 from support.members_told import told
 from support.page_requests import ask
 from support.waiting import asynchronous, until, within
-from support.workers import working
+from support.workers import Workers, working
 from txhixie import Channel, connect
 from txhixie.hub.objects import SUBPROTOCOL
 
@@ -128,6 +129,54 @@ async def test_each_worker_of_a_daemon_is_connected_to_the_Redis(
             assert await heard(each) == "outside"
             await each.close()
     assert "Traceback" not in daemon.log
+
+
+@pytest.fixture
+def workers_on_NATS(tmp_path: Path) -> Iterator[Workers]:
+    """A daemon with two workers on a NATS server."""
+    pytest.importorskip("nats", reason="nats-py is not installed")
+    server = NatsServer()
+    server.start()
+    port = free_port()
+    words = ["-n", "--pidfile=", "--reactor=asyncio", "hixie", "--workers", "2", *OPTIONS]
+    words += ["--bus", server.url, "--port", f"tcp:{port}:interface=127.0.0.1"]
+    with (tmp_path / "log").open("wb") as log, (tmp_path / "errors").open("wb") as errors:
+        process = subprocess.Popen(
+            [program("twistd"), *words], stdout=log, stderr=errors, cwd=tmp_path
+        )
+    try:
+        workers = Workers(Daemon(port, process, tmp_path), 2)
+        workers.daemon.logged_times("] bus-up ", 2)
+        yield workers
+        workers.daemon.terminate()
+        workers.daemon.ended()
+    finally:
+        process.kill()
+        server.kill()
+
+
+@asynchronous
+async def test_each_worker_of_a_daemon_is_connected_to_the_NATS_server(
+    workers_on_NATS: Workers,
+) -> None:
+    members: list[Channel] = []
+    numbers: set[int] = set()
+    url = f"ws://127.0.0.1:{workers_on_NATS.daemon.port}/room"
+    while numbers != {1, 2}:
+        members.append(await connect(f"{url}?presence", subprotocols=[SUBPROTOCOL]))
+        hosts: list[Any] = [each.getHost() for each in members]
+        numbers = {*workers_on_NATS.of([f"{each.host}:{each.port}" for each in hosts]).values()}
+    for each in members:
+        await told(each, len(members))
+    publisher = await connect(url)
+    await publisher.send("hello")
+    for each in members:
+        text: str | bytes = ""
+        while "hello" not in str(text):
+            text = await heard(each)
+    for each in (*members, publisher):
+        await each.close()
+    assert "Traceback" not in workers_on_NATS.daemon.log
 
 
 def test_a_reload_keeps_the_bus_and_refuses_another_one(

@@ -38,6 +38,8 @@ class Peer:
     :ivar backend: the command of a gateway's backend, which is not measured.
     :ivar stream: the server is a gateway to a byte stream: it takes binary messages only, and may
         cut the echoed bytes into frames anywhere.
+    :ivar processes: number of processes that share the connections. The load has so many times as
+        many connections: a process on a core of its own has as many as a server of one process.
     :ivar most: most connections that the server can hold; a larger load is reduced to these.
     :ivar text_only: the server cannot echo binary messages, and is sent text instead.
     :ivar fragments: the server joins fragmented messages.
@@ -55,6 +57,7 @@ class Peer:
     command: tuple[str, ...]
     backend: tuple[str, ...] = ()
     stream: bool = False
+    processes: int = 1
     most: int = 1 << 16
     text_only: bool = False
     fragments: bool = True
@@ -83,8 +86,7 @@ class Peer:
             load = replace(load, others=True)
         if self.stream:
             load = replace(load, payload="binary", stream=True)
-        if load.conns > self.most:
-            load = replace(load, conns=self.most)
+        load = replace(load, conns=min(load.conns * self.processes, self.most))
         if self.dialect == "raw":
             load = replace(load, deflate=False)
         return load
@@ -146,7 +148,7 @@ PEERS: Final[dict[str, Peer]] = {
     ),
     # the daemon as one process, and as a parent with two workers, all of whose CPU time counts
     "txhixie-daemon": Peer("rfc6455", daemon("/=echo")),
-    "txhixie-workers": Peer("rfc6455", daemon("/=echo", workers=2)),
+    "txhixie-workers": Peer("rfc6455", daemon("/=echo", workers=2), processes=2),
     # on Twisted
     "autobahn": Peer(
         "rfc6455", python("autobahn", "autobahn_echo.py"), deflate=True, broadcast=True

@@ -44,7 +44,6 @@ WITHOUT: Final = {
     "daemon/workers/main": WORKERS,
     "daemon/workers/parent_sockets": WORKERS,
     "daemon/workers/share": WORKERS,
-    "daemon/workers/shared_port": WORKERS,
     "daemon/workers/worker": WORKERS,
     "daemon/workers/worker_process": WORKERS,
     "daemon/workers/worker_processes": WORKERS,

@@ -20,9 +20,9 @@ from .tap import Tap
 try:
     from twisted.internet.tcp import Client, Server
 except ImportError:  # a reactor that does not use these has transports of its own
-    _DIRECT: tuple[type, ...] = ()
+    _DIRECT: set[type] = set()
 else:
-    _DIRECT = (Client, Server)
+    _DIRECT = {Client, Server}
 
 _log = Logger()
 
@@ -32,11 +32,22 @@ FULL_READ: Final = 64 * 1024
 _WIDE_READ: Final = 256 * 1024
 _WIDE_SEND: Final = 1024 * 1024
 
+
 MOST_JOINED: Final = 64 * 1024
 """Most bytes that are joined. With the replies of one read joined, 1.3 times as many messages are
 sent in a second, and 2 to 3 times as many as with a ``send`` for each. More bytes than this are
 sent at once, so that a full transport can pause the application before each of the tiny requests in
 a read of 64 KiB has a long response."""
+
+
+def addDirect(transport: type) -> None:
+    """
+    Write to a class of transports as to Twisted's own TCP connections.
+
+    :param transport: a subclass of ``tcp.Server`` or ``tcp.Client`` that overrides nothing that
+        reads or sends.
+    """
+    _DIRECT.add(transport)
 
 
 class Reads:

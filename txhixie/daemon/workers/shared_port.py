@@ -16,6 +16,7 @@ from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
 
+from ...connection.writer import addDirect
 from ..sockets.shared_socket import InheritedSocket
 from .connection_counts import ConnectionCounts
 
@@ -44,6 +45,9 @@ class _Counted:
 
 class _TCPConnection(_Counted, tcp.Server):
     """A connection of a TCP port."""
+
+
+addDirect(_TCPConnection)
 
 
 class _UNIXConnection(_Counted, unix.Server):

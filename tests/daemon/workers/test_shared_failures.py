@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.waiting import asynchronous, reactor, until
 from txhixie.daemon.guards.failures import Failures
 from txhixie.daemon.workers.link import adoptLink, linkPair
-from txhixie.daemon.workers.shared_failures import FailureRelay, relayFailures, shareFailures
+from txhixie.daemon.workers.shared_failures import FailureRelay, relay_failures, share_failures
 
 CLIENT = "192.0.2.1"
 
@@ -18,8 +18,8 @@ async def test_a_wrong_password_at_a_worker_counts_once_at_each() -> None:
         here, other = linkPair(reactor)
         there = adoptLink(reactor, other.detach())
         failures = Failures(most=3)
-        relayFailures(here, relay)
-        shareFailures(there, reactor, failures)
+        relay_failures(here, relay)
+        share_failures(there, reactor, failures)
         links.append((here, there))
         workers.append(failures)
     now = reactor.seconds()

@@ -11,7 +11,7 @@ from ..guards.failures import FAILURES
 from .bus_link import bus_over, node_of
 from .ledger import shareLedger, shareTopics
 from .link import WorkerLink
-from .shared_failures import shareFailures
+from .shared_failures import share_failures
 from .surveys import WholeSurveyor, surveyWhole
 
 
@@ -38,7 +38,7 @@ class Share:
         self._workers = workers
         self._ledger = shareLedger(link, reactor, workers)
         self.topics = shareTopics(link, reactor, workers)
-        shareFailures(link, reactor, FAILURES)
+        share_failures(link, reactor, FAILURES)
 
     def limit(self, admission: Admission) -> None:
         """Have limits hold for all workers together; those of a second are divided."""

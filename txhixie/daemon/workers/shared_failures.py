@@ -38,7 +38,7 @@ class FailureRelay:
         del self._workers[send]
 
 
-def relayFailures(link: WorkerLink, relay: FailureRelay) -> None:
+def relay_failures(link: WorkerLink, relay: FailureRelay) -> None:
     """Add a worker to the relay of the parent process."""
     send = partial(link.send, Kind.FAILURES)
     relay.join(send)
@@ -46,7 +46,7 @@ def relayFailures(link: WorkerLink, relay: FailureRelay) -> None:
     link.whenLost(lambda: relay.left(send))
 
 
-def shareFailures(link: WorkerLink, reactor: Any, failures: Failures) -> None:
+def share_failures(link: WorkerLink, reactor: Any, failures: Failures) -> None:
     """
     Have the counts of a worker process be those of all workers.
 

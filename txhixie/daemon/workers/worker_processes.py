@@ -24,7 +24,7 @@ from .link import Kind
 from .orders import Mistake, Order, Serve, Told, TraceOrder, WorkerState
 from .parent_sockets import ParentSockets
 from .restarts import MOST_DEATHS, WITHIN, Restarts
-from .shared_failures import FailureRelay, relayFailures
+from .shared_failures import FailureRelay, relay_failures
 from .surveys import SurveyRelay, relaySurveys
 from .worker_process import WorkerProcess
 
@@ -126,7 +126,7 @@ class WorkerProcesses:
         relay_over(worker.link, self._relay, number)
         countWorker(worker.link, self._ledger)
         countWorker(worker.link, self._topics, Kind.TOPICS)
-        relayFailures(worker.link, self._failures)
+        relay_failures(worker.link, self._failures)
         relaySurveys(worker.link, self._surveys, number)
         self._hangWatch.join(worker.link, partial(worker.kill, _HANGS))
         self._order(worker)

@@ -48,6 +48,7 @@ own_deviations       deviations that no known device has       server, cli
 page_requests        requests for a daemon's own pages         daemon/status
 page_runner          runs a page of the guide                  test_documents
 peer_errors          an assertion about a peer's error         sansio
+plain_requests       requests for the reader in C              sansio, fuzz
 private_state        state that has no public name             tests of memory and states
 prose                sentences of the texts                    test_language
 public_api           the public names as text                  test_public, test_documents

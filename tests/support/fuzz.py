@@ -23,25 +23,26 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Final
 
-WIRE: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "wire"
-NAME: Final = "txhixie.sansio.wire._wire"
+ROOT: Final = Path(__file__).resolve().parents[2]
+MODULES: Final = ("txhixie.sansio.wire._wire", "txhixie.sansio.http._request")
 REPORT_EVERY: Final = 60.0
 """Seconds between two lines about the progress."""
 
 
-def build(folder: str, sanitized: bool) -> ModuleType:
-    """Compile the C files, and import them in place of an installed module."""
-    path = Path(folder) / "_wire.abi3.so"
+def build(folder: str, name: str, sanitized: bool) -> ModuleType:
+    """Compile the C files of a module, and import it in place of an installed one."""
+    *packages, last = name.split(".")
+    path = Path(folder) / f"{last}.abi3.so"
     flags = ["-O1", "-g", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"]
     if sanitized:
         flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    subprocess.run(["cc", *flags, *WIRE.glob("*.c"), "-o", path], check=True)
-    spec = spec_from_file_location(NAME, path)
+    subprocess.run(["cc", *flags, *ROOT.joinpath(*packages).glob("*.c"), "-o", path], check=True)
+    spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    sys.modules[NAME] = module
+    sys.modules[name] = module
     return module
 
 
@@ -72,18 +73,20 @@ def result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 
 class Comparison:
-    """Random calls of each pair of functions, and random reads of conversations."""
+    """Random calls of each pair of functions, and random reads of conversations and openings."""
 
-    def __init__(self, c: ModuleType) -> None:
+    def __init__(self, c: ModuleType, request: ModuleType) -> None:
         # Imported here, since the C module that they use was not built before.
         from support.conversation_driver import ConversationDriver
         from support.message_streams import payload, stream
+        from support.plain_requests import changed_request, check
         from txhixie.sansio.limits import Limits
         from txhixie.sansio.wire import hixie_batch, hybi_batch, mask, message_batch
 
         assert message_batch.read_messages is c.read_messages
         self._driver, self._stream, self._payload = ConversationDriver, stream, payload
         self._limits = Limits(message_size=5000, turn_size=20_000)
+        self._request, self._check, self._read = changed_request, check, request.read_upgrade
         modules = hybi_batch, hixie_batch, mask, message_batch
         self._pairs = {
             name: (getattr(c, name), getattr(module, f"{name}_in_python"))
@@ -123,6 +126,8 @@ class Comparison:
         self.same("write_text", text, key)
         self.same("write_hixie_text", text)
         self.converse(random, row, masked, chunks)
+        for _ in range(5):
+            self._check(self._request(random), self._read)
 
     def converse(self, random: Random, row: str, masked: bool, chunks: list[bytes]) -> None:
         """Compare the short way of whole messages with the usual way."""
@@ -146,7 +151,7 @@ def main() -> None:
     if options.sanitize:
         again_with_sanitizer()
     with TemporaryDirectory(prefix="txhixie-fuzz-") as folder:
-        comparison = Comparison(build(folder, options.sanitize))
+        comparison = Comparison(*(build(folder, name, options.sanitize) for name in MODULES))
         began = told = time.monotonic()
         first = seed = time.time_ns() if options.seed is None else options.seed
         while True:

@@ -6,6 +6,7 @@ reports, which are asked for in the end; its cases end by themselves, those too 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -20,6 +21,7 @@ from txhixie.daemon.services.echo import Echo
 from txhixie.sansio.limits import Limits
 
 LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
+MOVES = os.environ.get("TXHIXIE_TEST_CONNECTION_POLLER") != "off"
 
 
 class Echoing(Echo):
@@ -49,7 +51,11 @@ async def converse(reactor: Any, port: int, target: str, application: Echoing) -
             return application
 
     factory = HixieClientFactory(
-        f"ws://127.0.0.1:{port}{target}", Applications(), limits=LIMITS, clock=reactor
+        f"ws://127.0.0.1:{port}{target}",
+        Applications(),
+        limits=LIMITS,
+        connectionPoller=MOVES,
+        clock=reactor,
     )
     await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(factory)
     await application.over

@@ -5,6 +5,7 @@ The defaults, with two limits raised: section 9 of the suite sends 16 MiB in fra
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, cast
 
@@ -17,13 +18,14 @@ from txhixie.daemon.services.echo import EchoApplications
 from txhixie.sansio.limits import Limits
 
 LIMITS = Limits(message_size=64 * 1024 * 1024, fragments=1_000_000)
+MOVES = os.environ.get("TXHIXIE_TEST_CONNECTION_POLLER") != "off"
 
 
 def main() -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
     reactor = cast("Any", installed_reactor)
     endpoint = TCP4ServerEndpoint(reactor, int(sys.argv[1]), interface="127.0.0.1")
-    endpoint.listen(HixieServerFactory(EchoApplications(), limits=LIMITS))
+    endpoint.listen(HixieServerFactory(EchoApplications(), limits=LIMITS, connectionPoller=MOVES))
     reactor.run()
 
 

@@ -143,6 +143,12 @@ PEERS: Final[dict[str, Peer]] = {
     "txhixie-pure": Peer(
         "rfc6455", ours(), broadcast=True, environment={"TXHIXIE_PURE_PYTHON": "1"}
     ),
+    "txhixie-poller-off": Peer(
+        "rfc6455", ours(), deflate=True, broadcast=True, environment={"ECHO_POLLER": "off"}
+    ),
+    "txhixie-keep-memory": Peer(
+        "rfc6455", ours(), deflate=True, broadcast=True, environment={"ECHO_KEEP_MEMORY": "on"}
+    ),
     "txhixie-hub": Peer(
         "rfc6455", daemon("/broadcast=hub"), broadcast=True, others=True, echoes=False
     ),

@@ -3,15 +3,19 @@ txhixie echo, as a Twisted program embeds it: every dialect on one port, default
 of a connection to /broadcast is sent to all connections there, compressed where that was agreed.
 
 usage: txhixie_echo.py PORT [epoll|poll|select|asyncio] [CERTIFICATE.pem]
+
+ECHO_POLLER=off in the environment leaves all connections in the reactor, and ECHO_KEEP_MEMORY=on
+keeps freed memory, as the daemon does.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from on_twisted import serve
 
-from txhixie import HixieServerFactory, broadcast
+from txhixie import HixieServerFactory, broadcast, keep_freed_memory
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -57,6 +61,9 @@ class Applications:
         return Listener() if offer.path == "/broadcast" else Echo()
 
 
-factory = HixieServerFactory(Applications())
+if os.environ.get("ECHO_KEEP_MEMORY") == "on":
+    keep_freed_memory()
+isMoved = os.environ.get("ECHO_POLLER") != "off"
+factory = HixieServerFactory(Applications(), connectionPoller=isMoved)
 factory.noisy = False
 serve(factory)

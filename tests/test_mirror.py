@@ -52,7 +52,6 @@ WITHOUT: Final = {
     "bus/reach": BUS_SERVER,
     "bus/redis": BUS_SERVER,
     "bus/redis_address": "URLs of the table of buses: tests/bus/test_rows.py",
-    "bus/redis_connection": BUS_SERVER,
     "bus/redis_streams": BUS_SERVER,
     "bus/server_url": "URLs of the table of buses: tests/bus/test_rows.py",
     "hub/delivery": MEMBERS,

@@ -118,6 +118,29 @@ async def test_a_reply_of_the_server_is_bounded(
 
 
 @asynchronous
+async def test_a_client_that_comes_before_the_first_connection_gets_what_it_asks_for(
+    redis: RedisServer,
+) -> None:
+    """As at a worker that was started again, to which its clients come back at once."""
+    async with row_of(redis).nodes(1) as (one,):
+        heard = await joined(one, "room", True)
+        for number in range(5):
+            await within(one.publish("room", b"%d" % number, True))
+        two = make_bus(reactor, redis.url)
+        two.start()
+        late = Subscriber()
+        two.subscribe("room", late, True)
+        asked = two.since("room", heard.heard[1].position)
+        past = await within(asked)
+        assert (list(past.messages), past.is_whole) == (heard.heard[2:], True)
+        for number in range(5, 10):  # at once: none is between the history and the reader
+            one.publish("room", b"%d" % number, True)
+        await until(lambda: len(late.heard) == 5)
+        assert late.heard == heard.heard[5:]
+        await within(two.stop())
+
+
+@asynchronous
 async def test_many_members_that_join_at_once_share_the_answer_of_the_server(
     redis: RedisServer,
 ) -> None:

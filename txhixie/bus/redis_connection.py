@@ -32,15 +32,64 @@ _STOP_SECONDS: Final = 1.0
 """Seconds for the last messages when the bus stops."""
 
 
+_LOOKS: Final = 4
+"""Looks within :data:`REPLY_SECONDS`, between which the process reads. A process that is busy for so
+long, as one that sends to thousands of members on a busy machine, finds the reply only then."""
+
+
+class _ReplyTimeout:
+    """
+    Calls a function when a protocol has read nothing for :data:`_LOOKS` looks.
+
+    It has those methods of a delayed call that txredisapi calls.
+    """
+
+    def __init__(
+        self, protocol: BoundedReplies, seconds: float, call: Callable[[], object]
+    ) -> None:
+        self._protocol = protocol
+        self._seconds = seconds / _LOOKS
+        self._call = call
+        self._reads = protocol.reads
+        self._left = _LOOKS
+        self._wait()
+
+    def _wait(self) -> None:
+        self._timer = self._protocol.factory.clock.callLater(self._seconds, self._look)
+
+    def _look(self) -> None:
+        if self._reads == self._protocol.reads:
+            self._left -= 1
+        else:  # replies come in order: the server is sending those before
+            self._reads, self._left = self._protocol.reads, _LOOKS
+        if self._left:
+            self._wait()
+        else:
+            self._call()
+
+    def active(self) -> bool:
+        """Whether the function has not been called."""
+        active: bool = self._timer.active()
+        return active
+
+    def cancel(self) -> None:
+        """Do not call the function."""
+        self._timer.cancel()
+
+
 class BoundedReplies:
     """
     Parses replies with hiredis, and ends the connection at a reply that is too long.
 
     hiredis has no bound of its own, and Redis sends up to 512 MB in one message. The method of
     txredisapi would convert each word of each reply, which takes half of the time of a message.
+
+    :ivar reads: number of reads.
     """
 
     _held = 0
+    reads = 0
+    factory: Any
 
     def __init__(self, **options: Any) -> None:
         """:param options: those of txredisapi."""
@@ -48,8 +97,13 @@ class BoundedReplies:
         invalid, error = txredisapi.InvalidData, txredisapi.ResponseError
         self._parser = hiredis.Reader(protocolError=invalid, replyError=error)
 
+    def callLater(self, seconds: float, call: Callable[[], object]) -> _ReplyTimeout:
+        """Make the timeout of a reply: a method that txredisapi calls."""
+        return _ReplyTimeout(self, seconds, call)
+
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         """Parse bytes; abort the connection if they belong to a reply that is too long."""
+        self.reads += 1
         parser = self._parser
         parser.feed(data)
         reply = parser.gets()
@@ -60,7 +114,7 @@ class BoundedReplies:
             reply = parser.gets()
         if self._held > MOST_REPLY:
             self._held = 0
-            self.factory.replyTooLong()  # type: ignore[attr-defined]
+            self.factory.replyTooLong()
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
     def replyReceived(self, reply: Any) -> None:
@@ -96,6 +150,7 @@ class RedisConnection(Factory):
     ``ClientService`` is not used: it writes a log line for each attempt, and does not tell why an
     attempt failed. A protocol of txredisapi tells this factory why the server refused it.
 
+    :ivar clock: the reactor.
     :ivar protocol: the connected protocol; ``None`` without a connection that can be used.
     :ivar whenTooLong: called when the connection is aborted because of a reply that is too long.
     """
@@ -120,7 +175,7 @@ class RedisConnection(Factory):
         :param lost: called with the reason when the connection is lost, and after each attempt that
             failed.
         """
-        self._reactor = reactor
+        self.clock = reactor
         self._address = address
         self._endpoint = address.endpoint(reactor)
         self._make = make
@@ -154,7 +209,7 @@ class RedisConnection(Factory):
     async def _pause(self) -> None:
         """Wait before the next attempt."""
         self._failures += 1
-        self._pausing = deferLater(self._reactor, self._backoff.delay(self._failures))
+        self._pausing = deferLater(self.clock, self._backoff.delay(self._failures))
         with suppress(CancelledError):
             await self._pausing
         self._pausing = None
@@ -175,7 +230,7 @@ class RedisConnection(Factory):
             return self._running
         protocol.transport.loseConnection()
         # A server that stands still takes none of the last bytes.
-        abort = self._reactor.callLater(_STOP_SECONDS, protocol.transport.abortConnection)
+        abort = self.clock.callLater(_STOP_SECONDS, protocol.transport.abortConnection)
         return self._running.addBoth(lambda _: abort.cancel() if abort.active() else None)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -202,11 +257,11 @@ class RedisConnection(Factory):
         self.protocol = protocol
         self._failures = 0
         protocol.whenDisconnected().addCallback(self._disconnected)
-        self._ping = self._reactor.callLater(_PING_SECONDS, self._sendPing)
+        self._ping = self.clock.callLater(_PING_SECONDS, self._sendPing)
         self._ready()
 
     def _sendPing(self) -> None:
-        self._ping = self._reactor.callLater(_PING_SECONDS, self._sendPing)
+        self._ping = self.clock.callLater(_PING_SECONDS, self._sendPing)
         # Without a reply txredisapi aborts the connection, and the reason is known by then.
         self.protocol.ping().addErrback(lambda _: None)
 

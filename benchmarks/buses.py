@@ -5,18 +5,27 @@ bytes: without a server, so that the load of the machine counts little.
 
   ./buses.py                  20 rounds of 20,000 messages of 128 bytes
   ./buses.py --rounds 50
+  ./buses.py --server         the CPU time of a redis-server, which is started, instead
 
 The messages are read by the reactor from a socket, one with each read, as at a moderate rate, or
 given in pieces of 64 KiB, as in a flood. Printed are microseconds of CPU time for a message, the
 lowest and the median, and the ratio of hiredis' time to the other one.
+
+With --server, one client publishes 160 bytes again and again, each time when the server has
+answered, to a channel with some subscribers, which read. Printed are microseconds of the server's
+CPU time for a message.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import select
 import socket
+import subprocess
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +49,12 @@ TOPIC: Final = "room"
 TEXT: Final = b"the price of a pint " * 6 + b"12345678"
 READ: Final = 64 * 1024
 """Bytes of a read of the reactor."""
+
+SUBSCRIBERS: Final = (0, 1, 2, 10, 100)
+"""Numbers of subscribers of Redis that are measured."""
+
+START_SECONDS: Final = 10.0
+"""Most seconds until Redis listens."""
 
 
 def replies(count: int, *, outside: bool) -> list[bytes]:
@@ -71,6 +86,7 @@ class ToHub:
     """A bus on Redis with a hub, and a member that counts the messages of its topic."""
 
     wantsPresence = False
+    backlog, skipped = (), 0  # the topic calls "hear" of a member with a backlog
 
     def __init__(self) -> None:
         bus = RedisBus(reactor, RedisAddress.of("redis://localhost"))
@@ -127,6 +143,75 @@ def one_by_one(data: list[bytes], feed: Callable[[bytes], object]) -> float:
     return spent
 
 
+class Redis:
+    """A redis-server of its own, with a client that publishes and some subscribers."""
+
+    def __init__(self, stack: ExitStack, subscribers: int) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        words = ("redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "")
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        stack.callback(self._process.wait)
+        stack.callback(self._process.kill)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._publisher = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                break
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        self._answer = b":%d\r\n" % subscribers
+        self._poll = select.epoll()
+        stack.callback(self._poll.close)
+        self._subscribers = {}
+        for _ in range(subscribers):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            one.sendall(b"SUBSCRIBE room\r\n")
+            one.recv(READ)
+            self._poll.register(one, select.EPOLLIN)
+            self._subscribers[one.fileno()] = one
+
+    def spent(self) -> float:
+        """Microseconds of CPU time that the process has used."""
+        return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[0]) / 1000
+
+    def publish(self, command: bytes) -> None:
+        """Publish a message, and wait until all subscribers have it."""
+        self._publisher.sendall(command)
+        assert self._publisher.recv(READ) == self._answer
+        waiting = len(self._subscribers)
+        while waiting:
+            for number, _ in self._poll.poll():
+                self._subscribers[number].recv(READ)
+                waiting -= 1
+
+
+def measure_server(rounds: int, count: int) -> None:
+    """Measure the CPU time of Redis for a message, with and without subscribers."""
+    payload = enclosed("0" * 12, BusMessage(f"{'0' * 12}-1", True, TEXT))
+    command = b"*3\r\n$7\r\nPUBLISH\r\n$4\r\nroom\r\n$%d\r\n%b\r\n" % (len(payload), payload)
+    times: dict[int, list[float]] = {}
+    for number in range(rounds):
+        for subscribers in SUBSCRIBERS if number % 2 else SUBSCRIBERS[::-1]:
+            with ExitStack() as stack:
+                redis = Redis(stack, subscribers)
+                messages = max(200, count // (1 + subscribers))
+                redis.publish(command)
+                before = redis.spent()
+                for _ in range(messages):
+                    redis.publish(command)
+                spent = (redis.spent() - before) / messages
+            times.setdefault(subscribers, []).append(spent)
+    print(f"{len(payload)} bytes published to")
+    base = median(times[0])
+    for subscribers, found in sorted(times.items()):
+        each = f", {(median(found) - base) / subscribers:.2f} for each" if subscribers else ""
+        print(f"{subscribers:4} subscribers {min(found):8.1f} {median(found):8.1f} us{each}")
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(
@@ -134,7 +219,12 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--server", action="store_true")
     said = parser.parse_args()
+    if said.server:
+        measure_server(said.rounds, said.messages)
+        print(f"load average {os.getloadavg()[0]:.1f}")
+        return
     own, outside = (replies(said.messages, outside=each) for each in (False, True))
     ways: dict[str, tuple[Callable[[], Alone | ToHub], list[bytes]]] = {
         "hiredis alone": (Alone, own),

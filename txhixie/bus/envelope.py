@@ -36,6 +36,11 @@ def enclosed(node: str, message: BusMessage) -> bytes:
     return b"%s%s\n%s" % (_FIRST, line, message.payload)
 
 
+def echo_of(node: str) -> bytes:
+    """Return the first bytes of all messages of a process."""
+    return b"%s%s " % (_FIRST, node.encode("ascii"))
+
+
 def opened(data: bytes, position: str, most: int) -> Published | None:
     """
     Read a message of a server.
@@ -51,10 +56,12 @@ def opened(data: bytes, position: str, most: int) -> Published | None:
             return None
         return Published(None, BusMessage(position, _is_utf8(data), data))
     envelope = _ENVELOPE.match(data)
-    if envelope is None or len(data) - envelope.end() > most:
+    if envelope is None:
+        return None
+    payload = data[envelope.end() :]
+    if len(payload) > most:
         return None
     node, kind, own = envelope.groups()
-    payload = data[envelope.end() :]
     is_text = kind == b"t" and _is_utf8(payload)
     return Published(node.decode(), BusMessage(own.decode(), is_text, payload))
 

@@ -16,6 +16,9 @@ from support import third_party
 NETWORK: Final = "198.18.{number}.{host}"
 """Addresses for measurements of networks (RFC 2544), which no other network has."""
 
+SEND_BUFFER: Final = "4096 16384 65536"
+"""The least, usual and largest bytes that the kernel of a machine holds for a connection."""
+
 
 class Machine(NamedTuple):
     """
@@ -74,5 +77,8 @@ def _made(program: Path, bridge: str, names: list[str], number: int) -> list[Mac
         run(f"-n {name} address add {address}/24 dev eth0")
         run(f"-n {name} link set eth0 up")
         run(f"-n {name} link set lo up")
+        # Otherwise the kernel may hold megabytes for a member that does not read.
+        write = f"echo {SEND_BUFFER} > /proc/sys/net/ipv4/tcp_wmem"
+        ip(program, "netns", "exec", name, "sh", "-c", write)
     before = [(str(program), "netns", "exec", name) for name in names]
     return [Machine(*each) for each in zip(addresses, before, strict=True)]

@@ -33,8 +33,8 @@ _STOP_SECONDS: Final = 1.0
 
 
 _LOOKS: Final = 4
-"""Looks within :data:`REPLY_SECONDS`, between which the process reads. A process that is busy for so
-long, as one that sends to thousands of members on a busy machine, finds the reply only then."""
+"""Looks within :data:`REPLY_SECONDS`, between which the process reads. A process that is busy for
+so long, as one that sends to thousands of members on a busy machine, finds the reply only then."""
 
 
 class _ReplyTimeout:

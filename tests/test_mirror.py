@@ -143,6 +143,7 @@ WHOLE: Final = {
     "daemon/workers/test_workers_daemon": "a daemon with workers",
     "daemon/workers/test_presence_daemon": "members at several workers of a daemon",
     "daemon/workers/test_bus_process": "the bus of workers, in worker processes",
+    "daemon/test_connection_poller_daemon": "a daemon with a connection poller, or without one",
     "daemon/test_freed_memory_daemon": "a daemon that keeps freed memory, or returns it",
     "daemon/test_trace_daemon": "a daemon with a trace and a flight recorder",
     "daemon/test_room_daemon": "a hub with thousands of members in a daemon",

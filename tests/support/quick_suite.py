@@ -29,6 +29,7 @@ LONG: Final[dict[str, tuple[str, ...]]] = {
         "tests/daemon/test_floods.py",
         "tests/daemon/workers/test_bus_process.py",
         "tests/daemon/workers/test_link_process.py",
+        "tests/daemon/test_connection_poller_daemon.py",
         "tests/daemon/test_freed_memory_daemon.py",
         "tests/test_freed_memory.py",
         "tests/daemon/workers/test_presence_daemon.py",

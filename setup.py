@@ -44,6 +44,14 @@ setup(
             py_limited_api=True,
             optional=True,
         ),
+        # sockets/socket_calls.py. Not on Windows, where send() takes no parts.
+        Extension(
+            "txhixie.sockets._sockets",
+            ["txhixie/sockets/_sockets.c"],
+            extra_compile_args=["-O3"],
+            py_limited_api=True,
+            optional=True,
+        ),
         # sansio/http/head.py and the files that it names.
         Extension(
             "txhixie.sansio.http._request",
@@ -60,6 +68,7 @@ setup(
             "daemon/pages/*.html",
             "sansio/wire/_wire.pyi",
             "sansio/http/_request.pyi",
+            "sockets/_sockets.pyi",
         ],
         "twisted.plugins": ["txhixie_endpoints.py", "txhixie_service.py"],
     },

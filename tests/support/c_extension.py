@@ -48,20 +48,29 @@ def compiled() -> ModuleType:
     return loaded
 
 
-_HTTP: Final = Path(__file__).resolve().parents[2] / "txhixie" / "sansio" / "http"
-
-
-@cache
-def compiled_request() -> ModuleType:
-    """The module ``_request``, compiled from this checkout, as :func:`compiled`."""
+def _compiled_file(source: str, name: str) -> ModuleType:
+    """A module of one file, compiled from this checkout."""
     compiler = program("cc", get="Debian: gcc and python3-dev")
-    path = Path(_built.name) / "_request.abi3.so"
+    path = Path(_built.name) / f"{Path(source).stem}.abi3.so"
     include = sysconfig.get_path("include")
     flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}")
-    subprocess.run([compiler, *flags, _HTTP / "_request.c", "-o", path], check=True, timeout=60)
-    spec = importlib.util.spec_from_file_location("txhixie.sansio.http._request", path)
+    package = FOLDER.parents[1]
+    subprocess.run([compiler, *flags, package / source, "-o", path], check=True, timeout=60)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+@cache
+def compiled_request() -> ModuleType:
+    """The module ``_request``, as :func:`compiled`."""
+    return _compiled_file("sansio/http/_request.c", "txhixie.sansio.http._request")
+
+
+@cache
+def compiled_sockets() -> ModuleType:
+    """The module ``_sockets``, as :func:`compiled`."""
+    return _compiled_file("sockets/_sockets.c", "txhixie.sockets._sockets")

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from twisted.logger import Logger
 
+from ..sockets.socket_calls import send_parts
 from .log import writeFailure
 from .shutdown import Shutdown
 from .tap import Tap
@@ -89,14 +90,8 @@ class Reads:
                         writer.flushJoined()
                         continue
                     data = parts if isinstance(parts, bytes) else b"".join(parts)
-                    if len(data) > FULL_READ:
-                        writer.flushJoined()
-                        continue
                     writer.parts = None
-                    try:
-                        sent = socket.send(data)
-                    except OSError:
-                        sent = 0
+                    sent = send_parts(socket, data)
                     if sent != len(data):
                         writer.queue(data[sent:])
                 except Exception:
@@ -107,6 +102,15 @@ class Reads:
 
 READS: Final = Reads()
 """The reads of this process, which has one reactor, and processes one read at a time."""
+
+
+def _unsent(parts: list[bytes], sent: int) -> list[bytes]:
+    """Return what is left of parts when their first ``sent`` bytes were sent."""
+    for index, part in enumerate(parts):
+        if sent < len(part):
+            return [part[sent:], *parts[index + 1 :]]
+        sent -= len(part)
+    return []
 
 
 class Writer:
@@ -186,7 +190,7 @@ class Writer:
         # Before the write, which may pause the application, and this may send more.
         parts, self.parts = self.parts, None
         if parts:
-            self._send(parts if isinstance(parts, bytes) else b"".join(parts))
+            self._send(parts)
         if self.shutdown is not None:
             self.shutdown.uncorked()
 
@@ -211,11 +215,11 @@ class Writer:
             self.tap.sent(data, *more)
         parts = self.parts
         if parts is None and not READS.depth:
-            self._send(data, *more)
+            self._send([data, *more] if more else data)
             return
         if more:
             self.flush()
-            self._send(data, *more)
+            self._send([data, *more])
             return
         if not parts:
             if parts is None:
@@ -236,9 +240,9 @@ class Writer:
         while parts := self.parts:
             # Before the write, which may pause the application, and this may send more.
             self.parts = b""
-            self._send(parts if isinstance(parts, bytes) else b"".join(parts))
+            self._send(parts)
 
-    def _send(self, data: bytes, *more: bytes) -> None:
+    def _send(self, parts: bytes | list[bytes]) -> None:
         """
         Send bytes at once if the write buffer is empty; all parts are sent one after the other.
 
@@ -246,26 +250,24 @@ class Writer:
         writable. That costs two calls of ``epoll_ctl`` and a second event of the reactor, a quarter
         of the CPU time of a small message. If both buffers of a TCP transport are empty, the bytes
         are given to the socket here, as ``writeSomeData`` of the transport would do. Bytes that the
-        socket does not take, because of an error too, are passed to ``transport.write``.
+        socket does not take, because it is full or by an error, are passed to ``transport.write``,
+        which meets the same error.
         """
         socket = self.socket
         if socket is None and self.isFree():
             socket = self.socket = self.transport.socket
         if socket is not None:
-            if len(data) > FULL_READ:
-                sent = self.transport.writeSomeData(data)
-            else:
-                try:
-                    sent = socket.send(data)  # 0.6 us less than writeSomeData takes
-                except OSError:  # the socket is full, or transport.write meets the same error
-                    sent = 0
-            if sent == len(data):
-                if more:
-                    self._send(*more)
+            sent = send_parts(socket, parts)
+            if isinstance(parts, bytes):
+                if sent == len(parts):
+                    return
+                parts = parts[sent:]
+            elif not (parts := _unsent(parts, sent)):
                 return
-            if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
-        self.queue(data, *more)
+        if isinstance(parts, bytes):
+            self.queue(parts)
+        else:
+            self.queue(*parts)
 
     def queue(self, data: bytes, *more: bytes) -> None:
         """Add bytes to the write buffer of the transport."""

@@ -27,6 +27,8 @@ from twisted.python import context, log
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
+from .socket_calls import READ_SIZE, receive
+
 _HAS_EPOLL: Final = hasattr(select, "epoll")
 _IN: Final[int] = getattr(select, "EPOLLIN", 0)
 _OUT: Final[int] = getattr(select, "EPOLLOUT", 0)
@@ -283,8 +285,14 @@ class ConnectionPoller:
                     # The usual case of _callOne(), without its call. A connection that another one
                     # has paused meanwhile is no longer among the readers.
                     self._called = transport
+                    why: Any = None
                     try:
-                        why = transport.doRead()
+                        if transport.bufferSize != READ_SIZE:
+                            why = transport.doRead()
+                        elif data := receive(transport.socket):  # and this is doRead(), in C
+                            transport.protocol.dataReceived(data)
+                        elif data is not None:
+                            why = CONNECTION_LOST if data is False else CONNECTION_DONE
                     except BaseException as error:
                         log.err()
                         why = error

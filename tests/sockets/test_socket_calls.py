@@ -1,0 +1,167 @@
+"""Receiving from and sending to sockets, in C and in Python: both give the same results."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.c_extension import compiled_sockets, every_way
+from txhixie.sockets import socket_calls as module
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+def twin(way: str, name: str) -> Any:
+    """A function in C, in Python, or the one that the package uses."""
+    if way == "c":
+        return getattr(compiled_sockets(), name)
+    return getattr(module, f"{name}_in_python" if way == "python" else name)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both ends of a TCP connection, which do not block."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    for each in (ours, theirs):
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        each.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def received(sock: socket.socket, size: int) -> bytes:
+    """The bytes that arrive, until there are so many."""
+    sock.settimeout(30)
+    data = bytearray()
+    while len(data) < size:
+        data += sock.recv(1 << 20)
+    sock.setblocking(False)
+    return bytes(data)
+
+
+@every_way
+def test_a_read_returns_what_has_arrived(way: str, pair: Pair) -> None:
+    ours, theirs = pair
+    receive = twin(way, "receive")
+    assert receive(ours) is None
+    theirs.settimeout(30)
+    for data in (b"a", b"Hello", bytes(5000)):
+        theirs.sendall(data)
+        read = b""
+        while len(read) < len(data):
+            read += receive(ours) or b""
+        assert read == data
+    assert receive(ours) is None
+
+
+@every_way
+def test_a_read_has_at_most_64_KiB(way: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        ours.setblocking(False)
+        theirs.send(b"x" * 70_000)
+        assert twin(way, "receive")(ours) == b"x" * 65536
+        assert twin(way, "receive")(ours) == b"x" * (70_000 - 65536)
+
+
+@every_way
+def test_the_end_of_the_stream_is_no_bytes(way: str, pair: Pair) -> None:
+    ours, theirs = pair
+    theirs.shutdown(socket.SHUT_WR)
+    while (data := twin(way, "receive")(ours)) is None:
+        pass
+    assert data == b""
+    assert type(data) is bytes
+
+
+@every_way
+def test_a_reset_and_a_closed_socket_are_errors(way: str, pair: Pair) -> None:
+    ours, theirs = pair
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()  # a reset
+    while (data := twin(way, "receive")(ours)) is None:
+        pass
+    assert data is False
+    ours.close()
+    assert twin(way, "receive")(ours) is False
+
+
+@every_way
+@pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 65, 128, 129, 1000])
+def test_all_parts_are_sent_in_order(way: str, count: int, pair: Pair) -> None:
+    ours, theirs = pair
+    parts = [b"%d;" % number * (number % 5) for number in range(count)]
+    whole = b"".join(parts)
+    assert twin(way, "send_parts")(ours, parts) == len(whole)
+    assert received(theirs, len(whole)) == whole
+    assert twin(way, "send_parts")(ours, whole + b"!") == len(whole) + 1
+    assert received(theirs, len(whole) + 1) == whole + b"!"
+
+
+@every_way
+def test_no_parts_are_no_bytes(way: str, pair: Pair) -> None:
+    for nothing in ([], [b""], b"", [b"", b""]):
+        assert twin(way, "send_parts")(pair[0], nothing) == 0
+
+
+@every_way
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
+def test_a_full_socket_takes_a_part_of_the_bytes(way: str, size: int, pair: Pair) -> None:
+    """The number is that of the bytes that arrive, the first ones."""
+    ours, theirs = pair
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    parts = [bytes((number % 251,)) * size for number in range(200 + 30_000_000 // size // 20)]
+    parts = parts[:20_000]
+    whole = b"".join(parts)
+    total = 0
+    while sent := twin(way, "send_parts")(ours, parts if not total else whole[total:]):
+        total += sent
+        if total == len(whole):
+            break
+    assert received(theirs, total) == whole[:total]
+
+
+@every_way
+def test_an_error_sends_nothing(way: str, pair: Pair) -> None:
+    ours, _ = pair
+    ours.shutdown(socket.SHUT_WR)
+    assert twin(way, "send_parts")(ours, b"a") == 0
+    assert twin(way, "send_parts")(ours, [b"a", b"b"]) == 0
+    ours.close()
+    assert twin(way, "send_parts")(ours, b"a") == 0
+
+
+@every_way
+@pytest.mark.parametrize("parts", ["text", None, ["text"], [b"a", 5]])
+def test_only_bytes_are_sent(way: str, parts: Any, pair: Pair) -> None:
+    with pytest.raises(TypeError):
+        twin(way, "send_parts")(pair[0], parts)
+
+
+def test_the_c_functions_check_their_arguments(pair: Pair) -> None:
+    for arguments in ((), (pair[0],), (pair[0], b"", b"")):
+        with pytest.raises(TypeError):
+            compiled_sockets().send_parts(*arguments)
+    with pytest.raises(TypeError):
+        compiled_sockets().send_parts(pair[0], (b"a",))
+
+
+def test_c_keeps_no_references(pair: Pair) -> None:
+    ours, theirs = pair
+    part = bytes(100)
+    parts = [part] * 70
+    before = sys.getrefcount(part), sys.getrefcount(parts), sys.getrefcount(ours)
+    for _ in range(20):
+        compiled_sockets().send_parts(ours, parts)
+        compiled_sockets().send_parts(ours, part)
+        received(theirs, 7100)
+        compiled_sockets().receive(ours)
+    assert (sys.getrefcount(part), sys.getrefcount(parts), sys.getrefcount(ours)) == before

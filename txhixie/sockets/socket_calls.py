@@ -1,0 +1,57 @@
+"""Receiving from and sending to sockets that do not block.
+
+Both functions exist in C and in Python, with the same results. Those in C save an object of 64 KiB
+for each read, and the copy of all parts of a write.
+"""
+
+from __future__ import annotations
+
+from socket import socket
+from typing import Final, Literal
+
+from ..sansio.compiled import compiled_module
+
+_COMPILED: Final = compiled_module("txhixie.sockets._sockets")
+
+READ_SIZE: Final = 64 * 1024
+"""Most bytes of a read: ``bufferSize`` of Twisted's transports."""
+
+
+_HAS_SENDMSG: Final = hasattr(socket, "sendmsg")  # not on Windows
+
+
+def receive_in_python(sock: socket) -> bytes | Literal[False] | None:
+    """
+    Return the bytes that have arrived, at most 64 KiB.
+
+    :return: no bytes at the end of the stream; ``None`` if nothing has arrived; ``False`` for an
+        error, also for a closed socket.
+    """
+    try:
+        return sock.recv(READ_SIZE)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return False
+
+
+def send_parts_in_python(sock: socket, parts: bytes | list[bytes]) -> int:
+    """
+    Send bytes, or all bytes of a list.
+
+    :return: the number of bytes that the kernel has taken, also 0 for an error.
+    """
+    try:
+        if isinstance(parts, bytes):
+            return sock.send(parts)
+        if len(parts) == 2 and _HAS_SENDMSG:  # a header and a long payload, which is not copied
+            return sock.sendmsg(parts)
+        return sock.send(b"".join(parts))
+    except OSError:
+        return 0
+
+
+if _COMPILED is None:
+    receive, send_parts = receive_in_python, send_parts_in_python
+else:
+    receive, send_parts = _COMPILED.receive, _COMPILED.send_parts

@@ -35,7 +35,7 @@ from support.log_recorder import Log
 from support.network import Network
 from support.reactor_state import ReactorState
 from support.waiting import asynchronous, reactor, turn, until, within
-from txhixie import WebSocketClientEndpoint
+from txhixie import WebSocketClientEndpoint, broadcast
 from txhixie.sockets.connection_poller import ConnectionPoller, moveToPoller
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll of Linux")
@@ -396,6 +396,29 @@ async def test_startTLS_works_on_a_moved_connection(net: Network, isMoved: bool)
             assert not isIn(each.transport)
         raw.transport.loseConnection()
         await until(lambda: port.made[0].reason is not None)
+
+
+@on_and_off
+@asynchronous
+async def test_messages_after_startTLS_are_encrypted(net: Network, isMoved: bool) -> None:
+    """Frames that are not encrypted would end TLS."""
+    place = await net.serve(Applications(echo), connectionPoller=isMoved)
+    client = await net.connect(
+        place, Applications(Recorder), dialect="rfc6455", connectionPoller=isMoved
+    )
+    recorder = cast(Recorder, await within(client.whenOpen()))
+    client.sendTextMessage("not encrypted")
+    await until(lambda: recorder.messages)
+    (served,) = place.factory.connections
+    served.sendTextMessage("not encrypted")
+    await until(lambda: len(recorder.messages) == 2)
+    served.transport.startTLS(certificate().options())
+    client.transport.startTLS(ssl.optionsForClientTLS("localhost", trustRoot=certificate()))
+    served.sendTextMessage("alone")
+    client.sendTextMessage("echoed")
+    broadcast([served], "of a broadcast")
+    await until(lambda: len(recorder.messages) == 5)
+    assert sorted(recorder.messages[2:]) == ["alone", "echoed", "of a broadcast"]
 
 
 @on_and_off

@@ -146,7 +146,7 @@ class Output(Writer):
         if self.owner is None:
             return
         self.flush()
-        isFree = self.socket is not None or self.isFree()
+        isFree = (self.socket is not None and not self.transport.TLS) or self.isFree()
         if abort:
             self._giveUp(self.owner)
         elif self.full:

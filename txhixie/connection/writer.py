@@ -86,7 +86,7 @@ class Reads:
                     # The usual case of flushJoined(), without its calls: they would take 0.3 us for
                     # each receiver of a broadcast.
                     socket, parts = writer.socket, writer.parts
-                    if socket is None or not parts:
+                    if socket is None or not parts or writer.transport.TLS:
                         writer.flushJoined()
                         continue
                     data = parts if isinstance(parts, bytes) else b"".join(parts)
@@ -254,8 +254,11 @@ class Writer:
         which meets the same error.
         """
         socket = self.socket
-        if socket is None and self.isFree():
-            socket = self.socket = self.transport.socket
+        if socket is None:
+            if self.isFree():
+                socket = self.socket = self.transport.socket
+        elif self.transport.TLS:  # startTLS was called meanwhile
+            socket = self.socket = None
         if socket is not None:
             sent = send_parts(socket, parts)
             if isinstance(parts, bytes):

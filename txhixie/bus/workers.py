@@ -20,8 +20,16 @@ from .bus import BusMessage, Past, Receive
 from .failures import subscriberFailed
 from .packets import Packet, Verb, decode_messages, decode_packet
 
-ANSWER_TIMEOUT: Final = 5.0
-"""Seconds for an answer of the parent, which passes packets on and does nothing else."""
+LOOK_INTERVAL: Final = 1.0
+SILENT_LOOKS: Final = 5
+"""Number of looks without a packet of the parent after which a question has no answer: the parent
+passes packets on and does nothing else. There is a look in each ``LOOK_INTERVAL`` seconds.
+
+Looks are counted, and not seconds. Twisted calls timers before it reads: in a worker that was busy
+for longer than a timeout, the timeout would end a question although its answer has arrived."""
+
+MOST_SECONDS: Final = 60.0
+"""Most seconds for an answer while other packets of the parent arrive."""
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
 """Most bytes of messages that wait for a position from the parent."""
@@ -39,13 +47,15 @@ class _Question(NamedTuple):
     A packet to the parent that waits for its answer.
 
     :ivar number: number of the packet.
-    :ivar endsAt: time until which the parent may answer.
+    :ivar looks: number of looks of the bus before the question.
+    :ivar endsAt: time at which the question ends in any case.
     :ivar size: number of bytes that the question holds.
     :ivar answered: called with the answer.
     :ivar givenUp: called without an answer: a buffer was full, or the parent has ended.
     """
 
     number: int
+    looks: int
     endsAt: float
     size: int
     answered: Callable[[Packet], object]
@@ -87,6 +97,8 @@ class WorkersBus:
         self._size = 0
         self._asked: dict[tuple[str, str | None], list[Deferred[Past]]] = {}
         self._timer: IDelayedCall | None = None
+        self._looks = 0
+        self._lastHeard = 0  # number of looks before the last packet of the parent
 
     # The interface of a bus.
 
@@ -192,6 +204,7 @@ class WorkersBus:
 
     def received(self, data: bytes) -> None:
         """Handle a packet of the parent."""
+        self._lastHeard = self._looks
         packet = decode_packet(data)
         if packet.verb == Verb.MESSAGE:
             (message,) = decode_messages(packet.body)
@@ -229,11 +242,10 @@ class WorkersBus:
         answered: Callable[[Packet], object],
         givenUp: Callable[[], object],
     ) -> None:
-        endsAt = self._clock.seconds() + ANSWER_TIMEOUT
-        self._questions.append(_Question(number, endsAt, size, answered, givenUp))
+        endsAt = self._clock.seconds() + MOST_SECONDS
+        self._questions.append(_Question(number, self._looks, endsAt, size, answered, givenUp))
         self._size += size
-        if self._timer is None:
-            self._timer = self._clock.callLater(ANSWER_TIMEOUT, self._look)
+        self._lookLater()
 
     def _next(self) -> _Question:
         question = self._questions.popleft()
@@ -245,12 +257,18 @@ class WorkersBus:
         while self._questions and self._questions[0].number < number:
             self._next().givenUp()
 
+    def _lookLater(self) -> None:
+        if self._questions and self._timer is None:
+            self._timer = self._clock.callLater(LOOK_INTERVAL, self._look)
+
     def _look(self) -> None:
         """Give up the questions that have waited too long."""
         self._timer = None
-        now = self._clock.seconds()
-        while self._questions and self._questions[0].endsAt <= now:
+        self._looks += 1
+        while self._questions and self._isOver(self._questions[0]):
             self._next().givenUp()
-        if self._questions and self._timer is None:
-            left = self._questions[0].endsAt - now
-            self._timer = self._clock.callLater(left, self._look)
+        self._lookLater()
+
+    def _isOver(self, question: _Question) -> bool:
+        silent = self._looks - max(question.looks, self._lastHeard)
+        return silent >= SILENT_LOOKS or question.endsAt <= self._clock.seconds()

@@ -13,7 +13,7 @@ from support.bus_subscriber import Subscriber
 from txhixie.bus.bus import BusMessage, Past
 from txhixie.bus.relay import HISTORY_AGE, RelayedWorker, TopicRelay
 from txhixie.bus.workers import (
-    LOOK_INTERVAL,
+    LINK_LOOK_INTERVAL,
     MOST_SECONDS,
     MOST_UNANSWERED,
     SILENT_LOOKS,
@@ -184,9 +184,9 @@ def test_each_question_ends_without_an_answer() -> None:
     heard = worker.subscribe()
     published = worker.bus.publish("room", b"one", True)
     asked = [worker.bus.since("room", position) for position in ("2000-1", "2000-1", None)]
-    parent.clock.pump([LOOK_INTERVAL] * (SILENT_LOOKS - 1))
+    parent.clock.pump([LINK_LOOK_INTERVAL] * (SILENT_LOOKS - 1))
     assert not published.called
-    parent.clock.advance(LOOK_INTERVAL)
+    parent.clock.advance(LINK_LOOK_INTERVAL)
     assert heard.payloads == [b"one"]
     results: list[Past] = []
     for each in asked:
@@ -203,7 +203,7 @@ def test_a_worker_that_is_busy_for_longer_than_the_time_for_an_answer_reads_the_
     worker = parent.worker()
     heard = worker.subscribe()
     published = worker.bus.publish("room", b"one", True)
-    parent.clock.advance(2 * SILENT_LOOKS * LOOK_INTERVAL)
+    parent.clock.advance(2 * SILENT_LOOKS * LINK_LOOK_INTERVAL)
     worker.carry()
     assert fired(published, worker) == heard.heard[0].position == "2000-1"
 
@@ -219,8 +219,8 @@ def test_packets_before_the_answer_are_no_silence_for_a_minute_at_most() -> None
         assert not published.called
         other.publish(b"another")
         worker.carry()
-        parent.clock.advance(LOOK_INTERVAL)
-        seconds += LOOK_INTERVAL
+        parent.clock.advance(LINK_LOOK_INTERVAL)
+        seconds += LINK_LOOK_INTERVAL
     assert heard.payloads[-1] == b"one"
 
 
@@ -230,10 +230,10 @@ def test_a_subscription_is_asked_for_until_the_parent_answers() -> None:
     worker.hasRoomUp = False
     heard = Subscriber()
     subscribed = worker.bus.subscribe("room", heard, False)
-    parent.clock.pump([LOOK_INTERVAL] * SILENT_LOOKS)
+    parent.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
     assert not subscribed.called
     worker.hasRoomUp = True
-    parent.clock.pump([LOOK_INTERVAL] * SILENT_LOOKS)
+    parent.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
     worker.carry()
     assert subscribed.called
     other = parent.worker()

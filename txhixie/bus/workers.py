@@ -20,10 +20,10 @@ from .bus import BusMessage, Past, Receive
 from .failures import subscriberFailed
 from .packets import Packet, Verb, decode_messages, decode_packet
 
-LOOK_INTERVAL: Final = 1.0
+LINK_LOOK_INTERVAL: Final = 1.0
 SILENT_LOOKS: Final = 5
 """Number of looks without a packet of the parent after which a question has no answer: the parent
-passes packets on and does nothing else. There is a look in each ``LOOK_INTERVAL`` seconds.
+passes packets on and does nothing else. There is a look in each ``LINK_LOOK_INTERVAL`` seconds.
 
 Looks are counted, and not seconds. Twisted calls timers before it reads: in a worker that was busy
 for longer than a timeout, the timeout would end a question although its answer has arrived."""
@@ -259,7 +259,7 @@ class WorkersBus:
 
     def _lookLater(self) -> None:
         if self._questions and self._timer is None:
-            self._timer = self._clock.callLater(LOOK_INTERVAL, self._look)
+            self._timer = self._clock.callLater(LINK_LOOK_INTERVAL, self._look)
 
     def _look(self) -> None:
         """Give up the questions that have waited too long."""

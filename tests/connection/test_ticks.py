@@ -47,3 +47,13 @@ def test_a_stopped_timer_does_not_tick_and_can_be_started_again() -> None:
     ticking.ticks.start(1.0)
     ticking.clock.advance(1.0)
     assert ticking.told == [(1.0, False)]
+
+
+def test_a_timer_that_was_cancelled_outside_can_be_stopped() -> None:
+    """``trial`` cancels all timers after a test that has left connections open."""
+    ticking = Ticking()
+    ticking.ticks.start(2.0)
+    for call in ticking.clock.getDelayedCalls():
+        call.cancel()
+    ticking.ticks.stop()
+    assert ticking.told == []

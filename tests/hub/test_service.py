@@ -206,6 +206,19 @@ def test_a_client_that_asks_is_told_the_number_of_members_at_most_once_a_second(
     assert objects(quiet) == []
 
 
+def test_a_number_of_members_that_is_the_same_again_is_not_told_twice() -> None:
+    room = Room()
+    _, client = room.joinWithObjects("?presence")
+    room.clock.advance(1.0)
+    room.pump()
+    pair, _ = room.join()
+    pair.client.protocol.loseConnection()
+    room.pump()
+    room.clock.advance(1.0)
+    room.pump()
+    assert objects(client) == [{"members": 1}]
+
+
 def test_a_slow_member_is_told_the_number_of_members_when_it_reads_again() -> None:
     room = Room()
     pair, client = room.joinWithObjects("?presence")

@@ -231,7 +231,6 @@ class A_Leaking(Case):
     @inlineCallbacks
     def test_leak(self):
         yield self.open()
-        self.factory.keepalive.stop()
         yield self.port.stopListening()
         if os.environ["LEAKS"] == "no":
             yield self.close()

@@ -74,7 +74,8 @@ class Expiries(Generic[C]):
             found[0].cancel()
         if not self._waiting and self._check is not None:
             check, self._check = self._check, None
-            check.cancel()
+            if check.active():
+                check.cancel()
 
     def _look(self) -> None:
         """End the connections that have expired while the machine was suspended."""

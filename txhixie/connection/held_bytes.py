@@ -162,7 +162,7 @@ class HeldBytes:
             self._held.clear()
             self.total = 0
             for timer in (self._timer, self._soon):
-                if timer is not None:
+                if timer is not None and timer.active():
                     timer.cancel()
             self._timer = self._soon = None
 

@@ -735,7 +735,8 @@ class HixieProtocol(Protocol):
         if self._paused & BY_RATE and self._turning is not None:
             self._paused &= ~BY_RATE
             turning, self._turning = self._turning, None
-            turning.cancel()
+            if turning.active():
+                turning.cancel()
 
     def _turned(self) -> None:
         """Continue the delivery in a new turn of the reactor."""
@@ -1037,7 +1038,7 @@ class HixieProtocol(Protocol):
             self._countSkipped("ended")
         turning, self._turning = self._turning, None
         for timer in (turning, self.factory.draining.pop(self, None)):
-            if timer is not None:
+            if timer is not None and timer.active():
                 timer.cancel()
         self.factory.left(self)
         self.finished()

@@ -56,7 +56,7 @@ class Staggered(Generic[T]):
     def stop(self) -> None:
         """Make no further call."""
         timer, self._timer = self._timer, None
-        if timer is not None:
+        if timer is not None and timer.active():
             timer.cancel()
 
     def _spread(self, seconds: float) -> None:

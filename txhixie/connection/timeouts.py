@@ -48,7 +48,8 @@ class TimeoutQueue:
         self._waiting.pop(one, None)
         if not self._waiting and self._timer is not None:
             timer, self._timer = self._timer, None
-            timer.cancel()
+            if timer.active():
+                timer.cancel()
 
     def _pass(self) -> None:
         """
@@ -71,7 +72,7 @@ class TimeoutQueue:
                 except Exception:
                     what = "unhandled error after a timeout of a WebSocket connection"
                     writeFailure(_log, what, owner)
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()  # set by a member that has joined meanwhile and is not the first
         self._arm()
 

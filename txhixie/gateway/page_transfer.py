@@ -161,7 +161,7 @@ class PageTransfer(Protocol):
 
     def _clearTimer(self) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None:
+        if timer is not None and timer.active():
             timer.cancel()
 
     def _late(self) -> None:

@@ -130,7 +130,7 @@ class Session:
 
     def _setTimeout(self, seconds: float | None) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None:
+        if timer is not None and timer.active():
             timer.cancel()
         if seconds is not None:
             self._timer = self.sessions.clock.callLater(seconds, self._late)

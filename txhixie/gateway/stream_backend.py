@@ -167,7 +167,7 @@ class StreamBackend(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Fail the connect, or tell the session that the connection to the backend has ended."""
         self.session.sessions.disconnected(self)
-        if self._quiet is not None:
+        if self._quiet is not None and self._quiet.active():
             self._quiet.cancel()
             self._quiet = None
         if not self._connected.called:

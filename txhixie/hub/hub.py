@@ -124,7 +124,8 @@ class Hub:
         """End all topics, and then the bus; fires with ``None`` in the end."""
         self._presence.stop()
         for ending in self._ending.values():
-            ending.cancel()
+            if ending.active():
+                ending.cancel()
         for topic in self._topics.values():
             topic.end()
         self._ending.clear()

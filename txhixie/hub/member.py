@@ -41,6 +41,7 @@ class Member:
         "_isWaiting",
         "_owesMembers",
         "_size",
+        "_toldMembers",
         "_topic",
         "backlog",
         "joining",
@@ -62,6 +63,7 @@ class Member:
         self._isWaiting = False  # whether the newest message waits until the buffer has drained
         self.skipped = 0
         self._owesMembers = False  # whether the number of members was not sent
+        self._toldMembers = 0  # the last number of members that was sent
 
     @property
     def wantsPresence(self) -> bool:
@@ -185,8 +187,11 @@ class Member:
             self.skipped = 0
 
     def tellMembers(self) -> None:
-        """Tell the member how many members the topic has."""
-        self._owesMembers = not self._send(members_object(self._topic.members))
+        """Tell the member how many members the topic has, unless it knows."""
+        members = self._topic.members
+        self._owesMembers = members != self._toldMembers and not self._send(members_object(members))
+        if not self._owesMembers:
+            self._toldMembers = members
 
     def _send(self, text: str) -> bool:
         """Send an object of the hub itself; return whether it was sent."""

@@ -111,7 +111,7 @@ class Presence:
 
     def stop(self) -> None:
         """Tell the other processes that this one has no members any more."""
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
             self._timer = None
         if not self._isSubscribed:

@@ -195,9 +195,7 @@ class Topic:
     def othersChanged(self) -> None:
         """Send the number of all members, a second later, to the members that ask."""
         if not self._watching:
-            if self._telling is not None:
-                self._telling.cancel()
-                self._telling = None
+            self._stopTelling()
         elif self._telling is None:
             self._telling = self._clock.callLater(PRESENCE_INTERVAL, self._tellMembers)
 
@@ -210,9 +208,12 @@ class Topic:
                 except Exception:
                     self._memberFailed()
 
+    def _stopTelling(self) -> None:
+        telling, self._telling = self._telling, None
+        if telling is not None and telling.active():
+            telling.cancel()
+
     def end(self) -> None:
         """End the subscription."""
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
+        self._stopTelling()
         self._bus.unsubscribe(self.name)

@@ -356,7 +356,7 @@ class RequestBounds:
 
     def _stop(self) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None:
+        if timer is not None and timer.active():
             timer.cancel()
 
 

@@ -574,7 +574,8 @@ class HixieServerProtocol(HixieProtocol):
         """Cancel the Deferred decision of the application, or the delay of the conversation."""
         delayed, self._opening.delayed = self._opening.delayed, None
         if delayed is not None:
-            delayed.cancel()
+            if delayed.active():
+                delayed.cancel()
             if self.connected:
                 self.transport.resumeProducing()  # to notice that the client disconnects
         decision, self._opening.decision = self._opening.decision, None

@@ -175,6 +175,7 @@ async def test_a_handshake_and_its_close_take_few_calls(
 
 
 @pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
+@compiled_only
 @asynchronous
 async def test_a_broadcast_takes_no_calls_for_each_connection(net: Network, dialect: str) -> None:
     applications = Applications(Recorder)
@@ -189,6 +190,7 @@ async def test_a_broadcast_takes_no_calls_for_each_connection(net: Network, dial
     assert calls.count <= MOST_FOR_A_BROADCAST, str(calls)
 
 
+@compiled_only
 @asynchronous
 async def test_a_message_of_the_hub_takes_no_calls_for_each_member(net: Network) -> None:
     service = HubService(Hub(LocalBus(time.time), reactor), REQUEST_PATH)

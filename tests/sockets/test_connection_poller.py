@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable
+from random import Random
 from typing import Any, Final, Self, cast
 
 import pytest
@@ -66,6 +67,12 @@ async def test_open_connections_are_moved_with_their_first_message(
     await until(lambda: place.factory.connections)
     (served,) = place.factory.connections
     await until(lambda: served.isOpen)
+    print(
+        served.transport.bufferSize,
+        client.transport.bufferSize,
+        served._isMoving,
+        served.transport.reactor._readers,
+    )
     assert not isIn(served.transport)
     client.sendTextMessage("first")
     await until(lambda: recorder.messages)
@@ -396,6 +403,31 @@ async def test_startTLS_works_on_a_moved_connection(net: Network, isMoved: bool)
             assert not isIn(each.transport)
         raw.transport.loseConnection()
         await until(lambda: port.made[0].reason is not None)
+
+
+@on_and_off
+@asynchronous
+async def test_connections_with_large_messages_are_in_the_reactor(
+    net: Network, isMoved: bool
+) -> None:
+    """Each event of the poller costs two calls of epoll."""
+    place = await net.serve(Applications(echo), connectionPoller=isMoved)
+    client = await net.connect(
+        place, Applications(Recorder), dialect="rfc6455", connectionPoller=isMoved
+    )
+    recorder = cast(Recorder, await within(client.whenOpen()))
+    client.sendTextMessage("small")
+    await until(lambda: recorder.messages)
+    (served,) = place.factory.connections
+    assert isIn(served.transport) == isIn(client.transport) == isMoved
+    large = [Random(number).randbytes(MEBI - number) for number in range(8)]
+    for each in large:
+        client.sendBytesMessage(each)
+    await until(lambda: len(recorder.messages) == 9)
+    assert recorder.messages[1:] == large
+    client.sendTextMessage("small again")
+    await until(lambda: recorder.messages[-1] == "small again")
+    await until(lambda: {served.transport, client.transport} <= {*reactor.getReaders()})
 
 
 @on_and_off

@@ -51,7 +51,7 @@ class Ticks:
     def stop(self) -> None:
         """Cancel the timer."""
         timer, self.timer = self.timer, None
-        # trial cancels all timers after a test that has left connections open, which end later.
+        # trial cancels all timers after a test with open connections, and these end later.
         if timer is not None and timer.active():
             timer.cancel()
 

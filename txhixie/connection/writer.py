@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from twisted.logger import Logger
 
+from ..sockets.connection_poller import moveFromPoller
 from ..sockets.socket_calls import send_parts
 from .log import writeFailure
 from .shutdown import Shutdown
@@ -153,6 +154,7 @@ class Writer:
         if self.direct and self.transport.bufferSize < _WIDE_READ:
             self.transport.bufferSize = _WIDE_READ
             self.transport.SEND_LIMIT = _WIDE_SEND
+            moveFromPoller(self.transport)
 
     def cork(self) -> bool:
         """

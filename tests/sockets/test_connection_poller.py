@@ -67,12 +67,6 @@ async def test_open_connections_are_moved_with_their_first_message(
     await until(lambda: place.factory.connections)
     (served,) = place.factory.connections
     await until(lambda: served.isOpen)
-    print(
-        served.transport.bufferSize,
-        client.transport.bufferSize,
-        served._isMoving,
-        served.transport.reactor._readers,
-    )
     assert not isIn(served.transport)
     client.sendTextMessage("first")
     await until(lambda: recorder.messages)

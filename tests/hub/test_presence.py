@@ -52,6 +52,14 @@ class Processes:
         """A new process."""
         return Process(self, node, mostBytes)
 
+    def addTwo(self) -> tuple[Process, Process, CountedMember]:
+        """Two new processes with a member each, and the second one's, which asks."""
+        one, two = self.add("one"), self.add("two")
+        one.join()
+        asking = two.join(asks=True)
+        self.wait(5)
+        return one, two, asking
+
     def wait(self, seconds: float) -> None:
         """Let time pass, in steps in which each timer is called in time."""
         self.clock.pump([0.1] * round(seconds * 10))
@@ -128,10 +136,7 @@ def test_a_storm_of_members_is_one_report_a_second(processes: Processes) -> None
 
 
 def test_an_idle_topic_is_reported_every_ten_seconds(processes: Processes) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    one, two, asking = processes.addTwo()
     before = len(one.reports), len(two.reports), len(asking.told)
     processes.wait(100)
     after = len(one.reports), len(two.reports), len(asking.told)
@@ -141,10 +146,7 @@ def test_an_idle_topic_is_reported_every_ten_seconds(processes: Processes) -> No
 def test_the_members_of_a_killed_process_are_counted_for_30_seconds(
     processes: Processes,
 ) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    one, _, asking = processes.addTwo()
     assert asking.told[-1] == 2
     one.bus.stop()  # its hub is not stopped
     processes.wait(KEPT_SECONDS - REPEAT_SECONDS - 1)
@@ -154,10 +156,7 @@ def test_the_members_of_a_killed_process_are_counted_for_30_seconds(
 
 
 def test_the_members_of_a_process_that_stops_are_counted_no_more(processes: Processes) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    one, two, asking = processes.addTwo()
     one.hub.stop()
     processes.wait(1.1)
     assert asking.told[-1] == 1
@@ -170,10 +169,7 @@ def test_the_members_of_a_process_that_stops_are_counted_no_more(processes: Proc
 def test_while_the_bus_is_down_a_member_is_told_the_number_at_its_process(
     processes: Processes,
 ) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    one, two, asking = processes.addTwo()
     one.bus.up = two.bus.up = False
     one.join()
     processes.wait(2.2)
@@ -187,10 +183,7 @@ def test_while_the_bus_is_down_a_member_is_told_the_number_at_its_process(
 
 
 def test_an_outage_of_one_process_ends_with_the_right_number(processes: Processes) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    _, two, asking = processes.addTwo()
     two.bus.up = False
     processes.wait(2.2)
     assert asking.told[-1] == 1
@@ -200,10 +193,7 @@ def test_an_outage_of_one_process_ends_with_the_right_number(processes: Processe
 
 
 def test_a_lost_report_is_made_good_by_the_next(processes: Processes) -> None:
-    one, two = processes.add("one"), processes.add("two")
-    one.join()
-    asking = two.join(asks=True)
-    processes.wait(5)
+    one, two, asking = processes.addTwo()
     receive = two.bus.subscribers.pop(PRESENCE_TOPIC)
     one.join()
     processes.wait(1.2)

@@ -111,9 +111,9 @@ class Presence:
 
     def stop(self) -> None:
         """Tell the other processes that this one has no members any more."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
         if not self._isSubscribed:
             return
         if self._reported and self._bus.up:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
 
 from bus.test_battery import subscribed
 from peers.bus_servers import RedisServer
@@ -240,6 +241,23 @@ async def test_a_wrong_password_is_a_line_without_the_password_and_the_right_one
     text = "\n".join(log.lines())
     assert "WRONGPASS" in text
     assert "-one" not in text
+
+
+@asynchronous
+async def test_a_bus_can_be_stopped_at_each_moment_of_connecting(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--port", "{port}", "--requirepass", "secret")
+    server.start()
+    try:
+        for turns in range(20):
+            bus = make_bus(reactor, f"redis://:secret@127.0.0.1:{server.port}/3")
+            bus.start()
+            for _ in range(turns):
+                await deferLater(reactor, 0)
+            await within(bus.stop())
+        clients = server.command("--no-auth-warning", "-a", "secret", "CLIENT", "LIST")
+        assert len(clients.splitlines()) == 1  # redis-cli itself
+    finally:
+        server.kill()
 
 
 @asynchronous

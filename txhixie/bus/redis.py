@@ -74,7 +74,15 @@ class RedisBus:
 
     @property
     def up(self) -> bool:
-        """Whether all connections to the server can be used."""
+        """
+        Whether all connections to the server can be used.
+
+        A connection that is being aborted, because of a reply that is too long, cannot.
+        """
+        return self.reach.up is True and self._isConnected
+
+    @property
+    def _isConnected(self) -> bool:
         return all(each.protocol is not None for each in self._connections)
 
     def start(self) -> None:
@@ -97,7 +105,7 @@ class RedisBus:
     def _changed(self) -> None:
         for each in self._connections:
             each.hurry()
-        if self.up and not self._isStopped:
+        if self._isConnected and not self._isStopped:
             self.reach.reached()
 
     def _gone(self, reason: str) -> None:

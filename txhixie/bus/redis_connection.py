@@ -186,6 +186,7 @@ class RedisConnection(Factory):
         self._ping: Any = None
         self._pausing: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
+        self._made: Any = None  # the protocol, from the connection on, before the server accepts it
         self._over: Deferred[Any] = succeed(None)
         self._isStopped = False
         self.whenTooLong: Callable[[], object] = lambda: None
@@ -197,12 +198,13 @@ class RedisConnection(Factory):
     async def _run(self) -> None:
         while not self._isStopped:
             try:
-                await self._endpoint.connect(self)
+                self._made = await self._endpoint.connect(self)
             except Exception as error:
                 if not self._isStopped:
                     self._lost(str(error) or type(error).__name__)
             else:
                 await self._over
+                self._made = None
             if not self._isStopped:
                 await self._pause()
 
@@ -225,7 +227,7 @@ class RedisConnection(Factory):
         self._isStopped = True
         if self._running is None:
             return succeed(None)
-        if (protocol := self.protocol) is None:
+        if (protocol := self._made) is None:
             self._running.cancel()
             return self._running
         protocol.transport.loseConnection()

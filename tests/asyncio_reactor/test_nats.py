@@ -11,6 +11,7 @@ import nats
 import pytest
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 
 from bus import test_battery
 from bus.test_battery import subscribed
@@ -50,6 +51,21 @@ def test_a_wrong_URL_of_NATS_is_one_line_that_says_what_to_write(url: str, expec
     with pytest.raises(ValueError, match=expected) as caught:
         make_bus(reactor, url)
     assert "\n" not in str(caught.value)
+
+
+@asynchronous
+async def test_a_bus_on_NATS_can_be_stopped_at_each_moment_of_connecting() -> None:
+    server = NatsServer("--user", "me", "--pass", "secret")
+    server.start()
+    try:
+        for turns in range(20):
+            bus = make_bus(reactor, f"nats://me:secret@127.0.0.1:{server.port}")
+            bus.start()
+            for _ in range(turns):
+                await deferLater(reactor, 0)
+            await within(bus.stop())
+    finally:
+        server.kill()
 
 
 def test_the_scheme_of_NATS_chooses_the_bus_on_NATS() -> None:

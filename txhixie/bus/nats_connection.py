@@ -128,6 +128,7 @@ class NatsConnection:
         self._error: Exception | None = None
         self._begin: Any = None
         self._running: asyncio.Task[None] | None = None
+        self._isStopped = False
 
     def start(self) -> None:
         """Connect, and connect again whenever the connection is lost."""
@@ -140,6 +141,7 @@ class NatsConnection:
 
     def stop(self) -> Deferred[None]:
         """Disconnect; fires with ``None`` in the end."""
+        self._isStopped = True
         if self._begin is not None:
             self._begin.cancel()
             self._begin = None
@@ -218,7 +220,9 @@ class NatsConnection:
 
     async def _run(self) -> None:
         with suppress(asyncio.CancelledError):
-            while True:
+            # Not only until it is cancelled: nats-py swallows the cancellation of a flush, which is
+            # also a part of connecting.
+            while not self._isStopped:
                 self._lost(await self._connection())
                 self._failures += 1
                 await asyncio.sleep(self._backoff.delay(self._failures))
@@ -234,6 +238,8 @@ class NatsConnection:
         working: list[asyncio.Task[Any]] = []
         try:
             await self._connect(client, closed)
+            if self._isStopped:
+                raise asyncio.CancelledError
             self._connected()
             create = asyncio.get_running_loop().create_task
             working = [
@@ -289,7 +295,6 @@ class NatsConnection:
 
     async def _work(self, client: Client) -> None:
         """Do what is to be done on the connection, in order."""
-        # Not only until it is cancelled: nats-py swallows the cancellation of a flush.
         while self._isConnected:
             while self._tasks and self._isConnected:
                 task = self._tasks.popleft()
@@ -301,15 +306,16 @@ class NatsConnection:
 
     async def _confirm(self, client: Client) -> None:
         """Wait until the server has read the subscriptions that were sent."""
-        while True:
+        while self._isConnected:
             await self._toConfirm.wait()
             self._toConfirm.clear()
             subjects, self._unconfirmed = self._unconfirmed, set()
             isComplete = self._isComplete
             # The first ping may overtake commands that the client of nats-py has collected; at the
             # answer to it these are written.
-            await client.flush(_CONFIRM_SECONDS)
-            await client.flush(_CONFIRM_SECONDS)
+            for _ in range(2):
+                if self._isConnected:
+                    await client.flush(_CONFIRM_SECONDS)
             for subject in subjects:
                 if (confirmed := self._confirmed.get(subject)) is not None:
                     confirmed()

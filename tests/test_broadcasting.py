@@ -71,7 +71,8 @@ def counters(pair: Pair) -> Counters:
 @pytest.mark.parametrize("message", ["hello", "grüße 🙂", "", b"\x00\xff", b"", "x" * 200_000])
 def test_a_message_arrives_in_every_dialect(message: str | bytes) -> None:
     members = [member(dialect, binary="send") for dialect in NAMES]
-    assert broadcast([server.transport for _, server, _ in members], message) == delivery(sent=6)
+    receivers = [server.transport for _, server, _ in members]
+    assert broadcast(receivers, message) == delivery(sent=len(NAMES))
     for pair, _, client in members:
         pair.pump()
         assert client.messages == [message]
@@ -165,7 +166,7 @@ def test_receivers_may_be_any_iterable(iterable: Any) -> None:
 def test_a_binary_message_is_left_out_where_the_dialect_loses_it() -> None:
     members = [member(dialect) for dialect in NAMES]
     outcome = broadcast([server.transport for _, server, _ in members], b"\xff")
-    assert outcome == delivery(sent=4, unsupported=2)
+    assert outcome == delivery(sent=len(NAMES) - 2, unsupported=2)
     for pair, server, client in members:
         pair.pump()
         lost = server.transport.offer.dialect in ("hixie-75", "hixie-76")
@@ -694,7 +695,7 @@ def test_a_rate_limit_for_the_peer_does_not_change_a_broadcast() -> None:
     members = [member(dialect, limits=limits) for dialect in NAMES]
     message = PreparedMessage(prose(1))
     receivers = [server.transport for _, server, _ in members]
-    assert broadcast(receivers, message) == delivery(sent=6)
+    assert broadcast(receivers, message) == delivery(sent=len(NAMES))
     assert sorted(message.frames) == ["hixie ", "hybi deflate 15 1 8 256"]
     for pair, _, client in members:
         pair.pump()

@@ -164,6 +164,7 @@ WHOLE: Final = {
     "test_given_options": "options of every public name",
     "test_glossary": "the words of the package, and their definitions",
     "test_guide": "the guide: its parts, links and titles",
+    "test_house": "the page about the architecture, and the files that it names",
     "test_language": "the words of the texts",
     "test_linear": "the cost of every parser",
     "test_loopback": "both sides over sockets, Hixie dialects",

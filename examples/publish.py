@@ -27,7 +27,7 @@ def publish(url, token, message):
 
 
 def token_of(file):
-    """Return the first word of a file. Exit with status 1 if there is none."""
+    """Return the first word of a file. Exit with status 1 if the file is empty."""
     try:
         words = Path(file).read_text(encoding="utf-8").split()
     except (OSError, UnicodeError) as error:

@@ -5,8 +5,8 @@ receives the bytes of messages. The boundaries of messages have no meaning. A
 :class:`txhixie.stream.Coding` converts bytes to messages; the inner protocol's transport is in
 :mod:`txhixie.byte_streams.transport`.
 
-A WebSocket connection cannot be half closed. When the peer closes without an error, a protocol with
-``IHalfCloseableProtocol`` is told that both halves are closed.
+A WebSocket connection cannot be half closed. When the peer closes without an error, both
+methods of a protocol with ``IHalfCloseableProtocol`` are called.
 """
 
 from __future__ import annotations

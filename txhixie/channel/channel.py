@@ -258,8 +258,9 @@ class Channel:
 
         :return: fires with ``None`` once the message was given to the transport. Fails with
             :class:`txhixie.errors.ConversationEnded` once the close has begun (see :attr:`ended`),
-            with :class:`txhixie.errors.UnsupportedByDialect` for a binary message in a dialect
-            whose peers lose binary messages, and with ``UnicodeEncodeError`` for a lone surrogate.
+            with :class:`txhixie.errors.UnsupportedByDialect` for a binary message in hixie-75 and
+            hixie-76, where browsers lose binary messages, and with ``UnicodeEncodeError`` for a
+            lone surrogate.
             A failure that is not awaited is not logged.
         :raises TypeError: for a message that is neither ``str`` nor bytes-like.
         """

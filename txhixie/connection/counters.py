@@ -40,8 +40,8 @@ CAUSES: Final = {
     "unsupported": "a version, a method or a feature of HTTP that is not supported",
     "other": "a cause that is not in this table",
 }
-"""Every cause by which refusals are counted, with its meaning. There are no others, so that the
-number of counters is bounded whatever an application or a peer sends."""
+"""Every cause by which refusals are counted, with its meaning. There are no others, so that
+neither an application nor a peer can make the number of counters grow."""
 
 FLOODS: Final = frozenset(
     (

@@ -35,7 +35,8 @@ class HixieFactory(ConnectionGroup[HixieProtocol], Factory):
     Base of the server's and the client's factories of connections.
 
     :ivar limits: limits of each connection.
-    :ivar sendsBinary: whether binary messages are sent even in dialects whose browsers lose them.
+    :ivar sendsBinary: whether binary messages are sent also in hixie-75 and hixie-76, where
+        browsers lose them.
     :ivar extensions: the extensions that may be agreed, the preferred one first.
     :ivar entropy: takes a number and returns that many random bytes, for masking keys.
     :ivar connections: the connections that have not ended.

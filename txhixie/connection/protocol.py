@@ -209,7 +209,7 @@ class HixieProtocol(Protocol):
 
     @property
     def tap(self) -> Tap | None:
-        """The tap that is told what is received and sent; ``None`` without one."""
+        """The tap that gets all received and sent bytes; ``None`` without one."""
         return self._output.tap
 
     @tap.setter

@@ -124,10 +124,10 @@ class Writer:
         those of several writes. Not a list for one write, since a broadcast has one write for each
         of its receivers.
     :ivar socket: the socket of the transport while :meth:`isFree` was true and nothing has changed
-        since: all that ends this is done by the writer, or told to its producer. ``None`` if the
-        transport has to be looked at.
+        since: the writer makes each change, or gets it by a call of its producer. ``None`` if the
+        transport has to be asked.
     :ivar shutdown: the shutdown of the transport; ``None`` before the shutdown begins.
-    :ivar tap: the tap that is told what is sent; ``None`` without one.
+    :ivar tap: the tap that gets all sent bytes; ``None`` without one.
     :ivar transport: the transport.
     """
 

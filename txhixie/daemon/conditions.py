@@ -86,7 +86,7 @@ ACCESS: Final = (
             "scheme://host without a path, https://*.example.com, null, * or a device's own origin",
             _list(_origin),
         ),
-        "Origins whose pages may connect, separated by commas: https://example.com, "
+        "Origins of pages that may connect, separated by commas: https://example.com, "
         "https://*.example.com for all names below example.com, null for local files, the origin "
         "that a device sends, or * for all origins. The list replaces the default (pages of the "
         "requested host). May be repeated.",
@@ -124,8 +124,8 @@ GUARDED: Final = (
         "users",
         ANY_TEXT,
         "Password file of htpasswd, with bcrypt or {SHA} hashes (htpasswd -B). Clients need a user "
-        f"name and a password of the file (401), and after {MOST_FAILURES} wrong ones of an "
-        "address within a minute wait for its end (429). The file is read again when it changes.",
+        f"name and a password of the file (401). After {MOST_FAILURES} wrong ones within a minute "
+        "an address gets 429 until the minute is over. The file is read again when it changes.",
         default="none",
     ),
     Setting(

@@ -166,7 +166,7 @@ OPTIONS: Final = (
     Setting(
         "bus",
         BUS,
-        "How the services hub of several daemons share their topics: local (each daemon has its "
+        "How the hubs of several daemons share their topics: local (each daemon has its "
         f"own), or a server: {', '.join(row.form for row in BUSES[1:])}. Read at the start only: "
         "a reload does not change it.",
         default="local",
@@ -309,7 +309,7 @@ OPTIONS: Final = (
         "idle-timeout",
         SECONDS,
         "Seconds without a message in either direction until the connection is closed with 1001; "
-        "pings are no messages. 0 for no limit.",
+        "pings do not count. 0 for no limit.",
         default="0",
     ),
     Setting(

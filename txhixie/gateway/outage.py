@@ -22,8 +22,8 @@ from ..sansio.handshake.offer import Refusal
 from ..sansio.http.redaction import masked_url
 
 _REPEAT: Final = 60.0
-"""Seconds before the same line is written again: often enough for an operator who begins to read
-the log, and at most 60 lines an hour for each backend."""
+"""Seconds before the same line is written again: an operator sees the line soon after opening the
+log, and each backend has at most 60 lines an hour."""
 
 _SECONDS: Final = re.compile(r"[0-9.e-]+ seconds")
 

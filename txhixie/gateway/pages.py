@@ -58,12 +58,12 @@ _VERSION: Final = re.compile(rb"HTTP/([0-9.]+)")
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """
-    A request for a page, as a backend may see it: without credentials that were used here.
+    A request for a page, without the credentials that the daemon has checked.
 
     :ivar target: path and query.
     :ivar fields: header fields, names in lower case.
     :ivar host: the ``Host`` of the client's request; empty without one.
-    :ivar client: the client's address; ``None`` where there is none.
+    :ivar client: the client's address; ``None`` without an address.
     :ivar secure: whether the client uses TLS.
     :ivar added: header fields about the client, such as the subject of its certificate.
     """

@@ -30,7 +30,7 @@ class HubService:
     Server factory that makes each client a member of a topic.
 
     :ivar page: page resource by which programs publish messages; ``None`` without one.
-    :ivar needsUsers: whether users may publish, whom a condition of the route has to identify
+    :ivar needsUsers: whether users may publish. A condition of the route has to identify the users
         (:attr:`txhixie.Offer.user`).
     """
 

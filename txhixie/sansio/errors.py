@@ -235,7 +235,7 @@ class ConversationEnded(NotOpen):
     A message or a ping was sent through a channel that is closing or closed.
 
     :ivar code: the close code, the same as in ``Channel.ended``.
-    :ivar reason: the close reason; empty where there is none.
+    :ivar reason: the close reason; empty without a reason.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:

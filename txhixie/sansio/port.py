@@ -29,7 +29,7 @@ class Port(Protocol):
         """
         Set the timeout of the connection, which replaces an earlier one.
 
-        :param seconds: time after which the owner of the port is told; ``None``: no timeout.
+        :param seconds: time after which the owner of the port is called; ``None``: no timeout.
         """
 
     def drop(self, abort: bool = False, linger: bool = True) -> None:

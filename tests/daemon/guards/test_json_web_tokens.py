@@ -163,7 +163,7 @@ def test_the_key_is_chosen_by_its_identifier(path: Path) -> None:
         ({"exp": 10**400}, "token with an invalid exp"),
         ({"nbf": NOW + LEEWAY + 1}, "token that is not yet valid (nbf)"),
         ({"nbf": "0"}, "token with an invalid nbf"),
-        ({"iat": NOW + LEEWAY + 1}, "token of the future (iat)"),
+        ({"iat": NOW + LEEWAY + 1}, "token with a time of issue in the future (iat)"),
         ({"iat": {}}, "token with an invalid iat"),
         ({"aud": "wss://example.com/"}, "token for another audience (aud)"),
         ({"aud": [AUDIENCE, 5]}, "token for another audience (aud)"),

@@ -135,7 +135,7 @@ class JSONWebTokens:
         if times.get("nbf", now) > now + LEEWAY:
             raise _NotAccepted("token that is not yet valid (nbf)")
         if times.get("iat", now) > now + LEEWAY:
-            raise _NotAccepted("token of the future (iat)")
+            raise _NotAccepted("token with a time of issue in the future (iat)")
         return float(times["exp"] - now)
 
 

@@ -70,7 +70,7 @@ HUB_OPTIONS: Final = (
     Setting(
         "slow",
         one_of(SLOW_RULES),
-        "What becomes of a message for a client that does not read: the client does not get it "
+        "What happens to a message for a client that does not read: the client does not get it "
         "(skip), gets the newest one when it reads again (newest), or is closed with 1013 (close).",
         SLOW_RULES[0],
     ),
@@ -83,7 +83,7 @@ HUB_OPTIONS: Final = (
     Setting(
         "topic-age",
         SOME_SECONDS,
-        "Seconds after which a topic without clients goes, with its history.",
+        "Seconds after which a topic without clients is removed, with its history.",
         f"{TOPIC_AGE:g}",
     ),
 )

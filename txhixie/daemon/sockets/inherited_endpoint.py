@@ -48,10 +48,10 @@ class InheritedEndpoint:
 @implementer(IStreamServerEndpoint)
 class MissingEndpoint:
     """
-    Stands for a socket that systemd did not pass.
+    Endpoint of a socket that systemd did not pass.
 
     ``ExecStartPre=`` and ``ExecReload=`` of a unit get no sockets, so that ``--check`` must accept
-    the description; only to listen is an error.
+    the description; an error is raised only by ``listen``.
     """
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:

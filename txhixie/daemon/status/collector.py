@@ -31,7 +31,11 @@ _BUS: Final = (
     ("bus_downs", "downs", "Outages of the server of the bus."),
     ("bus_messages_lost", "lost", "Messages that did not reach other daemons."),
     ("bus_messages_strange", "strange", "Messages of the bus that cannot be read."),
-    ("bus_gaps", "gaps", "Times when messages of the bus were missed in between."),
+    (
+        "bus_gaps",
+        "gaps",
+        "How often messages of the bus were missed while its server was reachable.",
+    ),
 )
 """Counters of the bus, each with its name in the survey."""
 

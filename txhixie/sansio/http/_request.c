@@ -58,7 +58,7 @@ is_base64(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
 }
 
-/* Whether a text is a word, whatever the case of its letters. The word is in lower case. */
+/* Whether a text is a word, in upper or lower case. The word is given in lower case. */
 static int
 is_word(Text text, const char *word)
 {
@@ -85,7 +85,7 @@ strip(Text text)
     return text;
 }
 
-/* Whether a list has a member, whatever the case of its letters. */
+/* Whether a list has a member, in upper or lower case. The member is given in lower case. */
 static int
 has_member(Text list, const char *member)
 {

@@ -1,7 +1,7 @@
 """Summaries of the frames in a stream of bytes, for a trace.
 
-A summary has the beginning of the payload only, so that a reader holds few bytes whatever a frame
-announces. Nothing is checked: a trace shows what a peer sends, also what breaks a rule.
+A summary has the beginning of the payload only, so that a reader holds few bytes of a
+frame of any length. Nothing is checked: a trace shows what a peer sends, also what breaks a rule.
 """
 
 from __future__ import annotations

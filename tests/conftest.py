@@ -60,7 +60,7 @@ def default_poller() -> None:
 
 
 # pytest-twisted has no annotations.
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # it has no types
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # pytest_twisted has no annotations
 async def net() -> AsyncIterator[Network]:
     """Servers and clients over real sockets, all closed after the test."""
     from support.network import Network

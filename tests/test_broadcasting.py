@@ -222,7 +222,7 @@ def test_an_error_of_the_caller_sends_nothing() -> None:
     with pytest.raises(TypeError):
         broadcast([*receivers, stranger], "hello")
     with pytest.raises(TypeError, match="a message: expected str or bytes, not dict"):
-        broadcast(receivers, {})  # type: ignore[arg-type]
+        broadcast(receivers, {})  # type: ignore[arg-type]  # the test passes a wrong type
     with pytest.raises(UnicodeEncodeError):
         broadcast(receivers, "\ud800")
     with pytest.raises(ValueError, match="slow: expected 'skip' or 'newest' or 'close'"):

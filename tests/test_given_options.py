@@ -137,10 +137,10 @@ def test_a_client_takes_no_string_for_a_list(make: Made) -> None:
     pairs = "serverExtensions" if make is CLIENTS["Pair.new"] else "extensions"
     for wrong, kind in (("chat", "str"), (b"chat", "bytes"), (5, "int"), (None, "None")):
         refuses(
-            lambda wrong=wrong: make(subprotocols=wrong),  # type: ignore[misc]
+            lambda wrong=wrong: make(subprotocols=wrong),  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
             f'subprotocols: expected a list, not {kind}; write subprotocols=["chat"]',
         )
-        refuses(lambda wrong=wrong: make(**{pairs: wrong}), "extensions: expected a list, not")  # type: ignore[misc]
+        refuses(lambda wrong=wrong: make(**{pairs: wrong}), "extensions: expected a list, not")  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
     refuses(lambda: make(subprotocols=["a", b"b"]), "subprotocols[1]: expected str, not bytes")
     refuses(lambda: make(**{pairs: [PermessageDeflate]}), "not the class PermessageDeflate")
     refuses(lambda: make(**{pairs: ["permessage-deflate"]}), "objects such as PermessageDeflate()")
@@ -150,10 +150,10 @@ def test_policies_streams_and_pages_take_no_string_for_a_list() -> None:
     refuses(lambda: Policy("https://x"), 'write origins=["https://example.com"]')
     refuses(lambda: Policy(None, "x"), 'write hosts=["example.com"]')
     refuses(lambda: TrustedNetworks("127.0.0.1"), 'write networks=["127.0.0.1"]')
-    refuses(lambda: TrustedNetworks([5]), "networks[0]: expected str, not int")  # type: ignore[list-item]
+    refuses(lambda: TrustedNetworks([5]), "networks[0]: expected str, not int")  # type: ignore[list-item]  # the test passes a wrong type
     refuses(lambda: serve(talk, subprotocols="chat"), 'write subprotocols=["chat"]')
     refuses(
-        lambda: WebSocket(URL, b"chat", reactor=Clock()),  # type: ignore[arg-type]
+        lambda: WebSocket(URL, b"chat", reactor=Clock()),  # type: ignore[arg-type]  # the test passes a wrong type
         'protocols: expected a list, not bytes; write protocols=["chat"]',
     )
     assert WebSocket(URL, "chat", reactor=MemoryReactorClock()).url == URL  # as pages have it
@@ -167,7 +167,7 @@ def test_policies_streams_and_pages_take_no_string_for_a_list() -> None:
 def test_credentials_are_two_strings(wrong: Any) -> None:
     """A string of two characters would be unpacked to a name and a password."""
     refuses(
-        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, wrong),  # type: ignore[arg-type]
+        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, wrong),  # type: ignore[arg-type]  # the test passes a wrong type
         "credentials",
     )
 
@@ -195,7 +195,7 @@ def test_every_attempt_offers_all_that_a_generator_yielded() -> None:
             return Deferred()
 
     endpoint = WebSocketClientEndpoint(
-        Refusing(),  # type: ignore[arg-type]
+        Refusing(),  # type: ignore[arg-type]  # connect is enough for this test
         URL,
         subprotocols=(name for name in ("chat",)),
         headers=iter([("Cookie", "a=b")]),
@@ -253,9 +253,9 @@ def test_headers_may_be_pairs_or_a_mapping_of_str_or_bytes(given: Any) -> None:
     Pair.new(_Answers(lambda offer: Accepted(Recorder(), None, given)), client)
     assert set(expected) <= {
         (name.title(), value)
-        for name, value in client.transport.agreement.headers  # type: ignore[union-attr]
+        for name, value in client.transport.agreement.headers  # type: ignore[union-attr]  # the conversation is open, so the agreement is not None
     }
-    HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=given)  # type: ignore[arg-type]
+    HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=given)  # type: ignore[arg-type]  # the endpoint is never used
 
 
 class _Answers:
@@ -283,11 +283,11 @@ WRONG_HEADERS: Final[list[tuple[Any, str]]] = [
 @pytest.mark.parametrize(("wrong", "said"), WRONG_HEADERS)
 def test_other_shapes_of_headers_are_a_TypeError_with_an_example(wrong: Any, said: str) -> None:
     for make in CLIENTS.values():
-        refuses(lambda make=make: make(headers=wrong), said)  # type: ignore[misc]
+        refuses(lambda make=make: make(headers=wrong), said)  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
     refuses(lambda: Accepted(Recorder(), None, wrong), said)
     refuses(lambda: Refusal(403, headers=wrong), said)
     refuses(
-        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=wrong),  # type: ignore[arg-type]
+        lambda: HTTPConnectEndpoint(_Endpoint(), "h", 1, headers=wrong),  # type: ignore[arg-type]  # the test passes a wrong type
         said,
     )
 
@@ -337,7 +337,7 @@ def test_a_url_is_a_string(make: Made, wrong: Any) -> None:
 
 def test_a_pages_url_is_a_string() -> None:
     refuses(
-        lambda: WebSocket(b"ws://example.com/", reactor=Clock()),  # type: ignore[arg-type]
+        lambda: WebSocket(b"ws://example.com/", reactor=Clock()),  # type: ignore[arg-type]  # the test passes a wrong type
         "url: expected str, not bytes",
     )
 
@@ -385,13 +385,13 @@ def test_a_limit_is_a_number(option: str, wrong: Any) -> None:
 @pytest.mark.parametrize("wrong", [b"http://proxy:3128", 5, ["http://proxy:3128"], ("proxy", 3128)])
 def test_a_proxy_is_a_url_or_a_proxy(wrong: Any) -> None:
     for name in ("WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"):
-        refuses(lambda name=name: CLIENTS[name](proxy=wrong), "proxy: expected str, not ")  # type: ignore[misc]
+        refuses(lambda name=name: CLIENTS[name](proxy=wrong), "proxy: expected str, not ")  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
 
 
 def test_a_host_and_a_port_for_a_proxy_have_their_types() -> None:
     endpoint: Any = _Endpoint()
-    refuses(lambda: HTTPConnectEndpoint(endpoint, b"h", 1), "host: expected str, not bytes")  # type: ignore[arg-type]
-    refuses(lambda: HTTPConnectEndpoint(endpoint, "h", "1"), "port: expected int, not str")  # type: ignore[arg-type]
+    refuses(lambda: HTTPConnectEndpoint(endpoint, b"h", 1), "host: expected str, not bytes")  # type: ignore[arg-type]  # the test passes a wrong type
+    refuses(lambda: HTTPConnectEndpoint(endpoint, "h", "1"), "port: expected int, not str")  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 @pytest.mark.parametrize("wrong", ["403", None, 403.0])
@@ -412,10 +412,10 @@ def test_the_function_that_chooses_a_subprotocol_is_no_coroutine_function() -> N
         return "chat"
 
     refuses(
-        lambda: HixieServerFactory(Applications(), subprotocols=choose),  # type: ignore[arg-type]
+        lambda: HixieServerFactory(Applications(), subprotocols=choose),  # type: ignore[arg-type]  # the test passes a wrong type
         "subprotocols: expected a function, not a coroutine function",
     )
-    refuses(lambda: serve(talk, subprotocols=choose), "not a coroutine function")  # type: ignore[arg-type]
+    refuses(lambda: serve(talk, subprotocols=choose), "not a coroutine function")  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 class Builder:
@@ -437,7 +437,7 @@ class Static:
 
 def test_applications_are_an_object_and_not_its_class() -> None:
     refuses(
-        lambda: HixieServerFactory(Builder),  # type: ignore[arg-type]
+        lambda: HixieServerFactory(Builder),  # type: ignore[arg-type]  # the test passes a wrong type
         "applications: expected an object, not the class Builder; write Builder()",
     )
     Pair.new(Static)
@@ -473,7 +473,7 @@ def test_connect_fails_with_the_error_about_the_application(
 ) -> None:
     """Not only with an aborted connection. The log has the traceback."""
     clock = Clock()
-    factory = HixieClientFactory(URL, _Answers(answer), clock=clock)  # type: ignore[arg-type]
+    factory = HixieClientFactory(URL, _Answers(answer), clock=clock)  # type: ignore[arg-type]  # the test passes a wrong type
     factory.begins = False
     joined = Pair(HixieServerFactory(Applications(), clock=clock), factory, clock)
     waiting = joined.client.protocol.whenOpen()
@@ -514,10 +514,10 @@ def test_a_path_is_no_certificate() -> None:
     new = cast("Made", WebSocketClientEndpoint.new)
     made = partial(new, MemoryReactorClock(), "wss://example.com/")
     for wrong in ("ca.pem", b"-----BEGIN", Path("ca.pem"), ["ca.pem"]):
-        refuses(lambda w=wrong: made(trustRoot=w), "trustRoot: expected a certificate, not ")  # type: ignore[misc]
+        refuses(lambda w=wrong: made(trustRoot=w), "trustRoot: expected a certificate, not ")  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
         said = "certificate: expected a PrivateCertificate, not "
-        refuses(lambda w=wrong: made(certificate=w), said)  # type: ignore[misc]
-        refuses(lambda w=wrong: made(verify=w), "verify: expected bool, not ")  # type: ignore[misc]
+        refuses(lambda w=wrong: made(certificate=w), said)  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
+        refuses(lambda w=wrong: made(verify=w), "verify: expected bool, not ")  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
     refuses(lambda: made(serverName=b"x"), "serverName: expected str, not bytes")
 
 
@@ -570,7 +570,7 @@ def test_a_scalar_has_its_annotated_type(maker: str, option: str, kind: str) -> 
     wrongs: list[object] = ["no", b"", other, []]
     for wrong in wrongs:
         said = f"{option}: expected {expected}, not {type(wrong).__name__}{example}"
-        refuses(lambda wrong=wrong: ALL[maker](**{option: wrong}), said)  # type: ignore[misc]
+        refuses(lambda wrong=wrong: ALL[maker](**{option: wrong}), said)  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
 
 
 def test_no_scalar_among_the_options_is_left_out() -> None:
@@ -653,7 +653,7 @@ def test_the_error_of_an_option_with_a_few_values_lists_them(
 def test_bindAddress_is_an_address_or_an_address_and_a_port(wrong: Any) -> None:
     said = "bindAddress: expected an address or an address and a port, not "
     for name in ("WebSocketClientEndpoint.new", "connect", "WebSocketClientService.new"):
-        refuses(lambda name=name: CLIENTS[name](bindAddress=wrong), said)  # type: ignore[misc]
+        refuses(lambda name=name: CLIENTS[name](bindAddress=wrong), said)  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
     for right in (None, "127.0.0.1", ("127.0.0.1", 0)):
         CLIENTS["connect"](bindAddress=right)
 
@@ -702,18 +702,18 @@ def test_the_error_of_an_unknown_option_of_a_server_suggests_a_known_one(
 
 def test_the_error_of_an_unknown_option_of_run_suggests_a_known_one() -> None:
     refuses(
-        lambda: txhixie.run(0, Applications(), origin="*"),  # type: ignore[call-arg]  # the mistake
+        lambda: txhixie.run(0, Applications(), origin="*"),  # type: ignore[call-arg]  # the test passes a wrong option
         "origin: no such option; did you mean origins?",
     )
 
 
 def test_the_error_of_an_unknown_option_of_a_client_factory_suggests_a_known_one() -> None:
     refuses(
-        lambda: HixieClientFactory("ws://a/", Applications(), origins=[]),  # type: ignore[call-arg]  # the mistake
+        lambda: HixieClientFactory("ws://a/", Applications(), origins=[]),  # type: ignore[call-arg]  # the test passes a wrong option
         "origins: no such option; did you mean origin?",
     )
     refuses(
-        lambda: GatewayService(Clock(), "ws://a/", pass_headers=[]),  # type: ignore[call-arg]  # the mistake
+        lambda: GatewayService(Clock(), "ws://a/", pass_headers=[]),  # type: ignore[call-arg]  # the test passes a wrong option
         "pass_headers: no such option; did you mean passHeaders?",
     )
 

@@ -263,7 +263,7 @@ class Hesitant(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.size += len(data)
-        self.transport.pauseProducing()  # type: ignore[union-attr]
+        self.transport.pauseProducing()  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
 
     def connectionLost(self, reason: object = None) -> None:
         self.told.append("lost")
@@ -297,7 +297,7 @@ async def test_a_stream_gets_the_bytes_it_takes_and_then_connectionLost(
     while not made[0].told:
         assert made[0].size - before <= MEBI
         before = made[0].size
-        made[0].transport.resumeProducing()  # type: ignore[union-attr]
+        made[0].transport.resumeProducing()  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
         await turn()
     assert made[0].size > 20 * MEBI
 

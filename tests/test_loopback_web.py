@@ -79,7 +79,7 @@ class SiteNetwork(Network):
         return raw
 
 
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # pytest_twisted has no annotations
 async def net() -> AsyncIterator[SiteNetwork]:
     with TemporaryDirectory(prefix="hixie") as directory:
         network = SiteNetwork(Path(directory))
@@ -123,7 +123,7 @@ def page(name: str) -> Any:
     """A resource with one page, which names itself."""
     resource = Resource()
     resource.isLeaf = True
-    resource.render_GET = lambda asked: name.encode() + b" " + asked.uri  # type: ignore[attr-defined]
+    resource.render_GET = lambda asked: name.encode() + b" " + asked.uri  # type: ignore[attr-defined]  # twisted.web looks methods up by the name of the HTTP method
     return resource
 
 
@@ -370,7 +370,7 @@ class SlowChecker(InMemoryUsernamePasswordDatabaseDontUse):
 
     def requestAvatarId(self, credentials: Any) -> Any:
         if not self.seconds:
-            return super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]
+            return super().requestAvatarId(credentials)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         return deferLater(reactor, self.seconds).addCallback(
             lambda _: maybeDeferred(super(SlowChecker, self).requestAvatarId, credentials)
         )
@@ -454,11 +454,11 @@ async def test_klein(dialect: str, over: str, net: SiteNetwork, log: Log) -> Non
     made = Applications(echo)
     resource = HixieResource(made)
 
-    @app.route("/page")  # type: ignore[untyped-decorator]
+    @app.route("/page")  # type: ignore[untyped-decorator]  # klein has no annotations
     def say(asked: Any) -> str:
         return "page"
 
-    @app.route("/sockets/<name>")  # type: ignore[untyped-decorator]
+    @app.route("/sockets/<name>")  # type: ignore[untyped-decorator]  # klein has no annotations
     async def sockets(asked: Any, name: str) -> Any:
         await deferLater(reactor, 0.01)
         asked.requestHeaders.setRawHeaders("X-Name", [name])

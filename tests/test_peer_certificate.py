@@ -73,7 +73,7 @@ async def test_both_sides_have_the_certificate_of_the_peer(
         assert names(seen[0]) == "CN=client"
     else:
         assert seen[0] is None
-    port = channel.getHost().port  # type: ignore[attr-defined]
+    port = channel.getHost().port  # type: ignore[attr-defined]  # the address is an IPv4Address, and has a port
     assert seen[1:] == ["127.0.0.1", port]
     closed: Deferred[None] = channel.close()
     await within(closed)
@@ -92,7 +92,7 @@ async def test_without_TLS_there_is_no_certificate(net: Network, over: str) -> N
     if over == "unix":
         assert (offer.client, offer.client_port) == (None, None)
     else:
-        assert (offer.client, offer.client_port) == ("127.0.0.1", wire.getHost().port)  # type: ignore[attr-defined]
+        assert (offer.client, offer.client_port) == ("127.0.0.1", wire.getHost().port)  # type: ignore[attr-defined]  # the address is an IPv4Address, and has a port
 
 
 def test_in_memory_there_is_no_certificate() -> None:

@@ -98,7 +98,7 @@ ERRORS: Final = sorted(_errors(), key=lambda kind: kind.__qualname__)
 
 WAYS: Final[dict[str, Callable[[Any], Any]]] = {
     **{
-        f"pickle {protocol}": lambda value, protocol=protocol: pickle.loads(  # type: ignore[misc]
+        f"pickle {protocol}": lambda value, protocol=protocol: pickle.loads(  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
             pickle.dumps(value, protocol)
         )
         for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)

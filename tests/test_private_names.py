@@ -250,7 +250,7 @@ def test_a_stream_of_HTTP_2_has_a_reference_to_its_connection() -> None:
 
 def test_a_transport_keeps_unsent_bytes_in_two_buffers() -> None:
     """The later bytes are in a list, with a count of its bytes."""
-    descriptor: Any = FileDescriptor(Clock())  # type: ignore[arg-type]
+    descriptor: Any = FileDescriptor(Clock())  # type: ignore[arg-type]  # a clock is enough for this test
     descriptor.connected = True
     descriptor.startWriting = lambda: None
     assert (descriptor._tempDataBuffer, descriptor._tempDataLen) == ([], 0)

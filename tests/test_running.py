@@ -309,10 +309,10 @@ class Reactor(MemoryReactorClock):
     """A reactor in memory that supports the removal of triggers."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.set: list[Callable[[], Any]] = []
 
-    def addSystemEventTrigger(self, *what: Any) -> Any:  # type: ignore[override]
+    def addSystemEventTrigger(self, *what: Any) -> Any:  # type: ignore[override]  # the signature differs from Twisted's, whose arguments are not used
         assert what[:2] == ("before", "shutdown")
         self.set.append(what[2])
         return what[2]
@@ -483,7 +483,7 @@ def test_the_error_about_a_coroutine_function_names_serve() -> None:
         """Nothing."""
 
     with pytest.raises(TypeError, match="serve"):
-        run("tcp:0", talk)  # type: ignore[arg-type]  # that is the point
+        run("tcp:0", talk)  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 def test_a_server_with_pages_logs_an_HTTP_URL(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Leaf(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
 
 class Page(Leaf):

@@ -80,7 +80,7 @@ class Program(Generic[T]):
         needs.
         """
 
-        class Application(self.ws.WebSocketProtocol):  # type: ignore[name-defined, misc]
+        class Application(self.ws.WebSocketProtocol):  # type: ignore[name-defined, misc]  # mypy does not know the classes of a module that is chosen when the test runs
             def __init__(self) -> None:
                 self.received: list[Any] = []
                 self.pongs: list[bytes] = []
@@ -112,7 +112,7 @@ class Program(Generic[T]):
     def serverFactory(self) -> Any:
         program = self
 
-        class Servers(self.ws.WebSocketServerFactory[Any]):  # type: ignore[name-defined, misc]
+        class Servers(self.ws.WebSocketServerFactory[Any]):  # type: ignore[name-defined, misc]  # mypy does not know the classes of a module that is chosen when the test runs
             def buildProtocol(self, request: Any) -> Any:
                 program.requests.append(request)
                 program.servers.append(program.application())
@@ -123,7 +123,7 @@ class Program(Generic[T]):
     def clientFactory(self) -> Any:
         program = self
 
-        class Clients(self.ws.WebSocketClientFactory[Any]):  # type: ignore[name-defined, misc]
+        class Clients(self.ws.WebSocketClientFactory[Any]):  # type: ignore[name-defined, misc]  # mypy does not know the classes of a module that is chosen when the test runs
             def buildProtocol(self, url: str) -> Any:
                 application = program.application()
                 application.url = url
@@ -142,7 +142,7 @@ class Program(Generic[T]):
         root = Resource()
         root.putChild(b"connect", self.ws.WebSocketResource(self.serverFactory()))
         root.putChild(b"page", Data(b"a page", "text/plain"))
-        root.putChild(b"slow", Slow())  # type: ignore[no-untyped-call]
+        root.putChild(b"slow", Slow())  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         return root
 
     async def serve(self, net: Network, over: str = "tcp") -> Place:

@@ -98,7 +98,7 @@ class HixieResource(Resource):
             dialect.
         :raises TypeError: as :class:`txhixie.HixieServerFactory` does.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.factory = HixieServerFactory(applications, **options)
         self.elsewhere = elsewhere
         self._channels = _channelsOf(self.factory)
@@ -242,7 +242,7 @@ class HixieSite(Site):
         """
         if len(args) < _LOG_FORMATTER:
             kw.setdefault("logFormatter", maskedLogFormatter)
-        super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]
+        super().__init__(resource, *args, **kw)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.limits = instance("limits", limits, Limits)
         self.admission = (
             Admission() if admission is None else instance("admission", admission, Admission)
@@ -255,7 +255,7 @@ class HixieSite(Site):
     def getResourceFor(self, request: Any) -> Any:
         """Return the resource of a request, and watch its connection for a stalled client."""
         self.channels.watch(request.channel)
-        return super().getResourceFor(request)  # type: ignore[no-untyped-call]
+        return super().getResourceFor(request)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def buildProtocol(self, addr: Any) -> Any:
         """Return the protocol of a new connection, with the limits, or one that refuses it."""
@@ -265,7 +265,7 @@ class HixieSite(Site):
             refusal = self.admission.arrives(client, self.reactor.seconds())
             if refusal is not None:
                 return self._refused.refuse(refusal)
-        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         if self.admission.is_limited:
             countSocket(protocol, self.admission, client)
         channel = channelOf(protocol)

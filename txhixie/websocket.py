@@ -96,13 +96,13 @@ class WebSocketResource(Resource):
         :raises ValueError: as :class:`txhixie.HixieServerFactory` does.
         :raises TypeError: as :class:`txhixie.HixieServerFactory` does.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.factory = factory
         self._options: ServerOptions = without_iterators(options)
         self._resource = self._made()
 
     def _made(self) -> HixieResource:
-        elsewhere = _BadRequest()  # type: ignore[no-untyped-call]
+        elsewhere = _BadRequest()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         return HixieResource(ByRequest(self.factory), elsewhere=elsewhere, **self._options)
 
     def render(self, request: Any) -> Any:

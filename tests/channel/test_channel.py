@@ -89,7 +89,7 @@ def test_messages_are_sent_in_both_directions(dialect: str) -> None:
 
 def test_only_text_and_bytes_are_sent() -> None:
     with pytest.raises(TypeError, match="a message: expected str or bytes, not "):
-        Talk().channel.send(3)  # type: ignore[arg-type]  # the mistake
+        Talk().channel.send(3)  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 @each

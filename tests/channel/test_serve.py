@@ -68,7 +68,7 @@ def test_when_the_coroutine_raises_the_conversation_fails_with_one_traceback(
     assert [type(error) for error in log.tracebacks()] == [Broken]
     if dialect in MODERN:
         assert client.lost is not None
-        assert client.lost.code == 1011  # type: ignore[attr-defined]  # always a close
+        assert client.lost.code == 1011  # type: ignore[attr-defined]  # the error is a close, and has a code
     if dialect == "hixie-76":
         assert isinstance(client.lost, AbruptClose)
 
@@ -166,7 +166,7 @@ def test_a_coroutine_with_a_send_that_fails_since_the_peer_closed_logs_no_traceb
     assert (code, reason) == ended[:2] == ((4000, "enough") if how == "close" else (1006, ""))
     if how == "close":
         assert client.lost is not None
-        assert client.lost.code == 4000  # type: ignore[attr-defined]  # always a close
+        assert client.lost.code == 4000  # type: ignore[attr-defined]  # the error is a close, and has a code
     assert log.tracebacks() == []
     (line,) = [line for line in log.lines() if "coroutine" in line]
     assert "failed to send: the conversation has ended with" in line
@@ -194,4 +194,4 @@ def test_any_other_error_of_a_coroutine_is_logged_as_its_own(log: Log) -> None:
     pair.advance(10)
     assert [type(error) for error in log.tracebacks()] == [Broken, ConversationEnded]
     assert client.lost is not None
-    assert client.lost.code == 1011  # type: ignore[attr-defined]  # always a close
+    assert client.lost.code == 1011  # type: ignore[attr-defined]  # the error is a close, and has a code

@@ -471,6 +471,12 @@ def answering(answer: bytes) -> Script:
             ),
         ),
         (b"HTTP/1.1 410 x\r\n\r\n", 3, "The server opens no WebSocket at this path"),
+        (b"HTTP/1.1 426 x\r\n\r\n", 3, "The server requires another dialect, or another version"),
+        (
+            b"HTTP/1.1 503 x\r\n\r\n",
+            3,
+            "A reverse proxy cannot reach its backend, or the server is overloaded or stops.",
+        ),
         (b"", 1, "The server closes the connection during every handshake"),
         (
             b"220 speaks first\r\n\r\n",
@@ -485,6 +491,29 @@ def test_a_server_that_refuses_every_dialect(answer: bytes, status: int, advice:
     assert said.status == status
     assert said.marks == {**dict.fromkeys(NAMES, "NO"), "lookup": "ok", "tcp": "ok"}
     assert said.advice[0].startswith(advice)
+
+
+def test_a_gateway_that_does_not_reach_its_backend(tmp_path: Path) -> None:
+    """The advice names the event that the daemon's log has then."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        backends = {"down": free_port(), "silent": silent.getsockname()[1]}
+        routes = [f"--serve=/{name}=ws://127.0.0.1:{port}" for name, port in backends.items()]
+        with running(tmp_path, "--connect-timeout=1", *routes) as daemon:
+            down, slow = (report(f"ws://127.0.0.1:{daemon.port}/{name}") for name in backends)
+            for port in backends.values():
+                daemon.logged(f"backend-down backend=ws://127.0.0.1:{port}")
+    assert (down.status, slow.status) == (3, 3)
+    assert "status 502" in down.stages["rfc6455"][1]
+    assert "status 504" in slow.stages["rfc6455"][1]
+    log = "The log has the reason; the event of a txhixie daemon is backend-down."
+    assert down.advice[0] == (
+        "A reverse proxy or gateway cannot reach its backend: check that the backend is running. "
+        + log
+    )
+    assert slow.advice[0] == (
+        "A reverse proxy or gateway got no response from its backend in time: check the backend. "
+        + log
+    )
 
 
 def test_a_server_that_does_not_respond() -> None:

@@ -57,7 +57,7 @@ class OfAutobahn(WebSocketProtocol):
 class Awaits(Plain):
     """An application with a coroutine function in place of a method."""
 
-    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]  # the mistake
+    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]  # the test overrides with a coroutine, which is wrong
         """Never awaited."""
 
 

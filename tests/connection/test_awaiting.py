@@ -291,7 +291,7 @@ def test_serve_rejects_any_other_object_and_says_what_to_write(wrong: Any, said:
 @pytest.mark.filterwarnings("error")
 def test_serve_is_not_given_a_coroutine_that_runs_already() -> None:
     with pytest.raises(TypeError, match=r"not a coroutine; do not call it: serve\(_sleeps\)"):
-        serve(_sleeps(None))  # type: ignore[arg-type]  # the mistake
+        serve(_sleeps(None))  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 # Under the asyncio reactor, over TCP.

@@ -74,7 +74,7 @@ def test_every_cause_that_the_package_names_is_in_the_table() -> None:
 
 def test_counters_are_not_added_to_a_number() -> None:
     with pytest.raises(TypeError):
-        Counters() + 1  # type: ignore[operator]  # the mistake
+        Counters() + 1  # type: ignore[operator]  # the test adds a wrong type
 
 
 @given(events)

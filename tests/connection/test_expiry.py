@@ -212,7 +212,7 @@ async def test_a_gateway_closes_its_backend_too(net: Network, dialect: str, back
     service = GatewayService(reactor, place.url(), dialect=back, limits=QUICK)
 
     async def decide(offer: Offer) -> Accepted:
-        decision = await ensureDeferred(service.buildProtocol(offer))  # type: ignore[arg-type]  # it is a Deferred
+        decision = await ensureDeferred(service.buildProtocol(offer))  # type: ignore[arg-type]  # mypy takes a Deferred for another awaitable
         assert isinstance(decision, Accepted)
         return replace(decision, expiresIn=0.2)
 

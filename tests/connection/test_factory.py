@@ -243,7 +243,7 @@ def test_an_object_that_builds_no_application_is_found_before_the_first_client()
             TypeError,
             match="expected an object with buildProtocol, not",
         ):
-            HixieServerFactory(wrong)  # type: ignore[arg-type]  # the mistake
+            HixieServerFactory(wrong)  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 def spread_out(dialect: str, limits: Limits, count: int = 4) -> tuple[ServerEnd, list[End]]:

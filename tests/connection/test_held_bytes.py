@@ -183,9 +183,9 @@ def test_a_ceiling_may_be_changed_and_has_to_be_a_number() -> None:
     with pytest.raises(ValueError, match="most: expected 1 or more, not 0"):
         HeldBytes(0)
     with pytest.raises(TypeError):
-        HeldBytes("1 GiB")  # type: ignore[arg-type]  # the mistake
+        HeldBytes("1 GiB")  # type: ignore[arg-type]  # the test passes a wrong type
     with pytest.raises(TypeError):
-        HixieServerFactory(Applications(Recorder), heldBytes=5)  # type: ignore[arg-type]  # the mistake
+        HixieServerFactory(Applications(Recorder), heldBytes=5)  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 @pytest.mark.parametrize(("before", "after"), [(MOST, 100), (None, MOST), (MOST, None)])

@@ -24,7 +24,7 @@ PAGE: Final = (ROOT / "docs/reference/log-lines.rst").read_text("utf-8")
 def lines_of(write: Callable[[Logger], object]) -> list[dict[str, Any]]:
     """Write to a logger of the package, and return the objects that its events become."""
     events: list[LogEvent] = []
-    write(Logger("txhixie.server.protocol", observer=events.append))  # type: ignore[arg-type]
+    write(Logger("txhixie.server.protocol", observer=events.append))  # type: ignore[arg-type]  # list.append is an observer: it takes one event
     return [decoded(jsonLine(event)) for event in events]
 
 
@@ -82,7 +82,7 @@ def test_the_time_is_that_of_the_event_in_UTC() -> None:
 
 def test_a_line_of_another_package_has_its_text_and_its_logger() -> None:
     events: list[LogEvent] = []
-    logger = Logger("somebody", observer=events.append)  # type: ignore[arg-type]
+    logger = Logger("somebody", observer=events.append)  # type: ignore[arg-type]  # list.append is an observer: it takes one event
     logger.error("{event} of\n{reason}", event="end", reason="x")
     line = decoded(jsonLine(events[0]))
     del line["time"]
@@ -107,7 +107,7 @@ class Unprintable(Exception):
 @pytest.mark.parametrize("value", [object(), b"\xff", Unprintable(), {1: 2}, "\ud800"])
 def test_an_event_of_any_content_is_a_line(value: object) -> None:
     events: list[LogEvent] = []
-    logger = Logger("somebody", observer=events.append)  # type: ignore[arg-type]
+    logger = Logger("somebody", observer=events.append)  # type: ignore[arg-type]  # list.append is an observer: it takes one event
     logger.info("{value}", value=value)
     logger.failure("{value}", failure(Unprintable()), value=value)
     for event in events:
@@ -116,7 +116,7 @@ def test_an_event_of_any_content_is_a_line(value: object) -> None:
 
 def test_an_event_of_the_legacy_log_has_its_traceback_once() -> None:
     events: list[LogEvent] = []
-    publisher = LegacyPublisher(publishPublisher=LogPublisher(events.append))  # type: ignore[arg-type]
+    publisher = LegacyPublisher(publishPublisher=LogPublisher(events.append))  # type: ignore[arg-type]  # list.append is an observer: it takes one event
     publisher.msg("hello", 1)
     publisher.msg(failure=failure(ValueError("nothing")), isError=1)
     publisher.msg(failure=failure(ValueError("nothing")), isError=1, why="it failed")

@@ -220,7 +220,7 @@ def test_a_refusal_that_was_logged_before_gets_no_second_line(log: Log) -> None:
     """The first line has a better reason than the status of the response."""
     for logged in (True, False):
         refusal = Refusal(502, b"no\xff\n", logged=logged)
-        end = ServerEnd(Answering(lambda offer, refusal=refusal: refusal))  # type: ignore[misc]  # the default binds it
+        end = ServerEnd(Answering(lambda offer, refusal=refusal: refusal))  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
         end.receive(whole_request("rfc6455"))
         assert body_of(end.wire.written) == b"no\xff\n"
     assert len(log.lines()) == 1
@@ -249,7 +249,7 @@ def test_each_line_that_the_guide_explains_is_one_that_is_written() -> None:
 def test_each_value_of_a_line_can_be_parsed(values: dict[str, str]) -> None:
     """The line is parsed as readers of logfmt do: a name, and a bare or a quoted value."""
     recorded: list[str] = []
-    log = Logger(observer=lambda event: recorded.append(formatEvent(event)))  # type: ignore[arg-type]  # returns None
+    log = Logger(observer=lambda event: recorded.append(formatEvent(event)))  # type: ignore[arg-type]  # the function returns None, as an observer does
     writeLine(log, "opened", **cast(LogFields, values))
     (line,) = recorded
     assert line.isascii()

@@ -393,7 +393,7 @@ async def test_a_download_that_stops_is_ended(
     class Root(File):
         def render(self, request: Any) -> Any:
             request.notifyFinish().addErrback(ended.append)
-            return super().render(request)  # type: ignore[no-untyped-call]  # Twisted has no types here
+            return super().render(request)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     place = await net.listen(made(Root(str(tmp_path))), over)
     raw = await net.raw(place)

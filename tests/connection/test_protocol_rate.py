@@ -102,7 +102,7 @@ async def test_a_flood_to_a_backend_is_slowed_down_and_its_replies_are_not(
     class Stream(Protocol):
         def dataReceived(self, data: bytes) -> None:
             if not received:
-                self.transport.write(replies)  # type: ignore[union-attr]  # it is connected
+                self.transport.write(replies)  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
             received.extend(data)
 
     if backend == "ws":

@@ -61,7 +61,7 @@ def adapted(options: dict[str, Any], applications: Any) -> ServerEnd:
     )
     factory = RoutedServerFactory(RoutedApplications(routes), clock=clock)
     end: Any = testing.End(factory.buildProtocol(None), clock)
-    return end  # type: ignore[no-any-return]
+    return end  # type: ignore[no-any-return]  # the memory connection has the type Any here
 
 
 # assume
@@ -175,7 +175,7 @@ class Speaking(Protocol):
     """A backend that speaks first."""
 
     def connectionMade(self) -> None:
-        self.transport.write(b"a" * 10_000)  # type: ignore[union-attr]
+        self.transport.write(b"a" * 10_000)  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
 
 
 @asynchronous
@@ -265,7 +265,7 @@ async def test_a_byte_stream_is_cut_into_messages_and_not_into_fragments(
 async def test_a_line_and_a_message_of_a_backend_are_sent_in_fragments(net: Network) -> None:
     class Line(Protocol):
         def connectionMade(self) -> None:
-            self.transport.write(b"a" * 1999 + b"\n")  # type: ignore[union-attr]
+            self.transport.write(b"a" * 1999 + b"\n")  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
 
     def greet(application: Recorder) -> None:
         application.transport.sendTextMessage("a" * 1999)

@@ -72,7 +72,7 @@ class Where(Resource):
 def answer(target: str, host: str = "example.com") -> bytes:
     """The response of a site that has a page at ``/a``."""
     routes: Routes[Any] = Routes()
-    routes.add(Route("example.com", "/a", None), Guarded(Where()))  # type: ignore[no-untyped-call]  # twisted.web has no types
+    routes.add(Route("example.com", "/a", None), Guarded(Where()))  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     site: Site = PageSite(RoutedPages(routes))
     channel = site.buildProtocol(None)
     transport: Any = StringTransport()
@@ -207,7 +207,7 @@ UPGRADE = "Upgrade: websocket", "Connection: Upgrade"
 def ordinary(line: str, *fields: str, policy: Policy = Policy()) -> tuple[bytes, dict[Any, int]]:
     """The response of a server with a page at ``/status`` and a service at ``/``, and refusals."""
     pages: Routes[Any] = Routes()
-    page = Where()  # type: ignore[no-untyped-call]
+    page = Where()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     pages.add(Route(None, "/status"), Guarded(page, hasNoPathsBelow=True))
     services: Routes[Any] = Routes()
     services.add(Route(None, "/"), Guarded(Applications(Recorder)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from twisted.logger import FileLogObserver, Logger
-from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]  # Twisted does not export the name for type checkers
 
 from txhixie.daemon.json_log import SyslogObserver, TwistdLogger, logAsJSON
 
@@ -49,7 +49,7 @@ def test_the_observer_of_twistd_writes_JSON_to_the_file_of_twistd(tmp_path: Path
     """Twisted has no public name for making that observer: ``_getLogObserver`` of its logger."""
     options = ServerOptions()
     options["logfile"] = str(tmp_path / "log")
-    observer = TwistdLogger(options).observer()  # type: ignore[no-untyped-call]
+    observer = TwistdLogger(options).observer()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     assert isinstance(observer, FileLogObserver)
     Logger("somebody", observer=observer).info("hello")
     assert json.loads((tmp_path / "log").read_text("utf-8"))["text"] == "hello"

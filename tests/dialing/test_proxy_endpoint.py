@@ -55,7 +55,7 @@ def test_a_timeout_is_that_of_each_stage() -> None:
     endpoint = clientFromString(reactor, "httpconnect:192.0.2.1:3128:host.example:443:timeout=5")
     endpoint.connect(cast("Any", Factory())).addErrback(lambda _: None)
     assert reactor.tcpClients[-1][3] == 5
-    reactor.tcpClients[-1][2].buildProtocol(cast("Any", None)).makeConnection(Wire())  # type: ignore[union-attr]
+    reactor.tcpClients[-1][2].buildProtocol(cast("Any", None)).makeConnection(Wire())  # type: ignore[union-attr]  # the factory of an endpoint always builds a protocol
     assert [call.getTime() for call in reactor.getDelayedCalls()] == [5]
 
 

@@ -86,7 +86,7 @@ def test_an_object_with_handleEvent_may_be_a_listener() -> None:
             self.event = event
 
     bell, listening = Bell(), Listening()
-    bell.addEventListener("ring", listening)  # type: ignore[arg-type]  # the standard's dictionary
+    bell.addEventListener("ring", listening)  # type: ignore[arg-type]  # an object of options in place of the flag, as the standard allows
     bell.ring()
     assert listening.event.type == "ring"
     assert listening.event.target is listening.event.currentTarget is bell

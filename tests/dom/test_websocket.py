@@ -226,7 +226,7 @@ def test_only_text_and_bytes_are_sent() -> None:
     socket = made()
     socket.close()
     with pytest.raises(TypeError):
-        socket.send(3)  # type: ignore[arg-type]
+        socket.send(3)  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 def test_the_constants_are_on_the_class_and_on_each_socket() -> None:

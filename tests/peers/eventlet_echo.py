@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 # Without annotations, and not installed where only the types are checked.
-import eventlet.websocket  # type: ignore[import-not-found,import-untyped,unused-ignore]
-from eventlet import hubs, wsgi  # type: ignore[import-not-found,import-untyped,unused-ignore]
+import eventlet.websocket  # type: ignore[import-not-found,import-untyped,unused-ignore]  # eventlet has no annotations, and may not be installed
+from eventlet import hubs, wsgi  # type: ignore[import-not-found,import-untyped,unused-ignore]  # eventlet has no annotations, and may not be installed
 
 
 def say(*words: str) -> None:

@@ -372,7 +372,7 @@ def test_the_commands_of_the_unit_run(tmp_path: Path) -> None:
         "/etc/hixie.toml": configuration,
     }
     unit = configparser.ConfigParser(interpolation=None, strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # configparser documents that this method may be replaced by str
     unit.read(written(tmp_path, "hixie.service", replaced))
     look, start = (shlex.split(unit["Service"][key]) for key in ("ExecStartPre", "ExecStart"))
     looked = subprocess.run(look, capture_output=True, text=True, check=True, timeout=PATIENCE)

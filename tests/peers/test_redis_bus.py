@@ -282,7 +282,7 @@ async def test_tls_is_verified_with_the_name_in_the_certificate(tmp_path: Path, 
             lines = len([line for line in log.lines() if line.startswith("bus-down")])
             await until(
                 lambda before=lines: (
-                    len([x for x in log.lines() if x.startswith("bus-down")])  # type: ignore[misc]
+                    len([x for x in log.lines() if x.startswith("bus-down")])  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
                     > before
                 )
             )

@@ -102,7 +102,7 @@ def test_the_payload_of_a_ping_may_have_any_shape(dialect: str, shape: str) -> N
 def test_a_channel_sends_binary_of_any_shape(shape: str) -> None:
     given, expected = SHAPES[shape]
     server, (joined, channel) = Recorder(), opened(Recorder())
-    server = joined.server.protocol.factory.applications.made[0]  # type: ignore[attr-defined]
+    server = joined.server.protocol.factory.applications.made[0]  # type: ignore[attr-defined]  # the applications are those of the test, and have this attribute
     channel.send(given)
     channel.send("after")
     joined.pump()
@@ -111,7 +111,7 @@ def test_a_channel_sends_binary_of_any_shape(shape: str) -> None:
 
 def test_what_waits_to_be_sent_does_not_change_with_its_buffer() -> None:
     joined, channel = opened(Recorder())
-    server = joined.server.protocol.factory.applications.made[0]  # type: ignore[attr-defined]
+    server = joined.server.protocol.factory.applications.made[0]  # type: ignore[attr-defined]  # the applications are those of the test, and have this attribute
     joined.toServer.paused = True
     channel.send(b"x" * 200_000)
     joined.pump()
@@ -204,7 +204,7 @@ def test_text_sent_as_bytes_is_a_type_error_that_names_the_right_method() -> Non
     client = Recorder()
     pair("rfc6455", client, Recorder())
     with pytest.raises(TypeError, match="not str; sendTextMessage sends str"):
-        client.transport.sendBytesMessage("text")  # type: ignore[arg-type]
+        client.transport.sendBytesMessage("text")  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 @pytest.mark.parametrize("wrong", [b"text", bytearray(b"text"), 5, None, ["text"]], ids=repr)
@@ -274,7 +274,7 @@ def test_a_type_error_does_not_repeat_the_value() -> None:
     """The value may be a token."""
     calls: list[Callable[[], object]] = [
         lambda: strings("x", "secret", "[]"),
-        lambda: strings("x", [b"secret"], "[]"),  # type: ignore[list-item]
+        lambda: strings("x", [b"secret"], "[]"),  # type: ignore[list-item]  # the test passes a wrong type
         lambda: whole_bytes("x", "secret"),
     ]
     for call in calls:

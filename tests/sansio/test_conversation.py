@@ -53,7 +53,7 @@ def expected_events(item: Item, name: str, side: str) -> list[list[object]] | No
         found = expect.get("seed")
     else:
         found = [["close"]] if item["id"] == "f-close-nonminimal" else expect.get("strict76")
-    return found  # type: ignore[no-any-return]  # it comes from JSON
+    return found  # type: ignore[no-any-return]  # json.loads returns Any
 
 
 def events_of(name: str, side: str, chunks: Chunks) -> list[list[object]]:

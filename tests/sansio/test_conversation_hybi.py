@@ -248,7 +248,7 @@ def raw(opcode: int, **kind: int | bool) -> Callable[[str], bytes]:
     """A frame's header, as a peer of a side would write it."""
 
     def write(side: str) -> bytes:
-        return modern_frame(opcode, key=peer_key(side), **kind)  # type: ignore[arg-type]
+        return modern_frame(opcode, key=peer_key(side), **kind)  # type: ignore[arg-type]  # the options come from a dictionary, and are checked when the test runs
 
     return write
 

@@ -94,7 +94,7 @@ def test_an_invalid_limit_is_an_error_at_once(name: str, value: float, expected:
     """The error is not left to the first connection: a ping interval of 0 seconds would be a busy
     loop."""
     with pytest.raises(ValueError, match=f"^{expected}"):
-        Limits(**{name: value})  # type: ignore[arg-type]  # that is the point
+        Limits(**{name: value})  # type: ignore[arg-type]  # the test passes a wrong type
 
 
 def test_a_limit_may_be_zero_or_very_large() -> None:
@@ -116,7 +116,7 @@ def test_each_allowed_limit_can_be_counted(dialect: str) -> None:
 def test_limits_are_immutable() -> None:
     """All connections of a factory share them."""
     with pytest.raises(FrozenInstanceError):
-        Limits().message_size = 0  # type: ignore[misc]
+        Limits().message_size = 0  # type: ignore[misc]  # the test assigns to a frozen object
 
 
 def test_limits_are_compared_by_their_values() -> None:

@@ -24,7 +24,7 @@ def test_a_bytes_like_object_is_copied(kind: type[bytearray | memoryview]) -> No
 
 def test_another_type_is_an_error() -> None:
     with pytest.raises(TypeError, match="a message: expected str or bytes, not list"):
-        PreparedMessage([1])  # type: ignore[arg-type]
+        PreparedMessage([1])  # type: ignore[arg-type]  # the test passes a wrong type
     with pytest.raises(UnicodeEncodeError):
         PreparedMessage("\ud800")
 

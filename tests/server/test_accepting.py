@@ -40,7 +40,7 @@ def test_counted_failures_are_logged_after_a_minute(log: Log) -> None:
     clock = Clock()
     others: list[Any] = []
     counters = Counters()
-    lines = AcceptLines(clock, others.append, counters)  # type: ignore[arg-type]  # a function is enough
+    lines = AcceptLines(clock, others.append, counters)  # type: ignore[arg-type]  # the test passes a function in place of the log's method
     for _ in range(5):
         lines({"log_format": "EMFILE encountered; releasing reserved file descriptor."})
         lines({"log_format": "EMFILE recovery: Closed socket from {address}", "address": 1})

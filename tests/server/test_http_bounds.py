@@ -423,7 +423,7 @@ def test_the_next_response_waits_until_the_transport_has_room(log: Log) -> None:
             return b"x" * 50_000
 
     made, wire = channel(Large())
-    wire.write = lambda data: made.pauseProducing()  # type: ignore[method-assign]
+    wire.write = lambda data: made.pauseProducing()  # type: ignore[method-assign]  # replaces a method of this one object
     made.dataReceived(PLAIN * 2000)
     assert len(rendered) == 1
     made.resumeProducing()
@@ -437,7 +437,7 @@ def test_the_next_response_waits_until_the_transport_has_room(log: Log) -> None:
 async def test_pipelined_pages_are_all_answered_in_order(net: Network, log: Log) -> None:
     class Large(Leaf):
         def render(self, request: Any) -> bytes:
-            return request.uri + b"x" * 50_000 + b"\n"  # type: ignore[no-any-return]
+            return request.uri + b"x" * 50_000 + b"\n"  # type: ignore[no-any-return]  # request.uri has the type Any
 
     asked = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % each for each in range(500))
     answer = await asks(net, hixie_site(Large()), asked + request(b"GET /end HTTP/1.1", CLOSE))
@@ -479,7 +479,7 @@ class Choosing(Site):
 async def test_a_refusal_of_the_site_comes_before_the_length_of_the_body_is_compared(
     net: Network, announced: bytes
 ) -> None:
-    site = Choosing(Said())  # type: ignore[no-untyped-call]
+    site = Choosing(Said())  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     factory = HixieServerFactory(Applications(), elsewhere=site, limits=LIMITS)
     assert await answers(net, factory, post(announced)) == [401]
     if announced.endswith(b"101"):

@@ -486,7 +486,7 @@ def _failing(offer: Offer) -> Deferred[Any]:
         _failing,
         lambda offer: Accepted(Recorder(), None, ((b"A", b"b\r\nSet-Cookie: c"),)),
         lambda offer: Accepted(Recorder(), None, ((b"A:", b"b"),)),
-        lambda offer: Accepted(Recorder(), None, (("A", 5),)),  # type: ignore[arg-type]
+        lambda offer: Accepted(Recorder(), None, (("A", 5),)),  # type: ignore[arg-type]  # the test passes a wrong type
         lambda offer: Refusal(403, "", ((b"A\r\n", b"b"),)),
         lambda offer: Refusal(403, "\ud800"),
         lambda offer: Recorder(started=fails),
@@ -551,7 +551,7 @@ class AsyncEcho(Recorder):
     """An application whose method is a coroutine function: Python would only warn that it was
     never awaited."""
 
-    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]
+    async def textMessageReceived(self, message: str) -> None:  # type: ignore[override]  # the test overrides with a coroutine, which is wrong
         """Never awaited."""
 
 
@@ -571,7 +571,7 @@ class AsyncEcho(Recorder):
             AsyncEcho(),
             "AsyncEcho.textMessageReceived is a coroutine function, which is never awaited",
         ),
-        (Accepted(5), "buildProtocol returned int, not an application"),  # type: ignore[arg-type]
+        (Accepted(5), "buildProtocol returned int, not an application"),  # type: ignore[arg-type]  # the test passes a wrong type
     ],
 )
 @each

@@ -35,7 +35,7 @@ class Page(Resource):
     isLeaf = True
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.left: list[Failure] = []
         self.unfinished: list[Any] = []
 
@@ -61,7 +61,7 @@ class Counting(Site):
 
     def __init__(self) -> None:
         self.page = Page()
-        super().__init__(self.page)  # type: ignore[no-untyped-call]
+        super().__init__(self.page)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.told: list[str] = []
         self.lost = 0
 
@@ -77,7 +77,7 @@ class Counting(Site):
         """Write no access log."""
 
     def buildProtocol(self, addr: Any) -> Any:
-        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         lose: Callable[[Failure], None] = protocol.connectionLost
 
         def connectionLost(reason: Failure) -> None:
@@ -220,7 +220,7 @@ def test_a_connection_of_the_site_is_removed_even_if_its_end_raises(log: Log) ->
     def raises(reason: Failure) -> None:
         raise applications.Broken
 
-    protocol.connectionLost = raises  # type: ignore[assignment,method-assign]
+    protocol.connectionLost = raises  # type: ignore[assignment,method-assign]  # replaces a method of this one object
     with pytest.raises(applications.Broken):
         end.lose()
     assert not end.factory.connections

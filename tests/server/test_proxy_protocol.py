@@ -153,7 +153,7 @@ def test_a_connection_that_ends_before_its_header_leaves_nothing(log: log_record
 
 def test_a_factory_that_builds_no_protocol_ends_the_connection() -> None:
     end = End()
-    end.server.buildProtocol = lambda addr: None  # type: ignore[method-assign]
+    end.server.buildProtocol = lambda addr: None  # type: ignore[method-assign]  # replaces a method of this one object
     end.receive(V1)
     assert end.wire.endings == ["abort"]
 

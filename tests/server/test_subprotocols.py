@@ -60,7 +60,7 @@ def test_the_application_has_precedence_over_the_factorys_choice(
 ) -> None:
     for chosen in ("b", None):
         accepted = Accepted(Recorder(), chosen)
-        end = ServerEnd(Answering(lambda offer, a=accepted: a), subprotocols=["c"])  # type: ignore[misc]
+        end = ServerEnd(Answering(lambda offer, a=accepted: a), subprotocols=["c"])  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
         end.receive(request(dialect, "Sec-WebSocket-Protocol: c, b"))
         assert end.protocol.agreement is not None
         assert end.protocol.agreement.subprotocol == chosen

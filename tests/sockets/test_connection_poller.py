@@ -133,7 +133,7 @@ def test_a_reactor_without_events_of_file_descriptors_keeps_its_transports() -> 
     class Transport(StringTransport):
         reactor = Clock()
 
-    transport = Transport()  # type: ignore[no-untyped-call]
+    transport = Transport()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     moveToPoller(transport)
     assert isinstance(transport.reactor, Clock)
 

@@ -39,7 +39,7 @@ class Unit(configparser.ConfigParser):
 
     def __init__(self, text: str) -> None:
         super().__init__(interpolation=None, strict=False)
-        self.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
+        self.optionxform = str  # type: ignore[assignment,method-assign]  # configparser documents that this method may be replaced by str
         self.read_string(text)
         self.filters = re.findall(r"(?m)^SystemCallFilter=(.*)$", text)
 

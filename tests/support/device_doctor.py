@@ -140,7 +140,7 @@ class Doctor:
         """Wait for the end of the doctor; return its exit status, and its own events."""
         self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        return self._process.returncode, self._events.get(None, [])  # type: ignore[call-overload]
+        return self._process.returncode, self._events.get(None, [])  # type: ignore[call-overload]  # the key None has the events without a device
 
 
 NAME = "a.test"

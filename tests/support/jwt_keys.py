@@ -55,7 +55,7 @@ def jwk(key: Any, **more: object) -> dict[str, Any]:
         writer = algorithms.ECAlgorithm
     elif not isinstance(key, bytes):
         writer = algorithms.OKPAlgorithm
-    return json.loads(writer.to_jwk(key)) | more  # type: ignore[no-any-return]  # json.loads has no type
+    return json.loads(writer.to_jwk(key)) | more  # type: ignore[no-any-return]  # json.loads returns Any
 
 
 def encoded(*parts: object) -> str:

@@ -86,7 +86,7 @@ class RealProxy:
     @property
     def program(self) -> str:
         """Its name: in what they say they differ."""
-        return Path(str(self.process.args[0])).name  # type: ignore[index]
+        return Path(str(self.process.args[0])).name  # type: ignore[index]  # the arguments of the process are a list
 
     @property
     def url(self) -> str:

@@ -49,11 +49,11 @@ class _Back(Protocol):
     """Sends all received data back."""
 
     def dataReceived(self, data: bytes) -> None:
-        self.transport.write(data)  # type: ignore[union-attr]
+        self.transport.write(data)  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
 
 
 def _page() -> Any:
-    return Site(_Page())  # type: ignore[no-untyped-call]
+    return Site(_Page())  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
 
 def _relay() -> Any:
@@ -68,7 +68,7 @@ def _relay() -> Any:
 PROGRAMS: Final[dict[str, Callable[[], Any]]] = {
     "factory": lambda: HixieServerFactory(serve(_echo)),
     "elsewhere": lambda: HixieServerFactory(serve(_echo), elsewhere=_page()),
-    "site": lambda: Site(HixieResource(serve(_echo), elsewhere=_Page())),  # type: ignore[no-untyped-call]
+    "site": lambda: Site(HixieResource(serve(_echo), elsewhere=_Page())),  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     "wrapped": lambda: ProxyProtocolFactory(HixieServerFactory(serve(_echo)), TrustedNetworks(())),
     "relay": _relay,
     "string": lambda: Factory.forProtocol(_Back),

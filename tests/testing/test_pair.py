@@ -20,7 +20,7 @@ from txhixie.web import ByRequest
 def talking(dialect: str = "rfc6455", **options: object) -> tuple[Pair, Recorder, Recorder]:
     """A pair, and its applications: the server's one echoes."""
     servers, client = Applications(echo), Recorder()
-    pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]
+    pair = Pair.new(servers, client, dialect=dialect, **options)  # type: ignore[arg-type]  # the options come from a dictionary, and are checked when the test runs
     return pair, servers.made[0], client
 
 

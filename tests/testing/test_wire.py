@@ -11,7 +11,7 @@ from txhixie.testing import Wire
 def test_a_wire_is_stricter_than_tcp() -> None:
     wire = Wire()
     with pytest.raises(AssertionError):
-        wire.write(bytearray(b"x"))  # type: ignore[arg-type]
+        wire.write(bytearray(b"x"))  # type: ignore[arg-type]  # as a program may do, although only bytes are declared
     wire.registerProducer(Source(), True)
     with pytest.raises(RuntimeError):
         wire.registerProducer(Source(), True)

@@ -115,18 +115,18 @@ class BoundedReplies:
         if self._held > MOST_REPLY:
             self._held = 0
             self.factory.replyTooLong()
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+            self.transport.abortConnection()  # type: ignore[attr-defined]  # a method of the class of txredisapi that this class is mixed into
 
     def replyReceived(self, reply: Any) -> None:
         """Handle a reply."""
-        super().replyReceived(reply)  # type: ignore[misc]
+        super().replyReceived(reply)  # type: ignore[misc]  # a method of the class of txredisapi that this class is mixed into
 
 
-class RedisCommands(BoundedReplies, txredisapi.HiredisProtocol):  # type: ignore[misc]
+class RedisCommands(BoundedReplies, txredisapi.HiredisProtocol):  # type: ignore[misc]  # txredisapi has no annotations
     """A connection for commands. hiredis is in C; without it, txredisapi parses in Python."""
 
 
-class RedisSubscriber(BoundedReplies, txredisapi.SubscriberProtocol):  # type: ignore[misc]
+class RedisSubscriber(BoundedReplies, txredisapi.SubscriberProtocol):  # type: ignore[misc]  # txredisapi has no annotations
     """
     A connection for the messages of channels.
 

@@ -85,12 +85,12 @@ class _Shown(ProtocolWrapper):
     def write(self, data: bytes) -> None:
         """Show what the client sends, and send it."""
         self._heads.sent(data)
-        super().write(data)  # type: ignore[no-untyped-call]
+        super().write(data)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def dataReceived(self, data: bytes) -> None:
         """Show what the server or the proxy sent, and pass the data on."""
         self._heads.received(data)
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
 
 class Heads:

@@ -265,7 +265,7 @@ class Target:
             "limits": self.limits,
             "extensions": () if said.no_compression else CLIENT_EXTENSIONS,
             "lenient": said.lenient,
-            **more,  # type: ignore[typeddict-item]
+            **more,  # type: ignore[typeddict-item]  # mypy does not know the keys of the dictionary
         }
         port = self.address[1]
         if port in BAD_PORTS and not said.any_port:

@@ -162,7 +162,7 @@ class HixieClientFactory(RequestingFactory):
             Head.of(b"", fields),
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> HixieClientProtocol:  # type: ignore[override]  # the protocol's factory has a narrower type than in Twisted
         """
         Return the protocol of a connection.
 

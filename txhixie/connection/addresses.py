@@ -23,7 +23,7 @@ def plainAddress(address: IAddress) -> IAddress:
     """Return an IPv4-mapped IPv6 address as the IPv4 address; see :func:`unmapped`."""
     host = getattr(address, "host", "")
     plain = unmapped(host)
-    return address if plain == host else IPv4Address("TCP", plain, address.port)  # type: ignore[attr-defined]
+    return address if plain == host else IPv4Address("TCP", plain, address.port)  # type: ignore[attr-defined]  # an address with an IPv4 host has a port
 
 
 def standFor(transport: Any, peer: ConnectionEnd | None, host: ConnectionEnd | None = None) -> None:

@@ -93,7 +93,7 @@ def checkBuilder(option: str, builder: object, hint: str, asked: str = "offer") 
         raise TypeError(f"{option}: expected an object, not the class {name}; write {name}()")
     if build is None:
         isNamed = isinstance(builder, type | FunctionType)
-        name = builder.__name__ if isNamed else type(builder).__name__  # type: ignore[attr-defined]
+        name = builder.__name__ if isNamed else type(builder).__name__  # type: ignore[attr-defined]  # isNamed says that the object has a name
         if iscoroutinefunction(builder):
             hint = f"write serve({name})"
         elif hasattr(builder, "negotiationStarted"):

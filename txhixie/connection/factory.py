@@ -24,7 +24,7 @@ from .staggered import Staggered
 _CALLS: Final[TimerCalls[HixieProtocol]] = TimerCalls(
     stalled=HixieProtocol.stalled,
     look=HixieProtocol.look,
-    activity=HixieProtocol.activity.fget,  # type: ignore[attr-defined]
+    activity=HixieProtocol.activity.fget,  # type: ignore[attr-defined]  # mypy reads a property of the class as the value of the property
     over=HixieProtocol.tenureOver,
     expired=HixieProtocol.expired,
 )

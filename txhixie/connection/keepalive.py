@@ -105,7 +105,7 @@ def leaveToKernel(transport: Any, limits: Limits) -> None:
         return
     transport.setTcpKeepAlive(True)
     for option, value in _kernelTimes(limits.ping_interval, limits.ping_timeout):
-        below.setsockopt(socket.IPPROTO_TCP, option, value)  # type: ignore[union-attr]
+        below.setsockopt(socket.IPPROTO_TCP, option, value)  # type: ignore[union-attr]  # a TCP transport has a socket
 
 
 @lru_cache(maxsize=8)

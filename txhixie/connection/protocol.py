@@ -460,7 +460,7 @@ class HixieProtocol(Protocol):
 
     def getHost(self) -> IAddress:
         """Return the address of our side of the connection."""
-        return self.transport.getHost()  # type: ignore[no-any-return]
+        return self.transport.getHost()  # type: ignore[no-any-return]  # the transport has the type Any
 
     # The methods of IProtocol, which the transport calls.
 
@@ -664,7 +664,7 @@ class HixieProtocol(Protocol):
                             if type(message) is str:
                                 application.textMessageReceived(message)
                             else:
-                                application.bytesMessageReceived(message)  # type: ignore[arg-type]
+                                application.bytesMessageReceived(message)  # type: ignore[arg-type]  # a binary message is bytes
                             if self._paused or conversation.stage:  # not OPEN
                                 break
                     except Exception:
@@ -694,13 +694,13 @@ class HixieProtocol(Protocol):
         try:
             for kind, message in conversation.events():
                 if kind == TEXT:
-                    application.textMessageReceived(message)  # type: ignore[arg-type]
+                    application.textMessageReceived(message)  # type: ignore[arg-type]  # a text message is str
                 elif kind == BINARY:
-                    application.bytesMessageReceived(message)  # type: ignore[arg-type]
+                    application.bytesMessageReceived(message)  # type: ignore[arg-type]  # a binary message is bytes
                 elif kind == PING:
-                    application.pingReceived(message)  # type: ignore[attr-defined]
+                    application.pingReceived(message)  # type: ignore[attr-defined]  # an optional method, of PingListener
                 elif not self._tellsLatency(message):
-                    application.pongReceived(message)  # type: ignore[arg-type]
+                    application.pongReceived(message)  # type: ignore[arg-type]  # the payload of a pong is bytes
                 if self._paused:
                     break
         except Exception:

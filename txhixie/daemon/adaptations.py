@@ -177,4 +177,4 @@ def changed(
         decision = ensureDeferred(decision)
     if isinstance(decision, Deferred):
         return decision.addCallback(decided)
-    return decided(decision)  # type: ignore[arg-type]
+    return decided(decision)  # type: ignore[arg-type]  # a coroutine is a Deferred by now

@@ -34,7 +34,7 @@ class _Fixed(Resource):
     """
 
     def __init__(self, answer: PageAnswer) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._answer = answer
 
     def getChild(self, path: bytes, request: Request) -> Resource:

@@ -260,7 +260,7 @@ class RoutedServerFactory(HixieServerFactory):
         self._permits: HeldPermits[HixieProtocol] = HeldPermits(lambda: self.clock, _withdraw)
         self._earlier: list[RoutedServerFactory] = []
 
-    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]  # the protocol's factory has a narrower type than in Twisted
         """Return the protocol of a new connection."""
         if self.standIn is not None:
             return self.standIn.buildProtocol(addr)
@@ -356,7 +356,7 @@ class RoutedPages(Resource):
         :param routes: the pages by their routes.
         :param policy: access rules of all routes without rules of their own.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._routes = routes
         self._policy = policy
 
@@ -446,7 +446,7 @@ class _Checked(Resource):
 
     def __init__(self, permitted: Deferred[IResource]) -> None:
         """:param permitted: fires with the page, or with the response that refuses the client."""
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._permitted = permitted
 
     def render(self, request: Request) -> int:
@@ -476,7 +476,7 @@ class _Slash(Resource):
     isLeaf = True
 
     def __init__(self, path: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._path = path
 
     def render(self, request: Request) -> bytes:
@@ -501,7 +501,7 @@ class PageSite(Site):
 
     def __init__(self, root: RoutedPages) -> None:
         """:param root: the pages."""
-        super().__init__(root)  # type: ignore[no-untyped-call]
+        super().__init__(root)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.hasPage = root.hasPage
         self.bodySizeOf = root.bodySizeOf
         self._lines = ConnectionLog(self._log, True, installedReactor)

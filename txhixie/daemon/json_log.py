@@ -56,9 +56,9 @@ class TwistdLogger(UnixAppLogger):
 
         Twisted opens the file and rotates it at SIGUSR1; only the format of a line is another.
         """
-        observer: Any = self._getLogObserver()  # type: ignore[no-untyped-call]
+        observer: Any = self._getLogObserver()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         observer.formatEvent = jsonLine
-        return observer  # type: ignore[no-any-return]
+        return observer  # type: ignore[no-any-return]  # Twisted has no annotations here
 
 
 _RUNNERS: Final[list[Any]] = []
@@ -86,4 +86,4 @@ def twistdObserver() -> ILogObserver:
     (runner,) = _RUNNERS
     if runner.get("syslog"):
         return SyslogObserver(runner.get("prefix") or "")
-    return TwistdLogger(runner).observer()  # type: ignore[no-untyped-call]
+    return TwistdLogger(runner).observer()  # type: ignore[no-untyped-call]  # Twisted has no annotations here

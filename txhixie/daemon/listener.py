@@ -167,7 +167,7 @@ class ListeningService(Service):
         if self._hub is not None:
             self._hub.start()
         foldAcceptLines(self._reactor, self._serving.factory.counters)
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._hangup.listen()
         self._traceSignal.listen()
         self._isChanging = True
@@ -213,7 +213,7 @@ class ListeningService(Service):
     def startService(self) -> None:
         """Listen, unless ``privilegedStartService`` was called: ``twist`` does not call it."""
         self.privilegedStartService()
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         if self._workers is not None:
             self._workers.serve(self._serving.said)
 
@@ -381,7 +381,7 @@ class ListeningService(Service):
         :return: fires when the last connection has ended and each backend has received the data of
             its client. Connections that are left after the factory's ``stop_timeout`` are aborted.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._started = False
         self._watch.stop()
         self._expiry.stop()

@@ -40,7 +40,7 @@ class PublishingPage(Resource):
         :param guard: checks the token of a request, at once.
         :param most: most bytes of a message.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._service = service
         self._guard = guard
         self._most = most

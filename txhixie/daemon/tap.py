@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.python import usage
-from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]  # Twisted does not export the name for type checkers
 
 from ..display import nearest
 from ..sansio.dialects import DIALECTS
@@ -54,7 +54,7 @@ class Options(usage.Options):
 
     def __init__(self) -> None:
         self.said = self._commandLine = {}
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
@@ -64,7 +64,7 @@ class Options(usage.Options):
             ``twistd`` itself would print the error on standard output, below the whole usage.
         """
         try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            super().parseOptions(options)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         except usage.UsageError as error:
             raise SystemExit(f"hixie: {error}{_suggestion(str(error))}") from None
 
@@ -195,7 +195,7 @@ def _option(setting: Setting) -> Callable[..., None]:
 
 for _setting in (*OPTIONS, *COMMAND_LINE_ONLY):
     setattr(Options, f"opt_{_setting.option.replace('-', '_')}", _option(_setting))
-Options.opt_p = Options.opt_port  # type: ignore[attr-defined]
+Options.opt_p = Options.opt_port  # type: ignore[attr-defined]  # the loop above has set opt_port
 
 
 def makeService(options: Options) -> IService:

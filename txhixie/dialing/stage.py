@@ -25,7 +25,7 @@ class Abandoned(ConnectingCancelledError):
     """
 
     def __init__(self, address: IAddress | None, stage: str) -> None:
-        super().__init__(address)  # type: ignore[no-untyped-call]
+        super().__init__(address)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self.stage = stage
 
     def __str__(self) -> str:

@@ -194,7 +194,7 @@ class _Connections(Factory):
     def doStop(self) -> None:
         self._wrapped.doStop()
 
-    def buildProtocol(self, addr: IAddress) -> _Connection:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress) -> _Connection:  # type: ignore[override]  # an address is required here, where Twisted allows None
         return _Connection(addr)
 
 

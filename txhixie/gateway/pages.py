@@ -121,7 +121,7 @@ class BackendPages(Resource):
         :raises ValueError: for a URL with a path, and for an ``Authorization`` field beside a
             password in the URL.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         if backend.resource:
             raise ValueError(
                 "expected a URL without a path, not even /: a request keeps its own path; "
@@ -236,7 +236,7 @@ class PassedPage(Resource):
         :param pages: the pages of the backend.
         :param asked: the request as the backend may see it.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._pages = pages
         self._asked = asked
 
@@ -268,7 +268,7 @@ class PassedPage(Resource):
 
         def failed(failure: Failure) -> None:
             if not (left and failure.check(CancelledError)):
-                request.processingFailed(failure)  # type: ignore[attr-defined]
+                request.processingFailed(failure)  # type: ignore[attr-defined]  # only twisted.web.server.Request has this method
 
         request.notifyFinish().addErrback(leave)
         running.addErrback(failed)

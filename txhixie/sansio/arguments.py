@@ -189,7 +189,7 @@ def whole_bytes(name: str, data: object, expected: str = "bytes") -> bytes:
     :raises TypeError: for an object that is not bytes-like.
     """
     try:
-        return memoryview(data).tobytes()  # type: ignore[arg-type]
+        return memoryview(data).tobytes()  # type: ignore[arg-type]  # memoryview raises TypeError for an object that is no buffer
     except TypeError:
         hint = ""
         if isinstance(data, str) and "message" in name:

@@ -329,7 +329,7 @@ class HixieServerFactory(DecidingFactory):
         found = (getattr(each, name, None) for each in (self.applications, self.elsewhere))
         return [method for method in found if method is not None]
 
-    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> HixieServerProtocol:  # type: ignore[override]  # the protocol's factory has a narrower type than in Twisted
         """
         Return the protocol of a new connection.
 

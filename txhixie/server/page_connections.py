@@ -59,7 +59,7 @@ class Channels:
             self.forget(channel)
             lost(reason)
 
-        channel.connectionLost = connectionLost  # type: ignore[method-assign]
+        channel.connectionLost = connectionLost  # type: ignore[method-assign]  # replaces a method of this one object
         self._watched.add(channel)
 
     def forget(self, channel: Any) -> None:

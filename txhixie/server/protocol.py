@@ -250,9 +250,9 @@ class HixieServerProtocol(HixieProtocol):
             return
         kind: Any = type(answer)
         if _isAwaited(kind):
-            self._awaitDecision(ensureDeferred(answer))  # type: ignore[arg-type]
+            self._awaitDecision(ensureDeferred(answer))  # type: ignore[arg-type]  # an awaitable, by _isAwaited
         else:  # every coroutine is a CoroutineType
-            self._answer(answer)  # type: ignore[arg-type]
+            self._answer(answer)  # type: ignore[arg-type]  # not an awaitable, by the branch above
 
     def _refusedFaults(self, quirks: frozenset[str]) -> list[Fault]:
         """Return the deviations of the request that these quirks do not let in."""

@@ -16,7 +16,7 @@ class RefusedPage(Resource):
 
     def __init__(self, refusal: Refusal) -> None:
         """:param refusal: the response, which the log line of the request shows."""
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         self._refusal = refusal
 
     def render(self, request: Request) -> int:
@@ -31,7 +31,7 @@ def refusePage(request: Request, refusal: Refusal) -> None:
 
     :param request: the request, before its response has begun; its ``refusal`` is set for the log.
     """
-    request.refusal = refusal  # type: ignore[attr-defined]
+    request.refusal = refusal  # type: ignore[attr-defined]  # an attribute that the package adds to Twisted's request
     request.setResponseCode(refusal.status)
     body = refusal.body if isinstance(refusal.body, bytes) else refusal.body.encode("utf-8")
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")

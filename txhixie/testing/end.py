@@ -33,7 +33,7 @@ class End(Generic[P]):
         self.protocol = protocol
         self.clock = clock
         self.wire = Wire(limit)
-        protocol.makeConnection(self.wire)  # type: ignore[no-untyped-call]  # theirs
+        protocol.makeConnection(self.wire)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def receive(self, data: bytes, size: int | None = None) -> None:
         """

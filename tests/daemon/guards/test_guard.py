@@ -73,7 +73,7 @@ def factory(service: Any, *guards: Guard, passed: frozenset[bytes] = frozenset()
     applications: Routes[Any] = Routes()
     applications.add(Route(None, "/a"), Guarded(service, guards, passed))
     pages: Routes[Any] = Routes()
-    pages.add(Route(None, "/a"), Guarded(Page(), guards))  # type: ignore[no-untyped-call]  # twisted.web has no types
+    pages.add(Route(None, "/a"), Guarded(Page(), guards))  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     return Factory(RoutedApplications(applications), elsewhere=PageSite(RoutedPages(pages)))
 
 

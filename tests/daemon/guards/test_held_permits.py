@@ -17,7 +17,7 @@ class Table:
         self.ended: list[str] = []
         self.held: HeldPermits[str] = HeldPermits(lambda: self.clock, self.end)
         for name in self.valid:
-            self.held.add(name, [lambda: True, lambda name=name: self.valid[name]])  # type: ignore[misc]  # the default binds it
+            self.held.add(name, [lambda: True, lambda name=name: self.valid[name]])  # type: ignore[misc]  # mypy does not infer the type of a lambda's default
 
     def end(self, name: str) -> None:
         self.ended.append(name)

@@ -58,7 +58,7 @@ def factory(service: Any, path: Path, **values: str) -> RoutedServerFactory:
     applications: Routes[Any] = Routes()
     applications.add(Route(None, "/"), Guarded(service, (guard,)))
     pages: Routes[Any] = Routes()
-    pages.add(Route(None, "/"), Guarded(Page(), (guard,)))  # type: ignore[no-untyped-call]  # twisted.web has no types
+    pages.add(Route(None, "/"), Guarded(Page(), (guard,)))  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     return RoutedServerFactory(
         RoutedApplications(applications), elsewhere=PageSite(RoutedPages(pages))
     )

@@ -73,7 +73,7 @@ class Server:
         applications.add(Route(None, "/"), Guarded(Applications(echo), (self.guard,)))
         applications.add(Route(None, "/open"), Guarded(Applications(echo)))
         pages: Routes[Any] = Routes()
-        page = Page()  # type: ignore[no-untyped-call]  # twisted.web has no types
+        page = Page()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         pages.add(Route(None, "/"), Guarded(page, (self.guard,)))
         self.factory = RoutedServerFactory(
             RoutedApplications(applications), elsewhere=PageSite(RoutedPages(pages))
@@ -235,7 +235,7 @@ async def test_the_check_of_a_remembered_user_takes_few_calls(server: Server) ->
     field = basic("alice", "a:b").partition(": ")[2].encode()
     fields = Fields([(b"authorization", field)])
     visitor = Visitor(False, "/", "example.com", None, "192.0.2.1", False, fields)
-    assert await server.guard.check(visitor) == Permit(user="alice")  # type: ignore[misc]  # a Deferred here
+    assert await server.guard.check(visitor) == Permit(user="alice")  # type: ignore[misc]  # the guard answers with a Deferred here
     called: list[str] = []
 
     def count(frame: FrameType, event: str, argument: object) -> None:

@@ -223,8 +223,8 @@ def asked_of(
     wire = Wire()
     reached = clock.tcpClients[before:]
     for _, _, factory, *_ in reached:
-        wire.protocol = factory.buildProtocol(None)  # type: ignore[attr-defined]
-        wire.protocol.makeConnection(wire)  # type: ignore[attr-defined]
+        wire.protocol = factory.buildProtocol(None)  # type: ignore[attr-defined]  # an attribute that the test adds
+        wire.protocol.makeConnection(wire)  # type: ignore[attr-defined]  # an attribute that the test adds
     status = status_of(end.wire.written) if end.wire.written else None
     return status, [(host, port) for host, port, *_ in reached], wire.written
 

@@ -147,11 +147,11 @@ def program(*words: object, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(PATIENCE)
 
 
-def await_port(address: object, family: int = socket.AF_INET) -> None:
+def await_port(address: tuple[str, int] | str, family: int = socket.AF_INET) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         with socket.socket(family) as probe:
-            if probe.connect_ex(address) == 0:  # type: ignore[arg-type]
+            if probe.connect_ex(address) == 0:
                 return
         assert time.monotonic() < deadline, "the backend does not listen"
         time.sleep(0.02)
@@ -165,7 +165,7 @@ def served(
     directory = tmp_path_factory.mktemp("served")
     pages, port = pages_below(directory), free_port()
     (directory / "backend.py").write_text(BACKEND)
-    address: object = ("127.0.0.1", port)
+    address: tuple[str, int] | str = ("127.0.0.1", port)
     family, options = socket.AF_INET, ""
     if request.param == "unix":
         address, family = str(directory / "s"), socket.AF_UNIX

@@ -172,7 +172,7 @@ async def test_all_data_of_a_backend_that_sends_first_and_closes_reaches_the_cli
     class Greeting(Backends):
         def buildProtocol(self, addr: Any) -> Backend:
             backend = super().buildProtocol(addr)
-            backend.connectionMade = greet(backend)  # type: ignore[method-assign]
+            backend.connectionMade = greet(backend)  # type: ignore[method-assign]  # replaces a method of this one object
             return backend
 
     def greet(backend: Backend) -> Callable[[], None]:
@@ -237,7 +237,7 @@ def answered(offer: bytes, **options: Any) -> tuple[ServerEnd, Wire]:
     wire = Wire()
     if clock.tcpClients:
         backend = clock.tcpClients[0][2].buildProtocol(None)
-        wire.protocol = backend  # type: ignore[attr-defined]
+        wire.protocol = backend  # type: ignore[attr-defined]  # an attribute that the test adds
         backend.makeConnection(wire)
     return end, wire
 
@@ -275,7 +275,7 @@ def test_the_coding_follows_the_client_s_subprotocols_and_dialect(
     field = b"" if agreed is None else f"{subprotocol_field(dialect)}: {agreed}\r\n".encode()
     assert (b"-Protocol: " in answer) == (agreed is not None)
     assert field in answer
-    backend.protocol.dataReceived(b"\0\1")  # type: ignore[attr-defined]
+    backend.protocol.dataReceived(b"\0\1")  # type: ignore[attr-defined]  # an attribute that the test adds
     voice = FrameWriter(dialect)
     assert end.wire.taken() == (voice.text("AAE=") if text else voice.binary(b"\0\1"))
 
@@ -295,8 +295,8 @@ def test_the_operator_sets_the_coding_and_the_subprotocol_of_a_stream() -> None:
     offer = whole_request("rfc6455", "Sec-WebSocket-Protocol: other, mqtt, binary")
     end, backend = answered(offer, coding="lines", subprotocols=["wamp", "mqtt"])
     assert b"Sec-WebSocket-Protocol: mqtt\r\n" in end.wire.taken()
-    backend.protocol.dataReceived(b"one\ntw")  # type: ignore[attr-defined]
-    backend.protocol.dataReceived(b"o\n")  # type: ignore[attr-defined]
+    backend.protocol.dataReceived(b"one\ntw")  # type: ignore[attr-defined]  # an attribute that the test adds
+    backend.protocol.dataReceived(b"o\n")  # type: ignore[attr-defined]  # an attribute that the test adds
     assert end.wire.taken() == end.own.text("one", "two")
     end.receive(end.peer.text("three"))
     assert backend.taken() == b"three\n"
@@ -578,7 +578,7 @@ def test_a_backend_that_neither_reads_nor_closes_is_aborted_after_the_drain_time
     assert backend.endings == ["lose write"]
     clock.advance(0.2)
     assert backend.endings == ["lose write", "abort"]
-    backend.protocol.connectionLost(Failure(failures.ConnectionLost()))  # type: ignore[attr-defined]
+    backend.protocol.connectionLost(Failure(failures.ConnectionLost()))  # type: ignore[attr-defined]  # an attribute that the test adds
     assert not clock.getDelayedCalls()
 
 
@@ -604,7 +604,7 @@ async def test_a_message_that_the_coding_cannot_decode_closes_the_client(
     send(application, b"good" if offer == "binary" else "Z29vZA==")
     send(application, message)
     await until(lambda: application.lost)
-    assert application.lost.code == code  # type: ignore[union-attr]
+    assert application.lost.code == code  # type: ignore[union-attr]  # the application was told of a close, so lost is not None
     backend = await backends.one()
     await until(lambda: backend.ended)
     assert bytes(backend.data) == b"good"
@@ -655,7 +655,7 @@ async def test_a_line_that_is_too_long_closes_the_client_and_the_log_names_the_b
     _, application = await met(net, place)
     (await backends.one()).send(b"x" * (LONGEST_LINE + 1))
     await until(lambda: application.lost)
-    assert application.lost.code == 1014  # type: ignore[union-attr]
+    assert application.lost.code == 1014  # type: ignore[union-attr]  # the application was told of a close, so lost is not None
     line = next(line for line in log.lines() if line.startswith("gateway "))
     assert " route=/serial backend=tcp:" in line
     why = f"data of the backend cannot be encoded as messages: line longer than {LONGEST_LINE:,}"

@@ -36,7 +36,7 @@ def awaited(daemon: Daemon, *keys: str | int, value: object) -> dict[str, Any]:
     while True:
         found = at = status(daemon, f"{JSON}&address=127.0.0.1")
         for key in keys:
-            at = at[key]  # type: ignore[index]
+            at = at[key]  # type: ignore[index]  # a part of the JSON is an object or an array
         if at == value:
             return found
         assert time.monotonic() < deadline, f"{keys}: expected {value}: {at}"

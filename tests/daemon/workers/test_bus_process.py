@@ -139,7 +139,7 @@ class Workers:
 
 
 # pytest-twisted has no annotations.
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # it has no types
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # pytest_twisted has no annotations
 async def workers() -> AsyncIterator[Workers]:
     """The parent; its processes are killed after the test."""
     made = Workers()

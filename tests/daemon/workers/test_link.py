@@ -24,8 +24,8 @@ def ends() -> Iterator[tuple[WorkerLink, WorkerLink]]:
     here, other = linkPair(reactor)
     there = adoptLink(reactor, other.detach())
     yield here, there
-    here.transport.abortConnection()  # type: ignore[union-attr]
-    there.transport.abortConnection()  # type: ignore[union-attr]
+    here.transport.abortConnection()  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
+    there.transport.abortConnection()  # type: ignore[union-attr]  # the protocol is connected, so its transport is not None
 
 
 def transport(link: WorkerLink) -> Any:

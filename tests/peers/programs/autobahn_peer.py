@@ -75,7 +75,7 @@ class Talking:
 
 
 # Autobahn's annotations do not hold for its own classes.
-class Server(Talking, websocket.WebSocketServerProtocol):  # type: ignore[name-defined,misc]
+class Server(Talking, websocket.WebSocketServerProtocol):  # type: ignore[name-defined,misc]  # Autobahn has no annotations
     def onConnect(self, request: Any) -> str | None:
         self.onConnecting(request)
         if request.path == REFUSED_PATH:
@@ -83,7 +83,7 @@ class Server(Talking, websocket.WebSocketServerProtocol):  # type: ignore[name-d
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
 
-class Client(Talking, websocket.WebSocketClientProtocol):  # type: ignore[name-defined,misc]
+class Client(Talking, websocket.WebSocketClientProtocol):  # type: ignore[name-defined,misc]  # Autobahn has no annotations
     pass
 
 

@@ -80,7 +80,7 @@ def test_an_invalid_preference_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match="expected 1 to 9"):
         # Which keyword it is, only the case knows.
-        DeflateFrame(**kind)  # type: ignore[arg-type]
+        DeflateFrame(**kind)  # type: ignore[arg-type]  # the options come from a dictionary, and are checked when the test runs
 
 
 @pytest.mark.parametrize("bits", range(9, 16))

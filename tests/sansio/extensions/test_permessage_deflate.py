@@ -104,7 +104,7 @@ def test_an_invalid_preference_is_refused(kind: dict[str, int]) -> None:
     """When the program starts, and not at the first connection."""
     with pytest.raises(ValueError, match=r"expected .*[189] to "):
         # Which keyword it is, only the case knows.
-        PermessageDeflate(**kind)  # type: ignore[arg-type]
+        PermessageDeflate(**kind)  # type: ignore[arg-type]  # the options come from a dictionary, and are checked when the test runs
 
 
 def test_defaults_keep_nothing_of_an_idle_connection() -> None:
@@ -252,7 +252,7 @@ def test_a_server_does_not_promise_a_window_that_zlib_does_not_have() -> None:
     assert accepted is not None
     compressor = zlib.compressobj(9, zlib.DEFLATED, -9)
     data = compressor.compress(JSON) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    assert hears(accepted.transform, data[:-4]) == JSON  # type: ignore[arg-type]
+    assert hears(accepted.transform, data[:-4]) == JSON  # type: ignore[arg-type]  # the transform of permessage-deflate is a MessageTransform
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_nothing_a_client_asks_for_splits_its_request(name: str, bad: dict[str, 
     """A page's words written into a request add no field to it."""
     row = named(name)
     # Which field is bad, only the case knows.
-    offer = Offer(**{"dialect": name, "target": "/", "host": "a", **bad})  # type: ignore[arg-type]
+    offer = Offer(**{"dialect": name, "target": "/", "host": "a", **bad})  # type: ignore[arg-type]  # the options come from a dictionary, and are checked when the test runs
     with pytest.raises(ValueError, match="header field"):
         row.handshake.write_offer(offer, (b"1 1", b"1 1", b"12345678"))
 

@@ -207,7 +207,7 @@ def test_fields_of_a_trusted_proxy_are_used(dialect: str, log: log_recorder.Log)
     offer = made.protocol.offer
     assert (offer.client, offer.host, offer.secure) == ("203.0.113.9", "public.example", True)
     assert offer.client_port is None  # the proxy's own port is not the client's
-    assert made.protocol.getPeer().host == "203.0.113.9"  # type: ignore[attr-defined]
+    assert made.protocol.getPeer().host == "203.0.113.9"  # type: ignore[attr-defined]  # the address is an IPv4Address
     assert log.lines()[-1].startswith("opened connection=1 peer=203.0.113.9 host=public.example ")
     made.done()
 
@@ -225,7 +225,7 @@ def test_fields_from_any_other_address_are_ignored(trusted: tuple[str, ...]) -> 
     offer = made.protocol.offer
     assert (offer.client, offer.host, offer.secure) == ("192.0.2.1", "example.com", False)
     assert offer.client_port == 54321
-    assert made.protocol.getPeer().host == "192.0.2.1"  # type: ignore[attr-defined]
+    assert made.protocol.getPeer().host == "192.0.2.1"  # type: ignore[attr-defined]  # the address is an IPv4Address
 
 
 def test_a_forwarded_scheme_has_precedence_over_the_configured_one() -> None:
@@ -285,7 +285,7 @@ async def test_on_a_persistent_connection_each_request_has_its_own_client(
         isLeaf = True
 
         def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]  # theirs
+            super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
         def render_GET(self, request: Any) -> bytes:
             hosts.append(request.getHeader(b"host"))

@@ -522,10 +522,10 @@ def test_written_frames_are_bytes(side: str) -> None:
     """A transport accepts nothing else, for any type of the application's payload."""
     for payload in (b"abc", bytearray(b"abc"), memoryview(b"abc")):
         framing = of("rfc6455", side)
-        written = framing.encode(Opcode.BINARY, payload)  # type: ignore[arg-type]
+        written = framing.encode(Opcode.BINARY, payload)  # type: ignore[arg-type]  # only bytes are declared
         assert type(written) is bytes
         assert unframed(written) == [(Opcode.BINARY, b"abc", True, 0)]
-        parts = framing.encode_parts(Opcode.BINARY, payload)  # type: ignore[arg-type]
+        parts = framing.encode_parts(Opcode.BINARY, payload)  # type: ignore[arg-type]  # only bytes are declared
         assert {type(part) for part in parts} == {bytes}
 
 

@@ -20,14 +20,14 @@ KEY: Final = b"\x37\xfa\x21\x3d"
 def mask_in(way: str) -> Callable[[Any, Any], bytes]:
     """``mask`` in C, in Python, or the one that the package uses."""
     if way == "c":
-        return compiled().mask  # type: ignore[no-any-return]
+        return compiled().mask  # type: ignore[no-any-return]  # the compiled module is imported by name, as Any
     return module.mask_in_python if way == "python" else module.mask
 
 
 def unmask_in(way: str) -> Callable[[Any, Any, Any], bytes]:
     """``unmask`` likewise."""
     if way == "c":
-        return compiled().unmask  # type: ignore[no-any-return]
+        return compiled().unmask  # type: ignore[no-any-return]  # the compiled module is imported by name, as Any
     return module.unmask_in_python if way == "python" else module.unmask
 
 

@@ -153,7 +153,7 @@ class Examiner(HixieServerFactory):
         )
         self.tell = tell
 
-    def buildProtocol(self, addr: IAddress | None) -> ExaminedConnection | None:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> ExaminedConnection | None:  # type: ignore[override]  # may return None, as Twisted allows; the base class never does
         """Return the protocol of a new connection; ``None``, which closes it, for too many."""
         if len(self.connections) >= MOST_CONNECTIONS:
             return None

@@ -34,7 +34,7 @@ class Pages(File):
     :ivar root: the directory of the service, with all symbolic links resolved.
     """
 
-    childNotFound: IResource = notFound()  # type: ignore[assignment]
+    childNotFound: IResource = notFound()  # type: ignore[assignment]  # any resource can be the page for a missing file
 
     def __init__(self, path: str, root: Path | None = None) -> None:
         # The type application/octet-stream keeps a browser from guessing the type of a file with an
@@ -63,7 +63,7 @@ class Pages(File):
             return self.childNotFound
         if path.startswith(b".") and path != b".well-known":
             return self.childNotFound
-        child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]
+        child: IResource = super().getChild(path, request)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
         if isinstance(child, Pages) and not child.isServed():
             return self.childNotFound
         return child
@@ -83,7 +83,7 @@ class Pages(File):
     def render(self, request: Request) -> Any:
         """Send the file, with a header field against guessing its type."""
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        return super().render(request)  # type: ignore[no-untyped-call]
+        return super().render(request)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def makeProducer(self, request: Request, fileForReading: Any) -> Any:
         """
@@ -99,7 +99,7 @@ class Pages(File):
             request.requestHeaders.removeHeader(b"range")
         else:
             request.requestHeaders.setRawHeaders(b"range", [wanted])
-        return super().makeProducer(request, fileForReading)  # type: ignore[no-untyped-call]
+        return super().makeProducer(request, fileForReading)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def redirect(self, request: Request) -> bytes:
         """

@@ -45,4 +45,4 @@ def adopted(reactor: Any, fileno: int, family: int, factory: IProtocolFactory) -
     address = os.fsencode(name) if isinstance(name, str) else name
     listening: Any = Port(b"\0" + address.lstrip(b"\0"), factory, reactor=reactor)
     listening.startListening()
-    return listening  # type: ignore[no-any-return]
+    return listening  # type: ignore[no-any-return]  # the reactor's method has no return type

@@ -28,7 +28,7 @@ class LeafPage(Resource):
     name = "The page"
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no annotations here
 
     def answer(self, request: Request) -> Response:
         """Return the response to a GET or a HEAD request."""
@@ -48,7 +48,7 @@ class LeafPage(Resource):
             return _MISSING.writeTo(request)
         if request.method not in GET_AND_HEAD:
             return wrongMethod(self.name).writeTo(request)
-        request.isRoutine = self.isRoutine(request)  # type: ignore[attr-defined]
+        request.isRoutine = self.isRoutine(request)  # type: ignore[attr-defined]  # an attribute that the package adds to Twisted's request
         answer = self.answer(request)
         if isinstance(answer, PageAnswer):
             return answer.writeTo(request)

@@ -24,7 +24,7 @@ class ParentSockets(ListeningSockets):
         # Twisted shuts a socket down before it closes it, and the workers would read errors.
         port.socket = SharedSocket(fileno=port.socket.detach())
         port.fileno = port.socket.fileno
-        return port  # type: ignore[no-any-return]
+        return port  # type: ignore[no-any-return]  # the reactor's method has no return type
 
     def passed(self) -> dict[Place, int]:
         """Return the file descriptors for the workers."""

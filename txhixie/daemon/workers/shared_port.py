@@ -40,7 +40,7 @@ class _Counted:
         """End the connection; Twisted may call this method twice."""
         if hasattr(self, "socket"):
             self._port.counts.leave()
-        super().connectionLost(reason)  # type: ignore[misc]
+        super().connectionLost(reason)  # type: ignore[misc]  # a method of Twisted's port, which this class is mixed into
 
 
 class _TCPConnection(_Counted, tcp.Server):
@@ -90,27 +90,27 @@ class _Balanced:
 
     def _accept(self) -> None:
         self.numberAccepts = 1
-        super().doRead()  # type: ignore[misc]
+        super().doRead()  # type: ignore[misc]  # a method of Twisted's port, which this class is mixed into
 
     def stopListening(self) -> Any:
         """Accept no connection any more."""
         pause, self._pause = self._pause, None
         if pause is not None:
             pause.cancel()
-        return super().stopListening()  # type: ignore[misc]
+        return super().stopListening()  # type: ignore[misc]  # a method of Twisted's port, which this class is mixed into
 
     @property
     def _port(self) -> Any:
         return self
 
 
-class _TCPPort(_Balanced, tcp.Port):  # type: ignore[misc]  # of the return type of stopListening
+class _TCPPort(_Balanced, tcp.Port):  # type: ignore[misc]  # the return type of stopListening differs from that of tcp.Port
     """A TCP port."""
 
     transport: type[tcp.Server] = _TCPConnection
 
 
-class _UNIXPort(_Balanced, unix.Port):  # type: ignore[misc]  # as for TCP
+class _UNIXPort(_Balanced, unix.Port):  # type: ignore[misc]  # the return type of stopListening differs from that of unix.Port
     """A UNIX port without a file of its own: the name is that of an abstract socket."""
 
     transport = _UNIXConnection
@@ -139,4 +139,4 @@ def sharedPort(
     else:
         port = _TCPPort(inherited, counts, name[1], factory, 50, name[0], reactor)
     port.startListening()
-    return port  # type: ignore[no-any-return]
+    return port  # type: ignore[no-any-return]  # the reactor's method has no return type

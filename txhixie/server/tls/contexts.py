@@ -27,7 +27,7 @@ class _Options(CertificateOptions):
         super().__init__(**options)
         # "Configurable for testability", as Twisted says: the context has to be changed before the
         # options have made a connection with it, which pyOpenSSL 25 does for the list of ciphers.
-        self._contextFactory = prepared  # type: ignore[assignment]
+        self._contextFactory = prepared  # type: ignore[assignment]  # Twisted only calls the attribute: a function can be in place of the class
 
 
 @implementer(IOpenSSLServerConnectionCreator)

@@ -100,7 +100,7 @@ def _endpoint(
 
     authority = None if clientCA is None else ClientAuthority(Path(clientCA))
     contexts = CertificateContexts(served, authority, **options)
-    endpoint = TLSServerEndpoint(reactor, int(port), contexts, int(backlog), interface)  # type: ignore[no-untyped-call]
+    endpoint = TLSServerEndpoint(reactor, int(port), contexts, int(backlog), interface)  # type: ignore[no-untyped-call]  # Twisted has no annotations here
     endpoint.certificates = [certificate for each in served for certificate in each.all]
     if authority is not None:
         endpoint.certificates += authority.certificates

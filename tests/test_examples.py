@@ -23,7 +23,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.utils import getProcessOutputAndValue
 
-from browser.chromium import Browser, started
+from browser.chromium import Browser, grow, started
 from support import guide_pages, handshake_bytes, third_party
 from support.applications import Answering, Applications, Recorder
 from support.daemon import PATIENCE, free_port, program, running
@@ -290,7 +290,20 @@ def test_a_chat_sends_each_message_to_all_members(tmp_path: Path, chromium: Brow
         chromium.awaits("said", "good <b>evening</b>")
         chromium.element("words").send_keys("and to you\n")
         chromium.awaits("said", "and to you")
-    chromium.awaits("state", "the connection has ended")
+        chromium.hold_timers()
+    chromium.awaits("state", "connecting again")
+    assert grow(chromium.fire(6))
+
+
+def test_a_page_of_a_chat_connects_again(tmp_path: Path, chromium: Browser) -> None:
+    with serving("chat.py", tmp_path) as port:
+        chromium.open(f"http://127.0.0.1:{port}/")
+        chromium.awaits("state", "connected")
+        chromium.driver.execute_script("socket.close()")
+        chromium.awaits("state", "connecting again")
+        chromium.awaits("state", "connected")
+        assert asks(port, words="still here?") == "still here?\n"
+        chromium.awaits("said", "still here?")
 
 
 class Guest:

@@ -74,6 +74,28 @@ class Browser:
         wait = import_module("selenium.webdriver.support.ui").WebDriverWait(self.driver, PATIENCE)
         wait.until(lambda _: text in self.text(name), f"{name} never said {text!r}")
 
+    def hold_timers(self) -> None:
+        """Have the page keep its timers, which :meth:`fire` calls, instead of starting them."""
+        self.driver.execute_script(
+            """
+            window.delays = [];
+            window.setTimeout = (call, delay) => { window.fire = call; delays.push(delay); };
+            """
+        )
+
+    def fire(self, times: int) -> list[float]:
+        """
+        Call the newest timer that the page keeps, which sets the next one, some times.
+
+        :return: the delays of all timers, in milliseconds.
+        """
+        for _ in range(times):
+            before = len(self.driver.execute_script("return window.delays"))
+            self.driver.execute_script("window.fire()")
+            self.until(f"window.delays.length > {before}", "no further timer")
+        delays: list[float] = self.driver.execute_script("return window.delays")
+        return delays
+
     def photograph(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(os.fspath(file))
@@ -103,6 +125,13 @@ class Browser:
         """
         wait = import_module("selenium.webdriver.support.ui").WebDriverWait(self.driver, PATIENCE)
         return wait.until(lambda _: self.driver.execute_script(f"return {condition}"), why)
+
+
+def grow(delays: Sequence[float]) -> bool:
+    """Whether delays are random, double from a second on, and end at 30 seconds."""
+    ranges = [1000 * min(2**number, 30) for number in range(len(delays))]
+    inside = (most / 2 <= delay <= most for delay, most in zip(delays, ranges, strict=True))
+    return all(inside) and len(set(delays)) == len(delays)
 
 
 @contextmanager

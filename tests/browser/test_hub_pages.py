@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from browser.chromium import Browser
+from browser.chromium import Browser, grow
 from peers.bus_servers import RedisServer
 from peers.phantomjs import browsing
 from support.daemon import PATIENCE, Daemon, running
@@ -243,26 +243,17 @@ def test_a_plot_is_drawn_from_published_numbers(
     assert chromium.complaints() == []
 
 
-def test_a_plot_connects_again_with_growing_delays(chromium: Browser, daemon: Daemon) -> None:
-    chromium.open(url(daemon, "plot.html"))
+@pytest.mark.parametrize("page", ["plot.html", "dashboard.html", *CHAT.values()])
+def test_a_page_connects_again_with_growing_delays(
+    chromium: Browser, daemon: Daemon, page: str
+) -> None:
+    chromium.open(url(daemon, page))
     chromium.awaits("state", "connected")
-    chromium.driver.execute_script(
-        """
-        window.delays = [];
-        window.setTimeout = (connect, delay) => { window.again = connect; delays.push(delay); };
-        """
-    )
+    chromium.hold_timers()
     daemon.terminate()
     daemon.ended()
     chromium.awaits("state", "connecting again")
-    for count in range(2, 8):
-        chromium.driver.execute_script("window.again()")
-        assert chromium.until(f"window.delays.length === {count}", "no further delay")
-    delays = chromium.driver.execute_script("return window.delays")
-    for number, delay in enumerate(delays):
-        most = 1000 * min(2**number, 30)
-        assert most / 2 <= delay <= most, delays
-    assert len(set(delays)) == len(delays)
+    assert grow(chromium.fire(6))
 
 
 def test_publish_without_its_file_of_a_token_is_one_line(tmp_path: Path) -> None:

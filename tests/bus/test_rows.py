@@ -56,6 +56,12 @@ def test_a_missing_package_is_one_line_that_says_how_to_install_it(
         monkeypatch.delitem(sys.modules, f"txhixie.bus.{module}", raising=False)
     with pytest.raises(ValueError, match=rf"pip install 'txhixie\[{extra}\]'"):
         make_bus(Clock(), url)
+    for wrong in (f"{url}:port", f"{url}?timeout=3"):
+        with pytest.raises(ValueError, match=rf"expected {extra}://"):
+            make_bus(Clock(), wrong)
+    secure = {"redis": "rediss://host", "nats": "tls://host"}[extra]
+    with pytest.raises(ValueError, match="expected a file of CA certificates"):
+        make_bus(Clock(), f"{secure}?ca=/nowhere")
 
 
 def test_credentials_are_unquoted_and_are_in_no_text_of_the_address() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -87,12 +87,13 @@ async def gateway(
     connectTimeout: float = 10.0,
     over: str = "tcp",
     limits: Limits = Limits(),
+    partOf: Callable[[int], int] = int,
     **options: Any,
 ) -> Place:
     """Listen as a daemon with one route of pages; ``word`` has the options of the route."""
     description = read_description(f"{path}={url} {word}".strip())
     values = {**description.options(PAGE_OPTIONS), **options}
-    context = Context(description.route, limits, connectTimeout)
+    context = Context(description.route, limits, connectTimeout, partOf=partOf)
     routes: Routes[Any] = Routes()
     pages = build_pages(reactor, description.service, values, context)
     routes.add(description.route, Guarded(pages, tuple(guards), passed))
@@ -588,13 +589,19 @@ async def test_a_connect_that_takes_too_long_is_a_504(net: Network, log: Log) ->
     assert "no answer to the TLS handshake" in line
 
 
+@pytest.mark.parametrize("workers", [1, 4])
 @asynchronous
 async def test_the_number_of_connections_is_bounded_and_further_requests_wait(
-    net: Network, log: Log
+    net: Network, log: Log, workers: int
 ) -> None:
-    """A request that waits for a connection is refused with 503 after the connect timeout."""
+    """
+    A request that waits for a connection is refused with 503 after the connect timeout.
+
+    Each of several workers has its part of the connections.
+    """
     back, made = await backend(net, OK + b"\r\n", closes=False)
-    place = await gateway(net, urlOf(back), "connections=1", connectTimeout=0.5)
+    word, partOf = f"connections={workers}", lambda most: int(most // workers)
+    place = await gateway(net, urlOf(back), word, connectTimeout=0.5, partOf=partOf)
     first = await net.raw(place)
     first.send(request())
     await first.reads(b"\r\n\r\n")

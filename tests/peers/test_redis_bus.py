@@ -136,7 +136,7 @@ async def test_a_client_that_comes_before_the_first_connection_gets_what_it_asks
         assert (list(past.messages), past.is_whole) == (heard.heard[2:], True)
         for number in range(5, 10):  # at once: none is between the history and the reader
             one.publish("room", b"%d" % number, True)
-        await until(lambda: len(late.heard) == 5)
+        await until(lambda: len(late.heard) == 5 and len(heard.heard) == 10)
         assert late.heard == heard.heard[5:]
         await within(two.stop())
 

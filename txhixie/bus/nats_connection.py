@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nats import errors
@@ -21,7 +19,7 @@ from ..client.backoff import Backoff
 from .nats_parser import NatsParser
 from .nats_transport import NatsTransport
 from .reach import Reach
-from .server_url import ServerURL
+from .server_url import ServerURL, trusting
 
 MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
 """Most bytes of messages that wait to be written to the connection; further messages are delivered
@@ -59,23 +57,6 @@ class _Task(NamedTuple):
 
     size: int
     run: Callable[[Client], Awaitable[object]]
-
-
-def trusting(ca: str | None) -> ssl.SSLContext:
-    """
-    Return the settings of TLS, which verify the certificate and the name in it.
-
-    :param ca: file or directory of CA certificates; ``None`` for those of the platform.
-    :raises ValueError: "expected ..." for a file that cannot be read.
-    """
-    if ca is None:
-        return ssl.create_default_context()
-    try:
-        if Path(ca).is_dir():
-            return ssl.create_default_context(capath=ca)
-        return ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        raise ValueError(f"expected a file of CA certificates: {error}") from None
 
 
 class NatsConnection:

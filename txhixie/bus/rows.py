@@ -8,9 +8,11 @@ from time import time
 from typing import Any, Final
 
 from ..display import nearest
-from .bus import MOST_MESSAGE_BYTES, Bus
+from .bus import MOST_HISTORY_BYTES, MOST_MESSAGE_BYTES, Bus
+from .history import History
 from .local import LocalBus
-from .server_url import ServerURL
+from .redis_address import RedisAddress
+from .server_url import ServerURL, trusting
 
 _NATS_PORT: Final = 4222
 
@@ -22,45 +24,48 @@ class BusRow:
 
     :ivar schemes: schemes of the URLs of the bus; the first is the name of the bus.
     :ivar form: form of a URL, for errors and for ``--help``.
-    :ivar build: makes the bus: ``build(reactor, url, most)``, ``most`` is the most bytes of a
-        message. It raises ``ValueError`` with "expected
-        ..." for a URL with a mistake and for a package that is missing, and connects to no server.
+    :ivar build: makes the bus: ``build(reactor, url, most, kept)``, see :func:`make_bus`. It raises
+        ``ValueError`` with "expected ..." for a URL with a mistake and then for a package that is
+        missing, and connects to no server.
     """
 
     schemes: tuple[str, ...]
     form: str
-    build: Callable[[Any, str, int], Bus]
+    build: Callable[[Any, str, int, int], Bus]
 
 
 LOCAL: Final = "local"
 """Value of the option for a bus of the daemon alone."""
 
 
-def _local(_: Any, url: str, most: int) -> Bus:
+def _local(_: Any, url: str, most: int, kept: int) -> Bus:
     if url != LOCAL:
         raise ValueError("expected local without further words")
-    return LocalBus(time)
+    return LocalBus(time, History(all_bytes=kept))
 
 
-def _redis(reactor: Any, url: str, most: int) -> Bus:
+def _redis(reactor: Any, url: str, most: int, kept: int) -> Bus:
+    address = RedisAddress.of(url)
+    address.endpoint(reactor)
     try:
         import hiredis  # noqa: F401  (without it, txredisapi parses in Python)
 
         from .redis import RedisBus  # imports txredisapi, of the same extra
-        from .redis_address import RedisAddress
     except ImportError:
         packages = "txredisapi and hiredis; pip install 'txhixie[redis]'"
         raise ValueError(f"expected the packages {packages}") from None
-    return RedisBus(reactor, RedisAddress.of(url), most=most)
+    return RedisBus(reactor, address, most=most)
 
 
-def _nats(reactor: Any, url: str, most: int) -> Bus:
+def _nats(reactor: Any, url: str, most: int, kept: int) -> Bus:
+    server = _nats_server(url)
+    trusting(server.ca)
     try:
         from .nats import NatsBus  # imports nats-py, of the extra
     except ImportError:
         packages = "nats-py; pip install 'txhixie[nats]'"
         raise ValueError(f"expected the package {packages}") from None
-    return NatsBus(reactor, _nats_server(url), most=most)
+    return NatsBus(reactor, server, history=History(all_bytes=kept), most=most)
 
 
 def _nats_server(url: str) -> ServerURL:
@@ -101,11 +106,14 @@ def check_scheme(url: str) -> str:
     return url
 
 
-def make_bus(reactor: Any, url: str, most: int = MOST_MESSAGE_BYTES) -> Bus:
+def make_bus(
+    reactor: Any, url: str, most: int = MOST_MESSAGE_BYTES, kept: int = MOST_HISTORY_BYTES
+) -> Bus:
     """
     Make the bus of a URL, which connects when it is started.
 
     :param most: most bytes of a message of the server; longer ones are dropped and counted.
+    :param kept: most bytes of the earlier messages of all topics, if this process keeps them.
     :raises ValueError: "expected ..." for a URL with a mistake.
     """
-    return _SCHEMES[check_scheme(url).partition(":")[0]].build(reactor, url, most)
+    return _SCHEMES[check_scheme(url).partition(":")[0]].build(reactor, url, most, kept)

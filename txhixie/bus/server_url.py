@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -58,3 +60,20 @@ class ServerURL:
             )
         except ValueError:
             raise ValueError("expected the URL of a server") from None
+
+
+def trusting(ca: str | None) -> ssl.SSLContext:
+    """
+    Return the settings of TLS, which verify the certificate and the name in it.
+
+    :param ca: file or directory of CA certificates; ``None`` for those of the platform.
+    :raises ValueError: "expected ..." for a file that cannot be read.
+    """
+    if ca is None:
+        return ssl.create_default_context()
+    try:
+        if Path(ca).is_dir():
+            return ssl.create_default_context(capath=ca)
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise ValueError(f"expected a file of CA certificates: {error}") from None

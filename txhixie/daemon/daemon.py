@@ -18,9 +18,10 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
-from ..bus.bus import Bus
+from ..bus.bus import MOST_HISTORY_BYTES, Bus
 from ..bus.rows import LOCAL, make_bus
 from ..connection.held_bytes import HeldBytes
+from ..connection.line_rate import MOST_A_SECOND
 from ..connection.tracer import TracePatterns, Tracer
 from ..display import expectation
 from ..freed_memory import keep_freed_memory
@@ -175,10 +176,10 @@ class Daemon:
     def _hubOfBus(self) -> Hub:
         if "bus" not in self._said:
             return localHub(self._reactor)
-        bus: Bus = madeOf(
-            self._said["bus"][-1], partial(make_bus, self._reactor, most=self._limits.message_size)
-        )
-        return Hub(bus, self._reactor, mostBytes=self._limits.message_size)
+        most, kept = self._limits.message_size, self._partOf(MOST_HISTORY_BYTES)
+        make = partial(make_bus, self._reactor, most=most, kept=kept)
+        bus: Bus = madeOf(self._said["bus"][-1], make)
+        return Hub(bus, self._reactor, mostBytes=most)
 
     def _makeEndpoints(self) -> None:
         self._change = SocketChange(self._sockets)
@@ -440,7 +441,8 @@ class Daemon:
         self._ownPages = OwnPages(factory, self._viewers(), surveyor)
         self._addOwnPages(pages)
         patterns = TracePatterns(self._all("trace") or ())
-        factory.tracer = Tracer(patterns, not patterns.areAll, lambda: factory.clock)
+        most = self._partOf(MOST_A_SECOND)
+        factory.tracer = Tracer(patterns, not patterns.areAll, lambda: factory.clock, most)
         return factory
 
     def _addOwnPages(self, pages: Routes[Guarded[IResource]], isDraining: bool = False) -> None:
@@ -488,7 +490,11 @@ class Daemon:
         most: int = self._one("max-held-bytes", 0)
         if not most:
             return None
-        return HeldBytes(most if self._share is None else self._share.part(most))
+        return HeldBytes(self._partOf(most))
+
+    def _partOf(self, most: int) -> int:
+        """Return the part of a limit that this process has."""
+        return most if self._share is None else self._share.part(most)
 
     def _admission(self) -> Admission:
         limits = {field: self._one(name, 0) or None for name, field in ADMISSION_LIMITS.items()}
@@ -539,6 +545,7 @@ class Daemon:
             quirks,
             lambda _: self._hub,
             self._one("connection-poller", True),
+            self._partOf,
         )
         options = description.options(settingsOf(rows))
         served = makeServed(rows, self._reactor, description.services, options, context)

@@ -20,7 +20,6 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from ..bus.reach import Reach
-from ..connection.acknowledged import lowest
 from ..connection.expiry import uptime
 from ..connection.log import ConnectionLog, Logged, installedReactor
 from ..connection.protocol import HixieProtocol
@@ -323,19 +322,8 @@ class RoutedServerFactory(HixieServerFactory):
         return asked._replace(target=self.applications.masked(asked.target or "") or None)
 
     def decide(self, offer: Offer, connection: HixieProtocol) -> Any:
-        """Ask the ledger of the workers, and the guards and the service of the route."""
-        if self.admission.ledger is None:
-            return self.applications.buildProtocol(offer, connection)
-        asked: Deferred[Refusal | None] = Deferred()
-        self.admission.confirm(lowest(connection.transport), asked.callback)
-
-        def confirmed(refusal: Refusal | None) -> Any:
-            if refusal is not None:
-                return refusal
-            decision: Any = self.applications.buildProtocol(offer, connection)
-            return ensureDeferred(decision) if iscoroutine(decision) else decision
-
-        return asked.addCallback(confirmed)
+        """Ask the guards and the service of the route."""
+        return self.applications.buildProtocol(offer, connection)
 
 
 def _withdraw(connection: HixieProtocol) -> None:

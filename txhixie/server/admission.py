@@ -35,6 +35,11 @@ IN_ALL: Final = "max-connections"
 BY_ADDRESS: Final = "max-connections-per-address"
 
 
+def part_of(most: int, processes: int) -> int:
+    """Return the part that one of several processes has of a limit, at least 1."""
+    return max(1, most // processes)
+
+
 class WholeLedger(Protocol):
     """Counts of the connections of several processes, which have their limits together."""
 
@@ -118,11 +123,13 @@ class Admission:
 
     def _has_limits(self) -> bool:
         return (
-            self.connections is not None
-            or self.connections_per_address is not None
+            self._has_limits_at_a_time()
             or self.new_connections is not None
             or self.new_connections_per_address is not None
         )
+
+    def _has_limits_at_a_time(self) -> bool:
+        return self.connections is not None or self.connections_per_address is not None
 
     def change(self, limits: Admission) -> None:
         """
@@ -153,7 +160,7 @@ class Admission:
         """
         for name in ("new_connections", "new_connections_per_address"):
             if (rate := getattr(self, name)) is not None:
-                setattr(self, name, max(1, rate // processes))
+                setattr(self, name, part_of(rate, processes))
 
     def __len__(self) -> int:
         """Return the number of counted connections."""
@@ -254,7 +261,9 @@ class Admission:
 
     def confirm(self, transport: Hashable, decide: Callable[[Refusal | None], object]) -> None:
         """
-        Ask the ledger of several processes about a connection, before its handshake is accepted.
+        Ask the ledger of several processes about a connection, before anything of it is read.
+
+        A connection whose request has shown another address is asked about once more.
 
         :param transport: the lowest transport of the connection.
         :param decide: called with a refusal beyond a limit; otherwise with ``None``. The call may
@@ -265,7 +274,7 @@ class Admission:
             most = self.connections if option == IN_ALL else self.connections_per_address
             decide(None if option is None else _refusal(_STATUS[option], option, most or 0))
 
-        if self.ledger is None or not self.is_limited:
+        if self.ledger is None or not self._has_limits_at_a_time():
             decide(None)
             return
         limits = self.connections, self.connections_per_address
@@ -273,7 +282,7 @@ class Admission:
 
     def take(self, transport: Hashable) -> None:
         """Have the ledger of several processes count a connection that was accepted before."""
-        if self.ledger is not None:
+        if self.ledger is not None and self._has_limits_at_a_time():
             self.ledger.take(transport, self._held.get(transport, ""))
 
     # Addresses.

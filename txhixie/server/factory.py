@@ -279,8 +279,7 @@ class HixieServerFactory(DecidingFactory):
         if self.admission.is_limited:
             for connection in self.connections:
                 self._enter(connection)
-                if connection.isOpen:
-                    self.admission.take(lowest(connection.transport))
+                self.admission.take(lowest(connection.transport))
 
     def _enter(self, connection: HixieProtocol) -> None:
         client = getattr(connection.getPeer(), "host", None)

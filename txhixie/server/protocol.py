@@ -7,6 +7,7 @@ bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from types import CoroutineType
@@ -86,6 +87,8 @@ class HixieServerProtocol(HixieProtocol):
         super().connectionMade()
         if factory.stopTrigger.hasBegun:
             self._leave()
+        elif factory.admission.ledger is not None and self.request is None:
+            self._confirm(lambda: None)
 
     # Methods for a connection that was ordinary HTTP before its handshake; see web.py.
 
@@ -165,8 +168,16 @@ class HixieServerProtocol(HixieProtocol):
             return
         if opening.forwarded is not None:
             self._standForClient(found, opening.forwarded)
-        if found is not None and self.factory.admission.is_limited and not self._isAdmitted(found):
+        if found is None:
             return
+        if self.factory.admission.is_limited and self._showsClient:
+            if self._isAdmitted(found):
+                self._confirm(lambda: self._admitted(found))
+        else:
+            self._admitted(found)
+
+    def _admitted(self, found: Offer | Elsewhere) -> None:
+        """Decide about an offer, or pass a request of ordinary HTTP on."""
         if isinstance(found, Offer):
             peer = self.transport.getPeer()
             found.client = getattr(peer, "host", None)
@@ -175,7 +186,7 @@ class HixieServerProtocol(HixieProtocol):
             self.offer = found
             self.dialect = self._opening.dialect
             self._decide(found)
-        elif isinstance(found, Elsewhere):
+        else:
             self._goElsewhere(found)
 
     def _answerFlash(self, error: FlashPolicyAsked) -> None:
@@ -204,17 +215,18 @@ class HixieServerProtocol(HixieProtocol):
         """Whether a Site keeps the connection after its first request."""
         return isinstance(found, Elsewhere) and self.factory.elsewhereUpgrades
 
+    @property
+    def _showsClient(self) -> bool:
+        """Whether only the head shows the address: behind a trusted proxy, and for a Site."""
+        return self._opening.forwarded is not None or self.request is not None
+
     def _isAdmitted(self, found: Offer | Elsewhere) -> bool:
         """
-        Refuse a client beyond the limits of its address, if only the head shows the address.
-
-        This is so behind a trusted proxy, and on a connection of a Site.
+        Refuse a client beyond the limits of its address, which the head shows.
 
         :return: whether the client was not refused.
         """
         forwarded = self._opening.forwarded
-        if forwarded is None and self.request is None:
-            return True
         client = self._client() if forwarded is None else forwarded.client
         factory, transport = self.factory, lowest(self.transport)
         client = None if self._stays(found) else client
@@ -224,6 +236,44 @@ class HixieServerProtocol(HixieProtocol):
             return False
         leaveWithSocket(factory.admission, transport)
         return True
+
+    def _confirm(self, admitted: Callable[[], None]) -> None:
+        """
+        Ask the ledger of several processes about the connection, and read nothing until it answers.
+
+        :param admitted: called when no limit of all processes is reached.
+        """
+        admission, below = self.factory.admission, lowest(self.transport)
+        if admission.ledger is None or not admission.is_limited:
+            admitted()
+            return
+        receive, held = self._receive, list[bytes]()
+
+        def decided(refusal: Refusal | None) -> None:
+            self.transport.resumeProducing()
+            if self._isOver:
+                return
+            if refusal is not None:
+                admission.leave(below)
+                self._turnAway(refusal)
+                return
+            self._receive = receive
+            admitted()
+            if held:
+                self._receive(b"".join(held))
+
+        self._receive = held.append  # bytes that came with a PROXY protocol header, or by TLS
+        self.transport.pauseProducing()
+        admission.confirm(below, decided)
+
+    def _turnAway(self, refusal: Refusal) -> None:
+        """Refuse a connection beyond a limit; without a response before the end of TLS."""
+        if self._isBelowTLS():
+            log, why = self.factory.log, refusal.why or ""
+            log.turnedAway(self.getPeer(), None, why, number=self.number, cause=refusal.cause)
+            self.abortConnection()
+        else:
+            self._refuse(refusal)
 
     # The decision.
 

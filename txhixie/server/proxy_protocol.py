@@ -50,6 +50,7 @@ class ProxyHeaderProtocol(Protocol):
         if admission.is_limited:
             admission.enter(self.transport, None)
             leaveWithSocket(admission, self.transport)
+            admission.take(self.transport)
         self._reader = ProxyHeaderReader()
         self._timeoutCall = self.factory.clock.callLater(self.factory.timeout, self._late)
 

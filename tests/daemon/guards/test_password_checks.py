@@ -61,6 +61,24 @@ def test_the_number_of_waiting_checks_is_bounded() -> None:
     assert threads.checks.hasRoom("192.0.2.1")
 
 
+def test_several_processes_have_the_limits_together() -> None:
+    threads = Threads()
+    threads.checks.processes = 4
+    asked = 0
+    while threads.checks.hasRoom(client := f"192.0.2.{asked % 256}"):
+        threads.ask(client)
+        asked += 1
+    assert (len(threads.running), asked) == (1, 1 + MOST_WAITING // 4)
+    while threads.running:
+        threads.end()
+        assert len(threads.running) <= 1
+    asked = 0
+    while threads.checks.hasRoom("192.0.2.1"):
+        threads.ask("192.0.2.1")
+        asked += 1
+    assert asked == 1 + MOST_OF_ONE // 4
+
+
 def test_one_address_does_not_fill_the_queue() -> None:
     threads = Threads()
     asked = 0

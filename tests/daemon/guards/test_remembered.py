@@ -55,6 +55,13 @@ def test_a_user_who_is_guessed_at_is_not_remembered_until_the_minute_is_over() -
     assert remembered.has(REMEMBERED_SECONDS, RIGHT)
 
 
+def test_a_process_of_several_has_its_part_of_the_guesses() -> None:
+    remembered = Remembered(KEY, 2)
+    remembered.add(0, RIGHT)
+    assert not any(remembered.has(1, WRONG) for _ in range(2))
+    assert not remembered.has(1, RIGHT)
+
+
 def test_fewer_guesses_leave_the_right_password_remembered() -> None:
     remembered = Remembered(KEY)
     remembered.add(0, RIGHT)

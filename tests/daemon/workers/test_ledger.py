@@ -6,14 +6,22 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
+from twisted.web.resource import Resource
 
 from support.applications import Answering, Recorder
+from support.daemon import PATIENCE
 from support.network import Network, Place
 from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, until
 from txhixie import Accepted, Admission, Offer, Refusal
 from txhixie.bus.local import LocalBus
-from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
+from txhixie.daemon.dispatch import (
+    Guarded,
+    PageSite,
+    RoutedApplications,
+    RoutedPages,
+    RoutedServerFactory,
+)
 from txhixie.daemon.routes import Route, Routes
 from txhixie.daemon.workers.ledger import (
     LEDGER_TIMEOUT,
@@ -28,7 +36,9 @@ from txhixie.daemon.workers.ledger import (
 from txhixie.daemon.workers.link import adoptLink, linkPair
 from txhixie.hub.hub import Hub
 from txhixie.hub.service import HubService
+from txhixie.sansio.http.trusted import TrustedNetworks
 from txhixie.server.admission import BY_ADDRESS, IN_ALL
+from txhixie.server.proxy_protocol import ProxyProtocolFactory
 
 HOST = "192.0.2.1"
 
@@ -223,6 +233,21 @@ def test_connections_before_a_limit_are_taken_and_given_back() -> None:
     assert (parent.total, parent.of(HOST)) == (0, 0)
 
 
+def test_a_connection_whose_request_shows_an_address_is_asked_about_once_more() -> None:
+    parent, _, first, second = both()
+    assert first.asked("proxied", "", 9, 1) is None
+    assert first.asked("proxied", HOST, 9, 1) is None
+    assert first.asked("proxied", HOST, 9, 1) is None
+    assert (parent.total, parent.of(HOST), parent.of("")) == (1, 1, 0)
+    assert second.asked("other", "", 9, 1) is None
+    assert second.asked("other", HOST, 9, 1) == BY_ADDRESS
+    second.ledger.leave("other")
+    first.ledger.leave("proxied")
+    first.carry()
+    second.carry()
+    assert parent.total == 0
+
+
 def test_an_admission_refuses_with_the_limit_of_all_workers() -> None:
     _, _, first, second = both()
     limits = Admission(connections=2, connections_per_address=1)
@@ -277,31 +302,62 @@ HANDSHAKE = (
 )
 
 
-async def served(net: Network, parent: Ledger) -> Place:
-    """Listen as a worker whose limit is two connections of all workers."""
+PAGE = b"GET /page/ HTTP/1.1\r\nHost: example.com\r\n\r\n"
+
+
+class Page(Resource):
+    """A page."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        return b"a page"
+
+
+async def served(net: Network, parent: Ledger, behindProxy: bool = False, **limits: Any) -> Place:
+    """
+    Listen as a worker; by default the limit is two connections of all workers.
+
+    :param behindProxy: whether clients send a header of the PROXY protocol.
+    """
     here, other = linkPair(reactor)
     there = adoptLink(reactor, other.detach())
     countWorker(here, parent)
     routes: Routes[Any] = Routes()
     routes.add(Route(None, "/", None), Guarded(Answering(lambda offer: Accepted(Recorder()))))
-    admission = Admission(connections=2)
-    admission.ledger = shareLedger(there, reactor, 2)
-    factory = RoutedServerFactory(RoutedApplications(routes), admission=admission)
+    pages: Routes[Any] = Routes()
+    page = Page()  # type: ignore[no-untyped-call]
+    pages.add(Route(None, "/page", None), Guarded(page))
+    admission = Admission(**limits or {"connections": 2})
+    admission.ledger = shareLedger(there, reactor, 2, PATIENCE)
+    factory = RoutedServerFactory(
+        RoutedApplications(routes),
+        admission=admission,
+        elsewhere=PageSite(RoutedPages(pages)),
+        trustForwarded=["127.0.0.1"],
+    )
+    if behindProxy:
+        return await net.listen(ProxyProtocolFactory(factory, TrustedNetworks(["127.0.0.1"])))
     return await net.listen(factory)
+
+
+async def answered(net: Network, place: Place, request: bytes) -> tuple[Raw, int]:
+    """Send a request; return the connection, and the status of the response."""
+    raw = await net.raw(place)
+    raw.send(request)
+    await raw.reads(b"\r\n\r\n")
+    return raw, int(raw.data.split()[1])
 
 
 async def accepted(net: Network, place: Place) -> Raw:
     """Send a handshake, which is accepted."""
-    raw = await net.raw(place)
-    raw.send(HANDSHAKE)
-    await raw.reads(b"\r\n\r\n")
-    assert raw.data.startswith(b"HTTP/1.1 101 ")
+    raw, status = await answered(net, place, HANDSHAKE)
+    assert status == 101
     return raw
 
 
 @asynchronous
 async def test_handshakes_at_two_workers_have_one_limit(net: Network) -> None:
-    """On a busy machine, an answer after 5 ms changes nothing: the share is one connection."""
     parent = Ledger()
     first, second = [await served(net, parent) for _ in range(2)]
     await accepted(net, first)
@@ -315,6 +371,65 @@ async def test_handshakes_at_two_workers_have_one_limit(net: Network) -> None:
     await until(lambda: parent.total == 1)
     await accepted(net, second)
     await until(lambda: parent.total == 2)
+
+
+@asynchronous
+async def test_pages_and_unfinished_handshakes_have_the_limit_of_the_handshakes(
+    net: Network,
+) -> None:
+    parent = Ledger()
+    first, second = [await served(net, parent) for _ in range(2)]
+    silent = [await net.raw(place) for place in (first, second)]
+    await until(lambda: parent.total == 2)
+    for place in (first, second):
+        for request in (PAGE, HANDSHAKE):
+            _, status = await answered(net, place, request)
+            assert status == 503
+    silent[0].transport.loseConnection()
+    await until(lambda: parent.total == 1)
+    raw, status = await answered(net, second, PAGE)
+    assert status == 200
+    await raw.ends()
+    await until(lambda: parent.total == 1)
+    await accepted(net, first)
+
+
+@asynchronous
+async def test_a_client_behind_a_proxy_has_its_limit_at_all_workers(net: Network) -> None:
+    parent = Ledger()
+    first, second = [await served(net, parent, connections_per_address=1) for _ in range(2)]
+    field = b"\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    handshake, page = (each.replace(b"\r\n\r\n", field) for each in (HANDSHAKE, PAGE))
+    _, status = await answered(net, first, handshake)
+    assert (status, parent.total, parent.of(HOST)) == (101, 1, 1)
+    for request in (handshake, page):
+        _, status = await answered(net, second, request)
+        assert status == 429
+    _, status = await answered(net, second, handshake.replace(b"192.0.2.1", b"192.0.2.2"))
+    assert (status, parent.of("192.0.2.2")) == (101, 1)
+    await until(lambda: parent.total == 2)
+
+
+@asynchronous
+async def test_a_client_with_a_PROXY_header_counts_before_and_after_it(net: Network) -> None:
+    parent = Ledger()
+    options: dict[str, Any] = {"behindProxy": True, "connections": 9, "connections_per_address": 1}
+    first, second = [await served(net, parent, **options) for _ in range(2)]
+    silent = await net.raw(first)
+    await until(lambda: parent.total == 1 and parent.of("") == 1)
+    header = b"PROXY TCP4 192.0.2.1 192.0.2.9 5000 80\r\n"
+    silent.send(header)
+    await until(lambda: parent.of(HOST) == 1)
+    assert (parent.total, parent.of("")) == (1, 0)
+    _, status = await answered(net, second, header + HANDSHAKE)
+    assert status == 429
+    silent.send(HANDSHAKE)
+    await silent.reads(b"\r\n\r\n")
+    assert silent.data.startswith(b"HTTP/1.1 101 ")
+    silent.transport.loseConnection()
+    await until(lambda: parent.total == 0)
+    _, status = await answered(net, second, header + HANDSHAKE)
+    assert status == 101
 
 
 class Topics:

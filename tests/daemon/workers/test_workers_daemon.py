@@ -12,7 +12,8 @@ import socket
 import subprocess
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -452,42 +453,86 @@ def test_a_worker_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None
 # What is of the whole.
 
 
+def in_time(attempt: Callable[[], bool]) -> None:
+    """
+    Attempt until the parent has answered each question in time.
+
+    After 5 ms a worker decides by its own share, which is another decision. A machine that runs
+    other tests as well may be so late.
+    """
+    assert any(attempt() for _ in range(20))
+
+
 def test_the_limit_of_all_connections_is_that_of_all_workers(tmp_path: Path) -> None:
     with working(tmp_path, "--max-connections", "10") as workers:
-        with contextlib.ExitStack() as stack:
-            found = []
-            for _ in range(30):
-                peer = stack.enter_context(connected(workers.daemon.port, beginning=offer()))
-                found.append(status(peer))
-            assert found == [101] * 10 + [503] * 20
+
+        def attempt() -> bool:
+            with contextlib.ExitStack() as stack:
+                found = []
+                for _ in range(30):
+                    peer = stack.enter_context(connected(workers.daemon.port, beginning=offer()))
+                    found.append(status(peer))
+            return found == [101] * 10 + [503] * 20
+
+        in_time(attempt)
         until(lambda: _opens(workers.daemon))
 
 
-def _opens(daemon: Daemon) -> bool:
-    with connected(daemon.port, beginning=offer()) as peer:
+def test_pages_and_unfinished_handshakes_count_for_the_limit_of_all_workers(
+    tmp_path: Path,
+) -> None:
+    options = ("--max-connections", "6", "--health", "/health")
+    page = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with working(tmp_path, *options) as workers:
+        port = workers.daemon.port
+
+        def statuses(request: bytes, count: int) -> list[int | None]:
+            found = []
+            for _ in range(count):
+                with connected(port, beginning=request) as peer:
+                    found.append(status(peer))
+            return found
+
+        def attempt() -> bool:
+            with contextlib.ExitStack() as stack:
+                for _ in range(5):
+                    stack.enter_context(connected(port))  # it sends nothing
+                peer = stack.enter_context(connected(port, beginning=offer()))
+                if status(peer) != 101:
+                    return False
+                return {*statuses(page, 5), *statuses(offer(), 5)} == {503}
+
+        in_time(attempt)
+        # Each page gives its place back.
+        in_time(lambda: statuses(page, 20) == [200] * 20)
+
+
+def _opens(daemon: Daemon, source: str = "127.0.0.1") -> bool:
+    with connected(daemon.port, source, beginning=offer()) as peer:
         return status(peer) == 101
 
 
 def test_the_limit_of_an_address_is_that_of_all_workers(tmp_path: Path) -> None:
+    sources = (f"127.0.0.{number}" for number in count(2))
     with working(tmp_path, "--max-connections-per-address", "5") as workers:  # noqa: SIM117
         with contextlib.ExitStack() as stack:
-            peers: dict[str, list[socket.socket]] = {}
-            for source in ("127.0.0.2", "127.0.0.3"):
-                found = []
+            peers: list[socket.socket] = []
+
+            def attempt() -> bool:
+                source, found = next(sources), []
+                peers.clear()
                 for _ in range(20):
                     peer = connected(workers.daemon.port, source, beginning=offer())
-                    peers.setdefault(source, []).append(stack.enter_context(peer))
+                    peers.append(stack.enter_context(peer))
                     found.append(status(peer))
-                assert found == [101] * 5 + [429] * 15, source
+                return found == [101] * 5 + [429] * 15
+
+            in_time(attempt)
+            in_time(attempt)  # the next address
             # The places of a worker that has ended are given back.
-            of = [worker_of(workers, peer) for peer in peers["127.0.0.2"][:5]]
-            workers.kill(of[0])
-            workers.serves(of[0], times=2)
-            found = []
-            for _ in range(10):
-                peer = connected(workers.daemon.port, "127.0.0.2", beginning=offer())
-                found.append(status(stack.enter_context(peer)))
-            assert found.count(101) == of.count(of[0])
+            workers.kill(worker_of(workers, peers[0]))
+            source = peers[0].getsockname()[0]
+            until(lambda: _opens(workers.daemon, source))
 
 
 def test_the_limit_of_topics_is_that_of_all_workers(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from ...server.admission import part_of
+
 AT_ONCE: Final = 2
 """Checks that run at the same time. A check takes a processor for 2 ms (the cost 5 of ``htpasswd
 -B``) to seconds, and the reactor needs one as well."""
@@ -30,7 +32,13 @@ class _Waiting:
 
 
 class PasswordChecks:
-    """Runs checks in the order in which they come; the number of waiting checks is bounded."""
+    """
+    Runs checks in the order in which they come; the number of waiting checks is bounded.
+
+    :ivar processes: number of processes that have the limits together, each an equal part of them.
+    """
+
+    processes = 1
 
     def __init__(self) -> None:
         self._running = 0
@@ -42,10 +50,18 @@ class PasswordChecks:
 
         :param client: the client's address, or its network.
         """
-        if self._running < AT_ONCE:
+        if self._mayBegin:
             return True
         own = sum(each.client == client for each in self._waiting)
-        return len(self._waiting) < MOST_WAITING and own < MOST_OF_ONE
+        return len(self._waiting) < self.part(MOST_WAITING) and own < self.part(MOST_OF_ONE)
+
+    def part(self, most: int) -> int:
+        """Return the part of a limit that this process has."""
+        return part_of(most, self.processes)
+
+    @property
+    def _mayBegin(self) -> bool:
+        return self._running < self.part(AT_ONCE)
 
     def run(self, client: str, begin: Callable[[], Any]) -> Deferred[Any]:
         """
@@ -67,7 +83,7 @@ class PasswordChecks:
             self._waiting.remove(check)
 
     def _startNext(self) -> None:
-        while self._waiting and self._running < AT_ONCE:
+        while self._waiting and self._mayBegin:
             check = self._waiting.popleft()
             try:
                 result = check.begin()
@@ -84,3 +100,7 @@ class PasswordChecks:
         if not answer.called:  # it was cancelled
             answer.callback(result)
         self._startNext()
+
+
+CHECKS: Final = PasswordChecks()
+"""The queue of the process: a thread that checks a password goes on during a reload."""

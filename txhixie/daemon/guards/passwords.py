@@ -19,7 +19,7 @@ from .changing_file import ChangingFile
 from .failures import Failures
 from .htpasswd import PasswordFile, read_password_file
 from .password_checks import PasswordChecks
-from .remembered import Remembered
+from .remembered import MOST_MISSES, Remembered
 
 InThread: TypeAlias = Callable[[Callable[[], bool]], Deferred[bool]]
 """Calls a function in a thread, and returns a Deferred of its result."""
@@ -89,7 +89,7 @@ class Passwords:
         self._checks = checks
         self._failures = failures
         self._inThread = inThread
-        self._remembered = Remembered(randomBytes(32))
+        self._remembered = Remembered(randomBytes(32), checks.part(MOST_MISSES))
         self._users = self._file.current()
 
     def check(

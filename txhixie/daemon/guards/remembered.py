@@ -11,7 +11,7 @@ from .basic import BasicCredentials
 REMEMBERED_SECONDS: Final = 60.0
 """Seconds for which a right password is remembered."""
 
-_MOST_MISSES: Final = 10
+MOST_MISSES: Final = 10
 """Wrong passwords of a remembered user after which the user is checked by the file alone, until the
 minute is over. A guess against the memory takes no thread and no place in the count of an address:
 without this bound, it would be a fast way to guess."""
@@ -33,17 +33,19 @@ class Remembered:
     seconds.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, mostMisses: int = MOST_MISSES) -> None:
         """
         :param key: 32 random bytes.
+        :param mostMisses: wrong passwords of a remembered user until the user is not remembered.
         """
         self._key = key
+        self._mostMisses = mostMisses
         self._entries: dict[bytes, _Entry] = {}
 
     def add(self, now: float, credentials: BasicCredentials) -> None:
         """Remember credentials that were right, unless the user was guessed at."""
         before = self._entries.get(credentials.name)
-        if before is not None and before.misses >= _MOST_MISSES and now < before.until:
+        if before is not None and before.misses >= self._mostMisses and now < before.until:
             return
         self._entries[credentials.name] = _Entry(
             self._digest(credentials), now + REMEMBERED_SECONDS
@@ -52,7 +54,7 @@ class Remembered:
     def has(self, now: float, credentials: BasicCredentials) -> bool:
         """Whether these credentials were right within the last minute."""
         entry = self._entries.get(credentials.name)
-        if entry is None or now >= entry.until or entry.misses >= _MOST_MISSES:
+        if entry is None or now >= entry.until or entry.misses >= self._mostMisses:
             return False
         if hmac.compare_digest(entry.digest, self._digest(credentials)):
             return True

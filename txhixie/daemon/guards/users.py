@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -13,12 +13,9 @@ from ...sansio.handshake.offer import Refusal
 from .basic import DEFAULT_REALM, is_basic, read_basic, write_basic_challenge
 from .failures import FAILURES
 from .guard import Answer, Guard, Permit
-from .password_checks import PasswordChecks
+from .password_checks import CHECKS
 from .passwords import Passwords, Verdict, inThreadOf
 from .visitor import Visitor
-
-_CHECKS: Final = PasswordChecks()
-"""The queue of the process: a thread that checks a password goes on during a reload."""
 
 
 class Users(Guard):
@@ -82,7 +79,7 @@ def buildUsers(reactor: Any, values: Mapping[str, Any]) -> Users:
     file = Path(values["users"])
     try:
         passwords = Passwords(
-            reactor, file, _CHECKS, FAILURES, inThreadOf(reactor), secrets.token_bytes
+            reactor, file, CHECKS, FAILURES, inThreadOf(reactor), secrets.token_bytes
         )
     except ValueError as error:
         raise ValueError(f"users {error}") from None

@@ -70,7 +70,7 @@ def build_pages(
         stripPrefix=context.route.path if options.get("strip-prefix") else "",
         connectTimeout=context.connectTimeout,
         responseTimeout=options.get("response-timeout", RESPONSE_TIMEOUT),
-        connections=options.get("connections", CONNECTIONS),
+        connections=context.partOf(options.get("connections", CONNECTIONS)),
         limits=context.limits,
         route=str(context.route),
     )

@@ -46,6 +46,7 @@ class Context:
     :ivar hubOf: returns the hub of the daemon, for the reactor that the daemon runs on. All routes
         of the daemon have the same hub, also after a reload.
     :ivar connectionPoller: whether open connections are in one epoll of the package.
+    :ivar partOf: returns the part of a limit that this process has: all of it without workers.
     """
 
     route: Route
@@ -54,6 +55,7 @@ class Context:
     quirks: frozenset[str] = NO_QUIRKS
     hubOf: Callable[[Any], Hub] = localHub
     connectionPoller: bool = True
+    partOf: Callable[[int], int] = int
 
 
 Build: TypeAlias = Callable[[Any, str, Mapping[str, Any], Context], Served]

@@ -1,7 +1,8 @@
 """The ledger: the connections of all workers, in all and of each address, counted by the parent.
 
-A worker asks before it accepts a handshake. The question has the limits of the worker, so that a
-reload needs nothing in the parent.
+A worker asks before it reads from a connection, so that pages, unfinished handshakes and
+conversations are counted alike. The question has the limits of the worker, so that a reload needs
+nothing in the parent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from twisted.internet.interfaces import IDelayedCall
 
-from ...server.admission import BY_ADDRESS, IN_ALL
+from ...server.admission import BY_ADDRESS, IN_ALL, part_of
 from .link import Kind, WorkerLink
 
 LEDGER_TIMEOUT: Final = 0.005
@@ -122,9 +123,12 @@ class SharedLedger:
         :param ofAddress: most connections of the address at all workers.
         :param decide: called once with the verdict, within the timeout.
         """
-        if connection in self._taken or connection in self._open:
+        known = self._taken.get(connection)
+        if known == address or connection in self._open:
             decide(None)
             return
+        if known is not None:  # its request has shown the address
+            self._give(connection)
         number, endsAt = next(self._numbers), self._clock.seconds() + self._timeout
         asked = _Asked(number, endsAt, connection, address, (most, ofAddress), decide)
         self._open[connection] = asked
@@ -190,25 +194,35 @@ class SharedLedger:
         self._timer = self._retry = None
 
     def _look(self) -> None:
-        """Decide where the parent was late, by the share of this worker."""
-        self._timer = None
+        """
+        Decide where the parent is late, after one more turn of the reactor.
+
+        Twisted calls timers before it reads: in a worker that was busy for longer than the timeout,
+        the answer may have arrived.
+        """
         now = self._clock.seconds()
-        for asked in tuple(self._asked):
-            if asked.endsAt > now:
-                self._timer = self._clock.callLater(asked.endsAt - now, self._look)
-                return
+        late = [asked for asked in self._asked if asked.endsAt <= now]
+        self._timer = self._clock.callLater(0, self._decideLate, late)
+
+    def _decideLate(self, late: list[_Asked]) -> None:
+        """Decide, by the share of this worker, where there is no answer still."""
+        self._timer = None
+        for asked in late:
             self._decide(asked, self._byShare(asked))
+        for asked in self._asked:
+            if asked.decide is not None:
+                delay = max(0, asked.endsAt - self._clock.seconds())
+                self._timer = self._clock.callLater(delay, self._look)
+                return
 
     def _byShare(self, asked: _Asked) -> LedgerVerdict:
         ofAddress = asked.ofAddress if asked.address else None
-        if ofAddress is not None and self._counts[asked.address] >= self._shareOf(ofAddress):
+        counted, workers = self._counts[asked.address], self._workers
+        if ofAddress is not None and counted >= part_of(ofAddress, workers):
             return BY_ADDRESS
-        if asked.most is not None and len(self._taken) >= self._shareOf(asked.most):
+        if asked.most is not None and len(self._taken) >= part_of(asked.most, workers):
             return IN_ALL
         return None
-
-    def _shareOf(self, limit: int) -> int:
-        return max(1, limit // self._workers)
 
     def _decide(self, asked: _Asked, verdict: LedgerVerdict) -> None:
         decide, asked.decide = asked.decide, None
@@ -366,9 +380,11 @@ def countWorker(link: WorkerLink, ledger: Ledger, kind: Kind = Kind.LEDGER) -> N
     link.whenLost(worker.left)
 
 
-def shareLedger(link: WorkerLink, reactor: Any, workers: int) -> SharedLedger:
+def shareLedger(
+    link: WorkerLink, reactor: Any, workers: int, timeout: float = LEDGER_TIMEOUT
+) -> SharedLedger:
     """Return the ledger of a worker process, for :class:`txhixie.Admission`."""
-    return _share(link, Kind.LEDGER, reactor, workers, LEDGER_TIMEOUT)
+    return _share(link, Kind.LEDGER, reactor, workers, timeout)
 
 
 def shareTopics(link: WorkerLink, reactor: Any, workers: int) -> SharedLedger:

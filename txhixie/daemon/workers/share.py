@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...bus.workers import WorkersBus
-from ...server.admission import Admission
+from ...server.admission import Admission, part_of
 from ..dispatch import RoutedServerFactory
 from ..guards.failures import FAILURES
+from ..guards.password_checks import CHECKS
 from .bus_link import bus_over, node_of
 from .ledger import shareLedger, shareTopics
 from .link import WorkerLink
@@ -39,6 +40,7 @@ class Share:
         self._ledger = shareLedger(link, reactor, workers)
         self.topics = shareTopics(link, reactor, workers)
         share_failures(link, reactor, FAILURES)
+        CHECKS.processes = workers
 
     def limit(self, admission: Admission) -> None:
         """Have limits hold for all workers together; those of a second are divided."""
@@ -47,7 +49,7 @@ class Share:
 
     def part(self, most: int) -> int:
         """Return the part of a limit that this worker has, at least 1."""
-        return max(1, most // self._workers)
+        return part_of(most, self._workers)
 
     def surveyor(self, factory: RoutedServerFactory) -> WholeSurveyor:
         """Return the surveyor of all workers."""

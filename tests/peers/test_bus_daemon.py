@@ -14,10 +14,18 @@ from peers.bus_servers import NatsServer, RedisServer
 from support.daemon import Daemon, free_port, program, run_hixie, running
 from support.members_told import told
 from support.page_requests import ask
-from support.waiting import asynchronous, until, within
+from support.waiting import asynchronous, reactor, until, within
 from support.workers import Workers, working
 from txhixie import Channel, connect
+from txhixie.bus.rows import make_bus
 from txhixie.hub.objects import SUBPROTOCOL
+from txhixie.hub.presence_report import (
+    PRESENCE_TOPIC,
+    Count,
+    PresenceReport,
+    decode_report,
+    topic_key,
+)
 
 OPTIONS = ("--serve", "/=hub:topic={path}", "--serve", "/kept=hub history=5", "--status", "/status")
 
@@ -118,17 +126,56 @@ async def test_each_worker_of_a_daemon_is_connected_to_the_Redis(
         daemon = workers.daemon
         daemon.logged_times("] bus-up ", 2)
         assert [len(workers.lines(number, "bus-up")) for number in (1, 2)] == [1, 1]
-        members: list[Channel] = []
-        numbers: set[int] = set()
-        while numbers != {1, 2}:
-            members.append(await connect(f"ws://127.0.0.1:{daemon.port}/kept"))
-            hosts: list[Any] = [each.getHost() for each in members]
-            numbers = {*workers.of([f"{each.host}:{each.port}" for each in hosts]).values()}
+        members, _ = await joined_at_both(workers, "/kept")
         server.command("XADD", "kept", "*", "m", "outside")
         for each in members:
             assert await heard(each) == "outside"
             await each.close()
     assert "Traceback" not in daemon.log
+
+
+async def joined_at_both(
+    workers: Workers, path: str, *subprotocols: str
+) -> tuple[list[Channel], list[int]]:
+    """Join until each of two workers has members; these, with the numbers of their workers."""
+    members: list[Channel] = []
+    while True:
+        url = f"ws://127.0.0.1:{workers.daemon.port}{path}"
+        members.append(await connect(url, subprotocols=subprotocols))
+        hosts: list[Any] = [each.getHost() for each in members]
+        addresses = [f"{each.host}:{each.port}" for each in hosts]
+        numbers = workers.of(addresses)
+        if {*numbers.values()} == {1, 2}:
+            return members, [numbers[each] for each in addresses]
+
+
+@asynchronous
+async def test_the_other_workers_report_at_once_that_a_worker_was_killed(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    with working(tmp_path, *OPTIONS, "--bus", server.url) as workers:
+        workers.daemon.logged_times("] bus-up ", 2)
+        reports: list[PresenceReport] = []
+        listening = make_bus(reactor, server.url)
+        listening.start()
+        await within(
+            listening.subscribe(
+                PRESENCE_TOPIC, lambda each, _: reports.append(decode_report(each.payload)), False
+            )
+        )
+        members, numbers = await joined_at_both(workers, "/room?presence", SUBPROTOCOL)
+        for each in members:
+            await told(each, len(members))
+        workers.kill(1)
+        await until(lambda: any(each.counts is None for each in reports))
+        (ended,) = {each.node for each in reports if each.counts is None}
+        counted = [each for each in reports if each.node == ended and each.counts]
+        assert counted[-1].counts == (Count(topic_key("room"), numbers.count(1), True),)
+        for each, number in zip(members, numbers, strict=True):
+            if number == 2:
+                await told(each, numbers.count(2))
+            await each.close()
+        await within(listening.stop())
 
 
 @pytest.fixture
@@ -159,13 +206,8 @@ def workers_on_NATS(tmp_path: Path) -> Iterator[Workers]:
 async def test_each_worker_of_a_daemon_is_connected_to_the_NATS_server(
     workers_on_NATS: Workers,
 ) -> None:
-    members: list[Channel] = []
-    numbers: set[int] = set()
+    members, _ = await joined_at_both(workers_on_NATS, "/room?presence", SUBPROTOCOL)
     url = f"ws://127.0.0.1:{workers_on_NATS.daemon.port}/room"
-    while numbers != {1, 2}:
-        members.append(await connect(f"{url}?presence", subprotocols=[SUBPROTOCOL]))
-        hosts: list[Any] = [each.getHost() for each in members]
-        numbers = {*workers_on_NATS.of([f"{each.host}:{each.port}" for each in hosts]).values()}
     for each in members:
         await told(each, len(members))
     publisher = await connect(url)

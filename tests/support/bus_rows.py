@@ -56,7 +56,7 @@ class WorkersRow:
         for index in range(number):
             here, other = linkPair(reactor)
             there = adoptLink(reactor, other.detach())
-            relay_over(here, relay, index)
+            relay_over(here, relay, f"node-{index}")
             nodes.append(bus_over(there, reactor, index))
             links += [here, there]
         try:

@@ -167,19 +167,22 @@ class Daemon:
     def _makeHub(self) -> Hub:
         if self._share is None:
             return self._hubOfBus()
-        isLocal = self._one("bus", LOCAL) == LOCAL
         share = self._share
-        hub = Hub(share.bus, self._reactor, share.node) if isLocal else self._hubOfBus()
+        if self._one("bus", LOCAL) == LOCAL:
+            hub = Hub(share.bus, self._reactor, share.node)
+        else:
+            hub = self._hubOfBus(share.node)
+            share.tell_ends(hub.bus)
         hub.ledger = share.topics
         return hub
 
-    def _hubOfBus(self) -> Hub:
+    def _hubOfBus(self, node: str | None = None) -> Hub:
         if "bus" not in self._said:
             return localHub(self._reactor)
         most, kept = self._limits.message_size, self._partOf(MOST_HISTORY_BYTES)
         make = partial(make_bus, self._reactor, most=most, kept=kept)
         bus: Bus = madeOf(self._said["bus"][-1], make)
-        return Hub(bus, self._reactor, mostBytes=most)
+        return Hub(bus, self._reactor, node, most)
 
     def _makeEndpoints(self) -> None:
         self._change = SocketChange(self._sockets)

@@ -6,6 +6,7 @@ from functools import partial
 from time import time
 from typing import Any
 
+from ...bus.bus import Bus, BusMessage
 from ...bus.relay import TopicRelay
 from ...bus.workers import WorkersBus
 from ...hub.presence_report import PRESENCE_TOPIC, PresenceReport
@@ -16,25 +17,20 @@ def _send(link: WorkerLink, packet: bytes, is_message: bool) -> bool:
     return link.send(Kind.BUS if is_message else Kind.SUBSCRIPTION, packet)
 
 
-def node_of(number: int) -> str:
-    """Return the name of a worker for the numbers of members (``hub/presence.py``)."""
-    return f"worker-{number}"
-
-
-def relay_over(link: WorkerLink, relay: TopicRelay, number: int = 0) -> None:
+def relay_over(link: WorkerLink, relay: TopicRelay, node: str = "") -> None:
     """
     Add a worker to the relay of the parent process.
 
     :param link: the parent's end of the link to the worker.
     :param relay: the relay, one for all workers.
-    :param number: number of the worker.
+    :param node: name of the worker for the numbers of members (``hub/presence.py``).
     """
     worker = relay.join(partial(_send, link))
 
     def left() -> None:
         """Tell the other workers at once that a worker, which may be killed, has no members."""
         worker.left()
-        relay.publish(PRESENCE_TOPIC, worker, True, PresenceReport(node_of(number), None).encode())
+        relay.publish(PRESENCE_TOPIC, worker, True, PresenceReport(node, None).encode())
 
     link.handle(Kind.BUS, worker.received)
     link.handle(Kind.SUBSCRIPTION, worker.received)
@@ -54,3 +50,18 @@ def bus_over(link: WorkerLink, reactor: Any, index: int = 0) -> WorkersBus:
     link.handle(Kind.SUBSCRIPTION, bus.received)
     link.whenLost(bus.lost)
     return bus
+
+
+def pass_on_ends(relayed: WorkersBus, bus: Bus) -> None:
+    """
+    Tell other machines at once that another worker, which may be killed, has no members.
+
+    :param relayed: the bus of the workers, on which the parent reports the end.
+    :param bus: the bus of all machines.
+    """
+
+    def pass_on(message: BusMessage, _: object) -> None:
+        if bus.up:
+            bus.publish(PRESENCE_TOPIC, message.payload, message.is_text)
+
+    relayed.subscribe(PRESENCE_TOPIC, pass_on, False)

@@ -20,13 +20,14 @@ _IGNORED: Final = (
 """Signals that a terminal and systemd send to all processes: a worker does what its parent says."""
 
 
-def main(reactorName: str, number: str, workers: str) -> int:
+def main(reactorName: str, number: str, workers: str, node: str) -> int:
     """
     Run a worker until the parent ends the worker, or the parent itself has ended.
 
     :param reactorName: module of the reactor.
     :param number: number of the worker, from 1.
     :param workers: number of all workers.
+    :param node: name of the process for the numbers of members.
     :return: the exit status.
     """
     for each in _IGNORED:
@@ -36,7 +37,8 @@ def main(reactorName: str, number: str, workers: str) -> int:
 
     installed: Any = reactor
     globalLogBeginner.beginLoggingTo([pipeObserver(sys.stdout)])
-    worker = Worker(installed, adoptLink(installed, LINK), int(number), int(workers))
+    link = adoptLink(installed, LINK)
+    worker = Worker(installed, link, int(number), int(workers), node)
     installed.run(installSignalHandlers=False)
     return worker.status
 

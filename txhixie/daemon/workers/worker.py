@@ -34,19 +34,22 @@ class Worker:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, link: WorkerLink, number: int, workers: int) -> None:
+    def __init__(
+        self, reactor: Any, link: WorkerLink, number: int, workers: int, node: str
+    ) -> None:
         """
         :param reactor: stopped when the worker has ended.
         :param link: the link to the parent.
         :param number: number of the worker, from 1.
         :param workers: number of all workers.
+        :param node: name of the process for the numbers of members.
         """
         self.status = 0
         self._reactor = reactor
         self._link = link
         self._number = number
         self._workers = workers
-        self._share = Share(link, reactor, number, workers)
+        self._share = Share(link, reactor, number, workers, node)
         self._said: Mapping[str, Sequence[Said]] = {}
         self._service: ListeningService | None = None
         self._sockets: WorkerSockets | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,6 +23,8 @@ class WorkerProcess(ProcessProtocol):
     A worker process.
 
     :ivar number: number of the worker, from 1.
+    :ivar node: name of the process for the numbers of members (``hub/presence.py``). One that is
+        started again has another name: a report about the end of the one before may come late.
     :ivar link: the parent's end of the link.
     :ivar isServing: whether the worker has listened.
     :ivar hasClosed: whether the worker has closed its ports.
@@ -46,6 +49,7 @@ class WorkerProcess(ProcessProtocol):
         :raises OSError: when the process cannot be started.
         """
         self.number = number
+        self.node = secrets.token_hex(6)
         self.isServing = False
         self.hasClosed = False
         self._told = told
@@ -61,7 +65,7 @@ class WorkerProcess(ProcessProtocol):
                 sys.executable,
                 [
                     *(sys.executable, "-P", "-m", "txhixie.daemon.workers.main"),
-                    *(type(reactor).__module__, str(number), str(workers)),
+                    *(type(reactor).__module__, str(number), str(workers), self.node),
                 ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
                 childFDs={0: "w", 1: "r", 2: "r", LINK: other.fileno()},

@@ -123,7 +123,7 @@ class WorkerProcesses:
             self._cannotStart(number, f"cannot start {sys.executable}: {error.strerror or error}")
             return
         self._running[number] = worker
-        relay_over(worker.link, self._relay, number)
+        relay_over(worker.link, self._relay, worker.node)
         countWorker(worker.link, self._ledger)
         countWorker(worker.link, self._topics, Kind.TOPICS)
         relay_failures(worker.link, self._failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +15,9 @@ from twisted.internet.task import Clock
 from support.applications import Recorder, closed
 from support.dialect_names import NAMES
 from txhixie import Accepted, Offer, Refusal
-from txhixie.bus.bus import MOST_MESSAGES
+from txhixie.bus.bus import MOST_MESSAGES, Bus
 from txhixie.bus.local import LocalBus
+from txhixie.bus.workers import LINK_LOOK_INTERVAL, SILENT_LOOKS, WorkersBus
 from txhixie.hub.hub import Hub
 from txhixie.hub.objects import SUBPROTOCOL
 from txhixie.hub.presence_report import PRESENCE_TOPIC
@@ -30,9 +32,14 @@ BIG = "x" * 70_000
 class Room:
     """A hub with clients in memory."""
 
-    def __init__(self, topic: str = "room", **options: Any) -> None:
+    def __init__(
+        self,
+        topic: str = "room",
+        busOf: Callable[[Clock], Bus] = lambda _: LocalBus(lambda: 1.0),
+        **options: Any,
+    ) -> None:
         self.clock = Clock()
-        self.hub = Hub(LocalBus(lambda: 1.0), self.clock)
+        self.hub = Hub(busOf(self.clock), self.clock)
         self.topic = topic
         self.service = self.also(**options)
         self.pairs: list[Pair] = []
@@ -186,6 +193,31 @@ def test_a_client_with_an_unknown_position_is_told_that_it_missed_messages() -> 
             {"position": "1000-3", "text": "2"},
             {"position": "1000-4", "text": "3"},
         ]
+
+
+def silentParent(clock: Clock) -> Bus:
+    """The bus of a worker whose parent does not answer."""
+    return WorkersBus(lambda packet, isMessage: True, clock, lambda: 1.0)
+
+
+@pytest.mark.parametrize("query", ["", "?since=1000-4"])
+def test_a_client_whose_history_cannot_be_read_is_told_that_it_may_have_missed_messages(
+    query: str,
+) -> None:
+    room = Room(busOf=silentParent, history=2)
+    _, plain = room.join()
+    _, client = room.joinWithObjects(query)
+    room.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
+    room.pump()
+    assert (plain.messages, objects(client)) == ([], [{"missed": True}])
+    room.say(plain, "hello")
+    room.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
+    room.pump()
+    assert [each.get("text") for each in objects(client)] == [None, "hello"]
+    room.say(client, "welcome")
+    room.clock.pump([LINK_LOOK_INTERVAL] * SILENT_LOOKS)
+    room.pump()
+    assert plain.messages == ["welcome"]
 
 
 def test_a_client_that_asks_is_told_the_number_of_members_at_most_once_a_second() -> None:

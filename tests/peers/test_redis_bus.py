@@ -16,7 +16,7 @@ from support.bus_subscriber import Subscriber
 from support.certificates import authority
 from support.log_recorder import Log
 from support.waiting import asynchronous, reactor, until, within
-from txhixie.bus.bus import MOST_MESSAGES, Bus, BusMessage
+from txhixie.bus.bus import MOST_MESSAGES, UNKNOWN, Bus, BusMessage
 from txhixie.bus.rows import make_bus
 
 
@@ -139,6 +139,18 @@ async def test_a_client_that_comes_before_the_first_connection_gets_what_it_asks
         await until(lambda: len(late.heard) == 5 and len(heard.heard) == 10)
         assert late.heard == heard.heard[5:]
         await within(two.stop())
+
+
+@asynchronous
+async def test_a_history_that_the_server_did_not_tell_is_unknown(redis: RedisServer) -> None:
+    async with row_of(redis).nodes(1) as (bus,):
+        await joined(bus, "room", True)
+        await within(bus.publish("room", b"before", True))
+        redis.kill()
+        asked = [bus.since("room", position) for position in (None, "0-1")]
+        assert [await within(each) for each in asked] == [UNKNOWN] * 2
+        await until(lambda: not bus.up)
+        assert await within(bus.since("room", None)) == UNKNOWN
 
 
 @asynchronous

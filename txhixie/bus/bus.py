@@ -50,11 +50,15 @@ class Past(NamedTuple):
 
     :ivar messages: the messages, the oldest first.
     :ivar is_whole: whether these are all messages after the position that was asked for. ``False``
-        also for a position that the bus does not know.
+        also for a position that the bus does not know, and where the bus could not ask.
     """
 
     messages: tuple[BusMessage, ...]
     is_whole: bool
+
+
+UNKNOWN: Final = Past((), False)
+"""The answer to a question about earlier messages that has failed."""
 
 
 Receive: TypeAlias = Callable[[BusMessage, object], object]

@@ -15,7 +15,15 @@ from typing import Any, Final, NamedTuple
 import txredisapi
 from twisted.internet.defer import Deferred, succeed
 
-from .bus import MOST_MESSAGE_BYTES, MOST_MESSAGES, MOST_TOPIC_BYTES, BusMessage, Past, Receive
+from .bus import (
+    MOST_MESSAGE_BYTES,
+    MOST_MESSAGES,
+    MOST_TOPIC_BYTES,
+    UNKNOWN,
+    BusMessage,
+    Past,
+    Receive,
+)
 from .envelope import Published, opened
 from .failures import subscriberFailed
 from .reach import Reach
@@ -67,13 +75,13 @@ class _HistoryQuestion:
     """
     A caller that has asked for the history.
 
-    :ivar answered: fires with the history.
+    :ivar answered: fires with the history; with ``None`` where the server did not answer.
     :ivar early: positions of messages of this process that the subscriber got in the meantime,
         before they have come back from the server. The history has them by another position.
     """
 
     def __init__(self) -> None:
-        self.answered: Deferred[list[_HistoryEntry]] = Deferred()
+        self.answered: Deferred[list[_HistoryEntry] | None] = Deferred()
         self.early: set[str] = set()
 
 
@@ -446,10 +454,10 @@ class RedisStreams:
     # The history.
 
     def since(self, topic: str, position: str | None) -> Deferred[Past]:
-        """Return the last messages of a stream after a position; none without the server."""
+        """Return the last messages of a stream after a position; without the server, none."""
         stream = self._streams[topic]
         if stream.isTooLong:
-            return succeed(Past((), position is None))
+            return succeed(UNKNOWN)
         asked = _HistoryQuestion()
         stream.waiting.append(asked)
         stream.asked[asked] = None
@@ -461,8 +469,10 @@ class RedisStreams:
         elif not stream.asking:
             self._askHistory(topic, stream)
 
-        def answer(entries: list[_HistoryEntry]) -> Past:
+        def answer(entries: list[_HistoryEntry] | None) -> Past:
             del stream.asked[asked]
+            if entries is None:
+                return UNKNOWN
             past = _past([each.message for each in entries], position)
             first = {
                 each.message.position
@@ -497,7 +507,7 @@ class RedisStreams:
 
         def done(messages: Any) -> None:
             stream.asking = False
-            found = messages if isinstance(messages, list) else []
+            found: list[_HistoryEntry] | None = messages if isinstance(messages, list) else None
             if found:
                 # The members have these messages, and those after them come from the reader.
                 self._found(topic, stream, found[-1].message.position.encode())

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 
-from .bus import BusMessage, Past, Receive
+from .bus import UNKNOWN, BusMessage, Past, Receive
 from .failures import subscriberFailed
 from .packets import Packet, Verb, decode_messages, decode_packet
 
@@ -163,9 +163,8 @@ class WorkersBus:
         death of a worker, thousands come back at once. The messages that are not in the answer come
         after it.
         """
-        nothing = Past((), position is None)
         if not self.up:
-            return succeed(nothing)
+            return succeed(UNKNOWN)
         asked: Deferred[Past] = Deferred()
         key = (topic, position)
         if (others := self._asked.get(key)) is not None:
@@ -184,7 +183,7 @@ class WorkersBus:
             packet.number,
             _QUESTION,
             lambda packet: answer(Past(decode_messages(packet.body), packet.flag)),
-            lambda: answer(nothing),
+            lambda: answer(UNKNOWN),
         )
         return asked
 

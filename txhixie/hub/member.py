@@ -104,7 +104,7 @@ class Member:
         messages = past.messages
         if self.joining.since is None or not past.is_whole:
             messages = messages[-self.joining.history :] if self.joining.history else ()
-        if not past.is_whole:
+        if not past.is_whole and self.joining.as_objects:
             self._send(missed_object())
         known = {message.position for message in past.messages}
         if waiting and waiting[0].message.position in known:

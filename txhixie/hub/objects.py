@@ -34,7 +34,7 @@ def skipped_object(count: int) -> str:
 
 
 def missed_object() -> str:
-    """Return the answer to a position that the history no longer has: ``{"missed": true}``."""
+    """Return what a member gets that may lack earlier messages: ``{"missed": true}``."""
     return _written(missed=True)
 
 

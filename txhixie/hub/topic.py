@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from ..bus.bus import Bus, BusMessage, Past
+from ..bus.bus import UNKNOWN, Bus, BusMessage, Past
 from ..connection.protocol import HixieProtocol
 from ..connection.writer import READS
 from .delivery import Delivered
@@ -133,13 +133,13 @@ class Topic:
             self._emptied(self)
 
     def since(self, position: str | None) -> Deferred[Past]:
-        """Ask the bus for earlier messages; none if the bus fails."""
+        """Ask the bus for earlier messages; not all are known if the bus fails."""
 
-        def nothing(failure: Any) -> Past:
+        def unknown(failure: Any) -> Past:
             self._failed(failure)
-            return Past((), position is None)
+            return UNKNOWN
 
-        return self._bus.since(self.name, position).addErrback(nothing)
+        return self._bus.since(self.name, position).addErrback(unknown)
 
     def publish(self, payload: bytes, isText: bool, publisher: object = None) -> Deferred[Any]:
         """

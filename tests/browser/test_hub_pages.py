@@ -279,7 +279,7 @@ def test_a_refused_message_is_one_line_without_the_token(
     assert "/dashboard refused a message with status 401: " in refused.stderr
     assert "ffff" not in refused.stderr
     closed = publish(url(daemon, "room"), publishers, "hello")  # a hub without publish-tokens
-    assert "/room refused a message with status 413: unexpected request body" in closed.stderr
+    assert "/room refused a message with status 405: method not allowed; " in closed.stderr
     unreached = publish("http://127.0.0.1:1/dashboard", publishers, "load 0.1", "load 0.2")
     assert unreached.returncode == 1
     assert len(unreached.stderr.splitlines()) == 2

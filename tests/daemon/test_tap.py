@@ -213,7 +213,8 @@ def test_limits_pings_and_compression_are_set_by_options(tmp_path: Path) -> None
         (request(b"/") + b"\x00early\xff", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, b"431"),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", b"431"),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"405"),
     ],
 )
 def test_an_invalid_request_is_refused_in_plain_http(

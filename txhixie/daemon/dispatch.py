@@ -45,9 +45,14 @@ from .guards.backend_fields import BACKEND_FIELDS
 from .guards.guard import Answer, Guard, ask
 from .guards.held_permits import HeldPermits
 from .guards.visitor import Visitor
+from .page_answer import GET_AND_HEAD
 from .routes import Route, Routes, segments_of
 
 T = TypeVar("T")
+
+_ONLY_GET: Final = Refusal(
+    405, "method not allowed; this page accepts GET and HEAD\n", ((b"Allow", b"GET, HEAD"),)
+)
 
 _TWO_HOSTS: Final = Refusal(400, "more than one Host (RFC 9112 section 3.2)\n")
 """For a request for a page with different hosts: a reverse proxy in front of the daemon may have
@@ -360,7 +365,11 @@ class RoutedPages(Resource):
         visitor = Visitor.ofHead(request, target)
         found = self._routes.find(visitor.host, visitor.path)
         sizeOf = None if found is None else getattr(found[1].served, "bodySizeOf", None)
-        return 0 if sizeOf is None else cast("int | Refusal", sizeOf(method, visitor))
+        if sizeOf is not None:
+            return cast("int | Refusal", sizeOf(method, visitor))
+        if found is not None and visitor.hasBody and method not in GET_AND_HEAD:
+            return _ONLY_GET  # as the page refuses the method of a request without a body
+        return 0
 
     def hasPage(self, host: str, path: str) -> bool:
         """

@@ -206,24 +206,30 @@ def test_an_invalid_date_in_If_Modified_Since_is_ignored(daemon: Daemon, since: 
 
 
 @pytest.mark.parametrize(
-    ("status", "lines"),
+    ("status", "ofPost", "lines"),
     [
-        (405, ["Content-Length: 0"]),
-        (413, ["Content-Length: 1"]),
-        (413, ["Content-Length: 100000000"]),
-        (413, ["Content-Length: 100000000", "Expect: 100-continue"]),
-        (413, ["Content-Length: " + "9" * 5000]),
-        (413, ["Transfer-Encoding: chunked"]),
-        (400, ["Transfer-Encoding: chunked", "Content-Length: 1"]),
-        (501, ["Transfer-Encoding: gzip, chunked"]),
+        (200, 405, ["Content-Length: 0"]),
+        (413, 405, ["Content-Length: 1"]),
+        (413, 405, ["Content-Length: 100000000"]),
+        (413, 405, ["Content-Length: 100000000", "Expect: 100-continue"]),
+        (413, 413, ["Content-Length: " + "9" * 5000]),
+        (413, 405, ["Transfer-Encoding: chunked"]),
+        (400, 400, ["Transfer-Encoding: chunked", "Content-Length: 1"]),
+        (501, 501, ["Transfer-Encoding: gzip, chunked"]),
     ],
 )
+@pytest.mark.parametrize("method", ["GET", "POST", "BREW"])
 def test_a_request_with_a_body_is_refused_when_its_head_arrives(
-    daemon: Daemon, status: int, lines: list[str]
+    daemon: Daemon, method: str, status: int, ofPost: int, lines: list[str]
 ) -> None:
-    """The refusal does not wait for the body: a client may wait for the answer before it sends the
-    body."""
-    assert answer(daemon, "/www/console/", *lines, method="POST").startswith(f"HTTP/1.1 {status} ")
+    """
+    The refusal does not wait for the body: a client may wait for it before it sends the body.
+
+    A method that no page has is refused before a body that could be read.
+    """
+    received = answer(daemon, "/www/console/", *lines, method=method)
+    assert int(received.split()[1]) == (status if method == "GET" else ofPost)
+    assert ("\r\nAllow: GET, HEAD\r\n" in received) == (received.split()[1] == "405")
 
 
 @needs_count

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 
 import txhixie
 from support.applications import Applications, Recorder
@@ -25,17 +26,20 @@ from support.raw_peer import Raw
 from support.waiting import asynchronous, reactor, turn, until
 from txhixie import broadcast
 from txhixie.bus.local import LocalBus
+from txhixie.daemon.services.tcp import StreamService
 from txhixie.gateway import GatewayService
 from txhixie.hub.hub import Hub
 from txhixie.hub.service import REQUEST_PATH, HubService
 from txhixie.sansio.wire.compiled import COMPILED
-from txhixie.sansio.wire.frame import CLOSE, TEXT
+from txhixie.sansio.wire.frame import BINARY, CLOSE, TEXT
 
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"
 
 MOST_FOR_AN_ECHO = 12
 MOST_FOR_A_GATEWAY = 15
+MOST_INTO_A_STREAM = 9
+MOST_OUT_OF_A_STREAM = 6
 MOST_FOR_A_BROADCAST = 20
 MOST_FOR_THE_HUB = 32
 MOST_FOR_A_HANDSHAKE = 110
@@ -139,6 +143,33 @@ async def test_a_message_through_a_gateway_takes_few_calls_in_either_direction(
     outwards = await counted(backend, plain, client, len(plain))
     assert inwards.count <= MOST_FOR_A_GATEWAY, str(inwards)
     assert outwards.count <= MOST_FOR_A_GATEWAY, str(outwards)
+
+
+@compiled_only
+@asynchronous
+async def test_the_bytes_of_a_gateway_to_a_stream_take_few_calls_in_either_direction(
+    net: Network,
+) -> None:
+    backends: list[Raw] = []
+
+    class Backends(Factory):
+        noisy = False
+
+        def buildProtocol(self, addr: Any) -> Raw:
+            backends.append(Raw())
+            net.raws.append(backends[-1])
+            return backends[-1]
+
+    place = await net.listen(Backends(), "tcp")
+    service = StreamService(reactor, f"tcp:127.0.0.1:{place.port}")
+    client = await net.raw(await net.serve(service, origins=["*"]))
+    await client.opens("rfc6455")
+    await until(lambda: backends and backends[0].transport)
+    masked, plain = modern_frame(BINARY, b"hello", key=MASK), modern_frame(BINARY, b"hello")
+    inwards = await counted(client, masked, backends[0], len(b"hello"))
+    outwards = await counted(backends[0], b"hello", client, len(plain))
+    assert inwards.count <= MOST_INTO_A_STREAM, str(inwards)
+    assert outwards.count <= MOST_OUT_OF_A_STREAM, str(outwards)
 
 
 async def connection(net: Network, place: Place, dialect: str, close: bytes) -> None:

@@ -20,8 +20,9 @@ def change_default() -> None:
         return
     # Here, since these modules import the reactor.
     from txhixie import HixieClientFactory, HixieServerFactory
+    from txhixie.daemon.services.tcp import StreamService
     from txhixie.gateway.service import GatewayService
 
     each: Any
-    for each in (HixieClientFactory, HixieServerFactory, GatewayService):
+    for each in (HixieClientFactory, HixieServerFactory, GatewayService, StreamService):
         unwrap(each.__init__).__kwdefaults__["connectionPoller"] = False

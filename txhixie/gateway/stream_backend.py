@@ -25,7 +25,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from ..byte_streams.coding import Known
+from ..byte_streams.coding import Binary, Known
 from ..byte_streams.either_kind import EitherKind
 from ..connection.acknowledged import lowest, sent_to
 from ..connection.keepalive import leaveToKernel
@@ -38,6 +38,7 @@ from ..sansio.limits import Limits
 from ..sansio.quirks import Fault, hint_about
 from ..sansio.wire.frame import Close, CloseCode
 from ..server.protocol import HixieServerProtocol
+from ..sockets.connection_poller import moveToPoller
 from .close_codes import BACKEND_GONE
 from .session import Session
 
@@ -65,6 +66,7 @@ class StreamBackend(Protocol):
         coding: Known | EitherKind,
         subprotocol: str | None,
         limits: Limits,
+        connectionPoller: bool = True,
     ) -> None:
         """
         Make a backend side, which connects when :meth:`reach` is called.
@@ -73,11 +75,15 @@ class StreamBackend(Protocol):
         :param coding: converts between the bytes of the stream and messages.
         :param subprotocol: subprotocol to accept for the client; ``None`` for none.
         :param limits: its ping interval and ping timeout are used for TCP keepalive.
+        :param connectionPoller: move a connection over TCP without TLS to the poller of its
+            reactor.
         """
         self.stage = "tcp"
         self._limits = limits
         self._endpoint = endpoint
         self._coding = coding
+        self._most = coding.most if isinstance(coding, Binary) else 0
+        self._isMoving = connectionPoller  # to the poller, with the first data
         self._agreement = Agreement(subprotocol)
         self._connected: Deferred[None] = Deferred(self._cancelConnected)
         self._kept: list[str | bytes] | None = []  # while the client's conversation is not open
@@ -118,7 +124,11 @@ class StreamBackend(Protocol):
         """Set up the connection; over TLS, the TLS handshake follows."""
         transport = self.transport
         self.session.sessions.connected(self)
-        self._writer = Writer(transport)
+        self._writer = writer = Writer(transport)
+        if self._most:
+            # The bytes of a binary message are those of the stream: this saves three calls for each
+            # message.
+            self.sendBytesMessage = writer.write  # type: ignore[method-assign]
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         leaveToKernel(transport, self._limits)
@@ -127,9 +137,13 @@ class StreamBackend(Protocol):
             self.stage = "tls"
             return
         wrapper = getattr(transport, "protocol", None)
-        if hasattr(wrapper, "readConnectionLost"):
-            # Twisted's client endpoints wrap the protocol in another one, which provides only the
-            # last of the protocol's interfaces: without this line, not the half-close.
+        if writer.direct:
+            # Twisted's client endpoints wrap the protocol in another one, which passes each call
+            # on. Once the connection is made, the wrapper has nothing else to do.
+            transport.protocol = self
+        elif hasattr(wrapper, "readConnectionLost"):
+            # The wrapper provides only the last of the protocol's interfaces: without this line,
+            # not the half-close.
             alsoProvides(wrapper, IHalfCloseableProtocol)
         self._isConnected()
 
@@ -145,12 +159,25 @@ class StreamBackend(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Encode data of the backend as messages; TLS delivers its buffered data while paused."""
-        if len(data) >= FULL_READ:
+        size = len(data)
+        if size >= FULL_READ:
             self._writer.widen()
-        if not self._closing:
-            self._pass(self._encoded(self._coding.encode, data))
-        else:
+        elif self._isMoving:
+            self._move()
+        if self._closing:
             self._receives = True
+        elif size <= self._most and self._kept is None:
+            self.session.transport.sendBytesMessage(data)
+        else:
+            self._pass(self._encoded(self._coding.encode, data))
+
+    def _move(self) -> None:
+        """Move the transport to the poller of its reactor, if it has no bytes to write."""
+        if not self._writer.direct:
+            self._isMoving = False
+        elif self._writer.isFree():
+            self._isMoving = False
+            moveToPoller(self.transport)
 
     def readConnectionLost(self) -> None:
         """Tell the machine that the backend has closed its half: no more data will be received."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from OpenSSL.crypto import FILETYPE_PEM
 from twisted.internet import error as failures
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
+from twisted.internet.tcp import Client as TcpClient
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent
 from twisted.python.failure import Failure
@@ -202,6 +204,40 @@ async def test_a_backend_s_greeting_is_held_until_the_handshake_is_complete(net:
     raw.data.clear()
     raw.send(KEY3)
     await raw.reads(PROOF + b"\0aGVsbG8=\xff")
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll of Linux")
+@pytest.mark.parametrize("isMoved", [True, False], ids=["poller", "reactor"])
+@asynchronous
+async def test_a_backend_s_connection_moves_to_the_poller_with_its_first_data(
+    net: Network, isMoved: bool
+) -> None:
+    """Small and large data arrives in either case, and so does the end of the backend."""
+    backends = Backends(net)
+    place = await served(net, backends, connectionPoller=isMoved)
+    _, application = await met(net, place, connectionPoller=False)
+    backend = await backends.one()
+    address = backend.transport.getHost()
+
+    def inReactor() -> bool:
+        readers = [each for each in reactor.getReaders() if isinstance(each, TcpClient)]
+        return address in [each.getPeer() for each in readers]
+
+    assert inReactor()
+    backend.send(b"first")
+    await until(lambda: application.messages)
+    assert inReactor() != isMoved
+    backend.send(b"second")
+    await until(lambda: stream_of(application) == b"firstsecond")
+    send(application, b"third")
+    await backend.reads(b"third")
+    backend.send(BIG)
+    await until(lambda: stream_of(application) == b"firstsecond" + BIG)
+    assert inReactor()  # large data is read by the reactor
+    backend.transport.loseConnection()
+    await until(lambda: application.lost)
+    assert isinstance(application.lost, CleanClose)
+    assert not inReactor()
 
 
 @pytest.mark.parametrize("over", OVER)

@@ -74,6 +74,7 @@ def buildStream(
         route=str(context.route),
         quirks=context.quirks,
         maxSentFrame=options.get("max-sent-frame"),
+        connectionPoller=context.connectionPoller,
     )
 
 
@@ -96,6 +97,7 @@ class StreamService(RelayService):
         route: str | None = None,
         quirks: Collection[str] = (),
         maxSentFrame: int | None = None,
+        connectionPoller: bool = True,
     ) -> None:
         """
         :param reactor: its sockets and clock are used.
@@ -115,6 +117,7 @@ class StreamService(RelayService):
             and the reverse.
         :param maxSentFrame: most bytes of a message to the client, at least 4; ``None`` for the
             default of the coding. A line is always one message.
+        :param connectionPoller: as for :class:`txhixie.HixieClientFactory`.
         :raises ValueError: "expected ..." for a bad endpoint string or an unknown coding.
         """
         if coding is not None and coding not in CODINGS:
@@ -126,6 +129,7 @@ class StreamService(RelayService):
         self._subprotocols = tuple(subprotocols)
         self._maxSentFrame = maxSentFrame
         self._connectTimeout = connectTimeout
+        self._connectionPoller = connectionPoller
         super().__init__(reactor, description, limits, route)
 
     def buildProtocol(self, offer: Offer) -> Deferred[Decision] | Refusal:
@@ -156,7 +160,9 @@ class StreamService(RelayService):
         if self._maxSentFrame is not None:
             made = sized(made, self._maxSentFrame)
         used = EitherKind(made) if self._takesEitherKind else made
-        return StreamBackend(self._endpoint, used, subprotocol, self._limits)
+        return StreamBackend(
+            self._endpoint, used, subprotocol, self._limits, self._connectionPoller
+        )
 
     def _codingFor(self, offer: Offer) -> str:
         if self._coding is not None:

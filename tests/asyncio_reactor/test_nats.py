@@ -11,13 +11,17 @@ import nats
 import pytest
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import deferLater
 
 from bus import test_battery
 from bus.test_battery import subscribed
 from peers import test_bus
 from peers.bus_servers import NatsServer
-from support.bus_rows import ServerRow, promises_of
+from support.bus_rows import (
+    ServerRow,
+    log_of_passwords,
+    promises_of,
+    stop_at_each_moment,
+)
 from support.bus_subscriber import Subscriber
 from support.certificates import authority
 from support.log_recorder import Log
@@ -58,12 +62,7 @@ async def test_a_bus_on_NATS_can_be_stopped_at_each_moment_of_connecting() -> No
     server = NatsServer("--user", "me", "--pass", "secret")
     server.start()
     try:
-        for turns in range(20):
-            bus = make_bus(reactor, f"nats://me:secret@127.0.0.1:{server.port}")
-            bus.start()
-            for _ in range(turns):
-                await deferLater(reactor, 0)
-            await within(bus.stop())
+        await stop_at_each_moment(f"nats://me:secret@127.0.0.1:{server.port}")
     finally:
         server.kill()
 
@@ -168,17 +167,12 @@ async def test_a_wrong_password_is_a_line_without_the_password_and_the_right_one
     server = NatsServer("--user", "hub", "--pass", "the-right-one")
     server.start()
     try:
-        right = make_bus(reactor, f"nats://hub:the-right-one@127.0.0.1:{server.port}")
-        wrong = make_bus(reactor, f"nats://hub:the-wrong-one@127.0.0.1:{server.port}")
-        right.start()
-        await until(lambda: right.up)
-        wrong.start()
-        await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
-        assert not wrong.up
-        await within(gatherResults([right.stop(), wrong.stop()]))
+        right, wrong = (
+            f"nats://hub:the-{which}-one@127.0.0.1:{server.port}" for which in ("right", "wrong")
+        )
+        text = await log_of_passwords(right, wrong, log)
     finally:
         server.kill()
-    text = "\n".join(log.lines())
     assert "Authorization Violation" in text
     assert "-one" not in text
 

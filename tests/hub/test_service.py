@@ -88,10 +88,23 @@ class Room:
             client.transport.sendBytesMessage(message)
         self.pump()
 
+    def sayUnread(self, slow: Pair, client: Recorder, *messages: str) -> None:
+        """Let a client publish messages while another one does not read, which then reads."""
+        slow.toClient.paused = True
+        for message in messages:
+            self.say(client, message)
+        slow.toClient.paused = False
+        self.pump()
+
 
 def objects(client: Recorder) -> list[Any]:
     """The JSON objects that a client has got."""
     return [json.loads(message) for message in client.messages]
+
+
+def texts(client: Recorder) -> list[Any]:
+    """The texts of the JSON objects that a client has got, and other objects as they are."""
+    return [each.get("text", each) for each in objects(client)]
 
 
 def test_each_member_gets_the_messages_of_all_others_and_not_its_own() -> None:
@@ -147,10 +160,7 @@ def test_a_long_history_waits_for_a_client_that_does_not_read() -> None:
     client = Recorder()
     pair = Pair.new(room.service, client, clock=room.clock)
     room.pairs.append(pair)
-    pair.toClient.paused = True
-    room.say(publisher, "new")
-    pair.toClient.paused = False
-    room.pump()
+    room.sayUnread(pair, publisher, "new")
     numbers = [message.split()[0] for message in client.messages]
     assert numbers == [*map(str, range(MOST_MESSAGES)), "new"][-len(numbers) :]
     assert len(numbers) >= MOST_MESSAGES
@@ -279,27 +289,20 @@ def test_a_slow_member_skips_messages_and_is_told_how_many() -> None:
     _, other = room.join()
     _, publisher = room.join()
     pair.toClient.paused = True
-    room.say(publisher, BIG)
-    for number in range(5):
-        room.say(publisher, str(number))
+    for message in (BIG, *"01234"):
+        room.say(publisher, message)
     assert other.messages[1:] == ["0", "1", "2", "3", "4"]
     pair.toClient.paused = False
     room.pump()
     room.say(publisher, "after")
-    texts = [each.get("text", each) for each in objects(client)]
-    assert texts == [BIG, {"skipped": 5}, "after"]
+    assert texts(client) == [BIG, {"skipped": 5}, "after"]
 
 
 def test_a_slow_member_gets_the_newest_message() -> None:
     room = Room(slow="newest")
     pair, client = room.join()
     _, publisher = room.join()
-    pair.toClient.paused = True
-    room.say(publisher, BIG)
-    for number in range(5):
-        room.say(publisher, str(number))
-    pair.toClient.paused = False
-    room.pump()
+    room.sayUnread(pair, publisher, BIG, *"01234")
     assert client.messages == [BIG, "4"]
 
 
@@ -308,11 +311,7 @@ def test_a_slow_member_is_closed_with_1013() -> None:
     pair, client = room.join()
     _, other = room.join()
     _, publisher = room.join()
-    pair.toClient.paused = True
-    room.say(publisher, BIG)
-    room.say(publisher, "next")
-    pair.toClient.paused = False
-    room.pump()
+    room.sayUnread(pair, publisher, BIG, "next")
     assert other.messages == [BIG, "next"]
     assert client.messages == [BIG]
     assert closed(client).code == 1013
@@ -424,15 +423,10 @@ def test_with_newest_a_member_is_told_of_skipped_messages_before_the_newest_one(
     room = Room(slow="newest")
     pair, client = room.joinWithObjects()
     _, publisher = room.join()
-    pair.toClient.paused = True
-    room.say(publisher, BIG)
-    for number in range(5):
-        room.say(publisher, str(number))
-    pair.toClient.paused = False
-    room.pump()
-    assert [each.get("text", each) for each in objects(client)] == [BIG, {"skipped": 4}, "4"]
+    room.sayUnread(pair, publisher, BIG, *"01234")
+    assert texts(client) == [BIG, {"skipped": 4}, "4"]
     room.say(publisher, "after")
-    assert [each.get("text", each) for each in objects(client)][3:] == ["after"]
+    assert texts(client)[3:] == ["after"]
 
 
 def test_messages_behind_a_large_newest_one_are_not_counted_as_skipped_if_they_are_sent() -> None:
@@ -446,10 +440,7 @@ def test_messages_behind_a_large_newest_one_are_not_counted_as_skipped_if_they_a
     pair.toClient.paused = False
     while not client.messages:
         assert pair.toClient.deliver()
-    pair.toClient.paused = True
-    room.say(publisher, "2")
-    pair.toClient.paused = False
-    room.pump()
+    room.sayUnread(pair, publisher, "2")
     assert [each.get("text", each)[:3] for each in objects(client)] == ["xxx", "1 x", "2"]
 
 
@@ -459,7 +450,7 @@ def test_a_client_that_comes_back_gets_its_own_messages_again() -> None:
     room.say(client, "mine")
     assert objects(client) == []
     _, again = room.joinWithObjects("?since=1000-0")
-    assert [each.get("text", each) for each in objects(again)] == [{"missed": True}, "mine"]
+    assert texts(again) == [{"missed": True}, "mine"]
     room.say(again, "mine too")
     _, again = room.joinWithObjects("?since=1000-1")
     assert [each["text"] for each in objects(again)] == ["mine too"]
@@ -488,8 +479,7 @@ def test_a_newest_message_that_fills_the_write_buffer_loses_no_count_of_skipped_
     pair.toClient.paused = False
     room.pump()
     room.say(publisher, "after")
-    texts = [each.get("text", each) for each in objects(client)]
-    assert sorted(map(str, texts)) == sorted([BIG, f"4 {BIG}", "{'skipped': 4}", "after"])
+    assert sorted(map(str, texts(client))) == sorted([BIG, f"4 {BIG}", "{'skipped': 4}", "after"])
 
 
 def test_a_member_that_stalls_at_its_history_is_told_and_counted() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.defer import gatherResults
-from twisted.internet.task import deferLater
 
 from bus.test_battery import subscribed
 from peers.bus_servers import RedisServer
-from support.bus_rows import ServerRow
+from support.bus_rows import ServerRow, log_of_passwords, stop_at_each_moment
 from support.bus_subscriber import Subscriber
 from support.certificates import authority
 from support.log_recorder import Log
@@ -240,17 +239,12 @@ async def test_a_wrong_password_is_a_line_without_the_password_and_the_right_one
     server = RedisServer(tmp_path, "--port", "{port}", "--requirepass", "the-right-one")
     server.start()
     try:
-        right = make_bus(reactor, f"redis://:the-right-one@127.0.0.1:{server.port}/3")
-        wrong = make_bus(reactor, f"redis://:the-wrong-one@127.0.0.1:{server.port}/3")
-        right.start()
-        await until(lambda: right.up)
-        wrong.start()
-        await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
-        assert not wrong.up
-        await within(gatherResults([right.stop(), wrong.stop()]))
+        right, wrong = (
+            f"redis://:the-{which}-one@127.0.0.1:{server.port}/3" for which in ("right", "wrong")
+        )
+        text = await log_of_passwords(right, wrong, log)
     finally:
         server.kill()
-    text = "\n".join(log.lines())
     assert "WRONGPASS" in text
     assert "-one" not in text
 
@@ -260,12 +254,7 @@ async def test_a_bus_can_be_stopped_at_each_moment_of_connecting(tmp_path: Path)
     server = RedisServer(tmp_path, "--port", "{port}", "--requirepass", "secret")
     server.start()
     try:
-        for turns in range(20):
-            bus = make_bus(reactor, f"redis://:secret@127.0.0.1:{server.port}/3")
-            bus.start()
-            for _ in range(turns):
-                await deferLater(reactor, 0)
-            await within(bus.stop())
+        await stop_at_each_moment(f"redis://:secret@127.0.0.1:{server.port}/3")
         clients = server.command("--no-auth-warning", "-a", "secret", "CLIENT", "LIST")
         assert len(clients.splitlines()) == 1  # redis-cli itself
     finally:

@@ -9,7 +9,9 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
 
+from support.log_recorder import Log
 from support.waiting import reactor, until, within
 from txhixie.bus.bus import Bus
 from txhixie.bus.local import LocalBus
@@ -91,6 +93,34 @@ class ServerRow:
             yield made
         finally:
             await within(gatherResults([each.stop() for each in made]))
+
+
+async def log_of_passwords(right: str, wrong: str, log: Log) -> str:
+    """
+    Connect a bus with the right password, and then one with a wrong password.
+
+    :param right: URL with the right password.
+    :param wrong: URL with the wrong password.
+    :return: the lines of the log, of which one is about the wrong password.
+    """
+    one, other = make_bus(reactor, right), make_bus(reactor, wrong)
+    one.start()
+    await until(lambda: one.up)
+    other.start()
+    await until(lambda: any(line.startswith("bus-down") for line in log.lines()))
+    assert not other.up
+    await within(gatherResults([one.stop(), other.stop()]))
+    return "\n".join(log.lines())
+
+
+async def stop_at_each_moment(url: str) -> None:
+    """Stop buses while they connect, each of them a turn of the reactor later."""
+    for turns in range(20):
+        bus = make_bus(reactor, url)
+        bus.start()
+        for _ in range(turns):
+            await deferLater(reactor, 0)
+        await within(bus.stop())
 
 
 def promises_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -36,8 +36,8 @@ from txhixie.sansio.wire.frame import BINARY, CLOSE, TEXT
 PACKAGE = f"{Path(txhixie.__file__).parent}/"
 TESTING = f"{PACKAGE}testing/"
 
-MOST_FOR_AN_ECHO = 12
-MOST_FOR_A_GATEWAY = 15
+MOST_FOR_AN_ECHO = 6
+MOST_FOR_A_GATEWAY = 12
 MOST_INTO_A_STREAM = 9
 MOST_OUT_OF_A_STREAM = 6
 MOST_FOR_A_BROADCAST = 20

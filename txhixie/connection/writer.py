@@ -105,8 +105,10 @@ READS: Final = Reads()
 """The reads of this process, which has one reactor, and processes one read at a time."""
 
 
-def _unsent(parts: list[bytes], sent: int) -> list[bytes]:
+def unsent(parts: bytes | list[bytes], sent: int) -> list[bytes]:
     """Return what is left of parts when their first ``sent`` bytes were sent."""
+    if isinstance(parts, bytes):
+        parts = [parts]
     for index, part in enumerate(parts):
         if sent < len(part):
             return [part[sent:], *parts[index + 1 :]]
@@ -120,9 +122,10 @@ class Writer:
 
     :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
         reactor.
-    :ivar parts: the joined bytes: ``None`` outside of a read, the bytes of one write, or a list of
-        those of several writes. Not a list for one write, since a broadcast has one write for each
-        of its receivers.
+    :ivar parts: the joined bytes: ``None`` outside of a read; a list within a read of this
+        connection, and for several writes within a read of another one; for one such write its
+        bytes, since a broadcast has one write for each of its receivers.
+    :ivar size: number of joined bytes, if ``parts`` is a list.
     :ivar socket: the socket of the transport while :meth:`isFree` was true and nothing has changed
         since: the writer makes each change, or gets it by a call of its producer. ``None`` if the
         transport has to be asked.
@@ -131,7 +134,7 @@ class Writer:
     :ivar transport: the transport.
     """
 
-    __slots__ = ("_size", "direct", "parts", "shutdown", "socket", "tap", "transport")
+    __slots__ = ("direct", "parts", "shutdown", "size", "socket", "tap", "transport")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
@@ -141,7 +144,7 @@ class Writer:
         self.tap: Tap | None = None
         self.parts: bytes | list[bytes] | None = None
         self.socket: Any = None
-        self._size = 0  # bytes of the parts, if these are a list
+        self.size = 0
 
     def widen(self) -> None:
         """
@@ -164,7 +167,7 @@ class Writer:
         """
         if self.parts is not None:
             return False
-        self.parts = b""
+        self.parts, self.size = [], 0
         READS.depth += 1
         return True
 
@@ -176,8 +179,14 @@ class Writer:
             may end within this call.
         """
         try:
-            if self.parts:
-                self.flush()
+            if parts := self.parts:
+                # The usual case of flush(), without its calls: 0.2 us of a read.
+                if (socket := self.socket) is None or self.transport.TLS:
+                    self.flush()
+                elif (sent := send_parts(socket, parts)) != self.size:
+                    self.parts, self.size = [], 0  # before the call, as in flush()
+                    self.queue(*unsent(parts, sent))
+                    self.flush()
             self.parts = None
             if self.shutdown is not None:
                 self.shutdown.uncorked(read)
@@ -204,7 +213,7 @@ class Writer:
     def forget(self) -> None:
         """Discard the joined bytes."""
         if self.parts:
-            self.parts = b""
+            self.parts, self.size = [], 0
 
     def write(self, data: bytes, *more: bytes) -> None:
         """
@@ -223,26 +232,25 @@ class Writer:
             self.flush()
             self._send([data, *more])
             return
-        if not parts:
-            if parts is None:
-                READS.joined.append(self)
+        if parts is None:
+            READS.joined.append(self)
             self.parts = data
-            size = len(data)
+            self.size = len(data)
         elif isinstance(parts, list):
             parts.append(data)
-            size = self._size = self._size + len(data)
+            self.size += len(data)
         else:
             self.parts = [parts, data]
-            size = self._size = len(parts) + len(data)
-        if size > MOST_JOINED:
+            self.size = len(parts) + len(data)
+        if self.size > MOST_JOINED:
             self.flush()
 
     def flush(self) -> None:
         """Send the bytes that were joined so far."""
         while parts := self.parts:
             # Before the write, which may pause the application, and this may send more.
-            self.parts = b""
-            self._send(parts)
+            self.parts, self.size = [], 0
+            self._send(parts[0] if isinstance(parts, list) and len(parts) == 1 else parts)
 
     def _send(self, parts: bytes | list[bytes]) -> None:
         """
@@ -267,7 +275,7 @@ class Writer:
                 if sent == len(parts):
                     return
                 parts = parts[sent:]
-            elif not (parts := _unsent(parts, sent)):
+            elif not (parts := unsent(parts, sent)):
                 return
         if isinstance(parts, bytes):
             self.queue(parts)
@@ -304,7 +312,7 @@ class Writer:
     def joined(self) -> int:
         """Number of joined bytes that are not sent yet."""
         parts = self.parts
-        return self._size if isinstance(parts, list) else len(parts or b"")
+        return self.size if isinstance(parts, list) else len(parts or b"")
 
     @property
     def waiting(self) -> int | None:

@@ -8,6 +8,7 @@ the peer itself, as the dialect requires; its caller receives messages only.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from sys import intern
 from typing import Final, TypeAlias
@@ -24,7 +25,7 @@ from .errors import (
     UnsupportedByDialect,
     UsageError,
 )
-from .extensions.extension import Transform, sharing
+from .extensions.extension import Transform, sharing, unchanged_below
 from .limits import Limits, called
 from .port import NOWHERE, Port
 from .prepared_message import SENT, TOO_LARGE, UNSUPPORTED, PreparedMessage
@@ -78,20 +79,26 @@ _CALL: Final = 1024
 """Fewest bytes that a call of an extension counts as inflated: a read of 256 KiB can have 37,000
 messages that inflate to nothing and take 10 us each."""
 
-_FRAME: Final = 128
+FRAME_COST: Final = 128
 """Bytes that each frame counts in addition to its payload: a read of 256 KiB can have 43,000 pings
 or 131,000 empty text frames of hixie-76, which take at least 1 us each. One turn takes 8,192 of
 these."""
 
 _encode: Final = str.encode
 
-_MOST_COUNTED: Final = 1 + _FRAME // 2
+_MOST_COUNTED: Final = 1 + FRAME_COST // 2
 """Most bytes that one received byte counts in a turn, since the shortest frame has two bytes."""
 
 ConversationEvent: TypeAlias = tuple[int, str | bytes]
 """An event of :meth:`Conversation.events`: ``(Opcode.TEXT, str)``, ``(Opcode.BINARY, bytes)``,
 ``(Opcode.PONG, bytes)`` or, where the conversation does not answer pings, ``(Opcode.PING, bytes)``.
 A tuple, for speed."""
+
+
+@cache  # one integer object for all conversations
+def _short_read(turn_size: int) -> int:
+    """Return the number of bytes of a read whose first 64 messages reach the limit of a turn."""
+    return turn_size - MOST_FRAMES * FRAME_COST
 
 
 class Conversation:
@@ -112,6 +119,12 @@ class Conversation:
     :ivar heard: whether data was received since another object last set this to ``False``.
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
+    :ivar encode_text: the function ``encode_text`` of the codec.
+    :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without an
+        extension and without a long copy; negative if there is none.
+    :ivar short_read: most bytes of a read, with those delivered in this turn before, that
+        :meth:`messages` reads: 64 frames fewer than the limit of a turn.
+    :ivar buffers: whether bytes, or a part of a message, may be buffered.
     :ivar encoding: the encoding of the connection in :attr:`PreparedMessage.frames`; empty until it
         is known, and where :meth:`send_prepared` has more to do than to write a frame.
     :ivar answers_pings: whether the conversation answers pings; otherwise they are events.
@@ -123,7 +136,6 @@ class Conversation:
 
     __slots__ = (
         "_assembly",
-        "_buffers",
         "_counts",
         "_dialect",
         "_ending",
@@ -133,7 +145,9 @@ class Conversation:
         "_side",
         "_transform",
         "answers_pings",
+        "buffers",
         "delivered",
+        "encode_text",
         "encoding",
         "ended",
         "framing",
@@ -142,6 +156,8 @@ class Conversation:
         "received",
         "rest",
         "sent",
+        "short_read",
+        "short_text",
         "stage",
     )
 
@@ -174,6 +190,11 @@ class Conversation:
         self._transform = transform
         reserved = transform.reserved if transform is not None else 0
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
+        self.encode_text = self.framing.encode_text
+        self.short_text = _SHORT
+        if transform is not None:  # a character has at most four bytes
+            self.short_text = min(_SHORT, (unchanged_below(transform) - 1) // 4)
+        self.short_read = _short_read(limits.turn_size)
         self._ending: Ending | None = None
         self.stage = OPEN
         self._assembly: Assembly | None = None  # the incomplete message
@@ -188,7 +209,7 @@ class Conversation:
         self.inflated = 0
         self.rest: Frame | None = None
         self._counts = False  # whether the buffered bytes may reach the limit of a turn
-        self._buffers = False  # whether bytes, or a part of a message, may be buffered
+        self.buffers = False  # whether bytes, or a part of a message, may be buffered
 
     def feed(self, data: bytes, anew: bool = True, position: int = 0) -> None:
         """
@@ -204,7 +225,7 @@ class Conversation:
         # Counting costs a message 0.1 us; a short read cannot reach the limit of a turn.
         if not anew or len(data) * _MOST_COUNTED > self._limits.turn_size:
             self._counts = True
-        self._buffers = True
+        self.buffers = True
         if self.stage != _OVER:
             if position:
                 self.framing.restore(data, position)
@@ -224,20 +245,18 @@ class Conversation:
         :param anew: as for :meth:`feed`.
         :param position: the position after the messages that were read before.
         """
-        if self._buffers or self.stage:
+        if self.buffers or self.stage:
             return [], position
-        size, most = len(data), self._limits.turn_size
+        size = len(data)
         if not position:
             self.heard = True
             if anew:
                 self.delivered = self.inflated = 0
-        if anew and size * _MOST_COUNTED <= most:  # as in feed()
-            messages, position, _ = self.framing.messages(data, position)
-        elif self.delivered + size - position + MOST_FRAMES * _FRAME > most:
+        if self.delivered + size - position > self.short_read:
             return [], position
-        else:
-            messages, position, octets = self.framing.messages(data, position)
-            self.delivered += octets + len(messages) * _FRAME
+        messages, position, octets = self.framing.messages(data, position)
+        if position < size or not anew:
+            self.delivered += octets + len(messages) * FRAME_COST
         self.received += len(messages)
         return messages, position
 
@@ -251,12 +270,13 @@ class Conversation:
         :param count: how many of the messages were delivered.
         :return: the position after these.
         """
-        _, end, octets = self.framing.messages(data, position, count)
         missing = len(messages) - count
         self.received -= missing
-        if not anew or len(data) * _MOST_COUNTED > self._limits.turn_size:
-            _, _, all_octets = self.framing.messages(data, position, len(messages))
-            self.delivered -= all_octets - octets + missing * _FRAME
+        _, end, octets = self.framing.messages(data, position, len(messages))
+        if end < len(data) or not anew:  # as in messages()
+            self.delivered -= octets + len(messages) * FRAME_COST
+        _, end, octets = self.framing.messages(data, position, count)
+        self.delivered += octets + count * FRAME_COST
         return end
 
     def turned(self) -> None:
@@ -289,14 +309,14 @@ class Conversation:
                     if opcode == CLOSE:
                         self._answer(payload)
                         return  # bytes after a close frame are not read
-                    delivered += _FRAME
-                    if delivered > most and delivered > _FRAME:
+                    delivered += FRAME_COST
+                    if delivered > most and delivered > FRAME_COST:
                         self.rest = opcode, payload, final, reserved, whole
                         break
                 elif opcode == TEXT and final and whole and not (reserved or self._assembly):
                     if counts:
-                        delivered += len(payload) + _FRAME
-                        if delivered > most and delivered > len(payload) + _FRAME:
+                        delivered += len(payload) + FRAME_COST
+                        if delivered > most and delivered > len(payload) + FRAME_COST:
                             self.rest = opcode, payload, final, reserved, whole
                             return
                     try:
@@ -307,8 +327,8 @@ class Conversation:
                     yield opcode, text
                 elif opcode == BINARY and final and whole and not (reserved or self._assembly):
                     if counts:
-                        delivered += len(payload) + _FRAME
-                        if delivered > most and delivered > len(payload) + _FRAME:
+                        delivered += len(payload) + FRAME_COST
+                        if delivered > most and delivered > len(payload) + FRAME_COST:
                             self.rest = opcode, payload, final, reserved, whole
                             return
                     received += 1
@@ -324,7 +344,7 @@ class Conversation:
                     elif self.rest is not None or self.stage == _OVER:
                         return
             self._counts = self.rest is not None
-            self._buffers = (
+            self.buffers = (
                 self._counts or self._assembly is not None or not self.framing.is_between_frames
             )
         except FrameError as error:
@@ -358,7 +378,7 @@ class Conversation:
             if self.delivered > self._limits.turn_size:
                 self.rest = opcode, payload, final, reserved, whole
                 return None
-            self.delivered += _FRAME
+            self.delivered += FRAME_COST
         if opcode == SKIPPED:
             return None
         if opcode <= BINARY:

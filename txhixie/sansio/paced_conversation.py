@@ -51,12 +51,7 @@ class PacedConversation(Conversation):
             dialect, side, limits, port, binary=binary, transform=transform, entropy=entropy
         )
         self.framing = PacedFraming(self.framing, allowance)
-
-    def messages(
-        self, data: bytes, anew: bool = True, position: int = 0
-    ) -> tuple[list[str | bytes], int]:
-        """Return no messages: each frame is counted by :meth:`events`."""
-        return [], position
+        self.short_read = -1  # each frame is counted by events()
 
     def events(self) -> Iterator[ConversationEvent]:
         """Yield the events of the buffered bytes, until the allowance is spent."""

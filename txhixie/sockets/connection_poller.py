@@ -40,7 +40,7 @@ def moveToPoller(transport: Any) -> None:
     Move a transport to the poller of its reactor.
 
     The transport stays in its reactor where there is no epoll, where no file descriptor is left for
-    one, where the reactor has no events of file descriptors, and if it reads more than 64 KiB at a
+    one, where the reactor has no events of file descriptors, and if it does not read 64 KiB at a
     time: see :func:`moveFromPoller`.
 
     :param transport: a ``tcp.Server`` or ``tcp.Client`` of Twisted, which is connected, reads, and
@@ -55,7 +55,7 @@ def moveToPoller(transport: Any) -> None:
             if not IReactorFDSet.providedBy(reactor):
                 return
             poller = _POLLERS[reactor] = ConnectionPoller(reactor)
-        if transport.bufferSize <= READ_SIZE:
+        if transport.bufferSize == READ_SIZE:
             poller.take(transport)
     except OSError:  # EMFILE, or ENOSPC of epoll_ctl
         return
@@ -305,9 +305,8 @@ class ConnectionPoller:
                     self._called = transport
                     why: Any = None
                     try:
-                        if transport.bufferSize != READ_SIZE:
-                            why = transport.doRead()
-                        elif data := receive(transport.socket):  # and this is doRead(), in C
+                        # This is doRead(), in C.
+                        if data := receive(transport.socket):
                             transport.protocol.dataReceived(data)
                         elif data is not None:
                             why = CONNECTION_LOST if data is False else CONNECTION_DONE

@@ -97,9 +97,10 @@ class DeflatingTransform:
     The encoding half of a transform that compresses the payloads of one connection.
 
     :ivar reserved: the reserved bit of the first frame of a compressed message.
+    :ivar unchanged_below: messages of fewer bytes are sent uncompressed.
     """
 
-    __slots__ = ("_deflater", "_threshold")
+    __slots__ = ("_deflater", "unchanged_below")
 
     reserved: int
 
@@ -111,12 +112,12 @@ class DeflatingTransform:
         :param threshold: messages of fewer bytes are sent uncompressed.
         """
         self._deflater = deflater
-        self._threshold = threshold
+        self.unchanged_below = threshold
 
     def encode(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
         """Compress a message of at least ``threshold`` bytes, or as the application asks."""
         if compress is None:
-            compress = len(payload) >= self._threshold
+            compress = len(payload) >= self.unchanged_below
         if compress and self._deflater is not None:
             deflated = self._deflater.deflate(payload)
             if deflated is not None:
@@ -129,7 +130,7 @@ class DeflatingTransform:
     def encoding(self) -> str:
         """See :attr:`txhixie.sansio.extensions.extension.SharingTransform.encoding`."""
         deflater = self._deflater
-        return "" if deflater is None else f"{deflater.settings} {self._threshold}"
+        return "" if deflater is None else f"{deflater.settings} {self.unchanged_below}"
 
     @property
     def keeps_context(self) -> bool:
@@ -139,7 +140,7 @@ class DeflatingTransform:
     def encode_once(self, payload: bytes, compress: bool | None) -> tuple[bytes, int]:
         """See :meth:`txhixie.sansio.extensions.extension.SharingTransform.encode_once`."""
         if compress is None:
-            compress = len(payload) >= self._threshold
+            compress = len(payload) >= self.unchanged_below
         deflated = self._deflater.once(payload) if compress and self._deflater else None
         return (payload, 0) if deflated is None else (deflated, self.reserved)
 

@@ -84,6 +84,16 @@ def sharing(transform: Transform) -> SharingTransform | None:
     return cast(SharingTransform, transform) if hasattr(transform, SHARING[0]) else None
 
 
+def unchanged_below(transform: Transform | None) -> int:
+    """
+    Return a number of bytes: each message of fewer bytes is encoded as it is.
+
+    A transform may have it as an attribute of the same name. Without one, it is 0.
+    """
+    below: int = getattr(transform, "unchanged_below", 0)
+    return below
+
+
 class Agreed(NamedTuple):
     """
     An accepted offer of an extension.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,26 @@ def test_a_lone_surrogate_reaches_the_caller_and_changes_nothing(dialect: str, s
     with pytest.raises(UnicodeEncodeError):
         application.transport.sendTextMessage("\ud800")
     application.transport.sendTextMessage("fine")
+    assert end.wire.written == end.own.text("fine")
+    end.done()
+
+
+@both
+@each
+def test_a_reply_that_cannot_be_sent_is_an_error_of_its_caller(dialect: str, side: str) -> None:
+    errors = []
+    wrongs: list[Any] = ["\ud800", b"bytes", ["list"], 5, None]
+
+    def reply(app: Recorder) -> None:
+        for wrong in wrongs:
+            with pytest.raises((UnicodeEncodeError, TypeError)) as raised:
+                app.transport.sendTextMessage(wrong)
+            errors.append(raised.type)
+        app.transport.sendTextMessage("fine")
+
+    end, _ = opened(dialect, Recorder(text=reply), side)
+    end.receive(end.peer.text("?"))
+    assert errors == [UnicodeEncodeError, TypeError, TypeError, TypeError, TypeError]
     assert end.wire.written == end.own.text("fine")
     end.done()
 

@@ -412,6 +412,34 @@ def test_compression_is_granted_to_clients_that_offer_it(dialect: str) -> None:
 
 @modern
 @pytest.mark.parametrize(
+    ("reply", "options", "is_compressed"),
+    [
+        ("x" * 255, {}, False),
+        ("x" * 256, {}, True),
+        ("é" * 127, {}, False),
+        ("é" * 128, {}, True),
+        ("x" * 255, {"compress": True}, True),
+        ("x" * 256, {"compress": False}, False),
+        ("x" * 100_000, {}, True),
+    ],
+)
+def test_a_reply_of_256_bytes_or_more_is_compressed(
+    dialect: str, reply: str, options: Any, is_compressed: bool
+) -> None:
+    application = Recorder(text=lambda a: a.transport.sendTextMessage(reply, **options))
+    end = ServerEnd(Applications(lambda: application))
+    end.receive(request(dialect, OFFERED))
+    end.wire.taken()
+    end.receive(end.peer.text("?"))
+    written = end.wire.taken()
+    assert (written[0] == 0xC1) == is_compressed
+    if not is_compressed:
+        assert written == end.own.text(reply)
+    end.done()
+
+
+@modern
+@pytest.mark.parametrize(
     ("options", "more"),
     [
         ({"extensions": ()}, [OFFERED]),

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from ..interfaces import AbruptClose, CleanClose, WebSocketProtocol, checkExpiry
 from ..sansio.arguments import foreign_names, not_text
 from ..sansio.closing import Ended
-from ..sansio.conversation import FRAME_COST, OPEN, Conversation
+from ..sansio.conversation import FRAME_COST, OPEN, SHORT_TEXT, Conversation
 from ..sansio.dialects import Dialect, named
 from ..sansio.errors import NotOpen
 from ..sansio.extensions.extension import Transform
@@ -278,10 +278,13 @@ class HixieProtocol(Protocol):
         if type(parts) is list and output.tap is None and not compress:
             frame = None
             try:
-                if len(text) <= conversation.short_text:
+                if len(text) <= (short := conversation.short_text) and (
+                    short == SHORT_TEXT  # otherwise an extension leaves messages of so few bytes
+                    or text.isascii()
+                ):
                     encode = conversation.encode_text
                     frame = encode(text)
-            except TypeError:
+            except (TypeError, AttributeError):
                 raise not_text(text) from None
             if frame is not None:
                 parts.append(frame)

@@ -56,7 +56,7 @@ The copy itself would cost little. But with it a message of 1 MiB allocates and 
 that glibc returns the memory to the kernel each time, and new pages are half of the CPU time of an
 echo."""
 
-_SHORT: Final = _LONG // 4 - 1
+SHORT_TEXT: Final = _LONG // 4 - 1
 """Most characters of a text that is encoded in one call: fewer than ``_LONG`` bytes of UTF-8."""
 
 OPEN, _LOST, _RESET, _CLOSING, _OVER = range(5)
@@ -120,8 +120,9 @@ class Conversation:
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
     :ivar encode_text: the function ``encode_text`` of the codec.
-    :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without an
-        extension and without a long copy; negative if there is none.
+    :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without a
+        long copy: :data:`SHORT_TEXT`. With an extension, fewer: most bytes of a message that the
+        extension does not compress; negative if there is none.
     :ivar short_read: most bytes of a read, with those delivered in this turn before, that
         :meth:`messages` reads: 64 frames fewer than the limit of a turn.
     :ivar buffers: whether bytes, or a part of a message, may be buffered.
@@ -191,9 +192,9 @@ class Conversation:
         reserved = transform.reserved if transform is not None else 0
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
         self.encode_text = self.framing.encode_text
-        self.short_text = _SHORT
-        if transform is not None:  # a character has at most four bytes
-            self.short_text = min(_SHORT, (unchanged_below(transform) - 1) // 4)
+        self.short_text = SHORT_TEXT
+        if transform is not None:
+            self.short_text = min(SHORT_TEXT, unchanged_below(transform)) - 1
         self.short_read = _short_read(limits.turn_size)
         self._ending: Ending | None = None
         self.stage = OPEN
@@ -496,7 +497,7 @@ class Conversation:
             raise NotOpen("the conversation is over")
         # A check of the type would cost 4 % of a message.
         try:
-            if self._transform is None and len(text) <= _SHORT:
+            if self._transform is None and len(text) <= SHORT_TEXT:
                 frame, payload = self.framing.encode_text(text), b""
             else:
                 frame, payload = b"", _encode(text)

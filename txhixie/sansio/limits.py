@@ -178,7 +178,8 @@ class Limits:
         """
         for field in fields(self):
             value: Any = getattr(self, field.name)
-            if value is None and "None" in str(field.type):
+            is_optional = "None" in str(field.type)
+            if value is None and is_optional:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"{field.name}: expected a number, not {type(value).__name__}")
@@ -191,7 +192,9 @@ class Limits:
             else:
                 right, what = 0 <= value <= MOST, f"a number from 0 to {MOST}"
             if not right:
-                raise ValueError(f"{field.name}: expected {what}, not {value}")
+                # The options of the daemon have 0 where Limits has None.
+                off = "; None turns it off" if is_optional and value == 0 else ""
+                raise ValueError(f"{field.name}: expected {what}, not {value}{off}")
         if self.stop_spread > self.stop_timeout:
             most = f"at most stop_timeout ({self.stop_timeout:g})"
             raise ValueError(f"stop_spread: expected {most}, not {self.stop_spread:g}")

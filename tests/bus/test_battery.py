@@ -15,6 +15,7 @@ from support.bus_rows import LocalRow, Row, WorkersRow
 from support.bus_subscriber import Subscriber
 from support.counted_member import CountedMember
 from support.log_recorder import Log
+from support.turns import Turns, be_busy, counting
 from support.waiting import asynchronous, reactor, until, within
 from txhixie.bus.bus import Bus, BusMessage
 from txhixie.hub.hub import Hub
@@ -98,6 +99,45 @@ async def test_a_publisher_is_known_in_its_own_process_only_and_hears_no_echo(
         assert [each.payloads for each in heard] == [[b"mine", b"answer"]] * len(nodes)
         assert heard[0].publishers == [publisher, None]
         assert all(each.publishers == [None, None] for each in heard[1:])
+
+
+class SlowSubscriber(Subscriber):
+    """
+    A subscriber that takes the time of a turn for each message.
+
+    :ivar turns: number of the turn of the reactor in which each message came.
+    """
+
+    def __init__(self, counted: Turns) -> None:
+        super().__init__()
+        self.turns: list[int] = []
+        self._counted = counted
+
+    def __call__(self, message: BusMessage, publisher: object) -> None:
+        """Keep a message, and be busy."""
+        super().__call__(message, publisher)
+        self.turns.append(self._counted.number)
+        be_busy()
+
+
+@HISTORY
+@asynchronous
+async def test_messages_of_others_that_take_long_are_delivered_in_many_turns(
+    row: Row, history: bool
+) -> None:
+    """Otherwise 100 messages to thousands of members would stop all else for seconds."""
+    async with row.nodes(2) as nodes:
+        if len(nodes) == 1:
+            return  # each message is delivered when it is published
+        await within(nodes[0].subscribe("room", Subscriber(), history))
+        with counting() as turns:
+            slow = SlowSubscriber(turns)
+            await within(nodes[1].subscribe("room", slow, history))
+            for number in range(10):
+                nodes[0].publish("room", b"%d" % number, True)
+            await until(lambda: len(slow.heard) == 10)
+        assert slow.payloads == [b"%d" % number for number in range(10)]
+        assert len({*slow.turns}) == 10
 
 
 @asynchronous

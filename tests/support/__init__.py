@@ -65,6 +65,7 @@ shell_completion     completion in bash, zsh and fish          cli
 terminal             a program on a pty                        cli
 third_party          finds programs and libraries              peers, browser, conformance
 tls_ports            a TLS port of each kind                   test_alpn, browser
+turns                turns of the reactor                       bus, daemon/workers
 utf8                 valid and invalid UTF-8                   sansio
 vectors              samples of vectors.json                   sansio
 waiting              bounded waits on the reactor              every test on the reactor

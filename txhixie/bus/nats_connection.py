@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from ..client.backoff import Backoff
 from .nats_parser import NatsParser
 from .nats_transport import NatsTransport
+from .paced_work import TURN_SECONDS
 from .reach import Reach
 from .server_url import ServerURL, trusting
 
@@ -106,6 +107,7 @@ class NatsConnection:
         self._toConfirm = asyncio.Event()
         self._backoff = Backoff(first=0.5, longest=5.0)
         self._failures = 0
+        self._turnEnds = 0.0  # until when messages are passed on in this turn of the reactor
         self._error: Exception | None = None
         self._begin: Any = None
         self._running: asyncio.Task[None] | None = None
@@ -182,6 +184,10 @@ class NatsConnection:
         async def received(message: Any) -> None:
             if (receive := self._receivers.get(subject)) is not None:
                 receive(message.data)
+                # The client of nats-py passes on all messages that wait, in one turn.
+                if self._reactor.seconds() >= self._turnEnds:
+                    await asyncio.sleep(0)
+                    self._turnEnds = self._reactor.seconds() + TURN_SECONDS
 
         if subject not in self._subscriptions:
             self._subscriptions[subject] = await client.subscribe(

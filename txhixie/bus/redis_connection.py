@@ -10,10 +10,12 @@ import hiredis
 import txredisapi
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from ..client.backoff import Backoff
+from .paced_work import PacedWork
 from .redis_address import RedisAddress
 
 REPLY_SECONDS: Final = 10.0
@@ -84,12 +86,14 @@ class BoundedReplies:
     hiredis has no bound of its own, and Redis sends up to 512 MB in one message. The method of
     txredisapi would convert each word of each reply, which takes half of the time of a message.
 
-    :ivar reads: number of reads.
+    :ivar reads: number of turns of the reactor in which replies were read.
     """
 
-    _held = 0
+    _held = 0  # bytes of the reply that is not whole yet, and at most a read more
+    _lastRead = 0  # bytes of the last read
     reads = 0
     factory: Any
+    transport: Any
 
     def __init__(self, **options: Any) -> None:
         """:param options: those of txredisapi."""
@@ -101,21 +105,40 @@ class BoundedReplies:
         """Make the timeout of a reply: a method that txredisapi calls."""
         return _ReplyTimeout(self, seconds, call)
 
+    def connectionMade(self) -> None:
+        """Prepare to read replies."""
+        self._paced = PacedWork(self.factory.clock, self._readReplies, self.transport)
+        super().connectionMade()  # type: ignore[misc]  # a method of the class of txredisapi that this class is mixed into
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Handle the replies that were received before the end of the connection."""
+        self._paced.finish()
+        super().connectionLost(reason)  # type: ignore[misc]  # a method of the class of txredisapi that this class is mixed into
+
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         """Parse bytes; abort the connection if they belong to a reply that is too long."""
-        self.reads += 1
-        parser = self._parser
-        parser.feed(data)
-        reply = parser.gets()
-        # Bytes of the reply that is not whole yet, and at most a read more.
-        self._held = self._held + len(data) if reply is False else len(data)
-        while reply is not False:
-            self.replyReceived(reply)
-            reply = parser.gets()
+        self._parser.feed(data)
+        self._lastRead = len(data)
+        self._held += len(data)
+        self._paced.go()
         if self._held > MOST_REPLY:
             self._held = 0
             self.factory.replyTooLong()
-            self.transport.abortConnection()  # type: ignore[attr-defined]  # a method of the class of txredisapi that this class is mixed into
+            self.transport.abortConnection()
+
+    def _readReplies(self, until: float) -> bool:
+        """Handle replies until a time; return whether some may be left."""
+        self.reads += 1
+        parser, seconds = self._parser, self.factory.clock.seconds
+        reply = parser.gets()
+        if reply is not False:
+            self._held = self._lastRead
+        while reply is not False:
+            self.replyReceived(reply)
+            if seconds() >= until:
+                return True
+            reply = parser.gets()
+        return False
 
     def replyReceived(self, reply: Any) -> None:
         """Handle a reply."""

@@ -7,6 +7,7 @@ the position of a message may lack an earlier message of another process, and wo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -26,6 +27,7 @@ from .bus import (
 )
 from .envelope import Published, opened
 from .failures import subscriberFailed
+from .paced_work import PacedWork
 from .reach import Reach
 from .redis_connection import REPLY_SECONDS, RedisConnection
 
@@ -181,6 +183,8 @@ class RedisStreams:
         self._timer: Any = None
         self._again: Any = None
         self._first: Any = None
+        self._unread: deque[tuple[_Stream, bytes, list[bytes]]] = deque()  # stream, id and fields
+        self._paced = PacedWork(clock, self._deliverUnread)
         # The reader waits for entries of the topics that it knew when it began to wait. An entry of
         # this stream ends the wait. CLIENT UNBLOCK could come before the wait has begun.
         self._bell = f"txhixie:topics:{node}"
@@ -208,6 +212,7 @@ class RedisStreams:
 
     def stop(self) -> None:
         """Read no stream, so that each Deferred fires."""
+        self._paced.finish()
         for topic in tuple(self._streams):
             self.unsubscribe(topic)
         for timer in (self._timer, self._again, self._first):
@@ -254,7 +259,9 @@ class RedisStreams:
         self._command("EXPIRE", self._bell, 60).addErrback(lambda _: None)
 
     def read(self) -> None:
-        """Wait for entries of all streams."""
+        """Wait for the entries of all streams that were not delivered."""
+        self._paced.drop()
+        self._unread.clear()
         if self._commands.protocol is not None:
             for topic, stream in self._streams.items():
                 if stream.last is None and not stream.found.called:
@@ -287,10 +294,20 @@ class RedisStreams:
             elif (stream := self._streams.get(topic)) is not None:
                 if len(entries) == MOST_MESSAGES:
                     self._lookForGap(topic, stream, entries[0][0])
-                for entry, fields in entries:
-                    stream.last = entry
-                    self._deliver(stream, self._read(entry, fields))
+                self._unread += [(stream, *entry) for entry in entries]
+        self._paced.go()
+
+    def _deliverUnread(self, until: float) -> bool:
+        """Deliver entries until a time, and then read on; return whether some are left."""
+        while self._unread:
+            stream, entry, fields = self._unread.popleft()
+            if self._streams.get(stream.topic) is stream:
+                stream.last = entry
+                self._deliver(stream, self._read(entry, fields))
+            if self._unread and self._clock.seconds() >= until:
+                return True
         self.read()
+        return False
 
     def _lookForGap(self, topic: str, stream: _Stream, first: bytes) -> None:
         """
@@ -437,7 +454,7 @@ class RedisStreams:
     def _sweep(self) -> None:
         """Deliver the messages that did not come back in time."""
         self._timer = None
-        self._ticks += 1
+        self._ticks += not self._unread  # which may have the messages
         late = self._sentBefore(WAIT_SECONDS)
         if self._reader.protocol is not None and all(own.isAdded for own in late.values()):
             late = self._sentBefore(_ACKNOWLEDGED_SECONDS)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.log_recorder import Log
+from support.turns import be_busy, counting
 from support.waiting import asynchronous, reactor, until
 from txhixie.daemon.workers.link import MOST_LINK_BYTES, Kind, WorkerLink, adoptLink, linkPair
 
@@ -50,6 +51,31 @@ async def test_packets_of_each_kind_arrive_in_order(ends: tuple[WorkerLink, Work
     await until(lambda: len(heard) == len(sent))
     assert heard == sent
     assert not here.dropped
+
+
+@asynchronous
+async def test_packets_that_take_long_leave_turns_and_none_is_lost_at_the_end(
+    ends: tuple[WorkerLink, WorkerLink],
+) -> None:
+    here, there = ends
+    heard: list[bytes] = []
+    seen: list[int] = []
+    with counting() as turns:
+
+        def hear(payload: bytes) -> None:
+            heard.append(payload)
+            seen.append(turns.number)
+            be_busy()
+
+        there.handle(Kind.BUS, hear)
+        sent = [b"%d" % number for number in range(10)]
+        for payload in sent:
+            here.send(Kind.BUS, payload)
+        await until(lambda: len(heard) == 5)
+        assert len({*seen}) == 5
+        transport(there).abortConnection()
+        await until(lambda: not there.connected)
+    assert heard == sent
 
 
 @asynchronous

@@ -20,6 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ...bus.paced_work import PacedWork
+
 MOST_LINK_BYTES: Final = 4 * 1024 * 1024
 """Most bytes that wait in one direction until the other process reads."""
 
@@ -72,7 +74,9 @@ class WorkerLink(Protocol):
 
     _log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Any) -> None:
+        """:param clock: the reactor."""
+        self._clock = clock
         self.dropped: Counter[Kind] = Counter()
         self.waiting = 0
         self._takers: dict[int, TakePacket] = {}
@@ -153,6 +157,7 @@ class WorkerLink(Protocol):
 
     def connectionMade(self) -> None:
         """Have the transport tell when it is full: more than 64 KiB are not sent yet."""
+        self._paced = PacedWork(self._clock, self._takePackets, self._transport)
         self._transport.registerProducer(self, True)
 
     def pauseProducing(self) -> None:
@@ -174,10 +179,13 @@ class WorkerLink(Protocol):
         """Pass each complete packet to the function of its kind."""
         # A bytearray: a message of several MiB comes in pieces of 64 KiB, and bytes would be copied
         # whole for each of them.
-        received = self._received
-        received += data
-        start = 0
-        while len(received) - start >= _LENGTH.size:
+        self._received += data
+        self._paced.go()
+
+    def _takePackets(self, until: float) -> bool:
+        """Pass on packets until a time; return whether some may be left."""
+        received, start, isLeft = self._received, 0, False
+        while len(received) - start >= _LENGTH.size and not isLeft:
             (length,) = _LENGTH.unpack_from(received, start)
             end = start + _LENGTH.size + length
             if len(received) < end:
@@ -186,12 +194,15 @@ class WorkerLink(Protocol):
             start = end
             if (take := self._takers.get(kind)) is not None:
                 self._call(take, payload)
+                isLeft = self._clock.seconds() >= until
         if start:
             del received[:start]
+        return isLeft
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Forget the packets that wait, and tell each part of the daemon that uses the link."""
         self.connected = 0
+        self._paced.finish()
         self._queue.clear()
         self._received.clear()
         self.waiting = 0
@@ -237,7 +248,7 @@ def linkPair(reactor: Any) -> tuple[WorkerLink, socket.socket]:
 
 def _linkOf(reactor: Any, end: socket.socket) -> WorkerLink:
     end.setblocking(False)
-    link = WorkerLink()
+    link = WorkerLink(reactor)
     factory = Factory.forProtocol(lambda: link)
     factory.noisy = False
     # The reactor copies the file descriptor by socket.fromfd, which sets FD_CLOEXEC.

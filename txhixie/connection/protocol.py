@@ -514,18 +514,19 @@ class HixieProtocol(Protocol):
         output, conversation, size = self._output, self._conversation, len(data)
         if output.tap is not None:
             output.tap.received(data)
-        isFirst = output.direct  # TLS may call several times in one turn
         if (
             conversation is None
+            or not size
+            or data[0] >= _CONTROL
             or (application := self._application) is None
             or conversation.buffers
             or conversation.stage  # not OPEN
             or output.parts is not None
             or self._paused
             or self._delivering
-            or not size
-            or data[0] >= _CONTROL
-            or size + (0 if isFirst else conversation.delivered) > conversation.short_read
+            # TLS may call several times in one turn.
+            or size + (0 if (isFirst := output.direct) else conversation.delivered)
+            > conversation.short_read
         ):
             self._receiveOther(data)
             return

@@ -21,18 +21,18 @@ import os
 import platform
 import resource
 import signal
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from figures import figures, is_idle
+from figures import is_idle
 from gateways import GATEWAYS
 from gateways import REFERENCE as GATEWAY
 from peers import OPT, PEERS, REFERENCE, TLS_PEERS, Peer, added
-from plot import plot
+from plot import bars, overview
 from rounds import Rounds
 from server import Place
 from tables import markdown, rst
@@ -40,6 +40,19 @@ from workloads import USUAL, USUAL_THROUGH, WORKLOADS
 
 if TYPE_CHECKING:
     from server import Sample
+
+
+KEPT: Final = (
+    *("server", "workload", "round", "rate", "mbps", "p50_us", "p99_us", "srv_cpu_us_per_msg"),
+    *("srv_util", "srv_wait", "cli_util", "cli_wait", "memory_per_conn", "errors", "first_error"),
+)
+"""The fields of a sample that ``--json`` stores: those of the tables, and the noise."""
+
+PACKAGES: Final = (
+    *("aiohttp", "autobahn", "eventlet", "picows", "twisted", "txws", "uvloop", "websockets"),
+    *("websockify", "wsproto"),
+)
+"""The packages of which ``--json`` stores the version."""
 
 
 def main() -> int:
@@ -83,10 +96,15 @@ def command_line() -> argparse.ArgumentParser:
     add_choices(parser.add_argument_group("what to compare"))
     add_measures(parser.add_argument_group("how to measure"))
     output = parser.add_argument_group("output")
-    output.add_argument("--json", type=Path, help="every sample and figure")
+    output.add_argument("--json", type=Path, help="every sample")
     output.add_argument("--md", type=Path, help="the tables in Markdown, which are printed as well")
     output.add_argument("--rst", type=Path, help="the tables in reStructuredText")
-    output.add_argument("--plot", type=Path, help="a picture of the capacities, SVG (matplotlib)")
+    output.add_argument(
+        "--plot", type=Path, help="a picture of all servers in all workloads beside txhixie, SVG"
+    )
+    output.add_argument(
+        "--bars", type=Path, metavar="DIRECTORY", help="a picture of each workload, SVG"
+    )
     output.add_argument("--log", type=Path, help="the servers' output")
     output.add_argument("-v", "--verbose", action="store_true", help="a line for each sample")
     return parser
@@ -99,7 +117,15 @@ def add_choices(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="NAME[:DIALECT]=COMMAND",
-        help="a further server; {port} in the command is replaced; default dialect: rfc6455",
+        help="a further server; {port} in the command is replaced; default dialect: rfc6455. With "
+        "{certificate} its port is one of TLS, with {backend} it is a gateway",
+    )
+    group.add_argument(
+        "--stream-server",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a --server that is a gateway to a TCP server, and not to a WebSocket server",
     )
     group.add_argument(
         "--deflate-server",
@@ -148,7 +174,12 @@ def chosen_peers(options: argparse.Namespace) -> dict[str, Peer]:
     :raises ValueError: for an unknown name.
     """
     more = dict(
-        added(text, deflate=options.deflate_server, broadcast=options.broadcast_server)
+        added(
+            text,
+            deflate=options.deflate_server,
+            broadcast=options.broadcast_server,
+            stream=options.stream_server,
+        )
         for text in options.server
     )
     table = GATEWAYS if options.gateways else TLS_PEERS if options.tls else PEERS
@@ -199,35 +230,55 @@ def show(peers: dict[str, Peer]) -> int:
 
 def measure(rounds: Rounds, options: argparse.Namespace) -> int:
     """Take all samples, and write the outputs that the options name."""
-    started = time.strftime("%Y-%m-%d %H:%M")
-    samples = rounds.measure(tell if options.verbose else lambda _: None)
+    started, loads = time.strftime("%Y-%m-%d %H:%M"), [os.getloadavg()[0]]
+
+    def taken(sample: Sample) -> None:
+        loads.append(os.getloadavg()[0])
+        if options.verbose:
+            tell(sample)
+
+    samples = rounds.measure(taken)
     results = {
         "date": started,
         "machine": machine(),
         "reference": options.reference,
         "rounds": rounds.count,
         "seconds": rounds.seconds,
-        "servers": {name: asdict(peer) for name, peer in rounds.peers.items()},
+        "load": [min(loads), max(loads)],
+        "commit": commit(),
+        "versions": versions(),
+        "servers": {
+            name: {"dialect": peer.dialect, "beside": peer.beside, "limit": peer.limit}
+            for name, peer in rounds.peers.items()
+        },
         "missing": rounds.missing,
-        "samples": samples,
+        "samples": [{key: sample[key] for key in KEPT if key in sample} for sample in samples],
     }
     return write(results, options)
 
 
 def write(results: dict[str, Any], options: argparse.Namespace) -> int:
     """Write the tables and the samples, and return the exit status."""
-    by_workload = figures(results["samples"], results["reference"])
-    results["figures"] = {key: list(map(asdict, rows)) for key, rows in by_workload.items()}
     if options.json:
-        options.json.write_text(json.dumps(results))
+        options.json.write_text(as_json(results))
     if options.md:
         options.md.write_text(markdown(results))
     if options.rst:
         options.rst.write_text(rst(results))
     if options.plot:
-        plot(results, options.plot)
+        options.plot.write_text(overview(results))
+    if options.bars:
+        for letter, picture in bars(results).items():
+            (options.bars / f"{letter}.svg").write_text(picture)
     print(markdown(results))
     return int(bool(results["missing"]) or any(s["errors"] for s in results["samples"]))
+
+
+def as_json(results: dict[str, Any]) -> str:
+    """A run as JSON, one sample in a line."""
+    head = json.dumps({**results, "samples": []}, indent=1)
+    samples = ",\n".join(json.dumps(sample) for sample in results["samples"])
+    return head.replace('"samples": []', f'"samples": [\n{samples}\n]') + "\n"
 
 
 def tell(sample: Sample) -> None:
@@ -243,6 +294,28 @@ def tell(sample: Sample) -> None:
         file=sys.stderr,
         flush=True,
     )
+
+
+def commit() -> str:
+    """The commit of this checkout; empty without one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def versions() -> dict[str, str]:
+    """The versions of the peers that install.sh has installed from PyPI and npm."""
+    found = {}
+    for info in OPT.glob("*/lib/python*/site-packages/*.dist-info"):
+        name, _, version = info.stem.rpartition("-")
+        if name.lower() in PACKAGES:
+            found[name.lower()] = version
+    package = OPT / "node" / "node_modules" / "ws" / "package.json"
+    if package.exists():
+        found["ws"] = json.loads(package.read_text())["version"]
+    return dict(sorted(found.items()))
 
 
 def machine() -> str:

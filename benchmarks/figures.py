@@ -69,6 +69,29 @@ def figures(samples: Iterable[Mapping[str, Any]], reference: str) -> dict[str, l
     }
 
 
+def compared(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """
+    The capacity of each server, divided by that of the server of txhixie beside it.
+
+    Above 1 the server is ahead of txhixie. Where connections idle, the capacity is the number of
+    connections in the same memory. Figures beside an error are left out.
+
+    :param results: a run, as ``bench.py --json`` stores it.
+    :return: the ratios by workload and server.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for letter, rows in figures(results["samples"], results["reference"]).items():
+        costs = {
+            row.server: row.value if is_idle(letter) else row.cpu for row in rows if not row.errors
+        }
+        ratios = {
+            name: quotient(costs.get(results["servers"][name]["beside"]), cost)
+            for name, cost in costs.items()
+        }
+        found[letter] = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    return found
+
+
 def figure(name: str, rounds: Rounds, reference: Rounds, *, idle: bool) -> Figure:
     """Compute the figures of one server, relative to the reference."""
     field = "memory_per_conn" if idle else "rate"

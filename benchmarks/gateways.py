@@ -10,7 +10,9 @@ from typing import Final
 
 from peers import OPT, SERVERS, Peer, c, daemon, python
 
-REFERENCE: Final = "websockify"
+REFERENCE: Final = "tx-forward"
+TCP: Final = "txhixie-tcp"
+WS: Final = "txhixie-ws"
 
 _ECHO: Final = c("c_ws")
 _BYTES: Final = c("c_raw")
@@ -38,17 +40,25 @@ def nginx() -> tuple[str, ...]:
 
 GATEWAYS: Final[dict[str, Peer]] = {
     # the limit: a proxy of bytes, without frames
-    "tx-forward": Peer("raw", (*python("twisted", "tx_forward.py"), "{backend}"), backend=_BYTES),
-    # WebSocket to a stream of bytes
-    "txhixie-tcp": Peer("rfc6455", ours("tcp:"), backend=_BYTES, stream=True),
-    "txhixie-tcp-pure": Peer(
-        "rfc6455", ours("tcp:"), backend=_BYTES, stream=True, environment=_PURE
+    "tx-forward": Peer(
+        "raw",
+        (*python("twisted", "tx_forward.py"), "{backend}"),
+        backend=_BYTES,
+        beside=TCP,
+        limit=True,
     ),
-    "websockify": Peer("rfc6455", websockify(), backend=_BYTES, stream=True, most=500),
+    # WebSocket to a stream of bytes
+    TCP: Peer("rfc6455", ours("tcp:"), backend=_BYTES, stream=True, beside=TCP),
+    "txhixie-tcp-pure": Peer(
+        "rfc6455", ours("tcp:"), backend=_BYTES, stream=True, environment=_PURE, beside=TCP
+    ),
+    "websockify": Peer("rfc6455", websockify(), backend=_BYTES, stream=True, most=500, beside=TCP),
     # WebSocket to WebSocket
-    "txhixie-ws": Peer("rfc6455", ours("ws://"), backend=_ECHO),
-    "txhixie-ws-pure": Peer("rfc6455", ours("ws://"), backend=_ECHO, environment=_PURE),
-    "txhixie-ws-hixie76": Peer("hixie76", ours("ws://"), backend=_ECHO),
-    "txhixie-ws-hixie76-pure": Peer("hixie76", ours("ws://"), backend=_ECHO, environment=_PURE),
-    "nginx": Peer("rfc6455", nginx(), backend=_ECHO),
+    WS: Peer("rfc6455", ours("ws://"), backend=_ECHO, beside=WS),
+    "txhixie-ws-pure": Peer("rfc6455", ours("ws://"), backend=_ECHO, environment=_PURE, beside=WS),
+    "txhixie-ws-hixie76": Peer("hixie76", ours("ws://"), backend=_ECHO, beside=WS),
+    "txhixie-ws-hixie76-pure": Peer(
+        "hixie76", ours("ws://"), backend=_ECHO, environment=_PURE, beside=WS
+    ),
+    "nginx": Peer("rfc6455", nginx(), backend=_ECHO, beside=WS),
 }

@@ -51,6 +51,9 @@ class Peer:
     :ivar environment: environment variables of the server, besides those of this process.
     :ivar installed: the server runs the packages that are installed beside its interpreter, and
         does not get ``PYTHONPATH``.
+    :ivar beside: the server of txhixie with which the pictures and tables compare this one.
+    :ivar limit: the server shows a cost that every server has, and is no WebSocket server or
+        gateway that a program could use.
     """
 
     dialect: str
@@ -68,6 +71,8 @@ class Peer:
     tls: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     installed: bool = True
+    beside: str = "txhixie"
+    limit: bool = False
 
     def takes(self, load: Load) -> bool:
         """Whether the server can take this load, or an equivalent one."""
@@ -132,10 +137,12 @@ _WS: Final = {"NODE_PATH": str(OPT / "node" / "node_modules")}
 
 PEERS: Final[dict[str, Peer]] = {
     # the limits: a server without frames, and a server that does nothing but frames
-    "c-raw": Peer("raw", c("c_raw")),
-    "tx-raw": Peer("raw", python("twisted", "tx_raw.py")),
-    "c-ws": Peer("rfc6455", c("c_ws")),
-    "bare-send": Peer("rfc6455", python("twisted", "bare_send.py"), broadcast=True, echoes=False),
+    "c-raw": Peer("raw", c("c_raw"), limit=True),
+    "tx-raw": Peer("raw", python("twisted", "tx_raw.py"), limit=True),
+    "c-ws": Peer("rfc6455", c("c_ws"), limit=True),
+    "bare-send": Peer(
+        "rfc6455", python("twisted", "bare_send.py"), broadcast=True, echoes=False, limit=True
+    ),
     # txhixie
     "txhixie": Peer("rfc6455", ours(), deflate=True, broadcast=True),
     "txhixie-hixie76": Peer("hixie76", ours(), broadcast=True),
@@ -161,7 +168,7 @@ PEERS: Final[dict[str, Peer]] = {
     ),
     "twisted-web": Peer("rfc6455", python("twisted", "twisted_web_echo.py")),
     "txws": Peer("rfc6455", python("txws", "txws_echo.py"), text_only=True, fragments=False),
-    "txws-hixie76": Peer("hixie76", python("txws", "txws_echo.py")),
+    "txws-hixie76": Peer("hixie76", python("txws", "txws_echo.py"), beside="txhixie-hixie76"),
     # on other Python loops
     "websockets": Peer(
         "rfc6455", python("asyncio", "websockets_echo.py"), deflate=True, broadcast=True
@@ -177,8 +184,12 @@ PEERS: Final[dict[str, Peer]] = {
     "picows": Peer("rfc6455", python("asyncio", "picows_echo.py", "uvloop")),
     "picows-text": Peer("rfc6455", python("asyncio", "picows_echo.py", "uvloop", "text")),
     "eventlet": Peer("rfc6455", python("eventlet", "eventlet_echo.py")),
-    "eventlet-hixie76": Peer("hixie76", python("eventlet", "eventlet_echo.py")),
-    "eventlet-hixie75": Peer("hixie75", python("eventlet", "eventlet_echo.py")),
+    "eventlet-hixie76": Peer(
+        "hixie76", python("eventlet", "eventlet_echo.py"), beside="txhixie-hixie76"
+    ),
+    "eventlet-hixie75": Peer(
+        "hixie75", python("eventlet", "eventlet_echo.py"), beside="txhixie-hixie75"
+    ),
     # in other languages
     "node-ws": Peer("rfc6455", node(), broadcast=True, environment=_WS),
     "node-ws-deflate": Peer(
@@ -213,11 +224,14 @@ TLS_PEERS: Final = {
 """The servers that are compared over TLS."""
 
 
-def added(text: str, *, deflate: Iterable[str], broadcast: Iterable[str]) -> tuple[str, Peer]:
+def added(
+    text: str, *, deflate: Iterable[str], broadcast: Iterable[str], stream: Iterable[str]
+) -> tuple[str, Peer]:
     """
     A peer from the command line: ``name[:dialect]=command``. It keeps PYTHONPATH, so that a
     checkout can be measured beside what is installed. With ``{certificate}`` in its command its
-    port is one of TLS.
+    port is one of TLS, and with ``{backend}`` it is a gateway: to a TCP server if its name is among
+    ``stream``, otherwise to one of RFC 6455.
 
     :raises ValueError: for another form, or an unknown dialect.
     """
@@ -228,9 +242,15 @@ def added(text: str, *, deflate: Iterable[str], broadcast: Iterable[str]) -> tup
         raise ValueError(f"expected name[:dialect]=command with {{port}}: {text!r}")
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r}; expected one of {', '.join(DIALECTS)}")
+    to_stream = name in stream
     peer = Peer(
         dialect,
         tuple(shlex.split(command)),
+        backend=c("c_raw" if to_stream else "c_ws") if "{backend}" in command else (),
+        stream=to_stream and dialect != "raw",
+        beside=("txhixie-tcp" if to_stream else "txhixie-ws")
+        if "{backend}" in command
+        else "txhixie",
         deflate=name in deflate,
         broadcast=name in broadcast,
         tls="{certificate}" in command,

@@ -32,12 +32,15 @@ class Table:
         return "\n".join([f"### {self.title}", "", self.note, "", lines[0], rule, *lines[1:], ""])
 
     def rst(self) -> str:
-        """The table as a simple table of reStructuredText."""
+        """The table in reStructuredText, with its title and its note."""
+        return "\n".join([self.title, "." * len(self.title), "", self.note, "", self.body(), ""])
+
+    def body(self) -> str:
+        """The rows as a simple table of reStructuredText."""
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
         rule = "  ".join("=" * width for width in widths)
         lines = [aligned(row, widths) for row in (self.columns, *self.rows)]
-        body = [rule, lines[0], rule, *lines[1:], rule]
-        return "\n".join([self.title, "." * len(self.title), "", self.note, "", *body, ""])
+        return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
 def aligned(row: list[str], widths: list[int]) -> str:

@@ -53,39 +53,71 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A load, with the title and the unit of its table."""
+    """
+    A load, with the title and the unit of its table.
+
+    :ivar short: the title for the column of a picture.
+    """
 
     title: str
+    short: str
     load: Load
     unit: str = "messages/s"
 
 
 WORKLOADS: Final = {
-    "a": Workload("64 connections, window 1, 32 B text", Load(64)),
-    "b": Workload("1 connection, ping-pong, 32 B text", Load(1)),
-    "c": Workload("16 connections, window 16, 128 B text", Load(16, 16, 128)),
-    "d": Workload("1 connection, window 4, 1 MiB binary", Load(1, 4, 1 << 20, "binary")),
-    "e": Workload("4 connections, window 4, 64 KiB binary", Load(4, 4, 1 << 16, "binary")),
-    "f": Workload("handshakes, 32 in flight", Load(32, mode="storm"), "handshakes/s"),
-    "g": Workload("5000 idle connections", Load(5000, mode="idle"), "B per connection"),
-    "h": Workload(
-        "permessage-deflate, 8 connections, window 4, 4 KiB text", Load(8, 4, 4096, deflate=True)
+    "a": Workload("64 connections, window 1, 32 B text", "32 B, single", Load(64)),
+    "b": Workload("1 connection, ping-pong, 32 B text", "32 B, ping-pong", Load(1)),
+    "c": Workload("16 connections, window 16, 128 B text", "128 B, many", Load(16, 16, 128)),
+    "d": Workload(
+        "1 connection, window 4, 1 MiB binary", "1 MiB binary", Load(1, 4, 1 << 20, "binary")
     ),
-    "k1": Workload("16 connections, window 4, 1 KiB text", Load(16, 4, 1024)),
-    "k4": Workload("8 connections, window 4, 4 KiB text", Load(8, 4, 4096)),
-    "u4": Workload("8 connections, window 4, 4 KiB multi-byte text", Load(8, 4, 4096, "utf8")),
-    "n": Workload("2000 connections, window 1, 32 B text", Load(2000)),
-    "ng": Workload("2000 idle connections", Load(2000, mode="idle"), "B per connection"),
-    "br": Workload("broadcast to 500, window 2, 128 B text", Load(500, 2, 128, mode="broadcast")),
-    "br1": Workload("broadcast to 500, window 1, 128 B text", Load(500, 1, 128, mode="broadcast")),
+    "e": Workload(
+        "4 connections, window 4, 64 KiB binary", "64 KiB binary", Load(4, 4, 1 << 16, "binary")
+    ),
+    "f": Workload("handshakes, 32 in flight", "handshakes", Load(32, mode="storm"), "handshakes/s"),
+    "g": Workload(
+        "5000 idle connections", "idle memory", Load(5000, mode="idle"), "B per connection"
+    ),
+    "h": Workload(
+        "permessage-deflate, 8 connections, window 4, 4 KiB text",
+        "4 KiB deflate",
+        Load(8, 4, 4096, deflate=True),
+    ),
+    "k1": Workload("16 connections, window 4, 1 KiB text", "1 KiB text", Load(16, 4, 1024)),
+    "k4": Workload("8 connections, window 4, 4 KiB text", "4 KiB text", Load(8, 4, 4096)),
+    "u4": Workload(
+        "8 connections, window 4, 4 KiB multi-byte text",
+        "4 KiB multi-byte",
+        Load(8, 4, 4096, "utf8"),
+    ),
+    "n": Workload("2000 connections, window 1, 32 B text", "2000 connections", Load(2000)),
+    "ng": Workload(
+        "2000 idle connections", "idle memory", Load(2000, mode="idle"), "B per connection"
+    ),
+    "br": Workload(
+        "broadcast to 500, window 2, 128 B text",
+        "broadcast to 500",
+        Load(500, 2, 128, mode="broadcast"),
+    ),
+    "br1": Workload(
+        "broadcast to 500, window 1, 128 B text",
+        "broadcast, single",
+        Load(500, 1, 128, mode="broadcast"),
+    ),
     "br16": Workload(
-        "broadcast to 500, window 16, 128 B text", Load(500, 16, 128, mode="broadcast")
+        "broadcast to 500, window 16, 128 B text",
+        "broadcast, many",
+        Load(500, 16, 128, mode="broadcast"),
     ),
     "br5": Workload(
-        "broadcast to 5000, window 2, 128 B text", Load(5000, 2, 128, mode="broadcast")
+        "broadcast to 5000, window 2, 128 B text",
+        "broadcast to 5000",
+        Load(5000, 2, 128, mode="broadcast"),
     ),
     "brz": Workload(
         "broadcast to 500, window 2, 128 B text, permessage-deflate",
+        "broadcast, deflate",
         Load(500, 2, 128, mode="broadcast", deflate=True),
     ),
 }

@@ -152,6 +152,7 @@ WHOLE: Final = {
     "daemon/test_client_certificates": "a daemon with clients of Python, OpenSSL and curl",
     "test_alpn": "every kind of TLS port",
     "test_any_order": "the tests themselves, in any order",
+    "test_benchmarks": "the programs of benchmarks, which are not of the package",
     "test_built_guide": "the guide as Sphinx builds it",
     "test_reference_tables": "tables of the guide that no module makes",
     "test_calls": "calls of the package for one message, over a whole connection",

@@ -39,7 +39,7 @@ setup(
         Extension(
             "txhixie.sansio.wire._wire",
             ["txhixie/sansio/wire/_wire.c", "txhixie/sansio/wire/messages.c"],
-            depends=["txhixie/sansio/wire/wire.h"],
+            depends=["txhixie/sansio/wire/wire.h", "txhixie/sansio/wire/mask.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
@@ -48,6 +48,7 @@ setup(
         Extension(
             "txhixie.sockets._sockets",
             ["txhixie/sockets/_sockets.c"],
+            depends=["txhixie/sansio/wire/mask.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,

@@ -547,6 +547,15 @@ class Script:
         """No frame is waiting: the script's frames have no bytes."""
         return 0
 
+    @property
+    def missing(self) -> tuple[int, bytes]:
+        """No frame is incomplete."""
+        return 0, b""
+
+    def advance(self, count: int) -> tuple[bool, bool]:
+        """Not called, as long as nothing is missing."""
+        raise NotImplementedError
+
     def encoding(self, opcode: int) -> str:
         """The name of the class."""
         return "script"

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.conversation_driver import ConversationDriver
+from support.conversation_driver import ConversationDriver, received_into
 from support.frames import MASK, modern_frame
-from support.message_streams import stream
+from support.message_streams import long_stream, stream
 from txhixie.sansio.conversation import OPEN
 from txhixie.sansio.limits import Limits
 from txhixie.sansio.wire.frame import BINARY, PING, TEXT, Side
 
 SMALL = Limits(message_size=5000, turn_size=20_000)
+LARGE = Limits(message_size=600_000, turn_size=300_000)
 ROWS = ["rfc6455", "hybi-07", "hixie-76", "hixie-75"]
 
 
@@ -132,3 +133,82 @@ def test_bytes_received_while_messages_are_delivered_are_later_ones() -> None:
     position = conversation.take_back(data, True, 0, messages, 1)
     conversation.feed(data, True, position)
     assert list(conversation.events()) == [(TEXT, str(index)) for index in range(1, 5)]
+
+
+@given(
+    st.integers(0, 1 << 32), st.sampled_from(ROWS[:2]), st.sampled_from([Side.SERVER, Side.CLIENT])
+)
+def test_long_payloads_received_into_their_messages_have_the_same_outcome(
+    seed: int, row: str, side: str
+) -> None:
+    """For text, wrong text, binary messages, fragments and control frames between them."""
+    chunks = long_stream(Random(seed), side == Side.SERVER)
+    into, usual = (ConversationDriver(row, side, LARGE) for _ in range(2))
+    into.receive_payloads(*chunks)
+    usual.receive(*chunks)
+    expected = outcome(usual)
+    if not into.conversation.ended:
+        assert expected["held"] <= into.conversation.held <= 5 * expected["held"]
+        expected["held"] = into.conversation.held
+    assert outcome(into) == expected
+
+
+def test_a_long_payload_is_received_into_one_object() -> None:
+    """The message is the object that the last bytes were received into, without a copy."""
+    frame = modern_frame(BINARY, bytes(1_000_000), key=MASK)
+    driver = ConversationDriver("rfc6455")
+    driver.receive(frame[:262_144])
+    target = driver.conversation.target()
+    assert target is not None
+    assert target[1:] == (262_130, 1_000_000, MASK[2:] + MASK[:2])
+    payload, count = received_into(*target, frame[262_144:])
+    assert driver.conversation.payload_received(payload, count)
+    ((_, message),) = driver.conversation.events()
+    assert message is payload
+    assert driver.conversation.target() is None
+
+
+@pytest.mark.parametrize(
+    ("received", "size"), [(0, 500_000), (15_999, 500_000), (400_000, 460_000)]
+)
+def test_few_bytes_allocate_no_payload(received: int, size: int) -> None:
+    """Neither the header of a long frame, nor its first bytes; and for its last ones it is late."""
+    frame = modern_frame(BINARY, bytes(size), key=MASK)
+    driver = ConversationDriver("rfc6455")
+    driver.receive(frame[: 14 + received])
+    assert driver.conversation.target() is None
+    assert driver.conversation.held == received
+
+
+def test_a_peer_has_sent_a_fifth_of_what_is_allocated() -> None:
+    """A peer that announces 16 MiB and sends little makes us hold little, and that is counted."""
+    frame = modern_frame(BINARY, bytes(16 << 20), key=MASK)
+    driver = ConversationDriver("rfc6455", limits=Limits(message_size=16 << 20))
+    driver.receive(frame[: 14 + 20_000])
+    at, allocated = 14 + 20_000, []
+    while (target := driver.conversation.target()) is not None and at < 3 << 20:
+        assert target[2] <= 5 * target[1]
+        allocated.append(driver.conversation.held)
+        driver.conversation.payload_received(*received_into(*target, frame[at : at + 1400]))
+        at += 1400
+    assert sorted({*allocated}) == [20_000, 100_000, 500_000, 2_500_000, 12_500_000]
+
+
+def test_an_unfinished_payload_is_added_to_where_it_can_no_longer_be_received_into() -> None:
+    """As where a trace begins in the middle of a message."""
+    content = Random(1).randbytes(400_000)
+    frame = modern_frame(BINARY, content, key=MASK)
+    driver = ConversationDriver("rfc6455")
+    driver.receive(frame[:100_000])
+    driver.receive_payloads(frame[100_000:250_000])
+    driver.receive(frame[250_000:300_000], frame[300_000:])
+    assert driver.heard == [(BINARY, content)]
+
+
+def test_once_the_conversation_is_closing_no_payload_is_received() -> None:
+    """The bytes of the message are discarded as they come."""
+    driver = ConversationDriver("rfc6455")
+    driver.receive(modern_frame(BINARY, bytes(400_000), key=MASK)[:100_000])
+    assert driver.conversation.target() is not None
+    driver.conversation.close()
+    assert driver.conversation.target() is None

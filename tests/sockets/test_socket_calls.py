@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.c_extension import compiled_sockets, every_way
+from txhixie.sansio.wire.mask import mask
 from txhixie.sockets import socket_calls as module
 
 Pair = tuple[socket.socket, socket.socket]
@@ -146,6 +147,72 @@ def test_only_bytes_are_sent(way: str, parts: Any, pair: Pair) -> None:
         twin(way, "send_parts")(pair[0], parts)
 
 
+def test_a_payload_is_received_into_its_object_and_unmasked_there(pair: Pair) -> None:
+    """A new object has the bytes of the old one; one with room is the same object."""
+    ours, theirs = pair
+    receive = compiled_sockets().receive_payload
+    key, plain = b"\x01\x20\x03\x40", bytes(range(256)) * 20
+    assert receive(ours, b"abc", 3, 10, key) is None
+    theirs.sendall(mask(plain, key))
+    first, count = receive(ours, b"abc", 3, 103, key)
+    assert (first[:3], count, first[3:]) == (b"abc", 100, plain[:100])
+    larger, count = receive(ours, first, 103, 2000, key)
+    assert (len(larger), count, larger[:103], larger[103:]) == (2000, 1897, first, plain[100:1997])
+    turned = key[1:] + key[:1]
+    theirs.sendall(b"next")
+    same, count = receive(ours, b"?" * 2000 + larger, 2000, 4000, turned)
+    assert (len(same), count, same[2000:]) == (4000, 2000, plain[1997:3997])
+    partly, count = receive(ours, same, 4000, 9000, turned)
+    assert (len(partly), count) == (9000, 5120 - 3997 + 4)
+    theirs.sendall(b"more")
+    again, count = receive(ours, partly, 4000 + count, 9000, b"")
+    assert again is partly
+    assert (count, again[5127:5131]) == (4, b"more")
+    assert again[4000 : 4000 + 1123] == plain[3997:]
+
+
+def test_a_read_of_a_payload_has_at_most_257_KiB() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
+        theirs.setblocking(False)
+        sent = theirs.send(bytes(400_000))
+        _, count = compiled_sockets().receive_payload(ours, b"ab", 2, 1 << 20, b"")
+        assert count == min(sent, module.WIDE_READ)
+
+
+def test_the_end_and_an_error_are_those_of_a_read(pair: Pair) -> None:
+    ours, theirs = pair
+    theirs.shutdown(socket.SHUT_WR)
+    while (data := compiled_sockets().receive_payload(ours, b"ab", 2, 9, b"")) is None:
+        pass
+    assert data == b""
+    ours.close()
+    assert compiled_sockets().receive_payload(ours, b"ab", 2, 9, b"") is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((b"ab", 2, 9), TypeError),
+        (("ab", 2, 9, b""), TypeError),
+        ((b"ab", 2, 9, "key"), TypeError),
+        ((b"ab", "2", 9, b""), TypeError),
+        ((b"ab", -1, 9, b""), ValueError),
+        ((b"ab", 0, 9, b""), ValueError),
+        ((b"ab", 3, 9, b""), ValueError),
+        ((b"ab", 2, 2, b""), ValueError),
+        ((b"ab", 2, 9, b"key"), ValueError),
+        ((b"ab", 2, 9, b"keykey12"), ValueError),
+    ],
+)
+def test_a_payload_has_room_and_a_key_four_bytes(
+    arguments: tuple[Any, ...], error: type[Exception], pair: Pair
+) -> None:
+    with pytest.raises(error):
+        compiled_sockets().receive_payload(pair[0], *arguments)
+
+
 def test_the_c_functions_check_their_arguments(pair: Pair) -> None:
     for arguments in ((), (pair[0],), (pair[0], b"", b"")):
         with pytest.raises(TypeError):
@@ -164,4 +231,8 @@ def test_c_keeps_no_references(pair: Pair) -> None:
         compiled_sockets().send_parts(ours, part)
         received(theirs, 7100)
         compiled_sockets().receive(ours)
+        compiled_sockets().receive_payload(ours, part, 100, 200, b"")
+        theirs.send(b"abc")
+        compiled_sockets().receive_payload(ours, part, 100, 200, b"")
+        compiled_sockets().receive_payload(ours, part, 100, 200, b"")
     assert (sys.getrefcount(part), sys.getrefcount(parts), sys.getrefcount(ours)) == before

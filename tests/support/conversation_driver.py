@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -17,11 +18,22 @@ from txhixie.sansio.dialects import Dialect, named
 from txhixie.sansio.extensions.extension import Transform
 from txhixie.sansio.limits import Limits, called
 from txhixie.sansio.wire.frame import Opcode, Side
+from txhixie.sansio.wire.mask import mask
 
 LIMITS: Final = Limits(message_size=4 * 1024 * 1024)
 PATIENCE: Final = LIMITS.close_timeout
 PART: Final[Event] = ("drop", "at once")
 """The calls of the Port after both close frames, on the side that closes the TCP connection."""
+
+
+def received_into(
+    payload: bytes, start: int, size: int, key: bytes, data: bytes
+) -> tuple[bytes, int]:
+    """What ``receive_payload`` of the C files returns where a socket has ``data``."""
+    have = len(payload) if start < len(payload) else size
+    count = min(len(data), have - start)
+    received = mask(data[:count], key) if key else data[:count]
+    return payload[:start] + received + b"?" * (have - start - count), count
 
 
 class ConversationDriver:
@@ -90,6 +102,24 @@ class ConversationDriver:
             while conversation.rest is not None:
                 conversation.turned()
                 self.heard += conversation.events()
+
+    def receive_payloads(
+        self, *chunks: bytes, receive: Callable[..., tuple[bytes, int]] = received_into
+    ) -> None:
+        """
+        Receive reads as a connection with large messages does: long payloads into their messages.
+
+        :param receive: receives into a payload.
+        """
+        conversation = self.conversation
+        for chunk in chunks:
+            data = chunk
+            while data and (target := conversation.target()) is not None:
+                payload, count = receive(*target, data)
+                data = data[count:]
+                if conversation.payload_received(payload, count):
+                    self.heard += conversation.events()
+            self.receive(*[data] if data else [])
 
     @property
     def said(self) -> list[tuple[int, bytes]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +25,14 @@ from types import ModuleType
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MODULES: Final = ("txhixie.sansio.wire._wire", "txhixie.sansio.http._request")
+MODULES: Final = (
+    "txhixie.sansio.wire._wire",
+    "txhixie.sansio.http._request",
+    "txhixie.sockets._sockets",
+)
+_MOST_SENT: Final = 100_000
+"""Most bytes of one read of a payload, all of which the kernel keeps until they are received."""
+
 REPORT_EVERY: Final = 60.0
 """Seconds between two lines about the progress."""
 
@@ -75,10 +83,10 @@ def result(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 class Comparison:
     """Random calls of each pair of functions, and random reads of conversations and openings."""
 
-    def __init__(self, c: ModuleType, request: ModuleType) -> None:
+    def __init__(self, c: ModuleType, request: ModuleType, sockets: ModuleType) -> None:
         # Imported here, since the C module that they use was not built before.
         from support.conversation_driver import ConversationDriver
-        from support.message_streams import payload, stream
+        from support.message_streams import long_stream, payload, stream
         from support.plain_requests import changed_request, check
         from txhixie.sansio.limits import Limits
         from txhixie.sansio.wire import hixie_batch, hybi_batch, mask, message_batch
@@ -86,6 +94,8 @@ class Comparison:
         assert message_batch.read_messages is c.read_messages
         self._driver, self._stream, self._payload = ConversationDriver, stream, payload
         self._limits = Limits(message_size=5000, turn_size=20_000)
+        self._long_stream, self._receive_payload = long_stream, sockets.receive_payload
+        self._large = Limits(message_size=400_000, turn_size=300_000)
         self._request, self._check, self._read = changed_request, check, request.read_upgrade
         modules = hybi_batch, hixie_batch, mask, message_batch
         self._pairs = {
@@ -126,6 +136,8 @@ class Comparison:
         self.same("write_text", text, key)
         self.same("write_hixie_text", text)
         self.converse(random, row, masked, chunks)
+        if random.random() < 0.02:
+            self.receive_payloads(random, masked)
         for _ in range(5):
             self._check(self._request(random), self._read)
 
@@ -139,6 +151,28 @@ class Comparison:
         assert short.heard == usual.heard, (row, side, chunks)
         assert short.effects.events == usual.effects.events, (row, side, chunks)
         assert short.conversation.ended == usual.conversation.ended, (row, side, chunks)
+
+    def receive_payloads(self, random: Random, masked: bool) -> None:
+        """Compare long payloads that are received into their messages with the usual way."""
+        side, chunks = "server" if masked else "client", self._long_stream(random, masked)
+        usual, into = (self._driver("rfc6455", side, self._large) for _ in range(2))
+        usual.receive(*chunks)
+        ours, theirs = socket.socketpair()
+
+        def receive(
+            payload: bytes, start: int, size: int, key: bytes, data: bytes
+        ) -> tuple[bytes, int]:
+            room = (size if len(payload) == start else len(payload)) - start
+            sent = theirs.send(data[: min(room, _MOST_SENT)])
+            received: tuple[bytes, int] = self._receive_payload(ours, payload, start, size, key)
+            assert received[1] == sent
+            return received
+
+        with ours, theirs:
+            into.receive_payloads(*chunks, receive=receive)
+        assert into.heard == usual.heard, (side, chunks)
+        assert into.effects.events == usual.effects.events, (side, chunks)
+        assert into.conversation.ended == usual.conversation.ended, (side, chunks)
 
 
 def main() -> None:

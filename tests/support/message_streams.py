@@ -38,6 +38,26 @@ def modern(random: Random, masked: bool) -> bytes:
     return b"".join(frames)
 
 
+def long_stream(random: Random, masked: bool) -> list[bytes]:
+    """The reads of frames of RFC 6455 with up to 500,000 bytes each, and of short ones."""
+    frames = []
+    for _ in range(random.randrange(1, 8)):
+        content = random.choice([b"a", "é".encode(), "日本語".encode(), random.randbytes(999)])
+        content *= random.randrange(1, 500_000) // len(content)
+        first = random.choice([0x81, 0x82, 0x82, 0x01, 0x02, 0x80, 0x00, 0x89])
+        content = content if first < 0x89 else b"ping"
+        frame = modern_frame(first & 0x0F, content, key=random.randbytes(4) if masked else None)
+        frames.append(bytes((first,)) + frame[1:])
+    data = b"".join(frames)
+    size = random.choice([1500, 30_000, 100_000, 1 << 20])
+    chunks = []
+    while data:
+        cut = random.randrange(1, size + 1)
+        chunks.append(data[:cut])
+        data = data[cut:]
+    return chunks
+
+
 def hixie(random: Random) -> bytes:
     """Frames of hixie-75 and hixie-76."""
     frames = []

@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..sansio.limits import Limits
+from ..sockets.payload_reader import stopReadingPayloads
+from ..sockets.socket_calls import WIDE_READ
 from .log import writeFailure
 from .shutdown import Shutdown
 from .timeouts import TimeoutQueue
@@ -240,6 +242,8 @@ class Output(Writer):
         if self._timeout is not None:
             self.timeout(None)
         owner, self.owner, self.socket = self.owner, None, None
+        if self.direct and self.transport.bufferSize == WIDE_READ:
+            stopReadingPayloads(self.transport)
         if self.tap is not None:
             self.tap.ended()
         if self.shutdown is not None:

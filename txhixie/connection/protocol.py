@@ -44,6 +44,7 @@ from ..sansio.prepared_message import (
 from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
 from ..sockets.connection_poller import moveToPoller
+from ..sockets.payload_reader import readPayloads, stopReadingPayloads
 from ..sockets.socket_calls import send_parts
 from .addresses import plainAddress
 from .group import ConnectionGroup
@@ -215,8 +216,10 @@ class HixieProtocol(Protocol):
 
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
-        """Install a tap, or remove it."""
+        """Install a tap, or remove it. A tap is told all bytes, also those of long payloads."""
         self._output.tap = tap
+        if tap is not None:
+            stopReadingPayloads(self.transport)
 
     @property
     def isBetweenFrames(self) -> bool:
@@ -531,7 +534,7 @@ class HixieProtocol(Protocol):
             self._receiveOther(data)
             return
         if size >= FULL_READ:
-            output.widen()
+            self._widen(conversation)
         output.parts, output.size = [], 0  # cork()
         READS.depth += 1
         self._delivering = DELIVERING
@@ -618,7 +621,7 @@ class HixieProtocol(Protocol):
                 self._receive(data)
             else:
                 if len(data) >= FULL_READ:
-                    output.widen()
+                    self._widen(conversation)
                 if self._delivering:
                     self._delivering = RECEIVED
                 conversation.feed(data, output.direct, position)
@@ -629,6 +632,26 @@ class HixieProtocol(Protocol):
         finally:
             if corked:
                 output.uncork(True)
+        if (heldBytes := self.factory.heldBytes) is not None:
+            heldBytes.count(self)
+
+    def _widen(self, conversation: Conversation) -> None:
+        """Receive more bytes at a time, and long payloads directly into their messages."""
+        if self._output.widen() and self.tap is None:
+            readPayloads(self.transport, conversation.target, self._payloadReceived)
+
+    def _payloadReceived(self, payload: bytes, count: int) -> None:
+        """Process bytes that were received into the incomplete message."""
+        conversation, output = self._conversation, self._output
+        assert conversation is not None
+        if conversation.payload_received(payload, count):
+            corked = output.cork()
+            try:
+                if not self._paused:
+                    self._deliver()
+            finally:
+                if corked:
+                    output.uncork(read=True)
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)
 

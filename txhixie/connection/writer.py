@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from twisted.logger import Logger
 
 from ..sockets.connection_poller import moveFromPoller
-from ..sockets.socket_calls import send_parts
+from ..sockets.socket_calls import WIDE_READ, send_parts
 from .log import writeFailure
 from .shutdown import Shutdown
 from .tap import Tap
@@ -31,7 +31,6 @@ _log = Logger()
 FULL_READ: Final = 64 * 1024
 """Bytes of the largest read: ``bufferSize`` of Twisted's transports. More bytes may be waiting."""
 
-_WIDE_READ: Final = 256 * 1024
 _WIDE_SEND: Final = 1024 * 1024
 
 
@@ -146,18 +145,22 @@ class Writer:
         self.socket: Any = None
         self.size = 0
 
-    def widen(self) -> None:
+    def widen(self) -> bool:
         """
         Raise the sizes of Twisted's reads and sends, for a connection with large messages.
 
-        Twisted's TCP then reads 256 KiB at a time instead of 64 KiB, and gives the kernel 1 MiB in
+        Twisted's TCP then reads 257 KiB at a time instead of 64 KiB, and gives the kernel 1 MiB in
         a send instead of 128 KiB. With fewer events, messages of 1 MiB are echoed half as fast
         again. This is not done for each connection, since a read allocates its whole size.
+
+        :return: whether the sizes were raised.
         """
-        if self.direct and self.transport.bufferSize < _WIDE_READ:
-            self.transport.bufferSize = _WIDE_READ
-            self.transport.SEND_LIMIT = _WIDE_SEND
-            moveFromPoller(self.transport)
+        if not self.direct or self.transport.bufferSize >= WIDE_READ:
+            return False
+        self.transport.bufferSize = WIDE_READ
+        self.transport.SEND_LIMIT = _WIDE_SEND
+        moveFromPoller(self.transport)
+        return True
 
     def cork(self) -> bool:
         """

@@ -14,7 +14,7 @@ from sys import intern
 from typing import Final, TypeAlias
 
 from .arguments import close_arguments, not_text, whole_bytes
-from .assembly import Assembly
+from .assembly import Assembly, Target
 from .closing import ENDINGS, Answered, ClosingCore, Ended, Ending
 from .dialects import Dialect
 from .errors import (
@@ -279,6 +279,42 @@ class Conversation:
         _, end, octets = self.framing.messages(data, position, count)
         self.delivered += octets + count * FRAME_COST
         return end
+
+    def target(self) -> Target | None:
+        """
+        Return where the next received bytes belong, if these continue a long payload.
+
+        :return: ``None`` if the bytes are for :meth:`feed`.
+        """
+        assembly = self._assembly
+        if assembly is None or self.stage or self.rest is not None or self._transform is not None:
+            return None
+        missing, key = self.framing.missing
+        return assembly.target(missing, key) if missing else None
+
+    def payload_received(self, payload: bytes, count: int) -> bool:
+        """
+        Continue the long payload of :meth:`target`.
+
+        :param payload: the payload of the target, or a larger one with the same bytes.
+        :param count: how many bytes were received into it, all in this turn of the reactor.
+        :return: whether to call :meth:`events`: the message is complete, or breaks a rule.
+        """
+        assembly = self._assembly
+        assert assembly is not None
+        self.heard = True
+        self.delivered = self.inflated = 0
+        final, whole = self.framing.advance(count)
+        try:
+            assembly.received(payload, count, whole)
+        except InvalidUTF8 as error:
+            self.fail(error)
+            return True
+        if not (final and whole):
+            return False
+        self._assembly = None
+        self.rest = assembly.opcode, assembly.data(), True, 0, True
+        return True
 
     def turned(self) -> None:
         """Begin a new turn of the reactor: ``Limits.turn_size`` counts from 0 again."""
@@ -753,7 +789,7 @@ class Conversation:
         if self.rest is not None:
             held += len(self.rest[1])
         if self._assembly is not None:
-            held += self._assembly.size
+            held += self._assembly.held
         return held
 
     def release(self) -> None:

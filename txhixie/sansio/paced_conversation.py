@@ -53,6 +53,9 @@ class PacedConversation(Conversation):
         self.framing = PacedFraming(self.framing, allowance)
         self.short_read = -1  # each frame is counted by events()
 
+    def target(self) -> None:
+        """Return no target: each frame is counted by :meth:`events`."""
+
     def events(self) -> Iterator[ConversationEvent]:
         """Yield the events of the buffered bytes, until the allowance is spent."""
         self.wait = 0.0

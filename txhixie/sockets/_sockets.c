@@ -13,7 +13,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "../sansio/wire/mask.h"
+
 #define READ_SIZE 65536 /* bufferSize of Twisted's transports */
+#define WIDE_READ 263168 /* as in socket_calls.py */
 #define MOST_PARTS 64   /* of one system call; POSIX guarantees 16, Linux and the BSDs have 1024 */
 
 #ifndef MSG_NOSIGNAL
@@ -33,20 +36,74 @@ descriptor(PyObject *socket)
     return fd;
 }
 
-static PyObject *
-receive(PyObject *module, PyObject *socket)
+static ssize_t
+take(int fd, void *into, size_t most)
 {
-    int fd = descriptor(socket);
     ssize_t got;
-    (void)module;
     do
-        got = recv(fd, buffer, READ_SIZE, MSG_DONTWAIT);
+        got = recv(fd, into, most, MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
-    if (got >= 0)
-        return PyBytes_FromStringAndSize(buffer, got);
+    return got;
+}
+
+/* Return what stands for a read without bytes: no bytes at the end, None if nothing has arrived, False for an error. */
+static PyObject *
+nothing(ssize_t got)
+{
+    if (got == 0)
+        return PyBytes_FromStringAndSize(NULL, 0);
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         Py_RETURN_NONE;
     Py_RETURN_FALSE;
+}
+
+static PyObject *
+receive(PyObject *module, PyObject *socket)
+{
+    ssize_t got = take(descriptor(socket), buffer, READ_SIZE);
+    (void)module;
+    return got > 0 ? PyBytes_FromStringAndSize(buffer, got) : nothing(got);
+}
+
+/* Receive behind the first `start` bytes of a payload, and unmask what was received. A payload without room is copied to
+ * a new one of `size` bytes. Room is what only this function has written to, so that no other owner of an object sees a
+ * change. */
+static PyObject *
+receive_payload(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t start, size, have, room;
+    PyObject *payload, *result;
+    unsigned char *into;
+    ssize_t got;
+    int masked;
+    (void)module;
+    if (count != 5 || !PyBytes_Check(args[1]) || !PyBytes_Check(args[4])) {
+        PyErr_SetString(PyExc_TypeError, "receive_payload takes a socket, bytes, a start, a size and a masking key");
+        return NULL;
+    }
+    start = PyLong_AsSsize_t(args[2]);
+    size = PyLong_AsSsize_t(args[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    have = PyBytes_Size(args[1]);
+    masked = PyBytes_Size(args[4]) > 0;
+    if (start < 1 || start > have || (start == have && size <= start) || (masked && PyBytes_Size(args[4]) != 4)) {
+        PyErr_SetString(PyExc_ValueError, "no room in the payload, or no masking key");
+        return NULL;
+    }
+    payload = start < have ? Py_NewRef(args[1]) : PyBytes_FromStringAndSize(NULL, size);
+    if (payload == NULL)
+        return NULL;
+    into = (unsigned char *)PyBytes_AsString(payload);
+    if (start == have)
+        memcpy(into, PyBytes_AsString(args[1]), start);
+    room = PyBytes_Size(payload) - start;
+    got = take(descriptor(args[0]), into + start, room < WIDE_READ ? room : WIDE_READ);
+    if (got > 0 && masked)
+        apply(into + start, into + start, got, (unsigned char *)PyBytes_AsString(args[4]));
+    result = got > 0 ? Py_BuildValue("(On)", payload, (Py_ssize_t)got) : nothing(got);
+    Py_DECREF(payload);
+    return result;
 }
 
 /* Return the number of bytes that the kernel has taken; 0 for an error too. */
@@ -110,6 +167,8 @@ send_parts(PyObject *module, PyObject *const *args, Py_ssize_t count)
 static PyMethodDef methods[] = {
     {"receive", receive, METH_O,
      "receive(socket): return received bytes, none at the end; None if nothing has arrived; False for an error."},
+    {"receive_payload", (PyCFunction)(void (*)(void))receive_payload, METH_FASTCALL,
+     "receive_payload(socket, payload, start, size, key): receive into a payload; return it and the number of bytes."},
     {"send_parts", (PyCFunction)(void (*)(void))send_parts, METH_FASTCALL,
      "send_parts(socket, parts): send bytes or a list of bytes; return the number of bytes that were sent."},
     {NULL, NULL, 0, NULL},

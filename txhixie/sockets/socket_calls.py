@@ -1,11 +1,13 @@
 """Receiving from and sending to sockets that do not block.
 
-Both functions exist in C and in Python, with the same results. Those in C save an object of 64 KiB
-for each read, and the copy of all parts of a write.
+``receive`` and ``send_parts`` exist in C and in Python, with the same results. Those in C save an
+object of 64 KiB for each read, and the copy of all parts of a write. ``receive_payload`` exists in
+C only, or is ``None``: Python code cannot write into ``bytes``. ``payload_reader.py`` calls it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from socket import socket
 from typing import Final, Literal
 
@@ -16,6 +18,11 @@ _COMPILED: Final = compiled_module("txhixie.sockets._sockets")
 READ_SIZE: Final = 64 * 1024
 """Most bytes of a read: ``bufferSize`` of Twisted's transports."""
 
+WIDE_READ: Final = 257 * 1024
+"""Most bytes of a read of a connection with large messages: 256 KiB of payloads, with headers.
+
+With 256 KiB, four messages of 64 KiB would take two reads, and a message of 1 MiB five, not four.
+"""
 
 _HAS_SENDMSG: Final = hasattr(socket, "sendmsg")  # not on Windows
 
@@ -50,6 +57,10 @@ def send_parts_in_python(sock: socket, parts: bytes | list[bytes]) -> int:
     except OSError:
         return 0
 
+
+receive_payload: Callable[..., tuple[bytes, int] | bytes | Literal[False] | None] | None = (
+    None if _COMPILED is None else _COMPILED.receive_payload
+)
 
 if _COMPILED is None:
     receive, send_parts = receive_in_python, send_parts_in_python

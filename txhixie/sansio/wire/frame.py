@@ -176,6 +176,25 @@ class Framing(Protocol):
         """Whether the next received byte is the first one of a frame."""
         ...
 
+    @property
+    def missing(self) -> tuple[int, bytes]:
+        """
+        What the payload of an incomplete frame lacks, all of whose bytes were yielded.
+
+        The number of bytes, and the masking key from the next byte on, which is empty for an
+        unmasked frame. The number is 0 where a frame begins, where bytes are buffered, and in a
+        framing without :meth:`advance`.
+        """
+        ...
+
+    def advance(self, count: int) -> tuple[bool, bool]:
+        """
+        Skip bytes of :attr:`missing`, which were received elsewhere.
+
+        :return: whether the frame is the last one of a message, and whether it is complete.
+        """
+        ...
+
     def encode(self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0) -> bytes:
         """
         Return the bytes of one frame.

@@ -217,6 +217,13 @@ class HixieFraming:
         ready = sum(len(payload) for _, payload, *_ in copy(self._ready))
         return ready + len(self._data) - self._position
 
+    missing = (0, b"")
+    """No long payload: text ends with a byte, and frames with a length are discarded."""
+
+    def advance(self, count: int) -> tuple[bool, bool]:
+        """Not called: :attr:`missing` is 0."""
+        raise NotImplementedError
+
     @property
     def is_between_frames(self) -> bool:
         """Whether the next received byte is the first one of a frame."""

@@ -239,20 +239,26 @@ class HybiFraming:
         """Return the received part of the incomplete frame."""
         data, start = self._data, self._position
         end = min(len(data), start + self._left)
-        size = end - start
-        opcode, final, reserved = self._now
+        opcode, _, reserved = self._now
         # No second slice: it copies, and for 64 KiB the copy is most of the cost of masking in C.
-        payload = data[start:end] if not self._key else self._unmasked(data, start, end)
+        payload = mask(memoryview(data)[start:end], self._key) if self._key else data[start:end]
         self._position = end
-        self._left -= size
-        self._now = (CONTINUATION, final, 0)
-        return opcode, payload, final, reserved, not self._left
+        final, whole = self.advance(end - start)
+        return opcode, payload, final, reserved, whole
 
-    def _unmasked(self, data: bytes, start: int, end: int) -> bytes:
-        key = self._key
-        turn = (end - start) & 3
-        self._key = key[turn:] + key[:turn]
-        return mask(memoryview(data)[start:end], key)
+    @property
+    def missing(self) -> tuple[int, bytes]:
+        """See :attr:`txhixie.sansio.wire.frame.Framing.missing`."""
+        return (self._left if self._position >= len(self._data) else 0), self._key
+
+    def advance(self, count: int) -> tuple[bool, bool]:
+        """Skip bytes of the incomplete frame."""
+        _, final, _ = self._now
+        turn = count & 3
+        self._key = self._key[turn:] + self._key[:turn]
+        self._left -= count
+        self._now = (CONTINUATION, final, 0)
+        return final, not self._left
 
     def _check(self, opcode: int, final: bool, reserved: int, size: int) -> None:
         """Check the rules for control frames and reserved bits (sections 5.5 and 5.2)."""

@@ -1,34 +1,14 @@
-/* What the C files of this folder share: masking, and the header of a plain frame. */
+/* What the C files of this folder share: the header of a plain frame. */
 #ifndef TXHIXIE_WIRE_H
 #define TXHIXIE_WIRE_H
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
-#include <stdint.h>
-#include <string.h>
+
+#include "mask.h"
 
 #define MOST_FRAMES 64 /* of one batch; hybi_batch.py has the reason */
-
-/* Mask or unmask `size` bytes; `out` and `in` may be the same. */
-static inline void
-apply(unsigned char *out, const unsigned char *in, Py_ssize_t size, const unsigned char *key)
-{
-    uint64_t wide;
-    Py_ssize_t i = 0;
-    memcpy(&wide, key, 4);
-    memcpy((unsigned char *)&wide + 4, key, 4);
-    /* memcpy, since neither buffer has to be aligned. Compilers make one instruction of each call,
-     * and vectorise the loop. */
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, in + i, 8);
-        word ^= wide;
-        memcpy(out + i, &word, 8);
-    }
-    for (; i < size; i++)
-        out[i] = in[i] ^ key[i & 3];
-}
 
 /* Return the offset of the payload of the plain frame at `at`; 0 if the frame is not plain or not
  * complete. */

@@ -15,6 +15,7 @@ class WrappingFraming:
 
     __slots__ = (
         "_framing",
+        "advance",
         "ahead",
         "encode_close",
         "feed",
@@ -28,6 +29,7 @@ class WrappingFraming:
         """:param framing: the codec of the connection."""
         self._framing = framing
         self.feed = framing.feed
+        self.advance = framing.advance
         self.ahead = framing.ahead
         self.messages = framing.messages
         self.restore = framing.restore
@@ -44,6 +46,11 @@ class WrappingFraming:
     def waiting(self) -> int:
         """The number of buffered bytes."""
         return self._framing.waiting
+
+    @property
+    def missing(self) -> tuple[int, bytes]:
+        """What the payload of an incomplete frame lacks."""
+        return self._framing.missing
 
     @property
     def is_between_frames(self) -> bool:

@@ -38,8 +38,8 @@ setup(
     ext_modules=[
         Extension(
             "txhixie.sansio.wire._wire",
-            ["txhixie/sansio/wire/_wire.c", "txhixie/sansio/wire/messages.c"],
-            depends=["txhixie/sansio/wire/wire.h", "txhixie/sansio/wire/mask.h"],
+            ["txhixie/sansio/wire/_wire.c"],
+            depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
@@ -48,7 +48,7 @@ setup(
         Extension(
             "txhixie.sockets._sockets",
             ["txhixie/sockets/_sockets.c"],
-            depends=["txhixie/sansio/wire/mask.h"],
+            depends=["txhixie/sansio/compiled.h", "txhixie/sansio/wire/mask.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,
@@ -57,6 +57,7 @@ setup(
         Extension(
             "txhixie.sansio.http._request",
             ["txhixie/sansio/http/_request.c"],
+            depends=["txhixie/sansio/compiled.h"],
             extra_compile_args=["-O3"],
             py_limited_api=True,
             optional=True,

@@ -126,8 +126,6 @@ class Comparison:
         self.same("read_text_messages", data, position, limit, most)
         content, key = self._payload(random), random.randbytes(4)
         self.same("mask", content, key)
-        start, end = random.randrange(len(data) + 2), random.randrange(len(data) + 2)
-        self.same("unmask", data, start, end)
         opcode, reserved = random.choice([0, 1, 2, 8, 9, 10]), random.choice([0, 0x40])
         self.same("write_plain", opcode, content, random.random() < 0.5, reserved)
         self.same("write_plain", opcode, content, random.random() < 0.5, reserved, key)

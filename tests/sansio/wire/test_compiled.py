@@ -22,7 +22,7 @@ from txhixie.sansio.wire import hixie, hixie_batch, hybi, hybi_batch, mask, mess
 assert hybi.mask is mask.mask and hybi.read_plain is hybi_batch.read_plain
 assert hixie.read_texts is hixie_batch.read_texts
 assert mask.mask(b"Hello", b"\\x37\\xfa\\x21\\x3d") == b"\\x7f\\x9f\\x4d\\x51\\x58"
-twins = [(mask, "mask"), (mask, "unmask"), (hybi_batch, "read_plain"), (hybi_batch, "write_plain")]
+twins = [(mask, "mask"), (hybi_batch, "read_plain"), (hybi_batch, "write_plain")]
 twins.append((hixie_batch, "read_texts"))
 names = "read_messages", "read_text_messages", "write_text", "write_hixie_text"
 twins += [(message_batch, name) for name in names]

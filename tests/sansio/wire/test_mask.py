@@ -24,13 +24,6 @@ def mask_in(way: str) -> Callable[[Any, Any], bytes]:
     return module.mask_in_python if way == "python" else module.mask
 
 
-def unmask_in(way: str) -> Callable[[Any, Any, Any], bytes]:
-    """``unmask`` likewise."""
-    if way == "c":
-        return compiled().unmask  # type: ignore[no-any-return]  # the compiled module is imported by name, as Any
-    return module.unmask_in_python if way == "python" else module.unmask
-
-
 def by_the_rfc(data: bytes, key: bytes) -> bytes:
     """Section 5.3: octet i of the one, XOR octet i modulo 4 of the other."""
     return bytes(byte ^ key[index % 4] for index, byte in enumerate(data))
@@ -46,7 +39,8 @@ def test_the_example_of_the_rfc(way: str) -> None:
     """``Hello`` of section 5.7, both ways."""
     assert mask_in(way)(b"Hello", KEY) == b"\x7f\x9f\x4d\x51\x58"
     assert mask_in(way)(b"\x7f\x9f\x4d\x51\x58", KEY) == b"Hello"
-    assert unmask_in(way)(b"\x81\x85" + KEY + b"\x7f\x9f\x4d\x51\x58\x81", 6, 11) == b"Hello"
+    framed = b"\x81\x85" + KEY + b"\x7f\x9f\x4d\x51\x58\x81"
+    assert module.unmask_in_python(framed, 6, 11) == b"Hello"
 
 
 @every_way
@@ -58,7 +52,8 @@ def test_every_size_is_masked_alike(way: str, sizes: range) -> None:
         assert mask_in(way)(data, KEY) == by_the_rfc(data, KEY)
         for before in (4, 5, 11):
             framed = bytes(before - 4) + KEY + data + b"behind"
-            assert unmask_in(way)(framed, before, before + size) == by_the_rfc(data, KEY)
+            unmasked = module.unmask_in_python(framed, before, before + size)
+            assert unmasked == by_the_rfc(data, KEY)
 
 
 @given(
@@ -72,7 +67,7 @@ def test_any_data_and_key_are_masked_as_the_rfc_says(data: bytes, key: bytes, wa
     assert type(masked) is bytes
     assert masked == by_the_rfc(data, key)
     assert mask_in(way)(masked, key) == data
-    assert unmask_in(way)(key + masked, 4, 4 + len(data)) == data
+    assert module.unmask_in_python(key + masked, 4, 4 + len(data)) == data
 
 
 @every_way
@@ -107,41 +102,25 @@ def test_an_object_without_bytes_is_not_masked(way: str, arguments: tuple[Any, A
         mask_in(way)(*arguments)
 
 
-@every_way
 @pytest.mark.parametrize("span", [(3, 5), (0, 0), (-1, 5), (5, 4), (4, 11), (11, 11), (-9, -1)])
-def test_a_payload_lies_inside_its_data(way: str, span: tuple[int, int]) -> None:
+def test_a_payload_lies_inside_its_data(span: tuple[int, int]) -> None:
     """With its key before it; nothing is read that is not there."""
     with pytest.raises(ValueError, match=r"^no masking key and payload at this position$"):
-        unmask_in(way)(bytes(10), *span)
+        module.unmask_in_python(bytes(10), *span)
 
 
-@pytest.mark.parametrize("name", ["mask", "unmask"])
-@pytest.mark.parametrize("count", [0, 1, 4])
-def test_the_c_functions_count_their_arguments(name: str, count: int) -> None:
-    """CPython calls the functions without a tuple; they must not read beyond their arguments."""
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+def test_the_c_function_counts_its_arguments(count: int) -> None:
     with pytest.raises(TypeError):
-        getattr(compiled(), name)(*[b"abcd"] * count)
+        compiled().mask(*[b"abcd"] * count)
 
 
-def test_the_c_function_takes_positions_that_are_numbers() -> None:
-    """Of any size: none wraps around."""
-    for span in ((4, 1 << 70), (1 << 70, 1 << 71), (-(1 << 70), 4)):
-        with pytest.raises((OverflowError, ValueError)):
-            compiled().unmask(bytes(10), *span)
-    with pytest.raises(TypeError):
-        compiled().unmask(bytes(10), "4", 5)
-    with pytest.raises(TypeError):
-        compiled().unmask(bytearray(10), 4, 5)
-
-
-@pytest.mark.parametrize("name", ["mask", "unmask"])
-def test_c_keeps_neither_arguments_nor_results(name: str) -> None:
+def test_c_keeps_neither_arguments_nor_results() -> None:
     """Not when it fails either: a leak of a reference is a leak of a message."""
     data, key = bytes(bytearray(1000)), bytes(bytearray(4))
-    good, bad = ((data, key), (data, data)) if name == "mask" else ((data, 4, 9), (data, 0, 9))
     before = sys.getrefcount(data), sys.getrefcount(key)
     for _ in itertools.repeat(None, 50):
-        getattr(compiled(), name)(*good)
-        with pytest.raises(ValueError, match=r"has 4 bytes|at this position"):
-            getattr(compiled(), name)(*bad)
+        compiled().mask(data, key)
+        with pytest.raises(ValueError, match=r"has 4 bytes"):
+            compiled().mask(data, data)
     assert (sys.getrefcount(data), sys.getrefcount(key)) == before

@@ -26,7 +26,7 @@ from .frame import (
     Side,
 )
 from .hybi_batch import MOST_FRAMES, frame_header, read_plain, write_plain
-from .mask import mask, unmask
+from .mask import mask
 from .mask_keys import random_bytes
 from .message_batch import read_messages, write_text
 
@@ -232,7 +232,9 @@ class HybiFraming:
             self._now = kind
             return None
         self._position = end
-        payload = unmask(data, start, end) if second >= _MASKED else data[start:end]
+        payload = data[start:end]
+        if second >= _MASKED:
+            payload = mask(payload, data[start - 4 : start])
         return opcode, payload, final, reserved, True
 
     def _piece(self) -> Frame:

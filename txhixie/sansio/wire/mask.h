@@ -1,7 +1,5 @@
 /* Masking of a payload (RFC 6455 section 5.3). */
-#ifndef TXHIXIE_MASK_H
-#define TXHIXIE_MASK_H
-
+#pragma once
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,5 +23,3 @@ apply(unsigned char *out, const unsigned char *in, ptrdiff_t size, const unsigne
     for (; i < size; i++)
         out[i] = in[i] ^ key[i & 3];
 }
-
-#endif

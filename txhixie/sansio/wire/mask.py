@@ -1,8 +1,8 @@
 """Masking of payloads: XOR with a masking key of four bytes (RFC 6455 section 5.3).
 
-``mask(data, key)`` masks and unmasks. ``unmask(data, start, end)`` unmasks a payload that is a part
-of ``data``, which saves two slices of 0.1 us. Both are functions in C where the compiled module is
-available, otherwise in Python, with the same results.
+``mask(data, key)`` masks and unmasks: in C where the compiled module is available, otherwise in
+Python, with the same results. ``unmask_in_python(data, start, end)`` unmasks a payload that is a
+part of ``data``, which saves the Python code two slices of 0.1 us.
 """
 
 from __future__ import annotations
@@ -68,7 +68,4 @@ def unmask_in_python(data: bytes, start: int, end: int) -> bytes:
     return payload if size == wide else payload[:size]
 
 
-if COMPILED is None:
-    mask, unmask = mask_in_python, unmask_in_python
-else:
-    mask, unmask = COMPILED.mask, COMPILED.unmask
+mask = mask_in_python if COMPILED is None else COMPILED.mask

@@ -1,0 +1,13 @@
+/* What each module in C begins and ends with; compiled.py imports the modules.
+ * Limited API: one build works with every Python from 3.11 on. */
+#pragma once
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+#include <string.h>
+
+/* Define the module of the table `methods`; `function` is PyInit_ and the last part of its name. */
+#define MODULE(name, function)                                                                                         \
+    static PyModuleDef_Slot slots[] = {{0, NULL}};                                                                     \
+    static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, name, NULL, 0, methods, slots, NULL, NULL, NULL};       \
+    PyMODINIT_FUNC function(void) { return PyModuleDef_Init(&module); }

@@ -24,7 +24,7 @@ received and while 64 KiB are missing, and has at most five times the bytes that
 peer cannot make us hold 16 MiB by a header that announces them. Four times would be 56 bytes too
 few for 1 MiB after a read of 256 KiB."""
 
-Target: TypeAlias = tuple[bytes, int, int, bytes]
+PayloadTarget: TypeAlias = tuple[bytes, int, int, bytes]
 """Where the next bytes of a long payload belong: ``(payload, start, size, key)``.
 
 ``start`` bytes of ``payload`` were received. It has no other owner and may have room behind them;
@@ -112,7 +112,7 @@ class Assembly:
         if _SURROGATE <= decoder.getstate()[0] < b"\xee":
             raise InvalidUTF8("invalid UTF-8 in a text message")
 
-    def target(self, missing: int, key: bytes) -> Target | None:
+    def target(self, missing: int, key: bytes) -> PayloadTarget | None:
         """
         Return where the next bytes of a frame belong; ``None`` if they are to be added.
 

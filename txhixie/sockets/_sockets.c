@@ -33,7 +33,7 @@ descriptor(PyObject *socket)
     return fd;
 }
 
-/* Return what stands for a read without bytes: no bytes at the end, None if nothing has arrived, False for an error. */
+/* Return the result of a read without bytes: no bytes at the end, None if nothing has arrived, False for an error. */
 static PyObject *
 nothing(ssize_t got)
 {

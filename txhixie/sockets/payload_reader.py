@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 
-from ..sansio.assembly import Target
+from ..sansio.assembly import PayloadTarget
 from .socket_calls import receive_payload
 
 
@@ -28,7 +28,7 @@ class PayloadReader:
     def __init__(
         self,
         transport: Any,
-        target: Callable[[], Target | None],
+        target: Callable[[], PayloadTarget | None],
         received: Callable[[bytes, int], None],
     ) -> None:
         """
@@ -64,7 +64,9 @@ class PayloadReader:
 
 
 def readPayloads(
-    transport: Any, target: Callable[[], Target | None], received: Callable[[bytes, int], None]
+    transport: Any,
+    target: Callable[[], PayloadTarget | None],
+    received: Callable[[bytes, int], None],
 ) -> None:
     """Have a transport read as a :class:`PayloadReader` does, where this is possible."""
     if receive_payload is not None:

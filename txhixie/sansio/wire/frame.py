@@ -179,11 +179,10 @@ class Framing(Protocol):
     @property
     def missing(self) -> tuple[int, bytes]:
         """
-        What the payload of an incomplete frame lacks, all of whose bytes were yielded.
+        Number of missing bytes of the payload of an incomplete frame, and their masking key.
 
-        The number of bytes, and the masking key from the next byte on, which is empty for an
-        unmasked frame. The number is 0 where a frame begins, where bytes are buffered, and in a
-        framing without :meth:`advance`.
+        The key is empty for an unmasked frame. The number is 0 where a frame begins, where bytes
+        are buffered, and in a framing without :meth:`advance`.
         """
         ...
 

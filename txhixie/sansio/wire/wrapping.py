@@ -49,7 +49,7 @@ class WrappingFraming:
 
     @property
     def missing(self) -> tuple[int, bytes]:
-        """What the payload of an incomplete frame lacks."""
+        """Number of missing bytes of the payload of an incomplete frame, and their masking key."""
         return self._framing.missing
 
     @property

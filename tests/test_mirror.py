@@ -22,6 +22,7 @@ DOCTOR: Final = "its output is what counts: tests/cli/test_doctor.py runs the co
 LISTENS: Final = "its output is what counts: tests/cli/test_doctor_listen.py runs the command"
 RELOAD: Final = "a part of the reload of a real daemon: daemon/test_listener_reload.py"
 WORKERS: Final = "processes of a real daemon: daemon/workers/test_workers_daemon.py"
+OF_DAEMON: Final = "a part of a daemon: daemon/test_tap.py and daemon/test_options.py"
 SYSTEMD: Final = "sockets of systemd, for a real daemon: daemon/test_systemd.py"
 NAMES: Final = "only names of other modules, which tests/test_public.py holds"
 
@@ -83,6 +84,11 @@ WITHOUT: Final = {
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/backend_options": "options of services: daemon/services/test_gateway_request.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
+    "daemon/given_options": OF_DAEMON,
+    "daemon/option_notes": OF_DAEMON,
+    "daemon/port_endpoints": OF_DAEMON,
+    "daemon/served_routes": OF_DAEMON,
+    "daemon/working_directory": "twistd --rundir and a reload: daemon/test_listener_reload.py",
     "daemon/guards/backend_fields": "a table, which daemon/guards/test_guard.py sends",
     "daemon/guards/kinds": "a table, which daemon/guards/test_shared_guards.py holds",
     "daemon/guards/guard_kind": "types of the table of guards, in daemon/guards/test_guard.py",

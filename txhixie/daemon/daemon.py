@@ -1,20 +1,17 @@
 """The daemon, made from its options: endpoints to listen on, routes, services and limits.
 
-Errors that need more than one option, or a file, are found here before the daemon listens.
+Errors that need more than one option, or a file, are found while it is made, before it listens.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from twisted.internet.endpoints import AdoptedStreamServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
@@ -23,54 +20,35 @@ from ..bus.rows import LOCAL, make_bus
 from ..connection.held_bytes import HeldBytes
 from ..connection.line_rate import MOST_A_SECOND
 from ..connection.tracer import TracePatterns, Tracer
-from ..display import expectation
 from ..freed_memory import keep_freed_memory
 from ..gateway.service import CONNECT_TIMEOUT
-from ..gateway.session import Sessions
 from ..hub.hub import Hub
-from ..interfaces import WebSocketServerFactory
 from ..running import urlOf
 from ..sansio.extensions import DEFAULT_EXTENSIONS
-from ..sansio.http.trusted import TrustedNetworks
 from ..sansio.limits import Limits
-from ..server.access import EVERYBODY, Policy
 from ..server.admission import ADMISSION_LIMITS, Admission
-from ..server.both_families import BothFamiliesEndpoint
 from ..server.factory import HixieServerFactory, ServerOptions
-from ..server.listen_queue import serverEndpoint
-from ..server.port_check import check_interface_here, check_port, parts_of
-from ..server.proxy_protocol import ProxyProtocolReactor
-from ..server.tls.errors import KeyMismatch
-from .adaptations import Adaptation
 from .certificate_expiry import now
-from .certificate_watch import certificateFiles
-from .conditions import ACCESS, CONDITIONS, NONE, policy_of
-from .console import consoleRoot
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .draining import makeDraining
+from .given_options import GivenOptions, made_of
 from .guards.guard import Guard
-from .guards.shared_guards import SharedGuards
-from .listener import CannotStart, HalfRenewed, ListeningService, Serving
-from .options import OPTIONS, USERS, Said
-from .route_option import Description
+from .listener import CannotStart, ListeningService, Serving
+from .option_notes import notes_of
+from .options import USERS, Said
+from .port_endpoints import PortEndpoints
 from .routes import Route, Routes
-from .services import service_for
-from .services.service import Context, localHub, makeServed, settingsOf
-from .setting import Setting, as_written
-from .sockets.inherited_endpoint import InheritedEndpoint, MissingEndpoint
+from .served_routes import ServedRoutes
+from .services.service import Context, localHub
 from .sockets.listening_sockets import ListeningSockets
-from .sockets.socket_change import SocketChange
 from .status.own_pages import OWN_PAGES, OwnPages, makeViewers
 from .status.viewers import Viewers
-from .token_source import TokenSource
+from .working_directory import in_directory, working_directory
 
 if TYPE_CHECKING:
-    from ..server.tls.certificates import FiledCertificate
     from .workers.parent_sockets import ParentSockets
     from .workers.share import Share
     from .workers.worker_processes import WorkerProcesses
-
-T = TypeVar("T")
 
 _LIMITS: Final = {
     "max-head-size": "head_size",
@@ -89,25 +67,13 @@ _LIMITS: Final = {
 }
 """Options that set a limit, each with its field of :class:`txhixie.Limits`."""
 
-_PASS_HEADERS: Final = "pass-headers"
-"""Option of a service: names of header fields that reach its backend, even if they were used."""
-
 _NONE_FOR_ZERO: Final = {
     *("messages_per_second", "bytes_per_second", "ping_interval", "idle_timeout", "lifetime"),
 }
 """Limits that the value 0 of their option turns off."""
 
-_TRUSTED_MODE: Final = "660"
-"""Mode of a UNIX socket with trusted peers. Twisted's own default is 666."""
-
 _OF_THE_START: Final = {"bus": "the bus", "workers": "the number of workers"}
 """Options that a reload does not change: the bus has the topics and their members."""
-
-_SHARED_PORTS: Final = ("tcp", "tcp6", "ssl", "tls", "unix", "systemd")
-"""Schemes of ports that several processes can have."""
-
-_DEFAULTS: Final = {"port": "8080", "serve": "/=echo", "console": "/"}
-"""Options of a daemon without options. With an option ``serve``, only ``port`` has a default."""
 
 
 class Daemon:
@@ -135,21 +101,16 @@ class Daemon:
         :raises CannotStart: with an error line for the operator.
         """
         self._reactor = reactor
-        self._directory = _workingDirectory()
+        self._directory = working_directory()
         self._share = share
-        self._said = _completed(said)
-        self._workers = self._one("workers", 1)
+        self._given = GivenOptions(said)
+        self._workers = self._given.one("workers", 1)
         self._sockets = self._makeSockets() if sockets is None else sockets
-        self._connectTimeout = self._one("connect-timeout", CONNECT_TIMEOUT)
+        self._connectTimeout = self._given.one("connect-timeout", CONNECT_TIMEOUT)
         self._limits = self._readLimits()
         self._hub = self._makeHub() if hub is None else hub
-        self._makeEndpoints()
-        self._sessions: list[Sessions] = []
-        self._guards = SharedGuards(reactor)
-        self._policies: list[Policy] = []  # access rules of the routes to WebSocket services
-        self._shown: list[str] = []  # conditions of each route, for the report
-        self._paths: list[str] = []  # paths of the routes to WebSocket services
-        self._compresses = False  # whether any of them has compression
+        self._ports = self._makePorts()
+        self._routes = ServedRoutes(reactor, self._given, self._context)
         self.factory = self._makeFactory()
 
     @property
@@ -168,7 +129,7 @@ class Daemon:
         if self._share is None:
             return self._hubOfBus()
         share = self._share
-        if self._one("bus", LOCAL) == LOCAL:
+        if self._given.one("bus", LOCAL) == LOCAL:
             hub = Hub(share.bus, self._reactor, share.node)
         else:
             hub = self._hubOfBus(share.node)
@@ -177,37 +138,41 @@ class Daemon:
         return hub
 
     def _hubOfBus(self, node: str | None = None) -> Hub:
-        if "bus" not in self._said:
+        if "bus" not in self._given:
             return localHub(self._reactor)
         most, kept = self._limits.message_size, self._partOf(MOST_HISTORY_BYTES)
         make = partial(make_bus, self._reactor, most=most, kept=kept)
-        bus: Bus = madeOf(self._said["bus"][-1], make)
+        bus: Bus = made_of(self._given.of("bus")[-1], make)
         return Hub(bus, self._reactor, node, most)
 
-    def _makeEndpoints(self) -> None:
-        self._change = SocketChange(self._sockets)
-        senders = TrustedNetworks(self._all("proxy-protocol") or ())
-        self._listening = (
-            ProxyProtocolReactor(self._change, senders, self._limits.open_timeout)
-            if senders
-            else self._change
+    def _makePorts(self) -> PortEndpoints:
+        return PortEndpoints(self._given, self._sockets, self._limits.open_timeout)
+
+    def _context(self, route: Route, quirks: frozenset[str]) -> Context:
+        """Return the context of a service."""
+        return Context(
+            route,
+            self._limits.of_backends(),
+            self._connectTimeout,
+            quirks,
+            lambda _: self._hub,
+            self._given.one("connection-poller", True),
+            self._partOf,
         )
-        self._certificates: list[FiledCertificate] = []
-        self._endpoints = [(one.where, madeOf(one, self._endpoint)) for one in self._said["port"]]
 
     @property
     def serving(self) -> Serving:
         """The factory and its endpoints, for the service."""
-        serving = Serving(self._endpoints, self.factory, self._sessions, self._change, self._said)
-        drain = self._drain if "health" in self._said and not self._isParent else None
+        ports, sessions, said = self._ports, self._routes.sessions, self._given.said
+        serving = Serving(ports.endpoints, self.factory, sessions, ports.change, said)
+        drain = self._drain if "health" in self._given and not self._isParent else None
         if self._share is not None:
             return replace(serving, drain=drain)
-        files = [file for one in self._said["port"] for file in certificateFiles(str(one.value))]
         return replace(
             serving,
             drain=drain,
-            files=files,
-            certificates=self._certificates,
+            files=ports.files,
+            certificates=ports.certificates,
             renewed=self._renewed,
         )
 
@@ -226,8 +191,8 @@ class Daemon:
 
         :raises CannotStart: for a file with a mistake.
         """
-        with _inDirectory(self._directory):
-            self._makeEndpoints()
+        with in_directory(self._directory):
+            self._ports = self._makePorts()
             return self.serving
 
     def service(
@@ -247,15 +212,15 @@ class Daemon:
         def readAnew() -> Serving:
             # twistd --rundir changes the working directory after the start: a relative path in the
             # options is still relative to the directory of the start.
-            with _inDirectory(self._directory):
+            with in_directory(self._directory):
                 said = read()
                 for name, what in _OF_THE_START.items():
-                    self._checkSame(name, what, said)
+                    self._given.check_same(name, what, said)
                 return Daemon(self._reactor, said, self._sockets, self._hub, self._share).serving
 
         for note in self.notes if self._share is None else ():
             self._log.warn("{note}", note=note)
-        if self._one("keep-freed-memory", True):
+        if self._given.one("keep-freed-memory", True):
             keep_freed_memory()
         hub = None if self._isParent else self._hub
         return ListeningService(
@@ -272,21 +237,6 @@ class Daemon:
         sockets = cast("ParentSockets", self._sockets)
         return WorkerProcesses(self._reactor, self._workers, sockets, directory)
 
-    def _checkSame(self, name: str, what: str, said: Mapping[str, Sequence[Said]]) -> None:
-        """
-        Check that an option has the value of the start.
-
-        :param name: the option.
-        :param what: the option in words.
-        :param said: the options now.
-        :raises CannotStart: for another value.
-        """
-        before, now = (each.get(name, ())[-1:] for each in (self._said, said))
-        if [one.value for one in before] != [one.value for one in now]:
-            where = now[0].where if now else name
-            expected = f"expected {what} of the start; restart the daemon to change it"
-            raise CannotStart(f"hixie: {where}: {expected}")
-
     def urls(self, port: IListeningPort, where: str) -> list[tuple[str, str]]:
         """
         Return the URLs to open at a listening port.
@@ -296,63 +246,24 @@ class Daemon:
         :return: pairs of a description (``console page`` or ``WebSocket``) and its URL; empty for a
             port without a host and port number, such as a UNIX socket.
         """
-        text = next(str(one.value) for one in self._said["port"] if one.where == where)
-        pages = [one.value for one in self._said.get("console", ())]
+        text = next(str(one.value) for one in self._given.of("port") if one.where == where)
+        pages = [one.value for one in self._given.of("console")]
         found = [("console page", urlOf(port, text, "http"), path) for path in pages]
-        found += [("WebSocket", urlOf(port, text, "ws"), path) for path in self._paths[:1]]
+        found += [("WebSocket", urlOf(port, text, "ws"), path) for path in self._routes.paths[:1]]
         return [(what, url.removesuffix("/") + path) for what, url, path in found if url]
 
     @property
     def notes(self) -> list[str]:
         """Lines about options that do not fit each other; usually none."""
-        notes = (self._consoleNote(), self._quirksNote(), self._viewersNote())
-        return [note for note in notes if note]
-
-    def _viewersNote(self) -> str:
-        """A line about a reverse proxy that may make all clients viewers; usually empty."""
-        isShown = "status" in self._said or "metrics" in self._said
-        isBehindProxy = self._one("secure", False) and not self._trusted()
-        if not isShown or "status-allow" in self._said or not isBehindProxy:
-            return ""
-        return (
-            "--secure without --trust-forwarded: if the reverse proxy is on this machine and sends"
-            " no X-Forwarded-For, all its clients may read the status; use --status-allow"
-        )
-
-    def _quirksNote(self) -> str:
-        """A line about a quirk that a reverse proxy makes dangerous; usually empty."""
-        if not self._trusted() or not any("upgrade" in each.quirks for each in self._policies):
-            return ""
-        return (
-            "quirks=upgrade beside --trust-forwarded: a reverse proxy may take a request without"
-            " Connection: Upgrade for an ordinary one, and mix up its clients' responses; let"
-            " devices with this quirk connect directly"
-        )
-
-    def _consoleNote(self) -> str:
-        """A line about origins that leave out the console page of the daemon; usually empty."""
-        isBehindProxy = self._one("secure", False) or self._trusted()
-        if not self._policies or "console" not in self._said or isBehindProxy:
-            return ""
-        numbers = [_numberOf(str(one.value)) for one in self._said["port"]]
-        if {"", "0", "80", "443"} & {*numbers}:
-            return ""
-        if any(_allowsPort(policy, numbers) for policy in self._policies):
-            return ""
-        areOwn = any(policy is not self.factory.policy for policy in self._policies)
-        where = "no route has" if areOwn else "--origins has not"
-        return (
-            f"the console page at port {numbers[0]} cannot connect: {where} its own origin; add it,"
-            f" such as http://127.0.0.1:{numbers[0]}"
-        )
+        return list(notes_of(self._given, self._routes.policy, self._routes.policies))
 
     def certificateWarnings(self) -> list[str]:
         """A line for each certificate that is not valid now, or ends soon."""
-        if not self._certificates:
+        if not self._ports.certificates:
             return []
         from ..server.tls.validity import warnings_of  # imports cryptography
 
-        return [str(each) for each in warnings_of(self._certificates, now())]
+        return [str(each) for each in warnings_of(self._ports.certificates, now())]
 
     def report(self) -> str:
         """
@@ -360,62 +271,20 @@ class Daemon:
 
         After these there is a line for each route, with all conditions that a client has to meet.
         """
-        lines: list[tuple[str, str]] = []
-        for option in OPTIONS:
-            default = "" if option.name in _DEFAULTS else option.default
-            texts = [one.text for one in self._said.get(option.name, ())] or [default]
-            lines += [(option.name, text) for text in texts if text]
-        lines += [("conditions", text) for text in self._shown]
+        lines = [*self._given.lines(), *(("conditions", text) for text in self._routes.shown)]
         return "\n".join(f"{name:17} {text}" for name, text in lines)
-
-    def _show(
-        self, route: Route, isPage: bool, values: Mapping[str, Any], own: Mapping[str, Any]
-    ) -> None:
-        """
-        Add the line of a route's conditions to the report.
-
-        :param isPage: whether the route is of pages, which every origin may link to.
-        :param values: the values of the route and those for all routes.
-        :param own: the values of the route as the operator wrote them.
-        """
-        access = ("hosts",) if isPage else tuple(each.name for each in ACCESS)
-        used = {*access, *self._guards.used(values)}
-        texts = [
-            f"{each.name}={as_written(own[each.name]) if each.name in own else self._texts(each)}"
-            for each in CONDITIONS
-            if each.name in used
-        ]
-        self._shown.append(f"{route}: {'; '.join(texts)}")
-
-    def _texts(self, setting: Setting) -> str:
-        said = self._said.get(setting.name, ())
-        texts = [one.text for one in (said if setting.repeated else said[-1:])]
-        return ",".join(texts) or setting.default or "none"
-
-    def _one(self, name: str, default: T) -> T:
-        """Return the value of an option that is not repeated; the last value counts."""
-        said = self._said.get(name)
-        return said[-1].value if said else default
-
-    def _all(self, name: str) -> list[Any] | None:
-        """Return the values of an option that may be repeated; ``None`` without the option."""
-        said = self._said.get(name)
-        return [one.value for one in said] if said else None
-
-    def _joined(self, name: str) -> list[str] | None:
-        """Return the lists that were given for an option as one list; ``None`` without it."""
-        said = self._all(name)
-        return None if said is None else [value for values in said for value in values]
 
     def _readLimits(self) -> Limits:
         given: dict[str, Any] = {
-            field: self._one(name, None) for name, field in _LIMITS.items() if name in self._said
+            field: self._given.one(name, None)
+            for name, field in _LIMITS.items()
+            if name in self._given
         }
         for field in _NONE_FOR_ZERO & given.keys():
             given[field] = given[field] or None
         longest = given.get("stop_timeout", Limits().stop_timeout)
         if given.get("stop_spread", 0) > longest:
-            where = self._said["drain"][-1].where
+            where = self._given.of("drain")[-1].where
             most = f"at most --stop-timeout, which is {longest:g} seconds"
             raise CannotStart(f"hixie: {where}: expected {most}")
         # No page of the daemon reads a request body.
@@ -426,16 +295,15 @@ class Daemon:
         return replace(limits, decide_timeout=max(limits.decide_timeout, timeout))
 
     def _makeFactory(self) -> RoutedServerFactory:
-        self._conditions = self._readConditions()
-        self._policy = policy = policy_of(self._conditions)
-        applications, pages = self._route()
-        hasPages = bool(pages) or not self._said.keys().isdisjoint(OWN_PAGES)
+        routes = self._routes
+        pages, policy = routes.pages, routes.policy
+        hasPages = bool(pages) or any(name in self._given for name in OWN_PAGES)
         factory = RoutedServerFactory(
-            RoutedApplications(applications),
+            RoutedApplications(routes.applications),
             policy,
-            extensions=DEFAULT_EXTENSIONS if self._compresses else (),
+            extensions=DEFAULT_EXTENSIONS if routes.compresses else (),
             elsewhere=PageSite(RoutedPages(pages, policy)) if hasPages else None,
-            flashPolicy=self._joined("flash-policy") or (),
+            flashPolicy=self._given.joined("flash-policy") or (),
             **self._options(),
         )
         factory.reach = self._hub.bus.reach
@@ -443,16 +311,16 @@ class Daemon:
         surveyor = None if self._share is None else self._share.surveyor(factory)
         self._ownPages = OwnPages(factory, self._viewers(), surveyor)
         self._addOwnPages(pages)
-        patterns = TracePatterns(self._all("trace") or ())
+        patterns = TracePatterns(self._given.all("trace") or ())
         most = self._partOf(MOST_A_SECOND)
         factory.tracer = Tracer(patterns, not patterns.areAll, lambda: factory.clock, most)
         return factory
 
     def _addOwnPages(self, pages: Routes[Guarded[IResource]], isDraining: bool = False) -> None:
         for name in OWN_PAGES:
-            for one in self._said.get(name, ())[-1:]:
+            for one in self._given.of(name)[-1:]:
                 add = partial(self._ownPages.addTo, pages, name, isDraining=isDraining)
-                madeOf(one, add)
+                made_of(one, add)
 
     def _viewers(self) -> Viewers:
         """
@@ -460,37 +328,38 @@ class Daemon:
 
         :raises CannotStart: for a mistake in the password file, and without such a page.
         """
-        allowed = self._said.get("status-allow", ())
-        if allowed and self._said.keys().isdisjoint(("status", "metrics")):
+        allowed = self._given.of("status-allow")
+        if allowed and not any(name in self._given for name in ("status", "metrics")):
             expected = "expected the option status or metrics as well"
             raise CannotStart(f"hixie: {allowed[0].where}: {expected}")
         networks = [one.value for one in allowed if not one.value.startswith(USERS)]
         users: list[Guard] = []
         for one in allowed:
             if one.value.startswith(USERS):
-                users += madeOf(one, self._usersOf)
-        return makeViewers(networks, self._policy, users[-1] if users else None)
+                users += made_of(one, self._usersOf)
+        return makeViewers(networks, self._routes.policy, users[-1] if users else None)
 
     def _usersOf(self, value: str) -> tuple[Guard, ...]:
         """Make the guard of a password file, ``users=FILE``."""
-        realm = {name: self._conditions[name] for name in ("realm",) if name in self._conditions}
-        return self._guards.of({"users": value.removeprefix(USERS), **realm})
+        conditions = self._routes.conditions
+        realm = {name: conditions[name] for name in ("realm",) if name in conditions}
+        return self._routes.guards.of({"users": value.removeprefix(USERS), **realm})
 
     def _options(self) -> ServerOptions:
         """Options of every factory of this daemon."""
         return {
             "limits": self._limits,
-            "secure": self._one("secure", None),
-            "trustForwarded": self._trusted(),
+            "secure": self._given.one("secure", None),
+            "trustForwarded": self._given.trusted,
             "logConnections": True,
-            "flightRecorder": self._one("flight-recorder", False),
-            "connectionPoller": self._one("connection-poller", True),
+            "flightRecorder": self._given.one("flight-recorder", False),
+            "connectionPoller": self._given.one("connection-poller", True),
             "admission": self._admission(),
             "heldBytes": self._heldBytes(),
         }
 
     def _heldBytes(self) -> HeldBytes | None:
-        most: int = self._one("max-held-bytes", 0)
+        most: int = self._given.one("max-held-bytes", 0)
         if not most:
             return None
         return HeldBytes(self._partOf(most))
@@ -500,155 +369,13 @@ class Daemon:
         return most if self._share is None else self._share.part(most)
 
     def _admission(self) -> Admission:
-        limits = {field: self._one(name, 0) or None for name, field in ADMISSION_LIMITS.items()}
-        proxies = [*(self._all("proxy-protocol") or ()), *self._trusted()]
-        admission = Admission(**limits, exempt=proxies)
+        limits = {
+            field: self._given.one(name, 0) or None for name, field in ADMISSION_LIMITS.items()
+        }
+        admission = Admission(**limits, exempt=self._given.peers)
         if self._share is not None:
             self._share.limit(admission)
         return admission
-
-    def _route(self) -> tuple[Routes[Guarded[WebSocketServerFactory]], Routes[Guarded[IResource]]]:
-        applications: Routes[Guarded[WebSocketServerFactory]] = Routes()
-        pages: Routes[Guarded[IResource]] = Routes()
-
-        def add(description: Description) -> None:
-            guarded = self._build(description)
-            if IResource.providedBy(guarded.served):
-                pages.add(description.route, guarded)
-            else:
-                applications.add(_assuming(description.route, guarded.adaptation), guarded)
-                self._compresses |= guarded.adaptation.attributes.get("compression", True)
-                self._paths.append(description.route.path)
-                self._policies.append(guarded.policy or self._policy)
-            if (page := getattr(guarded.served, "page", None)) is not None:
-                # Its token is the only condition: a program has no password and no certificate.
-                page = Guarded(page, policy=guarded.policy, hasNoPathsBelow=True)
-                pages.add(description.route, page)
-
-        def addConsole(path: str) -> None:
-            route, conditions = Route(None, path), self._conditions
-            pages.add(route, Guarded(consoleRoot(), self._guards.of(conditions)))
-            self._show(route, True, conditions, {})
-
-        for one in self._said["serve"]:
-            madeOf(one, add)
-        for one in self._said.get("console", ()):
-            madeOf(one, addConsole)
-        return applications, pages
-
-    def _build(self, description: Description) -> Guarded[Any]:
-        rows = [service_for(each) for each in description.services]
-        own = description.read_conditions()
-        conditions = self._conditions | own
-        quirks = policy_of(conditions).quirks
-        context = Context(
-            description.route,
-            self._limits.of_backends(),
-            self._connectTimeout,
-            quirks,
-            lambda _: self._hub,
-            self._one("connection-poller", True),
-            self._partOf,
-        )
-        options = description.options(settingsOf(rows))
-        served = makeServed(rows, self._reactor, description.services, options, context)
-        if (sessions := getattr(served, "sessions", None)) is not None:
-            self._sessions.append(sessions)
-        self._guards.check(own, conditions)
-        self._checkCertificates(own)
-        passed = frozenset(name.lower().encode("ascii") for name in options.get(_PASS_HEADERS, ()))
-        guards = self._guards.of(conditions)
-        _checkParameters(guards, getattr(served, "source", None))
-        if getattr(served, "needsUsers", False):
-            _checkUsers(guards)
-        policy = policy_of(conditions) if own.keys() & {each.name for each in ACCESS} else None
-        self._show(
-            description.route, IResource.providedBy(served), conditions, description.conditions
-        )
-        adaptation = Adaptation.of(options, self._one("compression", True))
-        return Guarded(served, guards, passed, policy, adaptation=adaptation)
-
-    def _checkCertificates(self, conditions: Mapping[str, Any]) -> None:
-        """
-        Check that a client can meet the condition ``client-certificate``.
-
-        :raises ValueError: if no port asks for certificates of clients.
-        """
-        ports = (parts_of(str(one.value)) for one in self._said["port"])
-        asks = any("client-ca" in port.named for port in ports)
-        if conditions.get("client-certificate") is not None and not asks:
-            raise ValueError(
-                "client-certificate: expected a port that asks for certificates, such as"
-                " ssl:8443:privateKey=FILE:certKey=FILE:client-ca=FILE"
-            )
-
-    def _readConditions(self) -> dict[str, Any]:
-        """
-        Return the conditions of all routes.
-
-        :raises CannotStart: for a mistake in a file that such a condition names, and for a
-            condition that no client can meet.
-        """
-        values = {
-            setting.name: self._joined(setting.name)
-            if setting.repeated
-            else self._said[setting.name][-1].value
-            for setting in CONDITIONS
-            if setting.name in self._said
-        }
-        values = {
-            name: None if value in (NONE, [NONE]) else value for name, value in values.items()
-        }
-        try:
-            self._guards.of(values)
-            self._checkCertificates(values)
-        except ValueError as error:
-            name = str(error).partition(" ")[0].rstrip(":")
-            place = next((one.where for one in self._said.get(name, ())), name)
-            raise CannotStart(f"hixie: {place.partition(name)[0]}{error}") from None
-        return values
-
-    def _endpoint(self, port: str) -> IStreamServerEndpoint:
-        if port.isdecimal():
-            return BothFamiliesEndpoint(self._listening, int(port), self._change.bound)
-        check_port(port)
-        scheme = parts_of(port).scheme
-        if self._workers > 1 and scheme not in _SHARED_PORTS:
-            several = ", ".join(f"{each}:" for each in _SHARED_PORTS)
-            raise ValueError(f"expected a port number or one of {several} with several workers")
-        try:
-            endpoint = serverEndpoint(self._listening, self._withMode(port))
-        except KeyMismatch:
-            raise
-        except Exception as error:
-            if scheme == "systemd" and isinstance(error, LookupError):
-                passed = self._sockets.systemd.get(port)
-                return self._inherited(*passed) if passed else MissingEndpoint()
-            expected = "a port number or an endpoint description"
-            raise ValueError(expectation(error, expected)) from None
-        self._certificates += getattr(endpoint, "certificates", ())
-        if isinstance(endpoint, AdoptedStreamServerEndpoint):
-            passed = self._sockets.systemd[port] = endpoint.fileno, endpoint.addressFamily
-            return self._inherited(*passed)
-        return endpoint
-
-    def _inherited(self, fileno: int, family: int) -> InheritedEndpoint:
-        return InheritedEndpoint(self._listening, fileno, family, self._change.announce)
-
-    def _withMode(self, port: str) -> str:
-        """
-        Return the endpoint description, with mode 660 for a UNIX socket with trusted peers.
-
-        With Twisted's mode 666, any local user could forge the address of a client.
-        """
-        scheme, values, named = parts_of(port)
-        trusted = "unix" in [*(self._all("proxy-protocol") or ()), *self._trusted()]
-        if trusted and scheme == "unix" and len(values) == 1 and "mode" not in named:
-            return f"{port}:mode={_TRUSTED_MODE}"
-        return port
-
-    def _trusted(self) -> list[str]:
-        return self._all("trust-forwarded") or []
 
     def check(self) -> None:
         """
@@ -656,129 +383,4 @@ class Daemon:
 
         :raises CannotStart: for an address that this machine does not have.
         """
-        for one in self._said["port"]:
-            madeOf(one, check_interface_here)
-
-
-def _checkParameters(guards: Sequence[Guard], source: TokenSource | None) -> None:
-    """
-    Check that the token of a target and that of a condition are different parameters of the query.
-
-    :param guards: guards of the route.
-    :param source: where the token of a target is; ``None`` for another service.
-    :raises ValueError: if both are one parameter: the condition removes its token, and no client
-        could have a target.
-    """
-    used = frozenset[str]().union(*(guard.usedParameters for guard in guards))
-    for name in sorted(used & source.parameters if source else ()):
-        raise ValueError(
-            f"target-parameter {name}: expected another name than that of the token of the "
-            "condition; write token-parameter=NAME or target-parameter=NAME"
-        )
-
-
-def _checkUsers(guards: Sequence[Guard]) -> None:
-    """
-    Check that a condition of the route identifies users, for a hub that publishes their messages.
-
-    :raises ValueError: if no client of the route can have the name of a user.
-    """
-    if not any(guard.namesUsers for guard in guards):
-        raise ValueError(
-            "publish: expected networks, or a condition of the route that names users: users=FILE, "
-            "jwt-key=FILE or client-certificate=required"
-        )
-
-
-def _workingDirectory() -> Path | None:
-    """The working directory; ``None`` for one that was removed."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        return None
-
-
-@contextmanager
-def _inDirectory(directory: Path | None) -> Iterator[None]:
-    """
-    Have a working directory for a while.
-
-    :raises CannotStart: when the process may not enter the directory any more.
-    """
-    now = _workingDirectory()
-    if directory is None or now == directory:
-        yield
-        return
-    try:
-        os.chdir(directory)
-    except OSError as error:
-        raise CannotStart(
-            f"hixie: {directory}: expected the directory of the start: {error.strerror}"
-        ) from None
-    try:
-        yield
-    finally:
-        if now is not None:
-            os.chdir(now)
-
-
-def _completed(said: Mapping[str, Sequence[Said]]) -> dict[str, Sequence[Said]]:
-    """
-    Return the given options, with the defaults of options that were not given.
-
-    With an option ``serve`` there is no console page by default.
-    """
-    defaults = {"port": _DEFAULTS["port"]} if "serve" in said else _DEFAULTS
-    return {**{name: [_default(name, text)] for name, text in defaults.items()}, **said}
-
-
-def _assuming(route: Route, adaptation: Adaptation) -> Route:
-    """
-    Return the route of a service with its adaptations.
-
-    :raises ValueError: for an assumed subprotocol that is not the required one.
-    """
-    assumed = adaptation.assumed
-    if assumed is None or route.subprotocol is None:
-        return route
-    if assumed != route.subprotocol:
-        raise ValueError(f"assume {assumed}: expected the required-subprotocol of the route")
-    return replace(route, assumes=True)
-
-
-def _numberOf(port: str) -> str:
-    """The number of a TCP port; empty for another endpoint, or one with TLS."""
-    scheme, values, named = parts_of(port)
-    if scheme in ("tcp", "tcp6"):
-        return named.get("port") or (values[0] if values else "")
-    return port if port.isdecimal() else ""
-
-
-def _allowsPort(policy: Policy, numbers: Sequence[str]) -> bool:
-    """Whether an allowed origin has one of these ports, as the pages of a daemon have."""
-    allowed = policy.origins
-    if allowed is None or EVERYBODY in allowed:
-        return True
-    return any(each.endswith(tuple(f":{number}" for number in numbers)) for each in allowed)
-
-
-def _default(name: str, text: str) -> Said:
-    kind = next(option.kind for option in OPTIONS if option.name == name)
-    return Said(f"--{name} {text}", text, kind.read_text(text))
-
-
-def madeOf(said: Said, make: Callable[[Any], T]) -> T:
-    """
-    Make an object of an option's value.
-
-    :param said: the option and its value.
-    :param make: takes the value and returns the object; raises ``ValueError`` for a bad value.
-    :raises HalfRenewed: for a certificate that does not belong to its key.
-    :raises CannotStart: for another bad value, with the option that gave the value.
-    """
-    try:
-        return make(said.value)
-    except KeyMismatch as error:
-        raise HalfRenewed(f"hixie: {said.where}: {error}") from None
-    except ValueError as error:
-        raise CannotStart(f"hixie: {said.where}: {error}") from None
+        self._ports.check()

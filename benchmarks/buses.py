@@ -32,12 +32,14 @@ from typing import TYPE_CHECKING, Any, Final
 import hiredis
 from twisted.internet import reactor as installed
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 from txhixie.bus.bus import BusMessage
 from txhixie.bus.envelope import enclosed
 from txhixie.bus.redis import RedisBus
 from txhixie.bus.redis_address import RedisAddress
-from txhixie.bus.redis_connection import RedisSubscriber
+from txhixie.bus.redis_connection import RedisConnection, RedisSubscriber
 from txhixie.hub.hub import Hub
 
 if TYPE_CHECKING:
@@ -82,6 +84,10 @@ class Alone:
             self.heard += 1
 
 
+def ignore(*_: object) -> None:
+    """Do nothing: the connection is up, or lost."""
+
+
 class ToHub:
     """A bus on Redis with a hub, and a member that counts the messages of its topic."""
 
@@ -89,12 +95,16 @@ class ToHub:
     backlog, skipped = (), 0  # the topic calls "hear" of a member with a backlog
 
     def __init__(self) -> None:
-        bus = RedisBus(reactor, RedisAddress.of("redis://localhost"))
+        address = RedisAddress.of("redis://localhost")
+        bus = RedisBus(reactor, address)
         topic = Hub(bus, reactor).topic(TOPIC, 600.0, False)
         self.heard = 0
         topic.join(self)
-        protocol = RedisSubscriber()
+        # With a clock that stands still no turn takes too long: all of a read is handled at once.
+        connection = RedisConnection(Clock(), address, RedisSubscriber, ignore, ignore)
+        protocol: Any = connection.buildProtocol(None)
         protocol.heard = bus.heard
+        protocol.makeConnection(StringTransport())
         self.feed: Callable[[bytes], object] = protocol.dataReceived
 
     def hear(self, _: object) -> None:

@@ -22,8 +22,8 @@
 
 static char buffer[READ_SIZE];
 
-/* Return the descriptor of a socket; -1 for a closed socket, and for an object without a descriptor. The system
- * call then fails as with a lost connection. */
+/* Return a descriptor, or that of a socket; -1 for a closed socket, and for an object without a descriptor. The
+ * system call then fails as with a lost connection. */
 static int
 descriptor(PyObject *socket)
 {
@@ -127,7 +127,7 @@ send_parts(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 static PyMethodDef methods[] = {
     {"receive", receive, METH_O,
-     "receive(socket): return received bytes, none at the end; None if nothing has arrived; False for an error."},
+     "receive(fd): return received bytes, none at the end; None if nothing has arrived; False for an error."},
     {"receive_payload", receive_payload, METH_VARARGS,
      "receive_payload(socket, payload, start, size, key): receive into a payload; return it and the number of bytes."},
     {"send_parts", (PyCFunction)(void (*)(void))send_parts, METH_FASTCALL,

@@ -306,7 +306,7 @@ class ConnectionPoller:
                     why: Any = None
                     try:
                         # This is doRead(), in C.
-                        if data := receive(transport.socket):
+                        if data := receive(fd):
                             transport.protocol.dataReceived(data)
                         elif data is not None:
                             why = CONNECTION_LOST if data is False else CONNECTION_DONE

@@ -7,6 +7,7 @@ C only, or is ``None``: Python code cannot write into ``bytes``. ``payload_reade
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from socket import socket
 from typing import Final, Literal
@@ -27,15 +28,17 @@ With 256 KiB, four messages of 64 KiB would take two reads, and a message of 1 M
 _HAS_SENDMSG: Final = hasattr(socket, "sendmsg")  # not on Windows
 
 
-def receive_in_python(sock: socket) -> bytes | Literal[False] | None:
+def receive_in_python(fd: int) -> bytes | Literal[False] | None:
     """
-    Return the bytes that have arrived, at most 64 KiB.
+    Return the bytes that have arrived at the socket of a file descriptor, at most 64 KiB.
+
+    A socket would be asked for its descriptor each time, 0.08 us of a message.
 
     :return: no bytes at the end of the stream; ``None`` if nothing has arrived; ``False`` for an
         error, also for a closed socket.
     """
     try:
-        return sock.recv(READ_SIZE)
+        return os.read(fd, READ_SIZE)
     except BlockingIOError:
         return None
     except OSError:

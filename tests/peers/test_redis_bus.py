@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 
 import pytest
 from twisted.internet.defer import gatherResults
@@ -85,6 +86,30 @@ async def test_messages_that_the_server_dropped_before_they_were_read_are_a_gap(
         await until(lambda: heard.payloads[-1] == b"3000")
         assert len(heard.heard) == 1501
         await until(lambda: bus.reach is not None and bus.reach.gaps == 1)
+
+
+@asynchronous
+async def test_messages_that_were_read_are_delivered_although_the_server_has_lost_them(
+    redis: RedisServer,
+) -> None:
+    heard: list[bytes] = []
+
+    def receive(message: BusMessage, _: object) -> None:
+        sleep(0.03)  # longer than a turn may take: each message has a turn of its own
+        heard.append(message.payload)
+
+    async with row_of(redis).nodes(1) as (bus,):
+        await within(bus.subscribe("room", receive, True))
+        redis.command("EVAL", "for i = 1, 90 do redis.call('XADD', 'room', '*', 'm', i) end", "0")
+        await until(lambda: len(heard) > 0)
+        redis.kill()
+        redis.start()
+        await until(lambda: bus.up)
+        assert len(heard) < 90
+        await until(lambda: len(heard) >= 90)
+        redis.command("XADD", "room", "*", "m", "91")
+        await until(lambda: len(heard) > 90)
+    assert heard == [b"%d" % number for number in range(1, 92)]
 
 
 @pytest.mark.parametrize("history", [False, True])

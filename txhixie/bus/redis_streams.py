@@ -259,9 +259,7 @@ class RedisStreams:
         self._command("EXPIRE", self._bell, 60).addErrback(lambda _: None)
 
     def read(self) -> None:
-        """Wait for the entries of all streams that were not delivered."""
-        self._paced.drop()
-        self._unread.clear()
+        """Wait for further entries of all streams."""
         if self._commands.protocol is not None:
             for topic, stream in self._streams.items():
                 if stream.last is None and not stream.found.called:
@@ -284,7 +282,8 @@ class RedisStreams:
         """Read on where the connection of the reader has ended before: it can be used again."""
         for own in self._own.values():
             own.isAdded = False  # the server may have lost it
-        self.read()
+        if not self._paced.isLeft:  # otherwise it reads on after the entries that it has
+            self.read()
 
     def _got(self, streams: list[Any] | None) -> None:
         for key, entries in streams or ():

@@ -112,6 +112,29 @@ async def test_messages_that_were_read_are_delivered_although_the_server_has_los
     assert heard == [b"%d" % number for number in range(1, 92)]
 
 
+@asynchronous
+async def test_own_messages_stay_in_order_when_the_server_is_killed(redis: RedisServer) -> None:
+    """The server has the first of them, and the process has not read so far; then it is lost."""
+    heard: list[bytes] = []
+
+    def receive(message: BusMessage, _: object) -> None:
+        sleep(0.03)
+        heard.append(message.payload)
+
+    async with row_of(redis).nodes(1) as (bus,):
+        await within(bus.subscribe("room", receive, True))
+        redis.command("EVAL", "for i = 1, 60 do redis.call('XADD', 'room', '*', 'm', i) end", "0")
+        await until(lambda: len(heard) > 0)
+        bus.publish("room", b"first", True)
+        await until(lambda: redis.command("XLEN", "room").strip() == "61")
+        redis.stall()
+        second = bus.publish("room", b"second", True)
+        redis.kill()
+        await within(second)
+        assert heard[-2:] == [b"first", b"second"]
+        assert len(heard) == 62
+
+
 @pytest.mark.parametrize("history", [False, True])
 @asynchronous
 async def test_a_reply_of_the_server_is_bounded(

@@ -141,6 +141,8 @@ class _Own:
 
     :ivar tick: number of the last look before the message was sent.
     :ivar isAdded: whether the server has acknowledged the message, so that the reader gets it.
+    :ivar isLost: whether the server has not taken the message. It is delivered after those before
+        it, which may still come back: a publisher's messages stay in order.
     """
 
     topic: str
@@ -149,6 +151,7 @@ class _Own:
     delivered: Deferred[str]
     tick: int
     isAdded: bool = False
+    isLost: bool = False
 
 
 class RedisStreams:
@@ -180,6 +183,7 @@ class RedisStreams:
         self._streams: dict[str, _Stream] = {}
         self._own: dict[str, _Own] = {}  # by the local position, the oldest first
         self._ticks = 0
+        self._topicsWithLost: set[str] = set()
         self._timer: Any = None
         self._again: Any = None
         self._first: Any = None
@@ -370,6 +374,8 @@ class RedisStreams:
         if published.node == self._node:
             if message.position in self._own:
                 self._settle(message.position, position, stream)
+                if stream.topic in self._topicsWithLost:
+                    self._settleLost(stream.topic)
             return
         self._give(stream, message._replace(position=position), None)
 
@@ -429,7 +435,19 @@ class RedisStreams:
         self._reach.lost += 1
         if failure.check(txredisapi.ConnectionError) is None:
             self._reach.failed("the server of the bus refused a message", failure)
-        self._settle(position, None)
+        if (own := self._own.get(position)) is not None:
+            own.isLost = True
+            self._topicsWithLost.add(own.topic)
+            self._settleLost(own.topic)
+
+    def _settleLost(self, topic: str) -> None:
+        """Deliver the lost messages of a topic, up to one that may still come back."""
+        for position, own in tuple(self._own.items()):
+            if own.topic == topic:
+                if not own.isLost:
+                    return
+                self._settle(position, None)
+        self._topicsWithLost.discard(topic)
 
     def _settle(self, position: str, entry: str | None, stream: _Stream | None = None) -> None:
         """Deliver a message of this process, with the stream's id if it has one."""
@@ -459,6 +477,8 @@ class RedisStreams:
             late = self._sentBefore(_ACKNOWLEDGED_SECONDS)
         for position in late:
             self._settle(position, None)
+        for topic in tuple(self._topicsWithLost):
+            self._settleLost(topic)
         if self._own and self._timer is None:
             self._timer = self._clock.callLater(_TICK_SECONDS, self._sweep)
 

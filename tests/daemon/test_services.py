@@ -75,7 +75,7 @@ def test_the_daemon_runs_a_service_that_has_only_a_new_row(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The row alone brings the description, the options and the answers."""
-    module = importlib.import_module("txhixie.daemon.daemon")
+    module = importlib.import_module("txhixie.daemon.served_routes")
     built: list[tuple[str, Mapping[str, Any], str]] = []
 
     class Applications:
@@ -88,6 +88,7 @@ def test_the_daemon_runs_a_service_that_has_only_a_new_row(
         built.append((description, options, context.route.path))
         return Applications()
 
+    from txhixie.daemon.daemon import Daemon
     from txhixie.daemon.options import Said
     from txhixie.daemon.route_option import read_description
     from txhixie.daemon.setting import ANY_TEXT, Setting
@@ -95,7 +96,7 @@ def test_the_daemon_runs_a_service_that_has_only_a_new_row(
     row = Service("new", ("new",), (Setting("mood", ANY_TEXT, "How."),), buildNew)
     monkeypatch.setattr(module, "service_for", lambda text: service_for(text, (*SERVICES, row)))
     said = Said("", "", read_description("/x=new:thing mood=fine"))
-    daemon = module.Daemon(object(), {"serve": [said], "port": []})
+    daemon = Daemon(object(), {"serve": [said], "port": []})
     assert built == [("new:thing", {"mood": "fine"}, "/x")]
     assert daemon.factory.elsewhere is None
 

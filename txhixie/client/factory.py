@@ -81,7 +81,7 @@ class HixieClientFactory(RequestingFactory):
         :param applications: factory with ``buildProtocol(url)``, which returns an application.
         :param dialect: name of the dialect. There is no fallback to another dialect: an attacker on
             the network could force a fallback to a dialect without masking.
-        :param origin: origin of the page for which the client connects; by default the URL's own
+        :param origin: origin of the page that the client connects for; by default the URL's own
             origin in the Hixie dialects, which require one, and no origin in the others.
         :param subprotocols: subprotocols to offer, preferred ones first; the Hixie drafts have room
             for one. A server that selects none of them is accepted (RFC 6455 section 4.1 allows
@@ -93,7 +93,7 @@ class HixieClientFactory(RequestingFactory):
             ASCII.
         :param extensions: extensions to offer, in the dialects that have extensions.
         :param limits: limits of each connection; sizes in bytes, times in seconds.
-        :param binary: how to send a binary message in hixie-75 and hixie-76, whose browsers lose
+        :param binary: how to send a binary message in hixie-75 and hixie-76: their browsers lose
             binary messages: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`,
             ``"send"`` sends the message, for peers that are known to read binary messages.
         :param lenient: accept responses with known faults (of Netty, in hixie-76).

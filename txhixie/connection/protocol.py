@@ -216,7 +216,7 @@ class HixieProtocol(Protocol):
 
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
-        """Install a tap, or remove it. A tap is told all bytes, also those of long payloads."""
+        """Install a tap, or remove it. A tap gets all bytes, those of long payloads too."""
         self._output.tap = tap
         if tap is not None:
             stopReadingPayloads(self.transport)

@@ -60,7 +60,7 @@ class GivenOptions:
 
     @property
     def trusted(self) -> list[str]:
-        """Reverse proxies whose fields about the client are used."""
+        """Reverse proxies that may tell the client's address by header fields."""
         return self.all("trust-forwarded") or []
 
     @property

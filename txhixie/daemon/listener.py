@@ -129,7 +129,7 @@ class ListeningService(Service):
         :param read: reads the options again; raises :class:`CannotStart` for a mistake in them.
         :param listens: called at the start for each endpoint once it listens, with the listening
             port and the option that gave the endpoint.
-        :param hub: the hub, whose bus connects while the service runs.
+        :param hub: the hub; its bus connects while the service runs.
         :param workers: processes that accept the connections; ``None``: this process does.
         """
         self._workers = workers

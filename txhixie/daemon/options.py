@@ -190,9 +190,9 @@ OPTIONS: Final = (
     Setting(
         "trust-forwarded",
         NETWORK,
-        "Address or network of a trusted reverse proxy, whose Forwarded and X-Forwarded-For, "
-        "-Proto and -Host header fields are used, or unix for a reverse proxy that connects by a "
-        "UNIX socket. May be repeated.",
+        "Address or network of a trusted reverse proxy, or unix for a reverse proxy that connects "
+        "by a UNIX socket. Its header fields Forwarded and X-Forwarded-For, -Proto and -Host are "
+        "used. May be repeated.",
         repeated=True,
     ),
     Setting(

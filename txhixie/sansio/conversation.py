@@ -97,7 +97,7 @@ A tuple, for speed."""
 
 @cache  # one integer object for all conversations
 def _short_read(turn_size: int) -> int:
-    """Return the number of bytes of a read whose first 64 messages reach the limit of a turn."""
+    """Return most bytes of a read with 64 messages that stays within the limit of a turn."""
     return turn_size - MOST_FRAMES * FRAME_COST
 
 
@@ -122,7 +122,7 @@ class Conversation:
     :ivar encode_text: the function ``encode_text`` of the codec.
     :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without a
         long copy: :data:`SHORT_TEXT`. With an extension, fewer: most bytes of a message that the
-        extension does not compress; negative if there is none.
+        extension does not compress, or -1 if it compresses each message.
     :ivar short_read: most bytes of a read, with those delivered in this turn before, that
         :meth:`messages` reads: 64 frames fewer than the limit of a turn.
     :ivar buffers: whether bytes, or a part of a message, may be buffered.

@@ -19,6 +19,6 @@ BACKEND_FIELDS: Final = FORWARDED_FIELDS | PERMIT_FIELDS
 Names, in lower case, of all header fields in which the daemon tells a backend about a client.
 
 They are removed from the request of every client, on every route: a client could write them as
-well, and a backend could not tell who has written them. Forwarded fields of a trusted reverse proxy
+well, and a backend could not distinguish the two. Forwarded fields of a trusted reverse proxy
 have been read before, and the gateway writes them anew.
 """

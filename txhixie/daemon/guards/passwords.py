@@ -60,8 +60,8 @@ class Passwords:
 
     A right password is remembered for a minute, so that a page with its images, its WebSocket and
     its reconnections takes one check in a thread. An address with many wrong passwords is refused
-    without a check. A client of this address whose password was right within the last minute is
-    still let in: behind one address there may be an office or a reverse proxy.
+    without a check. A client of this address is still let in with a password that was right within
+    the last minute: behind one address there may be an office or a reverse proxy.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class _Entry:
 
 class Remembered:
     """
-    Users of one password file who have sent the right password within the last minute.
+    Users of one password file that have sent the right password within the last minute.
 
     A password is kept as an HMAC with a random key of this object, never itself. There is one entry
     for each user of the file at most. There is no clock here: each method takes the time, in

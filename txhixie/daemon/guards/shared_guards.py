@@ -61,7 +61,7 @@ class SharedGuards:
 
     def used(self, values: Mapping[str, Any]) -> frozenset[str]:
         """
-        Return the names of the options that say who may pass the guards of a route.
+        Return the names of the options for the guards of a route.
 
         :param values: values of the conditions of the route, with those for all routes.
         :return: the options that ask for a guard, and further options of the guards of the route.

@@ -21,10 +21,11 @@ from twisted.logger import ILogObserver, globalLogPublisher
 
 from support.default_poller import change_default
 from support.log_recorder import Log
-from support.quick_suite import is_quick, keep_quick, lines_of, reason_of
+from support.quick_suite import EXAMPLES, is_quick, keep_quick, lines_of, reason_of
 
-settings.register_profile("txhixie", derandomize=True, deadline=None, database=None)
-settings.load_profile("txhixie")
+settings.register_profile("all", derandomize=True, deadline=None, database=None)
+settings.register_profile("quick", settings.get_profile("all"), max_examples=EXAMPLES)
+settings.load_profile("all")
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -102,6 +103,11 @@ NOT_READ = pytest.StashKey[Counter[str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the long tests as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_quick(config):
+        settings.load_profile("quick")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

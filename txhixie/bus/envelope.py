@@ -8,7 +8,7 @@ its position. Anything else is a message of another program, without an envelope
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from .bus import BusMessage
 
@@ -17,16 +17,9 @@ _ENVELOPE: Final = re.compile(rb"\xff([!-~]{1,48}) ([tb]) ([!-~]{1,64})\n")
 """An envelope, with node, kind and position."""
 
 
-class Published(NamedTuple):
-    """
-    A message as a server has it.
-
-    :ivar node: the process that published the message; ``None`` for another program.
-    :ivar message: the message.
-    """
-
-    node: str | None
-    message: BusMessage
+Published: TypeAlias = tuple[str | None, BusMessage]
+"""A message as a server has it: the process that published it, ``None`` for another program, and
+the message."""
 
 
 def enclosed(node: str, message: BusMessage) -> bytes:
@@ -54,7 +47,7 @@ def opened(data: bytes, position: str, most: int) -> Published | None:
     if not data.startswith(_FIRST):
         if len(data) > most:
             return None
-        return Published(None, BusMessage(position, _is_utf8(data), data))
+        return None, BusMessage(position, _is_utf8(data), data)
     envelope = _ENVELOPE.match(data)
     if envelope is None:
         return None
@@ -62,8 +55,8 @@ def opened(data: bytes, position: str, most: int) -> Published | None:
     if len(payload) > most:
         return None
     node, kind, own = envelope.groups()
-    is_text = kind == b"t" and _is_utf8(payload)
-    return Published(node.decode(), BusMessage(own.decode(), is_text, payload))
+    is_text = kind == b"t" and (payload.isascii() or _is_utf8(payload))
+    return node.decode(), BusMessage(own.decode(), is_text, payload)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -160,8 +160,10 @@ class NatsBus:
         published = opened(data, "", self._most)
         if published is None:
             self.reach.strange += 1
-        elif published.node != self._node:
-            self._deliver(topic, published.message._replace(position=self._position()), None)
+            return
+        node, message = published
+        if node != self._node:
+            self._deliver(topic, message._replace(position=self._position()), None)
 
     def _deliver(self, topic: str, message: BusMessage, publisher: object) -> None:
         subscribed = self._topics.get(topic)

@@ -370,8 +370,9 @@ class RedisStreams:
     def _deliver(self, stream: _Stream, published: Published | None) -> None:
         if published is None or stream.last is None:
             return
-        position, message = stream.last.decode("ascii"), published.message
-        if published.node == self._node:
+        position = stream.last.decode("ascii")
+        node, message = published
+        if node == self._node:
             if message.position in self._own:
                 self._settle(message.position, position, stream)
                 if stream.topic in self._topicsWithLost:
@@ -564,11 +565,12 @@ class RedisStreams:
             for entry, fields in entries:
                 published = self._read(entry, fields)
                 if published is not None:
-                    message = published.message._replace(position=entry.decode("ascii"))
+                    node, read = published
+                    message = read._replace(position=entry.decode("ascii"))
                     size += len(message.payload)
                     if size > MOST_TOPIC_BYTES:
                         return messages[::-1]
-                    own = published.message.position if published.node == self._node else None
+                    own = read.position if node == self._node else None
                     messages.append(_HistoryEntry(message, own))
             seen += len(entries)
             if len(entries) < count:

@@ -167,23 +167,25 @@ class Topic:
                 usual[each.joining.as_objects, each.joining.slow].append(each)
             else:
                 others.append(each)
-        closing = []
+        closing: list[Callable[[], None]] = []
         with READS:
             for (as_objects, slow), members in usual.items():
                 form = delivered.object if as_objects else delivered.plain
                 connections = [each.transport for each in members]
                 try:
                     missed = HixieProtocol.sendToAll(connections, form, slow)
-                    closing += [members[index].missed(why) for index, why in missed.items()]
+                    closes = [members[index].missed(why) for index, why in missed.items()]
+                    closing += filter(None, closes)
                 except Exception:
                     self._memberFailed()
             for each in others:
                 try:
-                    closing.append(each.hear(delivered))
+                    if (close := each.hear(delivered)) is not None:
+                        closing.append(close)
                 except Exception:
                     self._memberFailed()
         # After all others have the message, as in a broadcast.
-        for close in filter(None, closing):
+        for close in closing:
             close()
 
     def _memberFailed(self) -> None:

@@ -84,6 +84,7 @@ WITHOUT: Final = {
     "connection/shutdown": "states of the connection of connection/test_protocol.py",
     "daemon/backend_options": "options of services: daemon/services/test_gateway_request.py",
     "daemon/daemon": "a whole daemon, in daemon/test_tap.py and daemon/test_options.py",
+    "daemon/errors": OF_DAEMON,
     "daemon/given_options": OF_DAEMON,
     "daemon/option_notes": OF_DAEMON,
     "daemon/port_endpoints": OF_DAEMON,

@@ -23,7 +23,7 @@ from txhixie import Accepted, Refusal, testing
 from txhixie.daemon.adaptations import ADAPTATIONS, Adaptation, changed
 from txhixie.daemon.daemon import Daemon
 from txhixie.daemon.dispatch import Guarded, RoutedApplications, RoutedServerFactory
-from txhixie.daemon.listener import CannotStart
+from txhixie.daemon.errors import CannotStart
 from txhixie.daemon.routes import Route, Routes
 from txhixie.daemon.tap import Options
 

@@ -14,7 +14,7 @@ from support.network import Network
 from support.waiting import asynchronous, reactor
 from txhixie.daemon.conditions import ACCESS, CONDITIONS, policy_of, read_conditions
 from txhixie.daemon.daemon import Daemon
-from txhixie.daemon.listener import CannotStart
+from txhixie.daemon.errors import CannotStart
 from txhixie.daemon.setting import ValueKind
 from txhixie.daemon.tap import Options
 

@@ -14,7 +14,8 @@ from twisted.internet.error import CannotListenError
 
 from support import log_recorder
 from txhixie import HixieServerFactory, testing
-from txhixie.daemon.listener import CannotStart, ListeningService, Serving
+from txhixie.daemon.errors import CannotStart
+from txhixie.daemon.listener import ListeningService, Serving
 from txhixie.daemon.sockets.listening_sockets import ListeningSockets
 from txhixie.daemon.sockets.socket_change import SocketChange
 from txhixie.running import raiseFileLimit

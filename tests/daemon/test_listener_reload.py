@@ -37,7 +37,8 @@ from support.frame_writer import text
 from support.handshake_bytes import head_of, request, status_of
 from txhixie import HixieServerFactory, testing
 from txhixie.daemon.certificate_watch import INTERVAL
-from txhixie.daemon.listener import CannotStart, HalfRenewed, ListeningService, Serving
+from txhixie.daemon.errors import CannotStart, HalfRenewed
+from txhixie.daemon.listener import ListeningService, Serving
 from txhixie.daemon.sockets.listening_sockets import ListeningSockets
 from txhixie.daemon.sockets.socket_change import SocketChange
 

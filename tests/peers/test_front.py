@@ -416,7 +416,8 @@ def test_the_unit_checks_before_it_reloads(tmp_path: Path) -> None:
 AS_THAT_USER = """
 import importlib, os, pkgutil, sys
 from twisted.internet import reactor, ssl
-from txhixie.daemon.daemon import Daemon, CannotStart
+from txhixie.daemon.daemon import Daemon
+from txhixie.daemon.errors import CannotStart
 from txhixie.daemon.tap import Options
 import txhixie.dialing.identity, txhixie.server.tls
 for found in pkgutil.iter_modules(txhixie.server.tls.__path__):

@@ -12,8 +12,8 @@ from twisted.logger import Logger, textFileLogObserver
 from twisted.python.usage import UsageError
 
 from ..daemon.daemon import Daemon
+from ..daemon.errors import CannotStart
 from ..daemon.json_log import jsonFileLogObserver
-from ..daemon.listener import CannotStart
 from ..daemon.setting import Setting
 from ..daemon.tap import Options
 from ..running import beginLogging

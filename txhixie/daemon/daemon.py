@@ -31,9 +31,10 @@ from ..server.factory import HixieServerFactory, ServerOptions
 from .certificate_expiry import now
 from .dispatch import Guarded, PageSite, RoutedApplications, RoutedPages, RoutedServerFactory
 from .draining import makeDraining
+from .errors import CannotStart
 from .given_options import GivenOptions, made_of
 from .guards.guard import Guard
-from .listener import CannotStart, ListeningService, Serving
+from .listener import ListeningService, Serving
 from .option_notes import notes_of
 from .options import USERS, Said
 from .port_endpoints import PortEndpoints

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from ..server.tls.errors import KeyMismatch
-from .listener import CannotStart, HalfRenewed
+from .errors import CannotStart, HalfRenewed
 from .options import OPTIONS, Said
 from .setting import Setting
 

@@ -26,6 +26,7 @@ from ..server.factory import HixieServerFactory
 from ..server.second_signal import SECOND_SIGNAL
 from .certificate_expiry import CertificateExpiry
 from .certificate_watch import RETRY_SECONDS, CertificateWatch
+from .errors import CannotStart, HalfRenewed
 from .hangup import Hangup
 from .notifier import Notifier
 from .pool_threads import PoolThreads
@@ -42,18 +43,6 @@ if TYPE_CHECKING:
 
 _LAST_PAGES: Final = 1.0
 """Seconds for the last responses of a stopping daemon, such as those to a load balancer."""
-
-
-class CannotStart(Exception):
-    """
-    Configuration error that keeps the daemon from starting.
-
-    The text of the error is shown to the operator as one line, without a traceback.
-    """
-
-
-class HalfRenewed(CannotStart):
-    """A certificate and its key do not belong to each other, perhaps until both are written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from .adaptations import Adaptation
 from .conditions import ACCESS, CONDITIONS, NONE, policy_of
 from .console import consoleRoot
 from .dispatch import Guarded
+from .errors import CannotStart
 from .given_options import GivenOptions, made_of
 from .guards.guard import Guard
 from .guards.shared_guards import SharedGuards
-from .listener import CannotStart
 from .route_option import Description
 from .routes import Route, Routes
 from .services import service_for

@@ -16,8 +16,9 @@ from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]  
 from ..display import nearest
 from ..sansio.dialects import DIALECTS
 from .daemon import Daemon
+from .errors import CannotStart
 from .json_log import logAsJSON
-from .listener import CannotStart, showMistakes
+from .listener import showMistakes
 from .options import COMMAND_LINE_ONLY, OPTIONS, Said
 from .setting import FLAG, Setting, as_written
 from .toml_file import read_configuration

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .listener import CannotStart
+from .errors import CannotStart
 
 
 def working_directory() -> Path | None:

@@ -20,7 +20,7 @@ from support.command_line import environment, run, start
 from support.daemon import PATIENCE, Daemon, configured, run_hixie, running
 from support.handshake_bytes import PROOF, accept_for, status_of, whole_request
 from support.jwt_keys import SECRET, encoded, forged, jwk, pem, rsa_key
-from txhixie.daemon.listener import CannotStart
+from txhixie.daemon.errors import CannotStart
 from txhixie.daemon.tap import Options
 
 ONE, TWO = "0123456789abcdef-one", "fedcba9876543210+two=="

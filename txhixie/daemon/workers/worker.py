@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..daemon import Daemon
-from ..listener import CannotStart, ListeningService
+from ..errors import CannotStart
+from ..listener import ListeningService
 from ..options import Said
 from .connection_counts import ConnectionCounts
 from .heartbeats import Heartbeats

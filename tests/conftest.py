@@ -56,7 +56,7 @@ def log() -> Iterator[Log]:
 
 @pytest.fixture(autouse=True, scope="session")
 def default_poller() -> None:
-    """Change the default of ``connectionPoller``, if the environment says so."""
+    """Change the default of ``connectionPoller``, if an environment variable does."""
     change_default()
 
 

@@ -65,7 +65,7 @@ def counters(pair: Pair) -> Counters:
     return found
 
 
-# Who gets a message.
+# The receivers of a message.
 
 
 @pytest.mark.parametrize("message", ["hello", "grüße 🙂", "", b"\x00\xff", b"", "x" * 200_000])

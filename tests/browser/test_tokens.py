@@ -18,7 +18,7 @@ TOKEN = "0123456789abcdef+/=="
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with a page for everybody, and two routes that need a token."""
+    """A daemon with a page for all clients, and two routes that need a token."""
     (tmp_path / "tokens").write_text(TOKEN)
     (tmp_path / "key").write_bytes(SECRET)
     issued = "jwt-key=key jwt-algorithms=HS256 jwt-audience=page"

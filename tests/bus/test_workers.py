@@ -35,10 +35,10 @@ class Parent:
 
 class Worker:
     """
-    A worker with its link, whose directions stop when the test says so.
+    A worker with its link, with two directions, which a test can stop.
 
-    :ivar up: packets on the way to the parent.
-    :ivar down: packets on the way to the worker.
+    :ivar up: packets to the parent.
+    :ivar down: packets to the worker.
     """
 
     def __init__(self, parent: Parent, name: str) -> None:

@@ -47,7 +47,7 @@ class Peer(Protocol):
     """
     An inner protocol that records its events.
 
-    :ivar events: what it was told, in order.
+    :ivar events: the events, in order.
     """
 
     transport: Any

@@ -1,4 +1,4 @@
-"""The tap of a connection: no credential is in its entries, in whatever pieces the bytes come."""
+"""The tap of a connection: no credential is in its entries, in pieces of any size."""
 
 from __future__ import annotations
 

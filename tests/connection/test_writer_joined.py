@@ -13,7 +13,7 @@ from support.memory_connection import opened
 
 
 class Raising(Source):
-    """A producer that raises when it is told to pause inside a write."""
+    """A producer that raises when it is paused inside a write."""
 
     def pauseProducing(self) -> None:
         raise RuntimeError("no")

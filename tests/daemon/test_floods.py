@@ -346,7 +346,7 @@ def test_behind_HAProxy_the_client_of_the_PROXY_header_counts(tmp_path: Path) ->
         with pytest.raises((ConnectionResetError, ssl.SSLError)):
             stack.enter_context(unverified_context().wrap_socket(connected(secure, ATTACKER)))
         assert f" peer={ATTACKER}:" in daemon.logged("status=429")
-        # Those that send no header count in all; then the front is told 503 before its header.
+        # Those that send no header count in all; then the reverse proxy gets 503 before its header.
         for _ in range(40):
             stack.enter_context(connected(behind, "127.0.0.1"))
         daemon.logged("status=503")

@@ -526,7 +526,7 @@ def test_a_crowd_of_signals_ends_in_the_last_reading(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_connections_go_on(tmp_path: Path) -> None:
-    """Two connections of one log with one number could not be told apart."""
+    """Two connections of one log with one number could not be distinguished."""
     with configured(tmp_path, ROUTE % "/a") as daemon, Peer(daemon.port):
         daemon.reload()
         with Peer(daemon.port):
@@ -578,7 +578,7 @@ def test_a_relative_path_means_what_it_did_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_is_closed_ends_a_daemon_in_its_foreground(tmp_path: Path) -> None:
-    """It also sends SIGHUP, and nobody would find the daemon again that has the port."""
+    """It also sends SIGHUP, and the daemon that has the port could not be found again."""
     port = free_port()
     ours, theirs = os.openpty()
     with (tmp_path / "log").open("wb") as log:
@@ -608,7 +608,7 @@ def test_a_terminal_that_is_closed_ends_a_daemon_in_its_foreground(tmp_path: Pat
 
 
 class Slow:
-    """An endpoint that listens when the test says so."""
+    """An endpoint that listens when the test fires its Deferred."""
 
     def __init__(self) -> None:
         self.asked: list[Deferred[Any]] = []

@@ -1,4 +1,4 @@
-"""Messages that programs publish by POST to a real daemon, and users who may publish."""
+"""Messages that programs publish by POST to a real daemon, and users that may publish."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_clients_of_a_socket_of_systemd_wait_while_the_daemon_drains(tmp_path: P
 
 
 def test_a_port_of_systemd_without_a_socket_is_one_line() -> None:
-    """Somebody has started the service by hand, or its socket unit has another name."""
+    """The service was started by hand, or its socket unit has another name."""
     for port in ("systemd:domain=INET:index=0", "systemd:domain=INET:name=hixie"):
         result = run_hixie("--port", port)
         assert result.returncode == 1

@@ -49,6 +49,6 @@ def test_a_side_that_broke_a_rule_is_reported_as_gone(code: int) -> None:
 def test_every_close_code_becomes_one_that_may_be_sent(
     code: int, has_codes: bool, clean: bool
 ) -> None:
-    """Code 1005 stands for a close frame without a code."""
+    """Code 1005 means a close frame without a code."""
     told = passed_on(Ended(code, "", "peer", clean), has_codes, BACKEND_GONE)
     assert sendable(told.code) or told.code == 1005

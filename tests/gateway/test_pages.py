@@ -415,7 +415,7 @@ async def test_the_fields_of_a_response_reach_the_client_without_those_of_its_co
 async def test_other_statuses_are_passed_on(
     net: Network, sent: bytes, status: int, length: bool
 ) -> None:
-    """A 204 and a 304 have no body, whatever the backend sends."""
+    """A 204 and a 304 have no body, even if the backend sends one."""
     back, _ = await backend(net, sent)
     response = await answer(net, await gateway(net, urlOf(back)))
     assert response.startswith(b"HTTP/1.1 %d " % status)

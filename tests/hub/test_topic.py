@@ -14,7 +14,7 @@ from txhixie.hub.joining import Joining
 
 
 class Member:
-    """A member that keeps what it gets, and raises if the test says so."""
+    """A member that keeps what it gets, and raises if the test sets this."""
 
     wantsPresence = True
 

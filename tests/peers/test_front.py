@@ -424,7 +424,7 @@ for found in pkgutil.iter_modules(txhixie.server.tls.__path__):
     importlib.import_module(f"txhixie.server.tls.{found.name}")
 options = Options()
 options.parseOptions(["--port", sys.argv[1]])
-Daemon(reactor, {})  # whatever is imported late, while this user may read it
+Daemon(reactor, {})  # the modules that are imported late, while this user may read it
 os.setgroups([int(group) for group in sys.argv[2].split(",") if group])
 os.setgid(65534)
 os.setuid(65534)

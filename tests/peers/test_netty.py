@@ -1,7 +1,7 @@
 """Netty, both halves, in hixie-76.
 
 Its server writes ``upgrade: websocket`` in lower case, which the drafts make a client refuse, and
-``ws://HOST/`` as its Location whatever the path was. Neither half finds a text again that did not
+``ws://HOST/`` as its Location for every path. Neither half finds a text again that did not
 come whole in one read: the first is of 1024 bytes, later ones may be of 64. So texts are short
 here. All frames that are not text are sent as 0x80 frames, pings too. Neither half ends the
 connection, not even after both have closed.

@@ -359,7 +359,7 @@ class Hall:
         lost = Counter(
             {each.name: max(g[each.name] for g in lacking.values()) for each in self.publishers}
         )
-        if keeps:  # another server loses what it has acknowledged, and what nobody can count
+        if keeps:  # another server loses what it has acknowledged, and what cannot be counted
             assert lost.total() <= self._setting.status("bus", "lost")
         return lost
 
@@ -416,7 +416,7 @@ def bounded(setting: Setting, hall: Hall, before: Mapping[str, int]) -> None:
 def test_a_room_over_two_machines(
     setting: Setting, descriptors: int, size: int, keeps: bool
 ) -> None:
-    """Each member gets what it has to get, once and in order, whatever is killed."""
+    """Each member gets what it has to get, once and in order, also when a process is killed."""
     if descriptors < 2 * size:
         pytest.skip(f"{descriptors} file descriptors are allowed (ulimit -n), {2 * size} needed")
     room = Room(size, list(KINDS.values()))

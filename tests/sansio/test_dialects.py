@@ -1,4 +1,4 @@
-"""The table of dialects: each row can be told from every other, and both sides of our own speak
+"""The table of dialects: each row differs from every other, and both sides of our own speak
 it from handshake to close."""
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ class Moved(Protocol):
 
 @implementer(IHalfCloseableProtocol)
 class HalfClosed(Moved):
-    """A protocol that is told of the end of each half."""
+    """A protocol that records the end of each half."""
 
     halves: tuple[str, ...] = ()
 

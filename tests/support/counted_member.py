@@ -10,7 +10,7 @@ from txhixie.hub.topic import Topic
 
 class CountedMember:
     """
-    A member of a topic, which keeps the numbers of members that it is told.
+    A member of a topic, which keeps the numbers of members that it gets.
 
     :ivar told: the numbers.
     """

@@ -15,7 +15,7 @@ IS_ON: Final = os.environ.get("TXHIXIE_TEST_CONNECTION_POLLER") != "off"
 
 
 def change_default() -> None:
-    """Change the default of the option in this process, if the environment says so."""
+    """Change the default of the option in this process, if an environment variable does."""
     if IS_ON:
         return
     # Here, since these modules import the reactor.

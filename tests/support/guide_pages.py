@@ -1,6 +1,6 @@
 """The code blocks of the guide, and what a test does with each; ``page_runner.py`` runs them.
 
-The convention is told in ``tests/test_documents.py``.
+The convention is in ``tests/test_documents.py``.
 """
 
 from __future__ import annotations

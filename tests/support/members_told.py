@@ -13,7 +13,7 @@ PATIENCE: Final = 60.0
 
 
 async def told(member: Channel, number: int) -> None:
-    """Wait until a member is told a number of members."""
+    """Wait until a member gets a number of members."""
     text: str | bytes = ""
     while not text or json.loads(text) != {"members": number}:
         text = await within(member.receive(), PATIENCE)

@@ -1,6 +1,6 @@
 """Runs the code blocks of one page of the guide, in the order of the page.
 
-The convention is told in ``tests/test_documents.py``.
+The convention is in ``tests/test_documents.py``.
 """
 
 from __future__ import annotations

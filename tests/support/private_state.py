@@ -33,7 +33,7 @@ def is_paused(connection: Any) -> bool:
 
 def has_noticed_its_loss(connection: Any) -> bool:
     """Whether a connection knows that its transport was lost, with messages left to deliver."""
-    return not connection.connected  # the application is told after its last message
+    return not connection.connected  # the application is called after its last message
 
 
 def name_of_state(machine: Any) -> str:

@@ -1,7 +1,7 @@
 """The tests that ``pytest`` leaves out without ``--all``, and why.
 
-Whoever changes something runs the quick suite, and it has to take at most two minutes on two cores
-of a machine that has nothing but Python: otherwise nobody runs it. CI runs all of them. Left out is
+The quick suite is run after each change, and has to take at most two minutes on two cores
+of a machine that has nothing but Python: otherwise it is not run. CI runs all of them. Left out is
 what the table names, each with its reason; a file or a directory that is named on the command line
 is run whole. The properties that hypothesis tests get :data:`EXAMPLES` examples in it.
 """

@@ -1,4 +1,4 @@
-"""The condition ``client-certificate``: which subjects it lets in, and what a backend is told."""
+"""The condition ``client-certificate``: accepted subjects, and the fields that a backend gets."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ class Until(Guard):
     """A guard whose permit expires."""
 
     def check(self, visitor: Visitor) -> Answer:
-        """Let everybody in, for a fraction of a second."""
+        """Accept all clients, for a fraction of a second."""
         return Permit(expiresIn=0.1)
 
 

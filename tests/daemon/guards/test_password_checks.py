@@ -15,7 +15,7 @@ from txhixie.daemon.guards.password_checks import (
 
 
 class Threads:
-    """Checks that run in threads of a test: each ends when the test says so."""
+    """Checks that run in threads of a test: a test ends each of them."""
 
     def __init__(self) -> None:
         self.checks = PasswordChecks()

@@ -1,4 +1,4 @@
-"""Checks of passwords by a file: what takes a thread, what is remembered, and who has to wait."""
+"""Checks of passwords by a file: what takes a thread or is remembered, and which requests wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OFFICE, HOME = "192.0.2.1", "198.51.100.7"
 
 
 class Setup:
-    """Users of a file, with threads that end when the test says so."""
+    """Users of a file, with threads that the test ends."""
 
     def __init__(self, directory: Path) -> None:
         self.clock = Clock()

@@ -30,7 +30,7 @@ class Watching(Guard):
         self.visitors: list[Visitor] = []
 
     def check(self, visitor: Visitor) -> Answer:
-        """Let everybody in."""
+        """Accept all clients."""
         self.visitors.append(visitor)
         return Permit()
 

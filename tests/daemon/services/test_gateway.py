@@ -81,7 +81,7 @@ async def test_a_binary_message_for_a_backend_without_binary_closes_both_sides(
     application.transport.sendTextMessage("before")
     application.transport.sendBytesMessage(b"\1")
     await until(lambda: application.lost and applications.made[0].lost)
-    assert application.lost.code == 1003  # type: ignore[union-attr]  # the application was told of a close, so lost is not None
+    assert application.lost.code == 1003  # type: ignore[union-attr]  # the connection was closed, so lost is not None
     assert applications.made[0].messages == ["before"]
     (line,) = [line for line in log.lines() if line.startswith("gateway ")]
     assert line.startswith("gateway connection=1 peer=127.0.0.1:")

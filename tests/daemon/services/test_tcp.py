@@ -640,7 +640,7 @@ async def test_a_message_that_the_coding_cannot_decode_closes_the_client(
     send(application, b"good" if offer == "binary" else "Z29vZA==")
     send(application, message)
     await until(lambda: application.lost)
-    assert application.lost.code == code  # type: ignore[union-attr]  # the application was told of a close, so lost is not None
+    assert application.lost.code == code  # type: ignore[union-attr]  # the connection was closed, so lost is not None
     backend = await backends.one()
     await until(lambda: backend.ended)
     assert bytes(backend.data) == b"good"
@@ -691,7 +691,7 @@ async def test_a_line_that_is_too_long_closes_the_client_and_the_log_names_the_b
     _, application = await met(net, place)
     (await backends.one()).send(b"x" * (LONGEST_LINE + 1))
     await until(lambda: application.lost)
-    assert application.lost.code == 1014  # type: ignore[union-attr]  # the application was told of a close, so lost is not None
+    assert application.lost.code == 1014  # type: ignore[union-attr]  # the connection was closed, so lost is not None
     line = next(line for line in log.lines() if line.startswith("gateway "))
     assert " route=/serial backend=tcp:" in line
     why = f"data of the backend cannot be encoded as messages: line longer than {LONGEST_LINE:,}"

@@ -1,4 +1,4 @@
-"""The status of a real daemon: what is in it, and who may read it."""
+"""The status of a real daemon: what is in it, and the clients that may read it."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_the_document_has_a_line_of_the_log_and_the_JSON_has_none(tmp_path: Path
         assert "format=" not in daemon.log
 
 
-# Who may read it.
+# The clients that may read it.
 
 
 def answer(page: Page) -> int:

@@ -45,10 +45,10 @@ HOST = "192.0.2.1"
 
 class Worker:
     """
-    A worker with its link, whose directions stop when the test says so.
+    A worker with its link, with two directions, which a test can stop.
 
-    :ivar up: packets on the way to the parent.
-    :ivar down: packets on the way to the worker.
+    :ivar up: packets to the parent.
+    :ivar down: packets to the worker.
     """
 
     def __init__(self, parent: Ledger, clock: Clock, workers: int = 2, **timeout: float) -> None:

@@ -578,7 +578,7 @@ def test_the_status_has_the_sums_of_all_workers(tmp_path: Path) -> None:
         count = len(peers)
         assert all(map(is_connected, peers))
         until(lambda: state(workers.daemon)["messages"] == {"received": count, "sent": count})
-        for _ in range(3):  # whichever worker answers
+        for _ in range(3):  # of any worker
             found = state(workers.daemon)
             assert found["connections"]["open"] == count
         text = ask(workers.daemon, "/metrics").body.decode()
@@ -597,7 +597,7 @@ def test_topics_are_whole_across_the_workers(tmp_path: Path) -> None:
             late = Peer("late", "/room", keeps=True)
             crowd.join([late])
             crowd.until(lambda: late.count == 100)
-            # One order for all members, whichever worker has them.
+            # One order for the members of all workers.
             for each in members:
                 others = [text for text in late.texts or () if not text.startswith(f"{each.name} ")]
                 assert each.texts == others

@@ -1,6 +1,6 @@
 """How these programs talk with the tests, for those in Python; the others do the same.
 
-A program is told what to do by the lines of its standard input, and says what it meets. Payloads
+A program gets commands as lines of its standard input, and says what it meets. Payloads
 and reasons are hex, an empty one is "-" and one that the library does not show is "?".
 
 =======================  ===========================================================

@@ -69,7 +69,7 @@ def test_a_certificate_of_another_key_is_an_error_of_its_own(tmp_path: Path) -> 
 
 
 def test_a_key_with_a_passphrase_is_an_error(tmp_path: Path) -> None:
-    """A daemon has nobody to ask."""
+    """A daemon cannot ask for a password."""
     key = ec.generate_private_key(ec.SECP256R1())
     locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
     (tmp_path / "key.pem").write_bytes(locked)

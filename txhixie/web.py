@@ -371,10 +371,10 @@ def takeOver(channel: Any, protocol: IProtocol) -> bytes:
     :param protocol: the protocol.
     :return: the bytes after the request.
     """
-    rest: bytes = b"".join(channel._dataBuffer) + channel.clearLineBuffer()  # noqa: SLF001
-    channel._dataBuffer = []  # noqa: SLF001
+    rest: bytes = b"".join(channel._dataBuffer) + channel.clearLineBuffer()  # noqa: SLF001 (pinned by tests/test_private_names.py)
+    channel._dataBuffer = []  # noqa: SLF001 (pinned by tests/test_private_names.py)
     channel.setTimeout(None)
-    stream = channel._networkProducer  # noqa: SLF001
+    stream = channel._networkProducer  # noqa: SLF001 (pinned by tests/test_private_names.py)
     stream.unregisterProducer()
     stream.resumeProducing()
     channel.dataReceived = channel.rawDataReceived = protocol.dataReceived

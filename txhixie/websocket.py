@@ -34,9 +34,9 @@ from .client.factory import ClientOptions
 from .dialing.dialer import Dialer
 from .dialing.proxy import Proxy
 from .interfaces import Application_co  # the next three names are exported from here too
-from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414
-from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414
-from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414
+from .interfaces import WebSocketClientFactory as WebSocketClientFactory  # noqa: PLC0414 (a public name)
+from .interfaces import WebSocketProtocol as WebSocketProtocol  # noqa: PLC0414 (a public name)
+from .interfaces import WebSocketTransport as WebSocketTransport  # noqa: PLC0414 (a public name)
 from .sansio.arguments import instance, scalars, whole_text, without_iterators
 from .sansio.errors import HandshakeRefused, HixieError, ProxyRefused, reduced
 from .sansio.http.head import reason_phrase

@@ -218,8 +218,8 @@ class NatsConnection:
         """Connect, and return why the connection was lost, or could not be made."""
         client, transport = Client(), NatsTransport(self._url.scheme in SECURE)
         # nats-py has no other way to give it a transport and a parser.
-        client._transport = transport  # noqa: SLF001
-        client._ps = NatsParser(client)  # noqa: SLF001
+        client._transport = transport  # noqa: SLF001 (pinned by tests/test_private_names.py)
+        client._ps = NatsParser(client)  # noqa: SLF001 (pinned by tests/test_private_names.py)
         closed = asyncio.Event()
         self._error = None
         working: list[asyncio.Task[Any]] = []

@@ -66,7 +66,9 @@ class Console:
         self.presentation.isWatched = self.isTyped and said.once is None and not said.echo
 
     def _presentation(self, said: Namespace) -> Presentation:
-        now = lambda: datetime.now(UTC)  # noqa: E731
+        def now() -> datetime:
+            return datetime.now(UTC)
+
         if said.json:
             return JSONPresentation(self._write, said.timestamps, now)
         if isInteractive(said):

@@ -356,7 +356,7 @@ class HixieProtocol(Protocol):
             for index, each in enumerate(connections):
                 conversation = each._conversation  # noqa: SLF001 (of this class)
                 if conversation is not None and not conversation.stage:
-                    output = each._output  # noqa: SLF001
+                    output = each._output  # noqa: SLF001 (of this class)
                     if (
                         output.parts is None
                         and not output.full

@@ -329,5 +329,5 @@ class Writer:
             below = getattr(below, "transport", None)  # under TLS
         if type(below) not in _DIRECT:
             return None
-        waiting: int = len(below.dataBuffer) - below.offset + below._tempDataLen  # noqa: SLF001
+        waiting: int = len(below.dataBuffer) - below.offset + below._tempDataLen  # noqa: SLF001 (pinned by tests/test_private_names.py)
         return self.joined + waiting

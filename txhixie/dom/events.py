@@ -97,7 +97,7 @@ class EventTarget:
         if all(known != listener for known, _ in listeners):
             listeners.append((listener, once))
 
-    def removeEventListener(self, type: str, listener: Listener) -> None:  # noqa: A002
+    def removeEventListener(self, type: str, listener: Listener) -> None:  # noqa: A002 (the DOM's name)
         """Remove a listener, also from an event that is being dispatched."""
         listeners = self._listeners.get(type, [])
         listeners[:] = [entry for entry in listeners if entry[0] != listener]
@@ -118,11 +118,11 @@ class EventTarget:
                 what = "a listener of a WebSocket raised"
                 writeFailure(_log, what, url=None if url is None else masked_url(url))
 
-    def attribute(self, type: str) -> Listener | None:  # noqa: A002
+    def attribute(self, type: str) -> Listener | None:  # noqa: A002 (the DOM's name)
         """Return the listener that was assigned to ``ontype``."""
         return self._attributes[type][0] if type in self._attributes else None
 
-    def assign(self, type: str, listener: Listener | None) -> None:  # noqa: A002
+    def assign(self, type: str, listener: Listener | None) -> None:  # noqa: A002 (the DOM's name)
         """
         Assign a listener to ``ontype``.
 
@@ -146,7 +146,7 @@ class EventTarget:
         self.addEventListener(type, calls)
 
 
-def eventAttribute(type: str) -> Any:  # noqa: A002
+def eventAttribute(type: str) -> Any:  # noqa: A002 (the DOM's name)
     """Return a property ``ontype`` of an :class:`EventTarget`, which holds one listener."""
 
     def get(target: EventTarget) -> Listener | None:

@@ -128,7 +128,7 @@ class StreamBackend(Protocol):
         if self._most:
             # The bytes of a binary message are those of the stream: this saves three calls for each
             # message.
-            self.sendBytesMessage = writer.write  # type: ignore[method-assign]
+            self.sendBytesMessage = writer.write  # type: ignore[method-assign]  # in place of the method
         if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
             setNoDelay(True)
         leaveToKernel(transport, self._limits)

@@ -86,4 +86,4 @@ def foldAcceptLines(clock: IReactorTime, counters: Counters | None = None) -> No
         logger.observer.counters = counters
         return
     observer = AcceptLines(clock, logger.observer, counters)
-    tcp.Port._logger = Logger(logger.namespace, None, observer)  # noqa: SLF001
+    tcp.Port._logger = Logger(logger.namespace, None, observer)  # noqa: SLF001 (pinned by tests/test_private_names.py)

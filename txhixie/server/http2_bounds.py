@@ -5,7 +5,7 @@ does not end. A WebSocket client that expects RFC 8441 has such a stream: its ex
 open.
 """
 
-# ruff: noqa: SLF001
+# ruff: noqa: SLF001 (the private names are pinned by tests/test_private_names.py)
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ Methods of Twisted's are replaced on each channel, since ``twisted.web.server.Si
 for a channel class, and a program brings its own Site.
 """
 
-# ruff: noqa: SLF001
+# ruff: noqa: SLF001 (the private names are pinned by tests/test_private_names.py)
 
 from __future__ import annotations
 

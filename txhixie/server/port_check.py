@@ -101,8 +101,8 @@ def pem_files(directory: Path) -> list[Path]:
     """The ``.pem`` files of a directory and of the directories in it, in alphabetical order."""
     # A daemon looks every five seconds: for 300 files this takes 8 ms, Path.rglob() 22 ms.
     walked = os.walk(directory)
-    names = [os.path.join(place, name) for place, _, names in walked for name in names]  # noqa: PTH118
-    files = (Path(name) for name in names if name.endswith(".pem") and os.path.isfile(name))  # noqa: PTH113
+    names = [os.path.join(place, name) for place, _, names in walked for name in names]  # noqa: PTH118 (faster)
+    files = (Path(name) for name in names if name.endswith(".pem") and os.path.isfile(name))  # noqa: PTH113 (faster)
     return sorted(files)
 
 

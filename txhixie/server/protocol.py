@@ -618,7 +618,7 @@ class HixieServerProtocol(HixieProtocol):
         from .http_bounds import channelOf  # imports twisted.web
 
         channel = channelOf(self._opening.elsewhere)
-        return channel is not None and bool(channel._handlingRequest)  # noqa: SLF001
+        return channel is not None and bool(channel._handlingRequest)  # noqa: SLF001 (pinned by tests/test_private_names.py)
 
     def openingAbandoned(self) -> None:
         """Cancel the Deferred decision of the application, or the delay of the conversation."""

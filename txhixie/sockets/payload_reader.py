@@ -55,7 +55,7 @@ class PayloadReader:
             or transport.protocol is not self._protocol
             or (target := self._target()) is None
         ):
-            return self._readUsually()  # type: ignore[no-any-return]
+            return self._readUsually()  # type: ignore[no-any-return]  # the transport has the type Any
         got = receive_payload(transport.socket, *target)
         if got:
             self._received(*got)

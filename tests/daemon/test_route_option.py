@@ -71,6 +71,7 @@ def test_a_table_of_a_file_describes_the_same_route_as_the_command_line() -> Non
         ("/=echo x=1 x=2", "x: expected at most once in a route"),
         ({"path": "/"}, "expected the key service"),
         ({"service": "echo"}, "expected the key path"),
+        ({"path": "/", "servis": "echo"}, "expected the key service in place of servis"),
         ({"path": 1, "service": "echo"}, "path 1: expected text"),
         ({"path": "/", "service": []}, "service: expected a text, or an array of backends"),
         ({"path": "/", "service": ["ws://a", 7]}, "service: expected a text, or an array"),

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from ..dialing.errors import PeerLeft, TLSFailed
 from ..dialing.stage import CANCELLED
 from ..display import nearest
 from . import connect, doctor, serve
@@ -213,6 +214,12 @@ def _run(reactor: Any, run: Callable[[Any, Namespace], Any], said: Namespace) ->
     return Deferred.fromCoroutine(_ended(running, interruption))
 
 
+def _hint(error: Exception) -> str:
+    """Return the command that finds the cause of an error of TLS, often a wrong scheme or port."""
+    isUnclear = isinstance(error, TLSFailed | PeerLeft)
+    return "; for advice: txhixie doctor URL" if isUnclear else ""
+
+
 async def _ended(running: Deferred[None], interruption: Interruption) -> None:
     try:
         await running
@@ -221,7 +228,7 @@ async def _ended(running: Deferred[None], interruption: Interruption) -> None:
     except Exception as error:
         if interruption.number is None:
             if line := line_of(error):
-                say(f"txhixie: {line}")
+                say(f"txhixie: {line}{_hint(error)}")
             raise SystemExit(status_of(error)) from None
     if interruption.number is not None:
         raise SystemExit(128 + interruption.number)

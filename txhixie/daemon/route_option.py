@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..display import nearest
 from .conditions import CONDITIONS, read_conditions
 from .routes import Route
 from .setting import ANY_TEXT, Setting, ValueKind, as_written, option_as_written, read_all
@@ -189,7 +190,9 @@ def _describe(said: Mapping[str, Any], read: Callable[[ValueKind, Any], Any]) ->
         values["service"] = f"targets:{values['targets']}"
     for name in ("path", "service"):
         if name not in values:
-            raise ValueError(f"expected the key {name}")
+            meant = [each for each in said if each not in own and nearest(each, (name,))]
+            instead = f" in place of {meant[0]}" if meant else ""
+            raise ValueError(f"expected the key {name}{instead}")
     host = values.get("host")
     route = Route(host and host.lower(), values["path"], values.get(_REQUIRED))
     conditions = {each.name: said[each.name] for each in CONDITIONS if each.name in said}

@@ -166,7 +166,7 @@ class Options(usage.Options):
 
 
 def _suggestion(mistake: str) -> str:
-    """Return a suggestion for an unknown option as the end of a sentence; else an empty text."""
+    """Return the end of a sentence about an unknown option; empty for another mistake."""
     unknown = re.fullmatch(r"option (--?)([\w-]+) not recognized", mistake)
     if unknown is None:
         return ""
@@ -177,7 +177,8 @@ def _suggestion(mistake: str) -> str:
     ):
         return f"; write this option of twistd before hixie: twistd {dashes}{name} hixie"
     known = [setting.option for setting in (*OPTIONS, *COMMAND_LINE_ONLY)]
-    return nearest(name, known, "--") if dashes == "--" else ""
+    meant = nearest(name, known, "--") if dashes == "--" else ""
+    return meant or "; --help lists the options"
 
 
 def _option(setting: Setting) -> Callable[..., None]:

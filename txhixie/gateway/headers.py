@@ -150,7 +150,8 @@ def _reason_of(refused: HandshakeRefused) -> str:
     The reason names the backend, since a backend that is txhixie has the words of our own refusals.
     """
     body = refused.body.decode("utf-8", "replace").strip()
-    return f"the backend refused the handshake: {body or 'no reason given'}"
+    hint = "; see backend-host=keep" if refused.status == 403 and "origin" in body.lower() else ""
+    return f"the backend refused the handshake: {body or 'no reason given'}{hint}"
 
 
 def end_to_end(headers: Headers) -> Headers:

@@ -372,7 +372,8 @@ async def test_the_line_of_a_backend_s_refusal_names_the_backend(net: Network, l
     raw = await net.raw(place)
     raw.send(whole_request("rfc6455"))
     await raw.ends()
-    reason = 'reason="the backend refused the handshake: Origin not allowed"'
+    why = "the backend refused the handshake: Origin not allowed; see backend-host=keep"
+    reason = f'reason="{why}"'
     assert any(f"status=403 {reason}" in line for line in log.lines())
     assert body_of(bytes(raw.data)) == b"Origin not allowed\n"
 

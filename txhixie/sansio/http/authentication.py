@@ -167,7 +167,10 @@ class Authentication:
             scheme = shown_scheme(strongest.scheme)
             return f"the proxy requires {scheme}; write the proxy as http://NAME:PASSWORD@HOST:PORT"
         if self._challenge is None and all(each.scheme == "basic" for each in known):
-            return "the proxy requires Basic, which sends the password unencrypted"
+            return (
+                "the proxy requires Basic, which sends the password unencrypted and is not allowed"
+                " (proxyBasic, --no-proxy-basic)"
+            )
         if self._challenge is None:
             return f"the proxy requires {schemes}, which cannot be answered with these credentials"
         return "the proxy rejected the user name and password"

@@ -109,6 +109,19 @@ def test_a_dialect_without_pings_has_no_round_trip(url: str) -> None:
     assert said.advice == [f"The connection works: txhixie connect --dialect hixie-76 {url}"]
 
 
+def test_dialects_whose_origin_the_server_refuses_are_named(tmp_path: Path, daemon: Daemon) -> None:
+    """The backend compares the Origin with its own address."""
+    with running(tmp_path, "--serve", f"/=ws://127.0.0.1:{daemon.port}") as gateway:
+        said = report(f"ws://127.0.0.1:{gateway.port}/")
+    refused = dict.fromkeys(["hixie-54", "hixie-75", "hixie-76"], "NO")
+    assert (said.status, said.marks) == (0, {**EVERY, **refused})
+    (advice,) = said.advice[1:]
+    assert advice.startswith(f"The server answers 403 to {', '.join(refused)}: ")
+    assert advice.endswith(
+        "Use an --origin that the server accepts; at a gateway, see backend-host."
+    )
+
+
 def test_the_command_that_works_is_printed_without_credentials(url: str) -> None:
     origin = url.replace("ws:", "http:").removesuffix("/")
     hidden = ("--header", "Cookie: s3cret", "--subprotocol", "s3cret", "--proxy", "")

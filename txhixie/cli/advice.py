@@ -65,6 +65,7 @@ def advice_for(checks: Checks, findings: Sequence[Finding]) -> Iterator[str]:
         dialect = f" --dialect {asked.stage}" if asked.stage != "rfc6455" else ""
         target = checks.target
         yield f"The connection works: txhixie connect{dialect}{target.options} {target.shown}"
+        yield from _origin_advice(stages)
 
 
 def _wanted_alpn(target: Target) -> str:
@@ -234,6 +235,20 @@ def _certificate_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[
     ends = [link.until for link in tls.certificates]
     if ends and checks.now <= min(ends) < checks.now + SOON:
         yield f"A certificate expires on {min(ends):%Y-%m-%d}: renew it."
+
+
+def _origin_advice(stages: dict[str, Finding]) -> Iterator[str]:
+    forbidden = [name for name in _NAMES if _is_forbidden(stages[name].error)]
+    if forbidden:
+        yield (
+            f"The server answers 403 to {', '.join(forbidden)}: in the Hixie dialects the handshake"
+            " has an Origin. Use an --origin that the server accepts; at a gateway, see"
+            " backend-host."
+        )
+
+
+def _is_forbidden(error: Exception | None) -> bool:
+    return isinstance(error, HandshakeRefused) and error.status == 403
 
 
 def _dialect_advice(checks: Checks, stages: dict[str, Finding]) -> Iterator[str]:

@@ -224,7 +224,7 @@ def test_check_prints_the_configuration_and_exits(tmp_path: Path) -> None:
         "keep-freed-memory true",
         f"conditions        /echo: {conditions}; {guards}",
         f"conditions        *.example.com/ required-subprotocol=x: {conditions}; {guards}",
-        f"conditions        /console: hosts=example.com,example.com:8080; {guards}",
+        f"conditions        /console (console page): hosts=example.com,example.com:8080; {guards}",
     ]
 
 

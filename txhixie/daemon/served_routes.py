@@ -94,7 +94,7 @@ class ServedRoutes:
     def _addConsole(self, path: str) -> None:
         route, conditions = Route(None, path), self.conditions
         self.pages.add(route, Guarded(consoleRoot(), self.guards.of(conditions)))
-        self._show(route, True, conditions, {})
+        self._show(f"{route} (console page)", True, conditions, {})
 
     def _build(self, description: Description) -> Guarded[Any]:
         rows = [service_for(each) for each in description.services]
@@ -160,11 +160,12 @@ class ServedRoutes:
         return values
 
     def _show(
-        self, route: Route, isPage: bool, values: Mapping[str, Any], own: Mapping[str, Any]
+        self, route: object, isPage: bool, values: Mapping[str, Any], own: Mapping[str, Any]
     ) -> None:
         """
         Add the line of a route's conditions to the report.
 
+        :param route: the route, as the report writes it.
         :param isPage: whether the route is of pages, which every origin may link to.
         :param values: the values of the route and those for all routes.
         :param own: the values of the route as the operator wrote them.

@@ -310,17 +310,22 @@ def test_a_mistake_in_the_file_is_one_line_and_the_tokens_before_stay(
 def test_a_connection_ends_with_1008_when_its_token_expires(
     tmp_path: Path, backend: Backend
 ) -> None:
-    """As our client, websockets and a backend see it; a client with a longer token stays."""
+    """
+    As our client, websockets and a backend see it; a client with a longer token stays.
+
+    Twelve seconds are enough for the programs of both clients to start on a busy machine.
+    """
     route = f"/back=ws://127.0.0.1:{backend.port}/"
     options = ("--serve", "/=echo", "--serve", route, *issuer(tmp_path))
     with running(tmp_path, *options) as daemon:
         stays = websockets_client(daemon, "/", signed(600))
         assert line_of(stays) == "hello"
-        theirs = websockets_client(daemon, f"/?token={signed(4)}")
+        theirs = websockets_client(daemon, f"/?token={signed(12)}")
         url = f"ws://127.0.0.1:{daemon.port}"
-        ours = start("connect", "--wait", "inf", f"{url}/?token={signed(4)}")
+        ours = start("connect", "--wait", "inf", f"{url}/?token={signed(12)}")
         with daemon.connect() as behind:
-            behind.sendall(whole_request("rfc6455", target=f"/back?token={signed(4)}", origin=None))
+            target = f"/back?token={signed(12)}"
+            behind.sendall(whole_request("rfc6455", target=target, origin=None))
             assert status_of(received(behind, b"\r\n\r\n")) == 101
             assert line_of(theirs) == "hello"
             assert line_of(theirs) == "1008 credentials expired"

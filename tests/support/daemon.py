@@ -90,8 +90,7 @@ def _own_ports() -> Iterator[int]:
     """
     Repeat the ports of this process, in their order.
 
-    With random ports of all, one of 3,000 daemons found that another process had taken its port
-    while it started.
+    Another process that takes any of all ports could take the port of a daemon while it starts.
     """
     block = os.getpid() % (len(UNASKED) // _EACH) * _EACH
     return islice(cycle(UNASKED[block : block + _EACH]), secrets.randbelow(_EACH), None)

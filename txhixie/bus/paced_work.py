@@ -37,8 +37,8 @@ class PacedWork:
 
     def go(self) -> None:
         """Work now, unless work is left: then it goes on in the next turn."""
-        # With a function for the first two lines and those of _goOn(), a message that is alone in
-        # its read would take a fiftieth more time.
+        # These lines are also in _goOn(): a function would be a further call for each message that
+        # is alone in its read.
         if self._next is None and self._work(self._clock.seconds() + TURN_SECONDS):
             self._next = self._clock.callLater(0, self._goOn)
             if self._transport is not None:

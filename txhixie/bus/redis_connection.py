@@ -136,8 +136,7 @@ class BoundedReplies:
         self._held = self._lastRead
         while reply is not False:
             self.replyReceived(reply)
-            # At a moderate rate a read has one reply: to look at the clock only if bytes are left
-            # saves a tenth of its time.
+            # At a moderate rate a read has one reply: the clock is asked only if bytes are left.
             if parser.has_data() and self.factory.clock.seconds() >= until:
                 return True
             reply = parser.gets()

@@ -97,7 +97,7 @@ A tuple, for speed."""
 
 @cache  # one integer object for all conversations
 def _short_read(turn_size: int) -> int:
-    """Return most bytes of a read with 64 messages that stays within the limit of a turn."""
+    """Return the most bytes of a read with 64 messages that stays within the limit of a turn."""
     return turn_size - MOST_FRAMES * FRAME_COST
 
 

@@ -64,7 +64,7 @@ def replies(count: int, *, outside: bool) -> list[bytes]:
     made = []
     for number in range(count):
         message = BusMessage(f"{'0' * 12}-{number}", True, TEXT)
-        words = b"message", TOPIC.encode(), TEXT if outside else enclosed("0" * 12, message)
+        words = b"message", TOPIC.encode(), TEXT if outside else enclosed(b"0" * 12, message)
         made.append(b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(each), each) for each in words))
     return made
 
@@ -201,7 +201,7 @@ class Redis:
 
 def measure_server(rounds: int, count: int) -> None:
     """Measure the CPU time of Redis for a message, with and without subscribers."""
-    payload = enclosed("0" * 12, BusMessage(f"{'0' * 12}-1", True, TEXT))
+    payload = enclosed(b"0" * 12, BusMessage(f"{'0' * 12}-1", True, TEXT))
     command = b"*3\r\n$7\r\nPUBLISH\r\n$4\r\nroom\r\n$%d\r\n%b\r\n" % (len(payload), payload)
     times: dict[int, list[float]] = {}
     for number in range(rounds):

@@ -88,6 +88,7 @@ class NatsBus:
             )
         self.reach = Reach(f"{url.scheme}://{url.netloc}")
         self._node = node or secrets.token_hex(6)
+        self._sender = self._node.encode("ascii")
         self._most = most
         self._number = 0
         self._history = History() if history is None else history
@@ -157,13 +158,16 @@ class NatsBus:
             self._server.unsubscribe(natsSubject(topic))
 
     def _received(self, topic: str, data: bytes) -> None:
-        published = opened(data, "", self._most)
+        published = opened(data, self._position, self._most)
         if published is None:
             self.reach.strange += 1
             return
         node, message = published
-        if node != self._node:
-            self._deliver(topic, message._replace(position=self._position()), None)
+        if node == self._sender:
+            return
+        if node is not None:
+            message = message._replace(position=self._position())
+        self._deliver(topic, message, None)
 
     def _deliver(self, topic: str, message: BusMessage, publisher: object) -> None:
         subscribed = self._topics.get(topic)
@@ -187,7 +191,7 @@ class NatsBus:
         :return: has fired with the position of the message in this process.
         """
         message = BusMessage(self._position(), is_text, payload)
-        if not self._server.publish(natsSubject(topic), enclosed(self._node, message)):
+        if not self._server.publish(natsSubject(topic), enclosed(self._sender, message)):
             self.reach.lost += 1
         self._deliver(topic, message, publisher)
         return succeed(message.position)

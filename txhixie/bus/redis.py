@@ -52,12 +52,13 @@ class RedisBus:
         """
         self.reach = Reach(str(address))
         self._node = node or secrets.token_hex(6)
-        self._echo = echo_of(self._node)
+        self._sender = self._node.encode("ascii")
+        self._echo = echo_of(self._sender)
         self._most = most
         self._numbers = count(1)
         self._unsent = 0
         self._isStopped = False
-        self._channels: dict[str, Receive] = {}
+        self._channels: dict[bytes, Receive] = {}
         self._subscribing: dict[str, Deferred[None]] = {}
         make = (RedisCommands, RedisSubscriber, RedisCommands)
         ready = (self._beginStreams, self._subscribeAll, self._readStreams)
@@ -127,7 +128,7 @@ class RedisBus:
         """Subscribe to a topic, as :meth:`txhixie.bus.bus.Bus.subscribe` describes."""
         if history:
             return self._streams.subscribe(topic, receive)
-        self._channels[topic] = receive
+        self._channels[topic.encode()] = receive
         subscribed: Deferred[None] = Deferred()
         self._subscribing[topic] = subscribed
         if self._subscriber.protocol is not None:
@@ -137,7 +138,7 @@ class RedisBus:
     def unsubscribe(self, topic: str) -> None:
         """End the subscription to a topic; the server keeps the history of a topic that has one."""
         self._streams.unsubscribe(topic)
-        if self._channels.pop(topic, None) is None:
+        if self._channels.pop(topic.encode(), None) is None:
             return
         if (waiting := self._subscribing.pop(topic, None)) is not None:
             waiting.callback(None)
@@ -146,8 +147,8 @@ class RedisBus:
 
     def _subscribeAll(self) -> None:
         self._subscriber.protocol.heard = self.heard
-        for topic in self._channels:
-            self._subscribeTo(topic)
+        for channel in self._channels:
+            self._subscribeTo(channel.decode())
         self._changed()
 
     def _subscribeTo(self, topic: str) -> None:
@@ -176,20 +177,16 @@ class RedisBus:
         # were delivered before, are not parsed, and no function is called that can be avoided.
         if data.startswith(self._echo):
             return
-        published = opened(data, "", self._most)
+        published = opened(data, self._position, self._most)
         if published is None:
             self.reach.strange += 1
             return
-        topic = channel.decode("utf-8", "replace")
-        if (receive := self._channels.get(topic)) is None:
+        if (receive := self._channels.get(channel)) is None:
             return
-        node, message = published
-        if node is None:
-            message = message._replace(position=self._position())
         try:
-            receive(message, None)
+            receive(published[1], None)
         except Exception:
-            subscriberFailed(topic)
+            subscriberFailed(channel.decode())
 
     # Messages.
 
@@ -210,7 +207,7 @@ class RedisBus:
             return self._streams.publish(topic, message, publisher, self._sent if isSent else None)
         if isSent:
             self._sent(message, "PUBLISH", topic.encode()).addErrback(self._lost)
-        if (receive := self._channels.get(topic)) is not None:
+        if (receive := self._channels.get(topic.encode())) is not None:
             _give(topic, receive, message, publisher)
         return succeed(message.position)
 
@@ -221,7 +218,7 @@ class RedisBus:
         """Send a message as the last word of a command; fails as txredisapi does."""
         size = len(message.payload)
         self._unsent += size
-        data = enclosed(self._node, message)
+        data = enclosed(self._sender, message)
         asked: Deferred[Any] = self._commands.protocol.execute_command(*words, data)
 
         def done(result: object) -> object:

@@ -136,8 +136,10 @@ class BoundedReplies:
         self._held = self._lastRead
         while reply is not False:
             self.replyReceived(reply)
-            # At a moderate rate a read has one reply: the clock is asked only if bytes are left.
-            if parser.has_data() and self.factory.clock.seconds() >= until:
+            # At a moderate rate a read has one reply: nothing is asked again without further bytes.
+            if not parser.has_data():
+                return False
+            if self.factory.clock.seconds() >= until:
                 return True
             reply = parser.gets()
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
@@ -175,7 +176,7 @@ class RedisStreams:
         :param most: most bytes of a message.
         """
         self._clock = clock
-        self._node = node
+        self._sender = node.encode("ascii")
         self._commands = commands
         self._reader = reader
         self._reach = reach
@@ -361,7 +362,7 @@ class RedisStreams:
     def _read(self, entry: bytes, fields: list[bytes]) -> Published | None:
         """Read an entry; ``None`` for one without a message."""
         values = dict(zip(fields[::2], fields[1::2], strict=False))
-        position = entry.decode("ascii")
+        position = partial(entry.decode, "ascii")
         published = opened(values[_FIELD], position, self._most) if _FIELD in values else None
         if published is None:
             self._reach.strange += 1
@@ -372,7 +373,7 @@ class RedisStreams:
             return
         position = stream.last.decode("ascii")
         node, message = published
-        if node == self._node:
+        if node == self._sender:
             if message.position in self._own:
                 self._settle(message.position, position, stream)
                 if stream.topic in self._topicsWithLost:
@@ -570,7 +571,7 @@ class RedisStreams:
                     size += len(message.payload)
                     if size > MOST_TOPIC_BYTES:
                         return messages[::-1]
-                    own = read.position if node == self._node else None
+                    own = read.position if node == self._sender else None
                     messages.append(_HistoryEntry(message, own))
             seen += len(entries)
             if len(entries) < count:

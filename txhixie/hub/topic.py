@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -158,17 +157,10 @@ class Topic:
         if not self._members:
             return  # a third of what a message of a bus costs in such a topic
         delivered = Delivered(message)
-        usual: defaultdict[tuple[bool, str], list[TopicMember]] = defaultdict(list)
-        others = []
-        for each in self._members:
-            if each is publisher:
-                continue
-            if each.backlog is None and not each.skipped:
-                usual[each.joining.as_objects, each.joining.slow].append(each)
-            else:
-                others.append(each)
+        usual, others = self._grouped(publisher)
         closing: list[Callable[[], None]] = []
-        with READS:
+        READS.depth += 1  # what "with READS" does, without its calls: 0.4 us of a message
+        try:
             for (as_objects, slow), members in usual.items():
                 form = delivered.object if as_objects else delivered.plain
                 connections = [each.transport for each in members]
@@ -184,9 +176,38 @@ class Topic:
                         closing.append(close)
                 except Exception:
                     self._memberFailed()
+        finally:
+            READS.depth -= 1
+            if READS.joined:
+                READS.flush()
         # After all others have the message, as in a broadcast.
         for close in closing:
             close()
+
+    def _grouped(
+        self, publisher: object
+    ) -> tuple[dict[tuple[bool, str], list[TopicMember]], list[TopicMember]]:
+        """
+        Return the members that a message is for.
+
+        :return: those with nothing to be sent before, by the form of the message and by what
+            happens if they are slow; and all others.
+        """
+        usual: dict[tuple[bool, str], list[TopicMember]] = {}
+        others: list[TopicMember] = []
+        for each in self._members:
+            if each is publisher:
+                continue
+            if each.backlog is None and not each.skipped:
+                joining = each.joining
+                way = joining.as_objects, joining.slow
+                try:
+                    usual[way].append(each)
+                except KeyError:
+                    usual[way] = [each]
+            else:
+                others.append(each)
+        return usual, others
 
     def _memberFailed(self) -> None:
         what = "internal error, please report it: a member of topic {topic} raised"

@@ -619,6 +619,8 @@ class HixieProtocol(Protocol):
         try:
             if (conversation := self._conversation) is None:
                 self._receive(data)
+            elif self._isAlone(conversation, position) and conversation.closed_by(data):
+                self._tellEnding()
             else:
                 if len(data) >= FULL_READ:
                     self._widen(conversation)
@@ -634,6 +636,18 @@ class HixieProtocol(Protocol):
                 output.uncork(True)
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)
+
+    def _isAlone(self, conversation: Conversation, position: int) -> bool:
+        """Whether a read is the first of its turn, and nothing is left of other reads."""
+        return not (
+            position
+            or (conversation.delivered and not self._output.direct)
+            or conversation.buffers
+            or conversation.stage  # not OPEN
+            or self._paused
+            or self._delivering
+            or self._application is None
+        )
 
     def _widen(self, conversation: Conversation) -> None:
         """Receive more bytes at a time, and long payloads directly into their messages."""
@@ -1097,7 +1111,8 @@ class HixieProtocol(Protocol):
         """
         if not self._toldEnding:
             self._tellEnding(ended)
-        self._output.stopProducing()
+        if self._output.owner is not None:  # otherwise its transport has called this
+            self._output.stopProducing()
         if not self._paused:
             self._finish()  # all complete frames were processed
             return
@@ -1144,11 +1159,13 @@ class HixieProtocol(Protocol):
         if self._newest is not None:
             self._newest = None
             self._countSkipped("ended")
-        turning, self._turning = self._turning, None
-        for timer in (turning, self.factory.draining.pop(self, None)):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self.factory.left(self)
+        factory = self.factory
+        if self._turning is not None or factory.draining:
+            turning, self._turning = self._turning, None
+            for timer in (turning, factory.draining.pop(self, None)):
+                if timer is not None and timer.active():
+                    timer.cancel()
+        factory.left(self)
         self.finished()
 
     def _tellLost(self, ended: Ended) -> None:

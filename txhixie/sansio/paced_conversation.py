@@ -56,6 +56,10 @@ class PacedConversation(Conversation):
     def target(self) -> None:
         """Return no target: each frame is counted by :meth:`events`."""
 
+    def closed_by(self, data: bytes) -> bool:
+        """Return ``False``: each frame is counted by :meth:`events`."""
+        return False
+
     def events(self) -> Iterator[ConversationEvent]:
         """Yield the events of the buffered bytes, until the allowance is spent."""
         self.wait = 0.0

@@ -31,6 +31,10 @@ from .message_batch import read_text_messages, write_hixie_text
 _TEXT_TYPE: Final = 0x00
 _BINARY_TYPE: Final = 0x80
 _CLOSE_TYPE: Final = 0xFF
+
+CLOSE_FRAME: Final = b"\xff\x00"
+"""The close frame of hixie-76."""
+
 _END: Final = b"\xff"
 
 _MOST_LENGTH_BYTES: Final = 10
@@ -259,7 +263,7 @@ class HixieFraming:
 
     def encode_close(self, close: Close) -> bytes:
         """Return ``FF 00``, without code or reason; no bytes in a dialect before hixie-76."""
-        return b"\xff\x00" if self._closes else b""
+        return CLOSE_FRAME if self._closes else b""
 
     def read_close(self, payload: bytes) -> Close:
         """Return a close without a code and a reason."""

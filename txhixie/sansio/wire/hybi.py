@@ -31,6 +31,7 @@ from .mask_keys import random_bytes
 from .message_batch import read_messages, write_text
 
 _FINAL: Final = 0x80
+_CLOSE_BYTE: Final = _FINAL | CLOSE
 _RESERVED: Final = 0x70
 _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
@@ -360,6 +361,18 @@ class ServerFraming(HybiFraming):
     def encode_close(self, close: Close) -> bytes:
         """See :meth:`HybiFraming.encode_close`."""
         return _USUAL_FRAMES.get(close) or super().encode_close(close)
+
+
+def only_close(data: bytes) -> bytes | None:
+    """
+    Return the payload of a client's close frame that is all of ``data``.
+
+    :return: ``None`` for all other bytes, also those that break a rule.
+    """
+    size = len(data) - 6  # a header with a masking key
+    if data[0] != _CLOSE_BYTE or not 0 <= size <= MOST_CONTROL or data[1] != size + _MASKED:
+        return None
+    return mask(data[6:], data[2:6])
 
 
 def sendable(code: int) -> bool:

@@ -27,7 +27,7 @@ from ..connection.held_bytes import RETRY_SOON
 from ..connection.log import loggedOf, writeFailure
 from ..connection.protocol import HixieProtocol, ignore
 from ..display import reasons_of, sent
-from ..interfaces import Accepted, Decision
+from ..interfaces import Accepted, Decision, WebSocketProtocol
 from ..sansio.closing import Ended
 from ..sansio.dialects import adapted, lenient, refusal
 from ..sansio.errors import EarlyBytes, HandshakeError, LengthRequired
@@ -394,11 +394,30 @@ class HixieServerProtocol(HixieProtocol):
             elif isinstance(answer, Accepted):
                 self._agree(answer)
             else:
-                self._agree(Accepted(answer, self.factory.chooseSubprotocol(self.offer)))
+                self._accept(answer)
         except Unusable as error:
             self._misused(error)
         except Exception:
             self._failed(Failure())
+
+    def _accept(self, application: WebSocketProtocol) -> None:
+        """
+        Write the handshake response for an application that ``buildProtocol`` returned.
+
+        :raises Unusable: as :meth:`_agree`.
+        """
+        offer, factory = self.offer, self.factory
+        subprotocol = factory.chooseSubprotocol(offer)
+        if (
+            subprotocol is None
+            and not (offer.extensions and factory.extensions)
+            and not self.answerHeaders()
+        ):
+            # The usual case of _agree(): 4 us of a handshake less.
+            checkApplication(application)
+            self._respond(application, NOTHING_MORE)
+        else:
+            self._agree(Accepted(application, subprotocol))
 
     def _agree(self, accepted: Accepted) -> None:
         """
@@ -427,19 +446,33 @@ class HixieServerProtocol(HixieProtocol):
             known = self.factory.extensions
             extensions, self._opening.transform = accept(known, self.offer.extensions)
         self._opening.delay = accepted.firstFrameDelay
-        self.agreement = NOTHING_MORE
+        agreement = NOTHING_MORE
         if subprotocol is not None or accepted.headers or extensions:
-            self.agreement = Agreement(subprotocol, accepted.headers, extensions)
-        head = self._opening.agree(self.agreement)
+            agreement = Agreement(subprotocol, accepted.headers, extensions)
         if not accepted.pings or accepted.maxSentFrame is not None:
             self.dialect = adapted(self.dialect, accepted.pings, accepted.maxSentFrame)
-        start = accepted.application.negotiationStarted  # raises before anything has changed
-        self._application = accepted.application
+        self._respond(accepted.application, agreement, accepted.expiresIn)
+
+    def _respond(
+        self,
+        application: WebSocketProtocol,
+        agreement: Agreement,
+        expiresIn: float | None = None,
+    ) -> None:
+        """
+        Write the handshake response.
+
+        :param expiresIn: as in :class:`txhixie.Accepted`.
+        """
+        self.agreement = agreement
+        head = self._opening.agree(agreement)
+        start = application.negotiationStarted  # raises before anything has changed
+        self._application = application
         start(self)
         if self._isOver:
             return  # the application has closed the connection
-        if accepted.expiresIn is not None:
-            self.factory.expire(self, accepted.expiresIn)
+        if expiresIn is not None:
+            self.factory.expire(self, expiresIn)
         # One write for both where the eight bytes have come: some devices read once.
         proof = self._opening.proof()
         self._output.write(head if proof is None else head + proof)

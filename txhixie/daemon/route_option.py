@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from ..display import nearest
@@ -48,6 +49,9 @@ _NEXT: Final = re.compile(r"(?<!\s)\s++(?=[a-z][a-z0-9+.-]*:)")
 """Blanks before a further backend, which begins with its scheme. Paths may have other blanks."""
 
 
+_NO_WORDS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """
@@ -78,14 +82,19 @@ class Description:
         """The service, or the backends in the order in which they are tried."""
         return split_backends(self.service)
 
-    def options(self, settings: Iterable[Setting]) -> dict[str, Any]:
+    def options(
+        self, settings: Iterable[Setting], misplaced: Mapping[str, str] = _NO_WORDS
+    ) -> dict[str, Any]:
         """
         Read the options of the service.
 
         :param settings: the options that the service has.
+        :param misplaced: words that are no options, each with the text of its error.
         :return: the values by the options' names.
         :raises ValueError: for an unknown option or a bad value, with the option's name.
         """
+        for name in self.given.keys() & misplaced.keys():
+            raise ValueError(f"{name}: {misplaced[name]}")
         known = (*settings, *CONDITIONS)  # conditions are not in given, but may be meant
         return read_all(self.given, known, f"option of {as_written(self.service)}", self.read)
 

@@ -101,7 +101,8 @@ class ServedRoutes:
         own = description.read_conditions()
         conditions = self.conditions | own
         context = self._makeContext(description.route, policy_of(conditions).quirks)
-        options = description.options(settingsOf(rows))
+        misplaced = {word: text for row in rows for word, text in row.misplaced.items()}
+        options = description.options(settingsOf(rows), misplaced)
         served = makeServed(rows, self._reactor, description.services, options, context)
         if (sessions := getattr(served, "sessions", None)) is not None:
             self.sessions.append(sessions)

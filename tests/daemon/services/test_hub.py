@@ -8,10 +8,11 @@ import pytest
 from twisted.internet.task import Clock
 
 from support.applications import Recorder, closed
+from txhixie.daemon.route_option import read_description
 from txhixie.daemon.routes import Route
 from txhixie.daemon.services import service_for
 from txhixie.daemon.services.hub import HUB_OPTIONS, build_hub, topic_of
-from txhixie.daemon.services.service import Context
+from txhixie.daemon.services.service import Context, settingsOf
 from txhixie.daemon.setting import ValueKind, read_all
 from txhixie.testing import Pair
 
@@ -35,6 +36,13 @@ def read(**given: str) -> dict[str, Any]:
 def test_a_description_names_a_topic(description: str, host: str | None, topic: str) -> None:
     assert service_for(description).name == "hub"
     assert topic_of(description, Route(host, "/a/room")) == topic
+
+
+def test_a_topic_that_is_written_as_an_option_is_told_where_it_belongs() -> None:
+    row = service_for("hub")
+    described = read_description("/=hub topic=x")
+    with pytest.raises(ValueError, match=r"^topic: expected no option, .* hub:topic=NAME$"):
+        described.options(settingsOf([row]), row.misplaced)
 
 
 def test_the_topic_of_the_root_has_a_name() -> None:

@@ -10,7 +10,7 @@ from ...display import nearest
 from .echo import buildEcho
 from .gateway import GATEWAY
 from .http import PAGE_OPTIONS, SCHEMES, build_pages
-from .hub import HUB_OPTIONS, build_hub
+from .hub import HUB_OPTIONS, MISPLACED, build_hub
 from .service import Service
 from .static import buildStatic
 from .targets import TARGETS_OPTIONS, buildTargets
@@ -19,7 +19,7 @@ from .tcp import STREAM
 SERVICES: Final[tuple[Service, ...]] = (
     Service("echo", ("echo",), (), buildEcho),
     Service("static", ("static",), (), buildStatic, isPage=True),
-    Service("hub", ("hub",), HUB_OPTIONS, build_hub),
+    Service("hub", ("hub",), HUB_OPTIONS, build_hub, misplaced=MISPLACED),
     GATEWAY,
     Service("pages", SCHEMES, PAGE_OPTIONS, build_pages, isPage=True),
     Service("targets", ("targets",), TARGETS_OPTIONS, buildTargets),

@@ -89,6 +89,10 @@ HUB_OPTIONS: Final = (
 )
 
 
+MISPLACED: Final = {"topic": f"expected no option, but a part of the service: hub:{_TOPIC}NAME"}
+"""The word of a description that may be taken for an option."""
+
+
 def build_hub(
     reactor: Any, description: str, options: Mapping[str, Any], context: Context
 ) -> HubService:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import Any, Final, TypeAlias
 
@@ -80,6 +80,8 @@ class Service:
     :ivar options: options of the service, as ``key=value`` or as keys of TOML.
     :ivar build: makes the service.
     :ivar isPage: whether the service is a page resource, which has no conversations with clients.
+    :ivar misplaced: words of the service's descriptions that may be taken for options, each with
+        the text of an error that says where the word belongs.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Service:
     options: tuple[Setting, ...]
     build: Build
     isPage: bool = False
+    misplaced: Mapping[str, str] = field(default_factory=dict)
 
 
 def settingsOf(services: Sequence[Service]) -> tuple[Setting, ...]:

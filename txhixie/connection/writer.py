@@ -182,14 +182,8 @@ class Writer:
             may end within this call.
         """
         try:
-            if parts := self.parts:
-                # The usual case of flush(), without its calls: 0.2 us of a read.
-                if (socket := self.socket) is None or self.transport.TLS:
-                    self.flush()
-                elif (sent := send_parts(socket, parts)) != self.size:
-                    self.parts, self.size = [], 0  # before the call, as in flush()
-                    self.queue(*unsent(parts, sent))
-                    self.flush()
+            if self.parts:
+                self.flush()
             self.parts = None
             if self.shutdown is not None:
                 self.shutdown.uncorked(read)
@@ -251,9 +245,13 @@ class Writer:
     def flush(self) -> None:
         """Send the bytes that were joined so far."""
         while parts := self.parts:
+            socket, size = self.socket, self.size
             # Before the write, which may pause the application, and this may send more.
             self.parts, self.size = [], 0
-            self._send(parts[0] if isinstance(parts, list) and len(parts) == 1 else parts)
+            if socket is None or self.transport.TLS:
+                self._send(parts[0] if isinstance(parts, list) and len(parts) == 1 else parts)
+            elif (sent := send_parts(socket, parts)) != size:  # the usual case of _send()
+                self.queue(*unsent(parts, sent))
 
     def _send(self, parts: bytes | list[bytes]) -> None:
         """

@@ -43,6 +43,18 @@ BLOCK: Final = re.compile(
 )
 
 OURS: Final = "txhixie"
+KEEPING: Final = f"{OURS}-keep-memory"
+AIMS: Final = {
+    "a": (2.2, 1.05),
+    "c": (1.25, 5.0),
+    "k1": (1.6, 2.5),
+    "k4": (1.3, 1.9),
+    "e": (1.6, 0.95),
+    "d": (1.8, 0.9),
+    "f": (0.58, 1.0),
+}
+"""The aims of txhixie by workload: its capacity divided by that of tx-raw, and by that of picows."""
+
 EQUAL: Final = 1.005
 """A ratio that is printed as 1.00 is not called ahead."""
 
@@ -222,6 +234,24 @@ def poller(name: str, run: Run) -> str:
     )
 
 
+def aims(name: str, run: Run) -> str:
+    """The aims of txhixie and what it has reached, of tx-raw / of picows."""
+    by_workload = figures(run["samples"], run["reference"])
+    rows = []
+    for letter, aim in AIMS.items():
+        found = {row.server: row for row in by_workload[letter]}
+        cells = [letter, pair(*aim)]
+        for server in (OURS, KEEPING):
+            own, peer = found[server], found["picows"]
+            cells += [
+                pair(own.capacity, own.capacity / peer.capacity),
+                pair(own.capacity_by_round, own.capacity_by_round / peer.capacity_by_round),
+            ]
+        rows.append(cells)
+    columns = ["workload", "aim", OURS, "by round", KEEPING, "by round"]
+    return simple_table(columns, rows)
+
+
 def pictures(name: str, run: Run) -> str:
     """The pictures of a run, for a page in docs/explanation."""
     letters = list(figures(run["samples"], run["reference"]))
@@ -238,6 +268,7 @@ BLOCKS: Final[Mapping[str, Callable[[str, Run], str]]] = {
     "CPU times": cpu_times,
     "beside": beside,
     "ahead": ahead,
+    "aims": aims,
     "ahead in short": ahead_in_short,
     "idle memory": idle,
     "nginx": distance,
@@ -297,6 +328,11 @@ def short(value: float | None) -> str:
     if value is None:
         return number(value, 0)
     return number(value, 2 if value < 10 else 1 if value < 100 else 0)
+
+
+def pair(first: float, second: float) -> str:
+    """Two ratios."""
+    return f"{number(first, 2)} / {number(second, 2)}"
 
 
 def names_of(words: list[str]) -> str:

@@ -53,7 +53,7 @@ AIMS: Final = {
     "d": (1.8, 0.9),
     "f": (0.58, 1.0),
 }
-"""The aims of txhixie by workload: its capacity divided by that of tx-raw, and by that of picows."""
+"""The aims by workload: the capacity divided by that of tx-raw, and by that of picows."""
 
 EQUAL: Final = 1.005
 """A ratio that is printed as 1.00 is not called ahead."""

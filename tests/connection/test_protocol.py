@@ -38,6 +38,17 @@ def test_text_is_sent_in_both_directions(dialect: str, side: str) -> None:
 
 @both
 @each
+def test_a_read_without_bytes_changes_nothing(dialect: str, side: str) -> None:
+    end, application = opened(dialect, echo(), side)
+    end.protocol.dataReceived(b"")
+    assert end.wire.written == b""
+    end.receive(end.peer.text("still open"))
+    assert application.messages == ["still open"]
+    end.done()
+
+
+@both
+@each
 def test_binary_is_sent_in_both_directions_once_the_peer_has_sent_some(
     dialect: str, side: str
 ) -> None:

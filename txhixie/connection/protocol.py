@@ -638,7 +638,7 @@ class HixieProtocol(Protocol):
             heldBytes.count(self)
 
     def _isAlone(self, conversation: Conversation, position: int) -> bool:
-        """Whether a read is the first of its turn, and nothing is left of other reads."""
+        """Whether no other read of this turn was delivered, and nothing is left of others."""
         return not (
             position
             or (conversation.delivered and not self._output.direct)

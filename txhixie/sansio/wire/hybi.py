@@ -370,7 +370,7 @@ def only_close(data: bytes) -> bytes | None:
     :return: ``None`` for all other bytes, also those that break a rule.
     """
     size = len(data) - 6  # a header with a masking key
-    if data[0] != _CLOSE_BYTE or not 0 <= size <= MOST_CONTROL or data[1] != size + _MASKED:
+    if not 0 <= size <= MOST_CONTROL or data[0] != _CLOSE_BYTE or data[1] != size + _MASKED:
         return None
     return mask(data[6:], data[2:6])
 

@@ -36,6 +36,21 @@ def test_text_is_sent_in_both_directions(dialect: str, side: str) -> None:
     end.done()
 
 
+@pytest.mark.parametrize("dialect", CLOSING)
+def test_a_producer_that_raises_while_a_close_is_answered_is_logged(dialect: str, log: Log) -> None:
+    class Raising(Source):
+        def pauseProducing(self) -> None:
+            raise RuntimeError("no")
+
+    end, application = opened(dialect)
+    application.transport.attachProducer(Raising())
+    end.wire._limit = 1  # private: Output has one limit, of 64 KiB, which no option sets
+    end.receive(end.peer.close())
+    assert [str(error) for error in log.tracebacks()] == ["no"]
+    assert end.wire.written == end.own.close()
+    assert "abort" not in end.wire.endings
+
+
 @both
 @each
 def test_a_read_without_bytes_changes_nothing(dialect: str, side: str) -> None:

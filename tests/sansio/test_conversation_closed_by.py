@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.conversation_driver import ConversationDriver
+from support.conversation_driver import LIMITS, ConversationDriver
 from support.frames import MASK, modern_frame
 from support.recording_port import RecordingPort
 from txhixie.sansio.dialects import DIALECTS, named
@@ -49,17 +49,19 @@ READS = [
 ]
 
 
-def by_the_short_way(name: str, side: str, data: bytes) -> tuple[bool, ConversationDriver]:
+def by_the_short_way(
+    name: str, side: str, data: bytes, limits: Limits
+) -> tuple[bool, ConversationDriver]:
     """Whether the short way has taken a read, and a conversation that has received it."""
-    talk = ConversationDriver(name, side)
+    talk = ConversationDriver(name, side, limits)
     taken = talk.conversation.closed_by(data)
     return taken, talk if taken else talk.receive(data)
 
 
-def assert_same(name: str, side: str, data: bytes) -> bool:
+def assert_same(name: str, side: str, data: bytes, limits: Limits = LIMITS) -> bool:
     """Assert that a read has the same result by both ways; return whether the short one took it."""
-    taken, short = by_the_short_way(name, side, data)
-    long = ConversationDriver(name, side).receive(data)
+    taken, short = by_the_short_way(name, side, data, limits)
+    long = ConversationDriver(name, side, limits).receive(data)
     assert short.heard == long.heard
     assert short.effects.events == long.effects.events
     assert short.conversation.ended == long.conversation.ended
@@ -100,6 +102,15 @@ def test_without_close_frames_nothing_takes_the_short_way(name: str) -> None:
 @example("rfc6455", b"\x88\xff" + b"x" * 131)
 def test_any_read_has_the_same_result(name: str, data: bytes) -> None:
     assert_same(name, Side.SERVER, data)
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(message_size=10), Limits(frame_size=3), Limits(message_size=0)]
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_close_frame_beyond_a_limit_has_the_same_result(name: str, limits: Limits) -> None:
+    for data in READS:
+        assert_same(name, Side.SERVER, data, limits)
 
 
 def test_a_conversation_with_a_rate_limit_counts_each_frame() -> None:

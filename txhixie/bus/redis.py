@@ -128,7 +128,7 @@ class RedisBus:
         """Subscribe to a topic, as :meth:`txhixie.bus.bus.Bus.subscribe` describes."""
         if history:
             return self._streams.subscribe(topic, receive)
-        self._channels[topic.encode()] = receive
+        self._channels[_channel(topic)] = receive
         subscribed: Deferred[None] = Deferred()
         self._subscribing[topic] = subscribed
         if self._subscriber.protocol is not None:
@@ -138,23 +138,23 @@ class RedisBus:
     def unsubscribe(self, topic: str) -> None:
         """End the subscription to a topic; the server keeps the history of a topic that has one."""
         self._streams.unsubscribe(topic)
-        if self._channels.pop(topic.encode(), None) is None:
+        if self._channels.pop(_channel(topic), None) is None:
             return
         if (waiting := self._subscribing.pop(topic, None)) is not None:
             waiting.callback(None)
         if self._subscriber.protocol is not None:
-            self._ask(self._subscriber, "UNSUBSCRIBE", topic.encode())
+            self._ask(self._subscriber, "UNSUBSCRIBE", _channel(topic))
 
     def _subscribeAll(self) -> None:
         self._subscriber.protocol.heard = self.heard
         for channel in self._channels:
-            self._subscribeTo(channel.decode())
+            self._subscribeTo(_topic(channel))
         self._changed()
 
     def _subscribeTo(self, topic: str) -> None:
         # One command for each topic: the server answers each topic of a command, and txredisapi
         # expects one answer.
-        self._ask(self._subscriber, "SUBSCRIBE", topic.encode()).addCallback(
+        self._ask(self._subscriber, "SUBSCRIBE", _channel(topic)).addCallback(
             lambda reply: self._subscribed(topic, reply)
         )
 
@@ -186,7 +186,7 @@ class RedisBus:
         try:
             receive(published[1], None)
         except Exception:
-            subscriberFailed(channel.decode())
+            subscriberFailed(_topic(channel))
 
     # Messages.
 
@@ -206,8 +206,8 @@ class RedisBus:
         if topic in self._streams:
             return self._streams.publish(topic, message, publisher, self._sent if isSent else None)
         if isSent:
-            self._sent(message, "PUBLISH", topic.encode()).addErrback(self._lost)
-        if (receive := self._channels.get(topic.encode())) is not None:
+            self._sent(message, "PUBLISH", _channel(topic)).addErrback(self._lost)
+        if (receive := self._channels.get(_channel(topic))) is not None:
             _give(topic, receive, message, publisher)
         return succeed(message.position)
 
@@ -236,6 +236,14 @@ class RedisBus:
         if topic in self._streams:
             return self._streams.since(topic, position)
         return succeed(Past((), position is None))
+
+
+def _channel(topic: str) -> bytes:
+    return topic.encode("utf-8", "surrogatepass")  # as the other buses do
+
+
+def _topic(channel: bytes) -> str:
+    return channel.decode("utf-8", "surrogatepass")
 
 
 def _give(topic: str, receive: Receive, message: BusMessage, publisher: object) -> None:

@@ -619,9 +619,7 @@ class HixieProtocol(Protocol):
         try:
             if (conversation := self._conversation) is None:
                 self._receive(data)
-            elif self._isAlone(conversation, position) and conversation.closed_by(data):
-                self._tellEnding()
-            else:
+            elif position or not self._closedBy(conversation, data):
                 if len(data) >= FULL_READ:
                     self._widen(conversation)
                 if self._delivering:
@@ -637,17 +635,31 @@ class HixieProtocol(Protocol):
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)
 
-    def _isAlone(self, conversation: Conversation, position: int) -> bool:
-        """Whether no other read of this turn was delivered, and nothing is left of others."""
-        return not (
-            position
-            or (conversation.delivered and not self._output.direct)
+    def _closedBy(self, conversation: Conversation, data: bytes) -> bool:
+        """
+        Process a read that is one close frame, if nothing is left of other reads.
+
+        :return: whether it was processed.
+        """
+        if (
+            (conversation.delivered and not self._output.direct)
             or conversation.buffers
             or conversation.stage  # not OPEN
             or self._paused
             or self._delivering
             or self._application is None
-        )
+        ):
+            return False
+        self._delivering = DELIVERING
+        try:
+            if not conversation.closed_by(data):
+                return False
+        except Exception:
+            self._applicationFailed()  # a producer of the application that the answer has paused
+        finally:
+            self._delivering = IDLE
+        self._tellEnding()
+        return True
 
     def _widen(self, conversation: Conversation) -> None:
         """Receive more bytes at a time, and long payloads directly into their messages."""

@@ -245,7 +245,7 @@ class Writer:
     def flush(self) -> None:
         """Send the bytes that were joined so far."""
         while parts := self.parts:
-            socket, size = self.socket, self.size
+            socket, size = self.socket, self.joined
             # Before the write, which may pause the application, and this may send more.
             self.parts, self.size = [], 0
             if socket is None or self.transport.TLS:

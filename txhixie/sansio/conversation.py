@@ -279,7 +279,7 @@ class Conversation:
             payload = only_close(data)
         elif data != CLOSE_FRAME:
             payload = None
-        if payload is None:
+        if payload is None or len(payload) > self._limits.largest_frame:
             return False
         self.heard = True
         try:

@@ -408,16 +408,13 @@ class HixieServerProtocol(HixieProtocol):
         """
         offer, factory = self.offer, self.factory
         subprotocol = factory.chooseSubprotocol(offer)
-        if (
-            subprotocol is None
-            and not (offer.extensions and factory.extensions)
-            and not self.answerHeaders()
-        ):
-            # The usual case of _agree(): 4 us of a handshake less.
-            checkApplication(application)
-            self._respond(application, NOTHING_MORE)
-        else:
+        if subprotocol is not None or (offer.extensions and factory.extensions):
             self._agree(Accepted(application, subprotocol))
+            return
+        # The usual case of _agree(): 4 us of a handshake less.
+        checkApplication(application)
+        headers = self.answerHeaders()
+        self._respond(application, Agreement(None, (*headers,)) if headers else NOTHING_MORE)
 
     def _agree(self, accepted: Accepted) -> None:
         """

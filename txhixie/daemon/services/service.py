@@ -89,7 +89,7 @@ class Service:
     options: tuple[Setting, ...]
     build: Build
     isPage: bool = False
-    misplaced: Mapping[str, str] = field(default_factory=dict)
+    misplaced: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def settingsOf(services: Sequence[Service]) -> tuple[Setting, ...]:

@@ -10,10 +10,10 @@ from twisted.internet.task import Clock
 pytest.importorskip("txredisapi")
 pytest.importorskip("hiredis")
 
-from txhixie.bus.bus import BusMessage  # noqa: E402  (imported with the others)
-from txhixie.bus.envelope import enclosed  # noqa: E402  (imported with the others)
-from txhixie.bus.redis import RedisBus  # noqa: E402  (imports txredisapi)
-from txhixie.bus.redis_address import RedisAddress  # noqa: E402  (imports txredisapi)
+from txhixie.bus.bus import BusMessage
+from txhixie.bus.envelope import enclosed
+from txhixie.bus.redis import RedisBus
+from txhixie.bus.redis_address import RedisAddress
 
 names = pytest.mark.parametrize("topic", ["room", "Räume/ü", "\udcff"])
 

@@ -44,6 +44,7 @@ BLOCK: Final = re.compile(
 
 OURS: Final = "txhixie"
 KEEPING: Final = f"{OURS}-keep-memory"
+PEER: Final = "picows"
 AIMS: Final = {
     "a": (2.2, 1.05),
     "c": (1.25, 5.0),
@@ -239,13 +240,13 @@ def aims(name: str, run: Run) -> str:
     by_workload = figures(run["samples"], run["reference"])
     rows = []
     for letter, aim in AIMS.items():
-        found = {row.server: row for row in by_workload[letter]}
+        found = {row.server: row for row in by_workload.get(letter, ())}
         cells = [letter, pair(*aim)]
         for server in (OURS, KEEPING):
-            own, peer = found[server], found["picows"]
+            own, peer = found.get(server), found.get(PEER)
             cells += [
-                pair(own.capacity, own.capacity / peer.capacity),
-                pair(own.capacity_by_round, own.capacity_by_round / peer.capacity_by_round),
+                beside_peer(own and own.capacity, peer and peer.capacity),
+                beside_peer(own and own.capacity_by_round, peer and peer.capacity_by_round),
             ]
         rows.append(cells)
     columns = ["workload", "aim", OURS, "by round", KEEPING, "by round"]
@@ -333,6 +334,11 @@ def short(value: float | None) -> str:
 def pair(first: float, second: float) -> str:
     """Two ratios."""
     return f"{number(first, 2)} / {number(second, 2)}"
+
+
+def beside_peer(own: float | None, peer: float | None) -> str:
+    """A capacity relative to the reference, and divided by that of the peer; ``-`` without both."""
+    return pair(own, own / peer) if own and peer else "-"
 
 
 def names_of(words: list[str]) -> str:

@@ -200,11 +200,11 @@ class Topic:
                 continue
             if each.backlog is None and not each.skipped:
                 joining = each.joining
-                way = joining.as_objects, joining.slow
+                group = joining.as_objects, joining.slow
                 try:
-                    usual[way].append(each)
+                    usual[group].append(each)
                 except KeyError:
-                    usual[way] = [each]
+                    usual[group] = [each]
             else:
                 others.append(each)
         return usual, others

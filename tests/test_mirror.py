@@ -51,7 +51,6 @@ WITHOUT: Final = {
     "daemon/workers/worker_sockets": WORKERS,
     "daemon/workers/bus_link": "the bus of workers over real links: bus/test_battery.py",
     "bus/reach": BUS_SERVER,
-    "bus/redis": BUS_SERVER,
     "bus/redis_address": "URLs of the table of buses: tests/bus/test_rows.py",
     "bus/redis_streams": BUS_SERVER,
     "bus/server_url": "URLs of the table of buses: tests/bus/test_rows.py",

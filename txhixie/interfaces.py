@@ -121,8 +121,8 @@ class WebSocketTransport(Protocol):
         :param data: the message, a bytes-like object.
         :param compress: as for :meth:`sendTextMessage`.
         :raises txhixie.errors.NotOpen: before ``negotiationFinished``.
-        :raises txhixie.errors.UnsupportedByDialect: in hixie-75 and hixie-76, whose peers drop
-            binary messages, unless this peer has sent a binary message itself.
+        :raises txhixie.errors.UnsupportedByDialect: in hixie-75 and hixie-76, since their peers
+            drop binary messages, unless this peer has sent a binary message itself.
         """
 
     def ping(self, payload: bytes = b"") -> None:

@@ -126,8 +126,8 @@ class WebSocket(EventTarget):
             with U+FFFD.
         :raises InvalidState: while the ``WebSocket`` connects.
         :raises TypeError: for data that is neither ``str`` nor bytes-like.
-        :raises txhixie.errors.UnsupportedByDialect: for a binary message in a dialect whose peers
-            lose binary messages.
+        :raises txhixie.errors.UnsupportedByDialect: for a binary message in a dialect with
+            peers that lose binary messages.
         """
         if self.readyState == self.CONNECTING:
             raise InvalidState("the WebSocket is still connecting; wait for the open event")

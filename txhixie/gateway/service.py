@@ -96,9 +96,9 @@ class GatewayService(RelayService):
             name of the URL all the same.
         :param stripPrefix: path of the route, which is removed from the path of the client's
             request. The backend finds the removed part in ``X-Forwarded-Prefix``.
-        :param binary: what to do with a binary message for a side whose dialect has no binary
-            messages: ``"base64"`` sends the message as text in base64, ``"refuse"`` closes the
-            conversation with 1003.
+        :param binary: what to do with a binary message for a side with a dialect without
+            binary messages: ``"base64"`` sends the message as text in base64, ``"refuse"`` closes
+            the conversation with 1003.
         :param pings: ``"answer"``: the gateway answers pings itself; ``"relay"``: pings and pongs
             are passed on, if both dialects have them.
         :param extensions: extensions to offer to the backend, such as

@@ -30,9 +30,9 @@ from .session import Session
 REFUSE: Final = "refuse"
 AS_BASE64: Final = "base64"
 BINARY_RULES: Final = (REFUSE, AS_BASE64)
-"""Values of the option ``binary``, for a binary message to a side whose dialect has no binary
-messages: ``"refuse"`` closes both conversations with 1003, ``"base64"`` sends the message as text
-in base64. In the other direction, text that looks like base64 stays text."""
+"""Values of the option ``binary``, for a binary message to a side with a dialect without
+binary messages: ``"refuse"`` closes both conversations with 1003, ``"base64"`` sends the message as
+text in base64. In the other direction, text that looks like base64 stays text."""
 
 
 @implementer(IPushProducer)

@@ -24,7 +24,7 @@ def makeViewers(networks: list[str], policy: Policy, users: Guard | None) -> Vie
     """
     Make the guard of the status and the metrics.
 
-    :param networks: networks of viewers who need no password.
+    :param networks: networks from which a viewer needs no password.
     :param policy: the access rules of all routes.
     :param users: asks for a password; ``None`` without ``--status-allow users=FILE``.
     """

@@ -57,7 +57,7 @@ class Survey:
     :ivar refusals: the last refusals as ``json`` can write them, the newest first.
     :ivar ends: the last ends of conversations, in the same way.
     :ivar others: conversations of other workers, as :meth:`listed` returns them.
-    :ivar answered: numbers of the workers whose connections are counted; empty for a daemon of one
+    :ivar answered: numbers of the workers with counted connections; empty for a daemon of one
         process.
     :ivar silent: numbers of the workers that did not answer in time, and are not counted.
     """

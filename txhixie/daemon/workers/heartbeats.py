@@ -1,6 +1,6 @@
 """Heartbeats of the workers, by which the parent finds a worker that hangs.
 
-A worker that is stopped, or whose application never returns, keeps its connections open and
+A stopped worker, or one with an application that never returns, keeps its connections open and
 accepts new ones as long as the queue of the port has room, and answers none of them.
 """
 

@@ -43,7 +43,7 @@ class Offer:
     :ivar challenge: the value that the server's proof has to answer, in the form of the dialect.
     :ivar client: on a server, the client's address: the one that a trusted reverse proxy forwards,
         otherwise the peer's address; ``None`` where there is no address.
-    :ivar client_port: on a server, the client's port; ``None`` where there is none, and where a
+    :ivar client_port: on a server, the client's port; ``None`` without one, and where a
         trusted reverse proxy does not forward it.
     :ivar user: on a route of ``twistd hixie``, the name under which a condition of the route has
         identified the client, such as the user name of its password; elsewhere ``None``.

@@ -22,7 +22,11 @@ def connected(
     :param beginning: bytes to send at once.
     """
     peer = socket.create_connection((server, port), PATIENCE, (source, 0))
-    peer.sendall(beginning)
+    try:
+        peer.sendall(beginning)
+    except OSError:
+        peer.close()
+        raise
     return peer
 
 

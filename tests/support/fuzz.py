@@ -89,7 +89,13 @@ class Comparison:
         from support.message_streams import long_stream, payload, stream
         from support.plain_requests import changed_request, check
         from txhixie.sansio.limits import Limits
-        from txhixie.sansio.wire import hixie_batch, hybi_batch, mask, message_batch
+        from txhixie.sansio.wire import (
+            hixie_batch,
+            hybi_batch,
+            joined_texts,
+            mask,
+            message_batch,
+        )
 
         assert message_batch.read_messages is c.read_messages
         self._driver, self._stream, self._payload = ConversationDriver, stream, payload
@@ -97,7 +103,7 @@ class Comparison:
         self._long_stream, self._receive_payload = long_stream, sockets.receive_payload
         self._large = Limits(message_size=400_000, turn_size=300_000)
         self._request, self._check, self._read = changed_request, check, request.read_upgrade
-        modules = hybi_batch, hixie_batch, mask, message_batch
+        modules = hybi_batch, hixie_batch, joined_texts, mask, message_batch
         self._pairs = {
             name: (getattr(c, name), getattr(module, f"{name}_in_python"))
             for module in modules
@@ -130,9 +136,11 @@ class Comparison:
         self.same("write_plain", opcode, content, random.random() < 0.5, reserved)
         self.same("write_plain", opcode, content, random.random() < 0.5, reserved, key)
         text = content.decode("utf-8", random.choice(["replace", "surrogateescape"]))
-        self.same("write_text", text)
-        self.same("write_text", text, key)
-        self.same("write_hixie_text", text)
+        for _ in range(random.choice([1, 2, 20]) if random.random() < 0.99 else 1000):
+            name = random.choice(["join_text", "join_text", "join_hixie_text"])
+            piece = text[random.randrange(len(text) + 1) :]
+            self.same(name, piece, random.choice([-1, 0, 10, len(piece), 16383, 70_000]))
+        self.same("take_joined")
         self.converse(random, row, masked, chunks)
         if random.random() < 0.02:
             self.receive_payloads(random, masked)

@@ -43,6 +43,7 @@ from ..sansio.prepared_message import (
 )
 from ..sansio.quirks import hint_about
 from ..sansio.wire.frame import BINARY, PING, TEXT, CloseCode, Side
+from ..sansio.wire.joined_texts import take_joined
 from ..sockets.connection_poller import moveToPoller
 from ..sockets.payload_reader import readPayloads, stopReadingPayloads
 from ..sockets.socket_calls import send_parts
@@ -217,6 +218,8 @@ class HixieProtocol(Protocol):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         """Install a tap, or remove it. A tap gets all bytes, those of long payloads too."""
+        if self._output.joining:
+            self._output.spill()  # a tap gets each message when it is sent
         self._output.tap = tap
         if tap is not None:
             stopReadingPayloads(self.transport)
@@ -275,9 +278,19 @@ class HixieProtocol(Protocol):
         if conversation.stage:  # not OPEN
             return
         output = self._output
+        if output.joining:
+            # Within a read of this connection, in which it has sent only short texts so far.
+            join = conversation.join_text
+            try:
+                if not compress and join(text, conversation.short_text):  # type: ignore[misc]  # not None while the output joins
+                    conversation.sent += 1
+                    return
+            except TypeError:
+                raise not_text(text) from None
+            output.spill()
         parts = output.parts
-        # Within a read of this connection, the usual case of conversation.send_text(), without its
-        # calls: 0.3 us of a message.
+        # Within a read of this connection that does not join texts, or no longer: what
+        # conversation.send_text() does, without its calls, which are 0.3 us of a message.
         if type(parts) is list and output.tap is None and not compress:
             frame = None
             try:
@@ -539,6 +552,9 @@ class HixieProtocol(Protocol):
         READS.depth += 1
         self._delivering = DELIVERING
         try:
+            output.joining = (
+                READS.depth == 1 and conversation.join_text is not None and output.tap is None
+            )
             conversation.heard = True
             if isFirst:
                 conversation.delivered = conversation.inflated = 0
@@ -589,7 +605,6 @@ class HixieProtocol(Protocol):
         finally:
             self._delivering = IDLE
             socket = output.socket
-            parts: Any = output.parts  # a list
             if (
                 socket is None
                 or output.shutdown is not None
@@ -598,10 +613,15 @@ class HixieProtocol(Protocol):
             ):
                 output.uncork(True)
             else:
-                # The usual case of uncork(), without its call: 0.1 us.
-                output.parts = None
+                # The usual case of uncork(), without its calls: 0.2 us.
+                parts: Any
+                parts, size, output.parts = output.parts, output.size, None
                 READS.depth -= 1
-                if parts and (sent := send_parts(socket, parts)) != output.size:
+                if output.joining:  # and parts is empty
+                    output.joining = False
+                    parts = take_joined()
+                    size = len(parts)
+                if parts and (sent := send_parts(socket, parts)) != size:
                     output.queue(*unsent(parts, sent))
         if (heldBytes := self.factory.heldBytes) is not None:
             heldBytes.count(self)

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from twisted.logger import Logger
 
+from ..sansio.wire.joined_texts import take_joined
 from ..sockets.connection_poller import moveFromPoller
 from ..sockets.socket_calls import WIDE_READ, send_parts
 from .log import writeFailure
@@ -121,6 +122,9 @@ class Writer:
 
     :ivar direct: whether the transport is Twisted's own TCP, which also reads once in a turn of the
         reactor.
+    :ivar joining: whether text messages are joined in the memory of ``joined_texts.py``, in a read
+        of this connection. ``parts`` is then an empty list. :meth:`spill` ends it: before anything
+        else is written, and before the joined bytes are counted, sent or discarded.
     :ivar parts: the joined bytes: ``None`` outside of a read; a list within a read of this
         connection, and for several writes within a read of another one; for one such write its
         bytes, since a broadcast has one write for each of its receivers.
@@ -133,7 +137,7 @@ class Writer:
     :ivar transport: the transport.
     """
 
-    __slots__ = ("direct", "parts", "shutdown", "size", "socket", "tap", "transport")
+    __slots__ = ("direct", "joining", "parts", "shutdown", "size", "socket", "tap", "transport")
 
     def __init__(self, transport: Any) -> None:
         """:param transport: an ``ITransport``."""
@@ -143,6 +147,7 @@ class Writer:
         self.tap: Tap | None = None
         self.parts: bytes | list[bytes] | None = None
         self.socket: Any = None
+        self.joining = False
         self.size = 0
 
     def widen(self) -> bool:
@@ -182,16 +187,29 @@ class Writer:
             may end within this call.
         """
         try:
+            if self.joining:  # spill(), without its call
+                if texts := take_joined():
+                    self.parts, self.size = [texts], len(texts)
+                self.joining = False
             if self.parts:
                 self.flush()
             self.parts = None
             if self.shutdown is not None:
                 self.shutdown.uncorked(read)
         finally:
+            if self.joining:  # after a KeyboardInterrupt: no other connection may send them
+                self.joining = False
+                take_joined()
             self.parts = None
             READS.depth -= 1
             if READS.joined and not READS.depth:
                 READS.flush()
+
+    def spill(self) -> None:
+        """Move the joined text messages to the other joined bytes; join no more of them."""
+        if texts := take_joined():
+            self.parts, self.size = [texts], len(texts)
+        self.joining = False
 
     def flushJoined(self) -> None:
         """Send bytes that were joined during the read of another connection."""
@@ -209,6 +227,8 @@ class Writer:
 
     def forget(self) -> None:
         """Discard the joined bytes."""
+        if self.joining:
+            self.spill()
         if self.parts:
             self.parts, self.size = [], 0
 
@@ -221,6 +241,8 @@ class Writer:
         """
         if self.tap is not None:
             self.tap.sent(data, *more)
+        if self.joining:
+            self.spill()
         parts = self.parts
         if parts is None and not READS.depth:
             self._send([data, *more] if more else data)
@@ -244,6 +266,8 @@ class Writer:
 
     def flush(self) -> None:
         """Send the bytes that were joined so far."""
+        if self.joining:
+            self.spill()
         while parts := self.parts:
             socket, size = self.socket, self.joined
             # Before the write, which may pause the application, and this may send more.
@@ -312,6 +336,8 @@ class Writer:
     @property
     def joined(self) -> int:
         """Number of joined bytes that are not sent yet."""
+        if self.joining:
+            self.spill()
         parts = self.parts
         return self.size if isinstance(parts, list) else len(parts or b"")
 

@@ -6,6 +6,9 @@
 #include <Python.h>
 #include <string.h>
 
+/* An entry of the table `methods`: a function with an array of arguments, and its documentation after its name. */
+#define FAST(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name doc}
+
 /* Define the module of the table `methods`; `function` is PyInit_ and the last part of its name. */
 #define MODULE(name, function)                                                                                         \
     static PyModuleDef_Slot slots[] = {{0, NULL}};                                                                     \

@@ -49,6 +49,7 @@ from .wire.frame import (
 from .wire.hixie import CLOSE_FRAME
 from .wire.hybi import only_close
 from .wire.hybi_batch import MOST_FRAMES
+from .wire.joined_texts import JOINERS
 from .wire.mask_keys import random_bytes
 
 _LONG: Final = 64 * 1024
@@ -122,6 +123,8 @@ class Conversation:
     :ivar stage: :data:`OPEN` while messages can be sent. An attribute and not a property, since it
         is read for each message.
     :ivar encode_text: the function ``encode_text`` of the codec.
+    :ivar join_text: the function of ``joined_texts.py`` that joins a frame of ``encode_text``;
+        ``None`` where there is none. It takes ``short_text`` as a number of bytes of UTF-8.
     :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without a
         long copy: :data:`SHORT_TEXT`. With an extension, fewer: most bytes of a message that the
         extension does not compress, or -1 if it compresses each message.
@@ -156,6 +159,7 @@ class Conversation:
         "framing",
         "heard",
         "inflated",
+        "join_text",
         "received",
         "rest",
         "sent",
@@ -194,6 +198,7 @@ class Conversation:
         reserved = transform.reserved if transform is not None else 0
         self.framing: Framing = dialect.framing(side, limits, binary, reserved, entropy)
         self.encode_text = self.framing.encode_text
+        self.join_text = JOINERS.get(self.encode_text)
         self.short_text = SHORT_TEXT
         if transform is not None:
             self.short_text = min(SHORT_TEXT, unchanged_below(transform)) - 1

@@ -130,8 +130,7 @@ static PyMethodDef methods[] = {
      "receive(fd): return received bytes, none at the end; None if nothing has arrived; False for an error."},
     {"receive_payload", receive_payload, METH_VARARGS,
      "receive_payload(socket, payload, start, size, key): receive into a payload; return it and the number of bytes."},
-    {"send_parts", (PyCFunction)(void (*)(void))send_parts, METH_FASTCALL,
-     "send_parts(socket, parts): send bytes or a list of bytes; return the number of bytes that were sent."},
+    FAST(send_parts, "(socket, parts): send bytes or a list of bytes; return the number of bytes that were sent."),
     {NULL, NULL, 0, NULL},
 };
 

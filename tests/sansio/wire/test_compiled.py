@@ -18,14 +18,16 @@ if path := sys.argv[1]:
     spec.loader.exec_module(sys.modules[spec.name])
 else:
     sys.modules["txhixie.sansio.wire._wire"] = None
-from txhixie.sansio.wire import hixie, hixie_batch, hybi, hybi_batch, mask, message_batch
+from txhixie.sansio.wire import hixie, hixie_batch, hybi, hybi_batch, mask
+from txhixie.sansio.wire import joined_texts, message_batch
 assert hybi.mask is mask.mask and hybi.read_plain is hybi_batch.read_plain
 assert hixie.read_texts is hixie_batch.read_texts
 assert mask.mask(b"Hello", b"\\x37\\xfa\\x21\\x3d") == b"\\x7f\\x9f\\x4d\\x51\\x58"
 twins = [(mask, "mask"), (hybi_batch, "read_plain"), (hybi_batch, "write_plain")]
 twins.append((hixie_batch, "read_texts"))
-names = "read_messages", "read_text_messages", "write_text", "write_hixie_text"
-twins += [(message_batch, name) for name in names]
+twins += [(message_batch, name) for name in ("read_messages", "read_text_messages")]
+names = "join_text", "join_hixie_text", "take_joined"
+twins += [(joined_texts, name) for name in names]
 pure = {getattr(module, name) is getattr(module, name + "_in_python") for module, name in twins}
 print({(True,): "python", (False,): "c"}.get(tuple(pure), "both"))
 """

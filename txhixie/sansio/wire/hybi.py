@@ -18,6 +18,7 @@ from .frame import (
     CLOSE,
     CONTINUATION,
     MOST_CONTROL,
+    TEXT,
     Close,
     CloseCode,
     Frame,
@@ -29,6 +30,8 @@ from .hybi_batch import MOST_FRAMES, frame_header, read_plain, write_plain
 from .mask import mask
 from .mask_keys import random_bytes
 from .message_batch import read_messages, write_text
+
+_encode: Final = str.encode
 
 _FINAL: Final = 0x80
 _CLOSE_BYTE: Final = _FINAL | CLOSE
@@ -308,7 +311,9 @@ class HybiFraming:
 
     def encode_text(self, text: str) -> bytes:
         """Return the bytes of the frame of a text message."""
-        return write_text(text) if self._entropy is None else write_text(text, self._entropy(4))
+        if self._entropy is None:
+            return write_text(text)
+        return write_plain(TEXT, _encode(text), True, 0, self._entropy(4))
 
     def encode_parts(
         self, opcode: int, payload: bytes, final: bool = True, reserved: int = 0

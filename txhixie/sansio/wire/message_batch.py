@@ -10,7 +10,7 @@ from typing import Final
 
 from .compiled import COMPILED
 from .frame import TEXT, Messages
-from .hybi_batch import read_plain_in_python, write_plain_in_python
+from .hybi_batch import read_plain_in_python, write_plain
 
 _TEXT_TYPE: Final = 0x00
 _END: Final = b"\xff"
@@ -71,27 +71,22 @@ def read_text_messages_in_python(data: bytes, position: int, limit: int, most: i
     return messages, position, size
 
 
-def write_text_in_python(text: str, key: bytes = b"") -> bytes:
+def write_text(text: str) -> bytes:
     """
-    Return the bytes of a text frame.
+    Return the bytes of a text frame without a mask.
 
-    :param key: the masking key; without one, the frame is not masked.
     :raises TypeError: for another type than ``str``.
     :raises UnicodeEncodeError: for a lone surrogate, which UTF-8 cannot encode.
     """
-    if key:
-        return write_plain_in_python(TEXT, _encode(text), True, 0, key)
-    return write_plain_in_python(TEXT, _encode(text))
+    return write_plain(TEXT, _encode(text))
 
 
-def write_hixie_text_in_python(text: str) -> bytes:
+def write_hixie_text(text: str) -> bytes:
     """Return the bytes of a text frame of the Hixie drafts; errors as of a frame of RFC 6455."""
     return b"\x00%b\xff" % _encode(text)
 
 
 if COMPILED is None:
     read_messages, read_text_messages = read_messages_in_python, read_text_messages_in_python
-    write_text, write_hixie_text = write_text_in_python, write_hixie_text_in_python
 else:
     read_messages, read_text_messages = COMPILED.read_messages, COMPILED.read_text_messages
-    write_text, write_hixie_text = COMPILED.write_text, COMPILED.write_hixie_text

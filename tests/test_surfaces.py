@@ -147,7 +147,7 @@ ROWS: Final[dict[str, Row]] = {
     "pages with Flash": everywhere("flash-policy", PYTHON, DAEMON),
     "bytes in messages": everywhere("coding", PYTHON, CLIENT, SERVER, SERVICE),
     "earlier messages for who joins a topic": everywhere("history", SERVICE),
-    "clients whose messages are published": everywhere("publish", SERVICE),
+    "clients that may publish": everywhere("publish", SERVICE),
     "programs that publish": everywhere("publish-tokens", SERVICE),
     "members that do not read": everywhere("slow", SERVICE),
     "most topics": everywhere("max-topics", SERVICE),

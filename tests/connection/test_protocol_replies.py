@@ -215,28 +215,35 @@ def test_a_tap_gets_what_is_sent_after_it_has_come_and_nothing_from_before(diale
     assert (entry.direction, entry.frame.length) == ("sent", len("behind it"))
 
 
+class Ending(Recorder):
+    """Replies to the first message, ends the connection, and sends once more."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self._end = end
+
+    def textMessageReceived(self, message: str) -> None:
+        self.transport.sendTextMessage("bye")
+        getattr(self.transport, self._end)()
+        self.transport.sendTextMessage("too late")
+
+
+def ended(dialect: str, end: str) -> Any:
+    """A connection in memory that an application has ended with the first of two messages."""
+    ending, _ = opened(dialect, Ending(end))
+    ending.receive(ending.peer.text("a", "b"))
+    return ending
+
+
 @pytest.mark.parametrize("dialect", NAMES)
 def test_the_replies_before_a_close_are_sent(dialect: str) -> None:
-    class Closing(Recorder):
-        def textMessageReceived(self, message: str) -> None:
-            self.transport.sendTextMessage("bye")
-            self.transport.loseConnection()
-            self.transport.sendTextMessage("too late")
-
-    end, _ = opened(dialect, Closing())
-    end.receive(end.peer.text("a", "b"))
+    end = ended(dialect, "loseConnection")
     assert end.wire.taken() == end.own.text("bye") + end.own.close(1000)
 
 
 @pytest.mark.parametrize("dialect", NAMES)
 def test_the_replies_before_an_abort_are_not_sent(dialect: str) -> None:
-    class Aborting(Recorder):
-        def textMessageReceived(self, message: str) -> None:
-            self.transport.sendTextMessage("nobody reads this")
-            self.transport.abortConnection()
-
-    end, _ = opened(dialect, Aborting())
-    end.receive(end.peer.text("a", "b"))
+    end = ended(dialect, "abortConnection")
     assert (end.wire.taken(), take_joined()) == (b"", b"")
     # The memory is that of the next connection.
     other, application = replies(dialect, Side.SERVER, ["short"])

@@ -1,4 +1,4 @@
-"""The words that name the clients whose messages are published."""
+"""The words that name the clients that may publish."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Conversation:
         is read for each message.
     :ivar encode_text: the function ``encode_text`` of the codec.
     :ivar join_text: the function of ``joined_texts.py`` that joins a frame of ``encode_text``;
-        ``None`` where there is none. It takes ``short_text`` as a number of bytes of UTF-8.
+        ``None`` for a codec without one. It takes ``short_text`` as a number of bytes of UTF-8.
     :ivar short_text: most characters of a text that ``encode_text`` makes a frame of, without a
         long copy: :data:`SHORT_TEXT`. With an extension, fewer: most bytes of a message that the
         extension does not compress, or -1 if it compresses each message.

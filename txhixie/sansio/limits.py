@@ -72,8 +72,8 @@ class Limits:
     :ivar fragments: most fragments of one message. Browsers send about a dozen for a megabyte. Each
         fragment costs as much CPU time as a small message, and empty fragments never reach
         ``message_size``.
-    :ivar early_size: most bytes that are kept while the application decides, in dialects whose
-        clients may send before the response. One full read of a Twisted transport is 64 KiB.
+    :ivar early_size: most bytes that are kept while the application decides, in dialects in
+        which clients may send before the response. One full read of a Twisted transport is 64 KiB.
     :ivar unsent_size: most bytes that may be sent on a connection from the moment when its write
         buffer is full until the buffer has drained. An application that checks ``full`` or
         registers a producer never comes near this limit. An application that does not must not fill

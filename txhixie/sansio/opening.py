@@ -320,7 +320,7 @@ class ServerOpening:
         assert self._offer is not None
         handshake = self.dialect.handshake
         proof, size = b"", handshake.offer_body()
-        if size:  # otherwise the head of the response has the proof, or there is none
+        if size:  # otherwise the proof is in the head of the response, or the dialect has none
             if len(self._rest) < size:
                 return None
             body, self._rest = bytes(self._rest[:size]), self._rest[size:]

@@ -263,7 +263,7 @@ class Admission:
         """
         Ask the ledger of several processes about a connection, before anything of it is read.
 
-        A connection whose request has shown another address is asked about once more.
+        If a request shows another address, the ledger is asked about its connection once more.
 
         :param transport: the lowest transport of the connection.
         :param decide: called with a refusal beyond a limit; otherwise with ``None``. The call may

@@ -100,7 +100,7 @@ class _Entrance:
         self._poller.end(reason)
 
     def __repr__(self) -> str:
-        """Return the connections, which ``trial`` shows if a test has left them open."""
+        """Return the connections, which ``trial`` shows if a test did not close them."""
         return ", ".join(map(repr, self.connections))
 
 

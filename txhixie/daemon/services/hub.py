@@ -52,7 +52,7 @@ HUB_OPTIONS: Final = (
             "separated by commas",
             _publishers,
         ),
-        f"Clients whose messages are published: {EVERY_CLIENT} (all clients of the route), "
+        f"Clients that may publish: {EVERY_CLIENT} (all clients of the route), "
         f"{NO_CLIENT}, or addresses and networks, names of users, and {EVERY_USER} for all users, "
         "separated by commas. A user has a password of users, a token of jwt-key with a subject, "
         "or a client certificate. A message of another client closes its connection with 1008. "

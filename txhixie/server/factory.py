@@ -139,8 +139,9 @@ class HixieServerFactory(DecidingFactory):
         :param trustForwarded: addresses and networks of trusted reverse proxies, or ``unix``; their
             ``Forwarded``, ``X-Forwarded-For``, ``-Proto`` and ``-Host`` fields are used.
         :param binary: what to do with a binary message in hixie-75 and hixie-76, which browsers of
-            these dialects lose: ``"refuse"`` raises :class:`txhixie.errors.UnsupportedByDialect`, ``"send"``
-            sends the message, for peers that are known to read it.
+            these dialects lose: ``"refuse"`` raises
+            :class:`txhixie.errors.UnsupportedByDialect`, ``"send"`` sends the message, for peers
+            that are known to read it.
         :param elsewhere: a factory for requests of ordinary HTTP, such as a ``twisted.web``
             ``Site``, which is started and stopped with this one. Without this factory such requests
             get 404. Each of its connections ends after its first response, unless the root resource

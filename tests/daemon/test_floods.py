@@ -229,12 +229,10 @@ def test_a_UNIX_socket_has_no_address_and_its_connections_count_in_all(tmp_path:
         peer.sendall(offer())
         return peer
 
-    with running(tmp_path, *words) as daemon:
-        daemon.logged(f"starting on '{path}'")
-        with attacked(daemon) as (client, stack):
-            found = [status(stack.enter_context(unix())) for _ in range(6)]
-            assert found == [101, 101, 101, 503, 503, 503]
-            client.goes_on()
+    with running(tmp_path, *words) as daemon, attacked(daemon) as (client, stack):
+        found = [status(stack.enter_context(unix())) for _ in range(6)]
+        assert found == [101, 101, 101, 503, 503, 503]
+        client.goes_on()
 
 
 def test_pages_count_while_they_are_connected(tmp_path: Path) -> None:

@@ -242,7 +242,6 @@ def test_a_page_may_be_asked_for_on_a_UNIX_socket_without_a_host(
     with TemporaryDirectory(prefix="hixie") as directory:
         path = f"{directory}/s"
         with running(tmp_path, "--port", f"unix:{path}") as daemon:
-            daemon.logged(f"starting on {path!r}")
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.settimeout(PATIENCE)
                 peer.connect(path)
@@ -500,8 +499,7 @@ def test_any_origin_is_admitted_with_the_option_origins_star(tmp_path: Path) -> 
 def test_the_daemon_listens_on_every_given_endpoint(tmp_path: Path) -> None:
     path, port = tmp_path / "socket", free_port()
     options = ["--port", f"unix:{path}", "--port", str(port)]
-    with running(tmp_path, *options) as daemon:
-        daemon.logged(f"starting on {port}")
+    with running(tmp_path, *options):
         for address in (os.fspath(path), ("127.0.0.1", port)):
             family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
             with socket.socket(family) as peer:
@@ -520,7 +518,7 @@ def test_the_daemon_serves_TLS(tmp_path: Path) -> None:
     endpoint = f"ssl:{port}:privateKey={pem}:certKey={pem}:interface=127.0.0.1"
     context = ssl.create_default_context(cadata=public.decode())
     with (
-        running(tmp_path, "--port", endpoint, awaited=port),
+        running(tmp_path, "--port", endpoint),
         socket.create_connection(("127.0.0.1", port), PATIENCE) as below,
         context.wrap_socket(below, server_hostname="localhost") as peer,
     ):
@@ -710,8 +708,7 @@ def test_a_unix_socket_of_trusted_peers_is_not_open_to_all_users(
     """The operator can set another mode."""
     default, said = tmp_path / "a.sock", tmp_path / "b.sock"
     ports = ["--port", f"unix:{default}", "--port", f"unix:{said}:mode=622"]
-    with running(tmp_path, *ports, *options) as daemon:
-        daemon.logged(f"starting on {str(said)!r}")
+    with running(tmp_path, *ports, *options):
         assert stat.S_IMODE(default.stat().st_mode) == mode
         assert stat.S_IMODE(said.stat().st_mode) == 0o622
 

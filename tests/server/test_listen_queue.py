@@ -74,17 +74,6 @@ def connecting(address: Any, count: int, seconds: float = 20.0) -> Iterator[int]
         yield through
 
 
-def wait_until_it_listens(address: Any) -> None:
-    """Connect until a connection is accepted, for at most 20 s."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with connecting(address, 1) as through:
-            if through:
-                return
-        time.sleep(0.01)
-    raise AssertionError(f"nothing listens on {address}")
-
-
 def address_of(port: Any) -> Any:
     """The address of a listening port, as a socket takes it."""
     host = port.getHost()
@@ -168,7 +157,6 @@ def test_many_clients_wait_for_a_daemon_that_is_busy(over: str, tmp_path: Path) 
     path = tmp_path / "socket"
     with daemon.running(tmp_path, "--port", f"unix:{path}") as running:
         address: Any = str(path) if over == "unix" else ("127.0.0.1", running.port)
-        wait_until_it_listens(address)  # Twisted logs "starting on" before it listens
         running.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, running.process.pid, os.WSTOPPED | os.WNOWAIT)
         with connecting(address, AT_ONCE) as through:

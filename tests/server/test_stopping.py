@@ -154,7 +154,7 @@ def daemon_with_all(
         options += ["--port", f"tcp:{relayed}:interface=127.0.0.1", "--stop-timeout", str(stop)]
         options += ["--origins", "*", "--drain", str(drain)]
         options += ["--port", f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"]
-        with running(directory, *options, awaited=port) as daemon:
+        with running(directory, *options) as daemon:
             yield daemon, port
 
 

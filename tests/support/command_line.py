@@ -104,5 +104,5 @@ def secure_daemon(
     (directory / "authority.pem").write_bytes(authority().pem)
     port = free_port()
     where = f"ssl:{port}:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
-    with running(directory, "--port", where, *options, awaited=port):
+    with running(directory, "--port", where, *options):
         yield port

@@ -199,19 +199,17 @@ class Daemon:
 
 
 @contextmanager
-def running(
-    directory: Path, *options: str, runner: str = "twistd", awaited: int | None = None
-) -> Iterator[Daemon]:
+def running(directory: Path, *options: str, runner: str = "twistd") -> Iterator[Daemon]:
     """
     Run a daemon on a free port of 127.0.0.1 until the end of the ``with`` block.
 
-    :param awaited: a further port on which the daemon has to listen before the block begins.
+    The ports in the options come before that one, and a daemon opens its ports in their order: it
+    listens on all of them when it listens on that one. The line "starting on" of a UNIX socket
+    would not tell, since Twisted logs it before the socket exists.
     """
     port = free_port()
-    words = ("--port", f"tcp:{port}:interface=127.0.0.1", *options)
+    words = (*options, "--port", f"tcp:{port}:interface=127.0.0.1")
     with started(directory, port, *words, runner=runner) as daemon:
-        if awaited is not None:
-            daemon.logged(f"starting on {awaited}")
         yield daemon
 
 

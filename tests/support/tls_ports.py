@@ -122,11 +122,11 @@ def _daemon(kind: str, directory: Path) -> Iterator[int]:
         where = f"tls:{directory}:{own}"
     with ExitStack() as stack:
         if not kind.endswith("PROXY protocol"):
-            stack.enter_context(daemon.running(directory, "--port", where, awaited=behind))
+            stack.enter_context(daemon.running(directory, "--port", where))
             yield behind
             return
         told = ("--port", where, "--proxy-protocol", "127.0.0.1")
-        stack.enter_context(daemon.running(directory, *told, awaited=behind))
+        stack.enter_context(daemon.running(directory, *told))
         stack.enter_context(below_tls(front, behind, directory))
         yield front
 

@@ -27,8 +27,8 @@ class Workers:
             self.serves(number)
 
     def serves(self, number: int, times: int = 1) -> None:
-        """Wait until a worker listens, for the first time or again."""
-        self.daemon.logged_times("starting on", times, f"[worker {number}, ")
+        """Wait until a worker listens on the last port, for the first time or again."""
+        self.daemon.logged_times(f"starting on {self.daemon.port}", times, f"[worker {number}, ")
 
     def of(self, addresses: Collection[str]) -> dict[str, int]:
         """The numbers of the workers that have clients, by the addresses of the clients."""

@@ -209,7 +209,7 @@ def test_a_target_may_be_a_websocket_server_which_does_not_get_the_token(tmp_pat
     replace_with(file, f"vm1: ws://127.0.0.1:{gone} ws://127.0.0.1:{port}")
     inner = ("--port", f"tcp:{port}:interface=127.0.0.1", "--serve", "/vnc/x=echo")
     with (
-        running(tmp_path / "inner", *inner, awaited=port) as behind,
+        running(tmp_path / "inner", *inner) as behind,
         running(
             tmp_path,
             *("--serve", f"/vnc=targets:{file} target-from=path"),

@@ -117,8 +117,8 @@ class Output(Writer):
 
     def timeout(self, seconds: float | None) -> None:
         """Set the timeout of the connection, in seconds; ``None`` cancels the timeout."""
-        waited, self._timeout = self._timeout, None
-        if waited is not None:
+        if (waited := self._timeout) is not None:
+            self._timeout = None
             waited.leave(self)
         if seconds is not None and self.owner is not None:
             self._timeout = self.owner.factory.timeouts[seconds]

@@ -789,27 +789,27 @@ class HixieProtocol(Protocol):
 
     def _open(self, agreement: Agreement, rest: bytes, transform: Transform | None) -> None:
         """Open the conversation; ``rest`` are received bytes that follow the handshake."""
-        self._output.timeout(None)
+        output, factory, application = self._output, self.factory, self._application
+        output.timeout(None)
         self.agreement = agreement
-        factory = self.factory
-        self._conversation = factory.conversation(
+        self._conversation = conversation = factory.conversation(
             self.dialect,
             self.side,
             factory.limits,
-            self._output,
+            output,
             binary=factory.sendsBinary,
             transform=transform,
             entropy=factory.entropy,
         )
         self._receive = ignore
-        self._isMoving = factory.connectionPoller and self._output.direct
-        if self._output.tap is not None:
-            self._output.tap.opened()
-        self._conversation.answers_pings = not hasattr(self._application, "pingReceived")
+        self._isMoving = factory.connectionPoller and output.direct
+        if output.tap is not None:
+            output.tap.opened()
+        conversation.answers_pings = not hasattr(application, "pingReceived")
         if self.dialect.is_pinged:
             factory.keepalive.start()
         else:
-            leaveToKernel(self.transport, factory.limits)
+            leaveToKernel(self.transport, factory.limits, output.direct)
         if factory.log.everything:
             self._began = factory.clock.seconds()
             factory.log.opened(loggedOf(self), self.offer, agreement, self._backend)
@@ -817,12 +817,12 @@ class HixieProtocol(Protocol):
         if self._paused:
             self.transport.pauseProducing()
         try:
-            if self._application is not None:
-                self._application.negotiationFinished()
+            if application is not None:
+                application.negotiationFinished()
         except Exception:
             self._applicationFailed()
         if rest:
-            self._conversation.feed(rest, self._output.direct)
+            conversation.feed(rest, output.direct)
             if not self._paused:
                 self._deliver()
 

@@ -269,11 +269,15 @@ class Writer:
         if self.joining:
             self.spill()
         while parts := self.parts:
-            socket, size = self.socket, self.joined
+            socket, size = self.socket, self.size
             # Before the write, which may pause the application, and this may send more.
             self.parts, self.size = [], 0
+            if isinstance(parts, bytes):
+                size = len(parts)
+            elif len(parts) == 1:
+                (parts,) = parts
             if socket is None or self.transport.TLS:
-                self._send(parts[0] if isinstance(parts, list) and len(parts) == 1 else parts)
+                self._send(parts)
             elif (sent := send_parts(socket, parts)) != size:  # the usual case of _send()
                 self.queue(*unsent(parts, sent))
 

@@ -163,7 +163,7 @@ class ServerOpening:
         self._head: Head | None = None
         self._offer: Offer | None = None
         self._agreed = False
-        self._rest: bytes | bytearray = b""  # a bytearray once there are bytes to keep
+        self._rest: bytes | bytearray = b""  # a bytearray if they come in several reads
         self.transform: Transform | None = None
 
     def receive(self, data: bytes, *, mends: bool = False) -> Offer | Elsewhere | None:
@@ -281,8 +281,11 @@ class ServerOpening:
             ``Limits.early_size``.
         """
         if not self._rest:
-            self._rest = bytearray()
-        self._rest += data
+            self._rest = data
+        elif isinstance(self._rest, bytes):
+            self._rest = bytearray(self._rest + data)
+        else:
+            self._rest += data
         handshake, most = self.dialect.handshake, self._limits.early_size
         early = len(self._rest) - handshake.offer_body()
         if early > 0 and not handshake.early_bytes():

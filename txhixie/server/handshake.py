@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from ..sansio.dialects import Dialect
-from ..sansio.http.trusted import TrustedNetworks
-from ..sansio.limits import Limits
 from ..sansio.opening import ServerOpening
 
 
@@ -27,19 +23,9 @@ class ServerHandshake(ServerOpening):
     :ivar delayed: the call that begins the conversation, while the delay runs.
     """
 
-    __slots__ = ("bodyLeft", "decision", "delay", "delayed", "elsewhere")
-
-    def __init__(
-        self,
-        spoken: Sequence[Dialect],
-        limits: Limits,
-        secure: bool,
-        trusted_proxies: TrustedNetworks | None = None,
-    ) -> None:
-        """See :class:`txhixie.sansio.opening.ServerOpening`."""
-        super().__init__(spoken, limits, secure, trusted_proxies)
-        self.decision: Deferred[Any] | None = None
-        self.elsewhere: Any = None
-        self.bodyLeft = 0
-        self.delay = 0.0
-        self.delayed: IDelayedCall | None = None
+    # Attributes of the class and no __slots__: most handshakes set none of them.
+    decision: Deferred[Any] | None = None
+    elsewhere: Any = None
+    bodyLeft = 0
+    delay = 0.0
+    delayed: IDelayedCall | None = None

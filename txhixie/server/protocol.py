@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 
 from ..connection.acknowledged import lowest
-from ..connection.addresses import standFor
+from ..connection.addresses import peerOf, standFor
 from ..connection.applications import Unusable, checkApplication
 from ..connection.awaiting import explain
 from ..connection.held_bytes import RETRY_SOON
@@ -179,9 +179,8 @@ class HixieServerProtocol(HixieProtocol):
     def _admitted(self, found: Offer | Elsewhere) -> None:
         """Decide about an offer, or pass a request of ordinary HTTP on."""
         if isinstance(found, Offer):
-            peer = self.transport.getPeer()
-            found.client = getattr(peer, "host", None)
-            found.client_port = getattr(peer, "port", None) or None  # a proxy may send none
+            found.client, port = peerOf(self.transport)
+            found.client_port = port or None  # a proxy may send none
             found.request = self.request
             self.offer = found
             self.dialect = self._opening.dialect

@@ -37,6 +37,11 @@ _MOST_DIGITS: Final = len(str(_MOST_NUMBER * 999))
 _STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
 """Status line of a response: the draft requires two spaces with three digits between them."""
 
+_AGREED: Final = (
+    b"HTTP/1.1 101 WebSocket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+)
+"""First lines of every response that accepts a handshake."""
+
 _FLASH: Final = (
     *(b"upgrade", b"connection", b"host", b"origin", b"cookie"),
     *(b"sec-websocket-key1", b"sec-websocket-key2", b"sec-websocket-protocol"),
@@ -131,15 +136,12 @@ class Hixie76:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """Return the head of the response; clients compare Upgrade and Connection exactly."""
-        pairs: Headers = ((b"Upgrade", b"WebSocket"), (b"Connection", b"Upgrade"))
-        if offer.origin is not None:
-            pairs += ((b"Sec-WebSocket-Origin", offer.origin.encode("ascii")),)
-        pairs += ((b"Sec-WebSocket-Location", offer.location.encode("ascii")),)
+        fields = "" if offer.origin is None else f"Sec-WebSocket-Origin: {offer.origin}\r\n"
+        fields += f"Sec-WebSocket-Location: {offer.location}"
         if agreement.subprotocol is not None:
             answer = whole_answer(offer, agreement.subprotocol)
-            pairs += ((b"Sec-WebSocket-Protocol", answer.encode("ascii")),)
-        line = b"HTTP/1.1 101 WebSocket Protocol Handshake"
-        return head_bytes(line, pairs + checked_pairs(agreement.headers))
+            fields += f"\r\nSec-WebSocket-Protocol: {answer}"
+        return head_bytes(_AGREED + fields.encode("ascii"), checked_pairs(agreement.headers))
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return the sixteen bytes of the proof (section 5.2 steps 7 to 11)."""

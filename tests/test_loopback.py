@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sys
 import time
 from functools import partial
 from itertools import pairwise
@@ -31,7 +33,8 @@ from support.applications import (
 )
 from support.dialect_marks import each, hixie
 from support.dialect_names import HIXIE
-from support.frame_writer import CLOSE, text
+from support.frame_writer import CLOSE, FrameWriter, text
+from support.frames import MASK
 from support.handshake_bytes import KEY3, PROOF, head_of, request, status_of, whole_request
 from support.log_recorder import Log
 from support.network import OVER, Network
@@ -42,6 +45,7 @@ from txhixie import (
     AbruptClose,
     CleanClose,
     ConnectTimeout,
+    Ended,
     HandshakeRefused,
     InvalidHandshake,
     Limits,
@@ -142,6 +146,40 @@ async def test_small_messages_do_not_wait_for_each_other(
         transport: Any = wire.transport
         handle = (transport if over == "tcp" else transport.transport).getHandle()
         assert handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has MSG_MORE")
+@pytest.mark.parametrize("dialect", dialect_names.CLOSING)
+@asynchronous
+async def test_the_answer_to_a_close_frame_is_sent_together_with_the_end(
+    dialect: str, net: Network
+) -> None:
+    """In a packet of its own it would have arrived when the application learns of the close."""
+    received = bytearray()
+
+    class Listener(Recorder):
+        def closeStarted(self, ended: Ended) -> None:
+            with pytest.raises(BlockingIOError):
+                peer.recv(1000)
+
+    def ends() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            data = peer.recv(1000)
+            received.extend(data)
+            return not data
+        return False
+
+    place = await net.serve(Applications(Listener))
+    address = place.listening.getHost()
+    with socket.create_connection((address.host, address.port)) as peer:
+        peer.setblocking(False)
+        peer.sendall(whole_request(dialect))
+        head = PROOF if dialect == "hixie-76" else b"\r\n\r\n"
+        await until(lambda: ends() or received.endswith(head))
+        received.clear()
+        peer.sendall(FrameWriter(dialect, MASK).close(1000))
+        await until(ends)
+        assert received == FrameWriter(dialect).close(1000)
 
 
 @over_both

@@ -236,3 +236,47 @@ def test_c_keeps_no_references(pair: Pair) -> None:
         compiled_sockets().receive_payload(ours, part, 100, 200, b"")
         compiled_sockets().receive_payload(ours, part, 100, 200, b"")
     assert (sys.getrefcount(part), sys.getrefcount(parts), sys.getrefcount(ours)) == before
+
+
+# The last bytes before the end of a connection.
+
+
+def segments_received(sock: socket.socket) -> int:
+    """The number of TCP segments that a socket has received, ``tcpi_segs_in`` of Linux."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    number: int = struct.unpack_from("I", info, 140)[0]
+    return number
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has MSG_MORE")
+def test_last_bytes_wait_for_the_close_and_come_in_one_packet_with_it(pair: Pair) -> None:
+    ours, theirs = pair
+    assert module.send_last(ours, b"bye") == 3
+    with pytest.raises(BlockingIOError):
+        theirs.recv(10)
+    before = segments_received(theirs)
+    ours.close()
+    assert received(theirs, 3) == b"bye"
+    assert theirs.recv(10) == b""
+    assert segments_received(theirs) - before == 1
+
+
+def test_last_bytes_arrive_also_without_a_close(pair: Pair) -> None:
+    ours, theirs = pair
+    assert module.send_last(ours, b"bye") == 3
+    assert received(theirs, 3) == b"bye"
+
+
+def test_of_last_bytes_a_full_socket_takes_a_part_or_none(pair: Pair) -> None:
+    ours, theirs = pair
+    data = bytes(1 << 20)
+    sent = 0
+    while taken := module.send_last(ours, data):
+        sent += taken
+    assert received(theirs, sent) == bytes(sent)
+
+
+def test_last_bytes_for_a_closed_socket_are_not_sent(pair: Pair) -> None:
+    ours, _ = pair
+    ours.close()
+    assert module.send_last(ours, b"bye") == 0

@@ -249,9 +249,12 @@ def segments_received(sock: socket.socket) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has MSG_MORE")
-def test_last_bytes_wait_for_the_close_and_come_in_one_packet_with_it(pair: Pair) -> None:
+@pytest.mark.parametrize("parts", [b"bye", [b"b", b"ye"]])
+def test_last_bytes_wait_for_the_close_and_come_in_one_packet_with_it(
+    parts: bytes | list[bytes], pair: Pair
+) -> None:
     ours, theirs = pair
-    assert module.send_last(ours, b"bye") == 3
+    assert module.send_last(ours, parts) == 3
     with pytest.raises(BlockingIOError):
         theirs.recv(10)
     before = segments_received(theirs)

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from ..sansio.limits import Limits
 from ..sockets.payload_reader import stopReadingPayloads
-from ..sockets.socket_calls import WIDE_READ, send_last
+from ..sockets.socket_calls import WIDE_READ
 from .log import writeFailure
 from .shutdown import Shutdown
 from .timeouts import TimeoutQueue
@@ -147,9 +147,7 @@ class Output(Writer):
         """
         if self.owner is None:
             return
-        if not (linger or abort):
-            self._sendLast()
-        self.flush()
+        self.flush(last=not (linger or abort))
         isFree = (self.socket is not None and not self.transport.TLS) or self.isFree()
         if abort:
             self._giveUp(self.owner)
@@ -160,15 +158,6 @@ class Output(Writer):
         else:
             self.owner = None  # closeNow leads to connectionLost
             self._end.closeNow(self.isCorked)
-
-    def _sendLast(self) -> None:
-        """Send the last joined bytes, if they are one part such as a close frame."""
-        socket, parts = self.socket, self.parts
-        if socket is None or self.transport.TLS or not isinstance(parts, list) or len(parts) != 1:
-            return
-        self.parts, self.size = [], 0
-        if (sent := send_last(socket, parts[0])) != len(parts[0]):
-            self.queue(parts[0][sent:])
 
     def _giveUp(self, owner: Owner) -> None:
         """Close a connection after its timeout; a write buffer extends the time once."""

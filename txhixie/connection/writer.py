@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from ..sansio.wire.joined_texts import take_joined
 from ..sockets.connection_poller import moveFromPoller
-from ..sockets.socket_calls import WIDE_READ, send_parts
+from ..sockets.socket_calls import WIDE_READ, send_last, send_parts
 from .log import writeFailure
 from .shutdown import Shutdown
 from .tap import Tap
@@ -264,8 +264,13 @@ class Writer:
         if self.size > MOST_JOINED:
             self.flush()
 
-    def flush(self) -> None:
-        """Send the bytes that were joined so far."""
+    def flush(self, last: bool = False) -> None:
+        """
+        Send the bytes that were joined so far.
+
+        :param last: whether the connection is closed at once afterwards; see :func:`send_last`.
+        """
+        send = send_last if last else send_parts
         if self.joining:
             self.spill()
         while parts := self.parts:
@@ -278,7 +283,7 @@ class Writer:
                 (parts,) = parts
             if socket is None or self.transport.TLS:
                 self._send(parts)
-            elif (sent := send_parts(socket, parts)) != size:  # the usual case of _send()
+            elif (sent := send(socket, parts)) != size:  # the usual case of _send()
                 self.queue(*unsent(parts, sent))
 
     def _send(self, parts: bytes | list[bytes]) -> None:

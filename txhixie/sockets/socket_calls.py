@@ -63,7 +63,7 @@ def send_parts_in_python(sock: socket.socket, parts: bytes | list[bytes]) -> int
         return 0
 
 
-def send_last(sock: socket.socket, data: bytes) -> int:
+def send_last(sock: socket.socket, parts: bytes | list[bytes]) -> int:
     """
     Send bytes to a socket that is closed at once afterwards: in one packet with the FIN, on Linux.
 
@@ -73,7 +73,7 @@ def send_last(sock: socket.socket, data: bytes) -> int:
     :return: as :func:`send_parts_in_python`.
     """
     try:
-        return sock.send(data, _MSG_MORE)
+        return sock.send(parts if isinstance(parts, bytes) else b"".join(parts), _MSG_MORE)
     except OSError:
         return 0
 

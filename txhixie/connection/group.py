@@ -18,6 +18,7 @@ from ..sansio.http.head import NOTHING_ASKED, Asked
 from ..sansio.limits import Limits
 from ..sansio.paced_conversation import PacedConversation
 from ..sansio.types import RandomBytes
+from ..sockets.inherited_options import InheritedOptions
 from .expiry import Expiries
 from .flight_recorder import FlightRecorder
 from .held_bytes import HeldBytes, Holder
@@ -25,6 +26,7 @@ from .keepalive import Keepalive
 from .lifetimes import Lifetimes
 from .log import ConnectionLog
 from .progress import Watched
+from .socket_options import inheritable
 from .tap import Tap
 from .timeouts import Timeouts
 from .tracer import Tracer
@@ -66,6 +68,7 @@ class ConnectionGroup(Generic[C]):
     :ivar draining: the timers of lost connections with last messages that the application has not
         taken yet; undelivered messages are dropped then.
     :ivar keepalive: automatic pings of the connections.
+    :ivar inheritedOptions: options of the connections' sockets.
     :ivar tracer: writes what connections receive and send to the log; ``None`` for none.
     :ivar connectionPoller: whether open connections over TCP without TLS are moved to a
         :class:`txhixie.sockets.connection_poller.ConnectionPoller`, where there is epoll.
@@ -106,6 +109,7 @@ class ConnectionGroup(Generic[C]):
         self.connections = self.watched.connections
         self.draining: dict[C, IDelayedCall] = {}
         self.keepalive = Keepalive(limits, lambda: self.clock, self.connections, calls.look)
+        self.inheritedOptions = InheritedOptions(inheritable(limits))
         self._lifetimes: Lifetimes[C] | None = None
         if limits.idle_timeout is not None or limits.lifetime is not None:
             self._lifetimes = Lifetimes(

@@ -6,11 +6,9 @@ connection.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Collection
-from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -24,14 +22,6 @@ _log = Logger()
 _ROUNDS: Final = 4
 """Keepalive ticks within ``ping_interval`` or ``ping_timeout``, the shorter of the two. A ping is
 sent, and a connection aborted, at most a quarter of that time late."""
-
-
-_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
-_PROBES: Final = 4
-"""Number of TCP keep-alive probes that the kernel sends before it resets the connection."""
-
-_MOST_SECONDS: Final = 32767
-"""Greatest value that Linux accepts for the times of TCP keep-alive."""
 
 
 C = TypeVar("C")
@@ -85,48 +75,3 @@ class Keepalive(Generic[C]):
 def payload(now: float) -> bytes:
     """Return the payload of a ping: its time, so that no table of sent pings is needed."""
     return struct.pack(">d", now)
-
-
-def leaveToKernel(transport: Any, limits: Limits, isTCP: bool = False) -> None:
-    """
-    Turn on TCP keep-alive, for a dialect that has no pings.
-
-    If the peer vanishes without closing the connection, as a television does that loses its power,
-    the connection would be kept for ever. The kernel probes at ``ping_interval`` and
-    ``ping_timeout`` where the system has options for the times, and after two hours or more where
-    it has none.
-
-    :param transport: the transport of the connection; TLS passes the options on to TCP. A transport
-        without TCP is left unchanged.
-    :param limits: the limits of the connection.
-    :param isTCP: whether the transport is known to be Twisted's own TCP. Otherwise its socket is
-        asked, which takes 2 us of a handshake.
-    """
-    below: Any = getattr(transport, "socket", None)
-    if limits.ping_interval is None or below is None:
-        return
-    if isTCP or getattr(below, "family", None) in _INTERNET:
-        for level, option, value in _kernelOptions(limits.ping_interval, limits.ping_timeout):
-            below.setsockopt(level, option, value)
-
-
-@lru_cache(maxsize=8)
-def _kernelOptions(interval: float, timeout: float) -> tuple[tuple[int, int, int], ...]:
-    """
-    Return the options of TCP keep-alive that the system has: level, number and value of each.
-
-    A handshake of hixie-76 takes 4 us less than where each connection computes them.
-    """
-    times = ("TCP_KEEPIDLE", interval), ("TCP_KEEPINTVL", timeout / _PROBES)
-    return (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        *(
-            (
-                socket.IPPROTO_TCP,
-                getattr(socket, name),
-                min(max(1, round(value)), _MOST_SECONDS),
-            )
-            for name, value in (*times, ("TCP_KEEPCNT", _PROBES))
-            if hasattr(socket, name)
-        ),
-    )

@@ -50,10 +50,11 @@ from ..sockets.socket_calls import send_parts
 from .addresses import plainAddress
 from .group import ConnectionGroup
 from .held_bytes import Holding
-from .keepalive import leaveToKernel, payload
+from .keepalive import payload
 from .log import loggedOf, writeFailure
 from .output import Output
 from .peer_end import has_disconnected
+from .socket_options import leave_to_kernel, send_at_once
 from .tally import Tally
 from .tap import Tap
 from .writer import FULL_READ, MOST_JOINED, READS, unsent
@@ -151,6 +152,7 @@ class HixieProtocol(Protocol):
         "_began",
         "_conversation",
         "_delivering",
+        "_inherits",
         "_isMoving",
         "_left",
         "_newest",
@@ -177,6 +179,7 @@ class HixieProtocol(Protocol):
     dialect: Dialect
     side: str
     _output: Output
+    _inherits: bool  # the options of the listening socket
 
     def __init__(self, factory: ConnectionGroup[HixieProtocol]) -> None:
         self.factory = factory
@@ -507,14 +510,14 @@ class HixieProtocol(Protocol):
     def connectionMade(self) -> None:
         """Prepare the transport and start the handshake timeout."""
         transport = self.transport
-        # Without TCP_NODELAY a server that sends small messages in separate turns of the reactor
-        # stalls for 44 ms at a time, waiting for acknowledgements. Only TCP has the option.
-        if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
-            setNoDelay(True)
         factory = self.factory
+        limits = factory.limits
         self.number = factory.log.number()
-        self._output = Output(self, transport)
-        self._output.timeout(factory.limits.open_timeout)
+        self._output = output = Output(self, transport)
+        self._inherits = output.direct and factory.inheritedOptions.are_set_on(transport, factory)
+        if not self._inherits:
+            send_at_once(transport)
+        output.timeout(limits.open_timeout)
         factory.joined(self)
 
     # In one piece, with the code of Output.cork(), uncork() and Conversation.messages(): with calls
@@ -809,7 +812,7 @@ class HixieProtocol(Protocol):
         if self.dialect.is_pinged:
             factory.keepalive.start()
         else:
-            leaveToKernel(self.transport, factory.limits, output.direct)
+            leave_to_kernel(self.transport, factory.limits, output.direct, self._inherits)
         if factory.log.everything:
             self._began = factory.clock.seconds()
             factory.log.opened(loggedOf(self), self.offer, agreement, self._backend)

@@ -28,7 +28,7 @@ from zope.interface import alsoProvides, implementer
 from ..byte_streams.coding import Binary, Known
 from ..byte_streams.either_kind import EitherKind
 from ..connection.acknowledged import lowest, sent_to
-from ..connection.keepalive import leaveToKernel
+from ..connection.socket_options import leave_to_kernel, send_at_once
 from ..connection.writer import FULL_READ, Writer
 from ..dialing.errors import PeerLeft
 from ..dialing.stage import cancelled
@@ -129,9 +129,8 @@ class StreamBackend(Protocol):
             # The bytes of a binary message are those of the stream: this saves three calls for each
             # message.
             self.sendBytesMessage = writer.write  # type: ignore[method-assign]  # in place of the method
-        if (setNoDelay := getattr(transport, "setTcpNoDelay", None)) is not None:
-            setNoDelay(True)
-        leaveToKernel(transport, self._limits)
+        send_at_once(transport)
+        leave_to_kernel(transport, self._limits)
         transport.registerProducer(self, True)
         if ISSLTransport.providedBy(transport):
             self.stage = "tls"

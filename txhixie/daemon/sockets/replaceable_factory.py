@@ -15,28 +15,30 @@ class ReplaceableFactory:
 
     A listening socket has this factory for as long as the socket listens. All that a reload changes
     is in the factory behind it: TLS and its certificate, the PROXY protocol, routes and limits.
+
+    :ivar current: the factory of this moment.
     """
 
     def __init__(self, factory: IProtocolFactory) -> None:
         """:param factory: the first one."""
-        self._factory = factory
+        self.current = factory
 
     def doStart(self) -> None:
         """The socket listens."""
-        self._factory.doStart()
+        self.current.doStart()
 
     def doStop(self) -> None:
         """The socket listens no more."""
-        self._factory.doStop()
+        self.current.doStop()
 
     def logPrefix(self) -> str:
         """In the log the port is that of the present factory."""
-        named: Any = self._factory
+        named: Any = self.current
         return str(named.logPrefix()) if hasattr(named, "logPrefix") else type(named).__name__
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """The protocol of a new connection; ``None`` closes the connection."""
-        return self._factory.buildProtocol(addr)
+        return self.current.buildProtocol(addr)
 
     def replace(self, factory: IProtocolFactory) -> None:
         """
@@ -45,5 +47,5 @@ class ReplaceableFactory:
         The new factory starts before the old one stops: what both have inside is not stopped.
         """
         factory.doStart()
-        before, self._factory = self._factory, factory
+        before, self.current = self.current, factory
         before.doStop()

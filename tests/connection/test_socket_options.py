@@ -1,0 +1,49 @@
+"""Which sockets get which options: TCP and not UNIX, on both sides, below TLS too."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+import pytest
+
+from support.network import Network
+from support.waiting import asynchronous
+from txhixie import Limits
+
+TCP: Final = socket.IPPROTO_TCP
+
+
+def handleOf(transport: Any, over: str) -> Any:
+    return (transport.transport if over == "tls" else transport).getHandle()
+
+
+@pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@asynchronous
+async def test_small_packets_are_not_delayed_over_TCP(
+    dialect: str, over: str, net: Network
+) -> None:
+    pair = await net.pair(dialect, over)
+    for wire in (pair.serverWire, pair.clientWire):
+        handle = handleOf(wire.transport, over)
+        if over == "unix":
+            assert handle.family == socket.AF_UNIX
+        else:
+            assert handle.getsockopt(TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("dialect", ["hixie-76", "rfc6455"])
+@pytest.mark.parametrize("over", ["tcp", "tls", "unix"])
+@asynchronous
+async def test_the_kernel_probes_the_peer_of_a_dialect_without_pings(
+    dialect: str, over: str, net: Network
+) -> None:
+    pair = await net.pair(dialect, over, limits=Limits(ping_interval=40000.0, ping_timeout=0.1))
+    for wire in (pair.serverWire, pair.clientWire):
+        handle = handleOf(wire.transport, over)
+        asks = dialect == "hixie-76" and over != "unix"
+        assert bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is asks
+        if asks:
+            names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            assert [handle.getsockopt(TCP, name) for name in names] == [32767, 1, 4]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -437,6 +438,12 @@ class WebSocketClientFactory(Protocol[Application_co]):
         ...
 
 
+@lru_cache(maxsize=64)
+def _closedWith(code: int) -> str:
+    """Return the text of a close without a reason, which nearly all handshakes end with."""
+    return f"closed with {code}"
+
+
 class _Close(Exception):
     """
     Base class of the reasons that ``connectionLost`` gets.
@@ -445,7 +452,7 @@ class _Close(Exception):
     """
 
     def __init__(self, ended: Ended) -> None:
-        super().__init__(ended.reason or f"closed with {ended.code}")
+        self.args = (ended.reason or _closedWith(ended.code),)
         self.ended = ended
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -70,6 +70,11 @@ reset and messages received before are still delivered. ``_CLOSING``: we have se
 messages are discarded, and the peer's close frame is awaited. ``_OVER``: nothing is sent or
 received."""
 
+_ENDED_BY_PEER: Final = Ended(CloseCode.NO_STATUS_RCVD, "", "peer", True)
+_ENDED_EARLY: Final = Ended(CloseCode.ABNORMAL_CLOSURE, "", "peer", False)
+"""How a conversation ended, if the connection ended without a close frame. The first one is for a
+dialect without close frames."""
+
 _RATIO: Final = 1032
 """Most bytes that one byte of DEFLATE data inflates to: a match of 258 bytes takes two bits."""
 
@@ -852,10 +857,9 @@ class Conversation:
     def _lost(self) -> Ended:
         # In a dialect without close frames, the end of the connection counts as the peer's close,
         # unless the connection was reset.
-        reset = self.stage == _RESET
-        abnormal = self._dialect.has_close or self._assembly is not None or reset
-        code = CloseCode.ABNORMAL_CLOSURE if abnormal else CloseCode.NO_STATUS_RCVD
-        return Ended(code, "", "peer", not abnormal)
+        if self._dialect.has_close or self._assembly is not None or self.stage == _RESET:
+            return _ENDED_EARLY
+        return _ENDED_BY_PEER
 
     def _begin(self) -> Ending:
         if self._ending is None:

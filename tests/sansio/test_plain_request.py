@@ -31,11 +31,22 @@ from txhixie.sansio.plain_request import READ_UPGRADE, read_plain
 
 HEADS = Path(__file__).parents[1] / "data" / "heads"
 
+
+def keyed(key: bytes) -> bytes:
+    """A request of hixie-76 with another first key."""
+    return KEYED.replace(b"12998 5 Y3 1  .P00", key)
+
+
 PLAIN = {
     "a browser": BROWSER,
     "RFC 6455": MODERN,
     "hixie-76": KEYED,
     "hixie-76 without key3": request("hixie-76"),
+    "extensions in hixie-76": request("hixie-76", "Sec-WebSocket-Extensions: a"),
+    "a number of 32 bits": keyed(b"a4294967295 z"),
+    "a key of 13 digits": keyed(b"000000000000 1"),
+    "as many spaces as the number": keyed(b"3   x"),
+    "a key outside ASCII": keyed(b"\xff1 \x80"),
     "frames after the head": MODERN + b"\x81\x80abcd",
     "without an origin": request("rfc6455", origin=None),
     "an empty origin": request("rfc6455", origin=""),
@@ -73,6 +84,10 @@ NOT_PLAIN = {
     "keys of two dialects": request("rfc6455", "Sec-WebSocket-Key1: 1 2"),
     "one key of two": request("hixie-76").replace(b"Key2", b"Key3"),
     "a key without spaces": request("hixie-76").replace(b"12998 5 Y3 1  .P00", b"1299853100"),
+    "a key without digits": keyed(b"a b"),
+    "a key with a remainder": keyed(b"1 0 1"),
+    "a number of 33 bits": keyed(b"4294967296 "),
+    "a key of 14 digits": keyed(b"0000000000000 1"),
     "a subprotocol of hixie-76": request("hixie-76", "Sec-WebSocket-Protocol: a"),
     "a subprotocol of hixie-75": request("hixie-76", "WebSocket-Protocol: a"),
     "a draft": request("hixie-76", "Sec-WebSocket-Draft: 2"),
@@ -123,6 +138,11 @@ def test_any_other_request_is_left_to_python(name: str) -> None:
 def test_both_read_the_same_of_all_samples(data: bytes) -> None:
     """Offers and errors: of the vectors, of deviating clients, and of attacks."""
     check(data, compiled_request().read_upgrade)
+
+
+@given(st.lists(st.sampled_from([b"0", b"1", b"7", b"9", b" ", b"x", b"\xb2"]), max_size=24))
+def test_both_read_the_same_of_each_key(key: list[bytes]) -> None:
+    check(keyed(b"".join(key)), compiled_request().read_upgrade)
 
 
 @pytest.mark.parametrize("data", [BROWSER, KEYED])

@@ -5,6 +5,7 @@
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 #include <string.h>
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* Python passes the module to each function */
 
 /* An entry of the table `methods`: a function with an array of arguments, and its documentation after its name. */
 #define FAST(name, doc) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, #name doc}

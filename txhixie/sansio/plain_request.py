@@ -7,7 +7,6 @@ plain: it is left to these files, and so are the words of all errors.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -15,19 +14,16 @@ from typing import Final, TypeAlias
 from .compiled import compiled_module
 from .dialects import Dialect, named, spoken_by_version
 from .errors import MalformedHead
-from .handshake.hixie76 import key_number
 from .handshake.hybi import read_subprotocols
 from .handshake.offer import Offer
 from .http.head import Head, read_authority, text, visible
 from .http.parameters import Named, read_list
 from .limits import Limits
 
-Found: TypeAlias = (
-    "tuple[int, str, bytes, bytes | None, bytes | None, bytes | None, bytes | None,"
-    " bytes | None, bytes | None]"
-)
+Found: TypeAlias = "tuple[int, str, bytes, bytes | None, bytes, bytes | None, bytes | None]"
 """A plain request: the size of its head, its target, and the values of Host, Origin,
-Sec-WebSocket-Key, -Key1, -Key2, -Protocol and -Extensions."""
+Sec-WebSocket-Key, -Protocol and -Extensions. For hixie-76 eight bytes with the numbers of both keys
+are in the place of Sec-WebSocket-Key."""
 
 ReadUpgrade: TypeAlias = Callable[[bytes, int, int], "Found | None"]
 
@@ -37,6 +33,9 @@ READ_UPGRADE: Final[ReadUpgrade | None] = None if _COMPILED is None else _COMPIL
 
 _KEYED: Final = named("hixie-76")
 _MODERN: Final = named("rfc6455")
+
+_NUMBERS: Final = 8
+"""Size of the numbers of both keys of hixie-76. A plain key of RFC 6455 has 24 characters."""
 
 _MOST_SHARED: Final = 128
 """Most bytes of a list of extensions that is kept in a cache: browsers send the same few of them,
@@ -63,17 +62,12 @@ def read_plain(
     found = None if read is None else read(data, limits.head_size, limits.head_fields)
     if found is None:
         return None
-    size, target, host, origin, key, key1, key2, protocol, extensions = found
+    size, target, host, origin, challenge, protocol, extensions = found
     modern, keyed = _rows(tuple(spoken))
-    dialect = modern if key is not None else keyed
+    dialect = keyed if len(challenge) == _NUMBERS else modern
     if dialect is None:
         return None
     try:
-        if key is None:
-            assert key1 is not None
-            assert key2 is not None
-            key = struct.pack(">II", key_number(key1), key_number(key2))
-            protocol = extensions = None  # a request of hixie-76 with a subprotocol is not plain
         offer = Offer(
             dialect.name,
             target,
@@ -83,7 +77,7 @@ def read_plain(
             () if protocol is None else read_subprotocols((protocol,)),
             () if extensions is None else _extensions(extensions),
             Head(data[:size]),
-            key,
+            challenge,
         )
     except MalformedHead:
         return None

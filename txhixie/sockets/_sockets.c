@@ -48,7 +48,6 @@ static PyObject *
 receive(PyObject *module, PyObject *socket)
 {
     ssize_t got = recv(descriptor(socket), buffer, READ_SIZE, MSG_DONTWAIT);
-    (void)module;
     return got > 0 ? PyBytes_FromStringAndSize(buffer, got) : nothing(got);
 }
 
@@ -63,7 +62,6 @@ receive_payload(PyObject *module, PyObject *args)
     const unsigned char *key;
     unsigned char *data;
     ssize_t got;
-    (void)module;
     if (!PyArg_ParseTuple(args, "OSnny#", &socket, &payload, &start, &size, &key, &key_size))
         return NULL;
     room = PyBytes_Size(payload) - start;
@@ -98,7 +96,6 @@ send_parts(PyObject *module, PyObject *const *args, Py_ssize_t count)
     size_t total = 0, wanted;
     ssize_t sent;
     int fd, is_list;
-    (void)module;
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "send_parts takes a socket and parts");
         return NULL;

@@ -15,7 +15,7 @@ typedef struct {
 /* The fields that are returned, in the order of the tuple; then those that are only checked. FOREIGN is for those of
  * which a plain request has none: a body, a draft before hixie-76, and the subprotocol of hixie-75, which some clients
  * of hixie-76 send. */
-enum { HOST, ORIGIN, KEY, KEY1, KEY2, PROTOCOL, EXTENSIONS, UPGRADE, VERSION, ONCE, CONNECTION = ONCE, FOREIGN };
+enum { HOST, ORIGIN, KEY, PROTOCOL, EXTENSIONS, KEY1, KEY2, UPGRADE, VERSION, ONCE, CONNECTION = ONCE, FOREIGN };
 
 static const struct {
     const char *name;
@@ -58,8 +58,7 @@ is_visible(char c)
 static int
 is_value(char c)
 {
-    unsigned char byte = (unsigned char)c;
-    return (byte >= 0x20 || byte == '\t') && byte != 0x7f;
+    return (unsigned char)c >= 0x20 ? c != 0x7f : c == '\t';
 }
 
 /* Return the first character that is not of a kind, or the end. */
@@ -89,10 +88,8 @@ is_word(Text text, const char *word)
 static Text
 strip(Text text)
 {
-    while (text.size > 0 && (*text.start == ' ' || *text.start == '\t')) {
+    for (; text.size > 0 && (*text.start == ' ' || *text.start == '\t'); text.size--)
         text.start++;
-        text.size--;
-    }
     while (text.size > 0 && (text.start[text.size - 1] == ' ' || text.start[text.size - 1] == '\t'))
         text.size--;
     return text;
@@ -120,6 +117,24 @@ is_plain_key(Text key)
     const char *last = key.start + 21;
     return key.size == 24 && skip(key.start, last, is_base64) == last && memchr("AQgw", *last, 4) != NULL &&
            memcmp(last + 1, "==", 2) == 0;
+}
+
+/* Write the number of a key of hixie-76, 32 bits; return whether the key is plain. hixie76.py has the same rules. */
+static int
+write_number(Text key, unsigned char *to)
+{
+    unsigned long long number = 0, blanks = 0;
+    int digits = 0, i;
+    for (; key.size > 0; key.start++, key.size--) {
+        blanks += *key.start == ' ';
+        if (*key.start >= '0' && *key.start <= '9' && ++digits <= 13)
+            number = number * 10 + (*key.start - '0');
+    }
+    if (blanks == 0 || digits == 0 || digits > 13 || number % blanks != 0 || number / blanks > 0xffffffff)
+        return 0;
+    for (number /= blanks, i = 3; i >= 0; i--, number >>= 8)
+        to[i] = (unsigned char)number;
+    return 1;
 }
 
 /* Read one field line at p. Return the end of the line; NULL for a line that is not plain. */
@@ -151,15 +166,16 @@ read_field(const char *p, const char *end, Text *fields, int *connects)
     return p + 2;
 }
 
-/* Whether the fields are those of one dialect, and valid. */
+/* Whether the fields are those of one dialect, and valid. The numbers of both keys of hixie-76 are written. */
 static int
-are_plain(const Text *fields, int connects)
+are_plain(const Text *fields, int connects, unsigned char *numbers)
 {
     Text version = fields[VERSION];
     if (!connects || fields[HOST].start == NULL || fields[UPGRADE].start == NULL || !is_word(fields[UPGRADE], "websocket"))
         return 0;
     if (fields[KEY1].start != NULL && fields[KEY2].start != NULL)
-        return fields[KEY].start == NULL && version.start == NULL && fields[PROTOCOL].start == NULL;
+        return fields[KEY].start == NULL && version.start == NULL && fields[PROTOCOL].start == NULL &&
+               write_number(fields[KEY1], numbers) && write_number(fields[KEY2], numbers + 4);
     return fields[KEY1].start == NULL && fields[KEY2].start == NULL && fields[KEY].start != NULL &&
            is_plain_key(fields[KEY]) && version.size == 2 && memcmp(version.start, "13", 2) == 0;
 }
@@ -168,10 +184,10 @@ static PyObject *
 read_upgrade(PyObject *module, PyObject *args)
 {
     Text fields[ONCE] = {{NULL, 0}}, target;
+    unsigned char numbers[8];
     Py_ssize_t size, most, left;
     const char *data, *p, *end;
     int connects = 0;
-    (void)module;
     if (!PyArg_ParseTuple(args, "y#nn", &data, &size, &most, &left))
         return NULL;
     end = data + (size < most ? size : most);
@@ -185,11 +201,13 @@ read_upgrade(PyObject *module, PyObject *args)
     for (p += 11; end - p >= 2 && *p != '\r'; left--)
         if (left == 0 || (p = read_field(p, end, fields, &connects)) == NULL)
             Py_RETURN_NONE;
-    if (end - p < 2 || p[1] != '\n' || !are_plain(fields, connects))
+    if (end - p < 2 || p[1] != '\n' || !are_plain(fields, connects, numbers))
         Py_RETURN_NONE;
+    if (fields[KEY].start == NULL) /* hixie-76, which has no extensions */
+        fields[KEY] = (Text){(char *)numbers, sizeof numbers}, fields[EXTENSIONS].start = NULL;
 #define OF(field) fields[field].start, fields[field].size
-    return Py_BuildValue("(ns#y#y#y#y#y#y#y#)", p + 2 - data, target.start, target.size, OF(HOST), OF(ORIGIN), OF(KEY),
-                         OF(KEY1), OF(KEY2), OF(PROTOCOL), OF(EXTENSIONS));
+    return Py_BuildValue("(ns#y#y#y#y#y#)", p + 2 - data, target.start, target.size, OF(HOST), OF(ORIGIN), OF(KEY),
+                         OF(PROTOCOL), OF(EXTENSIONS));
 }
 
 static PyMethodDef methods[] = {

@@ -18,7 +18,6 @@ mask(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     Py_buffer data, key;
     PyObject *result = NULL;
-    (void)module;
     if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "expected data and a masking key");
         return NULL;
@@ -179,7 +178,6 @@ read_all(PyObject *const *args, Py_ssize_t count, int hixie, int frames)
 #define DEFINE(name, call)                                                                                             \
     static PyObject *name(PyObject *module, PyObject *const *args, Py_ssize_t count)                                   \
     {                                                                                                                  \
-        (void)module;                                                                                                  \
         return call;                                                                                                   \
     }
 DEFINE(read_plain, read_all(args, count, 0, 1))
@@ -195,7 +193,6 @@ write_plain(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_buffer payload;
     long first, reserved;
     int final;
-    (void)module;
     if (count < 2 || count > 5) {
         PyErr_SetString(PyExc_TypeError, "expected an opcode, a payload, final, reserved bits and a masking key");
         return NULL;
@@ -287,7 +284,6 @@ static PyObject *
 take_joined(PyObject *module, PyObject *nothing)
 {
     Py_ssize_t size = joined_size;
-    (void)module, (void)nothing;
     joined_size = 0;
     return PyBytes_FromStringAndSize((const char *)joined, size);
 }

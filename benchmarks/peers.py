@@ -169,6 +169,9 @@ PEERS: Final[dict[str, Peer]] = {
     "twisted-web": Peer("rfc6455", python("twisted", "twisted_web_echo.py")),
     "txws": Peer("rfc6455", python("txws", "txws_echo.py"), text_only=True, fragments=False),
     "txws-hixie76": Peer("hixie76", python("txws", "txws_echo.py"), beside="txhixie-hixie76"),
+    "txws-text-hixie76": Peer(
+        "hixie76", python("txws", "txws_echo.py", "text"), beside="txhixie-hixie76"
+    ),
     # on other Python loops
     "websockets": Peer(
         "rfc6455", python("asyncio", "websockets_echo.py"), deflate=True, broadcast=True

@@ -1,7 +1,10 @@
 """
 txWS 0.9.1 echo (hixie-76 and hybi-07 to RFC 6455), with three changes that Python 3.11 needs.
 
-usage: txws_echo.py PORT
+usage: txws_echo.py PORT [text]
+
+With ``text`` each message is read as a ``str``, as an application does. txWS itself passes the
+bytes of a text on, also those that are not UTF-8.
 
 Changed: ``array.tostring()`` was removed in Python 3.9; txWS puts a length above 125 into the frame
 as ``"%s" % bytes``, which is the repr of the bytes; and txWS decodes the challenge of hixie-76 as
@@ -87,9 +90,16 @@ class Echo(Protocol):
         self.transport.write(data)
 
 
+class ReadingEcho(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        self.transport.write(data.decode().encode())
+
+
 txws.mask = mask
 txws.make_hybi07_frame = make_frame
-factory = txws.WebSocketFactory(Factory.forProtocol(Echo))
+factory = txws.WebSocketFactory(
+    Factory.forProtocol(ReadingEcho if "text" in sys.argv[2:] else Echo)
+)
 factory.protocol = MendedProtocol
 factory.noisy = False
 reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1", backlog=1024)

@@ -38,7 +38,7 @@ _STATUS: Final = re.compile(rb"[!-~]* ([0-9]{3}) [^\r\n]*")
 """Status line of a response: the draft requires two spaces with three digits between them."""
 
 _AGREED: Final = (
-    b"HTTP/1.1 101 WebSocket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+    "HTTP/1.1 101 WebSocket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
 )
 """First lines of every response that accepts a handshake."""
 
@@ -136,12 +136,11 @@ class Hixie76:
 
     def write_agreement(self, offer: Offer, agreement: Agreement) -> bytes:
         """Return the head of the response; clients compare Upgrade and Connection exactly."""
-        fields = "" if offer.origin is None else f"Sec-WebSocket-Origin: {offer.origin}\r\n"
-        fields += f"Sec-WebSocket-Location: {offer.location}"
+        origin = "" if offer.origin is None else f"Sec-WebSocket-Origin: {offer.origin}\r\n"
+        lines = f"{_AGREED}{origin}Sec-WebSocket-Location: {offer.location}"
         if agreement.subprotocol is not None:
-            answer = whole_answer(offer, agreement.subprotocol)
-            fields += f"\r\nSec-WebSocket-Protocol: {answer}"
-        return head_bytes(_AGREED + fields.encode("ascii"), checked_pairs(agreement.headers))
+            lines += f"\r\nSec-WebSocket-Protocol: {whole_answer(offer, agreement.subprotocol)}"
+        return head_bytes(lines.encode("ascii"), checked_pairs(agreement.headers))
 
     def write_proof(self, offer: Offer, body: bytes) -> bytes:
         """Return the sixteen bytes of the proof (section 5.2 steps 7 to 11)."""

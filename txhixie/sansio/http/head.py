@@ -200,6 +200,8 @@ def _lines_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
 
 def head_bytes(start_line: bytes, pairs: Headers = ()) -> bytes:
     """Return the bytes of a head, each field written as ``name: value``."""
+    if not pairs:  # nearly every response to a handshake: 1 us less
+        return start_line + b"\r\n\r\n"
     return b"\r\n".join([start_line, *map(b"%b: %b".__mod__, pairs), b"", b""])
 
 

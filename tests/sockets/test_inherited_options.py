@@ -118,6 +118,19 @@ async def test_each_port_of_a_factory_sets_the_options(net: Network) -> None:
 
 @linux
 @asynchronous
+async def test_a_port_that_listens_again_sets_the_options_again(net: Network) -> None:
+    place = await net.serve(Applications(Recorder), limits=LIMITS)
+    for _ in range(2):
+        for _ in range(4):
+            sock = await opened(net, place, place.factory, "hixie-76")
+            assert isUndelayed(sock)
+            assert timesOf(sock) == [7, 2, 4]
+        await place.listening.stopListening()
+        place.listening.startListening()
+
+
+@linux
+@asynchronous
 async def test_closed_ports_are_not_kept_in_memory(net: Network) -> None:
     factory = HixieServerFactory(Applications(Recorder), limits=LIMITS)
     await net.listen(factory)  # so that the factory does not stop

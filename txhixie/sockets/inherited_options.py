@@ -9,38 +9,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 _ARE_INHERITED: Final = sys.platform == "linux"
 
-SocketOption = tuple[int, int, int]
+SocketOption: TypeAlias = tuple[int, int, int]
 """Level, number and value of a socket option, as for ``setsockopt``."""
 
 
 class InheritedOptions:
     """Options of all connections of one factory, which their sockets inherit where they can."""
 
-    __slots__ = ("_options", "_ports")
+    __slots__ = ("_listening", "_options")
 
     def __init__(self, options: Iterable[SocketOption]) -> None:
         """:param options: options that may be set on each connection of the factory."""
         self._options = tuple(options)
-        # Whether the sockets that a port accepts have the options: a port in this table has set
-        # them on its listening socket.
-        self._ports: dict[Any, bool] = {}
+        # The listening sockets that have the options, and whether a socket that was accepted there
+        # has them. By socket and not by port: a port that listens again has another socket.
+        self._listening: dict[Any, bool] = {}
 
     def __len__(self) -> int:
-        """Return the number of ports that have set the options on their listening sockets."""
-        return len(self._ports)
+        """Return the number of listening sockets that have the options."""
+        return len(self._listening)
 
     def are_set_on(self, transport: Any, factory: Any) -> bool:
         """
         Return whether the socket of a new connection has the options.
 
-        The first connection of a port has not, and sets them on the listening socket for the
-        connections after it. A client may have connected before that and be accepted later: so the
-        options of each socket are read until one has them. All sockets after it have them too,
-        since sockets are accepted in the order in which their clients connected.
+        The socket of a port's first connection does not have them. The call for it sets them on the
+        listening socket, for later connections. A client that connected before that is accepted
+        afterwards, without the options. So the options of each socket are read until one socket
+        has them. All later sockets have them too, since sockets are accepted in the order in which
+        their clients connected.
 
         A listening socket is left unchanged if its port has another factory, since the port may
         accept connections of other protocols.
@@ -48,28 +49,28 @@ class InheritedOptions:
         :param transport: Twisted's own TCP transport of the connection.
         :param factory: the factory of the connection.
         """
-        port = getattr(transport, "server", None)  # None for a client, and for an adopted socket
-        if port is None:
+        # A client has no port, and neither has a connection that Twisted has adopted.
+        listening = getattr(getattr(transport, "server", None), "socket", None)
+        if listening is None:
             return False
-        are_inherited = self._ports.get(port)
+        are_inherited = self._listening.get(listening)
         if are_inherited is None:
-            if _ARE_INHERITED and _is_factory_of(port, factory):
-                self._set_on(port)
+            if _ARE_INHERITED and _is_factory_of(transport.server, factory):
+                self._set_on(listening)
             return False
         if not are_inherited:
-            are_inherited = self._ports[port] = self._has(transport.socket)
+            are_inherited = self._listening[listening] = self._has(transport.socket)
         return are_inherited
 
-    def _set_on(self, port: Any) -> None:
-        for each in [each for each in self._ports if not each.connected]:
-            del self._ports[each]
-        set_options(port.socket, self._options)
-        self._ports[port] = False
+    def _set_on(self, listening: Any) -> None:
+        for closed in [each for each in self._listening if each.fileno() < 0]:
+            del self._listening[closed]
+        set_options(listening, self._options)
+        self._listening[listening] = False
 
     def _has(self, sock: Any) -> bool:
-        return all(
-            sock.getsockopt(level, number) == value for level, number, value in self._options
-        )
+        options = self._options
+        return all(sock.getsockopt(level, number) == value for level, number, value in options)
 
 
 def set_options(sock: Any, options: Iterable[SocketOption]) -> None:
